@@ -1,0 +1,10 @@
+#!/bin/sh
+# Builds the benchmark, runs it with its peer and writes bench/RESULTS-inference.md. Options go on to build/bench.
+# Nothing else should run meanwhile. BENCH_KEEP_TUNING=1 keeps the BLAS choice of an earlier run.
+set -eu
+cd "$(dirname "$0")/.."
+mkdir -p build
+[ -n "${BENCH_KEEP_TUNING:-}" ] || rm -f build/bench-data/peer-env-*.txt
+${CC:-cc} -O2 bench/bench.c -o build/bench -lm
+build/bench --markdown bench/RESULTS-inference.md "$@"
+echo "written: bench/RESULTS-inference.md"

@@ -1,0 +1,1828 @@
+// SPDX-License-Identifier: MIT
+// locus: the command line of locus.h. Look into files, embed models, predict, route and evaluate. `locus --help`.
+//
+//     cc -O2 examples/locus.c -o build/locus -lm
+//
+// Exit status: 0 done, 1 failed, 2 wrong use. Results go to stdout or to the file of --out, which appears whole or not
+// at all; errors and progress go to stderr.
+//
+// Contents: memory, messages and the terminal; the parser of flags; text files (CSV, JSON lines); arrays; net and pool;
+// one section for each command; the tables of flags; main.
+
+#if !defined(_DEFAULT_SOURCE)
+#define _DEFAULT_SOURCE 1 // POSIX names under -std=c99
+#endif
+#define LOCUS_IMPLEMENTATION
+#include "../locus.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#define HAVE_POSIX 1
+#else
+#define HAVE_POSIX 0
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define PRINTF_LIKE(at, first) __attribute__((format(printf, at, first)))
+#else
+#define PRINTF_LIKE(at, first)
+#endif
+
+enum { DONE = 0, FAILED = 1, MISUSED = 2 };
+
+// --------------------------------------------------------------------------------- memory, messages and the terminal
+//
+// One session per process. It owns everything that a command opens or allocates; main closes it, so that a command may
+// return from anywhere.
+
+typedef union block { // precedes each allocation
+    union block *next;
+    long double for_alignment;
+} block;
+
+typedef struct options {
+    const char *file, *net, *pool, *router, *encodings, *scores, *mask, *queries, *models, *model_rows, *out;
+    const char *query_encoder, *available, *default_model, *rows, *split, *use, *categories;
+    double max_cost, lambda, budget, margin; // negative: not given
+    size_t threads, top;                     // 0: not given
+    int isa, path, with_net;                 // index of the word; with_net 0: not given
+    int json, all, logits, fully_scored, help;
+} options;
+
+typedef struct session {
+    const char *command; // NULL: none yet
+    options opt;
+    block *blocks;
+    locus_array arrays[8];
+    size_t array_count;
+    locus_safetensors net_file;
+    int net_file_open;
+    locus_net *net;
+    locus_net_info info;
+    locus_pool *pool;
+#ifndef LOCUS_NO_THREADS
+    locus_threads *threads;
+#endif
+    const locus_parallel *parallel;
+    locus_error err;
+    const char *task; // progress: what is going on, since when, when last shown
+    double started, shown;
+} session;
+
+// "locus embed: ..." on stderr.
+static void complain(const session *s, const char *format, va_list arguments)
+{
+    fprintf(stderr, "locus%s%s: ", s->command ? " " : "", s->command ? s->command : "");
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+PRINTF_LIKE(2, 3) static int fail(const session *s, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complain(s, format, arguments);
+    va_end(arguments);
+    return FAILED;
+}
+
+PRINTF_LIKE(2, 3) static int misuse(const session *s, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complain(s, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "See: locus%s%s --help\n", s->command ? " " : "", s->command ? s->command : "");
+    return MISUSED;
+}
+
+// What the library says, with the flag that it is about.
+static int fail_library(const session *s, const char *flag, const char *value)
+{
+    return fail(s, "%s %s: %s", flag, value, s->err.message);
+}
+
+// Zeroed memory for count * size bytes, freed with the session; NULL (and a message) if there is none.
+static void *take(session *s, size_t count, size_t size)
+{
+    block *b = NULL;
+    if (size == 0 || count <= (SIZE_MAX - sizeof(block)) / size) b = (block *)calloc(1, sizeof(block) + count * size);
+    if (!b) {
+        fail(s, "out of memory: %zu x %zu bytes", count, size);
+        return NULL;
+    }
+    b->next = s->blocks;
+    s->blocks = b;
+    return b + 1;
+}
+
+static void close_session(session *s)
+{
+    locus_pool_destroy(s->pool);
+    locus_net_destroy(s->net);
+    if (s->net_file_open) locus_safetensors_close(&s->net_file);
+    while (s->array_count) locus_array_close(&s->arrays[--s->array_count]);
+#ifndef LOCUS_NO_THREADS
+    locus_threads_destroy(s->threads);
+#endif
+    while (s->blocks) {
+        block *next = s->blocks->next;
+        free(s->blocks);
+        s->blocks = next;
+    }
+}
+
+static int start_threads(session *s)
+{
+#ifndef LOCUS_NO_THREADS
+    if (locus_threads_create(&s->threads, s->opt.threads, &s->err))
+        return fail(s, "--threads %zu: %s", s->opt.threads, s->err.message);
+    s->parallel = locus_threads_parallel(s->threads);
+#endif
+    return DONE;
+}
+
+static double seconds(void)
+{
+#if HAVE_POSIX
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+#else
+    return (double)time(NULL);
+#endif
+}
+
+static void progress_begin(session *s, const char *task)
+{
+    s->task = task;
+    s->started = seconds();
+    s->shown = 0.0;
+}
+
+// A line on the terminal, for work that takes more than a second; returns 0 (locus_encode_opts.progress: go on).
+static int progress(void *user, size_t done, size_t total)
+{
+    session *s = (session *)user;
+    double now = seconds(), elapsed = now - s->started;
+    double share = total ? (double)done / (double)total : 1.0;
+    if (elapsed < 1.0 || now - s->shown < 0.1 || share <= 0.0) return 0;
+#if HAVE_POSIX
+    if (!isatty(fileno(stderr))) return 0;
+    s->shown = now;
+    fprintf(stderr, "\r%s: %3.0f %%, %.0f s left    ", s->task, 100.0 * share, elapsed * (1.0 - share) / share);
+    fflush(stderr);
+#endif
+    return 0;
+}
+
+static void progress_end(session *s)
+{
+    if (s->shown > 0.0) fprintf(stderr, "\r%60s\r", "");
+}
+
+// Bytes of the UTF-8 character at text; 0 if it is none.
+static size_t utf8_bytes(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    size_t n = c[0] < 0x80 ? 1 : c[0] < 0xC2 ? 0 : c[0] < 0xE0 ? 2 : c[0] < 0xF0 ? 3 : c[0] < 0xF5 ? 4 : 0;
+    for (size_t i = 1; i < n; ++i)
+        if ((c[i] & 0xC0) != 0x80) return 0;
+    if ((c[0] == 0xE0 && c[1] < 0xA0) || (c[0] == 0xED && c[1] > 0x9F)) return 0; // overlong; surrogate
+    if ((c[0] == 0xF0 && c[1] < 0x90) || (c[0] == 0xF4 && c[1] > 0x8F)) return 0; // overlong; beyond Unicode
+    return n;
+}
+
+// Print text padded to `width` columns (negative: on the left), with control characters and bytes that are no UTF-8
+// as '?': names come out of files. Returns the columns printed, taking one for each character.
+static int print_text(const char *text, int width)
+{
+    int columns = 0;
+    for (const char *c = text; *c; c += utf8_bytes(c) ? utf8_bytes(c) : 1) ++columns;
+    if (width < -columns) printf("%*s", -width - columns, "");
+    for (const char *c = text; *c;) {
+        size_t n = utf8_bytes(c);
+        int control = n == 0 || (n == 1 && ((unsigned char)*c < 0x20 || *c == 0x7F)) ||
+                      (n == 2 && (unsigned char)c[0] == 0xC2 && (unsigned char)c[1] < 0xA0);
+        if (control) putchar('?');
+        else fwrite(c, 1, n, stdout);
+        c += n ? n : 1;
+    }
+    if (width > columns) printf("%*s", width - columns, "");
+    return columns;
+}
+
+static int text_width(const char *text)
+{
+    int columns = 0;
+    for (; *text; text += utf8_bytes(text) ? utf8_bytes(text) : 1) ++columns;
+    return columns;
+}
+
+static void json_string(const char *text)
+{
+    putchar('"');
+    while (*text) {
+        size_t n = utf8_bytes(text);
+        if (n == 0) fputs("\\ufffd", stdout);
+        else if (*text == '"' || *text == '\\') printf("\\%c", *text);
+        else if ((unsigned char)*text < 0x20) printf("\\u%04x", (unsigned)*text);
+        else fwrite(text, 1, n, stdout);
+        text += n ? n : 1;
+    }
+    putchar('"');
+}
+
+// The shortest decimal that reads back as the same number (the same float, if is_float); null if it is not finite.
+static void json_number(double value, int is_float)
+{
+    char text[40];
+    for (int digits = 6; digits <= 17; ++digits) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        double back = strtod(text, NULL);
+        if (is_float ? (float)back == (float)value : !(back < value) && !(back > value)) break;
+    }
+    fputs(isfinite(value) ? text : "null", stdout);
+}
+
+// Print JSON: ' in the format stands for ", %s for a string, %u for a size_t, %d for a double, %f for a float (passed
+// as double), %b for a truth value, and %c for a comma unless its int is 0. The rest stands for itself.
+static void json(const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    for (; *format; ++format) {
+        if (*format == '\'') putchar('"');
+        else if (*format != '%') putchar(*format);
+        else if (*++format == 's') json_string(va_arg(values, const char *));
+        else if (*format == 'u') printf("%zu", va_arg(values, size_t));
+        else if (*format == 'b') fputs(va_arg(values, int) ? "true" : "false", stdout);
+        else if (*format == 'c') fputs(va_arg(values, int) ? "," : "", stdout);
+        else json_number(va_arg(values, double), *format == 'f');
+    }
+    va_end(values);
+}
+
+// ------------------------------------------------------------------------------------------------ the parser of flags
+//
+// Every command has a table of flags; the parser, the help text and the errors come from it.
+
+typedef enum flag_kind {
+    SWITCH,   // int <- 1
+    TEXT,     // const char *
+    COUNT,    // size_t, 1 or more
+    NUMBER,   // double, finite, 0 or more
+    CHOICE,   // int <- place of the value in the words of `argument`, "one|two|three"
+    CHOICE_1, // the same, counted from 1
+    POSITION  // const char *, without a flag
+} flag_kind;
+
+typedef struct flag {
+    const char *name, *argument;
+    flag_kind kind;
+    size_t target; // offset in options
+    int required;
+    const char *help;
+} flag;
+
+typedef struct command {
+    const char *name, *summary;
+    const flag *flags; // ends with a name of NULL
+    int (*run)(session *s);
+    const char *more; // the end of the help text
+} command;
+
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t row[256], n = strlen(b), previous, saved;
+    if (n > 255) return SIZE_MAX;
+    for (size_t j = 0; j <= n; ++j) row[j] = j;
+    for (size_t i = 1; *a; ++a, ++i) {
+        previous = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; ++j) {
+            saved = row[j];
+            size_t change = previous + (*a != b[j - 1]);
+            size_t shift = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            row[j] = change < shift ? change : shift;
+            previous = saved;
+        }
+    }
+    return row[n];
+}
+
+// Keep in *best the candidate nearest to word, if it is near enough to be what was meant.
+static void consider(const char *word, const char *candidate, const char **best, size_t *distance)
+{
+    size_t length = strlen(word), d = edit_distance(word, candidate);
+    if (length > 3 && strncmp(word, candidate, length) == 0) d = 1; // the beginning of it
+    if (d < *distance && d <= 1 + length / 4) {
+        *best = candidate;
+        *distance = d;
+    }
+}
+
+// Place of `value` among the words "one|two|three", or -1.
+static int find_word(const char *words, const char *value)
+{
+    size_t length = strlen(value);
+    for (int place = 0; words; ++place) {
+        const char *bar = strchr(words, '|');
+        size_t n = bar ? (size_t)(bar - words) : strlen(words);
+        if (n == length && memcmp(words, value, n) == 0) return place;
+        words = bar ? bar + 1 : NULL;
+    }
+    return -1;
+}
+
+// The whole text as a finite number. 0 if it is none.
+static int read_number(const char *text, double *value)
+{
+    char *end;
+    if (!((*text >= '0' && *text <= '9') || *text == '-' || *text == '+' || *text == '.')) return 0;
+    *value = strtod(text, &end);
+    return *end == '\0' && isfinite(*value);
+}
+
+static int read_count(const char *text, size_t *value)
+{
+    size_t v = 0;
+    if (*text == '\0') return 0;
+    for (; *text; ++text) {
+        if (*text < '0' || *text > '9' || v > (SIZE_MAX - 9) / 10) return 0;
+        v = v * 10 + (size_t)(*text - '0');
+    }
+    *value = v;
+    return 1;
+}
+
+static int set_flag(session *s, const flag *f, const char *value)
+{
+    void *target = (char *)&s->opt + f->target;
+    if (f->kind == SWITCH) {
+        *(int *)target = 1;
+    } else if (f->kind == TEXT || f->kind == POSITION) {
+        if (*value == '\0') return misuse(s, "%s: the value is empty", f->name);
+        *(const char **)target = value;
+    } else if (f->kind == COUNT) {
+        if (!read_count(value, (size_t *)target) || *(size_t *)target == 0)
+            return misuse(s, "%s: expected a whole number from 1, found \"%s\"", f->name, value);
+    } else if (f->kind == NUMBER) {
+        if (!read_number(value, (double *)target) || *(double *)target < 0.0)
+            return misuse(s, "%s: expected a number from 0, found \"%s\"", f->name, value);
+    } else {
+        int place = find_word(f->argument, value);
+        if (place < 0) return misuse(s, "%s: expected %s, found \"%s\"", f->name, f->argument, value);
+        *(int *)target = place + (f->kind == CHOICE_1);
+    }
+    return DONE;
+}
+
+static int parse_flags(session *s, const command *c, int argc, char **argv)
+{
+    unsigned long long given = 0; // bit i: flag i of the table
+    for (int i = 0; i < argc; ++i) {
+        const char *word = argv[i], *equals = strchr(word, '='), *value = NULL, *nearest = NULL;
+        int named = word[0] == '-' && word[1] != '\0';
+        size_t length = named && equals ? (size_t)(equals - word) : strlen(word), distance = SIZE_MAX, k = 0;
+        if (strcmp(word, "-h") == 0) word = "--help", length = 6;
+        for (; c->flags[k].name; ++k) {
+            const flag *f = &c->flags[k];
+            if (!named && f->kind == POSITION && !(given >> k & 1)) break;
+            if (named && strlen(f->name) == length && memcmp(f->name, word, length) == 0) break;
+            if (named) consider(word, f->name, &nearest, &distance);
+        }
+        const flag *f = &c->flags[k];
+        if (!f->name && !named) return misuse(s, "unexpected \"%s\"", word);
+        if (!f->name)
+            return misuse(s, "unknown flag %s%s%s%s", word, nearest ? " (did you mean " : "", nearest ? nearest : "",
+                          nearest ? "?)" : "");
+        if (given >> k & 1) return misuse(s, "%s is given twice", f->name);
+        given |= 1ull << k;
+        if (f->kind == POSITION) {
+            value = word;
+        } else if (f->kind == SWITCH) {
+            if (equals) return misuse(s, "%s takes no value", f->name);
+        } else if (equals) {
+            value = equals + 1;
+        } else {
+            if (i + 1 >= argc || strncmp(argv[i + 1], "--", 2) == 0)
+                return misuse(s, "%s needs a value: %s", f->name, f->argument);
+            value = argv[++i];
+        }
+        if (set_flag(s, f, value)) return MISUSED;
+    }
+    if (s->opt.help) return DONE;
+    for (size_t k = 0; c->flags[k].name; ++k)
+        if (c->flags[k].required && !(given >> k & 1))
+            return misuse(s, "%s%s%s is required: %s", c->flags[k].name, *c->flags[k].argument ? " " : "",
+                          c->flags[k].argument, c->flags[k].help);
+    if (s->opt.threads > 1024) return misuse(s, "--threads: expected at most 1024, found %zu", s->opt.threads);
+    if (s->opt.isa != LOCUS_ISA_AUTO && !locus_isa_supported((locus_isa)s->opt.isa))
+        return fail(s, "--isa %s: this machine does not have it", locus_isa_name((locus_isa)s->opt.isa));
+    return DONE;
+}
+
+static void print_help(const command *c)
+{
+    int column = printf("locus %s", c->name);
+    for (const flag *f = c->flags; f->name; ++f) {
+        char text[128];
+        snprintf(text, sizeof text, f->required ? "%s%s%s" : "[%s%s%s]", f->name, *f->argument ? " " : "", f->argument);
+        if (column + 1 + (int)strlen(text) > 100) column = printf("\n         ") - 1;
+        column += printf(" %s", text);
+    }
+    printf("\n\n%s\n\n", c->summary);
+    for (const flag *f = c->flags; f->name; ++f) {
+        char text[128];
+        snprintf(text, sizeof text, "%s%s%s", f->name, *f->argument ? " " : "", f->argument);
+        if (strlen(text) > 34) printf("  %s\n  %-34s  %s\n", text, "", f->help);
+        else printf("  %-34s  %s\n", text, f->help);
+    }
+    printf("\n%s", c->more);
+}
+
+// --------------------------------------------------------------------------------------------------------- text files
+
+// The whole file, terminated; with a NUL byte in it it is no text.
+static int read_text(session *s, const char *flag_name, const char *path, char **text)
+{
+    size_t capacity = 1 << 16, used = 0;
+    char *data = (char *)take(s, capacity, 1);
+    FILE *f = data ? fopen(path, "rb") : NULL;
+    if (!data) return FAILED;
+    if (!f) return fail(s, "%s %s: the file cannot be opened", flag_name, path);
+    for (;;) {
+        used += fread(data + used, 1, capacity - 1 - used, f);
+        if (used < capacity - 1) break;
+        char *larger = capacity > SIZE_MAX / 2 ? NULL : (char *)take(s, capacity *= 2, 1);
+        if (!larger) {
+            fclose(f);
+            return FAILED;
+        }
+        memcpy(larger, data, used);
+        data = larger;
+    }
+    int bad = ferror(f);
+    fclose(f);
+    data[used] = '\0';
+    if (bad) return fail(s, "%s %s: the file cannot be read", flag_name, path);
+    if (strlen(data) != used) return fail(s, "%s %s: expected a text file, found a NUL byte", flag_name, path);
+    *text = strncmp(data, "\xEF\xBB\xBF", 3) == 0 ? data + 3 : data; // skip a byte order mark
+    return DONE;
+}
+
+// Cut the next field out of CSV text, in place. Returns what follows it: ',', '\n' (also at the end of the text), or 0
+// where a quote is out of place.
+static char csv_field(char **cursor, char **field, size_t *line)
+{
+    char *in = *cursor, *out = *cursor, end;
+    int open = *in == '"';
+    *field = out;
+    if (open) {
+        while (open && *++in) {
+            if (*in == '"' && *++in != '"') open = 0; // the closing quote; a doubled one stands for itself
+            else if (*in == '\n') ++*line;
+            if (open) *out++ = *in;
+        }
+        if (open) return 0;
+    } else {
+        while (*in && *in != ',' && *in != '\n' && *in != '\r') *out++ = *in++;
+    }
+    if (in[0] == '\r' && (in[1] == '\n' || in[1] == '\0')) ++in;
+    end = *in;
+    if (end != ',' && end != '\n' && end != '\0') return 0;
+    *cursor = end ? in + 1 : in;
+    *out = '\0';
+    if (end == '\n') ++*line;
+    return end ? end : '\n';
+}
+
+// Names and data of the m models of --models (m are expected: they are `what`); model-0, model-1, ... without it.
+static int load_models(session *s, size_t m, const char *what, locus_model **out)
+{
+    enum { COLUMNS = 256 };
+    static const char *const known[] = {"name", "params_b", "cost", "available"};
+    const char *path = s->opt.models;
+    signed char role[COLUMNS]; // of each column: index in `known`, or -1
+    char *text = NULL, *field = NULL, end = '\n';
+    size_t columns = 0, found = 0, line = 1, seen[4] = {0, 0, 0, 0};
+    locus_model *models = (locus_model *)take(s, m, sizeof *models);
+    if (!models) return FAILED;
+    *out = models;
+    for (size_t i = 0; i < m; ++i) {
+        snprintf(models[i].name, sizeof models[i].name, "model-%zu", i);
+        models[i].parameters_b = NAN;
+        models[i].available = 1;
+    }
+    if (!path) return DONE;
+    if (read_text(s, "--models", path, &text)) return FAILED;
+    do {
+        end = csv_field(&text, &field, &line);
+        if (!end || columns == COLUMNS) return fail(s, "--models %s: the header line is malformed", path);
+        role[columns] = -1;
+        for (int k = 0; k < 4; ++k)
+            if (strcmp(field, known[k]) == 0) {
+                if (seen[k]++) return fail(s, "--models %s: column %s occurs twice", path, field);
+                role[columns] = (signed char)k;
+            }
+        ++columns;
+    } while (end == ',');
+    if (!seen[0]) return fail(s, "--models %s: expected a header line with a column \"name\"", path);
+    while (*text) {
+        size_t here = line, c = 0;
+        locus_model model;
+        memset(&model, 0, sizeof model);
+        model.parameters_b = NAN;
+        model.available = 1;
+        do {
+            double v = 0.0;
+            end = csv_field(&text, &field, &line);
+            if (!end) return fail(s, "--models %s: line %zu: a quote is out of place", path, here);
+            if (c == 0 && end == '\n' && *field == '\0') break; // an empty line
+            if (c == columns)
+                return fail(s, "--models %s: line %zu: expected %zu fields, found more", path, here, columns);
+            int k = role[c++];
+            if (k == 0) {
+                if (strlen(field) >= sizeof model.name)
+                    return fail(s, "--models %s: line %zu: name: expected at most %zu bytes, found %zu", path, here,
+                                sizeof model.name - 1, strlen(field));
+                strcpy(model.name, field);
+            } else if (k > 0 && *field) {
+                if (k == 3 && strcmp(field, "true") == 0) v = 1.0;
+                else if (k == 3 && strcmp(field, "false") == 0) v = 0.0;
+                else if (!read_number(field, &v) || v < 0.0 || v > FLT_MAX ||
+                         (k == 3 && v > 0.0 && (v < 1.0 || v > 1.0)))
+                    return fail(s, "--models %s: line %zu: %s: expected %s, found \"%s\"", path, here, known[k],
+                                k == 3 ? "0, 1, true or false" : "a number from 0 or nothing", field);
+                if (k == 1) model.parameters_b = (float)v;
+                if (k == 2) model.cost = (float)v;
+                if (k == 3) model.available = v > 0.0;
+            }
+        } while (end == ',');
+        if (c == 0) continue;
+        if (c != columns)
+            return fail(s, "--models %s: line %zu: expected %zu fields, found %zu", path, here, columns, c);
+        if (model.name[0] == '\0') return fail(s, "--models %s: line %zu: the name is empty", path, here);
+        for (size_t i = 0; i < found && i < m; ++i)
+            if (strcmp(models[i].name, model.name) == 0)
+                return fail(s, "--models %s: line %zu: the name %s occurs twice", path, here, model.name);
+        if (found < m) models[found] = model;
+        ++found;
+    }
+    if (found != m) return fail(s, "--models %s: expected %zu models (%s), found %zu", path, m, what, found);
+    return DONE;
+}
+
+static char *json_space(char *p)
+{
+    while (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n') ++p;
+    return p;
+}
+
+// Value of 4 hexadecimal digits, or -1.
+static long json_hex(const char *p)
+{
+    long v = 0;
+    for (int i = 0; i < 4; ++i) {
+        const char *digits = "0123456789abcdef", *d = p[i] ? strchr(digits, p[i] | 0x20) : NULL;
+        if (!d || (p[i] < '0')) return -1;
+        v = v * 16 + (long)(d - digits);
+    }
+    return v;
+}
+
+// Undo the escapes of the string that begins after the quote at p - 1, in place; returns what follows it, NULL if bad.
+static char *json_unescape(char *p)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    char *out = p;
+    while (*p && *p != '"') {
+        if ((unsigned char)*p < 0x20) return NULL;
+        if (*p != '\\') {
+            *out++ = *p++;
+        } else if (p[1] == 'u') {
+            long c = json_hex(p + 2), low = 0;
+            p += 6;
+            if (c >= 0xD800 && c < 0xDC00) {
+                low = p[0] == '\\' && p[1] == 'u' ? json_hex(p + 2) : -1;
+                if (low < 0xDC00 || low > 0xDFFF) return NULL;
+                c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+                p += 6;
+            }
+            if (c <= 0 || (c >= 0xDC00 && c < 0xE000)) return NULL;
+            if (c < 0x80) *out++ = (char)c;
+            else if (c < 0x800) *out++ = (char)(0xC0 | c >> 6);
+            else if (c < 0x10000) *out++ = (char)(0xE0 | c >> 12);
+            else *out++ = (char)(0xF0 | c >> 18), *out++ = (char)(0x80 | (c >> 12 & 0x3F));
+            if (c >= 0x800) *out++ = (char)(0x80 | (c >> 6 & 0x3F));
+            if (c >= 0x80) *out++ = (char)(0x80 | (c & 0x3F));
+        } else {
+            const char *e = p[1] ? strchr(from, p[1]) : NULL;
+            if (!e) return NULL;
+            *out++ = to[e - from];
+            p += 2;
+        }
+    }
+    if (!*p) return NULL;
+    *out = '\0';
+    return p + 1;
+}
+
+static char *json_digits(char *p)
+{
+    if (*p < '0' || *p > '9') return NULL;
+    while (*p >= '0' && *p <= '9') ++p;
+    return p;
+}
+
+// Pass over any value; NULL if it is malformed or too deep.
+static char *json_skip(char *p, int depth)
+{
+    static const char *const words[] = {"true", "false", "null"};
+    if (depth > 64) return NULL;
+    if (*p == '"') return json_unescape(p + 1);
+    if (*p == '{' || *p == '[') {
+        char close = *p == '{' ? '}' : ']';
+        int object = *p == '{';
+        p = json_space(p + 1);
+        if (*p == close) return p + 1;
+        for (;;) {
+            if (object) {
+                if (*p != '"' || !(p = json_unescape(p + 1))) return NULL;
+                p = json_space(p);
+                if (*p != ':') return NULL;
+                p = json_space(p + 1);
+            }
+            if (!(p = json_skip(p, depth + 1))) return NULL;
+            p = json_space(p);
+            if (*p == close) return p + 1;
+            if (*p != ',') return NULL;
+            p = json_space(p + 1);
+        }
+    }
+    for (int k = 0; k < 3; ++k)
+        if (strncmp(p, words[k], strlen(words[k])) == 0) return p + strlen(words[k]);
+    if (*p == '-') ++p;
+    if (*p == '0') ++p; // nothing but '.', 'e' or the end may follow a leading 0
+    else if (!(p = json_digits(p))) return NULL;
+    if (*p == '.' && !(p = json_digits(p + 1))) return NULL;
+    if (*p == 'e' || *p == 'E') {
+        p += p[1] == '+' || p[1] == '-' ? 2 : 1;
+        p = json_digits(p);
+    }
+    return p;
+}
+
+// The "category" of one line of JSON, in place. NULL if the line is no object or has no such text.
+static char *json_category(char *p)
+{
+    char *found = NULL;
+    p = json_space(p);
+    if (*p++ != '{') return NULL;
+    for (;;) {
+        char *key = json_space(p);
+        if (*key++ != '"' || !(p = json_unescape(key))) return NULL;
+        p = json_space(p);
+        if (*p++ != ':') return NULL;
+        p = json_space(p);
+        if (strcmp(key, "category") == 0) {
+            if (found || *p != '"') return NULL;
+            found = p + 1;
+        }
+        if (!(p = json_skip(p, 0))) return NULL;
+        p = json_space(p);
+        if (*p == '}') return *json_space(p + 1) == '\0' ? found : NULL;
+        if (*p++ != ',') return NULL;
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------- arrays
+
+static const char *dtype_name(locus_dtype dtype)
+{
+    static const char *const names[] = {"?", "u1", "b1", "i4", "i8", "f2", "bf16", "f4", "f8"};
+    return (size_t)dtype < sizeof names / sizeof *names ? names[dtype] : "?";
+}
+
+// "[33, 12032]"
+static const char *shape_text(const size_t *shape, size_t rank, char text[240])
+{
+    size_t used = (size_t)snprintf(text, 240, "[");
+    for (size_t i = 0; i < rank; ++i)
+        used += (size_t)snprintf(text + used, 240 - used, "%s%zu", i ? ", " : "", shape[i]);
+    snprintf(text + used, 240 - used, "]");
+    return text;
+}
+
+static int open_array(session *s, const char *flag_name, const char *path, size_t rank, const char *meaning,
+                      const locus_array **out)
+{
+    char found[240];
+    locus_array *a = &s->arrays[s->array_count];
+    if (locus_npy_open(a, path, &s->err)) return fail_library(s, flag_name, path);
+    ++s->array_count;
+    if (a->rank != rank)
+        return fail(s, "%s %s: expected %s, found %s", flag_name, path, meaning, shape_text(a->shape, a->rank, found));
+    *out = a;
+    return DONE;
+}
+
+static int is_integer(const locus_array *a)
+{
+    return a->dtype == LOCUS_U8 || a->dtype == LOCUS_I32 || a->dtype == LOCUS_I64;
+}
+
+static int64_t integer_at(const locus_array *a, size_t i)
+{
+    if (a->dtype == LOCUS_I64) return ((const int64_t *)a->data)[i];
+    if (a->dtype == LOCUS_I32) return ((const int32_t *)a->data)[i];
+    return ((const unsigned char *)a->data)[i];
+}
+
+// A list of different places below `limit`; *out is NULL if path is.
+static int load_places(session *s, const char *flag_name, const char *path, size_t limit, const char *what,
+                       size_t **out, size_t *count)
+{
+    const locus_array *a = NULL;
+    *out = NULL;
+    *count = limit;
+    if (!path) return DONE;
+    if (open_array(s, flag_name, path, 1, "a list of whole numbers", &a)) return FAILED;
+    if (!is_integer(a))
+        return fail(s, "%s %s: expected whole numbers (u1, i4, i8), found %s", flag_name, path, dtype_name(a->dtype));
+    size_t *places = (size_t *)take(s, a->count, sizeof *places);
+    unsigned char *used = (unsigned char *)take(s, limit, 1);
+    if (!places || !used) return FAILED;
+    for (size_t i = 0; i < a->count; ++i) {
+        int64_t v = integer_at(a, i);
+        if (v < 0 || (uint64_t)v >= limit)
+            return fail(s, "%s %s: element %zu: expected 0 to %zu (%s), found %lld", flag_name, path, i,
+                        limit ? limit - 1 : 0, what, (long long)v);
+        if (used[v]++) return fail(s, "%s %s: element %zu: %lld occurs twice", flag_name, path, i, (long long)v);
+        places[i] = (size_t)v;
+    }
+    *out = places;
+    *count = a->count;
+    return DONE;
+}
+
+// Scores or a mask: one of the two pointers is set. In place where nothing has to be picked or converted.
+typedef struct grades {
+    size_t models, n;
+    const float *f32;
+    const unsigned char *u8;
+} grades;
+
+static int open_grades(session *s, const char *flag_name, const char *path, const locus_array **out)
+{
+    return open_array(s, flag_name, path, 2, "[models, queries]", out);
+}
+
+// Pick rows and columns (NULL: all) of a [models, queries] array.
+static int pick_grades(session *s, const locus_array *a, const size_t *rows, size_t row_count, const size_t *columns,
+                       size_t column_count, grades *out)
+{
+    size_t n = a->shape[1];
+    int bytes = a->dtype == LOCUS_U8 || a->dtype == LOCUS_BOOL;
+    memset(out, 0, sizeof *out);
+    out->models = row_count;
+    out->n = column_count;
+    if (!rows && !columns && a->dtype == LOCUS_U8) out->u8 = (const unsigned char *)a->data;
+    if (!rows && !columns && a->dtype == LOCUS_F32) out->f32 = (const float *)a->data;
+    if (out->u8 || out->f32) return DONE;
+    if (column_count && row_count > SIZE_MAX / column_count) return fail(s, "out of memory");
+    unsigned char *u8 = bytes ? (unsigned char *)take(s, row_count * column_count, 1) : NULL;
+    float *f32 = bytes ? NULL : (float *)take(s, row_count * column_count, sizeof(float));
+    float *line = bytes ? NULL : (float *)take(s, n, sizeof(float));
+    if (bytes ? !u8 : !f32 || !line) return FAILED;
+    for (size_t r = 0; r < row_count; ++r) {
+        size_t first = (rows ? rows[r] : r) * n;
+        if (!bytes && locus_array_to_f32(a, first, n, line, &s->err)) return fail(s, "%s", s->err.message);
+        for (size_t c = 0; c < column_count; ++c) {
+            size_t from = columns ? columns[c] : c;
+            if (bytes) {
+                unsigned char v = ((const unsigned char *)a->data)[first + from];
+                u8[r * column_count + c] = a->dtype == LOCUS_BOOL ? v != 0 : v;
+            } else {
+                f32[r * column_count + c] = line[from];
+            }
+        }
+    }
+    out->u8 = u8;
+    out->f32 = f32;
+    return DONE;
+}
+
+static int is_missing(const grades *g, size_t model, size_t query)
+{
+    size_t at = model * g->n + query;
+    return g->u8 ? g->u8[at] == 255 : isnan(g->f32[at]) != 0;
+}
+
+static int open_encodings(session *s, const locus_array **out)
+{
+    char meaning[80], found[240];
+    snprintf(meaning, sizeof meaning, "[queries, %zu]", s->info.q_dim);
+    if (open_array(s, "--encodings", s->opt.encodings, 2, meaning, out)) return FAILED;
+    if ((*out)->shape[1] != s->info.q_dim)
+        return fail(s, "--encodings %s: expected %s (the q_dim of the net), found %s", s->opt.encodings, meaning,
+                    shape_text((*out)->shape, 2, found));
+    return DONE;
+}
+
+// Rows of the encodings as floats: rows[first], rows[first + 1], ..., or just the rows from `first` where rows is NULL.
+// In place where possible, else in buffer.
+static const float *encoding_rows(session *s, const locus_array *a, const size_t *rows, size_t first, size_t count,
+                                  float *buffer)
+{
+    size_t d = a->shape[1];
+    if (!rows && a->dtype == LOCUS_F32) return (const float *)a->data + first * d;
+    for (size_t i = 0; i < count; ++i)
+        if (locus_array_to_f32(a, (rows ? rows[first + i] : first + i) * d, d, buffer + i * d, &s->err)) return NULL;
+    return buffer;
+}
+
+static int has_ending(const char *path, const char *ending)
+{
+    size_t n = strlen(path), k = strlen(ending);
+    return n > k && strcmp(path + n - k, ending) == 0;
+}
+
+static int is_npy(const char *path)
+{
+    char magic[6] = {0, 0, 0, 0, 0, 0};
+    FILE *f = fopen(path, "rb");
+    if (!f) return has_ending(path, ".npy");
+    size_t n = fread(magic, 1, sizeof magic, f);
+    fclose(f);
+    return n == sizeof magic && memcmp(magic, "\x93NUMPY", 6) == 0;
+}
+
+// ------------------------------------------------------------------------------------------------------- net and pool
+
+static int make_net(session *s, const char *flag_name, const char *path, int predictor_only)
+{
+    locus_net_opts opts;
+    memset(&opts, 0, sizeof opts);
+    opts.isa = (locus_isa)s->opt.isa;
+    opts.predictor_only = predictor_only;
+    if (locus_net_create(&s->net, &s->net_file, &opts, &s->err)) return fail_library(s, flag_name, path);
+    s->info = locus_net_get_info(s->net);
+    return DONE;
+}
+
+static int open_net(session *s, const char *flag_name, const char *path, int predictor_only)
+{
+    if (locus_safetensors_open(&s->net_file, path, &s->err)) return fail_library(s, flag_name, path);
+    s->net_file_open = 1;
+    return make_net(s, flag_name, path, predictor_only);
+}
+
+// A pool of the rows of an array [models, z_dim].
+static int pool_from_array(session *s, const char *path)
+{
+    char meaning[80], found[240];
+    const locus_array *a = NULL;
+    locus_model *models = NULL;
+    snprintf(meaning, sizeof meaning, "[models, %zu]", s->info.z_dim);
+    if (open_array(s, "--pool", path, 2, meaning, &a)) return FAILED;
+    if (a->shape[1] != s->info.z_dim)
+        return fail(s, "--pool %s: expected %s (the z_dim of the net), found %s", path, meaning,
+                    shape_text(a->shape, 2, found));
+    float *z = (float *)take(s, s->info.z_dim, sizeof *z);
+    if (!z || load_models(s, a->shape[0], "the rows of --pool", &models)) return FAILED;
+    if (locus_pool_create(&s->pool, s->net, a->shape[0], NULL, NULL, 0, &s->err))
+        return fail_library(s, "--pool", path);
+    for (size_t i = 0; i < a->shape[0]; ++i)
+        if (locus_array_to_f32(a, i * s->info.z_dim, s->info.z_dim, z, &s->err) ||
+            locus_pool_add(s->pool, &models[i], z, NULL, &s->err))
+            return fail_library(s, "--pool", path);
+    return DONE;
+}
+
+// --net and --pool; either may be left out if the other is a router file, and --router stands for both.
+static int open_net_and_pool(session *s)
+{
+    const options *o = &s->opt;
+    const char *either = o->router ? o->router : o->net ? o->net : o->pool;
+    const char *net = o->net ? o->net : either, *pool = o->pool ? o->pool : either;
+    if (!either) return misuse(s, "--net and --pool are required (or --router with a file that holds both)");
+    if (o->router && o->net && o->pool) return misuse(s, "--router stands for --net and --pool: leave it or them out");
+    if (is_npy(pool) && !o->net && !o->router) return misuse(s, "--pool %s: an array needs a --net", pool);
+    if (open_net(s, net == o->net ? "--net" : o->router ? "--router" : "--pool", net, 1)) return FAILED;
+    if (is_npy(pool)) return pool_from_array(s, pool);
+    if (locus_pool_open(&s->pool, s->net, pool, &s->err))
+        return fail_library(s, pool == o->pool ? "--pool" : o->router ? "--router" : "--net", pool);
+    return DONE;
+}
+
+// logits[n, models] of the rows of the encodings (see encoding_rows), a batch at a time.
+static int predict_rows(session *s, const locus_array *a, const size_t *rows, size_t first, size_t n, float *logits)
+{
+    size_t batch = n < 1024 ? n : 1024, m = locus_pool_count(s->pool);
+    size_t bytes = locus_predict_workspace(s->pool, batch, s->parallel);
+    float *buffer = (float *)take(s, batch, s->info.q_dim * sizeof *buffer);
+    void *work = take(s, bytes, 1);
+    if (!buffer || !work) return FAILED;
+    progress_begin(s, "predict");
+    for (size_t i = 0; i < n; i += batch) {
+        locus_queries q;
+        memset(&q, 0, sizeof q);
+        q.count = n - i < batch ? n - i : batch;
+        q.dim = s->info.q_dim;
+        q.encodings = encoding_rows(s, a, rows, first + i, q.count, buffer);
+        if (!q.encodings || locus_predict(s->pool, &q, logits + i * m, s->parallel, work, bytes, &s->err)) {
+            progress_end(s);
+            return fail(s, "--encodings %s: %s%s", s->opt.encodings, s->err.message,
+                        rows || first + i ? " (counted within a batch of the queries in use)" : "");
+        }
+        progress(s, i + q.count, n);
+    }
+    progress_end(s);
+    return DONE;
+}
+
+// "model X is not in the pool", with the nearest name.
+static int fail_name(const session *s, const char *flag_name, const char *name)
+{
+    const char *nearest = NULL;
+    size_t distance = SIZE_MAX;
+    for (size_t i = 0; i < locus_pool_count(s->pool); ++i)
+        consider(name, locus_pool_model(s->pool, i)->name, &nearest, &distance);
+    return fail(s, "%s: the pool has no model \"%s\"%s%s%s", flag_name, name, nearest ? " (did you mean " : "",
+                nearest ? nearest : "", nearest ? "?)" : "; `locus info` lists its models");
+}
+
+static int longest_name(const session *s)
+{
+    int longest = 5;
+    for (size_t i = 0; i < locus_pool_count(s->pool); ++i) {
+        int width = text_width(locus_pool_model(s->pool, i)->name);
+        if (width > longest) longest = width;
+    }
+    return longest < 60 ? longest : 60;
+}
+
+// --------------------------------------------------------------------------------------------------------------- info
+
+static void info_net(const session *s)
+{
+    const locus_net_info *i = &s->info;
+    const char *kind = i->encoder_kind == LOCUS_SAB ? "sab" : "isab";
+    char hash[20];
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)i->hash);
+    if (s->opt.json) {
+        json(",'net':{'q_dim':%u,'z_dim':%u,'n_heads':%u,'n_layers':%u,'m_induce':%u,'decoder_hidden':%u,", i->q_dim,
+             i->z_dim, i->n_heads, i->n_layers, i->m_induce, i->decoder_hidden);
+        json("'encoder_kind':%s,'has_encoder':%b,'hash':%s,'query_encoder':%s,'parameters':%u,'bytes':%u,'isa':%s}",
+             kind, i->has_encoder, hash, i->query_encoder, i->parameters, i->bytes, locus_isa_name(i->isa));
+        return;
+    }
+    printf("\nnet\n  queries        q_dim %zu, query encoder: ", i->q_dim);
+    print_text(i->query_encoder[0] ? i->query_encoder : "not named", 0);
+    printf("\n  embeddings     z_dim %zu\n", i->z_dim);
+    if (!i->has_encoder) printf("  encoder        none: it can predict and route, not embed\n");
+    else if (i->encoder_kind == LOCUS_SAB)
+        printf("  encoder        sab, %zu layers, %zu heads\n", i->n_layers, i->n_heads);
+    else
+        printf("  encoder        isab, %zu layers, %zu heads, %zu inducing vectors\n", i->n_layers, i->n_heads,
+               i->m_induce);
+    printf("  predictor      hidden width %zu\n", i->decoder_hidden);
+    printf("  weights        %zu, %.1f MB in memory, %s kernels\n", i->parameters, 1e-6 * (double)i->bytes,
+           locus_isa_name(i->isa));
+    printf("  hash           %s\n", hash);
+}
+
+static void info_pool(const session *s)
+{
+    size_t m = locus_pool_count(s->pool), shown = s->opt.all || m <= 40 ? m : 40;
+    const char *encoder = locus_pool_query_encoder(s->pool);
+    int width = longest_name(s);
+    if (s->opt.json) {
+        json(",'pool':{'query_encoder':%s,'models':[", encoder);
+        for (size_t i = 0; i < m; ++i) {
+            const locus_model *model = locus_pool_model(s->pool, i);
+            json("%c{'name':%s,'params_b':%f,'cost':%f,'available':%b,'evaluations':%u}", i > 0, model->name,
+                 (double)model->parameters_b, (double)model->cost, model->available, (size_t)model->evaluations);
+        }
+        json("]}");
+        return;
+    }
+    printf("\npool\n  %zu models; query encoder: ", m);
+    print_text(encoder[0] ? encoder : "not named", 0);
+    printf("\n\n  %5s  ", "index");
+    print_text("model", width);
+    printf("  %10s  %10s  %9s  %11s\n", "params (B)", "cost", "available", "evaluations");
+    for (size_t i = 0; i < shown; ++i) {
+        const locus_model *model = locus_pool_model(s->pool, i);
+        char parameters[32] = "-", evaluations[32] = "-";
+        if (!isnan(model->parameters_b)) snprintf(parameters, sizeof parameters, "%g", (double)model->parameters_b);
+        if (model->evaluations) snprintf(evaluations, sizeof evaluations, "%zu", (size_t)model->evaluations);
+        printf("  %5zu  ", i);
+        print_text(model->name, width);
+        printf("  %10s  %10g  %9s  %11s\n", parameters, (double)model->cost, model->available ? "yes" : "no",
+               evaluations);
+    }
+    if (shown < m) printf("  ... and %zu more (--all)\n", m - shown);
+}
+
+static void info_tensors(const session *s)
+{
+    const locus_safetensors *st = &s->net_file;
+    size_t count = st->tensor_count, shown = s->opt.all || count <= 8 ? count : 8;
+    char shape[240];
+    if (s->opt.json) {
+        json(",'metadata':{");
+        for (size_t i = 0; i < st->metadata_count; ++i)
+            json("%c%s:%s", i > 0, st->metadata[i].key, st->metadata[i].value);
+        json("},'tensors':[");
+        for (size_t i = 0; i < count; ++i) {
+            const locus_tensor *t = &st->tensors[i];
+            json("%c{'name':%s,'dtype':%s,'bytes':%u,'shape':", i > 0, t->name, t->dtype_name, t->bytes);
+            printf("%s}", shape_text(t->shape, t->rank, shape));
+        }
+        json("]");
+        return;
+    }
+    for (size_t i = 0; s->opt.all && i < st->metadata_count; ++i) {
+        printf(i ? "  " : "\nmetadata\n  ");
+        print_text(st->metadata[i].key, 24);
+        printf("  ");
+        print_text(st->metadata[i].value, 0);
+        putchar('\n');
+    }
+    for (size_t i = 0; i < shown; ++i) {
+        const locus_tensor *t = &st->tensors[i];
+        printf(i ? "  " : "\ntensors\n  ");
+        print_text(t->name, 40);
+        printf("  %-6s  %s\n", t->dtype_name, shape_text(t->shape, t->rank, shape));
+    }
+    if (shown < count) printf("  ... and %zu more (--all)\n", count - shown);
+}
+
+static int info_npy(session *s)
+{
+    const char *path = s->opt.file;
+    locus_array *a = &s->arrays[0];
+    float values[4096];
+    const size_t batch = sizeof values / sizeof *values;
+    double low = INFINITY, high = -INFINITY;
+    size_t nan = 0, infinite = 0;
+    char shape[240];
+    if (locus_npy_open(a, path, &s->err)) return fail_library(s, "FILE", path);
+    s->array_count = 1;
+    for (size_t i = 0; i < a->count; i += batch) {
+        size_t n = a->count - i < batch ? a->count - i : batch;
+        if (locus_array_to_f32(a, i, n, values, &s->err)) return fail_library(s, "FILE", path);
+        for (size_t k = 0; k < n; ++k) {
+            double v = (double)values[k];
+            nan += isnan(v) != 0;
+            infinite += isinf(v) != 0;
+            if (v < low) low = v;
+            if (v > high) high = v;
+        }
+    }
+    shape_text(a->shape, a->rank, shape);
+    if (s->opt.json) {
+        json("{'file':%s,'kind':'npy','dtype':%s,'min':%d,'max':%d,'nan':%u,'infinite':%u,'shape':", path,
+             dtype_name(a->dtype), low, high, nan, infinite);
+        printf("%s}\n", shape);
+        return DONE;
+    }
+    print_text(path, 0);
+    printf(": array, %s %s\n", dtype_name(a->dtype), shape);
+    if (a->count > nan) printf("  values         %g to %g\n", low, high);
+    if (nan || infinite) printf("  not finite     %zu NaN, %zu infinite\n", nan, infinite);
+    return DONE;
+}
+
+// What the file holds: net, pool, both (a router file), other tensors, or an array.
+static int run_info(session *s)
+{
+    const char *path = s->opt.file;
+    if (is_npy(path)) return info_npy(s);
+    if (locus_safetensors_open(&s->net_file, path, &s->err)) return fail_library(s, "FILE", path);
+    s->net_file_open = 1;
+    int has_net = locus_safetensors_find(&s->net_file, "decoder.U.weight") != NULL;
+    int has_pool = locus_safetensors_find(&s->net_file, "pool.z") != NULL;
+    const char *kind = has_net && has_pool ? "router" : has_net ? "net" : has_pool ? "pool" : "safetensors";
+    if (has_net) {
+        if (make_net(s, "FILE", path, 0)) return FAILED;
+        if (has_pool && locus_pool_load(&s->pool, s->net, &s->net_file, NULL, 0, &s->err))
+            return fail_library(s, "FILE", path);
+    }
+    if (s->opt.json) {
+        json("{'file':%s,'kind':%s,'file_bytes':%u", path, kind, s->net_file.file.bytes);
+    } else {
+        print_text(path, 0);
+        printf(": %s, %zu bytes\n", kind, s->net_file.file.bytes);
+    }
+    if (has_net) info_net(s);
+    if (s->pool) info_pool(s);
+    info_tensors(s);
+    if (s->opt.json) json("}\n");
+    return DONE;
+}
+
+// -------------------------------------------------------------------------------------------------------------- embed
+
+// How many evaluations each model has; none at all is an error that names the model.
+static int count_evaluations(session *s, const grades *scores, const grades *mask, const size_t *rows,
+                             locus_model *const *models)
+{
+    for (size_t m = 0; m < scores->models; ++m) {
+        uint64_t count = 0;
+        for (size_t i = 0; i < scores->n; ++i)
+            count += (!mask || mask->u8[m * scores->n + i]) && !is_missing(scores, m, i);
+        if (!count)
+            return fail(s, "--scores %s: row %zu (%s) has no evaluation%s: a model needs at least one", s->opt.scores,
+                        rows ? rows[m] : m, models[m]->name, s->opt.queries ? " among --queries" : "");
+        models[m]->evaluations = count;
+    }
+    return DONE;
+}
+
+static int save_embeddings(session *s, locus_model *const *models, size_t m, const float *z)
+{
+    const char *path = s->opt.out;
+    size_t shape[2];
+    shape[0] = m;
+    shape[1] = s->info.z_dim;
+    if (has_ending(path, ".npy")) {
+        if (locus_npy_save(path, LOCUS_F32, shape, 2, z, &s->err)) return fail_library(s, "--out", path);
+        return DONE;
+    }
+    if (locus_pool_create(&s->pool, s->net, m, s->opt.query_encoder, NULL, 0, &s->err))
+        return fail_library(s, "--out", path);
+    for (size_t i = 0; i < m; ++i)
+        if (locus_pool_add(s->pool, models[i], z + i * s->info.z_dim, NULL, &s->err))
+            return fail(s, "model %s: %s", models[i]->name, s->err.message);
+    if (locus_pool_save(s->pool, path, (locus_save_what)s->opt.with_net, s->opt.with_net ? &s->net_file : NULL,
+                        &s->err))
+        return fail_library(s, "--out", path);
+    return DONE;
+}
+
+static int run_embed(session *s)
+{
+    static const locus_encode_path paths[] = {LOCUS_ENCODE_AUTO, LOCUS_ENCODE_FAST, LOCUS_ENCODE_STREAMING};
+    const options *o = &s->opt;
+    const locus_array *q = NULL, *y = NULL, *mask_file = NULL;
+    size_t *columns = NULL, *rows = NULL, n = 0, m = 0;
+    locus_model *table = NULL, **models;
+    grades scores, mask;
+    locus_evals evals;
+    locus_encode_opts opts;
+    char found[240];
+    memset(&evals, 0, sizeof evals);
+    memset(&opts, 0, sizeof opts);
+    if (!has_ending(o->out, ".npy") && !has_ending(o->out, ".safetensors"))
+        return misuse(s, "--out: expected a name ending in .npy or .safetensors, found %s", o->out);
+    if (has_ending(o->out, ".npy") && (o->with_net || o->query_encoder))
+        return misuse(s, "--with-net and --query-encoder need an --out that ends in .safetensors");
+    if (open_net(s, "--net", o->net, 0)) return FAILED;
+    if (!s->info.has_encoder)
+        return fail(s, "--net %s: expected a net with an encoder, found a predictor only", o->net);
+    if (open_encodings(s, &q) || open_grades(s, "--scores", o->scores, &y)) return FAILED;
+    if (y->shape[1] != q->shape[0])
+        return fail(s, "--scores %s: expected [models, %zu] (the rows of --encodings), found %s", o->scores,
+                    q->shape[0], shape_text(y->shape, 2, found));
+    if (o->mask) {
+        if (open_grades(s, "--mask", o->mask, &mask_file)) return FAILED;
+        if (mask_file->shape[0] != y->shape[0] || mask_file->shape[1] != y->shape[1])
+            return fail(s, "--mask %s: expected [%zu, %zu] (as --scores), found %s", o->mask, y->shape[0], y->shape[1],
+                        shape_text(mask_file->shape, 2, found));
+        if (mask_file->dtype != LOCUS_U8 && mask_file->dtype != LOCUS_BOOL)
+            return fail(s, "--mask %s: expected u1 or b1, found %s", o->mask, dtype_name(mask_file->dtype));
+    }
+    if (load_places(s, "--queries", o->queries, y->shape[1], "the columns of --scores", &columns, &n) ||
+        load_places(s, "--model-rows", o->model_rows, y->shape[0], "the rows of --scores", &rows, &m) ||
+        load_models(s, y->shape[0], "the rows of --scores", &table) ||
+        pick_grades(s, y, rows, m, columns, n, &scores) ||
+        (o->mask && pick_grades(s, mask_file, rows, m, columns, n, &mask)))
+        return FAILED;
+    models = (locus_model **)take(s, m, sizeof *models);
+    float *buffer = columns || q->dtype != LOCUS_F32 ? (float *)take(s, n, s->info.q_dim * sizeof *buffer) : NULL;
+    if (!models || ((columns || q->dtype != LOCUS_F32) && !buffer)) return FAILED;
+    for (size_t i = 0; i < m; ++i) models[i] = &table[rows ? rows[i] : i];
+    if (count_evaluations(s, &scores, o->mask ? &mask : NULL, rows, models)) return FAILED;
+
+    evals.queries.encodings = encoding_rows(s, q, columns, 0, n, buffer);
+    if (!evals.queries.encodings) return fail_library(s, "--encodings", o->encodings);
+    evals.queries.count = n;
+    evals.queries.dim = s->info.q_dim;
+    evals.models = m;
+    evals.scores = scores.f32;
+    evals.scores_u8 = scores.u8;
+    evals.mask = o->mask ? mask.u8 : NULL;
+    if (start_threads(s)) return FAILED;
+    opts.path = paths[o->path];
+    opts.parallel = s->parallel;
+    opts.progress = progress;
+    opts.user = s;
+    size_t bytes = locus_encode_workspace(s->net, &evals, &opts);
+    float *z = (float *)take(s, m, s->info.z_dim * sizeof *z);
+    void *work = z ? malloc(bytes) : NULL; // not take: gigabytes need not be zeroed
+    if (!z) return FAILED;
+    if (!work) return fail(s, "out of memory: %zu bytes of workspace; --path streaming needs less", bytes);
+    progress_begin(s, "embed");
+    int failed = locus_encode(s->net, &evals, z, &opts, work, bytes, &s->err) != LOCUS_OK;
+    progress_end(s);
+    free(work);
+    if (failed)
+        return fail(s, "--encodings %s, --scores %s: %s%s", o->encodings, o->scores, s->err.message,
+                    columns || rows ? " (counted among the queries and models in use)" : "");
+    return save_embeddings(s, models, m, z);
+}
+
+// ------------------------------------------------------------------------------------------------------------ predict
+
+static int run_predict(session *s)
+{
+    const locus_array *q = NULL;
+    if (!has_ending(s->opt.out, ".npy"))
+        return misuse(s, "--out: expected a name ending in .npy, found %s", s->opt.out);
+    int status = open_net_and_pool(s);
+    if (status) return status;
+    if (open_encodings(s, &q) || start_threads(s)) return FAILED;
+    size_t shape[2];
+    shape[0] = q->shape[0];
+    shape[1] = locus_pool_count(s->pool);
+    if (shape[1] > SIZE_MAX / sizeof(float)) return fail(s, "out of memory");
+    float *p = (float *)take(s, shape[0], shape[1] * sizeof *p);
+    if (!p || predict_rows(s, q, NULL, 0, shape[0], p)) return FAILED;
+    for (size_t i = 0; !s->opt.logits && i < shape[0] * shape[1]; ++i) p[i] = (float)locus_probability((double)p[i]);
+    if (locus_npy_save(s->opt.out, LOCUS_F32, shape, 2, p, &s->err)) return fail_library(s, "--out", s->opt.out);
+    return DONE;
+}
+
+// -------------------------------------------------------------------------------------------------------------- route
+
+// "A:B", "A:" or ":B": rows A to B - 1 of n.
+static int read_rows(session *s, size_t n, size_t *first, size_t *end)
+{
+    char text[64];
+    const char *value = s->opt.rows, *colon = value ? strchr(value, ':') : NULL;
+    *first = 0;
+    *end = n;
+    if (!value) return DONE;
+    size_t length = colon ? (size_t)(colon - value) : 0;
+    if (!colon || length >= sizeof text) return misuse(s, "--rows: expected A:B, found \"%s\"", value);
+    memcpy(text, value, length);
+    text[length] = '\0';
+    if ((*text && !read_count(text, first)) || (colon[1] && !read_count(colon + 1, end)) || *first > *end)
+        return misuse(s, "--rows: expected A:B with A up to B, found \"%s\"", value);
+    if (*end > n) return fail(s, "--rows %s: --encodings has %zu rows", value, n);
+    return DONE;
+}
+
+// --available A,B,C -> a flag for each model of the pool.
+static int read_available(session *s, unsigned char *available)
+{
+    char name[sizeof(((locus_model *)0)->name)];
+    for (const char *p = s->opt.available; p;) {
+        const char *comma = strchr(p, ',');
+        size_t length = comma ? (size_t)(comma - p) : strlen(p);
+        if (length == 0 || length >= sizeof name)
+            return misuse(s, "--available: expected names separated by commas, found \"%s\"", s->opt.available);
+        memcpy(name, p, length);
+        name[length] = '\0';
+        size_t index = locus_pool_find(s->pool, name);
+        if (index == SIZE_MAX) return fail_name(s, "--available", name);
+        available[index] = 1;
+        p = comma ? comma + 1 : NULL;
+    }
+    return DONE;
+}
+
+typedef struct tally { // of first choices
+    size_t index, count;
+    double probability;
+} tally;
+
+static int by_count(const void *a, const void *b)
+{
+    const tally *x = (const tally *)a, *y = (const tally *)b;
+    if (x->count != y->count) return x->count < y->count ? 1 : -1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void print_choices_json(const session *s, const locus_choice *choices, size_t first, size_t n, size_t top)
+{
+    json(",'choices':[");
+    for (size_t i = 0; i < n; ++i) {
+        const locus_choice *c = choices + i * top;
+        json("%c\n{'query':%u,'rule':%s,'ranked':[", i > 0, first + i, locus_rule_name(c->rule));
+        for (size_t k = 0; k < top && c[k].model != SIZE_MAX; ++k)
+            json("%c{'model':%s,'index':%u,'probability':%f,'logit':%f,'cost':%f,'utility':%d}", k > 0,
+                 locus_pool_model(s->pool, c[k].model)->name, c[k].model, (double)c[k].probability, (double)c[k].logit,
+                 (double)c[k].cost, c[k].utility);
+        json("]}");
+    }
+    json("]}\n");
+}
+
+static void print_choices(const session *s, const locus_choice *choices, size_t first, size_t n, size_t top)
+{
+    int width = longest_name(s);
+    printf("%7s  %4s  ", "query", "rank");
+    print_text("model", width);
+    printf("  %7s  %10s  %10s  %s\n", "p", "cost", "utility", "rule");
+    for (size_t i = 0; i < n; ++i)
+        for (size_t k = 0; k < top && choices[i * top + k].model != SIZE_MAX; ++k) {
+            const locus_choice *c = &choices[i * top + k];
+            if (k == 0) printf("%7zu  %4d  ", first + i, 1);
+            else printf("%7s  %4zu  ", "", k + 1);
+            print_text(locus_pool_model(s->pool, c->model)->name, width);
+            printf("  %5.1f %%  %10g  %10.4f  %s\n", 100.0 * (double)c->probability, (double)c->cost, c->utility,
+                   k ? "" : locus_rule_name(c->rule));
+        }
+}
+
+// Shares of the models among the first choices, their means, and which rules decided.
+static int print_tally(session *s, const locus_choice *choices, size_t n, size_t top)
+{
+    size_t m = locus_pool_count(s->pool), rules[4] = {0, 0, 0, 0};
+    double p = 0.0, cost = 0.0, share = n ? 1.0 / (double)n : 0.0;
+    int width = longest_name(s);
+    tally *t = (tally *)take(s, m, sizeof *t);
+    if (!t) return FAILED;
+    for (size_t i = 0; i < m; ++i) t[i].index = i;
+    for (size_t i = 0; i < n; ++i) {
+        const locus_choice *c = choices + i * top;
+        t[c->model].count++;
+        t[c->model].probability += (double)c->probability;
+        p += (double)c->probability;
+        cost += (double)c->cost;
+        rules[c->rule]++;
+    }
+    qsort(t, m, sizeof *t, by_count);
+    if (s->opt.json) {
+        json(",'mean_probability':%d,'mean_cost':%d,'rules':{", p * share, cost * share);
+        for (int r = 0; r < 4; ++r) json("%c%s:%u", r, locus_rule_name((locus_rule)r), rules[r]);
+        json("},'models':[");
+        for (size_t i = 0; i < m && t[i].count; ++i)
+            json("%c{'model':%s,'queries':%u,'mean_probability':%d}", i > 0,
+                 locus_pool_model(s->pool, t[i].index)->name, t[i].count, t[i].probability / (double)t[i].count);
+        json("]");
+        return DONE;
+    }
+    printf("%zu queries, mean p %.1f %%, mean cost %g\n\n", n, 100.0 * p * share, cost * share);
+    print_text("model", width);
+    printf("  %8s  %7s  %7s  %10s\n", "queries", "share", "mean p", "cost");
+    for (size_t i = 0; i < m && t[i].count; ++i) {
+        const locus_model *model = locus_pool_model(s->pool, t[i].index);
+        print_text(model->name, width);
+        printf("  %8zu  %5.1f %%  %5.1f %%  %10g\n", t[i].count, 100.0 * (double)t[i].count * share,
+               100.0 * t[i].probability / (double)t[i].count, (double)model->cost);
+    }
+    if (s->opt.default_model) {
+        printf("\nrules:");
+        for (int r = 0; r < 4; ++r)
+            if (rules[r]) printf("  %s %.1f %%", locus_rule_name((locus_rule)r), 100.0 * (double)rules[r] * share);
+        putchar('\n');
+    }
+    return DONE;
+}
+
+static int run_route(session *s)
+{
+    const options *o = &s->opt;
+    const locus_array *q = NULL;
+    size_t first, end, top = o->top ? o->top : 1;
+    double mean_cost = 0.0;
+    locus_route_opts opts;
+    memset(&opts, 0, sizeof opts);
+    if (o->lambda >= 0.0 && o->budget >= 0.0) return misuse(s, "--lambda and --budget exclude each other");
+    if (o->margin >= 0.0 && !o->default_model) return misuse(s, "--margin needs a --default");
+    int status = open_net_and_pool(s);
+    if (status) return status;
+    if (open_encodings(s, &q)) return FAILED;
+    if ((status = read_rows(s, q->shape[0], &first, &end)) != DONE) return status;
+    size_t n = end - first, m = locus_pool_count(s->pool);
+    if (m == 0) return fail(s, "the pool is empty");
+    if (top > m) top = m;
+    if (o->available) {
+        unsigned char *available = (unsigned char *)take(s, m, 1);
+        if (!available) return FAILED;
+        if ((status = read_available(s, available)) != DONE) return status;
+        opts.available = available;
+    }
+    if (o->default_model) {
+        opts.has_default = 1;
+        opts.default_model = locus_pool_find(s->pool, o->default_model);
+        if (opts.default_model == SIZE_MAX) return fail_name(s, "--default", o->default_model);
+        if (o->margin > 0.0) opts.margin = o->margin;
+    }
+    if (o->max_cost >= 0.0) opts.max_cost = o->max_cost > 0.0 ? o->max_cost : DBL_MIN; // 0 means no limit there
+    if (o->lambda > 0.0) opts.lambda = o->lambda;
+    opts.top = top;
+    if (start_threads(s)) return FAILED;
+    float *logits = (float *)take(s, n, m * sizeof *logits);
+    locus_choice *choices = (locus_choice *)take(s, n, top * sizeof *choices);
+    if (!logits || !choices || predict_rows(s, q, NULL, first, n, logits)) return FAILED;
+    if (o->budget >= 0.0) {
+        if (locus_lambda_for_budget(s->pool, logits, n, o->budget, &opts, &opts.lambda, &mean_cost, &s->err))
+            return fail(s, "--budget %g: %s", o->budget, s->err.message);
+    }
+    if (locus_rank(s->pool, logits, n, &opts, choices, &s->err)) return fail(s, "%s", s->err.message);
+    if (o->json) {
+        json("{'queries':%u,'lambda':%d", n, opts.lambda);
+        if (print_tally(s, choices, n, top)) return FAILED;
+        print_choices_json(s, choices, first, n, top);
+        return DONE;
+    }
+    if (o->budget >= 0.0)
+        printf("lambda %g keeps the mean cost at %g (budget %g)\n\n", opts.lambda, mean_cost, o->budget);
+    if (n <= 20 || o->all) print_choices(s, choices, first, n, top);
+    else status = print_tally(s, choices, n, top);
+    if (n > 20 && !o->all && !status) printf("\n--all lists every query\n");
+    return status;
+}
+
+// --------------------------------------------------------------------------------------------------------------- eval
+
+typedef struct label { // of a query: a category
+    const char *text;
+    size_t query;
+} label;
+
+static int by_text(const void *a, const void *b)
+{
+    const label *x = (const label *)a, *y = (const label *)b;
+    int order = strcmp(x->text, y->text);
+    return order ? order : (x->query > y->query) - (x->query < y->query);
+}
+
+// --categories: the number of each query's category, and the names in order.
+static int load_categories(session *s, size_t n, int32_t **category, const char ***names, size_t *count)
+{
+    const char *path = s->opt.categories;
+    label *labels = (label *)take(s, n, sizeof *labels);
+    *category = (int32_t *)take(s, n, sizeof **category);
+    *names = (const char **)take(s, n, sizeof **names);
+    *count = 0;
+    if (!labels || !*category || !*names) return FAILED;
+    size_t lines = 0;
+    if (is_npy(path)) {
+        const locus_array *a = NULL;
+        char *text;
+        if (open_array(s, "--categories", path, 1, "one number for each query", &a)) return FAILED;
+        if (!is_integer(a))
+            return fail(s, "--categories %s: expected u1, i4 or i8, found %s", path, dtype_name(a->dtype));
+        if (!(text = (char *)take(s, n, 24))) return FAILED;
+        for (lines = 0; lines < a->count; ++lines)
+            if (lines < n) {
+                snprintf(text + 24 * lines, 24, "%lld", (long long)integer_at(a, lines));
+                labels[lines].text = text + 24 * lines;
+            }
+    } else {
+        char *line = NULL, *next;
+        int json = has_ending(path, ".jsonl") || has_ending(path, ".ndjson");
+        if (read_text(s, "--categories", path, &line)) return FAILED;
+        for (; *line; line = next, ++lines) {
+            next = strchr(line, '\n');
+            if (next) *next++ = '\0';
+            else next = line + strlen(line);
+            if (next - line > 1 && next[-1] == '\0' && next[-2] == '\r') next[-2] = '\0';
+            char *text = json ? json_category(line) : line;
+            if (!text)
+                return fail(s, "--categories %s: line %zu: expected a JSON object with a text \"category\"", path,
+                            lines + 1);
+            if (lines < n) labels[lines].text = text;
+        }
+    }
+    if (lines != n)
+        return fail(s, "--categories %s: expected %zu entries (the rows of --encodings), found %zu", path, n, lines);
+    for (size_t i = 0; i < n; ++i) labels[i].query = i;
+    qsort(labels, n, sizeof *labels, by_text);
+    for (size_t i = 0; i < n; ++i) {
+        if (i == 0 || strcmp(labels[i].text, labels[i - 1].text) != 0) (*names)[(*count)++] = labels[i].text;
+        (*category)[labels[i].query] = (int32_t)(*count - 1);
+    }
+    return DONE;
+}
+
+// rows[i] <- row of --scores that belongs to model i of the pool; NULL where they are the same.
+static int match_models(session *s, size_t score_rows, size_t **rows)
+{
+    size_t m = locus_pool_count(s->pool), picked = 0, *list = NULL;
+    locus_model *table = NULL;
+    if (load_places(s, "--model-rows", s->opt.model_rows, score_rows, "the rows of --scores", &list, &picked))
+        return FAILED;
+    *rows = list;
+    if (!s->opt.models) {
+        if (picked != m)
+            return fail(
+                s,
+                "--scores %s: expected %zu rows (the models of the pool), found %zu; --models models.csv matches "
+                "them by name, --model-rows IDX.npy by number",
+                s->opt.scores, m, picked);
+        return DONE;
+    }
+    if (load_models(s, score_rows, "the rows of --scores", &table)) return FAILED;
+    if (!(*rows = (size_t *)take(s, m, sizeof **rows))) return FAILED;
+    for (size_t i = 0; i < m; ++i) {
+        size_t k = 0;
+        const char *name = locus_pool_model(s->pool, i)->name;
+        while (k < picked && strcmp(table[list ? list[k] : k].name, name) != 0) ++k;
+        if (k == picked)
+            return fail(s, "--models %s: model %s of the pool is not among the scores", s->opt.models, name);
+        (*rows)[i] = list ? list[k] : k;
+    }
+    return DONE;
+}
+
+// The queries to evaluate on and the training queries, by --split and --use.
+static int select_queries(session *s, const grades *scores, size_t **use, size_t *used, size_t **train, size_t *trained)
+{
+    static const char parts[] = "train|val|test";
+    const char *path = s->opt.split, *word = s->opt.use ? s->opt.use : "test";
+    const locus_array *a = NULL;
+    size_t wanted = 0, n = scores->n;
+    int all = strcmp(word, "all") == 0;
+    *used = *trained = 0;
+    *use = (size_t *)take(s, n, sizeof **use);
+    *train = (size_t *)take(s, n, sizeof **train);
+    if (!*use || !*train) return FAILED;
+    if (path) {
+        if (open_array(s, "--split", path, 1, "one number for each query", &a)) return FAILED;
+        if (a->count != n || !is_integer(a))
+            return fail(s, "--split %s: expected %zu whole numbers (the rows of --encodings), found %zu of %s", path, n,
+                        a->count, dtype_name(a->dtype));
+        int place = find_word(parts, word);
+        if (place >= 0) wanted = (size_t)place;
+        else if (!all && !read_count(word, &wanted))
+            return misuse(s, "--use: expected train, val, test, all or a number, found \"%s\"", word);
+    } else if (s->opt.use) {
+        return misuse(s, "--use needs a --split");
+    }
+    for (size_t i = 0; i < n; ++i) {
+        int missing = 0;
+        if (a && integer_at(a, i) == 0) (*train)[(*trained)++] = i;
+        if (a && !all && (integer_at(a, i) < 0 || (uint64_t)integer_at(a, i) != wanted)) continue;
+        for (size_t m = 0; s->opt.fully_scored && m < scores->models && !missing; ++m)
+            missing = is_missing(scores, m, i);
+        if (!missing) (*use)[(*used)++] = i;
+    }
+    if (*used == 0) return fail(s, "--split, --use, --fully-scored: no query is left to evaluate on");
+    return DONE;
+}
+
+static const char *figure(char text[16], double value, double scale, int decimals)
+{
+    if (isfinite(value)) snprintf(text, 16, "%.*f", decimals, scale * value);
+    else snprintf(text, 16, "-");
+    return text;
+}
+
+static void print_metrics(const char *name, int width, const locus_metrics *x)
+{
+    char t[4][16];
+    print_text(name, width);
+    printf("  %7zu  %6.2f  %6.2f  %6.2f  %6.2f  %6.2f  %6.2f", x->queries, 100.0 * x->hit1, 100.0 * x->best_single,
+           100.0 * x->random_model, 100.0 * x->oracle, 100.0 * x->hit3, 100.0 * x->hit5);
+    printf("  %8s  %6s  %6s  %6s", figure(t[0], x->prediction_accuracy, 100.0, 2), figure(t[1], x->bce, 1.0, 4),
+           figure(t[2], x->brier, 1.0, 4), figure(t[3], x->auc, 1.0, 4));
+    printf("  %6s  %6zu\n", figure(t[0], x->ece, 1.0, 4), x->models_routed);
+}
+
+static void print_metrics_json(const locus_metrics *x)
+{
+    json("'queries':%u,'pairs':%u,'hit1':%d,'hit3':%d,'hit5':%d,'prediction_accuracy':%d,'bce':%d,'brier':%d,'auc':%d,",
+         x->queries, x->pairs, x->hit1, x->hit3, x->hit5, x->prediction_accuracy, x->bce, x->brier, x->auc);
+    json("'ece':%d,'best_single_hit1':%d,'random_hit1':%d,'oracle_hit1':%d,'models_routed':%u}", x->ece, x->best_single,
+         x->random_model, x->oracle, x->models_routed);
+}
+
+static int run_eval(session *s)
+{
+    const options *o = &s->opt;
+    const locus_array *q = NULL, *y = NULL;
+    size_t *rows = NULL, *use = NULL, *train = NULL, n = 0, trained = 0, category_count = 0;
+    int32_t *category = NULL, *selected = NULL;
+    const char **names = NULL;
+    grades g;
+    locus_scores scores;
+    locus_metrics x;
+    char found[240];
+    int status = open_net_and_pool(s), width = 7;
+    if (status) return status;
+    if (open_encodings(s, &q) || open_grades(s, "--scores", o->scores, &y)) return FAILED;
+    if (y->shape[1] != q->shape[0])
+        return fail(s, "--scores %s: expected [models, %zu] (the rows of --encodings), found %s", o->scores,
+                    q->shape[0], shape_text(y->shape, 2, found));
+    if (match_models(s, y->shape[0], &rows)) return FAILED;
+    size_t m = locus_pool_count(s->pool);
+    if (m == 0) return fail(s, "the pool is empty");
+    if (pick_grades(s, y, rows, m, NULL, y->shape[1], &g)) return FAILED;
+    if ((status = select_queries(s, &g, &use, &n, &train, &trained)) != DONE) return status;
+    if (o->categories && load_categories(s, y->shape[1], &category, &names, &category_count)) return FAILED;
+    if (start_threads(s)) return FAILED;
+    float *logits = (float *)take(s, n, m * sizeof *logits);
+    size_t bytes = locus_metrics_workspace(n, m);
+    void *work = take(s, bytes, 1);
+    selected = (int32_t *)take(s, n, sizeof *selected);
+    if (!logits || !work || !selected || predict_rows(s, q, use, 0, n, logits)) return FAILED;
+    for (size_t i = 0; category && i < n; ++i) selected[i] = category[use[i]];
+    scores.models = m;
+    scores.stride = g.n;
+    scores.scores = g.f32;
+    scores.scores_u8 = g.u8;
+    size_t best = trained ? locus_best_model(&scores, train, trained) : locus_best_model(&scores, use, n);
+    const char *best_name = locus_pool_model(s->pool, best)->name;
+    if (locus_metrics_compute(&x, logits, n, &scores, use, NULL, 0, best, work, bytes, &s->err))
+        return fail_library(s, "--scores", o->scores);
+    for (size_t c = 0; c < category_count; ++c)
+        if (text_width(names[c]) > width) width = text_width(names[c]);
+    if (o->json) {
+        json("{'best_single_model':%s,'best_single_chosen_on':%s,'training_queries':%u,'overall':{", best_name,
+             trained ? "train" : "hindsight", trained);
+        print_metrics_json(&x);
+        json(",'categories':[");
+    } else {
+        printf("best single model: ");
+        print_text(best_name, 0);
+        if (trained) printf(" (chosen on %zu training queries)\n\n", trained);
+        else printf(" (in hindsight: chosen on the queries it is measured on)\n\n");
+        printf("%*s  %7s  %-30s  %-14s  %-8s\n", width, "", "", "answered right, %", "any of, %", "right, %");
+        print_text("", width);
+        printf("  %7s  %6s  %6s  %6s  %6s  %6s  %6s  %8s  %6s  %6s  %6s  %6s  %6s\n", "queries", "hit@1", "single",
+               "random", "oracle", "hit@3", "hit@5", "predict", "BCE", "Brier", "AUC", "ECE", "models");
+        print_metrics("overall", width, &x);
+    }
+    int first = 1;
+    for (size_t c = 0; c < category_count; ++c) {
+        if (locus_metrics_compute(&x, logits, n, &scores, use, selected, (int32_t)c, best, work, bytes, &s->err))
+            return fail_library(s, "--scores", o->scores);
+        if (x.queries == 0) continue;
+        if (o->json) {
+            json("%c\n{'category':%s,", !first, names[c]);
+            print_metrics_json(&x);
+        } else {
+            print_metrics(names[c], width, &x);
+        }
+        first = 0;
+    }
+    if (o->json) json("]}\n");
+    return DONE;
+}
+
+// ------------------------------------------------------------------------------------------------ the tables of flags
+
+#define AT(field) offsetof(options, field)
+#define COMMON_FLAGS                                                                                                     \
+    {"--threads", "T", COUNT, AT(threads), 0, "threads to work with (default: one for each processor)"},                 \
+        {"--isa", "auto|scalar|avx2|avx512|neon", CHOICE, AT(isa), 0, "instruction set of the kernels (default: auto)"}, \
+        {"--help", "", SWITCH, AT(help), 0, "this text"},                                                                \
+    {                                                                                                                    \
+        NULL, NULL, SWITCH, 0, 0, NULL                                                                                   \
+    }
+
+static const flag info_flags[] = {
+    {"FILE", "", POSITION, AT(file), 1, "a net, pool, router file, any .safetensors, or an .npy array"},
+    {"--all", "", SWITCH, AT(all), 0, "all models, tensors and metadata, not just the first"},
+    {"--json", "", SWITCH, AT(json), 0, "as JSON"},
+    COMMON_FLAGS};
+
+static const flag embed_flags[] = {
+    {"--net", "NET.safetensors", TEXT, AT(net), 1, "the net, with its encoder"},
+    {"--encodings", "Q.npy", TEXT, AT(encodings), 1, "query encodings [n, q_dim]"},
+    {"--scores", "Y.npy", TEXT, AT(scores), 1, "[models, n]: u1 with 255 = missing, or float with NaN = missing"},
+    {"--mask", "MASK.npy", TEXT, AT(mask), 0, "u1 or b1 [models, n]: 0 where a model was not evaluated"},
+    {"--queries", "IDX.npy", TEXT, AT(queries), 0, "the columns of --scores (rows of --encodings) to use"},
+    {"--models", "MODELS.csv", TEXT, AT(models), 0, "one line for each row of --scores: see below"},
+    {"--model-rows", "IDX.npy", TEXT, AT(model_rows), 0, "the rows of --scores to embed, in this order"},
+    {"--out", "POOL.safetensors|Z.npy", TEXT, AT(out), 1, "a pool, or the bare embeddings as f4 [models, z_dim]"},
+    {"--query-encoder", "NAME", TEXT, AT(query_encoder), 0, "sentence encoder to record in the pool"},
+    {"--with-net", "predictor|all", CHOICE_1, AT(with_net), 0, "write a router file: pool and net in one"},
+    {"--path", "auto|fast|streaming", CHOICE, AT(path), 0, "how to encode; streaming needs little memory"},
+    COMMON_FLAGS};
+
+static const flag predict_flags[] = {
+    {"--net", "NET.safetensors", TEXT, AT(net), 0, "the net"},
+    {"--pool", "POOL.safetensors|Z.npy", TEXT, AT(pool), 0, "the models' embeddings"},
+    {"--router", "ROUTER.safetensors", TEXT, AT(router), 0, "one file that holds both (in place of --net and --pool)"},
+    {"--encodings", "Q.npy", TEXT, AT(encodings), 1, "query encodings [queries, q_dim]"},
+    {"--out", "P.npy", TEXT, AT(out), 1, "where to write f4 [queries, models]"},
+    {"--logits", "", SWITCH, AT(logits), 0, "write logits instead of probabilities"},
+    COMMON_FLAGS};
+
+static const flag route_flags[] = {
+    {"--net", "NET.safetensors", TEXT, AT(net), 0, "the net"},
+    {"--pool", "POOL.safetensors|Z.npy", TEXT, AT(pool), 0, "the models' embeddings"},
+    {"--router", "ROUTER.safetensors", TEXT, AT(router), 0, "one file that holds both (in place of --net and --pool)"},
+    {"--encodings", "Q.npy", TEXT, AT(encodings), 1, "query encodings [queries, q_dim]"},
+    {"--rows", "A:B", TEXT, AT(rows), 0, "route rows A to B - 1 of --encodings only"},
+    {"--top", "K", COUNT, AT(top), 0, "how many models to rank for each query (default: 1)"},
+    {"--available", "NAMES", TEXT, AT(available), 0, "only these models, separated by commas"},
+    {"--max-cost", "C", NUMBER, AT(max_cost), 0, "no model dearer than C"},
+    {"--lambda", "L", NUMBER, AT(lambda), 0, "price of cost: choose the highest p - L * cost"},
+    {"--budget", "B", NUMBER, AT(budget), 0, "choose L such that the mean cost over these queries is at most B"},
+    {"--default", "NAME", TEXT, AT(default_model), 0, "take this model unless another gains more than the margin"},
+    {"--margin", "G", NUMBER, AT(margin), 0, "that margin, in p - L * cost (default: 0)"},
+    {"--all", "", SWITCH, AT(all), 0, "list every query, also if there are more than 20"},
+    {"--json", "", SWITCH, AT(json), 0, "as JSON, every query"},
+    COMMON_FLAGS};
+
+static const flag eval_flags[] = {
+    {"--net", "NET.safetensors", TEXT, AT(net), 0, "the net"},
+    {"--pool", "POOL.safetensors|Z.npy", TEXT, AT(pool), 0, "the models' embeddings"},
+    {"--router", "ROUTER.safetensors", TEXT, AT(router), 0, "one file that holds both (in place of --net and --pool)"},
+    {"--encodings", "Q.npy", TEXT, AT(encodings), 1, "query encodings [n, q_dim]"},
+    {"--scores", "Y.npy", TEXT, AT(scores), 1, "[models, n]: u1 with 255 = missing, or float with NaN = missing"},
+    {"--models", "MODELS.csv", TEXT, AT(models), 0, "names of the rows of --scores: match the pool by name"},
+    {"--model-rows", "IDX.npy", TEXT, AT(model_rows), 0, "the rows of --scores that belong to the pool's models"},
+    {"--split", "S.npy", TEXT, AT(split), 0, "part of each query: 0 train, 1 val, 2 test"},
+    {"--use", "train|val|test|all|NUMBER", TEXT, AT(use), 0, "the part to evaluate on (default: test)"},
+    {"--categories", "FILE", TEXT, AT(categories), 0, "category of each query: see below"},
+    {"--fully-scored", "", SWITCH, AT(fully_scored), 0, "only queries on which every model has a score"},
+    {"--json", "", SWITCH, AT(json), 0, "as JSON"},
+    COMMON_FLAGS};
+
+static const command commands[] = {
+    {"info", "Say what a file holds: net, pool, router file, tensors or an array.", info_flags, run_info,
+     "Example:\n  locus info router.safetensors\n"},
+    {"embed", "Turn evaluations into model embeddings.", embed_flags, run_embed,
+     "MODELS.csv has a header line; the columns name (required), params_b, cost and available (0, 1, true, false) are\n"
+     "used. A missing score (255, NaN, mask 0) is as if the evaluation did not exist. The result does not depend on "
+     "the\n"
+     "order of the evaluations, the threads or the path.\n\n"
+     "Example:\n  locus embed --net net.safetensors --encodings q.npy --scores y.npy --models models.csv --out "
+     "pool.safetensors\n"},
+    {"predict", "Predict how likely each model answers each query right.", predict_flags, run_predict,
+     "Example:\n  locus predict --net net.safetensors --pool pool.safetensors --encodings q.npy --out p.npy\n"},
+    {"route", "Choose the model for each query.", route_flags, run_route,
+     "Give --net and --pool, or one of them if that file holds both. Equal utilities go to the higher logit, then to "
+     "the\n"
+     "lower index. Rules: best; default-kept, beat-default (--default); default-excluded (it is unavailable or too "
+     "dear).\n\n"
+     "Example:\n  locus route --router router.safetensors --encodings q.npy --top 3 --default GPT-4o --margin 0.05\n"},
+    {"eval", "Measure routing and prediction against known scores.", eval_flags, run_eval,
+     "A missing score counts as a miss in routing and is left out of the prediction figures. The best single model is\n"
+     "chosen on part 0 of --split; without it in hindsight. --categories: a text file with one category per line, a "
+     ".jsonl\n"
+     "file with a \"category\" in each line, or an .npy of whole numbers.\n\n"
+     "Columns: hit@1 of the router, the best single model, a random model and an oracle; hit@3, hit@5; share of right\n"
+     "predictions; binary cross-entropy, Brier score, area under the ROC curve, calibration error; models chosen.\n\n"
+     "Example:\n  locus eval --router router.safetensors --encodings q.npy --scores y.npy --split split.npy --use "
+     "test\n"}};
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static int print_overview(FILE *out)
+{
+    fprintf(out, "locus %s: which language model should answer this query?\n\nlocus COMMAND [flags]\n\n",
+            locus_version());
+    for (int i = 0; i < COMMANDS; ++i) fprintf(out, "  %-10s%s\n", commands[i].name, commands[i].summary);
+    fprintf(out, "\nlocus COMMAND --help tells more; locus --version prints the version.\n"
+                 "Exit status: 0 done, 1 failed, 2 wrong use.\n");
+    return out == stdout ? DONE : MISUSED;
+}
+
+static int run(session *s, int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "", *nearest = NULL;
+    const command *c = NULL;
+    size_t distance = SIZE_MAX;
+    s->opt.max_cost = s->opt.lambda = s->opt.budget = s->opt.margin = -1.0;
+    if (argc < 2) return print_overview(stderr);
+    if (!strcmp(word, "--help") || !strcmp(word, "-h") || (!strcmp(word, "help") && argc == 2))
+        return print_overview(stdout);
+    if (!strcmp(word, "--version")) return printf("locus %s\n", locus_version()) < 0;
+    if (!strcmp(word, "help")) word = argv[2], s->opt.help = 1;
+    for (int i = 0; i < COMMANDS; ++i) {
+        if (strcmp(word, commands[i].name) == 0) c = &commands[i];
+        consider(word, commands[i].name, &nearest, &distance);
+    }
+    if (!c)
+        return misuse(s, "unknown command %s%s%s%s", word, nearest ? " (did you mean " : "", nearest ? nearest : "",
+                      nearest ? "?)" : "");
+    s->command = c->name;
+    if (!s->opt.help) {
+        int status = parse_flags(s, c, argc - 2, argv + 2);
+        if (status) return status;
+    }
+    if (s->opt.help) return print_help(c), DONE;
+    return c->run(s);
+}
+
+int main(int argc, char **argv)
+{
+    static session s; // zeroed
+    int status = run(&s, argc, argv);
+    close_session(&s);
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "locus: the output cannot be written\n");
+        if (status == DONE) status = FAILED;
+    }
+    return status;
+}

@@ -1,0 +1,6203 @@
+// SPDX-License-Identifier: MIT
+// locus.h 0.1.0: model embeddings from evaluations, correctness prediction and routing, in one C header.
+// The method: Patel, Cocke, Joshi, "LOCUS", arXiv 2601.21082. No dependency but libc and libm. Licence at the end.
+//
+// In ONE source file, then plainly everywhere else:
+//
+//     #define LOCUS_IMPLEMENTATION
+//     #include "locus.h"
+//
+// A complete program (cc -O2 app.c -lm): which of the models in a router file should answer this query?
+//
+//     #define LOCUS_IMPLEMENTATION
+//     #include "locus.h"
+//     #include <stdio.h>
+//
+//     int main(int argc, char **argv)
+//     {
+//         locus_error err;
+//         locus_net *net = NULL;
+//         locus_pool *pool = NULL;
+//         locus_array q;
+//         if (argc < 3) return 2;
+//         if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
+//             locus_npy_open(&q, argv[2], &err)) {
+//             fprintf(stderr, "%s\n", err.message);
+//             return 1;
+//         }
+//         locus_queries queries = {0};
+//         queries.encodings = (const float *)q.data;
+//         queries.count = q.shape[0];
+//         queries.dim = q.shape[1];
+//         locus_choice best;
+//         size_t bytes = locus_route_workspace(pool, queries.count, NULL);
+//         void *work = malloc(bytes);
+//         queries.count = 1;
+//         if (locus_route(pool, &queries, NULL, &best, NULL, work, bytes, &err)) return 1;
+//         printf("%s (%.0f %%)\n", locus_pool_model(pool, best.model)->name, 100.0 * best.probability);
+//     }
+//
+// Contents (search for the tag):
+//     >>config      macros that change what is compiled
+//     >>api         types and functions; a reader who only uses the library can stop at its end
+//     >>base        checked arithmetic, error messages, small helpers
+//     >>isa         which instruction sets this machine has
+//     >>kernels     the arithmetic, written once and compiled for each instruction set
+//     >>threads     the built-in thread pool
+//     >>safetensors reader and writer; >>npy arrays
+//     >>net         loading and packing a net
+//     >>encoder     evaluation sets -> model embeddings
+//     >>pool        models, their embeddings and what is known of them
+//     >>predictor   logits;  >>route  choices;  >>metrics  figures of merit
+//     >>licence
+//
+// Words. A *query encoding* is the vector that a sentence encoder gives for a query (q_dim floats). A *score* in
+// [0,1] says how well a model answered it. A model's *evaluation set* is any number of (encoding, score) pairs.
+// The *encoder* turns such a set into the *model embedding* z (z_dim floats); the *predictor* turns z and an encoding
+// into a logit, whose sigmoid is the chance that the model answers that query right. A *pool* is a list of models.
+// All matrices are row-major ("C order"), all sizes are in elements unless a name says bytes.
+
+#if !defined(LOCUSI_KERNEL_PASS) // the file includes itself to compile the kernels for each instruction set
+#ifndef LOCUS_H
+#define LOCUS_H
+
+// ------------------------------------------------------------------------------------------------------ >>config
+// Define before the include that has LOCUS_IMPLEMENTATION (LOCUS_STATIC and LOCUS_API: before every include).
+//
+//   LOCUS_IMPLEMENTATION   compile the bodies here; in exactly one translation unit (in each, with LOCUS_STATIC)
+//   LOCUS_STATIC           all functions are static: private to the translation unit
+//   LOCUS_API              linkage of the public functions, e.g. __declspec(dllexport); default: extern
+//   LOCUS_MALLOC(bytes), LOCUS_FREE(pointer)
+//                          where memory comes from when the caller hands none in; define both or none
+//   LOCUS_NO_MALLOC        there is no heap: every object must be built in the caller's memory
+//   LOCUS_ASSERT(x)        checks of internal invariants; default: nothing. Bad arguments and files never reach it
+//   LOCUS_NO_STDIO         no files: the functions that take a path are left out; all work on memory blocks
+//   LOCUS_NO_MMAP          files are read, not mapped
+//   LOCUS_NO_THREADS       no built-in thread pool; a caller's own (locus_parallel) still works
+//   LOCUS_NO_SIMD          only the portable kernels; not even the vendor headers are included
+//   LOCUS_INFERENCE_ONLY   only predict and route: leaves the encoder, metrics and all writers out
+//   LOCUS_HEADER           how this file includes itself, default "locus.h"; define it if you rename the file
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LOCUS_VERSION_MAJOR 0
+#define LOCUS_VERSION_MINOR 1
+#define LOCUS_VERSION_PATCH 0
+#define LOCUS_VERSION "0.1.0"
+
+#ifdef LOCUS_STATIC
+#undef LOCUS_API
+#if defined(__GNUC__) || defined(__clang__)
+#define LOCUS_API static __attribute__((unused))
+#else
+#define LOCUS_API static
+#endif
+#elif !defined(LOCUS_API)
+#define LOCUS_API extern
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// --------------------------------------------------------------------------------------------------------- >>api
+
+// ---- errors
+//
+// Every function that can fail returns a locus_status, LOCUS_OK (0) or one of the list, and writes the reason into the
+// caller's locus_error (the last argument, may be NULL). Nothing is printed, errno is not used. On failure, output
+// pointers of open/create functions are NULL and output arrays hold unspecified values.
+#define LOCUS_STATUS_LIST(X)                                                                                           \
+    X(LOCUS_OK, "no error")                                                                                            \
+    X(LOCUS_ERR_ARGUMENT, "invalid argument")                                                                          \
+    X(LOCUS_ERR_MEMORY, "out of memory")                                                                               \
+    X(LOCUS_ERR_WORKSPACE, "the memory handed in is too small")                                                        \
+    X(LOCUS_ERR_ISA, "instruction set not available on this machine")                                                  \
+    X(LOCUS_ERR_CANCELLED, "cancelled by the caller")                                                                  \
+    X(LOCUS_ERR_IO, "file cannot be opened, read or written")                                                          \
+    X(LOCUS_ERR_FILE_TRUNCATED, "file is shorter than a safetensors file can be")                                      \
+    X(LOCUS_ERR_HEADER_EMPTY, "header length is zero")                                                                 \
+    X(LOCUS_ERR_HEADER_EXCEEDS_FILE, "header is longer than the file")                                                 \
+    X(LOCUS_ERR_HEADER_TOO_LARGE, "header is longer than 100 MB")                                                      \
+    X(LOCUS_ERR_HEADER_UTF8, "header is not valid UTF-8")                                                              \
+    X(LOCUS_ERR_HEADER_JSON, "header is not valid JSON")                                                               \
+    X(LOCUS_ERR_HEADER_TRAILING, "text after the header's JSON object")                                                \
+    X(LOCUS_ERR_DUPLICATE_KEY, "key appears twice")                                                                    \
+    X(LOCUS_ERR_METADATA, "metadata entry missing or invalid")                                                         \
+    X(LOCUS_ERR_TENSOR_ENTRY, "tensor entry malformed")                                                                \
+    X(LOCUS_ERR_DTYPE_UNKNOWN, "unknown dtype")                                                                        \
+    X(LOCUS_ERR_DTYPE_UNSUPPORTED, "dtype not supported here")                                                         \
+    X(LOCUS_ERR_OVERFLOW, "a size overflows")                                                                          \
+    X(LOCUS_ERR_SIZE_MISMATCH, "shape and data size disagree")                                                         \
+    X(LOCUS_ERR_OFFSETS_ORDER, "data offsets end before they begin")                                                   \
+    X(LOCUS_ERR_OFFSETS_OVERLAP, "tensors overlap")                                                                    \
+    X(LOCUS_ERR_OFFSETS_HOLE, "bytes between tensors belong to none")                                                  \
+    X(LOCUS_ERR_OFFSETS_RANGE, "tensor data lies past the end of the file")                                            \
+    X(LOCUS_ERR_TRAILING_BYTES, "bytes after the last tensor")                                                         \
+    X(LOCUS_ERR_TENSOR_MISSING, "tensor missing")                                                                      \
+    X(LOCUS_ERR_TENSOR_SURPLUS, "tensor not expected")                                                                 \
+    X(LOCUS_ERR_TENSOR_SHAPE, "tensor has the wrong shape")                                                            \
+    X(LOCUS_ERR_HEADS, "z_dim is not divisible by n_heads")                                                            \
+    X(LOCUS_ERR_NONFINITE_WEIGHT, "weight is NaN, infinite or absurdly large")                                         \
+    X(LOCUS_ERR_HASH, "weights do not match the stored hash")                                                          \
+    X(LOCUS_ERR_NET_MISMATCH, "pool was made with another net")                                                        \
+    X(LOCUS_ERR_ENCODER_MISMATCH, "made for another query encoder")                                                    \
+    X(LOCUS_ERR_QUERY_DIM, "encodings have the wrong length")                                                          \
+    X(LOCUS_ERR_NO_ENCODER, "the file has a predictor but no encoder")                                                 \
+    X(LOCUS_ERR_NO_POOL, "the file has no pool")                                                                       \
+    X(LOCUS_ERR_POOL, "pool data invalid")                                                                             \
+    X(LOCUS_ERR_NAME, "model name invalid, unknown or already taken")                                                  \
+    X(LOCUS_ERR_NPY_MAGIC, "not an .npy file")                                                                         \
+    X(LOCUS_ERR_NPY_VERSION, "unknown .npy version")                                                                   \
+    X(LOCUS_ERR_NPY_HEADER, ".npy header malformed")                                                                   \
+    X(LOCUS_ERR_NPY_DTYPE, ".npy dtype not supported")                                                                 \
+    X(LOCUS_ERR_NPY_ORDER, ".npy array is in Fortran order")                                                           \
+    X(LOCUS_ERR_NPY_SIZE, ".npy data and shape disagree")                                                              \
+    X(LOCUS_ERR_EMPTY_SET, "model has no evaluation")                                                                  \
+    X(LOCUS_ERR_SCORE, "score outside [0,1]")                                                                          \
+    X(LOCUS_ERR_NONFINITE_INPUT, "encoding is NaN, infinite or absurdly large")                                        \
+    X(LOCUS_ERR_NO_CANDIDATE, "no model is available within the limits")                                               \
+    X(LOCUS_ERR_BUDGET, "budget is below the cheapest choice")
+
+#define LOCUSI_ENUM(name, text) name,
+typedef enum locus_status { LOCUS_STATUS_LIST(LOCUSI_ENUM) LOCUS_STATUS_COUNT } locus_status;
+#undef LOCUSI_ENUM
+
+typedef struct locus_error {
+    locus_status status;
+    char where[96];    // tensor, file, key or argument concerned; "" where none applies
+    char expected[96]; // "" where it does not apply
+    char found[96];
+    char message[512]; // one line made of all of these; valid UTF-8, always terminated
+} locus_error;
+
+// Name of a status ("LOCUS_ERR_SCORE") and its meaning in words. Static strings, never NULL.
+LOCUS_API const char *locus_status_name(locus_status status);
+LOCUS_API const char *locus_status_text(locus_status status);
+
+// LOCUS_VERSION of the implementation that was linked.
+LOCUS_API const char *locus_version(void);
+
+// ---- instruction sets
+//
+// The kernels are chosen when a net is opened: the best the machine has, or the one asked for. No global state.
+// Results are bit-identical for one instruction set and agree across sets to 1e-5 of an embedding's norm.
+typedef enum locus_isa {
+    LOCUS_ISA_AUTO = 0,
+    LOCUS_ISA_SCALAR, // portable C
+    LOCUS_ISA_AVX2,   // AVX2 + FMA
+    LOCUS_ISA_AVX512, // AVX-512 F, DQ, BW, VL
+    LOCUS_ISA_NEON,   // AArch64
+    LOCUS_ISA_COUNT
+} locus_isa;
+
+// "auto", "scalar", "avx2", "avx512", "neon"; NULL if there is no such set.
+LOCUS_API const char *locus_isa_name(locus_isa isa);
+// 1 if its kernels are compiled in and this machine can run them.
+LOCUS_API int locus_isa_supported(locus_isa isa);
+
+// ---- threads
+//
+// Work is spread by a "parallel for": run(user, task, arg, count) calls task(arg, i) once for each i in [0, count),
+// in any order, on any threads, and returns when all are done. count is at most `threads`. Use your own (OpenMP,
+// GCD, ...) or the built-in pool. Where a locus_parallel is NULL everything runs on the calling thread.
+// Results do not depend on it in any bit.
+typedef struct locus_parallel {
+    size_t threads;
+    void (*run)(void *user, void (*task)(void *arg, size_t index), void *arg, size_t count);
+    void *user;
+} locus_parallel;
+
+#ifndef LOCUS_NO_THREADS
+typedef struct locus_threads locus_threads;
+// Start a pool of `count` threads, the caller's included (0: as many as processors). One call at a time may use it.
+// Fails with LOCUS_ERR_MEMORY; on systems without POSIX threads it works with one thread.
+LOCUS_API locus_status locus_threads_create(locus_threads **out, size_t count, locus_error *err);
+// What to put into the options. Valid as long as the pool.
+LOCUS_API const locus_parallel *locus_threads_parallel(const locus_threads *threads);
+// Stop and free. NULL is fine.
+LOCUS_API void locus_threads_destroy(locus_threads *threads);
+#endif
+
+// ---- arrays (.npy, versions 1.0 to 3.0, little-endian, C order)
+
+typedef enum locus_dtype {
+    LOCUS_U8 = 1, // npy u1
+    LOCUS_BOOL,   // npy b1, safetensors BOOL
+    LOCUS_I32,    // i4
+    LOCUS_I64,    // i8
+    LOCUS_F16,    // f2
+    LOCUS_BF16,   // safetensors only
+    LOCUS_F32,    // f4
+    LOCUS_F64,    // f8
+    LOCUS_DTYPE_OTHER // known to safetensors, passed through but not interpreted
+} locus_dtype;
+
+typedef struct locus_file {
+    const unsigned char *data;
+    size_t bytes;
+    int owner; // 0: the caller's memory, 1: LOCUS_MALLOC, 2: mapped
+} locus_file;
+
+typedef struct locus_array {
+    locus_dtype dtype;
+    size_t rank;       // 0 (one number) to 8
+    size_t shape[8];   // 1 beyond rank
+    size_t count;      // product of shape
+    const void *data;  // aligned for the type and in the machine's byte order; inside the file where possible
+    void *owned;       // NULL, or a converted copy (big-endian machines, unaligned data)
+    locus_file file;
+} locus_array;
+
+// Bytes of one element; 0 for LOCUS_DTYPE_OTHER.
+LOCUS_API size_t locus_dtype_bytes(locus_dtype dtype);
+
+// View the array in a memory block, which must outlive it. Fails: LOCUS_ERR_NPY_*, _OVERFLOW, _MEMORY (copy needed).
+// Safe on untrusted bytes: never reads outside [data, data + bytes).
+LOCUS_API locus_status locus_npy_parse(locus_array *out, const void *data, size_t bytes, locus_error *err);
+// Convert elements [first, first + count) to float. F16, F32, F64 and all integer types; booleans become 0 and 1.
+LOCUS_API locus_status locus_array_to_f32(const locus_array *a, size_t first, size_t count, float *out,
+                                          locus_error *err);
+#ifndef LOCUS_NO_STDIO
+// The same from a file, mapped into memory where the system can. Close with locus_array_close.
+LOCUS_API locus_status locus_npy_open(locus_array *out, const char *path, locus_error *err);
+#ifndef LOCUS_INFERENCE_ONLY
+// Write an array as .npy version 1.0. The file appears whole or not at all. dtype: U8, BOOL, I32, I64, F16, F32, F64.
+LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const size_t *shape, size_t rank,
+                                      const void *data, locus_error *err);
+#endif
+#endif
+LOCUS_API void locus_array_close(locus_array *a);
+
+// ---- safetensors
+
+typedef struct locus_tensor {
+    const char *name;  // UTF-8, unescaped, terminated; owned by the file object
+    locus_dtype dtype;
+    const char *dtype_name; // as in the file: "F32", "BF16", ...
+    size_t rank;
+    size_t shape[8];   // 1 beyond rank
+    size_t count;      // product of shape
+    size_t bytes;
+    const void *data;  // zero-copy: inside the file, little-endian, alignment not guaranteed
+} locus_tensor;
+
+typedef struct locus_metadata {
+    const char *key, *value; // UTF-8, unescaped, terminated
+} locus_metadata;
+
+typedef struct locus_safetensors {
+    locus_tensor *tensors; // in the order of their data
+    size_t tensor_count;
+    locus_metadata *metadata; // in the order of the file
+    size_t metadata_count;
+    locus_file file;
+    void *owned; // the one allocation behind names and lists
+} locus_safetensors;
+
+// Parse strictly: every rule of the format is checked, returning OK means that all views are in bounds.
+// Fails with the errors from LOCUS_ERR_FILE_TRUNCATED to LOCUS_ERR_TRAILING_BYTES, each distinct.
+// memory: where names and lists go, or NULL to allocate; needs at most locus_safetensors_memory(data, bytes).
+// Safe on untrusted bytes: never reads outside [data, data + bytes), allocates at most a small multiple of the header.
+LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const void *data, size_t bytes, void *memory,
+                                               size_t memory_bytes, locus_error *err);
+LOCUS_API size_t locus_safetensors_memory(const void *data, size_t bytes);
+LOCUS_API void locus_safetensors_close(locus_safetensors *st);
+// NULL if there is none of that name.
+LOCUS_API const locus_tensor *locus_safetensors_find(const locus_safetensors *st, const char *name);
+LOCUS_API const char *locus_safetensors_meta(const locus_safetensors *st, const char *key);
+// Elements [first, first + count) as float, from F32, F16, BF16 or F64, any alignment, any byte order of the machine.
+LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, size_t count, float *out,
+                                           locus_error *err);
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_safetensors_open(locus_safetensors *out, const char *path, locus_error *err);
+#ifndef LOCUS_INFERENCE_ONLY
+// Write tensors (name, dtype_name or dtype, rank, shape, data; bytes and count are computed for known dtypes) and
+// metadata. Data is little-endian as in the views. Names and keys must be unique, valid UTF-8, not "__metadata__".
+// The file appears whole or not at all.
+LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tensor *tensors, size_t tensor_count,
+                                              const locus_metadata *metadata, size_t metadata_count, locus_error *err);
+#endif
+#endif
+
+// ---- the net: encoder and predictor weights
+//
+// A locus_net is read-only once made: any number of threads may use it at the same time.
+
+typedef struct locus_net locus_net;
+
+typedef struct locus_net_opts {
+    locus_isa isa;       // 0: the best this machine has
+    int predictor_only;  // 1: do not load an encoder even if the file has one (less memory)
+    void *memory;        // build the net here (any alignment); NULL: allocate
+    size_t memory_bytes; // at least locus_net_memory()
+} locus_net_opts;
+
+typedef enum locus_encoder_kind { LOCUS_ISAB = 0, LOCUS_SAB = 1 } locus_encoder_kind;
+
+typedef struct locus_net_info {
+    size_t q_dim, z_dim, n_heads, n_layers, m_induce, decoder_hidden;
+    locus_encoder_kind encoder_kind;
+    int has_encoder;
+    locus_isa isa;             // of the kernels in use
+    uint64_t hash;             // of all weights, encoder and predictor; what a pool remembers of its net
+    uint64_t encoder_hash;     // of the encoder's weights alone
+    const char *query_encoder; // metadata "query_encoder": which sentence encoder; "" if the file does not say
+    size_t parameters;         // number of weights in memory
+    size_t bytes;              // memory that the net takes
+} locus_net_info;
+
+// Build a net from a parsed file (the authors' names and shapes, method.md); the file may be closed afterwards.
+// Fails: LOCUS_ERR_METADATA, _TENSOR_MISSING, _TENSOR_SURPLUS, _TENSOR_SHAPE, _DTYPE_UNSUPPORTED, _HEADS,
+// _NONFINITE_WEIGHT, _HASH, _ISA, _MEMORY, _WORKSPACE. opts may be NULL.
+LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors *st, const locus_net_opts *opts,
+                                        locus_error *err);
+// Bytes that locus_net_create needs in opts->memory for this file; 0 if the file is no net (create says why).
+LOCUS_API size_t locus_net_memory(const locus_safetensors *st, const locus_net_opts *opts);
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_net_open(locus_net **out, const char *path, const locus_net_opts *opts, locus_error *err);
+#endif
+LOCUS_API void locus_net_destroy(locus_net *net);
+LOCUS_API locus_net_info locus_net_get_info(const locus_net *net);
+
+// ---- query encodings
+
+typedef struct locus_queries {
+    const float *encodings; // [count, dim], finite
+    size_t count;
+    size_t dim;             // must equal the net's q_dim
+    size_t stride;          // floats from one row to the next; 0: dim
+} locus_queries;
+
+#ifndef LOCUS_INFERENCE_ONLY
+// ---- encoder: evaluation sets -> embeddings (method.md, "Encoder")
+//
+// One table of query encodings, shared by all models, and one row of scores for each model. A single model is
+// `models` = 1. A missing score (NaN, or 255 in bytes) or a mask of 0 is as if the evaluation did not exist: neither
+// its score nor, if no model has it, its encoding is looked at.
+typedef struct locus_evals {
+    locus_queries queries;      // the table, n rows
+    size_t models;              // M
+    const float *scores;        // [M, n] in [0,1], NaN = missing; or NULL and
+    const unsigned char *scores_u8; // [M, n] 0, 1 or 255 = missing
+    const unsigned char *mask;  // [M, n] 0 = not evaluated; NULL: all are
+} locus_evals;
+
+typedef enum locus_encode_path {
+    LOCUS_ENCODE_AUTO = 0,  // fast where its workspace is at most 1 GiB, else streaming (sab: always fast)
+    LOCUS_ENCODE_FAST,      // keeps what the models share and each model's tokens: about 5 KB an evaluation
+    LOCUS_ENCODE_STREAMING  // working memory independent of n; isab only
+} locus_encode_path;
+
+typedef struct locus_encode_opts {
+    locus_encode_path path;
+    const locus_parallel *parallel;
+    // Called now and then from one of the working threads, done of total; return nonzero to stop.
+    int (*progress)(void *user, size_t done, size_t total);
+    void *user;
+} locus_encode_opts;
+
+// z[M, z_dim] <- embeddings. Bit-identical for every order of the evaluations, every split into calls, both paths and
+// every number of threads: sums over evaluations are exact integer sums (see >>encoder). Does not allocate.
+//
+// opts may be NULL; work: locus_encode_workspace bytes, any alignment.
+// Fails: LOCUS_ERR_ARGUMENT, _NO_ENCODER, _QUERY_DIM, _EMPTY_SET (names the model), _SCORE and _NONFINITE_INPUT (say
+// which), _WORKSPACE, _CANCELLED. All input is checked before any work is done.
+LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z,
+                                    const locus_encode_opts *opts, void *work, size_t work_bytes, locus_error *err);
+// Bytes for that; looks at sizes, path and threads only. 0 if they overflow or the net has no encoder.
+LOCUS_API size_t locus_encode_workspace(const locus_net *net, const locus_evals *evals, const locus_encode_opts *opts);
+#endif
+
+// ---- the pool: models, embeddings, and what is known of them
+//
+// A pool belongs to a net. Any number of threads may predict and route with it; add, set and remove need it alone.
+
+typedef struct locus_pool locus_pool;
+
+typedef struct locus_model {
+    char name[192];       // UTF-8, terminated, unique in the pool, no control characters
+    float parameters_b;   // billions; NaN: unknown
+    float cost;           // of one query, in the user's unit; finite, >= 0
+    int available;        // 0: never chosen
+    uint64_t evaluations; // behind the embedding; 0: unknown
+} locus_model;
+
+// An empty pool with room for `capacity` models. memory: NULL to allocate (then the pool grows as needed), else at
+// least locus_pool_memory bytes. query_encoder: name of the sentence encoder, "" or NULL: the net's.
+LOCUS_API locus_status locus_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
+                                         const char *query_encoder, void *memory, size_t memory_bytes,
+                                         locus_error *err);
+LOCUS_API size_t locus_pool_memory(const locus_net *net, size_t capacity);
+LOCUS_API void locus_pool_destroy(locus_pool *pool);
+
+LOCUS_API size_t locus_pool_count(const locus_pool *pool);
+LOCUS_API const char *locus_pool_query_encoder(const locus_pool *pool);
+// The model and its embedding (z_dim floats); NULL if index is out of range. Valid until the pool changes.
+LOCUS_API const locus_model *locus_pool_model(const locus_pool *pool, size_t index);
+LOCUS_API const float *locus_pool_embedding(const locus_pool *pool, size_t index);
+// Index of the model of that name, or SIZE_MAX.
+LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name);
+
+// Append a model; *index (may be NULL) receives its place. Fails: LOCUS_ERR_NAME, _POOL (cost, embedding), _MEMORY.
+LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model, const float *z, size_t *index,
+                                      locus_error *err);
+// Replace a model's data, its embedding, or both (NULL: keep).
+LOCUS_API locus_status locus_pool_set(locus_pool *pool, size_t index, const locus_model *model, const float *z,
+                                      locus_error *err);
+// Take a model out; those behind it move down by one.
+LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_error *err);
+
+// Read the pool in a file (a pool file or a router file). Fails: LOCUS_ERR_NO_POOL, _NET_MISMATCH,
+// _ENCODER_MISMATCH, _POOL, _NAME, _TENSOR_*, _MEMORY and all of the reader's.
+LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, const locus_safetensors *st,
+                                       void *memory, size_t memory_bytes, locus_error *err);
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, locus_error *err);
+#ifndef LOCUS_INFERENCE_ONLY
+typedef enum locus_save_what {
+    LOCUS_SAVE_POOL = 0,      // the pool alone
+    LOCUS_SAVE_ROUTER = 1,    // with the predictor: all that an edge router needs
+    LOCUS_SAVE_EVERYTHING = 2 // with predictor and encoder: can also embed new models
+} locus_save_what;
+// Write a pool file or a router file. net_file: the file that the pool's net was made from; needed for
+// LOCUS_SAVE_ROUTER and _EVERYTHING, else NULL. The file appears whole or not at all.
+LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path, locus_save_what what,
+                                       const locus_safetensors *net_file, locus_error *err);
+#endif
+#endif
+
+// ---- predictor (method.md, "Correctness predictor")
+
+// sigmoid of a logit: the predicted chance of a right answer.
+LOCUS_API double locus_probability(double logit);
+
+// logits[count, M] <- for every query and every model of the pool, available or not. Bit-identical for every batching
+// and every number of threads. Does not allocate. parallel may be NULL.
+// Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _NONFINITE_INPUT, _WORKSPACE.
+LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
+                                     const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err);
+LOCUS_API size_t locus_predict_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel);
+
+// ---- routing
+
+typedef enum locus_rule {
+    LOCUS_RULE_BEST = 0,        // highest utility among the candidates
+    LOCUS_RULE_BEAT_DEFAULT,    // beats the default model by more than the margin
+    LOCUS_RULE_DEFAULT_KEPT,    // the default stays: no candidate gains more than the margin
+    LOCUS_RULE_DEFAULT_EXCLUDED // the default is not available or too dear: highest utility instead
+} locus_rule;
+
+// "best", "beat-default", "default-kept", "default-excluded"
+LOCUS_API const char *locus_rule_name(locus_rule rule);
+
+typedef struct locus_choice {
+    size_t model;       // index in the pool; SIZE_MAX in places beyond the number of candidates
+    float logit;
+    float probability;  // predicted chance that the model answers right
+    float cost;
+    double utility;     // probability - lambda * cost, in double
+    locus_rule rule;    // why this one stands in its place (first place; the others are in order of utility)
+} locus_choice;
+
+typedef struct locus_route_opts {
+    size_t top;                     // ranked choices for each query; 0: 1
+    const unsigned char *available; // [M] overrides the pool's flags; NULL: the pool's
+    const float *cost;              // [M] overrides the pool's costs; NULL: the pool's
+    double max_cost;                // models dearer than this are no candidates; 0: no limit
+    double lambda;                  // price of cost: utility = p - lambda * cost; >= 0
+    int has_default;                // 1: `default_model` is chosen unless another gains more than `margin`
+    size_t default_model;
+    double margin;                  // in utility (with lambda 0: in probability); >= 0
+    const locus_parallel *parallel;
+} locus_route_opts;
+
+// out[count, top] <- ranked choices: by utility, then logit, then lower index, so the same input gives the same
+// answer. With a default that is kept, it comes first and the others follow in order. logits (NULL or [count, M])
+// receives the logits. Does not allocate. opts may be NULL.
+// Fails: as locus_predict, and LOCUS_ERR_NO_CANDIDATE.
+LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *queries, const locus_route_opts *opts,
+                                   locus_choice *out, float *logits, void *work, size_t work_bytes, locus_error *err);
+LOCUS_API size_t locus_route_workspace(const locus_pool *pool, size_t count, const locus_route_opts *opts);
+
+// The same from logits [count, M] that the caller has; needs no workspace.
+LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, size_t count,
+                                  const locus_route_opts *opts, locus_choice *out, locus_error *err);
+
+// *lambda <- the smallest price of cost at which the mean cost of the first choices over these queries (their logits,
+// [count, M]) is at most `budget`; found by bisection. opts gives the other rules (its lambda is ignored).
+// Fails: LOCUS_ERR_BUDGET (even the cheapest candidates cost more), _NO_CANDIDATE, _ARGUMENT.
+LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count,
+                                               double budget, const locus_route_opts *opts, double *lambda,
+                                               double *mean_cost, locus_error *err);
+
+#ifndef LOCUS_INFERENCE_ONLY
+// ---- metrics (method.md, "Metrics")
+//
+// A missing score counts as a miss in routing and is left out of the prediction figures. A model is right where its
+// score is > 0.5. Ties among logits go to the lower index.
+typedef struct locus_metrics {
+    size_t queries, pairs; // queries counted; (query, model) pairs that have a score
+    double hit1, hit3, hit5; // share of queries with a right model among the 1, 3, 5 highest logits
+    double prediction_accuracy; // p >= 0.5 against right or wrong, over pairs
+    double bce, brier;     // mean binary cross-entropy (nats), mean (p - score)^2
+    double auc;            // area under the ROC curve over all pairs, ties half; NaN if only one class occurs
+    double ece;            // expected calibration error, 15 bins of equal width over p
+    double best_single;    // hit@1 of always taking model `best_model`
+    double random_model;   // hit@1 of a model drawn uniformly
+    double oracle;         // share of queries that some model answers
+    size_t models_routed;  // how many different models are chosen first
+} locus_metrics;
+
+// logits [n, M], scores_u8 or scores [M, score_stride] as in locus_evals; queries[n]: the column of each row of logits
+// in scores (NULL: row i is column i); best_model: chosen on training data by the caller (locus_best_model).
+// select (NULL: all): rows i with select[i] != value are skipped: one category, one split.
+// work: locus_metrics_workspace(n, M). Fails: LOCUS_ERR_ARGUMENT, _SCORE, _WORKSPACE.
+typedef struct locus_scores {
+    size_t models;                  // M
+    size_t stride;                  // scores in a row
+    const float *scores;            // [M, stride], NaN = missing; or NULL and
+    const unsigned char *scores_u8; // [M, stride], 255 = missing
+} locus_scores;
+LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *logits, size_t n,
+                                             const locus_scores *scores, const size_t *columns, const int32_t *select,
+                                             int32_t value, size_t best_model, void *work, size_t work_bytes,
+                                             locus_error *err);
+LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models);
+// The model with most right answers among `columns` (NULL: all; missing = wrong); the lowest index of equals.
+LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count);
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif // LOCUS_H
+#endif // !LOCUSI_KERNEL_PASS
+// ============================================================ end of the interface: what follows is implementation
+
+#if defined(LOCUS_IMPLEMENTATION) && !defined(LOCUSI_IMPLEMENTED) && !defined(LOCUSI_KERNEL_PASS)
+// ---------------------------------------------------------------------------------------------------------- >>base
+
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#if defined(LOCUS_MALLOC) != defined(LOCUS_FREE)
+#error "locus.h: define both LOCUS_MALLOC and LOCUS_FREE, or none"
+#endif
+#ifdef LOCUS_NO_MALLOC
+#undef LOCUS_MALLOC
+#undef LOCUS_FREE
+#define LOCUS_MALLOC(bytes) ((void)(bytes), (void *)0)
+#define LOCUS_FREE(pointer) ((void)(pointer))
+#elif !defined(LOCUS_MALLOC)
+#include <stdlib.h>
+#define LOCUS_MALLOC(bytes) malloc(bytes)
+#define LOCUS_FREE(pointer) free(pointer)
+#endif
+#ifndef LOCUS_ASSERT
+#define LOCUS_ASSERT(x) ((void)0)
+#endif
+
+#ifndef LOCUS_NO_STDIO
+#include <stdio.h>
+#include <time.h>
+#if !defined(LOCUS_NO_MMAP) && !defined(_WIN32) && (defined(__unix__) || defined(__APPLE__))
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define LOCUSI_MMAP 1
+#else
+#define LOCUSI_MMAP 0
+#endif
+#endif
+
+// A private function; some configurations do not use all of them.
+#if defined(__GNUC__) || defined(__clang__)
+#define LOCUSI_FN static __attribute__((unused))
+#else
+#define LOCUSI_FN static
+#endif
+
+// Sums and products of sizes: 0 if they overflow.
+LOCUSI_FN int locusi_add(size_t a, size_t b, size_t *out)
+{
+    *out = a + b;
+    return *out >= a;
+}
+
+LOCUSI_FN int locusi_mul(size_t a, size_t b, size_t *out)
+{
+    *out = a * b;
+    return a == 0 || *out / a == b;
+}
+
+// NaN and infinity are told by their bits, so that -ffast-math cannot optimise the tests away.
+LOCUSI_FN uint32_t locusi_f32_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+LOCUSI_FN float locusi_f32_from(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+LOCUSI_FN int locusi_finite(float x) { return (locusi_f32_bits(x) & 0x7f800000u) != 0x7f800000u; }
+LOCUSI_FN int locusi_is_nan(float x) { return (locusi_f32_bits(x) & 0x7fffffffu) > 0x7f800000u; }
+LOCUSI_FN float locusi_nan(void) { return locusi_f32_from(0x7fc00000u); }
+
+// Length of the UTF-8 sequence at s, of which n > 0 bytes are left; 0 if it is not valid (overlong, surrogate, cut off).
+LOCUSI_FN size_t locusi_utf8(const unsigned char *s, size_t n)
+{
+    const unsigned char c = s[0];
+    const size_t length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    size_t i;
+    if (length > n) return 0;
+    for (i = 1; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f)) return 0;
+    if ((c == 0xf0 && s[1] < 0x90) || (c == 0xf4 && s[1] > 0x8f)) return 0;
+    return length;
+}
+
+LOCUSI_FN int locusi_utf8_valid(const unsigned char *s, size_t n)
+{
+    size_t i = 0, step;
+    for (; i < n; i += step)
+        if (!(step = locusi_utf8(s + i, n - i))) return 0;
+    return 1;
+}
+
+// ---- text, without snprintf: there may be no stdio, and no locale shall change a message
+
+typedef struct locusi_text_out {
+    char *text;
+    size_t used, size; // size includes the terminator
+} locusi_text_out;
+
+// Whole or not at all, so that a UTF-8 sequence is never cut.
+LOCUSI_FN void locusi_text_put(locusi_text_out *o, const char *s, size_t n)
+{
+    if (n < o->size - o->used) {
+        memcpy(o->text + o->used, s, n);
+        o->used += n;
+    } else {
+        o->size = o->used + 1; // full: what follows is dropped too
+    }
+    o->text[o->used] = 0;
+}
+
+LOCUSI_FN void locusi_text_uint(locusi_text_out *o, uint64_t v, unsigned base, size_t digits)
+{
+    char s[24];
+    size_t at = sizeof s;
+    do {
+        s[--at] = "0123456789abcdef"[v % base];
+        v /= base;
+    } while (v || sizeof s - at < digits);
+    locusi_text_put(o, s + at, sizeof s - at);
+}
+
+// Text from outside: what a terminal might obey or not understand becomes '?'.
+LOCUSI_FN void locusi_text_string(locusi_text_out *o, const char *s)
+{
+    size_t left = s ? strlen(s) : 0, n;
+    for (; left; s += n, left -= n) {
+        const unsigned char c = (unsigned char)*s;
+        n = locusi_utf8((const unsigned char *)s, left);
+        if (n == 0 || c < 32 || c == 127 || (c == 0xc2 && (unsigned char)s[1] < 0xa0)) {
+            n = n ? n : 1;
+            locusi_text_put(o, "?", 1);
+        } else {
+            locusi_text_put(o, s, n);
+        }
+    }
+}
+
+// Up to six significant digits: 1.5, -0.001, 1e+30, nan.
+LOCUSI_FN void locusi_text_double(locusi_text_out *o, double x)
+{
+    uint64_t bits, v;
+    int exponent = 0, digits = 6;
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7fffffffffffffffu) > 0x7ff0000000000000u) {
+        locusi_text_put(o, "nan", 3);
+        return;
+    }
+    if (bits >> 63) {
+        locusi_text_put(o, "-", 1);
+        x = -x;
+    }
+    if ((bits & 0x7fffffffffffffffu) == 0x7ff0000000000000u) {
+        locusi_text_put(o, "inf", 3);
+        return;
+    }
+    if (x > 0.0) {
+        for (; x >= 1e6; exponent++) x /= 10.0;
+        for (; x < 1e5 && exponent > -400; exponent--) x *= 10.0; // now x has six digits before the point
+    }
+    v = (uint64_t)(x + 0.5);
+    if (v == 1000000) {
+        v = 100000;
+        exponent++;
+    }
+    for (; v && v % 10 == 0; v /= 10, exponent++) digits--;
+    if (v == 0) {
+        locusi_text_put(o, "0", 1);
+    } else if (exponent + digits > 9 || exponent + digits < -3) { // d.ddde+xx
+        char s[8];
+        locusi_text_out d;
+        const int e = exponent + digits - 1;
+        d.text = s, d.used = 0, d.size = sizeof s;
+        locusi_text_uint(&d, v, 10, 1);
+        locusi_text_put(o, s, 1);
+        if (d.used > 1) locusi_text_put(o, ".", 1);
+        locusi_text_put(o, s + 1, d.used - 1);
+        locusi_text_put(o, e < 0 ? "e-" : "e+", 2);
+        locusi_text_uint(o, (uint64_t)(e < 0 ? -e : e), 10, 2);
+    } else {
+        uint64_t unit = 1;
+        int i;
+        for (i = exponent; i > 0; i--) v *= 10;
+        for (i = exponent; i < 0; i++) unit *= 10;
+        locusi_text_uint(o, v / unit, 10, 1);
+        if (unit > 1) {
+            locusi_text_put(o, ".", 1);
+            locusi_text_uint(o, v % unit, 10, (size_t)-exponent);
+        }
+    }
+}
+
+// %s string, %z size_t, %d int, %u uint64_t, %x uint64_t as 16 hexadecimal digits, %f double, %%.
+LOCUSI_FN void locusi_text_format(locusi_text_out *o, const char *format, va_list *args)
+{
+    for (; *format; format++) {
+        size_t n = 0;
+        while (format[n] && format[n] != '%') n++;
+        if (n) {
+            locusi_text_put(o, format, n);
+            format += n - 1;
+            continue;
+        }
+        switch (*++format) {
+        case 's': locusi_text_string(o, va_arg(*args, const char *)); break;
+        case 'z': locusi_text_uint(o, va_arg(*args, size_t), 10, 1); break;
+        case 'u': locusi_text_uint(o, va_arg(*args, uint64_t), 10, 1); break;
+        case 'x': locusi_text_uint(o, va_arg(*args, uint64_t), 16, 16); break;
+        case 'f': locusi_text_double(o, va_arg(*args, double)); break;
+        case 'd': {
+            const int v = va_arg(*args, int);
+            if (v < 0) locusi_text_put(o, "-", 1);
+            locusi_text_uint(o, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, 10, 1);
+            break;
+        }
+        case 0: return;
+        default: locusi_text_put(o, format, 1); break;
+        }
+    }
+}
+
+LOCUSI_FN void locusi_text(char *out, size_t size, const char *format, ...)
+{
+    locusi_text_out o;
+    va_list args;
+    o.text = out, o.used = 0, o.size = size;
+    *out = 0;
+    va_start(args, format);
+    locusi_text_format(&o, format, &args);
+    va_end(args);
+}
+
+// [2, 3]
+LOCUSI_FN void locusi_shape_text(char *out, size_t size, size_t rank, const size_t *shape)
+{
+    locusi_text_out o;
+    size_t i;
+    o.text = out, o.used = 0, o.size = size;
+    locusi_text_put(&o, "[", 1);
+    for (i = 0; i < rank; i++) {
+        if (i) locusi_text_put(&o, ", ", 2);
+        locusi_text_uint(&o, shape[i], 10, 1);
+    }
+    locusi_text_put(&o, "]", 1);
+}
+
+#define LOCUSI_NAME_OF(name, text) #name,
+#define LOCUSI_TEXT_OF(name, text) text,
+
+LOCUS_API const char *locus_status_name(locus_status status)
+{
+    static const char *const names[] = {LOCUS_STATUS_LIST(LOCUSI_NAME_OF)};
+    return (unsigned)status < (unsigned)LOCUS_STATUS_COUNT ? names[status] : "LOCUS_ERR_UNKNOWN";
+}
+
+LOCUS_API const char *locus_status_text(locus_status status)
+{
+    static const char *const texts[] = {LOCUS_STATUS_LIST(LOCUSI_TEXT_OF)};
+    return (unsigned)status < (unsigned)LOCUS_STATUS_COUNT ? texts[status] : "unknown status";
+}
+
+LOCUS_API const char *locus_version(void) { return LOCUS_VERSION; }
+
+// Fill err (may be NULL) and return status. The arguments of the three formats follow in their order.
+LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const char *where, const char *expected,
+                                   const char *found, ...)
+{
+    const char *const formats[3] = {where, expected, found};
+    locusi_text_out o;
+    va_list args;
+    int i;
+    if (!err) return status;
+    err->status = status;
+    va_start(args, found);
+    for (i = 0; i < 3; i++) {
+        o.text = i == 0 ? err->where : i == 1 ? err->expected : err->found;
+        o.used = 0, o.size = sizeof err->where;
+        *o.text = 0;
+        locusi_text_format(&o, formats[i], &args);
+    }
+    va_end(args);
+    locusi_text(err->message, sizeof err->message, "%s%s%s%s%s%s%s", err->where, *err->where ? ": " : "",
+                locus_status_text(status), *err->expected ? ": expected " : "", err->expected,
+                !*err->found ? "" : *err->expected ? ", found " : ": found ", err->found);
+    return status;
+}
+
+// Heapsort: in place, no recursion, no bad case that a hostile file could build (qsort may allocate or go quadratic).
+LOCUSI_FN void locusi_swap(unsigned char *a, unsigned char *b, size_t size)
+{
+    unsigned char t[16];
+    for (; size; ) {
+        const size_t n = size < sizeof t ? size : sizeof t;
+        memcpy(t, a, n);
+        memcpy(a, b, n);
+        memcpy(b, t, n);
+        a += n, b += n, size -= n;
+    }
+}
+
+LOCUSI_FN void locusi_sort(void *array, size_t count, size_t size, int (*order)(const void *, const void *))
+{
+    unsigned char *const base = (unsigned char *)array;
+    size_t start = count / 2, end = count, root, child;
+    while (end > 1) {
+        if (start) start--;
+        else if (--end) locusi_swap(base, base + end * size, size);
+        for (root = start; root < end / 2 && (child = 2 * root + 1) < end; root = child) {
+            if (child + 1 < end && order(base + child * size, base + (child + 1) * size) < 0) child++;
+            if (order(base + root * size, base + child * size) >= 0) break;
+            locusi_swap(base + root * size, base + child * size, size);
+        }
+    }
+}
+
+// ---- numbers in files: little-endian, any alignment
+
+LOCUSI_FN int locusi_host_is_little(void)
+{
+    const uint16_t one = 1;
+    unsigned char first;
+    memcpy(&first, &one, 1);
+    return first;
+}
+
+LOCUSI_FN uint16_t locusi_le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
+LOCUSI_FN uint32_t locusi_le32(const unsigned char *p)
+{
+    return (uint32_t)locusi_le16(p) | (uint32_t)locusi_le16(p + 2) << 16;
+}
+LOCUSI_FN uint64_t locusi_le64(const unsigned char *p)
+{
+    return (uint64_t)locusi_le32(p) | (uint64_t)locusi_le32(p + 4) << 32;
+}
+
+// Copy `count` numbers of `size` bytes between the file's and the host's byte order.
+LOCUSI_FN void locusi_copy_le(void *to, const void *from, size_t count, size_t size)
+{
+    const unsigned char *s = (const unsigned char *)from;
+    unsigned char *d = (unsigned char *)to;
+    size_t i, k;
+    if (count == 0) return;
+    if (size == 1 || locusi_host_is_little()) {
+        memcpy(to, from, count * size);
+        return;
+    }
+    for (i = 0; i < count; i++, s += size, d += size)
+        for (k = 0; k < size; k++) d[k] = s[size - 1 - k];
+}
+
+LOCUSI_FN float locusi_f16_to_f32(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16, magnitude = h & 0x7fffu;
+    if (magnitude >= 0x7c00u) return locusi_f32_from(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
+    if (magnitude >= 0x0400u) return locusi_f32_from(sign | ((magnitude << 13) + 0x38000000u));
+    return locusi_f32_from(sign | locusi_f32_bits((float)magnitude * 5.9604644775390625e-8f)); // subnormal: * 2^-24
+}
+
+// To nearest, ties to even.
+LOCUSI_FN uint16_t locusi_f32_to_f16(float x)
+{
+    const uint32_t bits = locusi_f32_bits(x), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+    uint32_t shift, m, rest;
+    if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u | (magnitude >> 13 & 0x3ffu));
+    if (magnitude >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); // 65520 and more
+    if (magnitude >= 0x38800000u) {
+        m = magnitude - 0x38000000u;
+        return (uint16_t)(sign | (m + 0xfffu + (m >> 13 & 1u)) >> 13);
+    }
+    if (magnitude < 0x33000000u) return (uint16_t)sign; // below half the least subnormal
+    shift = 126 - (magnitude >> 23);
+    m = (magnitude & 0x7fffffu) | 0x800000u;
+    rest = m & ((1u << shift) - 1);
+    m >>= shift;
+    if (rest > 1u << (shift - 1) || (rest == 1u << (shift - 1) && (m & 1u))) m++;
+    return (uint16_t)(sign | m);
+}
+
+LOCUS_API size_t locus_dtype_bytes(locus_dtype dtype)
+{
+    switch (dtype) {
+    case LOCUS_U8:
+    case LOCUS_BOOL: return 1;
+    case LOCUS_F16:
+    case LOCUS_BF16: return 2;
+    case LOCUS_I32:
+    case LOCUS_F32: return 4;
+    case LOCUS_I64:
+    case LOCUS_F64: return 8;
+    case LOCUS_DTYPE_OTHER: break;
+    }
+    return 0;
+}
+
+// From numbers in the file's byte order. 0 if the type cannot be converted.
+LOCUSI_FN int locusi_convert(float *out, const unsigned char *p, size_t count, locus_dtype dtype)
+{
+    size_t i;
+    switch (dtype) {
+    case LOCUS_U8:
+        for (i = 0; i < count; i++) out[i] = (float)p[i];
+        return 1;
+    case LOCUS_BOOL:
+        for (i = 0; i < count; i++) out[i] = p[i] ? 1.0f : 0.0f;
+        return 1;
+    case LOCUS_I32:
+        for (i = 0; i < count; i++) {
+            const uint32_t bits = locusi_le32(p + 4 * i);
+            int32_t v;
+            memcpy(&v, &bits, sizeof v);
+            out[i] = (float)v;
+        }
+        return 1;
+    case LOCUS_I64:
+        for (i = 0; i < count; i++) {
+            const uint64_t bits = locusi_le64(p + 8 * i);
+            int64_t v;
+            memcpy(&v, &bits, sizeof v);
+            out[i] = (float)v;
+        }
+        return 1;
+    case LOCUS_F16:
+        for (i = 0; i < count; i++) out[i] = locusi_f16_to_f32(locusi_le16(p + 2 * i));
+        return 1;
+    case LOCUS_BF16:
+        for (i = 0; i < count; i++) out[i] = locusi_f32_from((uint32_t)locusi_le16(p + 2 * i) << 16);
+        return 1;
+    case LOCUS_F32: locusi_copy_le(out, p, count, 4); return 1;
+    case LOCUS_F64:
+        for (i = 0; i < count; i++) {
+            const uint64_t bits = locusi_le64(p + 8 * i);
+            double v;
+            memcpy(&v, &bits, sizeof v);
+            out[i] = (float)v;
+        }
+        return 1;
+    case LOCUS_DTYPE_OTHER: break;
+    }
+    return 0;
+}
+
+// Number of elements of a shape; 0 if it overflows, also where a later dimension is 0, so that order does not matter.
+LOCUSI_FN int locusi_shape_count(const size_t *shape, size_t rank, size_t *count)
+{
+    size_t i, product = 1;
+    int zero = 0;
+    for (i = 0; i < rank; i++) {
+        if (shape[i] == 0) zero = 1;
+        else if (!locusi_mul(product, shape[i], &product)) return 0;
+    }
+    *count = zero ? 0 : product;
+    return 1;
+}
+
+// ---- files
+
+LOCUSI_FN void locusi_file_close(locus_file *f)
+{
+    if (f->owner == 1) LOCUS_FREE((void *)(uintptr_t)f->data);
+#if !defined(LOCUS_NO_STDIO) && LOCUSI_MMAP
+    if (f->owner == 2) munmap((void *)(uintptr_t)f->data, f->bytes);
+#endif
+    memset(f, 0, sizeof *f);
+}
+
+#ifndef LOCUS_NO_STDIO
+// Bytes of an open file, which is then at its start; 0 if it has no size: a folder, a pipe.
+LOCUSI_FN int locusi_file_size(FILE *in, uint64_t *size)
+{
+    if (getc(in) == EOF && ferror(in)) return 0; // a folder can be opened and even has an end
+#ifdef _MSC_VER
+    {
+        int64_t end;
+        if (_fseeki64(in, 0, SEEK_END) != 0 || (end = _ftelli64(in)) < 0 || _fseeki64(in, 0, SEEK_SET) != 0) return 0;
+        *size = (uint64_t)end;
+    }
+#else
+    {
+        long end;
+        if (fseek(in, 0, SEEK_END) != 0 || (end = ftell(in)) < 0 || fseek(in, 0, SEEK_SET) != 0) return 0;
+        *size = (uint64_t)end;
+    }
+#endif
+    return 1;
+}
+
+LOCUSI_FN locus_status locusi_file_read(locus_file *f, const char *path, locus_error *err)
+{
+    locus_status status = LOCUS_OK;
+    FILE *in = fopen(path, "rb");
+    uint64_t size = 0;
+    unsigned char *data = NULL;
+    if (!in) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
+    if (!locusi_file_size(in, &size))
+        status = locusi_fail(err, LOCUS_ERR_IO, "%s", "a regular file", "", path);
+    else if (size > SIZE_MAX || (size && !(data = (unsigned char *)LOCUS_MALLOC((size_t)size))))
+        status = locusi_fail(err, LOCUS_ERR_MEMORY, "%s", "%u bytes", "", path, size);
+    else if (size && fread(data, 1, (size_t)size, in) != (size_t)size)
+        status = locusi_fail(err, LOCUS_ERR_IO, "%s", "%u bytes", "fewer", path, size);
+    fclose(in);
+    if (status) {
+        if (data) LOCUS_FREE(data);
+        return status;
+    }
+    if (data) {
+        f->data = data;
+        f->bytes = (size_t)size;
+        f->owner = 1;
+    }
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_file_open(locus_file *f, const char *path, locus_error *err)
+{
+    static const unsigned char nothing[1] = {0};
+    f->data = nothing; // an empty file cannot be mapped
+    f->bytes = 0;
+    f->owner = 0;
+    if (!path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a string", "NULL");
+#if LOCUSI_MMAP
+    {
+        struct stat info;
+        const int fd = open(path, O_RDONLY | O_NONBLOCK); // a pipe shall be refused, not waited for
+        void *map = MAP_FAILED;
+        if (fd < 0) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
+        if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < 0) {
+            close(fd);
+            return locusi_fail(err, LOCUS_ERR_IO, "%s", "a regular file", "", path);
+        }
+        if ((uint64_t)info.st_size <= SIZE_MAX && info.st_size > 0)
+            map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        close(fd);
+        if (info.st_size == 0) return LOCUS_OK;
+        if (map != MAP_FAILED) {
+            f->data = (const unsigned char *)map;
+            f->bytes = (size_t)info.st_size;
+            f->owner = 2;
+            return LOCUS_OK;
+        }
+    }
+#endif
+    return locusi_file_read(f, path, err);
+}
+
+#ifndef LOCUS_INFERENCE_ONLY
+#ifdef _WIN32 // rename() there does not replace; declared here to do without <windows.h>
+#ifdef __cplusplus
+extern "C"
+#endif
+__declspec(dllimport) int __stdcall MoveFileExA(const char *from, const char *to, unsigned long flags);
+#endif
+
+// Writes beside the target and renames at the end: the file appears whole or not at all. Without `file` it only counts.
+typedef struct locusi_writer {
+    FILE *file;
+    size_t bytes;
+    int failed;
+    const char *path;
+    char temp[4096];
+} locusi_writer;
+
+LOCUSI_FN void locusi_write(locusi_writer *w, const void *data, size_t bytes)
+{
+    if (w->file && bytes && !w->failed && fwrite(data, 1, bytes, w->file) != bytes) w->failed = 1;
+    if (!locusi_add(w->bytes, bytes, &w->bytes)) w->failed = 1;
+}
+
+LOCUSI_FN void locusi_write_text(locusi_writer *w, const char *text) { locusi_write(w, text, strlen(text)); }
+
+LOCUSI_FN locus_status locusi_writer_open(locusi_writer *w, const char *path, locus_error *err)
+{
+    uint64_t unique = (uint64_t)time(NULL) * 1000003u + (uint64_t)clock() * 8191u + (uint64_t)(uintptr_t)w;
+    int tries;
+    w->file = NULL;
+    w->bytes = 0;
+    w->failed = 0;
+    w->path = path;
+    if (strlen(path) > sizeof w->temp - 32) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a shorter path", "", path);
+    for (tries = 0; tries < 16 && !w->file; tries++, unique = unique * 6364136223846793005u + 1442695040888963407u) {
+        const size_t n = strlen(path);
+        memcpy(w->temp, path, n);
+        locusi_text(w->temp + n, 32, ".%x.tmp", unique ^ unique >> 29);
+        w->file = fopen(w->temp, "wbx"); // x: never an existing file
+    }
+    if (!w->file) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a place that can be written", "", path);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_writer_close(locusi_writer *w, locus_error *err)
+{
+    if (fflush(w->file) != 0 || ferror(w->file)) w->failed = 1;
+    if (fclose(w->file) != 0) w->failed = 1;
+#ifdef _WIN32
+    if (!w->failed && !MoveFileExA(w->temp, w->path, 1 | 8)) w->failed = 1; // replace, write through
+#else
+    if (!w->failed && rename(w->temp, w->path) != 0) w->failed = 1;
+#endif
+    if (!w->failed) return LOCUS_OK;
+    remove(w->temp);
+    return locusi_fail(err, LOCUS_ERR_IO, "%s", "%z bytes written", "less", w->path, w->bytes);
+}
+#endif // LOCUS_INFERENCE_ONLY
+#endif // LOCUS_NO_STDIO
+
+// --------------------------------------------------------------------------------------------------- >>safetensors
+//
+//     8 bytes  N, little-endian
+//     N bytes  JSON: {"__metadata__": {key: string, ...}, name: {"dtype":, "shape":, "data_offsets": [begin, end]}, ...}
+//     data     the tensors, without a hole or overlap, to the end of the file
+//
+// Reading: the header is first checked as UTF-8 and as JSON as a whole. What follows walks over text known to be valid
+// JSON that ends in '}', and needs no look at the end. The walk runs twice, to count and to fill.
+// Duplicate keys are errors, compared after unescaping: of tensors, metadata, and within a tensor's entry (there also
+// unknown keys, of which 16 are allowed). The values of unknown keys are checked as JSON but not looked into.
+
+enum { LOCUSI_JSON_DEPTH = 128, LOCUSI_MAX_HEADER = 100000000, LOCUSI_MAX_TENSORS = 100000, LOCUSI_MAX_UNKNOWN = 16 };
+
+typedef struct locusi_json {
+    const unsigned char *text;
+    size_t length, at;
+    locus_error *err;
+} locusi_json;
+
+LOCUSI_FN locus_status locusi_json_fail(const locusi_json *j, const char *expected)
+{
+    char found[3] = "?";
+    if (j->at >= j->length)
+        return locusi_fail(j->err, LOCUS_ERR_HEADER_JSON, "header byte %z", "%s", "the end", j->at, expected);
+    found[0] = j->text[j->at] < 0x7f ? (char)j->text[j->at] : '?';
+    return locusi_fail(j->err, LOCUS_ERR_HEADER_JSON, "header byte %z", "%s", "'%s'", j->at, expected, found);
+}
+
+LOCUSI_FN int locusi_is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+LOCUSI_FN int locusi_is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
+
+// The next byte that is not white space; 0 at the end (a 0 in the text is refused wherever it stands).
+LOCUSI_FN unsigned char locusi_json_peek(locusi_json *j)
+{
+    while (j->at < j->length && locusi_is_space(j->text[j->at])) j->at++;
+    return j->at < j->length ? j->text[j->at] : 0;
+}
+
+LOCUSI_FN unsigned locusi_hex4(const unsigned char *p)
+{
+    unsigned v = 0, bad = 0, i;
+    for (i = 0; i < 4; i++) {
+        const unsigned c = p[i] | 32u; // lower case
+        v = v << 4 | (locusi_is_digit(p[i]) ? p[i] - 48u : (c - 87u) & 15u);
+        bad |= !locusi_is_digit(p[i]) && (c < 'a' || c > 'f');
+    }
+    return bad ? 0x10000u : v;
+}
+
+LOCUSI_FN unsigned locusi_json_u(const locusi_json *j, size_t at) // the value of \uXXXX at `at`
+{
+    if (j->length - at < 6 || j->text[at] != '\\' || j->text[at + 1] != 'u') return 0x10000u;
+    return locusi_hex4(j->text + at + 2);
+}
+
+LOCUSI_FN locus_status locusi_json_check_string(locusi_json *j)
+{
+    if (locusi_json_peek(j) != '"') return locusi_json_fail(j, "a string in double quotes");
+    for (j->at++; j->at < j->length && j->text[j->at] != '"'; j->at++) {
+        if (j->text[j->at] < 32) return locusi_json_fail(j, "no control character in a string");
+        if (j->text[j->at] != '\\') continue;
+        if (j->at + 1 < j->length && j->text[j->at + 1] == 'u') {
+            const unsigned c = locusi_json_u(j, j->at);
+            if (c > 0xffff) return locusi_json_fail(j, "four hexadecimal digits after \\u");
+            if (c >= 0xd800 && c < 0xe000) {
+                const unsigned low = c < 0xdc00 ? locusi_json_u(j, j->at + 6) : 0;
+                if (low < 0xdc00 || low > 0xdfff) return locusi_json_fail(j, "surrogates in pairs");
+                j->at += 6;
+            }
+            j->at += 5;
+        } else if (++j->at >= j->length || !strchr("\"\\/bfnrt", j->text[j->at]) || !j->text[j->at]) {
+            return locusi_json_fail(j, "one of \"\\/bfnrtu after \\");
+        }
+    }
+    if (j->at >= j->length) return locusi_json_fail(j, "the end of the string");
+    j->at++;
+    return LOCUS_OK;
+}
+
+LOCUSI_FN int locusi_json_digits(locusi_json *j)
+{
+    const size_t from = j->at;
+    while (j->at < j->length && locusi_is_digit(j->text[j->at])) j->at++;
+    return j->at > from;
+}
+
+LOCUSI_FN locus_status locusi_json_check_scalar(locusi_json *j)
+{
+    static const char *const words[3] = {"true", "false", "null"};
+    const unsigned char c = locusi_json_peek(j);
+    size_t i;
+    if (c == '"') return locusi_json_check_string(j);
+    for (i = 0; i < 3; i++) {
+        const size_t n = strlen(words[i]);
+        if (j->length - j->at >= n && memcmp(j->text + j->at, words[i], n) == 0) {
+            j->at += n;
+            return LOCUS_OK;
+        }
+    }
+    if (c != '-' && !locusi_is_digit(c)) return locusi_json_fail(j, "a value");
+    if (c == '-') j->at++;
+    if (j->at < j->length && j->text[j->at] == '0') j->at++; // no digit may follow: the caller finds it
+    else if (!locusi_json_digits(j)) return locusi_json_fail(j, "a digit");
+    if (j->at < j->length && j->text[j->at] == '.') {
+        j->at++;
+        if (!locusi_json_digits(j)) return locusi_json_fail(j, "a digit");
+    }
+    if (j->at < j->length && (j->text[j->at] == 'e' || j->text[j->at] == 'E')) {
+        j->at++;
+        if (j->at < j->length && (j->text[j->at] == '+' || j->text[j->at] == '-')) j->at++;
+        if (!locusi_json_digits(j)) return locusi_json_fail(j, "a digit");
+    }
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_json_check_key(locusi_json *j)
+{
+    const locus_status s = locusi_json_check_string(j);
+    if (s) return s;
+    if (locusi_json_peek(j) != ':') return locusi_json_fail(j, "':'");
+    j->at++;
+    return LOCUS_OK;
+}
+
+// One object with white space around it, nothing else. No recursion: the open brackets are kept as a list.
+LOCUSI_FN locus_status locusi_json_check(const unsigned char *text, size_t length, locus_error *err)
+{
+    unsigned char closing[LOCUSI_JSON_DEPTH];
+    size_t depth = 0;
+    locusi_json j;
+    locus_status s;
+    j.text = text, j.length = length, j.at = 0, j.err = err;
+    if (locusi_json_peek(&j) != '{') return locusi_json_fail(&j, "an object");
+    do {
+        const unsigned char c = locusi_json_peek(&j);
+        if (c == '{' || c == '[') {
+            if (depth == LOCUSI_JSON_DEPTH) return locusi_json_fail(&j, "no more than 128 levels");
+            closing[depth++] = (unsigned char)(c + 2); // ASCII: '{' '|' '}' and '[' '\\' ']'
+            j.at++;
+            if (locusi_json_peek(&j) != closing[depth - 1]) {
+                if (c == '{' && (s = locusi_json_check_key(&j))) return s;
+                continue;
+            }
+        } else if ((s = locusi_json_check_scalar(&j))) {
+            return s;
+        }
+        while (depth && locusi_json_peek(&j) == closing[depth - 1]) {
+            j.at++;
+            depth--;
+        }
+        if (depth) {
+            if (locusi_json_peek(&j) != ',') return locusi_json_fail(&j, "',' or a closing bracket");
+            j.at++;
+            if (closing[depth - 1] == '}' && (s = locusi_json_check_key(&j))) return s;
+        }
+    } while (depth);
+    locusi_json_peek(&j);
+    if (j.at < length)
+        return locusi_fail(err, LOCUS_ERR_HEADER_TRAILING, "header byte %z", "white space or the end", "", j.at);
+    return LOCUS_OK;
+}
+
+// ---- walking over valid JSON
+
+LOCUSI_FN const unsigned char *locusi_json_space(const unsigned char *p)
+{
+    while (locusi_is_space(*p)) p++;
+    return p;
+}
+
+// Behind the value at p.
+LOCUSI_FN const unsigned char *locusi_json_after(const unsigned char *p)
+{
+    size_t depth = 0;
+    do {
+        if (*p == '"') {
+            for (p++; *p != '"'; p++)
+                if (*p == '\\') p++;
+            p++;
+        } else if (*p == '{' || *p == '[') {
+            depth++, p++;
+        } else if (*p == '}' || *p == ']') {
+            depth--, p++;
+        } else if (depth) {
+            p++;
+        } else {
+            while (*p != ',' && *p != '}' && *p != ']' && !locusi_is_space(*p)) p++;
+        }
+    } while (depth);
+    return p;
+}
+
+// Next member of an object or (key NULL) element of an array. *at is first at the opening bracket.
+LOCUSI_FN int locusi_json_next(const unsigned char **at, const unsigned char **key, const unsigned char **value)
+{
+    const unsigned char *p = locusi_json_space(*at);
+    if (*p == '}' || *p == ']') return 0;
+    p = locusi_json_space(p + 1); // behind the bracket or comma
+    if (*p == '}' || *p == ']') return 0;
+    if (key) {
+        *key = p;
+        p = locusi_json_space(locusi_json_after(p));
+        p = locusi_json_space(p + 1); // behind the colon
+    }
+    *value = p;
+    *at = locusi_json_after(p);
+    return 1;
+}
+
+// Next character of a string as UTF-8; *p is behind the opening quote. Returns its bytes, 0 at the closing quote.
+LOCUSI_FN size_t locusi_json_char(const unsigned char **p, unsigned char out[4])
+{
+    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+    const unsigned char *s = *p;
+    const char *named;
+    uint32_t c;
+    if (*s == '"') return 0;
+    *p = s + 1;
+    out[0] = s[0];
+    if (*s != '\\') return 1; // the bytes of a longer sequence come one by one
+    *p = s + 2;
+    out[0] = s[1];
+    if (s[1] != 'u') {
+        if ((named = strchr(from, s[1])) != NULL) out[0] = (unsigned char)to[named - from];
+        return 1;
+    }
+    c = locusi_hex4(s + 2);
+    *p = s + 6;
+    if (c >= 0xd800 && c < 0xdc00) {
+        c = 0x10000u + ((c - 0xd800u) << 10) + (locusi_hex4(s + 8) - 0xdc00u);
+        *p = s + 12;
+    }
+    out[0] = (unsigned char)c;
+    if (c < 0x80) return 1;
+    if (c < 0x800) {
+        out[0] = (unsigned char)(0xc0u | c >> 6);
+        out[1] = (unsigned char)(0x80u | (c & 63u));
+        return 2;
+    }
+    if (c < 0x10000u) {
+        out[0] = (unsigned char)(0xe0u | c >> 12);
+        out[1] = (unsigned char)(0x80u | (c >> 6 & 63u));
+        out[2] = (unsigned char)(0x80u | (c & 63u));
+        return 3;
+    }
+    out[0] = (unsigned char)(0xf0u | c >> 18);
+    out[1] = (unsigned char)(0x80u | (c >> 12 & 63u));
+    out[2] = (unsigned char)(0x80u | (c >> 6 & 63u));
+    out[3] = (unsigned char)(0x80u | (c & 63u));
+    return 4;
+}
+
+// Unescape the string at p into out as far as it fits, terminated. Returns its full length; SIZE_MAX if it has a NUL.
+LOCUSI_FN size_t locusi_json_string(const unsigned char *p, char *out, size_t size)
+{
+    unsigned char c[4];
+    size_t length = 0, n, i;
+    for (p++; (n = locusi_json_char(&p, c)) != 0; length += n) {
+        if (c[0] == 0) return SIZE_MAX;
+        for (i = 0; i < n && length + i < size; i++) out[length + i] = (char)c[i];
+    }
+    if (size) out[length < size ? length : size - 1] = 0;
+    return length;
+}
+
+LOCUSI_FN int locusi_json_same(const unsigned char *a, const unsigned char *b)
+{
+    unsigned char x[8] = {0}, y[8] = {0};
+    size_t i = 0, nx = 0, k = 0, ny = 0;
+    for (a++, b++;; i++, k++) { // byte by byte: an escape on one side may be raw bytes on the other
+        if (i == nx) i = 0, nx = locusi_json_char(&a, x);
+        if (k == ny) k = 0, ny = locusi_json_char(&b, y);
+        if (!nx || !ny) return nx == ny;
+        if (x[i] != y[k]) return 0;
+    }
+}
+
+LOCUSI_FN const char *locusi_json_kind(const unsigned char *value)
+{
+    switch (*value) {
+    case '{': return "an object";
+    case '[': return "an array";
+    case '"': return "a string";
+    case 't':
+    case 'f': return "a boolean";
+    case 'n': return "null";
+    default: return "a number";
+    }
+}
+
+// ---- tensors
+
+typedef struct locusi_dtype {
+    const char *name;
+    locus_dtype dtype;
+    unsigned bits;
+} locusi_dtype;
+
+LOCUSI_FN const locusi_dtype *locusi_dtype_find(const char *name, locus_dtype dtype)
+{
+    static const locusi_dtype table[] = {
+        {"F32", LOCUS_F32, 32},         {"F16", LOCUS_F16, 16},          {"BF16", LOCUS_BF16, 16},
+        {"F64", LOCUS_F64, 64},         {"U8", LOCUS_U8, 8},             {"BOOL", LOCUS_BOOL, 8},
+        {"I32", LOCUS_I32, 32},         {"I64", LOCUS_I64, 64},          {"I8", LOCUS_DTYPE_OTHER, 8},
+        {"I16", LOCUS_DTYPE_OTHER, 16}, {"U16", LOCUS_DTYPE_OTHER, 16},  {"U32", LOCUS_DTYPE_OTHER, 32},
+        {"U64", LOCUS_DTYPE_OTHER, 64}, {"C64", LOCUS_DTYPE_OTHER, 64},  {"F8_E5M2", LOCUS_DTYPE_OTHER, 8},
+        {"F4", LOCUS_DTYPE_OTHER, 4},   {"F8_E4M3", LOCUS_DTYPE_OTHER, 8}, {"F8_E8M0", LOCUS_DTYPE_OTHER, 8},
+        {"F6_E2M3", LOCUS_DTYPE_OTHER, 6}, {"F6_E3M2", LOCUS_DTYPE_OTHER, 6}, {"F8_E4M3FNUZ", LOCUS_DTYPE_OTHER, 8},
+        {"F8_E5M2FNUZ", LOCUS_DTYPE_OTHER, 8},
+    };
+    size_t i;
+    for (i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (name ? strcmp(table[i].name, name) == 0 : table[i].dtype == dtype && dtype != LOCUS_DTYPE_OTHER)
+            return &table[i];
+    return NULL;
+}
+
+// Count and bytes from shape and type.
+LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, const locusi_dtype *type, const char *name, locus_error *err)
+{
+    size_t bits;
+    char shape[80];
+    if (!locusi_shape_count(t->shape, t->rank, &t->count) || !locusi_mul(t->count, type->bits, &bits)) {
+        locusi_shape_text(shape, sizeof shape, t->rank, t->shape);
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "%s", name, shape);
+    }
+    if (bits % 8)
+        return locusi_fail(err, LOCUS_ERR_SIZE_MISMATCH, "%s", "whole bytes", "%z bits", name, bits);
+    t->bytes = bits / 8;
+    return LOCUS_OK;
+}
+
+// The number at p as a size: digits alone, no sign, point or exponent.
+LOCUSI_FN locus_status locusi_json_size(const unsigned char *p, size_t *out, const char *name, const char *what,
+                                        locus_error *err)
+{
+    const unsigned char *const end = locusi_json_after(p);
+    const unsigned char *c;
+    size_t v = 0;
+    for (c = p; c < end; c++)
+        if (!locusi_is_digit(*c)) {
+            const char *kind = locusi_json_kind(p);
+            return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "%s", "%s of non-negative integers", "%s", name, what,
+                               kind[2] == 'n' ? "a negative number or a fraction" : kind);
+        }
+    for (c = p; c < end; c++)
+        if (!locusi_mul(v, 10, &v) || !locusi_add(v, (size_t)(*c - '0'), &v))
+            return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "%s that fits the address space", "%z digits", name, what,
+                               (size_t)(end - p));
+    *out = v;
+    return LOCUS_OK;
+}
+
+// An array of at most `most` sizes.
+LOCUSI_FN locus_status locusi_json_sizes(const unsigned char *p, size_t *out, size_t *count, size_t most,
+                                         const char *name, const char *what, locus_error *err)
+{
+    const unsigned char *value;
+    locus_status s;
+    if (*p != '[')
+        return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "%s", "%s as an array", "%s", name, what, locusi_json_kind(p));
+    for (*count = 0; locusi_json_next(&p, NULL, &value); ++*count) {
+        if (*count == most)
+            return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "%s", "at most %z numbers in %s", "more", name, most, what);
+        if ((s = locusi_json_size(value, out + *count, name, what, err))) return s;
+    }
+    return LOCUS_OK;
+}
+
+typedef struct locusi_reader {
+    const unsigned char *header, *data;
+    size_t data_bytes;
+    locus_tensor *tensors;    // NULL while counting
+    locus_metadata *metadata;
+    char *text;
+    size_t tensor_count, metadata_count, text_bytes;
+    locus_error *err;
+} locusi_reader;
+
+// Keep the string at p; NULL if it has a NUL and so cannot be kept.
+LOCUSI_FN const char *locusi_reader_keep(locusi_reader *r, const unsigned char *p)
+{
+    const size_t size = r->text ? (size_t)(locusi_json_after(p) - p) - 1 : 0; // unescaping never lengthens
+    char *const text = r->text ? r->text + r->text_bytes : NULL;
+    const size_t length = locusi_json_string(p, text, size);
+    if (length == SIZE_MAX) return NULL;
+    r->text_bytes += length + 1;
+    return text ? text : "";
+}
+
+LOCUSI_FN locus_status locusi_read_entry(locusi_reader *r, const unsigned char *p, locus_tensor *t, const char *name)
+{
+    static const char *const keys[3] = {"dtype", "shape", "data_offsets"};
+    const unsigned char *key, *value, *field[3] = {NULL, NULL, NULL}, *unknown[LOCUSI_MAX_UNKNOWN];
+    const locusi_dtype *type;
+    size_t unknowns = 0, offsets[2] = {0, 0}, count = 0, i;
+    char text[24];
+    locus_status s;
+    if (*p != '{')
+        return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "an object", "%s", name, locusi_json_kind(p));
+    while (locusi_json_next(&p, &key, &value)) {
+        const size_t length = locusi_json_string(key, text, sizeof text);
+        for (i = 0; i < 3 && (length >= sizeof text || strcmp(text, keys[i]) != 0); i++) {}
+        if (i < 3) {
+            if (field[i]) return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "%s", "one %s", "two", name, keys[i]);
+            field[i] = value;
+            continue;
+        }
+        for (i = 0; i < unknowns; i++)
+            if (locusi_json_same(unknown[i], key))
+                return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "%s", "unique keys", "an unknown key twice", name);
+        if (unknowns == LOCUSI_MAX_UNKNOWN)
+            return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "at most 16 unknown keys", "more", name);
+        unknown[unknowns++] = key;
+    }
+    for (i = 0; i < 3; i++)
+        if (!field[i]) return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "%s", "none", name, keys[i]);
+    if (*field[0] != '"')
+        return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "dtype as a string", "%s", name,
+                           locusi_json_kind(field[0]));
+    text[0] = 0;
+    type = locusi_json_string(field[0], text, sizeof text) < sizeof text ? locusi_dtype_find(text, (locus_dtype)0) : NULL;
+    if (!type) return locusi_fail(r->err, LOCUS_ERR_DTYPE_UNKNOWN, "%s", "F32, F16, BF16, ...", "\"%s\"", name, text);
+    t->dtype = type->dtype;
+    t->dtype_name = type->name;
+    for (i = 0; i < 8; i++) t->shape[i] = 1;
+    if ((s = locusi_json_sizes(field[1], t->shape, &t->rank, 8, name, "shape", r->err))) return s;
+    if ((s = locusi_json_sizes(field[2], offsets, &count, 2, name, "data_offsets", r->err))) return s;
+    if (count != 2)
+        return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "2 data_offsets", "%z", name, count);
+    if ((s = locusi_tensor_size(t, type, name, r->err))) return s;
+    if (offsets[1] < offsets[0])
+        return locusi_fail(r->err, LOCUS_ERR_OFFSETS_ORDER, "%s", "an end of at least %z", "%z", name, offsets[0],
+                           offsets[1]);
+    if (offsets[1] - offsets[0] != t->bytes)
+        return locusi_fail(r->err, LOCUS_ERR_SIZE_MISMATCH, "%s", "%z bytes by its shape", "%z by its offsets", name,
+                           t->bytes, offsets[1] - offsets[0]);
+    if (offsets[1] > r->data_bytes)
+        return locusi_fail(r->err, LOCUS_ERR_OFFSETS_RANGE, "%s", "an end of at most %z", "%z", name, r->data_bytes,
+                           offsets[1]);
+    t->data = r->data + offsets[0];
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_read_metadata(locusi_reader *r, const unsigned char *p)
+{
+    const unsigned char *key, *value;
+    char label[128];
+    if (*p != '{')
+        return locusi_fail(r->err, LOCUS_ERR_METADATA, "__metadata__", "an object", "%s", locusi_json_kind(p));
+    for (; locusi_json_next(&p, &key, &value); r->metadata_count++) {
+        const char *k = locusi_reader_keep(r, key), *v;
+        label[0] = 0;
+        locusi_json_string(key, label, sizeof label);
+        if (*value != '"')
+            return locusi_fail(r->err, LOCUS_ERR_METADATA, "%s", "a string", "%s", label, locusi_json_kind(value));
+        v = locusi_reader_keep(r, value);
+        if (!k || !v) return locusi_fail(r->err, LOCUS_ERR_METADATA, "%s", "text", "a NUL character", k ? label : "");
+        if (r->metadata) {
+            r->metadata[r->metadata_count].key = k;
+            r->metadata[r->metadata_count].value = v;
+        }
+    }
+    return LOCUS_OK;
+}
+
+// Counts and, where the lists are given, fills them.
+LOCUSI_FN locus_status locusi_read_header(locusi_reader *r)
+{
+    const unsigned char *p = locusi_json_space(r->header), *key, *value;
+    int has_metadata = 0;
+    char label[128];
+    locus_status s;
+    r->tensor_count = r->metadata_count = r->text_bytes = 0;
+    while (locusi_json_next(&p, &key, &value)) {
+        const char *name;
+        locus_tensor local, *t;
+        label[0] = 0;
+        locusi_json_string(key, label, sizeof label);
+        if (strcmp(label, "__metadata__") == 0) {
+            if (has_metadata++) return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "__metadata__", "one", "two");
+            if ((s = locusi_read_metadata(r, value))) return s;
+            continue;
+        }
+        if (r->tensor_count == LOCUSI_MAX_TENSORS)
+            return locusi_fail(r->err, LOCUS_ERR_OVERFLOW, "tensors", "at most 100000", "more");
+        t = r->tensors ? r->tensors + r->tensor_count : &local;
+        memset(t, 0, sizeof *t);
+        if (!(name = locusi_reader_keep(r, key)))
+            return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "a name", "a NUL character in it", label);
+        t->name = name;
+        if ((s = locusi_read_entry(r, value, t, label))) return s;
+        r->tensor_count++;
+    }
+    return LOCUS_OK;
+}
+
+// Framing, UTF-8, JSON; then the first walk.
+LOCUSI_FN locus_status locusi_reader_start(locusi_reader *r, const void *data, size_t bytes, locus_error *err)
+{
+    const unsigned char *const file = (const unsigned char *)data;
+    locus_status s;
+    uint64_t n;
+    size_t i, step;
+    memset(r, 0, sizeof *r);
+    r->err = err;
+    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    if (bytes < 8) return locusi_fail(err, LOCUS_ERR_FILE_TRUNCATED, "", "at least 8 bytes", "%z", bytes);
+    n = locusi_le64(file);
+    if (n > LOCUSI_MAX_HEADER)
+        return locusi_fail(err, LOCUS_ERR_HEADER_TOO_LARGE, "", "at most 100000000 bytes", "%u", n);
+    if (n > bytes - 8)
+        return locusi_fail(err, LOCUS_ERR_HEADER_EXCEEDS_FILE, "", "at most %z bytes", "%u", bytes - 8, n);
+    if (n == 0) return locusi_fail(err, LOCUS_ERR_HEADER_EMPTY, "", "JSON", "0 bytes");
+    r->header = file + 8;
+    r->data = file + 8 + n;
+    r->data_bytes = bytes - 8 - (size_t)n;
+    for (i = 0; i < (size_t)n; i += step)
+        if (!(step = locusi_utf8(r->header + i, (size_t)n - i)))
+            return locusi_fail(err, LOCUS_ERR_HEADER_UTF8, "header byte %z", "", "", i);
+    if ((s = locusi_json_check(r->header, (size_t)n, err))) return s;
+    return locusi_read_header(r);
+}
+
+// Lists and text of the parsed file, with room to align them. The walk's counts are below the header's size, 100 MB, so
+// only the products need a check, and those only where size_t has 32 bits.
+LOCUSI_FN size_t locusi_reader_bytes(const locusi_reader *r)
+{
+    size_t tensors, metadata, total;
+    if (!locusi_mul(r->tensor_count, sizeof(locus_tensor), &tensors) ||
+        !locusi_mul(r->metadata_count, sizeof(locus_metadata), &metadata) ||
+        !locusi_add(tensors, metadata, &total) || !locusi_add(total, r->text_bytes, &total) ||
+        !locusi_add(total, 16, &total))
+        return SIZE_MAX;
+    return total;
+}
+
+LOCUSI_FN int locusi_tensor_name_order(const void *a, const void *b)
+{
+    return strcmp(((const locus_tensor *)a)->name, ((const locus_tensor *)b)->name);
+}
+
+LOCUSI_FN int locusi_tensor_data_order(const void *a, const void *b)
+{
+    const locus_tensor *const x = (const locus_tensor *)a, *const y = (const locus_tensor *)b;
+    const uintptr_t p = (uintptr_t)x->data, q = (uintptr_t)y->data, n = (uintptr_t)x->name, m = (uintptr_t)y->name;
+    if (p != q) return p < q ? -1 : 1;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? -1 : 1;
+    return n < m ? -1 : n > m; // empty tensors: as in the header
+}
+
+LOCUSI_FN int locusi_metadata_key_order(const void *a, const void *b)
+{
+    return strcmp(((const locus_metadata *)a)->key, ((const locus_metadata *)b)->key);
+}
+
+LOCUSI_FN int locusi_metadata_file_order(const void *a, const void *b)
+{
+    const uintptr_t x = (uintptr_t)((const locus_metadata *)a)->key, y = (uintptr_t)((const locus_metadata *)b)->key;
+    return x < y ? -1 : x > y; // text was kept in the order of the file
+}
+
+// What can only be seen of all together: names that occur twice, holes, overlaps.
+LOCUSI_FN locus_status locusi_reader_finish(locusi_reader *r)
+{
+    size_t i, at = 0;
+    locusi_sort(r->tensors, r->tensor_count, sizeof *r->tensors, locusi_tensor_name_order);
+    for (i = 1; i < r->tensor_count; i++)
+        if (strcmp(r->tensors[i - 1].name, r->tensors[i].name) == 0)
+            return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "%s", "one tensor", "two", r->tensors[i].name);
+    locusi_sort(r->metadata, r->metadata_count, sizeof *r->metadata, locusi_metadata_key_order);
+    for (i = 1; i < r->metadata_count; i++)
+        if (strcmp(r->metadata[i - 1].key, r->metadata[i].key) == 0)
+            return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "%s", "one metadata entry", "two", r->metadata[i].key);
+    locusi_sort(r->metadata, r->metadata_count, sizeof *r->metadata, locusi_metadata_file_order);
+    locusi_sort(r->tensors, r->tensor_count, sizeof *r->tensors, locusi_tensor_data_order);
+    for (i = 0; i < r->tensor_count; i++) {
+        const locus_tensor *t = &r->tensors[i];
+        const size_t begin = (size_t)((const unsigned char *)t->data - r->data);
+        if (begin != at)
+            return locusi_fail(r->err, begin < at ? LOCUS_ERR_OFFSETS_OVERLAP : LOCUS_ERR_OFFSETS_HOLE, "%s",
+                               "data to begin at %z", "%z", t->name, at, begin);
+        at += t->bytes;
+    }
+    if (at != r->data_bytes)
+        return locusi_fail(r->err, LOCUS_ERR_TRAILING_BYTES, "", "%z bytes of data", "%z", at, r->data_bytes);
+    return LOCUS_OK;
+}
+
+LOCUS_API size_t locus_safetensors_memory(const void *data, size_t bytes)
+{
+    locusi_reader r;
+    size_t need;
+    if (locusi_reader_start(&r, data, bytes, NULL)) return 0;
+    need = locusi_reader_bytes(&r);
+    return need == SIZE_MAX ? 0 : need;
+}
+
+LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const void *data, size_t bytes, void *memory,
+                                               size_t memory_bytes, locus_error *err)
+{
+    locusi_reader r;
+    locus_status s;
+    unsigned char *block;
+    size_t need;
+    void *owned = NULL;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((s = locusi_reader_start(&r, data, bytes, err))) return s;
+    need = locusi_reader_bytes(&r);
+    if (memory && memory_bytes < need)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "memory", "%z bytes", "%z", need, memory_bytes);
+    if (!memory && (need == SIZE_MAX || !(memory = owned = LOCUS_MALLOC(need))))
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "", "%z bytes", "", need);
+    block = (unsigned char *)memory;
+    block += (16 - (uintptr_t)block % 16) % 16;
+    r.tensors = (locus_tensor *)(void *)block;
+    block += r.tensor_count * sizeof(locus_tensor);
+    r.metadata = (locus_metadata *)(void *)block;
+    block += r.metadata_count * sizeof(locus_metadata);
+    r.text = (char *)block;
+    if ((s = locusi_read_header(&r)) || (s = locusi_reader_finish(&r))) {
+        if (owned) LOCUS_FREE(owned);
+        return s;
+    }
+    out->tensors = r.tensors;
+    out->tensor_count = r.tensor_count;
+    out->metadata = r.metadata;
+    out->metadata_count = r.metadata_count;
+    out->file.data = (const unsigned char *)data;
+    out->file.bytes = bytes;
+    out->owned = owned;
+    return LOCUS_OK;
+}
+
+LOCUS_API void locus_safetensors_close(locus_safetensors *st)
+{
+    if (!st) return;
+    if (st->owned) LOCUS_FREE(st->owned);
+    locusi_file_close(&st->file);
+    memset(st, 0, sizeof *st);
+}
+
+LOCUS_API const locus_tensor *locus_safetensors_find(const locus_safetensors *st, const char *name)
+{
+    size_t i;
+    if (!st || !name) return NULL;
+    for (i = 0; i < st->tensor_count; i++)
+        if (strcmp(st->tensors[i].name, name) == 0) return &st->tensors[i];
+    return NULL;
+}
+
+LOCUS_API const char *locus_safetensors_meta(const locus_safetensors *st, const char *key)
+{
+    size_t i;
+    if (!st || !key) return NULL;
+    for (i = 0; i < st->metadata_count; i++)
+        if (strcmp(st->metadata[i].key, key) == 0) return st->metadata[i].value;
+    return NULL;
+}
+
+LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, size_t count, float *out,
+                                           locus_error *err)
+{
+    if (!t || (count && !out)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, t ? "out" : "t", "a pointer", "NULL");
+    if (first > t->count || count > t->count - first)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "elements up to %z", "%z from %z", t->name, t->count, count,
+                           first);
+    if (t->dtype != LOCUS_F32 && t->dtype != LOCUS_F16 && t->dtype != LOCUS_BF16 && t->dtype != LOCUS_F64)
+        return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "F32, F16, BF16 or F64", "%s", t->name,
+                           t->dtype_name);
+    if (count)
+        locusi_convert(out, (const unsigned char *)t->data + first * locus_dtype_bytes(t->dtype), count, t->dtype);
+    return LOCUS_OK;
+}
+
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_safetensors_open(locus_safetensors *out, const char *path, locus_error *err)
+{
+    locus_file file;
+    locus_status s;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((s = locusi_file_open(&file, path, err))) return s;
+    if ((s = locus_safetensors_parse(out, file.data, file.bytes, NULL, 0, err))) locusi_file_close(&file);
+    else out->file = file;
+    return s;
+}
+
+#ifndef LOCUS_INFERENCE_ONLY
+LOCUSI_FN void locusi_write_string(locusi_writer *w, const char *s)
+{
+    locusi_write(w, "\"", 1);
+    for (; *s; s++) {
+        const unsigned char c = (unsigned char)*s;
+        char escape[7] = "\\u00";
+        if (c == '"' || c == '\\') locusi_write(w, "\\", 1);
+        if (c >= 32) {
+            locusi_write(w, s, 1);
+            continue;
+        }
+        escape[4] = (char)('0' + (c >> 4));
+        escape[5] = "0123456789abcdef"[c & 15];
+        locusi_write(w, escape, 6);
+    }
+    locusi_write(w, "\"", 1);
+}
+
+LOCUSI_FN void locusi_write_size(locusi_writer *w, size_t v)
+{
+    char text[24];
+    locusi_text(text, sizeof text, "%z", v);
+    locusi_write_text(w, text);
+}
+
+LOCUSI_FN const locusi_dtype *locusi_tensor_type(const locus_tensor *t)
+{
+    return locusi_dtype_find(t->dtype_name, t->dtype);
+}
+
+// Of pointers to things whose first member is their name: tensors and metadata.
+LOCUSI_FN const char *locusi_first_member(const void *pointer_to_pointer)
+{
+    const void *thing;
+    const char *name;
+    memcpy(&thing, pointer_to_pointer, sizeof thing);
+    memcpy(&name, thing, sizeof name);
+    return name;
+}
+
+LOCUSI_FN int locusi_save_name_order(const void *a, const void *b)
+{
+    return strcmp(locusi_first_member(a), locusi_first_member(b));
+}
+
+// Wide types first, so that every tensor is aligned for its type; then by name.
+LOCUSI_FN int locusi_save_order(const void *a, const void *b)
+{
+    const void *x, *y;
+    unsigned p, q;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    p = locusi_tensor_type((const locus_tensor *)x)->bits;
+    q = locusi_tensor_type((const locus_tensor *)y)->bits;
+    return p != q ? (p > q ? -1 : 1) : locusi_save_name_order(a, b);
+}
+
+LOCUSI_FN locus_status locusi_save_sizes(const locus_tensor *t, locus_tensor *sized, locus_error *err)
+{
+    const locusi_dtype *const type = locusi_tensor_type(t);
+    if (!type)
+        return locusi_fail(err, LOCUS_ERR_DTYPE_UNKNOWN, "%s", "F32, F16, BF16, ...", "%s", t->name,
+                           t->dtype_name ? t->dtype_name : "none");
+    if (t->rank > 8) return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "%s", "rank 8 or less", "%z", t->name, t->rank);
+    *sized = *t;
+    return locusi_tensor_size(sized, type, t->name, err);
+}
+
+LOCUSI_FN void locusi_save_header(locusi_writer *w, const void **order, size_t tensor_count,
+                                  const locus_metadata *metadata, size_t metadata_count)
+{
+    size_t i, k, at = 0;
+    locusi_write_text(w, "{");
+    if (metadata_count) locusi_write_text(w, "\"__metadata__\":{");
+    for (i = 0; i < metadata_count; i++) {
+        if (i) locusi_write_text(w, ",");
+        locusi_write_string(w, metadata[i].key);
+        locusi_write_text(w, ":");
+        locusi_write_string(w, metadata[i].value);
+    }
+    if (metadata_count) locusi_write_text(w, "}");
+    for (i = 0; i < tensor_count; i++) {
+        const locus_tensor *const t = (const locus_tensor *)order[i];
+        locus_tensor sized;
+        memset(&sized, 0, sizeof sized);
+        (void)locusi_save_sizes(t, &sized, NULL); // has been checked
+        if (i || metadata_count) locusi_write_text(w, ",");
+        locusi_write_string(w, t->name);
+        locusi_write_text(w, ":{\"dtype\":\"");
+        locusi_write_text(w, locusi_tensor_type(t)->name);
+        locusi_write_text(w, "\",\"shape\":[");
+        for (k = 0; k < t->rank; k++) {
+            if (k) locusi_write_text(w, ",");
+            locusi_write_size(w, t->shape[k]);
+        }
+        locusi_write_text(w, "],\"data_offsets\":[");
+        locusi_write_size(w, at);
+        locusi_write_text(w, ",");
+        locusi_write_size(w, at += sized.bytes);
+        locusi_write_text(w, "]}");
+    }
+    locusi_write_text(w, "}");
+    while (w->bytes % 8) locusi_write_text(w, " ");
+}
+
+LOCUSI_FN locus_status locusi_save_check(const void **order, const locus_tensor *tensors, size_t tensor_count,
+                                         const locus_metadata *metadata, size_t metadata_count, locus_error *err)
+{
+    size_t i, total = 0;
+    for (i = 0; i < metadata_count; i++) {
+        const locus_metadata *m = &metadata[i];
+        if (!m->key || !m->value)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metadata %z", "key and value", "NULL", i);
+        if (strcmp(m->key, "__metadata__") == 0)
+            return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "another key", "a reserved one", m->key);
+        if (!locusi_utf8_valid((const unsigned char *)m->key, strlen(m->key)) ||
+            !locusi_utf8_valid((const unsigned char *)m->value, strlen(m->value)))
+            return locusi_fail(err, LOCUS_ERR_HEADER_UTF8, "%s", "", "", m->key);
+        order[i] = m;
+    }
+    locusi_sort(order, metadata_count, sizeof *order, locusi_save_name_order);
+    for (i = 1; i < metadata_count; i++)
+        if (locusi_save_name_order(&order[i - 1], &order[i]) == 0)
+            return locusi_fail(err, LOCUS_ERR_DUPLICATE_KEY, "%s", "one metadata entry", "two",
+                               locusi_first_member(&order[i]));
+    for (i = 0; i < tensor_count; i++) {
+        locus_tensor sized;
+        locus_status s;
+        const locus_tensor *t = &tensors[i];
+        if (!t->name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tensor %z", "a name", "NULL", i);
+        if (strcmp(t->name, "__metadata__") == 0)
+            return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "%s", "another name", "a reserved one", t->name);
+        if (!locusi_utf8_valid((const unsigned char *)t->name, strlen(t->name)))
+            return locusi_fail(err, LOCUS_ERR_HEADER_UTF8, "%s", "", "", t->name);
+        if ((s = locusi_save_sizes(t, &sized, err))) return s;
+        if (!t->data && sized.bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "data", "NULL", t->name);
+        if (!locusi_add(total, sized.bytes, &total))
+            return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a total that fits the address space", "", t->name);
+        order[i] = t;
+    }
+    locusi_sort(order, tensor_count, sizeof *order, locusi_save_name_order);
+    for (i = 1; i < tensor_count; i++)
+        if (locusi_save_name_order(&order[i - 1], &order[i]) == 0)
+            return locusi_fail(err, LOCUS_ERR_DUPLICATE_KEY, "%s", "one tensor", "two", locusi_first_member(&order[i]));
+    locusi_sort(order, tensor_count, sizeof *order, locusi_save_order);
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tensor *tensors, size_t tensor_count,
+                                              const locus_metadata *metadata, size_t metadata_count, locus_error *err)
+{
+    const void *few[256], **order = few; // the common case needs no heap
+    const size_t most = tensor_count > metadata_count ? tensor_count : metadata_count;
+    locusi_writer w;
+    locus_status s;
+    size_t i, bytes;
+    unsigned char length[8];
+    if (!path || (tensor_count && !tensors) || (metadata_count && !metadata))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "", "a path, tensors and metadata", "NULL");
+    if (tensor_count > LOCUSI_MAX_TENSORS)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "tensors", "at most 100000", "%z", tensor_count);
+    if (most > 256 && (!locusi_mul(most, sizeof *order, &bytes) || !(order = (const void **)LOCUS_MALLOC(bytes))))
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "", "room for %z names", "", most);
+    s = locusi_save_check(order, tensors, tensor_count, metadata, metadata_count, err);
+    if (!s) {
+        w.file = NULL, w.bytes = 0, w.failed = 0;
+        locusi_save_header(&w, order, tensor_count, metadata, metadata_count);
+        if (w.failed || w.bytes > LOCUSI_MAX_HEADER)
+            s = locusi_fail(err, LOCUS_ERR_HEADER_TOO_LARGE, "", "at most 100000000 bytes", "%z", w.bytes);
+    }
+    if (!s) {
+        for (i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)w.bytes >> 8 * i & 255u);
+        s = locusi_writer_open(&w, path, err);
+    }
+    if (!s) {
+        locusi_write(&w, length, 8);
+        locusi_save_header(&w, order, tensor_count, metadata, metadata_count);
+        for (i = 0; i < tensor_count; i++) {
+            locus_tensor sized;
+            if (!locusi_save_sizes((const locus_tensor *)order[i], &sized, NULL))
+                locusi_write(&w, sized.data, sized.bytes);
+        }
+        s = locusi_writer_close(&w, err);
+    }
+    if (order != few) LOCUS_FREE((void *)order);
+    return s;
+}
+#endif // LOCUS_INFERENCE_ONLY
+#endif // LOCUS_NO_STDIO
+
+// ----------------------------------------------------------------------------------------------------------- >>npy
+//
+//     6 bytes  93 'N' 'U' 'M' 'P' 'Y';  2 bytes  version;  2 bytes (version 1) or 4 bytes (2, 3)  header length
+//     header   {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }  padded with spaces, '\n' at the end
+//     data
+//
+// Stricter than numpy: exactly these keys, each once, and exactly as many bytes of data as the shape says.
+
+typedef struct locusi_npy {
+    const unsigned char *at, *end;
+    int suffix; // integers may end in L (Python 2)
+    locus_error *err;
+} locusi_npy;
+
+LOCUSI_FN locus_status locusi_npy_fail(const locusi_npy *n, const char *expected)
+{
+    char found[2] = "?";
+    if (n->at == n->end) return locusi_fail(n->err, LOCUS_ERR_NPY_HEADER, "header", "%s", "its end", expected);
+    found[0] = *n->at < 0x7f ? (char)*n->at : '?';
+    return locusi_fail(n->err, LOCUS_ERR_NPY_HEADER, "header", "%s", "'%s'", expected, found);
+}
+
+LOCUSI_FN unsigned char locusi_npy_peek(locusi_npy *n)
+{
+    while (n->at < n->end && locusi_is_space(*n->at)) n->at++;
+    return n->at < n->end ? *n->at : 0;
+}
+
+LOCUSI_FN int locusi_npy_take(locusi_npy *n, const char *word)
+{
+    const size_t length = strlen(word);
+    locusi_npy_peek(n);
+    if ((size_t)(n->end - n->at) < length || memcmp(n->at, word, length) != 0) return 0;
+    n->at += length;
+    return 1;
+}
+
+// A short string in either kind of quotes.
+LOCUSI_FN locus_status locusi_npy_string(locusi_npy *n, char *out, size_t size)
+{
+    const unsigned char quote = locusi_npy_peek(n);
+    size_t length = 0;
+    if (quote != '\'' && quote != '"') return locusi_npy_fail(n, "a string");
+    for (n->at++; n->at < n->end && *n->at != quote; n->at++) {
+        if (*n->at < 32 || *n->at > 126 || *n->at == '\\' || length + 1 >= size)
+            return locusi_npy_fail(n, "a short plain string");
+        out[length++] = (char)*n->at;
+    }
+    out[length] = 0;
+    if (n->at == n->end) return locusi_npy_fail(n, "a closing quote");
+    n->at++;
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_npy_shape(locusi_npy *n, locus_array *a)
+{
+    int comma = 0;
+    if (!locusi_npy_take(n, "(")) return locusi_npy_fail(n, "shape as a tuple");
+    while (locusi_npy_peek(n) != ')') {
+        size_t v = 0;
+        const unsigned char *const from = n->at;
+        if (a->rank && !comma) return locusi_npy_fail(n, "',' or ')'");
+        if (a->rank == 8) return locusi_npy_fail(n, "at most 8 dimensions");
+        while (n->at < n->end && locusi_is_digit(*n->at)) {
+            if (!locusi_mul(v, 10, &v) || !locusi_add(v, (size_t)(*n->at++ - '0'), &v))
+                return locusi_fail(n->err, LOCUS_ERR_OVERFLOW, "shape", "sizes that fit the address space", "more");
+        }
+        if (n->at == from || (*from == '0' && n->at > from + 1)) return locusi_npy_fail(n, "a non-negative integer");
+        if (n->suffix && n->at < n->end && *n->at == 'L') n->at++;
+        a->shape[a->rank++] = v;
+        comma = locusi_npy_take(n, ",");
+    }
+    n->at++;
+    if (a->rank == 1 && !comma) return locusi_npy_fail(n, "a comma in a tuple of one");
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_npy_header(locusi_npy *n, locus_array *a)
+{
+    static const struct {
+        char text[4];
+        locus_dtype dtype;
+    } types[] = {{"<f4", LOCUS_F32}, {"<f2", LOCUS_F16}, {"<f8", LOCUS_F64},  {"|u1", LOCUS_U8},  {"<u1", LOCUS_U8},
+                 {"<i4", LOCUS_I32}, {"<i8", LOCUS_I64}, {"|b1", LOCUS_BOOL}, {"<b1", LOCUS_BOOL}};
+    static const char *const keys[3] = {"descr", "fortran_order", "shape"};
+    char key[16], descr[24] = "";
+    int seen[3] = {0, 0, 0}, fortran = 0, structured = 0;
+    locus_status s;
+    size_t i;
+    if (!locusi_npy_take(n, "{")) return locusi_npy_fail(n, "'{'");
+    while (locusi_npy_peek(n) != '}') {
+        if ((s = locusi_npy_string(n, key, sizeof key))) return s;
+        for (i = 0; i < 3 && strcmp(key, keys[i]) != 0; i++) {}
+        if (i == 3)
+            return locusi_fail(n->err, LOCUS_ERR_NPY_HEADER, "header", "descr, fortran_order, shape", "%s", key);
+        if (seen[i]++) return locusi_fail(n->err, LOCUS_ERR_NPY_HEADER, "%s", "one", "two", key);
+        if (!locusi_npy_take(n, ":")) return locusi_npy_fail(n, "':'");
+        if (i == 0) {
+            structured = locusi_npy_peek(n) == '[';
+            if (structured)
+                return locusi_fail(n->err, LOCUS_ERR_NPY_DTYPE, "descr", "a plain type", "a structured one");
+            if ((s = locusi_npy_string(n, descr, sizeof descr))) return s;
+        } else if (i == 1) {
+            if (locusi_npy_take(n, "True")) fortran = 1;
+            else if (!locusi_npy_take(n, "False")) return locusi_npy_fail(n, "True or False");
+        } else if ((s = locusi_npy_shape(n, a))) {
+            return s;
+        }
+        if (!locusi_npy_take(n, ",") && locusi_npy_peek(n) != '}') return locusi_npy_fail(n, "',' or '}'");
+    }
+    n->at++;
+    for (i = 0; i < 3; i++)
+        if (!seen[i]) return locusi_fail(n->err, LOCUS_ERR_NPY_HEADER, "%s", "one", "none", keys[i]);
+    locusi_npy_peek(n);
+    if (n->at < n->end) return locusi_npy_fail(n, "spaces to its end");
+    if (fortran) return locusi_fail(n->err, LOCUS_ERR_NPY_ORDER, "fortran_order", "False", "True");
+    for (i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(descr, types[i].text) == 0) a->dtype = types[i].dtype;
+    if (!a->dtype)
+        return locusi_fail(n->err, LOCUS_ERR_NPY_DTYPE, "descr", "<f4 <f2 <f8 <i4 <i8 |u1 or |b1", "%s%s", descr,
+                           descr[0] == '>' ? " (big-endian)" : "");
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_npy_view(locus_array *out, const void *data, size_t bytes, locus_error *err)
+{
+    const unsigned char *const file = (const unsigned char *)data;
+    locusi_npy n;
+    locus_status s;
+    size_t i, start, length, size, need;
+    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    if (bytes < 6 || memcmp(file, "\x93NUMPY", 6) != 0)
+        return locusi_fail(err, LOCUS_ERR_NPY_MAGIC, "", "\\x93NUMPY at the start", "");
+    if (bytes < 8 || file[6] < 1 || file[6] > 3 || file[7] != 0)
+        return locusi_fail(err, LOCUS_ERR_NPY_VERSION, "", "1.0, 2.0 or 3.0", bytes < 8 ? "none" : "%d.%d",
+                           bytes < 8 ? 0 : (int)file[6], bytes < 8 ? 0 : (int)file[7]);
+    start = file[6] == 1 ? 10 : 12;
+    if (bytes < start) return locusi_fail(err, LOCUS_ERR_NPY_HEADER, "header", "its length", "the end of the file");
+    length = file[6] == 1 ? locusi_le16(file + 8) : locusi_le32(file + 8);
+    if (length > 1u << 20)
+        return locusi_fail(err, LOCUS_ERR_NPY_HEADER, "header", "at most 1048576 bytes", "%z", length);
+    if (length > bytes - start)
+        return locusi_fail(err, LOCUS_ERR_NPY_HEADER, "header", "%z bytes", "%z", length, bytes - start);
+    n.at = file + start, n.end = n.at + length, n.suffix = file[6] < 3, n.err = err;
+    for (i = 0; i < 8; i++) out->shape[i] = 1;
+    if ((s = locusi_npy_header(&n, out))) return s;
+    size = locus_dtype_bytes(out->dtype);
+    if (!locusi_shape_count(out->shape, out->rank, &out->count) || !locusi_mul(out->count, size, &need))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "shape", "a size that fits the address space", "more");
+    start += length;
+    if (need != bytes - start)
+        return locusi_fail(err, LOCUS_ERR_NPY_SIZE, "data", "%z bytes", "%z", need, bytes - start);
+    out->data = file + start;
+    if (need && size > 1 && (!locusi_host_is_little() || (uintptr_t)out->data % size)) {
+        if (!(out->owned = LOCUS_MALLOC(need))) return locusi_fail(err, LOCUS_ERR_MEMORY, "", "%z bytes", "", need);
+        locusi_copy_le(out->owned, out->data, out->count, size);
+        out->data = out->owned;
+    }
+    out->file.data = file;
+    out->file.bytes = bytes;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_npy_parse(locus_array *out, const void *data, size_t bytes, locus_error *err)
+{
+    locus_status s;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((s = locusi_npy_view(out, data, bytes, err))) memset(out, 0, sizeof *out);
+    return s;
+}
+
+LOCUS_API locus_status locus_array_to_f32(const locus_array *a, size_t first, size_t count, float *out,
+                                          locus_error *err)
+{
+    unsigned char chunk[1024]; // on big-endian hosts: elements back in the file's byte order
+    const unsigned char *p;
+    size_t size, n;
+    if (!a || (count && !out)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, a ? "out" : "a", "a pointer", "NULL");
+    if (first > a->count || count > a->count - first)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "elements", "at most %z", "%z from %z", a->count, count, first);
+    if (!(size = locus_dtype_bytes(a->dtype)))
+        return locusi_fail(err, LOCUS_ERR_NPY_DTYPE, "", "a number type", "%d", (int)a->dtype);
+    if (count == 0) return LOCUS_OK;
+    p = (const unsigned char *)a->data + first * size;
+    if (locusi_host_is_little()) {
+        locusi_convert(out, p, count, a->dtype);
+        return LOCUS_OK;
+    }
+    for (; count; count -= n, p += n * size, out += n) {
+        n = count < sizeof chunk / size ? count : sizeof chunk / size;
+        locusi_copy_le(chunk, p, n, size);
+        locusi_convert(out, chunk, n, a->dtype);
+    }
+    return LOCUS_OK;
+}
+
+LOCUS_API void locus_array_close(locus_array *a)
+{
+    if (!a) return;
+    if (a->owned) LOCUS_FREE(a->owned);
+    locusi_file_close(&a->file);
+    memset(a, 0, sizeof *a);
+}
+
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_npy_open(locus_array *out, const char *path, locus_error *err)
+{
+    locus_file file;
+    locus_status s;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((s = locusi_file_open(&file, path, err))) return s;
+    if ((s = locus_npy_parse(out, file.data, file.bytes, err))) locusi_file_close(&file);
+    else out->file = file;
+    return s;
+}
+
+#ifndef LOCUS_INFERENCE_ONLY
+LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const size_t *shape, size_t rank,
+                                      const void *data, locus_error *err)
+{
+    const char *const descr = dtype == LOCUS_U8     ? "|u1"
+                              : dtype == LOCUS_BOOL ? "|b1"
+                              : dtype == LOCUS_I32  ? "<i4"
+                              : dtype == LOCUS_I64  ? "<i8"
+                              : dtype == LOCUS_F16  ? "<f2"
+                              : dtype == LOCUS_F32  ? "<f4"
+                              : dtype == LOCUS_F64  ? "<f8"
+                                                    : NULL;
+    const size_t size = locus_dtype_bytes(dtype);
+    unsigned char chunk[1024], length[2];
+    const unsigned char *p = (const unsigned char *)data;
+    locusi_writer w;
+    locus_status s;
+    locusi_text_out o;
+    char header[384];
+    size_t i, count, bytes, n;
+    if (!path || (rank && !shape)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "", "a path and a shape", "NULL");
+    if (!descr) return locusi_fail(err, LOCUS_ERR_NPY_DTYPE, "%s", "a type that .npy has", "%d", path, (int)dtype);
+    if (rank > 8) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "rank 8 or less", "%z", path, rank);
+    if (!locusi_shape_count(shape, rank, &count) || !locusi_mul(count, size, &bytes))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "more", path);
+    if (!data && count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "data", "NULL", path);
+    locusi_text(header, sizeof header, "%s%s%s", "{'descr': '", descr, "', 'fortran_order': False, 'shape': (");
+    o.text = header, o.used = strlen(header), o.size = sizeof header;
+    for (i = 0; i < rank; i++) {
+        if (i) locusi_text_put(&o, " ", 1);
+        locusi_text_uint(&o, shape[i], 10, 1);
+        if (i + 1 < rank || rank == 1) locusi_text_put(&o, ",", 1);
+    }
+    locusi_text_put(&o, "), }", 4);
+    while ((10 + o.used + 1) % 64) locusi_text_put(&o, " ", 1);
+    locusi_text_put(&o, "\n", 1);
+    length[0] = (unsigned char)(o.used & 255u);
+    length[1] = (unsigned char)(o.used >> 8);
+    if ((s = locusi_writer_open(&w, path, err))) return s;
+    locusi_write(&w, "\x93NUMPY\x01\x00", 8);
+    locusi_write(&w, length, 2);
+    locusi_write(&w, header, o.used);
+    if (locusi_host_is_little()) {
+        locusi_write(&w, data, bytes);
+    } else {
+        for (; count; count -= n, p += n * size) {
+            n = count < sizeof chunk / size ? count : sizeof chunk / size;
+            locusi_copy_le(chunk, p, n, size);
+            locusi_write(&w, chunk, n * size);
+        }
+    }
+    return locusi_writer_close(&w, err);
+}
+#endif // LOCUS_INFERENCE_ONLY
+#endif // LOCUS_NO_STDIO
+
+// ----------------------------------------------------------------------------------------------------------- >>isa
+//
+// One kernel table for each instruction set that the compiler can target function by function, chosen at run time.
+
+#if !defined(LOCUS_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64)) &&                                             \
+    (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 7) || defined(_MSC_VER))
+#define LOCUSI_X86 1
+#else
+#define LOCUSI_X86 0
+#endif
+#if !defined(LOCUS_NO_SIMD) && (defined(__aarch64__) || defined(_M_ARM64)) && !defined(__AARCH64EB__) &&               \
+    (defined(__clang__) || defined(__GNUC__) || defined(_MSC_VER))
+#define LOCUSI_ARM64 1
+#else
+#define LOCUSI_ARM64 0
+#endif
+
+#if LOCUSI_X86
+#if defined(_MSC_VER)
+#include <intrin.h>
+#else
+#include <cpuid.h>
+#endif
+#include <immintrin.h>
+#elif LOCUSI_ARM64
+#include <arm_neon.h>
+#endif
+#if defined(__GNUC__) || defined(__clang__)
+#define LOCUSI_INLINE inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define LOCUSI_INLINE __forceinline
+#else
+#define LOCUSI_INLINE
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define LOCUSI_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define LOCUSI_PREFETCH(p) ((void)(p))
+#endif
+
+typedef struct locusi_matmul { // c <- a x packed b, see >>kernels
+    const float *a;
+    size_t lda, rows, k;
+    const float *b;
+    size_t panels;
+    float *c;
+    size_t ldc;
+    const float *bias, *residual;
+    size_t ldr;
+    int relu;
+} locusi_matmul;
+
+typedef struct locusi_kernels {
+    void (*matmul)(const locusi_matmul *m);
+    void (*softmax)(float *s, size_t lds, size_t rows, size_t panels);
+    int (*layernorm)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain, const float *bias,
+                     const float *live, int relu);
+    void (*weights)(const float *const *s, size_t at, size_t rows, size_t n, double *p, size_t ldp, float *low,
+                    float *high);
+    void (*widen)(const float *const *v, size_t at, size_t rows, size_t n, double scale, double *v64, size_t ld64);
+    void (*accumulate)(const double *p, size_t ldp, size_t rows, size_t r, const double *v, size_t ldv, size_t width,
+                       int64_t *sum, int64_t *total);
+    void (*relu_dot)(const float *h, size_t ldh, size_t rows, size_t n, const float *w, float b, float *out);
+    void (*scale)(const float *b, const float *u, size_t k, size_t panels, float *out);
+    float (*square)(const float *x, size_t n);
+} locusi_kernels;
+
+#define LOCUSI_MAGIC_BITS 0x4338000000000000 // of 1.5 * 2^52, see "Exact sums"
+
+LOCUS_API const char *locus_isa_name(locus_isa isa)
+{
+    switch (isa) {
+    case LOCUS_ISA_AUTO: return "auto";
+    case LOCUS_ISA_SCALAR: return "scalar";
+    case LOCUS_ISA_AVX2: return "avx2";
+    case LOCUS_ISA_AVX512: return "avx512";
+    case LOCUS_ISA_NEON: return "neon";
+    default: return NULL;
+    }
+}
+
+#if LOCUSI_X86
+// CPUID for what the processor has, XGETBV for what the operating system saves.
+LOCUSI_FN void locusi_cpuid(unsigned leaf, unsigned r[4])
+{
+#if defined(_MSC_VER)
+    __cpuidex((int *)r, (int)leaf, 0);
+#else
+    __cpuid_count(leaf, 0, r[0], r[1], r[2], r[3]);
+#endif
+}
+
+LOCUSI_FN unsigned locusi_xgetbv(void)
+{
+#if defined(_MSC_VER)
+    return (unsigned)_xgetbv(0);
+#else
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    (void)high;
+    return low;
+#endif
+}
+#endif
+
+LOCUS_API int locus_isa_supported(locus_isa isa)
+{
+    if (isa == LOCUS_ISA_AUTO || isa == LOCUS_ISA_SCALAR) return 1;
+#if LOCUSI_ARM64
+    if (isa == LOCUS_ISA_NEON) return 1;
+#endif
+#if LOCUSI_X86
+    if (isa == LOCUS_ISA_AVX2 || isa == LOCUS_ISA_AVX512) {
+        unsigned r[4], saved;
+        locusi_cpuid(0, r);
+        if (r[0] < 7) return 0;
+        locusi_cpuid(1, r);
+        if ((r[2] & (1u << 27)) == 0 || (r[2] & (1u << 12)) == 0 || (r[2] & (1u << 28)) == 0) return 0; // OSXSAVE FMA AVX
+        saved = locusi_xgetbv();
+        if ((saved & 6u) != 6u) return 0;
+        locusi_cpuid(7, r);
+        if ((r[1] & (1u << 5)) == 0) return 0; // AVX2
+        if (isa == LOCUS_ISA_AVX2) return 1;
+        return (saved & 0xe6u) == 0xe6u && (r[1] & (1u << 16)) && (r[1] & (1u << 17)) && (r[1] & (1u << 30)) &&
+               (r[1] & (1u << 31)); // F DQ BW VL
+    }
+#endif
+    return 0;
+}
+#endif // LOCUS_IMPLEMENTATION, first part
+
+// ------------------------------------------------------------------------------------------------------- >>kernels
+//
+// Written once in a small vocabulary (VF: a vector of VL floats; VD: of VDL doubles; VI: of VDL 64-bit integers) and
+// compiled for each instruction set: this file includes itself with LOCUSI_KERNEL_PASS defined, see >>vocabulary.
+//
+// Packed matrices. A weight W [n, k] is stored for y = x W^T as panels of 16 outputs: panel p holds, for each k, the 16
+// values W[16p .. 16p+15][k], zero beyond n. The layout is the same for every instruction set.
+//
+// Every output element is one chain of fused multiply-adds over k in ascending order, however many rows there are, so
+// a row's result does not depend on the rows beside it. Nothing here calls libc.
+#if defined(LOCUSI_KERNEL_PASS)
+
+// c[i][0..2VL) <- sum_p a[i][p] * (u[p], w[p]) (+ bias) (+ residual) (then ReLU); u and w advance by 16 floats a step.
+// Blocks of 1, 4 and LOCUSI_ROWS rows, two vectors wide, or one where a single panel is left (`two` is a constant).
+#define LOCUSI_DECLARE(i) VF c##i = VF_SET1(0.0f), d##i = c##i;
+#define LOCUSI_STEP(i)                                                                                                 \
+    {                                                                                                                  \
+        const VF x = VF_SET1(a[(size_t)(i) * lda + p]);                                                                \
+        c##i = VF_FMA(x, bu, c##i);                                                                                    \
+        if (two) d##i = VF_FMA(x, bw, d##i);                                                                           \
+    }
+#define LOCUSI_FINISH(i)                                                                                               \
+    LOCUSI_NAME(finish)(c##i, c + (size_t)(i) * ldc, bias, residual ? residual + (size_t)(i) * ldr : residual, relu);  \
+    if (two)                                                                                                           \
+        LOCUSI_NAME(finish)                                                                                            \
+    (d##i, c + (size_t)(i) * ldc + VL, bias ? bias + VL : bias, residual ? residual + (size_t)(i) * ldr + VL : residual, \
+     relu);
+#define LOCUSI_BLOCK(name, wide, REPEAT)                                                                               \
+    LOCUSI_TARGET static void LOCUSI_NAME(name)(const float *a, size_t lda, size_t k, const float *u, float *c,        \
+                                                size_t ldc, const float *bias, const float *residual, size_t ldr,      \
+                                                int relu)                                                              \
+    {                                                                                                                  \
+        const int two = wide;                                                                                          \
+        const float *w = two ? (VL == 16 ? u + 16 * k : u + VL) : u;                                                   \
+        size_t p;                                                                                                      \
+        REPEAT(LOCUSI_DECLARE)                                                                                         \
+        for (p = 0; p < k; p++) {                                                                                      \
+            const VF bu = VF_LOAD(u + 16 * p), bw = VF_LOAD(w + 16 * p);                                               \
+            REPEAT(LOCUSI_STEP)                                                                                        \
+        }                                                                                                              \
+        REPEAT(LOCUSI_FINISH)                                                                                          \
+    }
+#define LOCUSI_REPEAT1(F) F(0)
+#define LOCUSI_REPEAT4(F) F(0) F(1) F(2) F(3)
+#define LOCUSI_REPEAT6(F) F(0) F(1) F(2) F(3) F(4) F(5)
+#define LOCUSI_REPEAT8(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+#define LOCUSI_REPEAT12(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
+
+LOCUSI_TARGET static LOCUSI_INLINE void LOCUSI_NAME(finish)(VF v, float *out, const float *bias, const float *residual,
+                                                            int relu)
+{
+    if (bias) v = VF_ADD(v, VF_LOAD(bias));
+    if (residual) v = VF_ADD(v, VF_LOAD(residual));
+    if (relu) v = VF_MAX(v, VF_SET1(0.0f));
+    VF_STORE(out, v);
+}
+LOCUSI_BLOCK(block_rows, 1, LOCUSI_REPEAT_ROWS)
+LOCUSI_BLOCK(block_4, 1, LOCUSI_REPEAT4)
+LOCUSI_BLOCK(block_1, 1, LOCUSI_REPEAT1)
+LOCUSI_BLOCK(narrow_4, 0, LOCUSI_REPEAT4)
+LOCUSI_BLOCK(narrow_1, 0, LOCUSI_REPEAT1)
+#undef LOCUSI_DECLARE
+#undef LOCUSI_STEP
+#undef LOCUSI_FINISH
+#undef LOCUSI_BLOCK
+
+// c [rows, 16 * panels] <- a [rows, k] x packed b (+ bias) (+ residual) (then ReLU); c overlaps none of the others
+LOCUSI_TARGET static void LOCUSI_NAME(matmul)(const locusi_matmul *m)
+{
+    const size_t columns = 16 * m->panels;
+    size_t j, i, width;
+    for (j = 0; j < columns; j += width) {
+        const int two = columns - j >= 2 * VL;
+        const float *u = m->b + (j / 16) * 16 * m->k + j % 16, *bias = m->bias ? m->bias + j : NULL;
+        const float *a = m->a, *res = m->residual ? m->residual + j : NULL;
+        float *c = m->c + j;
+        width = two ? 2 * VL : VL;
+#define LOCUSI_CALL(name, count)                                                                                       \
+    for (; i + (count) <= m->rows; i += (count)) {                                                                     \
+        LOCUSI_NAME(name)(a, m->lda, m->k, u, c, m->ldc, bias, res, m->ldr, m->relu);                                  \
+        a += (count) * m->lda;                                                                                         \
+        c += (count) * m->ldc;                                                                                         \
+        if (res) res += (count) * m->ldr;                                                                              \
+    }
+        i = 0;
+        if (two) {
+            LOCUSI_CALL(block_rows, LOCUSI_ROWS)
+            LOCUSI_CALL(block_4, 4)
+            LOCUSI_CALL(block_1, 1)
+        } else {
+            LOCUSI_CALL(narrow_4, 4)
+            LOCUSI_CALL(narrow_1, 1)
+        }
+#undef LOCUSI_CALL
+    }
+}
+
+// 2^x to about 1 ulp for x in [-126, 127]; smaller x give 2^-126.
+LOCUSI_TARGET static LOCUSI_INLINE VF LOCUSI_NAME(exp2)(VF x)
+{
+    VF n, f, y;
+    x = VF_MAX(x, VF_SET1(-126.0f));
+    n = VF_ROUND(x);
+    f = VF_SUB(x, n);
+    y = VF_SET1(0.0001534581242594868f);
+    y = VF_FMA(y, f, VF_SET1(0.0013399930903688073f));
+    y = VF_FMA(y, f, VF_SET1(0.009618489071726799f));
+    y = VF_FMA(y, f, VF_SET1(0.05550328642129898f));
+    y = VF_FMA(y, f, VF_SET1(0.24022646248340607f));
+    y = VF_FMA(y, f, VF_SET1(0.6931471824645996f));
+    y = VF_FMA(y, f, VF_SET1(1.0f));
+    return VF_MUL(y, VF_POW2(n));
+}
+
+// Each row s[i][0..16 * panels) <- 2^(s - max) / sum. Columns beyond the real ones hold -1e30 and come out as nothing.
+LOCUSI_TARGET static void LOCUSI_NAME(softmax)(float *s, size_t lds, size_t rows, size_t panels)
+{
+    const size_t n = 16 * panels;
+    size_t i, j;
+    for (i = 0; i < rows; i++, s += lds) {
+        VF top = VF_LOAD(s), sum = VF_SET1(0.0f);
+        for (j = VL; j < n; j += VL) top = VF_MAX(top, VF_LOAD(s + j));
+        top = VF_SET1(VF_HMAX(top));
+        for (j = 0; j < n; j += VL) {
+            const VF e = LOCUSI_NAME(exp2)(VF_SUB(VF_LOAD(s + j), top));
+            sum = VF_ADD(sum, e);
+            VF_STORE(s + j, e);
+        }
+        sum = VF_SET1(1.0f / VF_HSUM(sum));
+        for (j = 0; j < n; j += VL) VF_STORE(s + j, VF_MUL(VF_LOAD(s + j), sum));
+    }
+}
+
+// Each row x[i] <- (x - mean) / sqrt(variance + 1e-5) * gain + bias (then ReLU) over d columns, in place; n = 16 panels
+// are stored, those beyond d are 0 and stay 0 (live is 1 on the real ones). Returns 0 if a row is not finite.
+LOCUSI_TARGET static int LOCUSI_NAME(layernorm)(float *x, size_t ldx, size_t rows, size_t d, size_t panels,
+                                                const float *gain, const float *bias, const float *live, int relu)
+{
+    const size_t n = 16 * panels;
+    const float scale = 1.0f / (float)d;
+    int finite = 1;
+    size_t i, j;
+    for (i = 0; i < rows; i++, x += ldx) {
+        VF sum = VF_SET1(0.0f), square = sum, mean;
+        float variance;
+        for (j = 0; j < n; j += VL) sum = VF_ADD(sum, VF_LOAD(x + j));
+        mean = VF_SET1(VF_HSUM(sum) * scale);
+        for (j = 0; j < n; j += VL) {
+            const VF t = VF_MUL(VF_SUB(VF_LOAD(x + j), mean), VF_LOAD(live + j));
+            square = VF_FMA(t, t, square);
+        }
+        variance = VF_HSUM(square) * scale;
+        finite &= locusi_finite(variance);
+        sum = VF_SET1(1.0f / VF_SQRT1(variance + 1e-5f));
+        for (j = 0; j < n; j += VL) {
+            const VF t = VF_MUL(VF_SUB(VF_LOAD(x + j), mean), sum);
+            VF y = VF_FMA(t, VF_LOAD(gain + j), VF_LOAD(bias + j));
+            if (relu) y = VF_MAX(y, VF_SET1(0.0f));
+            VF_STORE(x + j, y);
+        }
+    }
+    return finite;
+}
+
+// p [rows, n] <- 2^(s[i][at + j]) as doubles for the exact sums, and the range of the exponents; n a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(weights)(const float *const *s, size_t at, size_t rows, size_t n, double *p,
+                                               size_t ldp, float *low, float *high)
+{
+    VF lo = VF_LOAD(s[0] + at), hi = lo;
+    size_t i, j;
+    for (i = 0; i < rows; i++)
+        for (j = 0; j < n; j += VL) {
+            const VF v = VF_LOAD(s[i] + at + j);
+            lo = VF_MIN(lo, v);
+            hi = VF_MAX(hi, v);
+            VF_STORE_D(p + i * ldp + j, LOCUSI_NAME(exp2)(VF_MIN(v, VF_SET1(64.0f))));
+        }
+    *low = VF_HMIN(lo);
+    *high = VF_HMAX(hi);
+}
+
+// v64 [rows, n] <- scale * v[i][at + j], as doubles; n a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(widen)(const float *const *v, size_t at, size_t rows, size_t n, double scale,
+                                             double *v64, size_t ld64)
+{
+    const VD s = VD_SET1(scale);
+    size_t i, j;
+    for (i = 0; i < rows; i++)
+        for (j = 0; j < n; j += VDL) VD_STORE(v64 + i * ld64 + j, VD_MUL(VD_LOAD_F(v[i] + at + j), s));
+}
+
+// Exact sums: sum[q][j] += round(p[i][q] * v[i][j]) over all rows i, as 64-bit integers. |p v| < 2^51.
+// p v + 1.5 * 2^52 rounds the (exact) product to an integer whose value stands in the low bits of the sum's pattern;
+// adding patterns as integers and taking off the constant's once a row is the integer sum, exactly.
+#define LOCUSI_DECLARE(i) VI c##i = VI_SET1(0), d##i = c##i;
+#define LOCUSI_STEP(i)                                                                                                 \
+    {                                                                                                                  \
+        const VD x = VD_SET1(pi[i]);                                                                                   \
+        c##i = VI_ADD(c##i, VI_BITS(VD_FMA(x, v0, magic)));                                                            \
+        d##i = VI_ADD(d##i, VI_BITS(VD_FMA(x, v1, magic)));                                                            \
+    }
+#define LOCUSI_FINISH(i)                                                                                               \
+    {                                                                                                                  \
+        int64_t *out = sum + (size_t)(i) * width;                                                                      \
+        VI_STORE(out, VI_ADD(VI_LOAD(out), VI_SUB(c##i, offset)));                                                     \
+        VI_STORE(out + VDL, VI_ADD(VI_LOAD(out + VDL), VI_SUB(d##i, offset)));                                         \
+    }
+#define LOCUSI_BLOCK(name, REPEAT)                                                                                     \
+    LOCUSI_TARGET static void LOCUSI_NAME(name)(const double *p, size_t ldp, size_t rows, const double *v, size_t ldv, \
+                                                int64_t *sum, size_t width)                                            \
+    {                                                                                                                  \
+        const VD magic = VD_SET1(6755399441055744.0);                                                                  \
+        const VI offset = VI_SET1((int64_t)(rows * (uint64_t)LOCUSI_MAGIC_BITS));                                      \
+        const double *pi = p, *end = p + rows * ldp;                                                                   \
+        REPEAT(LOCUSI_DECLARE)                                                                                         \
+        do {                                                                                                           \
+            const VD v0 = VD_LOAD(v), v1 = VD_LOAD(v + VDL);                                                           \
+            REPEAT(LOCUSI_STEP)                                                                                        \
+            pi += ldp;                                                                                                 \
+            v += ldv;                                                                                                  \
+        } while (pi != end);                                                                                           \
+        REPEAT(LOCUSI_FINISH)                                                                                          \
+    }
+LOCUSI_BLOCK(sum_rows, LOCUSI_REPEAT_SUMS)
+LOCUSI_BLOCK(sum_1, LOCUSI_REPEAT1)
+#undef LOCUSI_DECLARE
+#undef LOCUSI_STEP
+#undef LOCUSI_FINISH
+#undef LOCUSI_BLOCK
+
+// sum [r, width] += p [rows, r]^T v [rows, width] and total [r] += p's sums in units of 2^-39; width a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(accumulate)(const double *p, size_t ldp, size_t rows, size_t r, const double *v,
+                                                  size_t ldv, size_t width, int64_t *sum, int64_t *total)
+{
+    const VD magic = VD_SET1(6755399441055744.0), one = VD_SET1(549755813888.0); // 2^39
+    const VI offset = VI_SET1((int64_t)(rows * (uint64_t)LOCUSI_MAGIC_BITS));
+    size_t i, j, q;
+    for (j = 0; j < width; j += 2 * VDL) {
+        for (q = 0; q + LOCUSI_SUMS <= r; q += LOCUSI_SUMS)
+            LOCUSI_NAME(sum_rows)(p + q, ldp, rows, v + j, ldv, sum + q * width + j, width);
+        for (; q < r; q++) LOCUSI_NAME(sum_1)(p + q, ldp, rows, v + j, ldv, sum + q * width + j, width);
+    }
+    for (q = 0; q < r; q += VDL) { // p and total are padded to 16
+        VI t = VI_SET1(0);
+        for (i = 0; i < rows; i++) t = VI_ADD(t, VI_BITS(VD_FMA(VD_LOAD(p + i * ldp + q), one, magic)));
+        VI_STORE(total + q, VI_ADD(VI_LOAD(total + q), VI_SUB(t, offset)));
+    }
+}
+
+// out[i] <- b + sum_j relu(h[i][j]) * w[j]; n a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(relu_dot)(const float *h, size_t ldh, size_t rows, size_t n, const float *w,
+                                                float b, float *out)
+{
+    size_t i, j;
+    for (i = 0; i < rows; i++, h += ldh) {
+        VF sum = VF_SET1(0.0f);
+        for (j = 0; j < n; j += VL) sum = VF_FMA(VF_MAX(VF_LOAD(h + j), VF_SET1(0.0f)), VF_LOAD(w + j), sum);
+        out[i] = VF_HSUM(sum) + b;
+    }
+}
+
+// out <- packed b with each step k scaled by u[k]
+LOCUSI_TARGET static void LOCUSI_NAME(scale)(const float *b, const float *u, size_t k, size_t panels, float *out)
+{
+    size_t p, i, j;
+    for (p = 0; p < panels; p++)
+        for (i = 0; i < k; i++, b += 16, out += 16) {
+            const VF s = VF_SET1(u[i]);
+            for (j = 0; j < 16; j += VL) VF_STORE(out + j, VF_MUL(VF_LOAD(b + j), s));
+        }
+}
+
+// sum of squares of n floats, any n
+LOCUSI_TARGET static float LOCUSI_NAME(square)(const float *x, size_t n)
+{
+    VF a = VF_SET1(0.0f), b = a, c = a, d = a;
+    float tail = 0.0f;
+    size_t i;
+    for (i = 0; i + 4 * VL <= n; i += 4 * VL) {
+        const VF x0 = VF_LOAD(x + i), x1 = VF_LOAD(x + i + VL), x2 = VF_LOAD(x + i + 2 * VL),
+                 x3 = VF_LOAD(x + i + 3 * VL);
+        a = VF_FMA(x0, x0, a);
+        b = VF_FMA(x1, x1, b);
+        c = VF_FMA(x2, x2, c);
+        d = VF_FMA(x3, x3, d);
+    }
+    for (; i < n; i++) tail += x[i] * x[i];
+    return VF_HSUM(VF_ADD(VF_ADD(a, b), VF_ADD(c, d))) + tail;
+}
+
+static const locusi_kernels LOCUSI_NAME(kernels) = {
+    LOCUSI_NAME(matmul),     LOCUSI_NAME(softmax),  LOCUSI_NAME(layernorm), LOCUSI_NAME(weights),
+    LOCUSI_NAME(widen),      LOCUSI_NAME(accumulate), LOCUSI_NAME(relu_dot), LOCUSI_NAME(scale), LOCUSI_NAME(square)};
+
+#undef LOCUSI_NAME
+#undef LOCUSI_TARGET
+#undef LOCUSI_ROWS
+#undef LOCUSI_REPEAT_ROWS
+#undef LOCUSI_SUMS
+#undef LOCUSI_REPEAT_SUMS
+#undef VL
+#undef VDL
+#undef VF
+#undef VD
+#undef VI
+#undef VF_LOAD
+#undef VF_STORE
+#undef VF_STORE_D
+#undef VF_SET1
+#undef VF_ADD
+#undef VF_SUB
+#undef VF_MUL
+#undef VF_FMA
+#undef VF_MIN
+#undef VF_MAX
+#undef VF_ROUND
+#undef VF_POW2
+#undef VF_SQRT1
+#undef VF_HSUM
+#undef VF_HMIN
+#undef VF_HMAX
+#undef VD_LOAD
+#undef VD_LOAD_F
+#undef VD_STORE
+#undef VD_SET1
+#undef VD_MUL
+#undef VD_FMA
+#undef VI_LOAD
+#undef VI_STORE
+#undef VI_SET1
+#undef VI_ADD
+#undef VI_SUB
+#undef VI_BITS
+#endif // LOCUSI_KERNEL_PASS
+
+#if defined(LOCUS_IMPLEMENTATION) && !defined(LOCUSI_IMPLEMENTED) && !defined(LOCUSI_KERNEL_PASS)
+
+// ---------------------------------------------------------------------------------------------------- >>vocabulary
+
+#define LOCUSI_KERNEL_PASS
+#ifndef LOCUS_HEADER
+#define LOCUS_HEADER "locus.h"
+#endif
+
+// ---- scalar: vectors of one
+static LOCUSI_INLINE float locusi_pow2(float n)
+{
+    const uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
+    float y;
+    memcpy(&y, &bits, sizeof y);
+    return y;
+}
+static LOCUSI_INLINE int64_t locusi_bits(double x)
+{
+    int64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+// Round to nearest by adding 1.5 * 2^23; the detour through memory keeps excess precision and fast-math out.
+static LOCUSI_INLINE float locusi_round(float x)
+{
+    volatile float y = x + 12582912.0f;
+    return y - 12582912.0f;
+}
+#define LOCUSI_NAME(x) locusi_##x##_scalar
+#define LOCUSI_TARGET
+#define LOCUSI_ROWS 4
+#define LOCUSI_REPEAT_ROWS LOCUSI_REPEAT4
+#define LOCUSI_SUMS 4
+#define LOCUSI_REPEAT_SUMS LOCUSI_REPEAT4
+#define VL 1
+#define VDL 1
+#define VF float
+#define VD double
+#define VI int64_t
+#define VF_LOAD(p) (*(p))
+#define VF_STORE(p, v) (*(p) = (v))
+#define VF_STORE_D(p, v) (*(p) = (double)(v))
+#define VF_SET1(x) (x)
+#define VF_ADD(a, b) ((a) + (b))
+#define VF_SUB(a, b) ((a) - (b))
+#define VF_MUL(a, b) ((a) * (b))
+#define VF_FMA(a, b, c) ((a) * (b) + (c))
+#define VF_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define VF_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define VF_ROUND(a) locusi_round(a)
+#define VF_POW2(n) locusi_pow2(n)
+#define VF_SQRT1(x) sqrtf(x)
+#define VF_HSUM(a) (a)
+#define VF_HMIN(a) (a)
+#define VF_HMAX(a) (a)
+#define VD_LOAD(p) (*(p))
+#define VD_LOAD_F(p) ((double)*(p))
+#define VD_STORE(p, v) (*(p) = (v))
+#define VD_SET1(x) (x)
+#define VD_MUL(a, b) ((a) * (b))
+#define VD_FMA(a, b, c) ((a) * (b) + (c))
+#define VI_LOAD(p) (*(p))
+#define VI_STORE(p, v) (*(p) = (v))
+#define VI_SET1(x) ((int64_t)(x))
+#define VI_ADD(a, b) ((int64_t)((uint64_t)(a) + (uint64_t)(b)))
+#define VI_SUB(a, b) ((int64_t)((uint64_t)(a) - (uint64_t)(b)))
+#define VI_BITS(d) locusi_bits(d)
+#include LOCUS_HEADER
+
+#if defined(__GNUC__) && !defined(__clang__) // GCC's own AVX-512 header trips over these (its bug 105593)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#if LOCUSI_X86
+// ---- AVX2 and FMA: vectors of 8
+#if defined(_MSC_VER) && !defined(__clang__)
+#define LOCUSI_TARGET
+#else
+#define LOCUSI_TARGET __attribute__((target("avx2,fma")))
+#endif
+LOCUSI_TARGET static LOCUSI_INLINE __m128 locusi_halves(__m256 v, int maximum, int minimum)
+{
+    const __m128 a = _mm256_castps256_ps128(v), b = _mm256_extractf128_ps(v, 1);
+    return maximum ? _mm_max_ps(a, b) : minimum ? _mm_min_ps(a, b) : _mm_add_ps(a, b);
+}
+LOCUSI_TARGET static LOCUSI_INLINE float locusi_sum4(__m128 v)
+{
+    v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)));
+}
+LOCUSI_TARGET static LOCUSI_INLINE float locusi_min4(__m128 v)
+{
+    v = _mm_min_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_min_ss(v, _mm_movehdup_ps(v)));
+}
+LOCUSI_TARGET static LOCUSI_INLINE float locusi_max4(__m128 v)
+{
+    v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)));
+}
+LOCUSI_TARGET static LOCUSI_INLINE void locusi_store_d8(double *p, __m256 v)
+{
+    _mm256_storeu_pd(p, _mm256_cvtps_pd(_mm256_castps256_ps128(v)));
+    _mm256_storeu_pd(p + 4, _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)));
+}
+#define LOCUSI_NAME(x) locusi_##x##_avx2
+#define LOCUSI_ROWS 6
+#define LOCUSI_REPEAT_ROWS LOCUSI_REPEAT6
+#define LOCUSI_SUMS 4
+#define LOCUSI_REPEAT_SUMS LOCUSI_REPEAT4
+#define VL 8
+#define VDL 4
+#define VF __m256
+#define VD __m256d
+#define VI __m256i
+#define VF_LOAD(p) _mm256_loadu_ps(p)
+#define VF_STORE(p, v) _mm256_storeu_ps(p, v)
+#define VF_STORE_D(p, v) locusi_store_d8(p, v)
+#define VF_SET1(x) _mm256_set1_ps(x)
+#define VF_ADD(a, b) _mm256_add_ps(a, b)
+#define VF_SUB(a, b) _mm256_sub_ps(a, b)
+#define VF_MUL(a, b) _mm256_mul_ps(a, b)
+#define VF_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define VF_MIN(a, b) _mm256_min_ps(a, b)
+#define VF_MAX(a, b) _mm256_max_ps(a, b)
+#define VF_ROUND(a) _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define VF_POW2(n)                                                                                                     \
+    _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23))
+#define VF_SQRT1(x) _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
+#define VF_HSUM(a) locusi_sum4(locusi_halves(a, 0, 0))
+#define VF_HMIN(a) locusi_min4(locusi_halves(a, 0, 1))
+#define VF_HMAX(a) locusi_max4(locusi_halves(a, 1, 0))
+#define VD_LOAD(p) _mm256_loadu_pd(p)
+#define VD_LOAD_F(p) _mm256_cvtps_pd(_mm_loadu_ps(p))
+#define VD_STORE(p, v) _mm256_storeu_pd(p, v)
+#define VD_SET1(x) _mm256_set1_pd(x)
+#define VD_MUL(a, b) _mm256_mul_pd(a, b)
+#define VD_FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
+#define VI_LOAD(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define VI_STORE(p, v) _mm256_storeu_si256((__m256i *)(void *)(p), v)
+#define VI_SET1(x) _mm256_set1_epi64x(x)
+#define VI_ADD(a, b) _mm256_add_epi64(a, b)
+#define VI_SUB(a, b) _mm256_sub_epi64(a, b)
+#define VI_BITS(d) _mm256_castpd_si256(d)
+#include LOCUS_HEADER
+
+// ---- AVX-512: vectors of 16
+#if defined(_MSC_VER) && !defined(__clang__)
+#define LOCUSI_TARGET
+#else
+#define LOCUSI_TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
+#endif
+LOCUSI_TARGET static LOCUSI_INLINE void locusi_store_d16(double *p, __m512 v)
+{
+    _mm512_storeu_pd(p, _mm512_cvtps_pd(_mm512_castps512_ps256(v)));
+    _mm512_storeu_pd(p + 8, _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)));
+}
+LOCUSI_TARGET static LOCUSI_INLINE __m128 locusi_quarters(__m512 v, int maximum, int minimum)
+{
+    const __m256 a = _mm512_castps512_ps256(v), b = _mm512_extractf32x8_ps(v, 1);
+    const __m256 h = maximum ? _mm256_max_ps(a, b) : minimum ? _mm256_min_ps(a, b) : _mm256_add_ps(a, b);
+    const __m128 c = _mm256_castps256_ps128(h), d = _mm256_extractf128_ps(h, 1);
+    return maximum ? _mm_max_ps(c, d) : minimum ? _mm_min_ps(c, d) : _mm_add_ps(c, d);
+}
+LOCUSI_TARGET static LOCUSI_INLINE float locusi_sum16(__m512 v)
+{
+    __m128 s = locusi_quarters(v, 0, 0);
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+LOCUSI_TARGET static LOCUSI_INLINE float locusi_min16(__m512 v)
+{
+    __m128 s = locusi_quarters(v, 0, 1);
+    s = _mm_min_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_min_ss(s, _mm_movehdup_ps(s)));
+}
+LOCUSI_TARGET static LOCUSI_INLINE float locusi_max16(__m512 v)
+{
+    __m128 s = locusi_quarters(v, 1, 0);
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+#define LOCUSI_NAME(x) locusi_##x##_avx512
+#define LOCUSI_ROWS 12
+#define LOCUSI_REPEAT_ROWS LOCUSI_REPEAT12
+#define LOCUSI_SUMS 8
+#define LOCUSI_REPEAT_SUMS LOCUSI_REPEAT8
+#define VL 16
+#define VDL 8
+#define VF __m512
+#define VD __m512d
+#define VI __m512i
+#define VF_LOAD(p) _mm512_loadu_ps(p)
+#define VF_STORE(p, v) _mm512_storeu_ps(p, v)
+#define VF_STORE_D(p, v) locusi_store_d16(p, v)
+#define VF_SET1(x) _mm512_set1_ps(x)
+#define VF_ADD(a, b) _mm512_add_ps(a, b)
+#define VF_SUB(a, b) _mm512_sub_ps(a, b)
+#define VF_MUL(a, b) _mm512_mul_ps(a, b)
+#define VF_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define VF_MIN(a, b) _mm512_min_ps(a, b)
+#define VF_MAX(a, b) _mm512_max_ps(a, b)
+#define VF_ROUND(a) _mm512_roundscale_ps(a, 0)
+#define VF_POW2(n)                                                                                                     \
+    _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23))
+#define VF_SQRT1(x) _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
+#define VF_HSUM(a) locusi_sum16(a)
+#define VF_HMIN(a) locusi_min16(a)
+#define VF_HMAX(a) locusi_max16(a)
+#define VD_LOAD(p) _mm512_loadu_pd(p)
+#define VD_LOAD_F(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
+#define VD_STORE(p, v) _mm512_storeu_pd(p, v)
+#define VD_SET1(x) _mm512_set1_pd(x)
+#define VD_MUL(a, b) _mm512_mul_pd(a, b)
+#define VD_FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define VI_LOAD(p) _mm512_loadu_si512((const void *)(p))
+#define VI_STORE(p, v) _mm512_storeu_si512((void *)(p), v)
+#define VI_SET1(x) _mm512_set1_epi64(x)
+#define VI_ADD(a, b) _mm512_add_epi64(a, b)
+#define VI_SUB(a, b) _mm512_sub_epi64(a, b)
+#define VI_BITS(d) _mm512_castpd_si512(d)
+#include LOCUS_HEADER
+#endif // LOCUSI_X86
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
+#if LOCUSI_ARM64
+// ---- NEON: vectors of 4; every AArch64 processor has it
+static LOCUSI_INLINE void locusi_store_d4(double *p, float32x4_t v)
+{
+    vst1q_f64(p, vcvt_f64_f32(vget_low_f32(v)));
+    vst1q_f64(p + 2, vcvt_high_f64_f32(v));
+}
+#define LOCUSI_NAME(x) locusi_##x##_neon
+#define LOCUSI_TARGET
+#define LOCUSI_ROWS 12
+#define LOCUSI_REPEAT_ROWS LOCUSI_REPEAT12
+#define LOCUSI_SUMS 8
+#define LOCUSI_REPEAT_SUMS LOCUSI_REPEAT8
+#define VL 4
+#define VDL 2
+#define VF float32x4_t
+#define VD float64x2_t
+#define VI int64x2_t
+#define VF_LOAD(p) vld1q_f32(p)
+#define VF_STORE(p, v) vst1q_f32(p, v)
+#define VF_STORE_D(p, v) locusi_store_d4(p, v)
+#define VF_SET1(x) vdupq_n_f32(x)
+#define VF_ADD(a, b) vaddq_f32(a, b)
+#define VF_SUB(a, b) vsubq_f32(a, b)
+#define VF_MUL(a, b) vmulq_f32(a, b)
+#define VF_FMA(a, b, c) vfmaq_f32(c, a, b)
+#define VF_MIN(a, b) vminq_f32(a, b)
+#define VF_MAX(a, b) vmaxq_f32(a, b)
+#define VF_ROUND(a) vrndnq_f32(a)
+#define VF_POW2(n) vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23))
+#define VF_SQRT1(x) sqrtf(x)
+#define VF_HSUM(a) vaddvq_f32(a)
+#define VF_HMIN(a) vminvq_f32(a)
+#define VF_HMAX(a) vmaxvq_f32(a)
+#define VD_LOAD(p) vld1q_f64(p)
+#define VD_LOAD_F(p) vcvt_f64_f32(vld1_f32(p))
+#define VD_STORE(p, v) vst1q_f64(p, v)
+#define VD_SET1(x) vdupq_n_f64(x)
+#define VD_MUL(a, b) vmulq_f64(a, b)
+#define VD_FMA(a, b, c) vfmaq_f64(c, a, b)
+#define VI_LOAD(p) vld1q_s64(p)
+#define VI_STORE(p, v) vst1q_s64(p, v)
+#define VI_SET1(x) vdupq_n_s64(x)
+#define VI_ADD(a, b) vaddq_s64(a, b)
+#define VI_SUB(a, b) vsubq_s64(a, b)
+#define VI_BITS(d) vreinterpretq_s64_f64(d)
+#include LOCUS_HEADER
+#endif // LOCUSI_ARM64
+#undef LOCUSI_KERNEL_PASS
+
+LOCUSI_FN const locusi_kernels *locusi_kernels_for(locus_isa isa)
+{
+#if LOCUSI_X86
+    if (isa == LOCUS_ISA_AVX2) return &locusi_kernels_avx2;
+    if (isa == LOCUS_ISA_AVX512) return &locusi_kernels_avx512;
+#endif
+#if LOCUSI_ARM64
+    if (isa == LOCUS_ISA_NEON) return &locusi_kernels_neon;
+#endif
+    (void)isa;
+    return &locusi_kernels_scalar;
+}
+
+// ------------------------------------------------------------------------------------------------------- >>threads
+
+#if !defined(LOCUS_NO_THREADS) && (defined(__unix__) || defined(__APPLE__))
+#include <pthread.h>
+#include <unistd.h>
+#define LOCUSI_PTHREADS 1
+#else
+#define LOCUSI_PTHREADS 0
+#endif
+
+// Work items are handed out by a shared counter; where the compiler has no atomics, worker w takes w, w + workers, ...
+typedef struct locusi_counter {
+    size_t next, workers;
+} locusi_counter;
+
+#if defined(__GNUC__) || defined(__clang__)
+#define LOCUSI_ATOMIC 1
+#else
+#define LOCUSI_ATOMIC 0
+#endif
+
+LOCUSI_FN size_t locusi_next(locusi_counter *counter, size_t worker, size_t *mine)
+{
+#if LOCUSI_ATOMIC
+    (void)worker, (void)mine;
+    return __atomic_fetch_add(&counter->next, (size_t)1, __ATOMIC_RELAXED);
+#else
+    return worker + counter->workers * (*mine)++;
+#endif
+}
+
+LOCUSI_FN void locusi_set_flag(int *flag)
+{
+#if LOCUSI_ATOMIC
+    __atomic_store_n(flag, 1, __ATOMIC_RELAXED);
+#else
+    *(volatile int *)flag = 1;
+#endif
+}
+
+LOCUSI_FN int locusi_get_flag(const int *flag)
+{
+#if LOCUSI_ATOMIC
+    return __atomic_load_n(flag, __ATOMIC_RELAXED);
+#else
+    return *(const volatile int *)flag;
+#endif
+}
+
+LOCUSI_FN size_t locusi_workers(const locus_parallel *parallel)
+{
+    return parallel && parallel->run && parallel->threads > 1 ? parallel->threads : 1;
+}
+
+LOCUSI_FN void locusi_run(const locus_parallel *parallel, void (*task)(void *arg, size_t worker), void *arg, size_t count)
+{
+    if (count == 1) task(arg, 0);
+    else parallel->run(parallel->user, task, arg, count);
+}
+
+#ifndef LOCUS_NO_THREADS
+struct locus_threads {
+    locus_parallel parallel;
+#if LOCUSI_PTHREADS
+    pthread_mutex_t mutex;
+    pthread_cond_t wake, done;
+    void (*task)(void *arg, size_t index);
+    void *arg;
+    size_t next, count, running, generation;
+    int quit;
+    pthread_t *ids;
+#endif
+};
+
+#if LOCUSI_PTHREADS
+// Take indices until none is left; called and left with the mutex held.
+LOCUSI_FN void locusi_threads_work(locus_threads *t)
+{
+    while (t->next < t->count) {
+        const size_t index = t->next++;
+        pthread_mutex_unlock(&t->mutex);
+        t->task(t->arg, index);
+        pthread_mutex_lock(&t->mutex);
+    }
+}
+
+LOCUSI_FN void *locusi_threads_main(void *arg)
+{
+    locus_threads *t = (locus_threads *)arg;
+    size_t seen = 0;
+    pthread_mutex_lock(&t->mutex);
+    while (!t->quit) {
+        if (t->generation == seen) {
+            pthread_cond_wait(&t->wake, &t->mutex);
+            continue;
+        }
+        seen = t->generation;
+        t->running++;
+        locusi_threads_work(t);
+        if (--t->running == 0) pthread_cond_signal(&t->done);
+    }
+    pthread_mutex_unlock(&t->mutex);
+    return NULL;
+}
+
+LOCUSI_FN void locusi_threads_run(void *user, void (*task)(void *arg, size_t index), void *arg, size_t count)
+{
+    locus_threads *t = (locus_threads *)user;
+    pthread_mutex_lock(&t->mutex);
+    t->task = task;
+    t->arg = arg;
+    t->next = 0;
+    t->count = count;
+    t->generation++;
+    pthread_cond_broadcast(&t->wake);
+    t->running++;
+    locusi_threads_work(t);
+    t->running--;
+    while (t->running) pthread_cond_wait(&t->done, &t->mutex);
+    t->count = 0;
+    pthread_mutex_unlock(&t->mutex);
+}
+#else
+LOCUSI_FN void locusi_threads_run(void *user, void (*task)(void *arg, size_t index), void *arg, size_t count)
+{
+    size_t i;
+    (void)user;
+    for (i = 0; i < count; i++) task(arg, i);
+}
+#endif
+
+LOCUS_API locus_status locus_threads_create(locus_threads **out, size_t count, locus_error *err)
+{
+    locus_threads *t;
+    size_t bytes = sizeof(locus_threads);
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+#if LOCUSI_PTHREADS
+    if (count == 0) {
+        const long online = sysconf(_SC_NPROCESSORS_ONLN);
+        count = online > 0 ? (size_t)online : 1;
+    }
+    if (count > 1024) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at most 1024 threads", "%z", count);
+    bytes += count * sizeof(pthread_t);
+#else
+    count = 1;
+#endif
+    t = (locus_threads *)LOCUS_MALLOC(bytes);
+    if (!t) return locusi_fail(err, LOCUS_ERR_MEMORY, "threads", "%z bytes", "none", bytes);
+    memset(t, 0, bytes);
+    t->parallel.threads = 1;
+    t->parallel.run = locusi_threads_run;
+    t->parallel.user = t;
+#if LOCUSI_PTHREADS
+    t->ids = (pthread_t *)(void *)(t + 1);
+    pthread_mutex_init(&t->mutex, NULL);
+    pthread_cond_init(&t->wake, NULL);
+    pthread_cond_init(&t->done, NULL);
+    for (; t->parallel.threads < count; t->parallel.threads++)
+        if (pthread_create(&t->ids[t->parallel.threads - 1], NULL, locusi_threads_main, t)) {
+            const size_t have = t->parallel.threads;
+            locus_threads_destroy(t);
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "threads", "%z threads", "%z", count, have);
+        }
+#endif
+    *out = t;
+    return LOCUS_OK;
+}
+
+LOCUS_API const locus_parallel *locus_threads_parallel(const locus_threads *threads)
+{
+    return threads ? &threads->parallel : NULL;
+}
+
+LOCUS_API void locus_threads_destroy(locus_threads *threads)
+{
+#if LOCUSI_PTHREADS
+    size_t i;
+    if (!threads) return;
+    pthread_mutex_lock(&threads->mutex);
+    threads->quit = 1;
+    pthread_cond_broadcast(&threads->wake);
+    pthread_mutex_unlock(&threads->mutex);
+    for (i = 1; i < threads->parallel.threads; i++) pthread_join(threads->ids[i - 1], NULL);
+    pthread_cond_destroy(&threads->done);
+    pthread_cond_destroy(&threads->wake);
+    pthread_mutex_destroy(&threads->mutex);
+#endif
+    LOCUS_FREE(threads);
+}
+#endif // LOCUS_NO_THREADS
+
+// ----------------------------------------------------------------------------------------------------------- >>net
+//
+// A net is one block of memory: this struct, then all weights packed for the kernels. Padded sizes (…p) are multiples
+// of 16; each head's columns start at a multiple of 16 ("head layout": heads * dhp columns, zero between).
+
+typedef struct locusi_mab { // multihead attention block
+    float *wq, *wk, *wv;    // packed [d -> hp]
+    float *fc;              // packed [hp -> dp]
+    float *gain0, *bias0, *gain1, *bias1; // [dp]
+    float *w1, *b1;         // packed [d -> fp], [fp]
+    float *w2, *b2;         // packed [2d -> dp], [dp]
+    double value_bound;     // |value| < this for any input the block can see; 0: depends on the encodings (layer 0)
+} locusi_mab;
+
+typedef struct locusi_layer {
+    locusi_mab mab1, mab2; // sab: mab2 alone
+    float *induce;         // I [r, dp]
+    float *queries;        // packed per head [dh -> rp]: I W_q, times the softmax scale
+} locusi_layer;
+
+struct locus_net {
+    locus_net_info info;
+    const locusi_kernels *kernels;
+    void *owned;
+    size_t q, d, dp, heads, dh, dhp, hp, r, rp, f, fp, g, gp, layers; // f: feed-forward width 2d, g: predictor's
+    float *live;      // [dp] 1 on real columns, 0 beyond
+    float *no_column; // [rp] 0 on real columns, -1e30 beyond
+    // encoder
+    float *token[2], *token_bias[2]; // packed [q -> dp] and [dp]: the token of a score of 0 and of 1
+    locusi_layer *layer;
+    locusi_mab pool_mab;
+    float *pool_seed;      // S [dp]
+    float *pool_queries;   // packed [d -> 16 * ceil(heads / 16)]: W_k^T (S W_q)^T per head, times the softmax scale
+    double pool_bound;     // |x| < this for rows of the last layer
+    float *out, *out_bias; // packed [d -> dp], [dp]
+    double token_norm, token_bias_norm;      // |token| <= |q| * token_norm + token_bias_norm (Euclidean)
+    double value_norm;                       // layer 0: |value| <= |token| * value_norm
+    float *scratch;                          // [max(r, 1), hp] while the net is made
+    // predictor
+    float *u, *u_bias;     // packed [q -> dp], [dp]
+    float *hz, *hu, *hzu;  // packed [d -> gp]: the three parts of mlp_head.0
+    float *h_bias, *last;  // [gp]
+    float last_bias;
+    char query_encoder[96];
+};
+
+static LOCUSI_INLINE size_t locusi_pad(size_t n) { return (n + 15) / 16 * 16; }
+
+// Carve aligned arrays out of a block; with base NULL only count. A size that overflows sets `failed`.
+typedef struct locusi_carver {
+    unsigned char *base;
+    size_t used;
+    int failed;
+} locusi_carver;
+
+LOCUSI_FN void *locusi_carve(locusi_carver *c, size_t count, size_t size)
+{
+    size_t bytes, used;
+    void *at = c->base ? c->base + c->used : NULL;
+    if (!locusi_mul(count, size, &bytes) || !locusi_add(bytes, 63, &bytes) ||
+        !locusi_add(c->used, bytes / 64 * 64, &used)) {
+        c->failed = 1;
+        return NULL;
+    }
+    c->used = used;
+    return at;
+}
+
+LOCUSI_FN float *locusi_carve_floats(locusi_carver *c, size_t rows, size_t columns)
+{
+    size_t count;
+    if (!locusi_mul(rows, columns, &count)) {
+        c->failed = 1;
+        return NULL;
+    }
+    return (float *)locusi_carve(c, count, sizeof(float));
+}
+
+// First address at or behind p that is aligned to a cache line.
+LOCUSI_FN unsigned char *locusi_align(void *p)
+{
+    return (unsigned char *)p + (64 - (size_t)((uintptr_t)p & 63)) % 64;
+}
+
+// ---- what a net file must hold
+
+typedef struct locusi_spec { // tensor `index` of a net, in one fixed order
+    char name[64];
+    size_t rank, shape[3];
+} locusi_spec;
+
+enum { LOCUSI_MAB_TENSORS = 12, LOCUSI_DECODER_TENSORS = 6 };
+
+LOCUSI_FN size_t locusi_layer_tensors(const locus_net *net)
+{
+    return net->info.encoder_kind == LOCUS_SAB ? LOCUSI_MAB_TENSORS : 1 + 2 * LOCUSI_MAB_TENSORS;
+}
+
+LOCUSI_FN size_t locusi_encoder_tensors(const locus_net *net)
+{
+    return 2 + net->layers * locusi_layer_tensors(net) + 1 + LOCUSI_MAB_TENSORS + 2;
+}
+
+LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const char *name, size_t rank, size_t a, size_t b,
+                            size_t c)
+{
+    locusi_text(spec->name, sizeof spec->name, "%s%s", prefix, name);
+    spec->rank = rank;
+    spec->shape[0] = a;
+    spec->shape[1] = b;
+    spec->shape[2] = c;
+}
+
+LOCUSI_FN void locusi_spec_mab(const locus_net *net, size_t index, const char *prefix, locusi_spec *spec)
+{
+    static const char *const names[LOCUSI_MAB_TENSORS] = {
+        "W_q.weight",       "W_k.weight",     "W_v.weight",       "fc_o.weight",
+        "ln0.weight",       "ln0.bias",       "ln1.weight",       "ln1.bias",
+        "rff.net.0.weight", "rff.net.0.bias", "rff.net.2.weight", "rff.net.2.bias"};
+    const size_t d = net->d, f = net->f;
+    if (index < 4) locusi_spec_set(spec, prefix, names[index], 2, d, d, 0);
+    else if (index == 8) locusi_spec_set(spec, prefix, names[index], 2, f, d, 0);
+    else if (index == 10) locusi_spec_set(spec, prefix, names[index], 2, d, f, 0);
+    else locusi_spec_set(spec, prefix, names[index], 1, index == 9 ? f : d, 0, 0);
+}
+
+LOCUSI_FN void locusi_spec_encoder(const locus_net *net, size_t index, locusi_spec *spec)
+{
+    const size_t each = locusi_layer_tensors(net), d = net->d;
+    char prefix[48];
+    if (index == 0) locusi_spec_set(spec, "", "encoder.input.0.weight", 2, d, 2 * net->q + 1, 0);
+    else if (index == 1) locusi_spec_set(spec, "", "encoder.input.0.bias", 1, d, 0, 0);
+    else if ((index -= 2) < net->layers * each) {
+        const size_t layer = index / each;
+        index %= each;
+        if (net->info.encoder_kind == LOCUS_SAB) {
+            locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab.", layer);
+            locusi_spec_mab(net, index, prefix, spec);
+        } else if (index == 0) {
+            locusi_text(prefix, sizeof prefix, "encoder.layers.%z.", layer);
+            locusi_spec_set(spec, prefix, "I", 3, 1, net->r, d);
+        } else {
+            index--;
+            locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab%z.", layer, 1 + index / LOCUSI_MAB_TENSORS);
+            locusi_spec_mab(net, index % LOCUSI_MAB_TENSORS, prefix, spec);
+        }
+    } else if ((index -= net->layers * each) == 0) locusi_spec_set(spec, "", "encoder.pma.S", 3, 1, 1, d);
+    else if (index <= LOCUSI_MAB_TENSORS) locusi_spec_mab(net, index - 1, "encoder.pma.mab.", spec);
+    else if (index == LOCUSI_MAB_TENSORS + 1) locusi_spec_set(spec, "", "encoder.out.0.weight", 2, d, d, 0);
+    else locusi_spec_set(spec, "", "encoder.out.0.bias", 1, d, 0, 0);
+}
+
+LOCUSI_FN void locusi_spec_decoder(const locus_net *net, size_t index, const char *last, locusi_spec *spec)
+{
+    const size_t d = net->d, g = net->g;
+    switch (index) {
+    case 0: locusi_spec_set(spec, "", "decoder.U.weight", 2, d, net->q, 0); break;
+    case 1: locusi_spec_set(spec, "", "decoder.U.bias", 1, d, 0, 0); break;
+    case 2: locusi_spec_set(spec, "", "decoder.mlp_head.0.weight", 2, g, 3 * d, 0); break;
+    case 3: locusi_spec_set(spec, "", "decoder.mlp_head.0.bias", 1, g, 0, 0); break;
+    case 4: locusi_spec_set(spec, last, ".weight", 2, 1, g, 0); break;
+    default: locusi_spec_set(spec, last, ".bias", 1, 1, 0, 0); break;
+    }
+}
+
+// "decoder.mlp_head.3" where the net was trained with dropout, else "decoder.mlp_head.2"
+LOCUSI_FN const char *locusi_last_name(const locus_safetensors *st)
+{
+    return locus_safetensors_find(st, "decoder.mlp_head.3.weight") ? "decoder.mlp_head.3" : "decoder.mlp_head.2";
+}
+
+LOCUSI_FN int locusi_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
+
+// A hyper-parameter: from the metadata where given (and then it must be a number from 1 to `most`), else `found`.
+LOCUSI_FN locus_status locusi_hyper(const locus_safetensors *st, const char *key, size_t found, size_t most, size_t *value,
+                                 locus_error *err)
+{
+    const char *text = locus_safetensors_meta(st, key), *s = text;
+    size_t v = 0;
+    if (!text) {
+        if (!found) return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "a number in the metadata", "no entry", key);
+        *value = found;
+        return LOCUS_OK;
+    }
+    for (; *s >= '0' && *s <= '9' && v <= most; s++) v = v * 10 + (size_t)(*s - '0');
+    if (*s || s == text || v < 1 || v > most)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "a number from 1 to %z", "\"%s\"", key, most, text);
+    if (found && v != found)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "%z as in the tensors", "%z", key, found, v);
+    *value = v;
+    return LOCUS_OK;
+}
+
+LOCUSI_FN size_t locusi_dim(const locus_safetensors *st, const char *name, size_t rank, size_t axis)
+{
+    const locus_tensor *t = locus_safetensors_find(st, name);
+    return t && t->rank == rank ? t->shape[axis] : 0;
+}
+
+LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const locusi_spec *spec, const locus_tensor **out,
+                                        locus_error *err)
+{
+    const locus_tensor *t = locus_safetensors_find(st, spec->name);
+    size_t i;
+    if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", spec->name);
+    for (i = 0; i < spec->rank; i++)
+        if (t->rank != spec->rank || t->shape[i] != spec->shape[i]) {
+            char want[64], have[64];
+            locusi_shape_text(want, sizeof want, spec->rank, spec->shape);
+            locusi_shape_text(have, sizeof have, t->rank, t->shape);
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", spec->name, want, have);
+        }
+    if (t->dtype != LOCUS_F32 && t->dtype != LOCUS_F16 && t->dtype != LOCUS_BF16)
+        return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "F32, F16 or BF16", "%s", spec->name, t->dtype_name);
+    *out = t;
+    return LOCUS_OK;
+}
+
+// Sizes, from metadata and shapes; then every tensor is checked and no other may be there.
+LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors *st, int predictor_only, locus_error *err)
+{
+    const size_t most = 1u << 20;
+    size_t i, encoder = 0, decoder = 0, layers = 0;
+    const char *kind = locus_safetensors_meta(st, "encoder_kind"), *last = locusi_last_name(st);
+    const locus_tensor *t;
+    locusi_spec spec;
+    locus_status status;
+    for (i = 0; i < st->tensor_count; i++) {
+        const char *name = st->tensors[i].name;
+        if (locusi_starts(name, "encoder.")) {
+            size_t layer = 0;
+            encoder++;
+            if (locusi_starts(name, "encoder.layers.")) {
+                const char *s = name + 15;
+                for (; *s >= '0' && *s <= '9' && layer <= most; s++) layer = layer * 10 + (size_t)(*s - '0');
+                if (layer < most && layer + 1 > layers) layers = layer + 1;
+            }
+        } else if (locusi_starts(name, "decoder.")) decoder++;
+        else if (!locusi_starts(name, "pool."))
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder.*, decoder.* and pool.* alone", "this",
+                               name);
+    }
+    memset(net, 0, sizeof *net);
+    if ((status = locusi_hyper(st, "q_dim", locusi_dim(st, "decoder.U.weight", 2, 1), most, &net->q, err)) ||
+        (status = locusi_hyper(st, "z_dim", locusi_dim(st, "decoder.U.weight", 2, 0), most, &net->d, err)) ||
+        (status = locusi_hyper(st, "decoder_hidden", locusi_dim(st, "decoder.mlp_head.0.weight", 2, 0), most, &net->g,
+                               err)))
+        return status;
+    net->f = 2 * net->d;
+    net->heads = net->dh = 1;
+    net->info.has_encoder = encoder > 0;
+    if (encoder) {
+        if (kind && strcmp(kind, "isab") && strcmp(kind, "sab"))
+            return locusi_fail(err, LOCUS_ERR_METADATA, "encoder_kind", "isab or sab", "\"%s\"", kind);
+        if (kind ? !strcmp(kind, "sab") : !locus_safetensors_find(st, "encoder.layers.0.I"))
+            net->info.encoder_kind = LOCUS_SAB;
+        if ((status = locusi_hyper(st, "n_heads", 0, most, &net->heads, err)) ||
+            (status = locusi_hyper(st, "n_layers", layers, 64, &net->layers, err)))
+            return status;
+        if (net->info.encoder_kind == LOCUS_ISAB &&
+            (status = locusi_hyper(st, "m_induce", locusi_dim(st, "encoder.layers.0.I", 3, 1), most, &net->r, err)))
+            return status;
+        if (net->d % net->heads)
+            return locusi_fail(err, LOCUS_ERR_HEADS, "n_heads", "a divisor of z_dim = %z", "%z", net->d, net->heads);
+        net->dh = net->d / net->heads;
+        for (i = 0; i < locusi_encoder_tensors(net); i++) {
+            locusi_spec_encoder(net, i, &spec);
+            if ((status = locusi_check_tensor(st, &spec, &t, err))) return status;
+        }
+        if (encoder > i) { // name the first that no place asks for
+            size_t j;
+            for (j = 0; j < st->tensor_count; j++) {
+                const char *name = st->tensors[j].name;
+                int known = !locusi_starts(name, "encoder.");
+                for (i = 0; !known && i < locusi_encoder_tensors(net); i++) {
+                    locusi_spec_encoder(net, i, &spec);
+                    known = !strcmp(spec.name, name);
+                }
+                if (!known) return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
+            }
+        }
+    }
+    for (i = 0; i < LOCUSI_DECODER_TENSORS; i++) {
+        locusi_spec_decoder(net, i, last, &spec);
+        if ((status = locusi_check_tensor(st, &spec, &t, err))) return status;
+    }
+    if (decoder > LOCUSI_DECODER_TENSORS) {
+        size_t j;
+        for (j = 0; j < st->tensor_count; j++) {
+            const char *name = st->tensors[j].name;
+            int known = !locusi_starts(name, "decoder.");
+            for (i = 0; !known && i < LOCUSI_DECODER_TENSORS; i++) {
+                locusi_spec_decoder(net, i, last, &spec);
+                known = !strcmp(spec.name, name);
+            }
+            if (!known) return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
+        }
+    }
+    if (predictor_only) net->info.has_encoder = 0;
+    return LOCUS_OK;
+}
+
+// ---- hash: 64 bits of every weight's float32 value, in the fixed order, so that file layout and dtype do not matter
+//
+// Four lanes; each takes a 64-bit word (two floats, the first low): lane = rotl(lane ^ word, 29) * odd constant. Words
+// go to lanes in turn. A tensor's lanes are folded into the hash with its number of weights.
+
+LOCUSI_FN uint64_t locusi_mix(uint64_t h)
+{
+    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
+    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
+    return h ^ (h >> 32);
+}
+
+LOCUSI_FN uint64_t locusi_hash_word(uint64_t lane, uint32_t low, uint32_t high)
+{
+    lane ^= (uint64_t)low | (uint64_t)high << 32;
+    return (lane << 29 | lane >> 35) * 0x9e3779b97f4a7c15u;
+}
+
+LOCUSI_FN locus_status locusi_hash_tensor(const locus_tensor *t, uint64_t *hash, locus_error *err)
+{
+    uint64_t lane[4] = {1, 2, 3, 4};
+    uint32_t worst = 0;
+    float chunk[1024];
+    size_t at, i, n;
+    for (at = 0; at < t->count; at += n) {
+        n = t->count - at < 1024 ? t->count - at : 1024;
+        memset(chunk, 0, sizeof chunk);
+        if (locus_tensor_to_f32(t, at, n, chunk, err)) return err ? err->status : LOCUS_ERR_TENSOR_ENTRY;
+        for (i = 0; i < (n + 7) / 8 * 8; i++) {
+            const uint32_t bits = locusi_f32_bits(chunk[i]) & 0x7fffffffu;
+            worst = worst > bits ? worst : bits;
+        }
+        for (i = 0; i < n; i += 8) {
+            const float *c = chunk + i;
+            lane[0] = locusi_hash_word(lane[0], locusi_f32_bits(c[0]), locusi_f32_bits(c[1]));
+            lane[1] = locusi_hash_word(lane[1], locusi_f32_bits(c[2]), locusi_f32_bits(c[3]));
+            lane[2] = locusi_hash_word(lane[2], locusi_f32_bits(c[4]), locusi_f32_bits(c[5]));
+            lane[3] = locusi_hash_word(lane[3], locusi_f32_bits(c[6]), locusi_f32_bits(c[7]));
+        }
+        if (worst >= 0x53800000u) { // 2^40
+            for (i = 0; (locusi_f32_bits(chunk[i]) & 0x7fffffffu) < 0x53800000u; i++) {}
+            return locusi_fail(err, LOCUS_ERR_NONFINITE_WEIGHT, "%s[%z]", "a magnitude below 2^40", "%f", t->name,
+                               at + i, (double)chunk[i]);
+        }
+    }
+    *hash = locusi_mix(*hash ^ t->count);
+    for (i = 0; i < 4; i++) *hash = locusi_mix(*hash ^ lane[i]);
+    return LOCUS_OK;
+}
+
+// Parse 16 hex digits; 0 if text is anything else.
+LOCUSI_FN int locusi_parse_hash(const char *text, uint64_t *hash)
+{
+    size_t i;
+    *hash = 0;
+    for (i = 0; i < 16; i++) {
+        const char c = text[i];
+        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (digit < 0) return 0;
+        *hash = *hash << 4 | (uint64_t)digit;
+    }
+    return text[16] == 0;
+}
+
+// The net's hash is made of the two parts' hashes, so that a file with the predictor alone can still prove whose it is.
+LOCUSI_FN locus_status locusi_net_hash(locus_net *net, const locus_safetensors *st, int encoder_in_file, locus_error *err)
+{
+    uint64_t encoder = 1, decoder = 2, stored;
+    const char *text = locus_safetensors_meta(st, "locus.encoder_hash"), *last = locusi_last_name(st);
+    locus_status status;
+    locusi_spec spec;
+    size_t i;
+    net->info.parameters = 0;
+    for (i = 0; encoder_in_file && i < locusi_encoder_tensors(net); i++) {
+        const locus_tensor *t;
+        locusi_spec_encoder(net, i, &spec);
+        t = locus_safetensors_find(st, spec.name);
+        if ((status = locusi_hash_tensor(t, &encoder, err))) return status;
+        if (net->info.has_encoder) net->info.parameters += t->count;
+    }
+    for (i = 0; i < LOCUSI_DECODER_TENSORS; i++) {
+        const locus_tensor *t;
+        locusi_spec_decoder(net, i, last, &spec);
+        t = locus_safetensors_find(st, spec.name);
+        if ((status = locusi_hash_tensor(t, &decoder, err))) return status;
+        net->info.parameters += t->count;
+    }
+    if (encoder_in_file) encoder = locusi_mix(encoder ^ (net->heads << 1 | (net->info.encoder_kind == LOCUS_SAB)));
+    if (text) {
+        if (!locusi_parse_hash(text, &stored))
+            return locusi_fail(err, LOCUS_ERR_METADATA, "locus.encoder_hash", "16 hex digits", "\"%s\"", text);
+        if (!encoder_in_file) encoder = stored;
+        else if (stored != encoder)
+            return locusi_fail(err, LOCUS_ERR_HASH, "locus.encoder_hash", "%x", "%x", encoder, stored);
+    }
+    net->info.encoder_hash = encoder;
+    net->info.hash = locusi_mix(encoder ^ locusi_mix(decoder));
+    text = locus_safetensors_meta(st, "locus.net_hash");
+    if (text) {
+        if (!locusi_parse_hash(text, &stored))
+            return locusi_fail(err, LOCUS_ERR_METADATA, "locus.net_hash", "16 hex digits", "\"%s\"", text);
+        if (stored != net->info.hash)
+            return locusi_fail(err, LOCUS_ERR_HASH, "locus.net_hash", "%x", "%x", net->info.hash, stored);
+    }
+    return LOCUS_OK;
+}
+
+// ---- packing
+
+// Where output n of a weight goes, and where input k comes in: plain, or in head layout.
+LOCUSI_FN size_t locusi_head_column(const locus_net *net, size_t c) { return c / net->dh * net->dhp + c % net->dh; }
+
+// out (zeroed) <- columns [first, first + k) of t [n, ld], packed; heads_out: outputs in head layout, heads_in: inputs.
+LOCUSI_FN void locusi_pack(const locus_net *net, const locus_tensor *t, size_t n, size_t ld, size_t first, size_t k,
+                        int heads_out, int heads_in, float *out)
+{
+    const size_t depth = heads_in ? net->hp : k;
+    float chunk[16][64];
+    size_t row, at, i, j, count;
+    for (row = 0; row < n; row += 16)
+        for (at = 0; at < k; at += count) {
+            const size_t rows = n - row < 16 ? n - row : 16;
+            count = k - at < 64 ? k - at : 64;
+            for (j = 0; j < rows; j++) locus_tensor_to_f32(t, (row + j) * ld + first + at, count, chunk[j], NULL);
+            if (!heads_out && !heads_in && rows == 16) { // the common case, as plain loops
+                float *to = out + row * depth + at * 16;
+                for (i = 0; i < count; i++)
+                    for (j = 0; j < 16; j++) to[i * 16 + j] = chunk[j][i];
+                continue;
+            }
+            for (j = 0; j < rows; j++) {
+                const size_t column = heads_out ? locusi_head_column(net, row + j) : row + j;
+                float *to = out + (column / 16) * 16 * depth + column % 16;
+                for (i = 0; i < count; i++)
+                    to[16 * (heads_in ? locusi_head_column(net, at + i) : at + i)] = chunk[j][i];
+            }
+        }
+}
+
+LOCUSI_FN void locusi_vector(const locus_tensor *t, float *out) { locus_tensor_to_f32(t, 0, t->count, out, NULL); }
+
+LOCUSI_FN void locusi_mab_carve(locus_net *net, locusi_mab *m, locusi_carver *c)
+{
+    m->wq = locusi_carve_floats(c, net->d, net->hp);
+    m->wk = locusi_carve_floats(c, net->d, net->hp);
+    m->wv = locusi_carve_floats(c, net->d, net->hp);
+    m->fc = locusi_carve_floats(c, net->hp, net->dp);
+    m->gain0 = locusi_carve_floats(c, net->dp, 1);
+    m->bias0 = locusi_carve_floats(c, net->dp, 1);
+    m->gain1 = locusi_carve_floats(c, net->dp, 1);
+    m->bias1 = locusi_carve_floats(c, net->dp, 1);
+    m->w1 = locusi_carve_floats(c, net->d, net->fp);
+    m->b1 = locusi_carve_floats(c, net->fp, 1);
+    m->w2 = locusi_carve_floats(c, net->f, net->dp);
+    m->b2 = locusi_carve_floats(c, net->dp, 1);
+}
+
+LOCUSI_FN void locusi_mab_load(const locus_net *net, const locus_safetensors *st, const char *prefix, locusi_mab *m)
+{
+    const size_t d = net->d, f = net->f;
+    const locus_tensor *t[LOCUSI_MAB_TENSORS];
+    locusi_spec spec;
+    size_t i;
+    for (i = 0; i < LOCUSI_MAB_TENSORS; i++) {
+        locusi_spec_mab(net, i, prefix, &spec);
+        t[i] = locus_safetensors_find(st, spec.name);
+    }
+    locusi_pack(net, t[0], d, d, 0, d, net->dhp != net->dh, 0, m->wq);
+    locusi_pack(net, t[1], d, d, 0, d, net->dhp != net->dh, 0, m->wk);
+    locusi_pack(net, t[2], d, d, 0, d, net->dhp != net->dh, 0, m->wv);
+    locusi_pack(net, t[3], d, d, 0, d, 0, net->dhp != net->dh, m->fc);
+    locusi_vector(t[4], m->gain0);
+    locusi_vector(t[5], m->bias0);
+    locusi_vector(t[6], m->gain1);
+    locusi_vector(t[7], m->bias1);
+    locusi_pack(net, t[8], f, d, 0, d, 0, 0, m->w1);
+    locusi_vector(t[9], m->b1);
+    locusi_pack(net, t[10], d, f, 0, f, 0, 0, m->w2);
+    locusi_vector(t[11], m->b2);
+}
+
+// All arrays of the net; called once to count and once to place them.
+LOCUSI_FN void locusi_net_carve(locus_net *net, locusi_carver *c)
+{
+    size_t l;
+    net->dp = locusi_pad(net->d);
+    net->dhp = locusi_pad(net->dh);
+    net->hp = net->heads * net->dhp;
+    net->rp = locusi_pad(net->r);
+    net->fp = locusi_pad(net->f);
+    net->gp = locusi_pad(net->g);
+    net->live = locusi_carve_floats(c, net->dp, 1);
+    net->u = locusi_carve_floats(c, net->q, net->dp);
+    net->u_bias = locusi_carve_floats(c, net->dp, 1);
+    net->hz = locusi_carve_floats(c, net->d, net->gp);
+    net->hu = locusi_carve_floats(c, net->d, net->gp);
+    net->hzu = locusi_carve_floats(c, net->d, net->gp);
+    net->h_bias = locusi_carve_floats(c, net->gp, 1);
+    net->last = locusi_carve_floats(c, net->gp, 1);
+    if (!net->info.has_encoder) return;
+    net->no_column = locusi_carve_floats(c, net->rp, 1);
+    net->layer = (locusi_layer *)locusi_carve(c, net->layers, sizeof(locusi_layer));
+    for (l = 0; l < 2; l++) {
+        net->token[l] = locusi_carve_floats(c, net->q, net->dp);
+        net->token_bias[l] = locusi_carve_floats(c, net->dp, 1);
+    }
+    for (l = 0; l < net->layers; l++) {
+        locusi_layer scratch, *layer = c->base ? &net->layer[l] : &scratch;
+        memset(layer, 0, sizeof *layer);
+        if (net->info.encoder_kind == LOCUS_ISAB) {
+            locusi_mab_carve(net, &layer->mab1, c);
+            layer->induce = locusi_carve_floats(c, net->r, net->dp);
+            layer->queries = locusi_carve_floats(c, net->heads * net->dh, net->rp);
+        }
+        locusi_mab_carve(net, &layer->mab2, c);
+    }
+    locusi_mab_carve(net, &net->pool_mab, c);
+    net->pool_seed = locusi_carve_floats(c, net->dp, 1);
+    net->pool_queries = locusi_carve_floats(c, net->d, locusi_pad(net->heads));
+    net->out = locusi_carve_floats(c, net->d, net->dp);
+    net->out_bias = locusi_carve_floats(c, net->dp, 1);
+    net->scratch = locusi_carve_floats(c, net->r ? net->r : 1, net->hp);
+}
+
+// Largest |output| of packed W (columns outputs) over all x that the layer norm (gain, bias) can give: x = gain * n +
+// bias with |n| <= sqrt(d), so |w x| <= sqrt(d) |w * gain| + |w bias|. W NULL: of x itself.
+LOCUSI_FN double locusi_norm_bound(const locus_net *net, const float *packed, size_t columns, const float *gain,
+                                const float *bias)
+{
+    double most = 0.0;
+    size_t c, i;
+    for (c = 0; c < columns; c++) {
+        double square = 0.0, shift = 0.0, bound;
+        if (packed) {
+            const float *w = packed + (c / 16) * 16 * net->d + c % 16;
+            for (i = 0; i < net->d; i++) {
+                const double wg = (double)w[16 * i] * (double)gain[i];
+                square += wg * wg;
+                shift += (double)w[16 * i] * (double)bias[i];
+            }
+        } else {
+            square = (double)gain[c] * (double)gain[c];
+            shift = (double)bias[c];
+        }
+        bound = sqrt((double)net->d * square) + fabs(shift);
+        if (bound > most) most = bound;
+    }
+    return most * 1.001 + 1e-30; // float rounding of the values themselves
+}
+
+LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t lda, size_t rows, size_t depth, const float *b,
+                              size_t columns, float *c, size_t ldc, const float *bias, const float *residual,
+                              size_t ldr, int relu)
+{
+    locusi_matmul m;
+    m.a = a;
+    m.lda = lda;
+    m.rows = rows;
+    m.k = depth;
+    m.b = b;
+    m.panels = columns / 16;
+    m.c = c;
+    m.ldc = ldc;
+    m.bias = bias;
+    m.residual = residual;
+    m.ldr = ldr;
+    m.relu = relu;
+    k->matmul(&m);
+}
+
+// rows [n, heads * dhp] -> for each head, packed [dh -> padded n], times scale: keys or queries as the right-hand side
+LOCUSI_FN void locusi_pack_heads(const locus_net *net, const float *rows, size_t n, float scale, float *out)
+{
+    const size_t np = locusi_pad(n);
+    size_t h, i, c;
+    for (h = 0; h < net->heads; h++)
+        for (i = 0; i < n; i++)
+            for (c = 0; c < net->dh; c++)
+                out[h * net->dh * np + (i / 16) * 16 * net->dh + 16 * c + i % 16] =
+                    scale * rows[i * net->hp + h * net->dhp + c];
+}
+
+LOCUSI_FN float locusi_softmax_scale(const locus_net *net) // log2(e): the softmax works in powers of 2
+{
+    return (float)(1.4426950408889634 / sqrt((double)net->dh));
+}
+
+// What depends on the weights alone is computed once: projected inducing vectors, the pooling query's keys, bounds.
+LOCUSI_FN void locusi_net_prepare(locus_net *net)
+{
+    const locusi_kernels *k = net->kernels;
+    const locusi_mab *first = net->info.encoder_kind == LOCUS_ISAB ? &net->layer[0].mab1 : &net->layer[0].mab2;
+    const locusi_mab *last = &net->layer[net->layers - 1].mab2;
+    const float scale = locusi_softmax_scale(net);
+    size_t l, h, i, c;
+    for (l = 0; l < net->layers; l++) {
+        locusi_layer *layer = &net->layer[l];
+        locusi_mab *mab = net->info.encoder_kind == LOCUS_ISAB ? &layer->mab1 : &layer->mab2;
+        if (l) {
+            const locusi_mab *before = &net->layer[l - 1].mab2;
+            mab->value_bound = locusi_norm_bound(net, mab->wv, net->hp, before->gain1, before->bias1);
+        }
+        if (net->info.encoder_kind == LOCUS_SAB) continue;
+        locusi_matmul_run(k, layer->induce, net->dp, net->r, net->d, mab->wq, net->hp, net->scratch, net->hp, NULL,
+                          NULL, 0, 0);
+        locusi_pack_heads(net, net->scratch, net->r, scale, layer->queries);
+    }
+    locusi_matmul_run(k, net->pool_seed, net->dp, 1, net->d, net->pool_mab.wq, net->hp, net->scratch, net->hp, NULL, NULL,
+                      0, 0);
+    for (h = 0; h < net->heads; h++)
+        for (i = 0; i < net->d; i++) {
+            double sum = 0.0;
+            for (c = h * net->dhp; c < h * net->dhp + net->dh; c++)
+                sum += (double)net->pool_mab.wk[(c / 16) * 16 * net->d + 16 * i + c % 16] * (double)net->scratch[c];
+            net->pool_queries[(h / 16) * 16 * net->d + 16 * i + h % 16] = (float)(scale * sum);
+        }
+    net->pool_bound = locusi_norm_bound(net, NULL, net->d, last->gain1, last->bias1);
+    for (i = 0; i < 2; i++) {
+        const double weight = sqrt((double)k->square(net->token[i], net->q * net->dp));
+        const double bias = sqrt((double)k->square(net->token_bias[i], net->dp));
+        if (weight > net->token_norm) net->token_norm = weight;
+        if (bias > net->token_bias_norm) net->token_bias_norm = bias;
+    }
+    for (c = 0; c < net->hp; c++) {
+        const float *w = first->wv + (c / 16) * 16 * net->d + c % 16;
+        double sum = 0.0;
+        for (i = 0; i < net->d; i++) sum += (double)w[16 * i] * (double)w[16 * i];
+        if (sqrt(sum) > net->value_norm) net->value_norm = sqrt(sum);
+    }
+}
+
+// The token of score y is (1-y) T0 + y T1: T0 = (A - C) q + b and T1 = (A + C) q + b + w with the token map's columns
+// A (for q), w (for y) and C (for q (2y-1)). Both maps replace the original.
+LOCUSI_FN void locusi_token_load(locus_net *net, const locus_safetensors *st)
+{
+    const locus_tensor *t = locus_safetensors_find(st, "encoder.input.0.weight");
+    const size_t n = net->q * net->dp;
+    size_t i;
+    locusi_pack(net, t, net->d, 2 * net->q + 1, 0, net->q, 0, 0, net->token[0]);
+    locusi_pack(net, t, net->d, 2 * net->q + 1, net->q + 1, net->q, 0, 0, net->token[1]);
+    for (i = 0; i < n; i++) {
+        const float a = net->token[0][i], c = net->token[1][i];
+        net->token[0][i] = a - c;
+        net->token[1][i] = a + c;
+    }
+    locusi_vector(locus_safetensors_find(st, "encoder.input.0.bias"), net->token_bias[0]);
+    for (i = 0; i < net->d; i++) {
+        float w;
+        locus_tensor_to_f32(t, i * (2 * net->q + 1) + net->q, 1, &w, NULL);
+        net->token_bias[1][i] = net->token_bias[0][i] + w;
+    }
+}
+
+LOCUSI_FN void locusi_net_load(locus_net *net, const locus_safetensors *st)
+{
+    const locus_tensor *t = locus_safetensors_find(st, "decoder.mlp_head.0.weight");
+    const char *last = locusi_last_name(st);
+    char name[64];
+    size_t l, i;
+    for (i = 0; i < net->d; i++) net->live[i] = 1.0f;
+    locusi_pack(net, locus_safetensors_find(st, "decoder.U.weight"), net->d, net->q, 0, net->q, 0, 0, net->u);
+    locusi_vector(locus_safetensors_find(st, "decoder.U.bias"), net->u_bias);
+    locusi_pack(net, t, net->g, 3 * net->d, 0, net->d, 0, 0, net->hz);
+    locusi_pack(net, t, net->g, 3 * net->d, net->d, net->d, 0, 0, net->hu);
+    locusi_pack(net, t, net->g, 3 * net->d, 2 * net->d, net->d, 0, 0, net->hzu);
+    locusi_vector(locus_safetensors_find(st, "decoder.mlp_head.0.bias"), net->h_bias);
+    locusi_text(name, sizeof name, "%s.weight", last);
+    locusi_vector(locus_safetensors_find(st, name), net->last);
+    locusi_text(name, sizeof name, "%s.bias", last);
+    locusi_vector(locus_safetensors_find(st, name), &net->last_bias);
+    if (!net->info.has_encoder) return;
+    for (i = net->r; i < net->rp; i++) net->no_column[i] = -1e30f;
+    locusi_token_load(net, st);
+    for (l = 0; l < net->layers; l++) {
+        locusi_layer *layer = &net->layer[l];
+        char prefix[48];
+        if (net->info.encoder_kind == LOCUS_SAB) {
+            locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab.", l);
+            locusi_mab_load(net, st, prefix, &layer->mab2);
+            continue;
+        }
+        locusi_text(prefix, sizeof prefix, "encoder.layers.%z.I", l);
+        t = locus_safetensors_find(st, prefix);
+        for (i = 0; i < net->r; i++) locus_tensor_to_f32(t, i * net->d, net->d, layer->induce + i * net->dp, NULL);
+        locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab1.", l);
+        locusi_mab_load(net, st, prefix, &layer->mab1);
+        locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab2.", l);
+        locusi_mab_load(net, st, prefix, &layer->mab2);
+    }
+    locusi_vector(locus_safetensors_find(st, "encoder.pma.S"), net->pool_seed);
+    locusi_mab_load(net, st, "encoder.pma.mab.", &net->pool_mab);
+    locusi_pack(net, locus_safetensors_find(st, "encoder.out.0.weight"), net->d, net->d, 0, net->d, 0, 0, net->out);
+    locusi_vector(locus_safetensors_find(st, "encoder.out.0.bias"), net->out_bias);
+}
+
+// Bytes of the block: this struct, then the arrays.
+LOCUSI_FN locus_status locusi_net_plan(locus_net *net, const locus_safetensors *st, const locus_net_opts *opts, size_t *bytes,
+                                    locus_error *err)
+{
+    locusi_carver c = {NULL, 0, 0};
+    const locus_status status = locusi_net_sizes(net, st, opts && opts->predictor_only, err);
+    if (status) return status;
+    locusi_carve(&c, 1, sizeof(locus_net));
+    locusi_net_carve(net, &c);
+    if (c.failed || !locusi_add(c.used, 64, bytes))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "net", "a size that fits the address space", "more");
+    return LOCUS_OK;
+}
+
+LOCUS_API size_t locus_net_memory(const locus_safetensors *st, const locus_net_opts *opts)
+{
+    locus_net net;
+    size_t bytes;
+    return st && !locusi_net_plan(&net, st, opts, &bytes, NULL) ? bytes : 0;
+}
+
+LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors *st, const locus_net_opts *opts,
+                                        locus_error *err)
+{
+    locus_net plan, *net;
+    locusi_carver c = {NULL, 0, 0};
+    locus_isa isa = opts ? opts->isa : LOCUS_ISA_AUTO;
+    size_t bytes = 0, i, encoder_in_file;
+    const char *name;
+    void *owned = NULL;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+    if (!st) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "st", "a parsed file", "NULL");
+    if (isa == LOCUS_ISA_AUTO) {
+        isa = LOCUS_ISA_SCALAR;
+        for (i = LOCUS_ISA_SCALAR; i < LOCUS_ISA_COUNT; i++)
+            if (locus_isa_supported((locus_isa)i)) isa = (locus_isa)i;
+    }
+    if (!locus_isa_supported(isa)) {
+        name = locus_isa_name(isa);
+        return locusi_fail(err, LOCUS_ERR_ISA, "isa", "one that this machine has", "%s", name ? name : "none known");
+    }
+    if ((status = locusi_net_plan(&plan, st, opts, &bytes, err))) return status;
+    encoder_in_file = locus_safetensors_find(st, "encoder.pma.S") != NULL;
+    plan.info.isa = isa;
+    plan.info.bytes = bytes;
+    if ((status = locusi_net_hash(&plan, st, encoder_in_file != 0, err))) return status;
+    name = locus_safetensors_meta(st, "query_encoder");
+    if (name && strlen(name) >= sizeof plan.query_encoder)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder", "at most %z bytes", "%z",
+                           sizeof plan.query_encoder - 1, strlen(name));
+    if (name) memcpy(plan.query_encoder, name, strlen(name) + 1);
+    if (opts && opts->memory) {
+        if (opts->memory_bytes < bytes)
+            return locusi_fail(err, LOCUS_ERR_WORKSPACE, "opts->memory", "%z bytes", "%z", bytes, opts->memory_bytes);
+        c.base = locusi_align(opts->memory);
+    } else {
+        owned = LOCUS_MALLOC(bytes);
+        if (!owned) return locusi_fail(err, LOCUS_ERR_MEMORY, "net", "%z bytes", "none", bytes);
+        c.base = locusi_align(owned);
+    }
+    memset(c.base, 0, bytes - 64);
+    net = (locus_net *)locusi_carve(&c, 1, sizeof(locus_net));
+    *net = plan;
+    net->owned = owned;
+    net->kernels = locusi_kernels_for(isa);
+    locusi_net_carve(net, &c);
+    locusi_net_load(net, st);
+    if (net->info.has_encoder) locusi_net_prepare(net);
+    net->info.q_dim = net->q;
+    net->info.z_dim = net->d;
+    net->info.n_heads = net->info.has_encoder ? net->heads : 0;
+    net->info.n_layers = net->layers;
+    net->info.m_induce = net->r;
+    net->info.decoder_hidden = net->g;
+    net->info.query_encoder = net->query_encoder;
+    *out = net;
+    return LOCUS_OK;
+}
+
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_net_open(locus_net **out, const char *path, const locus_net_opts *opts, locus_error *err)
+{
+    locus_safetensors st;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+    if ((status = locus_safetensors_open(&st, path, err))) return status;
+    status = locus_net_create(out, &st, opts, err);
+    locus_safetensors_close(&st);
+    return status;
+}
+#endif
+
+LOCUS_API void locus_net_destroy(locus_net *net)
+{
+    if (net && net->owned) LOCUS_FREE(net->owned);
+}
+
+LOCUS_API locus_net_info locus_net_get_info(const locus_net *net) { return net->info; }
+
+// ---- query encodings, as every call checks them
+
+LOCUSI_FN locus_status locusi_check_queries(const locus_net *net, const locus_queries *q, locus_error *err)
+{
+    if (q->dim != net->q)
+        return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "queries.dim", "%z, the net's q_dim", "%z", net->q, q->dim);
+    if (q->stride && q->stride < q->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.stride", "0 or at least %z", "%z", q->dim, q->stride);
+    if (!q->encodings && q->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.encodings", "an array", "NULL");
+    return LOCUS_OK;
+}
+
+// First bad number of an encoding: not finite, or the largest where their sum of squares is absurd.
+LOCUSI_FN locus_status locusi_bad_encoding(const float *q, size_t dim, size_t row, locus_error *err)
+{
+    size_t i, worst = 0;
+    for (i = 0; i < dim; i++) {
+        if ((locusi_f32_bits(q[i]) & 0x7fffffffu) > (locusi_f32_bits(q[worst]) & 0x7fffffffu)) worst = i;
+        if (!locusi_finite(q[i])) {
+            worst = i;
+            break;
+        }
+    }
+    return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "encodings[%z, %z]", "a finite number of sensible size", "%f", row,
+                       worst, (double)q[worst]);
+}
+
+LOCUSI_FN double locusi_encoding_norm(const locus_net *net, const float *q)
+{
+    const float square = net->kernels->square(q, net->q);
+    return locusi_finite(square) && square < 1e24f ? sqrt((double)square) : -1.0;
+}
+
+
+// ------------------------------------------------------------------------------------------------------- >>encoder
+//
+// Exact sums. Attention over an evaluation set needs sum_i p_i and sum_i p_i v_i with p_i = 2^score. Each term is rounded
+// to a fixed grid by itself and the grid points are added as integers: no rounding, so no order, no split over tiles,
+// calls or threads can change a bit, and a second pass over a streamed set finds the same numbers as a stored one.
+//
+// The grid. p is taken relative to a level, a multiple of 24 powers of two: level = floor((score + 12) / 24), so that
+// 2^-12 <= p <= 2^12 there. Values are scaled by the power of two that bounds them (a bound from the weights, and in
+// layer 0 from the longest encoding of the model's own set) to |v| <= 2^39: |p v| <= 2^51, rounded to an integer. Sums are
+// kept for the highest level seen and the two below; what lies lower is 2^-48 of the whole and dropped, whatever the
+// order. In practice everything is in level 0. Every 2,048 rows the sums' high words are carried, so n has no limit.
+//
+// What is shared. A token is affine in the score, t = (1-y) T0 + y T1, and so are its keys, values, queries and its scores
+// against the constant inducing vectors of layer 0. They are computed once for each (query, 0 or 1) that occurs, for
+// all models; 0/1 scores pick one, fractional scores mix the two.
+//
+// Passes. Pass 0 feeds layer 0's inducing vectors; pass l > 0 applies layer l-1 to the tokens and feeds layer l, or the
+// pooling. The fast path keeps the tokens between passes, the streaming path starts anew from the encodings each time.
+
+#ifndef LOCUS_INFERENCE_ONLY
+
+#define LOCUSI_TILE ((size_t)96)            // evaluations worked on at once: their rows stay in the second-level cache
+#define LOCUSI_CHUNK (4 * LOCUSI_TILE)      // handed to a worker at a time
+#define LOCUSI_SLOTS ((size_t)3)            // levels kept
+#define LOCUSI_CARRY (2048 - LOCUSI_TILE)   // rows between carries
+
+typedef struct locusi_sums { // for groups (heads) x rows (inducing vectors): sums of width values, and of weights
+    size_t groups, rows, rowsp, width, pending;
+    int32_t *top;                    // [groups, rows] highest level seen
+    int64_t *sum[LOCUSI_SLOTS];      // [groups, rows, width] of level top - slot
+    int64_t *sum_high[LOCUSI_SLOTS]; // carried: the value is high * 2^32 + low
+    int64_t *total[LOCUSI_SLOTS];    // [groups, rowsp]
+    int64_t *total_high[LOCUSI_SLOTS];
+    int used[LOCUSI_SLOTS], carried[LOCUSI_SLOTS];
+} locusi_sums;
+
+typedef struct locusi_table { // one row for each (query, score 0 or 1) that occurs
+    float *t;                 // [dp] token
+    float *q;                 // [hp] its query for layer 0's second block
+    float *s;                 // [heads, rp] its scores against layer 0's inducing vectors, in powers of 2
+    float *v;                 // [hp] its values
+} locusi_table;
+
+typedef struct locusi_state { // a model on its way: what its tokens attend to in the second block of each layer
+    float *keys;              // [layers][heads * dh * rp] packed
+    float *values;            // [layers][r * hp] packed
+    double token_bound;       // of layer 0's values
+} locusi_state;
+
+typedef struct locusi_scratch { // one worker's buffers, for a tile of evaluations
+    float *x, *q, *k, *v, *h, *o, *hidden, *s, *f, *level, *encodings;
+    double *p64, *masked, *v64;
+    locusi_table tile; // streaming: the tile's own table
+    size_t query[LOCUSI_TILE], entry[2][LOCUSI_TILE];
+    const float *scores[LOCUSI_TILE], *values[LOCUSI_TILE]; // where the rows to be summed stand
+    float y[LOCUSI_TILE];
+    locusi_sums sums;
+    locusi_state state;
+    float *stored; // [n, dp] fast path: the model's tokens
+    float *sab[4]; // sab: x, the next x, keys, values
+    double norm;   // longest encoding seen
+    size_t mine;
+} locusi_scratch;
+
+typedef struct locusi_job {
+    const locus_net *net;
+    const locus_evals *evals;
+    const locus_encode_opts *opts;
+    float *z;
+    size_t n, models, stride, workers, model, pass;
+    int streaming, by_rows, bad, stop;
+    locusi_table table;
+    uint32_t *place[2];   // [n] row of the table for (query, 0 or 1), UINT32_MAX where it does not occur
+    uint32_t *entry_query; // [entries] and back; the first `zeros` are for score 0
+    size_t entries, zeros;
+    float *norms; // [n] fast path
+    locusi_scratch *scratch;
+    locusi_counter counter;
+    size_t done;
+} locusi_job;
+
+static LOCUSI_INLINE size_t locusi_max(size_t a, size_t b) { return a > b ? a : b; }
+
+// ---- input
+
+// 1 and *y, or 0 where the evaluation is missing or masked out.
+LOCUSI_FN int locusi_score(const locus_evals *e, size_t model, size_t i, float *y)
+{
+    const size_t at = model * e->queries.count + i;
+    if (e->mask && !e->mask[at]) return 0;
+    if (e->scores) {
+        *y = e->scores[at];
+        return (locusi_f32_bits(*y) & 0x7fffffffu) <= 0x7f800000u;
+    }
+    *y = (float)e->scores_u8[at];
+    return e->scores_u8[at] != 255;
+}
+
+LOCUSI_FN const float *locusi_encoding(const locusi_job *job, size_t i)
+{
+    return job->evals->queries.encodings + i * job->stride;
+}
+
+// ---- exact sums
+
+LOCUSI_FN void locusi_sums_slot(locusi_sums *s, size_t slot) // ready to be added to
+{
+    if (s->used[slot]) return;
+    memset(s->sum[slot], 0, s->groups * s->rows * s->width * sizeof(int64_t));
+    memset(s->total[slot], 0, s->groups * s->rowsp * sizeof(int64_t));
+    s->used[slot] = 1;
+    s->carried[slot] = 0;
+}
+
+LOCUSI_FN void locusi_sums_start(locusi_sums *s, size_t groups, size_t rows, size_t width)
+{
+    size_t i;
+    s->groups = groups;
+    s->rows = rows;
+    s->rowsp = locusi_pad(rows);
+    s->width = width;
+    s->pending = 0;
+    for (i = 0; i < groups * rows; i++) s->top[i] = INT32_MIN;
+    for (i = 0; i < LOCUSI_SLOTS; i++) s->used[i] = 0;
+}
+
+LOCUSI_FN void locusi_carry(int64_t *low, int64_t *high, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const int64_t rest = (int64_t)((uint64_t)low[i] & 0xffffffffu);
+        high[i] += (low[i] - rest) / 4294967296;
+        low[i] = rest;
+    }
+}
+
+LOCUSI_FN void locusi_sums_carry(locusi_sums *s)
+{
+    size_t slot;
+    for (slot = 0; slot < LOCUSI_SLOTS; slot++) {
+        const size_t n = s->groups * s->rows * s->width, m = s->groups * s->rowsp;
+        if (!s->used[slot]) continue;
+        if (!s->carried[slot]) {
+            memset(s->sum_high[slot], 0, n * sizeof(int64_t));
+            memset(s->total_high[slot], 0, m * sizeof(int64_t));
+            s->carried[slot] = 1;
+        }
+        locusi_carry(s->sum[slot], s->sum_high[slot], n);
+        locusi_carry(s->total[slot], s->total_high[slot], m);
+    }
+    s->pending = 0;
+}
+
+// A higher level appeared: the row's sums move down, the lowest fall out.
+LOCUSI_FN void locusi_sums_raise(locusi_sums *s, size_t group, size_t row, int32_t level)
+{
+    const size_t r = group * s->rows + row, width = s->width;
+    const int32_t before = s->top[r];
+    size_t slot, by;
+    s->top[r] = level;
+    if (before == INT32_MIN) return;
+    by = (size_t)((int64_t)level - before);
+    for (slot = LOCUSI_SLOTS; slot-- > 0;) {
+        const size_t from = slot >= by ? slot - by : LOCUSI_SLOTS;
+        int64_t *t;
+        if (from < LOCUSI_SLOTS && s->used[from]) {
+            locusi_sums_slot(s, slot);
+            if (s->carried[from] && !s->carried[slot]) locusi_sums_carry(s);
+            memcpy(s->sum[slot] + r * width, s->sum[from] + r * width, width * sizeof(int64_t));
+            s->total[slot][group * s->rowsp + row] = s->total[from][group * s->rowsp + row];
+            if (!s->carried[slot]) continue;
+            if (!s->carried[from]) {
+                memset(s->sum_high[slot] + r * width, 0, width * sizeof(int64_t));
+                s->total_high[slot][group * s->rowsp + row] = 0;
+                continue;
+            }
+            memcpy(s->sum_high[slot] + r * width, s->sum_high[from] + r * width, width * sizeof(int64_t));
+            s->total_high[slot][group * s->rowsp + row] = s->total_high[from][group * s->rowsp + row];
+        } else if (s->used[slot]) {
+            t = s->total[slot];
+            memset(s->sum[slot] + r * width, 0, width * sizeof(int64_t));
+            t[group * s->rowsp + row] = 0;
+            if (!s->carried[slot]) continue;
+            memset(s->sum_high[slot] + r * width, 0, width * sizeof(int64_t));
+            s->total_high[slot][group * s->rowsp + row] = 0;
+        }
+    }
+}
+
+// Add a tile of n rows to a group: row i has its scores, in powers of 2, at w->scores[i] + at, and its values, with
+// |value * scale| <= 2^39, at w->values[i] + value_at.
+LOCUSI_FN void locusi_sums_add(const locusi_kernels *k, locusi_scratch *w, size_t group, size_t at, size_t n,
+                            size_t value_at, double scale)
+{
+    locusi_sums *s = &w->sums;
+    const size_t rows = s->rows, ld = s->rowsp, width = s->width;
+    int32_t *top = s->top + group * rows;
+    float low, high;
+    size_t i, j, slot;
+    k->widen(w->values, value_at, n, width, scale, w->v64, width);
+    k->weights(w->scores, at, n, ld, w->p64, ld, &low, &high);
+    if (low >= -12.0f && high < 12.0f) {
+        for (j = 0; j < rows && (top[j] == 0 || top[j] == INT32_MIN); j++) top[j] = 0;
+        if (j == rows) {
+            locusi_sums_slot(s, 0);
+            k->accumulate(w->p64, ld, n, rows, w->v64, width, width, s->sum[0] + group * rows * width,
+                          s->total[0] + group * ld);
+            return;
+        }
+    }
+    for (i = 0; i < n; i++)
+        for (j = 0; j < ld; j++) {
+            const float score = w->scores[i][at + j];
+            float level = floorf((score + 12.0f) * (1.0f / 24.0f)), f;
+            level = level > 1e8f ? 1e8f : level > -1e8f ? level : -1e8f;
+            f = score - 24.0f * level;
+            w->level[i * ld + j] = level;
+            w->f[i * ld + j] = f > 12.0f ? 12.0f : f > -12.0f ? f : -12.0f;
+            if (j < rows && (top[j] == INT32_MIN || (int32_t)level > top[j]))
+                locusi_sums_raise(s, group, j, (int32_t)level);
+        }
+    for (i = 0; i < n; i++) w->scores[i] = w->f + i * ld - at;
+    k->weights(w->scores, at, n, ld, w->p64, ld, &low, &high);
+    for (slot = 0; slot < LOCUSI_SLOTS; slot++) {
+        int any = 0;
+        for (i = 0; i < n; i++)
+            for (j = 0; j < ld; j++) {
+                const int here = j < rows && (int64_t)top[j] - (int64_t)w->level[i * ld + j] == (int64_t)slot;
+                w->masked[i * ld + j] = here ? w->p64[i * ld + j] : 0.0;
+                any |= here;
+            }
+        if (!any) continue;
+        locusi_sums_slot(s, slot);
+        k->accumulate(w->masked, ld, n, rows, w->v64, width, width, s->sum[slot] + group * rows * width,
+                      s->total[slot] + group * ld);
+    }
+}
+
+// The rows to be summed stand one after the other.
+LOCUSI_FN void locusi_rows(const float **row, const float *first, size_t ld, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++) row[i] = first + i * ld;
+}
+
+// n rows have been added to every group.
+LOCUSI_FN void locusi_sums_tick(locusi_sums *s, size_t n)
+{
+    s->pending += n;
+    if (s->pending > LOCUSI_CARRY) locusi_sums_carry(s);
+}
+
+// Add b to a; both are left carried.
+LOCUSI_FN void locusi_sums_merge(locusi_sums *a, locusi_sums *b)
+{
+    const size_t width = a->width;
+    size_t group, row, slot, j;
+    locusi_sums_carry(a);
+    locusi_sums_carry(b);
+    for (group = 0; group < a->groups; group++)
+        for (row = 0; row < a->rows; row++) {
+            const size_t r = group * a->rows + row, t = group * a->rowsp + row;
+            if (b->top[r] == INT32_MIN) continue;
+            if (a->top[r] < b->top[r]) locusi_sums_raise(a, group, row, b->top[r]);
+            for (slot = 0; slot < LOCUSI_SLOTS; slot++) {
+                const int64_t to = (int64_t)slot + a->top[r] - b->top[r];
+                if (!b->used[slot] || to >= (int64_t)LOCUSI_SLOTS) continue;
+                if (!a->used[to]) {
+                    locusi_sums_slot(a, (size_t)to);
+                    locusi_sums_carry(a);
+                }
+                for (j = r * width; j < (r + 1) * width; j++) {
+                    a->sum[to][j] += b->sum[slot][j];
+                    a->sum_high[to][j] += b->sum_high[slot][j];
+                }
+                a->total[to][t] += b->total[slot][t];
+                a->total_high[to][t] += b->total_high[slot][t];
+            }
+        }
+    locusi_sums_carry(a);
+}
+
+// out [width] <- sum p v / sum p for one row, once all sums are carried; unit: of the values
+LOCUSI_FN void locusi_sums_mean(const locusi_sums *s, size_t group, size_t row, double unit, float *out)
+{
+    const double below[LOCUSI_SLOTS] = {1.0, 5.9604644775390625e-8, 3.552713678800501e-15}; // 2^-24, 2^-48
+    const size_t r = (group * s->rows + row) * s->width, t = group * s->rowsp + row;
+    double total = 0.0;
+    size_t slot, j;
+    for (slot = 0; slot < LOCUSI_SLOTS; slot++)
+        if (s->used[slot])
+            total += ((double)s->total_high[slot][t] * 4294967296.0 + (double)s->total[slot][t]) * below[slot];
+    for (j = 0; j < s->width; j++) {
+        double sum = 0.0;
+        for (slot = 0; slot < LOCUSI_SLOTS; slot++)
+            if (s->used[slot])
+                sum += ((double)s->sum_high[slot][r + j] * 4294967296.0 + (double)s->sum[slot][r + j]) * below[slot];
+        out[j] = (float)(sum / total * unit);
+    }
+}
+
+// |v| <= bound -> the scale that brings v to at most 2^39, and the unit that takes it back.
+LOCUSI_FN double locusi_value_scale(double bound, double *unit)
+{
+    int e;
+    frexp(bound, &e);
+    *unit = ldexp(1.0, e);
+    return ldexp(1.0, 39 - e);
+}
+
+// ---- blocks
+
+// The second half of a block: x <- LN1(O + rff(O)), O = ReLU(LN0(h fc + residual)). x may be the residual.
+LOCUSI_FN int locusi_block_tail(const locus_net *net, const locusi_mab *m, locusi_scratch *w, size_t rows,
+                             const float *residual, float *x)
+{
+    const locusi_kernels *k = net->kernels;
+    int finite;
+    locusi_matmul_run(k, w->h, net->hp, rows, net->hp, m->fc, net->dp, w->o, net->dp, NULL, residual, net->dp, 0);
+    finite = k->layernorm(w->o, net->dp, rows, net->d, net->dp / 16, m->gain0, m->bias0, net->live, 1);
+    locusi_matmul_run(k, w->o, net->dp, rows, net->d, m->w1, net->fp, w->hidden, net->fp, m->b1, NULL, 0, 1);
+    locusi_matmul_run(k, w->hidden, net->fp, rows, net->f, m->w2, net->dp, x, net->dp, m->b2, w->o, net->dp, 0);
+    return k->layernorm(x, net->dp, rows, net->d, net->dp / 16, m->gain1, m->bias1, net->live, 0) && finite;
+}
+
+// x [rows, dp] <- MAB2(x, induced) for layer l; q holds x W_q.
+LOCUSI_FN int locusi_block_attend(const locus_net *net, size_t l, const locusi_state *state, locusi_scratch *w, size_t rows,
+                               const float *q, float *x)
+{
+    const locusi_kernels *k = net->kernels;
+    const float *keys = state->keys + l * net->heads * net->dh * net->rp;
+    const float *values = state->values + l * net->r * net->hp;
+    size_t h;
+    for (h = 0; h < net->heads; h++) {
+        locusi_matmul_run(k, q + h * net->dhp, net->hp, rows, net->dh, keys + h * net->dh * net->rp, net->rp, w->s,
+                          net->rp, net->no_column, NULL, 0, 0);
+        k->softmax(w->s, net->rp, rows, net->rp / 16);
+        locusi_matmul_run(k, w->s, net->rp, rows, net->r, values + h * net->dhp * net->r, net->dhp,
+                          w->h + h * net->dhp, net->hp, NULL, NULL, 0, 0);
+    }
+    return locusi_block_tail(net, &net->layer[l].mab2, w, rows, x, x);
+}
+
+// Feed x [rows, dp] to layer l's inducing vectors.
+LOCUSI_FN void locusi_feed_induced(const locus_net *net, size_t l, locusi_scratch *w, size_t rows, const float *x)
+{
+    const locusi_kernels *k = net->kernels;
+    const locusi_mab *m = &net->layer[l].mab1;
+    double unit;
+    const double scale = locusi_value_scale(m->value_bound, &unit);
+    size_t h;
+    locusi_matmul_run(k, x, net->dp, rows, net->d, m->wk, net->hp, w->k, net->hp, NULL, NULL, 0, 0);
+    locusi_matmul_run(k, x, net->dp, rows, net->d, m->wv, net->hp, w->v, net->hp, NULL, NULL, 0, 0);
+    locusi_rows(w->values, w->v, net->hp, rows);
+    for (h = 0; h < net->heads; h++) {
+        locusi_matmul_run(k, w->k + h * net->dhp, net->hp, rows, net->dh, net->layer[l].queries + h * net->dh * net->rp,
+                          net->rp, w->s, net->rp, NULL, NULL, 0, 0);
+        locusi_rows(w->scores, w->s, net->rp, rows);
+        locusi_sums_add(k, w, h, 0, rows, h * net->dhp, scale);
+    }
+    locusi_sums_tick(&w->sums, rows);
+}
+
+// Feed x [rows, dp] to the pooling: keys are folded into the constant queries, values are x itself (W_v comes after).
+LOCUSI_FN void locusi_feed_pool(const locus_net *net, locusi_scratch *w, size_t rows, const float *x)
+{
+    double unit;
+    const double scale = locusi_value_scale(net->pool_bound, &unit);
+    const size_t hp = locusi_pad(net->heads);
+    locusi_matmul_run(net->kernels, x, net->dp, rows, net->d, net->pool_queries, hp, w->s, hp, NULL, NULL, 0, 0);
+    locusi_rows(w->scores, w->s, hp, rows);
+    locusi_rows(w->values, x, net->dp, rows);
+    locusi_sums_add(net->kernels, w, 0, 0, rows, 0, scale);
+    locusi_sums_tick(&w->sums, rows);
+}
+
+// The sums of layer l's first block are complete: finish it and lay out what its second block attends to.
+LOCUSI_FN int locusi_finish_induced(const locus_net *net, size_t l, locusi_state *state, locusi_scratch *w)
+{
+    const locusi_kernels *k = net->kernels;
+    const locusi_layer *layer = &net->layer[l];
+    const float softmax_scale = locusi_softmax_scale(net);
+    float *keys = state->keys + l * net->heads * net->dh * net->rp, *values = state->values + l * net->r * net->hp;
+    size_t first, rows, i, h, c;
+    double unit;
+    int finite = 1;
+    locusi_value_scale(l ? layer->mab1.value_bound : state->token_bound, &unit);
+    locusi_sums_carry(&w->sums);
+    for (first = 0; first < net->r; first += rows) {
+        rows = net->r - first < LOCUSI_TILE ? net->r - first : LOCUSI_TILE;
+        for (i = 0; i < rows; i++)
+            for (h = 0; h < net->heads; h++)
+                locusi_sums_mean(&w->sums, h, first + i, unit, w->h + i * net->hp + h * net->dhp);
+        finite &= locusi_block_tail(net, &layer->mab1, w, rows, layer->induce + first * net->dp, w->x);
+        locusi_matmul_run(k, w->x, net->dp, rows, net->d, layer->mab2.wk, net->hp, w->k, net->hp, NULL, NULL, 0, 0);
+        locusi_matmul_run(k, w->x, net->dp, rows, net->d, layer->mab2.wv, net->hp, w->v, net->hp, NULL, NULL, 0, 0);
+        for (i = 0; i < rows; i++) {
+            const size_t row = first + i;
+            for (h = 0; h < net->heads; h++)
+                for (c = 0; c < net->dh; c++)
+                    keys[h * net->dh * net->rp + row / 16 * 16 * net->dh + 16 * c + row % 16] =
+                        softmax_scale * w->k[i * net->hp + h * net->dhp + c];
+            for (c = 0; c < net->hp; c += 16)
+                memcpy(values + c * net->r + row * 16, w->v + i * net->hp + c, 16 * sizeof(float));
+        }
+    }
+    return finite;
+}
+
+// The pooling's sums are complete: z [d] is the embedding.
+LOCUSI_FN int locusi_finish_pool(const locus_net *net, locusi_scratch *w, float *z)
+{
+    const locusi_kernels *k = net->kernels;
+    const locusi_mab *m = &net->pool_mab;
+    double unit;
+    size_t h, i;
+    int finite;
+    locusi_value_scale(net->pool_bound, &unit);
+    locusi_sums_carry(&w->sums);
+    for (h = 0; h < net->heads; h++) {
+        locusi_sums_mean(&w->sums, 0, h, unit, w->x);
+        locusi_matmul_run(k, w->x, net->dp, 1, net->d, m->wv + h * net->dhp * net->d, net->dhp, w->h + h * net->dhp,
+                          net->hp, NULL, NULL, 0, 0);
+    }
+    finite = locusi_block_tail(net, m, w, 1, net->pool_seed, w->x);
+    locusi_matmul_run(k, w->x, net->dp, 1, net->d, net->out, net->dp, w->o, net->dp, net->out_bias, NULL, 0, 0);
+    memcpy(z, w->o, net->d * sizeof(float));
+    for (i = 0; i < net->d; i++) finite &= locusi_finite(z[i]);
+    return finite;
+}
+
+// ---- tokens
+
+enum { LOCUSI_TOKENS = 1, LOCUSI_QUERIES = 2, LOCUSI_KEYS = 4 };
+
+// Rows first .. first + n of a table <- the tokens of these queries with score `one`, and what follows from them.
+LOCUSI_FN void locusi_table_fill(const locusi_job *job, locusi_scratch *w, const locusi_table *table, size_t first, int one,
+                              const size_t *query, size_t n, int what)
+{
+    const locus_net *net = job->net;
+    const locusi_kernels *k = net->kernels;
+    const float *a = locusi_encoding(job, query[0]);
+    float *t = table->t ? table->t + first * net->dp : w->x;
+    size_t lda = job->stride, i, h;
+    for (i = 1; i < n && query[i] == query[i - 1] + 1; i++) {}
+    if (i < n) {
+        for (i = 0; i < n; i++)
+            memcpy(w->encodings + i * net->q, locusi_encoding(job, query[i]), net->q * sizeof(float));
+        a = w->encodings;
+        lda = net->q;
+    }
+    locusi_matmul_run(k, a, lda, n, net->q, net->token[one], net->dp, t, net->dp, net->token_bias[one], NULL, 0, 0);
+    if (what & LOCUSI_QUERIES)
+        locusi_matmul_run(k, t, net->dp, n, net->d, net->layer[0].mab2.wq, net->hp, table->q + first * net->hp, net->hp,
+                          NULL, NULL, 0, 0);
+    if (!(what & LOCUSI_KEYS)) return;
+    locusi_matmul_run(k, t, net->dp, n, net->d, net->layer[0].mab1.wk, net->hp, w->k, net->hp, NULL, NULL, 0, 0);
+    locusi_matmul_run(k, t, net->dp, n, net->d, net->layer[0].mab1.wv, net->hp, table->v + first * net->hp, net->hp,
+                      NULL, NULL, 0, 0);
+    for (h = 0; h < net->heads; h++)
+        locusi_matmul_run(k, w->k + h * net->dhp, net->hp, n, net->dh, net->layer[0].queries + h * net->dh * net->rp,
+                          net->rp, table->s + first * net->heads * net->rp + h * net->rp, net->heads * net->rp, NULL,
+                          NULL, 0, 0);
+}
+
+// Next evaluations of a model from *cursor on, at most a tile; 0 at the end. Fills query, y, and entry (fast path).
+LOCUSI_FN size_t locusi_tile_next(const locusi_job *job, locusi_scratch *w, size_t model, size_t *cursor, size_t end)
+{
+    size_t rows = 0, i = *cursor;
+    for (; i < end && rows < LOCUSI_TILE; i++) {
+        if (!locusi_score(job->evals, model, i, &w->y[rows])) continue;
+        w->query[rows] = i;
+        if (!job->streaming) {
+            w->entry[0][rows] = job->place[0][i];
+            w->entry[1][rows] = job->place[1][i];
+        }
+        rows++;
+    }
+    *cursor = i;
+    return rows;
+}
+
+// Streaming: compute the tile's own table, grouped by score.
+LOCUSI_FN void locusi_tile_table(const locusi_job *job, locusi_scratch *w, size_t rows, int what)
+{
+    size_t query[LOCUSI_TILE], n, i, first = 0;
+    int one;
+    for (one = 0; one < 2; one++) {
+        for (i = n = 0; i < rows; i++)
+            if (one ? w->y[i] > 0.0f : w->y[i] < 1.0f) {
+                w->entry[one][i] = first + n;
+                query[n++] = w->query[i];
+            }
+        if (n) locusi_table_fill(job, w, &w->tile, first, one, query, n, what);
+        first += n;
+    }
+}
+
+LOCUSI_FN void locusi_mix_rows(float *out, const float *a, const float *b, float y, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++) out[i] = (1.0f - y) * a[i] + y * b[i];
+}
+
+// row[i] <- where the tile's rows of a table column stand: in the table, or in `mixed` where the score is fractional
+LOCUSI_FN void locusi_gather(const locusi_scratch *w, size_t rows, const float *column, size_t n, float *mixed,
+                          const float **row)
+{
+    size_t i;
+    for (i = 0; i < rows; i++) {
+        if (w->y[i] <= 0.0f) row[i] = column + w->entry[0][i] * n;
+        else if (w->y[i] >= 1.0f) row[i] = column + w->entry[1][i] * n;
+        else {
+            locusi_mix_rows(mixed + i * n, column + w->entry[0][i] * n, column + w->entry[1][i] * n, w->y[i], n);
+            row[i] = mixed + i * n;
+        }
+    }
+}
+
+// out [rows, n] <- the tile's rows of a table column
+LOCUSI_FN void locusi_gather_copy(locusi_scratch *w, size_t rows, const float *column, size_t n, float *out)
+{
+    size_t i;
+    locusi_gather(w, rows, column, n, out, w->values);
+    for (i = 0; i < rows; i++)
+        if (w->values[i] != out + i * n) memcpy(out + i * n, w->values[i], n * sizeof(float));
+}
+
+// One tile of one pass; slot: where its tokens are kept between passes (fast path).
+LOCUSI_FN int locusi_tile_pass(const locusi_job *job, const locusi_state *state, locusi_scratch *w, size_t pass, size_t rows,
+                            float *slot)
+{
+    const locus_net *net = job->net;
+    const locusi_table *table = job->streaming ? &w->tile : &job->table;
+    float *x = slot ? slot : w->x;
+    size_t l = pass ? pass - 1 : 0, h;
+    int finite = 1;
+    if (pass == 0) {
+        double unit;
+        const double scale = locusi_value_scale(state->token_bound, &unit);
+        if (job->streaming) locusi_tile_table(job, w, rows, LOCUSI_KEYS);
+        locusi_gather(w, rows, table->v, net->hp, w->v, w->values);
+        for (h = 0; h < net->heads; h++) {
+            locusi_gather(w, rows, table->s, net->heads * net->rp, w->s, w->scores);
+            locusi_sums_add(net->kernels, w, h, h * net->rp, rows, h * net->dhp, scale);
+        }
+        locusi_sums_tick(&w->sums, rows);
+        return 1;
+    }
+    if (job->streaming) locusi_tile_table(job, w, rows, LOCUSI_TOKENS | LOCUSI_QUERIES);
+    if (job->streaming || pass == 1) {
+        locusi_gather_copy(w, rows, table->t, net->dp, x);
+        locusi_gather_copy(w, rows, table->q, net->hp, w->q);
+        finite &= locusi_block_attend(net, 0, state, w, rows, w->q, x);
+        l = 1;
+    }
+    for (; l < pass; l++) {
+        locusi_matmul_run(net->kernels, x, net->dp, rows, net->d, net->layer[l].mab2.wq, net->hp, w->q, net->hp, NULL,
+                          NULL, 0, 0);
+        finite &= locusi_block_attend(net, l, state, w, rows, w->q, x);
+    }
+    if (pass < net->layers) locusi_feed_induced(net, pass, w, rows, x);
+    else locusi_feed_pool(net, w, rows, x);
+    return finite;
+}
+
+LOCUSI_FN void locusi_sums_start_pass(const locus_net *net, locusi_sums *s, size_t pass)
+{
+    if (pass < net->layers) locusi_sums_start(s, net->heads, net->r, net->dhp);
+    else locusi_sums_start(s, 1, net->heads, net->dp);
+}
+
+LOCUSI_FN void locusi_progress(locusi_job *job, size_t worker, size_t rows)
+{
+    const size_t total = job->models * job->n * (job->net->layers + 1);
+#if LOCUSI_ATOMIC
+    const size_t done = __atomic_add_fetch(&job->done, rows, __ATOMIC_RELAXED);
+#else
+    const size_t done = worker == 0 ? (job->done += rows) : 0;
+#endif
+    if (worker == 0 && job->opts && job->opts->progress && job->opts->progress(job->opts->user, done, total))
+        locusi_set_flag(&job->stop);
+}
+
+// ---- one model by one worker; one model by all workers
+
+LOCUSI_FN void locusi_model_bound(const locus_net *net, locusi_state *state, double norm)
+{
+    state->token_bound = (norm * net->token_norm + net->token_bias_norm) * net->value_norm * 1.001 + 1e-30;
+}
+
+LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model);
+
+LOCUSI_FN void locusi_encode_models(void *arg, size_t worker)
+{
+    locusi_job *job = (locusi_job *)arg;
+    const locus_net *net = job->net;
+    locusi_scratch *w = &job->scratch[worker];
+    size_t model, pass, i;
+    w->mine = 0;
+    while ((model = locusi_next(&job->counter, worker, &w->mine)) < job->models) {
+        double norm = 0.0;
+        float y;
+        int finite = 1;
+        for (i = 0; i < job->n; i++)
+            if (locusi_score(job->evals, model, i, &y) && (double)job->norms[i] > norm) norm = (double)job->norms[i];
+        locusi_model_bound(net, &w->state, norm);
+        if (net->info.encoder_kind == LOCUS_SAB) finite = locusi_encode_sab(job, w, worker, model);
+        for (pass = 0; pass <= net->layers && net->info.encoder_kind == LOCUS_ISAB; pass++) {
+            size_t cursor = 0, slot = 0, rows, before;
+            locusi_sums_start_pass(net, &w->sums, pass);
+            for (; before = cursor, (rows = locusi_tile_next(job, w, model, &cursor, job->n)) > 0; slot += rows) {
+                finite &= locusi_tile_pass(job, &w->state, w, pass, rows, w->stored + slot * net->dp);
+                locusi_progress(job, worker, cursor - before);
+                if (locusi_get_flag(&job->stop)) return;
+            }
+            finite &= pass < net->layers ? locusi_finish_induced(net, pass, &w->state, w)
+                                         : locusi_finish_pool(net, w, job->z + model * net->d);
+        }
+        if (!finite) locusi_set_flag(&job->bad);
+    }
+}
+
+LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker)
+{
+    locusi_job *job = (locusi_job *)arg;
+    const locus_net *net = job->net;
+    locusi_scratch *w = &job->scratch[worker], *shared = &job->scratch[0];
+    size_t chunk, rows;
+    w->mine = 0;
+    locusi_sums_start_pass(net, &w->sums, job->pass);
+    while ((chunk = locusi_next(&job->counter, worker, &w->mine)) < (job->n + LOCUSI_CHUNK - 1) / LOCUSI_CHUNK) {
+        size_t cursor = chunk * LOCUSI_CHUNK, slot = cursor;
+        const size_t end = job->n - cursor < LOCUSI_CHUNK ? job->n : cursor + LOCUSI_CHUNK;
+        for (; (rows = locusi_tile_next(job, w, job->model, &cursor, end)) > 0; slot += rows)
+            if (!locusi_tile_pass(job, &shared->state, w, job->pass, rows,
+                                  job->streaming ? NULL : shared->stored + slot * net->dp))
+                locusi_set_flag(&job->bad);
+        locusi_progress(job, worker, end - chunk * LOCUSI_CHUNK);
+        if (locusi_get_flag(&job->stop)) return;
+    }
+}
+
+// sab: X <- MAB(X, X), layer by layer. A tile of queries plays the inducing vectors' part.
+LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model)
+{
+    const locus_net *net = job->net;
+    const locusi_kernels *k = net->kernels;
+    const float scale = locusi_softmax_scale(net);
+    float *x = w->sab[0], *next = w->sab[1], *keys = w->sab[2], *values = w->sab[3], *packed = w->encodings;
+    size_t n = 0, cursor = 0, rows, l, i, j, h;
+    int finite = 1;
+    for (; (rows = locusi_tile_next(job, w, model, &cursor, job->n)) > 0; n += rows)
+        locusi_gather_copy(w, rows, job->table.t, net->dp, x + n * net->dp);
+    for (l = 0; l < net->layers; l++) {
+        const locusi_mab *m = &net->layer[l].mab2;
+        float *swap = x;
+        double unit;
+        const double value_scale = locusi_value_scale(l ? m->value_bound : w->state.token_bound, &unit);
+        locusi_matmul_run(k, x, net->dp, n, net->d, m->wk, net->hp, keys, net->hp, NULL, NULL, 0, 0);
+        locusi_matmul_run(k, x, net->dp, n, net->d, m->wv, net->hp, values, net->hp, NULL, NULL, 0, 0);
+        for (i = 0; i < n; i += rows) {
+            size_t count;
+            rows = n - i < LOCUSI_TILE ? n - i : LOCUSI_TILE;
+            locusi_matmul_run(k, x + i * net->dp, net->dp, rows, net->d, m->wq, net->hp, w->q, net->hp, NULL, NULL, 0, 0);
+            memset(packed, 0, net->heads * net->dh * locusi_pad(rows) * sizeof(float));
+            locusi_pack_heads(net, w->q, rows, scale, packed);
+            locusi_sums_start(&w->sums, net->heads, rows, net->dhp);
+            for (j = 0; j < n; j += count) {
+                count = n - j < LOCUSI_TILE ? n - j : LOCUSI_TILE;
+                for (h = 0; h < net->heads; h++) {
+                    locusi_matmul_run(k, keys + j * net->hp + h * net->dhp, net->hp, count, net->dh,
+                                      packed + h * net->dh * locusi_pad(rows), locusi_pad(rows), w->s, locusi_pad(rows),
+                                      NULL, NULL, 0, 0);
+                    locusi_rows(w->scores, w->s, locusi_pad(rows), count);
+                    locusi_rows(w->values, values + j * net->hp, net->hp, count);
+                    locusi_sums_add(k, w, h, 0, count, h * net->dhp, value_scale);
+                }
+                locusi_sums_tick(&w->sums, count);
+            }
+            locusi_sums_carry(&w->sums);
+            for (j = 0; j < rows; j++)
+                for (h = 0; h < net->heads; h++)
+                    locusi_sums_mean(&w->sums, h, j, unit, w->h + j * net->hp + h * net->dhp);
+            finite &= locusi_block_tail(net, m, w, rows, x + i * net->dp, next + i * net->dp);
+            if (locusi_get_flag(&job->stop)) return 1;
+        }
+        x = next;
+        next = swap;
+        locusi_progress(job, worker, job->n);
+    }
+    locusi_sums_start(&w->sums, 1, net->heads, net->dp);
+    for (i = 0; i < n; i += rows) {
+        rows = n - i < LOCUSI_TILE ? n - i : LOCUSI_TILE;
+        locusi_feed_pool(net, w, rows, x + i * net->dp);
+    }
+    locusi_progress(job, worker, job->n);
+    return locusi_finish_pool(net, w, job->z + model * net->d) && finite;
+}
+
+// ---- the shared table, the check of the encodings
+
+LOCUSI_FN void locusi_encode_norms(void *arg, size_t worker)
+{
+    locusi_job *job = (locusi_job *)arg;
+    locusi_scratch *w = &job->scratch[worker];
+    size_t chunk, i;
+    float y;
+    w->mine = 0;
+    w->norm = 0.0;
+    while ((chunk = locusi_next(&job->counter, worker, &w->mine)) < (job->n + LOCUSI_CHUNK - 1) / LOCUSI_CHUNK)
+        for (i = chunk * LOCUSI_CHUNK; i < job->n && i < (chunk + 1) * LOCUSI_CHUNK; i++) {
+            double norm;
+            if (job->streaming ? !locusi_score(job->evals, job->model, i, &y)
+                               : job->place[0][i] == UINT32_MAX && job->place[1][i] == UINT32_MAX)
+                continue;
+            norm = locusi_encoding_norm(job->net, locusi_encoding(job, i));
+            if (norm < 0.0) locusi_set_flag(&job->bad);
+            if (!job->streaming) job->norms[i] = (float)(norm * 1.0001);
+            else if (norm > w->norm) w->norm = norm;
+        }
+}
+
+LOCUSI_FN void locusi_encode_table(void *arg, size_t worker)
+{
+    locusi_job *job = (locusi_job *)arg;
+    locusi_scratch *w = &job->scratch[worker];
+    const int what = job->net->info.encoder_kind == LOCUS_SAB ? LOCUSI_TOKENS
+                                                             : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS;
+    const size_t zeros = (job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE;
+    const size_t ones = (job->entries - job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE;
+    size_t tile, query[LOCUSI_TILE], i;
+    w->mine = 0;
+    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < zeros + ones) {
+        const int one = tile >= zeros;
+        const size_t first = one ? job->zeros + (tile - zeros) * LOCUSI_TILE : tile * LOCUSI_TILE;
+        const size_t end = one ? job->entries : job->zeros;
+        const size_t n = end - first < LOCUSI_TILE ? end - first : LOCUSI_TILE;
+        for (i = 0; i < n; i++) query[i] = job->entry_query[first + i];
+        locusi_table_fill(job, w, &job->table, first, one, query, n, what);
+    }
+}
+
+// Which (query, 0 or 1) occur at all.
+LOCUSI_FN void locusi_encode_places(locusi_job *job)
+{
+    size_t m, i;
+    int one;
+    float y;
+    memset(job->place[0], 0, job->n * sizeof(uint32_t));
+    memset(job->place[1], 0, job->n * sizeof(uint32_t));
+    for (m = 0; m < job->models; m++)
+        for (i = 0; i < job->n; i++)
+            if (locusi_score(job->evals, m, i, &y)) {
+                if (y < 1.0f) job->place[0][i] = 1;
+                if (y > 0.0f) job->place[1][i] = 1;
+            }
+    job->entries = 0;
+    for (one = 0; one < 2; one++) {
+        for (i = 0; i < job->n; i++) {
+            if (!job->place[one][i]) {
+                job->place[one][i] = UINT32_MAX;
+                continue;
+            }
+            job->place[one][i] = (uint32_t)job->entries;
+            job->entry_query[job->entries++] = (uint32_t)i;
+        }
+        if (!one) job->zeros = job->entries;
+    }
+}
+
+// ---- workspace and call
+
+LOCUSI_FN void locusi_sums_carve(locusi_carver *c, locusi_sums *s, size_t rows, size_t totals, size_t cells)
+{
+    size_t slot;
+    s->top = (int32_t *)locusi_carve(c, rows, sizeof(int32_t));
+    for (slot = 0; slot < LOCUSI_SLOTS; slot++) {
+        s->sum[slot] = (int64_t *)locusi_carve(c, cells, sizeof(int64_t));
+        s->sum_high[slot] = (int64_t *)locusi_carve(c, cells, sizeof(int64_t));
+        s->total[slot] = (int64_t *)locusi_carve(c, totals, sizeof(int64_t));
+        s->total_high[slot] = (int64_t *)locusi_carve(c, totals, sizeof(int64_t));
+    }
+}
+
+LOCUSI_FN void locusi_scratch_carve(locusi_carver *c, const locusi_job *job, locusi_scratch *w, size_t worker)
+{
+    const locus_net *net = job->net;
+    const int sab = net->info.encoder_kind == LOCUS_SAB;
+    const size_t rows = sab ? LOCUSI_TILE : net->rp, heads = locusi_pad(net->heads);
+    const size_t across = locusi_max(locusi_max(rows, heads), net->rp);
+    const size_t tile = LOCUSI_TILE;
+    int i;
+    w->x = locusi_carve_floats(c, tile, net->dp);
+    w->q = locusi_carve_floats(c, tile, net->hp);
+    w->k = locusi_carve_floats(c, tile, net->hp);
+    w->v = locusi_carve_floats(c, tile, net->hp);
+    w->h = locusi_carve_floats(c, tile, net->hp);
+    w->o = locusi_carve_floats(c, tile, net->dp);
+    w->hidden = locusi_carve_floats(c, tile, net->fp);
+    w->s = locusi_carve_floats(c, tile, locusi_max(across, net->heads * net->rp));
+    w->f = locusi_carve_floats(c, tile, across);
+    w->level = locusi_carve_floats(c, tile, across);
+    w->encodings = locusi_carve_floats(c, tile, locusi_max(net->q, sab ? net->d : 0));
+    w->p64 = (double *)locusi_carve(c, tile * across, sizeof(double));
+    w->masked = (double *)locusi_carve(c, tile * across, sizeof(double));
+    w->v64 = (double *)locusi_carve(c, tile * locusi_max(net->dhp, net->dp), sizeof(double));
+    locusi_sums_carve(c, &w->sums, locusi_max(net->heads * locusi_max(net->r, sab ? tile : 0), net->heads),
+                      locusi_max(net->heads * rows, heads),
+                      locusi_max(net->heads * locusi_max(net->r, sab ? tile : 0) * net->dhp, net->heads * net->dp));
+    if (job->streaming) {
+        w->tile.t = locusi_carve_floats(c, 2 * tile, net->dp);
+        w->tile.q = locusi_carve_floats(c, 2 * tile, net->hp);
+        w->tile.s = locusi_carve_floats(c, 2 * tile, net->heads * net->rp);
+        w->tile.v = locusi_carve_floats(c, 2 * tile, net->hp);
+    }
+    if (worker > 0 && job->by_rows) return; // worker 0's are shared
+    w->state.keys = locusi_carve_floats(c, net->layers, net->heads * net->dh * net->rp);
+    w->state.values = locusi_carve_floats(c, net->layers, net->r * net->hp);
+    if (sab)
+        for (i = 0; i < 4; i++) w->sab[i] = locusi_carve_floats(c, job->n, i < 2 ? net->dp : net->hp);
+    else if (!job->streaming) w->stored = locusi_carve_floats(c, job->n, net->dp);
+}
+
+// Decide path and split from sizes alone, and lay out the workspace (base NULL: count).
+LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const locus_evals *evals,
+                               const locus_encode_opts *opts, locus_encode_path path, locusi_carver *c)
+{
+    const size_t threads = locusi_workers(opts ? opts->parallel : NULL);
+    const int sab = net->info.encoder_kind == LOCUS_SAB;
+    size_t i, entries;
+    memset(job, 0, sizeof *job);
+    job->net = net;
+    job->evals = evals;
+    job->opts = opts;
+    job->n = evals->queries.count;
+    job->models = evals->models;
+    job->stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
+    job->streaming = path == LOCUS_ENCODE_STREAMING;
+    // Workers take whole models where there are enough to keep all busy, else they share each model's rows.
+    job->by_rows = !sab && (job->streaming || (job->models < 4 * threads && job->n >= 2 * LOCUSI_CHUNK));
+    job->workers = threads;
+    if (!job->by_rows && !job->streaming && job->models < threads && sab) job->workers = job->models;
+    if (job->workers > 64) job->workers = 64;
+    job->scratch = (locusi_scratch *)locusi_carve(c, job->workers, sizeof(locusi_scratch));
+    if (!job->streaming) {
+        // a score is one of two kinds only where there is one model and no fraction
+        if (!locusi_mul(job->n, job->models == 1 && evals->scores_u8 ? 1 : 2, &entries)) c->failed = 1;
+        for (i = 0; i < 2; i++) job->place[i] = (uint32_t *)locusi_carve(c, job->n, sizeof(uint32_t));
+        job->entry_query = (uint32_t *)locusi_carve(c, entries, sizeof(uint32_t));
+        job->norms = locusi_carve_floats(c, job->n, 1);
+        job->table.t = locusi_carve_floats(c, entries, net->dp);
+        if (!sab) {
+            job->table.q = locusi_carve_floats(c, entries, net->hp);
+            job->table.s = locusi_carve_floats(c, entries, net->heads * net->rp);
+            job->table.v = locusi_carve_floats(c, entries, net->hp);
+        }
+    }
+    for (i = 0; i < job->workers; i++) {
+        locusi_scratch unused;
+        memset(&unused, 0, sizeof unused);
+        locusi_scratch_carve(c, job, c->base ? &job->scratch[i] : &unused, i);
+    }
+}
+
+LOCUSI_FN size_t locusi_encode_bytes(const locus_net *net, const locus_evals *evals, const locus_encode_opts *opts,
+                                  locus_encode_path *path)
+{
+    locusi_job job;
+    int attempt;
+    *path = opts ? opts->path : LOCUS_ENCODE_AUTO;
+    for (attempt = 0; attempt < 2; attempt++) {
+        const locus_encode_path chosen = *path == LOCUS_ENCODE_AUTO ? LOCUS_ENCODE_FAST : *path;
+        locusi_carver c = {NULL, 0, 0};
+        size_t bytes;
+        locusi_encode_plan(&job, net, evals, opts, chosen, &c);
+        if (c.failed || !locusi_add(c.used, 64, &bytes)) bytes = 0;
+        if (*path == LOCUS_ENCODE_AUTO && (bytes == 0 || bytes > (size_t)1 << 30) &&
+            net->info.encoder_kind == LOCUS_ISAB) {
+            *path = LOCUS_ENCODE_STREAMING;
+            continue;
+        }
+        *path = chosen;
+        return bytes;
+    }
+    return 0;
+}
+
+LOCUS_API size_t locus_encode_workspace(const locus_net *net, const locus_evals *evals, const locus_encode_opts *opts)
+{
+    locus_encode_path path;
+    return net && evals && net->info.has_encoder ? locusi_encode_bytes(net, evals, opts, &path) : 0;
+}
+
+LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_evals *e, locus_error *err)
+{
+    const locus_status status = locusi_check_queries(net, &e->queries, err);
+    size_t m, i, cells;
+    float y = 0.0f;
+    if (status) return status;
+    if (!e->scores == !e->scores_u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
+                           e->scores ? "both" : "neither");
+    if (e->models == 0) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "models", "at least 1", "0");
+    if (!locusi_mul(e->models, e->queries.count, &cells) || e->queries.count >= UINT32_MAX)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "scores", "fewer cells", "%z x %z", e->models, e->queries.count);
+    for (m = 0; m < e->models; m++) {
+        size_t used = 0;
+        for (i = 0; i < e->queries.count; i++) {
+            if (!locusi_score(e, m, i, &y)) continue;
+            used++;
+            if (!(y >= 0.0f && y <= 1.0f))
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", e->scores ? "0 to 1, or NaN for missing" : "0, 1, or 255 for missing", "%f", m, i, (double)y);
+        }
+        if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", m);
+    }
+    return LOCUS_OK;
+}
+
+// Longest encoding of the used ones (of job->model when streaming), or the error that one of them is.
+LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, const locus_parallel *parallel, double *norm, locus_error *err)
+{
+    size_t i;
+    float y;
+    job->counter.next = 0;
+    job->counter.workers = job->workers;
+    locusi_run(parallel, locusi_encode_norms, job, job->workers);
+    for (i = 0; job->bad && i < job->n; i++) {
+        if (job->streaming ? !locusi_score(job->evals, job->model, i, &y)
+                           : job->place[0][i] == UINT32_MAX && job->place[1][i] == UINT32_MAX)
+            continue;
+        if (locusi_encoding_norm(job->net, locusi_encoding(job, i)) < 0.0)
+            return locusi_bad_encoding(locusi_encoding(job, i), job->net->q, i, err);
+    }
+    *norm = 0.0;
+    for (i = 0; job->streaming && i < job->workers; i++)
+        if (job->scratch[i].norm > *norm) *norm = job->scratch[i].norm;
+    *norm = (double)(float)(*norm * 1.0001); // as the fast path rounds it
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z,
+                                    const locus_encode_opts *opts, void *work, size_t work_bytes, locus_error *err)
+{
+    const locus_parallel *parallel = opts ? opts->parallel : NULL;
+    locus_encode_path path;
+    locusi_job job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status;
+    size_t bytes;
+    double norm = 0.0;
+    if (!net || !evals || !z)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !net ? "net" : !evals ? "evals" : "z");
+    if (!net->info.has_encoder)
+        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+    if ((status = locusi_check_evals(net, evals, err))) return status;
+    if (opts && (opts->path < LOCUS_ENCODE_AUTO || opts->path > LOCUS_ENCODE_STREAMING))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->path", "a locus_encode_path", "%d", (int)opts->path);
+    if (opts && opts->path == LOCUS_ENCODE_STREAMING && net->info.encoder_kind == LOCUS_SAB)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->path", "fast: sab attends from every token to every other",
+                           "streaming");
+    bytes = locusi_encode_bytes(net, evals, opts, &path);
+    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "workspace", "a size that fits", "more");
+    if (!work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    c.base = locusi_align(work);
+    locusi_encode_plan(&job, net, evals, opts, path, &c);
+    memset(c.base, 0, job.workers * sizeof(locusi_scratch));
+    c.used = 0;
+    locusi_encode_plan(&job, net, evals, opts, path, &c);
+    job.z = z;
+    job.counter.workers = job.workers;
+    if (!job.streaming) {
+        locusi_encode_places(&job);
+        if ((status = locusi_check_encodings(&job, parallel, &norm, err))) return status;
+        job.counter.next = 0;
+        locusi_run(parallel, locusi_encode_table, &job, job.workers);
+    } else {
+        for (job.model = 0; job.model < job.models; job.model++)
+            if ((status = locusi_check_encodings(&job, parallel, &norm, err))) return status;
+    }
+    if (!job.by_rows) {
+        job.counter.next = 0;
+        locusi_run(parallel, locusi_encode_models, &job, job.workers);
+    }
+    for (job.model = 0; job.by_rows && job.model < job.models && !job.stop; job.model++) {
+        locusi_scratch *first = &job.scratch[0];
+        size_t i;
+        float y;
+        if (job.streaming) {
+            if (job.models > 1 && (status = locusi_check_encodings(&job, parallel, &norm, err))) return status;
+        } else
+            for (norm = 0.0, i = 0; i < job.n; i++)
+                if (locusi_score(evals, job.model, i, &y) && (double)job.norms[i] > norm) norm = (double)job.norms[i];
+        locusi_model_bound(net, &first->state, norm);
+        for (job.pass = 0; job.pass <= net->layers && !job.stop; job.pass++) {
+            job.counter.next = 0;
+            locusi_run(parallel, locusi_encode_rows, &job, job.workers);
+            if (job.stop) break;
+            for (i = 1; i < job.workers; i++) locusi_sums_merge(&first->sums, &job.scratch[i].sums);
+            if (!(job.pass < net->layers ? locusi_finish_induced(net, job.pass, &first->state, first)
+                                         : locusi_finish_pool(net, first, z + job.model * net->d)))
+                job.bad = 1;
+        }
+    }
+    if (job.stop) return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
+    if (job.bad)
+        return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "embedding", "finite numbers", "an overflow: weights or encodings are absurdly large");
+    return LOCUS_OK;
+}
+
+#endif // LOCUS_INFERENCE_ONLY
+
+// ---------------------------------------------------------------------------------------------------------- >>pool
+//
+// In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
+// pool.cost F32 [M], pool.available U8 [M], pool.evaluations I64 [M]; metadata locus.format "1", locus.net_hash (16 hex
+// digits), locus.query_encoder, locus.q_dim, and locus.encoder_hash where the predictor stands in the same file.
+// In memory each model also has its part of the predictor's hidden layer, W_z z + b (see >>predictor).
+
+struct locus_pool {
+    const locus_net *net;
+    size_t count, capacity;
+    locus_model *models;
+    float *z;      // [capacity, dp]
+    float *hidden; // [capacity, gp]
+    void *block;   // what models, z and hidden stand in
+    int growable;
+    void *owned;   // this struct, if allocated
+    char query_encoder[96];
+};
+
+LOCUSI_FN int locusi_valid_name(const char *name, size_t most)
+{
+    size_t n = 0;
+    while (n < most && name[n]) {
+        if ((unsigned char)name[n] < 32 || name[n] == 127) return 0;
+        n++;
+    }
+    return n < most && locusi_utf8_valid((const unsigned char *)name, n);
+}
+
+LOCUSI_FN void locusi_pool_carve(const locus_net *net, locusi_carver *c, size_t capacity, locus_pool *pool)
+{
+    pool->models = (locus_model *)locusi_carve(c, capacity, sizeof(locus_model));
+    pool->z = locusi_carve_floats(c, capacity, net->dp);
+    pool->hidden = locusi_carve_floats(c, capacity, net->gp);
+    pool->capacity = capacity;
+}
+
+LOCUS_API size_t locus_pool_memory(const locus_net *net, size_t capacity)
+{
+    locusi_carver c = {NULL, 0, 0};
+    locus_pool pool;
+    size_t bytes;
+    if (!net) return 0;
+    locusi_carve(&c, 1, sizeof(locus_pool));
+    locusi_pool_carve(net, &c, capacity, &pool);
+    return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
+}
+
+// Make room for `capacity` models in a new block.
+LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus_error *err)
+{
+    locusi_carver c = {NULL, 0, 0};
+    locus_pool bigger = *pool;
+    size_t bytes;
+    void *block = NULL;
+    if (!pool->growable)
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "room for one more model", "%z places in the memory handed in",
+                           pool->capacity);
+    locusi_pool_carve(pool->net, &c, capacity, &bigger);
+    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "room for %z models", "none", capacity);
+    c.base = locusi_align(block);
+    c.used = 0;
+    locusi_pool_carve(pool->net, &c, capacity, &bigger);
+    if (pool->count) {
+        memcpy(bigger.models, pool->models, pool->count * sizeof(locus_model));
+        memcpy(bigger.z, pool->z, pool->count * pool->net->dp * sizeof(float));
+        memcpy(bigger.hidden, pool->hidden, pool->count * pool->net->gp * sizeof(float));
+    }
+    if (pool->block) LOCUS_FREE(pool->block);
+    bigger.block = block;
+    *pool = bigger;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
+                                         const char *query_encoder, void *memory, size_t memory_bytes,
+                                         locus_error *err)
+{
+    const size_t bytes = locus_pool_memory(net, capacity);
+    locusi_carver c = {NULL, 0, 0};
+    locus_pool *pool;
+    locus_status status;
+    if (!out || !net)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "net" : "out");
+    *out = NULL;
+    if (!query_encoder || !*query_encoder) query_encoder = net->query_encoder;
+    if (!locusi_valid_name(query_encoder, sizeof pool->query_encoder))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_encoder", "UTF-8 of at most %z bytes", "\"%s\"",
+                           sizeof pool->query_encoder - 1, query_encoder);
+    if (net->query_encoder[0] && strcmp(query_encoder, net->query_encoder))
+        return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", the net's", "\"%s\"",
+                           net->query_encoder, query_encoder);
+    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "capacity", "a pool that fits", "%z models", capacity);
+    if (memory) {
+        if (memory_bytes < bytes)
+            return locusi_fail(err, LOCUS_ERR_WORKSPACE, "memory", "%z bytes", "%z", bytes, memory_bytes);
+        c.base = locusi_align(memory);
+        pool = (locus_pool *)locusi_carve(&c, 1, sizeof(locus_pool));
+        memset(pool, 0, sizeof *pool);
+        locusi_pool_carve(net, &c, capacity, pool);
+    } else {
+        pool = (locus_pool *)LOCUS_MALLOC(sizeof(locus_pool));
+        if (!pool) return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "%z bytes", "none", sizeof(locus_pool));
+        memset(pool, 0, sizeof *pool);
+        pool->owned = pool;
+        pool->growable = 1;
+    }
+    pool->net = net;
+    memcpy(pool->query_encoder, query_encoder, strlen(query_encoder) + 1);
+    if (!memory && capacity && (status = locusi_pool_grow(pool, capacity, err))) {
+        LOCUS_FREE(pool);
+        return status;
+    }
+    *out = pool;
+    return LOCUS_OK;
+}
+
+LOCUS_API void locus_pool_destroy(locus_pool *pool)
+{
+    if (!pool || !pool->owned) return;
+    if (pool->block) LOCUS_FREE(pool->block);
+    LOCUS_FREE(pool);
+}
+
+LOCUS_API size_t locus_pool_count(const locus_pool *pool) { return pool->count; }
+
+LOCUS_API const char *locus_pool_query_encoder(const locus_pool *pool) { return pool->query_encoder; }
+
+LOCUS_API const locus_model *locus_pool_model(const locus_pool *pool, size_t index)
+{
+    return index < pool->count ? &pool->models[index] : NULL;
+}
+
+LOCUS_API const float *locus_pool_embedding(const locus_pool *pool, size_t index)
+{
+    return index < pool->count ? pool->z + index * pool->net->dp : NULL;
+}
+
+LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name)
+{
+    size_t i;
+    for (i = 0; name && i < pool->count; i++)
+        if (!strcmp(pool->models[i].name, name)) return i;
+    return SIZE_MAX;
+}
+
+// Everything that add and set demand; `self`: the index that may keep its own name.
+LOCUSI_FN locus_status locusi_pool_check(const locus_pool *pool, const locus_model *model, const float *z, size_t self,
+                                      locus_error *err)
+{
+    size_t i;
+    for (i = 0; z && i < pool->net->d; i++)
+        if (!(locusi_finite(z[i]) && fabsf(z[i]) < 1e12f))
+            return locusi_fail(err, LOCUS_ERR_POOL, "z[%z]", "a finite number", "%f", i, (double)z[i]);
+    if (!model) return LOCUS_OK;
+    if (!model->name[0] || !locusi_valid_name(model->name, sizeof model->name))
+        return locusi_fail(err, LOCUS_ERR_NAME, "model->name", "1 to %z bytes of UTF-8 without control characters",
+                           "another", sizeof model->name - 1);
+    i = locus_pool_find(pool, model->name);
+    if (i != SIZE_MAX && i != self)
+        return locusi_fail(err, LOCUS_ERR_NAME, "\"%s\"", "a name that is not taken", "it at index %z", model->name, i);
+    if (!locusi_finite(model->cost) || model->cost < 0.0f)
+        return locusi_fail(err, LOCUS_ERR_POOL, "cost of \"%s\"", "finite and not negative", "%f", model->name,
+                           (double)model->cost);
+    if (locusi_finite(model->parameters_b) ? model->parameters_b < 0.0f : !locusi_is_nan(model->parameters_b))
+        return locusi_fail(err, LOCUS_ERR_POOL, "parameters_b of \"%s\"", "not negative, or NaN for unknown", "%f",
+                           model->name, (double)model->parameters_b);
+    return LOCUS_OK;
+}
+
+// Store what is given; the model's part of the hidden layer follows from z.
+LOCUSI_FN void locusi_pool_store(locus_pool *pool, size_t index, const locus_model *model, const float *z)
+{
+    const locus_net *net = pool->net;
+    if (model) {
+        pool->models[index] = *model;
+        pool->models[index].available = model->available != 0;
+    }
+    if (z) {
+        float *to = pool->z + index * net->dp;
+        memset(to, 0, net->dp * sizeof(float));
+        memcpy(to, z, net->d * sizeof(float));
+        locusi_matmul_run(net->kernels, to, net->dp, 1, net->d, net->hz, net->gp, pool->hidden + index * net->gp,
+                          net->gp, net->h_bias, NULL, 0, 0);
+    }
+}
+
+LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model, const float *z, size_t *index,
+                                      locus_error *err)
+{
+    locus_status status;
+    if (!pool || !model || !z)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !pool ? "pool" : !model ? "model" : "z");
+    if ((status = locusi_pool_check(pool, model, z, SIZE_MAX, err))) return status;
+    if (pool->count == pool->capacity &&
+        (status = locusi_pool_grow(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, err)))
+        return status;
+    locusi_pool_store(pool, pool->count, model, z);
+    if (index) *index = pool->count;
+    pool->count++;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_pool_set(locus_pool *pool, size_t index, const locus_model *model, const float *z,
+                                      locus_error *err)
+{
+    locus_status status;
+    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    if (index >= pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
+    if ((status = locusi_pool_check(pool, model, z, index, err))) return status;
+    locusi_pool_store(pool, index, model, z);
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_error *err)
+{
+    size_t behind;
+    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    if (index >= pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
+    behind = pool->count - index - 1;
+    memmove(pool->models + index, pool->models + index + 1, behind * sizeof(locus_model));
+    memmove(pool->z + index * pool->net->dp, pool->z + (index + 1) * pool->net->dp,
+            behind * pool->net->dp * sizeof(float));
+    memmove(pool->hidden + index * pool->net->gp, pool->hidden + (index + 1) * pool->net->gp,
+            behind * pool->net->gp * sizeof(float));
+    pool->count--;
+    return LOCUS_OK;
+}
+
+// A tensor of the pool with one entry for each model.
+LOCUSI_FN locus_status locusi_pool_tensor(const locus_safetensors *st, const char *name, locus_dtype dtype, size_t rank,
+                                       size_t models, size_t width, const locus_tensor **out, locus_error *err)
+{
+    const locus_tensor *t = locus_safetensors_find(st, name);
+    const size_t shape[2] = {models, width};
+    if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", name);
+    if (t->rank != rank || (models != SIZE_MAX && t->shape[0] != models) || (rank == 2 && t->shape[1] != width)) {
+        char want[64], have[64];
+        locusi_shape_text(want, sizeof want, rank, shape);
+        locusi_shape_text(have, sizeof have, t->rank, t->shape);
+        return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", name, models == SIZE_MAX ? "one dimension" : want,
+                           have);
+    }
+    if (t->dtype != dtype)
+        return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "%s", "%s", name,
+                           dtype == LOCUS_U8 ? "U8" : dtype == LOCUS_I64 ? "I64" : "F32", t->dtype_name);
+    *out = t;
+    return LOCUS_OK;
+}
+
+LOCUSI_FN int locusi_pool_name_order(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// Copy one model out of the file's tensors. z: [d] space. *names moves on to the next name.
+LOCUSI_FN locus_status locusi_pool_read(const locus_tensor *const t[6], size_t i, size_t d, const char **names,
+                                     locus_model *model, float *z, locus_error *err)
+{
+    const char *end = (const char *)t[1]->data + t[1]->bytes, *stop = *names;
+    size_t length;
+    locus_status status;
+    memset(model, 0, sizeof *model);
+    while (stop < end && *stop) stop++;
+    length = (size_t)(stop - *names);
+    if (stop == end || length >= sizeof model->name)
+        return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "a name of at most %z bytes for model %z", "another",
+                           sizeof model->name - 1, i);
+    memcpy(model->name, *names, length);
+    *names = stop + 1;
+    model->available = ((const unsigned char *)t[4]->data)[i] != 0;
+    model->evaluations = locusi_le64((const unsigned char *)t[5]->data + 8 * i);
+    if ((status = locus_tensor_to_f32(t[2], i, 1, &model->parameters_b, err)) ||
+        (status = locus_tensor_to_f32(t[3], i, 1, &model->cost, err)))
+        return status;
+    return locus_tensor_to_f32(t[0], i * d, d, z, err);
+}
+
+LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, const locus_safetensors *st,
+                                       void *memory, size_t memory_bytes, locus_error *err)
+{
+    static const char *const tensor[6] = {"pool.embeddings", "pool.names",     "pool.parameters_b",
+                                          "pool.cost",       "pool.available", "pool.evaluations"};
+    static const locus_dtype dtype[6] = {LOCUS_F32, LOCUS_U8, LOCUS_F32, LOCUS_F32, LOCUS_U8, LOCUS_I64};
+    const locus_tensor *t[6];
+    const char *text, *names;
+    locus_pool *pool;
+    uint64_t hash;
+    size_t i, m;
+    locus_status status;
+    if (!out || !net || !st)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !out ? "out" : !net ? "net" : "st");
+    *out = NULL;
+    if (!locus_safetensors_find(st, tensor[0]))
+        return locusi_fail(err, LOCUS_ERR_NO_POOL, "%s", "this tensor", "none", tensor[0]);
+    for (i = 0; i < st->tensor_count; i++) {
+        const char *name = st->tensors[i].name;
+        for (m = 0; m < 6 && strcmp(name, tensor[m]); m++) {}
+        if (m == 6 && !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder."))
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
+    }
+    text = locus_safetensors_meta(st, "locus.format");
+    if (!text || strcmp(text, "1"))
+        return locusi_fail(err, LOCUS_ERR_METADATA, "locus.format", "\"1\"", "%s", text ? text : "no entry");
+    text = locus_safetensors_meta(st, "locus.net_hash");
+    if (!text || !locusi_parse_hash(text, &hash))
+        return locusi_fail(err, LOCUS_ERR_METADATA, "locus.net_hash", "16 hex digits", "%s", text ? text : "no entry");
+    if (hash != net->info.hash)
+        return locusi_fail(err, LOCUS_ERR_NET_MISMATCH, "locus.net_hash", "%x, this net's", "%x", net->info.hash, hash);
+    text = locus_safetensors_meta(st, "locus.q_dim");
+    {
+        char want[24] = "";
+        locusi_text(want, sizeof want, "%z", net->q);
+        if (!text || strcmp(text, want))
+            return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "locus.q_dim", "%s", "%s", want, text ? text : "no entry");
+    }
+    for (i = 0; i < 6; i++)
+        if ((status = locusi_pool_tensor(st, tensor[i], dtype[i], i == 0 ? 2 : 1,
+                                         i == 0   ? locus_safetensors_find(st, tensor[0])->shape[0]
+                                         : i == 1 ? SIZE_MAX
+                                                  : t[0]->shape[0],
+                                         net->d, &t[i], err)))
+            return status;
+    text = locus_safetensors_meta(st, "locus.query_encoder");
+    m = t[0]->shape[0];
+    if ((status = locus_pool_create(&pool, net, m, text, memory, memory_bytes, err))) return status;
+    names = (const char *)t[1]->data;
+    for (i = 0; i < m && !status; i++) {
+        float *z = pool->z + i * net->dp;
+        locus_model model;
+        status = locusi_pool_read(t, i, net->d, &names, &model, z, err);
+        pool->count = 0; // names are compared below, all at once
+        if (!status) status = locusi_pool_check(pool, &model, z, SIZE_MAX, err);
+        if (!status) {
+            memset(z + net->d, 0, (net->dp - net->d) * sizeof(float));
+            pool->models[i] = model;
+        }
+    }
+    if (!status && names != (const char *)t[1]->data + t[1]->bytes)
+        status = locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", m);
+    if (!status && m > 1) { // equal names: sort pointers in the place of the hidden layer, which is computed afterwards
+        const char **sorted = (const char **)(void *)pool->hidden;
+        for (i = 0; i < m; i++) sorted[i] = pool->models[i].name;
+        locusi_sort((void *)sorted, m, sizeof *sorted, locusi_pool_name_order);
+        for (i = 1; i < m && !status; i++)
+            if (!strcmp(sorted[i - 1], sorted[i]))
+                status = locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "each name once", "\"%s\" twice", sorted[i]);
+    }
+    if (status) {
+        locus_pool_destroy(pool);
+        return status;
+    }
+    if (m)
+        locusi_matmul_run(net->kernels, pool->z, net->dp, m, net->d, net->hz, net->gp, pool->hidden, net->gp,
+                          net->h_bias, NULL, 0, 0);
+    pool->count = m;
+    *out = pool;
+    return LOCUS_OK;
+}
+
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, locus_error *err)
+{
+    locus_safetensors st;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+    if ((status = locus_safetensors_open(&st, path, err))) return status;
+    status = locus_pool_load(out, net, &st, NULL, 0, err);
+    locus_safetensors_close(&st);
+    return status;
+}
+
+#ifndef LOCUS_INFERENCE_ONLY
+LOCUSI_FN void locusi_put32(unsigned char *p, uint32_t v)
+{
+    int i;
+    for (i = 0; i < 4; i++) p[i] = (unsigned char)(v >> 8 * i);
+}
+
+LOCUSI_FN void locusi_tensor_set(locus_tensor *t, const char *name, locus_dtype dtype, size_t rank, size_t a, size_t b,
+                              const void *data)
+{
+    memset(t, 0, sizeof *t);
+    t->name = name;
+    t->dtype = dtype;
+    t->rank = rank;
+    t->shape[0] = a;
+    t->shape[1] = b;
+    t->data = data;
+}
+
+LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path, locus_save_what what,
+                                       const locus_safetensors *net_file, locus_error *err)
+{
+    const locus_net *net;
+    const size_t net_tensors = what != LOCUS_SAVE_POOL && net_file ? net_file->tensor_count : 0;
+    const size_t net_metadata = what != LOCUS_SAVE_POOL && net_file ? net_file->metadata_count : 0;
+    locusi_carver c = {NULL, 0, 0};
+    unsigned char *z = NULL, *parameters = NULL, *cost = NULL, *available = NULL, *evaluations = NULL, *names = NULL;
+    locus_tensor *tensors = NULL;
+    locus_metadata *metadata = NULL;
+    char hash[24], encoder_hash[24], q_dim[24];
+    size_t m, i, j, name_bytes = 0, tensor_count = 0, metadata_count = 0;
+    void *block = NULL;
+    int attempt;
+    locus_status status;
+    if (!pool || !path)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "path" : "pool");
+    if (what < LOCUS_SAVE_POOL || what > LOCUS_SAVE_EVERYTHING)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "what", "a locus_save_what", "%d", (int)what);
+    net = pool->net;
+    m = pool->count;
+    if (what != LOCUS_SAVE_POOL) {
+        locus_net check;
+        if (!net_file) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "net_file", "the file that the net came from", "NULL");
+        if ((status = locusi_net_sizes(&check, net_file, 0, err)) ||
+            (status = locusi_net_hash(&check, net_file, check.info.has_encoder, err)))
+            return status;
+        if (check.info.hash != net->info.hash)
+            return locusi_fail(err, LOCUS_ERR_NET_MISMATCH, "net_file", "hash %x, of the pool's net", "%x",
+                               net->info.hash, check.info.hash);
+        if (what == LOCUS_SAVE_EVERYTHING && !check.info.has_encoder)
+            return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net_file", "a file with the encoder", "the predictor alone");
+    }
+    for (i = 0; i < m; i++) name_bytes += strlen(pool->models[i].name) + 1;
+    for (attempt = 0; attempt < 2; attempt++) { // count, then place
+        size_t bytes;
+        c.used = 0;
+        z = (unsigned char *)locusi_carve(&c, m * net->d, 4);
+        parameters = (unsigned char *)locusi_carve(&c, m, 4);
+        cost = (unsigned char *)locusi_carve(&c, m, 4);
+        available = (unsigned char *)locusi_carve(&c, m, 1);
+        evaluations = (unsigned char *)locusi_carve(&c, m, 8);
+        names = (unsigned char *)locusi_carve(&c, name_bytes, 1);
+        tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 6, sizeof(locus_tensor));
+        metadata = (locus_metadata *)locusi_carve(&c, net_metadata + 5, sizeof(locus_metadata));
+        if (attempt) break;
+        if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+        if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "%z bytes", "none", c.used);
+        c.base = locusi_align(block);
+    }
+    for (i = 0; i < m; i++) {
+        const locus_model *model = &pool->models[i];
+        for (j = 0; j < net->d; j++)
+            locusi_put32(z + 4 * (i * net->d + j), locusi_f32_bits(pool->z[i * net->dp + j]));
+        locusi_put32(parameters + 4 * i, locusi_f32_bits(model->parameters_b));
+        locusi_put32(cost + 4 * i, locusi_f32_bits(model->cost));
+        available[i] = (unsigned char)(model->available != 0);
+        locusi_put32(evaluations + 8 * i, (uint32_t)model->evaluations);
+        locusi_put32(evaluations + 8 * i + 4, (uint32_t)(model->evaluations >> 32));
+        memcpy(names, model->name, strlen(model->name) + 1);
+        names += strlen(model->name) + 1;
+    }
+    names -= name_bytes;
+    for (i = 0; i < net_tensors; i++) {
+        const char *name = net_file->tensors[i].name;
+        if (locusi_starts(name, "decoder.") || (what == LOCUS_SAVE_EVERYTHING && locusi_starts(name, "encoder.")))
+            tensors[tensor_count++] = net_file->tensors[i];
+    }
+    locusi_tensor_set(&tensors[tensor_count++], "pool.embeddings", LOCUS_F32, 2, m, net->d, z);
+    locusi_tensor_set(&tensors[tensor_count++], "pool.names", LOCUS_U8, 1, name_bytes, 1, names);
+    locusi_tensor_set(&tensors[tensor_count++], "pool.parameters_b", LOCUS_F32, 1, m, 1, parameters);
+    locusi_tensor_set(&tensors[tensor_count++], "pool.cost", LOCUS_F32, 1, m, 1, cost);
+    locusi_tensor_set(&tensors[tensor_count++], "pool.available", LOCUS_U8, 1, m, 1, available);
+    locusi_tensor_set(&tensors[tensor_count++], "pool.evaluations", LOCUS_I64, 1, m, 1, evaluations);
+    for (i = 0; i < net_metadata; i++)
+        if (!locusi_starts(net_file->metadata[i].key, "locus.")) metadata[metadata_count++] = net_file->metadata[i];
+    locusi_text(hash, sizeof hash, "%x", net->info.hash);
+    locusi_text(encoder_hash, sizeof encoder_hash, "%x", net->info.encoder_hash);
+    locusi_text(q_dim, sizeof q_dim, "%z", net->q);
+    metadata[metadata_count].key = "locus.format";
+    metadata[metadata_count++].value = "1";
+    metadata[metadata_count].key = "locus.net_hash";
+    metadata[metadata_count++].value = hash;
+    metadata[metadata_count].key = "locus.query_encoder";
+    metadata[metadata_count++].value = pool->query_encoder;
+    metadata[metadata_count].key = "locus.q_dim";
+    metadata[metadata_count++].value = q_dim;
+    if (what != LOCUS_SAVE_POOL) {
+        metadata[metadata_count].key = "locus.encoder_hash";
+        metadata[metadata_count++].value = encoder_hash;
+    }
+    status = locus_safetensors_save(path, tensors, tensor_count, metadata, metadata_count, err);
+    LOCUS_FREE(block);
+    return status;
+}
+#endif
+#endif
+
+// ----------------------------------------------------------------------------------------------------- >>predictor
+//
+// logit = w · ReLU(W_z z + W_u u + W_zu (z ∘ u) + b) + c. W_z z + b is kept for each model; for each query u and W_u u
+// are computed once, and W_zu with its columns scaled by u, so that all models are one matrix product z (W_zu diag(u))^T.
+
+LOCUS_API double locus_probability(double logit)
+{
+    if (logit >= 0.0) return 1.0 / (1.0 + exp(-logit));
+    logit = exp(logit);
+    return logit / (1.0 + logit);
+}
+
+#define LOCUSI_QUERY_TILE ((size_t)24)
+#define LOCUSI_MODEL_TILE ((size_t)96)
+
+typedef struct locusi_predict_scratch {
+    float *u, *hu;  // [QUERY_TILE, dp], [QUERY_TILE, gp]
+    float *scaled;  // packed [d -> gp]
+    float *hidden;  // [MODEL_TILE, gp]
+    size_t mine;
+} locusi_predict_scratch;
+
+typedef struct locusi_predict_job {
+    const locus_pool *pool;
+    const locus_queries *queries;
+    float *logits;
+    size_t stride, workers, query_tile, model_tile, query_tiles, model_tiles;
+    locusi_predict_scratch *scratch;
+    locusi_counter counter;
+    int bad;
+} locusi_predict_job;
+
+LOCUSI_FN void locusi_predict_plan(locusi_predict_job *job, const locus_pool *pool, size_t count,
+                                const locus_parallel *parallel, locusi_carver *c)
+{
+    const locus_net *net = pool->net;
+    size_t i;
+    memset(job, 0, sizeof *job);
+    job->pool = pool;
+    job->workers = locusi_workers(parallel);
+    if (job->workers > 64) job->workers = 64;
+    // Few queries and many models: work is split by models too, and each part computes u anew.
+    job->query_tile = LOCUSI_QUERY_TILE;
+    job->query_tiles = (count + job->query_tile - 1) / job->query_tile;
+    job->model_tiles = 1;
+    if (job->query_tiles < 2 * job->workers && job->workers > 1 && pool->count >= 1024) job->model_tiles = 4 * job->workers;
+    job->model_tile = (pool->count / job->model_tiles + LOCUSI_MODEL_TILE) / LOCUSI_MODEL_TILE * LOCUSI_MODEL_TILE;
+    if (pool->count < 1024 && count == 1) job->workers = 1;
+    job->scratch = (locusi_predict_scratch *)locusi_carve(c, job->workers, sizeof(locusi_predict_scratch));
+    for (i = 0; i < job->workers; i++) {
+        locusi_predict_scratch unused, *w = c->base ? &job->scratch[i] : &unused;
+        w->u = locusi_carve_floats(c, job->query_tile, net->dp);
+        w->hu = locusi_carve_floats(c, job->query_tile, net->gp);
+        w->scaled = locusi_carve_floats(c, net->d, net->gp);
+        w->hidden = locusi_carve_floats(c, LOCUSI_MODEL_TILE, net->gp);
+    }
+}
+
+LOCUS_API size_t locus_predict_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel)
+{
+    locusi_predict_job job;
+    locusi_carver c = {NULL, 0, 0};
+    if (!pool) return 0;
+    locusi_predict_plan(&job, pool, count, parallel, &c);
+    return c.failed ? 0 : c.used + 64;
+}
+
+LOCUSI_FN void locusi_predict_work(void *arg, size_t worker)
+{
+    locusi_predict_job *job = (locusi_predict_job *)arg;
+    const locus_pool *pool = job->pool;
+    const locus_net *net = pool->net;
+    const locusi_kernels *k = net->kernels;
+    locusi_predict_scratch *w = &job->scratch[worker];
+    size_t item, i, m, rows, models;
+    w->mine = 0;
+    while ((item = locusi_next(&job->counter, worker, &w->mine)) < job->query_tiles * job->model_tiles) {
+        const size_t first = item / job->model_tiles * job->query_tile;
+        const size_t begin = item % job->model_tiles * job->model_tile;
+        const size_t end = pool->count < begin + job->model_tile ? pool->count : begin + job->model_tile;
+        const float *q = job->queries->encodings + first * job->stride;
+        rows = job->queries->count - first < job->query_tile ? job->queries->count - first : job->query_tile;
+        for (i = 0; i < rows; i++)
+            if (locusi_encoding_norm(net, q + i * job->stride) < 0.0) locusi_set_flag(&job->bad);
+        locusi_matmul_run(k, q, job->stride, rows, net->q, net->u, net->dp, w->u, net->dp, net->u_bias, NULL, 0, 0);
+        locusi_matmul_run(k, w->u, net->dp, rows, net->d, net->hu, net->gp, w->hu, net->gp, NULL, NULL, 0, 0);
+        for (i = 0; i < rows; i++) {
+            k->scale(net->hzu, w->u + i * net->dp, net->d, net->gp / 16, w->scaled);
+            for (m = begin; m < end; m += models) {
+                models = end - m < LOCUSI_MODEL_TILE ? end - m : LOCUSI_MODEL_TILE;
+                locusi_matmul_run(k, pool->z + m * net->dp, net->dp, models, net->d, w->scaled, net->gp, w->hidden,
+                                  net->gp, w->hu + i * net->gp, pool->hidden + m * net->gp, net->gp, 0);
+                k->relu_dot(w->hidden, net->gp, models, net->gp, net->last, net->last_bias,
+                            job->logits + (first + i) * pool->count + m);
+            }
+        }
+    }
+}
+
+LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
+                                     const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err)
+{
+    locusi_predict_job job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status;
+    size_t bytes, i;
+    if (!pool || !queries || !logits)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !pool      ? "pool"
+                           : !queries ? "queries"
+                                      : "logits");
+    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
+    if (pool->count == 0 || queries->count == 0) return LOCUS_OK;
+    bytes = locus_predict_workspace(pool, queries->count, parallel);
+    if (!work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    c.base = locusi_align(work);
+    locusi_predict_plan(&job, pool, queries->count, parallel, &c);
+    job.queries = queries;
+    job.logits = logits;
+    job.stride = queries->stride ? queries->stride : queries->dim;
+    job.counter.workers = job.workers;
+    locusi_run(parallel, locusi_predict_work, &job, job.workers);
+    for (i = 0; job.bad && i < queries->count; i++) {
+        const float *q = queries->encodings + i * job.stride;
+        if (locusi_encoding_norm(pool->net, q) < 0.0) return locusi_bad_encoding(q, queries->dim, i, err);
+    }
+    return LOCUS_OK;
+}
+
+// --------------------------------------------------------------------------------------------------------- >>route
+
+LOCUS_API const char *locus_rule_name(locus_rule rule)
+{
+    switch (rule) {
+    case LOCUS_RULE_BEST: return "best";
+    case LOCUS_RULE_BEAT_DEFAULT: return "beat-default";
+    case LOCUS_RULE_DEFAULT_KEPT: return "default-kept";
+    case LOCUS_RULE_DEFAULT_EXCLUDED: return "default-excluded";
+    default: return "unknown";
+    }
+}
+
+LOCUSI_FN locus_status locusi_check_route(const locus_pool *pool, const locus_route_opts *o, locus_error *err)
+{
+    if (!(o->max_cost >= 0.0 && o->max_cost <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "max_cost", "finite and not negative", "%f", o->max_cost);
+    if (!(o->lambda >= 0.0 && o->lambda <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
+    if (!(o->margin >= 0.0 && o->margin <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "margin", "finite and not negative", "%f", o->margin);
+    if (o->has_default && o->default_model >= pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "default_model", "below %z", "%z", pool->count, o->default_model);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN double locusi_cost(const locus_pool *pool, const locus_route_opts *o, size_t model)
+{
+    return (double)(o->cost ? o->cost[model] : pool->models[model].cost);
+}
+
+LOCUSI_FN int locusi_candidate(const locus_pool *pool, const locus_route_opts *o, size_t model)
+{
+    if (!(o->available ? o->available[model] : pool->models[model].available)) return 0;
+    return !(o->max_cost > 0.0 && locusi_cost(pool, o, model) > o->max_cost);
+}
+
+LOCUSI_FN void locusi_choice_set(const locus_pool *pool, const locus_route_opts *o, const float *logits, size_t model,
+                              locus_choice *c)
+{
+    const double p = locus_probability((double)logits[model]), cost = locusi_cost(pool, o, model);
+    c->model = model;
+    c->logit = logits[model];
+    c->probability = (float)p;
+    c->cost = (float)cost;
+    c->utility = p - o->lambda * cost;
+    c->rule = LOCUS_RULE_BEST;
+}
+
+// By utility, then logit, then lower index.
+LOCUSI_FN int locusi_better(const locus_choice *a, const locus_choice *b)
+{
+    if (a->utility != b->utility) return a->utility > b->utility;
+    if (a->logit != b->logit) return a->logit > b->logit;
+    return a->model < b->model;
+}
+
+// The ranked choices of one query; 0 if there is no candidate.
+LOCUSI_FN int locusi_rank_one(const locus_pool *pool, const locus_route_opts *o, const float *logits, size_t top,
+                           locus_choice *out)
+{
+    size_t found = 0, m, i;
+    locus_choice c;
+    for (m = 0; m < pool->count; m++) {
+        if (!locusi_candidate(pool, o, m)) continue;
+        // Without a price the order is the logits': most models are passed over without a sigmoid.
+        if (found == top && o->lambda <= 0.0 && logits[m] < out[top - 1].logit) continue;
+        locusi_choice_set(pool, o, logits, m, &c);
+        if (found == top && !locusi_better(&c, &out[top - 1])) continue;
+        if (found < top) found++;
+        for (i = found - 1; i > 0 && locusi_better(&c, &out[i - 1]); i--) out[i] = out[i - 1];
+        out[i] = c;
+    }
+    for (i = found; i < top; i++) {
+        memset(&out[i], 0, sizeof out[i]);
+        out[i].model = SIZE_MAX;
+    }
+    if (!found || !o->has_default) return found > 0;
+    if (!locusi_candidate(pool, o, o->default_model)) {
+        out[0].rule = LOCUS_RULE_DEFAULT_EXCLUDED;
+        return 1;
+    }
+    locusi_choice_set(pool, o, logits, o->default_model, &c);
+    if (out[0].model != c.model && out[0].utility - c.utility > o->margin) {
+        out[0].rule = LOCUS_RULE_BEAT_DEFAULT;
+        return 1;
+    }
+    c.rule = LOCUS_RULE_DEFAULT_KEPT;
+    for (i = 0; i + 1 < found && out[i].model != c.model; i++) {} // its place, or the last, falls out
+    for (; i > 0; i--) out[i] = out[i - 1];
+    out[0] = c;
+    return 1;
+}
+
+LOCUSI_FN const locus_route_opts *locusi_route_defaults(const locus_route_opts *opts, locus_route_opts *zero)
+{
+    memset(zero, 0, sizeof *zero);
+    return opts ? opts : zero;
+}
+
+LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, size_t count,
+                                  const locus_route_opts *opts, locus_choice *out, locus_error *err)
+{
+    locus_route_opts zero;
+    const locus_route_opts *o = locusi_route_defaults(opts, &zero);
+    const size_t top = o->top ? o->top : 1;
+    locus_status status;
+    size_t i;
+    if (!pool || !logits || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !pool     ? "pool"
+                           : !logits ? "logits"
+                                     : "out");
+    if ((status = locusi_check_route(pool, o, err))) return status;
+    for (i = 0; i < count; i++)
+        if (!locusi_rank_one(pool, o, logits + i * pool->count, top, out + i * top))
+            return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
+                               "none of %z", pool->count);
+    return LOCUS_OK;
+}
+
+// Queries are routed a block at a time where the caller does not want the logits.
+LOCUSI_FN size_t locusi_route_block(const locus_pool *pool, size_t count)
+{
+    const size_t block = 1 + 65536 / (pool->count + 1);
+    return count < block ? count : block < 64 ? (count < 64 ? count : 64) : block;
+}
+
+LOCUS_API size_t locus_route_workspace(const locus_pool *pool, size_t count, const locus_route_opts *opts)
+{
+    size_t bytes, logits;
+    if (!pool) return 0;
+    bytes = locus_predict_workspace(pool, count, opts ? opts->parallel : NULL);
+    if (!bytes || !locusi_mul(locusi_route_block(pool, count), pool->count * sizeof(float), &logits) ||
+        !locusi_add(bytes, logits, &bytes) || !locusi_add(bytes, 64, &bytes))
+        return 0;
+    return bytes;
+}
+
+LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *queries, const locus_route_opts *opts,
+                                   locus_choice *out, float *logits, void *work, size_t work_bytes, locus_error *err)
+{
+    const size_t top = opts && opts->top ? opts->top : 1;
+    locus_queries part;
+    unsigned char *buffer;
+    size_t bytes, block, i;
+    locus_status status;
+    if (!pool || !queries || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !pool      ? "pool"
+                           : !queries ? "queries"
+                                      : "out");
+    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
+    if (opts && (status = locusi_check_route(pool, opts, err))) return status;
+    bytes = locus_route_workspace(pool, queries->count, opts);
+    if (!work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    block = locusi_route_block(pool, queries->count);
+    buffer = locusi_align(work);
+    part = *queries;
+    part.stride = queries->stride ? queries->stride : queries->dim;
+    for (i = 0; i < queries->count; i += part.count) {
+        float *to = logits ? logits + i * pool->count : (float *)(void *)buffer;
+        unsigned char *rest = buffer + block * pool->count * sizeof(float);
+        part.encodings = queries->encodings + i * part.stride;
+        part.count = queries->count - i < block ? queries->count - i : block;
+        if ((status = locus_predict(pool, &part, to, opts ? opts->parallel : NULL, rest,
+                                    work_bytes - (size_t)(rest - (unsigned char *)work), err)) ||
+            (status = locus_rank(pool, to, part.count, opts, out + i * top, err)))
+            return status;
+    }
+    return LOCUS_OK;
+}
+
+// Mean cost of the first choices at this price; negative if there is no candidate.
+LOCUSI_FN double locusi_mean_cost(const locus_pool *pool, const float *logits, size_t count, const locus_route_opts *o)
+{
+    double sum = 0.0;
+    size_t i;
+    locus_choice c;
+    for (i = 0; i < count; i++) {
+        if (!locusi_rank_one(pool, o, logits + i * pool->count, 1, &c)) return -1.0;
+        sum += locusi_cost(pool, o, c.model);
+    }
+    return count ? sum / (double)count : 0.0;
+}
+
+LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count,
+                                               double budget, const locus_route_opts *opts, double *lambda,
+                                               double *mean_cost, locus_error *err)
+{
+    locus_route_opts o;
+    double low = 0.0, high = 1.0, cost;
+    locus_status status;
+    int i;
+    if (!pool || !logits || !lambda)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !pool     ? "pool"
+                           : !logits ? "logits"
+                                     : "lambda");
+    o = *locusi_route_defaults(opts, &o);
+    o.lambda = 0.0;
+    if ((status = locusi_check_route(pool, &o, err))) return status;
+    if (!(budget >= 0.0 && budget <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", budget);
+    cost = locusi_mean_cost(pool, logits, count, &o);
+    if (cost < 0.0)
+        return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
+                           "none of %z", pool->count);
+    if (cost > budget) {
+        // Raise the price until the budget holds, then halve the interval until its ends are neighbours.
+        for (i = 0; i < 200; i++, low = high, high *= 4.0) {
+            o.lambda = high;
+            cost = locusi_mean_cost(pool, logits, count, &o);
+            if (cost <= budget) break;
+        }
+        if (cost > budget)
+            return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the mean cost at any price", "%f", cost,
+                               budget);
+        for (i = 0; i < 2000; i++) {
+            const double middle = low + (high - low) / 2.0;
+            double c;
+            if (middle <= low || middle >= high) break;
+            o.lambda = middle;
+            c = locusi_mean_cost(pool, logits, count, &o);
+            if (c <= budget) high = middle, cost = c;
+            else low = middle;
+        }
+        *lambda = high;
+    } else *lambda = 0.0;
+    if (mean_cost) *mean_cost = cost;
+    return LOCUS_OK;
+}
+
+// ------------------------------------------------------------------------------------------------------- >>metrics
+
+#ifndef LOCUS_INFERENCE_ONLY
+
+// 1 and *y, or 0 if there is no score.
+LOCUSI_FN int locusi_score_at(const locus_scores *s, size_t model, size_t column, float *y)
+{
+    const size_t at = model * s->stride + column;
+    if (s->scores) {
+        *y = s->scores[at];
+        return !locusi_is_nan(*y);
+    }
+    *y = (float)s->scores_u8[at];
+    return s->scores_u8[at] != 255;
+}
+
+LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count)
+{
+    size_t m, i, best = 0, most = 0;
+    float y;
+    for (m = 0; m < scores->models; m++) {
+        size_t right = 0;
+        for (i = 0; i < (columns ? count : scores->stride); i++)
+            right += locusi_score_at(scores, m, columns ? columns[i] : i, &y) && y > 0.5f;
+        if (right > most) {
+            most = right;
+            best = m;
+        }
+    }
+    return best;
+}
+
+LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models)
+{
+    size_t pairs, bytes;
+    return locusi_mul(n, models, &pairs) && locusi_mul(pairs, 2 * sizeof(uint64_t), &bytes) &&
+                   locusi_add(bytes, models + 128, &bytes)
+               ? bytes
+               : 0;
+}
+
+// Ascending, by counting each of the low 5 bytes; `spare` is as long. The result is in keys or spare: returned.
+LOCUSI_FN uint64_t *locusi_radix_sort(uint64_t *keys, uint64_t *spare, size_t n)
+{
+    size_t count[257], i, byte;
+    for (byte = 0; byte < 5; byte++) {
+        uint64_t *swap = keys;
+        memset(count, 0, sizeof count);
+        for (i = 0; i < n; i++) count[1 + (keys[i] >> 8 * byte & 255)]++;
+        for (i = 1; i < 257; i++) count[i] += count[i - 1];
+        for (i = 0; i < n; i++) spare[count[keys[i] >> 8 * byte & 255]++] = keys[i];
+        keys = spare;
+        spare = swap;
+    }
+    return keys;
+}
+
+// Area under the ROC curve from sorted keys: (ordered logit) * 2 + right. Pairs of equal logit count half.
+LOCUSI_FN double locusi_auc(const uint64_t *keys, size_t n)
+{
+    double wins = 0.0, below = 0.0;
+    size_t i = 0, positives = 0;
+    while (i < n) {
+        double right = 0.0, wrong = 0.0;
+        const uint64_t logit = keys[i] >> 1;
+        for (; i < n && keys[i] >> 1 == logit; i++) {
+            if (keys[i] & 1) right += 1.0;
+            else wrong += 1.0;
+        }
+        wins += right * (below + 0.5 * wrong);
+        below += wrong;
+        positives += (size_t)right;
+    }
+    if (positives == 0 || positives == n) return (double)locusi_nan();
+    return wins / ((double)positives * (double)(n - positives));
+}
+
+#define LOCUSI_BINS ((size_t)15) // of the calibration error
+#define LOCUSI_TOP ((size_t)5)   // hit@5 is the deepest
+
+LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *logits, size_t n,
+                                             const locus_scores *scores, const size_t *columns, const int32_t *select,
+                                             int32_t value, size_t best_model, void *work, size_t work_bytes,
+                                             locus_error *err)
+{
+        const size_t bytes = scores ? locus_metrics_workspace(n, scores->models) : 0;
+    double sum_p[LOCUSI_BINS], sum_y[LOCUSI_BINS], right_pairs = 0.0, bce = 0.0, brier = 0.0, hit[3] = {0}, gap = 0.0;
+    double single = 0.0, random = 0.0, oracle = 0.0;
+    size_t i, m, k, pairs = 0, queries = 0, models;
+    uint64_t *keys, *spare;
+    unsigned char *routed;
+    float y;
+    if (!out || !logits || !scores)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !out      ? "out"
+                           : !logits ? "logits"
+                                     : "scores");
+    memset(out, 0, sizeof *out);
+    models = scores->models;
+    if (!scores->scores == !scores->scores_u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
+                           scores->scores ? "both" : "neither");
+    if (best_model >= models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "best_model", "below %z", "%z", models, best_model);
+    if (!work || work_bytes < bytes || !bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    for (i = 0; i < n; i++)
+        if ((columns ? columns[i] : i) >= scores->stride)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->stride,
+                               columns ? columns[i] : i);
+    memset(sum_p, 0, sizeof sum_p);
+    memset(sum_y, 0, sizeof sum_y);
+    keys = (uint64_t *)(void *)locusi_align(work);
+    spare = keys + n * models;
+    routed = (unsigned char *)(spare + n * models);
+    memset(routed, 0, models);
+    for (i = 0; i < n; i++) {
+        const size_t column = columns ? columns[i] : i;
+        const float *row = logits + i * models;
+        size_t top[LOCUSI_TOP], found = 0, right = 0, first_hit = LOCUSI_TOP;
+        if (select && select[i] != value) continue;
+        queries++;
+        for (m = 0; m < models; m++) {
+            size_t at = found < LOCUSI_TOP ? found++ : LOCUSI_TOP;
+            while (at > 0 && row[m] > row[top[at - 1]]) {
+                if (at < LOCUSI_TOP) top[at] = top[at - 1];
+                at--;
+            }
+            if (at < LOCUSI_TOP) top[at] = m;
+        }
+        for (m = 0; m < models; m++) {
+            const double logit = (double)row[m];
+            double p;
+            uint32_t bits;
+            size_t bin;
+            if (!locusi_score_at(scores, m, column, &y)) continue;
+            if (!(y >= 0.0f && y <= 1.0f))
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
+                                   (double)y);
+            p = locus_probability(logit);
+            right += y > 0.5f;
+            right_pairs += (logit >= 0.0) == (y > 0.5f) ? 1.0 : 0.0;
+            // -log p = log(1 + e^-logit), written so that neither side overflows
+            bce += (logit > 0.0 ? logit : 0.0) + log1p(exp(-fabs(logit))) - (double)y * logit;
+            brier += (p - (double)y) * (p - (double)y);
+            bin = (size_t)(p * (double)LOCUSI_BINS);
+            if (bin >= LOCUSI_BINS) bin = LOCUSI_BINS - 1;
+            sum_p[bin] += p;
+            sum_y[bin] += (double)y;
+            bits = locusi_f32_bits(row[m] + 0.0f); // -0 becomes 0
+            bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+            keys[pairs++] = (uint64_t)bits << 1 | (y > 0.5f);
+        }
+        for (k = 0; k < found; k++)
+            if (first_hit == LOCUSI_TOP && locusi_score_at(scores, top[k], column, &y) && y > 0.5f) first_hit = k;
+        hit[0] += first_hit < 1;
+        hit[1] += first_hit < 3;
+        hit[2] += first_hit < 5;
+        single += locusi_score_at(scores, best_model, column, &y) && y > 0.5f;
+        random += (double)right / (double)models;
+        oracle += right > 0;
+        if (found) routed[top[0]] = 1;
+    }
+    for (k = 0; k < LOCUSI_BINS; k++) gap += fabs(sum_p[k] - sum_y[k]);
+    for (m = 0; m < models; m++) out->models_routed += routed[m];
+    out->queries = queries;
+    out->pairs = pairs;
+    out->hit1 = hit[0] / (double)queries;
+    out->hit3 = hit[1] / (double)queries;
+    out->hit5 = hit[2] / (double)queries;
+    out->prediction_accuracy = right_pairs / (double)pairs;
+    out->bce = bce / (double)pairs;
+    out->brier = brier / (double)pairs;
+    out->auc = locusi_auc(locusi_radix_sort(keys, spare, pairs), pairs);
+    out->ece = gap / (double)pairs;
+    out->best_single = single / (double)queries;
+    out->random_model = random / (double)queries;
+    out->oracle = oracle / (double)queries;
+    return LOCUS_OK;
+}
+#endif
+
+#define LOCUSI_IMPLEMENTED
+#endif // LOCUS_IMPLEMENTATION
+
+// ------------------------------------------------------------------------------------------------------- >>licence
+//
+// MIT License
+//
+// Copyright (c) 2026 the locus.h authors
+//
+// Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+// documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+// rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+// persons to whom the Software is furnished to do so, subject to the following conditions:
+//
+// The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+// Software.
+//
+// THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+// WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+// COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+// OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.

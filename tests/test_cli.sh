@@ -1,0 +1,330 @@
+#!/usr/bin/env bash
+# The command line end to end: golden cases, wrong use, failures, invariances, the other examples, and, where ../shared
+# is there, the published figures of the mmlu-pro checkpoint. Ends with "N passed, N failed".
+#
+#     tests/test_cli.sh        LOCUS=path of the binary (build/locus), GOLDEN=folder (tests/golden), SHARED=(../shared),
+#                              CC=compiler for the helper and the examples, CFLAGS=its flags
+
+cd "$(dirname "$0")/.." || exit 1
+LOCUS=${LOCUS:-build/locus} GOLDEN=${GOLDEN:-tests/golden} SHARED=${SHARED:-../shared} CC=${CC:-cc} CFLAGS=${CFLAGS:--O1}
+passed=0 failed=0
+T=$(mktemp -d) || exit 1
+trap 'rm -rf "$T"' EXIT
+
+pass() { passed=$((passed + 1)); }
+miss() {
+    failed=$((failed + 1))
+    echo "FAILED: $*"
+    sed 's/^/    /' "$T/out" "$T/err" 2>/dev/null | head -12
+}
+# ok NAME COMMAND...: exits with 0
+ok() {
+    local name=$1
+    shift
+    if "$@" >"$T/out" 2>"$T/err"; then pass; else miss "$name: status $? of: $*"; fi
+}
+# refused STATUS TEXT NAME COMMAND...: exits with that status, and stderr holds the text
+refused() {
+    local status=$1 text=$2 name=$3 got
+    shift 3
+    "$@" >"$T/out" 2>"$T/err"
+    got=$?
+    if [ $got != "$status" ]; then miss "$name: status $got, expected $status, of: $*"
+    elif ! grep -qF -e "$text" "$T/err"; then miss "$name: no \"$text\" in the message of: $*"
+    else pass; fi
+}
+# says TEXT NAME COMMAND...: exits with 0, and stdout holds the text
+says() {
+    local text=$1 name=$2
+    shift 2
+    if "$@" >"$T/out" 2>"$T/err" && grep -qF -e "$text" "$T/out"; then pass; else miss "$name: no \"$text\" from: $*"; fi
+}
+same() { ok "$1" cmp "$2" "$3"; }
+json() { # json NAME COMMAND...: stdout is valid JSON
+    local name=$1
+    shift
+    if ! "$@" >"$T/json" 2>"$T/err"; then miss "$name: failed: $*"
+    elif ! command -v python3 >/dev/null; then pass
+    else ok "$name" python3 -m json.tool "$T/json"; fi
+}
+
+ok "the helper compiles" $CC $CFLAGS -DLOCUS_NO_SIMD -DLOCUS_NO_THREADS tests/npydiff.c -o "$T/npydiff" -lm
+npy="$T/npydiff"
+
+# ---- help and wrong use
+says "locus embed" "overview" "$LOCUS" help embed
+says "embed" "overview" "$LOCUS" --help
+says "$(sed -n 's/^#define LOCUS_VERSION "\(.*\)"/\1/p' locus.h)" "version" "$LOCUS" --version
+refused 2 "locus COMMAND" "no command" "$LOCUS"
+refused 2 "did you mean route" "command misspelt" "$LOCUS" rote
+for c in info embed predict route eval; do
+    says "--threads T" "help of $c" "$LOCUS" $c --help
+    says "locus $c" "help of $c" "$LOCUS" $c -h
+    refused 2 "is required" "nothing given to $c" "$LOCUS" $c
+    refused 2 "--threads" "threads of $c" "$LOCUS" $c --threads 0
+    refused 2 "--isa" "isa of $c" "$LOCUS" $c --isa sse9
+    refused 2 "did you mean --threads" "flag of $c misspelt" "$LOCUS" $c --thread 2
+done
+
+P=$GOLDEN/paper S=$GOLDEN/tiny
+embed_tiny=("$LOCUS" embed --net "$S/model.safetensors" --encodings "$S/q_anchor.npy" --scores "$S/y.npy")
+refused 2 "--out" "no --out" "${embed_tiny[@]}"
+refused 2 "--out" "no value" "${embed_tiny[@]}" --out
+refused 2 "--out" "a flag in place of the value" "${embed_tiny[@]}" --out --mask
+refused 2 ".npy or .safetensors" "unknown ending" "${embed_tiny[@]}" --out "$T/z.txt"
+refused 2 "given twice" "a flag twice" "${embed_tiny[@]}" --out "$T/z.npy" --out "$T/z.npy"
+refused 2 "unexpected" "a stray word" "${embed_tiny[@]}" --out "$T/z.npy" stray
+refused 2 "--path" "unknown path" "${embed_tiny[@]}" --out "$T/z.npy" --path quick
+refused 2 "--with-net" "net into .npy" "${embed_tiny[@]}" --out "$T/z.npy" --with-net all
+refused 2 "takes no value" "value for a switch" "$LOCUS" info --json=1 "$S/model.safetensors"
+
+# ---- golden cases
+for g in "$S" "$P"; do
+    n=$(basename "$g")
+    embed=("$LOCUS" embed --net "$g/model.safetensors" --encodings "$g/q_anchor.npy")
+    masked=("${embed[@]}" --scores "$g/y.npy" --mask "$g/mask.npy")
+    predict=("$LOCUS" predict --net "$g/model.safetensors" --encodings "$g/q_test.npy")
+    ok "$n: embed" "${masked[@]}" --out "$T/$n.npy"
+    ok "$n: z" "$npy" "$T/$n.npy" "$g/z.npy" 2e-5
+    ok "$n: embed into a pool" "${masked[@]}" --out "$T/$n.safetensors"
+    ok "$n: predict" "${predict[@]}" --pool "$T/$n.safetensors" --out "$T/$n-l.npy" --logits
+    ok "$n: logits" "$npy" "$T/$n-l.npy" "$g/logits.npy" 2e-5
+    ok "$n: predict with an array" "${predict[@]}" --pool "$T/$n.npy" --out "$T/$n-l2.npy" --logits
+    same "$n: pool or array" "$T/$n-l.npy" "$T/$n-l2.npy"
+    ok "$n: predict with an f8 array" "${predict[@]}" --pool "$g/z.npy" --out "$T/$n-l3.npy" --logits
+    ok "$n: logits of an f8 array" "$npy" "$T/$n-l3.npy" "$g/logits.npy" 2e-5
+    ok "$n: probabilities" "${predict[@]}" --pool "$T/$n.npy" --out "$T/$n-p.npy"
+    ok "$n: probabilities are sigmoids" "$npy" "$T/$n-p.npy" "$T/$n-l.npy" 1e-6 sigmoid
+
+    # the result depends on neither threads, path, the form of the scores nor the order of the evaluations
+    for how in "--threads 1" "--threads 2" "--threads 5" "--path fast" "--path streaming" "--path streaming --threads 3"; do
+        ok "$n: embed $how" "${masked[@]}" $how --out "$T/z.npy"
+        same "$n: same bits with $how" "$T/z.npy" "$T/$n.npy"
+    done
+    for t in 1 2 5; do
+        ok "$n: predict with $t threads" "${predict[@]}" --pool "$T/$n.npy" --threads $t --logits --out "$T/l.npy"
+        same "$n: same bits with $t threads" "$T/l.npy" "$T/$n-l.npy"
+    done
+    for d in u1 f2 f4 f8; do
+        ok "$n: scores as $d" "$npy" convert "$g/y.npy" "$T/y-$d.npy" $d "$g/mask.npy"
+        ok "$n: embed scores as $d" "${embed[@]}" --scores "$T/y-$d.npy" --out "$T/z.npy"
+        same "$n: same bits with $d" "$T/z.npy" "$T/$n.npy"
+    done
+    for d in b1 i4 i8; do
+        ok "$n: scores as $d" "$npy" convert "$T/y-u1.npy" "$T/y-$d.npy" $d
+        ok "$n: mask as b1" "$npy" convert "$g/mask.npy" "$T/mask.npy" b1
+        ok "$n: embed scores as $d" "${embed[@]}" --scores "$T/y-$d.npy" --mask "$T/mask.npy" --out "$T/z.npy"
+        same "$n: same bits with $d" "$T/z.npy" "$T/$n.npy"
+    done
+    ok "$n: encodings as f8" "$npy" convert "$g/q_anchor.npy" "$T/q8.npy" f8
+    ok "$n: embed encodings as f8" "$LOCUS" embed --net "$g/model.safetensors" --encodings "$T/q8.npy" --scores "$T/y-u1.npy" --out "$T/z.npy"
+    same "$n: same bits with f8 encodings" "$T/z.npy" "$T/$n.npy"
+    count=$([ "$n" = tiny ] && echo 5 || echo 256)
+    ok "$n: a list" "$npy" make "$T/back.npy" i4 "$count" $(seq $((count - 1)) -1 0)
+    ok "$n: embed backwards" "${masked[@]}" --queries "$T/back.npy" --out "$T/z.npy"
+    same "$n: same bits backwards" "$T/z.npy" "$T/$n.npy"
+    for isa in scalar avx2 avx512 neon; do
+        "${masked[@]}" --isa $isa --out "$T/z.npy" >"$T/out" 2>"$T/err"
+        case $? in
+        0) ok "$n: z with $isa" "$npy" "$T/z.npy" "$g/z.npy" 2e-5 ;;
+        *) refused 1 "--isa $isa" "$n: $isa" "${masked[@]}" --isa $isa --out "$T/z.npy" ;;
+        esac
+    done
+done
+
+# ---- failures: status 1, and the message names the flag
+embed_ok=("${embed_tiny[@]}" --mask "$S/mask.npy")
+predict_tiny=("$LOCUS" predict --net "$S/model.safetensors" --encodings "$S/q_test.npy" --out "$T/p.npy")
+refused 1 "--net" "no such net" "$LOCUS" embed --net "$T/none" --encodings "$S/q_anchor.npy" --scores "$S/y.npy" --out "$T/z.npy"
+refused 1 "--net" "an array is no net" "$LOCUS" embed --net "$S/y.npy" --encodings "$S/q_anchor.npy" --scores "$S/y.npy" --out "$T/z.npy"
+refused 1 "--encodings" "no such encodings" "$LOCUS" embed --net "$S/model.safetensors" --encodings "$T/none" --scores "$S/y.npy" --out "$T/z.npy"
+refused 1 "--encodings" "encodings of another length" "$LOCUS" embed --net "$S/model.safetensors" --encodings "$P/q_anchor.npy" --scores "$P/y.npy" --out "$T/z.npy"
+refused 1 "--encodings" "encodings of another length" "$LOCUS" predict --net "$S/model.safetensors" --pool "$T/tiny.npy" --encodings "$P/q_test.npy" --out "$T/p.npy"
+refused 1 "--scores" "no such scores" "$LOCUS" embed --net "$S/model.safetensors" --encodings "$S/q_anchor.npy" --scores "$T/none" --out "$T/z.npy"
+refused 1 "--scores" "scores of another shape" "$LOCUS" embed --net "$S/model.safetensors" --encodings "$S/q_anchor.npy" --scores "$P/y.npy" --out "$T/z.npy"
+refused 1 "--scores" "scores outside [0,1]" "${embed_tiny[@]}" --out "$T/z.npy"
+refused 1 "--mask" "mask of another shape" "${embed_tiny[@]}" --mask "$P/mask.npy" --out "$T/z.npy"
+refused 1 "--mask" "mask of floats" "${embed_tiny[@]}" --mask "$S/y.npy" --out "$T/z.npy"
+"$npy" make "$T/all0.npy" u1 3,5 0
+refused 1 "model-0" "no evaluation" "${embed_tiny[@]}" --mask "$T/all0.npy" --out "$T/z.npy"
+"$npy" make "$T/far.npy" i4 2 0 5
+refused 1 "--queries" "query out of range" "${embed_ok[@]}" --queries "$T/far.npy" --out "$T/z.npy"
+"$npy" make "$T/twice.npy" i8 3 1 2 1
+refused 1 "twice" "query twice" "${embed_ok[@]}" --queries "$T/twice.npy" --out "$T/z.npy"
+refused 1 "--queries" "queries as floats" "${embed_ok[@]}" --queries "$S/y.npy" --out "$T/z.npy"
+refused 1 "--out" "folder missing" "${embed_ok[@]}" --out "$T/none/z.npy"
+refused 1 "--pool" "no such pool" "${predict_tiny[@]}" --pool "$T/none"
+refused 1 "--pool" "pool of another net" "${predict_tiny[@]}" --pool "$T/paper.safetensors"
+refused 1 "--pool" "embeddings of another length" "${predict_tiny[@]}" --pool "$T/paper.npy"
+refused 1 "--pool" "a net is no pool" "${predict_tiny[@]}" --pool "$S/model.safetensors"
+refused 2 "--net" "array without a net" "$LOCUS" predict --pool "$T/tiny.npy" --encodings "$S/q_test.npy" --out "$T/p.npy"
+refused 1 "FILE" "info: no such file" "$LOCUS" info "$T/none"
+head -c 1000 "$S/model.safetensors" >"$T/cut.safetensors"
+refused 1 "FILE" "info: truncated" "$LOCUS" info "$T/cut.safetensors"
+refused 1 "--net" "embed: truncated net" "$LOCUS" embed --net "$T/cut.safetensors" --encodings "$S/q_anchor.npy" --scores "$S/y.npy" --out "$T/z.npy"
+
+# what was there stays, byte for byte, and nothing is left lying about
+mkdir "$T/keep"
+cp "$T/tiny.safetensors" "$T/keep/pool.safetensors"
+refused 1 "--scores" "failing into an old file" "${embed_tiny[@]}" --out "$T/keep/pool.safetensors"
+same "the old file stays" "$T/keep/pool.safetensors" "$T/tiny.safetensors"
+ok "overwriting" "${embed_ok[@]}" --query-encoder other --out "$T/keep/pool.safetensors"
+ok "no stray files" test "$(ls -A "$T/keep")" = pool.safetensors
+
+# ---- models.csv
+printf 'index,name,params_b,cost,available,note\r\n0,"a, ""b""",7,1.5,1,x\r\n1,model ü,,0,true,"two\nlines"\r\n\r\n2,c,0.5,3,false,\r\n' >"$T/m.csv"
+ok "embed with names" "${embed_ok[@]}" --models "$T/m.csv" --out "$T/named.safetensors" --with-net predictor
+says 'a, "b"' "names are kept" "$LOCUS" info "$T/named.safetensors"
+says 'model ü' "names are kept" "$LOCUS" info "$T/named.safetensors"
+bad_csv() { # bad_csv TEXT NAME CONTENT
+    printf "$3" >"$T/bad.csv"
+    refused 1 "$1" "models.csv: $2" "${embed_ok[@]}" --models "$T/bad.csv" --out "$T/z.npy"
+}
+bad_csv "column \"name\"" "no name column" 'index,title\n0,a\n1,b\n2,c\n'
+bad_csv "found 2" "too few models" 'name\na\nb\n'
+bad_csv "found 4" "too many models" 'name\na\nb\nc\nd\n'
+bad_csv "twice" "a name twice" 'name\na\nb\na\n'
+bad_csv "line 3" "a bad number" 'name,cost\na,1\nb,1x\nc,2\n'
+bad_csv "line 2" "a negative cost" 'name,cost\na,-1\nb,1\nc,2\n'
+bad_csv "line 2" "not finite" 'name,cost\na,inf\nb,1\nc,2\n'
+bad_csv "line 4" "too few fields" 'name,cost\na,1\nb,1\nc\n'
+bad_csv "line 3" "too many fields" 'name,cost\na,1\nb,1,1\nc,1\n'
+bad_csv "quote" "an open quote" 'name\n"a\nb\nc\n'
+bad_csv "quote" "text after a quote" 'name\n"a"x\nb\nc\n'
+bad_csv "empty" "an empty name" 'name,cost\n,1\nb,1\nc,1\n'
+bad_csv "available" "a bad truth value" 'name,available\na,yes\nb,1\nc,1\n'
+bad_csv "twice" "a column twice" 'name,name\na,1\nb,1\nc,1\n'
+bad_csv "at most 191" "a long name" "name\n$(printf '%0200d' 0)\nb\nc\n"
+ok "picking models" "$npy" make "$T/pick.npy" u1 2 2 0
+ok "embed picked models" "${embed_ok[@]}" --models "$T/m.csv" --model-rows "$T/pick.npy" --out "$T/picked.safetensors" --with-net predictor
+json "info of the picked" "$LOCUS" info --json "$T/picked.safetensors"
+says '"name":"c"' "picked in order" sh -c "grep -o '\"models\":.*' '$T/json' | head -c 20"
+
+# ---- router files
+R=$T/named.safetensors
+ok "everything in one file" "${embed_ok[@]}" --models "$T/m.csv" --out "$T/all.safetensors" --with-net all
+ok "embed from a router file" "$LOCUS" embed --net "$T/all.safetensors" --encodings "$S/q_anchor.npy" --scores "$S/y.npy" --mask "$S/mask.npy" --out "$T/z.npy"
+same "same bits from a router file" "$T/z.npy" "$T/tiny.npy"
+refused 1 "encoder" "no encoder in it" "$LOCUS" embed --net "$R" --encodings "$S/q_anchor.npy" --scores "$S/y.npy" --mask "$S/mask.npy" --out "$T/z.npy"
+for how in "--router $R" "--net $R" "--pool $R" "--net $R --pool $T/tiny.safetensors" "--net $S/model.safetensors --pool $R"; do
+    ok "predict $how" "$LOCUS" predict $how --encodings "$S/q_test.npy" --logits --out "$T/l.npy"
+    same "same bits with $how" "$T/l.npy" "$T/tiny-l.npy"
+done
+refused 2 "--router" "three files" "$LOCUS" predict --router "$R" --net "$R" --pool "$R" --encodings "$S/q_test.npy" --out "$T/l.npy"
+
+# ---- info
+for f in "$S/model.safetensors" "$T/tiny.safetensors" "$R" "$T/all.safetensors" "$S/q_test.npy" "$S/y.npy"; do
+    ok "info $f" "$LOCUS" info "$f"
+    ok "info --all $f" "$LOCUS" info --all "$f"
+    json "info --json $f" "$LOCUS" info --json "$f"
+done
+says "model-2" "info of a pool alone lists its models" "$LOCUS" info "$T/tiny.safetensors"
+
+# ---- route
+route=("$LOCUS" route --router "$R" --encodings "$S/q_test.npy")
+json "route --json" "${route[@]}" --json --top 3
+json "route --json, one model" "${route[@]}" --json --available c
+says '"model":"c"' "only the available" cat "$T/json"
+ok "no other than the available" sh -c "! grep -q '\"model\":\"model' '$T/json'"
+says "query" "route" "${route[@]}" --top 9
+says "0     1" "route some rows" "${route[@]}" --rows 0:1
+says "3     1" "route some rows" "${route[@]}" --rows 3:
+refused 1 "--rows" "rows out of range" "${route[@]}" --rows 0:5
+refused 2 "--rows" "bad rows" "${route[@]}" --rows 2
+refused 2 "--top" "bad top" "${route[@]}" --top 2.5
+refused 2 "--lambda" "bad lambda" "${route[@]}" --lambda nan
+refused 2 "--max-cost" "bad cost" "${route[@]}" --max-cost -1
+refused 2 "--budget" "lambda and budget" "${route[@]}" --lambda 1 --budget 1
+refused 2 "--margin" "margin without default" "${route[@]}" --margin 0.1
+refused 1 "--default" "unknown default" "${route[@]}" --default d
+refused 1 "did you mean model ü" "misspelt default" "${route[@]}" --default "modell ü"
+refused 1 "--available" "unknown available" "${route[@]}" --available c,d
+says "default-kept" "the default stays" "${route[@]}" --default "model ü" --margin 1
+says "default-excluded" "the default is too dear" "${route[@]}" --default 'a, "b"' --max-cost 1
+json "only what is free" "${route[@]}" --json --max-cost 0
+ok "nothing but the free model" sh -c "! grep -q '\"cost\":[1-9]' '$T/json'"
+json "a price of cost" "${route[@]}" --json --lambda 100
+ok "the cheapest at a high price" sh -c "! grep -q '\"cost\":[1-9]' '$T/json'"
+json "a budget" "${route[@]}" --json --budget 0.5
+ok "the budget is kept" awk 'match($0, /"mean_cost":[0-9.e-]+/) { exit !(substr($0, RSTART + 12, RLENGTH - 12) + 0 <= 0.5) }' "$T/json"
+ok "a dear pool" "$npy" make "$T/one.npy" u1 1 0
+ok "a dear pool" "${embed_ok[@]}" --models "$T/m.csv" --model-rows "$T/one.npy" --out "$T/dear.safetensors" --with-net predictor
+refused 1 "--budget" "a budget below the cheapest" "$LOCUS" route --router "$T/dear.safetensors" --encodings "$S/q_test.npy" --budget 1
+refused 1 "locus route" "no candidate" "$LOCUS" route --router "$T/dear.safetensors" --encodings "$S/q_test.npy" --max-cost 1
+says "queries" "a summary of many queries" "$LOCUS" route --net "$P/model.safetensors" --pool "$T/paper.npy" --encodings "$P/q_anchor.npy"
+ok "all of many queries" sh -c "'$LOCUS' route --net '$P/model.safetensors' --pool '$T/paper.npy' --encodings '$P/q_anchor.npy' --all | test \$(wc -l) = 257"
+
+# ---- eval
+"$npy" make "$T/ye.npy" u1 3,4 1 0 255 1 0 0 1 1 1 255 0 0
+"$npy" make "$T/se.npy" u1 4 0 2 2 2
+"$npy" make "$T/ce.npy" i8 4 3 3 -7 3
+eval=("$LOCUS" eval --router "$R" --encodings "$S/q_test.npy" --scores "$T/ye.npy")
+says "hindsight" "eval" "${eval[@]}"
+says "1 training quer" "eval with a split" "${eval[@]}" --split "$T/se.npy"
+json "eval --json" "${eval[@]}" --split "$T/se.npy" --use test --categories "$T/ce.npy" --json
+says '"category":"-7"' "categories" cat "$T/json"
+says '"queries":3' "three test queries" cat "$T/json"
+json "eval --fully-scored" "${eval[@]}" --fully-scored --json
+says '"queries":2' "two are fully scored" cat "$T/json"
+printf '{"category": "a\\u00e9\\n\\"", "x": [1, {"y": null}, -2.5e3]}\n{"x": "}", "category": "b"}\r\n{"category":"b"}\n{"category":""}' >"$T/c.jsonl"
+json "eval with JSON lines" "${eval[@]}" --categories "$T/c.jsonl" --json
+printf 'x\ny\n\nx\n' >"$T/c.txt"
+ok "eval with text lines" "${eval[@]}" --categories "$T/c.txt"
+for bad in '{"category": 1}' '{"category": "a"' '{"category": "a"} x' '{"a": 01, "category": "a"}' '["category"]' '{"x": "a"}' '{"category": "\ud800"}'; do
+    printf '%s\n%s\n%s\n%s\n' '{"category":"a"}' "$bad" '{"category":"a"}' '{"category":"a"}' >"$T/bad.jsonl"
+    refused 1 "line 2" "JSON lines: $bad" "${eval[@]}" --categories "$T/bad.jsonl"
+done
+printf 'x\ny\n' >"$T/short.txt"
+refused 1 "--categories" "too few categories" "${eval[@]}" --categories "$T/short.txt"
+refused 1 "--split" "split of another length" "${eval[@]}" --split "$T/twice.npy"
+refused 2 "--use" "use without split" "${eval[@]}" --use test
+refused 2 "--use" "unknown part" "${eval[@]}" --split "$T/se.npy" --use tset
+refused 1 "--split" "an empty part" "${eval[@]}" --split "$T/se.npy" --use val
+refused 1 "--models" "fewer models than scores" "$LOCUS" eval --router "$T/picked.safetensors" --encodings "$S/q_test.npy" --scores "$T/ye.npy"
+json "matched by name" "$LOCUS" eval --router "$T/picked.safetensors" --encodings "$S/q_test.npy" --scores "$T/ye.npy" --models "$T/m.csv" --json
+cp "$T/json" "$T/by-name.json"
+json "matched by number" "$LOCUS" eval --router "$T/picked.safetensors" --encodings "$S/q_test.npy" --scores "$T/ye.npy" --model-rows "$T/pick.npy" --json
+same "matched the same" "$T/json" "$T/by-name.json"
+
+# ---- the other examples
+ok "route.c compiles" $CC $CFLAGS examples/route.c -o "$T/route" -lm
+ok "onboard.c compiles" $CC $CFLAGS examples/onboard.c -o "$T/onboard" -lm
+says "query 3:" "route.c" "$T/route" "$R" "$S/q_test.npy"
+"$npy" make "$T/yn.npy" u1 5 1 0 255 1 0
+says "refined: 4 models" "onboard.c" "$T/onboard" "$T/all.safetensors" "$S/q_anchor.npy" "$T/yn.npy" newcomer "$S/q_test.npy" "$T/grown.safetensors"
+says "newcomer" "the new model is in the file" "$LOCUS" info "$T/grown.safetensors"
+refused 1 "newcomer" "the same name again" "$T/onboard" "$T/grown.safetensors" "$S/q_anchor.npy" "$T/yn.npy" newcomer "$S/q_test.npy" "$T/grown2.safetensors"
+
+# ---- real data: the figures of the checkpoint
+D=$SHARED/data/mmlu-pro
+for K in "$SHARED/checkpoints/mmlu-pro-256" "$SHARED/checkpoints/mmlu-pro-256-bce"; do
+    [ -e "$K/expected.json" ] && [ -e "$D/scores.npy" ] || continue
+    k=$(basename "$K")
+    ok "$k: embed" "$LOCUS" embed --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
+        --queries "$K/anchors.npy" --model-rows "$K/models.npy" --models "$D/models.csv" --out "$T/mmlu.safetensors"
+    ok "$k: embed" "$LOCUS" embed --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
+        --queries "$K/anchors.npy" --model-rows "$K/models.npy" --out "$T/mmlu.npy"
+    ok "$k: z" "$npy" "$T/mmlu.npy" "$K/z.npy" 2e-5
+    ok "$k: test queries" "$npy" rows "$D/encodings.npy" "$T/qt.npy" "$D/split.npy" 2
+    ok "$k: predict" "$LOCUS" predict --net "$K/model.safetensors" --pool "$T/mmlu.safetensors" --encodings "$T/qt.npy" --logits --out "$T/lt.npy"
+    ok "$k: logits" "$npy" "$T/lt.npy" "$K/logits_test.npy" 2e-5
+    for part in test_all_queries test_fully_scored_queries; do
+        fully=$([ $part = test_all_queries ] || echo --fully-scored)
+        json "$k: eval $part" "$LOCUS" eval --net "$K/model.safetensors" --pool "$T/mmlu.safetensors" --encodings "$D/encodings.npy" \
+            --scores "$D/scores.npy" --models "$D/models.csv" --split "$D/split.npy" --use test \
+            --categories "$D/queries.jsonl" $fully --json
+        sed -n "/\"$part\"/,/}/p" "$K/expected.json" >"$T/expected"
+        for pair in queries:queries:0 pairs:pairs:0 hit1:hit1:1e-12 hit3:hit3:1e-12 hit5:hit5:1e-12 bce:bce:1e-5 \
+            brier:brier:1e-5 prediction_accuracy:prediction_accuracy:1e-12 best_single_model_hit1:best_single_hit1:1e-12 \
+            oracle_hit1:oracle_hit1:1e-12 models_routed_to:models_routed:0; do
+            IFS=: read -r theirs ours tolerance <<<"$pair"
+            want=$(sed -n "s/.*\"$theirs\": *\([0-9.e-]*\).*/\1/p" "$T/expected" | head -n 1)
+            have=$(sed "s/.*\"overall\"//" "$T/json" | sed -n "s/^[^}]*\"$ours\":\([0-9.e-]*\).*/\1/p" | head -n 1)
+            ok "$k: $part: $ours $have, expected $want" awk -v a="$have" -v b="$want" -v t="$tolerance" \
+                'BEGIN { d = a - b; if (d < 0) d = -d; exit !(a != "" && b != "" && d <= t) }'
+        done
+    done
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

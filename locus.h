@@ -393,7 +393,8 @@ typedef enum locus_encode_path {
 typedef struct locus_encode_opts {
     locus_encode_path path;
     const locus_parallel *parallel;
-    // Called now and then from one of the working threads, done of total; return nonzero to stop.
+    // Called now and then, done of total, from any of the working threads but never from two at once; return
+    // nonzero to stop.
     int (*progress)(void *user, size_t done, size_t total);
     void *user;
 } locus_encode_opts;
@@ -526,7 +527,8 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
                                   const locus_route_opts *opts, locus_choice *out, locus_error *err);
 
 // *lambda <- the smallest price of cost at which the mean cost of the first choices over these queries (their logits,
-// [count, M]) is at most `budget`; found by bisection. opts gives the other rules (its lambda is ignored).
+// [count, M]) is at most `budget`, to a relative 1e-9; found by bisection. opts gives the other rules (its lambda is
+// ignored).
 // Fails: LOCUS_ERR_BUDGET (even the cheapest candidates cost more), _NO_CANDIDATE, _ARGUMENT.
 LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count,
                                                double budget, const locus_route_opts *opts, double *lambda,
@@ -3537,6 +3539,8 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
                                name);
     }
     memset(net, 0, sizeof *net);
+    if (!locus_safetensors_find(st, "decoder.U.weight"))
+        return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "decoder.U.weight", "this tensor", "none");
     if ((status = locusi_hyper(st, "q_dim", locusi_dim(st, "decoder.U.weight", 2, 1), most, &net->q, err)) ||
         (status = locusi_hyper(st, "z_dim", locusi_dim(st, "decoder.U.weight", 2, 0), most, &net->d, err)) ||
         (status = locusi_hyper(st, "decoder_hidden", locusi_dim(st, "decoder.mlp_head.0.weight", 2, 0), most, &net->g,
@@ -3551,7 +3555,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
         if (kind ? !strcmp(kind, "sab") : !locus_safetensors_find(st, "encoder.layers.0.I"))
             net->info.encoder_kind = LOCUS_SAB;
         if ((status = locusi_hyper(st, "n_heads", 0, most, &net->heads, err)) ||
-            (status = locusi_hyper(st, "n_layers", layers, 64, &net->layers, err)))
+            (status = locusi_hyper(st, "n_layers", locus_safetensors_meta(st, "n_layers") ? 0 : layers, 64, &net->layers, err)))
             return status;
         if (net->info.encoder_kind == LOCUS_ISAB &&
             (status = locusi_hyper(st, "m_induce", locusi_dim(st, "encoder.layers.0.I", 3, 1), most, &net->r, err)))
@@ -4198,7 +4202,7 @@ typedef struct locusi_job {
     const locus_encode_opts *opts;
     float *z;
     size_t n, models, stride, workers, model, pass;
-    int streaming, by_rows, bad, stop;
+    int streaming, by_rows, bad, stop, reporting;
     locusi_table table;
     uint32_t *place[2];   // [n] row of the table for (query, 0 or 1), UINT32_MAX where it does not occur
     uint32_t *entry_query; // [entries] and back; the first `zeros` are for score 0
@@ -4700,16 +4704,23 @@ LOCUSI_FN void locusi_sums_start_pass(const locus_net *net, locusi_sums *s, size
     else locusi_sums_start(s, 1, net->heads, net->dp);
 }
 
+// Report from whichever worker comes by, one at a time.
 LOCUSI_FN void locusi_progress(locusi_job *job, size_t worker, size_t rows)
 {
     const size_t total = job->models * job->n * (job->net->layers + 1);
+    size_t done;
+    if (!job->opts || !job->opts->progress) return;
 #if LOCUSI_ATOMIC
-    const size_t done = __atomic_add_fetch(&job->done, rows, __ATOMIC_RELAXED);
+    (void)worker;
+    done = __atomic_add_fetch(&job->done, rows, __ATOMIC_RELAXED);
+    if (__atomic_exchange_n(&job->reporting, 1, __ATOMIC_ACQUIRE)) return;
+    if (job->opts->progress(job->opts->user, done, total)) locusi_set_flag(&job->stop);
+    __atomic_store_n(&job->reporting, 0, __ATOMIC_RELEASE);
 #else
-    const size_t done = worker == 0 ? (job->done += rows) : 0;
+    if (worker > 0) return;
+    done = job->done += rows;
+    if (job->opts->progress(job->opts->user, done, total)) locusi_set_flag(&job->stop);
 #endif
-    if (worker == 0 && job->opts && job->opts->progress && job->opts->progress(job->opts->user, done, total))
-        locusi_set_flag(&job->stop);
 }
 
 // ---- one model by one worker; one model by all workers
@@ -5974,7 +5985,8 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
         return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
                            "none of %z", pool->count);
     if (cost > budget) {
-        // Raise the price until the budget holds, then halve the interval until its ends are neighbours.
+        // Raise the price until the budget holds, then halve the interval. It is not closed to the last bit: at the very
+        // edge a choice would hang on the rounding of a utility.
         for (i = 0; i < 200; i++, low = high, high *= 4.0) {
             o.lambda = high;
             cost = locusi_mean_cost(pool, logits, count, &o);
@@ -5983,10 +5995,9 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
         if (cost > budget)
             return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the mean cost at any price", "%f", cost,
                                budget);
-        for (i = 0; i < 2000; i++) {
+        while (high - low > 1e-9 * high) {
             const double middle = low + (high - low) / 2.0;
             double c;
-            if (middle <= low || middle >= high) break;
             o.lambda = middle;
             c = locusi_mean_cost(pool, logits, count, &o);
             if (c <= budget) high = middle, cost = c;

@@ -955,6 +955,7 @@ static void parse(bench *b, int argc, char **argv)
             b->full = 1;
         } else if (strcmp(a, "--no-peer") == 0) {
             b->peer = 0;
+            b->python = "none wanted";
         } else if (strcmp(a, "--isa") == 0 && value) {
             for (int isa = LOCUS_ISA_AUTO; isa < LOCUS_ISA_COUNT; isa++) {
                 const char *name = locus_isa_name((locus_isa)isa);

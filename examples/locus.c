@@ -15,6 +15,7 @@
 #define LOCUS_IMPLEMENTATION
 #include "../locus.h"
 
+#include <ctype.h>
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -103,10 +104,12 @@ PRINTF_LIKE(2, 3) static int misuse(const session *s, const char *format, ...)
     return MISUSED;
 }
 
-// What the library says, with the flag that it is about.
-static int fail_library(const session *s, const char *flag, const char *value)
+// What the library says, with the flag (info has none) and the file that it is about, once.
+static int fail_library(const session *s, const char *flag, const char *path)
 {
-    return fail(s, "%s %s: %s", flag, value, s->err.message);
+    size_t length = strlen(path);
+    int named = strncmp(s->err.message, path, length) == 0 && s->err.message[length] == ':';
+    return fail(s, "%s%s%s%s%s", flag, *flag ? " " : "", named ? "" : path, named ? "" : ": ", s->err.message);
 }
 
 // Zeroed memory for count * size bytes, freed with the session; NULL (and a message) if there is none.
@@ -299,6 +302,7 @@ typedef struct command {
     const char *more; // the end of the help text
 } command;
 
+// Changes that make b out of a; capitals count as small letters.
 static size_t edit_distance(const char *a, const char *b)
 {
     size_t row[256], n = strlen(b), previous, saved;
@@ -309,7 +313,7 @@ static size_t edit_distance(const char *a, const char *b)
         row[0] = i;
         for (size_t j = 1; j <= n; ++j) {
             saved = row[j];
-            size_t change = previous + (*a != b[j - 1]);
+            size_t change = previous + (tolower((unsigned char)*a) != tolower((unsigned char)b[j - 1]));
             size_t shift = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
             row[j] = change < shift ? change : shift;
             previous = saved;
@@ -1001,37 +1005,81 @@ static void info_net(const session *s)
     printf("  hash           %s\n", hash);
 }
 
-static void info_pool(const session *s)
+// The models of a pool file whose net is not at hand, from its tensors (see >>pool in locus.h).
+static int read_pool(session *s, locus_model **models, size_t *count)
 {
-    size_t m = locus_pool_count(s->pool), shown = s->opt.all || m <= 40 ? m : 40;
-    const char *encoder = locus_pool_query_encoder(s->pool);
-    int width = longest_name(s);
-    if (s->opt.json) {
-        json(",'pool':{'query_encoder':%s,'models':[", encoder);
-        for (size_t i = 0; i < m; ++i) {
-            const locus_model *model = locus_pool_model(s->pool, i);
-            json("%c{'name':%s,'params_b':%f,'cost':%f,'available':%b,'evaluations':%u}", i > 0, model->name,
-                 (double)model->parameters_b, (double)model->cost, model->available, (size_t)model->evaluations);
-        }
-        json("]}");
-        return;
+    const locus_safetensors *st = &s->net_file;
+    const locus_tensor *z = locus_safetensors_find(st, "pool.embeddings"), *t[5];
+    static const char *const names[] = {"pool.names", "pool.parameters_b", "pool.cost", "pool.available",
+                                        "pool.evaluations"};
+    static const locus_dtype dtypes[] = {LOCUS_U8, LOCUS_F32, LOCUS_F32, LOCUS_U8, LOCUS_I64};
+    size_t m = z->shape[0], at = 0;
+    for (int k = 0; k < 5; ++k) {
+        t[k] = locus_safetensors_find(st, names[k]);
+        if (!t[k] || t[k]->dtype != dtypes[k] || t[k]->rank != 1 || (k && t[k]->count != m))
+            return fail(s, "%s: %s: missing, or not of the shape and type of a pool's", s->opt.file, names[k]);
     }
-    printf("\npool\n  %zu models; query encoder: ", m);
+    if (!(*models = (locus_model *)take(s, m, sizeof **models))) return FAILED;
+    *count = m;
+    const char *text = (const char *)t[0]->data;
+    for (size_t i = 0; i < m; ++i) {
+        locus_model *model = &(*models)[i];
+        const unsigned char *e = (const unsigned char *)t[4]->data + 8 * i;
+        size_t n = 0;
+        while (at + n < t[0]->bytes && text[at + n]) ++n;
+        if (at + n == t[0]->bytes || n >= sizeof model->name)
+            return fail(s, "%s: pool.names: expected %zu names", s->opt.file, m);
+        memcpy(model->name, text + at, n);
+        at += n + 1;
+        if (locus_tensor_to_f32(t[1], i, 1, &model->parameters_b, &s->err) ||
+            locus_tensor_to_f32(t[2], i, 1, &model->cost, &s->err))
+            return fail_library(s, "", s->opt.file);
+        model->available = ((const unsigned char *)t[3]->data)[i];
+        for (int b = 7; b >= 0; --b) model->evaluations = model->evaluations << 8 | e[b];
+    }
+    return DONE;
+}
+
+static int info_pool(session *s)
+{
+    locus_model *models = NULL;
+    size_t m = 0;
+    const char *encoder = locus_safetensors_meta(&s->net_file, "locus.query_encoder");
+    const char *hash = locus_safetensors_meta(&s->net_file, "locus.net_hash");
+    int width = 5;
+    if (read_pool(s, &models, &m)) return FAILED;
+    if (!encoder) encoder = "";
+    if (!hash) hash = "";
+    if (s->opt.json) {
+        json(",'pool':{'net_hash':%s,'query_encoder':%s,'models':[", hash, encoder);
+        for (size_t i = 0; i < m; ++i)
+            json("%c{'name':%s,'params_b':%f,'cost':%f,'available':%b,'evaluations':%u}", i > 0, models[i].name,
+                 (double)models[i].parameters_b, (double)models[i].cost, models[i].available,
+                 (size_t)models[i].evaluations);
+        json("]}");
+        return DONE;
+    }
+    printf("\npool\n  models         %zu\n  made with      net ", m);
+    print_text(hash, 0);
+    printf(", query encoder: ");
     print_text(encoder[0] ? encoder : "not named", 0);
+    for (size_t i = 0; i < m; ++i)
+        if (text_width(models[i].name) > width) width = text_width(models[i].name);
     printf("\n\n  %5s  ", "index");
     print_text("model", width);
     printf("  %10s  %10s  %9s  %11s\n", "params (B)", "cost", "available", "evaluations");
-    for (size_t i = 0; i < shown; ++i) {
-        const locus_model *model = locus_pool_model(s->pool, i);
+    for (size_t i = 0; i < m && (i < 40 || s->opt.all); ++i) {
         char parameters[32] = "-", evaluations[32] = "-";
-        if (!isnan(model->parameters_b)) snprintf(parameters, sizeof parameters, "%g", (double)model->parameters_b);
-        if (model->evaluations) snprintf(evaluations, sizeof evaluations, "%zu", (size_t)model->evaluations);
+        if (!isnan(models[i].parameters_b))
+            snprintf(parameters, sizeof parameters, "%g", (double)models[i].parameters_b);
+        if (models[i].evaluations) snprintf(evaluations, sizeof evaluations, "%zu", (size_t)models[i].evaluations);
         printf("  %5zu  ", i);
-        print_text(model->name, width);
-        printf("  %10s  %10g  %9s  %11s\n", parameters, (double)model->cost, model->available ? "yes" : "no",
+        print_text(models[i].name, width);
+        printf("  %10s  %10g  %9s  %11s\n", parameters, (double)models[i].cost, models[i].available ? "yes" : "no",
                evaluations);
     }
-    if (shown < m) printf("  ... and %zu more (--all)\n", m - shown);
+    if (m > 40 && !s->opt.all) printf("  ... and %zu more (--all)\n", m - 40);
+    return DONE;
 }
 
 static void info_tensors(const session *s)
@@ -1077,11 +1125,11 @@ static int info_npy(session *s)
     double low = INFINITY, high = -INFINITY;
     size_t nan = 0, infinite = 0;
     char shape[240];
-    if (locus_npy_open(a, path, &s->err)) return fail_library(s, "FILE", path);
+    if (locus_npy_open(a, path, &s->err)) return fail_library(s, "", path);
     s->array_count = 1;
     for (size_t i = 0; i < a->count; i += batch) {
         size_t n = a->count - i < batch ? a->count - i : batch;
-        if (locus_array_to_f32(a, i, n, values, &s->err)) return fail_library(s, "FILE", path);
+        if (locus_array_to_f32(a, i, n, values, &s->err)) return fail_library(s, "", path);
         for (size_t k = 0; k < n; ++k) {
             double v = (double)values[k];
             nan += isnan(v) != 0;
@@ -1109,15 +1157,15 @@ static int run_info(session *s)
 {
     const char *path = s->opt.file;
     if (is_npy(path)) return info_npy(s);
-    if (locus_safetensors_open(&s->net_file, path, &s->err)) return fail_library(s, "FILE", path);
+    if (locus_safetensors_open(&s->net_file, path, &s->err)) return fail_library(s, "", path);
     s->net_file_open = 1;
     int has_net = locus_safetensors_find(&s->net_file, "decoder.U.weight") != NULL;
-    int has_pool = locus_safetensors_find(&s->net_file, "pool.z") != NULL;
+    int has_pool = locus_safetensors_find(&s->net_file, "pool.embeddings") != NULL;
     const char *kind = has_net && has_pool ? "router" : has_net ? "net" : has_pool ? "pool" : "safetensors";
     if (has_net) {
-        if (make_net(s, "FILE", path, 0)) return FAILED;
+        if (make_net(s, "", path, 0)) return FAILED;
         if (has_pool && locus_pool_load(&s->pool, s->net, &s->net_file, NULL, 0, &s->err))
-            return fail_library(s, "FILE", path);
+            return fail_library(s, "", path);
     }
     if (s->opt.json) {
         json("{'file':%s,'kind':%s,'file_bytes':%u", path, kind, s->net_file.file.bytes);
@@ -1126,7 +1174,7 @@ static int run_info(session *s)
         printf(": %s, %zu bytes\n", kind, s->net_file.file.bytes);
     }
     if (has_net) info_net(s);
-    if (s->pool) info_pool(s);
+    if (has_pool && info_pool(s)) return FAILED;
     info_tensors(s);
     if (s->opt.json) json("}\n");
     return DONE;
@@ -1342,8 +1390,8 @@ static void print_choices(const session *s, const locus_choice *choices, size_t 
             if (k == 0) printf("%7zu  %4d  ", first + i, 1);
             else printf("%7s  %4zu  ", "", k + 1);
             print_text(locus_pool_model(s->pool, c->model)->name, width);
-            printf("  %5.1f %%  %10g  %10.4f  %s\n", 100.0 * (double)c->probability, (double)c->cost, c->utility,
-                   k ? "" : locus_rule_name(c->rule));
+            printf("  %5.1f %%  %10g  %10.4f%s%s\n", 100.0 * (double)c->probability, (double)c->cost, c->utility,
+                   k ? "" : "  ", k ? "" : locus_rule_name(c->rule));
         }
 }
 

@@ -657,7 +657,7 @@ LOCUSI_FN int locusi_finite(float x) { return (locusi_f32_bits(x) & 0x7f800000u)
 LOCUSI_FN int locusi_is_nan(float x) { return (locusi_f32_bits(x) & 0x7fffffffu) > 0x7f800000u; }
 LOCUSI_FN float locusi_nan(void) { return locusi_f32_from(0x7fc00000u); }
 
-// Length of the UTF-8 sequence at s, of which n > 0 bytes are left; 0 if it is not valid (overlong, surrogate, cut off).
+// Length of the UTF-8 sequence at s, n > 0 bytes being left; 0 if it is not valid (overlong, surrogate, cut off).
 LOCUSI_FN size_t locusi_utf8(const unsigned char *s, size_t n)
 {
     const unsigned char c = s[0];
@@ -1057,7 +1057,7 @@ LOCUSI_FN void locusi_file_close(locus_file *f)
 LOCUSI_FN int locusi_file_size(FILE *in, uint64_t *size)
 {
     if (getc(in) == EOF && ferror(in)) return 0; // a folder can be opened and even has an end
-#ifdef _MSC_VER
+#ifdef _WIN32 // long has 32 bits there
     {
         int64_t end;
         if (_fseeki64(in, 0, SEEK_END) != 0 || (end = _ftelli64(in)) < 0 || _fseeki64(in, 0, SEEK_SET) != 0) return 0;
@@ -1169,7 +1169,11 @@ LOCUSI_FN locus_status locusi_writer_open(locusi_writer *w, const char *path, lo
         const size_t n = strlen(path);
         memcpy(w->temp, path, n);
         locusi_text(w->temp + n, 32, ".%x.tmp", unique ^ unique >> 29);
+#if defined(_WIN32) && !defined(_UCRT)
+        w->file = fopen(w->temp, "wb"); // old runtimes refuse the x
+#else
         w->file = fopen(w->temp, "wbx"); // x: never an existing file
+#endif
     }
     if (!w->file) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a place that can be written", "", path);
     return LOCUS_OK;
@@ -1194,7 +1198,8 @@ LOCUSI_FN locus_status locusi_writer_close(locusi_writer *w, locus_error *err)
 // --------------------------------------------------------------------------------------------------- >>safetensors
 //
 //     8 bytes  N, little-endian
-//     N bytes  JSON: {"__metadata__": {key: string, ...}, name: {"dtype":, "shape":, "data_offsets": [begin, end]}, ...}
+//     N bytes  JSON: {"__metadata__": {key: string, ...},
+//                     name: {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...}
 //     data     the tensors, without a hole or overlap, to the end of the file
 //
 // Reading: the header is first checked as UTF-8 and as JSON as a whole. What follows walks over text known to be valid
@@ -1448,12 +1453,13 @@ LOCUSI_FN size_t locusi_json_string(const unsigned char *p, char *out, size_t si
 {
     unsigned char c[4];
     size_t length = 0, n, i;
-    for (p++; (n = locusi_json_char(&p, c)) != 0; length += n) {
-        if (c[0] == 0) return SIZE_MAX;
+    int nul = 0;
+    for (p++; !nul && (n = locusi_json_char(&p, c)) != 0; length += nul ? 0 : n) {
+        nul = c[0] == 0;
         for (i = 0; i < n && length + i < size; i++) out[length + i] = (char)c[i];
     }
     if (size) out[length < size ? length : size - 1] = 0;
-    return length;
+    return nul ? SIZE_MAX : length;
 }
 
 LOCUSI_FN int locusi_json_same(const unsigned char *a, const unsigned char *b)
@@ -1611,8 +1617,8 @@ LOCUSI_FN locus_status locusi_read_entry(locusi_reader *r, const unsigned char *
     if (*field[0] != '"')
         return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "dtype as a string", "%s", name,
                            locusi_json_kind(field[0]));
-    text[0] = 0;
-    type = locusi_json_string(field[0], text, sizeof text) < sizeof text ? locusi_dtype_find(text, (locus_dtype)0) : NULL;
+    type = NULL;
+    if (locusi_json_string(field[0], text, sizeof text) < sizeof text) type = locusi_dtype_find(text, (locus_dtype)0);
     if (!type) return locusi_fail(r->err, LOCUS_ERR_DTYPE_UNKNOWN, "%s", "F32, F16, BF16, ...", "\"%s\"", name, text);
     t->dtype = type->dtype;
     t->dtype_name = type->name;
@@ -1643,7 +1649,6 @@ LOCUSI_FN locus_status locusi_read_metadata(locusi_reader *r, const unsigned cha
         return locusi_fail(r->err, LOCUS_ERR_METADATA, "__metadata__", "an object", "%s", locusi_json_kind(p));
     for (; locusi_json_next(&p, &key, &value); r->metadata_count++) {
         const char *k = locusi_reader_keep(r, key), *v;
-        label[0] = 0;
         locusi_json_string(key, label, sizeof label);
         if (*value != '"')
             return locusi_fail(r->err, LOCUS_ERR_METADATA, "%s", "a string", "%s", label, locusi_json_kind(value));
@@ -1668,9 +1673,7 @@ LOCUSI_FN locus_status locusi_read_header(locusi_reader *r)
     while (locusi_json_next(&p, &key, &value)) {
         const char *name;
         locus_tensor local, *t;
-        label[0] = 0;
-        locusi_json_string(key, label, sizeof label);
-        if (strcmp(label, "__metadata__") == 0) {
+        if (locusi_json_string(key, label, sizeof label) != SIZE_MAX && strcmp(label, "__metadata__") == 0) {
             if (has_metadata++) return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "__metadata__", "one", "two");
             if ((s = locusi_read_metadata(r, value))) return s;
             continue;
@@ -3612,41 +3615,45 @@ LOCUSI_FN uint64_t locusi_mix(uint64_t h)
     return h ^ (h >> 32);
 }
 
-LOCUSI_FN uint64_t locusi_hash_word(uint64_t lane, uint32_t low, uint32_t high)
+static LOCUSI_INLINE uint64_t locusi_two_floats(const float *x)
 {
-    lane ^= (uint64_t)low | (uint64_t)high << 32;
-    return (lane << 29 | lane >> 35) * 0x9e3779b97f4a7c15u;
+    uint32_t low, high;
+    memcpy(&low, x, sizeof low);
+    memcpy(&high, x + 1, sizeof high);
+    return (uint64_t)low | (uint64_t)high << 32;
 }
+
+static LOCUSI_INLINE uint64_t locusi_hash_word(uint64_t x) { return (x << 29 | x >> 35) * 0x9e3779b97f4a7c15u; }
 
 LOCUSI_FN locus_status locusi_hash_tensor(const locus_tensor *t, uint64_t *hash, locus_error *err)
 {
-    uint64_t lane[4] = {1, 2, 3, 4};
-    uint32_t worst = 0;
+    const uint64_t magnitude = 0x7fffffff7fffffffu, limit = 0x2c8000002c800000u; // carries into a sign from 2^40 on
+    uint64_t lane0 = 1, lane1 = 2, lane2 = 3, lane3 = 4, absurd = 0;
     float chunk[1024];
     size_t at, i, n;
     for (at = 0; at < t->count; at += n) {
         n = t->count - at < 1024 ? t->count - at : 1024;
-        memset(chunk, 0, sizeof chunk);
         if (locus_tensor_to_f32(t, at, n, chunk, err)) return err ? err->status : LOCUS_ERR_TENSOR_ENTRY;
-        for (i = 0; i < (n + 7) / 8 * 8; i++) {
-            const uint32_t bits = locusi_f32_bits(chunk[i]) & 0x7fffffffu;
-            worst = worst > bits ? worst : bits;
-        }
+        for (i = n; i % 8; i++) chunk[i] = 0.0f;
         for (i = 0; i < n; i += 8) {
-            const float *c = chunk + i;
-            lane[0] = locusi_hash_word(lane[0], locusi_f32_bits(c[0]), locusi_f32_bits(c[1]));
-            lane[1] = locusi_hash_word(lane[1], locusi_f32_bits(c[2]), locusi_f32_bits(c[3]));
-            lane[2] = locusi_hash_word(lane[2], locusi_f32_bits(c[4]), locusi_f32_bits(c[5]));
-            lane[3] = locusi_hash_word(lane[3], locusi_f32_bits(c[6]), locusi_f32_bits(c[7]));
+            const uint64_t w0 = locusi_two_floats(chunk + i), w1 = locusi_two_floats(chunk + i + 2),
+                           w2 = locusi_two_floats(chunk + i + 4), w3 = locusi_two_floats(chunk + i + 6);
+            absurd |= ((w0 & magnitude) + limit) | ((w1 & magnitude) + limit) | ((w2 & magnitude) + limit) |
+                      ((w3 & magnitude) + limit);
+            lane0 = locusi_hash_word(lane0 ^ w0);
+            lane1 = locusi_hash_word(lane1 ^ w1);
+            lane2 = locusi_hash_word(lane2 ^ w2);
+            lane3 = locusi_hash_word(lane3 ^ w3);
         }
-        if (worst >= 0x53800000u) { // 2^40
+        if (absurd & ~magnitude) {
             for (i = 0; (locusi_f32_bits(chunk[i]) & 0x7fffffffu) < 0x53800000u; i++) {}
             return locusi_fail(err, LOCUS_ERR_NONFINITE_WEIGHT, "%s[%z]", "a magnitude below 2^40", "%f", t->name,
                                at + i, (double)chunk[i]);
         }
     }
-    *hash = locusi_mix(*hash ^ t->count);
-    for (i = 0; i < 4; i++) *hash = locusi_mix(*hash ^ lane[i]);
+    *hash = locusi_mix(locusi_mix(*hash ^ t->count) ^ lane0);
+    *hash = locusi_mix(locusi_mix(*hash ^ lane1) ^ lane2);
+    *hash = locusi_mix(*hash ^ lane3);
     return LOCUS_OK;
 }
 
@@ -5995,7 +6002,7 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
         if (cost > budget)
             return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the mean cost at any price", "%f", cost,
                                budget);
-        while (high - low > 1e-9 * high) {
+        for (i = 0; i < 200 && high - low > 1e-9 * high; i++) {
             const double middle = low + (high - low) / 2.0;
             double c;
             o.lambda = middle;

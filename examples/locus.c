@@ -1241,6 +1241,8 @@ static int run_embed(session *s)
     if (open_net(s, "--net", o->net, 0)) return FAILED;
     if (!s->info.has_encoder)
         return fail(s, "--net %s: expected a net with an encoder, found a predictor only", o->net);
+    if (paths[o->path] == LOCUS_ENCODE_STREAMING && s->info.encoder_kind == LOCUS_SAB)
+        return fail(s, "--path streaming: expected auto or fast, this net's encoder is sab");
     if (open_encodings(s, &q) || open_grades(s, "--scores", o->scores, &y)) return FAILED;
     if (y->shape[1] != q->shape[0])
         return fail(s, "--scores %s: expected [models, %zu] (the rows of --encodings), found %s", o->scores,

@@ -933,6 +933,23 @@ static void tiny_and_huge_encodings_match_the_reference(void)
     }
 }
 
+static void encodings_of_very_different_length_match_the_reference(void)
+{
+    size_t trial, i;
+    for (trial = 0; trial < trials(8); trial++) {
+        fixture f;
+        sets s;
+        context("trial %zu", trial);
+        if (fixture_make(&f, 6, 12, 3, 2, 7, 9, trial % 4 == 3, 50 + trial)) {
+            sets_make(&s, 140, 2, 6, MIXED, 0.1, 1.0, trial);
+            for (i = 0; i < s.n * s.D; i++) s.q[i] *= (float)pow(10.0, (double)(i / s.D * (trial + 3) % 9) - 5.0);
+            against_reference(&f, &s, 1);
+            sets_free(&s);
+        }
+        fixture_close(&f);
+    }
+}
+
 static void instruction_sets_agree_to_1e5_of_the_norm(void)
 {
     size_t trial, m, j;
@@ -1055,6 +1072,8 @@ static void bits_case(size_t n, size_t M, int kind, int sab, double factor, uint
         return;
     }
     sets_make(&s, n, M, D, kind, 0.25, 1.0, seed);
+    for (i = 0; i < n * D && kind == MIXED; i++) // lengths from 1e-3 to 1e3: what one model uses must not matter to another
+        s.q[i] *= (float)pow(10.0, (double)(i / D % 7) - 3.0);
     for (isa = 0; isa < LOCUS_ISA_COUNT; isa++) expected[isa] = floats(M * d);
 
     // The yardstick: every model alone, only the rows that count, float scores, one thread.
@@ -1182,41 +1201,88 @@ static void embeddings_are_bit_identical_in_every_way_of_asking_sab(void)
     bits_case(g_quick ? 35 : 101, 3, MIXED, 1, 5.0, 9);
 }
 
+// Also with attention scores over many powers of two, rising and falling through the set.
 static void large_sets_are_bit_identical_in_every_order(void)
 {
-    fixture f;
-    sets s;
-    size_t n = g_quick ? 600 : 5000, i;
-    if (fixture_make(&f, 5, 8, 2, 2, 6, 4, 0, 11)) {
-        size_t *order = (size_t *)xmalloc(n * sizeof *order), kind;
-        float *q = floats(n * 5), *y = floats(n), a[8], b[8];
-        ref_rng g;
-        int isa, path;
-        g.state = 12;
-        sets_make(&s, n, 1, 5, FRACTIONAL, 0.0, 1.0, 13);
-        shuffle(order, n, &g);
-        for (i = 0; i < n; i++) {
-            memcpy(q + i * 5, s.q + order[i] * 5, 5 * sizeof *q);
-            y[i] = s.y[order[i]];
+    size_t n = g_quick ? 600 : 5000, D = 5, d = 8, turn, i;
+    for (turn = 0; turn < 4; turn++) {
+        fixture f;
+        sets s;
+        ZERO(f);
+        ref_init(&f.ref, D, d, 2, 2, 6, 4, 0, 3, 11 + turn + g_seed);
+        scale_tensors(&f.ref, ".W_q.weight", turn ? 100.0 : 1.0);
+        if (fixture_open(&f)) {
+            size_t *order = (size_t *)xmalloc(n * sizeof *order), kind;
+            float *q = floats(n * D), *y = floats(n), a[8], b[8];
+            ref_rng g;
+            int isa, path;
+            g.state = 12;
+            sets_make(&s, n, 1, D, FRACTIONAL, 0.0, 1.0, 13);
+            for (i = 0; i < n * D && turn >= 2; i++) s.q[i] *= (float)(i / D) / (float)n; // tokens grow with the row
+            shuffle(order, n, &g);
+            for (i = 0; i < n && turn == 3; i++) order[i] = n - 1 - i;
+            for (i = 0; i < n; i++) {
+                memcpy(q + i * D, s.q + order[i] * D, D * sizeof *q);
+                y[i] = s.y[order[i]];
+            }
+            for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
+                locus_evals e = sets_evals(&s);
+                if (!f.net[isa]) continue;
+                CHECK_STATUS(LOCUS_OK, embed(f.net[isa], &e, a, LOCUS_ENCODE_FAST, NULL));
+                e.queries.encodings = q;
+                e.scores = y;
+                e.mask = NULL;
+                for (path = LOCUS_ENCODE_FAST; path <= LOCUS_ENCODE_STREAMING; path++)
+                    for (kind = 0; kind < 3; kind += 2) {
+                        context("case %zu %s path %d threads %zu", turn, locus_isa_name((locus_isa)isa), path, kind + 1);
+                        CHECK_STATUS(LOCUS_OK, embed(f.net[isa], &e, b, (locus_encode_path)path, parallel_of(kind)));
+                        CHECK_SAME("another order", a, b, 8);
+                    }
+            }
+            context("case %zu", turn);
+            s.n = n < 1500 ? n : 1500; // and right
+            against_reference(&f, &s, 0);
+            s.n = n;
+            free(order), free(q), free(y);
+            sets_free(&s);
         }
-        for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
-            locus_evals e = sets_evals(&s);
-            if (!f.net[isa]) continue;
-            CHECK_STATUS(LOCUS_OK, embed(f.net[isa], &e, a, LOCUS_ENCODE_FAST, NULL));
-            e.queries.encodings = q;
-            e.scores = y;
-            e.mask = NULL;
-            for (path = LOCUS_ENCODE_FAST; path <= LOCUS_ENCODE_STREAMING; path++)
-                for (kind = 0; kind < 3; kind += 2) {
-                    context("%s path %d threads %zu", locus_isa_name((locus_isa)isa), path, kind + 1);
-                    CHECK_STATUS(LOCUS_OK, embed(f.net[isa], &e, b, (locus_encode_path)path, parallel_of(kind)));
-                    CHECK_SAME("another order", a, b, 8);
-                }
-        }
-        free(order), free(q), free(y);
-        sets_free(&s);
+        fixture_close(&f);
     }
-    fixture_close(&f);
+}
+
+// Scores beyond all reason: an answer or an error, no NaN and no undefined behaviour.
+static void absurd_attention_scores_are_survived(void)
+{
+    static const double factors[] = {1e2, 1e4, 1e6, 1e8, 1e10};
+    size_t i, j;
+    int isa, path, sab;
+    for (sab = 0; sab < 2; sab++)
+        for (i = 0; i < COUNT(factors); i++) {
+            fixture f;
+            sets s;
+            ZERO(f);
+            ref_init(&f.ref, 6, 8, 2, 2, 5, 4, sab, 3, 70 + g_seed);
+            scale_tensors(&f.ref, ".I", factors[i]);
+            scale_tensors(&f.ref, ".W_q.weight", factors[i]);
+            scale_tensors(&f.ref, ".W_k.weight", factors[i]);
+            context("factor %g", factors[i]);
+            if (fixture_open(&f)) {
+                sets_make(&s, 200, 1, 6, MIXED, 0.1, i % 2 ? 1e6 : 1.0, 71);
+                for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
+                    for (path = LOCUS_ENCODE_FAST; path <= (sab ? LOCUS_ENCODE_FAST : LOCUS_ENCODE_STREAMING); path++) {
+                        locus_evals e = sets_evals(&s);
+                        locus_status status;
+                        float z[8];
+                        if (!f.net[isa]) continue;
+                        context("factor %g %s path %d", factors[i], locus_isa_name((locus_isa)isa), path);
+                        status = embed(f.net[isa], &e, z, (locus_encode_path)path, NULL);
+                        if (status) CHECK_GOT(LOCUS_ERR_NONFINITE_INPUT, status);
+                        for (j = 0; j < 8 && !status; j++) CHECK(z[j] - z[j] == 0.0f);
+                    }
+                sets_free(&s);
+            }
+            fixture_close(&f);
+        }
 }
 
 // Long sums: many rows, all different, or all the same so that every weight is the largest possible.
@@ -3211,6 +3277,76 @@ static void route_is_predict_and_rank(void)
     fixture_close(&f);
 }
 
+// Sizes at which work is split in other ways: thousands of models for a few queries, and thousands of queries.
+static void large_pools_and_batches_are_bit_identical(void)
+{
+    fixture f;
+    size_t D = 3, d = 4, M = g_quick ? 1025 : 2500, N = g_quick ? 200 : 7000, few = 12, kind, i;
+    if (fixture_make(&f, D, d, 2, 1, 2, 5, 0, 138)) {
+        float *z = normals(M * d, 1.0, 139), *q = normals(N * D, 1.0, 140), *one = floats(5 * M), *all = floats(5 * M);
+        float *logits = floats(N * few), *again = floats(N * few);
+        locus_pool *many = pool_of(f.net[0], z, M), *pool = pool_of(f.net[0], z, few);
+        locus_choice *a = (locus_choice *)xmalloc(N * sizeof *a), *b = (locus_choice *)xmalloc(N * sizeof *b);
+        locus_route_opts o;
+        locus_queries queries;
+        for (i = 0; i < 5; i++) {
+            queries = queries_of(q + i * D, 1, D);
+            CHECK_STATUS(LOCUS_OK, predict(many, &queries, one + i * M, NULL));
+        }
+        for (i = 0; i < N; i++) {
+            queries = queries_of(q + i * D, 1, D);
+            CHECK_STATUS(LOCUS_OK, predict(pool, &queries, logits + i * few, NULL));
+        }
+        CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, N, NULL, a, &g_err));
+        ZERO(o);
+        for (kind = 0; kind < THREAD_KINDS; kind++) {
+            size_t bytes;
+            unsigned char *work;
+            context("threading %zu", kind);
+            for (i = 1; i <= 5; i += 2) {
+                queries = queries_of(q, i, D);
+                memset(all, 0xFF, 5 * M * sizeof *all);
+                CHECK_STATUS(LOCUS_OK, predict(many, &queries, all, parallel_of(kind)));
+                CHECK_SAME("logits of many models", one, all, i * M);
+            }
+            o.parallel = parallel_of(kind);
+            queries = queries_of(q, N, D);
+            bytes = locus_route_workspace(pool, N, &o);
+            work = (unsigned char *)xmalloc(bytes);
+            for (i = 0; i < 2; i++) {
+                memset(b, 0xFF, N * sizeof *b);
+                CHECK_STATUS(LOCUS_OK, locus_route(pool, &queries, &o, b, i ? again : NULL, work, bytes, &g_err));
+                {
+                    size_t k, same = 0;
+                    for (k = 0; k < N; k++)
+                        same += a[k].model == b[k].model && a[k].rule == b[k].rule &&
+                                memcmp(&a[k].utility, &b[k].utility, sizeof(double)) == 0 &&
+                                memcmp(&a[k].logit, &b[k].logit, sizeof(float)) == 0;
+                    CHECK_SIZE(N, same);
+                }
+                if (i) CHECK_SAME("logits of many queries", logits, again, N * few);
+            }
+            q[(N - 3) * D] = f_nan(); // named by its place in the whole batch
+            {
+                char row[32];
+                snprintf(row, sizeof row, "%zu", N - 3);
+                CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_route(pool, &queries, &o, b, NULL, work, bytes, &g_err));
+                CHECK_MESSAGE(row);
+            }
+            q[(N - 3) * D] = 0.0f;
+            if (kind == 0) { // the same query from now on
+                queries = queries_of(q + (N - 3) * D, 1, D);
+                CHECK_STATUS(LOCUS_OK, predict(pool, &queries, logits + (N - 3) * few, NULL));
+                CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, N, NULL, a, &g_err));
+            }
+            free(work);
+        }
+        free(z), free(q), free(one), free(all), free(logits), free(again), free(a), free(b);
+        locus_pool_destroy(many), locus_pool_destroy(pool);
+    }
+    fixture_close(&f);
+}
+
 static void routing_arguments_are_checked(void)
 {
     fixture f;
@@ -3543,12 +3679,14 @@ static const test_case tests[] = {
     TEST(widths_around_vector_lengths_match_the_reference),
     TEST(large_attention_scores_match_the_reference),
     TEST(tiny_and_huge_encodings_match_the_reference),
+    TEST(encodings_of_very_different_length_match_the_reference),
     TEST(instruction_sets_agree_to_1e5_of_the_norm),
     TEST(every_tensor_matters_to_the_comparison),
     TEST(embeddings_are_bit_identical_in_every_way_of_asking_01),
     TEST(embeddings_are_bit_identical_in_every_way_of_asking_fractional),
     TEST(embeddings_are_bit_identical_in_every_way_of_asking_mixed),
     TEST(embeddings_are_bit_identical_in_every_way_of_asking_sab),
+    TEST(absurd_attention_scores_are_survived),
     TEST(large_sets_are_bit_identical_in_every_order),
     TEST(hundreds_of_thousands_of_evaluations_match_the_reference),
     TEST(repeated_evaluations_change_little),
@@ -3585,6 +3723,7 @@ static const test_case tests[] = {
     TEST(probability_is_the_sigmoid),
     TEST(routing_matches_a_plain_sort),
     TEST(route_is_predict_and_rank),
+    TEST(large_pools_and_batches_are_bit_identical),
     TEST(routing_arguments_are_checked),
     TEST(lambda_for_a_budget_is_the_smallest_that_meets_it),
     TEST(metrics_match_their_definitions),

@@ -14,7 +14,7 @@ static void test_free(void *p);
 #define LOCUS_MALLOC(bytes) test_malloc(bytes)
 #define LOCUS_FREE(pointer) test_free(pointer)
 #define LOCUS_IMPLEMENTATION
-#include "locus.h"
+#include "../locus.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -1015,7 +1015,7 @@ static size_t open_all(const char *folder, int depth)
         char path[1024];
         const char *end = strrchr(e->d_name, '.');
         if (e->d_name[0] == '.' || strlen(folder) + strlen(e->d_name) > 1000) continue;
-        sprintf(path, "%s/%s", folder, e->d_name);
+        if (snprintf(path, sizeof path, "%s/%s", folder, e->d_name) >= (int)sizeof path) continue;
         if (end && strcmp(end, ".safetensors") == 0) {
             locus_safetensors st;
             if (STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) locus_safetensors_close(&st);

@@ -1,0 +1,3 @@
+// What clang-tidy looks at: the implementation, once.
+#define LOCUS_IMPLEMENTATION
+#include "../locus.h"

@@ -27,7 +27,12 @@ build/bench: bench/bench.c locus.h
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
 demo: build/locus
-	build/locus route --router $(DATA)/router.safetensors --encodings $(DATA)/queries.npy --top 3
+	build/locus route --router $(DATA)/router.safetensors --encodings $(DATA)/queries.npy --texts $(DATA)/queries.txt \
+	    --top 3
+	@echo
+	@echo "The same at a mean cost of 60 (billions of parameters stand for a price):"
+	build/locus route --router $(DATA)/router.safetensors --encodings $(DATA)/queries.npy --texts $(DATA)/queries.txt \
+	    --budget 60
 
 test: $(EXAMPLES) $(TESTS) build/npydiff
 	@tests/run.sh

@@ -2889,6 +2889,8 @@ static LOCUSI_INLINE float locusi_round(float x)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wsign-conversion" // and at -O0, where its functions are macros
+#pragma GCC diagnostic ignored "-Wconversion"
 #endif
 #if LOCUSI_X86
 // ---- AVX2 and FMA: vectors of 8
@@ -3954,7 +3956,7 @@ LOCUSI_FN void locusi_token_load(locus_net *net, const locus_safetensors *st)
     }
     locusi_vector(locus_safetensors_find(st, "encoder.input.0.bias"), net->token_bias[0]);
     for (i = 0; i < net->d; i++) {
-        float w;
+        float w = 0.0f;
         locus_tensor_to_f32(t, i * (2 * net->q + 1) + net->q, 1, &w, NULL);
         net->token_bias[1][i] = net->token_bias[0][i] + w;
     }
@@ -4019,7 +4021,7 @@ LOCUSI_FN locus_status locusi_net_plan(locus_net *net, const locus_safetensors *
 LOCUS_API size_t locus_net_memory(const locus_safetensors *st, const locus_net_opts *opts)
 {
     locus_net net;
-    size_t bytes;
+    size_t bytes = 0;
     return st && !locusi_net_plan(&net, st, opts, &bytes, NULL) ? bytes : 0;
 }
 

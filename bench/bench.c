@@ -74,6 +74,13 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static double cpu_now(void) // of all threads of this process
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static void die(const char *what, const char *why)
 {
     fprintf(stderr, "bench: %s: %s\n", what, why);
@@ -426,6 +433,7 @@ typedef struct row {
     const char *item;
     size_t threads;
     double seconds, middle;              // least and median of the repetitions
+    double cpu_share;                    // of its processors that the best repetition had; others took the rest
     double flop, peak;                   // peak in FLOP/s; flop 0: no such figure
     double target_share, target_seconds; // 0: none
     double peer_seconds, peer_target;    // 0: none
@@ -482,13 +490,18 @@ typedef struct timing {
 static void measure(bench *b, row *r, timing *t, size_t reps, void (*call)(bench *b, size_t threads))
 {
     for (size_t i = 0; i < reps && t->count < 4096; i++) {
-        double start, seconds, peak = measure_peak(b->isa, parallel_of(b, r->threads));
+        double start, cpu, seconds, peak = measure_peak(b->isa, parallel_of(b, r->threads));
         if (peak > r->peak) r->peak = peak;
         start = now();
+        cpu = cpu_now();
         call(b, r->threads);
+        cpu = cpu_now() - cpu;
         seconds = now() - start;
         t->samples[t->count++] = seconds;
-        if (r->seconds == 0.0 || seconds < r->seconds) r->seconds = seconds;
+        if (r->seconds == 0.0 || seconds < r->seconds) {
+            r->seconds = seconds;
+            r->cpu_share = cpu / seconds / (double)r->threads;
+        }
         peak = measure_peak(b->isa, parallel_of(b, r->threads));
         if (peak > r->peak) r->peak = peak;
     }
@@ -560,6 +573,12 @@ static void run_peer(bench *b, row *r, const char *item, const char *out)
     r->peer_seconds = least;
     if (r->flop > 0.0) note(r, "peak itself: %.2f x PyTorch; ", least * r->peak / r->flop);
     if (batch != 1.0) note(r, "peer's batch %.0f; ", batch);
+}
+
+static void note_disturbance(row *r)
+{
+    if (r->cpu_share > 0.0 && r->cpu_share < 0.95)
+        note(r, "DISTURBED, had %.0f %% of the cores; ", 100.0 * r->cpu_share);
 }
 
 // Largest difference from what the peer computed: the same work was timed.
@@ -679,6 +698,7 @@ static void bench_pool(bench *b, size_t threads)
     }
     note(r, "workspace %.0f MB; ", (double)job.bytes * 1e-6);
     compare_with_peer(b, r, DATA "/peer-z.npy", b->z, (size_t)MODELS * Z_DIM);
+    note_disturbance(r);
 }
 
 static void bench_score(bench *b, size_t threads)
@@ -706,6 +726,7 @@ static void bench_score(bench *b, size_t threads)
         note(r, "%u ALLOCATIONS; ", (unsigned)(allocations - before));
     }
     compare_with_peer(b, r, DATA "/peer-logits.npy", job.out, (size_t)EVALS * MODELS);
+    note_disturbance(r);
     free(job.out);
 }
 

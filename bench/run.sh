@@ -5,6 +5,9 @@ set -eu
 cd "$(dirname "$0")/.."
 mkdir -p build
 [ -n "${BENCH_KEEP_TUNING:-}" ] || rm -f build/bench-data/peer-env-*.txt
-${CC:-cc} -O2 bench/bench.c -o build/bench -lm
+${CC:-cc} -O2 bench/bench.c -o build/bench -lm -pthread
+if [ -r /proc/loadavg ] && ! awk '{ exit $1 > 0.7 }' /proc/loadavg; then
+    echo "bench: other work is running (load $(cut -d' ' -f1 /proc/loadavg)): figures will be too low" >&2
+fi
 build/bench --markdown bench/RESULTS-inference.md "$@"
 echo "written: bench/RESULTS-inference.md"

@@ -50,7 +50,7 @@ typedef union block { // precedes each allocation
 
 typedef struct options {
     const char *file, *net, *pool, *router, *encodings, *scores, *mask, *queries, *models, *model_rows, *out;
-    const char *query_encoder, *available, *default_model, *rows, *split, *use, *categories;
+    const char *query_encoder, *available, *default_model, *rows, *texts, *split, *use, *categories;
     double max_cost, lambda, budget, margin; // negative: not given
     size_t threads, top;                     // 0: not given
     int isa, path, with_net;                 // index of the word; with_net 0: not given
@@ -1382,13 +1382,15 @@ static void print_choices_json(const session *s, const locus_choice *choices, si
     json("]}\n");
 }
 
-static void print_choices(const session *s, const locus_choice *choices, size_t first, size_t n, size_t top)
+static void print_choices(const session *s, const locus_choice *choices, const char *const *texts, size_t first,
+                          size_t n, size_t top)
 {
     int width = longest_name(s);
     printf("%7s  %4s  ", "query", "rank");
     print_text("model", width);
     printf("  %7s  %10s  %10s  %s\n", "p", "cost", "utility", "rule");
-    for (size_t i = 0; i < n; ++i)
+    for (size_t i = 0; i < n; ++i) {
+        if (texts) printf("\n%s\n", texts[first + i]);
         for (size_t k = 0; k < top && choices[i * top + k].model != SIZE_MAX; ++k) {
             const locus_choice *c = &choices[i * top + k];
             if (k == 0) printf("%7zu  %4d  ", first + i, 1);
@@ -1397,6 +1399,26 @@ static void print_choices(const session *s, const locus_choice *choices, size_t 
             printf("  %5.1f %%  %10g  %10.4f%s%s\n", 100.0 * (double)c->probability, (double)c->cost, c->utility,
                    k ? "" : "  ", k ? "" : locus_rule_name(c->rule));
         }
+    }
+}
+
+// --texts: one line for each of n queries, printable as it stands.
+static int load_texts(session *s, size_t n, const char ***texts)
+{
+    char *line = NULL, *next;
+    size_t lines = 0;
+    *texts = (const char **)take(s, n, sizeof **texts);
+    if (!*texts || read_text(s, "--texts", s->opt.texts, &line)) return FAILED;
+    for (; *line; line = next, ++lines) {
+        next = strchr(line, '\n');
+        if (next) *next++ = '\0';
+        else next = line + strlen(line);
+        for (char *c = line; *c; ++c)
+            if (iscntrl((unsigned char)*c)) *c = ' ';
+        if (lines < n) (*texts)[lines] = line;
+    }
+    if (lines == n) return DONE;
+    return fail(s, "--texts %s: expected %zu lines (the rows of --encodings), found %zu", s->opt.texts, n, lines);
 }
 
 // Shares of the models among the first choices, their means, and which rules decided.
@@ -1449,6 +1471,7 @@ static int run_route(session *s)
 {
     const options *o = &s->opt;
     const locus_array *q = NULL;
+    const char **texts = NULL;
     size_t first, end, top = o->top ? o->top : 1;
     double mean_cost = 0.0;
     locus_route_opts opts;
@@ -1459,6 +1482,7 @@ static int run_route(session *s)
     if (status) return status;
     if (open_encodings(s, &q)) return FAILED;
     if ((status = read_rows(s, q->shape[0], &first, &end)) != DONE) return status;
+    if (o->texts && load_texts(s, q->shape[0], &texts)) return FAILED;
     size_t n = end - first, m = locus_pool_count(s->pool);
     if (m == 0) return fail(s, "the pool is empty");
     if (top > m) top = m;
@@ -1494,7 +1518,7 @@ static int run_route(session *s)
     }
     if (o->budget >= 0.0)
         printf("lambda %g keeps the mean cost at %g (budget %g)\n\n", opts.lambda, mean_cost, o->budget);
-    if (n <= 20 || o->all) print_choices(s, choices, first, n, top);
+    if (n <= 20 || o->all) print_choices(s, choices, texts, first, n, top);
     else status = print_tally(s, choices, n, top);
     if (n > 20 && !o->all && !status) printf("\n--all lists every query\n");
     return status;
@@ -1774,6 +1798,7 @@ static const flag route_flags[] = {
     {"--router", "ROUTER.safetensors", TEXT, AT(router), 0, "one file that holds both (in place of --net and --pool)"},
     {"--encodings", "Q.npy", TEXT, AT(encodings), 1, "query encodings [queries, q_dim]"},
     {"--rows", "A:B", TEXT, AT(rows), 0, "route rows A to B - 1 of --encodings only"},
+    {"--texts", "FILE", TEXT, AT(texts), 0, "the queries' words, one line for each row of --encodings: shown with them"},
     {"--top", "K", COUNT, AT(top), 0, "how many models to rank for each query (default: 1)"},
     {"--available", "NAMES", TEXT, AT(available), 0, "only these models, separated by commas"},
     {"--max-cost", "C", NUMBER, AT(max_cost), 0, "no model dearer than C"},

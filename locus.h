@@ -2416,8 +2416,6 @@ typedef struct locusi_kernels {
     float (*square)(const float *x, size_t n);
 } locusi_kernels;
 
-#define LOCUSI_MAGIC_BITS 0x4338000000000000 // of 1.5 * 2^52, see "Exact sums"
-
 LOCUS_API const char *locus_isa_name(locus_isa isa)
 {
     switch (isa) {
@@ -2644,7 +2642,8 @@ LOCUSI_TARGET static int LOCUSI_NAME(layernorm)(float *x, size_t ldx, size_t row
     return finite;
 }
 
-// p [rows, n] <- 2^(s[i][at + j]) as doubles for the exact sums, and the range of the exponents; n a multiple of 16
+// p [rows, n] <- 2^(s[i][at + j]) for the exact sums: as doubles, the last bit of the float's mantissa set; and the range
+// of the exponents; n a multiple of 16
 LOCUSI_TARGET static void LOCUSI_NAME(weights)(const float *const *s, size_t at, size_t rows, size_t n, double *p,
                                                size_t ldp, float *low, float *high)
 {
@@ -2653,46 +2652,43 @@ LOCUSI_TARGET static void LOCUSI_NAME(weights)(const float *const *s, size_t at,
     for (i = 0; i < rows; i++)
         for (j = 0; j < n; j += VL) {
             const VF v = VF_LOAD(s[i] + at + j);
+            if (i + 6 < rows) LOCUSI_PREFETCH(s[i + 6] + at + j);
             lo = VF_MIN(lo, v);
             hi = VF_MAX(hi, v);
-            VF_STORE_D(p + i * ldp + j, LOCUSI_NAME(exp2)(VF_MIN(v, VF_SET1(64.0f))));
+            VF_STORE_D(p + i * ldp + j, VF_ODD(LOCUSI_NAME(exp2)(VF_MIN(v, VF_SET1(64.0f)))));
         }
     *low = VF_HMIN(lo);
     *high = VF_HMAX(hi);
 }
 
-// v64 [rows, n] <- scale * v[i][at + j], as doubles; n a multiple of 16
+// v64 [rows, n] <- scale * v[i][at + j] for the exact sums: as doubles, the last bit of the float's mantissa set
 LOCUSI_TARGET static void LOCUSI_NAME(widen)(const float *const *v, size_t at, size_t rows, size_t n, double scale,
                                              double *v64, size_t ld64)
 {
     const VD s = VD_SET1(scale);
     size_t i, j;
     for (i = 0; i < rows; i++)
-        for (j = 0; j < n; j += VDL) VD_STORE(v64 + i * ld64 + j, VD_MUL(VD_LOAD_F(v[i] + at + j), s));
+        for (j = 0; j < n; j += VDL) VD_STORE(v64 + i * ld64 + j, VD_MUL(VD_LOAD_ODD(v[i] + at + j), s));
 }
 
-// Exact sums: sum[q][j] += round(p[i][q] * v[i][j]) over all rows i, as 64-bit integers. |p v| < 2^51.
-// p v + 1.5 * 2^52 rounds the (exact) product to an integer whose value stands in the low bits of the sum's pattern;
-// adding patterns as integers and taking off the constant's once a row is the integer sum, exactly.
-#define LOCUSI_DECLARE(i) VI c##i = VI_SET1(0), d##i = c##i;
+// Exact sums: sum[q][j] += round(p[i][q] * v[i][j]) over at most 128 rows i, as 64-bit integers; |p v| <= 2^44.
+// An accumulator starts at 1.5 * 2^52, where a double's last bit counts 1: each multiply-add rounds its (exact) product
+// to an integer and adds it without error. p and v come with odd 24-bit mantissas, so no product lies half-way between
+// two integers and the rounding can't depend on the sum so far.
+#define LOCUSI_DECLARE(i) VA c##i = VA_START, d##i = c##i;
 #define LOCUSI_STEP(i)                                                                                                 \
     {                                                                                                                  \
         const VD x = VD_SET1(pi[i]);                                                                                   \
-        c##i = VI_ADD(c##i, VI_BITS(VD_FMA(x, v0, magic)));                                                            \
-        d##i = VI_ADD(d##i, VI_BITS(VD_FMA(x, v1, magic)));                                                            \
+        c##i = VA_ADD(c##i, x, v0);                                                                                    \
+        d##i = VA_ADD(d##i, x, v1);                                                                                    \
     }
 #define LOCUSI_FINISH(i)                                                                                               \
-    {                                                                                                                  \
-        int64_t *out = sum + (size_t)(i) * width;                                                                      \
-        VI_STORE(out, VI_ADD(VI_LOAD(out), VI_SUB(c##i, offset)));                                                     \
-        VI_STORE(out + VDL, VI_ADD(VI_LOAD(out + VDL), VI_SUB(d##i, offset)));                                         \
-    }
+    VA_FINISH(sum + (size_t)(i) * width, c##i);                                                                        \
+    VA_FINISH(sum + (size_t)(i) * width + VDL, d##i);
 #define LOCUSI_BLOCK(name, REPEAT)                                                                                     \
     LOCUSI_TARGET static void LOCUSI_NAME(name)(const double *p, size_t ldp, size_t rows, const double *v, size_t ldv, \
                                                 int64_t *sum, size_t width)                                            \
     {                                                                                                                  \
-        const VD magic = VD_SET1(6755399441055744.0);                                                                  \
-        const VI offset = VI_SET1((int64_t)(rows * (uint64_t)LOCUSI_MAGIC_BITS));                                      \
         const double *pi = p, *end = p + rows * ldp;                                                                   \
         REPEAT(LOCUSI_DECLARE)                                                                                         \
         do {                                                                                                           \
@@ -2710,12 +2706,11 @@ LOCUSI_BLOCK(sum_1, LOCUSI_REPEAT1)
 #undef LOCUSI_FINISH
 #undef LOCUSI_BLOCK
 
-// sum [r, width] += p [rows, r]^T v [rows, width] and total [r] += p's sums in units of 2^-39; width a multiple of 16
+// sum [r, width] += p [rows, r]^T v [rows, width] and total [r] += p's sums in units of 2^-36; width a multiple of 16
 LOCUSI_TARGET static void LOCUSI_NAME(accumulate)(const double *p, size_t ldp, size_t rows, size_t r, const double *v,
                                                   size_t ldv, size_t width, int64_t *sum, int64_t *total)
 {
-    const VD magic = VD_SET1(6755399441055744.0), one = VD_SET1(549755813888.0); // 2^39
-    const VI offset = VI_SET1((int64_t)(rows * (uint64_t)LOCUSI_MAGIC_BITS));
+    const VD one = VD_SET1(68719476736.0); // 2^36
     size_t i, j, q;
     for (j = 0; j < width; j += 2 * VDL) {
         for (q = 0; q + LOCUSI_SUMS <= r; q += LOCUSI_SUMS)
@@ -2723,9 +2718,9 @@ LOCUSI_TARGET static void LOCUSI_NAME(accumulate)(const double *p, size_t ldp, s
         for (; q < r; q++) LOCUSI_NAME(sum_1)(p + q, ldp, rows, v + j, ldv, sum + q * width + j, width);
     }
     for (q = 0; q < r; q += VDL) { // p and total are padded to 16
-        VI t = VI_SET1(0);
-        for (i = 0; i < rows; i++) t = VI_ADD(t, VI_BITS(VD_FMA(VD_LOAD(p + i * ldp + q), one, magic)));
-        VI_STORE(total + q, VI_ADD(VI_LOAD(total + q), VI_SUB(t, offset)));
+        VA t = VA_START;
+        for (i = 0; i < rows; i++) t = VA_ADD(t, VD_LOAD(p + i * ldp + q), one);
+        VA_FINISH(total + q, t);
     }
 }
 
@@ -2784,7 +2779,7 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {
 #undef VDL
 #undef VF
 #undef VD
-#undef VI
+#undef VA
 #undef VF_LOAD
 #undef VF_STORE
 #undef VF_STORE_D
@@ -2802,17 +2797,14 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {
 #undef VF_HMIN
 #undef VF_HMAX
 #undef VD_LOAD
-#undef VD_LOAD_F
+#undef VD_LOAD_ODD
+#undef VF_ODD
 #undef VD_STORE
 #undef VD_SET1
 #undef VD_MUL
-#undef VD_FMA
-#undef VI_LOAD
-#undef VI_STORE
-#undef VI_SET1
-#undef VI_ADD
-#undef VI_SUB
-#undef VI_BITS
+#undef VA_START
+#undef VA_ADD
+#undef VA_FINISH
 #endif // LOCUSI_KERNEL_PASS
 
 #if defined(LOCUS_IMPLEMENTATION) && !defined(LOCUSI_IMPLEMENTED) && !defined(LOCUSI_KERNEL_PASS)
@@ -2832,6 +2824,9 @@ static LOCUSI_INLINE float locusi_pow2(float n)
     memcpy(&y, &bits, sizeof y);
     return y;
 }
+#define LOCUSI_MAGIC 6755399441055744.0 // 1.5 * 2^52
+#define LOCUSI_MAGIC_BITS 0x4338000000000000
+static LOCUSI_INLINE float locusi_odd(float x) { return locusi_f32_from(locusi_f32_bits(x) | 1u); }
 static LOCUSI_INLINE int64_t locusi_bits(double x)
 {
     int64_t bits;
@@ -2854,7 +2849,7 @@ static LOCUSI_INLINE float locusi_round(float x)
 #define VDL 1
 #define VF float
 #define VD double
-#define VI int64_t
+#define VA int64_t
 #define VF_LOAD(p) (*(p))
 #define VF_STORE(p, v) (*(p) = (v))
 #define VF_STORE_D(p, v) (*(p) = (double)(v))
@@ -2872,17 +2867,14 @@ static LOCUSI_INLINE float locusi_round(float x)
 #define VF_HMIN(a) (a)
 #define VF_HMAX(a) (a)
 #define VD_LOAD(p) (*(p))
-#define VD_LOAD_F(p) ((double)*(p))
+#define VD_LOAD_ODD(p) ((double)locusi_odd(*(p)))
+#define VF_ODD(a) locusi_odd(a)
 #define VD_STORE(p, v) (*(p) = (v))
 #define VD_SET1(x) (x)
 #define VD_MUL(a, b) ((a) * (b))
-#define VD_FMA(a, b, c) ((a) * (b) + (c))
-#define VI_LOAD(p) (*(p))
-#define VI_STORE(p, v) (*(p) = (v))
-#define VI_SET1(x) ((int64_t)(x))
-#define VI_ADD(a, b) ((int64_t)((uint64_t)(a) + (uint64_t)(b)))
-#define VI_SUB(a, b) ((int64_t)((uint64_t)(a) - (uint64_t)(b)))
-#define VI_BITS(d) locusi_bits(d)
+#define VA_START 0 // no fused multiply-add here: each rounded product is taken out of its bits and added as an integer
+#define VA_ADD(sum, p, v) ((sum) + locusi_bits((p) * (v) + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS)
+#define VA_FINISH(to, sum) (*(to) += (sum))
 #include LOCUS_HEADER
 
 #if defined(__GNUC__) && !defined(__clang__) // GCC's own AVX-512 header trips over these (its bug 105593)
@@ -2924,6 +2916,12 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_store_d8(double *p, __m256 v)
     _mm256_storeu_pd(p, _mm256_cvtps_pd(_mm256_castps256_ps128(v)));
     _mm256_storeu_pd(p + 4, _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)));
 }
+LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish4(int64_t *to, __m256d sum)
+{
+    const __m256i rounded = _mm256_sub_epi64(_mm256_castpd_si256(sum), _mm256_set1_epi64x(LOCUSI_MAGIC_BITS));
+    __m256i *at = (__m256i *)(void *)to;
+    _mm256_storeu_si256(at, _mm256_add_epi64(_mm256_loadu_si256(at), rounded));
+}
 #define LOCUSI_NAME(x) locusi_##x##_avx2
 #define LOCUSI_ROWS 6
 #define LOCUSI_REPEAT_ROWS LOCUSI_REPEAT6
@@ -2933,7 +2931,6 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_store_d8(double *p, __m256 v)
 #define VDL 4
 #define VF __m256
 #define VD __m256d
-#define VI __m256i
 #define VF_LOAD(p) _mm256_loadu_ps(p)
 #define VF_STORE(p, v) _mm256_storeu_ps(p, v)
 #define VF_STORE_D(p, v) locusi_store_d8(p, v)
@@ -2952,17 +2949,15 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_store_d8(double *p, __m256 v)
 #define VF_HMIN(a) locusi_min4(locusi_halves(a, 0, 1))
 #define VF_HMAX(a) locusi_max4(locusi_halves(a, 1, 0))
 #define VD_LOAD(p) _mm256_loadu_pd(p)
-#define VD_LOAD_F(p) _mm256_cvtps_pd(_mm_loadu_ps(p))
+#define VF_ODD(a) _mm256_or_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(1)))
+#define VD_LOAD_ODD(p) _mm256_cvtps_pd(_mm_or_ps(_mm_loadu_ps(p), _mm_castsi128_ps(_mm_set1_epi32(1))))
 #define VD_STORE(p, v) _mm256_storeu_pd(p, v)
 #define VD_SET1(x) _mm256_set1_pd(x)
 #define VD_MUL(a, b) _mm256_mul_pd(a, b)
-#define VD_FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
-#define VI_LOAD(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
-#define VI_STORE(p, v) _mm256_storeu_si256((__m256i *)(void *)(p), v)
-#define VI_SET1(x) _mm256_set1_epi64x(x)
-#define VI_ADD(a, b) _mm256_add_epi64(a, b)
-#define VI_SUB(a, b) _mm256_sub_epi64(a, b)
-#define VI_BITS(d) _mm256_castpd_si256(d)
+#define VA __m256d
+#define VA_START _mm256_set1_pd(LOCUSI_MAGIC)
+#define VA_ADD(sum, p, v) _mm256_fmadd_pd(p, v, sum)
+#define VA_FINISH(to, sum) locusi_finish4(to, sum)
 #include LOCUS_HEADER
 
 // ---- AVX-512: vectors of 16
@@ -3001,6 +2996,11 @@ LOCUSI_TARGET static LOCUSI_INLINE float locusi_max16(__m512 v)
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
+LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish8(int64_t *to, __m512d sum)
+{
+    const __m512i rounded = _mm512_sub_epi64(_mm512_castpd_si512(sum), _mm512_set1_epi64(LOCUSI_MAGIC_BITS));
+    _mm512_storeu_si512((void *)to, _mm512_add_epi64(_mm512_loadu_si512((const void *)to), rounded));
+}
 #define LOCUSI_NAME(x) locusi_##x##_avx512
 #define LOCUSI_ROWS 12
 #define LOCUSI_REPEAT_ROWS LOCUSI_REPEAT12
@@ -3010,7 +3010,6 @@ LOCUSI_TARGET static LOCUSI_INLINE float locusi_max16(__m512 v)
 #define VDL 8
 #define VF __m512
 #define VD __m512d
-#define VI __m512i
 #define VF_LOAD(p) _mm512_loadu_ps(p)
 #define VF_STORE(p, v) _mm512_storeu_ps(p, v)
 #define VF_STORE_D(p, v) locusi_store_d16(p, v)
@@ -3029,17 +3028,15 @@ LOCUSI_TARGET static LOCUSI_INLINE float locusi_max16(__m512 v)
 #define VF_HMIN(a) locusi_min16(a)
 #define VF_HMAX(a) locusi_max16(a)
 #define VD_LOAD(p) _mm512_loadu_pd(p)
-#define VD_LOAD_F(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
+#define VF_ODD(a) _mm512_or_ps(a, _mm512_castsi512_ps(_mm512_set1_epi32(1)))
+#define VD_LOAD_ODD(p) _mm512_cvtps_pd(_mm256_or_ps(_mm256_loadu_ps(p), _mm256_castsi256_ps(_mm256_set1_epi32(1))))
 #define VD_STORE(p, v) _mm512_storeu_pd(p, v)
 #define VD_SET1(x) _mm512_set1_pd(x)
 #define VD_MUL(a, b) _mm512_mul_pd(a, b)
-#define VD_FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
-#define VI_LOAD(p) _mm512_loadu_si512((const void *)(p))
-#define VI_STORE(p, v) _mm512_storeu_si512((void *)(p), v)
-#define VI_SET1(x) _mm512_set1_epi64(x)
-#define VI_ADD(a, b) _mm512_add_epi64(a, b)
-#define VI_SUB(a, b) _mm512_sub_epi64(a, b)
-#define VI_BITS(d) _mm512_castpd_si512(d)
+#define VA __m512d
+#define VA_START _mm512_set1_pd(LOCUSI_MAGIC)
+#define VA_ADD(sum, p, v) _mm512_fmadd_pd(p, v, sum)
+#define VA_FINISH(to, sum) locusi_finish8(to, sum)
 #include LOCUS_HEADER
 #endif // LOCUSI_X86
 #if defined(__GNUC__) && !defined(__clang__)
@@ -3063,7 +3060,6 @@ static LOCUSI_INLINE void locusi_store_d4(double *p, float32x4_t v)
 #define VDL 2
 #define VF float32x4_t
 #define VD float64x2_t
-#define VI int64x2_t
 #define VF_LOAD(p) vld1q_f32(p)
 #define VF_STORE(p, v) vst1q_f32(p, v)
 #define VF_STORE_D(p, v) locusi_store_d4(p, v)
@@ -3081,17 +3077,17 @@ static LOCUSI_INLINE void locusi_store_d4(double *p, float32x4_t v)
 #define VF_HMIN(a) vminvq_f32(a)
 #define VF_HMAX(a) vmaxvq_f32(a)
 #define VD_LOAD(p) vld1q_f64(p)
-#define VD_LOAD_F(p) vcvt_f64_f32(vld1_f32(p))
+#define VF_ODD(a) vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(1)))
+#define VD_LOAD_ODD(p)                                                                                                 \
+    vcvt_f64_f32(vreinterpret_f32_u32(vorr_u32(vreinterpret_u32_f32(vld1_f32(p)), vdup_n_u32(1))))
 #define VD_STORE(p, v) vst1q_f64(p, v)
 #define VD_SET1(x) vdupq_n_f64(x)
 #define VD_MUL(a, b) vmulq_f64(a, b)
-#define VD_FMA(a, b, c) vfmaq_f64(c, a, b)
-#define VI_LOAD(p) vld1q_s64(p)
-#define VI_STORE(p, v) vst1q_s64(p, v)
-#define VI_SET1(x) vdupq_n_s64(x)
-#define VI_ADD(a, b) vaddq_s64(a, b)
-#define VI_SUB(a, b) vsubq_s64(a, b)
-#define VI_BITS(d) vreinterpretq_s64_f64(d)
+#define VA float64x2_t
+#define VA_START vdupq_n_f64(LOCUSI_MAGIC)
+#define VA_ADD(sum, p, v) vfmaq_f64(sum, p, v)
+#define VA_FINISH(to, sum)                                                                                             \
+    vst1q_s64(to, vaddq_s64(vld1q_s64(to), vsubq_s64(vreinterpretq_s64_f64(sum), vdupq_n_s64(LOCUSI_MAGIC_BITS))))
 #include LOCUS_HEADER
 #endif // LOCUSI_ARM64
 #undef LOCUSI_KERNEL_PASS
@@ -3923,7 +3919,7 @@ LOCUSI_FN void locusi_net_prepare(locus_net *net)
             double sum = 0.0;
             for (c = h * net->dhp; c < h * net->dhp + net->dh; c++)
                 sum += (double)net->pool_mab.wk[(c / 16) * 16 * net->d + 16 * i + c % 16] * (double)net->scratch[c];
-            net->pool_queries[(h / 16) * 16 * net->d + 16 * i + h % 16] = (float)(scale * sum);
+            net->pool_queries[(h / 16) * 16 * net->d + 16 * i + h % 16] = (float)((double)scale * sum);
         }
     net->pool_bound = locusi_norm_bound(net, NULL, net->d, last->gain1, last->bias1);
     for (i = 0; i < 2; i++) {
@@ -4147,11 +4143,11 @@ LOCUSI_FN double locusi_encoding_norm(const locus_net *net, const float *q)
 // to a fixed grid by itself and the grid points are added as integers: no rounding, so no order, no split over tiles,
 // calls or threads can change a bit, and a second pass over a streamed set finds the same numbers as a stored one.
 //
-// The grid. p is taken relative to a level, a multiple of 24 powers of two: level = floor((score + 12) / 24), so that
-// 2^-12 <= p <= 2^12 there. Values are scaled by the power of two that bounds them (a bound from the weights, and in
-// layer 0 from the longest encoding of the model's own set) to |v| <= 2^39: |p v| <= 2^51, rounded to an integer. Sums are
-// kept for the highest level seen and the two below; what lies lower is 2^-48 of the whole and dropped, whatever the
-// order. In practice everything is in level 0. Every 2,048 rows the sums' high words are carried, so n has no limit.
+// The grid. p is taken relative to a level, a multiple of 16 powers of two: level = floor((score + 8) / 16), so that
+// 2^-8 <= p <= 2^8 there. Values are scaled by the power of two that bounds them (a bound from the weights, and in
+// layer 0 from the longest encoding of the model's own set) to |v| <= 2^36: |p v| <= 2^44, rounded to an integer. Sums are
+// kept for the highest level seen and the three below; what lies lower is 2^-48 of the whole and dropped, whatever the
+// order. In practice everything is in level 0. Every 4,096 rows the sums' high words are carried, so n has no limit.
 //
 // What is shared. A token is affine in the score, t = (1-y) T0 + y T1, and so are its keys, values, queries and its scores
 // against the constant inducing vectors of layer 0. They are computed once for each (query, 0 or 1) that occurs, for
@@ -4164,8 +4160,8 @@ LOCUSI_FN double locusi_encoding_norm(const locus_net *net, const float *q)
 
 #define LOCUSI_TILE ((size_t)96)            // evaluations worked on at once: their rows stay in the second-level cache
 #define LOCUSI_CHUNK (4 * LOCUSI_TILE)      // handed to a worker at a time
-#define LOCUSI_SLOTS ((size_t)3)            // levels kept
-#define LOCUSI_CARRY (2048 - LOCUSI_TILE)   // rows between carries
+#define LOCUSI_SLOTS ((size_t)4)            // levels kept
+#define LOCUSI_CARRY ((size_t)4096)         // rows between carries; 2^19 would do
 
 typedef struct locusi_sums { // for groups (heads) x rows (inducing vectors): sums of width values, and of weights
     size_t groups, rows, rowsp, width, pending;
@@ -4331,7 +4327,7 @@ LOCUSI_FN void locusi_sums_raise(locusi_sums *s, size_t group, size_t row, int32
 }
 
 // Add a tile of n rows to a group: row i has its scores, in powers of 2, at w->scores[i] + at, and its values, with
-// |value * scale| <= 2^39, at w->values[i] + value_at.
+// |value * scale| <= 2^36, at w->values[i] + value_at.
 LOCUSI_FN void locusi_sums_add(const locusi_kernels *k, locusi_scratch *w, size_t group, size_t at, size_t n,
                             size_t value_at, double scale)
 {
@@ -4342,7 +4338,7 @@ LOCUSI_FN void locusi_sums_add(const locusi_kernels *k, locusi_scratch *w, size_
     size_t i, j, slot;
     k->widen(w->values, value_at, n, width, scale, w->v64, width);
     k->weights(w->scores, at, n, ld, w->p64, ld, &low, &high);
-    if (low >= -12.0f && high < 12.0f) {
+    if (low >= -8.0f && high < 8.0f) {
         for (j = 0; j < rows && (top[j] == 0 || top[j] == INT32_MIN); j++) top[j] = 0;
         if (j == rows) {
             locusi_sums_slot(s, 0);
@@ -4354,11 +4350,11 @@ LOCUSI_FN void locusi_sums_add(const locusi_kernels *k, locusi_scratch *w, size_
     for (i = 0; i < n; i++)
         for (j = 0; j < ld; j++) {
             const float score = w->scores[i][at + j];
-            float level = floorf((score + 12.0f) * (1.0f / 24.0f)), f;
+            float level = floorf((score + 8.0f) * (1.0f / 16.0f)), f;
             level = level > 1e8f ? 1e8f : level > -1e8f ? level : -1e8f;
-            f = score - 24.0f * level;
+            f = score - 16.0f * level;
             w->level[i * ld + j] = level;
-            w->f[i * ld + j] = f > 12.0f ? 12.0f : f > -12.0f ? f : -12.0f;
+            w->f[i * ld + j] = f > 8.0f ? 8.0f : f > -8.0f ? f : -8.0f;
             if (j < rows && (top[j] == INT32_MIN || (int32_t)level > top[j]))
                 locusi_sums_raise(s, group, j, (int32_t)level);
         }
@@ -4426,7 +4422,7 @@ LOCUSI_FN void locusi_sums_merge(locusi_sums *a, locusi_sums *b)
 // out [width] <- sum p v / sum p for one row, once all sums are carried; unit: of the values
 LOCUSI_FN void locusi_sums_mean(const locusi_sums *s, size_t group, size_t row, double unit, float *out)
 {
-    const double below[LOCUSI_SLOTS] = {1.0, 5.9604644775390625e-8, 3.552713678800501e-15}; // 2^-24, 2^-48
+    const double below[LOCUSI_SLOTS] = {1.0, 1.0 / 65536, 1.0 / 65536 / 65536, 1.0 / 65536 / 65536 / 65536};
     const size_t r = (group * s->rows + row) * s->width, t = group * s->rowsp + row;
     double total = 0.0;
     size_t slot, j;
@@ -4442,13 +4438,13 @@ LOCUSI_FN void locusi_sums_mean(const locusi_sums *s, size_t group, size_t row, 
     }
 }
 
-// |v| <= bound -> the scale that brings v to at most 2^39, and the unit that takes it back.
+// |v| <= bound -> the scale that brings v to at most 2^36, and the unit that takes it back.
 LOCUSI_FN double locusi_value_scale(double bound, double *unit)
 {
     int e;
     frexp(bound, &e);
     *unit = ldexp(1.0, e);
-    return ldexp(1.0, 39 - e);
+    return ldexp(1.0, 36 - e);
 }
 
 // ---- blocks
@@ -4476,7 +4472,7 @@ LOCUSI_FN int locusi_block_attend(const locus_net *net, size_t l, const locusi_s
     size_t h;
     for (h = 0; h < net->heads; h++) {
         locusi_matmul_run(k, q + h * net->dhp, net->hp, rows, net->dh, keys + h * net->dh * net->rp, net->rp, w->s,
-                          net->rp, net->no_column, NULL, 0, 0);
+                          net->rp, net->r < net->rp ? net->no_column : NULL, NULL, 0, 0);
         k->softmax(w->s, net->rp, rows, net->rp / 16);
         locusi_matmul_run(k, w->s, net->rp, rows, net->r, values + h * net->dhp * net->r, net->dhp,
                           w->h + h * net->dhp, net->hp, NULL, NULL, 0, 0);
@@ -5807,12 +5803,17 @@ LOCUS_API const char *locus_rule_name(locus_rule rule)
 
 LOCUSI_FN locus_status locusi_check_route(const locus_pool *pool, const locus_route_opts *o, locus_error *err)
 {
+    size_t i;
     if (!(o->max_cost >= 0.0 && o->max_cost <= DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "max_cost", "finite and not negative", "%f", o->max_cost);
     if (!(o->lambda >= 0.0 && o->lambda <= DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
     if (!(o->margin >= 0.0 && o->margin <= DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "margin", "finite and not negative", "%f", o->margin);
+    for (i = 0; o->cost && i < pool->count; i++)
+        if (!locusi_finite(o->cost[i]) || o->cost[i] < 0.0f)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative", "%f", i,
+                               (double)o->cost[i]);
     if (o->has_default && o->default_model >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "default_model", "below %z", "%z", pool->count, o->default_model);
     return LOCUS_OK;

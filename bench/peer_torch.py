@@ -115,7 +115,7 @@ def tune(args):  # finds the BLAS, kernels and threading under which PyTorch is 
 
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    golden = [p for p in (here + "/../tests/golden", here + "/../../shared/golden") if os.path.isdir(p)]
+    golden = [p for p in (here + "/../../shared/golden", here + "/../tests/golden") if os.path.isdir(p)]
     ap = argparse.ArgumentParser()
     ap.add_argument("item", choices=("pool", "score", "route", "check", "tune"))
     for name, default in (("net", None), ("q", None), ("y", None), ("z", None), ("out", None), ("threads", 1),
@@ -131,6 +131,8 @@ def main():
     if args.item == "check":
         for case in ("tiny", "paper"):
             at = "%s/%s/" % (args.golden, case)
+            if not os.path.isfile(at + "model.safetensors"):
+                continue
             net, q, mask = Net(at + "model.safetensors"), array(at + "q_anchor.npy"), np.load(at + "mask.npy") != 0
             z = torch.cat([net.embed(net.tokens(q[m]), y[m].unsqueeze(0)) for y, m in zip(array(at + "y.npy"), mask)])
             net.prepare(z)

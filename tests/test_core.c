@@ -677,8 +677,10 @@ static const char *golden_path(const char *name, const char *file)
     FILE *there;
     snprintf(path, sizeof path, "%s/%s/%s", folder ? folder : "tests/golden", name, file);
     there = folder ? NULL : fopen(path, "rb");
-    if (there) fclose(there);
-    else if (!folder) snprintf(path, sizeof path, "../shared/golden/%s/%s", name, file);
+    if (there)
+        fclose(there);
+    else if (!folder)
+        snprintf(path, sizeof path, "../shared/golden/%s/%s", name, file);
     return path;
 }
 
@@ -715,12 +717,18 @@ static void reference_from_file(ref_net *ref, const locus_safetensors *st, size_
 
 static void golden_case(const char *name, size_t heads)
 {
+    FILE *there = fopen(golden_path(name, "model.safetensors"), "rb");
     fixture f;
     locus_array qa, ya, ma, ta, za, la;
     float *q, *y, *t, *z;
     int isa, path;
     size_t m, i, kind;
     ZERO(f);
+    if (!there) {
+        printf("skip golden %s: neither here nor in ../shared (the reference covers its sizes)\n", name);
+        return;
+    }
+    fclose(there);
     if (!CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&f.st, golden_path(name, "model.safetensors"), &g_err))) return;
     q = golden_floats(name, "q_anchor.npy", &qa);
     y = golden_floats(name, "y.npy", &ya);
@@ -736,9 +744,8 @@ static void golden_case(const char *name, size_t heads)
         CHECK_SIZE(M, za.shape[0]);
         CHECK_SIZE(N * M, la.count);
         reference_from_file(&f.ref, &f.st, heads);
-        for (m = 0; m < M; m++) { // the second judge is judged by the first
+        for (m = 0; m < M && !(g_quick && D > 100); m++) { // the second judge is judged by the first
             double *zr = ref_alloc(d);
-            if (g_quick && D > 100) break;
             ref_encode(&f.ref, q, n, y + m * n, mask + m * n, zr);
             for (i = 0; i < d; i++) CHECK_NEAR(expected[m * d + i], zr[i], 1e-9);
             for (i = 0; i < N; i++) CHECK_NEAR(logits[i * M + m], ref_logit(&f.ref, zr, t + i * D), 1e-9);
@@ -1073,8 +1080,12 @@ static void bits_case(size_t n, size_t M, int kind, int sab, double factor, uint
         return;
     }
     sets_make(&s, n, M, D, kind, 0.25, 1.0, seed);
-    for (i = 0; i < n * D && kind == MIXED; i++) // lengths from 1e-3 to 1e3: what one model uses must not matter to another
+    for (i = 0; i < n * D && kind == MIXED;
+         i++) // lengths from 1e-3 to 1e3: what one model uses must not matter to another
         s.q[i] *= (float)pow(10.0, (double)(i / D % 7) - 3.0);
+    for (i = 6; i < n && kind == MIXED && n > 20; i += 7) // the longest are one model's alone
+        for (m = 0; m < M; m++)
+            if (m != i / 7 % M || m == 0) s.mask[m * n + i] = 0;
     for (isa = 0; isa < LOCUS_ISA_COUNT; isa++) expected[isa] = floats(M * d);
 
     // The yardstick: every model alone, only the rows that count, float scores, one thread.
@@ -1235,7 +1246,8 @@ static void large_sets_are_bit_identical_in_every_order(void)
                 e.mask = NULL;
                 for (path = LOCUS_ENCODE_FAST; path <= LOCUS_ENCODE_STREAMING; path++)
                     for (kind = 0; kind < 3; kind += 2) {
-                        context("case %zu %s path %d threads %zu", turn, locus_isa_name((locus_isa)isa), path, kind + 1);
+                        context("case %zu %s path %d threads %zu", turn, locus_isa_name((locus_isa)isa), path,
+                                kind + 1);
                         CHECK_STATUS(LOCUS_OK, embed(f.net[isa], &e, b, (locus_encode_path)path, parallel_of(kind)));
                         CHECK_SAME("another order", a, b, 8);
                     }
@@ -1327,6 +1339,39 @@ static void hundreds_of_thousands_of_evaluations_match_the_reference(void)
             sets_free(&s);
         }
         fixture_close(&f);
+    }
+}
+
+// Many equal rows whose scores are swept through a range of sizes: sums as large as they can become.
+static void large_sums_do_not_overflow(void)
+{
+    size_t n = g_quick ? 3000 : 60000, D = 1, d = 4, turn, i, j;
+    for (turn = 0; turn < (g_quick ? 5u : 12u); turn++) {
+        fixture f;
+        locus_evals e;
+        float *q = floats(n), *y = floats(n), a[4], b[4];
+        int isa, path;
+        ZERO(f);
+        ref_init(&f.ref, D, d, 1, 1, 16, 2, 0, 3, 400 + turn + g_seed);
+        scale_tensors(&f.ref, "mab1.W_q.weight", 1.0 + (double)(turn % 40));
+        for (i = 0; i < n; i++) q[i] = 2.0f, y[i] = turn % 2 ? 1.0f : 0.75f;
+        ZERO(e);
+        e.queries = queries_of(q, n, D);
+        e.models = 1;
+        e.scores = y;
+        context("turn %zu", turn);
+        if (fixture_open(&f))
+            for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
+                for (path = LOCUS_ENCODE_FAST; path <= LOCUS_ENCODE_STREAMING; path++) {
+                    if (!f.net[isa]) continue;
+                    e.queries.count = 1;
+                    CHECK_STATUS(LOCUS_OK, embed(f.net[isa], &e, a, (locus_encode_path)path, NULL));
+                    e.queries.count = n;
+                    CHECK_STATUS(LOCUS_OK, embed(f.net[isa], &e, b, (locus_encode_path)path, NULL));
+                    for (j = 0; j < d; j++) CHECK_NEAR((double)a[j], (double)b[j], 1e-4);
+                }
+        fixture_close(&f);
+        free(q), free(y);
     }
 }
 
@@ -2381,7 +2426,8 @@ static void pool_of_fixed_memory_does_not_grow(void)
                     locus_model m;
                     snprintf(name, sizeof name, "x%zu", i);
                     m = model_named(name, 0.0f);
-                    if (i < 2) CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + 6 * i, NULL, &g_err));
+                    if (i < 2)
+                        CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + 6 * i, NULL, &g_err));
                     else
                         CHECK_ONE_OF(LOCUS_ERR_MEMORY, LOCUS_ERR_WORKSPACE,
                                      locus_pool_add(pool, &m, z + 6 * i, NULL, &g_err));
@@ -2630,7 +2676,8 @@ static void saved_pools_come_back_whole(void)
                     CHECK_SAME("logits of the saved pool", a, b, N * M);
                 }
                 if (what == 0) {
-                    CHECK_ONE_OF(LOCUS_ERR_TENSOR_MISSING, LOCUS_ERR_METADATA, locus_net_open(&net, path, NULL, &g_err));
+                    CHECK_ONE_OF(LOCUS_ERR_TENSOR_MISSING, LOCUS_ERR_METADATA,
+                                 locus_net_open(&net, path, NULL, &g_err));
                 } else if (CHECK_STATUS(LOCUS_OK, locus_net_open(&net, path, NULL, &g_err))) {
                     locus_net_info info = locus_net_get_info(net), full = locus_net_get_info(f.net[0]);
                     sets s;
@@ -3469,7 +3516,8 @@ static void lambda_for_a_budget_is_the_smallest_that_meets_it(void)
                 CHECK_NEAR(best, lambda, 1e-6 * best + 1e-12);
                 CHECK(mean <= budget);
                 // a hair above, where the last bit of a probability decides nothing
-                CHECK_NEAR(naive_mean_cost(logits, N, cost, available, M, &o, lambda * (1.0 + 1e-9) + 1e-13), mean, 1e-9);
+                CHECK_NEAR(naive_mean_cost(logits, N, cost, available, M, &o, lambda * (1.0 + 1e-9) + 1e-13), mean,
+                           1e-9);
                 if (lambda > 0.0) {
                     priced++;
                     CHECK(naive_mean_cost(logits, N, cost, available, M, &o, lambda * (1.0 - 1e-5)) > budget);
@@ -3690,6 +3738,7 @@ static const test_case tests[] = {
     TEST(absurd_attention_scores_are_survived),
     TEST(large_sets_are_bit_identical_in_every_order),
     TEST(hundreds_of_thousands_of_evaluations_match_the_reference),
+    TEST(large_sums_do_not_overflow),
     TEST(repeated_evaluations_change_little),
 #ifndef LOCUS_NO_THREADS
     TEST(one_net_serves_several_threads_at_a_time),
@@ -3762,8 +3811,10 @@ int main(int argc, char **argv)
         printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", tests[i].name,
                (double)(clock() - start) / CLOCKS_PER_SEC);
         fflush(stdout);
-        if (g_failures) failed++;
-        else passed++;
+        if (g_failures)
+            failed++;
+        else
+            passed++;
     }
     printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
     return failed || !passed ? 1 : 0;

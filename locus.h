@@ -12,29 +12,28 @@
 //     #define LOCUS_IMPLEMENTATION
 //     #include "locus.h"
 //     #include <stdio.h>
+//     #include <stdlib.h>
 //
 //     int main(int argc, char **argv)
 //     {
 //         locus_error err;
-//         locus_net *net = NULL;
-//         locus_pool *pool = NULL;
-//         locus_array q;
-//         if (argc < 3) return 2;
+//         locus_net *net;
+//         locus_pool *pool;
+//         locus_array q; // query encodings, float32 [n, q_dim]
+//         if (argc != 3) return 2;
 //         if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
-//             locus_npy_open(&q, argv[2], &err)) {
+//             locus_npy_open(&q, argv[2], &err) || q.dtype != LOCUS_F32) {
 //             fprintf(stderr, "%s\n", err.message);
 //             return 1;
 //         }
-//         locus_queries queries = {0};
-//         queries.encodings = (const float *)q.data;
-//         queries.count = q.shape[0];
-//         queries.dim = q.shape[1];
-//         locus_choice best;
+//         locus_queries queries = {(const float *)q.data, q.shape[0], q.shape[1], 0};
 //         size_t bytes = locus_route_workspace(pool, queries.count, NULL);
+//         locus_choice *best = (locus_choice *)malloc(queries.count * sizeof *best);
 //         void *work = malloc(bytes);
-//         queries.count = 1;
-//         if (locus_route(pool, &queries, NULL, &best, NULL, work, bytes, &err)) return 1;
-//         printf("%s (%.0f %%)\n", locus_pool_model(pool, best.model)->name, 100.0 * best.probability);
+//         if (locus_route(pool, &queries, NULL, best, NULL, work, bytes, &err)) return 1;
+//         for (size_t i = 0; i < queries.count; i++)
+//             printf("%s (%.0f %%)\n", locus_pool_model(pool, best[i].model)->name, 100.0 * best[i].probability);
+//         return 0;
 //     }
 //
 // Contents (search for the tag):
@@ -223,14 +222,14 @@ LOCUS_API void locus_threads_destroy(locus_threads *threads);
 // ---- arrays (.npy, versions 1.0 to 3.0, little-endian, C order)
 
 typedef enum locus_dtype {
-    LOCUS_U8 = 1, // npy u1
-    LOCUS_BOOL,   // npy b1, safetensors BOOL
-    LOCUS_I32,    // i4
-    LOCUS_I64,    // i8
-    LOCUS_F16,    // f2
-    LOCUS_BF16,   // safetensors only
-    LOCUS_F32,    // f4
-    LOCUS_F64,    // f8
+    LOCUS_U8 = 1,     // npy u1
+    LOCUS_BOOL,       // npy b1, safetensors BOOL
+    LOCUS_I32,        // i4
+    LOCUS_I64,        // i8
+    LOCUS_F16,        // f2
+    LOCUS_BF16,       // safetensors only
+    LOCUS_F32,        // f4
+    LOCUS_F64,        // f8
     LOCUS_DTYPE_OTHER // known to safetensors, passed through but not interpreted
 } locus_dtype;
 
@@ -242,11 +241,11 @@ typedef struct locus_file {
 
 typedef struct locus_array {
     locus_dtype dtype;
-    size_t rank;       // 0 (one number) to 8
-    size_t shape[8];   // 1 beyond rank
-    size_t count;      // product of shape
-    const void *data;  // aligned for the type and in the machine's byte order; inside the file where possible
-    void *owned;       // NULL, or a converted copy (big-endian machines, unaligned data)
+    size_t rank;      // 0 (one number) to 8
+    size_t shape[8];  // 1 beyond rank
+    size_t count;     // product of shape
+    const void *data; // aligned for the type and in the machine's byte order; inside the file where possible
+    void *owned;      // NULL, or a converted copy (big-endian machines, unaligned data)
     locus_file file;
 } locus_array;
 
@@ -273,14 +272,14 @@ LOCUS_API void locus_array_close(locus_array *a);
 // ---- safetensors
 
 typedef struct locus_tensor {
-    const char *name;  // UTF-8, unescaped, terminated; owned by the file object
+    const char *name; // UTF-8, unescaped, terminated; owned by the file object
     locus_dtype dtype;
     const char *dtype_name; // as in the file: "F32", "BF16", ...
     size_t rank;
-    size_t shape[8];   // 1 beyond rank
-    size_t count;      // product of shape
+    size_t shape[8]; // 1 beyond rank
+    size_t count;    // product of shape
     size_t bytes;
-    const void *data;  // zero-copy: inside the file, little-endian, alignment not guaranteed
+    const void *data; // zero-copy: inside the file, little-endian, alignment not guaranteed
 } locus_tensor;
 
 typedef struct locus_metadata {
@@ -366,8 +365,8 @@ LOCUS_API locus_net_info locus_net_get_info(const locus_net *net);
 typedef struct locus_queries {
     const float *encodings; // [count, dim], finite
     size_t count;
-    size_t dim;             // must equal the net's q_dim
-    size_t stride;          // floats from one row to the next; 0: dim
+    size_t dim;    // must equal the net's q_dim
+    size_t stride; // floats from one row to the next; 0: dim
 } locus_queries;
 
 #ifndef LOCUS_INFERENCE_ONLY
@@ -377,17 +376,17 @@ typedef struct locus_queries {
 // `models` = 1. A missing score (NaN, or 255 in bytes) or a mask of 0 is as if the evaluation did not exist: neither
 // its score nor, if no model has it, its encoding is looked at.
 typedef struct locus_evals {
-    locus_queries queries;      // the table, n rows
-    size_t models;              // M
-    const float *scores;        // [M, n] in [0,1], NaN = missing; or NULL and
+    locus_queries queries;          // the table, n rows
+    size_t models;                  // M
+    const float *scores;            // [M, n] in [0,1], NaN = missing; or NULL and
     const unsigned char *scores_u8; // [M, n] 0, 1 or 255 = missing
-    const unsigned char *mask;  // [M, n] 0 = not evaluated; NULL: all are
+    const unsigned char *mask;      // [M, n] 0 = not evaluated; NULL: all are
 } locus_evals;
 
 typedef enum locus_encode_path {
-    LOCUS_ENCODE_AUTO = 0,  // fast where its workspace is at most 1 GiB, else streaming (sab: always fast)
-    LOCUS_ENCODE_FAST,      // keeps what the models share and each model's tokens: about 5 KB an evaluation
-    LOCUS_ENCODE_STREAMING  // working memory independent of n; isab only
+    LOCUS_ENCODE_AUTO = 0, // fast where its workspace is at most 1 GiB, else streaming (sab: always fast)
+    LOCUS_ENCODE_FAST,     // keeps what the models share and each model's tokens: about 5 KB an evaluation
+    LOCUS_ENCODE_STREAMING // working memory independent of n; isab only
 } locus_encode_path;
 
 typedef struct locus_encode_opts {
@@ -494,12 +493,12 @@ typedef enum locus_rule {
 LOCUS_API const char *locus_rule_name(locus_rule rule);
 
 typedef struct locus_choice {
-    size_t model;       // index in the pool; SIZE_MAX in places beyond the number of candidates
+    size_t model; // index in the pool; SIZE_MAX in places beyond the number of candidates
     float logit;
-    float probability;  // predicted chance that the model answers right
+    float probability; // predicted chance that the model answers right
     float cost;
-    double utility;     // probability - lambda * cost, in double
-    locus_rule rule;    // why this one stands in its place (first place; the others are in order of utility)
+    double utility;  // probability - lambda * cost, in double
+    locus_rule rule; // why this one stands in its place (first place; the others are in order of utility)
 } locus_choice;
 
 typedef struct locus_route_opts {
@@ -510,7 +509,7 @@ typedef struct locus_route_opts {
     double lambda;                  // price of cost: utility = p - lambda * cost; >= 0
     int has_default;                // 1: `default_model` is chosen unless another gains more than `margin`
     size_t default_model;
-    double margin;                  // in utility (with lambda 0: in probability); >= 0
+    double margin; // in utility (with lambda 0: in probability); >= 0
     const locus_parallel *parallel;
 } locus_route_opts;
 
@@ -530,9 +529,9 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
 // [count, M]) is at most `budget`, to a relative 1e-9; found by bisection. opts gives the other rules (its lambda is
 // ignored).
 // Fails: LOCUS_ERR_BUDGET (even the cheapest candidates cost more), _NO_CANDIDATE, _ARGUMENT.
-LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count,
-                                               double budget, const locus_route_opts *opts, double *lambda,
-                                               double *mean_cost, locus_error *err);
+LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count, double budget,
+                                               const locus_route_opts *opts, double *lambda, double *mean_cost,
+                                               locus_error *err);
 
 #ifndef LOCUS_INFERENCE_ONLY
 // ---- metrics (method.md, "Metrics")
@@ -540,16 +539,16 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
 // A missing score counts as a miss in routing and is left out of the prediction figures. A model is right where its
 // score is > 0.5. Ties among logits go to the lower index.
 typedef struct locus_metrics {
-    size_t queries, pairs; // queries counted; (query, model) pairs that have a score
-    double hit1, hit3, hit5; // share of queries with a right model among the 1, 3, 5 highest logits
+    size_t queries, pairs;      // queries counted; (query, model) pairs that have a score
+    double hit1, hit3, hit5;    // share of queries with a right model among the 1, 3, 5 highest logits
     double prediction_accuracy; // p >= 0.5 against right or wrong, over pairs
-    double bce, brier;     // mean binary cross-entropy (nats), mean (p - score)^2
-    double auc;            // area under the ROC curve over all pairs, ties half; NaN if only one class occurs
-    double ece;            // expected calibration error, 15 bins of equal width over p
-    double best_single;    // hit@1 of always taking model `best_model`
-    double random_model;   // hit@1 of a model drawn uniformly
-    double oracle;         // share of queries that some model answers
-    size_t models_routed;  // how many different models are chosen first
+    double bce, brier;          // mean binary cross-entropy (nats), mean (p - score)^2
+    double auc;                 // area under the ROC curve over all pairs, ties half; NaN if only one class occurs
+    double ece;                 // expected calibration error, 15 bins of equal width over p
+    double best_single;         // hit@1 of always taking model `best_model`
+    double random_model;        // hit@1 of a model drawn uniformly
+    double oracle;              // share of queries that some model answers
+    size_t models_routed;       // how many different models are chosen first
 } locus_metrics;
 
 // logits [n, M], scores_u8 or scores [M, score_stride] as in locus_evals; queries[n]: the column of each row of logits
@@ -870,7 +869,10 @@ LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const 
     va_end(args);
     locusi_text(err->message, sizeof err->message, "%s%s%s%s%s%s%s", err->where, *err->where ? ": " : "",
                 locus_status_text(status), *err->expected ? ": expected " : "", err->expected,
-                !*err->found ? "" : *err->expected ? ", found " : ": found ", err->found);
+                !*err->found     ? ""
+                : *err->expected ? ", found "
+                                 : ": found ",
+                err->found);
     return status;
 }
 
@@ -878,7 +880,7 @@ LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const 
 LOCUSI_FN void locusi_swap(unsigned char *a, unsigned char *b, size_t size)
 {
     unsigned char t[16];
-    for (; size; ) {
+    for (; size;) {
         const size_t n = size < sizeof t ? size : sizeof t;
         memcpy(t, a, n);
         memcpy(a, b, n);
@@ -1057,7 +1059,7 @@ LOCUSI_FN void locusi_file_close(locus_file *f)
 LOCUSI_FN int locusi_file_size(FILE *in, uint64_t *size)
 {
     if (getc(in) == EOF && ferror(in)) return 0; // a folder can be opened and even has an end
-#ifdef _WIN32 // long has 32 bits there
+#ifdef _WIN32                                    // long has 32 bits there
     {
         int64_t end;
         if (_fseeki64(in, 0, SEEK_END) != 0 || (end = _ftelli64(in)) < 0 || _fseeki64(in, 0, SEEK_SET) != 0) return 0;
@@ -1080,8 +1082,7 @@ LOCUSI_FN locus_status locusi_file_read(locus_file *f, const char *path, locus_e
     uint64_t size = 0;
     unsigned char *data = NULL;
     if (!in) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
-    if (!locusi_file_size(in, &size))
-        status = locusi_fail(err, LOCUS_ERR_IO, "%s", "a regular file", "", path);
+    if (!locusi_file_size(in, &size)) status = locusi_fail(err, LOCUS_ERR_IO, "%s", "a regular file", "", path);
     else if (size > SIZE_MAX || (size && !(data = (unsigned char *)LOCUS_MALLOC((size_t)size))))
         status = locusi_fail(err, LOCUS_ERR_MEMORY, "%s", "%u bytes", "", path, size);
     else if (size && fread(data, 1, (size_t)size, in) != (size_t)size)
@@ -1136,7 +1137,7 @@ LOCUSI_FN locus_status locusi_file_open(locus_file *f, const char *path, locus_e
 #ifdef __cplusplus
 extern "C"
 #endif
-__declspec(dllimport) int __stdcall MoveFileExA(const char *from, const char *to, unsigned long flags);
+    __declspec(dllimport) int __stdcall MoveFileExA(const char *from, const char *to, unsigned long flags);
 #endif
 
 // Writes beside the target and renames at the end: the file appears whole or not at all. Without `file` it only counts.
@@ -1498,13 +1499,27 @@ typedef struct locusi_dtype {
 LOCUSI_FN const locusi_dtype *locusi_dtype_find(const char *name, locus_dtype dtype)
 {
     static const locusi_dtype table[] = {
-        {"F32", LOCUS_F32, 32},         {"F16", LOCUS_F16, 16},          {"BF16", LOCUS_BF16, 16},
-        {"F64", LOCUS_F64, 64},         {"U8", LOCUS_U8, 8},             {"BOOL", LOCUS_BOOL, 8},
-        {"I32", LOCUS_I32, 32},         {"I64", LOCUS_I64, 64},          {"I8", LOCUS_DTYPE_OTHER, 8},
-        {"I16", LOCUS_DTYPE_OTHER, 16}, {"U16", LOCUS_DTYPE_OTHER, 16},  {"U32", LOCUS_DTYPE_OTHER, 32},
-        {"U64", LOCUS_DTYPE_OTHER, 64}, {"C64", LOCUS_DTYPE_OTHER, 64},  {"F8_E5M2", LOCUS_DTYPE_OTHER, 8},
-        {"F4", LOCUS_DTYPE_OTHER, 4},   {"F8_E4M3", LOCUS_DTYPE_OTHER, 8}, {"F8_E8M0", LOCUS_DTYPE_OTHER, 8},
-        {"F6_E2M3", LOCUS_DTYPE_OTHER, 6}, {"F6_E3M2", LOCUS_DTYPE_OTHER, 6}, {"F8_E4M3FNUZ", LOCUS_DTYPE_OTHER, 8},
+        {"F32", LOCUS_F32, 32},
+        {"F16", LOCUS_F16, 16},
+        {"BF16", LOCUS_BF16, 16},
+        {"F64", LOCUS_F64, 64},
+        {"U8", LOCUS_U8, 8},
+        {"BOOL", LOCUS_BOOL, 8},
+        {"I32", LOCUS_I32, 32},
+        {"I64", LOCUS_I64, 64},
+        {"I8", LOCUS_DTYPE_OTHER, 8},
+        {"I16", LOCUS_DTYPE_OTHER, 16},
+        {"U16", LOCUS_DTYPE_OTHER, 16},
+        {"U32", LOCUS_DTYPE_OTHER, 32},
+        {"U64", LOCUS_DTYPE_OTHER, 64},
+        {"C64", LOCUS_DTYPE_OTHER, 64},
+        {"F8_E5M2", LOCUS_DTYPE_OTHER, 8},
+        {"F4", LOCUS_DTYPE_OTHER, 4},
+        {"F8_E4M3", LOCUS_DTYPE_OTHER, 8},
+        {"F8_E8M0", LOCUS_DTYPE_OTHER, 8},
+        {"F6_E2M3", LOCUS_DTYPE_OTHER, 6},
+        {"F6_E3M2", LOCUS_DTYPE_OTHER, 6},
+        {"F8_E4M3FNUZ", LOCUS_DTYPE_OTHER, 8},
         {"F8_E5M2FNUZ", LOCUS_DTYPE_OTHER, 8},
     };
     size_t i;
@@ -1523,8 +1538,7 @@ LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, const locusi_dtype *t
         locusi_shape_text(shape, sizeof shape, t->rank, t->shape);
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "%s", name, shape);
     }
-    if (bits % 8)
-        return locusi_fail(err, LOCUS_ERR_SIZE_MISMATCH, "%s", "whole bytes", "%z bits", name, bits);
+    if (bits % 8) return locusi_fail(err, LOCUS_ERR_SIZE_MISMATCH, "%s", "whole bytes", "%z bits", name, bits);
     t->bytes = bits / 8;
     return LOCUS_OK;
 }
@@ -1569,7 +1583,7 @@ LOCUSI_FN locus_status locusi_json_sizes(const unsigned char *p, size_t *out, si
 typedef struct locusi_reader {
     const unsigned char *header, *data;
     size_t data_bytes;
-    locus_tensor *tensors;    // NULL while counting
+    locus_tensor *tensors; // NULL while counting
     locus_metadata *metadata;
     char *text;
     size_t tensor_count, metadata_count, text_bytes;
@@ -1625,8 +1639,7 @@ LOCUSI_FN locus_status locusi_read_entry(locusi_reader *r, const unsigned char *
     for (i = 0; i < 8; i++) t->shape[i] = 1;
     if ((s = locusi_json_sizes(field[1], t->shape, &t->rank, 8, name, "shape", r->err))) return s;
     if ((s = locusi_json_sizes(field[2], offsets, &count, 2, name, "data_offsets", r->err))) return s;
-    if (count != 2)
-        return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "2 data_offsets", "%z", name, count);
+    if (count != 2) return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "2 data_offsets", "%z", name, count);
     if ((s = locusi_tensor_size(t, type, name, r->err))) return s;
     if (offsets[1] < offsets[0])
         return locusi_fail(r->err, LOCUS_ERR_OFFSETS_ORDER, "%s", "an end of at least %z", "%z", name, offsets[0],
@@ -1724,9 +1737,8 @@ LOCUSI_FN size_t locusi_reader_bytes(const locusi_reader *r)
 {
     size_t tensors, metadata, total;
     if (!locusi_mul(r->tensor_count, sizeof(locus_tensor), &tensors) ||
-        !locusi_mul(r->metadata_count, sizeof(locus_metadata), &metadata) ||
-        !locusi_add(tensors, metadata, &total) || !locusi_add(total, r->text_bytes, &total) ||
-        !locusi_add(total, 16, &total))
+        !locusi_mul(r->metadata_count, sizeof(locus_metadata), &metadata) || !locusi_add(tensors, metadata, &total) ||
+        !locusi_add(total, r->text_bytes, &total) || !locusi_add(total, 16, &total))
         return SIZE_MAX;
     return total;
 }
@@ -2464,7 +2476,8 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
         locusi_cpuid(0, r);
         if (r[0] < 7) return 0;
         locusi_cpuid(1, r);
-        if ((r[2] & (1u << 27)) == 0 || (r[2] & (1u << 12)) == 0 || (r[2] & (1u << 28)) == 0) return 0; // OSXSAVE FMA AVX
+        if ((r[2] & (1u << 27)) == 0 || (r[2] & (1u << 12)) == 0 || (r[2] & (1u << 28)) == 0)
+            return 0; // OSXSAVE FMA AVX
         saved = locusi_xgetbv();
         if ((saved & 6u) != 6u) return 0;
         locusi_cpuid(7, r);
@@ -2495,15 +2508,14 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
 #define LOCUSI_DECLARE(i) VF c##i = VF_SET1(0.0f), d##i = c##i;
 #define LOCUSI_STEP(i)                                                                                                 \
     {                                                                                                                  \
-        const VF x = VF_SET1(a[(size_t)(i) * lda + p]);                                                                \
+        const VF x = VF_SET1(a[(size_t)(i)*lda + p]);                                                                  \
         c##i = VF_FMA(x, bu, c##i);                                                                                    \
         if (two) d##i = VF_FMA(x, bw, d##i);                                                                           \
     }
 #define LOCUSI_FINISH(i)                                                                                               \
-    LOCUSI_NAME(finish)(c##i, c + (size_t)(i) * ldc, bias, residual ? residual + (size_t)(i) * ldr : residual, relu);  \
-    if (two)                                                                                                           \
-        LOCUSI_NAME(finish)                                                                                            \
-    (d##i, c + (size_t)(i) * ldc + VL, bias ? bias + VL : bias, residual ? residual + (size_t)(i) * ldr + VL : residual, \
+    LOCUSI_NAME(finish)(c##i, c + (size_t)(i)*ldc, bias, residual ? residual + (size_t)(i)*ldr : residual, relu);      \
+    if (two) LOCUSI_NAME(finish)                                                                                       \
+    (d##i, c + (size_t)(i)*ldc + VL, bias ? bias + VL : bias, residual ? residual + (size_t)(i)*ldr + VL : residual,   \
      relu);
 #define LOCUSI_BLOCK(name, wide, REPEAT)                                                                               \
     LOCUSI_TARGET static void LOCUSI_NAME(name)(const float *a, size_t lda, size_t k, const float *u, float *c,        \
@@ -2558,9 +2570,9 @@ LOCUSI_TARGET static void LOCUSI_NAME(matmul)(const locusi_matmul *m)
 #define LOCUSI_CALL(name, count)                                                                                       \
     for (; i + (count) <= m->rows; i += (count)) {                                                                     \
         LOCUSI_NAME(name)(a, m->lda, m->k, u, c, m->ldc, bias, res, m->ldr, m->relu);                                  \
-        a += (count) * m->lda;                                                                                         \
-        c += (count) * m->ldc;                                                                                         \
-        if (res) res += (count) * m->ldr;                                                                              \
+        a += (count)*m->lda;                                                                                           \
+        c += (count)*m->ldc;                                                                                           \
+        if (res) res += (count)*m->ldr;                                                                                \
     }
         i = 0;
         if (two) {
@@ -2642,8 +2654,8 @@ LOCUSI_TARGET static int LOCUSI_NAME(layernorm)(float *x, size_t ldx, size_t row
     return finite;
 }
 
-// p [rows, n] <- 2^(s[i][at + j]) for the exact sums: as doubles, the last bit of the float's mantissa set; and the range
-// of the exponents; n a multiple of 16
+// p [rows, n] <- 2^(s[i][at + j]) for the exact sums: as doubles, the last bit of the float's mantissa set; and the
+// range of the exponents; n a multiple of 16
 LOCUSI_TARGET static void LOCUSI_NAME(weights)(const float *const *s, size_t at, size_t rows, size_t n, double *p,
                                                size_t ldp, float *low, float *high)
 {
@@ -2683,8 +2695,8 @@ LOCUSI_TARGET static void LOCUSI_NAME(widen)(const float *const *v, size_t at, s
         d##i = VA_ADD(d##i, x, v1);                                                                                    \
     }
 #define LOCUSI_FINISH(i)                                                                                               \
-    VA_FINISH(sum + (size_t)(i) * width, c##i);                                                                        \
-    VA_FINISH(sum + (size_t)(i) * width + VDL, d##i);
+    VA_FINISH(sum + (size_t)(i)*width, c##i);                                                                          \
+    VA_FINISH(sum + (size_t)(i)*width + VDL, d##i);
 #define LOCUSI_BLOCK(name, REPEAT)                                                                                     \
     LOCUSI_TARGET static void LOCUSI_NAME(name)(const double *p, size_t ldp, size_t rows, const double *v, size_t ldv, \
                                                 int64_t *sum, size_t width)                                            \
@@ -2766,8 +2778,8 @@ LOCUSI_TARGET static float LOCUSI_NAME(square)(const float *x, size_t n)
 }
 
 static const locusi_kernels LOCUSI_NAME(kernels) = {
-    LOCUSI_NAME(matmul),     LOCUSI_NAME(softmax),  LOCUSI_NAME(layernorm), LOCUSI_NAME(weights),
-    LOCUSI_NAME(widen),      LOCUSI_NAME(accumulate), LOCUSI_NAME(relu_dot), LOCUSI_NAME(scale), LOCUSI_NAME(square)};
+    LOCUSI_NAME(matmul),     LOCUSI_NAME(softmax),  LOCUSI_NAME(layernorm), LOCUSI_NAME(weights), LOCUSI_NAME(widen),
+    LOCUSI_NAME(accumulate), LOCUSI_NAME(relu_dot), LOCUSI_NAME(scale),     LOCUSI_NAME(square)};
 
 #undef LOCUSI_NAME
 #undef LOCUSI_TARGET
@@ -3078,8 +3090,7 @@ static LOCUSI_INLINE void locusi_store_d4(double *p, float32x4_t v)
 #define VF_HMAX(a) vmaxvq_f32(a)
 #define VD_LOAD(p) vld1q_f64(p)
 #define VF_ODD(a) vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(1)))
-#define VD_LOAD_ODD(p)                                                                                                 \
-    vcvt_f64_f32(vreinterpret_f32_u32(vorr_u32(vreinterpret_u32_f32(vld1_f32(p)), vdup_n_u32(1))))
+#define VD_LOAD_ODD(p) vcvt_f64_f32(vreinterpret_f32_u32(vorr_u32(vreinterpret_u32_f32(vld1_f32(p)), vdup_n_u32(1))))
 #define VD_STORE(p, v) vst1q_f64(p, v)
 #define VD_SET1(x) vdupq_n_f64(x)
 #define VD_MUL(a, b) vmulq_f64(a, b)
@@ -3159,7 +3170,8 @@ LOCUSI_FN size_t locusi_workers(const locus_parallel *parallel)
     return parallel && parallel->run && parallel->threads > 1 ? parallel->threads : 1;
 }
 
-LOCUSI_FN void locusi_run(const locus_parallel *parallel, void (*task)(void *arg, size_t worker), void *arg, size_t count)
+LOCUSI_FN void locusi_run(const locus_parallel *parallel, void (*task)(void *arg, size_t worker), void *arg,
+                          size_t count)
 {
     if (count == 1) task(arg, 0);
     else parallel->run(parallel->user, task, arg, count);
@@ -3302,13 +3314,13 @@ LOCUS_API void locus_threads_destroy(locus_threads *threads)
 // A net is one block of memory: this struct, then all weights packed for the kernels. Padded sizes (…p) are multiples
 // of 16; each head's columns start at a multiple of 16 ("head layout": heads * dhp columns, zero between).
 
-typedef struct locusi_mab { // multihead attention block
-    float *wq, *wk, *wv;    // packed [d -> hp]
-    float *fc;              // packed [hp -> dp]
+typedef struct locusi_mab {               // multihead attention block
+    float *wq, *wk, *wv;                  // packed [d -> hp]
+    float *fc;                            // packed [hp -> dp]
     float *gain0, *bias0, *gain1, *bias1; // [dp]
-    float *w1, *b1;         // packed [d -> fp], [fp]
-    float *w2, *b2;         // packed [2d -> dp], [dp]
-    double value_bound;     // |value| < this for any input the block can see; 0: depends on the encodings (layer 0)
+    float *w1, *b1;                       // packed [d -> fp], [fp]
+    float *w2, *b2;                       // packed [2d -> dp], [dp]
+    double value_bound; // |value| < this for any input the block can see; 0: depends on the encodings (layer 0)
 } locusi_mab;
 
 typedef struct locusi_layer {
@@ -3322,8 +3334,8 @@ struct locus_net {
     const locusi_kernels *kernels;
     void *owned;
     size_t q, d, dp, heads, dh, dhp, hp, r, rp, f, fp, g, gp, layers; // f: feed-forward width 2d, g: predictor's
-    float *live;      // [dp] 1 on real columns, 0 beyond
-    float *no_column; // [rp] 0 on real columns, -1e30 beyond
+    float *live;                                                      // [dp] 1 on real columns, 0 beyond
+    float *no_column;                                                 // [rp] 0 on real columns, -1e30 beyond
     // encoder
     float *token[2], *token_bias[2]; // packed [q -> dp] and [dp]: the token of a score of 0 and of 1
     locusi_layer *layer;
@@ -3332,13 +3344,13 @@ struct locus_net {
     float *pool_queries;   // packed [d -> 16 * ceil(heads / 16)]: W_k^T (S W_q)^T per head, times the softmax scale
     double pool_bound;     // |x| < this for rows of the last layer
     float *out, *out_bias; // packed [d -> dp], [dp]
-    double token_norm, token_bias_norm;      // |token| <= |q| * token_norm + token_bias_norm (Euclidean)
-    double value_norm;                       // layer 0: |value| <= |token| * value_norm
-    float *scratch;                          // [max(r, 1), hp] while the net is made
+    double token_norm, token_bias_norm; // |token| <= |q| * token_norm + token_bias_norm (Euclidean)
+    double value_norm;                  // layer 0: |value| <= |token| * value_norm
+    float *scratch;                     // [max(r, 1), hp] while the net is made
     // predictor
-    float *u, *u_bias;     // packed [q -> dp], [dp]
-    float *hz, *hu, *hzu;  // packed [d -> gp]: the three parts of mlp_head.0
-    float *h_bias, *last;  // [gp]
+    float *u, *u_bias;    // packed [q -> dp], [dp]
+    float *hz, *hu, *hzu; // packed [d -> gp]: the three parts of mlp_head.0
+    float *h_bias, *last; // [gp]
     float last_bias;
     char query_encoder[96];
 };
@@ -3376,10 +3388,7 @@ LOCUSI_FN float *locusi_carve_floats(locusi_carver *c, size_t rows, size_t colum
 }
 
 // First address at or behind p that is aligned to a cache line.
-LOCUSI_FN unsigned char *locusi_align(void *p)
-{
-    return (unsigned char *)p + (64 - (size_t)((uintptr_t)p & 63)) % 64;
-}
+LOCUSI_FN unsigned char *locusi_align(void *p) { return (unsigned char *)p + (64 - (size_t)((uintptr_t)p & 63)) % 64; }
 
 // ---- what a net file must hold
 
@@ -3401,7 +3410,7 @@ LOCUSI_FN size_t locusi_encoder_tensors(const locus_net *net)
 }
 
 LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const char *name, size_t rank, size_t a, size_t b,
-                            size_t c)
+                               size_t c)
 {
     locusi_text(spec->name, sizeof spec->name, "%s%s", prefix, name);
     spec->rank = rank;
@@ -3413,9 +3422,8 @@ LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const char
 LOCUSI_FN void locusi_spec_mab(const locus_net *net, size_t index, const char *prefix, locusi_spec *spec)
 {
     static const char *const names[LOCUSI_MAB_TENSORS] = {
-        "W_q.weight",       "W_k.weight",     "W_v.weight",       "fc_o.weight",
-        "ln0.weight",       "ln0.bias",       "ln1.weight",       "ln1.bias",
-        "rff.net.0.weight", "rff.net.0.bias", "rff.net.2.weight", "rff.net.2.bias"};
+        "W_q.weight", "W_k.weight", "W_v.weight",       "fc_o.weight",    "ln0.weight",       "ln0.bias",
+        "ln1.weight", "ln1.bias",   "rff.net.0.weight", "rff.net.0.bias", "rff.net.2.weight", "rff.net.2.bias"};
     const size_t d = net->d, f = net->f;
     if (index < 4) locusi_spec_set(spec, prefix, names[index], 2, d, d, 0);
     else if (index == 8) locusi_spec_set(spec, prefix, names[index], 2, f, d, 0);
@@ -3471,8 +3479,8 @@ LOCUSI_FN const char *locusi_last_name(const locus_safetensors *st)
 LOCUSI_FN int locusi_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
 
 // A hyper-parameter: from the metadata where given (and then it must be a number from 1 to `most`), else `found`.
-LOCUSI_FN locus_status locusi_hyper(const locus_safetensors *st, const char *key, size_t found, size_t most, size_t *value,
-                                 locus_error *err)
+LOCUSI_FN locus_status locusi_hyper(const locus_safetensors *st, const char *key, size_t found, size_t most,
+                                    size_t *value, locus_error *err)
 {
     const char *text = locus_safetensors_meta(st, key), *s = text;
     size_t v = 0;
@@ -3496,8 +3504,8 @@ LOCUSI_FN size_t locusi_dim(const locus_safetensors *st, const char *name, size_
     return t && t->rank == rank ? t->shape[axis] : 0;
 }
 
-LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const locusi_spec *spec, const locus_tensor **out,
-                                        locus_error *err)
+LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const locusi_spec *spec,
+                                           const locus_tensor **out, locus_error *err)
 {
     const locus_tensor *t = locus_safetensors_find(st, spec->name);
     size_t i;
@@ -3516,7 +3524,8 @@ LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const lo
 }
 
 // Sizes, from metadata and shapes; then every tensor is checked and no other may be there.
-LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors *st, int predictor_only, locus_error *err)
+LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors *st, int predictor_only,
+                                        locus_error *err)
 {
     const size_t most = 1u << 20;
     size_t i, encoder = 0, decoder = 0, layers = 0;
@@ -3544,8 +3553,8 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
         return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "decoder.U.weight", "this tensor", "none");
     if ((status = locusi_hyper(st, "q_dim", locusi_dim(st, "decoder.U.weight", 2, 1), most, &net->q, err)) ||
         (status = locusi_hyper(st, "z_dim", locusi_dim(st, "decoder.U.weight", 2, 0), most, &net->d, err)) ||
-        (status = locusi_hyper(st, "decoder_hidden", locusi_dim(st, "decoder.mlp_head.0.weight", 2, 0), most, &net->g,
-                               err)))
+        (status =
+             locusi_hyper(st, "decoder_hidden", locusi_dim(st, "decoder.mlp_head.0.weight", 2, 0), most, &net->g, err)))
         return status;
     net->f = 2 * net->d;
     net->heads = net->dh = 1;
@@ -3556,7 +3565,8 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
         if (kind ? !strcmp(kind, "sab") : !locus_safetensors_find(st, "encoder.layers.0.I"))
             net->info.encoder_kind = LOCUS_SAB;
         if ((status = locusi_hyper(st, "n_heads", 0, most, &net->heads, err)) ||
-            (status = locusi_hyper(st, "n_layers", locus_safetensors_meta(st, "n_layers") ? 0 : layers, 64, &net->layers, err)))
+            (status = locusi_hyper(st, "n_layers", locus_safetensors_meta(st, "n_layers") ? 0 : layers, 64,
+                                   &net->layers, err)))
             return status;
         if (net->info.encoder_kind == LOCUS_ISAB &&
             (status = locusi_hyper(st, "m_induce", locusi_dim(st, "encoder.layers.0.I", 3, 1), most, &net->r, err)))
@@ -3670,7 +3680,8 @@ LOCUSI_FN int locusi_parse_hash(const char *text, uint64_t *hash)
 }
 
 // The net's hash is made of the two parts' hashes, so that a file with the predictor alone can still prove whose it is.
-LOCUSI_FN locus_status locusi_net_hash(locus_net *net, const locus_safetensors *st, int encoder_in_file, locus_error *err)
+LOCUSI_FN locus_status locusi_net_hash(locus_net *net, const locus_safetensors *st, int encoder_in_file,
+                                       locus_error *err)
 {
     uint64_t encoder = 1, decoder = 2, stored;
     const char *text = locus_safetensors_meta(st, "locus.encoder_hash"), *last = locusi_last_name(st);
@@ -3719,7 +3730,7 @@ LOCUSI_FN size_t locusi_head_column(const locus_net *net, size_t c) { return c /
 
 // out (zeroed) <- columns [first, first + k) of t [n, ld], packed; heads_out: outputs in head layout, heads_in: inputs.
 LOCUSI_FN void locusi_pack(const locus_net *net, const locus_tensor *t, size_t n, size_t ld, size_t first, size_t k,
-                        int heads_out, int heads_in, float *out)
+                           int heads_out, int heads_in, float *out)
 {
     const size_t depth = heads_in ? net->hp : k;
     float chunk[16][64];
@@ -3832,7 +3843,7 @@ LOCUSI_FN void locusi_net_carve(locus_net *net, locusi_carver *c)
 // Largest |output| of packed W (columns outputs) over all x that the layer norm (gain, bias) can give: x = gain * n +
 // bias with |n| <= sqrt(d), so |w x| <= sqrt(d) |w * gain| + |w bias|. W NULL: of x itself.
 LOCUSI_FN double locusi_norm_bound(const locus_net *net, const float *packed, size_t columns, const float *gain,
-                                const float *bias)
+                                   const float *bias)
 {
     double most = 0.0;
     size_t c, i;
@@ -3855,9 +3866,9 @@ LOCUSI_FN double locusi_norm_bound(const locus_net *net, const float *packed, si
     return most * 1.001 + 1e-30; // float rounding of the values themselves
 }
 
-LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t lda, size_t rows, size_t depth, const float *b,
-                              size_t columns, float *c, size_t ldc, const float *bias, const float *residual,
-                              size_t ldr, int relu)
+LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t lda, size_t rows, size_t depth,
+                                 const float *b, size_t columns, float *c, size_t ldc, const float *bias,
+                                 const float *residual, size_t ldr, int relu)
 {
     locusi_matmul m;
     m.a = a;
@@ -3912,8 +3923,8 @@ LOCUSI_FN void locusi_net_prepare(locus_net *net)
                           NULL, 0, 0);
         locusi_pack_heads(net, net->scratch, net->r, scale, layer->queries);
     }
-    locusi_matmul_run(k, net->pool_seed, net->dp, 1, net->d, net->pool_mab.wq, net->hp, net->scratch, net->hp, NULL, NULL,
-                      0, 0);
+    locusi_matmul_run(k, net->pool_seed, net->dp, 1, net->d, net->pool_mab.wq, net->hp, net->scratch, net->hp, NULL,
+                      NULL, 0, 0);
     for (h = 0; h < net->heads; h++)
         for (i = 0; i < net->d; i++) {
             double sum = 0.0;
@@ -4001,8 +4012,8 @@ LOCUSI_FN void locusi_net_load(locus_net *net, const locus_safetensors *st)
 }
 
 // Bytes of the block: this struct, then the arrays.
-LOCUSI_FN locus_status locusi_net_plan(locus_net *net, const locus_safetensors *st, const locus_net_opts *opts, size_t *bytes,
-                                    locus_error *err)
+LOCUSI_FN locus_status locusi_net_plan(locus_net *net, const locus_safetensors *st, const locus_net_opts *opts,
+                                       size_t *bytes, locus_error *err)
 {
     locusi_carver c = {NULL, 0, 0};
     const locus_status status = locusi_net_sizes(net, st, opts && opts->predictor_only, err);
@@ -4110,8 +4121,7 @@ LOCUSI_FN locus_status locusi_check_queries(const locus_net *net, const locus_qu
         return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "queries.dim", "%z, the net's q_dim", "%z", net->q, q->dim);
     if (q->stride && q->stride < q->dim)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.stride", "0 or at least %z", "%z", q->dim, q->stride);
-    if (!q->encodings && q->count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.encodings", "an array", "NULL");
+    if (!q->encodings && q->count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.encodings", "an array", "NULL");
     return LOCUS_OK;
 }
 
@@ -4126,8 +4136,8 @@ LOCUSI_FN locus_status locusi_bad_encoding(const float *q, size_t dim, size_t ro
             break;
         }
     }
-    return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "encodings[%z, %z]", "a finite number of sensible size", "%f", row,
-                       worst, (double)q[worst]);
+    return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "encodings[%z, %z]", "a finite number of sensible size", "%f",
+                       row, worst, (double)q[worst]);
 }
 
 LOCUSI_FN double locusi_encoding_norm(const locus_net *net, const float *q)
@@ -4136,32 +4146,33 @@ LOCUSI_FN double locusi_encoding_norm(const locus_net *net, const float *q)
     return locusi_finite(square) && square < 1e24f ? sqrt((double)square) : -1.0;
 }
 
-
 // ------------------------------------------------------------------------------------------------------- >>encoder
 //
-// Exact sums. Attention over an evaluation set needs sum_i p_i and sum_i p_i v_i with p_i = 2^score. Each term is rounded
-// to a fixed grid by itself and the grid points are added as integers: no rounding, so no order, no split over tiles,
-// calls or threads can change a bit, and a second pass over a streamed set finds the same numbers as a stored one.
+// Exact sums. Attention over an evaluation set needs sum_i p_i and sum_i p_i v_i with p_i = 2^score. Each term is
+// rounded to a fixed grid by itself and the grid points are added as integers: no rounding, so no order, no split over
+// tiles, calls or threads can change a bit, and a second pass over a streamed set finds the same numbers as a stored
+// one.
 //
 // The grid. p is taken relative to a level, a multiple of 16 powers of two: level = floor((score + 8) / 16), so that
 // 2^-8 <= p <= 2^8 there. Values are scaled by the power of two that bounds them (a bound from the weights, and in
-// layer 0 from the longest encoding of the model's own set) to |v| <= 2^36: |p v| <= 2^44, rounded to an integer. Sums are
-// kept for the highest level seen and the three below; what lies lower is 2^-48 of the whole and dropped, whatever the
-// order. In practice everything is in level 0. Every 4,096 rows the sums' high words are carried, so n has no limit.
+// layer 0 from the longest encoding of the model's own set) to |v| <= 2^36: |p v| <= 2^44, rounded to an integer. Sums
+// are kept for the highest level seen and the three below; what lies lower is 2^-48 of the whole and dropped, whatever
+// the order. In practice everything is in level 0. Every 4,096 rows the sums' high words are carried, so n has no
+// limit.
 //
-// What is shared. A token is affine in the score, t = (1-y) T0 + y T1, and so are its keys, values, queries and its scores
-// against the constant inducing vectors of layer 0. They are computed once for each (query, 0 or 1) that occurs, for
-// all models; 0/1 scores pick one, fractional scores mix the two.
+// What is shared. A token is affine in the score, t = (1-y) T0 + y T1, and so are its keys, values, queries and its
+// scores against the constant inducing vectors of layer 0. They are computed once for each (query, 0 or 1) that occurs,
+// for all models; 0/1 scores pick one, fractional scores mix the two.
 //
 // Passes. Pass 0 feeds layer 0's inducing vectors; pass l > 0 applies layer l-1 to the tokens and feeds layer l, or the
 // pooling. The fast path keeps the tokens between passes, the streaming path starts anew from the encodings each time.
 
 #ifndef LOCUS_INFERENCE_ONLY
 
-#define LOCUSI_TILE ((size_t)96)            // evaluations worked on at once: their rows stay in the second-level cache
-#define LOCUSI_CHUNK (4 * LOCUSI_TILE)      // handed to a worker at a time
-#define LOCUSI_SLOTS ((size_t)4)            // levels kept
-#define LOCUSI_CARRY ((size_t)4096)         // rows between carries; 2^19 would do
+#define LOCUSI_TILE ((size_t)96)       // evaluations worked on at once: their rows stay in the second-level cache
+#define LOCUSI_CHUNK (4 * LOCUSI_TILE) // handed to a worker at a time
+#define LOCUSI_SLOTS ((size_t)4)       // levels kept
+#define LOCUSI_CARRY ((size_t)4096)    // rows between carries; 2^19 would do
 
 typedef struct locusi_sums { // for groups (heads) x rows (inducing vectors): sums of width values, and of weights
     size_t groups, rows, rowsp, width, pending;
@@ -4209,7 +4220,7 @@ typedef struct locusi_job {
     size_t n, models, stride, workers, model, pass;
     int streaming, by_rows, bad, stop, reporting;
     locusi_table table;
-    uint32_t *place[2];   // [n] row of the table for (query, 0 or 1), UINT32_MAX where it does not occur
+    uint32_t *place[2];    // [n] row of the table for (query, 0 or 1), UINT32_MAX where it does not occur
     uint32_t *entry_query; // [entries] and back; the first `zeros` are for score 0
     size_t entries, zeros;
     float *norms; // [n] fast path
@@ -4329,7 +4340,7 @@ LOCUSI_FN void locusi_sums_raise(locusi_sums *s, size_t group, size_t row, int32
 // Add a tile of n rows to a group: row i has its scores, in powers of 2, at w->scores[i] + at, and its values, with
 // |value * scale| <= 2^36, at w->values[i] + value_at.
 LOCUSI_FN void locusi_sums_add(const locusi_kernels *k, locusi_scratch *w, size_t group, size_t at, size_t n,
-                            size_t value_at, double scale)
+                               size_t value_at, double scale)
 {
     locusi_sums *s = &w->sums;
     const size_t rows = s->rows, ld = s->rowsp, width = s->width;
@@ -4451,7 +4462,7 @@ LOCUSI_FN double locusi_value_scale(double bound, double *unit)
 
 // The second half of a block: x <- LN1(O + rff(O)), O = ReLU(LN0(h fc + residual)). x may be the residual.
 LOCUSI_FN int locusi_block_tail(const locus_net *net, const locusi_mab *m, locusi_scratch *w, size_t rows,
-                             const float *residual, float *x)
+                                const float *residual, float *x)
 {
     const locusi_kernels *k = net->kernels;
     int finite;
@@ -4463,8 +4474,8 @@ LOCUSI_FN int locusi_block_tail(const locus_net *net, const locusi_mab *m, locus
 }
 
 // x [rows, dp] <- MAB2(x, induced) for layer l; q holds x W_q.
-LOCUSI_FN int locusi_block_attend(const locus_net *net, size_t l, const locusi_state *state, locusi_scratch *w, size_t rows,
-                               const float *q, float *x)
+LOCUSI_FN int locusi_block_attend(const locus_net *net, size_t l, const locusi_state *state, locusi_scratch *w,
+                                  size_t rows, const float *q, float *x)
 {
     const locusi_kernels *k = net->kernels;
     const float *keys = state->keys + l * net->heads * net->dh * net->rp;
@@ -4474,8 +4485,8 @@ LOCUSI_FN int locusi_block_attend(const locus_net *net, size_t l, const locusi_s
         locusi_matmul_run(k, q + h * net->dhp, net->hp, rows, net->dh, keys + h * net->dh * net->rp, net->rp, w->s,
                           net->rp, net->r < net->rp ? net->no_column : NULL, NULL, 0, 0);
         k->softmax(w->s, net->rp, rows, net->rp / 16);
-        locusi_matmul_run(k, w->s, net->rp, rows, net->r, values + h * net->dhp * net->r, net->dhp,
-                          w->h + h * net->dhp, net->hp, NULL, NULL, 0, 0);
+        locusi_matmul_run(k, w->s, net->rp, rows, net->r, values + h * net->dhp * net->r, net->dhp, w->h + h * net->dhp,
+                          net->hp, NULL, NULL, 0, 0);
     }
     return locusi_block_tail(net, &net->layer[l].mab2, w, rows, x, x);
 }
@@ -4574,8 +4585,8 @@ LOCUSI_FN int locusi_finish_pool(const locus_net *net, locusi_scratch *w, float 
 enum { LOCUSI_TOKENS = 1, LOCUSI_QUERIES = 2, LOCUSI_KEYS = 4 };
 
 // Rows first .. first + n of a table <- the tokens of these queries with score `one`, and what follows from them.
-LOCUSI_FN void locusi_table_fill(const locusi_job *job, locusi_scratch *w, const locusi_table *table, size_t first, int one,
-                              const size_t *query, size_t n, int what)
+LOCUSI_FN void locusi_table_fill(const locusi_job *job, locusi_scratch *w, const locusi_table *table, size_t first,
+                                 int one, const size_t *query, size_t n, int what)
 {
     const locus_net *net = job->net;
     const locusi_kernels *k = net->kernels;
@@ -4644,7 +4655,7 @@ LOCUSI_FN void locusi_mix_rows(float *out, const float *a, const float *b, float
 
 // row[i] <- where the tile's rows of a table column stand: in the table, or in `mixed` where the score is fractional
 LOCUSI_FN void locusi_gather(const locusi_scratch *w, size_t rows, const float *column, size_t n, float *mixed,
-                          const float **row)
+                             const float **row)
 {
     size_t i;
     for (i = 0; i < rows; i++) {
@@ -4667,8 +4678,8 @@ LOCUSI_FN void locusi_gather_copy(locusi_scratch *w, size_t rows, const float *c
 }
 
 // One tile of one pass; slot: where its tokens are kept between passes (fast path).
-LOCUSI_FN int locusi_tile_pass(const locusi_job *job, const locusi_state *state, locusi_scratch *w, size_t pass, size_t rows,
-                            float *slot)
+LOCUSI_FN int locusi_tile_pass(const locusi_job *job, const locusi_state *state, locusi_scratch *w, size_t pass,
+                               size_t rows, float *slot)
 {
     const locus_net *net = job->net;
     const locusi_table *table = job->streaming ? &w->tile : &job->table;
@@ -4809,7 +4820,8 @@ LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worke
         for (i = 0; i < n; i += rows) {
             size_t count;
             rows = n - i < LOCUSI_TILE ? n - i : LOCUSI_TILE;
-            locusi_matmul_run(k, x + i * net->dp, net->dp, rows, net->d, m->wq, net->hp, w->q, net->hp, NULL, NULL, 0, 0);
+            locusi_matmul_run(k, x + i * net->dp, net->dp, rows, net->d, m->wq, net->hp, w->q, net->hp, NULL, NULL, 0,
+                              0);
             memset(packed, 0, net->heads * net->dh * locusi_pad(rows) * sizeof(float));
             locusi_pack_heads(net, w->q, rows, scale, packed);
             locusi_sums_start(&w->sums, net->heads, rows, net->dhp);
@@ -4872,8 +4884,8 @@ LOCUSI_FN void locusi_encode_table(void *arg, size_t worker)
 {
     locusi_job *job = (locusi_job *)arg;
     locusi_scratch *w = &job->scratch[worker];
-    const int what = job->net->info.encoder_kind == LOCUS_SAB ? LOCUSI_TOKENS
-                                                             : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS;
+    const int what =
+        job->net->info.encoder_kind == LOCUS_SAB ? LOCUSI_TOKENS : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS;
     const size_t zeros = (job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE;
     const size_t ones = (job->entries - job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE;
     size_t tile, query[LOCUSI_TILE], i;
@@ -4971,7 +4983,7 @@ LOCUSI_FN void locusi_scratch_carve(locusi_carver *c, const locusi_job *job, loc
 
 // Decide path and split from sizes alone, and lay out the workspace (base NULL: count).
 LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const locus_evals *evals,
-                               const locus_encode_opts *opts, locus_encode_path path, locusi_carver *c)
+                                  const locus_encode_opts *opts, locus_encode_path path, locusi_carver *c)
 {
     const size_t threads = locusi_workers(opts ? opts->parallel : NULL);
     const int sab = net->info.encoder_kind == LOCUS_SAB;
@@ -5011,7 +5023,7 @@ LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const l
 }
 
 LOCUSI_FN size_t locusi_encode_bytes(const locus_net *net, const locus_evals *evals, const locus_encode_opts *opts,
-                                  locus_encode_path *path)
+                                     locus_encode_path *path)
 {
     locusi_job job;
     int attempt;
@@ -5057,7 +5069,9 @@ LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_eval
             if (!locusi_score(e, m, i, &y)) continue;
             used++;
             if (!(y >= 0.0f && y <= 1.0f))
-                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", e->scores ? "0 to 1, or NaN for missing" : "0, 1, or 255 for missing", "%f", m, i, (double)y);
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]",
+                                   e->scores ? "0 to 1, or NaN for missing" : "0, 1, or 255 for missing", "%f", m, i,
+                                   (double)y);
         }
         if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", m);
     }
@@ -5065,7 +5079,8 @@ LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_eval
 }
 
 // Longest encoding of the used ones (of job->model when streaming), or the error that one of them is.
-LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, const locus_parallel *parallel, double *norm, locus_error *err)
+LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, const locus_parallel *parallel, double *norm,
+                                              locus_error *err)
 {
     size_t i;
     float y;
@@ -5152,7 +5167,8 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     }
     if (job.stop) return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
     if (job.bad)
-        return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "embedding", "finite numbers", "an overflow: weights or encodings are absurdly large");
+        return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "embedding", "finite numbers",
+                           "an overflow: weights or encodings are absurdly large");
     return LOCUS_OK;
 }
 
@@ -5173,7 +5189,7 @@ struct locus_pool {
     float *hidden; // [capacity, gp]
     void *block;   // what models, z and hidden stand in
     int growable;
-    void *owned;   // this struct, if allocated
+    void *owned; // this struct, if allocated
     char query_encoder[96];
 };
 
@@ -5214,8 +5230,8 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
     size_t bytes;
     void *block = NULL;
     if (!pool->growable)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "room for one more model", "%z places in the memory handed in",
-                           pool->capacity);
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "room for one more model",
+                           "%z places in the memory handed in", pool->capacity);
     locusi_pool_carve(pool->net, &c, capacity, &bigger);
     if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
     if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "room for %z models", "none", capacity);
@@ -5234,15 +5250,13 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
 }
 
 LOCUS_API locus_status locus_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
-                                         const char *query_encoder, void *memory, size_t memory_bytes,
-                                         locus_error *err)
+                                         const char *query_encoder, void *memory, size_t memory_bytes, locus_error *err)
 {
     const size_t bytes = locus_pool_memory(net, capacity);
     locusi_carver c = {NULL, 0, 0};
     locus_pool *pool;
     locus_status status;
-    if (!out || !net)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "net" : "out");
+    if (!out || !net) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "net" : "out");
     *out = NULL;
     if (!query_encoder || !*query_encoder) query_encoder = net->query_encoder;
     if (!locusi_valid_name(query_encoder, sizeof pool->query_encoder))
@@ -5307,7 +5321,7 @@ LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name)
 
 // Everything that add and set demand; `self`: the index that may keep its own name.
 LOCUSI_FN locus_status locusi_pool_check(const locus_pool *pool, const locus_model *model, const float *z, size_t self,
-                                      locus_error *err)
+                                         locus_error *err)
 {
     size_t i;
     for (i = 0; z && i < pool->net->d; i++)
@@ -5392,7 +5406,7 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
 
 // A tensor of the pool with one entry for each model.
 LOCUSI_FN locus_status locusi_pool_tensor(const locus_safetensors *st, const char *name, locus_dtype dtype, size_t rank,
-                                       size_t models, size_t width, const locus_tensor **out, locus_error *err)
+                                          size_t models, size_t width, const locus_tensor **out, locus_error *err)
 {
     const locus_tensor *t = locus_safetensors_find(st, name);
     const size_t shape[2] = {models, width};
@@ -5401,12 +5415,15 @@ LOCUSI_FN locus_status locusi_pool_tensor(const locus_safetensors *st, const cha
         char want[64], have[64];
         locusi_shape_text(want, sizeof want, rank, shape);
         locusi_shape_text(have, sizeof have, t->rank, t->shape);
-        return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", name, models == SIZE_MAX ? "one dimension" : want,
-                           have);
+        return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", name,
+                           models == SIZE_MAX ? "one dimension" : want, have);
     }
     if (t->dtype != dtype)
         return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "%s", "%s", name,
-                           dtype == LOCUS_U8 ? "U8" : dtype == LOCUS_I64 ? "I64" : "F32", t->dtype_name);
+                           dtype == LOCUS_U8    ? "U8"
+                           : dtype == LOCUS_I64 ? "I64"
+                                                : "F32",
+                           t->dtype_name);
     *out = t;
     return LOCUS_OK;
 }
@@ -5418,7 +5435,7 @@ LOCUSI_FN int locusi_pool_name_order(const void *a, const void *b)
 
 // Copy one model out of the file's tensors. z: [d] space. *names moves on to the next name.
 LOCUSI_FN locus_status locusi_pool_read(const locus_tensor *const t[6], size_t i, size_t d, const char **names,
-                                     locus_model *model, float *z, locus_error *err)
+                                        locus_model *model, float *z, locus_error *err)
 {
     const char *end = (const char *)t[1]->data + t[1]->bytes, *stop = *names;
     size_t length;
@@ -5542,7 +5559,7 @@ LOCUSI_FN void locusi_put32(unsigned char *p, uint32_t v)
 }
 
 LOCUSI_FN void locusi_tensor_set(locus_tensor *t, const char *name, locus_dtype dtype, size_t rank, size_t a, size_t b,
-                              const void *data)
+                                 const void *data)
 {
     memset(t, 0, sizeof *t);
     t->name = name;
@@ -5568,15 +5585,15 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     void *block = NULL;
     int attempt;
     locus_status status;
-    if (!pool || !path)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "path" : "pool");
+    if (!pool || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "path" : "pool");
     if (what < LOCUS_SAVE_POOL || what > LOCUS_SAVE_EVERYTHING)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "what", "a locus_save_what", "%d", (int)what);
     net = pool->net;
     m = pool->count;
     if (what != LOCUS_SAVE_POOL) {
         locus_net check;
-        if (!net_file) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "net_file", "the file that the net came from", "NULL");
+        if (!net_file)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "net_file", "the file that the net came from", "NULL");
         if ((status = locusi_net_sizes(&check, net_file, 0, err)) ||
             (status = locusi_net_hash(&check, net_file, check.info.has_encoder, err)))
             return status;
@@ -5605,8 +5622,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     }
     for (i = 0; i < m; i++) {
         const locus_model *model = &pool->models[i];
-        for (j = 0; j < net->d; j++)
-            locusi_put32(z + 4 * (i * net->d + j), locusi_f32_bits(pool->z[i * net->dp + j]));
+        for (j = 0; j < net->d; j++) locusi_put32(z + 4 * (i * net->d + j), locusi_f32_bits(pool->z[i * net->dp + j]));
         locusi_put32(parameters + 4 * i, locusi_f32_bits(model->parameters_b));
         locusi_put32(cost + 4 * i, locusi_f32_bits(model->cost));
         available[i] = (unsigned char)(model->available != 0);
@@ -5654,7 +5670,8 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
 // ----------------------------------------------------------------------------------------------------- >>predictor
 //
 // logit = w · ReLU(W_z z + W_u u + W_zu (z ∘ u) + b) + c. W_z z + b is kept for each model; for each query u and W_u u
-// are computed once, and W_zu with its columns scaled by u, so that all models are one matrix product z (W_zu diag(u))^T.
+// are computed once, and W_zu with its columns scaled by u, so that all models are one matrix product z (W_zu
+// diag(u))^T.
 
 LOCUS_API double locus_probability(double logit)
 {
@@ -5667,9 +5684,9 @@ LOCUS_API double locus_probability(double logit)
 #define LOCUSI_MODEL_TILE ((size_t)96)
 
 typedef struct locusi_predict_scratch {
-    float *u, *hu;  // [QUERY_TILE, dp], [QUERY_TILE, gp]
-    float *scaled;  // packed [d -> gp]
-    float *hidden;  // [MODEL_TILE, gp]
+    float *u, *hu; // [QUERY_TILE, dp], [QUERY_TILE, gp]
+    float *scaled; // packed [d -> gp]
+    float *hidden; // [MODEL_TILE, gp]
     size_t mine;
 } locusi_predict_scratch;
 
@@ -5684,7 +5701,7 @@ typedef struct locusi_predict_job {
 } locusi_predict_job;
 
 LOCUSI_FN void locusi_predict_plan(locusi_predict_job *job, const locus_pool *pool, size_t count,
-                                const locus_parallel *parallel, locusi_carver *c)
+                                   const locus_parallel *parallel, locusi_carver *c)
 {
     const locus_net *net = pool->net;
     size_t i;
@@ -5696,7 +5713,8 @@ LOCUSI_FN void locusi_predict_plan(locusi_predict_job *job, const locus_pool *po
     job->query_tile = LOCUSI_QUERY_TILE;
     job->query_tiles = (count + job->query_tile - 1) / job->query_tile;
     job->model_tiles = 1;
-    if (job->query_tiles < 2 * job->workers && job->workers > 1 && pool->count >= 1024) job->model_tiles = 4 * job->workers;
+    if (job->query_tiles < 2 * job->workers && job->workers > 1 && pool->count >= 1024)
+        job->model_tiles = 4 * job->workers;
     job->model_tile = (pool->count / job->model_tiles + LOCUSI_MODEL_TILE) / LOCUSI_MODEL_TILE * LOCUSI_MODEL_TILE;
     if (pool->count < 1024 && count == 1) job->workers = 1;
     job->scratch = (locusi_predict_scratch *)locusi_carve(c, job->workers, sizeof(locusi_predict_scratch));
@@ -5831,7 +5849,7 @@ LOCUSI_FN int locusi_candidate(const locus_pool *pool, const locus_route_opts *o
 }
 
 LOCUSI_FN void locusi_choice_set(const locus_pool *pool, const locus_route_opts *o, const float *logits, size_t model,
-                              locus_choice *c)
+                                 locus_choice *c)
 {
     const double p = locus_probability((double)logits[model]), cost = locusi_cost(pool, o, model);
     c->model = model;
@@ -5852,7 +5870,7 @@ LOCUSI_FN int locusi_better(const locus_choice *a, const locus_choice *b)
 
 // The ranked choices of one query; 0 if there is no candidate.
 LOCUSI_FN int locusi_rank_one(const locus_pool *pool, const locus_route_opts *o, const float *logits, size_t top,
-                           locus_choice *out)
+                              locus_choice *out)
 {
     size_t found = 0, m, i;
     locus_choice c;
@@ -5980,9 +5998,9 @@ LOCUSI_FN double locusi_mean_cost(const locus_pool *pool, const float *logits, s
     return count ? sum / (double)count : 0.0;
 }
 
-LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count,
-                                               double budget, const locus_route_opts *opts, double *lambda,
-                                               double *mean_cost, locus_error *err)
+LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count, double budget,
+                                               const locus_route_opts *opts, double *lambda, double *mean_cost,
+                                               locus_error *err)
 {
     locus_route_opts o;
     double low = 0.0, high = 1.0, cost;
@@ -6003,8 +6021,8 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
         return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
                            "none of %z", pool->count);
     if (cost > budget) {
-        // Raise the price until the budget holds, then halve the interval. It is not closed to the last bit: at the very
-        // edge a choice would hang on the rounding of a utility.
+        // Raise the price until the budget holds, then halve the interval. It is not closed to the last bit: at the
+        // very edge a choice would hang on the rounding of a utility.
         for (i = 0; i < 200; i++, low = high, high *= 4.0) {
             o.lambda = high;
             cost = locusi_mean_cost(pool, logits, count, &o);
@@ -6112,7 +6130,7 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
                                              int32_t value, size_t best_model, void *work, size_t work_bytes,
                                              locus_error *err)
 {
-        const size_t bytes = scores ? locus_metrics_workspace(n, scores->models) : 0;
+    const size_t bytes = scores ? locus_metrics_workspace(n, scores->models) : 0;
     double sum_p[LOCUSI_BINS], sum_y[LOCUSI_BINS], right_pairs = 0.0, bce = 0.0, brier = 0.0, hit[3] = {0}, gap = 0.0;
     double single = 0.0, random = 0.0, oracle = 0.0;
     size_t i, m, k, pairs = 0, queries = 0, models;
@@ -6220,8 +6238,8 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 //
 // Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
 // documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
-// rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
-// persons to whom the Software is furnished to do so, subject to the following conditions:
+// rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to
+// permit persons to whom the Software is furnished to do so, subject to the following conditions:
 //
 // The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
 // Software.

@@ -436,7 +436,8 @@ typedef struct row {
     double cpu_share;                    // of its processors that the best repetition had; others took the rest
     double flop, peak;                   // peak in FLOP/s; flop 0: no such figure
     double target_share, target_seconds; // 0: none
-    double peer_seconds, peer_target;    // 0: none
+    double peer_seconds, peer_target;    // PyTorch, method.md as it stands; 0: none
+    double shared_seconds;               // PyTorch with our algebra
     int failed;                          // something beside the times is not as it must be
     char note[256];
 } row;
@@ -547,32 +548,43 @@ static void tune_peer(bench *b, size_t threads)
     fclose(f);
 }
 
-static void run_peer(bench *b, row *r, const char *item, const char *out)
+// Seconds of the peer for an item, 0 if it failed; form: "plain" or "shared", see peer_torch.py.
+static double peer_time(bench *b, const row *r, const char *item, const char *form, const char *out, double *batch)
 {
     char command[1400], line[128], key[32];
-    double value, least = 0.0, batch = 0.0;
+    double value, least = 0.0;
     FILE *f;
-    if (!b->peer) return;
     snprintf(command, sizeof command,
-             "env %s %s bench/peer_torch.py %s --threads %u --reps %d --net " NET_FILE " --q " DATA "/q.npy --y " DATA
-             "/y.npy --z " DATA "/z.npy %s%s",
-             b->peer_env[r->threads - 1], b->python, item, (unsigned)r->threads, b->quick ? 1 : 4, out ? "--out " : "",
-             out ? out : "");
+             "env %s %s bench/peer_torch.py %s --form %s --threads %u --reps %d --net " NET_FILE " --q " DATA
+             "/q.npy --y " DATA "/y.npy --z " DATA "/z.npy %s%s",
+             b->peer_env[r->threads - 1], b->python, item, form, (unsigned)r->threads, b->quick ? 1 : 3,
+             out ? "--out " : "", out ? out : "");
     f = popen(command, "r");
-    if (!f) return;
+    if (!f) return 0.0;
     while (fgets(line, sizeof line, f)) {
         if (sscanf(line, "%31s %lf", key, &value) != 2) continue;
         if (strcmp(key, "median") == 0 && strcmp(item, "route") == 0) least = value; // a call's usual time
         if (strcmp(key, "min") == 0 && strcmp(item, "route") != 0) least = value;
-        if (strcmp(key, "batch") == 0) batch = value;
+        if (strcmp(key, "batch") == 0) *batch = value;
     }
-    if (pclose(f) != 0 || least <= 0.0) {
+    return pclose(f) == 0 ? least : 0.0;
+}
+
+static void run_peer(bench *b, row *r, const char *item, const char *out)
+{
+    double batch = 0.0, ignored = 0.0;
+    if (!b->peer) return;
+    r->peer_seconds = peer_time(b, r, item, "plain", NULL, &ignored);
+    r->shared_seconds = peer_time(b, r, item, "shared", out, &batch);
+    if (r->peer_seconds <= 0.0 || r->shared_seconds <= 0.0) {
         note(r, "the peer failed; ");
+        r->peer_seconds = r->shared_seconds = 0.0;
         return;
     }
-    r->peer_seconds = least;
-    if (r->flop > 0.0) note(r, "peak itself: %.2f x PyTorch; ", least * r->peak / r->flop);
-    if (batch != 1.0) note(r, "peer's batch %.0f; ", batch);
+    if (r->flop > 0.0)
+        note(r, "at the peak: %.1f x and %.1f x; ", r->peer_seconds * r->peak / r->flop,
+             r->shared_seconds * r->peak / r->flop);
+    if (batch > 1.0 || batch < 0.0) note(r, "peer's batch %.0f; ", batch);
 }
 
 static void note_disturbance(row *r)
@@ -883,18 +895,19 @@ static void cpu_name(char *out, size_t size)
 static void print_table(const bench *b, FILE *f, int markdown)
 {
     const char *bar = markdown ? "| " : "", *sep = markdown ? " | " : "  ", *end = markdown ? " |\n" : "\n";
-    char time_text[24], rate[24], peak[24], share[48], peer[24], ratio[48];
-    fprintf(f, "%s%-37s%s%7s%s%10s%s%8s%s%8s%s%14s%s%10s%s%16s%s%-3s%snotes%s", bar, "item", sep, "threads", sep,
-            "time", sep, "GFLOP/s", sep, "peak", sep, "of peak", sep, "PyTorch", sep, "x PyTorch", sep, "met", sep,
-            end);
-    if (markdown) fprintf(f, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |\n");
+    char time_text[24], rate[24], peak[24], share[48], peer[24], ratio[48], shared[24];
+    fprintf(f, "%s%-37s%s%7s%s%10s%s%8s%s%8s%s%14s%s%10s%s%16s%s%12s%s%-3s%snotes%s", bar, "item", sep, "threads", sep,
+            "time", sep, "GFLOP/s", sep, "peak", sep, "of peak", sep, "PyTorch", sep, "x PyTorch", sep, "x, shared",
+            sep, "met", sep, end);
+    if (markdown) fprintf(f, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |\n");
     for (size_t i = 0; i < b->row_count; i++) {
         const row *r = &b->rows[i];
         char noted[sizeof r->note], target[24];
         size_t length = strlen(r->note);
         memcpy(noted, r->note, sizeof noted);
         if (length >= 2) noted[length - 2] = '\0';
-        rate[0] = peak[0] = share[0] = ratio[0] = '\0';
+        rate[0] = peak[0] = share[0] = ratio[0] = shared[0] = '\0';
+        if (r->shared_seconds > 0.0) snprintf(shared, sizeof shared, "%.2f", r->shared_seconds / r->seconds);
         format_seconds(time_text, r->seconds);
         format_seconds(peer, r->peer_seconds);
         if (r->flop > 0.0) {
@@ -913,9 +926,9 @@ static void print_table(const bench *b, FILE *f, int markdown)
                 snprintf(ratio + used, sizeof ratio - used, " (>= %.1f)", r->peer_target);
             }
         }
-        fprintf(f, "%s%-37s%s%7u%s%10s%s%8s%s%8s%s%14s%s%10s%s%16s%s%-3s%s%s%s", bar, r->item, sep,
+        fprintf(f, "%s%-37s%s%7u%s%10s%s%8s%s%8s%s%14s%s%10s%s%16s%s%12s%s%-3s%s%s%s", bar, r->item, sep,
                 (unsigned)r->threads, sep, time_text, sep, rate, sep, peak, sep, share, sep, peer, sep, ratio, sep,
-                targets_met(r) ? "yes" : "NO", sep, noted, end);
+                shared, sep, targets_met(r) ? "yes" : "NO", sep, noted, end);
     }
 }
 
@@ -946,9 +959,10 @@ static void write_json(const bench *b, const char *path)
         const row *r = &b->rows[i];
         fprintf(f,
                 "%s\n  {\"item\": \"%s\", \"threads\": %u, \"seconds\": %.9g, \"median\": %.9g, \"flop\": %.6g, "
-                "\"peak_flops\": %.6g, \"peer_seconds\": %.9g, \"met\": %s, \"note\": \"%s\"}",
+                "\"peak_flops\": %.6g, \"peer_seconds\": %.9g, \"peer_shared_seconds\": %.9g, \"met\": %s, \"note\": "
+                "\"%s\"}",
                 i ? "," : "", r->item, (unsigned)r->threads, r->seconds, r->middle, r->flop, r->peak, r->peer_seconds,
-                targets_met(r) ? "true" : "false", r->note);
+                r->shared_seconds, targets_met(r) ? "true" : "false", r->note);
     }
     fprintf(f, "\n]}\n");
     if (f != stdout) fclose(f);
@@ -1064,7 +1078,9 @@ int main(int argc, char **argv)
         fprintf(f, "\nTimes are the least of several repetitions (routing: the median of single calls). Peak: "
                    "multiply-adds on registers alone,\nmeasured between the repetitions with as many threads. "
                    "GFLOP/s count the work that remains after sharing\n(formulas at the top of `bench/bench.c`). "
-                   "In brackets: the target. PyTorch: `bench/peer_torch.py`, in the same run.\n");
+                   "In brackets: the target. PyTorch: `bench/peer_torch.py` in the same run, method.md as it stands; "
+                   "\"shared\": with our\nalgebra (token map split and shared, predictor's first layer split), where "
+                   "PyTorch gains from it.\n");
         fclose(f);
     }
     locus_pool_destroy(b->pool);

@@ -3,9 +3,10 @@
 
 usage: peer_torch.py ITEM --net N.safetensors [--threads T] [...]     ITEM: pool, score, route, check, tune
 Prints `key value` lines; times are the least and the median of --reps repetitions, in seconds.
-The blocks are as method.md states them, done well: the token map is split by columns, so that its two products are
-shared by all models, heads are views, steps are in place, models come in batches of the fastest size; scoring is the
-faster of two forms: mlp_head.0 split over z, u and z*u (batch > 0), or folded into one matrix a model (batch < 0).
+--form plain: method.md as it stands, done well (heads are views, steps in place, batches of the fastest size): every
+token and every feature vector [z, u, z*u] is built and multiplied. --form shared: with the algebra that locus.h uses
+too, where PyTorch gains from it: the token map's two products shared by all models, mlp_head.0 split over z, u and z*u
+(batch > 0) or folded into one matrix a model (batch < 0), whichever is faster.
 """
 import argparse, concurrent.futures, json, os, subprocess, sys, time
 import numpy as np
@@ -48,8 +49,14 @@ class Net:
         neg = F.linear(q, weight[:, D + 1:])
         return F.linear(q, weight[:, :D], self.w["encoder.input.0.bias"]) - neg, 2 * neg + weight[:, D]
 
-    def embed(self, shared, y):  # y: [b, n] -> z [b, d]
-        x = torch.addcmul(shared[0], y.unsqueeze(-1), shared[1])
+    def embed(self, shared, y):  # y: [b, n] -> z [b, d]; shared: tokens(q), or q itself for the plain form
+        y = y.unsqueeze(-1)
+        if torch.is_tensor(shared):
+            q = shared.expand(y.shape[0], -1, -1)
+            x = F.linear(torch.cat([q, y, q * (2 * y - 1)], -1), self.w["encoder.input.0.weight"],
+                         self.w["encoder.input.0.bias"])
+        else:
+            x = torch.addcmul(shared[0], y, shared[1])
         for l in range(self.layers):
             p = "encoder.layers.%d." % l
             x = self.mab(p + "mab2.", x, self.mab(p + "mab1.", self.w[p + "I"], x))
@@ -58,15 +65,20 @@ class Net:
 
     def prepare(self, z):  # per-model terms of the predictor
         w, d = self.w, z.shape[1]
+        self.head = w["decoder.mlp_head.0.weight"], w["decoder.mlp_head.0.bias"]
         self.z, (wz, self.wu, self.wx) = z, w["decoder.mlp_head.0.weight"].split(d, 1)
         self.zterm = F.linear(z, wz, w["decoder.mlp_head.0.bias"])
         self.fold = (self.wu + z.unsqueeze(1) * self.wx).reshape(-1, d)  # one matrix for each model, stacked
         last = "decoder.mlp_head.%d." % (3 if "decoder.mlp_head.3.weight" in w else 2)
         self.last, self.last_bias = w[last + "weight"][0].clone(), w[last + "bias"]
 
-    def score(self, q, folded):
+    def score(self, q, folded, plain=False):
         u = F.linear(q, self.w["decoder.U.weight"], self.w["decoder.U.bias"])
-        if folded:
+        if plain:
+            b, (m, d) = u.shape[0], self.z.shape
+            pair = u.unsqueeze(1).expand(b, m, d)
+            f = F.linear(torch.cat([self.z.expand(b, m, d), pair, self.z * pair], -1), *self.head)
+        elif folded:
             f = F.linear(u, self.fold, self.zterm.view(-1)).view(u.shape[0], *self.zterm.shape)
         else:
             f = F.linear(u.unsqueeze(1) * self.z, self.wx).add_(F.linear(u, self.wu).unsqueeze(1)).add_(self.zterm)
@@ -118,6 +130,7 @@ def main():
     golden = [p for p in (here + "/../../shared/golden", here + "/../tests/golden") if os.path.isdir(p)]
     ap = argparse.ArgumentParser()
     ap.add_argument("item", choices=("pool", "score", "route", "check", "tune"))
+    ap.add_argument("--form", choices=("plain", "shared"), default="shared")
     for name, default in (("net", None), ("q", None), ("y", None), ("z", None), ("out", None), ("threads", 1),
                           ("golden", golden[0] if golden else "."), ("reps", 3), ("models", 0), ("batch", 0)):
         ap.add_argument("--" + name, default=default, type=type(default) if default is not None else str)
@@ -136,7 +149,10 @@ def main():
             net, q, mask = Net(at + "model.safetensors"), array(at + "q_anchor.npy"), np.load(at + "mask.npy") != 0
             z = torch.cat([net.embed(net.tokens(q[m]), y[m].unsqueeze(0)) for y, m in zip(array(at + "y.npy"), mask)])
             net.prepare(z)
-            both = [(net.score(array(at + "q_test.npy"), folded), "logits.npy") for folded in (False, True)]
+            zp = torch.cat([net.embed(q[m], y[m].unsqueeze(0)) for y, m in zip(array(at + "y.npy"), mask)])
+            test = array(at + "q_test.npy")
+            both = [(net.score(test, *form), "logits.npy") for form in ((False,), (True,), (False, True))] + [
+                (zp, "z.npy")]
             bad = max(np.abs(a.numpy() - np.load(at + f)).max() for a, f in both + [(z, "z.npy")])
             print("check_%s %.2g %s" % (case, bad, "ok" if bad < 2e-5 else "WRONG"))
         return
@@ -144,16 +160,18 @@ def main():
     if args.item == "pool":
         y = array(args.y)[:args.models or None]
         def job(batch, y=y):
-            shared = net.tokens(q)
+            shared = net.tokens(q) if args.form == "shared" else q
             return parallel(lambda part: net.embed(shared, part), y.split(batch), workers)
         choice = args.batch or fastest(lambda batch: job(batch, y[:16]), (1, 2, 4, 8, 16))
     elif args.item == "score":
         net.prepare(array(args.z))
-        job = lambda form: parallel(lambda part: net.score(part, form > 0), q.split(abs(form)), workers)
-        choice = args.batch or fastest(job, [s * c for c in (32, 64, 128, 256, 512, 1024) for s in (1, -1)])
+        plain = args.form == "plain"
+        job = lambda form: parallel(lambda part: net.score(part, form < 0, plain), q.split(abs(form)), workers)
+        choice = args.batch or fastest(job, [s * c for c in (8, 16, 32, 64, 128, 256, 512, 1024)
+                                             for s in ((1,) if plain else (1, -1))])
     else:
         net.prepare(array(args.z))
-        job, choice = lambda batch: torch.topk(net.score(q[:1], False), 1).indices, 1
+        job, choice = lambda batch: torch.topk(net.score(q[:1], False, args.form == "plain"), 1).indices, 1
     if args.out:
         np.save(args.out, job(choice).numpy())
     least, median, count = timed(lambda: job(choice), *((200, 0.5) if args.item == "route" else (args.reps,)))

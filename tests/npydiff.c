@@ -34,10 +34,7 @@ static double element(const locus_array *a, size_t i)
 }
 
 // Halves: only what the tests need.
-static uint16_t to_half(double v)
-{
-    return (uint16_t)(isnan(v) ? 0x7E00 : v >= 1.0 ? 0x3C00 : v >= 0.5 ? 0x3800 : 0);
-}
+static uint16_t to_half(double v) { return (uint16_t)(isnan(v) ? 0x7E00 : v >= 1.0 ? 0x3C00 : v >= 0.5 ? 0x3800 : 0); }
 
 static int save(const char *path, const char *dtype, const size_t *shape, size_t rank, const double *v, size_t count)
 {

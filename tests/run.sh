@@ -18,6 +18,7 @@ run() {
     line=${line#*, }
     failed=$((failed + ${line%% *}))
 }
+run tests/check_docs.sh
 run build/test_files
 run build/test_core
 run tests/test_cli.sh

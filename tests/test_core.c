@@ -677,10 +677,8 @@ static const char *golden_path(const char *name, const char *file)
     FILE *there;
     snprintf(path, sizeof path, "%s/%s/%s", folder ? folder : "tests/golden", name, file);
     there = folder ? NULL : fopen(path, "rb");
-    if (there)
-        fclose(there);
-    else if (!folder)
-        snprintf(path, sizeof path, "../shared/golden/%s/%s", name, file);
+    if (there) fclose(there);
+    else if (!folder) snprintf(path, sizeof path, "../shared/golden/%s/%s", name, file);
     return path;
 }
 
@@ -2426,8 +2424,7 @@ static void pool_of_fixed_memory_does_not_grow(void)
                     locus_model m;
                     snprintf(name, sizeof name, "x%zu", i);
                     m = model_named(name, 0.0f);
-                    if (i < 2)
-                        CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + 6 * i, NULL, &g_err));
+                    if (i < 2) CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + 6 * i, NULL, &g_err));
                     else
                         CHECK_ONE_OF(LOCUS_ERR_MEMORY, LOCUS_ERR_WORKSPACE,
                                      locus_pool_add(pool, &m, z + 6 * i, NULL, &g_err));
@@ -3811,10 +3808,8 @@ int main(int argc, char **argv)
         printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", tests[i].name,
                (double)(clock() - start) / CLOCKS_PER_SEC);
         fflush(stdout);
-        if (g_failures)
-            failed++;
-        else
-            passed++;
+        if (g_failures) failed++;
+        else passed++;
     }
     printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
     return failed || !passed ? 1 : 0;

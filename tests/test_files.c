@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Tests of the file formats: every error of the two readers, hostile input, round trips, memory that runs out.
 //
-//     cc -I. -O1 -g -fsanitize=address,undefined tests/test_files.c -o build/test_files -lm -lpthread && build/test_files
+//     cc -I. -O1 -g -fsanitize=address,undefined tests/test_files.c -o build/test_files -lm -lpthread &&
+//     build/test_files
 //
 // Run from the root of the repository. LOCUS_TEST_TMP: for files (default /tmp). All .safetensors and .npy files under
 // ../shared and tests/golden are opened too, where those folders exist.
@@ -174,9 +175,9 @@ static void framing_errors_are_told_apart(void)
 
 static void invalid_utf8_is_refused(void)
 {
-    static const char *const bad[] = {"\xff",         "\x80",         "\xc0\xaf",         "\xc1\xbf",  "\xe0\x80\xaf",
-                                      "\xed\xa0\x80", "\xf5\x80\x80", "\xf4\x90\x80\x80", "\xe2\x82",  "\xc3",
-                                      "\xf0\x80\x80\x80", "\xf0\x9f\x98"};
+    static const char *const bad[] = {"\xff",         "\x80",         "\xc0\xaf",         "\xc1\xbf",
+                                      "\xe0\x80\xaf", "\xed\xa0\x80", "\xf5\x80\x80",     "\xf4\x90\x80\x80",
+                                      "\xe2\x82",     "\xc3",         "\xf0\x80\x80\x80", "\xf0\x9f\x98"};
     char header[64];
     size_t i;
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -184,20 +185,75 @@ static void invalid_utf8_is_refused(void)
         STATUS(LOCUS_ERR_HEADER_UTF8, parse_text(header, 0));
         STATUS(LOCUS_ERR_HEADER_UTF8, parse_text(bad[i], 0));
     }
-    STATUS(LOCUS_OK, parse_text("{\"__metadata__\":{\"\xc3\xa9\":\"\xf0\x9f\x98\x80 \xed\x9f\xbf \xf4\x8f\xbf\xbf\"}}", 0));
+    STATUS(LOCUS_OK,
+           parse_text("{\"__metadata__\":{\"\xc3\xa9\":\"\xf0\x9f\x98\x80 \xed\x9f\xbf \xf4\x8f\xbf\xbf\"}}", 0));
 }
 
 static void invalid_json_is_refused(void)
 {
-    static const char *const bad[] = {
-        "[]", "1", "null", "\"a\"", " ", "{", "{\"", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{,}", "{'a':1}",
-        "{a:1}", "{\"a\":1,}", "{\"a\":[1,]}", "{\"a\":[,1]}", "{\"a\":[1 2]}", "{\"a\":1 \"b\":2}", "{\"a\" 1}", "{\"a\"::1}",
-        "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":-Infinity}", "{\"a\":01}", "{\"a\":-}", "{\"a\":+1}", "{\"a\":.5}", "{\"a\":1.}",
-        "{\"a\":1e}", "{\"a\":1e+}", "{\"a\":0x1}", "{\"a\":tru}", "{\"a\":True}", "{\"a\":nul", "{\"a\":\"\t\"}", "{\"a\":\"\n\"}",
-        "{\"a\":\"\\x\"}", "{\"a\":\"\\\"}", "{\"a\":\"\\", "{\"a\":\"\\u12\"}", "{\"a\":\"\\u12g4\"}", "{\"a\":\"\\ug123\"}",
-        "{\"a\":\"\\ud800\"}", "{\"a\":\"\\udc00\"}", "{\"a\":\"\\ud800\\ud800\"}", "{\"a\":\"\\ud800x\"}", "{\"a\":\"\\ud800\\u",
-        "{/**/}", "{//\n}", "\xef\xbb\xbf{}", "{\"a\":[}", "{\"a\":{]}", "{\"a\":[1}}", "{1:2}", "{\"a\"}", "{\"a\":}", "{\"a\":--1}",
-        "{\"a\":\"\\u00", "{\"a\":truefalse}", "{\"a\":00}", "{\"a\":1e5.5}"};
+    static const char *const bad[] = {"[]",
+                                      "1",
+                                      "null",
+                                      "\"a\"",
+                                      " ",
+                                      "{",
+                                      "{\"",
+                                      "{\"a",
+                                      "{\"a\"",
+                                      "{\"a\":",
+                                      "{\"a\":1",
+                                      "{\"a\":1,",
+                                      "{,}",
+                                      "{'a':1}",
+                                      "{a:1}",
+                                      "{\"a\":1,}",
+                                      "{\"a\":[1,]}",
+                                      "{\"a\":[,1]}",
+                                      "{\"a\":[1 2]}",
+                                      "{\"a\":1 \"b\":2}",
+                                      "{\"a\" 1}",
+                                      "{\"a\"::1}",
+                                      "{\"a\":NaN}",
+                                      "{\"a\":Infinity}",
+                                      "{\"a\":-Infinity}",
+                                      "{\"a\":01}",
+                                      "{\"a\":-}",
+                                      "{\"a\":+1}",
+                                      "{\"a\":.5}",
+                                      "{\"a\":1.}",
+                                      "{\"a\":1e}",
+                                      "{\"a\":1e+}",
+                                      "{\"a\":0x1}",
+                                      "{\"a\":tru}",
+                                      "{\"a\":True}",
+                                      "{\"a\":nul",
+                                      "{\"a\":\"\t\"}",
+                                      "{\"a\":\"\n\"}",
+                                      "{\"a\":\"\\x\"}",
+                                      "{\"a\":\"\\\"}",
+                                      "{\"a\":\"\\",
+                                      "{\"a\":\"\\u12\"}",
+                                      "{\"a\":\"\\u12g4\"}",
+                                      "{\"a\":\"\\ug123\"}",
+                                      "{\"a\":\"\\ud800\"}",
+                                      "{\"a\":\"\\udc00\"}",
+                                      "{\"a\":\"\\ud800\\ud800\"}",
+                                      "{\"a\":\"\\ud800x\"}",
+                                      "{\"a\":\"\\ud800\\u",
+                                      "{/**/}",
+                                      "{//\n}",
+                                      "\xef\xbb\xbf{}",
+                                      "{\"a\":[}",
+                                      "{\"a\":{]}",
+                                      "{\"a\":[1}}",
+                                      "{1:2}",
+                                      "{\"a\"}",
+                                      "{\"a\":}",
+                                      "{\"a\":--1}",
+                                      "{\"a\":\"\\u00",
+                                      "{\"a\":truefalse}",
+                                      "{\"a\":00}",
+                                      "{\"a\":1e5.5}"};
     size_t i;
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (!STATUS(LOCUS_ERR_HEADER_JSON, parse_text(bad[i], 0))) printf("    %s\n", bad[i]);
@@ -235,12 +291,15 @@ static void nesting_is_limited(void)
 
 static void duplicate_keys_are_refused(void)
 {
-    STATUS(LOCUS_ERR_DUPLICATE_KEY, parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("a", "U8", "[1]", "[1,2]") "}", 2));
-    STATUS(LOCUS_ERR_DUPLICATE_KEY, parse_text("{" T("a", "U8", "[4]", "[0,4]") "," T("a", "F32", "[1]", "[0,4]") "}", 4));
+    STATUS(LOCUS_ERR_DUPLICATE_KEY,
+           parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("a", "U8", "[1]", "[1,2]") "}", 2));
+    STATUS(LOCUS_ERR_DUPLICATE_KEY,
+           parse_text("{" T("a", "U8", "[4]", "[0,4]") "," T("a", "F32", "[1]", "[0,4]") "}", 4));
     STATUS(LOCUS_ERR_DUPLICATE_KEY,
            parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("\\u0061", "U8", "[1]", "[1,2]") "}", 2));
     STATUS(LOCUS_ERR_DUPLICATE_KEY,
-           parse_text("{" T("\xf0\x9f\x98\x80", "U8", "[1]", "[0,1]") "," T("\\ud83d\\uDE00", "U8", "[1]", "[1,2]") "}", 2));
+           parse_text("{" T("\xf0\x9f\x98\x80", "U8", "[1]", "[0,1]") "," T("\\ud83d\\uDE00", "U8", "[1]", "[1,2]") "}",
+                      2));
     STATUS(LOCUS_ERR_DUPLICATE_KEY,
            parse_text("{" T("a/\xc3\xa9", "U8", "[1]", "[0,1]") "," T("a\\/\\u00e9", "U8", "[1]", "[1,2]") "}", 2));
     STATUS(LOCUS_ERR_DUPLICATE_KEY, parse_text("{\"__metadata__\":{},\"__metadata__\":{}}", 0));
@@ -259,20 +318,36 @@ static void duplicate_keys_are_refused(void)
 
 static void bad_entries_are_refused(void)
 {
-    static const char *const entries[] = {
-        "[\"U8\",[1],[0,1]]", "null", "1", "\"x\"", "true", "{}", "{\"dtype\":\"U8\",\"shape\":[1]}",
-        "{\"dtype\":\"U8\",\"data_offsets\":[0,1]}", "{\"shape\":[1],\"data_offsets\":[0,1]}",
-        "{\"dtype\":1,\"shape\":[1],\"data_offsets\":[0,1]}", "{\"dtype\":null,\"shape\":[1],\"data_offsets\":[0,1]}",
-        "{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}", "{\"dtype\":\"U8\",\"shape\":\"1\",\"data_offsets\":[0,1]}",
-        "{\"dtype\":\"U8\",\"shape\":{},\"data_offsets\":[0,1]}", "{\"dtype\":\"U8\",\"shape\":[1.0],\"data_offsets\":[0,1]}",
-        "{\"dtype\":\"U8\",\"shape\":[1e0],\"data_offsets\":[0,1]}", "{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}",
-        "{\"dtype\":\"U8\",\"shape\":[-0],\"data_offsets\":[0,1]}", "{\"dtype\":\"U8\",\"shape\":[true],\"data_offsets\":[0,1]}",
-        "{\"dtype\":\"U8\",\"shape\":[\"1\"],\"data_offsets\":[0,1]}", "{\"dtype\":\"U8\",\"shape\":[[1]],\"data_offsets\":[0,1]}",
-        "{\"dtype\":\"U8\",\"shape\":[null],\"data_offsets\":[0,1]}", "{\"dtype\":\"U8\",\"shape\":[{}],\"data_offsets\":[0,1]}",
-        "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}", "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[]}",
-        "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1,1]}", "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1.0]}",
-        "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":null}", "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[-0,1]}",
-        "{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}"};
+    static const char *const entries[] = {"[\"U8\",[1],[0,1]]",
+                                          "null",
+                                          "1",
+                                          "\"x\"",
+                                          "true",
+                                          "{}",
+                                          "{\"dtype\":\"U8\",\"shape\":[1]}",
+                                          "{\"dtype\":\"U8\",\"data_offsets\":[0,1]}",
+                                          "{\"shape\":[1],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":1,\"shape\":[1],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":null,\"shape\":[1],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":\"1\",\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":{},\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[1.0],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[1e0],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[-0],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[true],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[\"1\"],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[[1]],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[null],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[{}],\"data_offsets\":[0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1.0]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":null}",
+                                          "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[-0,1]}",
+                                          "{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}"};
     char header[512];
     size_t i, n;
     for (i = 0; i < sizeof entries / sizeof entries[0]; i++) {
@@ -281,7 +356,7 @@ static void bad_entries_are_refused(void)
         CHECK(strcmp(g_err.where, "a") == 0);
     }
     STATUS(LOCUS_ERR_TENSOR_ENTRY, parse_text("{" T("a\\u0000b", "U8", "[1]", "[0,1]") "}", 1));
-    STATUS(LOCUS_ERR_TENSOR_ENTRY, parse_text("{\"__metadata__\\u0000\":{}}", 0)); // not the reserved name
+    STATUS(LOCUS_ERR_TENSOR_ENTRY, parse_text("{\"__metadata__\\u0000\":{}}", 0));  // not the reserved name
     strcpy(header, "{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]"); // unknown keys: 16 are allowed
     for (i = 0; i < 17; i++) {
         n = strlen(header);
@@ -324,14 +399,19 @@ static void bad_geometry_is_refused(void)
     STATUS(LOCUS_ERR_SIZE_MISMATCH, parse_text("{" T("a", "F6_E2M3", "[1]", "[0,1]") "}", 1));
     STATUS(LOCUS_ERR_OFFSETS_ORDER, parse_text("{" T("a", "U8", "[1]", "[1,0]") "}", 1));
     STATUS(LOCUS_ERR_OFFSETS_RANGE, parse_text("{" T("a", "U8", "[2]", "[0,2]") "}", 1));
-    STATUS(LOCUS_ERR_OFFSETS_RANGE, parse_text("{" T("a", "U8", "[1]", "[18446744073709551614,18446744073709551615]") "}", 1));
+    STATUS(LOCUS_ERR_OFFSETS_RANGE,
+           parse_text("{" T("a", "U8", "[1]", "[18446744073709551614,18446744073709551615]") "}", 1));
     STATUS(LOCUS_ERR_OFFSETS_RANGE, parse_text("{" T("a", "U8", "[0]", "[5,5]") "}", 1));
     STATUS(LOCUS_ERR_OFFSETS_HOLE, parse_text("{" T("a", "U8", "[1]", "[1,2]") "}", 2));
-    STATUS(LOCUS_ERR_OFFSETS_HOLE, parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("b", "U8", "[1]", "[2,3]") "}", 3));
-    STATUS(LOCUS_ERR_OFFSETS_OVERLAP, parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[2]", "[1,3]") "}", 3));
+    STATUS(LOCUS_ERR_OFFSETS_HOLE,
+           parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("b", "U8", "[1]", "[2,3]") "}", 3));
+    STATUS(LOCUS_ERR_OFFSETS_OVERLAP,
+           parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[2]", "[1,3]") "}", 3));
     CHECK(strcmp(g_err.where, "b") == 0 && strcmp(g_err.found, "1") == 0);
-    STATUS(LOCUS_ERR_OFFSETS_OVERLAP, parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[2]", "[0,2]") "}", 2));
-    STATUS(LOCUS_ERR_OFFSETS_OVERLAP, parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[0]", "[1,1]") "}", 2));
+    STATUS(LOCUS_ERR_OFFSETS_OVERLAP,
+           parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[2]", "[0,2]") "}", 2));
+    STATUS(LOCUS_ERR_OFFSETS_OVERLAP,
+           parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[0]", "[1,1]") "}", 2));
     STATUS(LOCUS_ERR_TRAILING_BYTES, parse_text("{" T("a", "U8", "[1]", "[0,1]") "}", 2));
     STATUS(LOCUS_ERR_TRAILING_BYTES, parse_text("{}", 1));
 }
@@ -341,14 +421,16 @@ static void what_the_format_allows_is_accepted(void)
     static const struct {
         const char *name;
         size_t count, bytes;
-    } types[] = {{"BOOL", 3, 3},    {"F4", 4, 2},       {"F6_E2M3", 4, 3},     {"F6_E3M2", 4, 3},     {"U8", 3, 3},   {"I8", 3, 3},
-                 {"F8_E5M2", 3, 3}, {"F8_E4M3", 3, 3},  {"F8_E8M0", 3, 3},     {"F8_E4M3FNUZ", 3, 3}, {"I16", 3, 6},
-                 {"U16", 3, 6},     {"F16", 3, 6},      {"BF16", 3, 6},        {"I32", 3, 12},        {"U32", 3, 12}, {"F32", 3, 12},
-                 {"C64", 3, 24},    {"F64", 3, 24},     {"I64", 3, 24},        {"U64", 3, 24},        {"F8_E5M2FNUZ", 3, 3}};
-    const char *text = " \t\r\n{ \"b\" : {\"shape\":[ ],\"x\":[1,{\"y\":\"]}\\\"\"}],\"data_offsets\":[0,4] , \"dtype\":\"F32\"},"
-                       "\"e\":{\"dtype\":\"F32\",\"shape\":[0,7],\"data_offsets\":[4,4]},"
-                       "\"a\\n\\u20ac\":{\"dtype\":\"U8\",\"shape\":[1,2,1,1,1,1,1,1],\"data_offsets\":[4,6]},"
-                       "\"__metadata__\":{\"z\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\",\"a\":\"\"} } \n ";
+    } types[] = {{"BOOL", 3, 3}, {"F4", 4, 2},         {"F6_E2M3", 4, 3}, {"F6_E3M2", 4, 3}, {"U8", 3, 3},
+                 {"I8", 3, 3},   {"F8_E5M2", 3, 3},    {"F8_E4M3", 3, 3}, {"F8_E8M0", 3, 3}, {"F8_E4M3FNUZ", 3, 3},
+                 {"I16", 3, 6},  {"U16", 3, 6},        {"F16", 3, 6},     {"BF16", 3, 6},    {"I32", 3, 12},
+                 {"U32", 3, 12}, {"F32", 3, 12},       {"C64", 3, 24},    {"F64", 3, 24},    {"I64", 3, 24},
+                 {"U64", 3, 24}, {"F8_E5M2FNUZ", 3, 3}};
+    const char *text =
+        " \t\r\n{ \"b\" : {\"shape\":[ ],\"x\":[1,{\"y\":\"]}\\\"\"}],\"data_offsets\":[0,4] , \"dtype\":\"F32\"},"
+        "\"e\":{\"dtype\":\"F32\",\"shape\":[0,7],\"data_offsets\":[4,4]},"
+        "\"a\\n\\u20ac\":{\"dtype\":\"U8\",\"shape\":[1,2,1,1,1,1,1,1],\"data_offsets\":[4,6]},"
+        "\"__metadata__\":{\"z\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\",\"a\":\"\"} } \n ";
     locus_safetensors st;
     size_t bytes, i;
     unsigned char *p = st_raw(text, strlen(text), strlen(text), 6, &bytes);
@@ -356,8 +438,8 @@ static void what_the_format_allows_is_accepted(void)
     STATUS(LOCUS_OK, parse_text("{\"__metadata__\":{}}", 0));
     for (i = 0; i < sizeof types / sizeof types[0]; i++) {
         char header[160];
-        sprintf(header, "{\"a\":{\"dtype\":\"%s\",\"shape\":[%d],\"data_offsets\":[0,%d]}}", types[i].name, (int)types[i].count,
-                (int)types[i].bytes);
+        sprintf(header, "{\"a\":{\"dtype\":\"%s\",\"shape\":[%d],\"data_offsets\":[0,%d]}}", types[i].name,
+                (int)types[i].count, (int)types[i].bytes);
         STATUS(LOCUS_OK, parse_text(header, types[i].bytes));
     }
     if (STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, NULL, 0, &g_err))) {
@@ -377,7 +459,8 @@ static void what_the_format_allows_is_accepted(void)
 
 static unsigned char *small_file(size_t *bytes)
 {
-    static const char text[] = "{\"__metadata__\":{\"k\":\"v\\u00e9\"}," T("w", "F32", "[1,2]", "[0,8]") "," T("v", "BF16", "[2]", "[8,12]") "}";
+    static const char text[] = "{\"__metadata__\":{\"k\":\"v\\u00e9\"}," T("w", "F32", "[1,2]", "[0,8]") "," T(
+        "v", "BF16", "[2]", "[8,12]") "}";
     return st_raw(text, sizeof text - 1, sizeof text - 1, 12, bytes);
 }
 
@@ -457,7 +540,8 @@ static char *many_tensors(size_t count, size_t *length, int backwards)
     *w++ = '{';
     for (i = 0; i < count; i++) {
         const unsigned k = (unsigned)(backwards ? count - 1 - i : i);
-        w += sprintf(w, "%s\"t%u\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%u,%u]}", i ? "," : "", k, k, k + 1);
+        w += sprintf(w, "%s\"t%u\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%u,%u]}", i ? "," : "", k, k,
+                     k + 1);
     }
     *w++ = '}';
     *length = (size_t)(w - h);
@@ -497,7 +581,7 @@ static void memory_that_runs_out_is_reported_and_freed(void)
     int persistent;
     locus_safetensors st;
     locus_tensor *many = (locus_tensor *)calloc(300, sizeof *many);
-    char (*names)[8] = (char (*)[8])calloc(300, sizeof *names);
+    char(*names)[8] = (char(*)[8])calloc(300, sizeof *names);
     if (!many || !names) exit(2);
     for (i = 0; i < 300; i++) {
         sprintf(names[i], "n%d", (int)i);
@@ -552,7 +636,8 @@ static locus_tensor tensor(const char *name, locus_dtype dtype, size_t rank, siz
 
 static void what_is_saved_is_read_back(void)
 {
-    static const unsigned char bytes24[24] = {0, 0, 128, 63, 0, 0, 0, 192, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    static const unsigned char bytes24[24] = {0, 0, 128, 63, 0, 0,  0,  192, 1,  2,  3,  4,
+                                              5, 6, 7,   8,  9, 10, 11, 12,  13, 14, 15, 16};
     locus_tensor t[6], other;
     locus_metadata m[2];
     locus_safetensors st;
@@ -717,9 +802,9 @@ static void halves_convert_exactly(void)
     static const struct {
         uint32_t from;
         uint16_t to;
-    } round[] = {{0x33000000u, 0}, {0x33000001u, 1}, {0x33c00000u, 2}, {0x387fe000u, 0x0400}, {0x477fefffu, 0x7bff},
-                 {0x477ff000u, 0x7c00}, {0x3f801000u, 0x3c00}, {0x3f803000u, 0x3c02}, {0x3f801001u, 0x3c01}, {0x7f800000u, 0x7c00},
-                 {0x80000000u, 0x8000}, {0x00000001u, 0}};
+    } round[] = {{0x33000000u, 0},      {0x33000001u, 1},      {0x33c00000u, 2},      {0x387fe000u, 0x0400},
+                 {0x477fefffu, 0x7bff}, {0x477ff000u, 0x7c00}, {0x3f801000u, 0x3c00}, {0x3f803000u, 0x3c02},
+                 {0x3f801001u, 0x3c01}, {0x7f800000u, 0x7c00}, {0x80000000u, 0x8000}, {0x00000001u, 0}};
     for (i = 0; i < 65536; i++) {
         const unsigned e = i >> 10 & 31, m = i & 1023;
         const double want = e == 31 ? 0.0 : e ? ldexp(1024.0 + m, (int)e - 25) : ldexp(m, -24);
@@ -736,10 +821,10 @@ static void halves_convert_exactly(void)
 
 static void all_float_types_convert_at_any_alignment(void)
 {
-    static const unsigned char raw[] = {0xaa, 0x00, 0x3c, 0x00, 0xfc, 0x01, 0x00, // F16: 1, -inf, 2^-24
-                                        0x80, 0x3f, 0x80, 0xff, 0xc0, 0x7f,       // BF16: 1, -inf, nan
-                                        0, 0, 0, 0, 0, 0, 0xf8, 0xbf,             // F64: -1.5
-                                        1, 0, 0x80, 0x7f};                        // F32: a signalling nan
+    static const unsigned char raw[] = {0xaa, 0x00, 0x3c, 0x00, 0xfc, 0x01, 0x00,       // F16: 1, -inf, 2^-24
+                                        0x80, 0x3f, 0x80, 0xff, 0xc0, 0x7f,             // BF16: 1, -inf, nan
+                                        0,    0,    0,    0,    0,    0,    0xf8, 0xbf, // F64: -1.5
+                                        1,    0,    0x80, 0x7f};                        // F32: a signalling nan
     float x[3];
     locus_tensor t = tensor("t", LOCUS_F16, 1, 3, 0, raw + 1);
     t.count = 3;
@@ -786,26 +871,54 @@ static locus_status npy_raw(int major, int minor, const char *header, size_t cla
     return s;
 }
 
-static locus_status npy(const char *header, size_t data) { return npy_raw(1, 0, header, strlen(header), data, NULL, NULL); }
+static locus_status npy(const char *header, size_t data)
+{
+    return npy_raw(1, 0, header, strlen(header), data, NULL, NULL);
+}
 
 #define H(descr, order, shape) "{'descr': " descr ", 'fortran_order': " order ", 'shape': " shape ", }\n"
 
 static void every_npy_error_has_its_status(void)
 {
-    static const char *const bad[] = {
-        "", "\n", "{}", "{", "[]", "{'descr': '<f4', 'fortran_order': False}", "{'descr': '<f4', 'shape': ()}",
-        "{'fortran_order': False, 'shape': ()}", "{'descr': '<f4', 'fortran_order': False, 'shape': (), 'x': 1}",
-        "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': ()}", H("'<f4'", "false", "()"), H("'<f4'", "0", "()"),
-        H("'<f4'", "'False'", "()"), H("'<f4'", "False", "[]"), H("'<f4'", "False", "(-1,)"), H("'<f4'", "False", "(True,)"),
-        H("'<f4'", "False", "(1.0,)"), H("'<f4'", "False", "(1)"), H("'<f4'", "False", "(,)"), H("'<f4'", "False", "(1,,)"),
-        H("'<f4'", "False", "(1 1)"), H("'<f4'", "False", "(01,)"), H("'<f4'", "False", "1"), H("'<f4'", "False", "("),
-        H("'<f4'", "False", "(1,1,1,1,1,1,1,1,1)"), H("<f4", "False", "()"), H("'<f4", "False", "()"), H("'<f4'", "False", "()") "x",
-        "{'descr': '<f4' 'fortran_order': False, 'shape': ()}", "{'descr' '<f4', 'fortran_order': False, 'shape': ()}",
-        "{,'descr': '<f4', 'fortran_order': False, 'shape': ()}", "{'descr': '<f4',, 'fortran_order': False, 'shape': ()}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': ()", "{'d\\x65scr': '<f4', 'fortran_order': False, 'shape': ()}",
-        "{'descr': ('<f4', (2,)), 'fortran_order': False, 'shape': ()}", "{'averyveryveryverylongkey': 1}"};
-    static const char *const types[] = {"'>f4'", "'=f4'", "'|f4'", "'f4'", "'<f16'", "'<c8'", "'|i1'", "'<i2'", "'<u4'", "'|O'", "'<U3'",
-                                        "'|S1'", "''",    "'>u1'", "'>i8'", "[('a', '<f4')]", "'<f4 '"};
+    static const char *const bad[] = {"",
+                                      "\n",
+                                      "{}",
+                                      "{",
+                                      "[]",
+                                      "{'descr': '<f4', 'fortran_order': False}",
+                                      "{'descr': '<f4', 'shape': ()}",
+                                      "{'fortran_order': False, 'shape': ()}",
+                                      "{'descr': '<f4', 'fortran_order': False, 'shape': (), 'x': 1}",
+                                      "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': ()}",
+                                      H("'<f4'", "false", "()"),
+                                      H("'<f4'", "0", "()"),
+                                      H("'<f4'", "'False'", "()"),
+                                      H("'<f4'", "False", "[]"),
+                                      H("'<f4'", "False", "(-1,)"),
+                                      H("'<f4'", "False", "(True,)"),
+                                      H("'<f4'", "False", "(1.0,)"),
+                                      H("'<f4'", "False", "(1)"),
+                                      H("'<f4'", "False", "(,)"),
+                                      H("'<f4'", "False", "(1,,)"),
+                                      H("'<f4'", "False", "(1 1)"),
+                                      H("'<f4'", "False", "(01,)"),
+                                      H("'<f4'", "False", "1"),
+                                      H("'<f4'", "False", "("),
+                                      H("'<f4'", "False", "(1,1,1,1,1,1,1,1,1)"),
+                                      H("<f4", "False", "()"),
+                                      H("'<f4", "False", "()"),
+                                      H("'<f4'", "False", "()") "x",
+                                      "{'descr': '<f4' 'fortran_order': False, 'shape': ()}",
+                                      "{'descr' '<f4', 'fortran_order': False, 'shape': ()}",
+                                      "{,'descr': '<f4', 'fortran_order': False, 'shape': ()}",
+                                      "{'descr': '<f4',, 'fortran_order': False, 'shape': ()}",
+                                      "{'descr': '<f4', 'fortran_order': False, 'shape': ()",
+                                      "{'d\\x65scr': '<f4', 'fortran_order': False, 'shape': ()}",
+                                      "{'descr': ('<f4', (2,)), 'fortran_order': False, 'shape': ()}",
+                                      "{'averyveryveryverylongkey': 1}"};
+    static const char *const types[] = {"'>f4'", "'=f4'", "'|f4'", "'f4'",           "'<f16'", "'<c8'",
+                                        "'|i1'", "'<i2'", "'<u4'", "'|O'",           "'<U3'",  "'|S1'",
+                                        "''",    "'>u1'", "'>i8'", "[('a', '<f4')]", "'<f4 '"};
     char header[256];
     size_t i;
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -814,7 +927,8 @@ static void every_npy_error_has_its_status(void)
         sprintf(header, "{'descr': %s, 'fortran_order': False, 'shape': ()}", types[i]);
         if (!STATUS(LOCUS_ERR_NPY_DTYPE, npy(header, 4))) printf("    %s\n", types[i]);
     }
-    STATUS(LOCUS_ERR_NPY_MAGIC, locus_npy_parse(NULL, "x", 1, &g_err) == LOCUS_ERR_ARGUMENT ? LOCUS_ERR_NPY_MAGIC : LOCUS_OK);
+    STATUS(LOCUS_ERR_NPY_MAGIC,
+           locus_npy_parse(NULL, "x", 1, &g_err) == LOCUS_ERR_ARGUMENT ? LOCUS_ERR_NPY_MAGIC : LOCUS_OK);
     STATUS(LOCUS_ERR_NPY_ORDER, npy(H("'<f4'", "True", "(1,)"), 4));
     STATUS(LOCUS_ERR_NPY_ORDER, npy(H("'<f4'", "True", "()"), 4));
     STATUS(LOCUS_ERR_NPY_SIZE, npy(H("'<f4'", "False", "(2,)"), 7));
@@ -829,22 +943,32 @@ static void every_npy_error_has_its_status(void)
     STATUS(LOCUS_ERR_NPY_VERSION, npy_raw(0, 0, "{}", 2, 0, NULL, NULL));
     STATUS(LOCUS_ERR_NPY_HEADER, npy_raw(1, 0, "{}", 3, 0, NULL, NULL));
     STATUS(LOCUS_ERR_NPY_HEADER, npy_raw(2, 0, "{}", 0xffffffffu, 0, NULL, NULL));
-    STATUS(LOCUS_ERR_NPY_HEADER, npy_raw(3, 0, H("'<f4'", "False", "(1L,)"), strlen(H("'<f4'", "False", "(1L,)")), 4, NULL, NULL));
+    STATUS(LOCUS_ERR_NPY_HEADER,
+           npy_raw(3, 0, H("'<f4'", "False", "(1L,)"), strlen(H("'<f4'", "False", "(1L,)")), 4, NULL, NULL));
 }
 
 static void npy_headers_of_all_writers_are_read(void)
 {
-    static const char *const good[] = {
-        H("'<f4'", "False", "(2,)"), "{'shape':(2,),'fortran_order':False,'descr':'<f4'}", "{\"descr\": \"<f4\", 'fortran_order' : False,'shape': ( 2 , )}  \n",
-        H("'<f4'", "False", "(1, 2)"), H("'<f4'", "False", "(2, 1, )"), H("'<f4'", "False", "(2L,)"), H("'<i4'", "False", "(1,1,1,2,1,1,1,1)"),
-        H("'<f8'", "False", "()"), H("'|u1'", "False", "(8,)"), H("'<u1'", "False", "(8,)"), H("'|b1'", "False", "(2,4)"), H("'<i8'", "False", "(1,)"),
-        H("'<f2'", "False", "(4,)")};
+    static const char *const good[] = {H("'<f4'", "False", "(2,)"),
+                                       "{'shape':(2,),'fortran_order':False,'descr':'<f4'}",
+                                       "{\"descr\": \"<f4\", 'fortran_order' : False,'shape': ( 2 , )}  \n",
+                                       H("'<f4'", "False", "(1, 2)"),
+                                       H("'<f4'", "False", "(2, 1, )"),
+                                       H("'<f4'", "False", "(2L,)"),
+                                       H("'<i4'", "False", "(1,1,1,2,1,1,1,1)"),
+                                       H("'<f8'", "False", "()"),
+                                       H("'|u1'", "False", "(8,)"),
+                                       H("'<u1'", "False", "(8,)"),
+                                       H("'|b1'", "False", "(2,4)"),
+                                       H("'<i8'", "False", "(1,)"),
+                                       H("'<f2'", "False", "(4,)")};
     size_t i;
     int major;
     for (i = 0; i < sizeof good / sizeof good[0]; i++)
         for (major = 1; major < 4; major++)
             if (major < 3 || !strstr(good[i], "L,"))
-                if (!STATUS(LOCUS_OK, npy_raw(major, 0, good[i], strlen(good[i]), 8, NULL, NULL))) printf("    %s\n", good[i]);
+                if (!STATUS(LOCUS_OK, npy_raw(major, 0, good[i], strlen(good[i]), 8, NULL, NULL)))
+                    printf("    %s\n", good[i]);
     {
         locus_array a;
         unsigned char *block = NULL;
@@ -980,13 +1104,18 @@ static void messages_are_clean_and_complete(void)
     locus_error e;
     char small[8], longtext[300];
     int s;
-    CHECK(text_is(1.5, "1.5") && text_is(0, "0") && text_is(-0.001, "-0.001") && text_is(1e30, "1e+30") && text_is(0.1, "0.1"));
-    CHECK(text_is(123456, "123456") && text_is(1234567, "1234570") && text_is(1.25e-9, "1.25e-09") && text_is(1e300, "1e+300"));
-    CHECK(text_is(999999.5, "1000000") && text_is(5e-324, "4.94066e-324") && text_is(100, "100") && text_is(1.7976931348623157e308, "1.79769e+308"));
-    CHECK(text_is((double)f32(0x7fc00000u), "nan") && text_is((double)f32(0xff800000u), "-inf") && text_is((double)f32(0x7f800000u), "inf"));
-    STATUS(LOCUS_ERR_SCORE, locusi_fail(&e, LOCUS_ERR_SCORE, "%s[%z]", "%u%%", "%d %x", "a\n\xff\xc3\xa9\x7f", (size_t)7,
-                                        (uint64_t)UINT64_MAX, INT_MIN, (uint64_t)0xabc));
-    CHECK(strcmp(e.message, "a??\xc3\xa9?[7]: score outside [0,1]: expected 18446744073709551615%, found -2147483648 0000000000000abc") == 0);
+    CHECK(text_is(1.5, "1.5") && text_is(0, "0") && text_is(-0.001, "-0.001") && text_is(1e30, "1e+30") &&
+          text_is(0.1, "0.1"));
+    CHECK(text_is(123456, "123456") && text_is(1234567, "1234570") && text_is(1.25e-9, "1.25e-09") &&
+          text_is(1e300, "1e+300"));
+    CHECK(text_is(999999.5, "1000000") && text_is(5e-324, "4.94066e-324") && text_is(100, "100") &&
+          text_is(1.7976931348623157e308, "1.79769e+308"));
+    CHECK(text_is((double)f32(0x7fc00000u), "nan") && text_is((double)f32(0xff800000u), "-inf") &&
+          text_is((double)f32(0x7f800000u), "inf"));
+    STATUS(LOCUS_ERR_SCORE, locusi_fail(&e, LOCUS_ERR_SCORE, "%s[%z]", "%u%%", "%d %x", "a\n\xff\xc3\xa9\x7f",
+                                        (size_t)7, (uint64_t)UINT64_MAX, INT_MIN, (uint64_t)0xabc));
+    CHECK(strcmp(e.message, "a??\xc3\xa9?[7]: score outside [0,1]: expected 18446744073709551615%, found -2147483648 "
+                            "0000000000000abc") == 0);
     STATUS(LOCUS_ERR_SCORE, locusi_fail(&e, LOCUS_ERR_SCORE, "", "", ""));
     CHECK(strcmp(e.message, "score outside [0,1]") == 0);
     STATUS(LOCUS_ERR_SCORE, locusi_fail(NULL, LOCUS_ERR_SCORE, "", "", ""));

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# What the documents promise: the programs in locus.h's first comment and in README.md compile with one plain cc line
+# and run on what ships here, and each example compiles with the line that stands in its first comment.
+cd "$(dirname "$0")/.." || exit 1
+passed=0 failed=0
+D=examples/data W=build/docs
+mkdir -p $W
+ok() { # NAME, status of what was tried before
+    if [ "$2" -eq 0 ]; then passed=$((passed + 1)); else
+        echo "FAIL $1"
+        failed=$((failed + 1))
+    fi
+}
+sed -n '/^\/\/ A complete program/,/^\/\/ Contents/p' locus.h | grep '^//     ' | sed 's,^//     ,,' >$W/header.c
+awk '/^```c$/ { n++; out = sprintf("'$W'/readme%d.c", n); next } /^```/ { out = "" } out { print > out }' README.md
+for f in $W/header.c $W/readme1.c; do
+    ${CC:-cc} -O2 -I. $f -o $W/program -lm
+    ok "$f compiles" $?
+    out=$($W/program $D/router.safetensors $D/queries.npy)
+    ok "$f runs" $?
+    case $out in *%*) ok "$f prints a choice" 0 ;; *) ok "$f prints a choice" 1 ;; esac
+done
+for f in examples/*.c; do
+    line=$(sed -n 's,^// *\(cc -O2 .*\)$,\1,p' $f | head -n 1)
+    (eval "$line")
+    ok "$f: $line" $?
+done
+out=$(build/onboard $D/router.safetensors $D/new_encodings.npy $D/new_scores.npy DeepSeek-V2-Chat $D/queries.npy $W/out.safetensors)
+ok "examples/onboard.c runs" $?
+case $out in *"DeepSeek-V2-Chat ("*) ok "the new model is chosen" 0 ;; *) ok "the new model is chosen" 1 ;; esac
+make -s demo >$W/demo.txt
+ok "make demo" $?
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The shortest useful program: which three models of a router file should answer each query?
 //
-//     cc -O2 examples/route.c -o build/route -lm && build/route ROUTER.safetensors ENCODINGS.npy
+//     cc -O2 examples/route.c -o build/route -lm
+//     build/route ROUTER.safetensors ENCODINGS.npy
 //
 // ENCODINGS.npy: f4 [queries, q_dim], as the sentence encoder of the router file gives them.
 

@@ -947,26 +947,6 @@ LOCUSI_FN float locusi_f16_to_f32(uint16_t h)
     return locusi_f32_from(sign | locusi_f32_bits((float)magnitude * 5.9604644775390625e-8f)); // subnormal: * 2^-24
 }
 
-// To nearest, ties to even.
-LOCUSI_FN uint16_t locusi_f32_to_f16(float x)
-{
-    const uint32_t bits = locusi_f32_bits(x), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
-    uint32_t shift, m, rest;
-    if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u | (magnitude >> 13 & 0x3ffu));
-    if (magnitude >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); // 65520 and more
-    if (magnitude >= 0x38800000u) {
-        m = magnitude - 0x38000000u;
-        return (uint16_t)(sign | (m + 0xfffu + (m >> 13 & 1u)) >> 13);
-    }
-    if (magnitude < 0x33000000u) return (uint16_t)sign; // below half the least subnormal
-    shift = 126 - (magnitude >> 23);
-    m = (magnitude & 0x7fffffu) | 0x800000u;
-    rest = m & ((1u << shift) - 1);
-    m >>= shift;
-    if (rest > 1u << (shift - 1) || (rest == 1u << (shift - 1) && (m & 1u))) m++;
-    return (uint16_t)(sign | m);
-}
-
 LOCUS_API size_t locus_dtype_bytes(locus_dtype dtype)
 {
     switch (dtype) {
@@ -3404,9 +3384,9 @@ LOCUSI_FN size_t locusi_layer_tensors(const locus_net *net)
     return net->info.encoder_kind == LOCUS_SAB ? LOCUSI_MAB_TENSORS : 1 + 2 * LOCUSI_MAB_TENSORS;
 }
 
-LOCUSI_FN size_t locusi_encoder_tensors(const locus_net *net)
+LOCUSI_FN size_t locusi_encoder_tensors(const locus_net *net) // 0: the file has no encoder
 {
-    return 2 + net->layers * locusi_layer_tensors(net) + 1 + LOCUSI_MAB_TENSORS + 2;
+    return net->layers ? 2 + net->layers * locusi_layer_tensors(net) + 1 + LOCUSI_MAB_TENSORS + 2 : 0;
 }
 
 LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const char *name, size_t rank, size_t a, size_t b,
@@ -3476,6 +3456,13 @@ LOCUSI_FN const char *locusi_last_name(const locus_safetensors *st)
     return locus_safetensors_find(st, "decoder.mlp_head.3.weight") ? "decoder.mlp_head.3" : "decoder.mlp_head.2";
 }
 
+// Tensor i of all: the encoder's, then the predictor's.
+LOCUSI_FN void locusi_spec_at(const locus_net *net, size_t i, const char *last, locusi_spec *spec)
+{
+    if (i < locusi_encoder_tensors(net)) locusi_spec_encoder(net, i, spec);
+    else locusi_spec_decoder(net, i - locusi_encoder_tensors(net), last, spec);
+}
+
 LOCUSI_FN int locusi_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
 
 // A hyper-parameter: from the metadata where given (and then it must be a number from 1 to `most`), else `found`.
@@ -3528,13 +3515,14 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
                                         locus_error *err)
 {
     const size_t most = 1u << 20;
-    size_t i, encoder = 0, decoder = 0, layers = 0;
+    size_t i, j, weights = 0, encoder = 0, layers = 0, expected;
     const char *kind = locus_safetensors_meta(st, "encoder_kind"), *last = locusi_last_name(st);
     const locus_tensor *t;
     locusi_spec spec;
     locus_status status;
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
+        weights += !locusi_starts(name, "pool.");
         if (locusi_starts(name, "encoder.")) {
             size_t layer = 0;
             encoder++;
@@ -3543,8 +3531,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
                 for (; *s >= '0' && *s <= '9' && layer <= most; s++) layer = layer * 10 + (size_t)(*s - '0');
                 if (layer < most && layer + 1 > layers) layers = layer + 1;
             }
-        } else if (locusi_starts(name, "decoder.")) decoder++;
-        else if (!locusi_starts(name, "pool."))
+        } else if (!locusi_starts(name, "decoder.") && !locusi_starts(name, "pool."))
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder.*, decoder.* and pool.* alone", "this",
                                name);
     }
@@ -3574,38 +3561,20 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
         if (net->d % net->heads)
             return locusi_fail(err, LOCUS_ERR_HEADS, "n_heads", "a divisor of z_dim = %z", "%z", net->d, net->heads);
         net->dh = net->d / net->heads;
-        for (i = 0; i < locusi_encoder_tensors(net); i++) {
-            locusi_spec_encoder(net, i, &spec);
-            if ((status = locusi_check_tensor(st, &spec, &t, err))) return status;
-        }
-        if (encoder > i) { // name the first that no place asks for
-            size_t j;
-            for (j = 0; j < st->tensor_count; j++) {
-                const char *name = st->tensors[j].name;
-                int known = !locusi_starts(name, "encoder.");
-                for (i = 0; !known && i < locusi_encoder_tensors(net); i++) {
-                    locusi_spec_encoder(net, i, &spec);
-                    known = !strcmp(spec.name, name);
-                }
-                if (!known) return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
-            }
-        }
     }
-    for (i = 0; i < LOCUSI_DECODER_TENSORS; i++) {
-        locusi_spec_decoder(net, i, last, &spec);
+    expected = locusi_encoder_tensors(net) + LOCUSI_DECODER_TENSORS;
+    for (i = 0; i < expected; i++) {
+        locusi_spec_at(net, i, last, &spec);
         if ((status = locusi_check_tensor(st, &spec, &t, err))) return status;
     }
-    if (decoder > LOCUSI_DECODER_TENSORS) {
-        size_t j;
-        for (j = 0; j < st->tensor_count; j++) {
-            const char *name = st->tensors[j].name;
-            int known = !locusi_starts(name, "decoder.");
-            for (i = 0; !known && i < LOCUSI_DECODER_TENSORS; i++) {
-                locusi_spec_decoder(net, i, last, &spec);
-                known = !strcmp(spec.name, name);
-            }
-            if (!known) return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
+    for (j = 0; weights > expected && j < st->tensor_count; j++) { // name the first that no place asks for
+        int known = locusi_starts(st->tensors[j].name, "pool.");
+        for (i = 0; !known && i < expected; i++) {
+            locusi_spec_at(net, i, last, &spec);
+            known = !strcmp(spec.name, st->tensors[j].name);
         }
+        if (!known)
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", st->tensors[j].name);
     }
     if (predictor_only) net->info.has_encoder = 0;
     return LOCUS_OK;
@@ -3680,34 +3649,27 @@ LOCUSI_FN int locusi_parse_hash(const char *text, uint64_t *hash)
 }
 
 // The net's hash is made of the two parts' hashes, so that a file with the predictor alone can still prove whose it is.
-LOCUSI_FN locus_status locusi_net_hash(locus_net *net, const locus_safetensors *st, int encoder_in_file,
-                                       locus_error *err)
+LOCUSI_FN locus_status locusi_net_hash(locus_net *net, const locus_safetensors *st, locus_error *err)
 {
+    const size_t in_encoder = locusi_encoder_tensors(net);
     uint64_t encoder = 1, decoder = 2, stored;
     const char *text = locus_safetensors_meta(st, "locus.encoder_hash"), *last = locusi_last_name(st);
     locus_status status;
     locusi_spec spec;
     size_t i;
     net->info.parameters = 0;
-    for (i = 0; encoder_in_file && i < locusi_encoder_tensors(net); i++) {
+    for (i = 0; i < in_encoder + LOCUSI_DECODER_TENSORS; i++) {
         const locus_tensor *t;
-        locusi_spec_encoder(net, i, &spec);
+        locusi_spec_at(net, i, last, &spec);
         t = locus_safetensors_find(st, spec.name);
-        if ((status = locusi_hash_tensor(t, &encoder, err))) return status;
-        if (net->info.has_encoder) net->info.parameters += t->count;
+        if ((status = locusi_hash_tensor(t, i < in_encoder ? &encoder : &decoder, err))) return status;
+        if (i >= in_encoder || net->info.has_encoder) net->info.parameters += t->count;
     }
-    for (i = 0; i < LOCUSI_DECODER_TENSORS; i++) {
-        const locus_tensor *t;
-        locusi_spec_decoder(net, i, last, &spec);
-        t = locus_safetensors_find(st, spec.name);
-        if ((status = locusi_hash_tensor(t, &decoder, err))) return status;
-        net->info.parameters += t->count;
-    }
-    if (encoder_in_file) encoder = locusi_mix(encoder ^ (net->heads << 1 | (net->info.encoder_kind == LOCUS_SAB)));
+    if (in_encoder) encoder = locusi_mix(encoder ^ (net->heads << 1 | (net->info.encoder_kind == LOCUS_SAB)));
     if (text) {
         if (!locusi_parse_hash(text, &stored))
             return locusi_fail(err, LOCUS_ERR_METADATA, "locus.encoder_hash", "16 hex digits", "\"%s\"", text);
-        if (!encoder_in_file) encoder = stored;
+        if (!in_encoder) encoder = stored;
         else if (stored != encoder)
             return locusi_fail(err, LOCUS_ERR_HASH, "locus.encoder_hash", "%x", "%x", encoder, stored);
     }
@@ -4038,7 +4000,7 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     locus_net plan, *net;
     locusi_carver c = {NULL, 0, 0};
     locus_isa isa = opts ? opts->isa : LOCUS_ISA_AUTO;
-    size_t bytes = 0, i, encoder_in_file;
+    size_t bytes = 0, i;
     const char *name;
     void *owned = NULL;
     locus_status status;
@@ -4055,10 +4017,9 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
         return locusi_fail(err, LOCUS_ERR_ISA, "isa", "one that this machine has", "%s", name ? name : "none known");
     }
     if ((status = locusi_net_plan(&plan, st, opts, &bytes, err))) return status;
-    encoder_in_file = locus_safetensors_find(st, "encoder.pma.S") != NULL;
     plan.info.isa = isa;
     plan.info.bytes = bytes;
-    if ((status = locusi_net_hash(&plan, st, encoder_in_file != 0, err))) return status;
+    if ((status = locusi_net_hash(&plan, st, err))) return status;
     name = locus_safetensors_meta(st, "query_encoder");
     if (name && strlen(name) >= sizeof plan.query_encoder)
         return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder", "at most %z bytes", "%z",
@@ -4347,6 +4308,7 @@ LOCUSI_FN void locusi_sums_add(const locusi_kernels *k, locusi_scratch *w, size_
     int32_t *top = s->top + group * rows;
     float low, high;
     size_t i, j, slot;
+    LOCUS_ASSERT(n > 0 && n <= 128); // what an accumulator has room for
     k->widen(w->values, value_at, n, width, scale, w->v64, width);
     k->weights(w->scores, at, n, ld, w->p64, ld, &low, &high);
     if (low >= -8.0f && high < 8.0f) {
@@ -5594,8 +5556,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         locus_net check;
         if (!net_file)
             return locusi_fail(err, LOCUS_ERR_ARGUMENT, "net_file", "the file that the net came from", "NULL");
-        if ((status = locusi_net_sizes(&check, net_file, 0, err)) ||
-            (status = locusi_net_hash(&check, net_file, check.info.has_encoder, err)))
+        if ((status = locusi_net_sizes(&check, net_file, 0, err)) || (status = locusi_net_hash(&check, net_file, err)))
             return status;
         if (check.info.hash != net->info.hash)
             return locusi_fail(err, LOCUS_ERR_NET_MISMATCH, "net_file", "hash %x, of the pool's net", "%x",

@@ -2529,6 +2529,7 @@ LOCUSI_TARGET static LOCUSI_INLINE void LOCUSI_NAME(finish)(VF v, float *out, co
 LOCUSI_BLOCK(block_rows, 1, LOCUSI_REPEAT_ROWS)
 LOCUSI_BLOCK(block_4, 1, LOCUSI_REPEAT4)
 LOCUSI_BLOCK(block_1, 1, LOCUSI_REPEAT1)
+LOCUSI_BLOCK(narrow_rows, 0, LOCUSI_REPEAT_ROWS)
 LOCUSI_BLOCK(narrow_4, 0, LOCUSI_REPEAT4)
 LOCUSI_BLOCK(narrow_1, 0, LOCUSI_REPEAT1)
 #undef LOCUSI_DECLARE
@@ -2560,6 +2561,7 @@ LOCUSI_TARGET static void LOCUSI_NAME(matmul)(const locusi_matmul *m)
             LOCUSI_CALL(block_4, 4)
             LOCUSI_CALL(block_1, 1)
         } else {
+            LOCUSI_CALL(narrow_rows, LOCUSI_ROWS)
             LOCUSI_CALL(narrow_4, 4)
             LOCUSI_CALL(narrow_1, 1)
         }
@@ -2692,6 +2694,7 @@ LOCUSI_TARGET static void LOCUSI_NAME(widen)(const float *const *v, size_t at, s
         REPEAT(LOCUSI_FINISH)                                                                                          \
     }
 LOCUSI_BLOCK(sum_rows, LOCUSI_REPEAT_SUMS)
+LOCUSI_BLOCK(sum_4, LOCUSI_REPEAT4)
 LOCUSI_BLOCK(sum_1, LOCUSI_REPEAT1)
 #undef LOCUSI_DECLARE
 #undef LOCUSI_STEP
@@ -2707,6 +2710,7 @@ LOCUSI_TARGET static void LOCUSI_NAME(accumulate)(const double *p, size_t ldp, s
     for (j = 0; j < width; j += 2 * VDL) {
         for (q = 0; q + LOCUSI_SUMS <= r; q += LOCUSI_SUMS)
             LOCUSI_NAME(sum_rows)(p + q, ldp, rows, v + j, ldv, sum + q * width + j, width);
+        for (; q + 4 <= r; q += 4) LOCUSI_NAME(sum_4)(p + q, ldp, rows, v + j, ldv, sum + q * width + j, width);
         for (; q < r; q++) LOCUSI_NAME(sum_1)(p + q, ldp, rows, v + j, ldv, sum + q * width + j, width);
     }
     for (q = 0; q < r; q += VDL) { // p and total are padded to 16

@@ -40,10 +40,10 @@
 //     >>config      macros that change what is compiled
 //     >>api         types and functions; a reader who only uses the library can stop at its end
 //     >>base        checked arithmetic, error messages, small helpers
-//     >>isa         which instruction sets this machine has
-//     >>kernels     the arithmetic, written once and compiled for each instruction set
-//     >>threads     the built-in thread pool
 //     >>safetensors reader and writer; >>npy arrays
+//     >>isa         which instruction sets this machine has
+//     >>kernels     the arithmetic, written once, and >>vocabulary, in which it is compiled for each instruction set
+//     >>threads     the built-in thread pool
 //     >>net         loading and packing a net
 //     >>encoder     evaluation sets -> model embeddings
 //     >>pool        models, their embeddings and what is known of them
@@ -220,6 +220,8 @@ LOCUS_API void locus_threads_destroy(locus_threads *threads);
 #endif
 
 // ---- arrays (.npy, versions 1.0 to 3.0, little-endian, C order)
+//
+// Arrays and parsed files are plain views, never changed after they are opened: any number of threads may read them.
 
 typedef enum locus_dtype {
     LOCUS_U8 = 1,     // npy u1
@@ -262,7 +264,8 @@ LOCUS_API locus_status locus_array_to_f32(const locus_array *a, size_t first, si
 // The same from a file, mapped into memory where the system can. Close with locus_array_close.
 LOCUS_API locus_status locus_npy_open(locus_array *out, const char *path, locus_error *err);
 #ifndef LOCUS_INFERENCE_ONLY
-// Write an array as .npy version 1.0. The file appears whole or not at all. dtype: U8, BOOL, I32, I64, F16, F32, F64.
+// Write an array as .npy version 1.0 (allocates nothing). The file appears whole or not at all. dtype: U8, BOOL, I32,
+// I64, F16, F32, F64.
 LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const size_t *shape, size_t rank,
                                       const void *data, locus_error *err);
 #endif
@@ -314,7 +317,7 @@ LOCUS_API locus_status locus_safetensors_open(locus_safetensors *out, const char
 #ifndef LOCUS_INFERENCE_ONLY
 // Write tensors (name, dtype_name or dtype, rank, shape, data; bytes and count are computed for known dtypes) and
 // metadata. Data is little-endian as in the views. Names and keys must be unique, valid UTF-8, not "__metadata__".
-// The file appears whole or not at all.
+// The file appears whole or not at all. Allocates a list beyond 256 tensors or metadata entries.
 LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tensor *tensors, size_t tensor_count,
                                               const locus_metadata *metadata, size_t metadata_count, locus_error *err);
 #endif
@@ -462,7 +465,8 @@ typedef enum locus_save_what {
     LOCUS_SAVE_EVERYTHING = 2 // with predictor and encoder: can also embed new models
 } locus_save_what;
 // Write a pool file or a router file. net_file: the file that the pool's net was made from; needed for
-// LOCUS_SAVE_ROUTER and _EVERYTHING, else NULL. The file appears whole or not at all.
+// LOCUS_SAVE_ROUTER and _EVERYTHING, else NULL. Allocates a copy of the pool's data. The file appears whole or not at
+// all.
 LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path, locus_save_what what,
                                        const locus_safetensors *net_file, locus_error *err);
 #endif

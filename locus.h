@@ -3856,15 +3856,16 @@ LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t
     k->matmul(&m);
 }
 
-// rows [n, heads * dhp] -> for each head, packed [dh -> padded n], times scale: keys or queries as the right-hand side
-LOCUSI_FN void locusi_pack_heads(const locus_net *net, const float *rows, size_t n, float scale, float *out)
+// rows [n, heads * dhp] -> columns first .. first + n of `columns`, for each head packed [dh -> padded columns], times
+// scale: keys or queries as the right-hand side
+LOCUSI_FN void locusi_pack_heads(const locus_net *net, const float *rows, size_t first, size_t n, size_t columns,
+                                 float scale, float *out)
 {
-    const size_t np = locusi_pad(n);
     size_t h, i, c;
-    for (h = 0; h < net->heads; h++)
+    for (h = 0; h < net->heads; h++, out += net->dh * locusi_pad(columns))
         for (i = 0; i < n; i++)
             for (c = 0; c < net->dh; c++)
-                out[h * net->dh * np + (i / 16) * 16 * net->dh + 16 * c + i % 16] =
+                out[(first + i) / 16 * 16 * net->dh + 16 * c + (first + i) % 16] =
                     scale * rows[i * net->hp + h * net->dhp + c];
 }
 
@@ -3891,7 +3892,7 @@ LOCUSI_FN void locusi_net_prepare(locus_net *net)
         if (net->info.encoder_kind == LOCUS_SAB) continue;
         locusi_matmul_run(k, layer->induce, net->dp, net->r, net->d, mab->wq, net->hp, net->scratch, net->hp, NULL,
                           NULL, 0, 0);
-        locusi_pack_heads(net, net->scratch, net->r, scale, layer->queries);
+        locusi_pack_heads(net, net->scratch, 0, net->r, net->r, scale, layer->queries);
     }
     locusi_matmul_run(k, net->pool_seed, net->dp, 1, net->d, net->pool_mab.wq, net->hp, net->scratch, net->hp, NULL,
                       NULL, 0, 0);
@@ -4273,36 +4274,24 @@ LOCUSI_FN void locusi_sums_carry(locusi_sums *s)
 // A higher level appeared: the row's sums move down, the lowest fall out.
 LOCUSI_FN void locusi_sums_raise(locusi_sums *s, size_t group, size_t row, int32_t level)
 {
-    const size_t r = group * s->rows + row, width = s->width;
+    const size_t r = group * s->rows + row, t = group * s->rowsp + row, width = s->width;
     const int32_t before = s->top[r];
-    size_t slot, by;
+    size_t slot, by, i;
     s->top[r] = level;
     if (before == INT32_MIN) return;
     by = (size_t)((int64_t)level - before);
+    for (slot = 0; slot < LOCUSI_SLOTS; slot++) locusi_sums_slot(s, slot);
+    for (slot = 0; slot < LOCUSI_SLOTS && s->carried[slot]; slot++) {}
+    if (slot < LOCUSI_SLOTS) locusi_sums_carry(s); // all slots have both words from here on
     for (slot = LOCUSI_SLOTS; slot-- > 0;) {
-        const size_t from = slot >= by ? slot - by : LOCUSI_SLOTS;
-        int64_t *t;
-        if (from < LOCUSI_SLOTS && s->used[from]) {
-            locusi_sums_slot(s, slot);
-            if (s->carried[from] && !s->carried[slot]) locusi_sums_carry(s);
-            memcpy(s->sum[slot] + r * width, s->sum[from] + r * width, width * sizeof(int64_t));
-            s->total[slot][group * s->rowsp + row] = s->total[from][group * s->rowsp + row];
-            if (!s->carried[slot]) continue;
-            if (!s->carried[from]) {
-                memset(s->sum_high[slot] + r * width, 0, width * sizeof(int64_t));
-                s->total_high[slot][group * s->rowsp + row] = 0;
-                continue;
-            }
-            memcpy(s->sum_high[slot] + r * width, s->sum_high[from] + r * width, width * sizeof(int64_t));
-            s->total_high[slot][group * s->rowsp + row] = s->total_high[from][group * s->rowsp + row];
-        } else if (s->used[slot]) {
-            t = s->total[slot];
-            memset(s->sum[slot] + r * width, 0, width * sizeof(int64_t));
-            t[group * s->rowsp + row] = 0;
-            if (!s->carried[slot]) continue;
-            memset(s->sum_high[slot] + r * width, 0, width * sizeof(int64_t));
-            s->total_high[slot][group * s->rowsp + row] = 0;
+        const int kept = slot >= by;
+        const size_t from = kept ? slot - by : 0;
+        for (i = r * width; i < (r + 1) * width; i++) {
+            s->sum[slot][i] = kept ? s->sum[from][i] : 0;
+            s->sum_high[slot][i] = kept ? s->sum_high[from][i] : 0;
         }
+        s->total[slot][t] = kept ? s->total[from][t] : 0;
+        s->total_high[slot][t] = kept ? s->total_high[from][t] : 0;
     }
 }
 
@@ -4515,15 +4504,10 @@ LOCUSI_FN int locusi_finish_induced(const locus_net *net, size_t l, locusi_state
         finite &= locusi_block_tail(net, &layer->mab1, w, rows, layer->induce + first * net->dp, w->x);
         locusi_matmul_run(k, w->x, net->dp, rows, net->d, layer->mab2.wk, net->hp, w->k, net->hp, NULL, NULL, 0, 0);
         locusi_matmul_run(k, w->x, net->dp, rows, net->d, layer->mab2.wv, net->hp, w->v, net->hp, NULL, NULL, 0, 0);
-        for (i = 0; i < rows; i++) {
-            const size_t row = first + i;
-            for (h = 0; h < net->heads; h++)
-                for (c = 0; c < net->dh; c++)
-                    keys[h * net->dh * net->rp + row / 16 * 16 * net->dh + 16 * c + row % 16] =
-                        softmax_scale * w->k[i * net->hp + h * net->dhp + c];
+        locusi_pack_heads(net, w->k, first, rows, net->r, softmax_scale, keys);
+        for (i = 0; i < rows; i++)
             for (c = 0; c < net->hp; c += 16)
-                memcpy(values + c * net->r + row * 16, w->v + i * net->hp + c, 16 * sizeof(float));
-        }
+                memcpy(values + c * net->r + (first + i) * 16, w->v + i * net->hp + c, 16 * sizeof(float));
     }
     return finite;
 }
@@ -4712,8 +4696,16 @@ LOCUSI_FN void locusi_progress(locusi_job *job, size_t worker, size_t rows)
 
 // ---- one model by one worker; one model by all workers
 
-LOCUSI_FN void locusi_model_bound(const locus_net *net, locusi_state *state, double norm)
+// Of a model's longest encoding follows the bound of layer 0's values.
+LOCUSI_FN void locusi_model_bound(const locusi_job *job, size_t model, locusi_state *state)
 {
+    const locus_net *net = job->net;
+    double norm = 0.0;
+    size_t i;
+    float y;
+    if (job->streaming) norm = (double)job->z[model * net->d]; // left there by the check
+    for (i = 0; !job->streaming && i < job->n; i++)
+        if (locusi_score(job->evals, model, i, &y) && (double)job->norms[i] > norm) norm = (double)job->norms[i];
     state->token_bound = (norm * net->token_norm + net->token_bias_norm) * net->value_norm * 1.001 + 1e-30;
 }
 
@@ -4724,15 +4716,11 @@ LOCUSI_FN void locusi_encode_models(void *arg, size_t worker)
     locusi_job *job = (locusi_job *)arg;
     const locus_net *net = job->net;
     locusi_scratch *w = &job->scratch[worker];
-    size_t model, pass, i;
+    size_t model, pass;
     w->mine = 0;
     while ((model = locusi_next(&job->counter, worker, &w->mine)) < job->models) {
-        double norm = 0.0;
-        float y;
         int finite = 1;
-        for (i = 0; i < job->n; i++)
-            if (locusi_score(job->evals, model, i, &y) && (double)job->norms[i] > norm) norm = (double)job->norms[i];
-        locusi_model_bound(net, &w->state, norm);
+        locusi_model_bound(job, model, &w->state);
         if (net->info.encoder_kind == LOCUS_SAB) finite = locusi_encode_sab(job, w, worker, model);
         for (pass = 0; pass <= net->layers && net->info.encoder_kind == LOCUS_ISAB; pass++) {
             size_t cursor = 0, slot = 0, rows, before;
@@ -4793,7 +4781,7 @@ LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worke
             locusi_matmul_run(k, x + i * net->dp, net->dp, rows, net->d, m->wq, net->hp, w->q, net->hp, NULL, NULL, 0,
                               0);
             memset(packed, 0, net->heads * net->dh * locusi_pad(rows) * sizeof(float));
-            locusi_pack_heads(net, w->q, rows, scale, packed);
+            locusi_pack_heads(net, w->q, 0, rows, rows, scale, packed);
             locusi_sums_start(&w->sums, net->heads, rows, net->dhp);
             for (j = 0; j < n; j += count) {
                 count = n - j < LOCUSI_TILE ? n - j : LOCUSI_TILE;
@@ -4920,6 +4908,7 @@ LOCUSI_FN void locusi_scratch_carve(locusi_carver *c, const locusi_job *job, loc
     const size_t across = locusi_max(locusi_max(rows, heads), net->rp);
     const size_t tile = LOCUSI_TILE;
     int i;
+    memset(w, 0, sizeof *w);
     w->x = locusi_carve_floats(c, tile, net->dp);
     w->q = locusi_carve_floats(c, tile, net->hp);
     w->k = locusi_carve_floats(c, tile, net->hp);
@@ -4969,7 +4958,7 @@ LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const l
     // Workers take whole models where there are enough to keep all busy, else they share each model's rows.
     job->by_rows = !sab && (job->streaming || (job->models < 4 * threads && job->n >= 2 * LOCUSI_CHUNK));
     job->workers = threads;
-    if (!job->by_rows && !job->streaming && job->models < threads && sab) job->workers = job->models;
+    if (sab && job->models < threads) job->workers = job->models;
     if (job->workers > 64) job->workers = 64;
     job->scratch = (locusi_scratch *)locusi_carve(c, job->workers, sizeof(locusi_scratch));
     if (!job->streaming) {
@@ -4987,7 +4976,6 @@ LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const l
     }
     for (i = 0; i < job->workers; i++) {
         locusi_scratch unused;
-        memset(&unused, 0, sizeof unused);
         locusi_scratch_carve(c, job, c->base ? &job->scratch[i] : &unused, i);
     }
 }
@@ -5048,10 +5036,11 @@ LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_eval
     return LOCUS_OK;
 }
 
-// Longest encoding of the used ones (of job->model when streaming), or the error that one of them is.
-LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, const locus_parallel *parallel, double *norm,
-                                              locus_error *err)
+// All used encodings (of job->model when streaming, whose longest is then kept in its place in z), or the error that
+// one of them is.
+LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, const locus_parallel *parallel, locus_error *err)
 {
+    double norm = 0.0;
     size_t i;
     float y;
     job->counter.next = 0;
@@ -5064,10 +5053,10 @@ LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, const locus_paral
         if (locusi_encoding_norm(job->net, locusi_encoding(job, i)) < 0.0)
             return locusi_bad_encoding(locusi_encoding(job, i), job->net->q, i, err);
     }
-    *norm = 0.0;
-    for (i = 0; job->streaming && i < job->workers; i++)
-        if (job->scratch[i].norm > *norm) *norm = job->scratch[i].norm;
-    *norm = (double)(float)(*norm * 1.0001); // as the fast path rounds it
+    if (!job->streaming) return LOCUS_OK;
+    for (i = 0; i < job->workers; i++)
+        if (job->scratch[i].norm > norm) norm = job->scratch[i].norm;
+    job->z[job->model * job->net->d] = (float)(norm * 1.0001); // as the fast path rounds it
     return LOCUS_OK;
 }
 
@@ -5080,7 +5069,6 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     locusi_carver c = {NULL, 0, 0};
     locus_status status;
     size_t bytes;
-    double norm = 0.0;
     if (!net || !evals || !z)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !net ? "net" : !evals ? "evals" : "z");
     if (!net->info.has_encoder)
@@ -5097,19 +5085,16 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
         return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     c.base = locusi_align(work);
     locusi_encode_plan(&job, net, evals, opts, path, &c);
-    memset(c.base, 0, job.workers * sizeof(locusi_scratch));
-    c.used = 0;
-    locusi_encode_plan(&job, net, evals, opts, path, &c);
     job.z = z;
     job.counter.workers = job.workers;
     if (!job.streaming) {
         locusi_encode_places(&job);
-        if ((status = locusi_check_encodings(&job, parallel, &norm, err))) return status;
+        if ((status = locusi_check_encodings(&job, parallel, err))) return status;
         job.counter.next = 0;
         locusi_run(parallel, locusi_encode_table, &job, job.workers);
     } else {
         for (job.model = 0; job.model < job.models; job.model++)
-            if ((status = locusi_check_encodings(&job, parallel, &norm, err))) return status;
+            if ((status = locusi_check_encodings(&job, parallel, err))) return status;
     }
     if (!job.by_rows) {
         job.counter.next = 0;
@@ -5118,13 +5103,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     for (job.model = 0; job.by_rows && job.model < job.models && !job.stop; job.model++) {
         locusi_scratch *first = &job.scratch[0];
         size_t i;
-        float y;
-        if (job.streaming) {
-            if (job.models > 1 && (status = locusi_check_encodings(&job, parallel, &norm, err))) return status;
-        } else
-            for (norm = 0.0, i = 0; i < job.n; i++)
-                if (locusi_score(evals, job.model, i, &y) && (double)job.norms[i] > norm) norm = (double)job.norms[i];
-        locusi_model_bound(net, &first->state, norm);
+        locusi_model_bound(&job, job.model, &first->state);
         for (job.pass = 0; job.pass <= net->layers && !job.stop; job.pass++) {
             job.counter.next = 0;
             locusi_run(parallel, locusi_encode_rows, &job, job.workers);
@@ -5475,11 +5454,10 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     m = t[0]->shape[0];
     if ((status = locus_pool_create(&pool, net, m, text, memory, memory_bytes, err))) return status;
     names = (const char *)t[1]->data;
-    for (i = 0; i < m && !status; i++) {
+    for (i = 0; i < m && !status; i++) { // the pool counts 0 models meanwhile: names are compared below, all at once
         float *z = pool->z + i * net->dp;
         locus_model model;
         status = locusi_pool_read(t, i, net->d, &names, &model, z, err);
-        pool->count = 0; // names are compared below, all at once
         if (!status) status = locusi_pool_check(pool, &model, z, SIZE_MAX, err);
         if (!status) {
             memset(z + net->d, 0, (net->dp - net->d) * sizeof(float));

@@ -74,7 +74,8 @@
 //   LOCUS_NO_MMAP          files are read, not mapped
 //   LOCUS_NO_THREADS       no built-in thread pool; a caller's own (locus_parallel) still works
 //   LOCUS_NO_SIMD          only the portable kernels; not even the vendor headers are included
-//   LOCUS_INFERENCE_ONLY   only predict and route: leaves the encoder, metrics and all writers out
+//   LOCUS_INFERENCE_ONLY   only predict and route: leaves the encoder, metrics, training and all writers out
+//   LOCUS_NO_TRAIN         leaves training out
 //   LOCUS_HEADER           how this file includes itself, default "locus.h"; define it if you rename the file
 
 #include <stddef.h>
@@ -84,6 +85,10 @@
 #define LOCUS_VERSION_MINOR 1
 #define LOCUS_VERSION_PATCH 0
 #define LOCUS_VERSION "0.1.0"
+
+#if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_TRAIN)
+#define LOCUS_NO_TRAIN
+#endif
 
 #ifdef LOCUS_STATIC
 #undef LOCUS_API
@@ -2385,17 +2390,21 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
 #define LOCUSI_PREFETCH(p) ((void)(p))
 #endif
 
-typedef struct locusi_matmul { // c <- a x packed b, see >>kernels
+typedef struct locusi_matmul { // c <- a x b, see >>kernels
     const float *a;
-    size_t lda, rows, k;
+    size_t lda, step, rows, k; // a[i][p] at a + i * lda + p * step: step 1, or lda 1 for a transposed a
     const float *b;
-    size_t panels;
+    size_t ldb, panel, panels; // b[p][16 j ..] at b + j * panel + p * ldb: packed (16, 16 k), or row-major (ld, 16)
     float *c;
     size_t ldc;
     const float *bias, *residual;
     size_t ldr;
     int relu;
 } locusi_matmul;
+
+typedef struct locusi_adam { // see locusi_train_update
+    float beta1, beta2, epsilon, clip, keep, step, root;
+} locusi_adam;
 
 typedef struct locusi_kernels {
     void (*matmul)(const locusi_matmul *m);
@@ -2410,6 +2419,20 @@ typedef struct locusi_kernels {
     void (*relu_dot)(const float *h, size_t ldh, size_t rows, size_t n, const float *w, float b, float *out);
     void (*scale)(const float *b, const float *u, size_t k, size_t panels, float *out);
     float (*square)(const float *x, size_t n);
+#ifndef LOCUS_NO_TRAIN
+    int (*layernorm_keep)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain,
+                          const float *bias, const float *live, int relu, float *hat, float *inverse);
+    void (*layernorm_back)(float *dy, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain,
+                           const float *live, const float *hat, const float *inverse, float *dgain, float *dbias);
+    void (*softmax_back)(const float *a, float *da, size_t lda, size_t ldd, size_t rows, size_t panels, float scale);
+    void (*softmax_down)(float *s, size_t lds, size_t rows, size_t panels);
+    void (*softmax_down_back)(const float *a, float *da, size_t lda, size_t ldd, size_t rows, size_t panels,
+                              const float *dot, float scale);
+    void (*relu_back)(float *dx, size_t ldx, const float *y, size_t ldy, size_t rows, size_t panels);
+    void (*add_rows)(const float *x, size_t ldx, size_t rows, size_t panels, float *sum);
+    void (*axpy)(float factor, const float *x, float *y, size_t n);
+    void (*adam)(const locusi_adam *o, float *theta, const float *gradient, float *m, float *v, size_t n);
+#endif
 } locusi_kernels;
 
 LOCUS_API const char *locus_isa_name(locus_isa isa)
@@ -2492,7 +2515,7 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
 #define LOCUSI_DECLARE(i) VF c##i = VF_SET1(0.0f), d##i = c##i;
 #define LOCUSI_STEP(i)                                                                                                 \
     {                                                                                                                  \
-        const VF x = VF_SET1(a[(size_t)(i)*lda + p]);                                                                  \
+        const VF x = VF_SET1(a[(size_t)(i)*lda]);                                                                      \
         c##i = VF_FMA(x, bu, c##i);                                                                                    \
         if (two) d##i = VF_FMA(x, bw, d##i);                                                                           \
     }
@@ -2502,17 +2525,21 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
     (d##i, c + (size_t)(i)*ldc + VL, bias ? bias + VL : bias, residual ? residual + (size_t)(i)*ldr + VL : residual,   \
      relu);
 #define LOCUSI_BLOCK(name, wide, REPEAT)                                                                               \
-    LOCUSI_TARGET static void LOCUSI_NAME(name)(const float *a, size_t lda, size_t k, const float *u, float *c,        \
-                                                size_t ldc, const float *bias, const float *residual, size_t ldr,      \
-                                                int relu)                                                              \
+    LOCUSI_TARGET static void LOCUSI_NAME(name)(const locusi_matmul *m, const float *a, const float *u, float *c,      \
+                                                const float *bias, const float *residual)                              \
     {                                                                                                                  \
         const int two = wide;                                                                                          \
-        const float *w = two ? (VL == 16 ? u + 16 * k : u + VL) : u;                                                   \
+        const size_t lda = m->lda, step = m->step, ldb = m->ldb, ldc = m->ldc, ldr = m->ldr;                           \
+        const float *w = two ? (VL == 16 ? u + m->panel : u + VL) : u;                                                 \
+        const int relu = m->relu;                                                                                      \
         size_t p;                                                                                                      \
         REPEAT(LOCUSI_DECLARE)                                                                                         \
-        for (p = 0; p < k; p++) {                                                                                      \
-            const VF bu = VF_LOAD(u + 16 * p), bw = VF_LOAD(w + 16 * p);                                               \
+        for (p = m->k; p > 0; p--) {                                                                                   \
+            const VF bu = VF_LOAD(u), bw = VF_LOAD(w);                                                                 \
             REPEAT(LOCUSI_STEP)                                                                                        \
+            a += step;                                                                                                 \
+            u += ldb;                                                                                                  \
+            w += ldb;                                                                                                  \
         }                                                                                                              \
         REPEAT(LOCUSI_FINISH)                                                                                          \
     }
@@ -2541,20 +2568,21 @@ LOCUSI_BLOCK(narrow_1, 0, LOCUSI_REPEAT1)
 #undef LOCUSI_FINISH
 #undef LOCUSI_BLOCK
 
-// c [rows, 16 * panels] <- a [rows, k] x packed b (+ bias) (+ residual) (then ReLU); c overlaps none of the others
+// c [rows, 16 * panels] <- a [rows, k] x b (+ bias) (+ residual) (then ReLU); c overlaps none of the others, but the
+// residual may be c itself: then it is added to
 LOCUSI_TARGET static void LOCUSI_NAME(matmul)(const locusi_matmul *m)
 {
     const size_t columns = 16 * m->panels;
     size_t j, i, width;
     for (j = 0; j < columns; j += width) {
         const int two = columns - j >= 2 * VL;
-        const float *u = m->b + (j / 16) * 16 * m->k + j % 16, *bias = m->bias ? m->bias + j : NULL;
+        const float *u = m->b + j / 16 * m->panel + j % 16, *bias = m->bias ? m->bias + j : NULL;
         const float *a = m->a, *res = m->residual ? m->residual + j : NULL;
         float *c = m->c + j;
         width = two ? 2 * VL : VL;
 #define LOCUSI_CALL(name, count)                                                                                       \
     for (; i + (count) <= m->rows; i += (count)) {                                                                     \
-        LOCUSI_NAME(name)(a, m->lda, m->k, u, c, m->ldc, bias, res, m->ldr, m->relu);                                  \
+        LOCUSI_NAME(name)(m, a, u, c, bias, res);                                                                      \
         a += (count)*m->lda;                                                                                           \
         c += (count)*m->ldc;                                                                                           \
         if (res) res += (count)*m->ldr;                                                                                \
@@ -2765,9 +2793,175 @@ LOCUSI_TARGET static float LOCUSI_NAME(square)(const float *x, size_t n)
     return VF_HSUM(VF_ADD(VF_ADD(a, b), VF_ADD(c, d))) + tail;
 }
 
+#ifndef LOCUS_NO_TRAIN
+// ---- training
+
+// As layernorm, and keeps what the way back needs: hat [rows, ldhat], the rows before gain and bias, and 1 / deviation.
+LOCUSI_TARGET static int LOCUSI_NAME(layernorm_keep)(float *x, size_t ldx, size_t rows, size_t d, size_t panels,
+                                                     const float *gain, const float *bias, const float *live, int relu,
+                                                     float *hat, float *inverse)
+{
+    const size_t n = 16 * panels;
+    const float scale = 1.0f / (float)d;
+    int finite = 1;
+    size_t i, j;
+    for (i = 0; i < rows; i++, x += ldx, hat += ldx) {
+        VF sum = VF_SET1(0.0f), square = sum, mean;
+        float variance;
+        for (j = 0; j < n; j += VL) sum = VF_ADD(sum, VF_LOAD(x + j));
+        mean = VF_SET1(VF_HSUM(sum) * scale);
+        for (j = 0; j < n; j += VL) {
+            const VF t = VF_MUL(VF_SUB(VF_LOAD(x + j), mean), VF_LOAD(live + j));
+            square = VF_FMA(t, t, square);
+            VF_STORE(hat + j, t);
+        }
+        variance = VF_HSUM(square) * scale;
+        finite &= locusi_finite(variance);
+        inverse[i] = 1.0f / VF_SQRT1(variance + 1e-5f);
+        sum = VF_SET1(inverse[i]);
+        for (j = 0; j < n; j += VL) {
+            const VF t = VF_MUL(VF_LOAD(hat + j), sum);
+            VF y = VF_FMA(t, VF_LOAD(gain + j), VF_LOAD(bias + j));
+            if (relu) y = VF_MAX(y, VF_SET1(0.0f));
+            VF_STORE(hat + j, t);
+            VF_STORE(x + j, y);
+        }
+    }
+    return finite;
+}
+
+// dy [rows, ldx] <- gradient of the layer norm's input from that of its output: with g = dy gain,
+// (g - mean(g) - hat mean(g hat)) / deviation; dgain += sum dy hat, dbias += sum dy.
+LOCUSI_TARGET static void LOCUSI_NAME(layernorm_back)(float *dy, size_t ldx, size_t rows, size_t d, size_t panels,
+                                                      const float *gain, const float *live, const float *hat,
+                                                      const float *inverse, float *dgain, float *dbias)
+{
+    const size_t n = 16 * panels;
+    const float scale = 1.0f / (float)d;
+    size_t i, j;
+    for (i = 0; i < rows; i++, dy += ldx, hat += ldx) {
+        VF sum = VF_SET1(0.0f), product = sum, mean, slope, s;
+        for (j = 0; j < n; j += VL) {
+            const VF y = VF_LOAD(dy + j), h = VF_LOAD(hat + j), g = VF_MUL(y, VF_LOAD(gain + j));
+            sum = VF_ADD(sum, g);
+            product = VF_FMA(g, h, product);
+            VF_STORE(dgain + j, VF_FMA(y, h, VF_LOAD(dgain + j)));
+            VF_STORE(dbias + j, VF_ADD(y, VF_LOAD(dbias + j)));
+            VF_STORE(dy + j, g);
+        }
+        mean = VF_SET1(VF_HSUM(sum) * scale);
+        slope = VF_SET1(VF_HSUM(product) * scale);
+        s = VF_SET1(inverse[i]);
+        for (j = 0; j < n; j += VL) {
+            VF g = VF_SUB(VF_SUB(VF_LOAD(dy + j), mean), VF_MUL(VF_LOAD(hat + j), slope));
+            VF_STORE(dy + j, VF_MUL(VF_MUL(g, s), VF_LOAD(live + j)));
+        }
+    }
+}
+
+// ds [rows, ldd] <- scale * a (da - sum a da) in the place of da, for each row's softmax a
+LOCUSI_TARGET static void LOCUSI_NAME(softmax_back)(const float *a, float *da, size_t lda, size_t ldd, size_t rows,
+                                                    size_t panels, float scale)
+{
+    const size_t n = 16 * panels;
+    size_t i, j;
+    for (i = 0; i < rows; i++, a += lda, da += ldd) {
+        const VF s = VF_SET1(scale);
+        VF dot = VF_SET1(0.0f);
+        for (j = 0; j < n; j += VL) dot = VF_FMA(VF_LOAD(a + j), VF_LOAD(da + j), dot);
+        dot = VF_SET1(VF_HSUM(dot));
+        for (j = 0; j < n; j += VL)
+            VF_STORE(da + j, VF_MUL(VF_MUL(VF_LOAD(a + j), s), VF_SUB(VF_LOAD(da + j), dot)));
+    }
+}
+
+// Softmax down each of the 16 * panels columns, in powers of 2.
+LOCUSI_TARGET static void LOCUSI_NAME(softmax_down)(float *s, size_t lds, size_t rows, size_t panels)
+{
+    size_t i, j;
+    for (j = 0; j < 16 * panels; j += VL) {
+        VF top = VF_LOAD(s + j), sum = VF_SET1(0.0f);
+        for (i = 1; i < rows; i++) top = VF_MAX(top, VF_LOAD(s + i * lds + j));
+        for (i = 0; i < rows; i++) {
+            const VF e = LOCUSI_NAME(exp2)(VF_SUB(VF_LOAD(s + i * lds + j), top));
+            sum = VF_ADD(sum, e);
+            VF_STORE(s + i * lds + j, e);
+        }
+        sum = VF_DIV(VF_SET1(1.0f), sum);
+        for (i = 0; i < rows; i++) VF_STORE(s + i * lds + j, VF_MUL(VF_LOAD(s + i * lds + j), sum));
+    }
+}
+
+// ds <- scale * a (da - dot) in the place of da; dot: sum a da of each column
+LOCUSI_TARGET static void LOCUSI_NAME(softmax_down_back)(const float *a, float *da, size_t lda, size_t ldd, size_t rows,
+                                                         size_t panels, const float *dot, float scale)
+{
+    const VF s = VF_SET1(scale);
+    size_t i, j;
+    for (i = 0; i < rows; i++, a += lda, da += ldd)
+        for (j = 0; j < 16 * panels; j += VL)
+            VF_STORE(da + j,
+                     VF_MUL(VF_MUL(VF_LOAD(a + j), s), VF_SUB(VF_LOAD(da + j), VF_LOAD(dot + j))));
+}
+
+// dx <- 0 where the ReLU's output y is 0
+LOCUSI_TARGET static void LOCUSI_NAME(relu_back)(float *dx, size_t ldx, const float *y, size_t ldy, size_t rows,
+                                                 size_t panels)
+{
+    size_t i, j;
+    for (i = 0; i < rows; i++, dx += ldx, y += ldy)
+        for (j = 0; j < 16 * panels; j += VL) VF_STORE(dx + j, VF_IF_POSITIVE(VF_LOAD(y + j), VF_LOAD(dx + j)));
+}
+
+// sum [16 * panels] += the rows of x
+LOCUSI_TARGET static void LOCUSI_NAME(add_rows)(const float *x, size_t ldx, size_t rows, size_t panels, float *sum)
+{
+    size_t i, j;
+    for (j = 0; j < 16 * panels; j += VL) {
+        VF s = VF_LOAD(sum + j);
+        for (i = 0; i < rows; i++) s = VF_ADD(s, VF_LOAD(x + i * ldx + j));
+        VF_STORE(sum + j, s);
+    }
+}
+
+// y += factor * x over n floats, n a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float *y, size_t n)
+{
+    const VF s = VF_SET1(factor);
+    size_t j;
+    for (j = 0; j < n; j += VL) VF_STORE(y + j, VF_FMA(s, VF_LOAD(x + j), VF_LOAD(y + j)));
+}
+
+// AdamW as PyTorch defines it (decoupled weight decay, then the step); n a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(adam)(const locusi_adam *o, float *theta, const float *gradient, float *m,
+                                            float *v, size_t n)
+{
+    const VF beta1 = VF_SET1(o->beta1), beta2 = VF_SET1(o->beta2), one1 = VF_SET1(1.0f - o->beta1),
+             one2 = VF_SET1(1.0f - o->beta2), clip = VF_SET1(o->clip), keep = VF_SET1(o->keep),
+             step = VF_SET1(o->step), root = VF_SET1(o->root), epsilon = VF_SET1(o->epsilon);
+    size_t j;
+    for (j = 0; j < n; j += VL) {
+        const VF g = VF_MUL(VF_LOAD(gradient + j), clip);
+        const VF m1 = VF_FMA(beta1, VF_LOAD(m + j), VF_MUL(one1, g));
+        const VF v1 = VF_FMA(beta2, VF_LOAD(v + j), VF_MUL(VF_MUL(one2, g), g));
+        const VF down = VF_ADD(VF_MUL(VF_SQRT(v1), root), epsilon);
+        VF_STORE(m + j, m1);
+        VF_STORE(v + j, v1);
+        VF_STORE(theta + j, VF_SUB(VF_MUL(VF_LOAD(theta + j), keep), VF_DIV(VF_MUL(step, m1), down)));
+    }
+}
+#endif // LOCUS_NO_TRAIN
+
 static const locusi_kernels LOCUSI_NAME(kernels) = {
-    LOCUSI_NAME(matmul),     LOCUSI_NAME(softmax),  LOCUSI_NAME(layernorm), LOCUSI_NAME(weights), LOCUSI_NAME(widen),
-    LOCUSI_NAME(accumulate), LOCUSI_NAME(relu_dot), LOCUSI_NAME(scale),     LOCUSI_NAME(square)};
+    LOCUSI_NAME(matmul),         LOCUSI_NAME(softmax),        LOCUSI_NAME(layernorm),    LOCUSI_NAME(weights),
+    LOCUSI_NAME(widen),          LOCUSI_NAME(accumulate),     LOCUSI_NAME(relu_dot),     LOCUSI_NAME(scale),
+    LOCUSI_NAME(square),
+#ifndef LOCUS_NO_TRAIN
+    LOCUSI_NAME(layernorm_keep), LOCUSI_NAME(layernorm_back), LOCUSI_NAME(softmax_back), LOCUSI_NAME(softmax_down),
+    LOCUSI_NAME(softmax_down_back), LOCUSI_NAME(relu_back),   LOCUSI_NAME(add_rows),     LOCUSI_NAME(axpy),
+    LOCUSI_NAME(adam)
+#endif
+};
 
 #undef LOCUSI_NAME
 #undef LOCUSI_TARGET
@@ -2792,6 +2986,9 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {
 #undef VF_MAX
 #undef VF_ROUND
 #undef VF_POW2
+#undef VF_DIV
+#undef VF_SQRT
+#undef VF_IF_POSITIVE
 #undef VF_SQRT1
 #undef VF_HSUM
 #undef VF_HMIN
@@ -2862,6 +3059,9 @@ static LOCUSI_INLINE float locusi_round(float x)
 #define VF_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define VF_ROUND(a) locusi_round(a)
 #define VF_POW2(n) locusi_pow2(n)
+#define VF_DIV(a, b) ((a) / (b))
+#define VF_SQRT(a) sqrtf(a)
+#define VF_IF_POSITIVE(y, x) ((y) > 0.0f ? (x) : 0.0f)
 #define VF_SQRT1(x) sqrtf(x)
 #define VF_HSUM(a) (a)
 #define VF_HMIN(a) (a)
@@ -2944,6 +3144,9 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish4(int64_t *to, __m256d sum)
 #define VF_ROUND(a) _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define VF_POW2(n)                                                                                                     \
     _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23))
+#define VF_DIV(a, b) _mm256_div_ps(a, b)
+#define VF_SQRT(a) _mm256_sqrt_ps(a)
+#define VF_IF_POSITIVE(y, x) _mm256_and_ps(_mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ), x)
 #define VF_SQRT1(x) _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
 #define VF_HSUM(a) locusi_sum4(locusi_halves(a, 0, 0))
 #define VF_HMIN(a) locusi_min4(locusi_halves(a, 0, 1))
@@ -3023,6 +3226,9 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish8(int64_t *to, __m512d sum)
 #define VF_ROUND(a) _mm512_roundscale_ps(a, 0)
 #define VF_POW2(n)                                                                                                     \
     _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23))
+#define VF_DIV(a, b) _mm512_div_ps(a, b)
+#define VF_SQRT(a) _mm512_sqrt_ps(a)
+#define VF_IF_POSITIVE(y, x) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), x)
 #define VF_SQRT1(x) _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
 #define VF_HSUM(a) locusi_sum16(a)
 #define VF_HMIN(a) locusi_min16(a)
@@ -3072,6 +3278,9 @@ static LOCUSI_INLINE void locusi_store_d4(double *p, float32x4_t v)
 #define VF_MAX(a, b) vmaxq_f32(a, b)
 #define VF_ROUND(a) vrndnq_f32(a)
 #define VF_POW2(n) vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23))
+#define VF_DIV(a, b) vdivq_f32(a, b)
+#define VF_SQRT(a) vsqrtq_f32(a)
+#define VF_IF_POSITIVE(y, x) vreinterpretq_f32_u32(vandq_u32(vcgtzq_f32(y), vreinterpretq_u32_f32(x)))
 #define VF_SQRT1(x) sqrtf(x)
 #define VF_HSUM(a) vaddvq_f32(a)
 #define VF_HMIN(a) vminvq_f32(a)
@@ -3843,9 +4052,12 @@ LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t
     locusi_matmul m;
     m.a = a;
     m.lda = lda;
+    m.step = 1;
     m.rows = rows;
     m.k = depth;
     m.b = b;
+    m.ldb = 16;
+    m.panel = 16 * depth;
     m.panels = columns / 16;
     m.c = c;
     m.ldc = ldc;
@@ -6173,6 +6385,1081 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
     return LOCUS_OK;
 }
 #endif
+
+// @@train-begin
+// --------------------------------------------------------------------------------------------------------- >>train
+//
+// Parameters, gradients and the optimiser's moments are flat arrays of one layout: each matrix row-major with rows and
+// columns padded to multiples of 16 (attention weights in head layout), each vector padded; the pads are 0 and stay 0.
+//
+// A step. What all models share is computed once: the step's queries with their noise, the tokens of score 0 and 1
+// (a token is affine in the score, see >>encoder), and what layer 0 makes of them: keys, values, queries. Then each
+// model goes forward, through the loss of its own targets, and backward, alone, so that only one model's activations
+// exist for each thread; what it owes the shared rows is summed over the models before it meets the shared weights.
+// Models are split into groups, each summed in order by one thread, and groups are added in order: the number of
+// threads changes no bit.
+//
+// Attention works on tall matrices: rows are tokens, columns are (head, inducing vector). Where tokens attend to inducing
+// vectors the softmax runs along a row, where inducing vectors attend to tokens it runs down a column.
+
+#ifndef LOCUS_NO_TRAIN
+
+#define LOCUSI_GROUPS ((size_t)8)
+
+typedef struct locusi_param {
+    size_t at;                          // in the flat arrays
+    size_t rows, columns;               // real
+    size_t ld;                          // columns as stored
+    size_t tensor;                      // whose elements these are (see locusi_spec_at) ...
+    size_t first, row_step, column_step; // ... and where they stand in it
+    int head_rows, head_columns;
+} locusi_param;
+
+typedef struct locusi_mab_at { // where a block's parameters stand
+    size_t wq, wk, wv, fc, gain0, bias0, gain1, bias1, w1, b1, w2, b2;
+} locusi_mab_at;
+
+typedef struct locusi_layer_at {
+    size_t induce;
+    locusi_mab_at mab1, mab2; // sab: mab2 alone
+} locusi_layer_at;
+
+enum { LOCUSI_MAX_LAYERS = 16 };
+
+typedef struct locusi_layout {
+    locusi_param *params; // NULL: only count
+    size_t param_count, count, encoder_count; // of floats; the encoder's come first
+    size_t a, ay, c, ab;                      // the token map's columns for q, y and q (2y-1), and its bias
+    locusi_layer_at layer[LOCUSI_MAX_LAYERS];
+    size_t seed, out, out_b;
+    locusi_mab_at pool;
+    size_t u, u_b, hz, hu, hzu, h_b, last, last_b;
+} locusi_layout;
+
+LOCUSI_FN size_t locusi_layout_add(locusi_layout *l, size_t tensor, size_t rows, size_t columns, size_t stored_rows,
+                                   size_t ld, size_t first, size_t row_step, size_t column_step, int head_rows,
+                                   int head_columns)
+{
+    const size_t at = l->count;
+    if (l->params) {
+        locusi_param *p = &l->params[l->param_count];
+        p->at = at;
+        p->rows = rows;
+        p->columns = columns;
+        p->ld = ld;
+        p->tensor = tensor;
+        p->first = first;
+        p->row_step = row_step;
+        p->column_step = column_step;
+        p->head_rows = head_rows;
+        p->head_columns = head_columns;
+    }
+    l->param_count++;
+    l->count += stored_rows * ld;
+    return at;
+}
+
+LOCUSI_FN size_t locusi_layout_matrix(locusi_layout *l, size_t tensor, size_t rows, size_t columns)
+{
+    return locusi_layout_add(l, tensor, rows, columns, locusi_pad(rows), locusi_pad(columns), 0, columns, 1, 0, 0);
+}
+
+LOCUSI_FN size_t locusi_layout_vector(locusi_layout *l, size_t tensor, size_t n)
+{
+    return locusi_layout_add(l, tensor, 1, n, 1, locusi_pad(n), 0, 0, 1, 0, 0);
+}
+
+LOCUSI_FN void locusi_layout_mab(locusi_layout *l, const locus_net *s, size_t tensor, locusi_mab_at *m)
+{
+    const size_t d = s->d;
+    m->wq = locusi_layout_add(l, tensor, d, d, s->hp, s->dp, 0, d, 1, 1, 0);
+    m->wk = locusi_layout_add(l, tensor + 1, d, d, s->hp, s->dp, 0, d, 1, 1, 0);
+    m->wv = locusi_layout_add(l, tensor + 2, d, d, s->hp, s->dp, 0, d, 1, 1, 0);
+    m->fc = locusi_layout_add(l, tensor + 3, d, d, s->dp, s->hp, 0, d, 1, 0, 1);
+    m->gain0 = locusi_layout_vector(l, tensor + 4, d);
+    m->bias0 = locusi_layout_vector(l, tensor + 5, d);
+    m->gain1 = locusi_layout_vector(l, tensor + 6, d);
+    m->bias1 = locusi_layout_vector(l, tensor + 7, d);
+    m->w1 = locusi_layout_matrix(l, tensor + 8, s->f, d);
+    m->b1 = locusi_layout_vector(l, tensor + 9, s->f);
+    m->w2 = locusi_layout_matrix(l, tensor + 10, d, s->f);
+    m->b2 = locusi_layout_vector(l, tensor + 11, d);
+}
+
+// The layout of a net of these sizes; params may be NULL at first, to count.
+LOCUSI_FN void locusi_layout_make(locusi_layout *l, const locus_net *s, locusi_param *params)
+{
+    const size_t d = s->d, q = s->q, g = s->g, each = locusi_layer_tensors(s), qp = locusi_pad(q);
+    size_t i, tensor;
+    memset(l, 0, sizeof *l);
+    l->params = params;
+    l->a = locusi_layout_add(l, 0, d, q, s->dp, qp, 0, 2 * q + 1, 1, 0, 0);
+    l->ay = locusi_layout_add(l, 0, 1, d, 1, s->dp, q, 0, 2 * q + 1, 0, 0);
+    l->c = locusi_layout_add(l, 0, d, q, s->dp, qp, q + 1, 2 * q + 1, 1, 0, 0);
+    l->ab = locusi_layout_vector(l, 1, d);
+    for (i = 0, tensor = 2; i < s->layers; i++, tensor += each) {
+        if (s->info.encoder_kind == LOCUS_SAB) {
+            locusi_layout_mab(l, s, tensor, &l->layer[i].mab2);
+            continue;
+        }
+        l->layer[i].induce = locusi_layout_add(l, tensor, s->r, d, s->rp, s->dp, 0, d, 1, 0, 0);
+        locusi_layout_mab(l, s, tensor + 1, &l->layer[i].mab1);
+        locusi_layout_mab(l, s, tensor + 1 + LOCUSI_MAB_TENSORS, &l->layer[i].mab2);
+    }
+    l->seed = locusi_layout_vector(l, tensor, d);
+    locusi_layout_mab(l, s, tensor + 1, &l->pool);
+    tensor += 1 + LOCUSI_MAB_TENSORS;
+    l->out = locusi_layout_matrix(l, tensor, d, d);
+    l->out_b = locusi_layout_vector(l, tensor + 1, d);
+    l->encoder_count = l->count;
+    tensor += 2;
+    l->u = locusi_layout_matrix(l, tensor, d, q);
+    l->u_b = locusi_layout_vector(l, tensor + 1, d);
+    for (i = 0; i < 3; i++) {
+        const size_t at = locusi_layout_add(l, tensor + 2, g, d, s->gp, s->dp, i * d, 3 * d, 1, 0, 0);
+        *(i == 0 ? &l->hz : i == 1 ? &l->hu : &l->hzu) = at;
+    }
+    l->h_b = locusi_layout_vector(l, tensor + 3, g);
+    l->last = locusi_layout_vector(l, tensor + 4, g);
+    l->last_b = locusi_layout_vector(l, tensor + 5, 1);
+}
+
+// Where element (row, column) of a parameter stands in the flat arrays.
+LOCUSI_FN size_t locusi_param_at(const locus_net *s, const locusi_param *p, size_t row, size_t column)
+{
+    if (p->head_rows) row = locusi_head_column(s, row);
+    if (p->head_columns) column = locusi_head_column(s, column);
+    return p->at + row * p->ld + column;
+}
+
+// ---- the step's arithmetic
+
+typedef struct locusi_kept { // of a block's rows, for the way back
+    float *heads;            // [n, ldh] what attention gave, heads side by side
+    float *hat0, *hat1;      // [n, ldx] the two layer norms before gain and bias
+    float *inverse0, *inverse1; // [n] 1 / deviation
+    float *o;                // [n, ldx] after the first layer norm and ReLU
+    float *f;                // [n, ldf] feed-forward's hidden layer after ReLU
+} locusi_kept;
+
+typedef struct locusi_kept_layer {
+    float *k1, *v1, *a1, *hm; // mab1: keys, values [n, ldh], attention [n, lds], result [rp, ldx]
+    float *q2, *a2;           // mab2: queries [n, ldh], attention [n, lds2]
+    float *k2, *v2;           // its keys and values [r or n, ldh]
+    locusi_kept mab1, mab2;
+} locusi_kept_layer;
+
+typedef struct locusi_train_worker { // one thread's activations of one model
+    float *x[LOCUSI_MAX_LAYERS + 1]; // [n, ldx] each layer's input, and the pooling's
+    locusi_kept_layer layer[LOCUSI_MAX_LAYERS];
+    float *pool_a, *pool_mean; // attention [n, headsp], weighted means [headsp, ldx]
+    float *pool_row;           // [ldx]
+    locusi_kept pool;
+    float *z, *dz;                    // [dp]
+    float *packed;                    // right-hand sides of small products
+    float *dx, *dk, *dv;              // [n, ldx], [n, ldh]
+    float *dk2, *dv2, *dhm;           // [keys, ldh], [rp, ldx]
+    float *d0, *df, *dh, *dq, *ds;    // a tile's
+    float *dot;                       // [heads * rp]
+    float *scaled, *scaled_rows;      // predictor: W_zu with columns scaled by z, packed and as rows
+    float *pre, *dpre, *e, *dhz;      // [targets, ldg], [gp, dp], [gp]
+    float *dlogit;                    // [targets]
+    size_t *rows;                     // the model's evaluations: rows of the step's table,
+    float *y;                         // and their scores
+    size_t count, mine;
+} locusi_train_worker;
+
+typedef struct locusi_train_group { // what its models have summed up, one block
+    float *gradient;
+    float *dinduce;                       // [layers, rp, ldh] of the inducing vectors' queries
+    float *dseed;                         // [hp] of the pooling query
+    float *dt[2], *dq[2], *dk[2], *dv[2]; // of the table's rows
+    float *du, *dhu;                      // [targets, ldx], [targets, ldg]
+    double loss;
+} locusi_train_group;
+
+// One step's input: `rows` queries for the encoder and `targets` for the predictor, both with noise, padded columns.
+// Scores are NaN where there is none.
+typedef struct locusi_batch {
+    size_t models, rows, targets;
+    const float *queries;         // [rows, qp]
+    const float *target_queries;  // [targets, qp]
+    const float *scores;          // [models, rows]
+    const float *target_scores;   // [models, targets]; NULL: only embeddings and logits are wanted
+    float *z;                     // [models, dp] results, may be NULL
+    float *logits;                // [models, targets] results, may be NULL
+    uint64_t dropout_key;         // 0: no dropout
+    double pairs;                 // number of target scores, what the loss is divided by
+} locusi_batch;
+
+struct locusi_train_core {
+    locus_net shape; // sizes alone
+    locusi_layout layout;
+    const locusi_kernels *k;
+    const locus_parallel *parallel;
+    size_t qp, ldx, ldh, ldf, lds, ldg, headsp, tile;
+    size_t groups, group_floats, most_rows, most_targets, workers, zeros; // no_column: `zeros` times 0, then 16 times -1e30
+    float *theta, *forward, *backward; // weights; packed for x W^T; packed for dy W
+    float *live, *no_column;
+    float *induce_queries, *packed_induce; // [layers][rp, ldh]; [layers][heads * dhp * rp] packed, times scale
+    float *seed_queries, *packed_seed;     // [hp]; packed [dp -> headsp], times scale
+    float *seed_keys;                      // [headsp, ldx] W_k^T of the pooling query, by head
+    float *p, *c;                          // [rows, ldx] A q + b and C q
+    float *t[2], *tq[2], *tk[2], *tv[2];   // the table
+    float *u, *hu;                         // [targets, ldx], [targets, ldg]
+    locusi_train_worker *worker;
+    locusi_train_group *group;
+    float dropout;
+    // the running step
+    const locusi_batch *batch;
+    locusi_counter counter;
+    int bad;
+};
+typedef struct locusi_train_core locusi_train_core;
+
+LOCUSI_FN void locusi_product(const locusi_kernels *k, const float *a, size_t lda, size_t step, size_t rows, size_t depth,
+                              const float *b, size_t ldb, size_t panel, size_t columns, float *c, size_t ldc, int add)
+{
+    locusi_matmul m;
+    m.a = a, m.lda = lda, m.step = step, m.rows = rows, m.k = depth;
+    m.b = b, m.ldb = ldb, m.panel = panel, m.panels = columns / 16;
+    m.c = c, m.ldc = ldc, m.bias = NULL, m.residual = add ? c : NULL, m.ldr = ldc, m.relu = 0;
+    k->matmul(&m);
+}
+
+// y [n, out] <- x [n, in] W^T for the weight at `at`; out and in as stored
+LOCUSI_FN void locusi_through(const locusi_train_core *t, size_t at, size_t out, size_t in, const float *x, size_t ldx,
+                              size_t n, float *y, size_t ldy)
+{
+    locusi_product(t->k, x, ldx, 1, n, in, t->forward + at, 16, 16 * in, out, y, ldy, 0);
+}
+
+// dx [n, in] (+)= dy [n, out] W
+LOCUSI_FN void locusi_back(const locusi_train_core *t, size_t at, size_t out, size_t in, const float *dy, size_t ldy,
+                           size_t n, float *dx, size_t ldx, int add)
+{
+    locusi_product(t->k, dy, ldy, 1, n, out, t->backward + at, 16, 16 * out, in, dx, ldx, add);
+}
+
+// dW [out, in] += dy^T x
+LOCUSI_FN void locusi_owe(const locusi_train_core *t, float *gradient, size_t at, size_t out, size_t in, const float *dy,
+                          size_t ldy, const float *x, size_t ldx, size_t n)
+{
+    locusi_product(t->k, dy, 1, ldy, out, n, x, ldx, 16, in, gradient + at, in, 1);
+}
+
+// packed [dhp -> padded n] for each head <- rows [n, ld] of heads side by side, times scale; pads are 0
+LOCUSI_FN void locusi_pack_rows(const locus_net *s, const float *rows, size_t ld, size_t n, float scale, float *packed)
+{
+    const size_t np = locusi_pad(n);
+    size_t h, i, c;
+    for (h = 0; h < s->heads; h++, packed += s->dhp * np)
+        for (i = 0; i < np; i++)
+            for (c = 0; c < s->dhp; c++)
+                packed[i / 16 * 16 * s->dhp + 16 * c + i % 16] = i < n ? scale * rows[i * ld + h * s->dhp + c] : 0.0f;
+}
+
+LOCUSI_FN void locusi_train_pack(const locusi_train_core *t, size_t at, size_t rows, size_t ld)
+{
+    const float *w = t->theta + at;
+    float *f = t->forward + at, *b = t->backward + at;
+    size_t i, j, c;
+    for (i = 0; i < rows; i += 16)
+        for (c = 0; c < ld; c += 16)
+            for (j = 0; j < 16; j++) {
+                const float *from = w + (i + j) * ld + c;
+                float *to = f + i * ld + c * 16 + j;
+                size_t k;
+                for (k = 0; k < 16; k++) to[16 * k] = from[k];
+                memcpy(b + c * rows + (i + j) * 16, from, 16 * sizeof(float));
+            }
+}
+
+LOCUSI_FN void locusi_train_pack_mab(const locusi_train_core *t, const locusi_mab_at *m)
+{
+    const locus_net *s = &t->shape;
+    locusi_train_pack(t, m->wq, s->hp, s->dp);
+    locusi_train_pack(t, m->wk, s->hp, s->dp);
+    locusi_train_pack(t, m->wv, s->hp, s->dp);
+    locusi_train_pack(t, m->fc, s->dp, s->hp);
+    locusi_train_pack(t, m->w1, s->fp, s->dp);
+    locusi_train_pack(t, m->w2, s->dp, s->fp);
+}
+
+// What depends on the weights alone, after each change of them.
+LOCUSI_FN void locusi_train_prepare(locusi_train_core *t)
+{
+    const locus_net *s = &t->shape;
+    const locusi_layout *l = &t->layout;
+    const float scale = locusi_softmax_scale(s);
+    size_t i, h, c, j;
+    locusi_train_pack(t, l->a, s->dp, t->qp);
+    locusi_train_pack(t, l->c, s->dp, t->qp);
+    for (i = 0; i < s->layers; i++) {
+        locusi_train_pack_mab(t, &l->layer[i].mab2);
+        if (s->info.encoder_kind == LOCUS_SAB) continue;
+        locusi_train_pack_mab(t, &l->layer[i].mab1);
+        locusi_through(t, l->layer[i].mab1.wq, s->hp, s->dp, t->theta + l->layer[i].induce, s->dp, s->rp,
+                       t->induce_queries + i * s->rp * t->ldh, t->ldh);
+        locusi_pack_rows(s, t->induce_queries + i * s->rp * t->ldh, t->ldh, s->r, scale,
+                         t->packed_induce + i * s->hp * s->rp);
+    }
+    locusi_train_pack_mab(t, &l->pool);
+    locusi_train_pack(t, l->out, s->dp, s->dp);
+    locusi_train_pack(t, l->u, s->dp, t->qp);
+    locusi_train_pack(t, l->hz, s->gp, s->dp);
+    locusi_train_pack(t, l->hu, s->gp, s->dp);
+    locusi_train_pack(t, l->hzu, s->gp, s->dp);
+    // scores of the pooling query against keys W_k x are x times W_k^T (W_q S), head by head
+    locusi_through(t, l->pool.wq, s->hp, s->dp, t->theta + l->seed, s->dp, 1, t->seed_queries, s->hp);
+    memset(t->seed_keys, 0, t->headsp * t->ldx * sizeof(float));
+    for (h = 0; h < s->heads; h++)
+        for (c = h * s->dhp; c < (h + 1) * s->dhp; c++)
+            t->k->axpy(t->seed_queries[c], t->theta + l->pool.wk + c * s->dp, t->seed_keys + h * t->ldx, s->dp);
+    for (h = 0; h < t->headsp; h++)
+        for (j = 0; j < s->dp; j++)
+            t->packed_seed[h / 16 * 16 * s->dp + 16 * j + h % 16] = scale * t->seed_keys[h * t->ldx + j];
+}
+
+// ---- forward
+
+// A block behind its attention: y <- LN1(o + rff(o)), o = ReLU(LN0(heads fc^T + residual)), for n rows
+LOCUSI_FN int locusi_block_forward(const locusi_train_core *t, const locusi_mab_at *m, const locusi_kept *kept,
+                                   size_t first, size_t n, const float *residual, size_t ldr, float *y)
+{
+    const locus_net *s = &t->shape;
+    const float *theta = t->theta;
+    float *o = kept->o + first * t->ldx, *f = kept->f + first * t->ldf;
+    int finite;
+    locusi_matmul_run(t->k, kept->heads + first * t->ldh, t->ldh, n, s->hp, t->forward + m->fc, s->dp, o, t->ldx, NULL,
+                      residual, ldr, 0);
+    finite = t->k->layernorm_keep(o, t->ldx, n, s->d, s->dp / 16, theta + m->gain0, theta + m->bias0, t->live, 1,
+                                  kept->hat0 + first * t->ldx, kept->inverse0 + first);
+    locusi_matmul_run(t->k, o, t->ldx, n, s->dp, t->forward + m->w1, s->fp, f, t->ldf, theta + m->b1, NULL, 0, 1);
+    locusi_matmul_run(t->k, f, t->ldf, n, s->fp, t->forward + m->w2, s->dp, y, t->ldx, theta + m->b2, o, t->ldx, 0);
+    return t->k->layernorm_keep(y, t->ldx, n, s->d, s->dp / 16, theta + m->gain1, theta + m->bias1, t->live, 0,
+                                kept->hat1 + first * t->ldx, kept->inverse1 + first) &
+           finite;
+}
+
+// out [count, width] <- rows of the table, mixed by the score: (1-y) row of 0 + y row of 1
+LOCUSI_FN void locusi_table_rows(const locusi_train_core *t, float *const table[2], size_t ld, const locusi_train_worker *w,
+                               float *out, size_t width)
+{
+    size_t i;
+    for (i = 0; i < w->count; i++, out += ld) {
+        const float y = w->y[i], *zero = table[0] + w->rows[i] * ld, *one = table[1] + w->rows[i] * ld;
+        memcpy(out, y >= 1.0f ? one : zero, width * sizeof(float));
+        if (!(y > 0.0f && y < 1.0f)) continue;
+        t->k->axpy(-y, zero, out, width);
+        t->k->axpy(y, one, out, width);
+    }
+}
+
+// Tokens attend to `keys` rows (inducing vectors, or all tokens): attention, then the block, tile by tile.
+LOCUSI_FN int locusi_attend_forward(const locusi_train_core *t, locusi_train_worker *w, const locusi_mab_at *m,
+                                    locusi_kept_layer *kept, size_t keys, const float *x, int has_queries, float *y)
+{
+    const locus_net *s = &t->shape;
+    const size_t kp = locusi_pad(keys), lds = s->heads * kp + 16;
+    int finite = 1;
+    size_t at, h, n;
+    locusi_pack_rows(s, kept->k2, t->ldh, keys, locusi_softmax_scale(s), w->packed);
+    for (at = 0; at < w->count; at += n) {
+        float *q = kept->q2 + at * t->ldh, *a = kept->a2 + at * lds, *heads = kept->mab2.heads + at * t->ldh;
+        n = w->count - at < t->tile ? w->count - at : t->tile;
+        if (!has_queries) locusi_through(t, m->wq, s->hp, s->dp, x + at * t->ldx, t->ldx, n, q, t->ldh);
+        for (h = 0; h < s->heads; h++) {
+            locusi_matmul_run(t->k, q + h * s->dhp, t->ldh, n, s->dhp, w->packed + h * s->dhp * kp, kp, a + h * kp, lds,
+                              t->no_column + t->zeros - keys, NULL, 0, 0);
+            t->k->softmax(a + h * kp, lds, n, kp / 16);
+            locusi_product(t->k, a + h * kp, lds, 1, n, keys, kept->v2 + h * s->dhp, t->ldh, 16, s->dhp,
+                           heads + h * s->dhp, t->ldh, 0);
+        }
+        finite &= locusi_block_forward(t, m, &kept->mab2, at, n, x + at * t->ldx, t->ldx, y + at * t->ldx);
+    }
+    return finite;
+}
+
+LOCUSI_FN int locusi_layer_forward(const locusi_train_core *t, locusi_train_worker *w, size_t l)
+{
+    const locus_net *s = &t->shape;
+    const locusi_layer_at *at = &t->layout.layer[l];
+    locusi_kept_layer *kept = &w->layer[l];
+    const float *x = w->x[l];
+    const size_t n = w->count;
+    size_t h;
+    int finite;
+    if (s->info.encoder_kind == LOCUS_SAB) {
+        locusi_through(t, at->mab2.wk, s->hp, s->dp, x, t->ldx, n, kept->k2, t->ldh);
+        locusi_through(t, at->mab2.wv, s->hp, s->dp, x, t->ldx, n, kept->v2, t->ldh);
+        return locusi_attend_forward(t, w, &at->mab2, kept, n, x, 0, w->x[l + 1]);
+    }
+    if (l) {
+        locusi_through(t, at->mab1.wk, s->hp, s->dp, x, t->ldx, n, kept->k1, t->ldh);
+        locusi_through(t, at->mab1.wv, s->hp, s->dp, x, t->ldx, n, kept->v1, t->ldh);
+    } else {
+        locusi_table_rows(t, t->tk, t->ldh, w, kept->k1, s->hp);
+        locusi_table_rows(t, t->tv, t->ldh, w, kept->v1, s->hp);
+        locusi_table_rows(t, t->tq, t->ldh, w, kept->q2, s->hp);
+    }
+    for (h = 0; h < s->heads; h++) {
+        locusi_matmul_run(t->k, kept->k1 + h * s->dhp, t->ldh, n, s->dhp,
+                          t->packed_induce + l * s->hp * s->rp + h * s->dhp * s->rp, s->rp, kept->a1 + h * s->rp, t->lds,
+                          NULL, NULL, 0, 0);
+    }
+    t->k->softmax_down(kept->a1, t->lds, n, s->heads * s->rp / 16);
+    for (h = 0; h < s->heads; h++)
+        locusi_product(t->k, kept->a1 + h * s->rp, 1, t->lds, s->r, n, kept->v1 + h * s->dhp, t->ldh, 16, s->dhp,
+                       kept->mab1.heads + h * s->dhp, t->ldh, 0);
+    finite = locusi_block_forward(t, &at->mab1, &kept->mab1, 0, s->r, t->theta + at->induce, s->dp, kept->hm);
+    locusi_through(t, at->mab2.wk, s->hp, s->dp, kept->hm, t->ldx, s->r, kept->k2, t->ldh);
+    locusi_through(t, at->mab2.wv, s->hp, s->dp, kept->hm, t->ldx, s->r, kept->v2, t->ldh);
+    return finite & locusi_attend_forward(t, w, &at->mab2, kept, s->r, x, l == 0, w->x[l + 1]);
+}
+
+// w->z <- the embedding of the w->count evaluations in w->rows, w->y
+LOCUSI_FN int locusi_model_forward(const locusi_train_core *t, locusi_train_worker *w)
+{
+    const locus_net *s = &t->shape;
+    const locusi_layout *at = &t->layout;
+    const float *x;
+    size_t l, h, c, j;
+    int finite = 1;
+    locusi_table_rows(t, t->t, t->ldx, w, w->x[0], s->dp);
+    for (l = 0; l < s->layers; l++) finite &= locusi_layer_forward(t, w, l);
+    x = w->x[s->layers];
+    locusi_matmul_run(t->k, x, t->ldx, w->count, s->dp, t->packed_seed, t->headsp, w->pool_a, t->headsp, NULL, NULL, 0,
+                      0);
+    t->k->softmax_down(w->pool_a, t->headsp, w->count, t->headsp / 16);
+    locusi_product(t->k, w->pool_a, 1, t->headsp, s->heads, w->count, x, t->ldx, 16, s->dp, w->pool_mean, t->ldx, 0);
+    for (h = 0; h < s->heads; h++)
+        for (c = h * s->dhp; c < (h + 1) * s->dhp; c++) {
+            const float *row = t->theta + at->pool.wv + c * s->dp, *mean = w->pool_mean + h * t->ldx;
+            float sum = 0.0f;
+            for (j = 0; j < s->dp; j++) sum += row[j] * mean[j];
+            w->pool.heads[c] = sum;
+        }
+    finite &= locusi_block_forward(t, &at->pool, &w->pool, 0, 1, t->theta + at->seed, s->dp, w->pool_row);
+    locusi_matmul_run(t->k, w->pool_row, t->ldx, 1, s->dp, t->forward + at->out, s->dp, w->z, s->dp, t->theta + at->out_b,
+                      NULL, 0, 0);
+    return finite;
+}
+
+// ---- backward
+
+// dy (n rows, in place) -> d0: of the residual, dh: of the attention's output; what is owed to the weights is added.
+LOCUSI_FN void locusi_block_backward(const locusi_train_core *t, locusi_train_worker *w, float *g, const locusi_mab_at *m,
+                                     const locusi_kept *kept, size_t first, size_t n, float *dy)
+{
+    const locus_net *s = &t->shape;
+    const size_t ldx = t->ldx, ldf = t->ldf, ldh = t->ldh, dp = s->dp / 16;
+    const float *o = kept->o + first * ldx, *f = kept->f + first * ldf;
+    t->k->layernorm_back(dy, ldx, n, s->d, dp, t->theta + m->gain1, t->live, kept->hat1 + first * ldx,
+                         kept->inverse1 + first, g + m->gain1, g + m->bias1);
+    locusi_owe(t, g, m->w2, s->dp, s->fp, dy, ldx, f, ldf, n);
+    t->k->add_rows(dy, ldx, n, dp, g + m->b2);
+    locusi_back(t, m->w2, s->dp, s->fp, dy, ldx, n, w->df, ldf, 0);
+    t->k->relu_back(w->df, ldf, f, ldf, n, s->fp / 16);
+    locusi_owe(t, g, m->w1, s->fp, s->dp, w->df, ldf, o, ldx, n);
+    t->k->add_rows(w->df, ldf, n, s->fp / 16, g + m->b1);
+    locusi_matmul_run(t->k, w->df, ldf, n, s->fp, t->backward + m->w1, s->dp, w->d0, ldx, NULL, dy, ldx, 0);
+    t->k->relu_back(w->d0, ldx, o, ldx, n, dp);
+    t->k->layernorm_back(w->d0, ldx, n, s->d, dp, t->theta + m->gain0, t->live, kept->hat0 + first * ldx,
+                         kept->inverse0 + first, g + m->gain0, g + m->bias0);
+    locusi_owe(t, g, m->fc, s->dp, s->hp, w->d0, ldx, kept->heads + first * ldh, ldh, n);
+    locusi_back(t, m->fc, s->dp, s->hp, w->d0, ldx, n, w->dh, ldh, 0);
+}
+
+// dx [n, ldx] of the layer's result -> of its input; dk2, dv2 [keys, ldh] receive what is owed to keys and values.
+// dq_all: NULL, or where the queries' gradients go (layer 0, whose queries stand in the table).
+LOCUSI_FN void locusi_attend_backward(const locusi_train_core *t, locusi_train_worker *w, float *g,
+                                      const locusi_mab_at *m, const locusi_kept_layer *kept, size_t keys, const float *x,
+                                      float *dx, float *dq_all)
+{
+    const locus_net *s = &t->shape;
+    const size_t kp = locusi_pad(keys), lds = s->heads * kp + 16, ldh = t->ldh, ldd = kp + 16;
+    const float natural = 1.0f / sqrtf((float)s->dh);
+    size_t at, h, n;
+    locusi_pack_rows(s, kept->v2, ldh, keys, 1.0f, w->packed);
+    memset(w->dk2, 0, keys * ldh * sizeof(float));
+    memset(w->dv2, 0, keys * ldh * sizeof(float));
+    for (at = 0; at < w->count; at += n) {
+        const float *a = kept->a2 + at * lds, *q = kept->q2 + at * ldh;
+        float *dq = dq_all ? dq_all + at * ldh : w->dq;
+        n = w->count - at < t->tile ? w->count - at : t->tile;
+        locusi_block_backward(t, w, g, m, &kept->mab2, at, n, dx + at * t->ldx);
+        for (h = 0; h < s->heads; h++) {
+            locusi_matmul_run(t->k, w->dh + h * s->dhp, ldh, n, s->dhp, w->packed + h * s->dhp * kp, kp, w->ds, ldd, NULL,
+                              NULL, 0, 0);
+            locusi_product(t->k, a + h * kp, 1, lds, keys, n, w->dh + h * s->dhp, ldh, 16, s->dhp, w->dv2 + h * s->dhp,
+                           ldh, 1);
+            t->k->softmax_back(a + h * kp, w->ds, lds, ldd, n, kp / 16, natural);
+            locusi_product(t->k, w->ds, ldd, 1, n, keys, kept->k2 + h * s->dhp, ldh, 16, s->dhp, dq + h * s->dhp, ldh, 0);
+            locusi_product(t->k, w->ds, 1, ldd, keys, n, q + h * s->dhp, ldh, 16, s->dhp, w->dk2 + h * s->dhp, ldh, 1);
+        }
+        if (dq_all) {
+            size_t i;
+            for (i = 0; i < n; i++) memcpy(dx + (at + i) * t->ldx, w->d0 + i * t->ldx, s->dp * sizeof(float));
+            continue;
+        }
+        locusi_owe(t, g, m->wq, s->hp, s->dp, dq, ldh, x + at * t->ldx, t->ldx, n);
+        locusi_matmul_run(t->k, dq, ldh, n, s->hp, t->backward + m->wq, s->dp, dx + at * t->ldx, t->ldx, NULL, w->d0,
+                          t->ldx, 0);
+    }
+}
+
+// dx += (dk W_k + dv W_v), and what is owed to W_k and W_v
+LOCUSI_FN void locusi_keys_backward(const locusi_train_core *t, float *g, const locusi_mab_at *m, const float *dk,
+                                    const float *dv, const float *x, size_t n, float *dx, int add)
+{
+    const locus_net *s = &t->shape;
+    locusi_owe(t, g, m->wk, s->hp, s->dp, dk, t->ldh, x, t->ldx, n);
+    locusi_owe(t, g, m->wv, s->hp, s->dp, dv, t->ldh, x, t->ldx, n);
+    locusi_back(t, m->wk, s->hp, s->dp, dk, t->ldh, n, dx, t->ldx, add);
+    locusi_back(t, m->wv, s->hp, s->dp, dv, t->ldh, n, dx, t->ldx, 1);
+}
+
+// The table's rows receive their share: dtable[0] += (1-y) d, dtable[1] += y d.
+LOCUSI_FN void locusi_owe_table(const locusi_train_core *t, float *const dtable[2], size_t ld,
+                               const locusi_train_worker *w, const float *d, size_t width)
+{
+    size_t i;
+    for (i = 0; i < w->count; i++, d += ld) {
+        const float y = w->y[i];
+        if (y < 1.0f) t->k->axpy(1.0f - y, d, dtable[0] + w->rows[i] * ld, width);
+        if (y > 0.0f) t->k->axpy(y, d, dtable[1] + w->rows[i] * ld, width);
+    }
+}
+
+LOCUSI_FN void locusi_layer_backward(const locusi_train_core *t, locusi_train_worker *w, locusi_train_group *group,
+                                     size_t l)
+{
+    const locus_net *s = &t->shape;
+    const locusi_layer_at *at = &t->layout.layer[l];
+    const locusi_kept_layer *kept = &w->layer[l];
+    const float natural = 1.0f / sqrtf((float)s->dh);
+    const size_t ldh = t->ldh, rp = s->rp, ldd = rp + 16;
+    float *g = group->gradient, *dinduce = group->dinduce + l * rp * ldh;
+    size_t h, i, c, n, from;
+    if (s->info.encoder_kind == LOCUS_SAB) {
+        locusi_attend_backward(t, w, g, &at->mab2, kept, w->count, w->x[l], w->dx, NULL);
+        locusi_keys_backward(t, g, &at->mab2, w->dk2, w->dv2, w->x[l], w->count, w->dx, 1);
+        return;
+    }
+    locusi_attend_backward(t, w, g, &at->mab2, kept, s->r, w->x[l], w->dx, l ? NULL : w->dk);
+    if (l == 0) locusi_owe_table(t, group->dq, ldh, w, w->dk, s->hp);
+    locusi_keys_backward(t, g, &at->mab2, w->dk2, w->dv2, kept->hm, s->r, w->dhm, 0);
+    locusi_block_backward(t, w, g, &at->mab1, &kept->mab1, 0, s->r, w->dhm);
+    for (i = 0; i < s->r; i++) t->k->axpy(1.0f, w->d0 + i * t->ldx, g + at->induce + i * s->dp, s->dp);
+    // w->dh [r, ldh]: of the inducing vectors' attention outputs
+    memset(w->dot, 0, s->heads * rp * sizeof(float));
+    for (h = 0; h < s->heads; h++)
+        for (i = 0; i < s->r; i++)
+            for (c = h * s->dhp; c < h * s->dhp + s->dh; c++)
+                w->dot[h * rp + i] += w->dh[i * ldh + c] * kept->mab1.heads[i * ldh + c];
+    locusi_pack_rows(s, w->dh, ldh, s->r, 1.0f, w->packed);
+    for (from = 0; from < w->count; from += n) {
+        n = w->count - from < t->tile ? w->count - from : t->tile;
+        for (h = 0; h < s->heads; h++) {
+            const float *a = kept->a1 + from * t->lds + h * rp;
+            const size_t head = from * ldh + h * s->dhp;
+            locusi_matmul_run(t->k, kept->v1 + head, ldh, n, s->dhp, w->packed + h * s->dhp * rp, rp, w->ds, ldd, NULL,
+                              NULL, 0, 0);
+            t->k->softmax_down_back(a, w->ds, t->lds, ldd, n, rp / 16, w->dot + h * rp, natural);
+            locusi_product(t->k, w->ds, ldd, 1, n, s->r, t->induce_queries + l * rp * ldh + h * s->dhp, ldh, 16, s->dhp,
+                           w->dk + head, ldh, 0);
+            locusi_product(t->k, w->ds, 1, ldd, s->r, n, kept->k1 + head, ldh, 16, s->dhp, dinduce + h * s->dhp, ldh, 1);
+            locusi_product(t->k, a, t->lds, 1, n, s->r, w->dh + h * s->dhp, ldh, 16, s->dhp, w->dv + head, ldh, 0);
+        }
+    }
+    if (l) {
+        locusi_keys_backward(t, g, &at->mab1, w->dk, w->dv, w->x[l], w->count, w->dx, 1);
+        return;
+    }
+    locusi_owe_table(t, group->dk, ldh, w, w->dk, s->hp);
+    locusi_owe_table(t, group->dv, ldh, w, w->dv, s->hp);
+}
+
+// From w->dz to everything.
+LOCUSI_FN void locusi_model_backward(const locusi_train_core *t, locusi_train_worker *w, locusi_train_group *group)
+{
+    const locus_net *s = &t->shape;
+    const locusi_layout *at = &t->layout;
+    const float natural = 1.0f / sqrtf((float)s->dh), *x = w->x[s->layers];
+    const size_t ldx = t->ldx, hp = t->headsp;
+    float *g = group->gradient, *dmean = w->dhm, *dot = w->dot;
+    size_t h, c, j, l;
+    t->k->axpy(1.0f, w->dz, g + at->out_b, s->dp);
+    for (c = 0; c < s->d; c++) t->k->axpy(w->dz[c], w->pool_row, g + at->out + c * s->dp, s->dp);
+    locusi_back(t, at->out, s->dp, s->dp, w->dz, s->dp, 1, w->dk2, ldx, 0);
+    locusi_block_backward(t, w, g, &at->pool, &w->pool, 0, 1, w->dk2);
+    t->k->axpy(1.0f, w->d0, g + at->seed, s->dp);
+    // w->dh [hp]: of the heads' outputs W_v mean
+    memset(dmean, 0, hp * ldx * sizeof(float));
+    memset(dot, 0, hp * sizeof(float));
+    for (h = 0; h < s->heads; h++) {
+        for (c = h * s->dhp; c < h * s->dhp + s->dh; c++) {
+            t->k->axpy(w->dh[c], t->theta + at->pool.wv + c * s->dp, dmean + h * ldx, s->dp);
+            t->k->axpy(w->dh[c], w->pool_mean + h * ldx, g + at->pool.wv + c * s->dp, s->dp);
+        }
+        for (j = 0; j < s->dp; j++) dot[h] += dmean[h * ldx + j] * w->pool_mean[h * ldx + j];
+    }
+    for (h = 0; h < hp; h++)
+        for (j = 0; j < s->dp; j++) w->packed[h / 16 * 16 * s->dp + 16 * j + h % 16] = h < s->heads ? dmean[h * ldx + j] : 0.0f;
+    // w->dk as [n, headsp]: of the scores
+    locusi_matmul_run(t->k, x, ldx, w->count, s->dp, w->packed, hp, w->dk, hp, NULL, NULL, 0, 0);
+    t->k->softmax_down_back(w->pool_a, w->dk, hp, hp, w->count, hp / 16, dot, natural);
+    locusi_product(t->k, w->pool_a, hp, 1, w->count, s->heads, dmean, ldx, 16, s->dp, w->dx, ldx, 0);
+    locusi_product(t->k, w->dk, hp, 1, w->count, s->heads, t->seed_keys, ldx, 16, s->dp, w->dx, ldx, 1);
+    locusi_product(t->k, w->dk, 1, hp, s->heads, w->count, x, ldx, 16, s->dp, dmean, ldx, 0); // now of the seed's keys
+    for (h = 0; h < s->heads; h++)
+        for (c = h * s->dhp; c < h * s->dhp + s->dh; c++) {
+            const float *wk = t->theta + at->pool.wk + c * s->dp;
+            float sum = 0.0f;
+            t->k->axpy(t->seed_queries[c], dmean + h * ldx, g + at->pool.wk + c * s->dp, s->dp);
+            for (j = 0; j < s->dp; j++) sum += wk[j] * dmean[h * ldx + j];
+            group->dseed[c] += sum;
+        }
+    for (l = s->layers; l-- > 0;) locusi_layer_backward(t, w, group, l);
+    locusi_owe_table(t, group->dt, ldx, w, w->dx, s->dp);
+}
+
+// ---- the predictor's part of a model's step
+
+// From w->z to its logits, and, where there are target scores, the loss and w->dz.
+LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_worker *w, locusi_train_group *group,
+                                      size_t model)
+{
+    const locus_net *s = &t->shape;
+    const locusi_layout *at = &t->layout;
+    const locusi_batch *b = t->batch;
+    const float *theta = t->theta, *score = b->target_scores ? b->target_scores + model * b->targets : NULL;
+    const size_t n = b->targets, ldg = t->ldg, gp = s->gp, dp = s->dp;
+    const float kept = b->dropout_key ? 1.0f / (1.0f - t->dropout) : 1.0f;
+    float *g = group->gradient;
+    double loss = 0.0;
+    size_t i, j;
+    locusi_matmul_run(t->k, w->z, dp, 1, dp, t->forward + at->hz, gp, w->dhz, gp, theta + at->h_b, NULL, 0, 0);
+    t->k->scale(t->forward + at->hzu, w->z, dp, gp / 16, w->scaled);
+    locusi_matmul_run(t->k, t->u, t->ldx, n, dp, w->scaled, gp, w->pre, ldg, w->dhz, t->hu, ldg, 1);
+    if (b->dropout_key) {
+        const uint64_t limit = (uint64_t)((double)t->dropout * 65536.0);
+        for (i = 0; i < n; i++)
+            for (j = 0; j < gp; j += 4) {
+                uint64_t r = locusi_mix(b->dropout_key + ((uint64_t)model << 40) + (uint64_t)i * gp + j);
+                size_t c;
+                for (c = 0; c < 4; c++, r >>= 16)
+                    w->pre[i * ldg + j + c] = (r & 65535u) < limit ? 0.0f : w->pre[i * ldg + j + c] * kept;
+            }
+    }
+    t->k->relu_dot(w->pre, ldg, n, gp, theta + at->last, theta[at->last_b], w->dlogit);
+    if (b->logits)
+        for (i = 0; i < n; i++) b->logits[i * b->models + model] = w->dlogit[i];
+    if (!score) return 0.0;
+    memset(w->dpre, 0, n * ldg * sizeof(float));
+    for (i = 0; i < n; i++) {
+        const double logit = (double)w->dlogit[i], y = (double)score[i];
+        float d;
+        if (locusi_is_nan(score[i])) continue;
+        loss += (logit > 0.0 ? logit : 0.0) + log1p(exp(-fabs(logit))) - y * logit;
+        d = (float)((locus_probability(logit) - y) / b->pairs);
+        g[at->last_b] += d;
+        t->k->axpy(d, w->pre + i * ldg, g + at->last, gp);
+        t->k->axpy(d * kept, theta + at->last, w->dpre + i * ldg, gp);
+    }
+    t->k->relu_back(w->dpre, ldg, w->pre, ldg, n, gp / 16);
+    t->k->axpy(1.0f, w->dpre, group->dhu, n * ldg);
+    memset(w->dhz, 0, gp * sizeof(float));
+    t->k->add_rows(w->dpre, ldg, n, gp / 16, w->dhz);
+    t->k->axpy(1.0f, w->dhz, g + at->h_b, gp);
+    locusi_back(t, at->hz, gp, dp, w->dhz, gp, 1, w->dz, dp, 0);
+    locusi_product(t->k, w->dpre, 1, ldg, gp, n, t->u, t->ldx, 16, dp, w->e, dp, 0);
+    for (i = 0; i < gp; i++) {
+        const float *row = theta + at->hzu + i * dp, *e = w->e + i * dp;
+        float *scaled = w->scaled_rows + i * dp, *owed = g + at->hzu + i * dp;
+        t->k->axpy(w->dhz[i], w->z, g + at->hz + i * dp, dp);
+        for (j = 0; j < dp; j++) {
+            scaled[j] = row[j] * w->z[j];
+            owed[j] += e[j] * w->z[j];
+            w->dz[j] += e[j] * row[j];
+        }
+    }
+    locusi_product(t->k, w->dpre, ldg, 1, n, gp, w->scaled_rows, dp, 16, dp, group->du, t->ldx, 1);
+    return loss;
+}
+
+// ---- a step
+
+LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
+{
+    locusi_train_core *t = (locusi_train_core *)arg;
+    const locusi_batch *b = t->batch;
+    locusi_train_worker *w = &t->worker[worker];
+    size_t item, m, i;
+    w->mine = 0;
+    while ((item = locusi_next(&t->counter, worker, &w->mine)) < t->groups) {
+        locusi_train_group *group = &t->group[item];
+        if (b->target_scores) memset(group->gradient, 0, t->group_floats * sizeof(float));
+        group->loss = 0.0;
+        for (m = item * b->models / t->groups; m < (item + 1) * b->models / t->groups; m++) {
+            const float *score = b->scores + m * b->rows;
+            w->count = 0;
+            for (i = 0; i < b->rows; i++)
+                if (!locusi_is_nan(score[i])) {
+                    w->rows[w->count] = i;
+                    w->y[w->count++] = score[i];
+                }
+            if (!w->count) continue; // the caller sees to it that this is a model without targets
+            if (!locusi_model_forward(t, w)) locusi_set_flag(&t->bad);
+            if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
+            if (b->targets) group->loss += locusi_model_predict(t, w, group, m);
+            if (b->target_scores) locusi_model_backward(t, w, group);
+        }
+    }
+}
+
+enum { LOCUSI_ROW_TASK = 128 };
+
+// The table, and the predictor's part that depends on the queries alone; a task for each 128 rows of both.
+LOCUSI_FN void locusi_train_shared(void *arg, size_t worker)
+{
+    locusi_train_core *t = (locusi_train_core *)arg;
+    const locus_net *s = &t->shape;
+    const locusi_layout *at = &t->layout;
+    const locusi_batch *b = t->batch;
+    const size_t tasks = (b->rows + LOCUSI_ROW_TASK - 1) / LOCUSI_ROW_TASK, ldx = t->ldx;
+    const size_t all = tasks + (b->targets + LOCUSI_ROW_TASK - 1) / LOCUSI_ROW_TASK;
+    size_t item, i, j, n, *mine = &t->worker[worker].mine;
+    int y;
+    *mine = 0;
+    while ((item = locusi_next(&t->counter, worker, mine)) < all) {
+        if (item >= tasks) {
+            i = (item - tasks) * LOCUSI_ROW_TASK;
+            n = b->targets - i < LOCUSI_ROW_TASK ? b->targets - i : LOCUSI_ROW_TASK;
+            locusi_matmul_run(t->k, b->target_queries + i * t->qp, t->qp, n, t->qp, t->forward + at->u, s->dp,
+                              t->u + i * ldx, ldx, t->theta + at->u_b, NULL, 0, 0);
+            locusi_through(t, at->hu, s->gp, s->dp, t->u + i * ldx, ldx, n, t->hu + i * t->ldg, t->ldg);
+            continue;
+        }
+        i = item * LOCUSI_ROW_TASK;
+        n = b->rows - i < LOCUSI_ROW_TASK ? b->rows - i : LOCUSI_ROW_TASK;
+        locusi_matmul_run(t->k, b->queries + i * t->qp, t->qp, n, t->qp, t->forward + at->a, s->dp, t->t[0] + i * ldx,
+                          ldx, t->theta + at->ab, NULL, 0, 0);
+        locusi_through(t, at->c, s->dp, t->qp, b->queries + i * t->qp, t->qp, n, t->t[1] + i * ldx, ldx);
+        for (j = i; j < i + n; j++) {
+            float *zero = t->t[0] + j * ldx, *one = t->t[1] + j * ldx;
+            const float *ay = t->theta + at->ay;
+            size_t k;
+            for (k = 0; k < s->dp; k++) {
+                const float p = zero[k], c = one[k];
+                zero[k] = p - c;
+                one[k] = p + c + ay[k];
+            }
+        }
+        for (y = 0; y < 2 && s->info.encoder_kind == LOCUS_ISAB; y++) {
+            const float *x = t->t[y] + i * ldx;
+            locusi_through(t, at->layer[0].mab1.wk, s->hp, s->dp, x, ldx, n, t->tk[y] + i * t->ldh, t->ldh);
+            locusi_through(t, at->layer[0].mab1.wv, s->hp, s->dp, x, ldx, n, t->tv[y] + i * t->ldh, t->ldh);
+            locusi_through(t, at->layer[0].mab2.wq, s->hp, s->dp, x, ldx, n, t->tq[y] + i * t->ldh, t->ldh);
+        }
+    }
+}
+
+// Group 0 <- the sum over the groups, in order; a slice for each worker.
+LOCUSI_FN void locusi_train_reduce(void *arg, size_t worker)
+{
+    locusi_train_core *t = (locusi_train_core *)arg;
+    const size_t blocks = t->group_floats / 16, first = worker * blocks / t->workers * 16,
+                 end = (worker + 1) * blocks / t->workers * 16;
+    size_t i, g, n;
+    for (i = first; i < end; i += n) {
+        n = end - i < 4096 ? end - i : 4096;
+        for (g = 1; g < t->groups; g++) t->k->axpy(1.0f, t->group[g].gradient + i, t->group[0].gradient + i, n);
+    }
+}
+
+// What is owed to shared rows meets the shared weights. Three parts that touch different weights: the token map's two
+// halves, the predictor.
+LOCUSI_FN void locusi_train_shared_back(void *arg, size_t worker)
+{
+    locusi_train_core *t = (locusi_train_core *)arg;
+    const locus_net *s = &t->shape;
+    const locusi_layout *at = &t->layout;
+    const locusi_batch *b = t->batch;
+    locusi_train_group *group = &t->group[0];
+    float *g = group->gradient;
+    size_t item, *mine = &t->worker[worker].mine;
+    *mine = 0;
+    while ((item = locusi_next(&t->counter, worker, mine)) < 3) {
+        if (item == 0) locusi_owe(t, g, at->a, s->dp, t->qp, group->dt[0], t->ldx, b->queries, t->qp, b->rows);
+        if (item == 1) locusi_owe(t, g, at->c, s->dp, t->qp, group->dt[1], t->ldx, b->queries, t->qp, b->rows);
+        if (item == 2) {
+            locusi_owe(t, g, at->hu, s->gp, s->dp, group->dhu, t->ldg, t->u, t->ldx, b->targets);
+            locusi_back(t, at->hu, s->gp, s->dp, group->dhu, t->ldg, b->targets, group->du, t->ldx, 1);
+            locusi_owe(t, g, at->u, s->dp, t->qp, group->du, t->ldx, b->target_queries, t->qp, b->targets);
+            t->k->add_rows(group->du, t->ldx, b->targets, s->dp / 16, g + at->u_b);
+        }
+    }
+}
+
+LOCUSI_FN void locusi_train_table_back(locusi_train_core *t)
+{
+    const locus_net *s = &t->shape;
+    const locusi_layout *at = &t->layout;
+    const size_t rows = t->batch->rows, ldx = t->ldx, ldh = t->ldh;
+    locusi_train_group *group = &t->group[0];
+    float *g = group->gradient;
+    size_t l, i, c;
+    int y;
+    for (l = 0; l < s->layers && s->info.encoder_kind == LOCUS_ISAB; l++) {
+        const float *d = group->dinduce + l * s->rp * ldh;
+        locusi_owe(t, g, at->layer[l].mab1.wq, s->hp, s->dp, d, ldh, t->theta + at->layer[l].induce, s->dp, s->r);
+        locusi_back(t, at->layer[l].mab1.wq, s->hp, s->dp, d, ldh, s->r, g + at->layer[l].induce, s->dp, 1);
+    }
+    for (c = 0; c < s->hp; c++) t->k->axpy(group->dseed[c], t->theta + at->seed, g + at->pool.wq + c * s->dp, s->dp);
+    locusi_back(t, at->pool.wq, s->hp, s->dp, group->dseed, s->hp, 1, g + at->seed, s->dp, 1);
+    for (y = 0; y < 2 && s->info.encoder_kind == LOCUS_ISAB; y++) {
+        locusi_keys_backward(t, g, &at->layer[0].mab1, group->dk[y], group->dv[y], t->t[y], rows, group->dt[y], 1);
+        locusi_owe(t, g, at->layer[0].mab2.wq, s->hp, s->dp, group->dq[y], ldh, t->t[y], ldx, rows);
+        locusi_back(t, at->layer[0].mab2.wq, s->hp, s->dp, group->dq[y], ldh, rows, group->dt[y], ldx, 1);
+    }
+    // t0 = A q + b - C q, t1 = A q + b + C q + w_y
+    t->k->add_rows(group->dt[1], ldx, rows, s->dp / 16, g + at->ay);
+    for (i = 0; i < rows * ldx; i++) {
+        const float zero = group->dt[0][i], one = group->dt[1][i];
+        group->dt[0][i] = zero + one;
+        group->dt[1][i] = one - zero;
+    }
+    t->k->add_rows(group->dt[0], ldx, rows, s->dp / 16, g + at->ab);
+}
+
+LOCUSI_FN void locusi_train_run(locusi_train_core *t, void (*task)(void *arg, size_t worker))
+{
+    t->counter.next = 0;
+    t->counter.workers = t->workers;
+    locusi_run(t->parallel, task, t, t->workers);
+}
+
+// The groups' blocks for a step of these sizes; returns the floats of one.
+LOCUSI_FN size_t locusi_group_lay(const locusi_train_core *t, locusi_train_group *g, size_t rows, size_t targets)
+{
+    const locus_net *s = &t->shape;
+    const size_t wide = s->info.encoder_kind == LOCUS_ISAB ? rows * t->ldh : 0;
+    float *at = g->gradient + t->layout.count;
+    int y;
+    g->dinduce = at, at += s->layers * s->rp * t->ldh;
+    g->dseed = at, at += s->hp;
+    for (y = 0; y < 2; y++) {
+        g->dt[y] = at, at += rows * t->ldx;
+        g->dq[y] = at, at += wide;
+        g->dk[y] = at, at += wide;
+        g->dv[y] = at, at += wide;
+    }
+    g->du = at, at += targets * t->ldx;
+    g->dhu = at, at += targets * t->ldg;
+    return (size_t)(at - g->gradient);
+}
+
+// One step: embeddings, logits, and with target scores the mean loss and its gradient in t->group[0].gradient.
+// Returns the loss; t->bad is set where a number was not finite.
+LOCUSI_FN double locusi_train_step(locusi_train_core *t, const locusi_batch *b)
+{
+    const size_t work = b->models * b->rows;
+    double loss = 0.0;
+    size_t i;
+    t->batch = b;
+    t->bad = 0;
+    t->groups = work < 4096 ? 2 : work < 32768 ? 4 : LOCUSI_GROUPS;
+    if (t->groups > b->models) t->groups = b->models;
+    for (i = 0; i < t->groups; i++) t->group_floats = locusi_group_lay(t, &t->group[i], b->rows, b->targets);
+    locusi_train_run(t, locusi_train_shared);
+    locusi_train_run(t, locusi_train_models);
+    for (i = 0; i < t->groups; i++) loss += t->group[i].loss;
+    if (!b->target_scores) return 0.0;
+    locusi_train_run(t, locusi_train_reduce);
+    locusi_train_table_back(t);
+    locusi_train_run(t, locusi_train_shared_back);
+    return loss / b->pairs;
+}
+
+// ---- memory of a step
+
+LOCUSI_FN void locusi_kept_carve(const locusi_train_core *t, locusi_carver *c, locusi_kept *k, size_t n)
+{
+    k->heads = locusi_carve_floats(c, n, t->ldh);
+    k->hat0 = locusi_carve_floats(c, n, t->ldx);
+    k->hat1 = locusi_carve_floats(c, n, t->ldx);
+    k->inverse0 = locusi_carve_floats(c, n, 1);
+    k->inverse1 = locusi_carve_floats(c, n, 1);
+    k->o = locusi_carve_floats(c, n, t->ldx);
+    k->f = locusi_carve_floats(c, n, t->ldf);
+}
+
+LOCUSI_FN void locusi_train_worker_carve(const locusi_train_core *t, locusi_carver *c, locusi_train_worker *w)
+{
+    const locus_net *s = &t->shape;
+    const int sab = s->info.encoder_kind == LOCUS_SAB;
+    const size_t n = t->most_rows, keys = sab ? n : s->rp, kp = locusi_pad(keys);
+    const size_t tile = locusi_max(t->tile, s->rp), targets = t->most_targets;
+    size_t l;
+    for (l = 0; l <= s->layers; l++) w->x[l] = locusi_carve_floats(c, n, t->ldx);
+    for (l = 0; l < s->layers; l++) {
+        locusi_kept_layer *k = &w->layer[l];
+        if (!sab) {
+            k->k1 = locusi_carve_floats(c, n, t->ldh);
+            k->v1 = locusi_carve_floats(c, n, t->ldh);
+            k->a1 = locusi_carve_floats(c, n, t->lds);
+            k->hm = locusi_carve_floats(c, s->rp, t->ldx);
+            locusi_kept_carve(t, c, &k->mab1, s->rp);
+        }
+        k->q2 = locusi_carve_floats(c, n, t->ldh);
+        k->a2 = locusi_carve_floats(c, n, s->heads * kp + 16);
+        k->k2 = locusi_carve_floats(c, keys, t->ldh);
+        k->v2 = locusi_carve_floats(c, keys, t->ldh);
+        locusi_kept_carve(t, c, &k->mab2, n);
+    }
+    w->pool_a = locusi_carve_floats(c, n, t->headsp);
+    w->pool_mean = locusi_carve_floats(c, t->headsp, t->ldx);
+    w->pool_row = locusi_carve_floats(c, 1, t->ldx);
+    locusi_kept_carve(t, c, &w->pool, 1);
+    w->z = locusi_carve_floats(c, 1, s->dp);
+    w->dz = locusi_carve_floats(c, 1, s->dp);
+    w->packed = locusi_carve_floats(c, locusi_max(s->hp, s->dp), locusi_max(kp, t->headsp));
+    w->dx = locusi_carve_floats(c, n, t->ldx);
+    w->dk = locusi_carve_floats(c, n, t->ldh);
+    w->dv = locusi_carve_floats(c, n, t->ldh);
+    w->dk2 = locusi_carve_floats(c, locusi_max(keys, 1), t->ldh);
+    w->dv2 = locusi_carve_floats(c, locusi_max(keys, 1), t->ldh);
+    w->dhm = locusi_carve_floats(c, locusi_max(s->rp, t->headsp), t->ldx);
+    w->d0 = locusi_carve_floats(c, tile, t->ldx);
+    w->df = locusi_carve_floats(c, tile, t->ldf);
+    w->dh = locusi_carve_floats(c, tile, t->ldh);
+    w->dq = locusi_carve_floats(c, tile, t->ldh);
+    w->ds = locusi_carve_floats(c, tile, kp + 16);
+    w->dot = locusi_carve_floats(c, locusi_max(s->heads * s->rp, t->headsp), 1);
+    w->scaled = locusi_carve_floats(c, s->gp, s->dp);
+    w->scaled_rows = locusi_carve_floats(c, s->gp, s->dp);
+    w->e = locusi_carve_floats(c, s->gp, s->dp);
+    w->dhz = locusi_carve_floats(c, s->gp, 1);
+    w->pre = locusi_carve_floats(c, targets, t->ldg);
+    w->dpre = locusi_carve_floats(c, targets, t->ldg);
+    w->dlogit = locusi_carve_floats(c, targets, 1);
+    w->rows = (size_t *)locusi_carve(c, n, sizeof(size_t));
+    w->y = locusi_carve_floats(c, n, 1);
+}
+
+// Lay out everything for steps of at most these sizes (base NULL: count). The shape must be set.
+LOCUSI_FN void locusi_train_carve(locusi_train_core *t, locusi_carver *c, size_t most_rows, size_t most_targets)
+{
+    const locus_net *s = &t->shape;
+    size_t i, floats;
+    t->qp = locusi_pad(s->q);
+    t->ldx = s->dp + 16;
+    t->ldh = s->hp + 16;
+    t->ldf = s->fp + 16;
+    t->ldg = s->gp + 16;
+    t->lds = s->heads * s->rp + 16;
+    t->headsp = locusi_pad(s->heads);
+    t->tile = LOCUSI_TILE;
+    t->most_rows = most_rows;
+    t->most_targets = most_targets;
+    t->zeros = locusi_max(most_rows, s->r);
+    t->workers = locusi_workers(t->parallel);
+    if (t->workers > LOCUSI_GROUPS) t->workers = LOCUSI_GROUPS;
+    locusi_layout_make(&t->layout, s, NULL);
+    t->layout.params = (locusi_param *)locusi_carve(c, t->layout.param_count, sizeof(locusi_param));
+    if (c->base) locusi_layout_make(&t->layout, s, t->layout.params);
+    t->theta = locusi_carve_floats(c, t->layout.count, 1);
+    t->forward = locusi_carve_floats(c, t->layout.count, 1);
+    t->backward = locusi_carve_floats(c, t->layout.count, 1);
+    t->live = locusi_carve_floats(c, s->dp, 1);
+    t->no_column = locusi_carve_floats(c, t->zeros + 16, 1);
+    t->induce_queries = locusi_carve_floats(c, s->layers * s->rp, t->ldh);
+    t->packed_induce = locusi_carve_floats(c, s->layers * s->rp, s->hp);
+    t->seed_queries = locusi_carve_floats(c, s->hp, 1);
+    t->packed_seed = locusi_carve_floats(c, s->dp, t->headsp);
+    t->seed_keys = locusi_carve_floats(c, t->headsp, t->ldx);
+    for (i = 0; i < 2; i++) {
+        t->t[i] = locusi_carve_floats(c, most_rows, t->ldx);
+        if (s->info.encoder_kind == LOCUS_SAB) continue;
+        t->tq[i] = locusi_carve_floats(c, most_rows, t->ldh);
+        t->tk[i] = locusi_carve_floats(c, most_rows, t->ldh);
+        t->tv[i] = locusi_carve_floats(c, most_rows, t->ldh);
+    }
+    t->u = locusi_carve_floats(c, most_targets, t->ldx);
+    t->hu = locusi_carve_floats(c, most_targets, t->ldg);
+    t->worker = (locusi_train_worker *)locusi_carve(c, t->workers, sizeof(locusi_train_worker));
+    t->group = (locusi_train_group *)locusi_carve(c, LOCUSI_GROUPS, sizeof(locusi_train_group));
+    for (i = 0; i < t->workers; i++) {
+        locusi_train_worker unused;
+        locusi_train_worker_carve(t, c, c->base ? &t->worker[i] : &unused);
+    }
+    floats = t->layout.count + s->layers * s->rp * t->ldh + s->hp + most_rows * 2 * (t->ldx + 3 * t->ldh) +
+             most_targets * (t->ldx + t->ldg);
+    for (i = 0; i < LOCUSI_GROUPS; i++) {
+        float *block = locusi_carve_floats(c, floats, 1);
+        if (c->base) t->group[i].gradient = block;
+    }
+    if (!c->base) return;
+    for (i = 0; i < s->d; i++) t->live[i] = 1.0f;
+    for (i = 0; i < 16; i++) t->no_column[t->zeros + i] = -1e30f;
+}
+
+// ---- weights in and out
+
+// The net of these sizes has this many tensors; the layout's are made from them.
+LOCUSI_FN size_t locusi_train_tensors(const locus_net *s) { return locusi_encoder_tensors(s) + LOCUSI_DECODER_TENSORS; }
+
+// flat <- the tensors of a checked file
+LOCUSI_FN locus_status locusi_train_load(const locusi_train_core *t, const locus_safetensors *st, float *flat,
+                                         locus_error *err)
+{
+    const char *last = locusi_last_name(st);
+    const locus_tensor *tensor;
+    locusi_spec spec;
+    locus_status status;
+    size_t i, r, c;
+    memset(flat, 0, t->layout.count * sizeof(float));
+    for (i = 0; i < t->layout.param_count; i++) {
+        const locusi_param *p = &t->layout.params[i];
+        locusi_spec_at(&t->shape, p->tensor, last, &spec);
+        if ((status = locusi_check_tensor(st, &spec, &tensor, err))) return status;
+        for (r = 0; r < p->rows; r++)
+            for (c = 0; c < p->columns; c++)
+                locus_tensor_to_f32(tensor, p->first + r * p->row_step + c * p->column_step, 1,
+                                    flat + locusi_param_at(&t->shape, p, r, c), NULL);
+    }
+    return LOCUS_OK;
+}
+
+// Where each tensor begins in an array of all weights without pads, in the order of the specification.
+LOCUSI_FN size_t locusi_train_offset(const locus_net *s, size_t tensor)
+{
+    size_t i, at = 0;
+    locusi_spec spec;
+    for (i = 0; i < tensor; i++) {
+        locusi_spec_at(s, i, "", &spec);
+        at += spec.shape[0] * (spec.rank > 1 ? spec.shape[1] : 1) * (spec.rank > 2 ? spec.shape[2] : 1);
+    }
+    return at;
+}
+
+// out <- the flat array as the tensors hold it, one after the other, little-endian
+LOCUSI_FN void locusi_train_store(const locusi_train_core *t, const float *flat, unsigned char *out)
+{
+    size_t i, r, c;
+    for (i = 0; i < t->layout.param_count; i++) {
+        const locusi_param *p = &t->layout.params[i];
+        const size_t at = locusi_train_offset(&t->shape, p->tensor);
+        for (r = 0; r < p->rows; r++)
+            for (c = 0; c < p->columns; c++)
+                locusi_put32(out + 4 * (at + p->first + r * p->row_step + c * p->column_step),
+                             locusi_f32_bits(flat[locusi_param_at(&t->shape, p, r, c)]));
+    }
+}
+#endif // LOCUS_NO_TRAIN
+// @@train-end
 
 #define LOCUSI_IMPLEMENTED
 #endif // LOCUS_IMPLEMENTATION

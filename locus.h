@@ -162,7 +162,9 @@ extern "C" {
     X(LOCUS_ERR_SCORE, "score outside [0,1]")                                                                          \
     X(LOCUS_ERR_NONFINITE_INPUT, "encoding is NaN, infinite or absurdly large")                                        \
     X(LOCUS_ERR_NO_CANDIDATE, "no model is available within the limits")                                               \
-    X(LOCUS_ERR_BUDGET, "budget is below the cheapest choice")
+    X(LOCUS_ERR_BUDGET, "budget is below the cheapest choice")                                                         \
+    X(LOCUS_ERR_DIVERGED, "training diverged: a number is not finite")                                                 \
+    X(LOCUS_ERR_STATE, "training state of other data or options")
 
 #define LOCUSI_ENUM(name, text) name,
 typedef enum locus_status { LOCUS_STATUS_LIST(LOCUSI_ENUM) LOCUS_STATUS_COUNT } locus_status;
@@ -579,6 +581,134 @@ LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models);
 LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count);
 #endif
 
+// @@api-begin
+#ifndef LOCUS_NO_TRAIN
+// ---- training (method.md, "Training")
+//
+// From evaluations alone to a net. A trainer owns its weights and buffers (from LOCUS_MALLOC, all at creation) and
+// borrows the data, which must outlive it. One thread at a time may use a trainer; it spreads its own work over
+// opts->parallel, and the weights do not depend on the number of threads in any bit.
+//
+//     locus_train_data data = {0};    locus_train_opts opts = {0};       // zero: our recipe
+//     data.queries = ...; data.models = M; data.scores_u8 = ...;         // as in locus_evals
+//     data.train = rows; data.train_count = n; data.validation = ...;    // which rows (queries) are for what
+//     if (locus_train_create(&t, &data, &opts, &err) || locus_train_run(t, &err)) ...
+//     locus_train_save(t, "net.safetensors", &err);                      // the best weights so far
+
+typedef struct locus_trainer locus_trainer;
+
+typedef struct locus_train_data {
+    locus_queries queries;          // all encodings, n rows
+    size_t models;                  // M
+    const float *scores;            // [M, n] in [0,1], NaN = missing; or NULL and
+    const unsigned char *scores_u8; // [M, n] 0, 1 or 255 = missing
+    const size_t *train;            // [train_count] rows to learn from
+    size_t train_count;
+    const size_t *validation; // [validation_count] rows that choose the weights to keep; none: the last are kept
+    size_t validation_count;
+    const size_t *unlabelled; // [unlabelled_count] rows whose encodings alone may be used, or NULL: the training rows
+    size_t unlabelled_count;
+    const char *query_encoder; // its name, written into the net; NULL: none
+} locus_train_data;
+
+typedef enum locus_recipe {
+    LOCUS_RECIPE_BEST = 0, // ours, for pools of any size
+    LOCUS_RECIPE_PAPER     // the paper's and its authors' release, as method.md states it
+} locus_recipe;
+
+typedef enum locus_keep {
+    LOCUS_KEEP_DEFAULT = 0, // the recipe's: BEST bce, PAPER hit1
+    LOCUS_KEEP_BCE,         // lowest validation cross-entropy
+    LOCUS_KEEP_HIT1,        // strictly highest validation routing accuracy
+    LOCUS_KEEP_LAST
+} locus_keep;
+
+typedef struct locus_epoch { // what a callback sees after each epoch (one step over all models)
+    size_t epoch, epochs;    // from 1
+    double loss;             // mean cross-entropy of the step over its real targets
+    double gradient_norm;    // before clipping
+    int evaluated, best;     // 1: metrics are of this epoch; 1: these weights are the best so far
+    locus_metrics metrics;   // on the validation rows
+    size_t best_epoch;
+} locus_epoch;
+
+typedef struct locus_gradient { // what a gradient hook sees
+    float *gradient;            // [count] of the mean loss over this process's pairs; change it in place
+    size_t count;               // the trainer's flat layout, pads (always 0) included
+    double pairs;               // weight of this process's mean among others
+    size_t epoch;
+} locus_gradient;
+
+// 0 takes the recipe's value. Where 0 itself is meant (no dropout, no decay, ...), write a negative number.
+typedef struct locus_train_opts {
+    locus_recipe recipe;
+    uint64_t seed;
+    // the net                          BEST   PAPER
+    size_t z_dim;                    // 128    128
+    size_t n_heads;                  // 4      4
+    size_t n_layers;                 // 1      2
+    size_t m_induce;                 // 16     64
+    size_t decoder_hidden;           // 64     64
+    locus_encoder_kind encoder_kind; // isab   isab
+    // the course
+    size_t epochs;        // 150    2500    steps at most
+    size_t patience;      // none   500     epochs without a new best
+    size_t evaluate_every; // 10    1
+    locus_keep keep;
+    double average; // 0.95   none    decay of a running mean of the weights, which is what is evaluated and kept
+    // the optimiser: AdamW, betas 0.9 and 0.999, epsilon 1e-8
+    double encoder_rate;   // 5e-4   2e-4
+    double predictor_rate; // 1e-3   8e-4
+    int warmup;            // 10     none    epochs; then BEST goes down a cosine to 2 %, PAPER stays constant
+    double weight_decay;   // 0.05   0.05
+    double clip;           // 1      1       of the gradient's norm
+    double dropout;        // 0.1    0.1     in the predictor
+    double noise;          // 0.05   0.10 -> 0.05 over 500 epochs: deviation of the noise on a unit-length encoding's entries
+    // what a step sees
+    size_t subset_min;      // 16     all     evaluations that the encoder sees: log-uniform between these,
+    size_t subset_max;      // 1024   all     at most 3/4 of the training rows
+    double skew;            // 0.3    none    share of steps whose subset crowds around one query
+    size_t targets;         // 256    all     training rows that the predictor is asked about
+    double seen;            // 0.25   1       share of them from the subset
+    size_t virtual_models;  // 26     none    drawn from an item-response model of the pool, anew each step
+    int separate_noise;     // 0      1       noise for each (model, query), not for each query
+    const locus_parallel *parallel;
+    locus_isa isa;
+    // Data-parallel training: models m with m % parts == part give gradients here; the hook adds the others'.
+    size_t part, parts; // 0, 0: all
+    // After each epoch, and with a step's gradient before the optimiser uses it; nonzero stops (LOCUS_ERR_CANCELLED).
+    int (*on_epoch)(void *user, const locus_epoch *epoch);
+    int (*on_gradient)(void *user, const locus_gradient *gradient);
+    void *user;
+} locus_train_opts;
+
+// Check data, resolve options, draw initial weights. opts may be NULL. Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE,
+// _NONFINITE_INPUT, _EMPTY_SET (a model without a training score), _HEADS, _ISA, _OVERFLOW, _MEMORY.
+LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train_data *data,
+                                          const locus_train_opts *opts, locus_error *err);
+LOCUS_API void locus_train_destroy(locus_trainer *trainer);
+// The options as resolved.
+LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer);
+
+// One epoch; out (may be NULL) receives what the callback saw. Fails: LOCUS_ERR_DIVERGED (names the epoch; the weights
+// before it and the best are kept), _CANCELLED.
+LOCUS_API locus_status locus_train_epoch(locus_trainer *trainer, locus_epoch *out, locus_error *err);
+// Epochs until the last, or patience ends it. After LOCUS_ERR_CANCELLED it can go on with the next call.
+LOCUS_API locus_status locus_train_run(locus_trainer *trainer, locus_error *err);
+
+// The best weights so far as a net, to be destroyed by the caller; and as a net file.
+LOCUS_API locus_status locus_train_net(const locus_trainer *trainer, const locus_net_opts *opts, locus_net **out,
+                                       locus_error *err);
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_train_save(const locus_trainer *trainer, const char *path, locus_error *err);
+// The whole state (weights, moments, counters), and back into a trainer made with the same data and options: training
+// then goes on as if it had never stopped, to the last bit. Fails: LOCUS_ERR_STATE where data or options differ.
+LOCUS_API locus_status locus_train_save_state(const locus_trainer *trainer, const char *path, locus_error *err);
+LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char *path, locus_error *err);
+#endif
+#endif // LOCUS_NO_TRAIN
+
+// @@api-end
 #ifdef __cplusplus
 }
 #endif
@@ -2419,6 +2549,7 @@ typedef struct locusi_kernels {
     void (*relu_dot)(const float *h, size_t ldh, size_t rows, size_t n, const float *w, float b, float *out);
     void (*scale)(const float *b, const float *u, size_t k, size_t panels, float *out);
     float (*square)(const float *x, size_t n);
+    void (*kernel)(float *c, const float *half, float half_x, size_t n);
 #ifndef LOCUS_NO_TRAIN
     int (*layernorm_keep)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain,
                           const float *bias, const float *live, int relu, float *hat, float *inverse);
@@ -2793,6 +2924,18 @@ LOCUSI_TARGET static float LOCUSI_NAME(square)(const float *x, size_t n)
     return VF_HSUM(VF_ADD(VF_ADD(a, b), VF_ADD(c, d))) + tail;
 }
 
+// c [n] holds x.x' -> (c + e + e^3) / 3 with e = exp(-|x - x'|^2), from half the squared lengths; n a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(kernel)(float *c, const float *half, float half_x, size_t n)
+{
+    const VF own = VF_SET1(half_x), zero = VF_SET1(0.0f), third = VF_SET1(1.0f / 3.0f);
+    size_t j;
+    for (j = 0; j < n; j += VL) {
+        const VF dot = VF_LOAD(c + j), d = VF_MAX(VF_SUB(VF_ADD(own, VF_LOAD(half + j)), dot), zero);
+        const VF e = LOCUSI_NAME(exp2)(VF_MUL(d, VF_SET1(-2.8853900817779268f))); // -2 log2(e)
+        VF_STORE(c + j, VF_MUL(VF_ADD(VF_ADD(dot, e), VF_MUL(e, VF_MUL(e, e))), third));
+    }
+}
+
 #ifndef LOCUS_NO_TRAIN
 // ---- training
 
@@ -2955,7 +3098,7 @@ LOCUSI_TARGET static void LOCUSI_NAME(adam)(const locusi_adam *o, float *theta, 
 static const locusi_kernels LOCUSI_NAME(kernels) = {
     LOCUSI_NAME(matmul),         LOCUSI_NAME(softmax),        LOCUSI_NAME(layernorm),    LOCUSI_NAME(weights),
     LOCUSI_NAME(widen),          LOCUSI_NAME(accumulate),     LOCUSI_NAME(relu_dot),     LOCUSI_NAME(scale),
-    LOCUSI_NAME(square),
+    LOCUSI_NAME(square),         LOCUSI_NAME(kernel),
 #ifndef LOCUS_NO_TRAIN
     LOCUSI_NAME(layernorm_keep), LOCUSI_NAME(layernorm_back), LOCUSI_NAME(softmax_back), LOCUSI_NAME(softmax_down),
     LOCUSI_NAME(softmax_down_back), LOCUSI_NAME(relu_back),   LOCUSI_NAME(add_rows),     LOCUSI_NAME(axpy),
@@ -3311,6 +3454,22 @@ LOCUSI_FN const locusi_kernels *locusi_kernels_for(locus_isa isa)
 #endif
     (void)isa;
     return &locusi_kernels_scalar;
+}
+
+// The best set for LOCUS_ISA_AUTO; an error if this machine cannot run the one asked for.
+LOCUSI_FN locus_status locusi_isa_choose(locus_isa *isa, locus_error *err)
+{
+    size_t i;
+    if (*isa == LOCUS_ISA_AUTO) {
+        *isa = LOCUS_ISA_SCALAR;
+        for (i = LOCUS_ISA_SCALAR; i < LOCUS_ISA_COUNT; i++)
+            if (locus_isa_supported((locus_isa)i)) *isa = (locus_isa)i;
+    }
+    if (!locus_isa_supported(*isa)) {
+        const char *name = locus_isa_name(*isa);
+        return locusi_fail(err, LOCUS_ERR_ISA, "isa", "one that this machine has", "%s", name ? name : "none known");
+    }
+    return LOCUS_OK;
 }
 
 // ------------------------------------------------------------------------------------------------------- >>threads
@@ -4068,6 +4227,17 @@ LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t
     k->matmul(&m);
 }
 
+// c [rows, columns] (+)= a b, any strides: see locusi_matmul
+LOCUSI_FN void locusi_product(const locusi_kernels *k, const float *a, size_t lda, size_t step, size_t rows, size_t depth,
+                              const float *b, size_t ldb, size_t panel, size_t columns, float *c, size_t ldc, int add)
+{
+    locusi_matmul m;
+    m.a = a, m.lda = lda, m.step = step, m.rows = rows, m.k = depth;
+    m.b = b, m.ldb = ldb, m.panel = panel, m.panels = columns / 16;
+    m.c = c, m.ldc = ldc, m.bias = NULL, m.residual = add ? c : NULL, m.ldr = ldc, m.relu = 0;
+    k->matmul(&m);
+}
+
 // rows [n, heads * dhp] -> columns first .. first + n of `columns`, for each head packed [dh -> padded columns], times
 // scale: keys or queries as the right-hand side
 LOCUSI_FN void locusi_pack_heads(const locus_net *net, const float *rows, size_t first, size_t n, size_t columns,
@@ -4221,22 +4391,14 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     locus_net plan, *net;
     locusi_carver c = {NULL, 0, 0};
     locus_isa isa = opts ? opts->isa : LOCUS_ISA_AUTO;
-    size_t bytes = 0, i;
+    size_t bytes = 0;
     const char *name;
     void *owned = NULL;
     locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     *out = NULL;
     if (!st) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "st", "a parsed file", "NULL");
-    if (isa == LOCUS_ISA_AUTO) {
-        isa = LOCUS_ISA_SCALAR;
-        for (i = LOCUS_ISA_SCALAR; i < LOCUS_ISA_COUNT; i++)
-            if (locus_isa_supported((locus_isa)i)) isa = (locus_isa)i;
-    }
-    if (!locus_isa_supported(isa)) {
-        name = locus_isa_name(isa);
-        return locusi_fail(err, LOCUS_ERR_ISA, "isa", "one that this machine has", "%s", name ? name : "none known");
-    }
+    if ((status = locusi_isa_choose(&isa, err))) return status;
     if ((status = locusi_net_plan(&plan, st, opts, &bytes, err))) return status;
     plan.info.isa = isa;
     plan.info.bytes = bytes;
@@ -6386,6 +6548,540 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 }
 #endif
 
+// @@memory-begin
+#ifndef LOCUS_INFERENCE_ONLY
+// --------------------------------------------------------------------------------------------------------- >>memory
+//
+// What happened on the evaluated queries near a query, for pools whose encoder has learned from few models. A kernel
+// ridge regression in two levels: with standardised scores s = (y - mu_m) / sd_m, sd_m^2 = mu_m (1 - mu_m),
+//
+//     s_m(q) = t(q) + h_m(q) + noise,    t(q) = f(q) + item(q)
+//
+// f: the difficulty that the encoding tells, shared by all models and so known M times better than h_m, what sets one
+// model apart, which is shrunk 20 times more. item: what is odd about a query beyond its encoding; known only where it
+// was asked. Variances, in units of sd^2: f 0.14, item 0.21, h 0.031, noise 0.62. The memory's logit is
+// logit(mu_m) + (f + h_m) / sd_m.
+//
+// Kernel: (x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first 64 principal components, component k
+// scaled by its variance^0.3, all so that the mean |x|^2 is 1. f and h_m are combinations of the kernels of P
+// landmarks, encodings drawn from all that are at hand (Nystroem's approximation), so a model is one row of P numbers and
+// a query costs P kernels once and P multiply-adds for each model.
+
+#define LOCUSI_MEMORY_RANK ((size_t)64)
+#define LOCUSI_MEMORY_LANDMARKS ((size_t)512)
+
+#define LOCUSI_VAR_SHARED 0.14
+#define LOCUSI_VAR_ITEM 0.21
+#define LOCUSI_VAR_NOISE 0.62
+#define LOCUSI_VAR_OWN 0.031
+#define LOCUSI_MEAN_PRIOR 13.0 // pseudo-evaluations of a new model's mean
+
+struct locusi_memory {
+    size_t rank, landmarks, seen, q; // multiples of 16 (q: of the encodings, as it is)
+    float weight;                    // of the memory's logit; the net's has 1 - weight
+    double mean;                     // of all scores
+    float *map, *map_bias;           // packed [q -> rank], [rank]: encoding -> x
+    float *landmark, *half;          // packed [rank -> landmarks], [landmarks]: |x|^2 / 2
+    float *points;                   // [landmarks, rank] the same as rows
+    float *whiten;                   // packed [landmarks -> landmarks]: kernels -> features of identity prior
+    double *unwhiten;                // [landmarks, landmarks] lower triangle L of the landmarks' kernel matrix
+    float *shared;                   // [landmarks] f
+    uint64_t *known;                 // [seen] sorted hashes of the evaluated queries' encodings ...
+    float *difficulty;               // [seen] ... and their t
+    void *owned;
+};
+typedef struct locusi_memory locusi_memory;
+
+LOCUSI_FN uint64_t locusi_encoding_hash(const float *q, size_t n)
+{
+    uint64_t h = n;
+    size_t i;
+    for (i = 0; i < n; i++) h = locusi_mix(h ^ locusi_f32_bits(q[i] + 0.0f));
+    return h;
+}
+
+// a [n, n] (lower triangle) <- L with L L^T = a; 0 if a is not positive definite
+LOCUSI_FN int locusi_cholesky(double *a, size_t n)
+{
+    size_t i, j, k;
+    for (i = 0; i < n; i++) {
+        double *row = a + i * n;
+        for (j = 0; j <= i; j++) {
+            const double *other = a + j * n;
+            double s0 = row[j], s1 = 0.0, s2 = 0.0, s3 = 0.0;
+            for (k = 0; k + 4 <= j; k += 4) {
+                s0 -= row[k] * other[k];
+                s1 -= row[k + 1] * other[k + 1];
+                s2 -= row[k + 2] * other[k + 2];
+                s3 -= row[k + 3] * other[k + 3];
+            }
+            for (; k < j; k++) s0 -= row[k] * other[k];
+            s0 += s1 + s2 + s3;
+            if (j < i) row[j] = s0 / other[j];
+            else if (!(s0 > 0.0)) return 0;
+            else row[i] = sqrt(s0);
+        }
+    }
+    return 1;
+}
+
+// x <- L^-1 x, and x <- L^-T x
+LOCUSI_FN void locusi_solve_lower(const double *l, size_t n, double *x)
+{
+    size_t i, k;
+    for (i = 0; i < n; i++) {
+        double s = x[i];
+        for (k = 0; k < i; k++) s -= l[i * n + k] * x[k];
+        x[i] = s / l[i * n + i];
+    }
+}
+
+LOCUSI_FN void locusi_solve_upper(const double *l, size_t n, double *x)
+{
+    size_t i, k;
+    for (i = n; i-- > 0;) {
+        const double v = x[i] / l[i * n + i];
+        x[i] = v;
+        for (k = 0; k < i; k++) x[k] -= l[i * n + k] * v;
+    }
+}
+
+// Eigenvectors of a symmetric a [n, n] by Jacobi's rotations: a becomes diagonal, v's columns the vectors.
+LOCUSI_FN void locusi_jacobi(double *a, double *v, size_t n)
+{
+    size_t i, j, k, sweep;
+    for (i = 0; i < n * n; i++) v[i] = i % (n + 1) ? 0.0 : 1.0;
+    for (sweep = 0; sweep < 30; sweep++) {
+        double off = 0.0, on = 0.0;
+        for (i = 0; i < n; i++)
+            for (j = 0; j < n; j++) *(i == j ? &on : &off) += a[i * n + j] * a[i * n + j];
+        if (off <= 1e-24 * on) break;
+        for (i = 0; i < n; i++)
+            for (j = i + 1; j < n; j++) {
+                const double x = a[i * n + j], y = (a[j * n + j] - a[i * n + i]) / 2.0;
+                double t, c, s;
+                if (fabs(x) < 1e-300) continue;
+                t = x / (fabs(y) + sqrt(y * y + x * x));
+                if (y < 0.0) t = -t;
+                c = 1.0 / sqrt(t * t + 1.0);
+                s = t * c;
+                for (k = 0; k < n; k++) {
+                    const double p = a[k * n + i], q = a[k * n + j];
+                    a[k * n + i] = c * p - s * q;
+                    a[k * n + j] = s * p + c * q;
+                }
+                for (k = 0; k < n; k++) {
+                    const double p = a[i * n + k], q = a[j * n + k];
+                    a[i * n + k] = c * p - s * q;
+                    a[j * n + k] = s * p + c * q;
+                }
+                for (k = 0; k < n; k++) {
+                    const double p = v[k * n + i], q = v[k * n + j];
+                    v[k * n + i] = c * p - s * q;
+                    v[k * n + j] = s * p + c * q;
+                }
+            }
+    }
+}
+
+// Orthonormal columns of b [n, m], one after the other; what is left of a dependent one becomes 0.
+LOCUSI_FN void locusi_orthonormal(double *b, size_t n, size_t m)
+{
+    size_t i, j, k, twice;
+    for (j = 0; j < m; j++) {
+        double norm = 0.0;
+        for (twice = 0; twice < 2; twice++)
+            for (k = 0; k < j; k++) {
+                double dot = 0.0;
+                for (i = 0; i < n; i++) dot += b[i * m + j] * b[i * m + k];
+                for (i = 0; i < n; i++) b[i * m + j] -= dot * b[i * m + k];
+            }
+        for (i = 0; i < n; i++) norm += b[i * m + j] * b[i * m + j];
+        norm = norm > 1e-60 ? 1.0 / sqrt(norm) : 0.0;
+        for (i = 0; i < n; i++) b[i * m + j] *= norm;
+    }
+}
+
+// The m largest eigenvalues (descending) and their vectors (columns of b [n, m]) of a symmetric c [n, n], by subspace
+// iteration and Rayleigh-Ritz. work: (n + 3 m) m doubles.
+LOCUSI_FN void locusi_top_eigen(const double *c, size_t n, size_t m, double *b, double *value, double *work)
+{
+    double *cb = work, *small = cb + n * m, *v = small + m * m, *row = v + m * m;
+    size_t i, j, k, round;
+    for (i = 0; i < n * m; i++) b[i] = (double)(locusi_mix(i + 1) >> 11) / 9007199254740992.0 - 0.5;
+    locusi_orthonormal(b, n, m);
+    for (round = 0; round < 16; round++) {
+        memset(cb, 0, n * m * sizeof(double));
+        for (i = 0; i < n; i++)
+            for (k = 0; k < n; k++) {
+                const double x = c[i * n + k];
+                for (j = 0; j < m; j++) cb[i * m + j] += x * b[k * m + j];
+            }
+        if (round < 15) {
+            memcpy(b, cb, n * m * sizeof(double));
+            locusi_orthonormal(b, n, m);
+        }
+    }
+    for (i = 0; i < m; i++)
+        for (j = 0; j < m; j++) {
+            small[i * m + j] = 0.0;
+            for (k = 0; k < n; k++) small[i * m + j] += (b[k * m + i] * cb[k * m + j] + b[k * m + j] * cb[k * m + i]) / 2.0;
+        }
+    locusi_jacobi(small, v, m);
+    for (i = 0; i < m; i++) { // selection sort: the order is descending
+        size_t best = i;
+        for (j = i + 1; j < m; j++)
+            if (small[j * m + j] > small[best * m + best]) best = j;
+        value[i] = small[best * m + best];
+        small[best * m + best] = small[i * m + i];
+        for (k = 0; k < m; k++) {
+            const double x = v[k * m + i];
+            v[k * m + i] = v[k * m + best];
+            v[k * m + best] = x;
+        }
+    }
+    for (k = 0; k < n; k++) {
+        for (i = 0; i < m; i++) {
+            row[i] = 0.0;
+            for (j = 0; j < m; j++) row[i] += b[k * m + j] * v[j * m + i];
+        }
+        memcpy(b + k * m, row, m * sizeof(double));
+    }
+}
+
+LOCUSI_FN void locusi_memory_carve(locusi_memory *m, locusi_carver *c, int learning)
+{
+    const size_t p = m->landmarks, r = m->rank;
+    m->map = locusi_carve_floats(c, r, m->q);
+    m->map_bias = locusi_carve_floats(c, r, 1);
+    m->landmark = locusi_carve_floats(c, p, r);
+    m->half = locusi_carve_floats(c, p, 1);
+    m->points = locusi_carve_floats(c, p, r);
+    m->shared = locusi_carve_floats(c, p, 1);
+    m->known = (uint64_t *)locusi_carve(c, m->seen, sizeof(uint64_t));
+    m->difficulty = locusi_carve_floats(c, m->seen, 1);
+    (void)learning;
+    m->whiten = locusi_carve_floats(c, p, p);
+    m->unwhiten = (double *)locusi_carve(c, p * p, sizeof(double));
+}
+
+// features [n, landmarks] <- kernels of n encodings with the landmarks; x [n, rank] is scratch
+LOCUSI_FN void locusi_memory_kernels(const locusi_memory *m, const locusi_kernels *k, const float *q, size_t ldq, size_t n,
+                                     float *x, float *features)
+{
+    size_t i;
+    locusi_matmul_run(k, q, ldq, n, m->q, m->map, m->rank, x, m->rank, m->map_bias, NULL, 0, 0);
+    locusi_matmul_run(k, x, m->rank, n, m->rank, m->landmark, m->landmarks, features, m->landmarks, NULL, NULL, 0, 0);
+    for (i = 0; i < n; i++)
+        k->kernel(features + i * m->landmarks, m->half, 0.5f * k->square(x + i * m->rank, m->rank), m->landmarks);
+}
+
+// From points, half and landmark: the landmarks' own kernel matrix, its factor and the inverse of that.
+LOCUSI_FN int locusi_memory_prepare(locusi_memory *m, const locusi_kernels *k)
+{
+    const size_t p = m->landmarks, r = m->rank;
+    size_t i, j, c;
+    double *l = m->unwhiten;
+    for (i = 0; i < p; i++) {
+        m->half[i] = 0.5f * k->square(m->points + i * r, r);
+        for (c = 0; c < r; c++) m->landmark[i / 16 * 16 * r + 16 * c + i % 16] = m->points[i * r + c];
+    }
+    for (i = 0; i < p; i++) {
+        float *row = m->whiten + i * p; // borrowed
+        locusi_matmul_run(k, m->points + i * r, r, 1, r, m->landmark, p, row, p, NULL, NULL, 0, 0);
+        k->kernel(row, m->half, m->half[i], p);
+    }
+    for (i = 0; i < p; i++)
+        for (j = 0; j <= i; j++) l[i * p + j] = (double)m->whiten[i * p + j] + (i == j ? 1e-4 : 0.0);
+    if (!locusi_cholesky(l, p)) return 0;
+    // features = kernels L^-T: the inverse row by row, into the upper triangle of l's storage is avoided: packed at once
+    memset(m->whiten, 0, p * p * sizeof(float));
+    for (j = 0; j < p; j++) { // column j of L^-1: L x = e_j
+        double x[LOCUSI_MEMORY_LANDMARKS];
+        for (i = j; i < p; i++) {
+            double s = i == j ? 1.0 : 0.0;
+            for (c = j; c < i; c++) s -= l[i * p + c] * x[c];
+            x[i] = s / l[i * p + i];
+            m->whiten[i / 16 * 16 * p + 16 * j + i % 16] = (float)x[i]; // feature i takes kernel j
+        }
+    }
+    return 1;
+}
+
+// x [p] <- ridge weights on kernels: minimise sum_i w_i (y_i - K_i x)^2 + x' K x, from features phi [n, p]
+typedef struct locusi_ridge {
+    const locusi_memory *memory;
+    const locusi_kernels *k;
+    const float *phi; // [n, p]
+    size_t n;
+    float *scaled;  // [n, p]
+    float *normal;  // [p, p]
+    double *factor; // [p, p]
+} locusi_ridge;
+
+// Factor of phi' W phi + 1 for weights w [n].
+LOCUSI_FN void locusi_ridge_factor(locusi_ridge *r, const float *w)
+{
+    const size_t p = r->memory->landmarks;
+    size_t i;
+    memset(r->scaled, 0, r->n * p * sizeof(float));
+    for (i = 0; i < r->n; i++) r->k->axpy(w[i], r->phi + i * p, r->scaled + i * p, p);
+    locusi_product(r->k, r->scaled, 1, p, p, r->n, r->phi, p, 16, p, r->normal, p, 0);
+    for (i = 0; i < p * p; i++) r->factor[i] = (double)r->normal[i] + (i % (p + 1) ? 0.0 : 1.0);
+    locusi_cholesky(r->factor, p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
+}
+
+LOCUSI_FN void locusi_ridge_solve(const locusi_ridge *r, const float *w, const double *y, double *x)
+{
+    const size_t p = r->memory->landmarks;
+    size_t i, c;
+    memset(x, 0, p * sizeof(double));
+    for (i = 0; i < r->n; i++) {
+        const double wy = (double)w[i] * y[i];
+        const float *phi = r->phi + i * p;
+        if (wy != 0.0)
+            for (c = 0; c < p; c++) x[c] += wy * (double)phi[c];
+    }
+    locusi_solve_lower(r->factor, p, x);
+    locusi_solve_upper(r->factor, p, x);
+    locusi_solve_upper(r->memory->unwhiten, p, x); // from features back to kernels
+}
+
+LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+
+LOCUSI_FN double locusi_deviation(double mean)
+{
+    const double v = mean * (1.0 - mean);
+    return sqrt(v > 0.05 ? v : 0.05);
+}
+
+typedef struct locusi_known { // a query's hash and its place
+    uint64_t hash;
+    size_t at;
+} locusi_known;
+
+LOCUSI_FN int locusi_known_order(const void *a, const void *b)
+{
+    const locusi_known *x = (const locusi_known *)a, *y = (const locusi_known *)b;
+    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+// t of a query that the memory has seen; 0 if it has not.
+LOCUSI_FN int locusi_memory_known(const locusi_memory *m, const float *q, double *t)
+{
+    const uint64_t hash = locusi_encoding_hash(q, m->q);
+    size_t low = 0, high = m->seen;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (m->known[middle] < hash) low = middle + 1;
+        else high = middle;
+    }
+    if (low == m->seen || m->known[low] != hash) return 0;
+    *t = (double)m->difficulty[low];
+    return 1;
+}
+
+// What the pool and the trainer want of a fit, row by row of the evaluations; all may be NULL.
+typedef struct locusi_memory_fit {
+    float *rows;       // [models, landmarks] (f + h_m) / sd_m
+    float *base;       // [models] logit(mu_m)
+    float *own;        // [models, landmarks] h_m
+    double *item;      // [n] t - f
+} locusi_memory_fit;
+
+// Principal components of the encodings, and landmarks among them.
+LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels *k, const locus_queries *all,
+                                         uint64_t seed, locus_error *err)
+{
+    const size_t q = m->q, qp = locusi_pad(q), stride = all->stride ? all->stride : all->dim;
+    const size_t most = 8192, step = (all->count + most - 1) / most, n = (all->count + step - 1) / step;
+    const size_t take = locusi_max(1, q < LOCUSI_MEMORY_RANK ? q : LOCUSI_MEMORY_RANK), wide = take + 8 < q ? take + 8 : q;
+    float *x, *normal;
+    double *covariance, *mean, *b, *value, *work, total = 0.0, scale[LOCUSI_MEMORY_RANK];
+    size_t i, j, c, *order;
+    locusi_carver carver = {NULL, 0, 0};
+    void *block = NULL;
+    int attempt;
+    for (attempt = 0; attempt < 2; attempt++) {
+        carver.used = 0;
+        x = locusi_carve_floats(&carver, n, qp);
+        normal = locusi_carve_floats(&carver, qp, qp);
+        covariance = (double *)locusi_carve(&carver, q * q, sizeof(double));
+        mean = (double *)locusi_carve(&carver, q, sizeof(double));
+        b = (double *)locusi_carve(&carver, q * wide, sizeof(double));
+        value = (double *)locusi_carve(&carver, wide, sizeof(double));
+        work = (double *)locusi_carve(&carver, (q + 3 * wide) * wide, sizeof(double));
+        order = (size_t *)locusi_carve(&carver, all->count, sizeof(size_t));
+        if (attempt) break;
+        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
+        memset(block, 0, carver.used + 64);
+        carver.base = locusi_align(block);
+    }
+    for (i = 0; i < n; i++)
+        for (c = 0; c < q; c++) mean[c] += (double)all->encodings[i * step * stride + c] / (double)n;
+    for (i = 0; i < n; i++)
+        for (c = 0; c < q; c++) x[i * qp + c] = (float)((double)all->encodings[i * step * stride + c] - mean[c]);
+    locusi_product(k, x, 1, qp, qp, n, x, qp, 16, qp, normal, qp, 0);
+    for (i = 0; i < q; i++)
+        for (j = 0; j < q; j++) covariance[i * q + j] = (double)normal[i * qp + j] / (double)n;
+    locusi_top_eigen(covariance, q, wide, b, value, work);
+    for (c = 0; c < take; c++) {
+        const double v = value[c] > 0.0 ? value[c] : 0.0;
+        scale[c] = pow(v, 0.3);
+        total += v * scale[c] * scale[c];
+    }
+    memset(m->map, 0, q * m->rank * sizeof(float));
+    memset(m->map_bias, 0, m->rank * sizeof(float));
+    for (c = 0; c < take; c++) {
+        const double s = total > 0.0 ? scale[c] / sqrt(total) : 0.0;
+        double bias = 0.0;
+        for (i = 0; i < q; i++) {
+            m->map[c / 16 * 16 * q + 16 * i + c % 16] = (float)(b[i * wide + c] * s);
+            bias -= mean[i] * b[i * wide + c] * s;
+        }
+        m->map_bias[c] = (float)bias;
+    }
+    for (i = 0; i < all->count; i++) order[i] = i;
+    for (i = 0; i < m->landmarks; i++) { // a partial shuffle; where there are too few they are taken again
+        if (i < all->count) {
+            const size_t at = i + (size_t)(locusi_mix(seed ^ locusi_mix(i + 1)) % (all->count - i)), swap = order[at];
+            order[at] = order[i];
+            order[i] = swap;
+        }
+        locusi_matmul_run(k, all->encodings + order[i % all->count] * stride, stride, 1, q, m->map, m->rank,
+                          m->points + i * m->rank, m->rank, m->map_bias, NULL, 0, 0);
+    }
+    LOCUS_FREE(block);
+    return LOCUS_OK;
+}
+
+// Fit the memory to checked evaluations; m->landmarks, rank, seen and q are set and its arrays placed.
+LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kernels *k, const locus_evals *e,
+                                            const locus_queries *all, uint64_t seed, locusi_memory_fit *fit,
+                                            locus_error *err)
+{
+    const size_t n = e->queries.count, models = e->models, p = m->landmarks;
+    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
+    const double own = LOCUSI_VAR_NOISE + LOCUSI_VAR_OWN;
+    float *phi, *kernels, *x, *w;
+    double *mu, *sd, *t, *z, *coefficient, *difference, *f, mean = 0.0, cells = 0.0;
+    size_t i, j, c, *asked, round;
+    locusi_known *known;
+    locusi_ridge r;
+    locusi_carver carver = {NULL, 0, 0};
+    locus_status status;
+    void *block = NULL;
+    int attempt, full = 1;
+    float y = 0.0f;
+    if ((status = locusi_memory_map(m, k, all, seed, err))) return status;
+    if (!locusi_memory_prepare(m, k))
+        return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "memory", "encodings of sensible size", "others");
+    memset(&r, 0, sizeof r);
+    for (attempt = 0; attempt < 2; attempt++) {
+        carver.used = 0;
+        kernels = locusi_carve_floats(&carver, n, p);
+        phi = locusi_carve_floats(&carver, n, p);
+        x = locusi_carve_floats(&carver, n, m->rank);
+        w = locusi_carve_floats(&carver, n, 1);
+        r.scaled = kernels; // both are scratch
+        r.normal = locusi_carve_floats(&carver, p, p);
+        r.factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
+        mu = (double *)locusi_carve(&carver, models, sizeof(double));
+        sd = (double *)locusi_carve(&carver, models, sizeof(double));
+        t = (double *)locusi_carve(&carver, n, sizeof(double));
+        z = (double *)locusi_carve(&carver, n, sizeof(double));
+        f = (double *)locusi_carve(&carver, n, sizeof(double));
+        difference = (double *)locusi_carve(&carver, n, sizeof(double));
+        coefficient = (double *)locusi_carve(&carver, p, sizeof(double));
+        asked = (size_t *)locusi_carve(&carver, n, sizeof(size_t));
+        known = (locusi_known *)locusi_carve(&carver, n, sizeof(locusi_known));
+        if (attempt) break;
+        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
+        memset(block, 0, carver.used + 64);
+        carver.base = locusi_align(block);
+    }
+    locusi_memory_kernels(m, k, e->queries.encodings, stride, n, x, kernels);
+    locusi_matmul_run(k, kernels, p, n, p, m->whiten, p, phi, p, NULL, NULL, 0, 0);
+    r.memory = m, r.k = k, r.phi = phi, r.n = n;
+    for (j = 0; j < models; j++)
+        for (i = 0; i < n; i++) {
+            if (!locusi_score(e, j, i, &y)) {
+                full = 0;
+                continue;
+            }
+            asked[i]++;
+            cells += 1.0;
+            mean += (double)y;
+        }
+    mean /= cells;
+    m->mean = mean;
+    for (j = 0; j < models; j++) sd[j] = locusi_deviation(mean);
+    for (i = 0; i < n; i++)
+        w[i] = asked[i] ? (float)(LOCUSI_VAR_SHARED / (LOCUSI_VAR_ITEM + own / (double)asked[i])) : 0.0f;
+    locusi_ridge_factor(&r, w);
+    for (round = 0; round < 3; round++) {
+        memset(z, 0, n * sizeof(double));
+        for (j = 0; j < models; j++) {
+            double sum = mean, count = 1.0;
+            for (i = 0; i < n; i++)
+                if (locusi_score(e, j, i, &y)) {
+                    sum += (double)y - sd[j] * t[i];
+                    count += 1.0;
+                }
+            mu[j] = locusi_clamp(sum / count, 0.01, 0.99);
+            sd[j] = locusi_deviation(mu[j]);
+            for (i = 0; i < n; i++)
+                if (locusi_score(e, j, i, &y)) z[i] += ((double)y - mu[j]) / sd[j] / (double)asked[i];
+        }
+        locusi_ridge_solve(&r, w, z, coefficient);
+        // features from kernels were spoiled by the ridge's scratch: f through phi and the whitened coefficients
+        for (c = 0; c < p; c++) m->shared[c] = (float)coefficient[c];
+        locusi_memory_kernels(m, k, e->queries.encodings, stride, n, x, kernels);
+        for (i = 0; i < n; i++) {
+            f[i] = 0.0;
+            for (c = 0; c < p; c++) f[i] += coefficient[c] * (double)kernels[i * p + c];
+            t[i] = f[i];
+            if (asked[i]) t[i] += LOCUSI_VAR_ITEM / (LOCUSI_VAR_ITEM + own / (double)asked[i]) * (z[i] - f[i]);
+        }
+    }
+    for (i = 0; i < n; i++) w[i] = (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE);
+    if (full) locusi_ridge_factor(&r, w);
+    for (j = 0; j < models; j++) {
+        for (i = 0; i < n; i++) {
+            const int has = locusi_score(e, j, i, &y);
+            difference[i] = has ? ((double)y - mu[j]) / sd[j] - t[i] : 0.0;
+            w[i] = has ? (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE) : 0.0f;
+        }
+        if (!full) locusi_ridge_factor(&r, w);
+        locusi_ridge_solve(&r, w, difference, coefficient);
+        for (c = 0; c < p; c++) {
+            if (fit->rows) fit->rows[j * p + c] = (float)(((double)m->shared[c] + coefficient[c]) / sd[j]);
+            if (fit->own) fit->own[j * p + c] = (float)coefficient[c];
+        }
+        if (fit->base) fit->base[j] = (float)log(mu[j] / (1.0 - mu[j]));
+    }
+    if (fit->item)
+        for (i = 0; i < n; i++) fit->item[i] = t[i] - f[i];
+    for (i = 0; i < n; i++) {
+        known[i].hash = locusi_encoding_hash(e->queries.encodings + i * stride, m->q);
+        known[i].at = i;
+    }
+    if (m->seen) {
+        locusi_sort(known, n, sizeof *known, locusi_known_order);
+        for (i = 0; i < n; i++) {
+            m->known[i] = known[i].hash;
+            m->difficulty[i] = (float)t[known[i].at];
+        }
+    }
+    LOCUS_FREE(block);
+    return LOCUS_OK;
+}
+#endif
+// @@memory-end
+
 // @@train-begin
 // --------------------------------------------------------------------------------------------------------- >>train
 //
@@ -6588,8 +7284,10 @@ typedef struct locusi_batch {
     const float *target_scores;   // [models, targets]; NULL: only embeddings and logits are wanted
     float *z;                     // [models, dp] results, may be NULL
     float *logits;                // [models, targets] results, may be NULL
+    const float *model_weight;    // [models] of each target's cross-entropy in the loss
     uint64_t dropout_key;         // 0: no dropout
-    double pairs;                 // number of target scores, what the loss is divided by
+    size_t first_model;           // counts on for dropout where a step is made in parts ...
+    int add;                      // ... whose gradients add up
 } locusi_batch;
 
 struct locusi_train_core {
@@ -6616,16 +7314,6 @@ struct locusi_train_core {
     int bad;
 };
 typedef struct locusi_train_core locusi_train_core;
-
-LOCUSI_FN void locusi_product(const locusi_kernels *k, const float *a, size_t lda, size_t step, size_t rows, size_t depth,
-                              const float *b, size_t ldb, size_t panel, size_t columns, float *c, size_t ldc, int add)
-{
-    locusi_matmul m;
-    m.a = a, m.lda = lda, m.step = step, m.rows = rows, m.k = depth;
-    m.b = b, m.ldb = ldb, m.panel = panel, m.panels = columns / 16;
-    m.c = c, m.ldc = ldc, m.bias = NULL, m.residual = add ? c : NULL, m.ldr = ldc, m.relu = 0;
-    k->matmul(&m);
-}
 
 // y [n, out] <- x [n, in] W^T for the weight at `at`; out and in as stored
 LOCUSI_FN void locusi_through(const locusi_train_core *t, size_t at, size_t out, size_t in, const float *x, size_t ldx,
@@ -7037,6 +7725,7 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
     const float *theta = t->theta, *score = b->target_scores ? b->target_scores + model * b->targets : NULL;
     const size_t n = b->targets, ldg = t->ldg, gp = s->gp, dp = s->dp;
     const float kept = b->dropout_key ? 1.0f / (1.0f - t->dropout) : 1.0f;
+    const double weight = score ? (double)b->model_weight[model] : 0.0;
     float *g = group->gradient;
     double loss = 0.0;
     size_t i, j;
@@ -7047,7 +7736,7 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
         const uint64_t limit = (uint64_t)((double)t->dropout * 65536.0);
         for (i = 0; i < n; i++)
             for (j = 0; j < gp; j += 4) {
-                uint64_t r = locusi_mix(b->dropout_key + ((uint64_t)model << 40) + (uint64_t)i * gp + j);
+                uint64_t r = locusi_mix(b->dropout_key + ((uint64_t)(b->first_model + model) << 40) + (uint64_t)i * gp + j);
                 size_t c;
                 for (c = 0; c < 4; c++, r >>= 16)
                     w->pre[i * ldg + j + c] = (r & 65535u) < limit ? 0.0f : w->pre[i * ldg + j + c] * kept;
@@ -7063,7 +7752,7 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
         float d;
         if (locusi_is_nan(score[i])) continue;
         loss += (logit > 0.0 ? logit : 0.0) + log1p(exp(-fabs(logit))) - y * logit;
-        d = (float)((locus_probability(logit) - y) / b->pairs);
+        d = (float)((locus_probability(logit) - y) * weight);
         g[at->last_b] += d;
         t->k->axpy(d, w->pre + i * ldg, g + at->last, gp);
         t->k->axpy(d * kept, theta + at->last, w->dpre + i * ldg, gp);
@@ -7086,7 +7775,7 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
         }
     }
     locusi_product(t->k, w->dpre, ldg, 1, n, gp, w->scaled_rows, dp, 16, dp, group->du, t->ldx, 1);
-    return loss;
+    return loss * weight;
 }
 
 // ---- a step
@@ -7100,7 +7789,9 @@ LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
     w->mine = 0;
     while ((item = locusi_next(&t->counter, worker, &w->mine)) < t->groups) {
         locusi_train_group *group = &t->group[item];
-        if (b->target_scores) memset(group->gradient, 0, t->group_floats * sizeof(float));
+        if (b->target_scores && b->add && item == 0)
+            memset(group->dinduce, 0, (t->group_floats - t->layout.count) * sizeof(float));
+        else if (b->target_scores) memset(group->gradient, 0, t->group_floats * sizeof(float));
         group->loss = 0.0;
         for (m = item * b->models / t->groups; m < (item + 1) * b->models / t->groups; m++) {
             const float *score = b->scores + m * b->rows;
@@ -7119,7 +7810,7 @@ LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
     }
 }
 
-enum { LOCUSI_ROW_TASK = 128 };
+#define LOCUSI_ROW_TASK ((size_t)128)
 
 // The table, and the predictor's part that depends on the queries alone; a task for each 128 rows of both.
 LOCUSI_FN void locusi_train_shared(void *arg, size_t worker)
@@ -7280,7 +7971,7 @@ LOCUSI_FN double locusi_train_step(locusi_train_core *t, const locusi_batch *b)
     locusi_train_run(t, locusi_train_reduce);
     locusi_train_table_back(t);
     locusi_train_run(t, locusi_train_shared_back);
-    return loss / b->pairs;
+    return loss;
 }
 
 // ---- memory of a step
@@ -7458,6 +8149,1027 @@ LOCUSI_FN void locusi_train_store(const locusi_train_core *t, const float *flat,
                              locusi_f32_bits(flat[locusi_param_at(&t->shape, p, r, c)]));
     }
 }
+
+// ---- random numbers: counter-based, so that a draw depends on (seed, what for, epoch, index) alone
+//
+// bits = mix(mix(mix(seed + a stream) + b epoch) + c index) with mix as for hashes (see >>net) and the odd constants
+// below. Uniform: the upper 53 bits. Normal: Box and Muller, a pair from the two halves.
+
+typedef enum locusi_stream {
+    LOCUSI_STREAM_WEIGHTS = 1,
+    LOCUSI_STREAM_NOISE,
+    LOCUSI_STREAM_TARGET_NOISE,
+    LOCUSI_STREAM_SIZE,
+    LOCUSI_STREAM_SUBSET,
+    LOCUSI_STREAM_TARGETS,
+    LOCUSI_STREAM_DROPOUT,
+    LOCUSI_STREAM_VIRTUAL,
+    LOCUSI_STREAM_ANSWERS,
+    LOCUSI_STREAM_UNLABELLED
+} locusi_stream;
+
+LOCUSI_FN uint64_t locusi_random(uint64_t seed, locusi_stream stream, size_t epoch, uint64_t index)
+{
+    uint64_t h = locusi_mix(seed + (uint64_t)stream * 0x9e3779b97f4a7c15u);
+    h = locusi_mix(h + (uint64_t)epoch * 0xc2b2ae3d27d4eb4fu);
+    return locusi_mix(h + index * 0x165667b19e3779f9u);
+}
+
+LOCUSI_FN double locusi_uniform(uint64_t bits) { return (double)(bits >> 11) / 9007199254740992.0; }
+
+// Two standard normal numbers.
+LOCUSI_FN void locusi_normal(uint64_t bits, float *a, float *b)
+{
+    const float u = ((float)(uint32_t)(bits >> 40) + 0.5f) * (1.0f / 16777216.0f);
+    const float angle = (float)(uint32_t)(bits & 0xffffffu) * (float)(6.283185307179586 / 16777216.0);
+    const float radius = sqrtf(-2.0f * logf(u));
+    *a = radius * cosf(angle);
+    *b = radius * sinf(angle);
+}
+
+// order <- a random permutation of [0, n), its first `take` places
+LOCUSI_FN void locusi_shuffle(uint64_t seed, locusi_stream stream, size_t epoch, size_t *order, size_t n, size_t take)
+{
+    size_t i;
+    for (i = 0; i < n; i++) order[i] = i;
+    for (i = 0; i < take && i + 1 < n; i++) {
+        const size_t at = i + (size_t)(locusi_random(seed, stream, epoch, i) % (n - i)), swap = order[at];
+        order[at] = order[i];
+        order[i] = swap;
+    }
+}
+
+// ---- the trainer
+
+struct locus_trainer {
+    locusi_train_core core;
+    locus_train_data data;
+    locus_train_opts o; // resolved
+    char query_encoder[96];
+    size_t n, validation, virtuals, unlabelled, stride;
+    float scale;               // encodings are multiplied by this: unit mean square of an entry
+    float *m, *v, *average, *best;
+    float *queries;            // [train, qp] scaled
+    float *validation_queries; // [validation, qp] scaled
+    float *scores;             // [models, train]
+    float *validation_scores;  // [models, validation]
+    float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
+    size_t *subset, *targets, *order;
+    double *keys;
+    float *z, *logits;
+    void *metrics_work;
+    size_t metrics_bytes;
+    // for virtual models: the pool's item-response model
+    float *difficulty;         // [train + unlabelled] f
+    double *item;              // [train] t - f
+    float *own;                // [models, train + unlabelled] h_m
+    double ability, spread;    // mean and deviation of the models' logit(mu)
+    uint64_t data_hash;
+    // progress
+    size_t epoch, best_epoch;
+    double best_value;
+    locus_metrics best_metrics;
+    int finished;
+    void *owned;
+};
+
+LOCUSI_FN double locusi_or(double value, double recipe) { return value < 0.0 ? 0.0 : value > 0.0 ? value : recipe; }
+LOCUSI_FN size_t locusi_or_size(size_t value, size_t recipe) { return value ? value : recipe; }
+
+LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data *data)
+{
+    const int paper = o->recipe == LOCUS_RECIPE_PAPER;
+    const size_t n = data->train_count;
+    o->z_dim = locusi_or_size(o->z_dim, 128);
+    o->n_heads = locusi_or_size(o->n_heads, 4);
+    o->n_layers = locusi_or_size(o->n_layers, paper ? 2 : 1);
+    o->m_induce = locusi_or_size(o->m_induce, paper ? 64 : 16);
+    o->decoder_hidden = locusi_or_size(o->decoder_hidden, 64);
+    o->epochs = locusi_or_size(o->epochs, paper ? 2500 : 150);
+    o->patience = locusi_or_size(o->patience, paper ? 500 : SIZE_MAX);
+    o->evaluate_every = locusi_or_size(o->evaluate_every, paper ? 1 : 10);
+    if (o->keep == LOCUS_KEEP_DEFAULT) o->keep = paper ? LOCUS_KEEP_HIT1 : LOCUS_KEEP_BCE;
+    o->average = locusi_or(o->average, paper ? 0.0 : 0.95);
+    o->encoder_rate = locusi_or(o->encoder_rate, paper ? 2e-4 : 5e-4);
+    o->predictor_rate = locusi_or(o->predictor_rate, paper ? 8e-4 : 1e-3);
+    if (o->warmup == 0) o->warmup = paper ? -1 : 10;
+    o->weight_decay = locusi_or(o->weight_decay, 0.05);
+    o->clip = locusi_or(o->clip, 1.0);
+    o->dropout = locusi_or(o->dropout, 0.1);
+    o->noise = locusi_or(o->noise, paper ? 0.10 : 0.05);
+    o->subset_min = locusi_or_size(o->subset_min, paper ? n : 16);
+    o->subset_max = locusi_or_size(o->subset_max, paper ? n : 1024);
+    if (!paper && o->subset_max > (3 * n + 3) / 4) o->subset_max = (3 * n + 3) / 4;
+    if (o->subset_max > n) o->subset_max = n;
+    if (o->subset_min > o->subset_max) o->subset_min = o->subset_max;
+    o->skew = locusi_or(o->skew, paper ? 0.0 : 0.3);
+    o->targets = locusi_or_size(o->targets, paper ? n : 256);
+    if (o->targets > n) o->targets = n;
+    o->seen = locusi_or(o->seen, paper ? 1.0 : 0.25);
+    o->virtual_models = o->virtual_models == SIZE_MAX ? 0 : locusi_or_size(o->virtual_models, paper ? 0 : 26);
+    if (paper) o->separate_noise = 1;
+    if (o->parts == 0) o->parts = 1;
+}
+
+LOCUSI_FN int locusi_data_score(const locus_train_data *d, size_t model, size_t row, float *y)
+{
+    const size_t at = model * d->queries.count + row;
+    *y = d->scores ? d->scores[at] : d->scores_u8[at] == 255 ? locusi_nan() : (float)d->scores_u8[at];
+    return !locusi_is_nan(*y);
+}
+
+LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus_train_opts *o, locus_error *err)
+{
+    const locus_queries *q = &d->queries;
+    const size_t *list[3];
+    const char *const name[3] = {"train", "validation", "unlabelled"};
+    size_t count[3], k, i, m, c;
+    float y;
+    list[0] = d->train, list[1] = d->validation, list[2] = d->unlabelled;
+    count[0] = d->train_count, count[1] = d->validation_count, count[2] = d->unlabelled ? d->unlabelled_count : 0;
+    if (!q->encodings) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.encodings", "an array", "NULL");
+    if (q->dim == 0 || q->dim > 1u << 16)
+        return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "queries.dim", "1 to 65536", "%z", q->dim);
+    if (q->stride && q->stride < q->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.stride", "0 or at least %z", "%z", q->dim, q->stride);
+    if (!d->scores == !d->scores_u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
+                           d->scores ? "both" : "neither");
+    if (d->models == 0) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "models", "at least 1", "0");
+    if (!locusi_mul(d->models, q->count, &c) || q->count >= UINT32_MAX)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "scores", "fewer cells", "%z x %z", d->models, q->count);
+    if (!d->train || d->train_count == 0)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "train", "at least one row", "none");
+    for (k = 0; k < 3; k++) {
+        if (count[k] && !list[k]) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a list", "NULL", name[k]);
+        for (i = 0; i < count[k]; i++) {
+            const float *row;
+            if (list[k][i] >= q->count)
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "below %z", "%z", name[k], i, q->count, list[k][i]);
+            row = q->encodings + list[k][i] * (q->stride ? q->stride : q->dim);
+            for (c = 0; c < q->dim; c++)
+                if (!(locusi_finite(row[c]) && fabsf(row[c]) < 1e6f))
+                    return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "encodings[%z, %z]",
+                                       "a finite number of sensible size", "%f", list[k][i], c, (double)row[c]);
+        }
+    }
+    for (m = 0; m < d->models; m++) {
+        size_t used = 0;
+        for (k = 0; k < 2; k++)
+            for (i = 0; i < count[k]; i++) {
+                if (!locusi_data_score(d, m, list[k][i], &y)) continue;
+                used += k == 0;
+                if (!(y >= 0.0f && y <= 1.0f))
+                    return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, list[k][i],
+                                       (double)y);
+            }
+        if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one training score", "none", m);
+    }
+    if (o->z_dim % o->n_heads)
+        return locusi_fail(err, LOCUS_ERR_HEADS, "n_heads", "a divisor of z_dim = %z", "%z", o->z_dim, o->n_heads);
+    if (o->n_layers > LOCUSI_MAX_LAYERS)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "n_layers", "at most %d", "%z", (int)LOCUSI_MAX_LAYERS, o->n_layers);
+    if (o->z_dim > 4096 || o->m_induce > 4096 || o->decoder_hidden > 4096)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "z_dim, m_induce, decoder_hidden", "at most 4096", "%z, %z, %z",
+                           o->z_dim, o->m_induce, o->decoder_hidden);
+    if (!(o->dropout < 1.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "dropout", "below 1", "%f", o->dropout);
+    if (!(o->average < 1.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "average", "below 1", "%f", o->average);
+    if (!(o->seen <= 1.0 && o->skew <= 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "seen, skew", "at most 1", "%f, %f", o->seen, o->skew);
+    if (o->part >= o->parts)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "part", "below parts = %z", "%z", o->parts, o->part);
+    if (d->query_encoder && !locusi_valid_name(d->query_encoder, 96))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_encoder", "at most 95 bytes of UTF-8", "another");
+    return LOCUS_OK;
+}
+
+// Initial weights, method.md: linear maps and their biases uniform in +-1/sqrt(inputs), I in +-sqrt(6/((r+1) d)), S
+// standard normal, layer norms 1 and 0.
+LOCUSI_FN void locusi_train_initial(locus_trainer *t)
+{
+    locusi_train_core *core = &t->core;
+    const locus_net *s = &core->shape;
+    size_t i, r, c;
+    locusi_spec spec;
+    for (i = 0; i < core->layout.param_count; i++) {
+        const locusi_param *p = &core->layout.params[i];
+        const char *name = spec.name;
+        size_t n;
+        double bound;
+        locusi_spec_at(s, p->tensor, "last", &spec);
+        n = strlen(name);
+        for (r = 0; r < p->rows; r++)
+            for (c = 0; c < p->columns; c++) {
+                const uint64_t bits = locusi_random(t->o.seed, LOCUSI_STREAM_WEIGHTS, p->tensor,
+                                                    p->first + r * p->row_step + c * p->column_step);
+                float *to = core->theta + locusi_param_at(s, p, r, c), unused;
+                if (strstr(name, ".ln0.") || strstr(name, ".ln1.")) {
+                    *to = name[n - 1] == 't' ? 1.0f : 0.0f;
+                    continue;
+                }
+                if (!strcmp(name, "encoder.pma.S")) {
+                    locusi_normal(bits, to, &unused);
+                    continue;
+                }
+                if (name[n - 1] == 'I') bound = sqrt(6.0 / (((double)s->r + 1.0) * (double)s->d));
+                else if (name[n - 1] == 't') bound = 1.0 / sqrt((double)spec.shape[1]); // .weight [out, in]
+                else if (strstr(name, "input.0")) bound = 1.0 / sqrt(2.0 * (double)s->q + 1.0);
+                else if (strstr(name, "rff.net.2")) bound = 1.0 / sqrt((double)s->f);
+                else if (strstr(name, "decoder.U")) bound = 1.0 / sqrt((double)s->q);
+                else if (strstr(name, "mlp_head.0")) bound = 1.0 / sqrt(3.0 * (double)s->d);
+                else if (!strcmp(name, "last.bias")) bound = 1.0 / sqrt((double)s->g);
+                else bound = 1.0 / sqrt((double)s->d);
+                *to = (float)((2.0 * locusi_uniform(bits) - 1.0) * bound);
+            }
+    }
+}
+
+LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
+{
+    locusi_train_core *core = &t->core;
+    const size_t n = t->n, models = t->data.models, all = models + t->virtuals;
+    const size_t targets = t->o.targets + t->unlabelled, most = locusi_max(targets, t->validation);
+    size_t count;
+    locusi_train_carve(core, c, n, locusi_max(most, 1));
+    count = core->layout.count;
+    t->m = locusi_carve_floats(c, count, 1);
+    t->v = locusi_carve_floats(c, count, 1);
+    t->best = locusi_carve_floats(c, count, 1);
+    t->average = locusi_carve_floats(c, count, 1);
+    t->queries = locusi_carve_floats(c, n, core->qp);
+    t->validation_queries = locusi_carve_floats(c, t->validation, core->qp);
+    t->scores = locusi_carve_floats(c, models, n);
+    t->validation_scores = locusi_carve_floats(c, models, t->validation);
+    t->step_queries = locusi_carve_floats(c, n, core->qp);
+    t->target_queries = locusi_carve_floats(c, targets, core->qp);
+    t->step_scores = locusi_carve_floats(c, all, n);
+    t->target_scores = locusi_carve_floats(c, all, targets);
+    t->model_weight = locusi_carve_floats(c, all, 1);
+    t->subset = (size_t *)locusi_carve(c, n, sizeof(size_t));
+    t->targets = (size_t *)locusi_carve(c, n + t->unlabelled, sizeof(size_t));
+    t->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
+    t->keys = (double *)locusi_carve(c, n, sizeof(double));
+    t->z = locusi_carve_floats(c, models, core->shape.dp);
+    t->logits = locusi_carve_floats(c, t->validation, models);
+    t->metrics_bytes = locus_metrics_workspace(t->validation, models);
+    t->metrics_work = locusi_carve(c, t->metrics_bytes, 1);
+    if (!t->virtuals) return;
+    t->difficulty = locusi_carve_floats(c, n + t->data.unlabelled_count, 1);
+    t->item = (double *)locusi_carve(c, n, sizeof(double));
+    t->own = locusi_carve_floats(c, models, n + t->data.unlabelled_count);
+}
+
+LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
+{
+    return t->data.queries.encodings + row * t->stride;
+}
+
+// The item-response model that virtual models are drawn from: the memory's fit, evaluated on every row that a step can
+// ask about.
+LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
+{
+    const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->data.queries.dim;
+    const size_t models = t->data.models, most = extra ? extra : n;
+    const locusi_kernels *k = t->core.k;
+    locusi_memory memory;
+    locusi_memory_fit fit;
+    locus_evals evals;
+    locus_queries map;
+    locusi_carver c = {NULL, 0, 0};
+    float *rows, *kernels, *x, *base;
+    size_t i, j, l;
+    locus_status status;
+    void *block = NULL;
+    int attempt;
+    memset(&memory, 0, sizeof memory);
+    memset(&fit, 0, sizeof fit);
+    memset(&evals, 0, sizeof evals);
+    memory.q = q;
+    memory.rank = LOCUSI_MEMORY_RANK;
+    memory.landmarks = locusi_pad(most < LOCUSI_MEMORY_LANDMARKS ? most : LOCUSI_MEMORY_LANDMARKS);
+    for (attempt = 0; attempt < 2; attempt++) {
+        c.used = 0;
+        locusi_memory_carve(&memory, &c, 1);
+        rows = locusi_carve_floats(&c, all, q);
+        kernels = locusi_carve_floats(&c, all, memory.landmarks);
+        x = locusi_carve_floats(&c, all, memory.rank);
+        fit.own = locusi_carve_floats(&c, models, memory.landmarks);
+        base = fit.base = locusi_carve_floats(&c, models, 1);
+        if (attempt) break;
+        if (c.failed || !(block = LOCUS_MALLOC(c.used + 64)))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "trainer", "%z bytes", "none", c.used);
+        memset(block, 0, c.used + 64);
+        c.base = locusi_align(block);
+    }
+    for (i = 0; i < all; i++)
+        memcpy(rows + i * q, locusi_data_row(t, i < n ? t->data.train[i] : t->data.unlabelled[i - n]), q * sizeof(float));
+    fit.item = t->item;
+    evals.queries.encodings = rows;
+    evals.queries.count = n;
+    evals.queries.dim = q;
+    evals.models = models;
+    evals.scores = t->scores;
+    map = evals.queries;
+    if (extra) {
+        map.encodings = rows + n * q;
+        map.count = extra;
+    }
+    status = locusi_memory_fit_to(&memory, k, &evals, &map, t->o.seed, &fit, err);
+    if (!status) {
+        double sum = 0.0, square = 0.0;
+        locusi_memory_kernels(&memory, k, rows, q, all, x, kernels);
+        for (i = 0; i < all; i++) {
+            const float *row = kernels + i * memory.landmarks;
+            for (j = 0; j <= models; j++) {
+                const float *own = j < models ? fit.own + j * memory.landmarks : memory.shared;
+                float s = 0.0f;
+                for (l = 0; l < memory.landmarks; l++) s += own[l] * row[l];
+                *(j < models ? &t->own[j * all + i] : &t->difficulty[i]) = s;
+            }
+        }
+        for (j = 0; j < models; j++) sum += (double)base[j] / (double)models;
+        for (j = 0; j < models; j++) square += ((double)base[j] - sum) * ((double)base[j] - sum) / (double)models;
+        t->ability = sum;
+        t->spread = sqrt(square);
+    }
+    LOCUS_FREE(block);
+    return status;
+}
+
+LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train_data *data,
+                                          const locus_train_opts *opts, locus_error *err)
+{
+    locus_trainer plan, *t;
+    locus_net *s = &plan.core.shape;
+    locusi_carver c = {NULL, 0, 0};
+    locus_isa isa = opts ? opts->isa : LOCUS_ISA_AUTO;
+    size_t i, j, k;
+    double square = 0.0;
+    locus_status status;
+    if (!out || !data) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "data" : "out");
+    *out = NULL;
+    memset(&plan, 0, sizeof plan);
+    plan.data = *data;
+    if (opts) plan.o = *opts;
+    locusi_train_resolve(&plan.o, data);
+    if (!data->unlabelled) plan.data.unlabelled_count = 0;
+    if ((status = locusi_train_check(data, &plan.o, err)) || (status = locusi_isa_choose(&isa, err))) return status;
+    plan.o.isa = isa;
+    plan.n = data->train_count;
+    plan.validation = data->validation_count;
+    plan.stride = data->queries.stride ? data->queries.stride : data->queries.dim;
+    if (plan.validation == 0) plan.o.keep = LOCUS_KEEP_LAST;
+    plan.virtuals = plan.o.virtual_models;
+    plan.unlabelled = plan.virtuals ? 256 : 0;
+    s->q = data->queries.dim;
+    s->d = plan.o.z_dim;
+    s->heads = plan.o.n_heads;
+    s->dh = s->d / s->heads;
+    s->layers = plan.o.n_layers;
+    s->r = plan.o.encoder_kind == LOCUS_SAB ? 0 : plan.o.m_induce;
+    s->f = 2 * s->d;
+    s->g = plan.o.decoder_hidden;
+    s->info.encoder_kind = plan.o.encoder_kind;
+    s->info.has_encoder = 1;
+    {
+        locusi_carver sizes = {NULL, 0, 0};
+        locusi_net_carve(s, &sizes); // sets the padded sizes
+    }
+    plan.core.k = locusi_kernels_for(isa);
+    plan.core.parallel = plan.o.parallel;
+    plan.core.dropout = (float)plan.o.dropout;
+    locusi_carve(&c, 1, sizeof plan);
+    locusi_train_place(&plan, &c);
+    if (c.failed) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "trainer", "sizes that fit the address space", "more");
+    plan.owned = LOCUS_MALLOC(c.used + 64);
+    if (!plan.owned) return locusi_fail(err, LOCUS_ERR_MEMORY, "trainer", "%z bytes", "none", c.used + 64);
+    memset(plan.owned, 0, c.used + 64);
+    c.base = locusi_align(plan.owned);
+    c.used = 0;
+    t = (locus_trainer *)locusi_carve(&c, 1, sizeof plan);
+    *t = plan;
+    locusi_train_place(t, &c);
+    if (data->query_encoder) memcpy(t->query_encoder, data->query_encoder, strlen(data->query_encoder) + 1);
+    t->data.query_encoder = t->query_encoder;
+    for (i = 0; i < t->n; i++)
+        for (j = 0; j < s->q; j++) {
+            const double x = (double)locusi_data_row(t, data->train[i])[j];
+            square += x * x;
+        }
+    // PAPER takes the encodings as they are; BEST brings their entries to unit mean square, which the saved weights undo
+    t->scale = plan.o.recipe == LOCUS_RECIPE_PAPER || square <= 0.0
+                   ? 1.0f
+                   : (float)sqrt((double)t->n * (double)data->queries.dim / square);
+    t->data_hash = locusi_mix(data->models + t->n);
+    for (i = 0; i < t->n; i++)
+        for (j = 0; j < data->queries.dim; j++) {
+            const float x = locusi_data_row(t, data->train[i])[j];
+            t->queries[i * t->core.qp + j] = x * t->scale;
+            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
+        }
+    for (i = 0; i < t->validation; i++)
+        for (j = 0; j < data->queries.dim; j++)
+            t->validation_queries[i * t->core.qp + j] = locusi_data_row(t, data->validation[i])[j] * t->scale;
+    for (k = 0; k < data->models; k++) {
+        for (i = 0; i < t->n; i++) {
+            locusi_data_score(data, k, data->train[i], &t->scores[k * t->n + i]);
+            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(t->scores[k * t->n + i]));
+        }
+        for (i = 0; i < t->validation; i++)
+            locusi_data_score(data, k, data->validation[i], &t->validation_scores[k * t->validation + i]);
+    }
+    if (t->virtuals && (status = locusi_train_response(t, err))) {
+        locus_train_destroy(t);
+        return status;
+    }
+    locusi_train_initial(t);
+    memcpy(t->average, t->core.theta, t->core.layout.count * sizeof(float));
+    memcpy(t->best, t->core.theta, t->core.layout.count * sizeof(float));
+    t->best_value = 0.0;
+    *out = t;
+    return LOCUS_OK;
+}
+
+LOCUS_API void locus_train_destroy(locus_trainer *trainer)
+{
+    if (trainer) LOCUS_FREE(trainer->owned);
+}
+
+LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer) { return trainer->o; }
+
+// ---- what a step sees
+
+// to [count, qp] <- rows of from (NULL: all in order), plus noise
+typedef struct locusi_noise_job {
+    locus_trainer *t;
+    const size_t *rows;
+    size_t count;
+    float *to;
+    locusi_stream stream;
+    uint64_t salt;
+    float deviation;
+} locusi_noise_job;
+
+LOCUSI_FN void locusi_train_noise(void *arg, size_t worker)
+{
+    const locusi_noise_job *job = (const locusi_noise_job *)arg;
+    const locus_trainer *t = job->t;
+    const size_t qp = t->core.qp, q = t->core.shape.q, workers = t->core.workers;
+    size_t i, j;
+    for (i = worker * job->count / workers; i < (worker + 1) * job->count / workers; i++) {
+        const size_t row = job->rows[i];
+        float *to = job->to + i * qp;
+        if (row < t->n) memcpy(to, t->queries + row * qp, qp * sizeof(float));
+        else {
+            const float *from = locusi_data_row(t, t->data.unlabelled[row - t->n]);
+            for (j = 0; j < q; j++) to[j] = from[j] * t->scale;
+            for (; j < qp; j++) to[j] = 0.0f;
+        }
+        if (job->deviation <= 0.0f) continue;
+        for (j = 0; j < q; j += 2) {
+            float a, b;
+            locusi_normal(locusi_random(t->o.seed, job->stream, t->epoch, job->salt + i * (qp / 2) + j / 2), &a, &b);
+            to[j] += job->deviation * a;
+            if (j + 1 < q) to[j + 1] += job->deviation * b;
+        }
+    }
+}
+
+LOCUSI_FN void locusi_train_take(locus_trainer *t, const size_t *rows, size_t count, float *to, locusi_stream stream,
+                                 uint64_t salt, float deviation)
+{
+    locusi_noise_job job;
+    job.t = t, job.rows = rows, job.count = count, job.to = to, job.stream = stream, job.salt = salt;
+    job.deviation = deviation;
+    locusi_run(t->core.parallel, locusi_train_noise, &job, t->core.workers);
+}
+
+typedef struct locusi_key {
+    double key;
+    size_t at;
+} locusi_key;
+
+LOCUSI_FN int locusi_key_order(const void *a, const void *b) // descending
+{
+    const locusi_key *x = (const locusi_key *)a, *y = (const locusi_key *)b;
+    if (x->key != y->key) return x->key > y->key ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+// t->order's first *count places <- the step's subset; what follows are the rows that are not in it.
+LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
+{
+    const locus_train_opts *o = &t->o;
+    const double low = log((double)o->subset_min), high = log((double)o->subset_max);
+    const uint64_t seed = o->seed;
+    const size_t n = t->n, qp = t->core.qp;
+    size_t i, j;
+    *count = (size_t)(exp(low + (high - low) * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 0))) + 0.5);
+    if (*count < 1) *count = 1;
+    if (*count > n) *count = n;
+    if (*count == n) {
+        for (i = 0; i < n; i++) t->order[i] = i;
+        return;
+    }
+    locusi_shuffle(seed, LOCUSI_STREAM_SUBSET, t->epoch, t->order, n, n);
+    if (locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 1)) < o->skew) {
+        // Crowd around a query: the largest of (sharpness x cosine + Gumbel noise), which draws without replacement
+        const float *centre = t->queries + locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 2) % n * qp;
+        const double sharp = 2.0 + 8.0 * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 3));
+        const double norm = sqrt((double)t->core.k->square(centre, t->core.shape.q)) + 1e-30;
+        locusi_key *keys = (locusi_key *)(void *)t->keys;
+        for (i = 0; i < n; i++) {
+            const float *row = t->queries + i * qp;
+            double dot = 0.0, u = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SUBSET, t->epoch, n + i));
+            for (j = 0; j < t->core.shape.q; j++) dot += (double)row[j] * (double)centre[j];
+            dot /= norm * (sqrt((double)t->core.k->square(row, t->core.shape.q)) + 1e-30);
+            keys[i].key = sharp * dot - log(-log((u + 1e-18) * (1.0 - 1e-15)));
+            keys[i].at = i;
+        }
+        locusi_sort(keys, n, sizeof *keys, locusi_key_order);
+        for (i = 0; i < n; i++) t->order[i] = keys[i].at;
+    }
+}
+
+// Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the real
+// models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the
+// probabilities themselves, on rows drawn from all encodings at hand.
+LOCUSI_FN void locusi_train_virtual(locus_trainer *t, size_t rows, size_t real_targets, size_t targets)
+{
+    const size_t models = t->data.models, n = t->n, all = n + t->data.unlabelled_count;
+    const uint64_t seed = t->o.seed;
+    const double unit = 1.0 / locusi_deviation(1.0 / (1.0 + exp(-t->ability)));
+    size_t v, i, m;
+    for (v = 0; v < t->virtuals; v++) {
+        float *answers = t->step_scores + (models + v) * rows, *wanted = t->target_scores + (models + v) * targets;
+        const uint64_t base = (uint64_t)v << 32;
+        const double strength = 4.0 * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base));
+        const double odd = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 1));
+        float a, b, unused;
+        double ability, slope;
+        locusi_normal(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 2), &a, &b);
+        ability = t->ability + 1.2 * t->spread * (double)a;
+        slope = exp(0.3 * (double)b);
+        for (i = 0; i < targets; i++) wanted[i] = 0.0f;
+        for (i = 0; i < rows; i++) answers[i] = 0.0f;
+        for (m = 0; m < models; m++) {
+            const uint64_t bits = locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 16 + 2 * m);
+            float g;
+            locusi_normal(bits, &g, &unused);
+            if (v % 2 == 0) { // every second: few real directions, but strong
+                if (locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 17 + 2 * m)) * (double)models >
+                    3.0)
+                    continue;
+                g *= sqrtf((float)models / 3.0f);
+            }
+            g *= (float)strength;
+            for (i = 0; i < rows; i++) answers[i] += g * t->own[m * all + t->subset[i]];
+            for (i = real_targets; i < targets; i++) wanted[i] += g * t->own[m * all + t->targets[i]];
+        }
+        for (i = 0; i < rows; i++) {
+            const size_t row = t->subset[i];
+            const double s = slope * ((double)t->difficulty[row] + odd * t->item[row]) + (double)answers[i];
+            const double p = locus_probability(ability + unit * s);
+            answers[i] =
+                locusi_uniform(locusi_random(seed, LOCUSI_STREAM_ANSWERS, t->epoch, base + i)) < p ? 1.0f : 0.0f;
+        }
+        for (i = 0; i < targets; i++)
+            wanted[i] = i < real_targets ? locusi_nan()
+                                         : (float)locus_probability(ability + unit * (slope * (double)t->difficulty[t->targets[i]] +
+                                                                                      (double)wanted[i]));
+    }
+}
+
+// Noise: BEST constant; PAPER from 0.10 down a cosine to half of it over the first 500 epochs.
+LOCUSI_FN float locusi_train_deviation(const locus_trainer *t)
+{
+    double noise = t->o.noise;
+    if (t->o.recipe == LOCUS_RECIPE_PAPER) {
+        const double at = t->epoch < 500 ? (double)t->epoch / 500.0 : 1.0;
+        noise = noise * (0.5 + 0.25 * (1.0 + cos(3.14159265358979323846 * at)));
+    } else {
+        double square = 0.0; // relative to the mean length of the encodings
+        (void)square;
+        noise *= sqrt((double)t->core.shape.q);
+    }
+    return (float)noise;
+}
+
+LOCUSI_FN double locusi_train_rate(const locus_trainer *t, double rate)
+{
+    const double epoch = (double)t->epoch + 1.0;
+    if (t->o.recipe == LOCUS_RECIPE_PAPER) return rate;
+    if (epoch < t->o.warmup) rate *= epoch / t->o.warmup;
+    return rate * (0.02 + 0.98 * 0.5 * (1.0 + cos(3.14159265358979323846 * epoch / (double)t->o.epochs)));
+}
+
+LOCUSI_FN double locusi_norm(const locusi_kernels *k, const float *x, size_t n)
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < n; i += 4096) sum += (double)k->square(x + i, n - i < 4096 ? n - i : 4096);
+    return sqrt(sum);
+}
+
+// One AdamW step of the flat arrays; `step` counts from 1.
+LOCUSI_FN void locusi_train_update(const locusi_train_core *core, const locus_train_opts *o, const double rate[2],
+                                   size_t step, double norm, const float *gradient, float *m, float *v)
+{
+    const size_t at[3] = {0, core->layout.encoder_count, core->layout.count};
+    size_t part;
+    for (part = 0; part < 2; part++) {
+        locusi_adam a;
+        a.beta1 = 0.9f;
+        a.beta2 = 0.999f;
+        a.epsilon = 1e-8f;
+        a.clip = o->clip > 0.0 && norm + 1e-6 > o->clip ? (float)(o->clip / (norm + 1e-6)) : 1.0f;
+        a.keep = (float)(1.0 - rate[part] * o->weight_decay);
+        a.step = (float)(rate[part] / (1.0 - pow(0.9, (double)step)));
+        a.root = (float)(1.0 / sqrt(1.0 - pow(0.999, (double)step)));
+        core->k->adam(&a, core->theta + at[part], gradient + at[part], m + at[part], v + at[part], at[part + 1] - at[part]);
+    }
+}
+
+// The step's loss; its gradient is left in core.group[0].gradient.
+LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
+{
+    locusi_train_core *core = &t->core;
+    const locus_train_opts *o = &t->o;
+    const size_t models = t->data.models, n = t->n, parts = o->parts;
+    const float deviation = locusi_train_deviation(t);
+    size_t rows, real, targets, seen, i, m, kept = 0;
+    locusi_batch b;
+    memset(&b, 0, sizeof b);
+    locusi_train_subset(t, &rows);
+    for (i = 0; i < rows; i++) t->subset[i] = t->order[i];
+    // targets: a share from the subset, the rest from the other rows
+    real = o->targets;
+    seen = (size_t)(o->seen * (double)real + 0.5);
+    if (seen > rows) seen = rows;
+    if (real - seen > n - rows) real = n - rows + seen;
+    if (real == 0) real = seen = rows < o->targets ? rows : o->targets;
+    {
+        const uint64_t a = locusi_random(o->seed, LOCUSI_STREAM_TARGETS, t->epoch, 0);
+        const size_t from = rows ? (size_t)(a % rows) : 0, other = n > rows ? (size_t)((a >> 32) % (n - rows)) : 0;
+        for (i = 0; i < seen; i++) t->targets[i] = t->order[(from + i) % rows]; // the order is random already
+        for (; i < real; i++) t->targets[i] = t->order[rows + (other + i - seen) % (n - rows)];
+    }
+    targets = real + t->unlabelled;
+    for (; i < targets; i++) {
+        const size_t all = t->data.unlabelled_count ? t->data.unlabelled_count : n;
+        const size_t at = (size_t)(locusi_random(o->seed, LOCUSI_STREAM_UNLABELLED, t->epoch, i) % all);
+        t->targets[i] = t->data.unlabelled_count ? n + at : at;
+    }
+    *pairs = 0.0;
+    for (m = 0; m < models; m++) {
+        if (m % parts != o->part) continue;
+        for (i = 0; i < rows; i++) t->step_scores[kept * rows + i] = t->scores[m * n + t->subset[i]];
+        for (i = 0; i < rows && locusi_is_nan(t->step_scores[kept * rows + i]); i++) {}
+        {
+            const int empty = i == rows; // nothing of this model in the subset: no targets either
+            for (i = 0; i < targets; i++) {
+                const float y = i < real && !empty ? t->scores[m * n + t->targets[i]] : locusi_nan();
+                t->target_scores[kept * targets + i] = y;
+                *pairs += locusi_is_nan(y) ? 0.0 : 1.0;
+            }
+        }
+        kept++;
+    }
+    if (*pairs < 1.0) *pairs = 1.0;
+    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / *pairs);
+    if (t->virtuals) {
+        // step_scores' virtual rows stand behind all real ones
+        locusi_train_virtual(t, rows, real, targets);
+        if (kept < models) {
+            memmove(t->step_scores + kept * rows, t->step_scores + models * rows, t->virtuals * rows * sizeof(float));
+            memmove(t->target_scores + kept * targets, t->target_scores + models * targets,
+                    t->virtuals * targets * sizeof(float));
+        }
+        for (m = 0; m < t->virtuals; m++)
+            t->model_weight[kept + m] = (float)(1.0 / ((double)t->virtuals * (double)t->unlabelled));
+    }
+    b.models = kept + t->virtuals;
+    b.rows = rows;
+    b.targets = targets;
+    b.queries = t->step_queries;
+    b.target_queries = t->target_queries;
+    b.scores = t->step_scores;
+    b.target_scores = t->target_scores;
+    b.model_weight = t->model_weight;
+    if (o->dropout > 0.0) b.dropout_key = locusi_random(o->seed, LOCUSI_STREAM_DROPOUT, t->epoch, 0) | 1;
+    if (!o->separate_noise) {
+        locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, 0, deviation);
+        locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE, 0, deviation);
+        return locusi_train_step(core, &b);
+    }
+    { // each model sees its own noise: a step for each, whose gradients add up
+        const size_t all = b.models;
+        double loss = 0.0;
+        int bad = 0;
+        for (m = 0; m < all; m++) {
+            b.models = 1;
+            b.scores = t->step_scores + m * rows;
+            b.target_scores = t->target_scores + m * targets;
+            b.model_weight = t->model_weight + m;
+            b.first_model = m;
+            b.add = m > 0;
+            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, (uint64_t)(m + 1) << 40, deviation);
+            locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE,
+                              (uint64_t)(m + 1) << 40, deviation);
+            loss += locusi_train_step(core, &b);
+            bad |= core->bad;
+        }
+        core->bad = bad;
+        return loss;
+    }
+}
+
+// Validation metrics of the weights in `flat`.
+LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locus_metrics *out, locus_error *err)
+{
+    locusi_train_core *core = &t->core;
+    float *const theta = core->theta;
+    locusi_batch b;
+    locus_scores scores;
+    memset(&b, 0, sizeof b);
+    memset(&scores, 0, sizeof scores);
+    b.models = t->data.models;
+    b.rows = t->n;
+    b.targets = t->validation;
+    b.queries = t->queries;
+    b.target_queries = t->validation_queries;
+    b.scores = t->scores;
+    b.z = t->z;
+    b.logits = t->logits;
+    core->theta = flat;
+    locusi_train_prepare(core);
+    locusi_train_step(core, &b);
+    core->theta = theta;
+    scores.models = b.models;
+    scores.stride = t->validation;
+    scores.scores = t->validation_scores;
+    return locus_metrics_compute(out, t->logits, t->validation, &scores, NULL, NULL, 0,
+                                 locus_best_model(&scores, NULL, 0), t->metrics_work, t->metrics_bytes, err);
+}
+
+LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, locus_error *err)
+{
+    locusi_train_core *core;
+    locus_epoch e;
+    double pairs, rate[2];
+    float *gradient;
+    size_t i, count;
+    locus_status status;
+    if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
+    core = &t->core;
+    count = core->layout.count;
+    memset(&e, 0, sizeof e);
+    e.epoch = t->epoch + 1;
+    e.epochs = t->o.epochs;
+    locusi_train_prepare(core);
+    e.loss = locusi_train_loss(t, &pairs);
+    gradient = core->group[0].gradient;
+    if (t->o.on_gradient) {
+        locus_gradient g;
+        g.gradient = gradient;
+        g.count = count;
+        g.pairs = pairs;
+        g.epoch = e.epoch;
+        if (t->o.on_gradient(t->o.user, &g)) return locusi_fail(err, LOCUS_ERR_CANCELLED, "on_gradient", "", "");
+    }
+    e.gradient_norm = locusi_norm(core->k, gradient, count);
+    if (core->bad || !(e.loss < 1e30 && e.gradient_norm < 1e30))
+        return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "a finite loss and gradient", "loss %f, norm %f", e.epoch,
+                           e.loss, e.gradient_norm);
+    rate[0] = locusi_train_rate(t, t->o.encoder_rate);
+    rate[1] = locusi_train_rate(t, t->o.predictor_rate);
+    t->epoch++;
+    locusi_train_update(core, &t->o, rate, t->epoch, e.gradient_norm, gradient, t->m, t->v);
+    if (t->o.average > 0.0) { // a mean over few steps at first
+        const double start = (double)t->epoch / ((double)t->epoch + 9.0);
+        const float keep = (float)(start < t->o.average ? start : t->o.average);
+        for (i = 0; i < count; i++) t->average[i] = keep * t->average[i] + (1.0f - keep) * core->theta[i];
+    } else {
+        memcpy(t->average, core->theta, count * sizeof(float));
+    }
+    if (t->o.keep == LOCUS_KEEP_LAST) e.best = 1;
+    if (t->validation && (t->epoch % t->o.evaluate_every == 0 || t->epoch == t->o.epochs)) {
+        if ((status = locusi_train_evaluate(t, t->average, &e.metrics, err))) return status;
+        e.evaluated = 1;
+        if (t->o.keep != LOCUS_KEEP_LAST) {
+            const double value = t->o.keep == LOCUS_KEEP_BCE ? -e.metrics.bce : e.metrics.hit1;
+            e.best = t->best_epoch == 0 || value > t->best_value;
+            if (e.best) t->best_value = value;
+        }
+        if (e.best) t->best_metrics = e.metrics;
+    }
+    if (e.best) {
+        memcpy(t->best, t->average, count * sizeof(float));
+        t->best_epoch = t->epoch;
+    }
+    e.best_epoch = t->best_epoch;
+    if (t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience)) t->finished = 1;
+    if (out) *out = e;
+    if (t->o.on_epoch && t->o.on_epoch(t->o.user, &e))
+        return locusi_fail(err, LOCUS_ERR_CANCELLED, "epoch %z", "", "", e.epoch);
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_train_run(locus_trainer *t, locus_error *err)
+{
+    locus_status status = LOCUS_OK;
+    if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
+    while (!status && !t->finished) status = locus_train_epoch(t, NULL, err);
+    return status;
+}
+
+// ---- out of the trainer
+
+typedef struct locusi_train_file { // a net file in memory
+    locus_safetensors st;
+    locus_tensor *tensors;
+    locus_metadata metadata[8];
+    locusi_spec *specs;
+    char numbers[6][24];
+    void *block;
+} locusi_train_file;
+
+LOCUSI_FN locus_status locusi_train_export(const locus_trainer *t, locusi_train_file *file, locus_error *err)
+{
+    const locus_net *s = &t->core.shape;
+    const size_t tensors = locusi_train_tensors(s), weights = locusi_train_offset(s, tensors);
+    const size_t sizes[6] = {s->q, s->d, s->heads, s->layers, s->r, s->g};
+    static const char *const keys[6] = {"q_dim", "z_dim", "n_heads", "n_layers", "m_induce", "decoder_hidden"};
+    locusi_carver c = {NULL, 0, 0};
+    const locusi_layout *l = &t->core.layout;
+    float *flat = NULL;
+    unsigned char *data = NULL;
+    size_t i, n;
+    int attempt;
+    memset(file, 0, sizeof *file);
+    for (attempt = 0; attempt < 2; attempt++) {
+        c.used = 0;
+        file->tensors = (locus_tensor *)locusi_carve(&c, tensors, sizeof(locus_tensor));
+        file->specs = (locusi_spec *)locusi_carve(&c, tensors, sizeof(locusi_spec));
+        flat = locusi_carve_floats(&c, l->count, 1);
+        data = (unsigned char *)locusi_carve(&c, weights, 4);
+        if (attempt) break;
+        if (c.failed || !(file->block = LOCUS_MALLOC(c.used + 64)))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "net", "%z bytes", "none", c.used);
+        memset(file->block, 0, c.used + 64);
+        c.base = locusi_align(file->block);
+    }
+    memcpy(flat, t->best, l->count * sizeof(float));
+    for (i = 0; i < s->dp * t->core.qp; i++) { // the weights take over the scale of the encodings
+        flat[l->a + i] *= t->scale;
+        flat[l->c + i] *= t->scale;
+        flat[l->u + i] *= t->scale;
+    }
+    locusi_train_store(&t->core, flat, data);
+    for (i = 0; i < tensors; i++) {
+        locusi_spec_at(s, i, "decoder.mlp_head.3", &file->specs[i]);
+        locusi_tensor_set(&file->tensors[i], file->specs[i].name, LOCUS_F32, file->specs[i].rank, file->specs[i].shape[0],
+                          file->specs[i].rank > 1 ? file->specs[i].shape[1] : 1, data + 4 * locusi_train_offset(s, i));
+        if (file->specs[i].rank > 2) file->tensors[i].shape[2] = file->specs[i].shape[2];
+        file->tensors[i].dtype_name = "F32";
+        for (n = file->specs[i].rank; n < 8; n++) file->tensors[i].shape[n] = 1;
+        locusi_shape_count(file->tensors[i].shape, file->tensors[i].rank, &file->tensors[i].count);
+        file->tensors[i].bytes = 4 * file->tensors[i].count;
+    }
+    for (i = n = 0; i < 6; i++) {
+        if (i == 4 && s->info.encoder_kind == LOCUS_SAB) continue;
+        locusi_text(file->numbers[i], sizeof file->numbers[i], "%z", sizes[i]);
+        file->metadata[n].key = keys[i];
+        file->metadata[n++].value = file->numbers[i];
+    }
+    file->metadata[n].key = "encoder_kind";
+    file->metadata[n++].value = s->info.encoder_kind == LOCUS_SAB ? "sab" : "isab";
+    if (t->query_encoder[0]) {
+        file->metadata[n].key = "query_encoder";
+        file->metadata[n++].value = t->query_encoder;
+    }
+    file->st.tensors = file->tensors;
+    file->st.tensor_count = tensors;
+    file->st.metadata = file->metadata;
+    file->st.metadata_count = n;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_train_net(const locus_trainer *t, const locus_net_opts *opts, locus_net **out,
+                                       locus_error *err)
+{
+    locusi_train_file file;
+    locus_status status;
+    if (!t || !out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "out" : "trainer");
+    *out = NULL;
+    if (!(status = locusi_train_export(t, &file, err))) {
+        status = locus_net_create(out, &file.st, opts, err);
+        LOCUS_FREE(file.block);
+    }
+    return status;
+}
+
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_train_save(const locus_trainer *t, const char *path, locus_error *err)
+{
+    locusi_train_file file;
+    locus_status status;
+    if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
+    if (!(status = locusi_train_export(t, &file, err))) {
+        status = locus_safetensors_save(path, file.tensors, file.st.tensor_count, file.metadata, file.st.metadata_count, err);
+        LOCUS_FREE(file.block);
+    }
+    return status;
+}
+
+// ---- state: the flat arrays as they are, and the counters; bound to data and options by a hash
+
+LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
+{
+    const locus_train_opts *o = &t->o;
+    const double numbers[11] = {o->average, o->encoder_rate, o->predictor_rate, (double)o->warmup, o->weight_decay,
+                                o->clip,    o->dropout,      o->noise,          o->skew,           o->seen, 0.0};
+    const size_t sizes[17] = {(size_t)o->recipe, o->z_dim,          o->n_heads,          o->n_layers,
+                              o->m_induce,       o->decoder_hidden, (size_t)o->encoder_kind, o->epochs,
+                              o->evaluate_every, (size_t)o->keep,   o->subset_min,       o->subset_max,
+                              o->targets,        o->virtual_models, (size_t)o->separate_noise, o->parts, o->part};
+    uint64_t h = locusi_mix(t->data_hash ^ o->seed);
+    size_t i;
+    for (i = 0; i < 11; i++) {
+        uint64_t bits;
+        memcpy(&bits, &numbers[i], sizeof bits);
+        h = locusi_mix(h ^ bits);
+    }
+    for (i = 0; i < 17; i++) h = locusi_mix(h ^ sizes[i]);
+    return h;
+}
+
+LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char *path, locus_error *err)
+{
+    static const char *const names[5] = {"state.weights", "state.m", "state.v", "state.average", "state.best"};
+    locus_tensor tensors[5];
+    locus_metadata metadata[5];
+    char text[4][24];
+    uint64_t bits;
+    size_t i;
+    if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
+    if (!locusi_host_is_little()) return locusi_fail(err, LOCUS_ERR_STATE, "%s", "a little-endian machine", "", path);
+    {
+        const float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
+        for (i = 0; i < 5; i++) locusi_tensor_set(&tensors[i], names[i], LOCUS_F32, 1, t->core.layout.count, 1, arrays[i]);
+    }
+    memcpy(&bits, &t->best_value, sizeof bits);
+    locusi_text(text[0], sizeof text[0], "%x", locusi_train_identity(t));
+    locusi_text(text[1], sizeof text[1], "%x", (uint64_t)t->epoch);
+    locusi_text(text[2], sizeof text[2], "%x", (uint64_t)t->best_epoch);
+    locusi_text(text[3], sizeof text[3], "%x", bits);
+    metadata[0].key = "locus.state", metadata[0].value = text[0];
+    metadata[1].key = "locus.epoch", metadata[1].value = text[1];
+    metadata[2].key = "locus.best_epoch", metadata[2].value = text[2];
+    metadata[3].key = "locus.best_value", metadata[3].value = text[3];
+    return locus_safetensors_save(path, tensors, 5, metadata, 4, err);
+}
+
+LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path, locus_error *err)
+{
+    static const char *const names[5] = {"state.weights", "state.m", "state.v", "state.average", "state.best"};
+    static const char *const keys[4] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value"};
+    locus_safetensors st;
+    const locus_tensor *tensor[5];
+    uint64_t value[4];
+    size_t i, j;
+    locus_status status;
+    if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
+    if ((status = locus_safetensors_open(&st, path, err))) return status;
+    for (i = 0; i < 4 && !status; i++) {
+        const char *text = locus_safetensors_meta(&st, keys[i]);
+        if (!text || !locusi_parse_hash(text, &value[i]))
+            status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%s", "no training state", path, keys[i]);
+    }
+    if (!status && value[0] != locusi_train_identity(t))
+        status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%x, this trainer's data and options", "%x", path,
+                             locusi_train_identity(t), value[0]);
+    for (i = 0; i < 5 && !status; i++) {
+        tensor[i] = locus_safetensors_find(&st, names[i]);
+        if (!tensor[i] || tensor[i]->dtype != LOCUS_F32 || tensor[i]->count != t->core.layout.count)
+            status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%z numbers in %s", "others", path, t->core.layout.count, names[i]);
+        for (j = 0; !status && j < tensor[i]->count; j++)
+            if (!locusi_finite(locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j))))
+                status = locusi_fail(err, LOCUS_ERR_STATE, "%s[%z]", "a finite number", "another", names[i], j);
+    }
+    if (!status) {
+        float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
+        for (i = 0; i < 5; i++) locus_tensor_to_f32(tensor[i], 0, tensor[i]->count, arrays[i], NULL);
+        t->epoch = (size_t)value[1];
+        t->best_epoch = (size_t)value[2];
+        memcpy(&t->best_value, &value[3], sizeof t->best_value);
+        t->finished = t->epoch >= t->o.epochs ||
+                      (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
+    }
+    locus_safetensors_close(&st);
+    return status;
+}
+#endif
 #endif // LOCUS_NO_TRAIN
 // @@train-end
 

@@ -459,6 +459,43 @@ LOCUS_API locus_status locus_pool_set(locus_pool *pool, size_t index, const locu
 // Take a model out; those behind it move down by one.
 LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_error *err);
 
+// ---- the pool's memory of the evaluated queries (method: see >>memory)
+//
+// An encoder that learned from few models keeps less of a model than its evaluations tell. A pool may carry, beside the
+// embeddings, what happened on the evaluated queries: 512 numbers for each model and about 200 KB for the pool. The
+// logits of locus_predict and locus_route are then (1 - weight) times the net's plus weight times the memory's for the
+// models that have it. Files of pools carry it along.
+
+typedef struct locus_memory_opts {
+    double weight;            // of the memory's logit, 0 to 1; 0: 0.5
+    locus_queries unlabelled; // encodings that the space is learned from, no scores needed; count 0: those of evals
+    uint64_t seed;            // of the choice of landmarks
+} locus_memory_opts;
+
+typedef struct locus_memory_info {
+    size_t landmarks; // 0: the pool has no memory
+    size_t queries;   // evaluated queries behind it
+    size_t models;    // that have a part in it
+    double weight;
+} locus_memory_info;
+
+LOCUS_API locus_memory_info locus_pool_memory_info(const locus_pool *pool);
+#ifndef LOCUS_INFERENCE_ONLY
+// Learn the memory from the evaluations of all models of the pool, in the pool's order; replaces an older one.
+// Allocates while it works, and the memory itself; the pool must be on the heap. On failure the pool is as before.
+// Fails: as locus_encode on bad evaluations, LOCUS_ERR_ARGUMENT, _MEMORY.
+LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_memory_opts *opts,
+                                           locus_error *err);
+// One model's part from its own evaluations (evals->models = 1): a model that was added, or has more evaluations now.
+// Nothing else changes. Without it an added model is predicted by the net alone.
+LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const locus_evals *evals, locus_error *err);
+#endif
+LOCUS_API locus_status locus_pool_set_memory_weight(locus_pool *pool, double weight, locus_error *err);
+// Drop the memory: the net alone predicts.
+LOCUS_API void locus_pool_forget(locus_pool *pool);
+
+// Bytes that locus_pool_load needs in `memory` for this file; 0 if the file has no valid pool.
+LOCUS_API size_t locus_pool_load_memory(const locus_net *net, const locus_safetensors *st);
 // Read the pool in a file (a pool file or a router file). Fails: LOCUS_ERR_NO_POOL, _NET_MISMATCH,
 // _ENCODER_MISMATCH, _POOL, _NAME, _TENSOR_*, _MEMORY and all of the reader's.
 LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, const locus_safetensors *st,
@@ -581,7 +618,6 @@ LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models);
 LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count);
 #endif
 
-// @@api-begin
 #ifndef LOCUS_NO_TRAIN
 // ---- training (method.md, "Training")
 //
@@ -651,8 +687,8 @@ typedef struct locus_train_opts {
     size_t decoder_hidden;           // 64     64
     locus_encoder_kind encoder_kind; // isab   isab
     // the course
-    size_t epochs;        // 150    2500    steps at most
-    size_t patience;      // none   500     epochs without a new best
+    size_t epochs;         // 150    2500    steps at most
+    size_t patience;       // none   500     epochs without a new best
     size_t evaluate_every; // 10    1
     locus_keep keep;
     double average; // 0.95   none    decay of a running mean of the weights, which is what is evaluated and kept
@@ -663,15 +699,15 @@ typedef struct locus_train_opts {
     double weight_decay;   // 0.05   0.05
     double clip;           // 1      1       of the gradient's norm
     double dropout;        // 0.1    0.1     in the predictor
-    double noise;          // 0.05   0.10 -> 0.05 over 500 epochs: deviation of the noise on a unit-length encoding's entries
+    double noise; // 0.05   0.10 -> 0.05 over 500 epochs: deviation of the noise on a unit-length encoding's entries
     // what a step sees
-    size_t subset_min;      // 16     all     evaluations that the encoder sees: log-uniform between these,
-    size_t subset_max;      // 1024   all     at most 3/4 of the training rows
-    double skew;            // 0.3    none    share of steps whose subset crowds around one query
-    size_t targets;         // 256    all     training rows that the predictor is asked about
-    double seen;            // 0.25   1       share of them from the subset
-    size_t virtual_models;  // 26     none    drawn from an item-response model of the pool, anew each step
-    int separate_noise;     // 0      1       noise for each (model, query), not for each query
+    size_t subset_min;     // 16     all     evaluations that the encoder sees: log-uniform between these,
+    size_t subset_max;     // 1024   all     at most 3/4 of the training rows
+    double skew;           // 0.3    none    share of steps whose subset crowds around one query
+    size_t targets;        // 256    all     training rows that the predictor is asked about
+    double seen;           // 0.25   1       share of them from the subset
+    size_t virtual_models; // 26     none    drawn from an item-response model of the pool, anew each step
+    int separate_noise;    // 0      1       noise for each (model, query), not for each query
     const locus_parallel *parallel;
     locus_isa isa;
     // Data-parallel training: models m with m % parts == part give gradients here; the hook adds the others'.
@@ -708,7 +744,6 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char
 #endif
 #endif // LOCUS_NO_TRAIN
 
-// @@api-end
 #ifdef __cplusplus
 }
 #endif
@@ -3013,8 +3048,7 @@ LOCUSI_TARGET static void LOCUSI_NAME(softmax_back)(const float *a, float *da, s
         VF dot = VF_SET1(0.0f);
         for (j = 0; j < n; j += VL) dot = VF_FMA(VF_LOAD(a + j), VF_LOAD(da + j), dot);
         dot = VF_SET1(VF_HSUM(dot));
-        for (j = 0; j < n; j += VL)
-            VF_STORE(da + j, VF_MUL(VF_MUL(VF_LOAD(a + j), s), VF_SUB(VF_LOAD(da + j), dot)));
+        for (j = 0; j < n; j += VL) VF_STORE(da + j, VF_MUL(VF_MUL(VF_LOAD(a + j), s), VF_SUB(VF_LOAD(da + j), dot)));
     }
 }
 
@@ -3043,8 +3077,7 @@ LOCUSI_TARGET static void LOCUSI_NAME(softmax_down_back)(const float *a, float *
     size_t i, j;
     for (i = 0; i < rows; i++, a += lda, da += ldd)
         for (j = 0; j < 16 * panels; j += VL)
-            VF_STORE(da + j,
-                     VF_MUL(VF_MUL(VF_LOAD(a + j), s), VF_SUB(VF_LOAD(da + j), VF_LOAD(dot + j))));
+            VF_STORE(da + j, VF_MUL(VF_MUL(VF_LOAD(a + j), s), VF_SUB(VF_LOAD(da + j), VF_LOAD(dot + j))));
 }
 
 // dx <- 0 where the ReLU's output y is 0
@@ -3080,8 +3113,8 @@ LOCUSI_TARGET static void LOCUSI_NAME(adam)(const locusi_adam *o, float *theta, 
                                             float *v, size_t n)
 {
     const VF beta1 = VF_SET1(o->beta1), beta2 = VF_SET1(o->beta2), one1 = VF_SET1(1.0f - o->beta1),
-             one2 = VF_SET1(1.0f - o->beta2), clip = VF_SET1(o->clip), keep = VF_SET1(o->keep),
-             step = VF_SET1(o->step), root = VF_SET1(o->root), epsilon = VF_SET1(o->epsilon);
+             one2 = VF_SET1(1.0f - o->beta2), clip = VF_SET1(o->clip), keep = VF_SET1(o->keep), step = VF_SET1(o->step),
+             root = VF_SET1(o->root), epsilon = VF_SET1(o->epsilon);
     size_t j;
     for (j = 0; j < n; j += VL) {
         const VF g = VF_MUL(VF_LOAD(gradient + j), clip);
@@ -3095,14 +3128,26 @@ LOCUSI_TARGET static void LOCUSI_NAME(adam)(const locusi_adam *o, float *theta, 
 }
 #endif // LOCUS_NO_TRAIN
 
-static const locusi_kernels LOCUSI_NAME(kernels) = {
-    LOCUSI_NAME(matmul),         LOCUSI_NAME(softmax),        LOCUSI_NAME(layernorm),    LOCUSI_NAME(weights),
-    LOCUSI_NAME(widen),          LOCUSI_NAME(accumulate),     LOCUSI_NAME(relu_dot),     LOCUSI_NAME(scale),
-    LOCUSI_NAME(square),         LOCUSI_NAME(kernel),
+static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
+                                                    LOCUSI_NAME(softmax),
+                                                    LOCUSI_NAME(layernorm),
+                                                    LOCUSI_NAME(weights),
+                                                    LOCUSI_NAME(widen),
+                                                    LOCUSI_NAME(accumulate),
+                                                    LOCUSI_NAME(relu_dot),
+                                                    LOCUSI_NAME(scale),
+                                                    LOCUSI_NAME(square),
+                                                    LOCUSI_NAME(kernel),
 #ifndef LOCUS_NO_TRAIN
-    LOCUSI_NAME(layernorm_keep), LOCUSI_NAME(layernorm_back), LOCUSI_NAME(softmax_back), LOCUSI_NAME(softmax_down),
-    LOCUSI_NAME(softmax_down_back), LOCUSI_NAME(relu_back),   LOCUSI_NAME(add_rows),     LOCUSI_NAME(axpy),
-    LOCUSI_NAME(adam)
+                                                    LOCUSI_NAME(layernorm_keep),
+                                                    LOCUSI_NAME(layernorm_back),
+                                                    LOCUSI_NAME(softmax_back),
+                                                    LOCUSI_NAME(softmax_down),
+                                                    LOCUSI_NAME(softmax_down_back),
+                                                    LOCUSI_NAME(relu_back),
+                                                    LOCUSI_NAME(add_rows),
+                                                    LOCUSI_NAME(axpy),
+                                                    LOCUSI_NAME(adam)
 #endif
 };
 
@@ -3898,7 +3943,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
     locus_status status;
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
-        weights += !locusi_starts(name, "pool.");
+        weights += !locusi_starts(name, "pool.") && !locusi_starts(name, "memory.");
         if (locusi_starts(name, "encoder.")) {
             size_t layer = 0;
             encoder++;
@@ -3907,9 +3952,9 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
                 for (; *s >= '0' && *s <= '9' && layer <= most; s++) layer = layer * 10 + (size_t)(*s - '0');
                 if (layer < most && layer + 1 > layers) layers = layer + 1;
             }
-        } else if (!locusi_starts(name, "decoder.") && !locusi_starts(name, "pool."))
-            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder.*, decoder.* and pool.* alone", "this",
-                               name);
+        } else if (!locusi_starts(name, "decoder.") && !locusi_starts(name, "pool.") && !locusi_starts(name, "memory."))
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder.*, decoder.*, pool.* and memory.* alone",
+                               "this", name);
     }
     memset(net, 0, sizeof *net);
     if (!locus_safetensors_find(st, "decoder.U.weight"))
@@ -3944,7 +3989,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
         if ((status = locusi_check_tensor(st, &spec, &t, err))) return status;
     }
     for (j = 0; weights > expected && j < st->tensor_count; j++) { // name the first that no place asks for
-        int known = locusi_starts(st->tensors[j].name, "pool.");
+        int known = locusi_starts(st->tensors[j].name, "pool.") || locusi_starts(st->tensors[j].name, "memory.");
         for (i = 0; !known && i < expected; i++) {
             locusi_spec_at(net, i, last, &spec);
             known = !strcmp(spec.name, st->tensors[j].name);
@@ -4228,8 +4273,9 @@ LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t
 }
 
 // c [rows, columns] (+)= a b, any strides: see locusi_matmul
-LOCUSI_FN void locusi_product(const locusi_kernels *k, const float *a, size_t lda, size_t step, size_t rows, size_t depth,
-                              const float *b, size_t ldb, size_t panel, size_t columns, float *c, size_t ldc, int add)
+LOCUSI_FN void locusi_product(const locusi_kernels *k, const float *a, size_t lda, size_t step, size_t rows,
+                              size_t depth, const float *b, size_t ldb, size_t panel, size_t columns, float *c,
+                              size_t ldc, int add)
 {
     locusi_matmul m;
     m.a = a, m.lda = lda, m.step = step, m.rows = rows, m.k = depth;
@@ -5497,6 +5543,617 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
 
 #endif // LOCUS_INFERENCE_ONLY
 
+// --------------------------------------------------------------------------------------------------------- >>memory
+//
+// What happened on the evaluated queries near a query, for pools whose encoder has learned from few models. A kernel
+// ridge regression in two levels: with standardised scores s = (y - mu_m) / sd_m, sd_m^2 = mu_m (1 - mu_m),
+//
+//     s_m(q) = t(q) + h_m(q) + noise,    t(q) = f(q) + item(q)
+//
+// f: the difficulty that the encoding tells, shared by all models and so known M times better than h_m, what sets one
+// model apart, which is shrunk 20 times more. item: what is odd about a query beyond its encoding; known only where it
+// was asked. Variances, in units of sd^2: f 0.14, item 0.21, h 0.031, noise 0.62. The memory's logit is
+// logit(mu_m) + (f + h_m) / sd_m.
+//
+// Kernel: (x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first 64 principal components, component k
+// scaled by its variance^0.3, all so that the mean |x|^2 is 1. f and h_m are combinations of the kernels of P
+// landmarks, encodings drawn from all that are at hand (Nystroem's approximation), so a model is one row of P numbers
+// and a query costs P kernels once and P multiply-adds for each model.
+
+#define LOCUSI_MEMORY_RANK ((size_t)64)
+#define LOCUSI_MEMORY_LANDMARKS ((size_t)512)
+
+#define LOCUSI_VAR_SHARED 0.14
+#define LOCUSI_VAR_ITEM 0.21
+#define LOCUSI_VAR_NOISE 0.62
+#define LOCUSI_VAR_OWN 0.031
+#define LOCUSI_MEAN_PRIOR 13.0 // pseudo-evaluations of a new model's mean
+
+typedef struct locusi_memory {
+    size_t rank, landmarks, seen, q; // multiples of 16 (q: of the encodings, as it is)
+    float weight;                    // of the memory's logit; the net's has 1 - weight
+    double mean;                     // of all scores
+    float *map, *map_bias;           // packed [q -> rank], [rank]: encoding -> x
+    float *landmark, *half;          // packed [rank -> landmarks], [landmarks]: |x|^2 / 2
+    float *points;                   // [landmarks, rank] the same as rows
+    float *shared;                   // [landmarks] f
+    uint64_t *known;                 // [seen] sorted hashes of the evaluated queries' encodings ...
+    float *difficulty;               // [seen] ... and their t
+    float *whiten;                   // while learning: packed [landmarks -> landmarks], kernels -> features whose prior
+    double *unwhiten;                // is the identity, and the lower triangle L of the landmarks' kernel matrix
+} locusi_memory;
+
+LOCUSI_FN uint64_t locusi_encoding_hash(const float *q, size_t n)
+{
+    uint64_t h = n;
+    size_t i;
+    for (i = 0; i < n; i++) h = locusi_mix(h ^ locusi_f32_bits(q[i] + 0.0f));
+    return h;
+}
+
+LOCUSI_FN void locusi_memory_carve(locusi_memory *m, locusi_carver *c, int learning)
+{
+    const size_t p = m->landmarks, r = m->rank;
+    m->map = locusi_carve_floats(c, r, m->q);
+    m->map_bias = locusi_carve_floats(c, r, 1);
+    m->landmark = locusi_carve_floats(c, p, r);
+    m->half = locusi_carve_floats(c, p, 1);
+    m->points = locusi_carve_floats(c, p, r);
+    m->shared = locusi_carve_floats(c, p, 1);
+    m->known = (uint64_t *)locusi_carve(c, m->seen, sizeof(uint64_t));
+    m->difficulty = locusi_carve_floats(c, m->seen, 1);
+    if (!learning) return;
+    m->whiten = locusi_carve_floats(c, p, p);
+    m->unwhiten = (double *)locusi_carve(c, p * p, sizeof(double));
+}
+
+// features [n, landmarks] <- kernels of n encodings with the landmarks; x [n, rank] is scratch
+LOCUSI_FN void locusi_memory_kernels(const locusi_memory *m, const locusi_kernels *k, const float *q, size_t ldq,
+                                     size_t n, float *x, float *features)
+{
+    size_t i;
+    locusi_matmul_run(k, q, ldq, n, m->q, m->map, m->rank, x, m->rank, m->map_bias, NULL, 0, 0);
+    locusi_matmul_run(k, x, m->rank, n, m->rank, m->landmark, m->landmarks, features, m->landmarks, NULL, NULL, 0, 0);
+    for (i = 0; i < n; i++)
+        k->kernel(features + i * m->landmarks, m->half, 0.5f * k->square(x + i * m->rank, m->rank), m->landmarks);
+}
+
+// From the landmarks as points: the same packed, and half their squared lengths.
+LOCUSI_FN void locusi_memory_pack(locusi_memory *m, const locusi_kernels *k)
+{
+    const size_t r = m->rank;
+    size_t i, c;
+    for (i = 0; i < m->landmarks; i++) {
+        m->half[i] = 0.5f * k->square(m->points + i * r, r);
+        for (c = 0; c < r; c++) m->landmark[i / 16 * 16 * r + 16 * c + i % 16] = m->points[i * r + c];
+    }
+}
+
+#ifndef LOCUS_INFERENCE_ONLY
+// ---- linear algebra, small and in double
+
+// a [n, n] (lower triangle) <- L with L L^T = a; 0 if a is not positive definite
+LOCUSI_FN int locusi_cholesky(double *a, size_t n)
+{
+    size_t i, j, k;
+    for (i = 0; i < n; i++) {
+        double *row = a + i * n;
+        for (j = 0; j <= i; j++) {
+            const double *other = a + j * n;
+            double s0 = row[j], s1 = 0.0, s2 = 0.0, s3 = 0.0;
+            for (k = 0; k + 4 <= j; k += 4) {
+                s0 -= row[k] * other[k];
+                s1 -= row[k + 1] * other[k + 1];
+                s2 -= row[k + 2] * other[k + 2];
+                s3 -= row[k + 3] * other[k + 3];
+            }
+            for (; k < j; k++) s0 -= row[k] * other[k];
+            s0 += s1 + s2 + s3;
+            if (j < i) row[j] = s0 / other[j];
+            else if (!(s0 > 0.0)) return 0;
+            else row[i] = sqrt(s0);
+        }
+    }
+    return 1;
+}
+
+// x <- L^-1 x, and x <- L^-T x
+LOCUSI_FN void locusi_solve_lower(const double *l, size_t n, double *x)
+{
+    size_t i, k;
+    for (i = 0; i < n; i++) {
+        double s = x[i];
+        for (k = 0; k < i; k++) s -= l[i * n + k] * x[k];
+        x[i] = s / l[i * n + i];
+    }
+}
+
+LOCUSI_FN void locusi_solve_upper(const double *l, size_t n, double *x)
+{
+    size_t i, k;
+    for (i = n; i-- > 0;) {
+        const double v = x[i] / l[i * n + i];
+        x[i] = v;
+        for (k = 0; k < i; k++) x[k] -= l[i * n + k] * v;
+    }
+}
+
+// Eigenvectors of a symmetric a [n, n] by Jacobi's rotations: a becomes diagonal, v's columns the vectors.
+LOCUSI_FN void locusi_jacobi(double *a, double *v, size_t n)
+{
+    size_t i, j, k, sweep;
+    for (i = 0; i < n * n; i++) v[i] = i % (n + 1) ? 0.0 : 1.0;
+    for (sweep = 0; sweep < 30; sweep++) {
+        double off = 0.0, on = 0.0;
+        for (i = 0; i < n; i++)
+            for (j = 0; j < n; j++) *(i == j ? &on : &off) += a[i * n + j] * a[i * n + j];
+        if (off <= 1e-24 * on) break;
+        for (i = 0; i < n; i++)
+            for (j = i + 1; j < n; j++) {
+                const double x = a[i * n + j], y = (a[j * n + j] - a[i * n + i]) / 2.0;
+                double t, c, s;
+                if (fabs(x) < 1e-300) continue;
+                t = x / (fabs(y) + sqrt(y * y + x * x));
+                if (y < 0.0) t = -t;
+                c = 1.0 / sqrt(t * t + 1.0);
+                s = t * c;
+                for (k = 0; k < n; k++) {
+                    const double p = a[k * n + i], q = a[k * n + j];
+                    a[k * n + i] = c * p - s * q;
+                    a[k * n + j] = s * p + c * q;
+                }
+                for (k = 0; k < n; k++) {
+                    const double p = a[i * n + k], q = a[j * n + k];
+                    a[i * n + k] = c * p - s * q;
+                    a[j * n + k] = s * p + c * q;
+                }
+                for (k = 0; k < n; k++) {
+                    const double p = v[k * n + i], q = v[k * n + j];
+                    v[k * n + i] = c * p - s * q;
+                    v[k * n + j] = s * p + c * q;
+                }
+            }
+    }
+}
+
+// Orthonormal columns of b [n, m], one after the other; what is left of a dependent one becomes 0.
+LOCUSI_FN void locusi_orthonormal(double *b, size_t n, size_t m)
+{
+    size_t i, j, k, twice;
+    for (j = 0; j < m; j++) {
+        double norm = 0.0;
+        for (twice = 0; twice < 2; twice++)
+            for (k = 0; k < j; k++) {
+                double dot = 0.0;
+                for (i = 0; i < n; i++) dot += b[i * m + j] * b[i * m + k];
+                for (i = 0; i < n; i++) b[i * m + j] -= dot * b[i * m + k];
+            }
+        for (i = 0; i < n; i++) norm += b[i * m + j] * b[i * m + j];
+        norm = norm > 1e-60 ? 1.0 / sqrt(norm) : 0.0;
+        for (i = 0; i < n; i++) b[i * m + j] *= norm;
+    }
+}
+
+// The m largest eigenvalues (descending) and their vectors (columns of b [n, m]) of a symmetric c [n, n], by subspace
+// iteration and Rayleigh-Ritz. work: (n + 3 m) m doubles.
+LOCUSI_FN void locusi_top_eigen(const double *c, size_t n, size_t m, double *b, double *value, double *work)
+{
+    double *cb = work, *small = cb + n * m, *v = small + m * m, *row = v + m * m;
+    size_t i, j, k, round;
+    for (i = 0; i < n * m; i++) b[i] = (double)(locusi_mix(i + 1) >> 11) / 9007199254740992.0 - 0.5;
+    locusi_orthonormal(b, n, m);
+    for (round = 0; round < 16; round++) {
+        memset(cb, 0, n * m * sizeof(double));
+        for (i = 0; i < n; i++)
+            for (k = 0; k < n; k++) {
+                const double x = c[i * n + k];
+                for (j = 0; j < m; j++) cb[i * m + j] += x * b[k * m + j];
+            }
+        if (round < 15) {
+            memcpy(b, cb, n * m * sizeof(double));
+            locusi_orthonormal(b, n, m);
+        }
+    }
+    for (i = 0; i < m; i++)
+        for (j = 0; j < m; j++) {
+            small[i * m + j] = 0.0;
+            for (k = 0; k < n; k++)
+                small[i * m + j] += (b[k * m + i] * cb[k * m + j] + b[k * m + j] * cb[k * m + i]) / 2.0;
+        }
+    locusi_jacobi(small, v, m);
+    for (i = 0; i < m; i++) { // selection sort: the order is descending
+        size_t best = i;
+        for (j = i + 1; j < m; j++)
+            if (small[j * m + j] > small[best * m + best]) best = j;
+        value[i] = small[best * m + best];
+        small[best * m + best] = small[i * m + i];
+        for (k = 0; k < m; k++) {
+            const double x = v[k * m + i];
+            v[k * m + i] = v[k * m + best];
+            v[k * m + best] = x;
+        }
+    }
+    for (k = 0; k < n; k++) {
+        for (i = 0; i < m; i++) {
+            row[i] = 0.0;
+            for (j = 0; j < m; j++) row[i] += b[k * m + j] * v[j * m + i];
+        }
+        memcpy(b + k * m, row, m * sizeof(double));
+    }
+}
+
+// ---- learning
+
+// The factor of the landmarks' own kernel matrix, and its inverse; 0 if the landmarks are absurd.
+LOCUSI_FN int locusi_memory_prepare(locusi_memory *m, const locusi_kernels *k)
+{
+    const size_t p = m->landmarks, r = m->rank;
+    size_t i, j, c;
+    double *l = m->unwhiten;
+    locusi_memory_pack(m, k);
+    for (i = 0; i < p; i++) {
+        float *row = m->whiten + i * p; // borrowed
+        locusi_matmul_run(k, m->points + i * r, r, 1, r, m->landmark, p, row, p, NULL, NULL, 0, 0);
+        k->kernel(row, m->half, m->half[i], p);
+    }
+    for (i = 0; i < p; i++) // what is added to the diagonal keeps float32 sufficient everywhere else
+        for (j = 0; j <= i; j++) l[i * p + j] = (double)m->whiten[i * p + j] + (i == j ? 1e-4 : 0.0);
+    if (!locusi_cholesky(l, p)) return 0;
+    memset(m->whiten, 0, p * p * sizeof(float));
+    for (j = 0; j < p; j++) { // column j of L^-1, packed at once: feature i takes kernel j
+        double x[LOCUSI_MEMORY_LANDMARKS];
+        for (i = j; i < p; i++) {
+            double s = i == j ? 1.0 : 0.0;
+            for (c = j; c < i; c++) s -= l[i * p + c] * x[c];
+            x[i] = s / l[i * p + i];
+            m->whiten[i / 16 * 16 * p + 16 * j + i % 16] = (float)x[i];
+        }
+    }
+    return 1;
+}
+
+// x [p] <- ridge weights on kernels: minimise sum_i w_i (y_i - K_i x)^2 + x' K x, from features phi [n, p]
+typedef struct locusi_ridge {
+    const locusi_memory *memory;
+    const locusi_kernels *k;
+    const float *phi; // [n, p]
+    size_t n;
+    float *scaled;  // [n, p]
+    float *normal;  // [p, p]
+    double *factor; // [p, p]
+} locusi_ridge;
+
+// Factor of phi' W phi + 1 for weights w [n].
+LOCUSI_FN void locusi_ridge_factor(locusi_ridge *r, const float *w)
+{
+    const size_t p = r->memory->landmarks;
+    size_t i;
+    memset(r->scaled, 0, r->n * p * sizeof(float));
+    for (i = 0; i < r->n; i++) r->k->axpy(w[i], r->phi + i * p, r->scaled + i * p, p);
+    locusi_product(r->k, r->scaled, 1, p, p, r->n, r->phi, p, 16, p, r->normal, p, 0);
+    for (i = 0; i < p * p; i++) r->factor[i] = (double)r->normal[i] + (i % (p + 1) ? 0.0 : 1.0);
+    locusi_cholesky(r->factor, p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
+}
+
+LOCUSI_FN void locusi_ridge_solve(const locusi_ridge *r, const float *w, const double *y, double *x)
+{
+    const size_t p = r->memory->landmarks;
+    size_t i, c;
+    memset(x, 0, p * sizeof(double));
+    for (i = 0; i < r->n; i++) {
+        const double wy = (double)w[i] * y[i];
+        const float *phi = r->phi + i * p;
+        if (wy != 0.0)
+            for (c = 0; c < p; c++) x[c] += wy * (double)phi[c];
+    }
+    locusi_solve_lower(r->factor, p, x);
+    locusi_solve_upper(r->factor, p, x);
+    locusi_solve_upper(r->memory->unwhiten, p, x); // from features back to kernels
+}
+
+LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+
+LOCUSI_FN double locusi_deviation(double mean)
+{
+    const double v = mean * (1.0 - mean);
+    return sqrt(v > 0.05 ? v : 0.05);
+}
+
+typedef struct locusi_known { // a query's hash and its place
+    uint64_t hash;
+    size_t at;
+} locusi_known;
+
+LOCUSI_FN int locusi_known_order(const void *a, const void *b)
+{
+    const locusi_known *x = (const locusi_known *)a, *y = (const locusi_known *)b;
+    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+// t of a query that the memory has seen; 0 if it has not.
+LOCUSI_FN int locusi_memory_known(const locusi_memory *m, const float *q, double *t)
+{
+    const uint64_t hash = locusi_encoding_hash(q, m->q);
+    size_t low = 0, high = m->seen;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (m->known[middle] < hash) low = middle + 1;
+        else high = middle;
+    }
+    if (low == m->seen || m->known[low] != hash) return 0;
+    *t = (double)m->difficulty[low];
+    return 1;
+}
+
+// What the pool and the trainer want of a fit, row by row of the evaluations; all may be NULL.
+typedef struct locusi_memory_fit {
+    float *rows;  // [models, landmarks] (f + h_m) / sd_m
+    float *base;  // [models] logit(mu_m)
+    float *own;   // [models, landmarks] h_m
+    double *item; // [n] t - f
+} locusi_memory_fit;
+
+// Principal components of the encodings, and landmarks among them.
+LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels *k, const locus_queries *all,
+                                         uint64_t seed, locus_error *err)
+{
+    const size_t q = m->q, qp = locusi_pad(q), stride = all->stride ? all->stride : all->dim;
+    const size_t most = 8192, step = (all->count + most - 1) / most, n = (all->count + step - 1) / step;
+    const size_t take = locusi_max(1, q < LOCUSI_MEMORY_RANK ? q : LOCUSI_MEMORY_RANK),
+                 wide = take + 8 < q ? take + 8 : q;
+    float *x, *normal;
+    double *covariance, *mean, *b, *value, *work, total = 0.0, scale[LOCUSI_MEMORY_RANK];
+    size_t i, j, c, *order;
+    locusi_carver carver = {NULL, 0, 0};
+    void *block = NULL;
+    int attempt;
+    for (attempt = 0; attempt < 2; attempt++) {
+        carver.used = 0;
+        x = locusi_carve_floats(&carver, n, qp);
+        normal = locusi_carve_floats(&carver, qp, qp);
+        covariance = (double *)locusi_carve(&carver, q * q, sizeof(double));
+        mean = (double *)locusi_carve(&carver, q, sizeof(double));
+        b = (double *)locusi_carve(&carver, q * wide, sizeof(double));
+        value = (double *)locusi_carve(&carver, wide, sizeof(double));
+        work = (double *)locusi_carve(&carver, (q + 3 * wide) * wide, sizeof(double));
+        order = (size_t *)locusi_carve(&carver, all->count, sizeof(size_t));
+        if (attempt) break;
+        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
+        memset(block, 0, carver.used + 64);
+        carver.base = locusi_align(block);
+    }
+    for (i = 0; i < n; i++)
+        for (c = 0; c < q; c++) mean[c] += (double)all->encodings[i * step * stride + c] / (double)n;
+    for (i = 0; i < n; i++)
+        for (c = 0; c < q; c++) x[i * qp + c] = (float)((double)all->encodings[i * step * stride + c] - mean[c]);
+    locusi_product(k, x, 1, qp, qp, n, x, qp, 16, qp, normal, qp, 0);
+    for (i = 0; i < q; i++)
+        for (j = 0; j < q; j++) covariance[i * q + j] = (double)normal[i * qp + j] / (double)n;
+    locusi_top_eigen(covariance, q, wide, b, value, work);
+    for (c = 0; c < take; c++) {
+        const double v = value[c] > 0.0 ? value[c] : 0.0;
+        scale[c] = pow(v, 0.3);
+        total += v * scale[c] * scale[c];
+    }
+    memset(m->map, 0, q * m->rank * sizeof(float));
+    memset(m->map_bias, 0, m->rank * sizeof(float));
+    for (c = 0; c < take; c++) {
+        const double s = total > 0.0 ? scale[c] / sqrt(total) : 0.0;
+        double bias = 0.0;
+        for (i = 0; i < q; i++) {
+            m->map[c / 16 * 16 * q + 16 * i + c % 16] = (float)(b[i * wide + c] * s);
+            bias -= mean[i] * b[i * wide + c] * s;
+        }
+        m->map_bias[c] = (float)bias;
+    }
+    for (i = 0; i < all->count; i++) order[i] = i;
+    for (i = 0; i < m->landmarks; i++) { // a partial shuffle; where there are too few they are taken again
+        if (i < all->count) {
+            const size_t at = i + (size_t)(locusi_mix(seed ^ locusi_mix(i + 1)) % (all->count - i)), swap = order[at];
+            order[at] = order[i];
+            order[i] = swap;
+        }
+        locusi_matmul_run(k, all->encodings + order[i % all->count] * stride, stride, 1, q, m->map, m->rank,
+                          m->points + i * m->rank, m->rank, m->map_bias, NULL, 0, 0);
+    }
+    LOCUS_FREE(block);
+    return LOCUS_OK;
+}
+
+// Fit the memory to checked evaluations; m->landmarks, rank, seen and q are set and its arrays placed.
+LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kernels *k, const locus_evals *e,
+                                            const locus_queries *all, uint64_t seed, locusi_memory_fit *fit,
+                                            locus_error *err)
+{
+    const size_t n = e->queries.count, models = e->models, p = m->landmarks;
+    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
+    const double own = LOCUSI_VAR_NOISE + LOCUSI_VAR_OWN;
+    float *phi, *kernels, *x, *w;
+    double *mu, *sd, *t, *z, *coefficient, *difference, *f, mean = 0.0, cells = 0.0;
+    size_t i, j, c, *asked, round;
+    locusi_known *known;
+    locusi_ridge r;
+    locusi_carver carver = {NULL, 0, 0};
+    locus_status status;
+    void *block = NULL;
+    int attempt, full = 1;
+    float y = 0.0f;
+    if ((status = locusi_memory_map(m, k, all, seed, err))) return status;
+    if (!locusi_memory_prepare(m, k))
+        return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "memory", "encodings of sensible size", "others");
+    memset(&r, 0, sizeof r);
+    for (attempt = 0; attempt < 2; attempt++) {
+        carver.used = 0;
+        kernels = locusi_carve_floats(&carver, n, p);
+        phi = locusi_carve_floats(&carver, n, p);
+        x = locusi_carve_floats(&carver, n, m->rank);
+        w = locusi_carve_floats(&carver, n, 1);
+        r.scaled = locusi_carve_floats(&carver, n, p);
+        r.normal = locusi_carve_floats(&carver, p, p);
+        r.factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
+        mu = (double *)locusi_carve(&carver, models, sizeof(double));
+        sd = (double *)locusi_carve(&carver, models, sizeof(double));
+        t = (double *)locusi_carve(&carver, n, sizeof(double));
+        z = (double *)locusi_carve(&carver, n, sizeof(double));
+        f = (double *)locusi_carve(&carver, n, sizeof(double));
+        difference = (double *)locusi_carve(&carver, n, sizeof(double));
+        coefficient = (double *)locusi_carve(&carver, p, sizeof(double));
+        asked = (size_t *)locusi_carve(&carver, n, sizeof(size_t));
+        known = (locusi_known *)locusi_carve(&carver, n, sizeof(locusi_known));
+        if (attempt) break;
+        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
+        memset(block, 0, carver.used + 64);
+        carver.base = locusi_align(block);
+    }
+    locusi_memory_kernels(m, k, e->queries.encodings, stride, n, x, kernels);
+    locusi_matmul_run(k, kernels, p, n, p, m->whiten, p, phi, p, NULL, NULL, 0, 0);
+    r.memory = m, r.k = k, r.phi = phi, r.n = n;
+    for (j = 0; j < models; j++)
+        for (i = 0; i < n; i++) {
+            if (!locusi_score(e, j, i, &y)) {
+                full = 0;
+                continue;
+            }
+            asked[i]++;
+            cells += 1.0;
+            mean += (double)y;
+        }
+    mean /= cells;
+    m->mean = mean;
+    for (j = 0; j < models; j++) sd[j] = locusi_deviation(mean);
+    for (i = 0; i < n; i++)
+        w[i] = asked[i] ? (float)(LOCUSI_VAR_SHARED / (LOCUSI_VAR_ITEM + own / (double)asked[i])) : 0.0f;
+    locusi_ridge_factor(&r, w);
+    for (round = 0; round < 3; round++) {
+        memset(z, 0, n * sizeof(double));
+        for (j = 0; j < models; j++) {
+            double sum = mean, count = 1.0;
+            for (i = 0; i < n; i++)
+                if (locusi_score(e, j, i, &y)) {
+                    sum += (double)y - sd[j] * t[i];
+                    count += 1.0;
+                }
+            mu[j] = locusi_clamp(sum / count, 0.01, 0.99);
+            sd[j] = locusi_deviation(mu[j]);
+            for (i = 0; i < n; i++)
+                if (locusi_score(e, j, i, &y)) z[i] += ((double)y - mu[j]) / sd[j] / (double)asked[i];
+        }
+        locusi_ridge_solve(&r, w, z, coefficient);
+        for (c = 0; c < p; c++) m->shared[c] = (float)coefficient[c];
+        for (i = 0; i < n; i++) {
+            f[i] = 0.0;
+            for (c = 0; c < p; c++) f[i] += coefficient[c] * (double)kernels[i * p + c];
+            t[i] = f[i];
+            if (asked[i]) t[i] += LOCUSI_VAR_ITEM / (LOCUSI_VAR_ITEM + own / (double)asked[i]) * (z[i] - f[i]);
+        }
+    }
+    for (i = 0; i < n; i++) w[i] = (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE);
+    if (full) locusi_ridge_factor(&r, w);
+    for (j = 0; j < models; j++) {
+        for (i = 0; i < n; i++) {
+            const int has = locusi_score(e, j, i, &y);
+            difference[i] = has ? ((double)y - mu[j]) / sd[j] - t[i] : 0.0;
+            w[i] = has ? (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE) : 0.0f;
+        }
+        if (!full) locusi_ridge_factor(&r, w);
+        locusi_ridge_solve(&r, w, difference, coefficient);
+        for (c = 0; c < p; c++) {
+            if (fit->rows) fit->rows[j * p + c] = (float)(((double)m->shared[c] + coefficient[c]) / sd[j]);
+            if (fit->own) fit->own[j * p + c] = (float)coefficient[c];
+        }
+        if (fit->base) fit->base[j] = (float)log(mu[j] / (1.0 - mu[j]));
+    }
+    if (fit->item)
+        for (i = 0; i < n; i++) fit->item[i] = t[i] - f[i];
+    for (i = 0; i < n; i++) {
+        known[i].hash = locusi_encoding_hash(e->queries.encodings + i * stride, m->q);
+        known[i].at = i;
+    }
+    if (m->seen) {
+        locusi_sort(known, n, sizeof *known, locusi_known_order);
+        for (i = 0; i < n; i++) {
+            m->known[i] = known[i].hash;
+            m->difficulty[i] = (float)t[known[i].at];
+        }
+    }
+    LOCUS_FREE(block);
+    return LOCUS_OK;
+}
+
+// A model's row and base from its own evaluations, with the rest of the memory as it is.
+LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locusi_kernels *k, const locus_evals *e,
+                                         float *row, float *base, locus_error *err)
+{
+    locusi_memory m = *memory;
+    const size_t all = e->queries.count, p = m.landmarks,
+                 stride = e->queries.stride ? e->queries.stride : e->queries.dim;
+    float *q, *x, *kernels, *phi, *w, y = 0.0f;
+    double *t, *score, *difference, *coefficient, mu = m.mean, sd = 0.0;
+    size_t i, c, n = 0, round;
+    locusi_ridge r;
+    locusi_carver carver = {NULL, 0, 0};
+    locusi_memory place; // only for its learning part
+    void *block = NULL;
+    int attempt;
+    memset(&r, 0, sizeof r);
+    for (attempt = 0; attempt < 2; attempt++) {
+        carver.used = 0;
+        place = m;
+        locusi_memory_carve(&place, &carver, 1);
+        q = locusi_carve_floats(&carver, all, m.q);
+        x = locusi_carve_floats(&carver, all, m.rank);
+        kernels = locusi_carve_floats(&carver, all, p);
+        phi = locusi_carve_floats(&carver, all, p);
+        w = locusi_carve_floats(&carver, all, 1);
+        r.scaled = locusi_carve_floats(&carver, all, p);
+        r.normal = locusi_carve_floats(&carver, p, p);
+        r.factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
+        t = (double *)locusi_carve(&carver, all, sizeof(double));
+        score = (double *)locusi_carve(&carver, all, sizeof(double));
+        difference = (double *)locusi_carve(&carver, all, sizeof(double));
+        coefficient = (double *)locusi_carve(&carver, p, sizeof(double));
+        if (attempt) break;
+        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
+        memset(block, 0, carver.used + 64);
+        carver.base = locusi_align(block);
+    }
+    m.whiten = place.whiten;
+    m.unwhiten = place.unwhiten;
+    locusi_memory_prepare(&m, k); // landmarks that a memory holds have been through this before
+    for (i = 0; i < all; i++)
+        if (locusi_score(e, 0, i, &y)) {
+            memcpy(q + n * m.q, e->queries.encodings + i * stride, m.q * sizeof(float));
+            score[n++] = (double)y;
+        }
+    locusi_memory_kernels(&m, k, q, m.q, n, x, kernels);
+    locusi_matmul_run(k, kernels, p, n, p, m.whiten, p, phi, p, NULL, NULL, 0, 0);
+    for (i = 0; i < n; i++) {
+        w[i] = (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE);
+        if (locusi_memory_known(&m, q + i * m.q, &t[i])) continue;
+        for (c = 0; c < p; c++) t[i] += (double)m.shared[c] * (double)kernels[i * p + c];
+    }
+    for (round = 0; round < 4; round++) {
+        double sum = LOCUSI_MEAN_PRIOR * m.mean;
+        sd = locusi_deviation(mu);
+        for (i = 0; i < n; i++) sum += score[i] - sd * t[i];
+        mu = locusi_clamp(sum / ((double)n + LOCUSI_MEAN_PRIOR), 0.01, 0.99);
+    }
+    sd = locusi_deviation(mu);
+    for (i = 0; i < n; i++) difference[i] = (score[i] - mu) / sd - t[i];
+    r.memory = &m, r.k = k, r.phi = phi, r.n = n;
+    locusi_ridge_factor(&r, w);
+    locusi_ridge_solve(&r, w, difference, coefficient);
+    for (c = 0; c < p; c++) row[c] = (float)(((double)m.shared[c] + coefficient[c]) / sd);
+    *base = (float)log(mu / (1.0 - mu));
+    LOCUS_FREE(block);
+    return LOCUS_OK;
+}
+#endif // LOCUS_INFERENCE_ONLY
+
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
 // In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
@@ -5508,9 +6165,14 @@ struct locus_pool {
     const locus_net *net;
     size_t count, capacity;
     locus_model *models;
-    float *z;      // [capacity, dp]
-    float *hidden; // [capacity, gp]
-    void *block;   // what models, z and hidden stand in
+    float *z;                // [capacity, dp]
+    float *hidden;           // [capacity, gp]
+    locusi_memory memory;    // landmarks 0: none
+    float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>memory
+    float *recall_base;      // [capacity]
+    unsigned char *recalled; // [capacity] 1: the model has a row
+    void *memory_block;      // what the memory and these stand in
+    void *block;             // what models, z and hidden stand in
     int growable;
     void *owned; // this struct, if allocated
     char query_encoder[96];
@@ -5532,6 +6194,10 @@ LOCUSI_FN void locusi_pool_carve(const locus_net *net, locusi_carver *c, size_t 
     pool->z = locusi_carve_floats(c, capacity, net->dp);
     pool->hidden = locusi_carve_floats(c, capacity, net->gp);
     pool->capacity = capacity;
+    if (!pool->memory.landmarks) return;
+    pool->recall = locusi_carve_floats(c, capacity + 15, pool->memory.landmarks); // whole panels of 16 models
+    pool->recall_base = locusi_carve_floats(c, capacity + 15, 1);
+    pool->recalled = (unsigned char *)locusi_carve(c, capacity, 1);
 }
 
 LOCUS_API size_t locus_pool_memory(const locus_net *net, size_t capacity)
@@ -5540,6 +6206,7 @@ LOCUS_API size_t locus_pool_memory(const locus_net *net, size_t capacity)
     locus_pool pool;
     size_t bytes;
     if (!net) return 0;
+    memset(&pool, 0, sizeof pool);
     locusi_carve(&c, 1, sizeof(locus_pool));
     locusi_pool_carve(net, &c, capacity, &pool);
     return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
@@ -5566,18 +6233,69 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
         memcpy(bigger.z, pool->z, pool->count * pool->net->dp * sizeof(float));
         memcpy(bigger.hidden, pool->hidden, pool->count * pool->net->gp * sizeof(float));
     }
+    if (bigger.memory.landmarks) {
+        memset(bigger.recall, 0, locusi_pad(capacity) * bigger.memory.landmarks * sizeof(float));
+        memset(bigger.recall_base, 0, locusi_pad(capacity) * sizeof(float));
+        memset(bigger.recalled, 0, capacity);
+        if (pool->count && pool->recall) {
+            memcpy(bigger.recall, pool->recall, locusi_pad(pool->count) * bigger.memory.landmarks * sizeof(float));
+            memcpy(bigger.recall_base, pool->recall_base, pool->count * sizeof(float));
+            memcpy(bigger.recalled, pool->recalled, pool->count);
+        }
+    }
     if (pool->block) LOCUS_FREE(pool->block);
     bigger.block = block;
     *pool = bigger;
     return LOCUS_OK;
 }
 
-LOCUS_API locus_status locus_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
-                                         const char *query_encoder, void *memory, size_t memory_bytes, locus_error *err)
+// A growable pool's memory of these sizes, all zero, in a block of its own. The models' rows come with the next growth.
+LOCUSI_FN locus_status locusi_pool_make_memory(locus_pool *pool, const locusi_memory *plan, locus_error *err)
 {
-    const size_t bytes = locus_pool_memory(net, capacity);
+    locusi_carver c = {NULL, 0, 0};
+    locusi_memory memory = *plan;
+    size_t bytes;
+    void *block = NULL;
+    locusi_memory_carve(&memory, &c, 0);
+    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
+    memset(block, 0, bytes);
+    c.base = locusi_align(block);
+    c.used = 0;
+    locusi_memory_carve(&memory, &c, 0);
+    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
+    pool->memory_block = block;
+    pool->memory = memory;
+    pool->recall = NULL;
+    return LOCUS_OK;
+}
+
+LOCUSI_FN float *locusi_recall_at(const locus_pool *pool, size_t model, size_t landmark)
+{
+    return pool->recall + model / 16 * 16 * pool->memory.landmarks + 16 * landmark + model % 16;
+}
+
+// Bytes of a pool in one block; plan: its memory's sizes.
+LOCUSI_FN size_t locusi_pool_bytes(const locus_net *net, size_t capacity, const locusi_memory *plan)
+{
+    locusi_carver c = {NULL, 0, 0};
+    locus_pool pool;
+    size_t bytes;
+    memset(&pool, 0, sizeof pool);
+    pool.memory = *plan;
+    locusi_carve(&c, 1, sizeof(locus_pool));
+    if (plan->landmarks) locusi_memory_carve(&pool.memory, &c, 0);
+    locusi_pool_carve(net, &c, capacity, &pool);
+    return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
+}
+
+LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
+                                          const char *query_encoder, const locusi_memory *plan, void *memory,
+                                          size_t memory_bytes, locus_error *err)
+{
     locusi_carver c = {NULL, 0, 0};
     locus_pool *pool;
+    size_t bytes;
     locus_status status;
     if (!out || !net) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "net" : "out");
     *out = NULL;
@@ -5588,13 +6306,16 @@ LOCUS_API locus_status locus_pool_create(locus_pool **out, const locus_net *net,
     if (net->query_encoder[0] && strcmp(query_encoder, net->query_encoder))
         return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", the net's", "\"%s\"",
                            net->query_encoder, query_encoder);
+    bytes = locusi_pool_bytes(net, capacity, plan);
     if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "capacity", "a pool that fits", "%z models", capacity);
     if (memory) {
         if (memory_bytes < bytes)
             return locusi_fail(err, LOCUS_ERR_WORKSPACE, "memory", "%z bytes", "%z", bytes, memory_bytes);
         c.base = locusi_align(memory);
         pool = (locus_pool *)locusi_carve(&c, 1, sizeof(locus_pool));
-        memset(pool, 0, sizeof *pool);
+        memset(pool, 0, bytes - 64);
+        pool->memory = *plan;
+        if (plan->landmarks) locusi_memory_carve(&pool->memory, &c, 0);
         locusi_pool_carve(net, &c, capacity, pool);
     } else {
         pool = (locus_pool *)LOCUS_MALLOC(sizeof(locus_pool));
@@ -5605,18 +6326,28 @@ LOCUS_API locus_status locus_pool_create(locus_pool **out, const locus_net *net,
     }
     pool->net = net;
     memcpy(pool->query_encoder, query_encoder, strlen(query_encoder) + 1);
-    if (!memory && capacity && (status = locusi_pool_grow(pool, capacity, err))) {
-        LOCUS_FREE(pool);
+    if ((!memory && plan->landmarks && (status = locusi_pool_make_memory(pool, plan, err))) ||
+        (!memory && capacity && (status = locusi_pool_grow(pool, capacity, err)))) {
+        locus_pool_destroy(pool);
         return status;
     }
     *out = pool;
     return LOCUS_OK;
 }
 
+LOCUS_API locus_status locus_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
+                                         const char *query_encoder, void *memory, size_t memory_bytes, locus_error *err)
+{
+    locusi_memory none;
+    memset(&none, 0, sizeof none);
+    return locusi_pool_create(out, net, capacity, query_encoder, &none, memory, memory_bytes, err);
+}
+
 LOCUS_API void locus_pool_destroy(locus_pool *pool)
 {
     if (!pool || !pool->owned) return;
     if (pool->block) LOCUS_FREE(pool->block);
+    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
     LOCUS_FREE(pool);
 }
 
@@ -5694,6 +6425,7 @@ LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model
         (status = locusi_pool_grow(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, err)))
         return status;
     locusi_pool_store(pool, pool->count, model, z);
+    if (pool->memory.landmarks) pool->recalled[pool->count] = 0;
     if (index) *index = pool->count;
     pool->count++;
     return LOCUS_OK;
@@ -5723,8 +6455,256 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
             behind * pool->net->dp * sizeof(float));
     memmove(pool->hidden + index * pool->net->gp, pool->hidden + (index + 1) * pool->net->gp,
             behind * pool->net->gp * sizeof(float));
+    for (; pool->memory.landmarks && index + 1 < pool->count; index++) {
+        size_t i;
+        for (i = 0; i < pool->memory.landmarks; i++)
+            *locusi_recall_at(pool, index, i) = *locusi_recall_at(pool, index + 1, i);
+        pool->recall_base[index] = pool->recall_base[index + 1];
+        pool->recalled[index] = pool->recalled[index + 1];
+    }
     pool->count--;
     return LOCUS_OK;
+}
+
+LOCUS_API locus_memory_info locus_pool_memory_info(const locus_pool *pool)
+{
+    locus_memory_info info;
+    size_t i;
+    memset(&info, 0, sizeof info);
+    if (!pool->memory.landmarks) return info;
+    info.landmarks = pool->memory.landmarks;
+    info.queries = pool->memory.seen;
+    info.weight = (double)pool->memory.weight;
+    for (i = 0; i < pool->count; i++) info.models += pool->recalled[i] != 0;
+    return info;
+}
+
+LOCUS_API void locus_pool_forget(locus_pool *pool)
+{
+    if (!pool) return;
+    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
+    pool->memory_block = NULL;
+    memset(&pool->memory, 0, sizeof pool->memory);
+}
+
+LOCUS_API locus_status locus_pool_set_memory_weight(locus_pool *pool, double weight, locus_error *err)
+{
+    if (!pool || !pool->memory.landmarks)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory", pool ? "one without" : "NULL");
+    if (!(weight >= 0.0 && weight <= 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "0 to 1", "%f", weight);
+    pool->memory.weight = (float)weight;
+    return LOCUS_OK;
+}
+
+#ifndef LOCUS_INFERENCE_ONLY
+LOCUSI_FN locus_status locusi_check_lengths(const locusi_memory *m, const locus_evals *e, locus_error *err)
+{
+    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
+    size_t i, c;
+    for (i = 0; i < e->queries.count; i++)
+        for (c = 0; c < m->q; c++)
+            if (!(locusi_finite(e->queries.encodings[i * stride + c]) &&
+                  fabsf(e->queries.encodings[i * stride + c]) < 1e6f))
+                return locusi_bad_encoding(e->queries.encodings + i * stride, m->q, i, err);
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_memory_opts *opts,
+                                           locus_error *err)
+{
+    locusi_memory learned;
+    locusi_memory_fit fit;
+    locus_queries all;
+    locusi_carver c = {NULL, 0, 0};
+    size_t m, i, bytes = 0;
+    void *block = NULL;
+    int attempt;
+    locus_status status;
+    if (!pool || !evals)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if (!pool->growable)
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "a pool on the heap", "one in the caller's memory");
+    if ((status = locusi_check_evals(pool->net, evals, err))) return status;
+    if (evals->models != pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
+                           evals->models);
+    memset(&learned, 0, sizeof learned);
+    memset(&fit, 0, sizeof fit);
+    all = opts && opts->unlabelled.count ? opts->unlabelled : evals->queries;
+    if ((status = locusi_check_queries(pool->net, &all, err))) return status;
+    learned.q = pool->net->q;
+    learned.rank = LOCUSI_MEMORY_RANK;
+    learned.landmarks = locusi_pad(all.count < LOCUSI_MEMORY_LANDMARKS ? all.count : LOCUSI_MEMORY_LANDMARKS);
+    learned.seen = evals->queries.count;
+    learned.weight = opts && opts->weight > 0.0 ? (float)locusi_clamp(opts->weight, 0.0, 1.0) : 0.5f;
+    if ((status = locusi_check_lengths(&learned, evals, err))) return status;
+    {
+        locus_evals rest;
+        memset(&rest, 0, sizeof rest);
+        rest.queries = all;
+        if ((status = locusi_check_lengths(&learned, &rest, err))) return status;
+    }
+    for (attempt = 0; attempt < 2; attempt++) {
+        c.used = 0;
+        locusi_memory_carve(&learned, &c, 1);
+        fit.rows = locusi_carve_floats(&c, pool->count, learned.landmarks);
+        fit.base = locusi_carve_floats(&c, pool->count, 1);
+        if (attempt) break;
+        if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+        if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
+        memset(block, 0, bytes);
+        c.base = locusi_align(block);
+    }
+    status = locusi_memory_fit_to(&learned, pool->net->kernels, evals, &all, opts ? opts->seed : 0, &fit, err);
+    if (!status) {
+        const locusi_memory before = pool->memory;
+        void *const block_before = pool->memory_block;
+        pool->memory_block = NULL;
+        status = locusi_pool_make_memory(pool, &learned, err);
+        if (!status) status = locusi_pool_grow(pool, pool->capacity, err);
+        if (status) { // as it was
+            if (pool->memory_block) LOCUS_FREE(pool->memory_block);
+            pool->memory = before;
+            pool->memory_block = block_before;
+        } else {
+            locusi_memory *to = &pool->memory;
+            if (block_before) LOCUS_FREE(block_before);
+            to->mean = learned.mean;
+            memcpy(to->map, learned.map, to->rank * to->q * sizeof(float));
+            memcpy(to->map_bias, learned.map_bias, to->rank * sizeof(float));
+            memcpy(to->points, learned.points, to->landmarks * to->rank * sizeof(float));
+            memcpy(to->shared, learned.shared, to->landmarks * sizeof(float));
+            memcpy(to->known, learned.known, to->seen * sizeof(uint64_t));
+            memcpy(to->difficulty, learned.difficulty, to->seen * sizeof(float));
+            locusi_memory_pack(to, pool->net->kernels);
+            for (m = 0; m < pool->count; m++) {
+                for (i = 0; i < to->landmarks; i++) *locusi_recall_at(pool, m, i) = fit.rows[m * to->landmarks + i];
+                pool->recall_base[m] = fit.base[m];
+                pool->recalled[m] = 1;
+            }
+        }
+    }
+    LOCUS_FREE(block);
+    return status;
+}
+
+LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const locus_evals *evals, locus_error *err)
+{
+    float row[LOCUSI_MEMORY_LANDMARKS];
+    size_t i;
+    locus_status status;
+    if (!pool || !evals)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if (index >= pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
+    if (!pool->memory.landmarks)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory (locus_pool_memorize)",
+                           "one without");
+    if (evals->models != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->models);
+    if ((status = locusi_check_evals(pool->net, evals, err)) ||
+        (status = locusi_check_lengths(&pool->memory, evals, err)) ||
+        (status = locusi_memory_add(&pool->memory, pool->net->kernels, evals, row, &pool->recall_base[index], err)))
+        return status;
+    for (i = 0; i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
+    pool->recalled[index] = 1;
+    return LOCUS_OK;
+}
+#endif
+
+// ---- reading
+
+// The sizes of a file's memory, all of its tensors checked; landmarks 0: the file has none.
+LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const locus_net *net, size_t models,
+                                           locusi_memory *m, locus_error *err)
+{
+    static const char *const names[10] = {"memory.map",        "memory.map_bias", "memory.landmarks", "memory.shared",
+                                          "memory.rows",       "memory.base",     "memory.recalled",  "memory.known",
+                                          "memory.difficulty", "memory.scalars"};
+    const locus_tensor *points = locus_safetensors_find(st, names[2]), *known = locus_safetensors_find(st, names[7]);
+    size_t i, j, present = 0, surplus = 0;
+    memset(m, 0, sizeof *m);
+    for (i = 0; i < st->tensor_count; i++) surplus += locusi_starts(st->tensors[i].name, "memory.") != 0;
+    if (!surplus) return LOCUS_OK;
+    m->q = net->q;
+    m->rank = LOCUSI_MEMORY_RANK;
+    m->landmarks = points && points->rank == 2 ? points->shape[0] : 16;
+    m->seen = known && known->rank == 1 ? known->shape[0] : 0;
+    for (i = 0; i < 10; i++) {
+        const size_t p = m->landmarks;
+        const size_t shape[10][2] = {{m->rank, m->q}, {m->rank, 1}, {p, m->rank}, {p, 1},       {models, p},
+                                     {models, 1},     {models, 1},  {m->seen, 1}, {m->seen, 1}, {2, 1}};
+        const size_t rank = i == 0 || i == 2 || i == 4 ? 2 : 1;
+        const locus_dtype type = i == 6 ? LOCUS_U8 : i == 7 ? LOCUS_I64 : LOCUS_F32;
+        const locus_tensor *t = locus_safetensors_find(st, names[i]);
+        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", names[i]);
+        present++;
+        if (t->rank != rank || t->shape[0] != shape[i][0] || (rank == 2 && t->shape[1] != shape[i][1])) {
+            char want[64], have[64];
+            locusi_shape_text(want, sizeof want, rank, shape[i]);
+            locusi_shape_text(have, sizeof have, t->rank, t->shape);
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", names[i], want, have);
+        }
+        if (t->dtype != type)
+            return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "%s", "%s", names[i],
+                               type == LOCUS_U8    ? "U8"
+                               : type == LOCUS_I64 ? "I64"
+                                                   : "F32",
+                               t->dtype_name);
+        for (j = 0; type == LOCUS_F32 && j < t->count; j++) {
+            const float x = locusi_f32_from(locusi_le32((const unsigned char *)t->data + 4 * j));
+            if (!(locusi_finite(x) && fabsf(x) < 1e12f))
+                return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z]", "a finite number", "%f", names[i], j, (double)x);
+        }
+    }
+    if (present != surplus)
+        for (i = 0; i < st->tensor_count; i++) {
+            for (j = 0; j < 10 && strcmp(st->tensors[i].name, names[j]); j++) {}
+            if (j == 10 && locusi_starts(st->tensors[i].name, "memory."))
+                return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", st->tensors[i].name);
+        }
+    if (m->landmarks == 0 || m->landmarks % 16 || m->landmarks > LOCUSI_MEMORY_LANDMARKS)
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "a multiple of 16 up to %z", "%z",
+                           LOCUSI_MEMORY_LANDMARKS, m->landmarks);
+    return LOCUS_OK;
+}
+
+// The memory's numbers out of checked tensors into a pool that has the room.
+LOCUSI_FN void locusi_memory_read(locus_pool *pool, const locus_safetensors *st, size_t models)
+{
+    locusi_memory *m = &pool->memory;
+    const locus_tensor *map = locus_safetensors_find(st, "memory.map"),
+                       *rows = locus_safetensors_find(st, "memory.rows");
+    const unsigned char *known = (const unsigned char *)locus_safetensors_find(st, "memory.known")->data;
+    const unsigned char *recalled = (const unsigned char *)locus_safetensors_find(st, "memory.recalled")->data;
+    float scalars[2];
+    size_t i, j;
+    for (i = 0; i < m->rank; i++)
+        for (j = 0; j < m->q; j++)
+            locus_tensor_to_f32(map, i * m->q + j, 1, m->map + i / 16 * 16 * m->q + 16 * j + i % 16, NULL);
+    locusi_vector(locus_safetensors_find(st, "memory.map_bias"), m->map_bias);
+    locusi_vector(locus_safetensors_find(st, "memory.landmarks"), m->points);
+    locusi_vector(locus_safetensors_find(st, "memory.shared"), m->shared);
+    locusi_vector(locus_safetensors_find(st, "memory.difficulty"), m->difficulty);
+    locusi_vector(locus_safetensors_find(st, "memory.base"), pool->recall_base);
+    locusi_vector(locus_safetensors_find(st, "memory.scalars"), scalars);
+    m->weight = scalars[0] >= 0.0f && scalars[0] <= 1.0f ? scalars[0] : 0.5f;
+    m->mean = scalars[1] > 0.0f && scalars[1] < 1.0f ? (double)scalars[1] : 0.5;
+    for (i = 0; i < m->seen; i++) m->known[i] = locusi_le64(known + 8 * i);
+    for (i = 0; i < models; i++) {
+        pool->recalled[i] = recalled[i] != 0;
+        for (j = 0; j < m->landmarks; j++)
+            locus_tensor_to_f32(rows, i * m->landmarks + j, 1, locusi_recall_at(pool, i, j), NULL);
+    }
+    locusi_memory_pack(m, pool->net->kernels);
+}
+
+LOCUS_API size_t locus_pool_load_memory(const locus_net *net, const locus_safetensors *st)
+{
+    const locus_tensor *t = net && st ? locus_safetensors_find(st, "pool.embeddings") : NULL;
+    locusi_memory plan;
+    if (!t || locusi_memory_sizes(st, net, t->shape[0], &plan, NULL)) return 0;
+    return locusi_pool_bytes(net, t->shape[0], &plan);
 }
 
 // A tensor of the pool with one entry for each model.
@@ -5788,6 +6768,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     const locus_tensor *t[6];
     const char *text, *names;
     locus_pool *pool;
+    locusi_memory plan;
     uint64_t hash;
     size_t i, m;
     locus_status status;
@@ -5799,7 +6780,8 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
         for (m = 0; m < 6 && strcmp(name, tensor[m]); m++) {}
-        if (m == 6 && !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder."))
+        if (m == 6 && !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder.") &&
+            !locusi_starts(name, "memory."))
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
     }
     text = locus_safetensors_meta(st, "locus.format");
@@ -5826,7 +6808,9 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
             return status;
     text = locus_safetensors_meta(st, "locus.query_encoder");
     m = t[0]->shape[0];
-    if ((status = locus_pool_create(&pool, net, m, text, memory, memory_bytes, err))) return status;
+    if ((status = locusi_memory_sizes(st, net, m, &plan, err)) ||
+        (status = locusi_pool_create(&pool, net, m, text, &plan, memory, memory_bytes, err)))
+        return status;
     names = (const char *)t[1]->data;
     for (i = 0; i < m && !status; i++) { // the pool counts 0 models meanwhile: names are compared below, all at once
         float *z = pool->z + i * net->dp;
@@ -5856,6 +6840,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
         locusi_matmul_run(net->kernels, pool->z, net->dp, m, net->d, net->hz, net->gp, pool->hidden, net->gp,
                           net->h_bias, NULL, 0, 0);
     pool->count = m;
+    if (plan.landmarks) locusi_memory_read(pool, st, m);
     *out = pool;
     return LOCUS_OK;
 }
@@ -5892,6 +6877,58 @@ LOCUSI_FN void locusi_tensor_set(locus_tensor *t, const char *name, locus_dtype 
     t->data = data;
 }
 
+LOCUSI_FN void locusi_memory_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[9])
+{
+    const locusi_memory *m = &pool->memory;
+    const size_t floats[8] = {
+        m->rank * m->q, m->rank, m->landmarks * m->rank, m->landmarks, m->landmarks * pool->count, pool->count,
+        m->seen,        2};
+    size_t i;
+    for (i = 0; i < 8; i++) to[i] = (unsigned char *)locusi_carve(c, m->landmarks ? floats[i] : 0, 4);
+    to[8] = (unsigned char *)locusi_carve(c, m->landmarks ? m->seen : 0, 8);
+}
+
+LOCUSI_FN void locusi_put_floats(unsigned char *to, const float *from, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++) locusi_put32(to + 4 * i, locusi_f32_bits(from[i]));
+}
+
+// The memory's tensors; returns how many.
+LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const to[9], locus_tensor *t)
+{
+    const locusi_memory *m = &pool->memory;
+    const float scalars[2] = {m->weight, (float)m->mean};
+    size_t i, j;
+    for (i = 0; i < m->rank; i++)
+        for (j = 0; j < m->q; j++)
+            locusi_put_floats(to[0] + 4 * (i * m->q + j), m->map + i / 16 * 16 * m->q + 16 * j + i % 16, 1);
+    locusi_put_floats(to[1], m->map_bias, m->rank);
+    locusi_put_floats(to[2], m->points, m->landmarks * m->rank);
+    locusi_put_floats(to[3], m->shared, m->landmarks);
+    for (i = 0; i < pool->count; i++)
+        for (j = 0; j < m->landmarks; j++)
+            locusi_put_floats(to[4] + 4 * (i * m->landmarks + j), locusi_recall_at(pool, i, j), 1);
+    locusi_put_floats(to[5], pool->recall_base, pool->count);
+    locusi_put_floats(to[6], m->difficulty, m->seen);
+    locusi_put_floats(to[7], scalars, 2);
+    for (i = 0; i < m->seen; i++) {
+        locusi_put32(to[8] + 8 * i, (uint32_t)m->known[i]);
+        locusi_put32(to[8] + 8 * i + 4, (uint32_t)(m->known[i] >> 32));
+    }
+    locusi_tensor_set(&t[0], "memory.map", LOCUS_F32, 2, m->rank, m->q, to[0]);
+    locusi_tensor_set(&t[1], "memory.map_bias", LOCUS_F32, 1, m->rank, 1, to[1]);
+    locusi_tensor_set(&t[2], "memory.landmarks", LOCUS_F32, 2, m->landmarks, m->rank, to[2]);
+    locusi_tensor_set(&t[3], "memory.shared", LOCUS_F32, 1, m->landmarks, 1, to[3]);
+    locusi_tensor_set(&t[4], "memory.rows", LOCUS_F32, 2, pool->count, m->landmarks, to[4]);
+    locusi_tensor_set(&t[5], "memory.base", LOCUS_F32, 1, pool->count, 1, to[5]);
+    locusi_tensor_set(&t[6], "memory.recalled", LOCUS_U8, 1, pool->count, 1, pool->recalled);
+    locusi_tensor_set(&t[7], "memory.known", LOCUS_I64, 1, m->seen, 1, to[8]);
+    locusi_tensor_set(&t[8], "memory.difficulty", LOCUS_F32, 1, m->seen, 1, to[6]);
+    locusi_tensor_set(&t[9], "memory.scalars", LOCUS_F32, 1, 2, 1, to[7]);
+    return 10;
+}
+
 LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path, locus_save_what what,
                                        const locus_safetensors *net_file, locus_error *err)
 {
@@ -5900,6 +6937,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     const size_t net_metadata = what != LOCUS_SAVE_POOL && net_file ? net_file->metadata_count : 0;
     locusi_carver c = {NULL, 0, 0};
     unsigned char *z = NULL, *parameters = NULL, *cost = NULL, *available = NULL, *evaluations = NULL, *names = NULL;
+    unsigned char *memory[9];
     locus_tensor *tensors = NULL;
     locus_metadata *metadata = NULL;
     char hash[24], encoder_hash[24], q_dim[24];
@@ -5934,7 +6972,8 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         available = (unsigned char *)locusi_carve(&c, m, 1);
         evaluations = (unsigned char *)locusi_carve(&c, m, 8);
         names = (unsigned char *)locusi_carve(&c, name_bytes, 1);
-        tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 6, sizeof(locus_tensor));
+        locusi_memory_save_carve(pool, &c, memory);
+        tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 16, sizeof(locus_tensor));
         metadata = (locus_metadata *)locusi_carve(&c, net_metadata + 5, sizeof(locus_metadata));
         if (attempt) break;
         if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
@@ -5964,6 +7003,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     locusi_tensor_set(&tensors[tensor_count++], "pool.cost", LOCUS_F32, 1, m, 1, cost);
     locusi_tensor_set(&tensors[tensor_count++], "pool.available", LOCUS_U8, 1, m, 1, available);
     locusi_tensor_set(&tensors[tensor_count++], "pool.evaluations", LOCUS_I64, 1, m, 1, evaluations);
+    if (pool->memory.landmarks) tensor_count += locusi_memory_save(pool, memory, tensors + tensor_count);
     for (i = 0; i < net_metadata; i++)
         if (!locusi_starts(net_file->metadata[i].key, "locus.")) metadata[metadata_count++] = net_file->metadata[i];
     locusi_text(hash, sizeof hash, "%x", net->info.hash);
@@ -6005,9 +7045,10 @@ LOCUS_API double locus_probability(double logit)
 #define LOCUSI_MODEL_TILE ((size_t)96)
 
 typedef struct locusi_predict_scratch {
-    float *u, *hu; // [QUERY_TILE, dp], [QUERY_TILE, gp]
-    float *scaled; // packed [d -> gp]
-    float *hidden; // [MODEL_TILE, gp]
+    float *u, *hu;               // [QUERY_TILE, dp], [QUERY_TILE, gp]
+    float *scaled;               // packed [d -> gp]
+    float *hidden;               // [MODEL_TILE, gp]
+    float *x, *kernels, *recall; // memory: [QUERY_TILE, rank], [QUERY_TILE, landmarks], [QUERY_TILE, MODEL_TILE]
     size_t mine;
 } locusi_predict_scratch;
 
@@ -6045,6 +7086,10 @@ LOCUSI_FN void locusi_predict_plan(locusi_predict_job *job, const locus_pool *po
         w->hu = locusi_carve_floats(c, job->query_tile, net->gp);
         w->scaled = locusi_carve_floats(c, net->d, net->gp);
         w->hidden = locusi_carve_floats(c, LOCUSI_MODEL_TILE, net->gp);
+        if (!pool->memory.landmarks) continue;
+        w->x = locusi_carve_floats(c, job->query_tile, pool->memory.rank);
+        w->kernels = locusi_carve_floats(c, job->query_tile, pool->memory.landmarks);
+        w->recall = locusi_carve_floats(c, job->query_tile, LOCUSI_MODEL_TILE);
     }
 }
 
@@ -6055,6 +7100,27 @@ LOCUS_API size_t locus_predict_workspace(const locus_pool *pool, size_t count, c
     if (!pool) return 0;
     locusi_predict_plan(&job, pool, count, parallel, &c);
     return c.failed ? 0 : c.used + 64;
+}
+
+// logits [rows, of all models] of models begin .. end: the memory's share is mixed in.
+LOCUSI_FN void locusi_predict_recall(const locus_pool *pool, locusi_predict_scratch *w, const float *q, size_t stride,
+                                     size_t rows, size_t begin, size_t end, float *logits)
+{
+    const locusi_memory *memory = &pool->memory;
+    size_t m, i, j, models;
+    locusi_memory_kernels(memory, pool->net->kernels, q, stride, rows, w->x, w->kernels);
+    for (m = begin; m < end; m += models) {
+        models = end - m < LOCUSI_MODEL_TILE ? end - m : LOCUSI_MODEL_TILE;
+        locusi_matmul_run(pool->net->kernels, w->kernels, memory->landmarks, rows, memory->landmarks,
+                          locusi_recall_at(pool, m, 0), locusi_pad(models), w->recall, LOCUSI_MODEL_TILE,
+                          pool->recall_base + m, NULL, 0, 0);
+        for (i = 0; i < rows; i++)
+            for (j = 0; j < models; j++)
+                if (pool->recalled[m + j]) {
+                    float *logit = logits + i * pool->count + m + j;
+                    *logit = (1.0f - memory->weight) * *logit + memory->weight * w->recall[i * LOCUSI_MODEL_TILE + j];
+                }
+    }
 }
 
 LOCUSI_FN void locusi_predict_work(void *arg, size_t worker)
@@ -6086,6 +7152,8 @@ LOCUSI_FN void locusi_predict_work(void *arg, size_t worker)
                             job->logits + (first + i) * pool->count + m);
             }
         }
+        if (pool->memory.landmarks && begin < end)
+            locusi_predict_recall(pool, w, q, job->stride, rows, begin, end, job->logits + first * pool->count);
     }
 }
 
@@ -6548,541 +7616,6 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 }
 #endif
 
-// @@memory-begin
-#ifndef LOCUS_INFERENCE_ONLY
-// --------------------------------------------------------------------------------------------------------- >>memory
-//
-// What happened on the evaluated queries near a query, for pools whose encoder has learned from few models. A kernel
-// ridge regression in two levels: with standardised scores s = (y - mu_m) / sd_m, sd_m^2 = mu_m (1 - mu_m),
-//
-//     s_m(q) = t(q) + h_m(q) + noise,    t(q) = f(q) + item(q)
-//
-// f: the difficulty that the encoding tells, shared by all models and so known M times better than h_m, what sets one
-// model apart, which is shrunk 20 times more. item: what is odd about a query beyond its encoding; known only where it
-// was asked. Variances, in units of sd^2: f 0.14, item 0.21, h 0.031, noise 0.62. The memory's logit is
-// logit(mu_m) + (f + h_m) / sd_m.
-//
-// Kernel: (x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first 64 principal components, component k
-// scaled by its variance^0.3, all so that the mean |x|^2 is 1. f and h_m are combinations of the kernels of P
-// landmarks, encodings drawn from all that are at hand (Nystroem's approximation), so a model is one row of P numbers and
-// a query costs P kernels once and P multiply-adds for each model.
-
-#define LOCUSI_MEMORY_RANK ((size_t)64)
-#define LOCUSI_MEMORY_LANDMARKS ((size_t)512)
-
-#define LOCUSI_VAR_SHARED 0.14
-#define LOCUSI_VAR_ITEM 0.21
-#define LOCUSI_VAR_NOISE 0.62
-#define LOCUSI_VAR_OWN 0.031
-#define LOCUSI_MEAN_PRIOR 13.0 // pseudo-evaluations of a new model's mean
-
-struct locusi_memory {
-    size_t rank, landmarks, seen, q; // multiples of 16 (q: of the encodings, as it is)
-    float weight;                    // of the memory's logit; the net's has 1 - weight
-    double mean;                     // of all scores
-    float *map, *map_bias;           // packed [q -> rank], [rank]: encoding -> x
-    float *landmark, *half;          // packed [rank -> landmarks], [landmarks]: |x|^2 / 2
-    float *points;                   // [landmarks, rank] the same as rows
-    float *whiten;                   // packed [landmarks -> landmarks]: kernels -> features of identity prior
-    double *unwhiten;                // [landmarks, landmarks] lower triangle L of the landmarks' kernel matrix
-    float *shared;                   // [landmarks] f
-    uint64_t *known;                 // [seen] sorted hashes of the evaluated queries' encodings ...
-    float *difficulty;               // [seen] ... and their t
-    void *owned;
-};
-typedef struct locusi_memory locusi_memory;
-
-LOCUSI_FN uint64_t locusi_encoding_hash(const float *q, size_t n)
-{
-    uint64_t h = n;
-    size_t i;
-    for (i = 0; i < n; i++) h = locusi_mix(h ^ locusi_f32_bits(q[i] + 0.0f));
-    return h;
-}
-
-// a [n, n] (lower triangle) <- L with L L^T = a; 0 if a is not positive definite
-LOCUSI_FN int locusi_cholesky(double *a, size_t n)
-{
-    size_t i, j, k;
-    for (i = 0; i < n; i++) {
-        double *row = a + i * n;
-        for (j = 0; j <= i; j++) {
-            const double *other = a + j * n;
-            double s0 = row[j], s1 = 0.0, s2 = 0.0, s3 = 0.0;
-            for (k = 0; k + 4 <= j; k += 4) {
-                s0 -= row[k] * other[k];
-                s1 -= row[k + 1] * other[k + 1];
-                s2 -= row[k + 2] * other[k + 2];
-                s3 -= row[k + 3] * other[k + 3];
-            }
-            for (; k < j; k++) s0 -= row[k] * other[k];
-            s0 += s1 + s2 + s3;
-            if (j < i) row[j] = s0 / other[j];
-            else if (!(s0 > 0.0)) return 0;
-            else row[i] = sqrt(s0);
-        }
-    }
-    return 1;
-}
-
-// x <- L^-1 x, and x <- L^-T x
-LOCUSI_FN void locusi_solve_lower(const double *l, size_t n, double *x)
-{
-    size_t i, k;
-    for (i = 0; i < n; i++) {
-        double s = x[i];
-        for (k = 0; k < i; k++) s -= l[i * n + k] * x[k];
-        x[i] = s / l[i * n + i];
-    }
-}
-
-LOCUSI_FN void locusi_solve_upper(const double *l, size_t n, double *x)
-{
-    size_t i, k;
-    for (i = n; i-- > 0;) {
-        const double v = x[i] / l[i * n + i];
-        x[i] = v;
-        for (k = 0; k < i; k++) x[k] -= l[i * n + k] * v;
-    }
-}
-
-// Eigenvectors of a symmetric a [n, n] by Jacobi's rotations: a becomes diagonal, v's columns the vectors.
-LOCUSI_FN void locusi_jacobi(double *a, double *v, size_t n)
-{
-    size_t i, j, k, sweep;
-    for (i = 0; i < n * n; i++) v[i] = i % (n + 1) ? 0.0 : 1.0;
-    for (sweep = 0; sweep < 30; sweep++) {
-        double off = 0.0, on = 0.0;
-        for (i = 0; i < n; i++)
-            for (j = 0; j < n; j++) *(i == j ? &on : &off) += a[i * n + j] * a[i * n + j];
-        if (off <= 1e-24 * on) break;
-        for (i = 0; i < n; i++)
-            for (j = i + 1; j < n; j++) {
-                const double x = a[i * n + j], y = (a[j * n + j] - a[i * n + i]) / 2.0;
-                double t, c, s;
-                if (fabs(x) < 1e-300) continue;
-                t = x / (fabs(y) + sqrt(y * y + x * x));
-                if (y < 0.0) t = -t;
-                c = 1.0 / sqrt(t * t + 1.0);
-                s = t * c;
-                for (k = 0; k < n; k++) {
-                    const double p = a[k * n + i], q = a[k * n + j];
-                    a[k * n + i] = c * p - s * q;
-                    a[k * n + j] = s * p + c * q;
-                }
-                for (k = 0; k < n; k++) {
-                    const double p = a[i * n + k], q = a[j * n + k];
-                    a[i * n + k] = c * p - s * q;
-                    a[j * n + k] = s * p + c * q;
-                }
-                for (k = 0; k < n; k++) {
-                    const double p = v[k * n + i], q = v[k * n + j];
-                    v[k * n + i] = c * p - s * q;
-                    v[k * n + j] = s * p + c * q;
-                }
-            }
-    }
-}
-
-// Orthonormal columns of b [n, m], one after the other; what is left of a dependent one becomes 0.
-LOCUSI_FN void locusi_orthonormal(double *b, size_t n, size_t m)
-{
-    size_t i, j, k, twice;
-    for (j = 0; j < m; j++) {
-        double norm = 0.0;
-        for (twice = 0; twice < 2; twice++)
-            for (k = 0; k < j; k++) {
-                double dot = 0.0;
-                for (i = 0; i < n; i++) dot += b[i * m + j] * b[i * m + k];
-                for (i = 0; i < n; i++) b[i * m + j] -= dot * b[i * m + k];
-            }
-        for (i = 0; i < n; i++) norm += b[i * m + j] * b[i * m + j];
-        norm = norm > 1e-60 ? 1.0 / sqrt(norm) : 0.0;
-        for (i = 0; i < n; i++) b[i * m + j] *= norm;
-    }
-}
-
-// The m largest eigenvalues (descending) and their vectors (columns of b [n, m]) of a symmetric c [n, n], by subspace
-// iteration and Rayleigh-Ritz. work: (n + 3 m) m doubles.
-LOCUSI_FN void locusi_top_eigen(const double *c, size_t n, size_t m, double *b, double *value, double *work)
-{
-    double *cb = work, *small = cb + n * m, *v = small + m * m, *row = v + m * m;
-    size_t i, j, k, round;
-    for (i = 0; i < n * m; i++) b[i] = (double)(locusi_mix(i + 1) >> 11) / 9007199254740992.0 - 0.5;
-    locusi_orthonormal(b, n, m);
-    for (round = 0; round < 16; round++) {
-        memset(cb, 0, n * m * sizeof(double));
-        for (i = 0; i < n; i++)
-            for (k = 0; k < n; k++) {
-                const double x = c[i * n + k];
-                for (j = 0; j < m; j++) cb[i * m + j] += x * b[k * m + j];
-            }
-        if (round < 15) {
-            memcpy(b, cb, n * m * sizeof(double));
-            locusi_orthonormal(b, n, m);
-        }
-    }
-    for (i = 0; i < m; i++)
-        for (j = 0; j < m; j++) {
-            small[i * m + j] = 0.0;
-            for (k = 0; k < n; k++) small[i * m + j] += (b[k * m + i] * cb[k * m + j] + b[k * m + j] * cb[k * m + i]) / 2.0;
-        }
-    locusi_jacobi(small, v, m);
-    for (i = 0; i < m; i++) { // selection sort: the order is descending
-        size_t best = i;
-        for (j = i + 1; j < m; j++)
-            if (small[j * m + j] > small[best * m + best]) best = j;
-        value[i] = small[best * m + best];
-        small[best * m + best] = small[i * m + i];
-        for (k = 0; k < m; k++) {
-            const double x = v[k * m + i];
-            v[k * m + i] = v[k * m + best];
-            v[k * m + best] = x;
-        }
-    }
-    for (k = 0; k < n; k++) {
-        for (i = 0; i < m; i++) {
-            row[i] = 0.0;
-            for (j = 0; j < m; j++) row[i] += b[k * m + j] * v[j * m + i];
-        }
-        memcpy(b + k * m, row, m * sizeof(double));
-    }
-}
-
-LOCUSI_FN void locusi_memory_carve(locusi_memory *m, locusi_carver *c, int learning)
-{
-    const size_t p = m->landmarks, r = m->rank;
-    m->map = locusi_carve_floats(c, r, m->q);
-    m->map_bias = locusi_carve_floats(c, r, 1);
-    m->landmark = locusi_carve_floats(c, p, r);
-    m->half = locusi_carve_floats(c, p, 1);
-    m->points = locusi_carve_floats(c, p, r);
-    m->shared = locusi_carve_floats(c, p, 1);
-    m->known = (uint64_t *)locusi_carve(c, m->seen, sizeof(uint64_t));
-    m->difficulty = locusi_carve_floats(c, m->seen, 1);
-    (void)learning;
-    m->whiten = locusi_carve_floats(c, p, p);
-    m->unwhiten = (double *)locusi_carve(c, p * p, sizeof(double));
-}
-
-// features [n, landmarks] <- kernels of n encodings with the landmarks; x [n, rank] is scratch
-LOCUSI_FN void locusi_memory_kernels(const locusi_memory *m, const locusi_kernels *k, const float *q, size_t ldq, size_t n,
-                                     float *x, float *features)
-{
-    size_t i;
-    locusi_matmul_run(k, q, ldq, n, m->q, m->map, m->rank, x, m->rank, m->map_bias, NULL, 0, 0);
-    locusi_matmul_run(k, x, m->rank, n, m->rank, m->landmark, m->landmarks, features, m->landmarks, NULL, NULL, 0, 0);
-    for (i = 0; i < n; i++)
-        k->kernel(features + i * m->landmarks, m->half, 0.5f * k->square(x + i * m->rank, m->rank), m->landmarks);
-}
-
-// From points, half and landmark: the landmarks' own kernel matrix, its factor and the inverse of that.
-LOCUSI_FN int locusi_memory_prepare(locusi_memory *m, const locusi_kernels *k)
-{
-    const size_t p = m->landmarks, r = m->rank;
-    size_t i, j, c;
-    double *l = m->unwhiten;
-    for (i = 0; i < p; i++) {
-        m->half[i] = 0.5f * k->square(m->points + i * r, r);
-        for (c = 0; c < r; c++) m->landmark[i / 16 * 16 * r + 16 * c + i % 16] = m->points[i * r + c];
-    }
-    for (i = 0; i < p; i++) {
-        float *row = m->whiten + i * p; // borrowed
-        locusi_matmul_run(k, m->points + i * r, r, 1, r, m->landmark, p, row, p, NULL, NULL, 0, 0);
-        k->kernel(row, m->half, m->half[i], p);
-    }
-    for (i = 0; i < p; i++)
-        for (j = 0; j <= i; j++) l[i * p + j] = (double)m->whiten[i * p + j] + (i == j ? 1e-4 : 0.0);
-    if (!locusi_cholesky(l, p)) return 0;
-    // features = kernels L^-T: the inverse row by row, into the upper triangle of l's storage is avoided: packed at once
-    memset(m->whiten, 0, p * p * sizeof(float));
-    for (j = 0; j < p; j++) { // column j of L^-1: L x = e_j
-        double x[LOCUSI_MEMORY_LANDMARKS];
-        for (i = j; i < p; i++) {
-            double s = i == j ? 1.0 : 0.0;
-            for (c = j; c < i; c++) s -= l[i * p + c] * x[c];
-            x[i] = s / l[i * p + i];
-            m->whiten[i / 16 * 16 * p + 16 * j + i % 16] = (float)x[i]; // feature i takes kernel j
-        }
-    }
-    return 1;
-}
-
-// x [p] <- ridge weights on kernels: minimise sum_i w_i (y_i - K_i x)^2 + x' K x, from features phi [n, p]
-typedef struct locusi_ridge {
-    const locusi_memory *memory;
-    const locusi_kernels *k;
-    const float *phi; // [n, p]
-    size_t n;
-    float *scaled;  // [n, p]
-    float *normal;  // [p, p]
-    double *factor; // [p, p]
-} locusi_ridge;
-
-// Factor of phi' W phi + 1 for weights w [n].
-LOCUSI_FN void locusi_ridge_factor(locusi_ridge *r, const float *w)
-{
-    const size_t p = r->memory->landmarks;
-    size_t i;
-    memset(r->scaled, 0, r->n * p * sizeof(float));
-    for (i = 0; i < r->n; i++) r->k->axpy(w[i], r->phi + i * p, r->scaled + i * p, p);
-    locusi_product(r->k, r->scaled, 1, p, p, r->n, r->phi, p, 16, p, r->normal, p, 0);
-    for (i = 0; i < p * p; i++) r->factor[i] = (double)r->normal[i] + (i % (p + 1) ? 0.0 : 1.0);
-    locusi_cholesky(r->factor, p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
-}
-
-LOCUSI_FN void locusi_ridge_solve(const locusi_ridge *r, const float *w, const double *y, double *x)
-{
-    const size_t p = r->memory->landmarks;
-    size_t i, c;
-    memset(x, 0, p * sizeof(double));
-    for (i = 0; i < r->n; i++) {
-        const double wy = (double)w[i] * y[i];
-        const float *phi = r->phi + i * p;
-        if (wy != 0.0)
-            for (c = 0; c < p; c++) x[c] += wy * (double)phi[c];
-    }
-    locusi_solve_lower(r->factor, p, x);
-    locusi_solve_upper(r->factor, p, x);
-    locusi_solve_upper(r->memory->unwhiten, p, x); // from features back to kernels
-}
-
-LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
-
-LOCUSI_FN double locusi_deviation(double mean)
-{
-    const double v = mean * (1.0 - mean);
-    return sqrt(v > 0.05 ? v : 0.05);
-}
-
-typedef struct locusi_known { // a query's hash and its place
-    uint64_t hash;
-    size_t at;
-} locusi_known;
-
-LOCUSI_FN int locusi_known_order(const void *a, const void *b)
-{
-    const locusi_known *x = (const locusi_known *)a, *y = (const locusi_known *)b;
-    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
-    return x->at < y->at ? -1 : x->at > y->at;
-}
-
-// t of a query that the memory has seen; 0 if it has not.
-LOCUSI_FN int locusi_memory_known(const locusi_memory *m, const float *q, double *t)
-{
-    const uint64_t hash = locusi_encoding_hash(q, m->q);
-    size_t low = 0, high = m->seen;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (m->known[middle] < hash) low = middle + 1;
-        else high = middle;
-    }
-    if (low == m->seen || m->known[low] != hash) return 0;
-    *t = (double)m->difficulty[low];
-    return 1;
-}
-
-// What the pool and the trainer want of a fit, row by row of the evaluations; all may be NULL.
-typedef struct locusi_memory_fit {
-    float *rows;       // [models, landmarks] (f + h_m) / sd_m
-    float *base;       // [models] logit(mu_m)
-    float *own;        // [models, landmarks] h_m
-    double *item;      // [n] t - f
-} locusi_memory_fit;
-
-// Principal components of the encodings, and landmarks among them.
-LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels *k, const locus_queries *all,
-                                         uint64_t seed, locus_error *err)
-{
-    const size_t q = m->q, qp = locusi_pad(q), stride = all->stride ? all->stride : all->dim;
-    const size_t most = 8192, step = (all->count + most - 1) / most, n = (all->count + step - 1) / step;
-    const size_t take = locusi_max(1, q < LOCUSI_MEMORY_RANK ? q : LOCUSI_MEMORY_RANK), wide = take + 8 < q ? take + 8 : q;
-    float *x, *normal;
-    double *covariance, *mean, *b, *value, *work, total = 0.0, scale[LOCUSI_MEMORY_RANK];
-    size_t i, j, c, *order;
-    locusi_carver carver = {NULL, 0, 0};
-    void *block = NULL;
-    int attempt;
-    for (attempt = 0; attempt < 2; attempt++) {
-        carver.used = 0;
-        x = locusi_carve_floats(&carver, n, qp);
-        normal = locusi_carve_floats(&carver, qp, qp);
-        covariance = (double *)locusi_carve(&carver, q * q, sizeof(double));
-        mean = (double *)locusi_carve(&carver, q, sizeof(double));
-        b = (double *)locusi_carve(&carver, q * wide, sizeof(double));
-        value = (double *)locusi_carve(&carver, wide, sizeof(double));
-        work = (double *)locusi_carve(&carver, (q + 3 * wide) * wide, sizeof(double));
-        order = (size_t *)locusi_carve(&carver, all->count, sizeof(size_t));
-        if (attempt) break;
-        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
-        memset(block, 0, carver.used + 64);
-        carver.base = locusi_align(block);
-    }
-    for (i = 0; i < n; i++)
-        for (c = 0; c < q; c++) mean[c] += (double)all->encodings[i * step * stride + c] / (double)n;
-    for (i = 0; i < n; i++)
-        for (c = 0; c < q; c++) x[i * qp + c] = (float)((double)all->encodings[i * step * stride + c] - mean[c]);
-    locusi_product(k, x, 1, qp, qp, n, x, qp, 16, qp, normal, qp, 0);
-    for (i = 0; i < q; i++)
-        for (j = 0; j < q; j++) covariance[i * q + j] = (double)normal[i * qp + j] / (double)n;
-    locusi_top_eigen(covariance, q, wide, b, value, work);
-    for (c = 0; c < take; c++) {
-        const double v = value[c] > 0.0 ? value[c] : 0.0;
-        scale[c] = pow(v, 0.3);
-        total += v * scale[c] * scale[c];
-    }
-    memset(m->map, 0, q * m->rank * sizeof(float));
-    memset(m->map_bias, 0, m->rank * sizeof(float));
-    for (c = 0; c < take; c++) {
-        const double s = total > 0.0 ? scale[c] / sqrt(total) : 0.0;
-        double bias = 0.0;
-        for (i = 0; i < q; i++) {
-            m->map[c / 16 * 16 * q + 16 * i + c % 16] = (float)(b[i * wide + c] * s);
-            bias -= mean[i] * b[i * wide + c] * s;
-        }
-        m->map_bias[c] = (float)bias;
-    }
-    for (i = 0; i < all->count; i++) order[i] = i;
-    for (i = 0; i < m->landmarks; i++) { // a partial shuffle; where there are too few they are taken again
-        if (i < all->count) {
-            const size_t at = i + (size_t)(locusi_mix(seed ^ locusi_mix(i + 1)) % (all->count - i)), swap = order[at];
-            order[at] = order[i];
-            order[i] = swap;
-        }
-        locusi_matmul_run(k, all->encodings + order[i % all->count] * stride, stride, 1, q, m->map, m->rank,
-                          m->points + i * m->rank, m->rank, m->map_bias, NULL, 0, 0);
-    }
-    LOCUS_FREE(block);
-    return LOCUS_OK;
-}
-
-// Fit the memory to checked evaluations; m->landmarks, rank, seen and q are set and its arrays placed.
-LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kernels *k, const locus_evals *e,
-                                            const locus_queries *all, uint64_t seed, locusi_memory_fit *fit,
-                                            locus_error *err)
-{
-    const size_t n = e->queries.count, models = e->models, p = m->landmarks;
-    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
-    const double own = LOCUSI_VAR_NOISE + LOCUSI_VAR_OWN;
-    float *phi, *kernels, *x, *w;
-    double *mu, *sd, *t, *z, *coefficient, *difference, *f, mean = 0.0, cells = 0.0;
-    size_t i, j, c, *asked, round;
-    locusi_known *known;
-    locusi_ridge r;
-    locusi_carver carver = {NULL, 0, 0};
-    locus_status status;
-    void *block = NULL;
-    int attempt, full = 1;
-    float y = 0.0f;
-    if ((status = locusi_memory_map(m, k, all, seed, err))) return status;
-    if (!locusi_memory_prepare(m, k))
-        return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "memory", "encodings of sensible size", "others");
-    memset(&r, 0, sizeof r);
-    for (attempt = 0; attempt < 2; attempt++) {
-        carver.used = 0;
-        kernels = locusi_carve_floats(&carver, n, p);
-        phi = locusi_carve_floats(&carver, n, p);
-        x = locusi_carve_floats(&carver, n, m->rank);
-        w = locusi_carve_floats(&carver, n, 1);
-        r.scaled = kernels; // both are scratch
-        r.normal = locusi_carve_floats(&carver, p, p);
-        r.factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
-        mu = (double *)locusi_carve(&carver, models, sizeof(double));
-        sd = (double *)locusi_carve(&carver, models, sizeof(double));
-        t = (double *)locusi_carve(&carver, n, sizeof(double));
-        z = (double *)locusi_carve(&carver, n, sizeof(double));
-        f = (double *)locusi_carve(&carver, n, sizeof(double));
-        difference = (double *)locusi_carve(&carver, n, sizeof(double));
-        coefficient = (double *)locusi_carve(&carver, p, sizeof(double));
-        asked = (size_t *)locusi_carve(&carver, n, sizeof(size_t));
-        known = (locusi_known *)locusi_carve(&carver, n, sizeof(locusi_known));
-        if (attempt) break;
-        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
-        memset(block, 0, carver.used + 64);
-        carver.base = locusi_align(block);
-    }
-    locusi_memory_kernels(m, k, e->queries.encodings, stride, n, x, kernels);
-    locusi_matmul_run(k, kernels, p, n, p, m->whiten, p, phi, p, NULL, NULL, 0, 0);
-    r.memory = m, r.k = k, r.phi = phi, r.n = n;
-    for (j = 0; j < models; j++)
-        for (i = 0; i < n; i++) {
-            if (!locusi_score(e, j, i, &y)) {
-                full = 0;
-                continue;
-            }
-            asked[i]++;
-            cells += 1.0;
-            mean += (double)y;
-        }
-    mean /= cells;
-    m->mean = mean;
-    for (j = 0; j < models; j++) sd[j] = locusi_deviation(mean);
-    for (i = 0; i < n; i++)
-        w[i] = asked[i] ? (float)(LOCUSI_VAR_SHARED / (LOCUSI_VAR_ITEM + own / (double)asked[i])) : 0.0f;
-    locusi_ridge_factor(&r, w);
-    for (round = 0; round < 3; round++) {
-        memset(z, 0, n * sizeof(double));
-        for (j = 0; j < models; j++) {
-            double sum = mean, count = 1.0;
-            for (i = 0; i < n; i++)
-                if (locusi_score(e, j, i, &y)) {
-                    sum += (double)y - sd[j] * t[i];
-                    count += 1.0;
-                }
-            mu[j] = locusi_clamp(sum / count, 0.01, 0.99);
-            sd[j] = locusi_deviation(mu[j]);
-            for (i = 0; i < n; i++)
-                if (locusi_score(e, j, i, &y)) z[i] += ((double)y - mu[j]) / sd[j] / (double)asked[i];
-        }
-        locusi_ridge_solve(&r, w, z, coefficient);
-        // features from kernels were spoiled by the ridge's scratch: f through phi and the whitened coefficients
-        for (c = 0; c < p; c++) m->shared[c] = (float)coefficient[c];
-        locusi_memory_kernels(m, k, e->queries.encodings, stride, n, x, kernels);
-        for (i = 0; i < n; i++) {
-            f[i] = 0.0;
-            for (c = 0; c < p; c++) f[i] += coefficient[c] * (double)kernels[i * p + c];
-            t[i] = f[i];
-            if (asked[i]) t[i] += LOCUSI_VAR_ITEM / (LOCUSI_VAR_ITEM + own / (double)asked[i]) * (z[i] - f[i]);
-        }
-    }
-    for (i = 0; i < n; i++) w[i] = (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE);
-    if (full) locusi_ridge_factor(&r, w);
-    for (j = 0; j < models; j++) {
-        for (i = 0; i < n; i++) {
-            const int has = locusi_score(e, j, i, &y);
-            difference[i] = has ? ((double)y - mu[j]) / sd[j] - t[i] : 0.0;
-            w[i] = has ? (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE) : 0.0f;
-        }
-        if (!full) locusi_ridge_factor(&r, w);
-        locusi_ridge_solve(&r, w, difference, coefficient);
-        for (c = 0; c < p; c++) {
-            if (fit->rows) fit->rows[j * p + c] = (float)(((double)m->shared[c] + coefficient[c]) / sd[j]);
-            if (fit->own) fit->own[j * p + c] = (float)coefficient[c];
-        }
-        if (fit->base) fit->base[j] = (float)log(mu[j] / (1.0 - mu[j]));
-    }
-    if (fit->item)
-        for (i = 0; i < n; i++) fit->item[i] = t[i] - f[i];
-    for (i = 0; i < n; i++) {
-        known[i].hash = locusi_encoding_hash(e->queries.encodings + i * stride, m->q);
-        known[i].at = i;
-    }
-    if (m->seen) {
-        locusi_sort(known, n, sizeof *known, locusi_known_order);
-        for (i = 0; i < n; i++) {
-            m->known[i] = known[i].hash;
-            m->difficulty[i] = (float)t[known[i].at];
-        }
-    }
-    LOCUS_FREE(block);
-    return LOCUS_OK;
-}
-#endif
-// @@memory-end
-
-// @@train-begin
 // --------------------------------------------------------------------------------------------------------- >>train
 //
 // Parameters, gradients and the optimiser's moments are flat arrays of one layout: each matrix row-major with rows and
@@ -7095,18 +7628,18 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
 // Models are split into groups, each summed in order by one thread, and groups are added in order: the number of
 // threads changes no bit.
 //
-// Attention works on tall matrices: rows are tokens, columns are (head, inducing vector). Where tokens attend to inducing
-// vectors the softmax runs along a row, where inducing vectors attend to tokens it runs down a column.
+// Attention works on tall matrices: rows are tokens, columns are (head, inducing vector). Where tokens attend to
+// inducing vectors the softmax runs along a row, where inducing vectors attend to tokens it runs down a column.
 
 #ifndef LOCUS_NO_TRAIN
 
 #define LOCUSI_GROUPS ((size_t)8)
 
 typedef struct locusi_param {
-    size_t at;                          // in the flat arrays
-    size_t rows, columns;               // real
-    size_t ld;                          // columns as stored
-    size_t tensor;                      // whose elements these are (see locusi_spec_at) ...
+    size_t at;                           // in the flat arrays
+    size_t rows, columns;                // real
+    size_t ld;                           // columns as stored
+    size_t tensor;                       // whose elements these are (see locusi_spec_at) ...
     size_t first, row_step, column_step; // ... and where they stand in it
     int head_rows, head_columns;
 } locusi_param;
@@ -7123,7 +7656,7 @@ typedef struct locusi_layer_at {
 enum { LOCUSI_MAX_LAYERS = 16 };
 
 typedef struct locusi_layout {
-    locusi_param *params; // NULL: only count
+    locusi_param *params;                     // NULL: only count
     size_t param_count, count, encoder_count; // of floats; the encoder's come first
     size_t a, ay, c, ab;                      // the token map's columns for q, y and q (2y-1), and its bias
     locusi_layer_at layer[LOCUSI_MAX_LAYERS];
@@ -7230,12 +7763,12 @@ LOCUSI_FN size_t locusi_param_at(const locus_net *s, const locusi_param *p, size
 
 // ---- the step's arithmetic
 
-typedef struct locusi_kept { // of a block's rows, for the way back
-    float *heads;            // [n, ldh] what attention gave, heads side by side
-    float *hat0, *hat1;      // [n, ldx] the two layer norms before gain and bias
+typedef struct locusi_kept {    // of a block's rows, for the way back
+    float *heads;               // [n, ldh] what attention gave, heads side by side
+    float *hat0, *hat1;         // [n, ldx] the two layer norms before gain and bias
     float *inverse0, *inverse1; // [n] 1 / deviation
-    float *o;                // [n, ldx] after the first layer norm and ReLU
-    float *f;                // [n, ldf] feed-forward's hidden layer after ReLU
+    float *o;                   // [n, ldx] after the first layer norm and ReLU
+    float *f;                   // [n, ldf] feed-forward's hidden layer after ReLU
 } locusi_kept;
 
 typedef struct locusi_kept_layer {
@@ -7251,17 +7784,17 @@ typedef struct locusi_train_worker { // one thread's activations of one model
     float *pool_a, *pool_mean; // attention [n, headsp], weighted means [headsp, ldx]
     float *pool_row;           // [ldx]
     locusi_kept pool;
-    float *z, *dz;                    // [dp]
-    float *packed;                    // right-hand sides of small products
-    float *dx, *dk, *dv;              // [n, ldx], [n, ldh]
-    float *dk2, *dv2, *dhm;           // [keys, ldh], [rp, ldx]
-    float *d0, *df, *dh, *dq, *ds;    // a tile's
-    float *dot;                       // [heads * rp]
-    float *scaled, *scaled_rows;      // predictor: W_zu with columns scaled by z, packed and as rows
-    float *pre, *dpre, *e, *dhz;      // [targets, ldg], [gp, dp], [gp]
-    float *dlogit;                    // [targets]
-    size_t *rows;                     // the model's evaluations: rows of the step's table,
-    float *y;                         // and their scores
+    float *z, *dz;                 // [dp]
+    float *packed;                 // right-hand sides of small products
+    float *dx, *dk, *dv;           // [n, ldx], [n, ldh]
+    float *dk2, *dv2, *dhm;        // [keys, ldh], [rp, ldx]
+    float *d0, *df, *dh, *dq, *ds; // a tile's
+    float *dot;                    // [heads * rp]
+    float *scaled, *scaled_rows;   // predictor: W_zu with columns scaled by z, packed and as rows
+    float *pre, *dpre, *e, *dhz;   // [targets, ldg], [gp, dp], [gp]
+    float *dlogit;                 // [targets]
+    size_t *rows;                  // the model's evaluations: rows of the step's table,
+    float *y;                      // and their scores
     size_t count, mine;
 } locusi_train_worker;
 
@@ -7278,16 +7811,16 @@ typedef struct locusi_train_group { // what its models have summed up, one block
 // Scores are NaN where there is none.
 typedef struct locusi_batch {
     size_t models, rows, targets;
-    const float *queries;         // [rows, qp]
-    const float *target_queries;  // [targets, qp]
-    const float *scores;          // [models, rows]
-    const float *target_scores;   // [models, targets]; NULL: only embeddings and logits are wanted
-    float *z;                     // [models, dp] results, may be NULL
-    float *logits;                // [models, targets] results, may be NULL
-    const float *model_weight;    // [models] of each target's cross-entropy in the loss
-    uint64_t dropout_key;         // 0: no dropout
-    size_t first_model;           // counts on for dropout where a step is made in parts ...
-    int add;                      // ... whose gradients add up
+    const float *queries;        // [rows, qp]
+    const float *target_queries; // [targets, qp]
+    const float *scores;         // [models, rows]
+    const float *target_scores;  // [models, targets]; NULL: only embeddings and logits are wanted
+    float *z;                    // [models, dp] results, may be NULL
+    float *logits;               // [models, targets] results, may be NULL
+    const float *model_weight;   // [models] of each target's cross-entropy in the loss
+    uint64_t dropout_key;        // 0: no dropout
+    size_t first_model;          // counts on for dropout where a step is made in parts ...
+    int add;                     // ... whose gradients add up
 } locusi_batch;
 
 struct locusi_train_core {
@@ -7296,7 +7829,8 @@ struct locusi_train_core {
     const locusi_kernels *k;
     const locus_parallel *parallel;
     size_t qp, ldx, ldh, ldf, lds, ldg, headsp, tile;
-    size_t groups, group_floats, most_rows, most_targets, workers, zeros; // no_column: `zeros` times 0, then 16 times -1e30
+    size_t groups, group_floats, most_rows, most_targets, workers,
+        zeros;                         // no_column: `zeros` times 0, then 16 times -1e30
     float *theta, *forward, *backward; // weights; packed for x W^T; packed for dy W
     float *live, *no_column;
     float *induce_queries, *packed_induce; // [layers][rp, ldh]; [layers][heads * dhp * rp] packed, times scale
@@ -7330,8 +7864,8 @@ LOCUSI_FN void locusi_back(const locusi_train_core *t, size_t at, size_t out, si
 }
 
 // dW [out, in] += dy^T x
-LOCUSI_FN void locusi_owe(const locusi_train_core *t, float *gradient, size_t at, size_t out, size_t in, const float *dy,
-                          size_t ldy, const float *x, size_t ldx, size_t n)
+LOCUSI_FN void locusi_owe(const locusi_train_core *t, float *gradient, size_t at, size_t out, size_t in,
+                          const float *dy, size_t ldy, const float *x, size_t ldx, size_t n)
 {
     locusi_product(t->k, dy, 1, ldy, out, n, x, ldx, 16, in, gradient + at, in, 1);
 }
@@ -7431,8 +7965,8 @@ LOCUSI_FN int locusi_block_forward(const locusi_train_core *t, const locusi_mab_
 }
 
 // out [count, width] <- rows of the table, mixed by the score: (1-y) row of 0 + y row of 1
-LOCUSI_FN void locusi_table_rows(const locusi_train_core *t, float *const table[2], size_t ld, const locusi_train_worker *w,
-                               float *out, size_t width)
+LOCUSI_FN void locusi_table_rows(const locusi_train_core *t, float *const table[2], size_t ld,
+                                 const locusi_train_worker *w, float *out, size_t width)
 {
     size_t i;
     for (i = 0; i < w->count; i++, out += ld) {
@@ -7493,8 +8027,8 @@ LOCUSI_FN int locusi_layer_forward(const locusi_train_core *t, locusi_train_work
     }
     for (h = 0; h < s->heads; h++) {
         locusi_matmul_run(t->k, kept->k1 + h * s->dhp, t->ldh, n, s->dhp,
-                          t->packed_induce + l * s->hp * s->rp + h * s->dhp * s->rp, s->rp, kept->a1 + h * s->rp, t->lds,
-                          NULL, NULL, 0, 0);
+                          t->packed_induce + l * s->hp * s->rp + h * s->dhp * s->rp, s->rp, kept->a1 + h * s->rp,
+                          t->lds, NULL, NULL, 0, 0);
     }
     t->k->softmax_down(kept->a1, t->lds, n, s->heads * s->rp / 16);
     for (h = 0; h < s->heads; h++)
@@ -7529,16 +8063,16 @@ LOCUSI_FN int locusi_model_forward(const locusi_train_core *t, locusi_train_work
             w->pool.heads[c] = sum;
         }
     finite &= locusi_block_forward(t, &at->pool, &w->pool, 0, 1, t->theta + at->seed, s->dp, w->pool_row);
-    locusi_matmul_run(t->k, w->pool_row, t->ldx, 1, s->dp, t->forward + at->out, s->dp, w->z, s->dp, t->theta + at->out_b,
-                      NULL, 0, 0);
+    locusi_matmul_run(t->k, w->pool_row, t->ldx, 1, s->dp, t->forward + at->out, s->dp, w->z, s->dp,
+                      t->theta + at->out_b, NULL, 0, 0);
     return finite;
 }
 
 // ---- backward
 
 // dy (n rows, in place) -> d0: of the residual, dh: of the attention's output; what is owed to the weights is added.
-LOCUSI_FN void locusi_block_backward(const locusi_train_core *t, locusi_train_worker *w, float *g, const locusi_mab_at *m,
-                                     const locusi_kept *kept, size_t first, size_t n, float *dy)
+LOCUSI_FN void locusi_block_backward(const locusi_train_core *t, locusi_train_worker *w, float *g,
+                                     const locusi_mab_at *m, const locusi_kept *kept, size_t first, size_t n, float *dy)
 {
     const locus_net *s = &t->shape;
     const size_t ldx = t->ldx, ldf = t->ldf, ldh = t->ldh, dp = s->dp / 16;
@@ -7562,8 +8096,8 @@ LOCUSI_FN void locusi_block_backward(const locusi_train_core *t, locusi_train_wo
 // dx [n, ldx] of the layer's result -> of its input; dk2, dv2 [keys, ldh] receive what is owed to keys and values.
 // dq_all: NULL, or where the queries' gradients go (layer 0, whose queries stand in the table).
 LOCUSI_FN void locusi_attend_backward(const locusi_train_core *t, locusi_train_worker *w, float *g,
-                                      const locusi_mab_at *m, const locusi_kept_layer *kept, size_t keys, const float *x,
-                                      float *dx, float *dq_all)
+                                      const locusi_mab_at *m, const locusi_kept_layer *kept, size_t keys,
+                                      const float *x, float *dx, float *dq_all)
 {
     const locus_net *s = &t->shape;
     const size_t kp = locusi_pad(keys), lds = s->heads * kp + 16, ldh = t->ldh, ldd = kp + 16;
@@ -7578,12 +8112,13 @@ LOCUSI_FN void locusi_attend_backward(const locusi_train_core *t, locusi_train_w
         n = w->count - at < t->tile ? w->count - at : t->tile;
         locusi_block_backward(t, w, g, m, &kept->mab2, at, n, dx + at * t->ldx);
         for (h = 0; h < s->heads; h++) {
-            locusi_matmul_run(t->k, w->dh + h * s->dhp, ldh, n, s->dhp, w->packed + h * s->dhp * kp, kp, w->ds, ldd, NULL,
-                              NULL, 0, 0);
+            locusi_matmul_run(t->k, w->dh + h * s->dhp, ldh, n, s->dhp, w->packed + h * s->dhp * kp, kp, w->ds, ldd,
+                              NULL, NULL, 0, 0);
             locusi_product(t->k, a + h * kp, 1, lds, keys, n, w->dh + h * s->dhp, ldh, 16, s->dhp, w->dv2 + h * s->dhp,
                            ldh, 1);
             t->k->softmax_back(a + h * kp, w->ds, lds, ldd, n, kp / 16, natural);
-            locusi_product(t->k, w->ds, ldd, 1, n, keys, kept->k2 + h * s->dhp, ldh, 16, s->dhp, dq + h * s->dhp, ldh, 0);
+            locusi_product(t->k, w->ds, ldd, 1, n, keys, kept->k2 + h * s->dhp, ldh, 16, s->dhp, dq + h * s->dhp, ldh,
+                           0);
             locusi_product(t->k, w->ds, 1, ldd, keys, n, q + h * s->dhp, ldh, 16, s->dhp, w->dk2 + h * s->dhp, ldh, 1);
         }
         if (dq_all) {
@@ -7610,7 +8145,7 @@ LOCUSI_FN void locusi_keys_backward(const locusi_train_core *t, float *g, const 
 
 // The table's rows receive their share: dtable[0] += (1-y) d, dtable[1] += y d.
 LOCUSI_FN void locusi_owe_table(const locusi_train_core *t, float *const dtable[2], size_t ld,
-                               const locusi_train_worker *w, const float *d, size_t width)
+                                const locusi_train_worker *w, const float *d, size_t width)
 {
     size_t i;
     for (i = 0; i < w->count; i++, d += ld) {
@@ -7657,7 +8192,8 @@ LOCUSI_FN void locusi_layer_backward(const locusi_train_core *t, locusi_train_wo
             t->k->softmax_down_back(a, w->ds, t->lds, ldd, n, rp / 16, w->dot + h * rp, natural);
             locusi_product(t->k, w->ds, ldd, 1, n, s->r, t->induce_queries + l * rp * ldh + h * s->dhp, ldh, 16, s->dhp,
                            w->dk + head, ldh, 0);
-            locusi_product(t->k, w->ds, 1, ldd, s->r, n, kept->k1 + head, ldh, 16, s->dhp, dinduce + h * s->dhp, ldh, 1);
+            locusi_product(t->k, w->ds, 1, ldd, s->r, n, kept->k1 + head, ldh, 16, s->dhp, dinduce + h * s->dhp, ldh,
+                           1);
             locusi_product(t->k, a, t->lds, 1, n, s->r, w->dh + h * s->dhp, ldh, 16, s->dhp, w->dv + head, ldh, 0);
         }
     }
@@ -7694,7 +8230,8 @@ LOCUSI_FN void locusi_model_backward(const locusi_train_core *t, locusi_train_wo
         for (j = 0; j < s->dp; j++) dot[h] += dmean[h * ldx + j] * w->pool_mean[h * ldx + j];
     }
     for (h = 0; h < hp; h++)
-        for (j = 0; j < s->dp; j++) w->packed[h / 16 * 16 * s->dp + 16 * j + h % 16] = h < s->heads ? dmean[h * ldx + j] : 0.0f;
+        for (j = 0; j < s->dp; j++)
+            w->packed[h / 16 * 16 * s->dp + 16 * j + h % 16] = h < s->heads ? dmean[h * ldx + j] : 0.0f;
     // w->dk as [n, headsp]: of the scores
     locusi_matmul_run(t->k, x, ldx, w->count, s->dp, w->packed, hp, w->dk, hp, NULL, NULL, 0, 0);
     t->k->softmax_down_back(w->pool_a, w->dk, hp, hp, w->count, hp / 16, dot, natural);
@@ -7736,7 +8273,8 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
         const uint64_t limit = (uint64_t)((double)t->dropout * 65536.0);
         for (i = 0; i < n; i++)
             for (j = 0; j < gp; j += 4) {
-                uint64_t r = locusi_mix(b->dropout_key + ((uint64_t)(b->first_model + model) << 40) + (uint64_t)i * gp + j);
+                uint64_t r =
+                    locusi_mix(b->dropout_key + ((uint64_t)(b->first_model + model) << 40) + (uint64_t)i * gp + j);
                 size_t c;
                 for (c = 0; c < 4; c++, r >>= 16)
                     w->pre[i * ldg + j + c] = (r & 65535u) < limit ? 0.0f : w->pre[i * ldg + j + c] * kept;
@@ -8207,7 +8745,7 @@ struct locus_trainer {
     locus_train_opts o; // resolved
     char query_encoder[96];
     size_t n, validation, virtuals, unlabelled, stride;
-    float scale;               // encodings are multiplied by this: unit mean square of an entry
+    float scale; // encodings are multiplied by this: unit mean square of an entry
     float *m, *v, *average, *best;
     float *queries;            // [train, qp] scaled
     float *validation_queries; // [validation, qp] scaled
@@ -8220,10 +8758,10 @@ struct locus_trainer {
     void *metrics_work;
     size_t metrics_bytes;
     // for virtual models: the pool's item-response model
-    float *difficulty;         // [train + unlabelled] f
-    double *item;              // [train] t - f
-    float *own;                // [models, train + unlabelled] h_m
-    double ability, spread;    // mean and deviation of the models' logit(mu)
+    float *difficulty;      // [train + unlabelled] f
+    double *item;           // [train] t - f
+    float *own;             // [models, train + unlabelled] h_m
+    double ability, spread; // mean and deviation of the models' logit(mu)
     uint64_t data_hash;
     // progress
     size_t epoch, best_epoch;
@@ -8305,7 +8843,8 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
         for (i = 0; i < count[k]; i++) {
             const float *row;
             if (list[k][i] >= q->count)
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "below %z", "%z", name[k], i, q->count, list[k][i]);
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "below %z", "%z", name[k], i, q->count,
+                                   list[k][i]);
             row = q->encodings + list[k][i] * (q->stride ? q->stride : q->dim);
             for (c = 0; c < q->dim; c++)
                 if (!(locusi_finite(row[c]) && fabsf(row[c]) < 1e6f))
@@ -8320,15 +8859,16 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
                 if (!locusi_data_score(d, m, list[k][i], &y)) continue;
                 used += k == 0;
                 if (!(y >= 0.0f && y <= 1.0f))
-                    return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, list[k][i],
-                                       (double)y);
+                    return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m,
+                                       list[k][i], (double)y);
             }
         if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one training score", "none", m);
     }
     if (o->z_dim % o->n_heads)
         return locusi_fail(err, LOCUS_ERR_HEADS, "n_heads", "a divisor of z_dim = %z", "%z", o->z_dim, o->n_heads);
     if (o->n_layers > LOCUSI_MAX_LAYERS)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "n_layers", "at most %d", "%z", (int)LOCUSI_MAX_LAYERS, o->n_layers);
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "n_layers", "at most %d", "%z", (int)LOCUSI_MAX_LAYERS,
+                           o->n_layers);
     if (o->z_dim > 4096 || o->m_induce > 4096 || o->decoder_hidden > 4096)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "z_dim, m_induce, decoder_hidden", "at most 4096", "%z, %z, %z",
                            o->z_dim, o->m_induce, o->decoder_hidden);
@@ -8462,7 +9002,8 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
         c.base = locusi_align(block);
     }
     for (i = 0; i < all; i++)
-        memcpy(rows + i * q, locusi_data_row(t, i < n ? t->data.train[i] : t->data.unlabelled[i - n]), q * sizeof(float));
+        memcpy(rows + i * q, locusi_data_row(t, i < n ? t->data.train[i] : t->data.unlabelled[i - n]),
+               q * sizeof(float));
     fit.item = t->item;
     evals.queries.encodings = rows;
     evals.queries.count = n;
@@ -8556,7 +9097,8 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
             const double x = (double)locusi_data_row(t, data->train[i])[j];
             square += x * x;
         }
-    // PAPER takes the encodings as they are; BEST brings their entries to unit mean square, which the saved weights undo
+    // PAPER takes the encodings as they are; BEST brings their entries to unit mean square, which the saved weights
+    // undo
     t->scale = plan.o.recipe == LOCUS_RECIPE_PAPER || square <= 0.0
                    ? 1.0f
                    : (float)sqrt((double)t->n * (double)data->queries.dim / square);
@@ -8664,7 +9206,8 @@ LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
     const uint64_t seed = o->seed;
     const size_t n = t->n, qp = t->core.qp;
     size_t i, j;
-    *count = (size_t)(exp(low + (high - low) * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 0))) + 0.5);
+    *count =
+        (size_t)(exp(low + (high - low) * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 0))) + 0.5);
     if (*count < 1) *count = 1;
     if (*count > n) *count = n;
     if (*count == n) {
@@ -8691,8 +9234,8 @@ LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
     }
 }
 
-// Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the real
-// models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the
+// Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the
+// real models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the
 // probabilities themselves, on rows drawn from all encodings at hand.
 LOCUSI_FN void locusi_train_virtual(locus_trainer *t, size_t rows, size_t real_targets, size_t targets)
 {
@@ -8717,7 +9260,8 @@ LOCUSI_FN void locusi_train_virtual(locus_trainer *t, size_t rows, size_t real_t
             float g;
             locusi_normal(bits, &g, &unused);
             if (v % 2 == 0) { // every second: few real directions, but strong
-                if (locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 17 + 2 * m)) * (double)models >
+                if (locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 17 + 2 * m)) *
+                        (double)models >
                     3.0)
                     continue;
                 g *= sqrtf((float)models / 3.0f);
@@ -8734,9 +9278,10 @@ LOCUSI_FN void locusi_train_virtual(locus_trainer *t, size_t rows, size_t real_t
                 locusi_uniform(locusi_random(seed, LOCUSI_STREAM_ANSWERS, t->epoch, base + i)) < p ? 1.0f : 0.0f;
         }
         for (i = 0; i < targets; i++)
-            wanted[i] = i < real_targets ? locusi_nan()
-                                         : (float)locus_probability(ability + unit * (slope * (double)t->difficulty[t->targets[i]] +
-                                                                                      (double)wanted[i]));
+            wanted[i] = i < real_targets
+                            ? locusi_nan()
+                            : (float)locus_probability(
+                                  ability + unit * (slope * (double)t->difficulty[t->targets[i]] + (double)wanted[i]));
     }
 }
 
@@ -8786,7 +9331,8 @@ LOCUSI_FN void locusi_train_update(const locusi_train_core *core, const locus_tr
         a.keep = (float)(1.0 - rate[part] * o->weight_decay);
         a.step = (float)(rate[part] / (1.0 - pow(0.9, (double)step)));
         a.root = (float)(1.0 / sqrt(1.0 - pow(0.999, (double)step)));
-        core->k->adam(&a, core->theta + at[part], gradient + at[part], m + at[part], v + at[part], at[part + 1] - at[part]);
+        core->k->adam(&a, core->theta + at[part], gradient + at[part], m + at[part], v + at[part],
+                      at[part + 1] - at[part]);
     }
 }
 
@@ -8873,7 +9419,8 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
             b.model_weight = t->model_weight + m;
             b.first_model = m;
             b.add = m > 0;
-            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, (uint64_t)(m + 1) << 40, deviation);
+            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, (uint64_t)(m + 1) << 40,
+                              deviation);
             locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE,
                               (uint64_t)(m + 1) << 40, deviation);
             loss += locusi_train_step(core, &b);
@@ -8939,8 +9486,8 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
     }
     e.gradient_norm = locusi_norm(core->k, gradient, count);
     if (core->bad || !(e.loss < 1e30 && e.gradient_norm < 1e30))
-        return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "a finite loss and gradient", "loss %f, norm %f", e.epoch,
-                           e.loss, e.gradient_norm);
+        return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "a finite loss and gradient", "loss %f, norm %f",
+                           e.epoch, e.loss, e.gradient_norm);
     rate[0] = locusi_train_rate(t, t->o.encoder_rate);
     rate[1] = locusi_train_rate(t, t->o.predictor_rate);
     t->epoch++;
@@ -8968,7 +9515,8 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
         t->best_epoch = t->epoch;
     }
     e.best_epoch = t->best_epoch;
-    if (t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience)) t->finished = 1;
+    if (t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience))
+        t->finished = 1;
     if (out) *out = e;
     if (t->o.on_epoch && t->o.on_epoch(t->o.user, &e))
         return locusi_fail(err, LOCUS_ERR_CANCELLED, "epoch %z", "", "", e.epoch);
@@ -9028,8 +9576,9 @@ LOCUSI_FN locus_status locusi_train_export(const locus_trainer *t, locusi_train_
     locusi_train_store(&t->core, flat, data);
     for (i = 0; i < tensors; i++) {
         locusi_spec_at(s, i, "decoder.mlp_head.3", &file->specs[i]);
-        locusi_tensor_set(&file->tensors[i], file->specs[i].name, LOCUS_F32, file->specs[i].rank, file->specs[i].shape[0],
-                          file->specs[i].rank > 1 ? file->specs[i].shape[1] : 1, data + 4 * locusi_train_offset(s, i));
+        locusi_tensor_set(&file->tensors[i], file->specs[i].name, LOCUS_F32, file->specs[i].rank,
+                          file->specs[i].shape[0], file->specs[i].rank > 1 ? file->specs[i].shape[1] : 1,
+                          data + 4 * locusi_train_offset(s, i));
         if (file->specs[i].rank > 2) file->tensors[i].shape[2] = file->specs[i].shape[2];
         file->tensors[i].dtype_name = "F32";
         for (n = file->specs[i].rank; n < 8; n++) file->tensors[i].shape[n] = 1;
@@ -9076,7 +9625,8 @@ LOCUS_API locus_status locus_train_save(const locus_trainer *t, const char *path
     locus_status status;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
     if (!(status = locusi_train_export(t, &file, err))) {
-        status = locus_safetensors_save(path, file.tensors, file.st.tensor_count, file.metadata, file.st.metadata_count, err);
+        status = locus_safetensors_save(path, file.tensors, file.st.tensor_count, file.metadata, file.st.metadata_count,
+                                        err);
         LOCUS_FREE(file.block);
     }
     return status;
@@ -9088,11 +9638,25 @@ LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
 {
     const locus_train_opts *o = &t->o;
     const double numbers[11] = {o->average, o->encoder_rate, o->predictor_rate, (double)o->warmup, o->weight_decay,
-                                o->clip,    o->dropout,      o->noise,          o->skew,           o->seen, 0.0};
-    const size_t sizes[17] = {(size_t)o->recipe, o->z_dim,          o->n_heads,          o->n_layers,
-                              o->m_induce,       o->decoder_hidden, (size_t)o->encoder_kind, o->epochs,
-                              o->evaluate_every, (size_t)o->keep,   o->subset_min,       o->subset_max,
-                              o->targets,        o->virtual_models, (size_t)o->separate_noise, o->parts, o->part};
+                                o->clip,    o->dropout,      o->noise,          o->skew,           o->seen,
+                                0.0};
+    const size_t sizes[17] = {(size_t)o->recipe,
+                              o->z_dim,
+                              o->n_heads,
+                              o->n_layers,
+                              o->m_induce,
+                              o->decoder_hidden,
+                              (size_t)o->encoder_kind,
+                              o->epochs,
+                              o->evaluate_every,
+                              (size_t)o->keep,
+                              o->subset_min,
+                              o->subset_max,
+                              o->targets,
+                              o->virtual_models,
+                              (size_t)o->separate_noise,
+                              o->parts,
+                              o->part};
     uint64_t h = locusi_mix(t->data_hash ^ o->seed);
     size_t i;
     for (i = 0; i < 11; i++) {
@@ -9116,7 +9680,8 @@ LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char
     if (!locusi_host_is_little()) return locusi_fail(err, LOCUS_ERR_STATE, "%s", "a little-endian machine", "", path);
     {
         const float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
-        for (i = 0; i < 5; i++) locusi_tensor_set(&tensors[i], names[i], LOCUS_F32, 1, t->core.layout.count, 1, arrays[i]);
+        for (i = 0; i < 5; i++)
+            locusi_tensor_set(&tensors[i], names[i], LOCUS_F32, 1, t->core.layout.count, 1, arrays[i]);
     }
     memcpy(&bits, &t->best_value, sizeof bits);
     locusi_text(text[0], sizeof text[0], "%x", locusi_train_identity(t));
@@ -9152,7 +9717,8 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
     for (i = 0; i < 5 && !status; i++) {
         tensor[i] = locus_safetensors_find(&st, names[i]);
         if (!tensor[i] || tensor[i]->dtype != LOCUS_F32 || tensor[i]->count != t->core.layout.count)
-            status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%z numbers in %s", "others", path, t->core.layout.count, names[i]);
+            status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%z numbers in %s", "others", path, t->core.layout.count,
+                                 names[i]);
         for (j = 0; !status && j < tensor[i]->count; j++)
             if (!locusi_finite(locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j))))
                 status = locusi_fail(err, LOCUS_ERR_STATE, "%s[%z]", "a finite number", "another", names[i], j);
@@ -9163,15 +9729,14 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
         t->epoch = (size_t)value[1];
         t->best_epoch = (size_t)value[2];
         memcpy(&t->best_value, &value[3], sizeof t->best_value);
-        t->finished = t->epoch >= t->o.epochs ||
-                      (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
+        t->finished =
+            t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
     }
     locus_safetensors_close(&st);
     return status;
 }
 #endif
 #endif // LOCUS_NO_TRAIN
-// @@train-end
 
 #define LOCUSI_IMPLEMENTED
 #endif // LOCUS_IMPLEMENTATION

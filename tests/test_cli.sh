@@ -70,7 +70,7 @@ S=$GOLDEN/tiny P=
 for f in "$GOLDEN/paper" "$SHARED/golden/paper"; do
     [ -z "$P" ] && [ -e "$f/model.safetensors" ] && P=$f # the large case is not in the repository
 done
-embed_tiny=("$LOCUS" embed --net "$S/model.safetensors" --encodings "$S/q_anchor.npy" --scores "$S/y.npy")
+embed_tiny=("$LOCUS" embed --net "$S/model.safetensors" --memory 0 --encodings "$S/q_anchor.npy" --scores "$S/y.npy")
 refused 2 "--out" "no --out" "${embed_tiny[@]}"
 refused 2 "--out" "no value" "${embed_tiny[@]}" --out
 refused 2 "--out" "a flag in place of the value" "${embed_tiny[@]}" --out --mask
@@ -86,7 +86,7 @@ sab=$SHARED/golden-train/sab # graded scores
 [ -e "$sab/model.safetensors" ] || sab=
 for g in "$S" $P $sab; do
     n=$(basename "$g")
-    embed=("$LOCUS" embed --net "$g/model.safetensors" --encodings "$g/q_anchor.npy")
+    embed=("$LOCUS" embed --net "$g/model.safetensors" --memory 0 --encodings "$g/q_anchor.npy")
     masked=("${embed[@]}" --scores "$g/y.npy" --mask "$g/mask.npy")
     predict=("$LOCUS" predict --net "$g/model.safetensors" --encodings "$g/q_test.npy")
     ok "$n: embed" "${masked[@]}" --out "$T/$n.npy"
@@ -320,9 +320,9 @@ D=$SHARED/data/mmlu-pro
 for K in "$SHARED/checkpoints/mmlu-pro-256" "$SHARED/checkpoints/mmlu-pro-256-bce"; do
     [ -e "$K/expected.json" ] && [ -e "$D/scores.npy" ] || continue
     k=$(basename "$K")
-    ok "$k: embed" "$LOCUS" embed --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
+    ok "$k: embed" "$LOCUS" embed --memory 0 --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
         --queries "$K/anchors.npy" --model-rows "$K/models.npy" --models "$D/models.csv" --out "$T/mmlu.safetensors"
-    ok "$k: embed" "$LOCUS" embed --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
+    ok "$k: embed" "$LOCUS" embed --memory 0 --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
         --queries "$K/anchors.npy" --model-rows "$K/models.npy" --out "$T/mmlu.npy"
     ok "$k: z" "$npy" "$T/mmlu.npy" "$K/z.npy" 2e-5
     ok "$k: test queries" "$npy" rows "$D/encodings.npy" "$T/qt.npy" "$D/split.npy" 2

@@ -469,10 +469,11 @@ static void base_kmeans(const float *x, size_t n, size_t dim, size_t k, uint64_t
 static int base_clusters_add(void *state, const float *enc, const unsigned char *scores, size_t n, uint64_t seed)
 {
     base_clusters *s = (base_clusters *)state;
-    size_t *of = (size_t *)base_alloc(n, sizeof *of);
     const double mean = base_mean(scores, n);
+    size_t *of;
     (void)seed;
     if (s->models == BASE_MAX_MODELS) return 1;
+    of = (size_t *)base_alloc(n, sizeof *of);
     for (size_t l = 0; l < s->levels; l++) {
         float *p = s->p[l] + s->models * s->k[l];
         base_assign(enc, n, s->dim, s->centroid[l], s->k[l], of);
@@ -513,7 +514,7 @@ static void *base_clusters_fit(const base_data *d, size_t levels, size_t k0, siz
 static void *base_plain_fit(const base_data *d)
 {
     const size_t k = d->rows / 32;
-    return base_clusters_fit(d, 1, k < 4 ? 4 : k > 64 ? 64 : k, 0, 1.0);
+    return base_clusters_fit(d, 1, k < 2 ? 2 : k > 64 ? 64 : k, 0, 1.0);
 }
 
 static void *base_shrunk_fit(const base_data *d) { return base_clusters_fit(d, 2, 20, 100, 24.0); }
@@ -779,11 +780,14 @@ static void *base_irt_fit(const base_data *d)
 static int base_factor_add(void *state, const float *enc, const unsigned char *scores, size_t n, uint64_t seed)
 {
     base_factor *s = (base_factor *)state;
-    float *u = base_floats(n * s->outs), *f = base_floats(n * s->width), *offset = base_floats(n);
-    float *mean = base_floats(s->width), *precision = base_floats(s->width);
-    float *t = s->value + s->at_t + s->models * s->width;
+    float *t = s->value + s->at_t + s->models * s->width, *u, *f, *offset, *mean, *precision;
     (void)seed;
     if (s->models == BASE_MAX_MODELS) return 1;
+    u = base_floats(n * s->outs);
+    f = base_floats(n * s->width);
+    offset = base_floats(n);
+    mean = base_floats(s->width);
+    precision = base_floats(s->width);
     base_factor_map(s, enc, n, u);
     for (size_t i = 0; i < n; i++) {
         offset[i] = s->recipe.irt ? -u[i * s->outs + s->width] : base_factor_bias(s);
@@ -841,9 +845,11 @@ static int base_linear_add(void *state, const float *enc, const unsigned char *s
 {
     base_linear *s = (base_linear *)state;
     const size_t d = s->dim + 1;
-    float *f = base_floats(n * d), *precision = base_floats(d);
+    float *f, *precision;
     (void)seed;
     if (s->models == BASE_MAX_MODELS) return 1;
+    f = base_floats(n * d);
+    precision = base_floats(d);
     for (size_t i = 0; i < n; i++) {
         memcpy(f + i * d, enc + i * s->dim, s->dim * sizeof *f);
         f[i * d + s->dim] = 1.0f;
@@ -884,7 +890,6 @@ static void *base_linear_fit(const base_data *d)
         if (!d->val_rows) break;
         base_linear_predict(s, d->val_enc, d->val_rows, logits);
         loss = base_bce(logits, d->val_scores, d->val_rows, d->models);
-        if (getenv("BASE_DEBUG")) fprintf(stderr, "ridge %g val %.5f\n", (double)penalties[p], loss);
         if (loss < best_loss) {
             best_loss = loss;
             best_penalty = penalties[p];

@@ -8,9 +8,9 @@
 // Interrupt it at any time. Several processes may work on one file: each job is locked by the one that works on it.
 //
 // A job fits one method on one pool from the scores of N training queries, the same ones for all models: the first N of
-// a permutation of the training split drawn with (seed), so smaller sets are parts of larger ones. Generator: SplitMix64
-// and Fisher-Yates, bench/baselines.h. Validation scores only choose hyper-parameters and checkpoints; figures are of
-// the test split.
+// a permutation of the training split drawn with (seed), so smaller sets are parts of larger ones. Generator:
+// SplitMix64 and Fisher-Yates, bench/baselines.h. Validation scores only choose hyper-parameters and checkpoints;
+// figures are of the test split.
 #if !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -61,8 +61,10 @@ static void check(locus_status status, const locus_error *err)
 // ------------------------------------------------------------------------------------------------------------ results
 
 #define VALUES(X)                                                                                                      \
-    X(hit1) X(hit3) X(hit5) X(prediction) X(brier) X(ece) X(bce) X(auc) X(routed) X(best_single) X(oracle) X(pairs)    \
-    X(pearson) X(spearman) X(kendall) X(partial) X(agreement) X(drift) X(nearest) X(median) X(identified) X(seconds)
+    X(hit1)                                                                                                            \
+    X(hit3) X(hit5) X(prediction) X(brier) X(ece) X(bce) X(auc) X(routed) X(best_single) X(oracle) X(pairs) X(pearson) \
+        X(spearman) X(kendall) X(partial) X(agreement) X(drift) X(nearest) X(median) X(identified) X(distance)         \
+            X(seconds)
 
 // clang-format off
 #define X(name) V_##name,
@@ -298,12 +300,8 @@ typedef struct pool {
     size_t count, members[MAX_POOL]; // rows of the data set
 } pool;
 
-static const char *const strongest[] = {"unnamed-merged-2026-02-20",
-                                        "MiniMax-M2.5-nvfp4",
-                                        "GPT-4o",
-                                        "gemini-1.5-pro-002",
-                                        "gemini-1.5-flash-002",
-                                        "DeepSeek-Coder-V2",
+static const char *const strongest[] = {"unnamed-merged-2026-02-20",  "MiniMax-M2.5-nvfp4",   "GPT-4o",
+                                        "gemini-1.5-pro-002",         "gemini-1.5-flash-002", "DeepSeek-Coder-V2",
                                         "Meta-Llama-3_1-70B-Instruct"};
 
 // Families that are held out whole; "others" are all models of makers with one or two models here.
@@ -551,7 +549,7 @@ typedef struct job {
 } job;
 
 typedef struct output { // lines of a job, in the order in which they are written; the last is the job's mark
-    result list[256];
+    result list[1024];
     size_t count;
 } output;
 
@@ -590,12 +588,22 @@ static void geometry_rows(const dataset *d, const job *j, const double *distance
     double agree[NEIGHBOURS] = {0};
     size_t at = 0;
     const char *method = j->method ? j->method->name : "rivals";
+    const int shown = !strcmp(method, "LOCUS") || !strcmp(method, "EmbedLLM tuned") || !j->method;
+    const int picture = shown && j->anchors == DRIFT_N && j->seed == 0 && !strcmp(j->p->name, "all33") &&
+                        (!strcmp(name, "cosine") || !strcmp(name, "accuracy"));
     result *r;
     for (size_t a = 0; a < models; a++) {
         for (size_t b = 0; b < a; b++) {
             x[at] = distance[a * models + b];
             differ[at] = disagreement(y + a * n, y + b * n, n);
             gap[at++] = fabs(mean_score(y + a * n, n) - mean_score(y + b * n, n));
+            if (picture) {
+                char pair[24];
+                snprintf(pair, sizeof pair, "%u-%u", (unsigned)a, (unsigned)b);
+                r = emit(o, result_make(j->p->name, "pair", method, j->anchors, j->seed, pair, 0));
+                r->v[V_distance] = x[at - 1];
+                r->v[V_agreement] = 1.0 - differ[at - 1];
+            }
         }
     }
     for (size_t a = 0; a < models; a++) {
@@ -1073,7 +1081,8 @@ int main(int argc, char **argv)
         int failed = 0, status;
         list_jobs(&jobs, &s, pools);
         for (size_t i = 0; i < jobs.count; i++) jobs.list[i].cost = expected_cost(&all, &jobs.list[i]);
-        qsort(jobs.list, jobs.count, sizeof *jobs.list, dearer_first); // so that both processes end at about the same time
+        qsort(jobs.list, jobs.count, sizeof *jobs.list,
+              dearer_first); // so that both processes end at about the same time
         while (forked + 1 < s.processes) {
             const pid_t child = fork();
             if (child < 0) break;

@@ -557,7 +557,7 @@ static void base_clusters_release(void *state)
 // A vector t for each model, a linear map u = W q + b of the query's encoding, trained together by Adam.
 //   EmbedLLM:  two logits C (t * u) + c;  the difference of the two is the logit    (t * u: element by element)
 //   IRT-Net:   logit = a . t - beta, where [a, beta] = u, one longer than t
-// A new model's t: the most probable one under its evaluations and a normal prior with the pool's mean and variances.
+// A new model's t: the most probable one under its evaluations and a normal prior with the pool's mean and covariance.
 
 enum { FACTOR_NOISE = 1 << 20 }; // normal numbers; a row's noise starts at a random place of this table
 
@@ -777,37 +777,53 @@ static void *base_irt_fit(const base_data *d)
     return base_factor_fit(d, &r);
 }
 
+// The pool's vectors vary along few directions, together: the prior has their covariance, nine tenths of it as it is
+// and one tenth of its diagonal. In coordinates a ~ Normal(0, 1), t = mean + [spread of the fitted models, diagonal] a.
 static int base_factor_add(void *state, const float *enc, const unsigned char *scores, size_t n, uint64_t seed)
 {
+    enum { OWN = 10 }; // one OWNth is the diagonal's
     base_factor *s = (base_factor *)state;
-    float *t = s->value + s->at_t + s->models * s->width, *u, *f, *offset, *mean, *precision;
+    const size_t w = s->width, rank = s->fitted + w;
+    float *t = s->value + s->at_t + s->models * w, *u, *f, *offset, *basis, *projected, *precision, *a;
     (void)seed;
     if (s->models == BASE_MAX_MODELS) return 1;
     u = base_floats(n * s->outs);
-    f = base_floats(n * s->width);
+    f = base_floats(n * w);
     offset = base_floats(n);
-    mean = base_floats(s->width);
-    precision = base_floats(s->width);
+    basis = base_floats(rank * w); // one row for each coordinate
+    projected = base_floats(n * rank);
+    precision = base_floats(rank);
+    a = base_floats(rank);
+    for (size_t j = 0; j < w; j++) {
+        const float *v = s->value + s->at_t + j, size = (float)(s->fitted > 1 ? s->fitted - 1 : 1);
+        float square = 0.0f;
+        t[j] = 0.0f;
+        for (size_t m = 0; m < s->fitted; m++) t[j] += v[m * w] / (float)s->fitted;
+        for (size_t m = 0; m < s->fitted; m++) {
+            const float e = v[m * w] - t[j];
+            square += e * e;
+            basis[m * w + j] = e * sqrtf((1.0f - 1.0f / (float)OWN) / size);
+        }
+        basis[(s->fitted + j) * w + j] = sqrtf(square / size / (float)OWN);
+    }
     base_factor_map(s, enc, n, u);
     for (size_t i = 0; i < n; i++) {
-        offset[i] = s->recipe.irt ? -u[i * s->outs + s->width] : base_factor_bias(s);
-        for (size_t j = 0; j < s->width; j++) f[i * s->width + j] = u[i * s->outs + j] * base_factor_scale(s, j);
+        offset[i] = s->recipe.irt ? -u[i * s->outs + w] : base_factor_bias(s);
+        for (size_t j = 0; j < w; j++) f[i * w + j] = u[i * s->outs + j] * base_factor_scale(s, j);
     }
-    for (size_t j = 0; j < s->width; j++) {
-        const float *v = s->value + s->at_t + j;
-        double a = 0.0, q = 0.0;
-        for (size_t m = 0; m < s->fitted; m++) a += (double)v[m * s->width] / (double)s->fitted;
-        for (size_t m = 0; m < s->fitted; m++) q += ((double)v[m * s->width] - a) * ((double)v[m * s->width] - a);
-        t[j] = mean[j] = (float)a;
-        precision[j] = (float)((double)s->fitted / (q + 1e-6));
-    }
-    base_logistic(f, offset, scores, n, s->width, mean, precision, t);
+    base_mm(0, 1, n, 1, w, 1.0f, f, t, 1.0f, offset);
+    base_mm(0, 1, n, rank, w, 1.0f, f, basis, 0.0f, projected);
+    for (size_t k = 0; k < rank; k++) precision[k] = 1.0f;
+    base_logistic(projected, offset, scores, n, rank, NULL, precision, a);
+    base_mm(0, 0, 1, w, rank, 1.0f, a, basis, 1.0f, t);
     s->models++;
     free(u);
     free(f);
     free(offset);
-    free(mean);
+    free(basis);
+    free(projected);
     free(precision);
+    free(a);
     return 0;
 }
 

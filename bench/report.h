@@ -14,7 +14,7 @@ typedef struct summary {
 } summary;
 
 typedef struct query { // which lines; fold NULL: the mean over all folds, weighted by `weight` (V_COUNT: equally)
-    const char *where, *experiment, *method;
+    const char *pool, *experiment, *method;
     size_t anchors;
     const char *fold;
     size_t n, folds; // folds that must be there

@@ -418,7 +418,7 @@ static void expected_targets(tally *t, const view *v)
     }
     for (size_t c = 0; c < v->size_count; c++) {
         const summary s = pool_figure(v->all, "all33", "LOCUS", v->sizes[c], V_hit1);
-        const summary leader = pool_figure(v->all, "all33", "best single model", v->sizes[c], V_hit1);
+        const summary leader = pool_figure(v->all, "all33", "best single model", v->sizes[v->size_count - 1], V_hit1);
         char what[96];
         if (s.count == 0 || leader.count == 0) continue;
         snprintf(what, sizeof what, "all 33, %u evaluations: routing not below always taking the leader",
@@ -527,7 +527,44 @@ typedef struct panel {
     double x0, x1, y0, y1;
     double *px, *py; // dots instead of curves
     size_t dots;
+    unsigned dot_colour;
 } panel;
+
+// Ground, rules, text, then one colour for each kind of method.
+static void picture_colours(FILE *f, int dark)
+{
+    static const char *const colours[2][10] = {
+        {"#ffffff", "#e3e6ea", "#1c2128", "#616a75", "#c4320a", "#0969da", "#1a7f5a", "#8250df", "#9a6700", "#bf3989"},
+        {"#0f1318", "#2a313a", "#e6edf3", "#98a2ad", "#ff8a5c", "#6cb6ff", "#57cfa0", "#bc8cff", "#d9a93f", "#f778ba"}};
+    const char *const *c = colours[dark];
+    fprintf(f, ".back { fill: %s } .rule { stroke: %s } text { fill: %s } .soft, .f6 { fill: %s } .s6 { stroke: %s }\n",
+            c[0], c[1], c[2], c[3], c[3]);
+    for (unsigned i = 0; i < 6; i++) fprintf(f, ".s%u { stroke: %s } .f%u { fill: %s }\n", i, c[4 + i], i, c[4 + i]);
+}
+
+// Colour of a method's curve; the plain form of a method is dashed, in the colour of its better one.
+static unsigned colour_of(const char *name, int *dashed)
+{
+    static const struct {
+        const char *name;
+        unsigned colour;
+        int dashed;
+    } known[] = {{"LOCUS", 0, 0},
+                 {"kNN", 1, 0},
+                 {"shrunk clusters", 2, 0},
+                 {"clusters", 2, 1},
+                 {"logistic regression", 3, 0},
+                 {"EmbedLLM tuned", 4, 0},
+                 {"EmbedLLM", 4, 1},
+                 {"IRT-Net", 5, 0},
+                 {"best single model", 6, 1}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        *dashed = known[i].dashed;
+        if (strcmp(known[i].name, name) == 0) return known[i].colour;
+    }
+    *dashed = 1;
+    return is_locus(name) ? 0 : 6;
+}
 
 static FILE *picture_open(const settings *s, const char *name, size_t panels, size_t panel_width, const char *title)
 {
@@ -536,21 +573,19 @@ static FILE *picture_open(const settings *s, const char *name, size_t panels, si
     snprintf(path, sizeof path, "%.500s/%s", s->folder, name);
     f = fopen(path, "w");
     if (!f) die(path, strerror(errno));
-    fprintf(
-        f,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %u\" role=\"img\" "
-        "font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<title>%s</title>\n<style>\n"
-        ":root { --back: #fff; --ink: #1c2128; --soft: #6a737d; --rule: #e3e6ea; --c0: #c4320a; --c1: #0969da; "
-        "--c2: #1a7f5a; --c3: #8250df; --c4: #9a6700; --c5: #bf3989; --c6: #3e6b89; --c7: #57606a; }\n"
-        "@media (prefers-color-scheme: dark) { :root { --back: #0f1318; --ink: #e6edf3; --soft: #8b949e; --rule: "
-        "#262c34; --c0: #ff8a5c; --c1: #6cb6ff; --c2: #57cfa0; --c3: #bc8cff; --c4: #d9a93f; --c5: #f778ba; --c6: "
-        "#8fbcd6; --c7: #a5afb9; } }\n"
-        ".back { fill: var(--back) } text { fill: var(--ink) } .soft { fill: var(--soft) } "
-        ".rule { stroke: var(--rule); stroke-width: 1 } .line { fill: none; stroke-width: 1.5 } "
-        ".locus { stroke-width: 3 } .bar { stroke-width: 1; opacity: .55 } .dot { fill: var(--c0); opacity: .45 }\n",
-        (unsigned)(panels * panel_width), (unsigned)PICTURE_H, title);
-    for (unsigned i = 0; i < 8; i++) fprintf(f, ".s%u { stroke: var(--c%u) } .f%u { fill: var(--c%u) }\n", i, i, i, i);
-    fprintf(f, "</style>\n<rect class=\"back\" width=\"100%%\" height=\"100%%\"/>\n");
+    fprintf(f,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %u\" role=\"img\" "
+            "font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<title>%s</title>\n<style>\n"
+            ".line { fill: none; stroke-width: 1.6 } .dashed { stroke-dasharray: 5 4 } .bold { stroke-width: 3.2 }\n"
+            ".bar { stroke-width: 1.2; opacity: .6 } .dot { opacity: .45 } .rule { stroke-width: 1 }\n",
+            (unsigned)(panels * panel_width), (unsigned)PICTURE_H, title);
+    picture_colours(f, 0);
+    fprintf(f, "@media (prefers-color-scheme: dark) {\n");
+    picture_colours(f, 1);
+    fprintf(f,
+            "}\n</style>\n<clipPath id=\"plot\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></clipPath>\n"
+            "<rect class=\"back\" width=\"%u\" height=\"%u\"/>\n",
+            PLOT_LEFT - 4, PLOT_TOP - 2, PLOT_W + 8, PLOT_H + 4, (unsigned)(panels * panel_width), (unsigned)PICTURE_H);
     return f;
 }
 
@@ -601,20 +636,22 @@ static void draw_panel(FILE *f, const panel *p, size_t at, size_t width)
     fprintf(f, "<g transform=\"translate(%u 0)\">\n", (unsigned)(at * width));
     axes(f, p);
     for (size_t i = 0; i < p->dots; i++)
-        fprintf(f, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.4\"/>\n", place_x(p, p->px[i]),
-                place_y(p, p->py[i]));
+        fprintf(f, "<circle class=\"dot f%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.4\"/>\n", p->dot_colour,
+                place_x(p, p->px[i]), place_y(p, p->py[i]));
     for (size_t i = p->count; i-- > 0;) { // LOCUS, the first, on top
         const curve *c = &p->curves[i];
-        const unsigned colour = is_locus(c->name) && i == 0 ? 0 : 1 + (unsigned)(i % 7);
-        fprintf(f, "<polyline class=\"line s%u%s\"%s points=\"", colour, colour ? "" : " locus",
-                i > 7 ? " stroke-dasharray=\"5 4\"" : "");
+        int dashed;
+        const unsigned colour = colour_of(c->name, &dashed);
+        fprintf(f, "<g clip-path=\"url(#plot)\"><polyline class=\"line s%u%s%s\" points=\"", colour,
+                dashed ? " dashed" : "", strcmp(c->name, "LOCUS") ? "" : " bold");
         for (size_t k = 0; k < c->count; k++) fprintf(f, "%.1f,%.1f ", place_x(p, c->x[k]), place_y(p, c->y[k]));
-        fprintf(f, "\"/>\n");
-        for (size_t k = 0; k < c->count && (colour == 0 || i == 1); k++)
+        fprintf(f, "\"/>");
+        for (size_t k = 0; k < c->count; k++)
             if (!isnan(c->sd[k]))
-                fprintf(f, "<line class=\"bar s%u\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n", colour,
+                fprintf(f, "<line class=\"bar s%u\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", colour,
                         place_x(p, c->x[k]), place_x(p, c->x[k]), place_y(p, c->y[k] - c->sd[k]),
                         place_y(p, c->y[k] + c->sd[k]));
+        fprintf(f, "</g>\n");
         order[i] = i;
         label[i] = place_y(p, c->y[c->count - 1]) + 4.0;
     }
@@ -635,16 +672,17 @@ static void draw_panel(FILE *f, const panel *p, size_t at, size_t width)
     }
     for (size_t i = 0; i < p->count; i++) {
         const curve *c = &p->curves[i];
-        const int first = is_locus(c->name) && i == 0;
-        fprintf(f, "<text class=\"f%u\" x=\"%d\" y=\"%.1f\"%s>%s</text>\n", first ? 0 : 1 + (unsigned)(i % 7),
-                PLOT_LEFT + PLOT_W + 10, label[i], first ? " font-weight=\"700\"" : "", c->name);
+        int dashed;
+        fprintf(f, "<text class=\"f%u\" x=\"%d\" y=\"%.1f\"%s>%s</text>\n", colour_of(c->name, &dashed),
+                PLOT_LEFT + PLOT_W + 10, label[i], strcmp(c->name, "LOCUS") ? "" : " font-weight=\"700\"", c->name);
     }
     fprintf(f, "</g>\n");
 }
 
 static void fit_axes(panel *p)
 {
-    double low = 1e30, high = -1e30;
+    double low = 1e30, high = -1e30, all[MAX_METHODS * 16];
+    size_t count = 0;
     p->x0 = 1e30;
     p->x1 = -1e30;
     for (size_t i = 0; i < p->count; i++) {
@@ -652,10 +690,12 @@ static void fit_axes(panel *p)
             const double x = p->curves[i].x[k], y = p->curves[i].y[k];
             if (x < p->x0) p->x0 = x;
             if (x > p->x1) p->x1 = x;
-            if (y < low) low = y;
+            all[count++] = y;
             if (y > high) high = y;
         }
     }
+    qsort(all, count, sizeof *all, compare_doubles);
+    if (count) low = all[count / 20]; // a few points far below would flatten all others: they fall out of the plot
     for (size_t i = 0; i < p->dots; i++) {
         if (p->px[i] < p->x0) p->x0 = p->px[i];
         if (p->px[i] > p->x1) p->x1 = p->px[i];
@@ -730,6 +770,7 @@ static void pairs_picture(const settings *s, const view *v)
         p.y_title = "test queries on which two models differ, %";
         p.px = x;
         p.py = y;
+        p.dot_colour = k == 0 ? 0 : k == 1 ? 4 : 6;
         for (size_t i = 0; i < v->all->count && p.dots < 2048; i++) {
             const result *r = &v->all->list[i];
             if (strcmp(r->experiment, "pair") != 0 || strcmp(r->method, methods[k]) != 0) continue;

@@ -647,7 +647,7 @@ static void draw_panel(FILE *f, const panel *p, size_t at, size_t width)
         for (size_t k = 0; k < c->count; k++) fprintf(f, "%.1f,%.1f ", place_x(p, c->x[k]), place_y(p, c->y[k]));
         fprintf(f, "\"/>");
         for (size_t k = 0; k < c->count; k++)
-            if (!isnan(c->sd[k]))
+            if (!isnan(c->sd[k]) && !strcmp(c->name, "LOCUS")) // all of them would hide the curves
                 fprintf(f, "<line class=\"bar s%u\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", colour,
                         place_x(p, c->x[k]), place_x(p, c->x[k]), place_y(p, c->y[k] - c->sd[k]),
                         place_y(p, c->y[k] + c->sd[k]));
@@ -876,7 +876,7 @@ static int report(const dataset *d, const pool *pools, const results *all, const
     fprintf(f,
             "### How fast an embedding settles\n\nCosine distance, median over the models, each embedded as a new one "
             "from n of its %u evaluations. Identified: share of models whose\nembedding from n is nearest to their own "
-            "from all, not another's.\n\n",
+            "from all, not another's (which contains these n: large n are flattered).\n\n",
             (unsigned)DRIFT_N);
     for (size_t k = 0; k < 2; k++) drift_table(f, &v, pools[k].name);
     fprintf(f, "## Time\n\n");

@@ -2,6 +2,7 @@
 # make demo       route real questions over real models with what ships here
 # make test       everything that must hold;  make check: the same under sanitizers, valgrind, other compilers
 # make bench      the table of speeds, next to this machine's peak and to PyTorch where it is installed
+# make reproduce  the paper's claims on real evaluations, next to baselines: bench/RESULTS.md
 CC ?= cc
 CFLAGS ?= -O2
 WARN = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
@@ -44,8 +45,21 @@ check: test
 bench: build/bench
 	@bench/run.sh
 
+# All experiments of bench/RESULTS.md (at most 100 minutes on two cores; goes on where it was interrupted). Needs OpenBLAS
+# for the baselines: apt install libopenblas-dev pkg-config
+BLAS = $(shell pkg-config --cflags --libs openblas 2>/dev/null || echo -lopenblas)
+REPRODUCE ?= -DREPRODUCE_NO_LOCUS
+
+build/reproduce: bench/reproduce.c bench/report.h bench/baselines.h bench/locus_method.h locus.h
+	@mkdir -p build
+	$(CC) $(CFLAGS) $(WARN) $(REPRODUCE) $< -o $@ $(BLAS) $(LIBS)
+
+reproduce: build/reproduce
+	build/reproduce --selftest
+	build/reproduce
+
 format:
-	clang-format -i locus.h examples/*.c tests/*.c tests/*.h bench/*.c
+	clang-format -i locus.h examples/*.c tests/*.c tests/*.h bench/*.c bench/*.h
 
 tidy:
 	clang-tidy --quiet tests/tidy.c -- -std=c99 -I.
@@ -58,4 +72,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all demo test check bench format tidy install clean
+.PHONY: all demo test check bench reproduce format tidy install clean

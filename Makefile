@@ -48,7 +48,7 @@ bench: build/bench
 # All experiments of bench/RESULTS.md (at most 100 minutes on two cores; goes on where it was interrupted). Needs OpenBLAS
 # for the baselines: apt install libopenblas-dev pkg-config
 BLAS = $(shell pkg-config --cflags --libs openblas 2>/dev/null || echo -lopenblas)
-REPRODUCE ?= -DREPRODUCE_NO_LOCUS
+REPRODUCE ?=
 
 build/reproduce: bench/reproduce.c bench/report.h bench/baselines.h bench/locus_method.h locus.h
 	@mkdir -p build

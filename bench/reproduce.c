@@ -62,9 +62,8 @@ static void check(locus_status status, const locus_error *err)
 
 // clang-format off
 #define VALUES(X)                                                                                                      \
-    X(hit1) X(hit3) X(hit5) X(prediction) X(brier) X(ece) X(bce) X(auc) X(routed) X(best_single) X(oracle) X(pairs)    \
-    X(pearson) X(spearman) X(kendall) X(partial) X(agreement) X(drift) X(nearest) X(median) X(identified) X(distance)  \
-    X(seconds)
+    X(hit1) X(hit3) X(hit5) X(prediction) X(brier) X(ece) X(bce) X(auc) X(routed) X(oracle) X(pairs) X(pearson)        \
+    X(spearman) X(kendall) X(partial) X(agreement) X(drift) X(nearest) X(median) X(identified) X(distance) X(seconds)
 #define X(name) V_##name,
 typedef enum value_id { VALUES(X) V_COUNT } value_id;
 #undef X

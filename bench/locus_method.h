@@ -201,11 +201,11 @@ static size_t locus_method_embedding(const void *state, size_t model, float *out
 // The first is the one that the targets are measured on.
 static const base_method locus_methods[] = {
     {"LOCUS", locus_fit, locus_method_predict, locus_add, locus_truncate, locus_method_embedding, locus_release},
-    {"LOCUS, net alone", locus_fit_net, locus_method_predict, locus_add, locus_truncate, locus_method_embedding,
+    {"LOCUS net alone", locus_fit_net, locus_method_predict, locus_add, locus_truncate, locus_method_embedding,
      locus_release},
-    {"LOCUS, memory alone", locus_fit_memory, locus_method_predict, locus_add, locus_truncate, locus_method_embedding,
+    {"LOCUS memory alone", locus_fit_memory, locus_method_predict, locus_add, locus_truncate, locus_method_embedding,
      locus_release},
-    {"LOCUS, paper's recipe", locus_fit_paper, locus_method_predict, locus_add, locus_truncate, locus_method_embedding,
+    {"LOCUS paper recipe", locus_fit_paper, locus_method_predict, locus_add, locus_truncate, locus_method_embedding,
      locus_release},
 };
 enum { LOCUS_METHODS = (int)(sizeof locus_methods / sizeof *locus_methods) };

@@ -1607,6 +1607,7 @@ static int run_train(session *s)
         return fail_library(s, "--resume", o->resume);
     c.s = s;
     c.capacity = locus_train_options(s->trainer).epochs;
+    if (c.capacity > 1 << 20) c.capacity = 1 << 20; // of figures kept
     c.epochs = (locus_epoch *)take(s, c.capacity, sizeof *c.epochs);
     if (!c.epochs) return FAILED;
     signal(SIGINT, on_interrupt);

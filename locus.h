@@ -44,6 +44,7 @@
 //     >>isa         which instruction sets this machine has
 //     >>kernels     the arithmetic, written once, and >>vocabulary, in which it is compiled for each instruction set
 //     >>threads     the built-in thread pool
+//     >>text        texts -> query encodings
 //     >>net         loading and packing a net
 //     >>encoder     evaluation sets -> model embeddings
 //     >>pool        models, their embeddings and what is known of them
@@ -359,7 +360,7 @@ typedef struct locus_net_info {
 
 // Build a net from a parsed file (the authors' names and shapes, method.md); the file may be closed afterwards.
 // Fails: LOCUS_ERR_METADATA, _TENSOR_MISSING, _TENSOR_SURPLUS, _TENSOR_SHAPE, _DTYPE_UNSUPPORTED, _HEADS,
-// _NONFINITE_WEIGHT, _HASH, _ISA, _MEMORY, _WORKSPACE. opts may be NULL.
+// _NONFINITE_WEIGHT, _HASH, _ENCODER_MISMATCH, _ISA, _MEMORY, _WORKSPACE. opts may be NULL.
 LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors *st, const locus_net_opts *opts,
                                         locus_error *err);
 // Bytes that locus_net_create needs in opts->memory for this file; 0 if the file is no net (create says why).
@@ -369,6 +370,63 @@ LOCUS_API locus_status locus_net_open(locus_net **out, const char *path, const l
 #endif
 LOCUS_API void locus_net_destroy(locus_net *net);
 LOCUS_API locus_net_info locus_net_get_info(const locus_net *net);
+
+// ---- query encodings from texts (>>text specifies it exactly)
+//
+// A query encoder without a foreign model: words, pairs of words and parts of unknown words are looked up in a small
+// table learned from texts (locus_text_train), or, table-free, hashed. All in integers: the same bits on every machine.
+
+enum { LOCUS_TEXT_MAX_DIM = 1024, LOCUS_TEXT_MAX_ROWS = 65536, LOCUS_TEXT_NAME_BYTES = 32, LOCUS_TEXT_PROBES = 3 };
+
+// A plain view, never changed. All zero but `dim`: table-free.
+typedef struct locus_text {
+    size_t dim;               // floats in an encoding, 1 to LOCUS_TEXT_MAX_DIM
+    size_t rows;              // of the table, at most LOCUS_TEXT_MAX_ROWS; 0: table-free
+    const uint32_t *keys;     // [rows] hash of each row's feature, strictly ascending
+    const uint16_t *weights;  // [rows]
+    const signed char *table; // [rows, dim]
+} locus_text;
+
+// out[dim] <- encoding of a text: unit length, each number a multiple of 2^-24. Any bytes are welcome: UTF-8 is
+// expected, other bytes separate words like spaces; bytes may be 0 (text may then be NULL), NUL is a byte like others.
+// Takes microseconds and about 20 KB of stack, does not allocate; time grows linearly with the text.
+// Fails: LOCUS_ERR_ARGUMENT.
+LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
+                                         locus_error *err);
+// The text encoder that a net carries (metadata "query_encoder": "locus-text-1/..."); NULL if its queries are encoded
+// by something else. Lives as long as the net.
+LOCUS_API const locus_text *locus_net_text(const locus_net *net);
+// name <- "locus-text-1/" and the fingerprint in 16 hex digits: a hash of the encodings of the probe texts. This is the
+// net's query_encoder; a net whose tables give another fingerprint is refused (LOCUS_ERR_ENCODER_MISMATCH).
+// Fails: LOCUS_ERR_ARGUMENT.
+LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err);
+// The probe texts, terminated; NULL unless index < LOCUS_TEXT_PROBES.
+LOCUS_API const char *locus_text_probe(size_t index);
+#ifndef LOCUS_NO_TRAIN
+typedef struct locus_text_train_opts {
+    size_t dim;        // 0: 128
+    size_t rows;       // at most; 0: 12288 (with dim 128: 1.65 MB in the file)
+    size_t iterations; // of the subspace; 0: 4
+    uint64_t seed;
+    const locus_parallel *parallel;
+    int (*progress)(void *user, size_t done, size_t total); // on the calling thread; return nonzero to stop
+    void *user;
+} locus_text_train_opts;
+
+// *out <- an encoder learned from `count` texts alone (no scores): of the features that at least two of them share,
+// the most frequent get rows; the rows are the leading right singular vectors of the texts' weighted features.
+// 8,000 questions take about ten seconds on one core. The same on every run and for every number of threads. One block
+// of memory for the result, one to work in. bytes NULL: texts end at their NUL. opts may be NULL. Fails:
+// LOCUS_ERR_ARGUMENT (also if no two texts share anything), _OVERFLOW, _MEMORY, _CANCELLED.
+LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *texts, const size_t *bytes, size_t count,
+                                        const locus_text_train_opts *opts, locus_error *err);
+LOCUS_API void locus_text_destroy(locus_text *encoder);
+// The encoder as the tensors text.keys, text.weights, text.table for locus_safetensors_save; *count <- 3, or 0 if it is
+// table-free. scratch: 6 * rows bytes for keys and weights in the file's byte order; must live as long as the tensors.
+// The file needs locus_text_name as metadata "query_encoder" as well. Fails: LOCUS_ERR_ARGUMENT, _WORKSPACE.
+LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tensor tensors[3], size_t *count,
+                                          void *scratch, size_t scratch_bytes, locus_error *err);
+#endif
 
 // ---- query encodings
 
@@ -1086,6 +1144,14 @@ LOCUSI_FN int locusi_host_is_little(void)
     unsigned char first;
     memcpy(&first, &one, 1);
     return first;
+}
+
+// Every bit of the result depends on every bit of h.
+LOCUSI_FN uint64_t locusi_mix(uint64_t h)
+{
+    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
+    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
+    return h ^ (h >> 32);
 }
 
 LOCUSI_FN uint16_t locusi_le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
@@ -3710,6 +3776,377 @@ LOCUS_API void locus_threads_destroy(locus_threads *threads)
 }
 #endif // LOCUS_NO_THREADS
 
+// ---------------------------------------------------------------------------------------------------------- >>text
+//
+// Exactly, so that it can be written anew in any language. ^ is exclusive or; / rounds towards zero.
+//
+// Characters. The text is decoded as UTF-8 (no overlong forms, no surrogates, at most U+10FFFF). A byte that begins no
+// valid sequence counts as a space, alone; decoding goes on at the next byte. Classes:
+//     space      U+0000-0020, 007F-00A0, 2000-200F, 2028-202F, 3000, FEFF
+//     digit      0-9
+//     symbol     the rest below U+00C0 that is not A-Z or a-z; U+00D7, 00F7, 2010-2BFF (less the spaces), 3001-303F,
+//                1F000-1FFFF
+//     ideograph  U+3040-9FFF, 20000 and above
+//     letter     all others
+// Case is folded by adding 32 to A-Z, U+00C0-00DE, 0391-03A9, 0410-042F, and 80 to U+0400-040F.
+//
+// Tokens, in order: a longest run of letters (a word); a longest run of digits; one symbol; one ideograph.
+//
+// Hash. Of a list of 32-bit numbers: h = CBF29CE484222325 (hex); for each number x: h = (h ^ x) * 100000001B3 mod 2^64;
+// then twice h = (h ^ h >> 32) * D6E8FEB86659FD93 mod 2^64, then h = h ^ h >> 32. The key is h >> 32.
+//
+// Features, in this order:
+//     token  of each token: 'w', then its folded characters (digits: '0' once for each, but at most four)
+//     gram   after a word whose own key has no row (table-free: after each word): 'c' and the four characters of each
+//            window of four in "<word>", folded
+//     pair   of each token but the first: 'p', key of the token before, key of the token; after the token's own
+//     features shape  at the end of the text, five: 's', letter, number; the letter and number being
+//            'L' g(bytes of the text), 'D' g(digits), 'N' min(line feeds, 15),
+//            'R' the largest r <= 10 with r * r * bytes <= 100 * digits, 'S' the same of symbols in place of digits (an
+//            empty text: 0), g(n) = the largest k <= 60 with 2^k <= (min(n, 2^30) + 1)^2
+//
+// Sum. With a table: a feature whose key has no row is ignored. Each row counts once, however often it occurs:
+// sum[d] += m * weight * table[row, d], m being 1, for shape features the integer square root of 1 + the number of
+// other features that counted. Table-free: a feature counts if no feature before it had the same
+// key mod 65536; for j in 0..3, with v the j-th 16 bits (from the low end) of the key's 64-bit hash (as above, of the
+// list 'h', key): sum[(v >> 1) * dim >> 15] += m * w, or -= if v is odd; w = 4 for tokens and 1 for others.
+//
+// Length. If all sums are 0 the encoding is (1, 0, 0, ...). Else let x = sum, all doubled while the largest magnitude
+// is below 2^26, or all halved (rounding towards zero) while it is 2^27 or more; r = the integer square root of the sum
+// of the squares; encoding[d] = (|x[d]| * 2^24 + r / 2) / r with the sign of x[d], times 2^-24.
+//
+// Fingerprint: of the three probe texts' encodings times 2^24, dim numbers each (as 32-bit two's complement), one list:
+// the hash of (dim, then these), all 64 bits.
+//
+// In the file: text.keys U32 [rows], text.weights U16 [rows], text.table I8 [rows, dim], metadata query_encoder
+// "locus-text-1/<fingerprint>". Without the tensors that name stands for a table-free encoder of length q_dim.
+
+enum { LOCUSI_TOKEN, LOCUSI_GRAM, LOCUSI_PAIR, LOCUSI_SHAPE };                       // features
+enum { LOCUSI_SPACE, LOCUSI_DIGIT, LOCUSI_SYMBOL, LOCUSI_IDEOGRAPH, LOCUSI_LETTER }; // characters
+
+static const uint64_t locusi_text_basis = 0xcbf29ce484222325u;
+
+static LOCUSI_INLINE uint64_t locusi_text_feed(uint64_t h, uint32_t x) { return (h ^ x) * 0x100000001b3u; }
+static LOCUSI_INLINE uint32_t locusi_text_key(uint64_t h) { return (uint32_t)(locusi_mix(h) >> 32); }
+
+LOCUSI_FN int locusi_text_class(uint32_t c)
+{
+    if (c < 0x80) {
+        if ((c | 32) - 'a' < 26) return LOCUSI_LETTER;
+        if (c - '0' < 10) return LOCUSI_DIGIT;
+        return c <= 0x20 || c == 0x7f ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    }
+    if (c < 0xc0) return c <= 0xa0 ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    if (c < 0x2000) return c == 0xd7 || c == 0xf7 ? LOCUSI_SYMBOL : LOCUSI_LETTER;
+    if (c <= 0x2bff) return c <= 0x200f || (c >= 0x2028 && c <= 0x202f) ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    if (c >= 0x3000 && c <= 0x303f) return c == 0x3000 ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    if ((c >= 0x3040 && c <= 0x9fff) || c >= 0x20000) return LOCUSI_IDEOGRAPH;
+    if (c >= 0x1f000) return LOCUSI_SYMBOL;
+    return c == 0xfeff ? LOCUSI_SPACE : LOCUSI_LETTER;
+}
+
+LOCUSI_FN uint32_t locusi_text_fold(uint32_t c)
+{
+    if (c < 0x80) return c - 'A' < 26 ? c + 32 : c;
+    if ((c >= 0xc0 && c <= 0xde) || (c >= 0x391 && c <= 0x3a9) || (c >= 0x410 && c <= 0x42f)) return c + 32;
+    return c >= 0x400 && c <= 0x40f ? c + 80 : c;
+}
+
+// *c <- the character at s, n > 0 bytes being left, or a space where none is valid; returns its bytes.
+LOCUSI_FN size_t locusi_text_char(const unsigned char *s, size_t n, uint32_t *c)
+{
+    size_t length, i;
+    *c = s[0];
+    if (*c < 0x80) return 1;
+    length = locusi_utf8(s, n);
+    if (!length) {
+        *c = ' ';
+        return 1;
+    }
+    *c &= 0x7fu >> length;
+    for (i = 1; i < length; i++) *c = *c << 6 | (s[i] & 0x3fu);
+    return length;
+}
+
+typedef struct locusi_text_walk {
+    const unsigned char *text;
+    size_t bytes, at, begin; // begin: of the last token
+    size_t digits, symbols, lines;
+    int kind; // of the last token
+    uint32_t key;
+} locusi_text_walk;
+
+// Next token; 0 at the end.
+LOCUSI_FN int locusi_text_next(locusi_text_walk *w)
+{
+    uint64_t h = locusi_text_feed(locusi_text_basis, 'w');
+    uint32_t c;
+    size_t n, digits = 1;
+    do {
+        if (w->at == w->bytes) return 0;
+        w->begin = w->at;
+        w->at += locusi_text_char(w->text + w->at, w->bytes - w->at, &c);
+        w->kind = locusi_text_class(c);
+        w->lines += c == '\n';
+    } while (w->kind == LOCUSI_SPACE);
+    w->symbols += w->kind == LOCUSI_SYMBOL;
+    h = locusi_text_feed(h, w->kind == LOCUSI_DIGIT ? '0' : locusi_text_fold(c));
+    if (w->kind == LOCUSI_LETTER || w->kind == LOCUSI_DIGIT)
+        for (; w->at < w->bytes; w->at += n) {
+            n = locusi_text_char(w->text + w->at, w->bytes - w->at, &c);
+            if (locusi_text_class(c) != w->kind) break;
+            if (w->kind == LOCUSI_LETTER) h = locusi_text_feed(h, locusi_text_fold(c));
+            else if (++digits <= 4) h = locusi_text_feed(h, '0');
+        }
+    if (w->kind == LOCUSI_DIGIT) w->digits += digits;
+    w->key = locusi_text_key(h);
+    return 1;
+}
+
+// g(n) and the share of n in bytes, as above.
+LOCUSI_FN uint32_t locusi_text_size(size_t n)
+{
+    uint64_t m = n < ((size_t)1 << 30) ? n : (size_t)1 << 30;
+    uint32_t k = 0;
+    for (m = (m + 1) * (m + 1); m > 1 && k < 60; m >>= 1) k++;
+    return k;
+}
+
+LOCUSI_FN uint32_t locusi_text_share(size_t n, size_t bytes)
+{
+    uint32_t r = 0;
+    while (r < 10 && bytes && (uint64_t)(r + 1) * (r + 1) * bytes <= (uint64_t)n * 100) r++;
+    return r;
+}
+
+// Walk over the features of a text. sink(user, key, kind) returns nonzero if it knows the feature.
+LOCUSI_FN void locusi_text_features(const char *text, size_t bytes, int (*sink)(void *user, uint32_t key, int kind),
+                                    void *user)
+{
+    locusi_text_walk w;
+    uint32_t before = 0, shape[5];
+    int first = 1;
+    size_t i;
+    memset(&w, 0, sizeof w);
+    w.text = (const unsigned char *)text;
+    w.bytes = bytes;
+    for (; locusi_text_next(&w); before = w.key, first = 0) {
+        if (!sink(user, w.key, LOCUSI_TOKEN) && w.kind == LOCUSI_LETTER) {
+            uint32_t window[4] = {0, 0, 0, '<'};
+            size_t at = w.begin, seen = 1;
+            int end = 0;
+            while (!end) {
+                uint32_t c = '>';
+                end = at == w.at;
+                if (!end) at += locusi_text_char(w.text + at, w.at - at, &c);
+                memmove(window, window + 1, sizeof window - sizeof window[0]);
+                window[3] = locusi_text_fold(c);
+                if (++seen >= 4) {
+                    uint64_t h = locusi_text_feed(locusi_text_basis, 'c');
+                    for (i = 0; i < 4; i++) h = locusi_text_feed(h, window[i]);
+                    sink(user, locusi_text_key(h), LOCUSI_GRAM);
+                }
+            }
+        }
+        if (!first)
+            sink(user,
+                 locusi_text_key(
+                     locusi_text_feed(locusi_text_feed(locusi_text_feed(locusi_text_basis, 'p'), before), w.key)),
+                 LOCUSI_PAIR);
+    }
+    shape[0] = locusi_text_size(bytes);
+    shape[1] = locusi_text_size(w.digits);
+    shape[2] = (uint32_t)(w.lines < 15 ? w.lines : 15);
+    shape[3] = locusi_text_share(w.digits, bytes);
+    shape[4] = locusi_text_share(w.symbols, bytes);
+    for (i = 0; i < 5; i++) {
+        const uint64_t h = locusi_text_feed(locusi_text_feed(locusi_text_basis, 's'), (uint32_t) "LDNRS"[i]);
+        sink(user, locusi_text_key(locusi_text_feed(h, shape[i])), LOCUSI_SHAPE);
+    }
+}
+
+// Row of a key, or `rows`.
+LOCUSI_FN size_t locusi_text_find(const uint32_t *keys, size_t rows, uint32_t key)
+{
+    size_t first = 0, n = rows;
+    while (n > 1) { // without branches that depend on the key
+        const size_t half = n / 2;
+        first += keys[first + half] <= key ? half : 0;
+        n -= half;
+    }
+    return n && keys[first] == key ? first : rows;
+}
+
+// The largest r with r * r <= n.
+LOCUSI_FN uint64_t locusi_text_root(uint64_t n)
+{
+    uint64_t r = 0, bit = (uint64_t)1 << 62;
+    while (bit > n) bit >>= 2;
+    for (; bit; bit >>= 2) {
+        if (n >= r + bit) {
+            n -= r + bit;
+            r = (r >> 1) + bit;
+        } else {
+            r >>= 1;
+        }
+    }
+    return r;
+}
+
+typedef struct locusi_text_sum {
+    const locus_text *encoder;
+    size_t hits, pending;
+    const signed char *row[128];
+    int32_t weight[128];
+    int64_t sum[LOCUS_TEXT_MAX_DIM];
+    unsigned char seen[8192]; // a bit for each row
+} locusi_text_sum;
+
+// sum += the pending rows. 128 of at most 65535 * 128 fit 32 bits.
+LOCUSI_FN void locusi_text_flush(locusi_text_sum *s)
+{
+    size_t d, i, j;
+    for (d = 0; d < s->encoder->dim; d += 16) {
+        const size_t n = s->encoder->dim - d < 16 ? s->encoder->dim - d : 16;
+        int32_t sum[16] = {0};
+        for (i = 0; i < s->pending; i++) {
+            const signed char *row = s->row[i] + d;
+            const int32_t weight = s->weight[i];
+            if (n == 16)
+                for (j = 0; j < 16; j++) sum[j] += weight * row[j];
+            else
+                for (j = 0; j < n; j++) sum[j] += weight * row[j];
+        }
+        for (j = 0; j < n; j++) s->sum[d + j] += sum[j];
+    }
+    s->pending = 0;
+}
+
+LOCUSI_FN int locusi_text_sink(void *user, uint32_t key, int kind)
+{
+    locusi_text_sum *s = (locusi_text_sum *)user;
+    const locus_text *e = s->encoder;
+    const int64_t factor = kind == LOCUSI_SHAPE ? (int64_t)locusi_text_root(s->hits + 1) : 1;
+    size_t row = key & 0xffffu, i;
+    if (e->rows && (row = locusi_text_find(e->keys, e->rows, key)) == e->rows) return 0;
+    if (s->seen[row / 8] >> row % 8 & 1) return e->rows != 0;
+    s->seen[row / 8] = (unsigned char)(s->seen[row / 8] | 1u << row % 8);
+    s->hits += kind != LOCUSI_SHAPE;
+    if (e->rows == 0) {
+        uint64_t v = locusi_mix(locusi_text_feed(locusi_text_feed(locusi_text_basis, 'h'), key));
+        const int64_t weight = kind == LOCUSI_TOKEN ? 4 : factor;
+        for (i = 0; i < 4; i++, v >>= 16) s->sum[(v >> 1 & 0x7fffu) * e->dim >> 15] += v & 1 ? -weight : weight;
+        return 0;
+    }
+    if (kind == LOCUSI_SHAPE) {
+        for (i = 0; i < e->dim; i++) s->sum[i] += factor * e->weights[row] * e->table[row * e->dim + i];
+        return 1;
+    }
+    s->row[s->pending] = e->table + row * e->dim;
+    s->weight[s->pending] = e->weights[row];
+    if (++s->pending == sizeof s->row / sizeof s->row[0]) locusi_text_flush(s);
+    return 1;
+}
+
+// sum <- the encoding times 2^24.
+LOCUSI_FN void locusi_text_unit(int64_t *sum, size_t dim)
+{
+    uint64_t most = 0, squares = 0, root;
+    int up = 0, down = 0;
+    size_t i;
+    for (i = 0; i < dim; i++) {
+        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]);
+        most = x > most ? x : most;
+    }
+    if (most == 0) {
+        sum[0] = 1 << 24;
+        return;
+    }
+    while (most << up < (uint64_t)1 << 26) up++;
+    while (most >> down >= (uint64_t)1 << 27) down++;
+    for (i = 0; i < dim; i++) {
+        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]) << up >> down;
+        squares += x * x; // at most 2^10 of below 2^54
+    }
+    root = locusi_text_root(squares);
+    for (i = 0; i < dim; i++) {
+        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]) << up >> down;
+        const int64_t y = (int64_t)(((x << 24) + root / 2) / root);
+        sum[i] = sum[i] < 0 ? -y : y;
+    }
+}
+
+LOCUSI_FN void locusi_text_encode(locusi_text_sum *s, const locus_text *encoder, const char *text, size_t bytes)
+{
+    s->encoder = encoder;
+    s->hits = s->pending = 0;
+    memset(s->sum, 0, sizeof s->sum);
+    memset(s->seen, 0, sizeof s->seen);
+    locusi_text_features(text, bytes, locusi_text_sink, s);
+    locusi_text_flush(s);
+    locusi_text_unit(s->sum, encoder->dim);
+}
+
+LOCUSI_FN locus_status locusi_text_check(const locus_text *e, locus_error *err)
+{
+    if (!e) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder", "a text encoder", "NULL");
+    if (e->dim < 1 || e->dim > LOCUS_TEXT_MAX_DIM)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder->dim", "1 to %z", "%z", (size_t)LOCUS_TEXT_MAX_DIM,
+                           e->dim);
+    if (e->rows > LOCUS_TEXT_MAX_ROWS)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder->rows", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_ROWS,
+                           e->rows);
+    if (e->rows && (!e->keys || !e->weights || !e->table))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder", "keys, weights and table", "NULL");
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
+                                         locus_error *err)
+{
+    locusi_text_sum s;
+    size_t i;
+    const locus_status status = locusi_text_check(encoder, err);
+    if (status) return status;
+    if (!text && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "text", "a pointer", "NULL");
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    locusi_text_encode(&s, encoder, text, bytes);
+    for (i = 0; i < encoder->dim; i++) out[i] = (float)s.sum[i] * 5.9604644775390625e-8f; // 2^-24: exact
+    return LOCUS_OK;
+}
+
+LOCUS_API const char *locus_text_probe(size_t index)
+{
+    static const char *const texts[LOCUS_TEXT_PROBES] = {
+        "What is the derivative of x^2 + 3x with respect to x?\nOptions:\n(A) 2x + 3\n(B) x + 3\n(C) 2x\n(D) 3",
+        "Which of the following best describes the holding of the court in a case of negligence?",
+        "Erkl\xc3\xa4re quantum \xe2\x80\x9e\xe9\x87\x8f\xe5\xad\x90\xe2\x80\x9c: 12345 \xd0\x9a\xd0\xbe\xd1\x82"};
+    return index < LOCUS_TEXT_PROBES ? texts[index] : NULL;
+}
+
+LOCUSI_FN uint64_t locusi_text_fingerprint(const locus_text *encoder)
+{
+    uint64_t h = locusi_text_feed(locusi_text_basis, (uint32_t)encoder->dim);
+    locusi_text_sum s;
+    size_t i, k;
+    for (k = 0; k < LOCUS_TEXT_PROBES; k++) {
+        locusi_text_encode(&s, encoder, locus_text_probe(k), strlen(locus_text_probe(k)));
+        for (i = 0; i < encoder->dim; i++) h = locusi_text_feed(h, (uint32_t)(uint64_t)s.sum[i]);
+    }
+    return locusi_mix(h);
+}
+
+#define LOCUSI_TEXT_NAME "locus-text-1/"
+
+LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err)
+{
+    const locus_status status = locusi_text_check(encoder, err);
+    if (status) return status;
+    if (!name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "name", "a pointer", "NULL");
+    locusi_text(name, LOCUS_TEXT_NAME_BYTES, LOCUSI_TEXT_NAME "%x", locusi_text_fingerprint(encoder));
+    return LOCUS_OK;
+}
+
 // ----------------------------------------------------------------------------------------------------------- >>net
 //
 // A net is one block of memory: this struct, then all weights packed for the kernels. Padded sizes (…p) are multiples
@@ -3754,6 +4191,11 @@ struct locus_net {
     float *h_bias, *last; // [gp]
     float last_bias;
     char query_encoder[96];
+    int has_text;
+    locus_text text;
+    uint32_t *text_keys;
+    uint16_t *text_weights;
+    signed char *text_table;
 };
 
 static LOCUSI_INLINE size_t locusi_pad(size_t n) { return (n + 15) / 16 * 16; }
@@ -3886,6 +4328,12 @@ LOCUSI_FN void locusi_spec_at(const locus_net *net, size_t i, const char *last, 
 
 LOCUSI_FN int locusi_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
 
+// Tensors that a net's file may have beside the net's weights.
+LOCUSI_FN int locusi_no_weight(const char *name)
+{
+    return locusi_starts(name, "pool.") || locusi_starts(name, "memory.") || locusi_starts(name, "text.");
+}
+
 // A hyper-parameter: from the metadata where given (and then it must be a number from 1 to `most`), else `found`.
 LOCUSI_FN locus_status locusi_hyper(const locus_safetensors *st, const char *key, size_t found, size_t most,
                                     size_t *value, locus_error *err)
@@ -3931,6 +4379,87 @@ LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const lo
     return LOCUS_OK;
 }
 
+// The name of the query encoder, and its tables if it is a text encoder (see >>text).
+LOCUSI_FN locus_status locusi_text_sizes(locus_net *net, const locus_safetensors *st, locus_error *err)
+{
+    static const char *const names[3] = {"text.keys", "text.weights", "text.table"};
+    static const char *const types[3] = {"U32", "U16", "I8"};
+    const char *name = locus_safetensors_meta(st, "query_encoder");
+    size_t i, k, shape[2], dim;
+    locus_status status;
+    if (locus_safetensors_meta(st, "query_encoder_dim") &&
+        (status = locusi_hyper(st, "query_encoder_dim", net->q, net->q, &dim, err)))
+        return status;
+    if (name && strlen(name) >= sizeof net->query_encoder)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder", "at most %z bytes", "%z",
+                           sizeof net->query_encoder - 1, strlen(name));
+    if (name) memcpy(net->query_encoder, name, strlen(name) + 1);
+    net->has_text = locusi_starts(net->query_encoder, LOCUSI_TEXT_NAME);
+    for (i = 0; i < st->tensor_count; i++) {
+        const char *tensor = st->tensors[i].name;
+        if (!locusi_starts(tensor, "text.")) continue;
+        for (k = 0; k < 3 && strcmp(tensor, names[k]); k++) {}
+        if (k == 3) return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", tensor);
+        if (!net->has_text)
+            return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder",
+                               "\"" LOCUSI_TEXT_NAME "...\", as there are text.* tensors", "\"%s\"",
+                               net->query_encoder);
+        net->text.rows = 1;
+    }
+    if (!net->has_text) return LOCUS_OK;
+    net->text.dim = net->q;
+    if (net->q > LOCUS_TEXT_MAX_DIM)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "q_dim", "at most %z with a text encoder", "%z",
+                           (size_t)LOCUS_TEXT_MAX_DIM, net->q);
+    if (!net->text.rows) return LOCUS_OK; // table-free
+    shape[0] = locusi_dim(st, "text.keys", 1, 0);
+    shape[1] = net->q;
+    if (locus_safetensors_find(st, "text.keys") && (shape[0] < 1 || shape[0] > LOCUS_TEXT_MAX_ROWS))
+        return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "text.keys", "[1] to [%z]", "[%z] or another rank",
+                           (size_t)LOCUS_TEXT_MAX_ROWS, shape[0]);
+    for (k = 0; k < 3; k++) {
+        const locus_tensor *t = locus_safetensors_find(st, names[k]);
+        const size_t rank = k == 2 ? 2 : 1;
+        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", names[k]);
+        if (strcmp(t->dtype_name, types[k]))
+            return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "%s", "%s", names[k], types[k], t->dtype_name);
+        if (t->rank != rank || t->shape[0] != shape[0] || (rank == 2 && t->shape[1] != shape[1])) {
+            char want[64], have[64];
+            locusi_shape_text(want, sizeof want, rank, shape);
+            locusi_shape_text(have, sizeof have, t->rank, t->shape);
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", names[k], want, have);
+        }
+    }
+    net->text.rows = shape[0];
+    return LOCUS_OK;
+}
+
+// Copy the tables, and prove that they are those of the name.
+LOCUSI_FN locus_status locusi_text_load(locus_net *net, const locus_safetensors *st, locus_error *err)
+{
+    char name[LOCUS_TEXT_NAME_BYTES];
+    size_t i;
+    if (!net->has_text) return LOCUS_OK;
+    if (net->text.rows) {
+        const size_t rows = net->text.rows;
+        locusi_copy_le(net->text_keys, locus_safetensors_find(st, "text.keys")->data, rows, 4);
+        locusi_copy_le(net->text_weights, locus_safetensors_find(st, "text.weights")->data, rows, 2);
+        memcpy(net->text_table, locus_safetensors_find(st, "text.table")->data, rows * net->q);
+        for (i = 1; i < rows; i++)
+            if (net->text_keys[i - 1] >= net->text_keys[i])
+                return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "text.keys[%z]", "more than %u, the one before", "%u",
+                                   i, (uint64_t)net->text_keys[i - 1], (uint64_t)net->text_keys[i]);
+        net->text.keys = net->text_keys;
+        net->text.weights = net->text_weights;
+        net->text.table = net->text_table;
+    }
+    locus_text_name(&net->text, name, NULL);
+    if (strcmp(name, net->query_encoder))
+        return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", as the text encoder gives it",
+                           "\"%s\"", name, net->query_encoder);
+    return LOCUS_OK;
+}
+
 // Sizes, from metadata and shapes; then every tensor is checked and no other may be there.
 LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors *st, int predictor_only,
                                         locus_error *err)
@@ -3943,7 +4472,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
     locus_status status;
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
-        weights += !locusi_starts(name, "pool.") && !locusi_starts(name, "memory.");
+        weights += !locusi_no_weight(name);
         if (locusi_starts(name, "encoder.")) {
             size_t layer = 0;
             encoder++;
@@ -3952,8 +4481,8 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
                 for (; *s >= '0' && *s <= '9' && layer <= most; s++) layer = layer * 10 + (size_t)(*s - '0');
                 if (layer < most && layer + 1 > layers) layers = layer + 1;
             }
-        } else if (!locusi_starts(name, "decoder.") && !locusi_starts(name, "pool.") && !locusi_starts(name, "memory."))
-            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder.*, decoder.*, pool.* and memory.* alone",
+        } else if (!locusi_starts(name, "decoder.") && !locusi_no_weight(name))
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder, decoder, text, pool or memory",
                                "this", name);
     }
     memset(net, 0, sizeof *net);
@@ -3989,7 +4518,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
         if ((status = locusi_check_tensor(st, &spec, &t, err))) return status;
     }
     for (j = 0; weights > expected && j < st->tensor_count; j++) { // name the first that no place asks for
-        int known = locusi_starts(st->tensors[j].name, "pool.") || locusi_starts(st->tensors[j].name, "memory.");
+        int known = locusi_no_weight(st->tensors[j].name);
         for (i = 0; !known && i < expected; i++) {
             locusi_spec_at(net, i, last, &spec);
             known = !strcmp(spec.name, st->tensors[j].name);
@@ -3998,20 +4527,13 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", st->tensors[j].name);
     }
     if (predictor_only) net->info.has_encoder = 0;
-    return LOCUS_OK;
+    return locusi_text_sizes(net, st, err);
 }
 
 // ---- hash: 64 bits of every weight's float32 value, in the fixed order, so that file layout and dtype do not matter
 //
 // Four lanes; each takes a 64-bit word (two floats, the first low): lane = rotl(lane ^ word, 29) * odd constant. Words
 // go to lanes in turn. A tensor's lanes are folded into the hash with its number of weights.
-
-LOCUSI_FN uint64_t locusi_mix(uint64_t h)
-{
-    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
-    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
-    return h ^ (h >> 32);
-}
 
 static LOCUSI_INLINE uint64_t locusi_two_floats(const float *x)
 {
@@ -4198,6 +4720,11 @@ LOCUSI_FN void locusi_net_carve(locus_net *net, locusi_carver *c)
     net->hzu = locusi_carve_floats(c, net->d, net->gp);
     net->h_bias = locusi_carve_floats(c, net->gp, 1);
     net->last = locusi_carve_floats(c, net->gp, 1);
+    if (net->text.rows) {
+        net->text_keys = (uint32_t *)locusi_carve(c, net->text.rows, sizeof(uint32_t));
+        net->text_weights = (uint16_t *)locusi_carve(c, net->text.rows, sizeof(uint16_t));
+        net->text_table = (signed char *)locusi_carve(c, net->text.rows, net->q);
+    }
     if (!net->info.has_encoder) return;
     net->no_column = locusi_carve_floats(c, net->rp, 1);
     net->layer = (locusi_layer *)locusi_carve(c, net->layers, sizeof(locusi_layer));
@@ -4449,11 +4976,6 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     plan.info.isa = isa;
     plan.info.bytes = bytes;
     if ((status = locusi_net_hash(&plan, st, err))) return status;
-    name = locus_safetensors_meta(st, "query_encoder");
-    if (name && strlen(name) >= sizeof plan.query_encoder)
-        return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder", "at most %z bytes", "%z",
-                           sizeof plan.query_encoder - 1, strlen(name));
-    if (name) memcpy(plan.query_encoder, name, strlen(name) + 1);
     if (opts && opts->memory) {
         if (opts->memory_bytes < bytes)
             return locusi_fail(err, LOCUS_ERR_WORKSPACE, "opts->memory", "%z bytes", "%z", bytes, opts->memory_bytes);
@@ -4478,6 +5000,10 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     net->info.m_induce = net->r;
     net->info.decoder_hidden = net->g;
     net->info.query_encoder = net->query_encoder;
+    if ((status = locusi_text_load(net, st, err))) {
+        if (owned) LOCUS_FREE(owned);
+        return status;
+    }
     *out = net;
     return LOCUS_OK;
 }
@@ -4502,6 +5028,8 @@ LOCUS_API void locus_net_destroy(locus_net *net)
 }
 
 LOCUS_API locus_net_info locus_net_get_info(const locus_net *net) { return net->info; }
+
+LOCUS_API const locus_text *locus_net_text(const locus_net *net) { return net->has_text ? &net->text : NULL; }
 
 // ---- query encodings, as every call checks them
 
@@ -6994,7 +7522,8 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     names -= name_bytes;
     for (i = 0; i < net_tensors; i++) {
         const char *name = net_file->tensors[i].name;
-        if (locusi_starts(name, "decoder.") || (what == LOCUS_SAVE_EVERYTHING && locusi_starts(name, "encoder.")))
+        if (locusi_starts(name, "decoder.") || locusi_starts(name, "text.") ||
+            (what == LOCUS_SAVE_EVERYTHING && locusi_starts(name, "encoder.")))
             tensors[tensor_count++] = net_file->tensors[i];
     }
     locusi_tensor_set(&tensors[tensor_count++], "pool.embeddings", LOCUS_F32, 2, m, net->d, z);

@@ -10,7 +10,7 @@ LIBS = -lm -pthread
 
 VERSION := $(shell sed -n 's/^\#define LOCUS_VERSION "\(.*\)"/\1/p' locus.h)
 EXAMPLES = build/locus build/route build/onboard
-TESTS = build/test_files build/test_core
+TESTS = build/test_files build/test_core build/test_text
 DATA = examples/data
 
 all: $(EXAMPLES)

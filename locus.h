@@ -47,6 +47,7 @@
 //     >>text        texts -> query encodings
 //     >>net         loading and packing a net
 //     >>encoder     evaluation sets -> model embeddings
+//     >>texts       files of texts; learning the text encoder
 //     >>pool        models, their embeddings and what is known of them
 //     >>predictor   logits;  >>route  choices;  >>metrics  figures of merit
 //     >>licence
@@ -162,6 +163,7 @@ extern "C" {
     X(LOCUS_ERR_EMPTY_SET, "model has no evaluation")                                                                  \
     X(LOCUS_ERR_SCORE, "score outside [0,1]")                                                                          \
     X(LOCUS_ERR_NONFINITE_INPUT, "encoding is NaN, infinite or absurdly large")                                        \
+    X(LOCUS_ERR_TEXT_LINE, "line of a JSON-lines file malformed")                                                      \
     X(LOCUS_ERR_NO_CANDIDATE, "no model is available within the limits")                                               \
     X(LOCUS_ERR_BUDGET, "budget is below the cheapest choice")                                                         \
     X(LOCUS_ERR_DIVERGED, "training diverged: a number is not finite")                                                 \
@@ -402,6 +404,26 @@ LOCUS_API const locus_text *locus_net_text(const locus_net *net);
 LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err);
 // The probe texts, terminated; NULL unless index < LOCUS_TEXT_PROBES.
 LOCUS_API const char *locus_text_probe(size_t index);
+
+// Texts of a JSON-lines file, one object a line: "text" (a string; needed), "id" (a string or number), "category" (a
+// string); other keys are passed over, as are empty lines. One block of memory.
+typedef struct locus_texts {
+    size_t count;
+    const char *const *texts; // [count] UTF-8, terminated, no NUL inside
+    const size_t *bytes;      // [count] their lengths
+    const char *const *ids;   // [count] "" where a line has none
+    const char *const *categories;
+    void *owned;
+} locus_texts;
+
+// Copies what it keeps. Safe on untrusted bytes: never reads outside [data, data + bytes), allocates about their size
+// and 32 bytes a line. Fails: LOCUS_ERR_TEXT_LINE and _DUPLICATE_KEY (name the line), _ARGUMENT, _MEMORY.
+LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err);
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locus_error *err);
+#endif
+LOCUS_API void locus_texts_close(locus_texts *texts);
+
 #ifndef LOCUS_NO_TRAIN
 typedef struct locus_text_train_opts {
     size_t dim;        // 0: 128
@@ -6071,6 +6093,624 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
 
 #endif // LOCUS_INFERENCE_ONLY
 
+// ------------------------------------------------------------------------------------------------------------- >>texts
+//
+// Files of texts, and the learner of the text encoder (>>text).
+
+// ---- texts from JSON lines: {"text": "...", "id": "...", "category": "..."}
+
+LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes, size_t number,
+                                         const unsigned char *value[3], locus_error *err)
+{
+    static const char *const names[3] = {"\"text\"", "\"id\"", "\"category\""};
+    const unsigned char *at = line, *key;
+    const unsigned char *v;
+    locus_error e;
+    size_t k;
+    if (!locusi_utf8_valid(line, bytes))
+        return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "valid UTF-8", "other bytes", number);
+    if (locusi_json_check(line, bytes, &e)) // "header byte 7" -> "line 3, byte 7"
+        return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z,%s", "%s", "%s", number, e.where + 6, e.expected,
+                           e.status == LOCUS_ERR_HEADER_TRAILING ? "more" : e.found);
+    while (locusi_is_space(*at)) at++;
+    value[0] = value[1] = value[2] = NULL;
+    while (locusi_json_next(&at, &key, &v))
+        for (k = 0; k < 3; k++) {
+            if (!locusi_json_same(key, (const unsigned char *)names[k])) continue;
+            if (value[k])
+                return locusi_fail(err, LOCUS_ERR_DUPLICATE_KEY, "line %z, %s", "it once", "again", number, names[k]);
+            if (*v != '"' && (k != 1 || (*v != '-' && !locusi_is_digit(*v))) && (k == 0 || *v != 'n'))
+                return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z, %s", "a string", "%s", number, names[k],
+                                   locusi_json_kind(v));
+            value[k] = v;
+        }
+    if (!value[0]) return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "the key \"text\"", "none", number);
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err)
+{
+    const unsigned char *const p = (const unsigned char *)data;
+    const char **strings[3] = {NULL, NULL, NULL};
+    size_t *lengths = NULL;
+    char *chars = NULL;
+    locusi_carver c = {NULL, 0, 0};
+    size_t i, k, pass, start, end, number, count = 0, n;
+    void *block = NULL;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    for (pass = 0; pass < 2; pass++) { // check and count, then fill
+        start = bytes >= 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf ? 3 : 0;
+        for (number = 1, count = 0; start < bytes; start = end + 1, number++) {
+            const unsigned char *value[3];
+            for (end = start; end < bytes && p[end] != '\n'; end++) {}
+            for (i = start; i < end && locusi_is_space(p[i]); i++) {}
+            if (i == end) continue; // an empty line
+            if ((status = locusi_texts_line(p + start, end - start, number, value, err))) {
+                if (block) LOCUS_FREE(block);
+                return status;
+            }
+            for (k = 0; k < 3; k++) {
+                const size_t room = bytes; // unescaping never lengthens, and the quotes leave place for the terminator
+                if (!value[k] || *value[k] == 'n') n = 0;
+                else if (*value[k] == '"') n = locusi_json_string(value[k], chars, chars ? room : 0);
+                else n = (size_t)(locusi_json_after(value[k]) - value[k]);
+                if (n == SIZE_MAX)
+                    return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "no NUL in a string", "\\u0000", number);
+                if (pass == 0) continue;
+                if (n && *value[k] != '"') memcpy(chars, value[k], n), chars[n] = 0;
+                strings[k][count] = n ? chars : "";
+                if (k == 0) lengths[count] = n;
+                chars += n ? n + 1 : 0;
+            }
+            count++;
+        }
+        if (pass) break;
+        for (i = 0; i < 2; i++) {
+            c.used = 0;
+            lengths = (size_t *)locusi_carve(&c, count, sizeof *lengths);
+            for (k = 0; k < 3; k++) strings[k] = (const char **)locusi_carve(&c, count, sizeof *strings[k]);
+            chars = (char *)locusi_carve(&c, bytes, 1);
+            if (i) break;
+            if (c.failed || !locusi_add(c.used, 64, &n) || !(block = LOCUS_MALLOC(n)))
+                return locusi_fail(err, LOCUS_ERR_MEMORY, "texts", "%z bytes", "none", c.used);
+            c.base = locusi_align(block);
+        }
+    }
+    out->count = count;
+    out->texts = strings[0];
+    out->ids = strings[1];
+    out->categories = strings[2];
+    out->bytes = lengths;
+    out->owned = block;
+    return LOCUS_OK;
+}
+
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locus_error *err)
+{
+    locus_file file;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_file_open(&file, path, err))) return status;
+    status = locus_texts_parse(out, file.data, file.bytes, err);
+    locusi_file_close(&file);
+    return status;
+}
+#endif
+
+LOCUS_API void locus_texts_close(locus_texts *texts)
+{
+    if (!texts) return;
+    if (texts->owned) LOCUS_FREE(texts->owned);
+    memset(texts, 0, sizeof *texts);
+}
+
+#ifndef LOCUS_NO_TRAIN
+// ---- the text encoder's table, learned
+//
+// Rows: of the tokens, pairs and shapes that at least two texts have, those in most texts; then of the grams of words
+// without a row likewise, a sixth of the table. Latent semantic analysis: F [texts, rows] holds each text's features
+// once, weighted with ln((1 + texts) / (1 + texts that have it)) + 1, grams with half of that, shapes with 0.3 times
+// the factor of >>text, each text scaled to length 1. Its right singular vectors V come from subspace iteration:
+// orthonormalise F^T F V a few times, then rotate to the singular directions by the eigenvectors of (F V)^T (F V). The
+// first, which is nearly the same for all texts, is dropped; the others are scaled by the fourth root of their singular
+// value, each row by its feature's weight, and rounded to bytes with one 16-bit weight for each row.
+// (What was tried: binary counts beat logarithms and square roots; numbers by their length and punctuation matter,
+// grams of all words hurt; whitening more or less, 64 to 256 dimensions and 4,096 to 16,384 rows are within noise.)
+
+typedef struct locusi_text_learn {
+    const char *const *texts;
+    const size_t *bytes;
+    size_t count, most, rows, dim, k, kp; // most: room for rows; k: columns worked on, kp: padded
+    const locus_parallel *parallel;
+    const locusi_kernels *kernels;
+    uint32_t *list, *spare; // features of all texts, a text's begin at first[text]
+    size_t *first, *column; // [count + 1], [most + 1]; texts of a row: spare from column[row] on
+    size_t listed, hits;
+    uint32_t *keys, *df;    // [most]
+    unsigned char *kind;    // [most]
+    float *weight, *scale;  // [most]; [count, 2]: of other features and of shapes
+    float *z, *y;           // [most, kp], [count, kp]
+    double *gram, *vectors; // [k, k]
+    double *values;         // [k]
+    size_t *order;          // [k]
+    unsigned char seen[8192];
+    locusi_counter counter;
+} locusi_text_learn;
+
+LOCUSI_FN size_t locusi_text_length(const locusi_text_learn *l, size_t i)
+{
+    return l->bytes ? l->bytes[i] : strlen(l->texts[i]);
+}
+
+LOCUSI_FN int locusi_text_sink_count(void *user, uint32_t key, int kind)
+{
+    (void)key, (void)kind;
+    (*(size_t *)user)++;
+    return 0;
+}
+
+LOCUSI_FN int locusi_text_sink_common(void *user, uint32_t key, int kind) // all but grams
+{
+    locusi_text_learn *l = (locusi_text_learn *)user;
+    (void)kind;
+    l->list[l->listed++] = key;
+    return 1;
+}
+
+LOCUSI_FN int locusi_text_sink_grams(void *user, uint32_t key, int kind)
+{
+    locusi_text_learn *l = (locusi_text_learn *)user;
+    if (kind == LOCUSI_GRAM) l->list[l->listed++] = key;
+    return kind == LOCUSI_TOKEN && locusi_text_find(l->keys, l->rows, key) < l->rows;
+}
+
+LOCUSI_FN int locusi_text_sink_rows(void *user, uint32_t key, int kind)
+{
+    locusi_text_learn *l = (locusi_text_learn *)user;
+    const size_t row = locusi_text_find(l->keys, l->rows, key);
+    if (row == l->rows) return 0;
+    if (l->seen[row / 8] >> row % 8 & 1) return 1;
+    l->seen[row / 8] = (unsigned char)(l->seen[row / 8] | 1u << row % 8);
+    l->list[l->listed++] = (uint32_t)row;
+    l->hits += kind != LOCUSI_SHAPE;
+    l->kind[row] = (unsigned char)kind;
+    l->df[row]++;
+    return 1;
+}
+
+LOCUSI_FN int locusi_u32_order(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+LOCUSI_FN int locusi_u64_order(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// Sort n keys by their bytes, four passes: the result is where it began.
+LOCUSI_FN void locusi_text_sort(uint32_t *keys, uint32_t *spare, size_t n)
+{
+    unsigned shift;
+    for (shift = 0; shift < 32; shift += 8) {
+        size_t count[257] = {0}, i;
+        uint32_t *const swap = keys;
+        for (i = 0; i < n; i++) count[1 + (keys[i] >> shift & 255)]++;
+        for (i = 1; i < 257; i++) count[i] += count[i - 1];
+        for (i = 0; i < n; i++) spare[count[keys[i] >> shift & 255]++] = keys[i];
+        keys = spare;
+        spare = swap;
+    }
+}
+
+// Append to the keys the features of the sink that are in most texts, at most `room`.
+LOCUSI_FN void locusi_text_select(locusi_text_learn *l, int (*sink)(void *user, uint32_t key, int kind), size_t room)
+{
+    uint64_t *runs = (uint64_t *)(void *)l->spare; // a run takes two places and stands for at least two
+    size_t text, i, n, run, found = 0;
+    l->listed = 0;
+    for (text = 0; text < l->count; text++) { // each once in a text
+        const size_t from = l->listed;
+        locusi_text_features(l->texts[text], locusi_text_length(l, text), sink, l);
+        n = l->listed - from;
+        locusi_sort(l->list + from, n, sizeof *l->list, locusi_u32_order);
+        l->listed = from;
+        for (i = 0; i < n; i++)
+            if (i == 0 || l->list[from + i] != l->list[l->listed - 1]) l->list[l->listed++] = l->list[from + i];
+    }
+    locusi_text_sort(l->list, l->spare, l->listed);
+    for (i = 0; i < l->listed; i += run) {
+        for (run = 1; i + run < l->listed && l->list[i + run] == l->list[i]; run++) {}
+        if (run > 1) runs[found++] = (uint64_t)run << 32 | (l->list[i] ^ 0xffffffffu); // equals: the lower key first
+    }
+    locusi_sort(runs, found, sizeof *runs, locusi_u64_order);
+    for (; room && found; room--) l->keys[l->rows++] = (uint32_t)runs[--found] ^ 0xffffffffu;
+    locusi_sort(l->keys, l->rows, sizeof *l->keys, locusi_u32_order);
+    for (i = n = 0; i < l->rows; i++) // a gram may have the key of a token
+        if (i == 0 || l->keys[i] != l->keys[n - 1]) l->keys[n++] = l->keys[i];
+    l->rows = n;
+}
+
+// F by texts and by rows, weights and scales.
+LOCUSI_FN void locusi_text_matrix(locusi_text_learn *l)
+{
+    size_t text, i, row;
+    l->listed = 0;
+    memset(l->df, 0, l->rows * sizeof *l->df);
+    for (text = 0; text < l->count; text++) {
+        l->first[text] = l->listed;
+        l->hits = 0;
+        memset(l->seen, 0, sizeof l->seen);
+        locusi_text_features(l->texts[text], locusi_text_length(l, text), locusi_text_sink_rows, l);
+        l->scale[2 * text + 1] = (float)locusi_text_root(l->hits + 1);
+    }
+    l->first[text] = l->listed;
+    for (row = i = 0; row < l->rows; row++) {
+        const double rarity = log((1.0 + (double)l->count) / (1.0 + (double)l->df[row])) + 1.0;
+        l->weight[row] =
+            l->kind[row] == LOCUSI_SHAPE ? 0.3f : (float)(l->kind[row] == LOCUSI_GRAM ? rarity / 2 : rarity);
+        l->column[row] = i;
+        i += l->df[row];
+    }
+    for (text = 0; text < l->count; text++) {
+        double squares = 0.0;
+        for (i = l->first[text]; i < l->first[text + 1]; i++) {
+            const uint32_t r = l->list[i];
+            const double v = l->weight[r] * (l->kind[r] == LOCUSI_SHAPE ? (double)l->scale[2 * text + 1] : 1.0);
+            squares += v * v;
+            l->spare[l->column[r]++] = (uint32_t)text;
+        }
+        l->scale[2 * text] = squares > 0.0 ? (float)(1.0 / sqrt(squares)) : 0.0f;
+        l->scale[2 * text + 1] *= l->scale[2 * text];
+    }
+    for (row = l->rows; row-- > 0;) l->column[row + 1] = l->column[row];
+    l->column[0] = 0;
+}
+
+enum { LOCUSI_TEXT_TASK = 64 };
+
+LOCUSI_FN void locusi_text_forward(void *arg, size_t worker) // y <- F z
+{
+    locusi_text_learn *l = (locusi_text_learn *)arg;
+    size_t mine = 0, task, text, i;
+    while ((task = locusi_next(&l->counter, worker, &mine) * LOCUSI_TEXT_TASK) < l->count)
+        for (text = task; text < l->count && text < task + LOCUSI_TEXT_TASK; text++) {
+            float *y = l->y + text * l->kp;
+            memset(y, 0, l->kp * sizeof *y);
+            for (i = l->first[text]; i < l->first[text + 1]; i++) {
+                const size_t row = l->list[i];
+                const float scale = l->scale[2 * text + (l->kind[row] == LOCUSI_SHAPE)];
+                l->kernels->axpy(l->weight[row] * scale, l->z + row * l->kp, y, l->kp);
+            }
+        }
+}
+
+LOCUSI_FN void locusi_text_backward(void *arg, size_t worker) // z <- F^T y
+{
+    locusi_text_learn *l = (locusi_text_learn *)arg;
+    size_t mine = 0, task, row, i;
+    while ((task = locusi_next(&l->counter, worker, &mine) * LOCUSI_TEXT_TASK) < l->rows)
+        for (row = task; row < l->rows && row < task + LOCUSI_TEXT_TASK; row++) {
+            float *z = l->z + row * l->kp;
+            memset(z, 0, l->kp * sizeof *z);
+            for (i = l->column[row]; i < l->column[row + 1]; i++) {
+                const size_t text = l->spare[i];
+                const float scale = l->scale[2 * text + (l->kind[row] == LOCUSI_SHAPE)];
+                l->kernels->axpy(l->weight[row] * scale, l->y + text * l->kp, z, l->kp);
+            }
+        }
+}
+
+LOCUSI_FN void locusi_text_run(locusi_text_learn *l, void (*task)(void *arg, size_t worker))
+{
+    const size_t workers = locusi_workers(l->parallel);
+    l->counter.next = 0;
+    l->counter.workers = workers;
+    locusi_run(l->parallel, task, l, workers);
+}
+
+// gram <- x^T x of x [n, kp]: its upper triangle.
+LOCUSI_FN void locusi_text_gram(locusi_text_learn *l, const float *x, size_t n)
+{
+    const size_t k = l->k;
+    size_t r, i, j;
+    memset(l->gram, 0, k * k * sizeof *l->gram);
+    for (r = 0; r < n; r++, x += l->kp)
+        for (i = 0; i < k; i++) {
+            const double a = (double)x[i];
+            double *g = l->gram + i * k;
+            for (j = i; j < k; j++) g[j] += a * (double)x[j];
+        }
+}
+
+// z <- z R^-1 with R^T R = z^T z (Cholesky). A column that depends on those before it becomes 0.
+LOCUSI_FN void locusi_text_orthonormal(locusi_text_learn *l)
+{
+    const size_t k = l->k;
+    double *g = l->gram, *x = l->values;
+    size_t i, j, r;
+    locusi_text_gram(l, l->z, l->rows);
+    for (i = 0; i < k; i++) {
+        const double before = g[i * k + i];
+        double pivot = before;
+        for (r = 0; r < i; r++) pivot -= g[r * k + i] * g[r * k + i];
+        pivot = pivot > 1e-10 * before ? sqrt(pivot) : 0.0;
+        g[i * k + i] = pivot > 0.0 ? 1.0 / pivot : 0.0;
+        for (j = i + 1; j < k; j++) {
+            double sum = g[i * k + j];
+            for (r = 0; r < i; r++) sum -= g[r * k + i] * g[r * k + j];
+            g[i * k + j] = sum * g[i * k + i];
+        }
+    }
+    for (r = 0; r < l->rows; r++) {
+        float *z = l->z + r * l->kp;
+        for (i = 0; i < k; i++) x[i] = (double)z[i];
+        for (i = 0; i < k; i++) {
+            x[i] *= g[i * k + i];
+            for (j = i + 1; j < k; j++) x[j] -= x[i] * g[i * k + j];
+            z[i] = (float)x[i];
+        }
+    }
+}
+
+// Eigenvalues and eigenvectors (columns) of gram, by Jacobi's rotations.
+LOCUSI_FN void locusi_text_eigen(locusi_text_learn *l)
+{
+    const size_t k = l->k;
+    double *a = l->gram, *v = l->vectors;
+    size_t i, j, r, sweep;
+    for (i = 0; i < k; i++)
+        for (j = 0; j < k; j++) {
+            v[i * k + j] = i == j ? 1.0 : 0.0;
+            if (j < i) a[i * k + j] = a[j * k + i];
+        }
+    for (sweep = 0; sweep < 30; sweep++) {
+        double off = 0.0, on = 0.0;
+        for (i = 0; i < k; i++)
+            for (j = 0; j < k; j++) *(i == j ? &on : &off) += a[i * k + j] * a[i * k + j];
+        if (off <= 1e-20 * on) break;
+        for (i = 0; i < k; i++)
+            for (j = i + 1; j < k; j++) {
+                const double apq = a[i * k + j];
+                double theta, t, c, s;
+                if (fabs(apq) < 1e-300) continue;
+                theta = (a[j * k + j] - a[i * k + i]) / (2.0 * apq);
+                t = (theta < 0.0 ? -1.0 : 1.0) / (fabs(theta) + sqrt(theta * theta + 1.0));
+                c = 1.0 / sqrt(t * t + 1.0);
+                s = t * c;
+                for (r = 0; r < k; r++) { // rows i and j, then columns
+                    const double x = a[i * k + r], y = a[j * k + r];
+                    a[i * k + r] = c * x - s * y;
+                    a[j * k + r] = s * x + c * y;
+                }
+                for (r = 0; r < k; r++) {
+                    const double x = a[r * k + i], y = a[r * k + j], p = v[r * k + i], q = v[r * k + j];
+                    a[r * k + i] = c * x - s * y;
+                    a[r * k + j] = s * x + c * y;
+                    v[r * k + i] = c * p - s * q;
+                    v[r * k + j] = s * p + c * q;
+                }
+            }
+    }
+    for (i = 0; i < k; i++) { // in descending order
+        l->values[i] = a[i * k + i];
+        for (j = i; j > 0 && l->values[l->order[j - 1]] < l->values[i]; j--) l->order[j] = l->order[j - 1];
+        l->order[j] = i;
+    }
+}
+
+// One row of the result, unrounded.
+LOCUSI_FN void locusi_text_row(const locusi_text_learn *l, size_t row, double *out)
+{
+    size_t d, i;
+    for (d = 0; d < l->dim; d++) {
+        const size_t from = d + 1 < l->k ? l->order[d + 1] : 0;
+        const double value = d + 1 < l->k ? l->values[from] : 0.0;
+        double sum = 0.0;
+        if (value > 0.0)
+            for (i = 0; i < l->k; i++) sum += (double)l->z[row * l->kp + i] * l->vectors[i * l->k + from];
+        out[d] = value > 0.0 ? sum * (double)l->weight[row] * sqrt(sqrt(sqrt(value))) : 0.0;
+    }
+}
+
+LOCUSI_FN void locusi_text_round(const locusi_text_learn *l, uint16_t *weights, signed char *table)
+{
+    double row[LOCUS_TEXT_MAX_DIM], sign[LOCUS_TEXT_MAX_DIM] = {0.0}, most = 0.0, unit;
+    size_t r, d, pass;
+    for (pass = 0; pass < 2; pass++) {
+        unit = most > 0.0 ? most / (65535.0 * 127.0) : 1.0;
+        for (r = 0; r < l->rows; r++) {
+            double here = 0.0;
+            locusi_text_row(l, r, row);
+            for (d = 0; d < l->dim; d++) here = fabs(row[d]) > here ? fabs(row[d]) : here;
+            if (pass == 0) {
+                most = here > most ? here : most;
+                for (d = 0; d < l->dim; d++) sign[d] += row[d]; // the sign of a direction is free: this fixes it
+                continue;
+            }
+            weights[r] = (uint16_t)(here / (unit * 127.0) + 0.5);
+            for (d = 0; d < l->dim; d++) {
+                const double x = weights[r] ? (sign[d] < 0.0 ? -row[d] : row[d]) / (unit * weights[r]) : 0.0;
+                table[r * l->dim + d] = (signed char)(x > 127.0 ? 127 : x < -127.0 ? -127 : (int)floor(x + 0.5));
+            }
+        }
+    }
+}
+
+LOCUSI_FN void locusi_text_carve(locusi_carver *c, locusi_text_learn *l, size_t features)
+{
+    l->list = (uint32_t *)locusi_carve(c, features, sizeof(uint32_t));
+    l->spare = (uint32_t *)locusi_carve(c, features, sizeof(uint32_t));
+    l->first = (size_t *)locusi_carve(c, l->count + 1, sizeof(size_t));
+    l->column = (size_t *)locusi_carve(c, l->most + 1, sizeof(size_t));
+    l->keys = (uint32_t *)locusi_carve(c, l->most, sizeof(uint32_t));
+    l->df = (uint32_t *)locusi_carve(c, l->most, sizeof(uint32_t));
+    l->kind = (unsigned char *)locusi_carve(c, l->most, 1);
+    l->weight = locusi_carve_floats(c, l->most, 1);
+    l->scale = locusi_carve_floats(c, l->count, 2);
+    l->z = locusi_carve_floats(c, l->most, l->kp);
+    l->y = locusi_carve_floats(c, l->count, l->kp);
+    l->gram = (double *)locusi_carve(c, l->k * l->k, sizeof(double));
+    l->vectors = (double *)locusi_carve(c, l->k * l->k, sizeof(double));
+    l->values = (double *)locusi_carve(c, l->k, sizeof(double));
+    l->order = (size_t *)locusi_carve(c, l->k, sizeof(size_t));
+}
+
+LOCUSI_FN locus_status locusi_text_result(locus_text **out, const locusi_text_learn *l, locus_error *err)
+{
+    locusi_carver c = {NULL, 0, 0};
+    locus_text *t = NULL;
+    uint16_t *weights = NULL;
+    uint32_t *keys = NULL;
+    signed char *table = NULL;
+    int attempt;
+    for (attempt = 0; attempt < 2; attempt++) {
+        c.used = 0;
+        t = (locus_text *)locusi_carve(&c, 1, sizeof *t);
+        keys = (uint32_t *)locusi_carve(&c, l->rows, sizeof *keys);
+        weights = (uint16_t *)locusi_carve(&c, l->rows, sizeof *weights);
+        table = (signed char *)locusi_carve(&c, l->rows, l->dim);
+        if (!attempt && (c.failed || !(c.base = (unsigned char *)LOCUS_MALLOC(c.used))))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "text encoder", "%z bytes", "none", c.used);
+    }
+    memcpy(keys, l->keys, l->rows * sizeof *keys);
+    locusi_text_round(l, weights, table);
+    t->dim = l->dim;
+    t->rows = l->rows;
+    t->keys = keys;
+    t->weights = weights;
+    t->table = table;
+    *out = t;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *texts, const size_t *bytes, size_t count,
+                                        const locus_text_train_opts *opts, locus_error *err)
+{
+    const size_t iterations = opts && opts->iterations ? opts->iterations : 4;
+    const size_t steps = 2 * iterations + 4;
+    locusi_text_learn l;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status = LOCUS_OK;
+    size_t i, total, features = 0, isa = LOCUS_ISA_COUNT;
+    void *block;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+    memset(&l, 0, sizeof l);
+    l.dim = opts && opts->dim ? opts->dim : 128;
+    l.most = opts && opts->rows ? opts->rows : 12288;
+    l.parallel = opts ? opts->parallel : NULL;
+    l.texts = texts;
+    l.bytes = bytes;
+    l.count = count;
+    if (!texts && count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "an array", "NULL");
+    if (l.dim > LOCUS_TEXT_MAX_DIM)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->dim", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_DIM, l.dim);
+    if (l.most > LOCUS_TEXT_MAX_ROWS)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->rows", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_ROWS,
+                           l.most);
+    if (count > 0x7fffffff) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "below 2^31", "%z", count);
+    for (i = 0; i < count; i++) {
+        if (!texts[i] && (!bytes || bytes[i]))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts[%z]", "a pointer", "NULL", i);
+        total = features;
+        locusi_text_features(texts[i], locusi_text_length(&l, i), locusi_text_sink_count, &features);
+        if (features < total) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "texts", "fewer", "more");
+    }
+    do isa--;
+    while (!locus_isa_supported((locus_isa)isa));
+    l.kernels = locusi_kernels_for((locus_isa)isa);
+    l.k = l.dim + 9; // the first is dropped, eight more make the others settle sooner
+    l.kp = locusi_pad(l.k);
+    locusi_text_carve(&c, &l, features);
+    if (c.failed || !locusi_add(c.used, 64, &total))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "texts", "a size that fits the address space", "more");
+    block = LOCUS_MALLOC(total);
+    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "texts", "%z bytes", "none", total);
+    c.base = locusi_align(block);
+    c.used = 0;
+    locusi_text_carve(&c, &l, features);
+    for (i = 0; i < steps && !status; i++) {
+        if (opts && opts->progress && opts->progress(opts->user, i, steps)) {
+            status = locusi_fail(err, LOCUS_ERR_CANCELLED, "step %z", "", "", i);
+            break;
+        }
+        if (i == 0) {
+            locusi_text_select(&l, locusi_text_sink_common, l.most - l.most / 6);
+        } else if (i == 1) {
+            locusi_text_select(&l, locusi_text_sink_grams, l.most / 6);
+            if (l.rows == 0)
+                status = locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "two that have a word or their shape in common",
+                                     "none of %z", count);
+        } else if (i == 2) {
+            locusi_text_matrix(&l);
+            for (total = 0; total < l.rows * l.kp; total++) {
+                const uint64_t h = locusi_mix((opts ? opts->seed : 0) + (total + 1) * 0x9e3779b97f4a7c15u);
+                l.z[total] = total % l.kp < l.k ? (float)(h >> 40) * 1.1920929e-7f - 1.0f : 0.0f; // in [-1, 1)
+            }
+        } else if (i == steps - 1) { // (F z)^T (F z)
+            locusi_text_run(&l, locusi_text_forward);
+            locusi_text_gram(&l, l.y, l.count);
+            locusi_text_eigen(&l);
+        } else if (i % 2) {
+            locusi_text_run(&l, locusi_text_forward);
+        } else {
+            locusi_text_run(&l, locusi_text_backward);
+            locusi_text_orthonormal(&l);
+        }
+    }
+    if (!status) status = locusi_text_result(out, &l, err);
+    if (!status && opts && opts->progress) opts->progress(opts->user, steps, steps);
+    LOCUS_FREE(block);
+    return status;
+}
+
+LOCUS_API void locus_text_destroy(locus_text *encoder)
+{
+    if (encoder) LOCUS_FREE(encoder);
+}
+
+LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tensor tensors[3], size_t *count,
+                                          void *scratch, size_t scratch_bytes, locus_error *err)
+{
+    static const char *const names[3] = {"text.keys", "text.weights", "text.table"};
+    static const char *const types[3] = {"U32", "U16", "I8"};
+    const locus_status status = locusi_text_check(encoder, err);
+    unsigned char *keys = (unsigned char *)scratch;
+    size_t i;
+    if (status) return status;
+    if (!tensors || !count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tensors, count", "pointers", "NULL");
+    *count = 0;
+    if (encoder->rows == 0) return LOCUS_OK;
+    if (!scratch || scratch_bytes / 6 < encoder->rows)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "scratch", "%z bytes", "%z", 6 * encoder->rows,
+                           scratch ? scratch_bytes : 0);
+    locusi_copy_le(keys, encoder->keys, encoder->rows, 4);
+    locusi_copy_le(keys + 4 * encoder->rows, encoder->weights, encoder->rows, 2);
+    for (i = 0; i < 3; i++) {
+        memset(&tensors[i], 0, sizeof tensors[i]);
+        tensors[i].name = names[i];
+        tensors[i].dtype = LOCUS_DTYPE_OTHER;
+        tensors[i].dtype_name = types[i];
+        tensors[i].rank = i == 2 ? 2 : 1;
+        tensors[i].shape[0] = encoder->rows;
+        tensors[i].shape[1] = i == 2 ? encoder->dim : 1;
+    }
+    tensors[0].data = keys;
+    tensors[1].data = keys + 4 * encoder->rows;
+    tensors[2].data = encoder->table;
+    *count = 3;
+    return LOCUS_OK;
+}
+#endif // LOCUS_NO_TRAIN
+
 // --------------------------------------------------------------------------------------------------------- >>memory
 //
 // What happened on the evaluated queries near a query, for pools whose encoder has learned from few models. A kernel
@@ -6681,7 +7321,6 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
     return LOCUS_OK;
 }
 #endif // LOCUS_INFERENCE_ONLY
-
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
 // In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
@@ -7309,7 +7948,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
         const char *name = st->tensors[i].name;
         for (m = 0; m < 6 && strcmp(name, tensor[m]); m++) {}
         if (m == 6 && !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder.") &&
-            !locusi_starts(name, "memory."))
+            !locusi_starts(name, "memory.") && !locusi_starts(name, "text."))
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
     }
     text = locus_safetensors_meta(st, "locus.format");

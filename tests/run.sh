@@ -20,6 +20,7 @@ run() {
 }
 run tests/check_docs.sh
 run build/test_files
+run build/test_text
 run build/test_core
 run tests/test_cli.sh
 for extra in "$@"; do run $extra; done

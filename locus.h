@@ -724,7 +724,8 @@ typedef struct locus_train_data {
     size_t validation_count;
     const size_t *unlabelled; // [unlabelled_count] rows whose encodings alone may be used, or NULL: the training rows
     size_t unlabelled_count;
-    const char *query_encoder; // its name, written into the net; NULL: none
+    const char *query_encoder; // its name, written into the net; NULL: none, or that of
+    const locus_text *text;    // the text encoder that made the encodings, written into the net; NULL: none
 } locus_train_data;
 
 typedef enum locus_recipe {
@@ -799,7 +800,7 @@ typedef struct locus_train_opts {
 } locus_train_opts;
 
 // Check data, resolve options, draw initial weights. opts may be NULL. Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE,
-// _NONFINITE_INPUT, _EMPTY_SET (a model without a training score), _HEADS, _ISA, _OVERFLOW, _MEMORY.
+// _NONFINITE_INPUT, _EMPTY_SET (a model without a training score), _ENCODER_MISMATCH, _HEADS, _ISA, _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train_data *data,
                                           const locus_train_opts *opts, locus_error *err);
 LOCUS_API void locus_train_destroy(locus_trainer *trainer);
@@ -4504,8 +4505,8 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
                 if (layer < most && layer + 1 > layers) layers = layer + 1;
             }
         } else if (!locusi_starts(name, "decoder.") && !locusi_no_weight(name))
-            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder, decoder, text, pool or memory",
-                               "this", name);
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder, decoder, text, pool or memory", "this",
+                               name);
     }
     memset(net, 0, sizeof *net);
     if (!locus_safetensors_find(st, "decoder.U.weight"))
@@ -4987,7 +4988,6 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     locusi_carver c = {NULL, 0, 0};
     locus_isa isa = opts ? opts->isa : LOCUS_ISA_AUTO;
     size_t bytes = 0;
-    const char *name;
     void *owned = NULL;
     locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
@@ -10048,6 +10048,17 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "part", "below parts = %z", "%z", o->parts, o->part);
     if (d->query_encoder && !locusi_valid_name(d->query_encoder, 96))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_encoder", "at most 95 bytes of UTF-8", "another");
+    if (d->text) {
+        char own[LOCUS_TEXT_NAME_BYTES];
+        const locus_status bad = locus_text_name(d->text, own, err);
+        if (bad) return bad;
+        if (d->text->dim != d->queries.dim)
+            return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "text->dim", "%z, the encodings' length", "%z", d->queries.dim,
+                               d->text->dim);
+        if (d->query_encoder && strcmp(d->query_encoder, own))
+            return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", of the text encoder",
+                               "\"%s\"", own, d->query_encoder);
+    }
     return LOCUS_OK;
 }
 
@@ -10258,7 +10269,8 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     t = (locus_trainer *)locusi_carve(&c, 1, sizeof plan);
     *t = plan;
     locusi_train_place(t, &c);
-    if (data->query_encoder) memcpy(t->query_encoder, data->query_encoder, strlen(data->query_encoder) + 1);
+    if (data->text) locus_text_name(data->text, t->query_encoder, NULL);
+    else if (data->query_encoder) memcpy(t->query_encoder, data->query_encoder, strlen(data->query_encoder) + 1);
     t->data.query_encoder = t->query_encoder;
     for (i = 0; i < t->n; i++)
         for (j = 0; j < s->q; j++) {
@@ -10719,16 +10731,17 @@ LOCUSI_FN locus_status locusi_train_export(const locus_trainer *t, locusi_train_
     locusi_carver c = {NULL, 0, 0};
     const locusi_layout *l = &t->core.layout;
     float *flat = NULL;
-    unsigned char *data = NULL;
-    size_t i, n;
+    unsigned char *data = NULL, *text = NULL;
+    size_t i, n, text_tensors = 0;
     int attempt;
     memset(file, 0, sizeof *file);
     for (attempt = 0; attempt < 2; attempt++) {
         c.used = 0;
-        file->tensors = (locus_tensor *)locusi_carve(&c, tensors, sizeof(locus_tensor));
+        file->tensors = (locus_tensor *)locusi_carve(&c, tensors + 3, sizeof(locus_tensor));
         file->specs = (locusi_spec *)locusi_carve(&c, tensors, sizeof(locusi_spec));
         flat = locusi_carve_floats(&c, l->count, 1);
         data = (unsigned char *)locusi_carve(&c, weights, 4);
+        text = (unsigned char *)locusi_carve(&c, t->data.text ? t->data.text->rows : 0, 6);
         if (attempt) break;
         if (c.failed || !(file->block = LOCUS_MALLOC(c.used + 64)))
             return locusi_fail(err, LOCUS_ERR_MEMORY, "net", "%z bytes", "none", c.used);
@@ -10765,8 +10778,10 @@ LOCUSI_FN locus_status locusi_train_export(const locus_trainer *t, locusi_train_
         file->metadata[n].key = "query_encoder";
         file->metadata[n++].value = t->query_encoder;
     }
+    if (t->data.text)
+        locus_text_tensors(t->data.text, file->tensors + tensors, &text_tensors, text, 6 * t->data.text->rows, NULL);
     file->st.tensors = file->tensors;
-    file->st.tensor_count = tensors;
+    file->st.tensor_count = tensors + text_tensors;
     file->st.metadata = file->metadata;
     file->st.metadata_count = n;
     return LOCUS_OK;

@@ -554,6 +554,63 @@ static void learns_what_texts_are_about(void)
     g_fail_at = 0;
 }
 
+static void trained_net_carries_it(void)
+{
+    locus_text *t;
+    locus_text_train_opts o;
+    locus_train_data data;
+    locus_train_opts options;
+    locus_trainer *trainer;
+    locus_net *net;
+    const char *path;
+    static float q[CORPUS * 16];
+    static unsigned char scores[3 * CORPUS];
+    size_t train[CORPUS], i;
+    float x[16], y[16];
+    memset(&o, 0, sizeof o);
+    o.dim = 16;
+    o.rows = 300;
+    make_corpus();
+    if (!STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err))) return;
+    for (i = 0; i < CORPUS; i++) {
+        train[i] = i;
+        scores[i] = i % 3 == 0, scores[CORPUS + i] = i % 3 == 1, scores[2 * CORPUS + i] = i % 3 == 2;
+        locus_encode_text(t, g_texts[i], strlen(g_texts[i]), q + 16 * i, NULL);
+    }
+    memset(&data, 0, sizeof data);
+    data.queries.encodings = q;
+    data.queries.count = CORPUS;
+    data.queries.dim = 16;
+    data.models = 3;
+    data.scores_u8 = scores;
+    data.train = train;
+    data.train_count = CORPUS;
+    data.text = t;
+    memset(&options, 0, sizeof options);
+    options.epochs = 2;
+    data.query_encoder = "another";
+    STATUS(LOCUS_ERR_ENCODER_MISMATCH, locus_train_create(&trainer, &data, &options, &g_err));
+    data.query_encoder = NULL;
+    if (STATUS(LOCUS_OK, locus_train_create(&trainer, &data, &options, &g_err))) {
+        STATUS(LOCUS_OK, locus_train_run(trainer, &g_err));
+        path = temp_path("locus_test_text_trained.safetensors");
+        STATUS(LOCUS_OK, locus_train_save(trainer, path, &g_err));
+        for (i = 0; i < 2; i++) {
+            if (!STATUS(LOCUS_OK,
+                        i ? locus_net_open(&net, path, NULL, &g_err) : locus_train_net(trainer, NULL, &net, &g_err)))
+                continue;
+            CHECK(locus_net_text(net) != NULL);
+            CHECK(!locus_encode_text(t, "a court", 7, x, NULL) &&
+                  !locus_encode_text(locus_net_text(net), "a court", 7, y, NULL) && !memcmp(x, y, sizeof x));
+            locus_net_destroy(net);
+        }
+        remove(path);
+        locus_train_destroy(trainer);
+    }
+    locus_text_destroy(t);
+    CHECK(g_live == 0);
+}
+
 static void learns_from_little(void)
 {
     static const char *const two[] = {"hello world", "hello there"}, *const apart[] = {"hello",
@@ -735,6 +792,7 @@ int main(void)
     net_carries_its_encoder();
     net_refuses_other_tables();
     learns_what_texts_are_about();
+    trained_net_carries_it();
     learns_from_little();
     reads_json_lines();
     real_questions();

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # The text encoder once more, written from the comment at >>text in locus.h alone: prints tests/text_vectors.h, which
-# tests/test_text.c compares with. python3 tests/text_vectors.py > tests/text_vectors.h
+# tests/test_text.c compares with. python3 tests/text_vectors.py | clang-format > tests/text_vectors.h
 from math import isqrt
 
 M = (1 << 64) - 1

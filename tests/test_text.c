@@ -443,6 +443,45 @@ static void net_refuses_other_tables(void)
     CHECK_TEXT("query_encoder: made for another query encoder: expected \"locus-text-1/", g_err.message);
 }
 
+// A changed byte anywhere: refused, or a net whose encoder still works.
+static void survives_changed_files(void)
+{
+    const locus_text table = table_encoder();
+    const char *path = temp_path("locus_test_text_fuzz.safetensors");
+    net_parts p;
+    FILE *f;
+    unsigned char *file = (unsigned char *)malloc(100000);
+    size_t n = 0, i, opened = 0;
+    if (!file) exit(2);
+    net_start(&p, TABLE_DIM);
+    net_text(&p, &table);
+    net_meta(&p, "query_encoder", table_name);
+    STATUS(LOCUS_OK, locus_safetensors_save(path, p.tensors, p.tensor_count, p.metadata, p.metadata_count, &g_err));
+    if ((f = fopen(path, "rb")) != NULL) {
+        n = fread(file, 1, 100000, f);
+        fclose(f);
+    }
+    remove(path);
+    for (i = 0; i < n; i++) {
+        const unsigned char keep = file[i];
+        locus_safetensors st;
+        locus_net *net = NULL;
+        float x[TABLE_DIM];
+        file[i] = (unsigned char)(keep ^ 1u << random_u32() % 8);
+        if (!locus_safetensors_parse(&st, file, n, NULL, 0, &g_err)) {
+            if (!locus_net_create(&net, &st, NULL, &g_err)) {
+                opened++;
+                if (locus_net_text(net) && locus_encode_text(locus_net_text(net), "The cat", 7, x, NULL)) CHECK(0);
+            }
+            locus_net_destroy(net);
+            locus_safetensors_close(&st);
+        }
+        file[i] = keep;
+    }
+    CHECK(n > 5000 && opened > 0 && opened < n && g_live == 0);
+    free(file);
+}
+
 // ----------------------------------------------------------------------------------------------------- learning
 
 enum { CORPUS = 120 };
@@ -791,6 +830,7 @@ int main(void)
     refuses_bad_encoders();
     net_carries_its_encoder();
     net_refuses_other_tables();
+    survives_changed_files();
     learns_what_texts_are_about();
     trained_net_carries_it();
     learns_from_little();

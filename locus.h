@@ -768,14 +768,14 @@ typedef struct locus_train_opts {
     size_t decoder_hidden;           // 64     64
     locus_encoder_kind encoder_kind; // isab   isab
     // the course
-    size_t epochs;         // 150    2500    steps at most
+    size_t epochs;         // 300    2500    steps at most
     size_t patience;       // none   500     epochs without a new best
-    size_t evaluate_every; // 10    1
+    size_t evaluate_every; // 20    1
     locus_keep keep;
     double average; // 0.95   none    decay of a running mean of the weights, which is what is evaluated and kept
     // the optimiser: AdamW, betas 0.9 and 0.999, epsilon 1e-8
-    double encoder_rate;   // 5e-4   2e-4
-    double predictor_rate; // 1e-3   8e-4
+    double encoder_rate;   // 1e-3   2e-4
+    double predictor_rate; // 2e-3   8e-4
     int warmup;            // 10     none    epochs; then BEST goes down a cosine to 2 %, PAPER stays constant
     double weight_decay;   // 0.05   0.05
     double clip;           // 1      1       of the gradient's norm
@@ -785,7 +785,7 @@ typedef struct locus_train_opts {
     size_t subset_min;     // 16     all     evaluations that the encoder sees: log-uniform between these,
     size_t subset_max;     // 1024   all     at most 3/4 of the training rows
     double skew;           // 0.3    none    share of steps whose subset crowds around one query
-    size_t targets;        // 256    all     training rows that the predictor is asked about
+    size_t targets;        // 256+   all     training rows (half of them, 256 to 1024) that the predictor is asked about
     double seen;           // 0.25   1       share of them from the subset
     size_t virtual_models; // 26     none    drawn from an item-response model of the pool, anew each step
     int separate_noise;    // 0      1       noise for each (model, query), not for each query
@@ -9951,13 +9951,13 @@ LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data 
     o->n_layers = locusi_or_size(o->n_layers, paper ? 2 : 1);
     o->m_induce = locusi_or_size(o->m_induce, paper ? 64 : 16);
     o->decoder_hidden = locusi_or_size(o->decoder_hidden, 64);
-    o->epochs = locusi_or_size(o->epochs, paper ? 2500 : 150);
+    o->epochs = locusi_or_size(o->epochs, paper ? 2500 : 300);
     o->patience = locusi_or_size(o->patience, paper ? 500 : SIZE_MAX);
-    o->evaluate_every = locusi_or_size(o->evaluate_every, paper ? 1 : 10);
+    o->evaluate_every = locusi_or_size(o->evaluate_every, paper ? 1 : 20);
     if (o->keep == LOCUS_KEEP_DEFAULT) o->keep = paper ? LOCUS_KEEP_HIT1 : LOCUS_KEEP_BCE;
     o->average = locusi_or(o->average, paper ? 0.0 : 0.95);
-    o->encoder_rate = locusi_or(o->encoder_rate, paper ? 2e-4 : 5e-4);
-    o->predictor_rate = locusi_or(o->predictor_rate, paper ? 8e-4 : 1e-3);
+    o->encoder_rate = locusi_or(o->encoder_rate, paper ? 2e-4 : 1e-3);
+    o->predictor_rate = locusi_or(o->predictor_rate, paper ? 8e-4 : 2e-3);
     if (o->warmup == 0) o->warmup = paper ? -1 : 10;
     o->weight_decay = locusi_or(o->weight_decay, 0.05);
     o->clip = locusi_or(o->clip, 1.0);
@@ -9969,7 +9969,7 @@ LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data 
     if (o->subset_max > n) o->subset_max = n;
     if (o->subset_min > o->subset_max) o->subset_min = o->subset_max;
     o->skew = locusi_or(o->skew, paper ? 0.0 : 0.3);
-    o->targets = locusi_or_size(o->targets, paper ? n : 256);
+    o->targets = locusi_or_size(o->targets, paper ? n : n < 512 ? 256 : n < 2048 ? n / 2 : 1024);
     if (o->targets > n) o->targets = n;
     o->seen = locusi_or(o->seen, paper ? 1.0 : 0.25);
     o->virtual_models = o->virtual_models == SIZE_MAX ? 0 : locusi_or_size(o->virtual_models, paper ? 0 : 26);
@@ -10414,6 +10414,12 @@ LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
     }
 }
 
+// How strong a virtual model's own differences are at most, and the weight of their mean loss beside the real models',
+// which has 1. Strong differences make the encoder tell specialists apart; with few evaluations it needs more of them.
+#define LOCUSI_FEW_ROWS ((size_t)512)
+#define LOCUSI_VIRTUAL_STRENGTH(rows) ((rows) <= LOCUSI_FEW_ROWS ? 8.0 : 4.0)
+#define LOCUSI_VIRTUAL_WEIGHT(rows) ((rows) <= LOCUSI_FEW_ROWS ? 2.0 : 1.0)
+
 // Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the
 // real models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the
 // probabilities themselves, on rows drawn from all encodings at hand.
@@ -10426,7 +10432,8 @@ LOCUSI_FN void locusi_train_virtual(locus_trainer *t, size_t rows, size_t real_t
     for (v = 0; v < t->virtuals; v++) {
         float *answers = t->step_scores + (models + v) * rows, *wanted = t->target_scores + (models + v) * targets;
         const uint64_t base = (uint64_t)v << 32;
-        const double strength = 4.0 * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base));
+        const double strength =
+            LOCUSI_VIRTUAL_STRENGTH(n) * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base));
         const double odd = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 1));
         float a, b, unused;
         double ability, slope;
@@ -10572,7 +10579,8 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
                     t->virtuals * targets * sizeof(float));
         }
         for (m = 0; m < t->virtuals; m++)
-            t->model_weight[kept + m] = (float)(1.0 / ((double)t->virtuals * (double)t->unlabelled));
+            t->model_weight[kept + m] =
+                (float)(LOCUSI_VIRTUAL_WEIGHT(n) / ((double)t->virtuals * (double)t->unlabelled));
     }
     b.models = kept + t->virtuals;
     b.rows = rows;

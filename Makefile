@@ -12,8 +12,14 @@ VERSION := $(shell sed -n 's/^\#define LOCUS_VERSION "\(.*\)"/\1/p' locus.h)
 EXAMPLES = build/locus build/route build/onboard
 TESTS = build/test_files build/test_core
 DATA = examples/data
+MPICC ?= mpicc
+EXAMPLES += $(if $(shell command -v $(MPICC) 2>/dev/null),build/train_mpi) # built only where MPI is
 
 all: $(EXAMPLES)
+
+build/train_mpi: examples/train_mpi.c locus.h
+	@mkdir -p build
+	$(MPICC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
 build/%: examples/%.c locus.h
 	@mkdir -p build

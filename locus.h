@@ -2555,8 +2555,10 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
 
 #if defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_PREFETCH(p) __builtin_prefetch(p)
+#define LOCUSI_PREFETCH_OUT(p) __builtin_prefetch(p, 1)
 #else
 #define LOCUSI_PREFETCH(p) ((void)(p))
+#define LOCUSI_PREFETCH_OUT(p) ((void)(p))
 #endif
 
 typedef struct locusi_matmul { // c <- a x b, see >>kernels
@@ -2683,6 +2685,9 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
 // c[i][0..2VL) <- sum_p a[i][p] * (u[p], w[p]) (+ bias) (+ residual) (then ReLU); u and w advance by 16 floats a step.
 // Blocks of 1, 4 and LOCUSI_ROWS rows, two vectors wide, or one where a single panel is left (`two` is a constant).
 #define LOCUSI_DECLARE(i) VF c##i = VF_SET1(0.0f), d##i = c##i;
+#define LOCUSI_FETCH(i)                                                                                                \
+    LOCUSI_PREFETCH_OUT(c + (size_t)(i)*ldc);                                                                          \
+    if (two) LOCUSI_PREFETCH_OUT(c + (size_t)(i)*ldc + VL);
 #define LOCUSI_STEP(i)                                                                                                 \
     {                                                                                                                  \
         const VF x = VF_SET1(a[(size_t)(i)*lda]);                                                                      \
@@ -2704,6 +2709,9 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
         const int relu = m->relu;                                                                                      \
         size_t p;                                                                                                      \
         REPEAT(LOCUSI_DECLARE)                                                                                         \
+        if (VL >= 8) { /* where the result goes, meanwhile */                                                          \
+            REPEAT(LOCUSI_FETCH)                                                                                       \
+        }                                                                                                              \
         for (p = m->k; p > 0; p--) {                                                                                   \
             const VF bu = VF_LOAD(u), bw = VF_LOAD(w);                                                                 \
             REPEAT(LOCUSI_STEP)                                                                                        \
@@ -2734,6 +2742,7 @@ LOCUSI_BLOCK(narrow_rows, 0, LOCUSI_REPEAT_ROWS)
 LOCUSI_BLOCK(narrow_4, 0, LOCUSI_REPEAT4)
 LOCUSI_BLOCK(narrow_1, 0, LOCUSI_REPEAT1)
 #undef LOCUSI_DECLARE
+#undef LOCUSI_FETCH
 #undef LOCUSI_STEP
 #undef LOCUSI_FINISH
 #undef LOCUSI_BLOCK

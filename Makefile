@@ -2,6 +2,7 @@
 # make demo       route real questions over real models with what ships here
 # make test       everything that must hold;  make check: the same under sanitizers, valgrind, other compilers
 # make bench      the table of speeds, next to this machine's peak and to PyTorch where it is installed
+# make bench-train  the same for training
 # make reproduce  the paper's claims on real evaluations, next to baselines: bench/RESULTS.md
 CC ?= cc
 CFLAGS ?= -O2
@@ -29,7 +30,7 @@ build/%: tests/%.c locus.h tests/reference.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
-build/bench: bench/bench.c locus.h
+build/bench: bench/bench.c bench/measure.h locus.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
@@ -50,6 +51,9 @@ check: test
 
 bench: build/bench
 	@bench/run.sh
+
+bench-train:
+	@bench/run_train.sh
 
 # All experiments of bench/RESULTS.md (at most 100 minutes on two cores; goes on where it was interrupted). Needs OpenBLAS
 # for the baselines: apt install libopenblas-dev pkg-config
@@ -78,4 +82,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all demo test check bench reproduce format tidy install clean
+.PHONY: all demo test check bench bench-train reproduce format tidy install clean

@@ -742,17 +742,20 @@ typedef enum locus_keep {
 
 typedef struct locus_epoch { // what a callback sees after each epoch (one step over all models)
     size_t epoch, epochs;    // from 1
-    double loss;             // mean cross-entropy of the step over its real targets
+    double loss;             // mean cross-entropy over the step's real targets, plus that over the virtual models'
     double gradient_norm;    // before clipping
     int evaluated, best;     // 1: metrics are of this epoch; 1: these weights are the best so far
     locus_metrics metrics;   // on the validation rows
     size_t best_epoch;
 } locus_epoch;
 
-typedef struct locus_gradient { // what a gradient hook sees
-    float *gradient;            // [count] of the mean loss over this process's pairs; change it in place
-    size_t count;               // the trainer's flat layout, pads (always 0) included
-    double pairs;               // weight of this process's mean among others
+// What a gradient hook sees: this process's share of the step's loss and of its gradient. The loss is a mean over all
+// parts' targets, whose number every process knows; so the shares of all parts simply add up to what one process has.
+typedef struct locus_gradient {
+    float *gradient; // [count] change it in place
+    size_t count;    // the trainer's flat layout, pads (always 0) included
+    double *loss;    // change it in place; not a number where this process met one, so that all stop together
+    double pairs;    // this process's (model, query) pairs, of real models
     size_t epoch;
 } locus_gradient;
 
@@ -788,10 +791,11 @@ typedef struct locus_train_opts {
     size_t targets;        // 256+   all     training rows (half of them, 256 to 1024) that the predictor is asked about
     double seen;           // 0.25   1       share of them from the subset
     size_t virtual_models; // 26     none    drawn from an item-response model of the pool, anew each step
-    int separate_noise;    // 0      1       noise for each (model, query), not for each query
+    int separate_noise;    // no     yes     noise for each (model, query), not for each query
     const locus_parallel *parallel;
     locus_isa isa;
-    // Data-parallel training: models m with m % parts == part give gradients here; the hook adds the others'.
+    // Data-parallel training: models m with m % parts == part (virtual ones likewise) give gradients here; the hook
+    // adds the others'. Data, seed and all else must be the same everywhere; draws do not depend on the parts.
     size_t part, parts; // 0, 0: all
     // After each epoch, and with a step's gradient before the optimiser uses it; nonzero stops (LOCUS_ERR_CANCELLED).
     int (*on_epoch)(void *user, const locus_epoch *epoch);
@@ -2640,8 +2644,10 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
 
 #if defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_PREFETCH(p) __builtin_prefetch(p)
+#define LOCUSI_PREFETCH_OUT(p) __builtin_prefetch(p, 1)
 #else
 #define LOCUSI_PREFETCH(p) ((void)(p))
+#define LOCUSI_PREFETCH_OUT(p) ((void)(p))
 #endif
 
 typedef struct locusi_matmul { // c <- a x b, see >>kernels
@@ -2768,6 +2774,9 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
 // c[i][0..2VL) <- sum_p a[i][p] * (u[p], w[p]) (+ bias) (+ residual) (then ReLU); u and w advance by 16 floats a step.
 // Blocks of 1, 4 and LOCUSI_ROWS rows, two vectors wide, or one where a single panel is left (`two` is a constant).
 #define LOCUSI_DECLARE(i) VF c##i = VF_SET1(0.0f), d##i = c##i;
+#define LOCUSI_FETCH(i)                                                                                                \
+    LOCUSI_PREFETCH_OUT(c + (size_t)(i)*ldc);                                                                          \
+    if (two) LOCUSI_PREFETCH_OUT(c + (size_t)(i)*ldc + VL);
 #define LOCUSI_STEP(i)                                                                                                 \
     {                                                                                                                  \
         const VF x = VF_SET1(a[(size_t)(i)*lda]);                                                                      \
@@ -2789,6 +2798,9 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
         const int relu = m->relu;                                                                                      \
         size_t p;                                                                                                      \
         REPEAT(LOCUSI_DECLARE)                                                                                         \
+        if (VL >= 8) { /* where the result goes, meanwhile */                                                          \
+            REPEAT(LOCUSI_FETCH)                                                                                       \
+        }                                                                                                              \
         for (p = m->k; p > 0; p--) {                                                                                   \
             const VF bu = VF_LOAD(u), bw = VF_LOAD(w);                                                                 \
             REPEAT(LOCUSI_STEP)                                                                                        \
@@ -2819,6 +2831,7 @@ LOCUSI_BLOCK(narrow_rows, 0, LOCUSI_REPEAT_ROWS)
 LOCUSI_BLOCK(narrow_4, 0, LOCUSI_REPEAT4)
 LOCUSI_BLOCK(narrow_1, 0, LOCUSI_REPEAT1)
 #undef LOCUSI_DECLARE
+#undef LOCUSI_FETCH
 #undef LOCUSI_STEP
 #undef LOCUSI_FINISH
 #undef LOCUSI_BLOCK
@@ -8987,8 +9000,8 @@ typedef struct locusi_batch {
     float *logits;               // [models, targets] results, may be NULL
     const float *model_weight;   // [models] of each target's cross-entropy in the loss
     uint64_t dropout_key;        // 0: no dropout
-    size_t first_model;          // counts on for dropout where a step is made in parts ...
-    int add;                     // ... whose gradients add up
+    const size_t *model_id;      // [models] what dropout is drawn by; NULL: 0, 1, ...
+    int add;                     // this step's gradients add to those before
 } locusi_batch;
 
 struct locusi_train_core {
@@ -9441,8 +9454,8 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
         const uint64_t limit = (uint64_t)((double)t->dropout * 65536.0);
         for (i = 0; i < n; i++)
             for (j = 0; j < gp; j += 4) {
-                uint64_t r =
-                    locusi_mix(b->dropout_key + ((uint64_t)(b->first_model + model) << 40) + (uint64_t)i * gp + j);
+                uint64_t r = locusi_mix(b->dropout_key + ((uint64_t)(b->model_id ? b->model_id[model] : model) << 40) +
+                                        (uint64_t)i * gp + j);
                 size_t c;
                 for (c = 0; c < 4; c++, r >>= 16)
                     w->pre[i * ldg + j + c] = (r & 65535u) < limit ? 0.0f : w->pre[i * ldg + j + c] * kept;
@@ -9668,7 +9681,7 @@ LOCUSI_FN double locusi_train_step(locusi_train_core *t, const locusi_batch *b)
     t->batch = b;
     t->bad = 0;
     t->groups = work < 4096 ? 2 : work < 32768 ? 4 : LOCUSI_GROUPS;
-    if (t->groups > b->models) t->groups = b->models;
+    if (t->groups > b->models) t->groups = b->models ? b->models : 1;
     for (i = 0; i < t->groups; i++) t->group_floats = locusi_group_lay(t, &t->group[i], b->rows, b->targets);
     locusi_train_run(t, locusi_train_shared);
     locusi_train_run(t, locusi_train_models);
@@ -9920,7 +9933,7 @@ struct locus_trainer {
     float *scores;             // [models, train]
     float *validation_scores;  // [models, validation]
     float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
-    size_t *subset, *targets, *order;
+    size_t *subset, *targets, *order, *model_id;
     double *keys;
     float *z, *logits;
     void *metrics_work;
@@ -9973,7 +9986,7 @@ LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data 
     if (o->targets > n) o->targets = n;
     o->seen = locusi_or(o->seen, paper ? 1.0 : 0.25);
     o->virtual_models = o->virtual_models == SIZE_MAX ? 0 : locusi_or_size(o->virtual_models, paper ? 0 : 26);
-    if (paper) o->separate_noise = 1;
+    o->separate_noise = o->separate_noise ? o->separate_noise > 0 : paper;
     if (o->parts == 0) o->parts = 1;
 }
 
@@ -10124,6 +10137,7 @@ LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
     t->step_scores = locusi_carve_floats(c, all, n);
     t->target_scores = locusi_carve_floats(c, all, targets);
     t->model_weight = locusi_carve_floats(c, all, 1);
+    t->model_id = (size_t *)locusi_carve(c, all, sizeof(size_t));
     t->subset = (size_t *)locusi_carve(c, n, sizeof(size_t));
     t->targets = (size_t *)locusi_carve(c, n + t->unlabelled, sizeof(size_t));
     t->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
@@ -10422,21 +10436,25 @@ LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
 
 // Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the
 // real models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the
-// probabilities themselves, on rows drawn from all encodings at hand.
-LOCUSI_FN void locusi_train_virtual(locus_trainer *t, size_t rows, size_t real_targets, size_t targets)
+// probabilities themselves, on rows drawn from all encodings at hand. This part's stand behind the `kept` real models;
+// returns the number of both.
+LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows, size_t real_targets, size_t targets)
 {
     const size_t models = t->data.models, n = t->n, all = n + t->data.unlabelled_count;
     const uint64_t seed = t->o.seed;
     const double unit = 1.0 / locusi_deviation(1.0 / (1.0 + exp(-t->ability)));
     size_t v, i, m;
-    for (v = 0; v < t->virtuals; v++) {
-        float *answers = t->step_scores + (models + v) * rows, *wanted = t->target_scores + (models + v) * targets;
+    for (v = t->o.part; v < t->virtuals; v += t->o.parts, kept++) {
+        float *answers = t->step_scores + kept * rows, *wanted = t->target_scores + kept * targets;
         const uint64_t base = (uint64_t)v << 32;
         const double strength =
             LOCUSI_VIRTUAL_STRENGTH(n) * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base));
         const double odd = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 1));
         float a, b, unused;
         double ability, slope;
+        t->model_id[kept] = models + v;
+        t->model_weight[kept] =
+            (float)(LOCUSI_VIRTUAL_WEIGHT(n) / ((double)t->virtuals * (double)t->unlabelled));
         locusi_normal(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 2), &a, &b);
         ability = t->ability + 1.2 * t->spread * (double)a;
         slope = exp(0.3 * (double)b);
@@ -10470,6 +10488,7 @@ LOCUSI_FN void locusi_train_virtual(locus_trainer *t, size_t rows, size_t real_t
                             : (float)locus_probability(
                                   ability + unit * (slope * (double)t->difficulty[t->targets[i]] + (double)wanted[i]));
     }
+    return kept;
 }
 
 // Noise: BEST constant; PAPER from 0.10 down a cosine to half of it over the first 500 epochs.
@@ -10523,7 +10542,7 @@ LOCUSI_FN void locusi_train_update(const locusi_train_core *core, const locus_tr
     }
 }
 
-// The step's loss; its gradient is left in core.group[0].gradient.
+// This part's share of the step's loss; that of its gradient is left in core.group[0].gradient.
 LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
 {
     locusi_train_core *core = &t->core;
@@ -10531,6 +10550,7 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
     const size_t models = t->data.models, n = t->n, parts = o->parts;
     const float deviation = locusi_train_deviation(t);
     size_t rows, real, targets, seen, i, m, kept = 0;
+    double all = 0.0;
     locusi_batch b;
     memset(&b, 0, sizeof b);
     locusi_train_subset(t, &rows);
@@ -10549,40 +10569,29 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
     }
     targets = real + t->unlabelled;
     for (; i < targets; i++) {
-        const size_t all = t->data.unlabelled_count ? t->data.unlabelled_count : n;
-        const size_t at = (size_t)(locusi_random(o->seed, LOCUSI_STREAM_UNLABELLED, t->epoch, i) % all);
+        const size_t pool = t->data.unlabelled_count ? t->data.unlabelled_count : n;
+        const size_t at = (size_t)(locusi_random(o->seed, LOCUSI_STREAM_UNLABELLED, t->epoch, i) % pool);
         t->targets[i] = t->data.unlabelled_count ? n + at : at;
     }
     *pairs = 0.0;
     for (m = 0; m < models; m++) {
-        if (m % parts != o->part) continue;
-        for (i = 0; i < rows; i++) t->step_scores[kept * rows + i] = t->scores[m * n + t->subset[i]];
-        for (i = 0; i < rows && locusi_is_nan(t->step_scores[kept * rows + i]); i++) {}
+        const float *score = t->scores + m * n;
+        const int own = m % parts == o->part;
+        for (i = 0; i < rows && locusi_is_nan(score[t->subset[i]]); i++) {}
         {
             const int empty = i == rows; // nothing of this model in the subset: no targets either
             for (i = 0; i < targets; i++) {
-                const float y = i < real && !empty ? t->scores[m * n + t->targets[i]] : locusi_nan();
-                t->target_scores[kept * targets + i] = y;
-                *pairs += locusi_is_nan(y) ? 0.0 : 1.0;
+                const float y = i < real && !empty ? score[t->targets[i]] : locusi_nan();
+                if (own) t->target_scores[kept * targets + i] = y;
+                if (!locusi_is_nan(y)) all += 1.0, *pairs += own;
             }
         }
-        kept++;
+        if (!own) continue;
+        for (i = 0; i < rows; i++) t->step_scores[kept * rows + i] = score[t->subset[i]];
+        t->model_id[kept++] = m;
     }
-    if (*pairs < 1.0) *pairs = 1.0;
-    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / *pairs);
-    if (t->virtuals) {
-        // step_scores' virtual rows stand behind all real ones
-        locusi_train_virtual(t, rows, real, targets);
-        if (kept < models) {
-            memmove(t->step_scores + kept * rows, t->step_scores + models * rows, t->virtuals * rows * sizeof(float));
-            memmove(t->target_scores + kept * targets, t->target_scores + models * targets,
-                    t->virtuals * targets * sizeof(float));
-        }
-        for (m = 0; m < t->virtuals; m++)
-            t->model_weight[kept + m] =
-                (float)(LOCUSI_VIRTUAL_WEIGHT(n) / ((double)t->virtuals * (double)t->unlabelled));
-    }
-    b.models = kept + t->virtuals;
+    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / (all > 1.0 ? all : 1.0));
+    b.models = t->virtuals ? locusi_train_virtual(t, kept, rows, real, targets) : kept;
     b.rows = rows;
     b.targets = targets;
     b.queries = t->step_queries;
@@ -10590,6 +10599,7 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
     b.scores = t->step_scores;
     b.target_scores = t->target_scores;
     b.model_weight = t->model_weight;
+    b.model_id = t->model_id;
     if (o->dropout > 0.0) b.dropout_key = locusi_random(o->seed, LOCUSI_STREAM_DROPOUT, t->epoch, 0) | 1;
     if (!o->separate_noise) {
         locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, 0, deviation);
@@ -10597,20 +10607,19 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
         return locusi_train_step(core, &b);
     }
     { // each model sees its own noise: a step for each, whose gradients add up
-        const size_t all = b.models;
+        const size_t count = b.models;
         double loss = 0.0;
         int bad = 0;
-        for (m = 0; m < all; m++) {
-            b.models = 1;
+        for (m = 0; m < count || m == 0; m++) { // a step without a model gives zeros
+            const uint64_t salt = m < count ? (uint64_t)(t->model_id[m] + 1) << 40 : 0;
+            b.models = m < count;
             b.scores = t->step_scores + m * rows;
             b.target_scores = t->target_scores + m * targets;
             b.model_weight = t->model_weight + m;
-            b.first_model = m;
+            b.model_id = t->model_id + m;
             b.add = m > 0;
-            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, (uint64_t)(m + 1) << 40,
-                              deviation);
-            locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE,
-                              (uint64_t)(m + 1) << 40, deviation);
+            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, salt, deviation);
+            locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE, salt, deviation);
             loss += locusi_train_step(core, &b);
             bad |= core->bad;
         }
@@ -10663,17 +10672,19 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
     e.epochs = t->o.epochs;
     locusi_train_prepare(core);
     e.loss = locusi_train_loss(t, &pairs);
+    if (core->bad) e.loss = (double)locusi_nan();
     gradient = core->group[0].gradient;
     if (t->o.on_gradient) {
         locus_gradient g;
         g.gradient = gradient;
         g.count = count;
+        g.loss = &e.loss;
         g.pairs = pairs;
         g.epoch = e.epoch;
         if (t->o.on_gradient(t->o.user, &g)) return locusi_fail(err, LOCUS_ERR_CANCELLED, "on_gradient", "", "");
     }
     e.gradient_norm = locusi_norm(core->k, gradient, count);
-    if (core->bad || !(e.loss < 1e30 && e.gradient_norm < 1e30))
+    if (!(e.loss < 1e30 && e.gradient_norm < 1e30))
         return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "a finite loss and gradient", "loss %f, norm %f",
                            e.epoch, e.loss, e.gradient_norm);
     rate[0] = locusi_train_rate(t, t->o.encoder_rate);

@@ -16,6 +16,8 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
 
+#include "reference.h"
+
 // ---------------------------------------------------------------------------------------------------- harness
 
 static const char *g_test = "";

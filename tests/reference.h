@@ -322,7 +322,6 @@ static double ref_logit(const ref_net *net, const double *z, const float *enc)
     return ref_logit_kept(net, z, enc, NULL);
 }
 
-#ifdef REF_LOSS
 // The training loss: sum over models m of weight[m] times the sum of binary cross-entropy with logits over the targets
 // that m has. y [M, n], target [M, targets]: NaN = missing. keep [M, targets, hidden] or NULL: dropout's factors.
 static double ref_loss(const ref_net *net, size_t M, const float *enc, size_t n, const float *y, const float *queries,
@@ -343,6 +342,5 @@ static double ref_loss(const ref_net *net, size_t M, const float *enc, size_t n,
     free(z);
     return loss;
 }
-#endif
 
 #endif

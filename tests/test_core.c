@@ -17,7 +17,6 @@ static void test_free(void *p);
 #define LOCUS_FREE(pointer) test_free(pointer)
 #define LOCUS_IMPLEMENTATION
 #include "../locus.h"
-#include "reference.h"
 
 #define TEST_FILE "test_core.c"
 #include "harness.h"

@@ -9102,7 +9102,7 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     t->scale = plan.o.recipe == LOCUS_RECIPE_PAPER || square <= 0.0
                    ? 1.0f
                    : (float)sqrt((double)t->n * (double)data->queries.dim / square);
-    t->data_hash = locusi_mix(data->models + t->n);
+    t->data_hash = locusi_mix(locusi_mix(data->models + t->n) ^ t->validation);
     for (i = 0; i < t->n; i++)
         for (j = 0; j < data->queries.dim; j++) {
             const float x = locusi_data_row(t, data->train[i])[j];
@@ -9110,15 +9110,25 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
             t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
         }
     for (i = 0; i < t->validation; i++)
+        for (j = 0; j < data->queries.dim; j++) {
+            const float x = locusi_data_row(t, data->validation[i])[j];
+            t->validation_queries[i * t->core.qp + j] = x * t->scale;
+            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
+        }
+    for (i = 0; i < t->data.unlabelled_count; i++)
         for (j = 0; j < data->queries.dim; j++)
-            t->validation_queries[i * t->core.qp + j] = locusi_data_row(t, data->validation[i])[j] * t->scale;
+            t->data_hash =
+                locusi_mix(t->data_hash ^ locusi_f32_bits(locusi_data_row(t, data->unlabelled[i])[j]));
     for (k = 0; k < data->models; k++) {
         for (i = 0; i < t->n; i++) {
             locusi_data_score(data, k, data->train[i], &t->scores[k * t->n + i]);
             t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(t->scores[k * t->n + i]));
         }
-        for (i = 0; i < t->validation; i++)
-            locusi_data_score(data, k, data->validation[i], &t->validation_scores[k * t->validation + i]);
+        for (i = 0; i < t->validation; i++) {
+            float *y = &t->validation_scores[k * t->validation + i];
+            locusi_data_score(data, k, data->validation[i], y);
+            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(*y));
+        }
     }
     if (t->virtuals && (status = locusi_train_response(t, err))) {
         locus_train_destroy(t);

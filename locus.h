@@ -9642,7 +9642,7 @@ LOCUS_API locus_status locus_train_save(const locus_trainer *t, const char *path
     return status;
 }
 
-// ---- state: the flat arrays as they are, and the counters; bound to data and options by a hash
+// ---- state: the flat arrays as they are, and the counters; bound to data and options by a hash, and whole by another
 
 LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
 {
@@ -9678,13 +9678,27 @@ LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
     return h;
 }
 
+// Of everything that a state holds: the values and the arrays' little-endian bytes.
+LOCUSI_FN uint64_t locusi_state_hash(const uint64_t value[4], const void *const arrays[5], size_t count)
+{
+    uint64_t h = locusi_mix(count);
+    size_t i, j;
+    for (i = 0; i < 4; i++) h = locusi_mix(h ^ value[i]);
+    for (i = 0; i < 5; i++)
+        for (j = 0; j < count; j++) h = locusi_mix(h ^ locusi_le32((const unsigned char *)arrays[i] + 4 * j));
+    return h;
+}
+
 LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char *path, locus_error *err)
 {
     static const char *const names[5] = {"state.weights", "state.m", "state.v", "state.average", "state.best"};
+    static const char *const keys[5] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value",
+                                        "locus.state_hash"};
+    const void *data[5];
     locus_tensor tensors[5];
     locus_metadata metadata[5];
-    char text[4][24];
-    uint64_t bits;
+    char text[5][24];
+    uint64_t value[5];
     size_t i;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
     if (!locusi_host_is_little()) return locusi_fail(err, LOCUS_ERR_STATE, "%s", "a little-endian machine", "", path);
@@ -9693,30 +9707,34 @@ LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char
         for (i = 0; i < 5; i++)
             locusi_tensor_set(&tensors[i], names[i], LOCUS_F32, 1, t->core.layout.count, 1, arrays[i]);
     }
-    memcpy(&bits, &t->best_value, sizeof bits);
-    locusi_text(text[0], sizeof text[0], "%x", locusi_train_identity(t));
-    locusi_text(text[1], sizeof text[1], "%x", (uint64_t)t->epoch);
-    locusi_text(text[2], sizeof text[2], "%x", (uint64_t)t->best_epoch);
-    locusi_text(text[3], sizeof text[3], "%x", bits);
-    metadata[0].key = "locus.state", metadata[0].value = text[0];
-    metadata[1].key = "locus.epoch", metadata[1].value = text[1];
-    metadata[2].key = "locus.best_epoch", metadata[2].value = text[2];
-    metadata[3].key = "locus.best_value", metadata[3].value = text[3];
-    return locus_safetensors_save(path, tensors, 5, metadata, 4, err);
+    for (i = 0; i < 5; i++) data[i] = tensors[i].data;
+    value[0] = locusi_train_identity(t);
+    value[1] = t->epoch;
+    value[2] = t->best_epoch;
+    memcpy(&value[3], &t->best_value, sizeof value[3]);
+    value[4] = locusi_state_hash(value, data, t->core.layout.count);
+    for (i = 0; i < 5; i++) {
+        locusi_text(text[i], sizeof text[i], "%x", value[i]);
+        metadata[i].key = keys[i];
+        metadata[i].value = text[i];
+    }
+    return locus_safetensors_save(path, tensors, 5, metadata, 5, err);
 }
 
 LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path, locus_error *err)
 {
     static const char *const names[5] = {"state.weights", "state.m", "state.v", "state.average", "state.best"};
-    static const char *const keys[4] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value"};
+    static const char *const keys[5] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value",
+                                        "locus.state_hash"};
     locus_safetensors st;
     const locus_tensor *tensor[5];
-    uint64_t value[4];
+    const void *data[5];
+    uint64_t value[5];
     size_t i, j;
     locus_status status;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
     if ((status = locus_safetensors_open(&st, path, err))) return status;
-    for (i = 0; i < 4 && !status; i++) {
+    for (i = 0; i < 5 && !status; i++) {
         const char *text = locus_safetensors_meta(&st, keys[i]);
         if (!text || !locusi_parse_hash(text, &value[i]))
             status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%s", "no training state", path, keys[i]);
@@ -9732,7 +9750,10 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
         for (j = 0; !status && j < tensor[i]->count; j++)
             if (!locusi_finite(locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j))))
                 status = locusi_fail(err, LOCUS_ERR_STATE, "%s[%z]", "a finite number", "another", names[i], j);
+        if (!status) data[i] = tensor[i]->data;
     }
+    if (!status && value[4] != locusi_state_hash(value, data, t->core.layout.count))
+        status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "the bytes that were written", "others", path);
     if (!status) {
         float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
         for (i = 0; i < 5; i++) locus_tensor_to_f32(tensor[i], 0, tensor[i]->count, arrays[i], NULL);

@@ -7819,8 +7819,9 @@ typedef struct locusi_batch {
     float *logits;               // [models, targets] results, may be NULL
     const float *model_weight;   // [models] of each target's cross-entropy in the loss
     uint64_t dropout_key;        // 0: no dropout
-    size_t first_model;          // counts on for dropout where a step is made in parts ...
-    int add;                     // ... whose gradients add up
+    const size_t *ids;           // [models] their numbers, which dropout depends on; NULL: 0, 1, ...
+    size_t silent;               // so many of the last do not count in the loss that is returned
+    int add;                     // 1: the gradient adds to the one before
 } locusi_batch;
 
 struct locusi_train_core {
@@ -8274,7 +8275,7 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
         for (i = 0; i < n; i++)
             for (j = 0; j < gp; j += 4) {
                 uint64_t r =
-                    locusi_mix(b->dropout_key + ((uint64_t)(b->first_model + model) << 40) + (uint64_t)i * gp + j);
+                    locusi_mix(b->dropout_key + ((uint64_t)(b->ids ? b->ids[model] : model) << 40) + (uint64_t)i * gp + j);
                 size_t c;
                 for (c = 0; c < 4; c++, r >>= 16)
                     w->pre[i * ldg + j + c] = (r & 65535u) < limit ? 0.0f : w->pre[i * ldg + j + c] * kept;
@@ -8342,7 +8343,10 @@ LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
             if (!w->count) continue; // the caller sees to it that this is a model without targets
             if (!locusi_model_forward(t, w)) locusi_set_flag(&t->bad);
             if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
-            if (b->targets) group->loss += locusi_model_predict(t, w, group, m);
+            if (b->targets) {
+                const double loss = locusi_model_predict(t, w, group, m);
+                if (m < b->models - b->silent) group->loss += loss;
+            }
             if (b->target_scores) locusi_model_backward(t, w, group);
         }
     }
@@ -8752,7 +8756,7 @@ struct locus_trainer {
     float *scores;             // [models, train]
     float *validation_scores;  // [models, validation]
     float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
-    size_t *subset, *targets, *order;
+    size_t *subset, *targets, *order, *ids;
     double *keys;
     float *z, *logits;
     void *metrics_work;
@@ -8948,6 +8952,7 @@ LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
     t->subset = (size_t *)locusi_carve(c, n, sizeof(size_t));
     t->targets = (size_t *)locusi_carve(c, n + t->unlabelled, sizeof(size_t));
     t->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
+    t->ids = (size_t *)locusi_carve(c, all, sizeof(size_t));
     t->keys = (double *)locusi_carve(c, n, sizeof(double));
     t->z = locusi_carve_floats(c, models, core->shape.dp);
     t->logits = locusi_carve_floats(c, t->validation, models);
@@ -9389,10 +9394,9 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
                 *pairs += locusi_is_nan(y) ? 0.0 : 1.0;
             }
         }
-        kept++;
+        t->ids[kept++] = m;
     }
-    if (*pairs < 1.0) *pairs = 1.0;
-    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / *pairs);
+    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / (*pairs < 1.0 ? 1.0 : *pairs));
     if (t->virtuals) {
         // step_scores' virtual rows stand behind all real ones
         locusi_train_virtual(t, rows, real, targets);
@@ -9401,10 +9405,19 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
             memmove(t->target_scores + kept * targets, t->target_scores + models * targets,
                     t->virtuals * targets * sizeof(float));
         }
-        for (m = 0; m < t->virtuals; m++)
+        for (m = 0; m < t->virtuals; m++) {
             t->model_weight[kept + m] = (float)(1.0 / ((double)t->virtuals * (double)t->unlabelled));
+            t->ids[kept + m] = models + m;
+        }
     }
     b.models = kept + t->virtuals;
+    if (b.models == 0) { // more parts than models
+        memset(core->group[0].gradient, 0, core->layout.count * sizeof(float));
+        core->bad = 0;
+        return 0.0;
+    }
+    b.ids = t->ids;
+    b.silent = t->virtuals;
     b.rows = rows;
     b.targets = targets;
     b.queries = t->step_queries;
@@ -9427,12 +9440,13 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
             b.scores = t->step_scores + m * rows;
             b.target_scores = t->target_scores + m * targets;
             b.model_weight = t->model_weight + m;
-            b.first_model = m;
+            b.ids = t->ids + m;
+            b.silent = m >= kept;
             b.add = m > 0;
-            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, (uint64_t)(m + 1) << 40,
+            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, (uint64_t)(t->ids[m] + 1) << 40,
                               deviation);
             locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE,
-                              (uint64_t)(m + 1) << 40, deviation);
+                              (uint64_t)(t->ids[m] + 1) << 40, deviation);
             loss += locusi_train_step(core, &b);
             bad |= core->bad;
         }

@@ -7634,6 +7634,8 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 #ifndef LOCUS_NO_TRAIN
 
 #define LOCUSI_GROUPS ((size_t)8)
+#define LOCUSI_LARGEST_WEIGHT 1e6 // of a trainer; times the largest scale of encodings still one that a net may have
+#define LOCUSI_LARGEST_SCALE 1e6f
 
 typedef struct locusi_param {
     size_t at;                           // in the flat arrays
@@ -8868,6 +8870,14 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
             }
         if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one training score", "none", m);
     }
+    if ((unsigned)o->recipe > LOCUS_RECIPE_PAPER || (unsigned)o->keep > LOCUS_KEEP_LAST ||
+        (unsigned)o->encoder_kind > LOCUS_SAB)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "recipe, keep, encoder_kind", "one of the enumeration",
+                           "%d, %d, %d", (int)o->recipe, (int)o->keep, (int)o->encoder_kind);
+    if (!(o->encoder_rate < 1e30 && o->predictor_rate < 1e30 && o->weight_decay < 1e30 && o->noise < 1e30))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder_rate, predictor_rate, weight_decay, noise",
+                           "numbers of sensible size", "%f, %f, %f, %f", o->encoder_rate, o->predictor_rate,
+                           o->weight_decay, o->noise);
     if (o->z_dim % o->n_heads)
         return locusi_fail(err, LOCUS_ERR_HEADS, "n_heads", "a divisor of z_dim = %z", "%z", o->z_dim, o->n_heads);
     if (o->n_layers > LOCUSI_MAX_LAYERS)
@@ -9107,6 +9117,7 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     t->scale = plan.o.recipe == LOCUS_RECIPE_PAPER || square <= 0.0
                    ? 1.0f
                    : (float)sqrt((double)t->n * (double)data->queries.dim / square);
+    if (!(t->scale < LOCUSI_LARGEST_SCALE)) t->scale = LOCUSI_LARGEST_SCALE;
     t->data_hash = locusi_mix(locusi_mix(data->models + t->n) ^ t->validation);
     for (i = 0; i < t->n; i++)
         for (j = 0; j < data->queries.dim; j++) {
@@ -9514,6 +9525,12 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
                            e.epoch, e.loss, e.gradient_norm);
     rate[0] = locusi_train_rate(t, t->o.encoder_rate);
     rate[1] = locusi_train_rate(t, t->o.predictor_rate);
+    for (i = 0; i < count; i++) // a step moves a weight by at most 8 rates, and decay
+        if (!(fabs((double)core->theta[i]) * (1.0 + rate[i >= core->layout.encoder_count] * t->o.weight_decay) +
+                  8.0 * rate[i >= core->layout.encoder_count] <
+              LOCUSI_LARGEST_WEIGHT))
+            return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "weights that a net may have",
+                               "a step that leaves them: a rate is too large", e.epoch);
     t->epoch++;
     locusi_train_update(core, &t->o, rate, t->epoch, e.gradient_norm, gradient, t->m, t->v);
     if (t->o.average > 0.0) { // a mean over few steps at first
@@ -9529,7 +9546,7 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
         e.evaluated = 1;
         if (t->o.keep != LOCUS_KEEP_LAST) {
             const double value = t->o.keep == LOCUS_KEEP_BCE ? -e.metrics.bce : e.metrics.hit1;
-            e.best = t->best_epoch == 0 || value > t->best_value;
+            e.best = value > -1e30 && (t->best_epoch == 0 || value > t->best_value);
             if (e.best) t->best_value = value;
         }
         if (e.best) t->best_metrics = e.metrics;

@@ -1550,10 +1550,11 @@ static void bad_arguments_are_refused(void)
 static void extreme_data_is_survived(void)
 {
     size_t i, k;
-    for (i = 0; i < 12; i++) {
+    for (i = 0; i < 14; i++) {
         locus_train_opts o = small_opts(i % 2 ? LOCUS_RECIPE_PAPER : LOCUS_RECIPE_BEST);
         problem p;
         locus_trainer *t = NULL;
+        locus_net *net = NULL;
         locus_status s;
         problem_make(&p, 40, i == 8 ? 1 : 6, i == 9 ? 1 : 4, BINARY_ONLY, 8);
         context("case %zu", i);
@@ -1561,7 +1562,7 @@ static void extreme_data_is_survived(void)
         for (k = 0; k < p.n * p.D && i >= 2 && i < 4; k++) p.q[k] = 0.0f;
         for (k = 0; k < p.n * p.D && i >= 4 && i < 6; k++) p.q[k] = p.q[k % p.D];
         for (k = 0; k < p.n * p.M && i >= 4 && i < 8; k++) p.y[k] = i % 4 < 2 ? 1.0f : 0.0f;
-        for (k = 0; k < p.n * p.D && i >= 10; k++) p.q[k] *= i == 10 ? 1e5f : 1e-18f;
+        for (k = 0; k < p.n * p.D && i >= 10; k++) p.q[k] *= i < 12 ? 1e5f : 1e-18f;
         if (i == 9) p.data.validation_count = 1;
         s = locus_train_create(&t, &p.data, &o, &g_err);
         if (CHECK_GOT(LOCUS_OK, s)) {
@@ -1569,6 +1570,8 @@ static void extreme_data_is_survived(void)
             for (k = 0; k < t->core.layout.count; k++)
                 if (!(fabs((double)t->best[k]) < 1e6)) break;
             CHECK_SIZE(t->core.layout.count, k);
+            CHECK_STATUS(LOCUS_OK, locus_train_net(t, NULL, &net, &g_err));
+            locus_net_destroy(net);
         }
         locus_train_destroy(t);
         problem_free(&p);

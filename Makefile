@@ -9,7 +9,7 @@ LIBS = -lm -pthread
 
 VERSION := $(shell sed -n 's/^\#define LOCUS_VERSION "\(.*\)"/\1/p' locus.h)
 EXAMPLES = build/locus build/route build/onboard
-TESTS = build/test_files build/test_core
+TESTS = build/test_files build/test_core build/test_train
 DATA = examples/data
 
 all: $(EXAMPLES)
@@ -18,7 +18,7 @@ build/%: examples/%.c locus.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
-build/%: tests/%.c locus.h tests/reference.h
+build/%: tests/%.c locus.h tests/reference.h tests/harness.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 

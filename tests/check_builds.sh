@@ -223,7 +223,7 @@ fi
 
 # ---------------------------------------------------------------------------------------------------- macros
 
-macros="NO_MALLOC NO_STDIO NO_MMAP NO_THREADS NO_SIMD INFERENCE_ONLY"
+macros="NO_MALLOC NO_STDIO NO_MMAP NO_THREADS NO_SIMD INFERENCE_ONLY NO_TRAIN"
 for cc in gcc clang; do
     have $cc || continue
     for a in $macros STATIC; do
@@ -286,6 +286,10 @@ if have gcc && have nm; then
         try "$cc LOCUS_NO_THREADS: no pthreads" "none $tmp/m-$cc-NO_THREADS.o.und '^pthread' && none $tmp/m-$cc-NO_THREADS.o.def '^locus_threads'"
         try "$cc LOCUS_INFERENCE_ONLY: no encoder, metrics or writers" \
             "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(encode|encode_workspace|metrics_.*|best_model|.*_save)\$'"
+        try "$cc LOCUS_NO_TRAIN: no training, in the plain build there is" \
+            "none $tmp/m-$cc-NO_TRAIN.o.def '^locus_train' && grep -q '^locus_train_run\$' $tmp/$cc-c99.o.def && ! nm $tmp/m-$cc-NO_TRAIN.o | grep 'locusi*_train'"
+        try "$cc LOCUS_INFERENCE_ONLY: no training, no learning of memories" \
+            "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(train.*|pool_memorize|pool_remember)\$' && ! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E 'locusi*_train|cholesky|locusi_memory_fit'"
         try "$cc nothing prints, exits or uses errno" "none $tmp/$cc-c99.o.und '^(printf|fprintf|puts|fputs|putchar|exit|abort|perror|stderr|stdout|__assert_fail)\$'"
         try "$cc LOCUS_NO_SIMD: no vendor header" \
             "$cc -E -DLOCUS_NO_SIMD $in $tmp/impl.c > $tmp/$cc-nosimd.i && none $tmp/$cc-nosimd.i 'immintrin|arm_neon|cpuid.h|intrin.h'"

@@ -21,6 +21,7 @@ run() {
 run tests/check_docs.sh
 run build/test_files
 run build/test_core
+run build/test_train
 run tests/test_cli.sh
 for extra in "$@"; do run $extra; done
 echo "$passed passed, $failed failed"

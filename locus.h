@@ -6123,7 +6123,10 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
     }
     m.whiten = place.whiten;
     m.unwhiten = place.unwhiten;
-    locusi_memory_prepare(&m, k); // landmarks that a memory holds have been through this before
+    if (!locusi_memory_prepare(&m, k)) { // landmarks of a file may be anything
+        LOCUS_FREE(block);
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
+    }
     for (i = 0; i < all; i++)
         if (locusi_score(e, 0, i, &y)) {
             memcpy(q + n * m.q, e->queries.encodings + i * stride, m.q * sizeof(float));
@@ -6148,8 +6151,11 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
     locusi_ridge_factor(&r, w);
     locusi_ridge_solve(&r, w, difference, coefficient);
     for (c = 0; c < p; c++) row[c] = (float)(((double)m.shared[c] + coefficient[c]) / sd);
-    *base = (float)log(mu / (1.0 - mu));
     LOCUS_FREE(block);
+    for (c = 0; c < p; c++)
+        if (!locusi_finite(row[c]))
+            return locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a part of them shows");
+    *base = (float)log(mu / (1.0 - mu));
     return LOCUS_OK;
 }
 #endif // LOCUS_INFERENCE_ONLY
@@ -6560,6 +6566,7 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
     if (!status) {
         const locusi_memory before = pool->memory;
         void *const block_before = pool->memory_block;
+        float *const recall_before = pool->recall;
         pool->memory_block = NULL;
         status = locusi_pool_make_memory(pool, &learned, err);
         if (!status) status = locusi_pool_grow(pool, pool->capacity, err);
@@ -6567,6 +6574,7 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
             if (pool->memory_block) LOCUS_FREE(pool->memory_block);
             pool->memory = before;
             pool->memory_block = block_before;
+            pool->recall = recall_before;
         } else {
             locusi_memory *to = &pool->memory;
             if (block_before) LOCUS_FREE(block_before);

@@ -11,7 +11,7 @@ LIBS = -lm -pthread
 
 VERSION := $(shell sed -n 's/^\#define LOCUS_VERSION "\(.*\)"/\1/p' locus.h)
 EXAMPLES = build/locus build/route build/onboard
-TESTS = build/test_files build/test_core build/test_text
+TESTS = build/test_files build/test_core build/test_text build/test_train
 DATA = examples/data
 MPICC ?= mpicc
 EXAMPLES += $(if $(shell command -v $(MPICC) 2>/dev/null),build/train_mpi) # built only where MPI is
@@ -26,7 +26,7 @@ build/%: examples/%.c locus.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
-build/%: tests/%.c locus.h tests/reference.h
+build/%: tests/%.c locus.h tests/reference.h tests/harness.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 

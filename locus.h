@@ -742,7 +742,7 @@ typedef enum locus_keep {
 
 typedef struct locus_epoch { // what a callback sees after each epoch (one step over all models)
     size_t epoch, epochs;    // from 1
-    double loss;             // mean cross-entropy over the step's real targets, plus that over the virtual models'
+    double loss;             // mean cross-entropy over the step's targets of real models
     double gradient_norm;    // before clipping
     int evaluated, best;     // 1: metrics are of this epoch; 1: these weights are the best so far
     locus_metrics metrics;   // on the validation rows
@@ -7304,7 +7304,10 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
     }
     m.whiten = place.whiten;
     m.unwhiten = place.unwhiten;
-    locusi_memory_prepare(&m, k); // landmarks that a memory holds have been through this before
+    if (!locusi_memory_prepare(&m, k)) { // landmarks of a file may be anything
+        LOCUS_FREE(block);
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
+    }
     for (i = 0; i < all; i++)
         if (locusi_score(e, 0, i, &y)) {
             memcpy(q + n * m.q, e->queries.encodings + i * stride, m.q * sizeof(float));
@@ -7329,8 +7332,11 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
     locusi_ridge_factor(&r, w);
     locusi_ridge_solve(&r, w, difference, coefficient);
     for (c = 0; c < p; c++) row[c] = (float)(((double)m.shared[c] + coefficient[c]) / sd);
-    *base = (float)log(mu / (1.0 - mu));
     LOCUS_FREE(block);
+    for (c = 0; c < p; c++)
+        if (!locusi_finite(row[c]))
+            return locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a part of them shows");
+    *base = (float)log(mu / (1.0 - mu));
     return LOCUS_OK;
 }
 #endif // LOCUS_INFERENCE_ONLY
@@ -7740,6 +7746,7 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
     if (!status) {
         const locusi_memory before = pool->memory;
         void *const block_before = pool->memory_block;
+        float *const recall_before = pool->recall;
         pool->memory_block = NULL;
         status = locusi_pool_make_memory(pool, &learned, err);
         if (!status) status = locusi_pool_grow(pool, pool->capacity, err);
@@ -7747,6 +7754,7 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
             if (pool->memory_block) LOCUS_FREE(pool->memory_block);
             pool->memory = before;
             pool->memory_block = block_before;
+            pool->recall = recall_before;
         } else {
             locusi_memory *to = &pool->memory;
             if (block_before) LOCUS_FREE(block_before);
@@ -8815,6 +8823,8 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 #ifndef LOCUS_NO_TRAIN
 
 #define LOCUSI_GROUPS ((size_t)8)
+#define LOCUSI_LARGEST_WEIGHT 1e6 // of a trainer; times the largest scale of encodings still one that a net may have
+#define LOCUSI_LARGEST_SCALE 1e6f
 
 typedef struct locusi_param {
     size_t at;                           // in the flat arrays
@@ -9001,6 +9011,7 @@ typedef struct locusi_batch {
     const float *model_weight;   // [models] of each target's cross-entropy in the loss
     uint64_t dropout_key;        // 0: no dropout
     const size_t *model_id;      // [models] what dropout is drawn by; NULL: 0, 1, ...
+    size_t silent;               // so many of the last do not count in the loss that is returned
     int add;                     // this step's gradients add to those before
 } locusi_batch;
 
@@ -9523,7 +9534,10 @@ LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
             if (!w->count) continue; // the caller sees to it that this is a model without targets
             if (!locusi_model_forward(t, w)) locusi_set_flag(&t->bad);
             if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
-            if (b->targets) group->loss += locusi_model_predict(t, w, group, m);
+            if (b->targets) {
+                const double loss = locusi_model_predict(t, w, group, m);
+                if (m < b->models - b->silent) group->loss += loss;
+            }
             if (b->target_scores) locusi_model_backward(t, w, group);
         }
     }
@@ -10045,6 +10059,14 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
             }
         if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one training score", "none", m);
     }
+    if ((unsigned)o->recipe > LOCUS_RECIPE_PAPER || (unsigned)o->keep > LOCUS_KEEP_LAST ||
+        (unsigned)o->encoder_kind > LOCUS_SAB)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "recipe, keep, encoder_kind", "one of the enumeration",
+                           "%d, %d, %d", (int)o->recipe, (int)o->keep, (int)o->encoder_kind);
+    if (!(o->encoder_rate < 1e30 && o->predictor_rate < 1e30 && o->weight_decay < 1e30 && o->noise < 1e30))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder_rate, predictor_rate, weight_decay, noise",
+                           "numbers of sensible size", "%f, %f, %f, %f", o->encoder_rate, o->predictor_rate,
+                           o->weight_decay, o->noise);
     if (o->z_dim % o->n_heads)
         return locusi_fail(err, LOCUS_ERR_HEADS, "n_heads", "a divisor of z_dim = %z", "%z", o->z_dim, o->n_heads);
     if (o->n_layers > LOCUSI_MAX_LAYERS)
@@ -10296,7 +10318,8 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     t->scale = plan.o.recipe == LOCUS_RECIPE_PAPER || square <= 0.0
                    ? 1.0f
                    : (float)sqrt((double)t->n * (double)data->queries.dim / square);
-    t->data_hash = locusi_mix(data->models + t->n);
+    if (!(t->scale < LOCUSI_LARGEST_SCALE)) t->scale = LOCUSI_LARGEST_SCALE;
+    t->data_hash = locusi_mix(locusi_mix(data->models + t->n) ^ t->validation);
     for (i = 0; i < t->n; i++)
         for (j = 0; j < data->queries.dim; j++) {
             const float x = locusi_data_row(t, data->train[i])[j];
@@ -10304,15 +10327,24 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
             t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
         }
     for (i = 0; i < t->validation; i++)
+        for (j = 0; j < data->queries.dim; j++) {
+            const float x = locusi_data_row(t, data->validation[i])[j];
+            t->validation_queries[i * t->core.qp + j] = x * t->scale;
+            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
+        }
+    for (i = 0; i < t->data.unlabelled_count; i++)
         for (j = 0; j < data->queries.dim; j++)
-            t->validation_queries[i * t->core.qp + j] = locusi_data_row(t, data->validation[i])[j] * t->scale;
+            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(locusi_data_row(t, data->unlabelled[i])[j]));
     for (k = 0; k < data->models; k++) {
         for (i = 0; i < t->n; i++) {
             locusi_data_score(data, k, data->train[i], &t->scores[k * t->n + i]);
             t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(t->scores[k * t->n + i]));
         }
-        for (i = 0; i < t->validation; i++)
-            locusi_data_score(data, k, data->validation[i], &t->validation_scores[k * t->validation + i]);
+        for (i = 0; i < t->validation; i++) {
+            float *y = &t->validation_scores[k * t->validation + i];
+            locusi_data_score(data, k, data->validation[i], y);
+            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(*y));
+        }
     }
     if (t->virtuals && (status = locusi_train_response(t, err))) {
         locus_train_destroy(t);
@@ -10453,8 +10485,7 @@ LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows
         float a, b, unused;
         double ability, slope;
         t->model_id[kept] = models + v;
-        t->model_weight[kept] =
-            (float)(LOCUSI_VIRTUAL_WEIGHT(n) / ((double)t->virtuals * (double)t->unlabelled));
+        t->model_weight[kept] = (float)(LOCUSI_VIRTUAL_WEIGHT(n) / ((double)t->virtuals * (double)t->unlabelled));
         locusi_normal(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 2), &a, &b);
         ability = t->ability + 1.2 * t->spread * (double)a;
         slope = exp(0.3 * (double)b);
@@ -10592,6 +10623,7 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
     }
     for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / (all > 1.0 ? all : 1.0));
     b.models = t->virtuals ? locusi_train_virtual(t, kept, rows, real, targets) : kept;
+    b.silent = b.models - kept;
     b.rows = rows;
     b.targets = targets;
     b.queries = t->step_queries;
@@ -10617,6 +10649,7 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
             b.target_scores = t->target_scores + m * targets;
             b.model_weight = t->model_weight + m;
             b.model_id = t->model_id + m;
+            b.silent = m >= kept;
             b.add = m > 0;
             locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, salt, deviation);
             locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE, salt, deviation);
@@ -10689,6 +10722,12 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
                            e.epoch, e.loss, e.gradient_norm);
     rate[0] = locusi_train_rate(t, t->o.encoder_rate);
     rate[1] = locusi_train_rate(t, t->o.predictor_rate);
+    for (i = 0; i < count; i++) // a step moves a weight by at most 8 rates, and decay
+        if (!(fabs((double)core->theta[i]) * (1.0 + rate[i >= core->layout.encoder_count] * t->o.weight_decay) +
+                  8.0 * rate[i >= core->layout.encoder_count] <
+              LOCUSI_LARGEST_WEIGHT))
+            return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "weights that a net may have",
+                               "a step that leaves them: a rate is too large", e.epoch);
     t->epoch++;
     locusi_train_update(core, &t->o, rate, t->epoch, e.gradient_norm, gradient, t->m, t->v);
     if (t->o.average > 0.0) { // a mean over few steps at first
@@ -10704,7 +10743,7 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
         e.evaluated = 1;
         if (t->o.keep != LOCUS_KEEP_LAST) {
             const double value = t->o.keep == LOCUS_KEEP_BCE ? -e.metrics.bce : e.metrics.hit1;
-            e.best = t->best_epoch == 0 || value > t->best_value;
+            e.best = value > -1e30 && (t->best_epoch == 0 || value > t->best_value);
             if (e.best) t->best_value = value;
         }
         if (e.best) t->best_metrics = e.metrics;
@@ -10834,7 +10873,7 @@ LOCUS_API locus_status locus_train_save(const locus_trainer *t, const char *path
     return status;
 }
 
-// ---- state: the flat arrays as they are, and the counters; bound to data and options by a hash
+// ---- state: the flat arrays as they are, and the counters; bound to data and options by a hash, and whole by another
 
 LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
 {
@@ -10870,13 +10909,27 @@ LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
     return h;
 }
 
+// Of everything that a state holds: the values and the arrays' little-endian bytes.
+LOCUSI_FN uint64_t locusi_state_hash(const uint64_t value[4], const void *const arrays[5], size_t count)
+{
+    uint64_t h = locusi_mix(count);
+    size_t i, j;
+    for (i = 0; i < 4; i++) h = locusi_mix(h ^ value[i]);
+    for (i = 0; i < 5; i++)
+        for (j = 0; j < count; j++) h = locusi_mix(h ^ locusi_le32((const unsigned char *)arrays[i] + 4 * j));
+    return h;
+}
+
 LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char *path, locus_error *err)
 {
     static const char *const names[5] = {"state.weights", "state.m", "state.v", "state.average", "state.best"};
+    static const char *const keys[5] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value",
+                                        "locus.state_hash"};
+    const void *data[5];
     locus_tensor tensors[5];
     locus_metadata metadata[5];
-    char text[4][24];
-    uint64_t bits;
+    char text[5][24];
+    uint64_t value[5];
     size_t i;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
     if (!locusi_host_is_little()) return locusi_fail(err, LOCUS_ERR_STATE, "%s", "a little-endian machine", "", path);
@@ -10885,30 +10938,34 @@ LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char
         for (i = 0; i < 5; i++)
             locusi_tensor_set(&tensors[i], names[i], LOCUS_F32, 1, t->core.layout.count, 1, arrays[i]);
     }
-    memcpy(&bits, &t->best_value, sizeof bits);
-    locusi_text(text[0], sizeof text[0], "%x", locusi_train_identity(t));
-    locusi_text(text[1], sizeof text[1], "%x", (uint64_t)t->epoch);
-    locusi_text(text[2], sizeof text[2], "%x", (uint64_t)t->best_epoch);
-    locusi_text(text[3], sizeof text[3], "%x", bits);
-    metadata[0].key = "locus.state", metadata[0].value = text[0];
-    metadata[1].key = "locus.epoch", metadata[1].value = text[1];
-    metadata[2].key = "locus.best_epoch", metadata[2].value = text[2];
-    metadata[3].key = "locus.best_value", metadata[3].value = text[3];
-    return locus_safetensors_save(path, tensors, 5, metadata, 4, err);
+    for (i = 0; i < 5; i++) data[i] = tensors[i].data;
+    value[0] = locusi_train_identity(t);
+    value[1] = t->epoch;
+    value[2] = t->best_epoch;
+    memcpy(&value[3], &t->best_value, sizeof value[3]);
+    value[4] = locusi_state_hash(value, data, t->core.layout.count);
+    for (i = 0; i < 5; i++) {
+        locusi_text(text[i], sizeof text[i], "%x", value[i]);
+        metadata[i].key = keys[i];
+        metadata[i].value = text[i];
+    }
+    return locus_safetensors_save(path, tensors, 5, metadata, 5, err);
 }
 
 LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path, locus_error *err)
 {
     static const char *const names[5] = {"state.weights", "state.m", "state.v", "state.average", "state.best"};
-    static const char *const keys[4] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value"};
+    static const char *const keys[5] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value",
+                                        "locus.state_hash"};
     locus_safetensors st;
     const locus_tensor *tensor[5];
-    uint64_t value[4];
+    const void *data[5];
+    uint64_t value[5];
     size_t i, j;
     locus_status status;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
     if ((status = locus_safetensors_open(&st, path, err))) return status;
-    for (i = 0; i < 4 && !status; i++) {
+    for (i = 0; i < 5 && !status; i++) {
         const char *text = locus_safetensors_meta(&st, keys[i]);
         if (!text || !locusi_parse_hash(text, &value[i]))
             status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%s", "no training state", path, keys[i]);
@@ -10924,7 +10981,10 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
         for (j = 0; !status && j < tensor[i]->count; j++)
             if (!locusi_finite(locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j))))
                 status = locusi_fail(err, LOCUS_ERR_STATE, "%s[%z]", "a finite number", "another", names[i], j);
+        if (!status) data[i] = tensor[i]->data;
     }
+    if (!status && value[4] != locusi_state_hash(value, data, t->core.layout.count))
+        status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "the bytes that were written", "others", path);
     if (!status) {
         float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
         for (i = 0; i < 5; i++) locus_tensor_to_f32(tensor[i], 0, tensor[i]->count, arrays[i], NULL);

@@ -175,6 +175,88 @@ int main(int argc, char **argv)
     return 0;
 }
 C
+# A router with a memory, written by a full build; loaded, and predicting the same bits, by the smallest.
+cat > "$tmp/recall.h" << 'C'
+#include "locus.h"
+#include <stdio.h>
+#include <string.h>
+static locus_error err;
+static float enc[40 * 8], logits[40 * 3];
+static unsigned char work[1 << 22];
+static int bad(const char *what)
+{
+    printf("%s: %s\n", what, err.message);
+    return 1;
+}
+static int predict(const locus_pool *pool)
+{
+    locus_queries q;
+    int i;
+    for (i = 0; i < 40 * 8; i++) enc[i] = (float)(i * 37 % 101) * 0.02f - 1.0f;
+    memset(&q, 0, sizeof q);
+    q.encodings = enc, q.count = 40, q.dim = 8;
+    return locus_predict_workspace(pool, 40, NULL) > sizeof work ||
+           locus_predict(pool, &q, logits, NULL, work, sizeof work, &err) || locus_pool_memory_info(pool).models != 2;
+}
+C
+cat > "$tmp/recall_write.c" << 'C'
+#define LOCUS_IMPLEMENTATION
+#include "recall.h"
+int main(int argc, char **argv) // net, router, logits
+{
+    locus_safetensors st;
+    locus_net *net;
+    locus_pool *pool;
+    locus_evals e;
+    locus_model m;
+    float y[3 * 40], z[16], other[16];
+    FILE *out;
+    int i;
+    if (argc < 4 || locus_safetensors_open(&st, argv[1], &err) || locus_net_create(&net, &st, NULL, &err)) return bad("net");
+    if (locus_pool_create(&pool, net, 2, "q", NULL, 0, &err)) return bad("pool");
+    memset(&m, 0, sizeof m);
+    for (i = 0; i < 16; i++) z[i] = 0.1f * (float)i, other[i] = -z[i];
+    for (i = 0; i < 2; i++) {
+        m.name[0] = (char)('a' + i);
+        m.available = 1;
+        if (locus_pool_add(pool, &m, i ? z : other, NULL, &err)) return bad("add");
+    }
+    for (i = 0; i < 40 * 8; i++) enc[i] = (float)(i * 29 % 97) * 0.02f - 1.0f;
+    for (i = 0; i < 120; i++) y[i] = (float)(i % 3 == 0);
+    memset(&e, 0, sizeof e);
+    e.queries.encodings = enc, e.queries.count = 40, e.queries.dim = 8, e.models = 2, e.scores = y;
+    if (locus_pool_memorize(pool, &e, NULL, &err)) return bad("memorize");
+    m.name[0] = 'c';
+    if (locus_pool_add(pool, &m, z, NULL, &err)) return bad("add");
+    if (locus_pool_save(pool, argv[2], LOCUS_SAVE_ROUTER, &st, &err) || predict(pool)) return bad("save or predict");
+    if (!(out = fopen(argv[3], "wb")) || fwrite(logits, 1, sizeof logits, out) != sizeof logits) return bad("write");
+    fclose(out);
+    locus_pool_destroy(pool);
+    locus_net_destroy(net);
+    locus_safetensors_close(&st);
+    return 0;
+}
+C
+cat > "$tmp/recall_read.c" << 'C'
+#define LOCUS_IMPLEMENTATION
+#include "recall.h"
+int main(int argc, char **argv) // router, logits
+{
+    static float expected[40 * 3];
+    locus_net *net;
+    locus_pool *pool;
+    FILE *in = argc > 2 ? fopen(argv[2], "rb") : NULL;
+    if (!in || fread(expected, 1, sizeof expected, in) != sizeof expected) return bad("read");
+    fclose(in);
+    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err)) return bad("open");
+    if (predict(pool) || memcmp(expected, logits, sizeof logits)) return bad("predict");
+    if (locus_pool_set_memory_weight(pool, 0.0, &err) || predict(pool) || !memcmp(expected, logits, sizeof logits))
+        return bad("the memory does not count");
+    locus_pool_destroy(pool);
+    locus_net_destroy(net);
+    return 0;
+}
+C
 mkdir -p "$tmp/renamed" && cp locus.h "$tmp/renamed/other_name.h"
 printf '#define LOCUS_HEADER "other_name.h"\n#define LOCUS_IMPLEMENTATION\n#include "other_name.h"\nint main(void) { return locus_version()[0] == 0; }\n' > "$tmp/renamed/main.c"
 
@@ -223,7 +305,7 @@ fi
 
 # ---------------------------------------------------------------------------------------------------- macros
 
-macros="NO_MALLOC NO_STDIO NO_MMAP NO_THREADS NO_SIMD INFERENCE_ONLY"
+macros="NO_MALLOC NO_STDIO NO_MMAP NO_THREADS NO_SIMD INFERENCE_ONLY NO_TRAIN"
 for cc in gcc clang; do
     have $cc || continue
     for a in $macros STATIC; do
@@ -286,6 +368,10 @@ if have gcc && have nm; then
         try "$cc LOCUS_NO_THREADS: no pthreads" "none $tmp/m-$cc-NO_THREADS.o.und '^pthread' && none $tmp/m-$cc-NO_THREADS.o.def '^locus_threads'"
         try "$cc LOCUS_INFERENCE_ONLY: no encoder, metrics or writers" \
             "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(encode|encode_workspace|metrics_.*|best_model|.*_save)\$'"
+        try "$cc LOCUS_NO_TRAIN: no training, in the plain build there is" \
+            "none $tmp/m-$cc-NO_TRAIN.o.def '^locus_train' && grep -q '^locus_train_run\$' $tmp/$cc-c99.o.def && ! nm $tmp/m-$cc-NO_TRAIN.o | grep 'locusi*_train'"
+        try "$cc LOCUS_INFERENCE_ONLY: no training, no learning of memories" \
+            "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(train.*|pool_memorize|pool_remember)\$' && ! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E 'locusi*_train|cholesky|locusi_memory_fit'"
         try "$cc nothing prints, exits or uses errno" "none $tmp/$cc-c99.o.und '^(printf|fprintf|puts|fputs|putchar|exit|abort|perror|stderr|stdout|__assert_fail)\$'"
         try "$cc LOCUS_NO_SIMD: no vendor header" \
             "$cc -E -DLOCUS_NO_SIMD $in $tmp/impl.c > $tmp/$cc-nosimd.i && none $tmp/$cc-nosimd.i 'immintrin|arm_neon|cpuid.h|intrin.h'"
@@ -311,6 +397,7 @@ for cc in gcc clang; do
     try "$cc LOCUS_STATIC in two units" "$cc -O0 $in $tmp/static1.c $tmp/static2.c -o $tmp/static-$cc -lm && $tmp/static-$cc"
     try "$cc under another file name" "$cc -O2 -I$tmp/renamed $tmp/renamed/main.c -o $tmp/renamed-$cc -lm && $tmp/renamed-$cc"
     try "$cc without a heap, all in static memory" "$cc -O2 -Wall -Werror $in $tmp/noheap.c -o $tmp/noheap-$cc -lm && $tmp/noheap-$cc $root/tests/golden/tiny/model.safetensors"
+    try "$cc LOCUS_INFERENCE_ONLY loads and predicts with a memory" "$cc -O2 -Wall -Werror $in -I$tmp $tmp/recall_write.c -o $tmp/rw-$cc -lm && $cc -O2 -Wall -Werror -DLOCUS_INFERENCE_ONLY $in -I$tmp $tmp/recall_read.c -o $tmp/rr-$cc -lm && $tmp/rw-$cc $root/tests/golden/tiny/model.safetensors $tmp/r-$cc.safetensors $tmp/r-$cc.bin && $tmp/rr-$cc $tmp/r-$cc.safetensors $tmp/r-$cc.bin"
     try "$cc the header's own example" "[ \$(wc -l < $tmp/example.c) -gt 10 ] && $cc -O2 -Wall -Wextra -Werror $in $tmp/example.c -o $tmp/example-$cc -lm"
     have $cxx || continue
     try "$cxx included twice" "$cxx -std=c++17 $warn -O0 $in -c $tmp/twice.cpp -o $tmp/twice-$cxx.o"
@@ -330,18 +417,19 @@ suite() { # NAME, build command with the output OUT, runner
     try "$1" "${2//OUT/$out} && cd $root && LOCUS_TEST_TMP=$tmp LOCUS_TEST_QUICK=1 timeout ${4:-600} ${3:-} $out"
 }
 suites=0
-test=$root/tests/test_core.c
-if [ "$mode" != compile ]; then
-    have gcc && suite "suite: gcc -std=c99 -O3 -march=native" "gcc -std=c99 $warn -O3 -march=native $test -o OUT -lm -lpthread"
-    have gcc && suite "suite: gcc -O0" "gcc -std=c99 $warn -O0 $test -o OUT -lm -lpthread"
-    have clang && suite "suite: clang -O2" "clang -std=c11 $warn -O2 $test -o OUT -lm -lpthread"
-    have g++ && suite "suite: g++ -std=c++17" "g++ -x c++ -std=c++17 $warn -O2 $test -o OUT -lm -lpthread"
-    have clang++ && suite "suite: clang++ -std=c++20" "clang++ -x c++ -std=c++20 $warn -O2 $test -o OUT -lm -lpthread"
-    have gcc && suite "suite: LOCUS_NO_SIMD" "gcc -std=c99 -O2 -DLOCUS_NO_SIMD $test -o OUT -lm -lpthread"
-    have gcc && suite "suite: LOCUS_NO_THREADS" "gcc -std=c99 $warn -O2 -DLOCUS_NO_THREADS $test -o OUT -lm"
-    have gcc && suite "suite: LOCUS_NO_MMAP" "gcc -std=c99 -O2 -DLOCUS_NO_MMAP $test -o OUT -lm -lpthread"
-    have gcc && suite "suite: LOCUS_STATIC, -flto" "gcc -std=c99 -O2 -flto -DLOCUS_STATIC $test -o OUT -lm -lpthread"
-    have gcc && suite "suite: LOCUS_ASSERT on" "gcc -std=c99 -O2 -include assert.h '-DLOCUS_ASSERT(x)=assert(x)' $test -o OUT -lm -lpthread"
+for which in core train; do
+    [ "$mode" != compile ] || break
+    test=$root/tests/test_$which.c
+    have gcc && suite "suite $which: gcc -std=c99 -O3 -march=native" "gcc -std=c99 $warn -O3 -march=native $test -o OUT -lm -lpthread"
+    have gcc && suite "suite $which: gcc -O0" "gcc -std=c99 $warn -O0 $test -o OUT -lm -lpthread"
+    have clang && suite "suite $which: clang -O2" "clang -std=c11 $warn -O2 $test -o OUT -lm -lpthread"
+    have g++ && suite "suite $which: g++ -std=c++17" "g++ -x c++ -std=c++17 $warn -O2 $test -o OUT -lm -lpthread"
+    have clang++ && suite "suite $which: clang++ -std=c++20" "clang++ -x c++ -std=c++20 $warn -O2 $test -o OUT -lm -lpthread"
+    have gcc && suite "suite $which: LOCUS_NO_SIMD" "gcc -std=c99 -O2 -DLOCUS_NO_SIMD $test -o OUT -lm -lpthread"
+    have gcc && suite "suite $which: LOCUS_NO_THREADS" "gcc -std=c99 $warn -O2 -DLOCUS_NO_THREADS $test -o OUT -lm"
+    have gcc && suite "suite $which: LOCUS_NO_MMAP" "gcc -std=c99 -O2 -DLOCUS_NO_MMAP $test -o OUT -lm -lpthread"
+    have gcc && suite "suite $which: LOCUS_STATIC, -flto" "gcc -std=c99 -O2 -flto -DLOCUS_STATIC $test -o OUT -lm -lpthread"
+    have gcc && suite "suite $which: LOCUS_ASSERT on" "gcc -std=c99 -O2 -include assert.h '-DLOCUS_ASSERT(x)=assert(x)' $test -o OUT -lm -lpthread"
     wait
     # other machines: NAME COMPILER RUNNER FLAGS
     while read -r name compiler runner flags; do
@@ -351,8 +439,8 @@ if [ "$mode" != compile ]; then
         # shellcheck disable=SC2086
         $compiler $flags "$tmp/empty.c" -o "$tmp/empty" > /dev/null 2>&1 || { skip "$name: $compiler $flags cannot link"; continue; }
         [ "$runner" = - ] && runner=
-        try "$name: no warning" "$compiler -std=c99 $warn $flags -O2 $in -c $tmp/impl.c -o $tmp/cross-$name.o"
-        suite "suite: $name" "$compiler -std=c99 -O2 $flags $test -o OUT -lm -lpthread" "$runner" 1500
+        [ $which = core ] && try "$name: no warning" "$compiler -std=c99 $warn $flags -O2 $in -c $tmp/impl.c -o $tmp/cross-$name.o"
+        suite "suite $which: $name" "$compiler -std=c99 -O2 $flags $test -o OUT -lm -lpthread" "$runner" 1500
     done << 'LIST'
 32-bit-x86 gcc - -m32 -msse2 -mfpmath=sse
 aarch64 aarch64-linux-gnu-gcc qemu-aarch64-static -static
@@ -361,7 +449,7 @@ s390x-big-endian s390x-linux-gnu-gcc qemu-s390x-static -static
 mips-big-endian mips-linux-gnu-gcc qemu-mips-static -static
 riscv64 riscv64-linux-gnu-gcc qemu-riscv64-static -static
 LIST
-fi
+done
 wait
 
 passed=$(grep -c '^PASS' "$tmp/results")

@@ -22,7 +22,7 @@ for cc in gcc clang; do
         echo "skipped: no $cc"
         continue
     fi
-    for t in test_files test_text test_core; do
+    for t in test_files test_text test_core test_train; do
         if $cc -std=c99 $SAN tests/$t.c -o build/memory/$t.$cc -lm -pthread; then
             LOCUS_TEST_QUICK=1 step "$t, $cc, address and undefined" build/memory/$t.$cc
         else
@@ -33,13 +33,17 @@ done
 if gcc -std=c99 $SAN examples/locus.c -o build/memory/locus -lm -pthread; then
     LOCUS=build/memory/locus step "command line, address and undefined" tests/test_cli.sh
 fi
-if clang -std=c99 -g -O1 -fsanitize=thread tests/test_core.c -o build/memory/test_core.tsan -lm -pthread 2>/dev/null; then
-    LOCUS_TEST_QUICK=1 step "test_core, clang, thread" build/memory/test_core.tsan
-fi
+for t in test_core test_train; do
+    if clang -std=c99 -g -O1 -fsanitize=thread tests/$t.c -o build/memory/$t.tsan -lm -pthread 2>/dev/null; then
+        LOCUS_TEST_QUICK=1 step "$t, clang, thread" build/memory/$t.tsan
+    fi
+done
 if command -v valgrind >/dev/null; then # it has no AVX-512: the best it knows is chosen through CPUID
     gcc -std=c99 -g -O1 tests/test_core.c -o build/memory/test_core.plain -lm -pthread
     gcc -std=c99 -g -O1 tests/test_files.c -o build/memory/test_files.plain -lm -pthread
-    for t in test_files test_text test_core; do
+    gcc -std=c99 -g -O1 tests/test_text.c -o build/memory/test_text.plain -lm -pthread
+    gcc -std=c99 -g -O1 tests/test_train.c -o build/memory/test_train.plain -lm -pthread
+    for t in test_files test_text test_core test_train; do
         LOCUS_TEST_QUICK=1 step "$t, valgrind" valgrind -q --error-exitcode=9 --leak-check=full \
             --errors-for-leak-kinds=definite build/memory/$t.plain
     done

@@ -298,8 +298,8 @@ static void ref_encode(const ref_net *net, const float *enc, size_t n, const flo
     free(x), free(t), free(t2), free(hm);
 }
 
-// The logit of one (embedding, query encoding).
-static double ref_logit(const ref_net *net, const double *z, const float *enc)
+// The logit of one (embedding, query encoding). keep [hidden], or NULL: factors of the hidden layer behind its ReLU.
+static double ref_logit_kept(const ref_net *net, const double *z, const float *enc, const double *keep)
 {
     size_t D = net->D, d = net->d, j;
     double *q = ref_alloc(D), *f = ref_alloc(3 * d), *h = ref_alloc(net->hidden), logit;
@@ -311,10 +311,36 @@ static double ref_logit(const ref_net *net, const double *z, const float *enc)
         f[2 * d + j] = z[j] * f[d + j];
     }
     ref_map(net, "decoder.mlp_head.0", "", f, 1, 3 * d, net->hidden, h);
-    for (j = 0; j < net->hidden; j++) h[j] = h[j] > 0.0 ? h[j] : 0.0;
+    for (j = 0; j < net->hidden; j++) h[j] = h[j] > 0.0 ? h[j] * (keep ? keep[j] : 1.0) : 0.0;
     ref_map(net, last, "", h, 1, net->hidden, 1, &logit);
     free(q), free(f), free(h);
     return logit;
+}
+
+static double ref_logit(const ref_net *net, const double *z, const float *enc)
+{
+    return ref_logit_kept(net, z, enc, NULL);
+}
+
+// The training loss: sum over models m of weight[m] times the sum of binary cross-entropy with logits over the targets
+// that m has. y [M, n], target [M, targets]: NaN = missing. keep [M, targets, hidden] or NULL: dropout's factors.
+static double ref_loss(const ref_net *net, size_t M, const float *enc, size_t n, const float *y, const float *queries,
+                       size_t targets, const float *target, const float *weight, const double *keep)
+{
+    double loss = 0.0, *z = ref_alloc(net->d);
+    size_t m, i;
+    for (m = 0; m < M; m++) {
+        ref_encode(net, enc, n, y + m * n, NULL, z);
+        for (i = 0; i < targets; i++) {
+            double want = (double)target[m * targets + i], p;
+            if (want != want) continue;
+            p = 1.0 / (1.0 + exp(-ref_logit_kept(net, z, queries + i * net->D,
+                                                 keep ? keep + (m * targets + i) * net->hidden : NULL)));
+            loss -= (double)weight[m] * (want * log(p) + (1.0 - want) * log1p(-p));
+        }
+    }
+    free(z);
+    return loss;
 }
 
 #endif

@@ -22,6 +22,7 @@ run tests/check_docs.sh
 run build/test_files
 run build/test_text
 run build/test_core
+run build/test_train
 run tests/test_cli.sh
 run tests/test_mpi.sh
 for extra in "$@"; do run $extra; done

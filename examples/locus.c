@@ -52,7 +52,7 @@ typedef union block { // precedes each allocation
 typedef struct options {
     const char *file, *net, *pool, *router, *encodings, *scores, *mask, *queries, *models, *model_rows, *out;
     const char *query_encoder, *available, *default_model, *rows, *texts, *split, *use, *categories;
-    const char *resume, *metrics, *curve, *unlabelled;
+    const char *resume, *metrics, *curve, *unlabelled, *text_file, *question, *profile;
     double max_cost, lambda, budget, margin, memory; // negative: not given
     double noise, dropout, weight_decay, encoder_rate, predictor_rate;
     size_t threads, top; // 0: not given
@@ -67,6 +67,8 @@ typedef struct session {
     block *blocks;
     locus_array arrays[8];
     size_t array_count;
+    locus_texts texts; // of --text FILE
+    locus_text *text_encoder;
     locus_safetensors net_file;
     int net_file_open;
     locus_net *net;
@@ -137,6 +139,8 @@ static void close_session(session *s)
     locus_pool_destroy(s->pool);
     locus_net_destroy(s->net);
     if (s->net_file_open) locus_safetensors_close(&s->net_file);
+    locus_text_destroy(s->text_encoder);
+    locus_texts_close(&s->texts);
     while (s->array_count) locus_array_close(&s->arrays[--s->array_count]);
 #ifndef LOCUS_NO_THREADS
     locus_threads_destroy(s->threads);
@@ -839,9 +843,69 @@ static int is_missing(const grades *g, size_t model, size_t query)
     return g->u8 ? g->u8[at] == 255 : isnan(g->f32[at]) != 0;
 }
 
+// "--encodings Q.npy" or "--text FILE": for messages.
+static const char *queries_name(session *s)
+{
+    const char *path = s->opt.encodings ? s->opt.encodings : s->opt.text_file ? s->opt.text_file : "";
+    char *name = (char *)take(s, strlen(path) + 16, 1);
+    if (!name) return path;
+    sprintf(name, "%s%s", s->opt.encodings ? "--encodings " : s->opt.text_file ? "--text " : "--text", path);
+    return name;
+}
+
+// The texts of --text as an array of their encodings.
+static int encode_texts(session *s, const locus_text *encoder, const locus_array **out)
+{
+    const locus_texts *t = &s->texts;
+    locus_array *a = &s->arrays[s->array_count];
+    float *to = (float *)take(s, t->count, encoder->dim * sizeof *to);
+    if (!to) return FAILED;
+    for (size_t i = 0; i < t->count; ++i)
+        if (locus_encode_text(encoder, t->texts[i], t->bytes[i], to + i * encoder->dim, &s->err))
+            return fail_library(s, "--text", s->opt.text_file);
+    memset(a, 0, sizeof *a);
+    a->dtype = LOCUS_F32;
+    a->rank = 2;
+    for (size_t i = 0; i < 8; ++i) a->shape[i] = 1;
+    a->shape[0] = t->count;
+    a->shape[1] = encoder->dim;
+    a->count = t->count * encoder->dim;
+    a->data = to;
+    ++s->array_count;
+    *out = a;
+    return DONE;
+}
+
+static int open_texts(session *s)
+{
+    if (s->opt.encodings && s->opt.text_file) return misuse(s, "--encodings and --text exclude each other");
+    if (!s->opt.encodings && !s->opt.text_file)
+        return misuse(s, "--encodings Q.npy or --text FILE.jsonl is required: the queries");
+    if (s->opt.text_file && locus_texts_open(&s->texts, s->opt.text_file, &s->err))
+        return fail_library(s, "--text", s->opt.text_file);
+    return DONE;
+}
+
+// The text encoder that the net carries, or a message that it has none.
+static const locus_text *net_text(session *s)
+{
+    const locus_text *encoder = locus_net_text(s->net);
+    if (!encoder)
+        fail(s, "--text: this net reads encodings of %s%s%s: give them with --encodings",
+             s->info.query_encoder[0] ? "\"" : "another encoder", s->info.query_encoder,
+             s->info.query_encoder[0] ? "\"" : "");
+    return encoder;
+}
+
 static int open_encodings(session *s, const locus_array **out)
 {
     char meaning[80], found[240];
+    int status = open_texts(s);
+    if (status) return status;
+    if (s->opt.text_file) {
+        const locus_text *encoder = net_text(s);
+        return encoder ? encode_texts(s, encoder, out) : FAILED;
+    }
     snprintf(meaning, sizeof meaning, "[queries, %zu]", s->info.q_dim);
     if (open_array(s, "--encodings", s->opt.encodings, 2, meaning, out)) return FAILED;
     if ((*out)->shape[1] != s->info.q_dim)
@@ -953,7 +1017,7 @@ static int predict_rows(session *s, const locus_array *a, const size_t *rows, si
         q.encodings = encoding_rows(s, a, rows, first + i, q.count, buffer);
         if (!q.encodings || locus_predict(s->pool, &q, logits + i * m, s->parallel, work, bytes, &s->err)) {
             progress_end(s);
-            return fail(s, "--encodings %s: %s%s", s->opt.encodings, s->err.message,
+            return fail(s, "%s: %s%s", queries_name(s), s->err.message,
                         rows || first + i ? " (counted within a batch of the queries in use)" : "");
         }
         progress(s, i + q.count, n);
@@ -1265,6 +1329,7 @@ static int run_embed(session *s)
     locus_evals evals;
     locus_encode_opts opts;
     char found[240];
+    int status;
     memset(&evals, 0, sizeof evals);
     memset(&opts, 0, sizeof opts);
     if (!has_ending(o->out, ".npy") && !has_ending(o->out, ".safetensors"))
@@ -1277,7 +1342,8 @@ static int run_embed(session *s)
         return fail(s, "--net %s: expected a net with an encoder, found a predictor only", o->net);
     if (paths[o->path] == LOCUS_ENCODE_STREAMING && s->info.encoder_kind == LOCUS_SAB)
         return fail(s, "--path streaming: expected auto or fast, this net's encoder is sab");
-    if (open_encodings(s, &q) || open_grades(s, "--scores", o->scores, &y)) return FAILED;
+    if ((status = open_encodings(s, &q)) != DONE) return status;
+    if (open_grades(s, "--scores", o->scores, &y)) return FAILED;
     if (y->shape[1] != q->shape[0])
         return fail(s, "--scores %s: expected [models, %zu] (the rows of --encodings), found %s", o->scores,
                     q->shape[0], shape_text(y->shape, 2, found));
@@ -1324,7 +1390,7 @@ static int run_embed(session *s)
     progress_end(s);
     free(work);
     if (failed)
-        return fail(s, "--encodings %s, --scores %s: %s%s", o->encodings, o->scores, s->err.message,
+        return fail(s, "%s, --scores %s: %s%s", queries_name(s), o->scores, s->err.message,
                     columns || rows ? " (counted among the queries and models in use)" : "");
     return save_embeddings(s, models, m, z, &evals);
 }
@@ -1541,6 +1607,28 @@ static int file_exists(const char *path)
     return f != NULL;
 }
 
+// Learn the text encoder's table from the training texts, then encode all.
+static int learn_text(session *s, const size_t *rows, size_t count, const locus_array **out)
+{
+    const char **texts = (const char **)take(s, count, sizeof *texts);
+    size_t *bytes = (size_t *)take(s, count, sizeof *bytes);
+    locus_text_train_opts opts;
+    memset(&opts, 0, sizeof opts);
+    if (!texts || !bytes) return FAILED;
+    for (size_t i = 0; i < count; ++i) {
+        texts[i] = s->texts.texts[rows[i]];
+        bytes[i] = s->texts.bytes[rows[i]];
+    }
+    opts.seed = s->opt.seed;
+    opts.parallel = s->parallel;
+    opts.progress = progress;
+    opts.user = s;
+    progress_begin(s, "text table");
+    int failed = locus_text_train(&s->text_encoder, texts, bytes, count, &opts, &s->err) != LOCUS_OK;
+    progress_end(s);
+    return failed ? fail_library(s, "--text", s->opt.text_file) : encode_texts(s, s->text_encoder, out);
+}
+
 static double given(double value)
 {
     return value < 0.0 ? 0.0 : value > 0.0 ? value : -1.0;
@@ -1562,10 +1650,12 @@ static int run_train(session *s)
     memset(&c, 0, sizeof c);
     if (!has_ending(o->out, ".safetensors"))
         return misuse(s, "--out: expected a name ending in .safetensors, found %s", o->out);
-    if (open_array(s, "--encodings", o->encodings, 2, "[queries, q_dim]", &q) ||
+    int misused = open_texts(s);
+    if (misused) return misused;
+    if ((o->encodings && open_array(s, "--encodings", o->encodings, 2, "[queries, q_dim]", &q)) ||
         open_grades(s, "--scores", o->scores, &y))
         return FAILED;
-    n = q->shape[0];
+    n = q ? q->shape[0] : s->texts.count;
     if (y->shape[1] != n)
         return fail(s, "--scores %s: expected [models, %zu] (the rows of --encodings), found %s", o->scores, n,
                     shape_text(y->shape, 2, found));
@@ -1574,10 +1664,13 @@ static int run_train(session *s)
         split_queries(s, n, &train, &data.train_count, &validation, &data.validation_count, &unlabelled,
                       &data.unlabelled_count))
         return FAILED;
+    if (start_threads(s)) return FAILED;
+    if (!q && learn_text(s, unlabelled, data.unlabelled_count, &q)) return FAILED;
     float *buffer = q->dtype == LOCUS_F32 ? NULL : (float *)take(s, q->count, sizeof *buffer);
     if (q->dtype != LOCUS_F32 && !buffer) return FAILED;
     data.queries.encodings = encoding_rows(s, q, NULL, 0, n, buffer);
     if (!data.queries.encodings) return fail_library(s, "--encodings", o->encodings);
+    data.text = s->text_encoder;
     data.queries.count = n;
     data.queries.dim = q->shape[1];
     data.models = m;
@@ -1587,7 +1680,6 @@ static int run_train(session *s)
     data.validation = validation;
     data.unlabelled = unlabelled;
     data.query_encoder = o->query_encoder;
-    if (start_threads(s)) return FAILED;
     opts.recipe = (locus_recipe)o->recipe;
     opts.keep = (locus_keep)o->keep;
     opts.seed = o->seed;
@@ -1658,7 +1750,8 @@ static int run_predict(session *s)
         return misuse(s, "--out: expected a name ending in .npy, found %s", s->opt.out);
     int status = open_net_and_pool(s);
     if (status) return status;
-    if (open_encodings(s, &q) || start_threads(s)) return FAILED;
+    if ((status = open_encodings(s, &q)) != DONE) return status;
+    if (start_threads(s)) return FAILED;
     size_t shape[2];
     shape[0] = q->shape[0];
     shape[1] = locus_pool_count(s->pool);
@@ -1821,22 +1914,126 @@ static int print_tally(session *s, const locus_choice *choices, size_t n, size_t
     return DONE;
 }
 
+// --profile and --categories: what the winner is predicted to answer right in each category.
+static int print_profile(session *s, size_t model, size_t category_count, const char *const *names,
+                         const int32_t *category, const float *logits, size_t n)
+{
+    size_t m = locus_pool_count(s->pool);
+    int width = 8;
+    printf("\n");
+    print_text(locus_pool_model(s->pool, model)->name, 0);
+    printf(" by category: predicted share of right answers\n");
+    for (size_t c = 0; c < category_count; ++c)
+        if (text_width(names[c]) > width) width = text_width(names[c]);
+    for (size_t c = 0; c < category_count; ++c) {
+        double p = 0.0, count = 0.0;
+        for (size_t i = 0; i < n; ++i)
+            if (category[i] == (int32_t)c) {
+                p += locus_probability((double)logits[i * m + model]);
+                count += 1.0;
+            }
+        if (count < 1.0) continue;
+        p /= count;
+        printf("  ");
+        print_text(names[c], width);
+        printf("  %3.0f %%  ", 100.0 * p);
+        for (int k = 0; k < (int)(40.0 * p + 0.5); ++k) putchar('#');
+        putchar('\n');
+    }
+    return DONE;
+}
+
+static int load_categories(session *s, size_t n, int32_t **category, const char ***names, size_t *count);
+
+// Questions in words, one or a line each of stdin: encode, predict, rank, show.
+static int route_questions(session *s, const locus_route_opts *opts, size_t top)
+{
+    const options *o = &s->opt;
+    const locus_text *encoder = net_text(s);
+    const locus_array *sample = NULL;
+    const char **names = NULL;
+    int32_t *category = NULL;
+    size_t m = locus_pool_count(s->pool), categories = 0;
+    float *sample_logits = NULL;
+    static char line[1 << 16];
+    if (!encoder) return FAILED;
+    if (!o->profile != !o->categories) return misuse(s, "--profile and --categories go together");
+    if (o->profile) {
+        char meaning[80], found[240];
+        snprintf(meaning, sizeof meaning, "[queries, %zu]", s->info.q_dim);
+        if (open_array(s, "--profile", o->profile, 2, meaning, &sample)) return FAILED;
+        if (sample->shape[1] != s->info.q_dim)
+            return fail(s, "--profile %s: expected %s, found %s", o->profile, meaning,
+                        shape_text(sample->shape, 2, found));
+        sample_logits = (float *)take(s, sample->shape[0], m * sizeof *sample_logits);
+        if (!sample_logits || load_categories(s, sample->shape[0], &category, &names, &categories) ||
+            predict_rows(s, sample, NULL, 0, sample->shape[0], sample_logits))
+            return FAILED;
+    }
+    size_t bytes = locus_route_workspace(s->pool, 1, opts);
+    float *q = (float *)take(s, s->info.q_dim, sizeof *q);
+    void *work = take(s, bytes, 1);
+    locus_choice *choices = (locus_choice *)take(s, top, sizeof *choices);
+    locus_queries one;
+    if (!q || !work || !choices) return FAILED;
+    memset(&one, 0, sizeof one);
+    one.encodings = q;
+    one.count = 1;
+    one.dim = s->info.q_dim;
+    int from_stdin = strcmp(o->question, "-") == 0, first = 1;
+    for (;;) {
+        const char *text = o->question;
+        size_t length = strlen(text);
+        if (from_stdin) {
+#if HAVE_POSIX
+            if (isatty(fileno(stdin))) fprintf(stderr, "question (empty to end): ");
+#endif
+            if (!fgets(line, sizeof line, stdin)) break;
+            length = strcspn(line, "\r\n");
+            if (length == 0) break;
+            text = line;
+        }
+        if (locus_encode_text(encoder, text, length, q, &s->err) ||
+            locus_route(s->pool, &one, opts, choices, NULL, work, bytes, &s->err))
+            return fail(s, "%s", s->err.message);
+        if (o->json) {
+            json("{'lambda':%d", opts->lambda);
+            print_choices_json(s, choices, 0, 1, top);
+        } else {
+            if (!first) putchar('\n');
+            print_choices(s, choices, NULL, 0, 1, top);
+            if (sample)
+                print_profile(s, choices[0].model, categories, names, category, sample_logits, sample->shape[0]);
+        }
+        fflush(stdout);
+        first = 0;
+        if (!from_stdin) break;
+    }
+    return DONE;
+}
+
 static int run_route(session *s)
 {
     const options *o = &s->opt;
     const locus_array *q = NULL;
     const char **texts = NULL;
-    size_t first, end, top = o->top ? o->top : 1;
+    size_t first = 0, end = 0, top = o->top ? o->top : 1;
     double mean_cost = 0.0;
     locus_route_opts opts;
     memset(&opts, 0, sizeof opts);
     if (o->lambda >= 0.0 && o->budget >= 0.0) return misuse(s, "--lambda and --budget exclude each other");
     if (o->margin >= 0.0 && !o->default_model) return misuse(s, "--margin needs a --default");
+    if (o->question && (o->encodings || o->rows || o->texts || o->budget >= 0.0))
+        return misuse(s, "--text excludes --encodings, --rows, --texts and --budget");
+    if ((o->profile || o->categories) && !o->question) return misuse(s, "--profile and --categories need a --text");
     int status = open_net_and_pool(s);
     if (status) return status;
-    if (open_encodings(s, &q)) return FAILED;
-    if ((status = read_rows(s, q->shape[0], &first, &end)) != DONE) return status;
-    if (o->texts && load_texts(s, q->shape[0], &texts)) return FAILED;
+    if (!o->question) {
+        if (!o->encodings) return misuse(s, "--encodings Q.npy or --text QUESTION is required: the queries");
+        if ((status = open_encodings(s, &q)) != DONE) return status;
+        if ((status = read_rows(s, q->shape[0], &first, &end)) != DONE) return status;
+        if (o->texts && load_texts(s, q->shape[0], &texts)) return FAILED;
+    } else if (!o->top) top = 5;
     size_t n = end - first, m = locus_pool_count(s->pool);
     if (m == 0) return fail(s, "the pool is empty");
     if (top > m) top = m;
@@ -1856,6 +2053,7 @@ static int run_route(session *s)
     if (o->lambda > 0.0) opts.lambda = o->lambda;
     opts.top = top;
     if (start_threads(s)) return FAILED;
+    if (o->question) return route_questions(s, &opts, top);
     float *logits = (float *)take(s, n, m * sizeof *logits);
     locus_choice *choices = (locus_choice *)take(s, n, top * sizeof *choices);
     if (!logits || !choices || predict_rows(s, q, NULL, first, n, logits)) return FAILED;
@@ -2046,7 +2244,8 @@ static int run_eval(session *s)
     char found[240];
     int status = open_net_and_pool(s), width = 7;
     if (status) return status;
-    if (open_encodings(s, &q) || open_grades(s, "--scores", o->scores, &y)) return FAILED;
+    if ((status = open_encodings(s, &q)) != DONE) return status;
+    if (open_grades(s, "--scores", o->scores, &y)) return FAILED;
     if (y->shape[1] != q->shape[0])
         return fail(s, "--scores %s: expected [models, %zu] (the rows of --encodings), found %s", o->scores,
                     q->shape[0], shape_text(y->shape, 2, found));
@@ -2125,7 +2324,8 @@ static const flag info_flags[] = {
 
 static const flag embed_flags[] = {
     {"--net", "NET.safetensors", TEXT, AT(net), 1, "the net, with its encoder"},
-    {"--encodings", "Q.npy", TEXT, AT(encodings), 1, "query encodings [n, q_dim]"},
+    {"--encodings", "Q.npy", TEXT, AT(encodings), 0, "query encodings [n, q_dim]"},
+    {"--text", "Q.jsonl", TEXT, AT(text_file), 0, "in their place the queries' words, for a net that reads text"},
     {"--scores", "Y.npy", TEXT, AT(scores), 1, "[models, n]: u1 with 255 = missing, or float with NaN = missing"},
     {"--mask", "MASK.npy", TEXT, AT(mask), 0, "u1 or b1 [models, n]: 0 where a model was not evaluated"},
     {"--queries", "IDX.npy", TEXT, AT(queries), 0, "the columns of --scores (rows of --encodings) to use"},
@@ -2142,7 +2342,8 @@ static const flag embed_flags[] = {
     COMMON_FLAGS};
 
 static const flag train_flags[] = {
-    {"--encodings", "Q.npy", TEXT, AT(encodings), 1, "query encodings [n, q_dim]"},
+    {"--encodings", "Q.npy", TEXT, AT(encodings), 0, "query encodings [n, q_dim]"},
+    {"--text", "Q.jsonl", TEXT, AT(text_file), 0, "in their place the queries' words: learn a text encoder too"},
     {"--scores", "Y.npy", TEXT, AT(scores), 1, "[models, n]: u1 with 255 = missing, or float with NaN = missing"},
     {"--out", "NET.safetensors", TEXT, AT(out), 1, "the net; metrics and learning curve stand beside it"},
     {"--split", "S.npy", TEXT, AT(split), 0,
@@ -2169,7 +2370,8 @@ static const flag train_flags[] = {
     {"--subset-min", "N", COUNT, AT(subset_min), 0,
      "evaluations the encoder sees in a step, at least (default: best 16)"},
     {"--subset-max", "N", COUNT, AT(subset_max), 0, "and at most (default: best 1024)"},
-    {"--targets", "N", COUNT, AT(targets), 0, "queries the predictor is asked about in a step (default: best 256 to 1024)"},
+    {"--targets", "N", COUNT, AT(targets), 0,
+     "queries the predictor is asked about in a step (default: best 256 to 1024)"},
     {"--noise", "X", NUMBER, AT(noise), 0, "deviation of the noise on the encodings (default: best 0.05)"},
     {"--dropout", "X", NUMBER, AT(dropout), 0, "in the predictor (default: 0.1)"},
     {"--weight-decay", "X", NUMBER, AT(weight_decay), 0, "(default: 0.05)"},
@@ -2182,7 +2384,8 @@ static const flag predict_flags[] = {
     {"--net", "NET.safetensors", TEXT, AT(net), 0, "the net"},
     {"--pool", "POOL.safetensors|Z.npy", TEXT, AT(pool), 0, "the models' embeddings"},
     {"--router", "ROUTER.safetensors", TEXT, AT(router), 0, "one file that holds both (in place of --net and --pool)"},
-    {"--encodings", "Q.npy", TEXT, AT(encodings), 1, "query encodings [queries, q_dim]"},
+    {"--encodings", "Q.npy", TEXT, AT(encodings), 0, "query encodings [queries, q_dim]"},
+    {"--text", "Q.jsonl", TEXT, AT(text_file), 0, "in their place the queries' words, for a net that reads text"},
     {"--out", "P.npy", TEXT, AT(out), 1, "where to write f4 [queries, models]"},
     {"--logits", "", SWITCH, AT(logits), 0, "write logits instead of probabilities"},
     COMMON_FLAGS};
@@ -2191,7 +2394,12 @@ static const flag route_flags[] = {
     {"--net", "NET.safetensors", TEXT, AT(net), 0, "the net"},
     {"--pool", "POOL.safetensors|Z.npy", TEXT, AT(pool), 0, "the models' embeddings"},
     {"--router", "ROUTER.safetensors", TEXT, AT(router), 0, "one file that holds both (in place of --net and --pool)"},
-    {"--encodings", "Q.npy", TEXT, AT(encodings), 1, "query encodings [queries, q_dim]"},
+    {"--encodings", "Q.npy", TEXT, AT(encodings), 0, "query encodings [queries, q_dim]"},
+    {"--text", "QUESTION|-", TEXT, AT(question), 0,
+     "in their place one question in words; -: a question in each line of stdin"},
+    {"--profile", "P.npy", TEXT, AT(profile), 0,
+     "with --text: encodings of sample queries, to show the winner's strengths"},
+    {"--categories", "FILE", TEXT, AT(categories), 0, "category of each row of --profile, one a line"},
     {"--rows", "A:B", TEXT, AT(rows), 0, "route rows A to B - 1 of --encodings only"},
     {"--texts", "FILE", TEXT, AT(texts), 0,
      "the queries' words, one line for each row of --encodings: shown with them"},
@@ -2210,7 +2418,8 @@ static const flag eval_flags[] = {
     {"--net", "NET.safetensors", TEXT, AT(net), 0, "the net"},
     {"--pool", "POOL.safetensors|Z.npy", TEXT, AT(pool), 0, "the models' embeddings"},
     {"--router", "ROUTER.safetensors", TEXT, AT(router), 0, "one file that holds both (in place of --net and --pool)"},
-    {"--encodings", "Q.npy", TEXT, AT(encodings), 1, "query encodings [n, q_dim]"},
+    {"--encodings", "Q.npy", TEXT, AT(encodings), 0, "query encodings [n, q_dim]"},
+    {"--text", "Q.jsonl", TEXT, AT(text_file), 0, "in their place the queries' words, for a net that reads text"},
     {"--scores", "Y.npy", TEXT, AT(scores), 1, "[models, n]: u1 with 255 = missing, or float with NaN = missing"},
     {"--models", "MODELS.csv", TEXT, AT(models), 0, "names of the rows of --scores: match the pool by name"},
     {"--model-rows", "IDX.npy", TEXT, AT(model_rows), 0, "the rows of --scores that belong to the pool's models"},
@@ -2243,7 +2452,8 @@ static const command commands[] = {
      "the\n"
      "lower index. Rules: best; default-kept, beat-default (--default); default-excluded (it is unavailable or too "
      "dear).\n\n"
-     "Example:\n  locus route --router router.safetensors --encodings q.npy --top 3 --default GPT-4o --margin 0.05\n"},
+     "Example:\n  locus route --router router.safetensors --encodings q.npy --top 3 --default GPT-4o --margin 0.05\n"
+     "  locus route --router router.safetensors --text \"Is 2^61 - 1 a prime number?\"\n"},
     {"eval", "Measure routing and prediction against known scores.", eval_flags, run_eval,
      "A missing score counts as a miss in routing and is left out of the prediction figures. The best single model is\n"
      "chosen on part 0 of --split; without it in hindsight. --categories: a text file with one category per line, a "

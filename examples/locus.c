@@ -1763,6 +1763,21 @@ static int run_predict(session *s)
     return DONE;
 }
 
+// ------------------------------------------------------------------------------------------------------------- encode
+
+static int run_encode(session *s)
+{
+    const locus_array *q = NULL;
+    const locus_text *encoder;
+    if (!has_ending(s->opt.out, ".npy"))
+        return misuse(s, "--out: expected a name ending in .npy, found %s", s->opt.out);
+    if (open_texts(s) || open_net(s, "--net", s->opt.net, 1)) return FAILED;
+    if (!(encoder = net_text(s)) || encode_texts(s, encoder, &q)) return FAILED;
+    if (locus_npy_save(s->opt.out, LOCUS_F32, q->shape, 2, q->data, &s->err))
+        return fail_library(s, "--out", s->opt.out);
+    return DONE;
+}
+
 // -------------------------------------------------------------------------------------------------------------- route
 
 // "A:B", "A:" or ":B": rows A to B - 1 of n.
@@ -2380,6 +2395,12 @@ static const flag train_flags[] = {
     {"--json", "", SWITCH, AT(json), 0, "the result as JSON"},
     COMMON_FLAGS};
 
+static const flag encode_flags[] = {
+    {"--net", "NET.safetensors", TEXT, AT(net), 1, "a net or router file that reads text"},
+    {"--text", "Q.jsonl", TEXT, AT(text_file), 1, "the queries: a JSON object with \"text\" in each line"},
+    {"--out", "Q.npy", TEXT, AT(out), 1, "where to write f4 [queries, q_dim]"},
+    COMMON_FLAGS};
+
 static const flag predict_flags[] = {
     {"--net", "NET.safetensors", TEXT, AT(net), 0, "the net"},
     {"--pool", "POOL.safetensors|Z.npy", TEXT, AT(pool), 0, "the models' embeddings"},
@@ -2445,6 +2466,8 @@ static const command commands[] = {
      "result depends on data, flags and seed, not on the threads. Afterwards: locus embed, locus eval.\n\n"
      "Example:\n  locus train --encodings q.npy --scores y.npy --split split.npy --anchors 1024 --out "
      "net.safetensors\n"},
+    {"encode", "Turn texts into query encodings with the net's own text encoder.", encode_flags, run_encode,
+     "Example:\n  locus encode --net net.safetensors --text queries.jsonl --out q.npy\n"},
     {"predict", "Predict how likely each model answers each query right.", predict_flags, run_predict,
      "Example:\n  locus predict --net net.safetensors --pool pool.safetensors --encodings q.npy --out p.npy\n"},
     {"route", "Choose the model for each query.", route_flags, run_route,

@@ -57,7 +57,7 @@ says "embed" "overview" "$LOCUS" --help
 says "$(sed -n 's/^#define LOCUS_VERSION "\(.*\)"/\1/p' locus.h)" "version" "$LOCUS" --version
 refused 2 "locus COMMAND" "no command" "$LOCUS"
 refused 2 "did you mean route" "command misspelt" "$LOCUS" rote
-for c in info embed predict route eval; do
+for c in info train embed encode predict route eval; do
     says "--threads T" "help of $c" "$LOCUS" $c --help
     says "locus $c" "help of $c" "$LOCUS" $c -h
     refused 2 "is required" "nothing given to $c" "$LOCUS" $c

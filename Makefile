@@ -2,6 +2,8 @@
 # make demo       route real questions over real models with what ships here
 # make test       everything that must hold;  make check: the same under sanitizers, valgrind, other compilers
 # make bench      the table of speeds, next to this machine's peak and to PyTorch where it is installed
+# make bench-train  the same for training
+# make reproduce  the paper's claims on real evaluations, next to baselines: bench/RESULTS.md
 CC ?= cc
 CFLAGS ?= -O2
 WARN = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
@@ -9,10 +11,16 @@ LIBS = -lm -pthread
 
 VERSION := $(shell sed -n 's/^\#define LOCUS_VERSION "\(.*\)"/\1/p' locus.h)
 EXAMPLES = build/locus build/route build/onboard
-TESTS = build/test_files build/test_core build/test_train
+TESTS = build/test_files build/test_core build/test_text build/test_train
 DATA = examples/data
+MPICC ?= mpicc
+EXAMPLES += $(if $(shell command -v $(MPICC) 2>/dev/null),build/train_mpi) # built only where MPI is
 
 all: $(EXAMPLES)
+
+build/train_mpi: examples/train_mpi.c locus.h
+	@mkdir -p build
+	$(MPICC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
 build/%: examples/%.c locus.h
 	@mkdir -p build
@@ -22,7 +30,7 @@ build/%: tests/%.c locus.h tests/reference.h tests/harness.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
-build/bench: bench/bench.c locus.h
+build/bench: bench/bench.c bench/measure.h locus.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
@@ -44,8 +52,24 @@ check: test
 bench: build/bench
 	@bench/run.sh
 
+bench-train:
+	@bench/run_train.sh
+
+# All experiments of bench/RESULTS.md (at most 100 minutes on two cores; goes on where it was interrupted). Needs OpenBLAS
+# for the baselines: apt install libopenblas-dev pkg-config
+BLAS = $(shell pkg-config --cflags --libs openblas 2>/dev/null || echo -lopenblas)
+REPRODUCE ?=
+
+build/reproduce: bench/reproduce.c bench/report.h bench/baselines.h bench/locus_method.h locus.h
+	@mkdir -p build
+	$(CC) $(CFLAGS) $(WARN) $(REPRODUCE) $< -o $@ $(BLAS) $(LIBS)
+
+reproduce: build/reproduce
+	build/reproduce --selftest
+	build/reproduce
+
 format:
-	clang-format -i locus.h examples/*.c tests/*.c tests/*.h bench/*.c
+	clang-format -i locus.h examples/*.c tests/*.c tests/*.h bench/*.c bench/*.h
 
 tidy:
 	clang-tidy --quiet tests/tidy.c -- -std=c99 -I.
@@ -58,4 +82,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all demo test check bench format tidy install clean
+.PHONY: all demo test check bench bench-train reproduce format tidy install clean

@@ -44,8 +44,10 @@
 //     >>isa         which instruction sets this machine has
 //     >>kernels     the arithmetic, written once, and >>vocabulary, in which it is compiled for each instruction set
 //     >>threads     the built-in thread pool
+//     >>text        texts -> query encodings
 //     >>net         loading and packing a net
 //     >>encoder     evaluation sets -> model embeddings
+//     >>texts       files of texts; learning the text encoder
 //     >>pool        models, their embeddings and what is known of them
 //     >>predictor   logits;  >>route  choices;  >>metrics  figures of merit
 //     >>licence
@@ -161,6 +163,7 @@ extern "C" {
     X(LOCUS_ERR_EMPTY_SET, "model has no evaluation")                                                                  \
     X(LOCUS_ERR_SCORE, "score outside [0,1]")                                                                          \
     X(LOCUS_ERR_NONFINITE_INPUT, "encoding is NaN, infinite or absurdly large")                                        \
+    X(LOCUS_ERR_TEXT_LINE, "line of a JSON-lines file malformed")                                                      \
     X(LOCUS_ERR_NO_CANDIDATE, "no model is available within the limits")                                               \
     X(LOCUS_ERR_BUDGET, "budget is below the cheapest choice")                                                         \
     X(LOCUS_ERR_DIVERGED, "training diverged: a number is not finite")                                                 \
@@ -359,7 +362,7 @@ typedef struct locus_net_info {
 
 // Build a net from a parsed file (the authors' names and shapes, method.md); the file may be closed afterwards.
 // Fails: LOCUS_ERR_METADATA, _TENSOR_MISSING, _TENSOR_SURPLUS, _TENSOR_SHAPE, _DTYPE_UNSUPPORTED, _HEADS,
-// _NONFINITE_WEIGHT, _HASH, _ISA, _MEMORY, _WORKSPACE. opts may be NULL.
+// _NONFINITE_WEIGHT, _HASH, _ENCODER_MISMATCH, _ISA, _MEMORY, _WORKSPACE. opts may be NULL.
 LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors *st, const locus_net_opts *opts,
                                         locus_error *err);
 // Bytes that locus_net_create needs in opts->memory for this file; 0 if the file is no net (create says why).
@@ -369,6 +372,83 @@ LOCUS_API locus_status locus_net_open(locus_net **out, const char *path, const l
 #endif
 LOCUS_API void locus_net_destroy(locus_net *net);
 LOCUS_API locus_net_info locus_net_get_info(const locus_net *net);
+
+// ---- query encodings from texts (>>text specifies it exactly)
+//
+// A query encoder without a foreign model: words, pairs of words and parts of unknown words are looked up in a small
+// table learned from texts (locus_text_train), or, table-free, hashed. All in integers: the same bits on every machine.
+
+enum { LOCUS_TEXT_MAX_DIM = 1024, LOCUS_TEXT_MAX_ROWS = 65536, LOCUS_TEXT_NAME_BYTES = 32, LOCUS_TEXT_PROBES = 3 };
+
+// A plain view, never changed. All zero but `dim`: table-free.
+typedef struct locus_text {
+    size_t dim;               // floats in an encoding, 1 to LOCUS_TEXT_MAX_DIM
+    size_t rows;              // of the table, at most LOCUS_TEXT_MAX_ROWS; 0: table-free
+    const uint32_t *keys;     // [rows] hash of each row's feature, strictly ascending
+    const uint16_t *weights;  // [rows]
+    const signed char *table; // [rows, dim]
+} locus_text;
+
+// out[dim] <- encoding of a text: unit length, each number a multiple of 2^-24. Any bytes are welcome: UTF-8 is
+// expected, other bytes separate words like spaces; bytes may be 0 (text may then be NULL), NUL is a byte like others.
+// Takes microseconds and about 20 KB of stack, does not allocate; time grows linearly with the text.
+// Fails: LOCUS_ERR_ARGUMENT.
+LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
+                                         locus_error *err);
+// The text encoder that a net carries (metadata "query_encoder": "locus-text-1/..."); NULL if its queries are encoded
+// by something else. Lives as long as the net.
+LOCUS_API const locus_text *locus_net_text(const locus_net *net);
+// name <- "locus-text-1/" and the fingerprint in 16 hex digits: a hash of the encodings of the probe texts. This is the
+// net's query_encoder; a net whose tables give another fingerprint is refused (LOCUS_ERR_ENCODER_MISMATCH).
+// Fails: LOCUS_ERR_ARGUMENT.
+LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err);
+// The probe texts, terminated; NULL unless index < LOCUS_TEXT_PROBES.
+LOCUS_API const char *locus_text_probe(size_t index);
+
+// Texts of a JSON-lines file, one object a line: "text" (a string; needed), "id" (a string or number), "category" (a
+// string); other keys are passed over, as are empty lines. One block of memory.
+typedef struct locus_texts {
+    size_t count;
+    const char *const *texts; // [count] UTF-8, terminated, no NUL inside
+    const size_t *bytes;      // [count] their lengths
+    const char *const *ids;   // [count] "" where a line has none
+    const char *const *categories;
+    void *owned;
+} locus_texts;
+
+// Copies what it keeps. Safe on untrusted bytes: never reads outside [data, data + bytes), allocates about their size
+// and 32 bytes a line. Fails: LOCUS_ERR_TEXT_LINE and _DUPLICATE_KEY (name the line), _ARGUMENT, _MEMORY.
+LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err);
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locus_error *err);
+#endif
+LOCUS_API void locus_texts_close(locus_texts *texts);
+
+#ifndef LOCUS_NO_TRAIN
+typedef struct locus_text_train_opts {
+    size_t dim;        // 0: 128
+    size_t rows;       // at most; 0: 12288 (with dim 128: 1.65 MB in the file)
+    size_t iterations; // of the subspace; 0: 4
+    uint64_t seed;
+    const locus_parallel *parallel;
+    int (*progress)(void *user, size_t done, size_t total); // on the calling thread; return nonzero to stop
+    void *user;
+} locus_text_train_opts;
+
+// *out <- an encoder learned from `count` texts alone (no scores): of the features that at least two of them share,
+// the most frequent get rows; the rows are the leading right singular vectors of the texts' weighted features.
+// 8,000 questions take about ten seconds on one core. The same on every run and for every number of threads. One block
+// of memory for the result, one to work in. bytes NULL: texts end at their NUL. opts may be NULL. Fails:
+// LOCUS_ERR_ARGUMENT (also if no two texts share anything), _OVERFLOW, _MEMORY, _CANCELLED.
+LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *texts, const size_t *bytes, size_t count,
+                                        const locus_text_train_opts *opts, locus_error *err);
+LOCUS_API void locus_text_destroy(locus_text *encoder);
+// The encoder as the tensors text.keys, text.weights, text.table for locus_safetensors_save; *count <- 3, or 0 if it is
+// table-free. scratch: 6 * rows bytes for keys and weights in the file's byte order; must live as long as the tensors.
+// The file needs locus_text_name as metadata "query_encoder" as well. Fails: LOCUS_ERR_ARGUMENT, _WORKSPACE.
+LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tensor tensors[3], size_t *count,
+                                          void *scratch, size_t scratch_bytes, locus_error *err);
+#endif
 
 // ---- query encodings
 
@@ -644,7 +724,8 @@ typedef struct locus_train_data {
     size_t validation_count;
     const size_t *unlabelled; // [unlabelled_count] rows whose encodings alone may be used, or NULL: the training rows
     size_t unlabelled_count;
-    const char *query_encoder; // its name, written into the net; NULL: none
+    const char *query_encoder; // its name, written into the net; NULL: none, or that of
+    const locus_text *text;    // the text encoder that made the encodings, written into the net; NULL: none
 } locus_train_data;
 
 typedef enum locus_recipe {
@@ -661,17 +742,20 @@ typedef enum locus_keep {
 
 typedef struct locus_epoch { // what a callback sees after each epoch (one step over all models)
     size_t epoch, epochs;    // from 1
-    double loss;             // mean cross-entropy of the step over its real targets
+    double loss;             // mean cross-entropy over the step's real targets, plus that over the virtual models'
     double gradient_norm;    // before clipping
     int evaluated, best;     // 1: metrics are of this epoch; 1: these weights are the best so far
     locus_metrics metrics;   // on the validation rows
     size_t best_epoch;
 } locus_epoch;
 
-typedef struct locus_gradient { // what a gradient hook sees
-    float *gradient;            // [count] of the mean loss over this process's pairs; change it in place
-    size_t count;               // the trainer's flat layout, pads (always 0) included
-    double pairs;               // weight of this process's mean among others
+// What a gradient hook sees: this process's share of the step's loss and of its gradient. The loss is a mean over all
+// parts' targets, whose number every process knows; so the shares of all parts simply add up to what one process has.
+typedef struct locus_gradient {
+    float *gradient; // [count] change it in place
+    size_t count;    // the trainer's flat layout, pads (always 0) included
+    double *loss;    // change it in place; not a number where this process met one, so that all stop together
+    double pairs;    // this process's (model, query) pairs, of real models
     size_t epoch;
 } locus_gradient;
 
@@ -687,14 +771,14 @@ typedef struct locus_train_opts {
     size_t decoder_hidden;           // 64     64
     locus_encoder_kind encoder_kind; // isab   isab
     // the course
-    size_t epochs;         // 150    2500    steps at most
+    size_t epochs;         // 300    2500    steps at most
     size_t patience;       // none   500     epochs without a new best
-    size_t evaluate_every; // 10    1
+    size_t evaluate_every; // 20    1
     locus_keep keep;
     double average; // 0.95   none    decay of a running mean of the weights, which is what is evaluated and kept
     // the optimiser: AdamW, betas 0.9 and 0.999, epsilon 1e-8
-    double encoder_rate;   // 5e-4   2e-4
-    double predictor_rate; // 1e-3   8e-4
+    double encoder_rate;   // 1e-3   2e-4
+    double predictor_rate; // 2e-3   8e-4
     int warmup;            // 10     none    epochs; then BEST goes down a cosine to 2 %, PAPER stays constant
     double weight_decay;   // 0.05   0.05
     double clip;           // 1      1       of the gradient's norm
@@ -704,13 +788,14 @@ typedef struct locus_train_opts {
     size_t subset_min;     // 16     all     evaluations that the encoder sees: log-uniform between these,
     size_t subset_max;     // 1024   all     at most 3/4 of the training rows
     double skew;           // 0.3    none    share of steps whose subset crowds around one query
-    size_t targets;        // 256    all     training rows that the predictor is asked about
+    size_t targets;        // 256+   all     training rows (half of them, 256 to 1024) that the predictor is asked about
     double seen;           // 0.25   1       share of them from the subset
     size_t virtual_models; // 26     none    drawn from an item-response model of the pool, anew each step
-    int separate_noise;    // 0      1       noise for each (model, query), not for each query
+    int separate_noise;    // no     yes     noise for each (model, query), not for each query
     const locus_parallel *parallel;
     locus_isa isa;
-    // Data-parallel training: models m with m % parts == part give gradients here; the hook adds the others'.
+    // Data-parallel training: models m with m % parts == part (virtual ones likewise) give gradients here; the hook
+    // adds the others'. Data, seed and all else must be the same everywhere; draws do not depend on the parts.
     size_t part, parts; // 0, 0: all
     // After each epoch, and with a step's gradient before the optimiser uses it; nonzero stops (LOCUS_ERR_CANCELLED).
     int (*on_epoch)(void *user, const locus_epoch *epoch);
@@ -719,7 +804,7 @@ typedef struct locus_train_opts {
 } locus_train_opts;
 
 // Check data, resolve options, draw initial weights. opts may be NULL. Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE,
-// _NONFINITE_INPUT, _EMPTY_SET (a model without a training score), _HEADS, _ISA, _OVERFLOW, _MEMORY.
+// _NONFINITE_INPUT, _EMPTY_SET (a model without a training score), _ENCODER_MISMATCH, _HEADS, _ISA, _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train_data *data,
                                           const locus_train_opts *opts, locus_error *err);
 LOCUS_API void locus_train_destroy(locus_trainer *trainer);
@@ -1086,6 +1171,14 @@ LOCUSI_FN int locusi_host_is_little(void)
     unsigned char first;
     memcpy(&first, &one, 1);
     return first;
+}
+
+// Every bit of the result depends on every bit of h.
+LOCUSI_FN uint64_t locusi_mix(uint64_t h)
+{
+    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
+    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
+    return h ^ (h >> 32);
 }
 
 LOCUSI_FN uint16_t locusi_le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
@@ -2551,8 +2644,10 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
 
 #if defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_PREFETCH(p) __builtin_prefetch(p)
+#define LOCUSI_PREFETCH_OUT(p) __builtin_prefetch(p, 1)
 #else
 #define LOCUSI_PREFETCH(p) ((void)(p))
+#define LOCUSI_PREFETCH_OUT(p) ((void)(p))
 #endif
 
 typedef struct locusi_matmul { // c <- a x b, see >>kernels
@@ -2679,6 +2774,9 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
 // c[i][0..2VL) <- sum_p a[i][p] * (u[p], w[p]) (+ bias) (+ residual) (then ReLU); u and w advance by 16 floats a step.
 // Blocks of 1, 4 and LOCUSI_ROWS rows, two vectors wide, or one where a single panel is left (`two` is a constant).
 #define LOCUSI_DECLARE(i) VF c##i = VF_SET1(0.0f), d##i = c##i;
+#define LOCUSI_FETCH(i)                                                                                                \
+    LOCUSI_PREFETCH_OUT(c + (size_t)(i)*ldc);                                                                          \
+    if (two) LOCUSI_PREFETCH_OUT(c + (size_t)(i)*ldc + VL);
 #define LOCUSI_STEP(i)                                                                                                 \
     {                                                                                                                  \
         const VF x = VF_SET1(a[(size_t)(i)*lda]);                                                                      \
@@ -2700,6 +2798,9 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
         const int relu = m->relu;                                                                                      \
         size_t p;                                                                                                      \
         REPEAT(LOCUSI_DECLARE)                                                                                         \
+        if (VL >= 8) { /* where the result goes, meanwhile */                                                          \
+            REPEAT(LOCUSI_FETCH)                                                                                       \
+        }                                                                                                              \
         for (p = m->k; p > 0; p--) {                                                                                   \
             const VF bu = VF_LOAD(u), bw = VF_LOAD(w);                                                                 \
             REPEAT(LOCUSI_STEP)                                                                                        \
@@ -2730,6 +2831,7 @@ LOCUSI_BLOCK(narrow_rows, 0, LOCUSI_REPEAT_ROWS)
 LOCUSI_BLOCK(narrow_4, 0, LOCUSI_REPEAT4)
 LOCUSI_BLOCK(narrow_1, 0, LOCUSI_REPEAT1)
 #undef LOCUSI_DECLARE
+#undef LOCUSI_FETCH
 #undef LOCUSI_STEP
 #undef LOCUSI_FINISH
 #undef LOCUSI_BLOCK
@@ -3710,6 +3812,377 @@ LOCUS_API void locus_threads_destroy(locus_threads *threads)
 }
 #endif // LOCUS_NO_THREADS
 
+// ---------------------------------------------------------------------------------------------------------- >>text
+//
+// Exactly, so that it can be written anew in any language. ^ is exclusive or; / rounds towards zero.
+//
+// Characters. The text is decoded as UTF-8 (no overlong forms, no surrogates, at most U+10FFFF). A byte that begins no
+// valid sequence counts as a space, alone; decoding goes on at the next byte. Classes:
+//     space      U+0000-0020, 007F-00A0, 2000-200F, 2028-202F, 3000, FEFF
+//     digit      0-9
+//     symbol     the rest below U+00C0 that is not A-Z or a-z; U+00D7, 00F7, 2010-2BFF (less the spaces), 3001-303F,
+//                1F000-1FFFF
+//     ideograph  U+3040-9FFF, 20000 and above
+//     letter     all others
+// Case is folded by adding 32 to A-Z, U+00C0-00DE, 0391-03A9, 0410-042F, and 80 to U+0400-040F.
+//
+// Tokens, in order: a longest run of letters (a word); a longest run of digits; one symbol; one ideograph.
+//
+// Hash. Of a list of 32-bit numbers: h = CBF29CE484222325 (hex); for each number x: h = (h ^ x) * 100000001B3 mod 2^64;
+// then twice h = (h ^ h >> 32) * D6E8FEB86659FD93 mod 2^64, then h = h ^ h >> 32. The key is h >> 32.
+//
+// Features, in this order:
+//     token  of each token: 'w', then its folded characters (digits: '0' once for each, but at most four)
+//     gram   after a word whose own key has no row (table-free: after each word): 'c' and the four characters of each
+//            window of four in "<word>", folded
+//     pair   of each token but the first: 'p', key of the token before, key of the token; after the token's own
+//     features shape  at the end of the text, five: 's', letter, number; the letter and number being
+//            'L' g(bytes of the text), 'D' g(digits), 'N' min(line feeds, 15),
+//            'R' the largest r <= 10 with r * r * bytes <= 100 * digits, 'S' the same of symbols in place of digits (an
+//            empty text: 0), g(n) = the largest k <= 60 with 2^k <= (min(n, 2^30) + 1)^2
+//
+// Sum. With a table: a feature whose key has no row is ignored. Each row counts once, however often it occurs:
+// sum[d] += m * weight * table[row, d], m being 1, for shape features the integer square root of 1 + the number of
+// other features that counted. Table-free: a feature counts if no feature before it had the same
+// key mod 65536; for j in 0..3, with v the j-th 16 bits (from the low end) of the key's 64-bit hash (as above, of the
+// list 'h', key): sum[(v >> 1) * dim >> 15] += m * w, or -= if v is odd; w = 4 for tokens and 1 for others.
+//
+// Length. If all sums are 0 the encoding is (1, 0, 0, ...). Else let x = sum, all doubled while the largest magnitude
+// is below 2^26, or all halved (rounding towards zero) while it is 2^27 or more; r = the integer square root of the sum
+// of the squares; encoding[d] = (|x[d]| * 2^24 + r / 2) / r with the sign of x[d], times 2^-24.
+//
+// Fingerprint: of the three probe texts' encodings times 2^24, dim numbers each (as 32-bit two's complement), one list:
+// the hash of (dim, then these), all 64 bits.
+//
+// In the file: text.keys U32 [rows], text.weights U16 [rows], text.table I8 [rows, dim], metadata query_encoder
+// "locus-text-1/<fingerprint>". Without the tensors that name stands for a table-free encoder of length q_dim.
+
+enum { LOCUSI_TOKEN, LOCUSI_GRAM, LOCUSI_PAIR, LOCUSI_SHAPE };                       // features
+enum { LOCUSI_SPACE, LOCUSI_DIGIT, LOCUSI_SYMBOL, LOCUSI_IDEOGRAPH, LOCUSI_LETTER }; // characters
+
+static const uint64_t locusi_text_basis = 0xcbf29ce484222325u;
+
+static LOCUSI_INLINE uint64_t locusi_text_feed(uint64_t h, uint32_t x) { return (h ^ x) * 0x100000001b3u; }
+static LOCUSI_INLINE uint32_t locusi_text_key(uint64_t h) { return (uint32_t)(locusi_mix(h) >> 32); }
+
+LOCUSI_FN int locusi_text_class(uint32_t c)
+{
+    if (c < 0x80) {
+        if ((c | 32) - 'a' < 26) return LOCUSI_LETTER;
+        if (c - '0' < 10) return LOCUSI_DIGIT;
+        return c <= 0x20 || c == 0x7f ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    }
+    if (c < 0xc0) return c <= 0xa0 ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    if (c < 0x2000) return c == 0xd7 || c == 0xf7 ? LOCUSI_SYMBOL : LOCUSI_LETTER;
+    if (c <= 0x2bff) return c <= 0x200f || (c >= 0x2028 && c <= 0x202f) ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    if (c >= 0x3000 && c <= 0x303f) return c == 0x3000 ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    if ((c >= 0x3040 && c <= 0x9fff) || c >= 0x20000) return LOCUSI_IDEOGRAPH;
+    if (c >= 0x1f000) return LOCUSI_SYMBOL;
+    return c == 0xfeff ? LOCUSI_SPACE : LOCUSI_LETTER;
+}
+
+LOCUSI_FN uint32_t locusi_text_fold(uint32_t c)
+{
+    if (c < 0x80) return c - 'A' < 26 ? c + 32 : c;
+    if ((c >= 0xc0 && c <= 0xde) || (c >= 0x391 && c <= 0x3a9) || (c >= 0x410 && c <= 0x42f)) return c + 32;
+    return c >= 0x400 && c <= 0x40f ? c + 80 : c;
+}
+
+// *c <- the character at s, n > 0 bytes being left, or a space where none is valid; returns its bytes.
+LOCUSI_FN size_t locusi_text_char(const unsigned char *s, size_t n, uint32_t *c)
+{
+    size_t length, i;
+    *c = s[0];
+    if (*c < 0x80) return 1;
+    length = locusi_utf8(s, n);
+    if (!length) {
+        *c = ' ';
+        return 1;
+    }
+    *c &= 0x7fu >> length;
+    for (i = 1; i < length; i++) *c = *c << 6 | (s[i] & 0x3fu);
+    return length;
+}
+
+typedef struct locusi_text_walk {
+    const unsigned char *text;
+    size_t bytes, at, begin; // begin: of the last token
+    size_t digits, symbols, lines;
+    int kind; // of the last token
+    uint32_t key;
+} locusi_text_walk;
+
+// Next token; 0 at the end.
+LOCUSI_FN int locusi_text_next(locusi_text_walk *w)
+{
+    uint64_t h = locusi_text_feed(locusi_text_basis, 'w');
+    uint32_t c;
+    size_t n, digits = 1;
+    do {
+        if (w->at == w->bytes) return 0;
+        w->begin = w->at;
+        w->at += locusi_text_char(w->text + w->at, w->bytes - w->at, &c);
+        w->kind = locusi_text_class(c);
+        w->lines += c == '\n';
+    } while (w->kind == LOCUSI_SPACE);
+    w->symbols += w->kind == LOCUSI_SYMBOL;
+    h = locusi_text_feed(h, w->kind == LOCUSI_DIGIT ? '0' : locusi_text_fold(c));
+    if (w->kind == LOCUSI_LETTER || w->kind == LOCUSI_DIGIT)
+        for (; w->at < w->bytes; w->at += n) {
+            n = locusi_text_char(w->text + w->at, w->bytes - w->at, &c);
+            if (locusi_text_class(c) != w->kind) break;
+            if (w->kind == LOCUSI_LETTER) h = locusi_text_feed(h, locusi_text_fold(c));
+            else if (++digits <= 4) h = locusi_text_feed(h, '0');
+        }
+    if (w->kind == LOCUSI_DIGIT) w->digits += digits;
+    w->key = locusi_text_key(h);
+    return 1;
+}
+
+// g(n) and the share of n in bytes, as above.
+LOCUSI_FN uint32_t locusi_text_size(size_t n)
+{
+    uint64_t m = n < ((size_t)1 << 30) ? n : (size_t)1 << 30;
+    uint32_t k = 0;
+    for (m = (m + 1) * (m + 1); m > 1 && k < 60; m >>= 1) k++;
+    return k;
+}
+
+LOCUSI_FN uint32_t locusi_text_share(size_t n, size_t bytes)
+{
+    uint32_t r = 0;
+    while (r < 10 && bytes && (uint64_t)(r + 1) * (r + 1) * bytes <= (uint64_t)n * 100) r++;
+    return r;
+}
+
+// Walk over the features of a text. sink(user, key, kind) returns nonzero if it knows the feature.
+LOCUSI_FN void locusi_text_features(const char *text, size_t bytes, int (*sink)(void *user, uint32_t key, int kind),
+                                    void *user)
+{
+    locusi_text_walk w;
+    uint32_t before = 0, shape[5];
+    int first = 1;
+    size_t i;
+    memset(&w, 0, sizeof w);
+    w.text = (const unsigned char *)text;
+    w.bytes = bytes;
+    for (; locusi_text_next(&w); before = w.key, first = 0) {
+        if (!sink(user, w.key, LOCUSI_TOKEN) && w.kind == LOCUSI_LETTER) {
+            uint32_t window[4] = {0, 0, 0, '<'};
+            size_t at = w.begin, seen = 1;
+            int end = 0;
+            while (!end) {
+                uint32_t c = '>';
+                end = at == w.at;
+                if (!end) at += locusi_text_char(w.text + at, w.at - at, &c);
+                memmove(window, window + 1, sizeof window - sizeof window[0]);
+                window[3] = locusi_text_fold(c);
+                if (++seen >= 4) {
+                    uint64_t h = locusi_text_feed(locusi_text_basis, 'c');
+                    for (i = 0; i < 4; i++) h = locusi_text_feed(h, window[i]);
+                    sink(user, locusi_text_key(h), LOCUSI_GRAM);
+                }
+            }
+        }
+        if (!first)
+            sink(user,
+                 locusi_text_key(
+                     locusi_text_feed(locusi_text_feed(locusi_text_feed(locusi_text_basis, 'p'), before), w.key)),
+                 LOCUSI_PAIR);
+    }
+    shape[0] = locusi_text_size(bytes);
+    shape[1] = locusi_text_size(w.digits);
+    shape[2] = (uint32_t)(w.lines < 15 ? w.lines : 15);
+    shape[3] = locusi_text_share(w.digits, bytes);
+    shape[4] = locusi_text_share(w.symbols, bytes);
+    for (i = 0; i < 5; i++) {
+        const uint64_t h = locusi_text_feed(locusi_text_feed(locusi_text_basis, 's'), (uint32_t) "LDNRS"[i]);
+        sink(user, locusi_text_key(locusi_text_feed(h, shape[i])), LOCUSI_SHAPE);
+    }
+}
+
+// Row of a key, or `rows`.
+LOCUSI_FN size_t locusi_text_find(const uint32_t *keys, size_t rows, uint32_t key)
+{
+    size_t first = 0, n = rows;
+    while (n > 1) { // without branches that depend on the key
+        const size_t half = n / 2;
+        first += keys[first + half] <= key ? half : 0;
+        n -= half;
+    }
+    return n && keys[first] == key ? first : rows;
+}
+
+// The largest r with r * r <= n.
+LOCUSI_FN uint64_t locusi_text_root(uint64_t n)
+{
+    uint64_t r = 0, bit = (uint64_t)1 << 62;
+    while (bit > n) bit >>= 2;
+    for (; bit; bit >>= 2) {
+        if (n >= r + bit) {
+            n -= r + bit;
+            r = (r >> 1) + bit;
+        } else {
+            r >>= 1;
+        }
+    }
+    return r;
+}
+
+typedef struct locusi_text_sum {
+    const locus_text *encoder;
+    size_t hits, pending;
+    const signed char *row[128];
+    int32_t weight[128];
+    int64_t sum[LOCUS_TEXT_MAX_DIM];
+    unsigned char seen[8192]; // a bit for each row
+} locusi_text_sum;
+
+// sum += the pending rows. 128 of at most 65535 * 128 fit 32 bits.
+LOCUSI_FN void locusi_text_flush(locusi_text_sum *s)
+{
+    size_t d, i, j;
+    for (d = 0; d < s->encoder->dim; d += 16) {
+        const size_t n = s->encoder->dim - d < 16 ? s->encoder->dim - d : 16;
+        int32_t sum[16] = {0};
+        for (i = 0; i < s->pending; i++) {
+            const signed char *row = s->row[i] + d;
+            const int32_t weight = s->weight[i];
+            if (n == 16)
+                for (j = 0; j < 16; j++) sum[j] += weight * row[j];
+            else
+                for (j = 0; j < n; j++) sum[j] += weight * row[j];
+        }
+        for (j = 0; j < n; j++) s->sum[d + j] += sum[j];
+    }
+    s->pending = 0;
+}
+
+LOCUSI_FN int locusi_text_sink(void *user, uint32_t key, int kind)
+{
+    locusi_text_sum *s = (locusi_text_sum *)user;
+    const locus_text *e = s->encoder;
+    const int64_t factor = kind == LOCUSI_SHAPE ? (int64_t)locusi_text_root(s->hits + 1) : 1;
+    size_t row = key & 0xffffu, i;
+    if (e->rows && (row = locusi_text_find(e->keys, e->rows, key)) == e->rows) return 0;
+    if (s->seen[row / 8] >> row % 8 & 1) return e->rows != 0;
+    s->seen[row / 8] = (unsigned char)(s->seen[row / 8] | 1u << row % 8);
+    s->hits += kind != LOCUSI_SHAPE;
+    if (e->rows == 0) {
+        uint64_t v = locusi_mix(locusi_text_feed(locusi_text_feed(locusi_text_basis, 'h'), key));
+        const int64_t weight = kind == LOCUSI_TOKEN ? 4 : factor;
+        for (i = 0; i < 4; i++, v >>= 16) s->sum[(v >> 1 & 0x7fffu) * e->dim >> 15] += v & 1 ? -weight : weight;
+        return 0;
+    }
+    if (kind == LOCUSI_SHAPE) {
+        for (i = 0; i < e->dim; i++) s->sum[i] += factor * e->weights[row] * e->table[row * e->dim + i];
+        return 1;
+    }
+    s->row[s->pending] = e->table + row * e->dim;
+    s->weight[s->pending] = e->weights[row];
+    if (++s->pending == sizeof s->row / sizeof s->row[0]) locusi_text_flush(s);
+    return 1;
+}
+
+// sum <- the encoding times 2^24.
+LOCUSI_FN void locusi_text_unit(int64_t *sum, size_t dim)
+{
+    uint64_t most = 0, squares = 0, root;
+    int up = 0, down = 0;
+    size_t i;
+    for (i = 0; i < dim; i++) {
+        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]);
+        most = x > most ? x : most;
+    }
+    if (most == 0) {
+        sum[0] = 1 << 24;
+        return;
+    }
+    while (most << up < (uint64_t)1 << 26) up++;
+    while (most >> down >= (uint64_t)1 << 27) down++;
+    for (i = 0; i < dim; i++) {
+        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]) << up >> down;
+        squares += x * x; // at most 2^10 of below 2^54
+    }
+    root = locusi_text_root(squares);
+    for (i = 0; i < dim; i++) {
+        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]) << up >> down;
+        const int64_t y = (int64_t)(((x << 24) + root / 2) / root);
+        sum[i] = sum[i] < 0 ? -y : y;
+    }
+}
+
+LOCUSI_FN void locusi_text_encode(locusi_text_sum *s, const locus_text *encoder, const char *text, size_t bytes)
+{
+    s->encoder = encoder;
+    s->hits = s->pending = 0;
+    memset(s->sum, 0, sizeof s->sum);
+    memset(s->seen, 0, sizeof s->seen);
+    locusi_text_features(text, bytes, locusi_text_sink, s);
+    locusi_text_flush(s);
+    locusi_text_unit(s->sum, encoder->dim);
+}
+
+LOCUSI_FN locus_status locusi_text_check(const locus_text *e, locus_error *err)
+{
+    if (!e) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder", "a text encoder", "NULL");
+    if (e->dim < 1 || e->dim > LOCUS_TEXT_MAX_DIM)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder->dim", "1 to %z", "%z", (size_t)LOCUS_TEXT_MAX_DIM,
+                           e->dim);
+    if (e->rows > LOCUS_TEXT_MAX_ROWS)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder->rows", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_ROWS,
+                           e->rows);
+    if (e->rows && (!e->keys || !e->weights || !e->table))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder", "keys, weights and table", "NULL");
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
+                                         locus_error *err)
+{
+    locusi_text_sum s;
+    size_t i;
+    const locus_status status = locusi_text_check(encoder, err);
+    if (status) return status;
+    if (!text && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "text", "a pointer", "NULL");
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    locusi_text_encode(&s, encoder, text, bytes);
+    for (i = 0; i < encoder->dim; i++) out[i] = (float)s.sum[i] * 5.9604644775390625e-8f; // 2^-24: exact
+    return LOCUS_OK;
+}
+
+LOCUS_API const char *locus_text_probe(size_t index)
+{
+    static const char *const texts[LOCUS_TEXT_PROBES] = {
+        "What is the derivative of x^2 + 3x with respect to x?\nOptions:\n(A) 2x + 3\n(B) x + 3\n(C) 2x\n(D) 3",
+        "Which of the following best describes the holding of the court in a case of negligence?",
+        "Erkl\xc3\xa4re quantum \xe2\x80\x9e\xe9\x87\x8f\xe5\xad\x90\xe2\x80\x9c: 12345 \xd0\x9a\xd0\xbe\xd1\x82"};
+    return index < LOCUS_TEXT_PROBES ? texts[index] : NULL;
+}
+
+LOCUSI_FN uint64_t locusi_text_fingerprint(const locus_text *encoder)
+{
+    uint64_t h = locusi_text_feed(locusi_text_basis, (uint32_t)encoder->dim);
+    locusi_text_sum s;
+    size_t i, k;
+    for (k = 0; k < LOCUS_TEXT_PROBES; k++) {
+        locusi_text_encode(&s, encoder, locus_text_probe(k), strlen(locus_text_probe(k)));
+        for (i = 0; i < encoder->dim; i++) h = locusi_text_feed(h, (uint32_t)(uint64_t)s.sum[i]);
+    }
+    return locusi_mix(h);
+}
+
+#define LOCUSI_TEXT_NAME "locus-text-1/"
+
+LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err)
+{
+    const locus_status status = locusi_text_check(encoder, err);
+    if (status) return status;
+    if (!name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "name", "a pointer", "NULL");
+    locusi_text(name, LOCUS_TEXT_NAME_BYTES, LOCUSI_TEXT_NAME "%x", locusi_text_fingerprint(encoder));
+    return LOCUS_OK;
+}
+
 // ----------------------------------------------------------------------------------------------------------- >>net
 //
 // A net is one block of memory: this struct, then all weights packed for the kernels. Padded sizes (…p) are multiples
@@ -3754,6 +4227,11 @@ struct locus_net {
     float *h_bias, *last; // [gp]
     float last_bias;
     char query_encoder[96];
+    int has_text;
+    locus_text text;
+    uint32_t *text_keys;
+    uint16_t *text_weights;
+    signed char *text_table;
 };
 
 static LOCUSI_INLINE size_t locusi_pad(size_t n) { return (n + 15) / 16 * 16; }
@@ -3886,6 +4364,12 @@ LOCUSI_FN void locusi_spec_at(const locus_net *net, size_t i, const char *last, 
 
 LOCUSI_FN int locusi_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
 
+// Tensors that a net's file may have beside the net's weights.
+LOCUSI_FN int locusi_no_weight(const char *name)
+{
+    return locusi_starts(name, "pool.") || locusi_starts(name, "memory.") || locusi_starts(name, "text.");
+}
+
 // A hyper-parameter: from the metadata where given (and then it must be a number from 1 to `most`), else `found`.
 LOCUSI_FN locus_status locusi_hyper(const locus_safetensors *st, const char *key, size_t found, size_t most,
                                     size_t *value, locus_error *err)
@@ -3931,6 +4415,87 @@ LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const lo
     return LOCUS_OK;
 }
 
+// The name of the query encoder, and its tables if it is a text encoder (see >>text).
+LOCUSI_FN locus_status locusi_text_sizes(locus_net *net, const locus_safetensors *st, locus_error *err)
+{
+    static const char *const names[3] = {"text.keys", "text.weights", "text.table"};
+    static const char *const types[3] = {"U32", "U16", "I8"};
+    const char *name = locus_safetensors_meta(st, "query_encoder");
+    size_t i, k, shape[2], dim;
+    locus_status status;
+    if (locus_safetensors_meta(st, "query_encoder_dim") &&
+        (status = locusi_hyper(st, "query_encoder_dim", net->q, net->q, &dim, err)))
+        return status;
+    if (name && strlen(name) >= sizeof net->query_encoder)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder", "at most %z bytes", "%z",
+                           sizeof net->query_encoder - 1, strlen(name));
+    if (name) memcpy(net->query_encoder, name, strlen(name) + 1);
+    net->has_text = locusi_starts(net->query_encoder, LOCUSI_TEXT_NAME);
+    for (i = 0; i < st->tensor_count; i++) {
+        const char *tensor = st->tensors[i].name;
+        if (!locusi_starts(tensor, "text.")) continue;
+        for (k = 0; k < 3 && strcmp(tensor, names[k]); k++) {}
+        if (k == 3) return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", tensor);
+        if (!net->has_text)
+            return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder",
+                               "\"" LOCUSI_TEXT_NAME "...\", as there are text.* tensors", "\"%s\"",
+                               net->query_encoder);
+        net->text.rows = 1;
+    }
+    if (!net->has_text) return LOCUS_OK;
+    net->text.dim = net->q;
+    if (net->q > LOCUS_TEXT_MAX_DIM)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "q_dim", "at most %z with a text encoder", "%z",
+                           (size_t)LOCUS_TEXT_MAX_DIM, net->q);
+    if (!net->text.rows) return LOCUS_OK; // table-free
+    shape[0] = locusi_dim(st, "text.keys", 1, 0);
+    shape[1] = net->q;
+    if (locus_safetensors_find(st, "text.keys") && (shape[0] < 1 || shape[0] > LOCUS_TEXT_MAX_ROWS))
+        return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "text.keys", "[1] to [%z]", "[%z] or another rank",
+                           (size_t)LOCUS_TEXT_MAX_ROWS, shape[0]);
+    for (k = 0; k < 3; k++) {
+        const locus_tensor *t = locus_safetensors_find(st, names[k]);
+        const size_t rank = k == 2 ? 2 : 1;
+        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", names[k]);
+        if (strcmp(t->dtype_name, types[k]))
+            return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "%s", "%s", names[k], types[k], t->dtype_name);
+        if (t->rank != rank || t->shape[0] != shape[0] || (rank == 2 && t->shape[1] != shape[1])) {
+            char want[64], have[64];
+            locusi_shape_text(want, sizeof want, rank, shape);
+            locusi_shape_text(have, sizeof have, t->rank, t->shape);
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", names[k], want, have);
+        }
+    }
+    net->text.rows = shape[0];
+    return LOCUS_OK;
+}
+
+// Copy the tables, and prove that they are those of the name.
+LOCUSI_FN locus_status locusi_text_load(locus_net *net, const locus_safetensors *st, locus_error *err)
+{
+    char name[LOCUS_TEXT_NAME_BYTES];
+    size_t i;
+    if (!net->has_text) return LOCUS_OK;
+    if (net->text.rows) {
+        const size_t rows = net->text.rows;
+        locusi_copy_le(net->text_keys, locus_safetensors_find(st, "text.keys")->data, rows, 4);
+        locusi_copy_le(net->text_weights, locus_safetensors_find(st, "text.weights")->data, rows, 2);
+        memcpy(net->text_table, locus_safetensors_find(st, "text.table")->data, rows * net->q);
+        for (i = 1; i < rows; i++)
+            if (net->text_keys[i - 1] >= net->text_keys[i])
+                return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "text.keys[%z]", "more than %u, the one before", "%u",
+                                   i, (uint64_t)net->text_keys[i - 1], (uint64_t)net->text_keys[i]);
+        net->text.keys = net->text_keys;
+        net->text.weights = net->text_weights;
+        net->text.table = net->text_table;
+    }
+    locus_text_name(&net->text, name, NULL);
+    if (strcmp(name, net->query_encoder))
+        return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", as the text encoder gives it",
+                           "\"%s\"", name, net->query_encoder);
+    return LOCUS_OK;
+}
+
 // Sizes, from metadata and shapes; then every tensor is checked and no other may be there.
 LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors *st, int predictor_only,
                                         locus_error *err)
@@ -3943,7 +4508,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
     locus_status status;
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
-        weights += !locusi_starts(name, "pool.") && !locusi_starts(name, "memory.");
+        weights += !locusi_no_weight(name);
         if (locusi_starts(name, "encoder.")) {
             size_t layer = 0;
             encoder++;
@@ -3952,9 +4517,9 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
                 for (; *s >= '0' && *s <= '9' && layer <= most; s++) layer = layer * 10 + (size_t)(*s - '0');
                 if (layer < most && layer + 1 > layers) layers = layer + 1;
             }
-        } else if (!locusi_starts(name, "decoder.") && !locusi_starts(name, "pool.") && !locusi_starts(name, "memory."))
-            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder.*, decoder.*, pool.* and memory.* alone",
-                               "this", name);
+        } else if (!locusi_starts(name, "decoder.") && !locusi_no_weight(name))
+            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder, decoder, text, pool or memory", "this",
+                               name);
     }
     memset(net, 0, sizeof *net);
     if (!locus_safetensors_find(st, "decoder.U.weight"))
@@ -3989,7 +4554,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
         if ((status = locusi_check_tensor(st, &spec, &t, err))) return status;
     }
     for (j = 0; weights > expected && j < st->tensor_count; j++) { // name the first that no place asks for
-        int known = locusi_starts(st->tensors[j].name, "pool.") || locusi_starts(st->tensors[j].name, "memory.");
+        int known = locusi_no_weight(st->tensors[j].name);
         for (i = 0; !known && i < expected; i++) {
             locusi_spec_at(net, i, last, &spec);
             known = !strcmp(spec.name, st->tensors[j].name);
@@ -3998,20 +4563,13 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", st->tensors[j].name);
     }
     if (predictor_only) net->info.has_encoder = 0;
-    return LOCUS_OK;
+    return locusi_text_sizes(net, st, err);
 }
 
 // ---- hash: 64 bits of every weight's float32 value, in the fixed order, so that file layout and dtype do not matter
 //
 // Four lanes; each takes a 64-bit word (two floats, the first low): lane = rotl(lane ^ word, 29) * odd constant. Words
 // go to lanes in turn. A tensor's lanes are folded into the hash with its number of weights.
-
-LOCUSI_FN uint64_t locusi_mix(uint64_t h)
-{
-    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
-    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
-    return h ^ (h >> 32);
-}
 
 static LOCUSI_INLINE uint64_t locusi_two_floats(const float *x)
 {
@@ -4198,6 +4756,11 @@ LOCUSI_FN void locusi_net_carve(locus_net *net, locusi_carver *c)
     net->hzu = locusi_carve_floats(c, net->d, net->gp);
     net->h_bias = locusi_carve_floats(c, net->gp, 1);
     net->last = locusi_carve_floats(c, net->gp, 1);
+    if (net->text.rows) {
+        net->text_keys = (uint32_t *)locusi_carve(c, net->text.rows, sizeof(uint32_t));
+        net->text_weights = (uint16_t *)locusi_carve(c, net->text.rows, sizeof(uint16_t));
+        net->text_table = (signed char *)locusi_carve(c, net->text.rows, net->q);
+    }
     if (!net->info.has_encoder) return;
     net->no_column = locusi_carve_floats(c, net->rp, 1);
     net->layer = (locusi_layer *)locusi_carve(c, net->layers, sizeof(locusi_layer));
@@ -4438,7 +5001,6 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     locusi_carver c = {NULL, 0, 0};
     locus_isa isa = opts ? opts->isa : LOCUS_ISA_AUTO;
     size_t bytes = 0;
-    const char *name;
     void *owned = NULL;
     locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
@@ -4449,11 +5011,6 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     plan.info.isa = isa;
     plan.info.bytes = bytes;
     if ((status = locusi_net_hash(&plan, st, err))) return status;
-    name = locus_safetensors_meta(st, "query_encoder");
-    if (name && strlen(name) >= sizeof plan.query_encoder)
-        return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder", "at most %z bytes", "%z",
-                           sizeof plan.query_encoder - 1, strlen(name));
-    if (name) memcpy(plan.query_encoder, name, strlen(name) + 1);
     if (opts && opts->memory) {
         if (opts->memory_bytes < bytes)
             return locusi_fail(err, LOCUS_ERR_WORKSPACE, "opts->memory", "%z bytes", "%z", bytes, opts->memory_bytes);
@@ -4478,6 +5035,10 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     net->info.m_induce = net->r;
     net->info.decoder_hidden = net->g;
     net->info.query_encoder = net->query_encoder;
+    if ((status = locusi_text_load(net, st, err))) {
+        if (owned) LOCUS_FREE(owned);
+        return status;
+    }
     *out = net;
     return LOCUS_OK;
 }
@@ -4502,6 +5063,8 @@ LOCUS_API void locus_net_destroy(locus_net *net)
 }
 
 LOCUS_API locus_net_info locus_net_get_info(const locus_net *net) { return net->info; }
+
+LOCUS_API const locus_text *locus_net_text(const locus_net *net) { return net->has_text ? &net->text : NULL; }
 
 // ---- query encodings, as every call checks them
 
@@ -5543,6 +6106,624 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
 
 #endif // LOCUS_INFERENCE_ONLY
 
+// ------------------------------------------------------------------------------------------------------------- >>texts
+//
+// Files of texts, and the learner of the text encoder (>>text).
+
+// ---- texts from JSON lines: {"text": "...", "id": "...", "category": "..."}
+
+LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes, size_t number,
+                                         const unsigned char *value[3], locus_error *err)
+{
+    static const char *const names[3] = {"\"text\"", "\"id\"", "\"category\""};
+    const unsigned char *at = line, *key;
+    const unsigned char *v;
+    locus_error e;
+    size_t k;
+    if (!locusi_utf8_valid(line, bytes))
+        return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "valid UTF-8", "other bytes", number);
+    if (locusi_json_check(line, bytes, &e)) // "header byte 7" -> "line 3, byte 7"
+        return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z,%s", "%s", "%s", number, e.where + 6, e.expected,
+                           e.status == LOCUS_ERR_HEADER_TRAILING ? "more" : e.found);
+    while (locusi_is_space(*at)) at++;
+    value[0] = value[1] = value[2] = NULL;
+    while (locusi_json_next(&at, &key, &v))
+        for (k = 0; k < 3; k++) {
+            if (!locusi_json_same(key, (const unsigned char *)names[k])) continue;
+            if (value[k])
+                return locusi_fail(err, LOCUS_ERR_DUPLICATE_KEY, "line %z, %s", "it once", "again", number, names[k]);
+            if (*v != '"' && (k != 1 || (*v != '-' && !locusi_is_digit(*v))) && (k == 0 || *v != 'n'))
+                return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z, %s", "a string", "%s", number, names[k],
+                                   locusi_json_kind(v));
+            value[k] = v;
+        }
+    if (!value[0]) return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "the key \"text\"", "none", number);
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err)
+{
+    const unsigned char *const p = (const unsigned char *)data;
+    const char **strings[3] = {NULL, NULL, NULL};
+    size_t *lengths = NULL;
+    char *chars = NULL;
+    locusi_carver c = {NULL, 0, 0};
+    size_t i, k, pass, start, end, number, count = 0, n;
+    void *block = NULL;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    for (pass = 0; pass < 2; pass++) { // check and count, then fill
+        start = bytes >= 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf ? 3 : 0;
+        for (number = 1, count = 0; start < bytes; start = end + 1, number++) {
+            const unsigned char *value[3];
+            for (end = start; end < bytes && p[end] != '\n'; end++) {}
+            for (i = start; i < end && locusi_is_space(p[i]); i++) {}
+            if (i == end) continue; // an empty line
+            if ((status = locusi_texts_line(p + start, end - start, number, value, err))) {
+                if (block) LOCUS_FREE(block);
+                return status;
+            }
+            for (k = 0; k < 3; k++) {
+                const size_t room = bytes; // unescaping never lengthens, and the quotes leave place for the terminator
+                if (!value[k] || *value[k] == 'n') n = 0;
+                else if (*value[k] == '"') n = locusi_json_string(value[k], chars, chars ? room : 0);
+                else n = (size_t)(locusi_json_after(value[k]) - value[k]);
+                if (n == SIZE_MAX)
+                    return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "no NUL in a string", "\\u0000", number);
+                if (pass == 0) continue;
+                if (n && *value[k] != '"') memcpy(chars, value[k], n), chars[n] = 0;
+                strings[k][count] = n ? chars : "";
+                if (k == 0) lengths[count] = n;
+                chars += n ? n + 1 : 0;
+            }
+            count++;
+        }
+        if (pass) break;
+        for (i = 0; i < 2; i++) {
+            c.used = 0;
+            lengths = (size_t *)locusi_carve(&c, count, sizeof *lengths);
+            for (k = 0; k < 3; k++) strings[k] = (const char **)locusi_carve(&c, count, sizeof *strings[k]);
+            chars = (char *)locusi_carve(&c, bytes, 1);
+            if (i) break;
+            if (c.failed || !locusi_add(c.used, 64, &n) || !(block = LOCUS_MALLOC(n)))
+                return locusi_fail(err, LOCUS_ERR_MEMORY, "texts", "%z bytes", "none", c.used);
+            c.base = locusi_align(block);
+        }
+    }
+    out->count = count;
+    out->texts = strings[0];
+    out->ids = strings[1];
+    out->categories = strings[2];
+    out->bytes = lengths;
+    out->owned = block;
+    return LOCUS_OK;
+}
+
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locus_error *err)
+{
+    locus_file file;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_file_open(&file, path, err))) return status;
+    status = locus_texts_parse(out, file.data, file.bytes, err);
+    locusi_file_close(&file);
+    return status;
+}
+#endif
+
+LOCUS_API void locus_texts_close(locus_texts *texts)
+{
+    if (!texts) return;
+    if (texts->owned) LOCUS_FREE(texts->owned);
+    memset(texts, 0, sizeof *texts);
+}
+
+#ifndef LOCUS_NO_TRAIN
+// ---- the text encoder's table, learned
+//
+// Rows: of the tokens, pairs and shapes that at least two texts have, those in most texts; then of the grams of words
+// without a row likewise, a sixth of the table. Latent semantic analysis: F [texts, rows] holds each text's features
+// once, weighted with ln((1 + texts) / (1 + texts that have it)) + 1, grams with half of that, shapes with 0.3 times
+// the factor of >>text, each text scaled to length 1. Its right singular vectors V come from subspace iteration:
+// orthonormalise F^T F V a few times, then rotate to the singular directions by the eigenvectors of (F V)^T (F V). The
+// first, which is nearly the same for all texts, is dropped; the others are scaled by the fourth root of their singular
+// value, each row by its feature's weight, and rounded to bytes with one 16-bit weight for each row.
+// (What was tried: binary counts beat logarithms and square roots; numbers by their length and punctuation matter,
+// grams of all words hurt; whitening more or less, 64 to 256 dimensions and 4,096 to 16,384 rows are within noise.)
+
+typedef struct locusi_text_learn {
+    const char *const *texts;
+    const size_t *bytes;
+    size_t count, most, rows, dim, k, kp; // most: room for rows; k: columns worked on, kp: padded
+    const locus_parallel *parallel;
+    const locusi_kernels *kernels;
+    uint32_t *list, *spare; // features of all texts, a text's begin at first[text]
+    size_t *first, *column; // [count + 1], [most + 1]; texts of a row: spare from column[row] on
+    size_t listed, hits;
+    uint32_t *keys, *df;    // [most]
+    unsigned char *kind;    // [most]
+    float *weight, *scale;  // [most]; [count, 2]: of other features and of shapes
+    float *z, *y;           // [most, kp], [count, kp]
+    double *gram, *vectors; // [k, k]
+    double *values;         // [k]
+    size_t *order;          // [k]
+    unsigned char seen[8192];
+    locusi_counter counter;
+} locusi_text_learn;
+
+LOCUSI_FN size_t locusi_text_length(const locusi_text_learn *l, size_t i)
+{
+    return l->bytes ? l->bytes[i] : strlen(l->texts[i]);
+}
+
+LOCUSI_FN int locusi_text_sink_count(void *user, uint32_t key, int kind)
+{
+    (void)key, (void)kind;
+    (*(size_t *)user)++;
+    return 0;
+}
+
+LOCUSI_FN int locusi_text_sink_common(void *user, uint32_t key, int kind) // all but grams
+{
+    locusi_text_learn *l = (locusi_text_learn *)user;
+    (void)kind;
+    l->list[l->listed++] = key;
+    return 1;
+}
+
+LOCUSI_FN int locusi_text_sink_grams(void *user, uint32_t key, int kind)
+{
+    locusi_text_learn *l = (locusi_text_learn *)user;
+    if (kind == LOCUSI_GRAM) l->list[l->listed++] = key;
+    return kind == LOCUSI_TOKEN && locusi_text_find(l->keys, l->rows, key) < l->rows;
+}
+
+LOCUSI_FN int locusi_text_sink_rows(void *user, uint32_t key, int kind)
+{
+    locusi_text_learn *l = (locusi_text_learn *)user;
+    const size_t row = locusi_text_find(l->keys, l->rows, key);
+    if (row == l->rows) return 0;
+    if (l->seen[row / 8] >> row % 8 & 1) return 1;
+    l->seen[row / 8] = (unsigned char)(l->seen[row / 8] | 1u << row % 8);
+    l->list[l->listed++] = (uint32_t)row;
+    l->hits += kind != LOCUSI_SHAPE;
+    l->kind[row] = (unsigned char)kind;
+    l->df[row]++;
+    return 1;
+}
+
+LOCUSI_FN int locusi_u32_order(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+LOCUSI_FN int locusi_u64_order(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// Sort n keys by their bytes, four passes: the result is where it began.
+LOCUSI_FN void locusi_text_sort(uint32_t *keys, uint32_t *spare, size_t n)
+{
+    unsigned shift;
+    for (shift = 0; shift < 32; shift += 8) {
+        size_t count[257] = {0}, i;
+        uint32_t *const swap = keys;
+        for (i = 0; i < n; i++) count[1 + (keys[i] >> shift & 255)]++;
+        for (i = 1; i < 257; i++) count[i] += count[i - 1];
+        for (i = 0; i < n; i++) spare[count[keys[i] >> shift & 255]++] = keys[i];
+        keys = spare;
+        spare = swap;
+    }
+}
+
+// Append to the keys the features of the sink that are in most texts, at most `room`.
+LOCUSI_FN void locusi_text_select(locusi_text_learn *l, int (*sink)(void *user, uint32_t key, int kind), size_t room)
+{
+    uint64_t *runs = (uint64_t *)(void *)l->spare; // a run takes two places and stands for at least two
+    size_t text, i, n, run, found = 0;
+    l->listed = 0;
+    for (text = 0; text < l->count; text++) { // each once in a text
+        const size_t from = l->listed;
+        locusi_text_features(l->texts[text], locusi_text_length(l, text), sink, l);
+        n = l->listed - from;
+        locusi_sort(l->list + from, n, sizeof *l->list, locusi_u32_order);
+        l->listed = from;
+        for (i = 0; i < n; i++)
+            if (i == 0 || l->list[from + i] != l->list[l->listed - 1]) l->list[l->listed++] = l->list[from + i];
+    }
+    locusi_text_sort(l->list, l->spare, l->listed);
+    for (i = 0; i < l->listed; i += run) {
+        for (run = 1; i + run < l->listed && l->list[i + run] == l->list[i]; run++) {}
+        if (run > 1) runs[found++] = (uint64_t)run << 32 | (l->list[i] ^ 0xffffffffu); // equals: the lower key first
+    }
+    locusi_sort(runs, found, sizeof *runs, locusi_u64_order);
+    for (; room && found; room--) l->keys[l->rows++] = (uint32_t)runs[--found] ^ 0xffffffffu;
+    locusi_sort(l->keys, l->rows, sizeof *l->keys, locusi_u32_order);
+    for (i = n = 0; i < l->rows; i++) // a gram may have the key of a token
+        if (i == 0 || l->keys[i] != l->keys[n - 1]) l->keys[n++] = l->keys[i];
+    l->rows = n;
+}
+
+// F by texts and by rows, weights and scales.
+LOCUSI_FN void locusi_text_matrix(locusi_text_learn *l)
+{
+    size_t text, i, row;
+    l->listed = 0;
+    memset(l->df, 0, l->rows * sizeof *l->df);
+    for (text = 0; text < l->count; text++) {
+        l->first[text] = l->listed;
+        l->hits = 0;
+        memset(l->seen, 0, sizeof l->seen);
+        locusi_text_features(l->texts[text], locusi_text_length(l, text), locusi_text_sink_rows, l);
+        l->scale[2 * text + 1] = (float)locusi_text_root(l->hits + 1);
+    }
+    l->first[text] = l->listed;
+    for (row = i = 0; row < l->rows; row++) {
+        const double rarity = log((1.0 + (double)l->count) / (1.0 + (double)l->df[row])) + 1.0;
+        l->weight[row] =
+            l->kind[row] == LOCUSI_SHAPE ? 0.3f : (float)(l->kind[row] == LOCUSI_GRAM ? rarity / 2 : rarity);
+        l->column[row] = i;
+        i += l->df[row];
+    }
+    for (text = 0; text < l->count; text++) {
+        double squares = 0.0;
+        for (i = l->first[text]; i < l->first[text + 1]; i++) {
+            const uint32_t r = l->list[i];
+            const double v = l->weight[r] * (l->kind[r] == LOCUSI_SHAPE ? (double)l->scale[2 * text + 1] : 1.0);
+            squares += v * v;
+            l->spare[l->column[r]++] = (uint32_t)text;
+        }
+        l->scale[2 * text] = squares > 0.0 ? (float)(1.0 / sqrt(squares)) : 0.0f;
+        l->scale[2 * text + 1] *= l->scale[2 * text];
+    }
+    for (row = l->rows; row-- > 0;) l->column[row + 1] = l->column[row];
+    l->column[0] = 0;
+}
+
+enum { LOCUSI_TEXT_TASK = 64 };
+
+LOCUSI_FN void locusi_text_forward(void *arg, size_t worker) // y <- F z
+{
+    locusi_text_learn *l = (locusi_text_learn *)arg;
+    size_t mine = 0, task, text, i;
+    while ((task = locusi_next(&l->counter, worker, &mine) * LOCUSI_TEXT_TASK) < l->count)
+        for (text = task; text < l->count && text < task + LOCUSI_TEXT_TASK; text++) {
+            float *y = l->y + text * l->kp;
+            memset(y, 0, l->kp * sizeof *y);
+            for (i = l->first[text]; i < l->first[text + 1]; i++) {
+                const size_t row = l->list[i];
+                const float scale = l->scale[2 * text + (l->kind[row] == LOCUSI_SHAPE)];
+                l->kernels->axpy(l->weight[row] * scale, l->z + row * l->kp, y, l->kp);
+            }
+        }
+}
+
+LOCUSI_FN void locusi_text_backward(void *arg, size_t worker) // z <- F^T y
+{
+    locusi_text_learn *l = (locusi_text_learn *)arg;
+    size_t mine = 0, task, row, i;
+    while ((task = locusi_next(&l->counter, worker, &mine) * LOCUSI_TEXT_TASK) < l->rows)
+        for (row = task; row < l->rows && row < task + LOCUSI_TEXT_TASK; row++) {
+            float *z = l->z + row * l->kp;
+            memset(z, 0, l->kp * sizeof *z);
+            for (i = l->column[row]; i < l->column[row + 1]; i++) {
+                const size_t text = l->spare[i];
+                const float scale = l->scale[2 * text + (l->kind[row] == LOCUSI_SHAPE)];
+                l->kernels->axpy(l->weight[row] * scale, l->y + text * l->kp, z, l->kp);
+            }
+        }
+}
+
+LOCUSI_FN void locusi_text_run(locusi_text_learn *l, void (*task)(void *arg, size_t worker))
+{
+    const size_t workers = locusi_workers(l->parallel);
+    l->counter.next = 0;
+    l->counter.workers = workers;
+    locusi_run(l->parallel, task, l, workers);
+}
+
+// gram <- x^T x of x [n, kp]: its upper triangle.
+LOCUSI_FN void locusi_text_gram(locusi_text_learn *l, const float *x, size_t n)
+{
+    const size_t k = l->k;
+    size_t r, i, j;
+    memset(l->gram, 0, k * k * sizeof *l->gram);
+    for (r = 0; r < n; r++, x += l->kp)
+        for (i = 0; i < k; i++) {
+            const double a = (double)x[i];
+            double *g = l->gram + i * k;
+            for (j = i; j < k; j++) g[j] += a * (double)x[j];
+        }
+}
+
+// z <- z R^-1 with R^T R = z^T z (Cholesky). A column that depends on those before it becomes 0.
+LOCUSI_FN void locusi_text_orthonormal(locusi_text_learn *l)
+{
+    const size_t k = l->k;
+    double *g = l->gram, *x = l->values;
+    size_t i, j, r;
+    locusi_text_gram(l, l->z, l->rows);
+    for (i = 0; i < k; i++) {
+        const double before = g[i * k + i];
+        double pivot = before;
+        for (r = 0; r < i; r++) pivot -= g[r * k + i] * g[r * k + i];
+        pivot = pivot > 1e-10 * before ? sqrt(pivot) : 0.0;
+        g[i * k + i] = pivot > 0.0 ? 1.0 / pivot : 0.0;
+        for (j = i + 1; j < k; j++) {
+            double sum = g[i * k + j];
+            for (r = 0; r < i; r++) sum -= g[r * k + i] * g[r * k + j];
+            g[i * k + j] = sum * g[i * k + i];
+        }
+    }
+    for (r = 0; r < l->rows; r++) {
+        float *z = l->z + r * l->kp;
+        for (i = 0; i < k; i++) x[i] = (double)z[i];
+        for (i = 0; i < k; i++) {
+            x[i] *= g[i * k + i];
+            for (j = i + 1; j < k; j++) x[j] -= x[i] * g[i * k + j];
+            z[i] = (float)x[i];
+        }
+    }
+}
+
+// Eigenvalues and eigenvectors (columns) of gram, by Jacobi's rotations.
+LOCUSI_FN void locusi_text_eigen(locusi_text_learn *l)
+{
+    const size_t k = l->k;
+    double *a = l->gram, *v = l->vectors;
+    size_t i, j, r, sweep;
+    for (i = 0; i < k; i++)
+        for (j = 0; j < k; j++) {
+            v[i * k + j] = i == j ? 1.0 : 0.0;
+            if (j < i) a[i * k + j] = a[j * k + i];
+        }
+    for (sweep = 0; sweep < 30; sweep++) {
+        double off = 0.0, on = 0.0;
+        for (i = 0; i < k; i++)
+            for (j = 0; j < k; j++) *(i == j ? &on : &off) += a[i * k + j] * a[i * k + j];
+        if (off <= 1e-20 * on) break;
+        for (i = 0; i < k; i++)
+            for (j = i + 1; j < k; j++) {
+                const double apq = a[i * k + j];
+                double theta, t, c, s;
+                if (fabs(apq) < 1e-300) continue;
+                theta = (a[j * k + j] - a[i * k + i]) / (2.0 * apq);
+                t = (theta < 0.0 ? -1.0 : 1.0) / (fabs(theta) + sqrt(theta * theta + 1.0));
+                c = 1.0 / sqrt(t * t + 1.0);
+                s = t * c;
+                for (r = 0; r < k; r++) { // rows i and j, then columns
+                    const double x = a[i * k + r], y = a[j * k + r];
+                    a[i * k + r] = c * x - s * y;
+                    a[j * k + r] = s * x + c * y;
+                }
+                for (r = 0; r < k; r++) {
+                    const double x = a[r * k + i], y = a[r * k + j], p = v[r * k + i], q = v[r * k + j];
+                    a[r * k + i] = c * x - s * y;
+                    a[r * k + j] = s * x + c * y;
+                    v[r * k + i] = c * p - s * q;
+                    v[r * k + j] = s * p + c * q;
+                }
+            }
+    }
+    for (i = 0; i < k; i++) { // in descending order
+        l->values[i] = a[i * k + i];
+        for (j = i; j > 0 && l->values[l->order[j - 1]] < l->values[i]; j--) l->order[j] = l->order[j - 1];
+        l->order[j] = i;
+    }
+}
+
+// One row of the result, unrounded.
+LOCUSI_FN void locusi_text_row(const locusi_text_learn *l, size_t row, double *out)
+{
+    size_t d, i;
+    for (d = 0; d < l->dim; d++) {
+        const size_t from = d + 1 < l->k ? l->order[d + 1] : 0;
+        const double value = d + 1 < l->k ? l->values[from] : 0.0;
+        double sum = 0.0;
+        if (value > 0.0)
+            for (i = 0; i < l->k; i++) sum += (double)l->z[row * l->kp + i] * l->vectors[i * l->k + from];
+        out[d] = value > 0.0 ? sum * (double)l->weight[row] * sqrt(sqrt(sqrt(value))) : 0.0;
+    }
+}
+
+LOCUSI_FN void locusi_text_round(const locusi_text_learn *l, uint16_t *weights, signed char *table)
+{
+    double row[LOCUS_TEXT_MAX_DIM], sign[LOCUS_TEXT_MAX_DIM] = {0.0}, most = 0.0, unit;
+    size_t r, d, pass;
+    for (pass = 0; pass < 2; pass++) {
+        unit = most > 0.0 ? most / (65535.0 * 127.0) : 1.0;
+        for (r = 0; r < l->rows; r++) {
+            double here = 0.0;
+            locusi_text_row(l, r, row);
+            for (d = 0; d < l->dim; d++) here = fabs(row[d]) > here ? fabs(row[d]) : here;
+            if (pass == 0) {
+                most = here > most ? here : most;
+                for (d = 0; d < l->dim; d++) sign[d] += row[d]; // the sign of a direction is free: this fixes it
+                continue;
+            }
+            weights[r] = (uint16_t)(here / (unit * 127.0) + 0.5);
+            for (d = 0; d < l->dim; d++) {
+                const double x = weights[r] ? (sign[d] < 0.0 ? -row[d] : row[d]) / (unit * weights[r]) : 0.0;
+                table[r * l->dim + d] = (signed char)(x > 127.0 ? 127 : x < -127.0 ? -127 : (int)floor(x + 0.5));
+            }
+        }
+    }
+}
+
+LOCUSI_FN void locusi_text_carve(locusi_carver *c, locusi_text_learn *l, size_t features)
+{
+    l->list = (uint32_t *)locusi_carve(c, features, sizeof(uint32_t));
+    l->spare = (uint32_t *)locusi_carve(c, features, sizeof(uint32_t));
+    l->first = (size_t *)locusi_carve(c, l->count + 1, sizeof(size_t));
+    l->column = (size_t *)locusi_carve(c, l->most + 1, sizeof(size_t));
+    l->keys = (uint32_t *)locusi_carve(c, l->most, sizeof(uint32_t));
+    l->df = (uint32_t *)locusi_carve(c, l->most, sizeof(uint32_t));
+    l->kind = (unsigned char *)locusi_carve(c, l->most, 1);
+    l->weight = locusi_carve_floats(c, l->most, 1);
+    l->scale = locusi_carve_floats(c, l->count, 2);
+    l->z = locusi_carve_floats(c, l->most, l->kp);
+    l->y = locusi_carve_floats(c, l->count, l->kp);
+    l->gram = (double *)locusi_carve(c, l->k * l->k, sizeof(double));
+    l->vectors = (double *)locusi_carve(c, l->k * l->k, sizeof(double));
+    l->values = (double *)locusi_carve(c, l->k, sizeof(double));
+    l->order = (size_t *)locusi_carve(c, l->k, sizeof(size_t));
+}
+
+LOCUSI_FN locus_status locusi_text_result(locus_text **out, const locusi_text_learn *l, locus_error *err)
+{
+    locusi_carver c = {NULL, 0, 0};
+    locus_text *t = NULL;
+    uint16_t *weights = NULL;
+    uint32_t *keys = NULL;
+    signed char *table = NULL;
+    int attempt;
+    for (attempt = 0; attempt < 2; attempt++) {
+        c.used = 0;
+        t = (locus_text *)locusi_carve(&c, 1, sizeof *t);
+        keys = (uint32_t *)locusi_carve(&c, l->rows, sizeof *keys);
+        weights = (uint16_t *)locusi_carve(&c, l->rows, sizeof *weights);
+        table = (signed char *)locusi_carve(&c, l->rows, l->dim);
+        if (!attempt && (c.failed || !(c.base = (unsigned char *)LOCUS_MALLOC(c.used))))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "text encoder", "%z bytes", "none", c.used);
+    }
+    memcpy(keys, l->keys, l->rows * sizeof *keys);
+    locusi_text_round(l, weights, table);
+    t->dim = l->dim;
+    t->rows = l->rows;
+    t->keys = keys;
+    t->weights = weights;
+    t->table = table;
+    *out = t;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *texts, const size_t *bytes, size_t count,
+                                        const locus_text_train_opts *opts, locus_error *err)
+{
+    const size_t iterations = opts && opts->iterations ? opts->iterations : 4;
+    const size_t steps = 2 * iterations + 4;
+    locusi_text_learn l;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status = LOCUS_OK;
+    size_t i, total, features = 0, isa = LOCUS_ISA_COUNT;
+    void *block;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+    memset(&l, 0, sizeof l);
+    l.dim = opts && opts->dim ? opts->dim : 128;
+    l.most = opts && opts->rows ? opts->rows : 12288;
+    l.parallel = opts ? opts->parallel : NULL;
+    l.texts = texts;
+    l.bytes = bytes;
+    l.count = count;
+    if (!texts && count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "an array", "NULL");
+    if (l.dim > LOCUS_TEXT_MAX_DIM)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->dim", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_DIM, l.dim);
+    if (l.most > LOCUS_TEXT_MAX_ROWS)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->rows", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_ROWS,
+                           l.most);
+    if (count > 0x7fffffff) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "below 2^31", "%z", count);
+    for (i = 0; i < count; i++) {
+        if (!texts[i] && (!bytes || bytes[i]))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts[%z]", "a pointer", "NULL", i);
+        total = features;
+        locusi_text_features(texts[i], locusi_text_length(&l, i), locusi_text_sink_count, &features);
+        if (features < total) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "texts", "fewer", "more");
+    }
+    do isa--;
+    while (!locus_isa_supported((locus_isa)isa));
+    l.kernels = locusi_kernels_for((locus_isa)isa);
+    l.k = l.dim + 9; // the first is dropped, eight more make the others settle sooner
+    l.kp = locusi_pad(l.k);
+    locusi_text_carve(&c, &l, features);
+    if (c.failed || !locusi_add(c.used, 64, &total))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "texts", "a size that fits the address space", "more");
+    block = LOCUS_MALLOC(total);
+    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "texts", "%z bytes", "none", total);
+    c.base = locusi_align(block);
+    c.used = 0;
+    locusi_text_carve(&c, &l, features);
+    for (i = 0; i < steps && !status; i++) {
+        if (opts && opts->progress && opts->progress(opts->user, i, steps)) {
+            status = locusi_fail(err, LOCUS_ERR_CANCELLED, "step %z", "", "", i);
+            break;
+        }
+        if (i == 0) {
+            locusi_text_select(&l, locusi_text_sink_common, l.most - l.most / 6);
+        } else if (i == 1) {
+            locusi_text_select(&l, locusi_text_sink_grams, l.most / 6);
+            if (l.rows == 0)
+                status = locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "two that have a word or their shape in common",
+                                     "none of %z", count);
+        } else if (i == 2) {
+            locusi_text_matrix(&l);
+            for (total = 0; total < l.rows * l.kp; total++) {
+                const uint64_t h = locusi_mix((opts ? opts->seed : 0) + (total + 1) * 0x9e3779b97f4a7c15u);
+                l.z[total] = total % l.kp < l.k ? (float)(h >> 40) * 1.1920929e-7f - 1.0f : 0.0f; // in [-1, 1)
+            }
+        } else if (i == steps - 1) { // (F z)^T (F z)
+            locusi_text_run(&l, locusi_text_forward);
+            locusi_text_gram(&l, l.y, l.count);
+            locusi_text_eigen(&l);
+        } else if (i % 2) {
+            locusi_text_run(&l, locusi_text_forward);
+        } else {
+            locusi_text_run(&l, locusi_text_backward);
+            locusi_text_orthonormal(&l);
+        }
+    }
+    if (!status) status = locusi_text_result(out, &l, err);
+    if (!status && opts && opts->progress) opts->progress(opts->user, steps, steps);
+    LOCUS_FREE(block);
+    return status;
+}
+
+LOCUS_API void locus_text_destroy(locus_text *encoder)
+{
+    if (encoder) LOCUS_FREE(encoder);
+}
+
+LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tensor tensors[3], size_t *count,
+                                          void *scratch, size_t scratch_bytes, locus_error *err)
+{
+    static const char *const names[3] = {"text.keys", "text.weights", "text.table"};
+    static const char *const types[3] = {"U32", "U16", "I8"};
+    const locus_status status = locusi_text_check(encoder, err);
+    unsigned char *keys = (unsigned char *)scratch;
+    size_t i;
+    if (status) return status;
+    if (!tensors || !count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tensors, count", "pointers", "NULL");
+    *count = 0;
+    if (encoder->rows == 0) return LOCUS_OK;
+    if (!scratch || scratch_bytes / 6 < encoder->rows)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "scratch", "%z bytes", "%z", 6 * encoder->rows,
+                           scratch ? scratch_bytes : 0);
+    locusi_copy_le(keys, encoder->keys, encoder->rows, 4);
+    locusi_copy_le(keys + 4 * encoder->rows, encoder->weights, encoder->rows, 2);
+    for (i = 0; i < 3; i++) {
+        memset(&tensors[i], 0, sizeof tensors[i]);
+        tensors[i].name = names[i];
+        tensors[i].dtype = LOCUS_DTYPE_OTHER;
+        tensors[i].dtype_name = types[i];
+        tensors[i].rank = i == 2 ? 2 : 1;
+        tensors[i].shape[0] = encoder->rows;
+        tensors[i].shape[1] = i == 2 ? encoder->dim : 1;
+    }
+    tensors[0].data = keys;
+    tensors[1].data = keys + 4 * encoder->rows;
+    tensors[2].data = encoder->table;
+    *count = 3;
+    return LOCUS_OK;
+}
+#endif // LOCUS_NO_TRAIN
+
 // --------------------------------------------------------------------------------------------------------- >>memory
 //
 // What happened on the evaluated queries near a query, for pools whose encoder has learned from few models. A kernel
@@ -6159,7 +7340,6 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
     return LOCUS_OK;
 }
 #endif // LOCUS_INFERENCE_ONLY
-
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
 // In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
@@ -6789,7 +7969,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
         const char *name = st->tensors[i].name;
         for (m = 0; m < 6 && strcmp(name, tensor[m]); m++) {}
         if (m == 6 && !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder.") &&
-            !locusi_starts(name, "memory."))
+            !locusi_starts(name, "memory.") && !locusi_starts(name, "text."))
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
     }
     text = locus_safetensors_meta(st, "locus.format");
@@ -7002,7 +8182,8 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     names -= name_bytes;
     for (i = 0; i < net_tensors; i++) {
         const char *name = net_file->tensors[i].name;
-        if (locusi_starts(name, "decoder.") || (what == LOCUS_SAVE_EVERYTHING && locusi_starts(name, "encoder.")))
+        if (locusi_starts(name, "decoder.") || locusi_starts(name, "text.") ||
+            (what == LOCUS_SAVE_EVERYTHING && locusi_starts(name, "encoder.")))
             tensors[tensor_count++] = net_file->tensors[i];
     }
     locusi_tensor_set(&tensors[tensor_count++], "pool.embeddings", LOCUS_F32, 2, m, net->d, z);
@@ -7829,9 +9010,9 @@ typedef struct locusi_batch {
     float *logits;               // [models, targets] results, may be NULL
     const float *model_weight;   // [models] of each target's cross-entropy in the loss
     uint64_t dropout_key;        // 0: no dropout
-    const size_t *ids;           // [models] their numbers, which dropout depends on; NULL: 0, 1, ...
-    size_t silent;               // so many of the last do not count in the loss that is returned
-    int add;                     // 1: the gradient adds to the one before
+    const size_t *model_id;      // [models] what dropout is drawn by; NULL: 0, 1, ...
+    size_t silent;               // models whose number is at least this do not count in the loss; 0: all count
+    int add;                     // this step's gradients add to those before
 } locusi_batch;
 
 struct locusi_train_core {
@@ -8284,8 +9465,8 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
         const uint64_t limit = (uint64_t)((double)t->dropout * 65536.0);
         for (i = 0; i < n; i++)
             for (j = 0; j < gp; j += 4) {
-                uint64_t r =
-                    locusi_mix(b->dropout_key + ((uint64_t)(b->ids ? b->ids[model] : model) << 40) + (uint64_t)i * gp + j);
+                uint64_t r = locusi_mix(b->dropout_key + ((uint64_t)(b->model_id ? b->model_id[model] : model) << 40) +
+                                        (uint64_t)i * gp + j);
                 size_t c;
                 for (c = 0; c < 4; c++, r >>= 16)
                     w->pre[i * ldg + j + c] = (r & 65535u) < limit ? 0.0f : w->pre[i * ldg + j + c] * kept;
@@ -8355,7 +9536,7 @@ LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
             if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
             if (b->targets) {
                 const double loss = locusi_model_predict(t, w, group, m);
-                if (m < b->models - b->silent) group->loss += loss;
+                if (!b->silent || b->model_id[m] < b->silent) group->loss += loss;
             }
             if (b->target_scores) locusi_model_backward(t, w, group);
         }
@@ -8514,7 +9695,7 @@ LOCUSI_FN double locusi_train_step(locusi_train_core *t, const locusi_batch *b)
     t->batch = b;
     t->bad = 0;
     t->groups = work < 4096 ? 2 : work < 32768 ? 4 : LOCUSI_GROUPS;
-    if (t->groups > b->models) t->groups = b->models;
+    if (t->groups > b->models) t->groups = b->models ? b->models : 1;
     for (i = 0; i < t->groups; i++) t->group_floats = locusi_group_lay(t, &t->group[i], b->rows, b->targets);
     locusi_train_run(t, locusi_train_shared);
     locusi_train_run(t, locusi_train_models);
@@ -8766,7 +9947,7 @@ struct locus_trainer {
     float *scores;             // [models, train]
     float *validation_scores;  // [models, validation]
     float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
-    size_t *subset, *targets, *order, *ids;
+    size_t *subset, *targets, *order, *model_id;
     double *keys;
     float *z, *logits;
     void *metrics_work;
@@ -8797,13 +9978,13 @@ LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data 
     o->n_layers = locusi_or_size(o->n_layers, paper ? 2 : 1);
     o->m_induce = locusi_or_size(o->m_induce, paper ? 64 : 16);
     o->decoder_hidden = locusi_or_size(o->decoder_hidden, 64);
-    o->epochs = locusi_or_size(o->epochs, paper ? 2500 : 150);
+    o->epochs = locusi_or_size(o->epochs, paper ? 2500 : 300);
     o->patience = locusi_or_size(o->patience, paper ? 500 : SIZE_MAX);
-    o->evaluate_every = locusi_or_size(o->evaluate_every, paper ? 1 : 10);
+    o->evaluate_every = locusi_or_size(o->evaluate_every, paper ? 1 : 20);
     if (o->keep == LOCUS_KEEP_DEFAULT) o->keep = paper ? LOCUS_KEEP_HIT1 : LOCUS_KEEP_BCE;
     o->average = locusi_or(o->average, paper ? 0.0 : 0.95);
-    o->encoder_rate = locusi_or(o->encoder_rate, paper ? 2e-4 : 5e-4);
-    o->predictor_rate = locusi_or(o->predictor_rate, paper ? 8e-4 : 1e-3);
+    o->encoder_rate = locusi_or(o->encoder_rate, paper ? 2e-4 : 1e-3);
+    o->predictor_rate = locusi_or(o->predictor_rate, paper ? 8e-4 : 2e-3);
     if (o->warmup == 0) o->warmup = paper ? -1 : 10;
     o->weight_decay = locusi_or(o->weight_decay, 0.05);
     o->clip = locusi_or(o->clip, 1.0);
@@ -8815,11 +9996,11 @@ LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data 
     if (o->subset_max > n) o->subset_max = n;
     if (o->subset_min > o->subset_max) o->subset_min = o->subset_max;
     o->skew = locusi_or(o->skew, paper ? 0.0 : 0.3);
-    o->targets = locusi_or_size(o->targets, paper ? n : 256);
+    o->targets = locusi_or_size(o->targets, paper ? n : n < 512 ? 256 : n < 2048 ? n / 2 : 1024);
     if (o->targets > n) o->targets = n;
     o->seen = locusi_or(o->seen, paper ? 1.0 : 0.25);
     o->virtual_models = o->virtual_models == SIZE_MAX ? 0 : locusi_or_size(o->virtual_models, paper ? 0 : 26);
-    if (paper) o->separate_noise = 1;
+    o->separate_noise = o->separate_noise ? o->separate_noise > 0 : paper;
     if (o->parts == 0) o->parts = 1;
 }
 
@@ -8902,6 +10083,17 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "part", "below parts = %z", "%z", o->parts, o->part);
     if (d->query_encoder && !locusi_valid_name(d->query_encoder, 96))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_encoder", "at most 95 bytes of UTF-8", "another");
+    if (d->text) {
+        char own[LOCUS_TEXT_NAME_BYTES];
+        const locus_status bad = locus_text_name(d->text, own, err);
+        if (bad) return bad;
+        if (d->text->dim != d->queries.dim)
+            return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "text->dim", "%z, the encodings' length", "%z", d->queries.dim,
+                               d->text->dim);
+        if (d->query_encoder && strcmp(d->query_encoder, own))
+            return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", of the text encoder",
+                               "\"%s\"", own, d->query_encoder);
+    }
     return LOCUS_OK;
 }
 
@@ -8967,10 +10159,10 @@ LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
     t->step_scores = locusi_carve_floats(c, all, n);
     t->target_scores = locusi_carve_floats(c, all, targets);
     t->model_weight = locusi_carve_floats(c, all, 1);
+    t->model_id = (size_t *)locusi_carve(c, all, sizeof(size_t));
     t->subset = (size_t *)locusi_carve(c, n, sizeof(size_t));
     t->targets = (size_t *)locusi_carve(c, n + t->unlabelled, sizeof(size_t));
     t->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    t->ids = (size_t *)locusi_carve(c, all, sizeof(size_t));
     t->keys = (double *)locusi_carve(c, n, sizeof(double));
     t->z = locusi_carve_floats(c, models, core->shape.dp);
     t->logits = locusi_carve_floats(c, t->validation, models);
@@ -9113,7 +10305,8 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     t = (locus_trainer *)locusi_carve(&c, 1, sizeof plan);
     *t = plan;
     locusi_train_place(t, &c);
-    if (data->query_encoder) memcpy(t->query_encoder, data->query_encoder, strlen(data->query_encoder) + 1);
+    if (data->text) locus_text_name(data->text, t->query_encoder, NULL);
+    else if (data->query_encoder) memcpy(t->query_encoder, data->query_encoder, strlen(data->query_encoder) + 1);
     t->data.query_encoder = t->query_encoder;
     for (i = 0; i < t->n; i++)
         for (j = 0; j < s->q; j++) {
@@ -9268,22 +10461,33 @@ LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
     }
 }
 
+// How strong a virtual model's own differences are at most, and the weight of their mean loss beside the real models',
+// which has 1. Strong differences make the encoder tell specialists apart; with few evaluations it needs more of them.
+#define LOCUSI_FEW_ROWS ((size_t)512)
+#define LOCUSI_VIRTUAL_STRENGTH(rows) ((rows) <= LOCUSI_FEW_ROWS ? 8.0 : 4.0)
+#define LOCUSI_VIRTUAL_WEIGHT(rows) ((rows) <= LOCUSI_FEW_ROWS ? 2.0 : 1.0)
+
 // Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the
 // real models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the
-// probabilities themselves, on rows drawn from all encodings at hand.
-LOCUSI_FN void locusi_train_virtual(locus_trainer *t, size_t rows, size_t real_targets, size_t targets)
+// probabilities themselves, on rows drawn from all encodings at hand. This part's stand behind the `kept` real models;
+// returns the number of both.
+LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows, size_t real_targets, size_t targets)
 {
     const size_t models = t->data.models, n = t->n, all = n + t->data.unlabelled_count;
     const uint64_t seed = t->o.seed;
     const double unit = 1.0 / locusi_deviation(1.0 / (1.0 + exp(-t->ability)));
     size_t v, i, m;
-    for (v = 0; v < t->virtuals; v++) {
-        float *answers = t->step_scores + (models + v) * rows, *wanted = t->target_scores + (models + v) * targets;
+    for (v = t->o.part; v < t->virtuals; v += t->o.parts, kept++) {
+        float *answers = t->step_scores + kept * rows, *wanted = t->target_scores + kept * targets;
         const uint64_t base = (uint64_t)v << 32;
-        const double strength = 4.0 * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base));
+        const double strength =
+            LOCUSI_VIRTUAL_STRENGTH(n) * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base));
         const double odd = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 1));
         float a, b, unused;
         double ability, slope;
+        t->model_id[kept] = models + v;
+        t->model_weight[kept] =
+            (float)(LOCUSI_VIRTUAL_WEIGHT(n) / ((double)t->virtuals * (double)t->unlabelled));
         locusi_normal(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 2), &a, &b);
         ability = t->ability + 1.2 * t->spread * (double)a;
         slope = exp(0.3 * (double)b);
@@ -9317,6 +10521,7 @@ LOCUSI_FN void locusi_train_virtual(locus_trainer *t, size_t rows, size_t real_t
                             : (float)locus_probability(
                                   ability + unit * (slope * (double)t->difficulty[t->targets[i]] + (double)wanted[i]));
     }
+    return kept;
 }
 
 // Noise: BEST constant; PAPER from 0.10 down a cosine to half of it over the first 500 epochs.
@@ -9370,7 +10575,7 @@ LOCUSI_FN void locusi_train_update(const locusi_train_core *core, const locus_tr
     }
 }
 
-// The step's loss; its gradient is left in core.group[0].gradient.
+// This part's share of the step's loss; that of its gradient is left in core.group[0].gradient.
 LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
 {
     locusi_train_core *core = &t->core;
@@ -9378,6 +10583,7 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
     const size_t models = t->data.models, n = t->n, parts = o->parts;
     const float deviation = locusi_train_deviation(t);
     size_t rows, real, targets, seen, i, m, kept = 0;
+    double all = 0.0;
     locusi_batch b;
     memset(&b, 0, sizeof b);
     locusi_train_subset(t, &rows);
@@ -9396,47 +10602,29 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
     }
     targets = real + t->unlabelled;
     for (; i < targets; i++) {
-        const size_t all = t->data.unlabelled_count ? t->data.unlabelled_count : n;
-        const size_t at = (size_t)(locusi_random(o->seed, LOCUSI_STREAM_UNLABELLED, t->epoch, i) % all);
+        const size_t pool = t->data.unlabelled_count ? t->data.unlabelled_count : n;
+        const size_t at = (size_t)(locusi_random(o->seed, LOCUSI_STREAM_UNLABELLED, t->epoch, i) % pool);
         t->targets[i] = t->data.unlabelled_count ? n + at : at;
     }
     *pairs = 0.0;
     for (m = 0; m < models; m++) {
-        if (m % parts != o->part) continue;
-        for (i = 0; i < rows; i++) t->step_scores[kept * rows + i] = t->scores[m * n + t->subset[i]];
-        for (i = 0; i < rows && locusi_is_nan(t->step_scores[kept * rows + i]); i++) {}
+        const float *score = t->scores + m * n;
+        const int own = m % parts == o->part;
+        for (i = 0; i < rows && locusi_is_nan(score[t->subset[i]]); i++) {}
         {
             const int empty = i == rows; // nothing of this model in the subset: no targets either
             for (i = 0; i < targets; i++) {
-                const float y = i < real && !empty ? t->scores[m * n + t->targets[i]] : locusi_nan();
-                t->target_scores[kept * targets + i] = y;
-                *pairs += locusi_is_nan(y) ? 0.0 : 1.0;
+                const float y = i < real && !empty ? score[t->targets[i]] : locusi_nan();
+                if (own) t->target_scores[kept * targets + i] = y;
+                if (!locusi_is_nan(y)) all += 1.0, *pairs += own;
             }
         }
-        t->ids[kept++] = m;
+        if (!own) continue;
+        for (i = 0; i < rows; i++) t->step_scores[kept * rows + i] = score[t->subset[i]];
+        t->model_id[kept++] = m;
     }
-    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / (*pairs < 1.0 ? 1.0 : *pairs));
-    if (t->virtuals) {
-        // step_scores' virtual rows stand behind all real ones
-        locusi_train_virtual(t, rows, real, targets);
-        if (kept < models) {
-            memmove(t->step_scores + kept * rows, t->step_scores + models * rows, t->virtuals * rows * sizeof(float));
-            memmove(t->target_scores + kept * targets, t->target_scores + models * targets,
-                    t->virtuals * targets * sizeof(float));
-        }
-        for (m = 0; m < t->virtuals; m++) {
-            t->model_weight[kept + m] = (float)(1.0 / ((double)t->virtuals * (double)t->unlabelled));
-            t->ids[kept + m] = models + m;
-        }
-    }
-    b.models = kept + t->virtuals;
-    if (b.models == 0) { // more parts than models
-        memset(core->group[0].gradient, 0, core->layout.count * sizeof(float));
-        core->bad = 0;
-        return 0.0;
-    }
-    b.ids = t->ids;
-    b.silent = t->virtuals;
+    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / (all > 1.0 ? all : 1.0));
+    b.models = t->virtuals ? locusi_train_virtual(t, kept, rows, real, targets) : kept;
     b.rows = rows;
     b.targets = targets;
     b.queries = t->step_queries;
@@ -9444,6 +10632,8 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
     b.scores = t->step_scores;
     b.target_scores = t->target_scores;
     b.model_weight = t->model_weight;
+    b.model_id = t->model_id;
+    b.silent = models; // virtual ones
     if (o->dropout > 0.0) b.dropout_key = locusi_random(o->seed, LOCUSI_STREAM_DROPOUT, t->epoch, 0) | 1;
     if (!o->separate_noise) {
         locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, 0, deviation);
@@ -9451,21 +10641,19 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
         return locusi_train_step(core, &b);
     }
     { // each model sees its own noise: a step for each, whose gradients add up
-        const size_t all = b.models;
+        const size_t count = b.models;
         double loss = 0.0;
         int bad = 0;
-        for (m = 0; m < all; m++) {
-            b.models = 1;
+        for (m = 0; m < count || m == 0; m++) { // a step without a model gives zeros
+            const uint64_t salt = m < count ? (uint64_t)(t->model_id[m] + 1) << 40 : 0;
+            b.models = m < count;
             b.scores = t->step_scores + m * rows;
             b.target_scores = t->target_scores + m * targets;
             b.model_weight = t->model_weight + m;
-            b.ids = t->ids + m;
-            b.silent = m >= kept;
+            b.model_id = t->model_id + m;
             b.add = m > 0;
-            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, (uint64_t)(t->ids[m] + 1) << 40,
-                              deviation);
-            locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE,
-                              (uint64_t)(t->ids[m] + 1) << 40, deviation);
+            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, salt, deviation);
+            locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE, salt, deviation);
             loss += locusi_train_step(core, &b);
             bad |= core->bad;
         }
@@ -9518,17 +10706,19 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
     e.epochs = t->o.epochs;
     locusi_train_prepare(core);
     e.loss = locusi_train_loss(t, &pairs);
+    if (core->bad) e.loss = (double)locusi_nan();
     gradient = core->group[0].gradient;
     if (t->o.on_gradient) {
         locus_gradient g;
         g.gradient = gradient;
         g.count = count;
+        g.loss = &e.loss;
         g.pairs = pairs;
         g.epoch = e.epoch;
         if (t->o.on_gradient(t->o.user, &g)) return locusi_fail(err, LOCUS_ERR_CANCELLED, "on_gradient", "", "");
     }
     e.gradient_norm = locusi_norm(core->k, gradient, count);
-    if (core->bad || !(e.loss < 1e30 && e.gradient_norm < 1e30))
+    if (!(e.loss < 1e30 && e.gradient_norm < 1e30))
         return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "a finite loss and gradient", "loss %f, norm %f",
                            e.epoch, e.loss, e.gradient_norm);
     rate[0] = locusi_train_rate(t, t->o.encoder_rate);
@@ -9600,16 +10790,17 @@ LOCUSI_FN locus_status locusi_train_export(const locus_trainer *t, locusi_train_
     locusi_carver c = {NULL, 0, 0};
     const locusi_layout *l = &t->core.layout;
     float *flat = NULL;
-    unsigned char *data = NULL;
-    size_t i, n;
+    unsigned char *data = NULL, *text = NULL;
+    size_t i, n, text_tensors = 0;
     int attempt;
     memset(file, 0, sizeof *file);
     for (attempt = 0; attempt < 2; attempt++) {
         c.used = 0;
-        file->tensors = (locus_tensor *)locusi_carve(&c, tensors, sizeof(locus_tensor));
+        file->tensors = (locus_tensor *)locusi_carve(&c, tensors + 3, sizeof(locus_tensor));
         file->specs = (locusi_spec *)locusi_carve(&c, tensors, sizeof(locusi_spec));
         flat = locusi_carve_floats(&c, l->count, 1);
         data = (unsigned char *)locusi_carve(&c, weights, 4);
+        text = (unsigned char *)locusi_carve(&c, t->data.text ? t->data.text->rows : 0, 6);
         if (attempt) break;
         if (c.failed || !(file->block = LOCUS_MALLOC(c.used + 64)))
             return locusi_fail(err, LOCUS_ERR_MEMORY, "net", "%z bytes", "none", c.used);
@@ -9646,8 +10837,10 @@ LOCUSI_FN locus_status locusi_train_export(const locus_trainer *t, locusi_train_
         file->metadata[n].key = "query_encoder";
         file->metadata[n++].value = t->query_encoder;
     }
+    if (t->data.text)
+        locus_text_tensors(t->data.text, file->tensors + tensors, &text_tensors, text, 6 * t->data.text->rows, NULL);
     file->st.tensors = file->tensors;
-    file->st.tensor_count = tensors;
+    file->st.tensor_count = tensors + text_tensors;
     file->st.metadata = file->metadata;
     file->st.metadata_count = n;
     return LOCUS_OK;

@@ -22,7 +22,7 @@ for cc in gcc clang; do
         echo "skipped: no $cc"
         continue
     fi
-    for t in test_files test_core test_train; do
+    for t in test_files test_text test_core test_train; do
         if $cc -std=c99 $SAN tests/$t.c -o build/memory/$t.$cc -lm -pthread; then
             LOCUS_TEST_QUICK=1 step "$t, $cc, address and undefined" build/memory/$t.$cc
         else
@@ -41,8 +41,9 @@ done
 if command -v valgrind >/dev/null; then # it has no AVX-512: the best it knows is chosen through CPUID
     gcc -std=c99 -g -O1 tests/test_core.c -o build/memory/test_core.plain -lm -pthread
     gcc -std=c99 -g -O1 tests/test_files.c -o build/memory/test_files.plain -lm -pthread
+    gcc -std=c99 -g -O1 tests/test_text.c -o build/memory/test_text.plain -lm -pthread
     gcc -std=c99 -g -O1 tests/test_train.c -o build/memory/test_train.plain -lm -pthread
-    for t in test_files test_core test_train; do
+    for t in test_files test_text test_core test_train; do
         LOCUS_TEST_QUICK=1 step "$t, valgrind" valgrind -q --error-exitcode=9 --leak-check=full \
             --errors-for-leak-kinds=definite build/memory/$t.plain
     done

@@ -6,6 +6,7 @@
 //     npydiff A.npy B.npy TOLERANCE [sigmoid]      same shape, |A - B| <= TOLERANCE everywhere (sigmoid: |A - s(B)|)
 //     npydiff make OUT.npy DTYPE SHAPE VALUE...     e.g. make y.npy u1 2,3 1 0 255 1 1 0; the values repeat
 //     npydiff rows IN.npy OUT.npy PART.npy NUMBER    the rows whose part (u1) is that number, as f4
+//     npydiff weights A.safetensors B.safetensors TOLERANCE    the same tensors, |A - B| <= TOLERANCE everywhere
 //     npydiff convert IN.npy OUT.npy DTYPE [MASK.npy]  where the mask is 0: NaN, in u1 255
 //
 // Exit status: 0 the same or done, 1 different or failed.
@@ -133,11 +134,39 @@ static int compare(int argc, char **argv)
     return !(worst <= tolerance);
 }
 
+static int weights(char **argv)
+{
+    locus_safetensors a, b;
+    double worst = 0.0, tolerance = strtod(argv[4], NULL);
+    const char *where = "";
+    int status = 0;
+    if (locus_safetensors_open(&a, argv[2], &err) || locus_safetensors_open(&b, argv[3], &err))
+        return fail(err.message);
+    if (a.tensor_count != b.tensor_count) return fail("the numbers of tensors differ");
+    for (size_t i = 0; i < a.tensor_count && !status; ++i) {
+        const locus_tensor *x = &a.tensors[i], *y = locus_safetensors_find(&b, x->name);
+        if (!y || x->count != y->count) status = fail("the tensors differ");
+        for (size_t k = 0; k < x->count && !status; ++k) {
+            float u = NAN, v = NAN;
+            if (locus_tensor_to_f32(x, k, 1, &u, &err) || locus_tensor_to_f32(y, k, 1, &v, &err))
+                status = fail(err.message);
+            double d = fabs((double)u - (double)v);
+            if (!isnan(worst) && !(d <= worst)) worst = d, where = x->name;
+        }
+    }
+    printf("%s: largest difference %.3g in %s (tolerance %g)\n", argv[2], worst, where, tolerance);
+    if (!status) status = !(worst <= tolerance);
+    locus_safetensors_close(&a);
+    locus_safetensors_close(&b);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     if (argc >= 5 && strcmp(argv[1], "make") == 0) return make(argc, argv);
     if (argc == 6 && strcmp(argv[1], "rows") == 0) return rows(argv);
     if (argc >= 5 && strcmp(argv[1], "convert") == 0) return convert(argc, argv);
+    if (argc == 5 && strcmp(argv[1], "weights") == 0) return weights(argv);
     if (argc >= 4) return compare(argc, argv);
     return fail("usage: A.npy B.npy TOLERANCE [sigmoid] | make OUT DTYPE SHAPE VALUE... | convert IN OUT DTYPE [MASK]");
 }

@@ -13,16 +13,18 @@ run() {
         return
     fi
     if [ "${line#*, }" != "0 failed" ]; then printf '%s\n' "$out" | tail -n 60; fi
-    echo "$*: $line"
+    echo "$*: $line$(printf '%s\n' "$out" | sed -n 's/^skipped: /, skipped: /p' | tr -d '\n')"
     passed=$((passed + ${line%% *}))
     line=${line#*, }
     failed=$((failed + ${line%% *}))
 }
 run tests/check_docs.sh
 run build/test_files
+run build/test_text
 run build/test_core
 run build/test_train
 run tests/test_cli.sh
+run tests/test_mpi.sh
 for extra in "$@"; do run $extra; done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -70,7 +70,7 @@ S=$GOLDEN/tiny P=
 for f in "$GOLDEN/paper" "$SHARED/golden/paper"; do
     [ -z "$P" ] && [ -e "$f/model.safetensors" ] && P=$f # the large case is not in the repository
 done
-embed_tiny=("$LOCUS" embed --net "$S/model.safetensors" --encodings "$S/q_anchor.npy" --scores "$S/y.npy")
+embed_tiny=("$LOCUS" embed --net "$S/model.safetensors" --memory 0 --encodings "$S/q_anchor.npy" --scores "$S/y.npy")
 refused 2 "--out" "no --out" "${embed_tiny[@]}"
 refused 2 "--out" "no value" "${embed_tiny[@]}" --out
 refused 2 "--out" "a flag in place of the value" "${embed_tiny[@]}" --out --mask
@@ -86,7 +86,7 @@ sab=$SHARED/golden-train/sab # graded scores
 [ -e "$sab/model.safetensors" ] || sab=
 for g in "$S" $P $sab; do
     n=$(basename "$g")
-    embed=("$LOCUS" embed --net "$g/model.safetensors" --encodings "$g/q_anchor.npy")
+    embed=("$LOCUS" embed --net "$g/model.safetensors" --memory 0 --encodings "$g/q_anchor.npy")
     masked=("${embed[@]}" --scores "$g/y.npy" --mask "$g/mask.npy")
     predict=("$LOCUS" predict --net "$g/model.safetensors" --encodings "$g/q_test.npy")
     ok "$n: embed" "${masked[@]}" --out "$T/$n.npy"
@@ -320,9 +320,9 @@ D=$SHARED/data/mmlu-pro
 for K in "$SHARED/checkpoints/mmlu-pro-256" "$SHARED/checkpoints/mmlu-pro-256-bce"; do
     [ -e "$K/expected.json" ] && [ -e "$D/scores.npy" ] || continue
     k=$(basename "$K")
-    ok "$k: embed" "$LOCUS" embed --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
+    ok "$k: embed" "$LOCUS" embed --memory 0 --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
         --queries "$K/anchors.npy" --model-rows "$K/models.npy" --models "$D/models.csv" --out "$T/mmlu.safetensors"
-    ok "$k: embed" "$LOCUS" embed --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
+    ok "$k: embed" "$LOCUS" embed --memory 0 --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
         --queries "$K/anchors.npy" --model-rows "$K/models.npy" --out "$T/mmlu.npy"
     ok "$k: z" "$npy" "$T/mmlu.npy" "$K/z.npy" 2e-5
     ok "$k: test queries" "$npy" rows "$D/encodings.npy" "$T/qt.npy" "$D/split.npy" 2
@@ -345,6 +345,49 @@ for K in "$SHARED/checkpoints/mmlu-pro-256" "$SHARED/checkpoints/mmlu-pro-256-bc
         done
     done
 done
+
+# ---- training, on made-up data
+ok "encodings to train on" "$npy" make "$T/train-q.npy" f4 60,8 $(awk 'BEGIN { for (i = 0; i < 37; i++) print sin(i * i) }')
+ok "scores to train on" "$npy" make "$T/train-y.npy" u1 5,60 $(awk 'BEGIN { for (i = 0; i < 41; i++) print (i * i * 7 % 11 < 5) }')
+train=("$LOCUS" train --encodings "$T/train-q.npy" --scores "$T/train-y.npy" --epochs 6 --z-dim 16 --induce 4)
+ok "train" "${train[@]}" --out "$T/n1.safetensors" --threads 1
+ok "train, again with other threads" "${train[@]}" --out "$T/n2.safetensors" --threads 2
+same "train: threads change no bit" "$T/n1.safetensors" "$T/n2.safetensors"
+ok "train, another seed" "${train[@]}" --out "$T/n3.safetensors" --seed 7
+refused 1 "differ" "train: another seed, other weights" sh -c "cmp '$T/n1.safetensors' '$T/n3.safetensors' >&2"
+says "epoch,loss" "train: metrics" cat "$T/n1.csv"
+says "<svg" "train: curve" cat "$T/n1.svg"
+ok "train: six epochs and a head line" test "$(wc -l <"$T/n1.csv")" = 7
+ok "embed with the trained net" "$LOCUS" embed --net "$T/n1.safetensors" --encodings "$T/train-q.npy" --scores "$T/train-y.npy" --out "$T/z.npy"
+json "train --json" "${train[@]}" --out "$T/n2.safetensors" --json
+ok "train, state" "${train[@]}" --out "$T/n4.safetensors" --resume "$T/state.safetensors"
+ok "train, from a state at its end" "${train[@]}" --out "$T/n5.safetensors" --resume "$T/state.safetensors"
+same "train: a state holds the best weights" "$T/n4.safetensors" "$T/n5.safetensors"
+refused 1 "--resume" "train: a state of another seed" "${train[@]}" --out "$T/n5.safetensors" --seed 9 --resume "$T/state.safetensors"
+ok "train, the paper's recipe" "${train[@]}" --recipe paper --out "$T/n6.safetensors"
+refused 2 ".safetensors" "train: --out of another kind" "${train[@]}" --out "$T/n.npy"
+refused 1 "--anchors" "train: more anchors than queries" "${train[@]}" --anchors 1000 --out "$T/n.safetensors"
+refused 1 "--scores" "train: scores of another shape" "$LOCUS" train --encodings "$T/train-q.npy" --scores "$T/wide.npy" --out "$T/n.safetensors"
+refused 1 "divisor" "train: heads that do not divide" "${train[@]}" --out "$T/n.safetensors" --heads 3
+refused 2 "did you mean --epochs" "train: a flag misspelt" "${train[@]}" --out "$T/n.safetensors" --epoch 3
+long=("$LOCUS" train --encodings "$T/train-q.npy" --scores "$T/train-y.npy" --epochs 100000 --out "$T/half.safetensors")
+ok "train, interrupted by Ctrl-C" sh -c '"$@" & p=$!; sleep 1; kill -INT $p; wait $p' sh "${long[@]}" --resume "$T/half-state.safetensors"
+says "net" "train: what it leaves is a whole net" "$LOCUS" info "$T/half.safetensors"
+says "state.weights" "train: and a state" "$LOCUS" info --all "$T/half-state.safetensors"
+
+# ---- training, on real data: better than always taking the best single model, on the validation queries of open 26
+if [ -e "$D/scores.npy" ]; then
+    open26=$(awk -F, 'NR > 1 && $2 !~ /^(unnamed-merged-2026-02-20|MiniMax-M2.5-nvfp4|GPT-4o|gemini-1.5-.*-002|DeepSeek-Coder-V2|Meta-Llama-3_1-70B-Instruct)$/ { print NR - 2 }' "$D/models.csv")
+    ok "open 26" "$npy" make "$T/open26.npy" i4 26 $open26
+    json "train on mmlu-pro" "$LOCUS" train --encodings "$D/encodings.npy" --scores "$D/scores.npy" --split "$D/split.npy" \
+        --model-rows "$T/open26.npy" --anchors 1024 --out "$T/real.safetensors" --json
+    ok "train on mmlu-pro: $(cat "$T/json")" awk '{
+        match($0, /"hit1":[0-9.e-]*/); hit = substr($0, RSTART + 7, RLENGTH - 7)
+        match($0, /"best_single_hit1":[0-9.e-]*/); single = substr($0, RSTART + 19, RLENGTH - 19)
+        exit !(hit > single + 0.01) }' "$T/json"
+else
+    echo "skipped: training on real data needs $D"
+fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

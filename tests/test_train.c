@@ -426,7 +426,7 @@ static void steps_in_parts_add_up(void)
         memcpy(whole, c.t.group[0].gradient, count * sizeof(float));
         for (m = 0; m < M; m++) {
             b.models = 1, b.scores = y + m * n, b.target_scores = yt + m * N, b.model_weight = w + m;
-            b.ids = &m, b.add = m > 0;
+            b.model_id = &m, b.add = m > 0;
             parts += locusi_train_step(&c.t, &b);
         }
         CHECK_NEAR(loss, parts, 1e-6);
@@ -1083,18 +1083,18 @@ static void recipes_are_as_specified(void)
     t = trainer_of(&p, &o);
     r = locus_train_options(t);
     CHECK_SIZE(128, r.z_dim), CHECK_SIZE(4, r.n_heads), CHECK_SIZE(1, r.n_layers), CHECK_SIZE(16, r.m_induce);
-    CHECK_SIZE(64, r.decoder_hidden), CHECK_SIZE(150, r.epochs), CHECK_SIZE(SIZE_MAX, r.patience);
-    CHECK_SIZE(10, r.evaluate_every), CHECK_SIZE(LOCUS_KEEP_BCE, (size_t)r.keep), CHECK_NEAR(0.95, r.average, 0.0);
-    CHECK_NEAR(5e-4, r.encoder_rate, 0.0), CHECK_NEAR(1e-3, r.predictor_rate, 0.0), CHECK_SIZE(10, (size_t)r.warmup);
+    CHECK_SIZE(64, r.decoder_hidden), CHECK_SIZE(300, r.epochs), CHECK_SIZE(SIZE_MAX, r.patience);
+    CHECK_SIZE(20, r.evaluate_every), CHECK_SIZE(LOCUS_KEEP_BCE, (size_t)r.keep), CHECK_NEAR(0.95, r.average, 0.0);
+    CHECK_NEAR(1e-3, r.encoder_rate, 0.0), CHECK_NEAR(2e-3, r.predictor_rate, 0.0), CHECK_SIZE(10, (size_t)r.warmup);
     CHECK_NEAR(0.05, r.weight_decay, 0.0), CHECK_NEAR(1.0, r.clip, 0.0), CHECK_NEAR(0.1, r.dropout, 0.0);
     CHECK_NEAR(0.05, r.noise, 0.0), CHECK_NEAR(0.3, r.skew, 0.0), CHECK_NEAR(0.25, r.seen, 0.0);
     CHECK_SIZE(16, r.subset_min), CHECK_SIZE((3 * p.train_count + 3) / 4, r.subset_max); // 3/4 of the training rows
     CHECK_SIZE(p.train_count, r.targets), CHECK_SIZE(26, r.virtual_models), CHECK_SIZE(0, (size_t)r.separate_noise);
     t->epoch = 4; // warm-up: half of it
-    CHECK_NEAR(0.5 * (0.02 + 0.98 * (1.0 + cos(3.14159265358979 * 5.0 / 150.0)) / 2.0), locusi_train_rate(t, 1.0), 1e-9);
-    t->epoch = 74; // the cosine's middle
+    CHECK_NEAR(0.5 * (0.02 + 0.98 * (1.0 + cos(3.14159265358979 * 5.0 / 300.0)) / 2.0), locusi_train_rate(t, 1.0), 1e-9);
+    t->epoch = 149; // the cosine's middle
     CHECK_NEAR(0.51, locusi_train_rate(t, 1.0), 1e-9);
-    t->epoch = 149;
+    t->epoch = 299;
     CHECK_NEAR(0.02, locusi_train_rate(t, 1.0), 1e-9);
     locus_train_destroy(t);
     o.average = -1.0, o.weight_decay = -1.0, o.clip = -1.0, o.dropout = -1.0, o.noise = -1.0, o.skew = -1.0;
@@ -1284,8 +1284,8 @@ static void gradient_hook_sees_and_changes_the_gradient(void)
     problem_free(&p);
 }
 
-// Data-parallel: the mean of the parts' gradients, weighted by their pairs, is the whole's; and processes that exchange
-// them through the hook stay together with a single one.
+// Data-parallel: the sum of the parts' gradients is the whole's, with dropout, noise and virtual models; and processes
+// that exchange them through the hook stay together with a single one.
 static void gradients_of_parts_make_the_whole(void)
 {
     size_t variant;
@@ -1321,13 +1321,13 @@ static void gradients_of_parts_make_the_whole(void)
                 w[k].mode = COPY, w[k].gradients = 0, w[k].cancel_at = 1;
                 CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_train_epoch(t[k], NULL, &g_err));
                 pairs += w[k].pairs;
-                for (i = 0; i < all.count; i++) mean[i] += w[k].pairs * (double)w[k].copy[i];
-                CHECK(k < p.M || w[k].pairs < 0.5); // a part without models counts for nothing
+                for (i = 0; i < all.count; i++) mean[i] += (double)w[k].copy[i];
+                CHECK(k < p.M || w[k].pairs < 0.5); // a part without models has none
             }
             CHECK_NEAR(all.pairs, pairs, 1e-9);
             top = error = 0.0;
             for (i = 0; i < all.count; i++) {
-                double x = fabs(mean[i] / pairs - (double)all.copy[i]);
+                double x = fabs(mean[i] - (double)all.copy[i]);
                 if (!(x <= error)) error = x;
                 if (fabs((double)all.copy[i]) > top) top = fabs((double)all.copy[i]);
             }
@@ -1335,7 +1335,7 @@ static void gradients_of_parts_make_the_whole(void)
             CHECK_NEAR(0.0, error, (step ? 1e-3 : 1e-5) * top);
             for (k = 0; k < parts; k++) {
                 w[k].mode = REPLACE, w[k].cancel_at = 0;
-                for (i = 0; i < all.count; i++) w[k].copy[i] = (float)(mean[i] / pairs);
+                for (i = 0; i < all.count; i++) w[k].copy[i] = (float)(mean[i]);
                 CHECK_STATUS(LOCUS_OK, locus_train_epoch(t[k], &e_part, &g_err));
                 if (e.evaluated) CHECK_NEAR(e.metrics.bce, e_part.metrics.bce, 1e-4);
             }

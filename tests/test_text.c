@@ -1,0 +1,842 @@
+// SPDX-License-Identifier: MIT
+// Tests of the text encoder: against a second implementation (text_vectors.py), hostile texts, the net that carries it,
+// the learner, JSON lines.
+//
+//     cc -I. -O1 -g -fsanitize=address,undefined tests/test_text.c -o build/test_text -lm -lpthread && build/test_text
+//
+// Run from the root of the repository. LOCUS_TEST_TMP: for files (default /tmp). The real questions under
+// ../shared/data/mmlu-pro are read and learned from too, where that folder exists.
+
+#include <stddef.h>
+#include <stdlib.h>
+
+static void *test_malloc(size_t bytes);
+static void test_free(void *p);
+#define LOCUS_MALLOC(bytes) test_malloc(bytes)
+#define LOCUS_FREE(pointer) test_free(pointer)
+#define LOCUS_IMPLEMENTATION
+#include "../locus.h"
+#include "text_vectors.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+// ---------------------------------------------------------------------------------------------------- harness
+
+static size_t g_passed, g_failed;
+static long g_live, g_calls, g_fail_at; // allocations: live, made, the one to fail
+static locus_error g_err;
+
+static void *test_malloc(size_t bytes)
+{
+    void *p;
+    if (++g_calls == g_fail_at) return NULL;
+    p = malloc(bytes ? bytes : 1);
+    if (p) g_live++;
+    return p;
+}
+
+static void test_free(void *p)
+{
+    if (p) g_live--;
+    free(p);
+}
+
+static int check(int ok, const char *text, int line)
+{
+    if (ok) g_passed++;
+    else g_failed++;
+    if (!ok) printf("line %d: %s   [%s]\n", line, text, g_err.message);
+    return ok;
+}
+#define CHECK(x) check((x) ? 1 : 0, #x, __LINE__)
+
+static int check_status(locus_status want, locus_status got, const char *text, int line)
+{
+    if (want == got) g_passed++;
+    else g_failed++;
+    if (want != got)
+        printf("line %d: %s: want %s, got %s   [%s]\n", line, text, locus_status_name(want), locus_status_name(got),
+               got ? g_err.message : "");
+    return want == got;
+}
+#define STATUS(want, x) check_status(want, x, #x, __LINE__)
+
+static int check_text(const char *want, const char *got, int line)
+{
+    const int ok = strstr(got, want) != NULL;
+    if (ok) g_passed++;
+    else g_failed++;
+    if (!ok) printf("line %d: \"%s\" not in \"%s\"\n", line, want, got);
+    return ok;
+}
+#define CHECK_TEXT(want, got) check_text(want, got, __LINE__)
+
+static const char *temp_path(const char *name)
+{
+    static char path[700];
+    const char *tmp = getenv("LOCUS_TEST_TMP");
+    sprintf(path, "%.500s/%.100s", tmp ? tmp : "/tmp", name);
+    return path;
+}
+
+static uint64_t g_random = 1;
+static uint32_t random_u32(void)
+{
+    g_random = g_random * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(g_random >> 33);
+}
+
+// ---------------------------------------------------------------------------------------------------- encoding
+
+static uint16_t g_weights[TABLE_ROWS];
+static signed char g_table[TABLE_ROWS * TABLE_DIM];
+
+static locus_text table_encoder(void)
+{
+    locus_text t;
+    size_t i, d;
+    memset(&t, 0, sizeof t);
+    for (i = 0; i < TABLE_ROWS; i++) {
+        g_weights[i] = (uint16_t)(((uint64_t)i * 2654435761u >> 8) % 65536);
+        for (d = 0; d < TABLE_DIM; d++)
+            g_table[i * TABLE_DIM + d] = (signed char)((int)((i * 37 + d * 101 + i * d) % 255) - 127);
+    }
+    t.dim = TABLE_DIM;
+    t.rows = TABLE_ROWS;
+    t.keys = table_keys;
+    t.weights = g_weights;
+    t.table = g_table;
+    return t;
+}
+
+static locus_text free_encoder(size_t dim)
+{
+    locus_text t;
+    memset(&t, 0, sizeof t);
+    t.dim = dim;
+    return t;
+}
+
+static int is_unit(const float *x, size_t n)
+{
+    double squares = 0.0;
+    size_t i;
+    for (i = 0; i < n; i++) squares += (double)x[i] * (double)x[i];
+    return fabs(squares - 1.0) < 1e-5;
+}
+
+static void encodes_as_the_second_implementation(void)
+{
+    const locus_text table = table_encoder(), hashed = free_encoder(FREE_DIM);
+    size_t i, d;
+    char name[LOCUS_TEXT_NAME_BYTES];
+    for (i = 0; i < TEXTS; i++) {
+        float x[TABLE_DIM + FREE_DIM];
+        const char *const text = (const char *)texts[i].text;
+        STATUS(LOCUS_OK, locus_encode_text(&table, text, texts[i].bytes, x, &g_err));
+        for (d = 0; d < TABLE_DIM; d++) CHECK(x[d] == (float)table_expected[i * TABLE_DIM + d] / 16777216.0f);
+        CHECK(is_unit(x, TABLE_DIM));
+        STATUS(LOCUS_OK, locus_encode_text(&hashed, text, texts[i].bytes, x, &g_err));
+        for (d = 0; d < FREE_DIM; d++) CHECK(x[d] == (float)free_expected[i * FREE_DIM + d] / 16777216.0f);
+        CHECK(is_unit(x, FREE_DIM));
+    }
+    STATUS(LOCUS_OK, locus_text_name(&table, name, &g_err));
+    CHECK(!strcmp(name, table_name));
+    STATUS(LOCUS_OK, locus_text_name(&hashed, name, &g_err));
+    CHECK(!strcmp(name, free_name));
+    for (i = 0; i < LOCUS_TEXT_PROBES; i++) CHECK(!strcmp(locus_text_probe(i), (const char *)texts[i].text));
+    CHECK(!locus_text_probe(LOCUS_TEXT_PROBES));
+}
+
+static void takes_any_bytes(void)
+{
+    const locus_text table = table_encoder(), hashed = free_encoder(64);
+    float a[TABLE_DIM], b[TABLE_DIM], x[64], y[64];
+    const size_t huge = 4u << 20;
+    unsigned char *p;
+    size_t i, n;
+    for (i = 0; i < TEXTS; i++) // every prefix and suffix, in blocks of exactly their size
+        for (n = 0; n <= texts[i].bytes && n < 400; n++) {
+            p = (unsigned char *)malloc(n ? n : 1);
+            if (!p) exit(2);
+            if (n) memcpy(p, texts[i].text, n);
+            CHECK(!locus_encode_text(&table, n ? (char *)p : NULL, n, a, &g_err) && is_unit(a, TABLE_DIM));
+            if (n) memcpy(p, texts[i].text + texts[i].bytes - n, n);
+            CHECK(!locus_encode_text(&hashed, (char *)p, n, x, &g_err) && is_unit(x, 64));
+            free(p);
+        }
+    for (i = 0; i < 2000; i++) { // random bytes, of which many begin a sequence
+        size_t k;
+        n = random_u32() % 200;
+        p = (unsigned char *)malloc(n ? n : 1);
+        if (!p) exit(2);
+        for (k = 0; k < n; k++) p[k] = (unsigned char)(random_u32() & (i % 2 ? 255u : 0xf4u));
+        CHECK(!locus_encode_text(&hashed, (char *)p, n, x, NULL) && is_unit(x, 64));
+        CHECK(!locus_encode_text(&hashed, (char *)p, n, y, NULL) && !memcmp(x, y, sizeof x));
+        free(p);
+    }
+    p = (unsigned char *)malloc(huge);
+    if (!p) exit(2);
+    for (i = 0; i < huge; i++) p[i] = (unsigned char)random_u32();
+    CHECK(!locus_encode_text(&hashed, (char *)p, huge, x, &g_err) && is_unit(x, 64));
+    CHECK(!locus_encode_text(&table, (char *)p, huge, a, &g_err) && is_unit(a, TABLE_DIM));
+    memset(p, 'a', huge); // one word
+    CHECK(!locus_encode_text(&hashed, (char *)p, huge, x, &g_err) && is_unit(x, 64));
+    memset(p, '5', huge);
+    CHECK(!locus_encode_text(&table, (char *)p, huge, b, &g_err) && is_unit(b, TABLE_DIM));
+    free(p);
+    // NUL is a byte like others
+    CHECK(!locus_encode_text(&hashed, "abc\0def", 7, x, NULL) && !locus_encode_text(&hashed, "abc def", 7, y, NULL) &&
+          !memcmp(x, y, sizeof x));
+    CHECK(!locus_encode_text(&hashed, "abc\0def", 3, y, NULL) && memcmp(x, y, sizeof x));
+    // case and kind of space do not matter
+    CHECK(!locus_encode_text(&hashed, "Abc DEF", 7, y, NULL) && !memcmp(x, y, sizeof x));
+    CHECK(g_live == 0 && g_calls == 0); // nothing was allocated
+}
+
+static void sums_do_not_overflow(void)
+{
+    enum { ROWS = 65536 };
+    uint32_t *keys = (uint32_t *)malloc(ROWS * sizeof *keys);
+    uint16_t *weights = (uint16_t *)malloc(ROWS * sizeof *weights);
+    signed char *table = (signed char *)malloc((size_t)ROWS * 2);
+    char *text = (char *)malloc(6 * 130000);
+    float x[2], wide[LOCUS_TEXT_MAX_DIM];
+    locus_text t = free_encoder(2);
+    size_t i, n = 0, found = 0;
+    if (!keys || !weights || !table || !text) exit(2);
+    for (i = 0; i < 130000; i++) { // words that have rows: as many as there can be
+        size_t v = i, k;
+        for (k = 0; k < 4; k++, v /= 26) text[n++] = (char)('a' + v % 26);
+        text[n++] = ' ';
+    }
+    for (i = 0; i < n && found < ROWS; i += 5) {
+        uint64_t h = locusi_text_feed(locusi_text_basis, 'w');
+        size_t k;
+        for (k = 0; k < 4; k++) h = locusi_text_feed(h, (uint32_t)text[i + k]);
+        keys[found++] = locusi_text_key(h);
+    }
+    qsort(keys, found, sizeof *keys, locusi_u32_order);
+    for (i = 0; i < ROWS; i++) weights[i] = 65535, table[2 * i] = -128, table[2 * i + 1] = 127;
+    t.rows = found;
+    t.keys = keys;
+    t.weights = weights;
+    t.table = table;
+    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, x, &g_err));
+    CHECK(fabs((double)x[0] + 128.0 / sqrt(128.0 * 128.0 + 127.0 * 127.0)) < 1e-7 && is_unit(x, 2));
+    t = free_encoder(LOCUS_TEXT_MAX_DIM);
+    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, wide, &g_err));
+    CHECK(is_unit(wide, LOCUS_TEXT_MAX_DIM));
+    t = free_encoder(1);
+    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, x, &g_err));
+    CHECK(x[0] == 1.0f || x[0] == -1.0f);
+    free(keys), free(weights), free(table), free(text);
+}
+
+static void refuses_bad_encoders(void)
+{
+    locus_text t = table_encoder();
+    float x[TABLE_DIM];
+    char name[LOCUS_TEXT_NAME_BYTES];
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(NULL, "a", 1, x, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, NULL, 1, x, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_name(NULL, name, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_name(&t, NULL, &g_err));
+    t.keys = NULL;
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, &g_err));
+    t = free_encoder(0);
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, &g_err));
+    t.dim = LOCUS_TEXT_MAX_DIM + 1;
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, &g_err));
+    CHECK_TEXT("1 to 1024", g_err.message);
+    t = table_encoder();
+    t.rows = LOCUS_TEXT_MAX_ROWS + 1;
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, &g_err));
+}
+
+// ---------------------------------------------------------------------------------------------- in the net's file
+
+typedef struct net_parts {
+    locus_tensor tensors[16];
+    size_t tensor_count;
+    locus_metadata metadata[8];
+    size_t metadata_count;
+    float numbers[4 * 64];
+    unsigned char scratch[6 * TABLE_ROWS];
+} net_parts;
+
+static void net_add(net_parts *p, const char *name, size_t rank, size_t a, size_t b)
+{
+    locus_tensor *t = &p->tensors[p->tensor_count++];
+    memset(t, 0, sizeof *t);
+    t->name = name;
+    t->dtype = LOCUS_F32;
+    t->rank = rank;
+    t->shape[0] = a;
+    t->shape[1] = b;
+    t->data = p->numbers;
+}
+
+static void net_meta(net_parts *p, const char *key, const char *value)
+{
+    p->metadata[p->metadata_count].key = key;
+    p->metadata[p->metadata_count++].value = value;
+}
+
+static void net_start(net_parts *p, size_t dim)
+{
+    size_t i;
+    memset(p, 0, sizeof *p);
+    for (i = 0; i < 4 * 64; i++) p->numbers[i] = (float)(i % 13) * 0.1f - 0.5f;
+    net_add(p, "decoder.U.weight", 2, 4, dim);
+    net_add(p, "decoder.U.bias", 1, 4, 1);
+    net_add(p, "decoder.mlp_head.0.weight", 2, 4, 12);
+    net_add(p, "decoder.mlp_head.0.bias", 1, 4, 1);
+    net_add(p, "decoder.mlp_head.2.weight", 2, 1, 4);
+    net_add(p, "decoder.mlp_head.2.bias", 1, 1, 1);
+}
+
+static void net_text(net_parts *p, const locus_text *t)
+{
+    size_t count;
+    STATUS(LOCUS_OK,
+           locus_text_tensors(t, p->tensors + p->tensor_count, &count, p->scratch, sizeof p->scratch, &g_err));
+    p->tensor_count += count;
+}
+
+static locus_status net_open(const net_parts *p, locus_net **net)
+{
+    const char *path = temp_path("locus_test_text.safetensors");
+    locus_status status;
+    *net = NULL;
+    if (!STATUS(LOCUS_OK,
+                locus_safetensors_save(path, p->tensors, p->tensor_count, p->metadata, p->metadata_count, &g_err)))
+        return LOCUS_ERR_IO;
+    status = locus_net_open(net, path, NULL, &g_err);
+    remove(path);
+    return status;
+}
+
+static void net_carries_its_encoder(void)
+{
+    const locus_text table = table_encoder(), hashed = free_encoder(FREE_DIM);
+    net_parts p;
+    locus_net *net, *plain;
+    locus_net_opts opts;
+    locus_safetensors st;
+    locus_pool *pool;
+    locus_model model;
+    float x[FREE_DIM], y[FREE_DIM], z[4] = {0.1f, 0.2f, 0.3f, 0.4f};
+    char path[700];
+    size_t bytes;
+    unsigned char *memory;
+    net_start(&p, TABLE_DIM);
+    STATUS(LOCUS_OK, net_open(&p, &plain));
+    CHECK(locus_net_text(plain) == NULL);
+    net_text(&p, &table);
+    net_meta(&p, "query_encoder", table_name);
+    net_meta(&p, "query_encoder_dim", "20");
+    STATUS(LOCUS_OK, net_open(&p, &net));
+    CHECK(locus_net_get_info(net).hash == locus_net_get_info(plain).hash); // pools stay bound as before
+    CHECK(locus_net_get_info(net).parameters == locus_net_get_info(plain).parameters);
+    CHECK(!strcmp(locus_net_get_info(net).query_encoder, table_name));
+    CHECK(locus_net_text(net) && locus_net_text(net)->rows == TABLE_ROWS && locus_net_text(net)->dim == TABLE_DIM);
+    CHECK(!locus_encode_text(&table, "The cat", 7, x, NULL) &&
+          !locus_encode_text(locus_net_text(net), "The cat", 7, y, NULL) && !memcmp(x, y, sizeof(float) * TABLE_DIM));
+    // a pool for another encoder is refused; a router file keeps the table
+    STATUS(LOCUS_ERR_ENCODER_MISMATCH, locus_pool_create(&pool, net, 1, free_name, NULL, 0, &g_err));
+    STATUS(LOCUS_OK, locus_pool_create(&pool, net, 1, NULL, NULL, 0, &g_err));
+    memset(&model, 0, sizeof model);
+    strcpy(model.name, "m");
+    model.available = 1;
+    STATUS(LOCUS_OK, locus_pool_add(pool, &model, z, NULL, &g_err));
+    strcpy(path, temp_path("locus_test_text_net.safetensors"));
+    STATUS(LOCUS_OK, locus_safetensors_save(path, p.tensors, p.tensor_count, p.metadata, p.metadata_count, &g_err));
+    STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err));
+    bytes = locus_net_memory(&st, NULL);
+    memory = (unsigned char *)malloc(bytes);
+    memset(&opts, 0, sizeof opts);
+    opts.memory = memory;
+    opts.memory_bytes = bytes;
+    locus_net_destroy(plain);
+    STATUS(LOCUS_OK, locus_net_create(&plain, &st, &opts, &g_err));
+    CHECK(!locus_encode_text(locus_net_text(plain), "The cat", 7, y, NULL) && !memcmp(x, y, sizeof(float) * TABLE_DIM));
+    locus_net_destroy(plain);
+    free(memory);
+    {
+        char router[700];
+        strcpy(router, temp_path("locus_test_text_router.safetensors"));
+        STATUS(LOCUS_OK, locus_pool_save(pool, router, LOCUS_SAVE_ROUTER, &st, &g_err));
+        STATUS(LOCUS_OK, locus_net_open(&plain, router, NULL, &g_err));
+        CHECK(!locus_encode_text(locus_net_text(plain), "The cat", 7, y, NULL) &&
+              !memcmp(x, y, sizeof(float) * TABLE_DIM));
+        locus_pool_destroy(pool);
+        STATUS(LOCUS_OK, locus_pool_open(&pool, plain, router, &g_err));
+        CHECK(!strcmp(locus_pool_query_encoder(pool), table_name));
+        locus_pool_destroy(pool);
+        locus_net_destroy(plain);
+        remove(router);
+    }
+    locus_safetensors_close(&st);
+    remove(path);
+    locus_net_destroy(net);
+    // table-free: the name is all
+    net_start(&p, FREE_DIM);
+    net_meta(&p, "query_encoder", free_name);
+    STATUS(LOCUS_OK, net_open(&p, &net));
+    CHECK(!locus_encode_text(&hashed, "The cat", 7, x, NULL) &&
+          !locus_encode_text(locus_net_text(net), "The cat", 7, y, NULL) && !memcmp(x, y, sizeof(float) * FREE_DIM));
+    locus_net_destroy(net);
+    CHECK(g_live == 0);
+}
+
+static void net_refuses_other_tables(void)
+{
+    const locus_text table = table_encoder();
+    static signed char changed[TABLE_ROWS * TABLE_DIM];
+    uint32_t unsorted[TABLE_ROWS];
+    locus_text other = table;
+    net_parts p;
+    locus_net *net;
+    size_t i;
+    int kind;
+    for (kind = 0; kind < 14; kind++) {
+        locus_status want = LOCUS_ERR_ENCODER_MISMATCH;
+        const char *name = table_name;
+        net_start(&p, TABLE_DIM);
+        other = table;
+        if (kind == 0) { // a row that the probes need
+            memcpy(changed, g_table, sizeof changed);
+            for (i = 0; i < sizeof changed; i++) changed[i] = (signed char)(changed[i] / 2);
+            other.table = changed;
+        }
+        if (kind == 1) name = free_name;
+        if (kind == 2) {
+            memcpy(unsorted, table_keys, sizeof unsorted);
+            unsorted[7] = unsorted[6];
+            other.keys = unsorted;
+            want = LOCUS_ERR_TENSOR_ENTRY;
+        }
+        net_text(&p, &other);
+        if (kind == 3) p.tensor_count--, want = LOCUS_ERR_TENSOR_MISSING;
+        if (kind == 4) p.tensors[8].name = "text.tables", want = LOCUS_ERR_TENSOR_SURPLUS;
+        if (kind == 5) p.tensors[8].dtype_name = "U8", want = LOCUS_ERR_DTYPE_UNSUPPORTED;
+        if (kind == 6) p.tensors[6].shape[0]--, want = LOCUS_ERR_TENSOR_SHAPE;
+        if (kind == 7) p.tensors[8].shape[1]--, want = LOCUS_ERR_TENSOR_SHAPE;
+        if (kind == 8) name = "another", want = LOCUS_ERR_METADATA;
+        if (kind == 9) name = "", want = LOCUS_ERR_METADATA;
+        if (kind == 10) net_meta(&p, "query_encoder_dim", "21"), want = LOCUS_ERR_METADATA;
+        if (kind == 11) p.tensor_count = 6; // the name of a table, but none there
+        if (kind == 12) name = "locus-text-1/";
+        if (kind == 13) name = "locus-text-1/0123456789ABCDEF";
+        net_meta(&p, "query_encoder", name);
+        if (!STATUS(want, net_open(&p, &net))) printf("kind %d\n", kind);
+        CHECK(net == NULL && g_live == 0);
+    }
+    net_start(&p, 8);
+    net_meta(&p, "query_encoder", free_name); // for another length
+    STATUS(LOCUS_ERR_ENCODER_MISMATCH, net_open(&p, &net));
+    CHECK_TEXT("query_encoder: made for another query encoder: expected \"locus-text-1/", g_err.message);
+}
+
+// A changed byte anywhere: refused, or a net whose encoder still works.
+static void survives_changed_files(void)
+{
+    const locus_text table = table_encoder();
+    const char *path = temp_path("locus_test_text_fuzz.safetensors");
+    net_parts p;
+    FILE *f;
+    unsigned char *file = (unsigned char *)malloc(100000);
+    size_t n = 0, i, opened = 0;
+    if (!file) exit(2);
+    net_start(&p, TABLE_DIM);
+    net_text(&p, &table);
+    net_meta(&p, "query_encoder", table_name);
+    STATUS(LOCUS_OK, locus_safetensors_save(path, p.tensors, p.tensor_count, p.metadata, p.metadata_count, &g_err));
+    if ((f = fopen(path, "rb")) != NULL) {
+        n = fread(file, 1, 100000, f);
+        fclose(f);
+    }
+    remove(path);
+    for (i = 0; i < n; i++) {
+        const unsigned char keep = file[i];
+        locus_safetensors st;
+        locus_net *net = NULL;
+        float x[TABLE_DIM];
+        file[i] = (unsigned char)(keep ^ 1u << random_u32() % 8);
+        if (!locus_safetensors_parse(&st, file, n, NULL, 0, &g_err)) {
+            if (!locus_net_create(&net, &st, NULL, &g_err)) {
+                opened++;
+                if (locus_net_text(net) && locus_encode_text(locus_net_text(net), "The cat", 7, x, NULL)) CHECK(0);
+            }
+            locus_net_destroy(net);
+            locus_safetensors_close(&st);
+        }
+        file[i] = keep;
+    }
+    CHECK(n > 5000 && opened > 0 && opened < n && g_live == 0);
+    free(file);
+}
+
+// ----------------------------------------------------------------------------------------------------- learning
+
+enum { CORPUS = 120 };
+static char g_corpus[CORPUS][400];
+static const char *g_texts[CORPUS];
+
+static void make_corpus(void)
+{
+    static const char *const words[3][12] = {
+        {"court", "law", "contract", "seller", "breach", "judge", "appeal", "tort", "negligence", "duty", "jury",
+         "claim"},
+        {"cell", "protein", "gene", "enzyme", "membrane", "plant", "tissue", "virus", "organ", "blood", "muscle",
+         "bone"},
+        {"sum", "integral", "matrix", "prime", "vector", "limit", "series", "group", "ring", "graph", "proof", "root"}};
+    size_t i, k;
+    g_random = 7;
+    for (i = 0; i < CORPUS; i++) {
+        g_corpus[i][0] = 0;
+        for (k = 0; k < 14; k++) {
+            strcat(g_corpus[i], k % 3 ? words[i % 3][random_u32() % 12] : &"the of a to in is"[3 * (random_u32() % 4)]);
+            strcat(g_corpus[i], k % 5 ? " " : ", ");
+        }
+        g_texts[i] = g_corpus[i];
+    }
+}
+
+static int same_encoder(const locus_text *a, const locus_text *b)
+{
+    return a->dim == b->dim && a->rows == b->rows && !memcmp(a->keys, b->keys, a->rows * sizeof *a->keys) &&
+           !memcmp(a->weights, b->weights, a->rows * sizeof *a->weights) &&
+           !memcmp(a->table, b->table, a->rows * a->dim);
+}
+
+static size_t g_steps, g_stop_at;
+static int count_steps(void *user, size_t done, size_t total)
+{
+    CHECK(user == &g_steps && done <= total);
+    return ++g_steps == g_stop_at;
+}
+
+static void learns_what_texts_are_about(void)
+{
+    locus_text *t;
+    locus_text_train_opts o;
+    float x[CORPUS][16];
+    size_t i, j, k, right = 0, length[CORPUS];
+    char name[LOCUS_TEXT_NAME_BYTES], again[LOCUS_TEXT_NAME_BYTES];
+    make_corpus();
+    memset(&o, 0, sizeof o);
+    o.dim = 16;
+    o.rows = 300;
+    if (!STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err))) return;
+    CHECK(t->dim == 16 && t->rows > 50 && t->rows <= 300);
+    for (i = 1; i < t->rows; i++) CHECK(t->keys[i - 1] < t->keys[i]);
+    for (i = 0; i < CORPUS; i++) {
+        STATUS(LOCUS_OK, locus_encode_text(t, g_texts[i], strlen(g_texts[i]), x[i], &g_err));
+        length[i] = strlen(g_texts[i]);
+    }
+    for (i = 0; i < CORPUS; i++) { // the nearest other text is of the same topic
+        double most = -2.0;
+        size_t best = i;
+        for (j = 0; j < CORPUS; j++) {
+            double dot = 0.0;
+            for (k = 0; k < 16; k++) dot += (double)x[i][k] * (double)x[j][k];
+            if (i != j && dot > most) most = dot, best = j;
+        }
+        right += best % 3 == i % 3;
+    }
+    CHECK(right >= CORPUS * 95 / 100);
+    locus_text_name(t, name, NULL);
+    for (i = 0; i < 4; i++) { // the same for any number of threads, and with lengths given
+        locus_threads *threads = NULL;
+        locus_text *u;
+        STATUS(LOCUS_OK, locus_threads_create(&threads, i + 1, &g_err));
+        o.parallel = locus_threads_parallel(threads);
+        STATUS(LOCUS_OK, locus_text_train(&u, g_texts, i % 2 ? length : NULL, CORPUS, &o, &g_err));
+        CHECK(same_encoder(t, u));
+        locus_text_name(u, again, NULL);
+        CHECK(!strcmp(name, again));
+        locus_text_destroy(u);
+        locus_threads_destroy(threads);
+    }
+    o.parallel = NULL;
+    locus_text_destroy(t);
+    locus_text_destroy(NULL);
+    o.progress = count_steps;
+    o.user = &g_steps;
+    g_steps = g_stop_at = 0;
+    STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err));
+    locus_text_destroy(t);
+    k = g_steps;
+    for (i = 1; i < k; i++) { // stopped at every step
+        g_steps = 0;
+        g_stop_at = i;
+        STATUS(LOCUS_ERR_CANCELLED, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err));
+        CHECK(t == NULL && g_live == 0);
+    }
+    o.progress = NULL;
+    for (i = 1; i <= 2; i++) { // two allocations, each failing
+        g_calls = 0;
+        g_fail_at = (long)i;
+        STATUS(LOCUS_ERR_MEMORY, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err));
+        CHECK(t == NULL && g_live == 0);
+    }
+    g_calls = 0;
+    g_fail_at = 3;
+    STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err));
+    locus_text_destroy(t);
+    g_fail_at = 0;
+}
+
+static void trained_net_carries_it(void)
+{
+    locus_text *t;
+    locus_text_train_opts o;
+    locus_train_data data;
+    locus_train_opts options;
+    locus_trainer *trainer;
+    locus_net *net;
+    const char *path;
+    static float q[CORPUS * 16];
+    static unsigned char scores[3 * CORPUS];
+    size_t train[CORPUS], i;
+    float x[16], y[16];
+    memset(&o, 0, sizeof o);
+    o.dim = 16;
+    o.rows = 300;
+    make_corpus();
+    if (!STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err))) return;
+    for (i = 0; i < CORPUS; i++) {
+        train[i] = i;
+        scores[i] = i % 3 == 0, scores[CORPUS + i] = i % 3 == 1, scores[2 * CORPUS + i] = i % 3 == 2;
+        locus_encode_text(t, g_texts[i], strlen(g_texts[i]), q + 16 * i, NULL);
+    }
+    memset(&data, 0, sizeof data);
+    data.queries.encodings = q;
+    data.queries.count = CORPUS;
+    data.queries.dim = 16;
+    data.models = 3;
+    data.scores_u8 = scores;
+    data.train = train;
+    data.train_count = CORPUS;
+    data.text = t;
+    memset(&options, 0, sizeof options);
+    options.epochs = 2;
+    data.query_encoder = "another";
+    STATUS(LOCUS_ERR_ENCODER_MISMATCH, locus_train_create(&trainer, &data, &options, &g_err));
+    data.query_encoder = NULL;
+    if (STATUS(LOCUS_OK, locus_train_create(&trainer, &data, &options, &g_err))) {
+        STATUS(LOCUS_OK, locus_train_run(trainer, &g_err));
+        path = temp_path("locus_test_text_trained.safetensors");
+        STATUS(LOCUS_OK, locus_train_save(trainer, path, &g_err));
+        for (i = 0; i < 2; i++) {
+            if (!STATUS(LOCUS_OK,
+                        i ? locus_net_open(&net, path, NULL, &g_err) : locus_train_net(trainer, NULL, &net, &g_err)))
+                continue;
+            CHECK(locus_net_text(net) != NULL);
+            CHECK(!locus_encode_text(t, "a court", 7, x, NULL) &&
+                  !locus_encode_text(locus_net_text(net), "a court", 7, y, NULL) && !memcmp(x, y, sizeof x));
+            locus_net_destroy(net);
+        }
+        remove(path);
+        locus_train_destroy(trainer);
+    }
+    locus_text_destroy(t);
+    CHECK(g_live == 0);
+}
+
+static void learns_from_little(void)
+{
+    static const char *const two[] = {"hello world", "hello there"}, *const apart[] = {"hello",
+                                                                                       "x 1 2 3 4 5 6 7 ; ; ;"};
+    static const char *const holes[] = {"hello world", NULL, "hello"};
+    const size_t none[3] = {0, 0, 0};
+    locus_text_train_opts o;
+    locus_text *t;
+    locus_tensor tensors[3];
+    float x[128], y[128];
+    size_t count;
+    unsigned char scratch[64];
+    memset(&o, 0, sizeof o);
+    STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, NULL, &g_err)); // far fewer rows than dimensions
+    CHECK(t->dim == 128 && t->rows > 0 && t->rows < 128);
+    CHECK(!locus_encode_text(t, "hello you", 9, x, NULL) && is_unit(x, 128));
+    CHECK(!locus_encode_text(t, "", 0, y, NULL) && is_unit(y, 128));
+    STATUS(LOCUS_ERR_WORKSPACE, locus_text_tensors(t, tensors, &count, scratch, 6 * t->rows - 1, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_tensors(t, NULL, &count, scratch, sizeof scratch, &g_err));
+    locus_text_destroy(t);
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, apart, NULL, 1, NULL, &g_err));
+    CHECK_TEXT("in common", g_err.message);
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, NULL, NULL, 0, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, NULL, NULL, 5, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(NULL, two, NULL, 2, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, holes, NULL, 3, NULL, &g_err));
+    CHECK_TEXT("texts[1]", g_err.message);
+    STATUS(LOCUS_OK, locus_text_train(&t, holes, none, 3, NULL, &g_err)); // three empty texts: their shape is common
+    locus_text_destroy(t);
+    o.dim = LOCUS_TEXT_MAX_DIM + 1;
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, two, NULL, 2, &o, &g_err));
+    o.dim = 1;
+    o.rows = 1;
+    STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, &o, &g_err));
+    CHECK(t->rows == 1 && t->dim == 1);
+    locus_text_destroy(t);
+    o.rows = LOCUS_TEXT_MAX_ROWS + 1;
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, two, NULL, 2, &o, &g_err));
+    CHECK(g_live == 0);
+}
+
+// -------------------------------------------------------------------------------------------------- JSON lines
+
+static locus_status parse(locus_texts *t, const char *text)
+{
+    const size_t n = strlen(text);
+    char *exact = (char *)malloc(n ? n : 1);
+    locus_status status;
+    if (!exact) exit(2);
+    if (n) memcpy(exact, text, n);
+    status = locus_texts_parse(t, exact, n, &g_err);
+    free(exact);
+    return status;
+}
+
+static void reads_json_lines(void)
+{
+    static const char good[] = "\xef\xbb\xbf{\"id\": 17, \"text\": \"What\\n\\u00e9 \\ud83d\\ude00 \\\"x\\\"?\", "
+                               "\"category\": \"math\", \"src\": [1, {\"a\": null}]}\r\n"
+                               "\n   \t\r\n"
+                               "  {\"t\\u0065xt\": \"\", \"id\": \"b\"}  \n"
+                               "{\"text\":\"last\",\"category\":null,\"id\":-1.5e3}";
+    static const struct {
+        const char *text, *message;
+        locus_status status;
+    } bad[] = {
+        {"{\"id\": 1}", "line 1: line of a JSON-lines file malformed: expected the key \"text\"", LOCUS_ERR_TEXT_LINE},
+        {"{\"text\": \"a\"}\n{\"text\": 1}", "line 2, \"text\"", LOCUS_ERR_TEXT_LINE},
+        {"{\"text\": null}", "found null", LOCUS_ERR_TEXT_LINE},
+        {"{\"text\": \"a\", \"id\": [1]}", "an array", LOCUS_ERR_TEXT_LINE},
+        {"{\"text\": \"a\", \"category\": 3}", "a number", LOCUS_ERR_TEXT_LINE},
+        {"{\"text\": \"a\", \"text\": \"a\"}", "line 1, \"text\"", LOCUS_ERR_DUPLICATE_KEY},
+        {"{\"text\": \"a\", \"te\\u0078t\": \"a\"}", "line 1, \"text\"", LOCUS_ERR_DUPLICATE_KEY},
+        {"{\"text\": \"a\\u0000b\"}", "NUL", LOCUS_ERR_TEXT_LINE},
+        {"{\"text\": \"a\xff\"}", "UTF-8", LOCUS_ERR_TEXT_LINE},
+        {"{\"text\": \"a\"} x", "line 1, byte 14", LOCUS_ERR_TEXT_LINE},
+        {"{\"text\": \"a\"", "line 1, byte 12", LOCUS_ERR_TEXT_LINE},
+        {"{\"text\": \"a\n\"}", "line 1, byte 11", LOCUS_ERR_TEXT_LINE},
+        {"{\"text\": \"\\ud800\"}", "surrogates", LOCUS_ERR_TEXT_LINE},
+        {"[\"text\"]", "an object", LOCUS_ERR_TEXT_LINE},
+        {"\"text\"", "an object", LOCUS_ERR_TEXT_LINE},
+        {"text", "an object", LOCUS_ERR_TEXT_LINE},
+    };
+    locus_texts t;
+    size_t i, n;
+    char deep[1000];
+    if (STATUS(LOCUS_OK, parse(&t, good))) {
+        CHECK(t.count == 3);
+        CHECK(!strcmp(t.texts[0], "What\n\xc3\xa9 \xf0\x9f\x98\x80 \"x\"?") && t.bytes[0] == strlen(t.texts[0]));
+        CHECK(!strcmp(t.ids[0], "17") && !strcmp(t.categories[0], "math"));
+        CHECK(!strcmp(t.texts[1], "") && t.bytes[1] == 0 && !strcmp(t.ids[1], "b") && !strcmp(t.categories[1], ""));
+        CHECK(!strcmp(t.texts[2], "last") && !strcmp(t.ids[2], "-1.5e3") && !strcmp(t.categories[2], ""));
+        locus_texts_close(&t);
+    }
+    for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        STATUS(bad[i].status, parse(&t, bad[i].text));
+        CHECK_TEXT(bad[i].message, g_err.message);
+        CHECK(t.count == 0 && !t.owned && g_live == 0);
+    }
+    memset(deep, '[', sizeof deep);
+    memcpy(deep, "{\"text\":", 8);
+    deep[sizeof deep - 1] = 0;
+    STATUS(LOCUS_ERR_TEXT_LINE, parse(&t, deep));
+    STATUS(LOCUS_OK, parse(&t, ""));
+    CHECK(t.count == 0);
+    locus_texts_close(&t);
+    locus_texts_close(NULL);
+    for (n = 0; n < sizeof good; n++) { // every prefix, and every byte changed, in exact blocks
+        char cut[sizeof good];
+        memcpy(cut, good, n);
+        cut[n] = 0;
+        if (!parse(&t, cut)) locus_texts_close(&t);
+        memcpy(cut, good, sizeof good);
+        if (n + 1 < sizeof good) cut[n] = (char)random_u32();
+        if (!parse(&t, cut)) locus_texts_close(&t);
+        CHECK(g_live == 0);
+    }
+    g_calls = 0;
+    g_fail_at = 1;
+    STATUS(LOCUS_ERR_MEMORY, parse(&t, good));
+    g_fail_at = 0;
+    STATUS(LOCUS_ERR_ARGUMENT, locus_texts_parse(NULL, "", 0, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_texts_parse(&t, NULL, 1, &g_err));
+    STATUS(LOCUS_ERR_IO, locus_texts_open(&t, "/nonexistent/x.jsonl", &g_err));
+    CHECK(g_live == 0);
+}
+
+static void real_questions(void)
+{
+    locus_texts t;
+    locus_text *e;
+    locus_text_train_opts o;
+    float *x;
+    size_t i, j, d, right = 0, of = 0;
+    double seconds;
+    clock_t start;
+    if (locus_texts_open(&t, "../shared/data/mmlu-pro/queries.jsonl", &g_err)) {
+        printf("real questions skipped: %s\n", g_err.message);
+        return;
+    }
+    CHECK(t.count == 12032 && !strcmp(t.ids[0], "70") && !strcmp(t.categories[0], "business"));
+    memset(&o, 0, sizeof o);
+    o.rows = 4096;
+    o.dim = 64;
+    start = clock();
+    STATUS(LOCUS_OK, locus_text_train(&e, t.texts, t.bytes, t.count, &o, &g_err));
+    seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    x = (float *)malloc(t.count * 64 * sizeof *x);
+    if (!x) exit(2);
+    start = clock();
+    for (i = 0; i < t.count; i++)
+        CHECK(!locus_encode_text(e, t.texts[i], t.bytes[i], x + 64 * i, &g_err) && is_unit(x + 64 * i, 64));
+    printf("learned in %.1f s; %.1f us a question\n", seconds,
+           1e6 * (double)(clock() - start) / CLOCKS_PER_SEC / (double)t.count);
+    for (i = 0; i < t.count; i += 40) { // the nearest other question is mostly of the same subject
+        float most = -2.0f;
+        size_t best = 0;
+        for (j = 0; j < t.count; j++) {
+            float dot = 0.0f;
+            for (d = 0; d < 64; d++) dot += x[64 * i + d] * x[64 * j + d];
+            if (j != i && strcmp(t.texts[i], t.texts[j]) && dot > most) most = dot, best = j;
+        }
+        right += !strcmp(t.categories[i], t.categories[best]);
+        of++;
+    }
+    printf("nearest of the same subject: %.1f %%\n", 100.0 * (double)right / (double)of);
+    CHECK(right * 10 > of * 6);
+    free(x);
+    locus_text_destroy(e);
+    locus_texts_close(&t);
+}
+
+int main(void)
+{
+    takes_any_bytes();
+    encodes_as_the_second_implementation();
+    sums_do_not_overflow();
+    refuses_bad_encoders();
+    net_carries_its_encoder();
+    net_refuses_other_tables();
+    survives_changed_files();
+    learns_what_texts_are_about();
+    trained_net_carries_it();
+    learns_from_little();
+    reads_json_lines();
+    real_questions();
+    CHECK(g_live == 0);
+    printf("%lu passed, %lu failed\n", (unsigned long)g_passed, (unsigned long)g_failed);
+    return g_failed != 0;
+}

@@ -2680,6 +2680,9 @@ typedef struct locusi_kernels {
     void (*scale)(const float *b, const float *u, size_t k, size_t panels, float *out);
     float (*square)(const float *x, size_t n);
     void (*kernel)(float *c, const float *half, float half_x, size_t n);
+#ifndef LOCUS_INFERENCE_ONLY
+    void (*axpy)(float factor, const float *x, float *y, size_t n);
+#endif
 #ifndef LOCUS_NO_TRAIN
     int (*layernorm_keep)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain,
                           const float *bias, const float *live, int relu, float *hat, float *inverse);
@@ -2691,7 +2694,6 @@ typedef struct locusi_kernels {
                               const float *dot, float scale);
     void (*relu_back)(float *dx, size_t ldx, const float *y, size_t ldy, size_t rows, size_t panels);
     void (*add_rows)(const float *x, size_t ldx, size_t rows, size_t panels, float *sum);
-    void (*axpy)(float factor, const float *x, float *y, size_t n);
     void (*adam)(const locusi_adam *o, float *theta, const float *gradient, float *m, float *v, size_t n);
 #endif
 } locusi_kernels;
@@ -3073,6 +3075,16 @@ LOCUSI_TARGET static void LOCUSI_NAME(kernel)(float *c, const float *half, float
     }
 }
 
+#ifndef LOCUS_INFERENCE_ONLY
+// y += factor * x over n floats, n a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float *y, size_t n)
+{
+    const VF s = VF_SET1(factor);
+    size_t j;
+    for (j = 0; j < n; j += VL) VF_STORE(y + j, VF_FMA(s, VF_LOAD(x + j), VF_LOAD(y + j)));
+}
+#endif
+
 #ifndef LOCUS_NO_TRAIN
 // ---- training
 
@@ -3202,14 +3214,6 @@ LOCUSI_TARGET static void LOCUSI_NAME(add_rows)(const float *x, size_t ldx, size
     }
 }
 
-// y += factor * x over n floats, n a multiple of 16
-LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float *y, size_t n)
-{
-    const VF s = VF_SET1(factor);
-    size_t j;
-    for (j = 0; j < n; j += VL) VF_STORE(y + j, VF_FMA(s, VF_LOAD(x + j), VF_LOAD(y + j)));
-}
-
 // AdamW as PyTorch defines it (decoupled weight decay, then the step); n a multiple of 16
 LOCUSI_TARGET static void LOCUSI_NAME(adam)(const locusi_adam *o, float *theta, const float *gradient, float *m,
                                             float *v, size_t n)
@@ -3240,6 +3244,9 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(scale),
                                                     LOCUSI_NAME(square),
                                                     LOCUSI_NAME(kernel),
+#ifndef LOCUS_INFERENCE_ONLY
+                                                    LOCUSI_NAME(axpy),
+#endif
 #ifndef LOCUS_NO_TRAIN
                                                     LOCUSI_NAME(layernorm_keep),
                                                     LOCUSI_NAME(layernorm_back),
@@ -3248,7 +3255,6 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(softmax_down_back),
                                                     LOCUSI_NAME(relu_back),
                                                     LOCUSI_NAME(add_rows),
-                                                    LOCUSI_NAME(axpy),
                                                     LOCUSI_NAME(adam)
 #endif
 };
@@ -8033,19 +8039,6 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     return LOCUS_OK;
 }
 
-#ifndef LOCUS_NO_STDIO
-LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, locus_error *err)
-{
-    locus_safetensors st;
-    locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
-    *out = NULL;
-    if ((status = locus_safetensors_open(&st, path, err))) return status;
-    status = locus_pool_load(out, net, &st, NULL, 0, err);
-    locus_safetensors_close(&st);
-    return status;
-}
-
 #ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN void locusi_put32(unsigned char *p, uint32_t v)
 {
@@ -8064,7 +8057,22 @@ LOCUSI_FN void locusi_tensor_set(locus_tensor *t, const char *name, locus_dtype 
     t->shape[1] = b;
     t->data = data;
 }
+#endif
 
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, locus_error *err)
+{
+    locus_safetensors st;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+    if ((status = locus_safetensors_open(&st, path, err))) return status;
+    status = locus_pool_load(out, net, &st, NULL, 0, err);
+    locus_safetensors_close(&st);
+    return status;
+}
+
+#ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN void locusi_memory_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[9])
 {
     const locusi_memory *m = &pool->memory;

@@ -10342,8 +10342,7 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
         }
     for (i = 0; i < t->data.unlabelled_count; i++)
         for (j = 0; j < data->queries.dim; j++)
-            t->data_hash =
-                locusi_mix(t->data_hash ^ locusi_f32_bits(locusi_data_row(t, data->unlabelled[i])[j]));
+            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(locusi_data_row(t, data->unlabelled[i])[j]));
     for (k = 0; k < data->models; k++) {
         for (i = 0; i < t->n; i++) {
             locusi_data_score(data, k, data->train[i], &t->scores[k * t->n + i]);
@@ -10494,8 +10493,7 @@ LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows
         float a, b, unused;
         double ability, slope;
         t->model_id[kept] = models + v;
-        t->model_weight[kept] =
-            (float)(LOCUSI_VIRTUAL_WEIGHT(n) / ((double)t->virtuals * (double)t->unlabelled));
+        t->model_weight[kept] = (float)(LOCUSI_VIRTUAL_WEIGHT(n) / ((double)t->virtuals * (double)t->unlabelled));
         locusi_normal(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 2), &a, &b);
         ability = t->ability + 1.2 * t->spread * (double)a;
         slope = exp(0.3 * (double)b);

@@ -23,7 +23,8 @@ static void test_free(void *p);
 #define TEST_FILE "test_train.c"
 #include "harness.h"
 
-// ---------------------------------------------------------------------------------------------------- the training core
+// ---------------------------------------------------------------------------------------------------- the training
+// core
 
 typedef struct core {
     locusi_train_core t;
@@ -365,8 +366,8 @@ static void gradient_case(const grad_case *k, uint64_t seed, size_t samples)
 static void gradients_match_central_differences(void)
 {
     static const grad_case cases[] = {
-        {5, 12, 3, 1, 3, 7, 9, 3, 6, 0, 0},   {5, 12, 3, 2, 3, 7, 9, 4, 6, 0, 0},  {7, 16, 4, 3, 5, 9, 11, 3, 5, 0, 0},
-        {5, 12, 3, 1, 3, 7, 9, 3, 6, 1, 0},   {5, 16, 2, 2, 3, 17, 8, 3, 5, 1, 0}, {5, 12, 3, 3, 3, 7, 9, 3, 6, 1, 0},
+        {5, 12, 3, 1, 3, 7, 9, 3, 6, 0, 0},    {5, 12, 3, 2, 3, 7, 9, 4, 6, 0, 0},  {7, 16, 4, 3, 5, 9, 11, 3, 5, 0, 0},
+        {5, 12, 3, 1, 3, 7, 9, 3, 6, 1, 0},    {5, 16, 2, 2, 3, 17, 8, 3, 5, 1, 0}, {5, 12, 3, 3, 3, 7, 9, 3, 6, 1, 0},
         {17, 20, 5, 1, 17, 16, 7, 2, 5, 0, 0}, {1, 1, 1, 1, 1, 1, 3, 2, 3, 0, 0},   {5, 16, 1, 1, 3, 1, 1, 1, 4, 0, 0},
     };
     size_t i, count = g_quick ? 3 : COUNT(cases);
@@ -448,7 +449,8 @@ static void steps_in_parts_add_up(void)
 
 static uint64_t ref_random(uint64_t seed, uint64_t a, uint64_t b, uint64_t c)
 {
-    return ref_mix(ref_mix(ref_mix(seed + a * 0x9e3779b97f4a7c15u) + b * 0xc2b2ae3d27d4eb4fu) + c * 0x165667b19e3779f9u);
+    return ref_mix(ref_mix(ref_mix(seed + a * 0x9e3779b97f4a7c15u) + b * 0xc2b2ae3d27d4eb4fu) +
+                   c * 0x165667b19e3779f9u);
 }
 
 static void random_numbers_are_as_documented(void)
@@ -459,7 +461,8 @@ static void random_numbers_are_as_documented(void)
     for (i = 0; i < 1000; i++) {
         uint64_t seed = ref_mix(i), index = i % 3 ? i : ref_mix(i + 5);
         int stream = 1 + (int)(i % 10);
-        wrong += locusi_random(seed, (locusi_stream)stream, i * 7, index) != ref_random(seed, (uint64_t)stream, i * 7, index);
+        wrong += locusi_random(seed, (locusi_stream)stream, i * 7, index) !=
+                 ref_random(seed, (uint64_t)stream, i * 7, index);
     }
     CHECK_SIZE(0, wrong);
     // known values, from Python's integers
@@ -1064,7 +1067,8 @@ static void recipes_are_as_specified(void)
     CHECK_NEAR(0.0, r.average, 0.0), CHECK_NEAR(2e-4, r.encoder_rate, 0.0), CHECK_NEAR(8e-4, r.predictor_rate, 0.0);
     CHECK_NEAR(0.05, r.weight_decay, 0.0), CHECK_NEAR(1.0, r.clip, 0.0), CHECK_NEAR(0.1, r.dropout, 0.0);
     CHECK_NEAR(0.1, r.noise, 0.0), CHECK_NEAR(0.0, r.skew, 0.0), CHECK_NEAR(1.0, r.seen, 0.0);
-    CHECK_SIZE(p.train_count, r.subset_min), CHECK_SIZE(p.train_count, r.subset_max), CHECK_SIZE(p.train_count, r.targets);
+    CHECK_SIZE(p.train_count, r.subset_min), CHECK_SIZE(p.train_count, r.subset_max),
+        CHECK_SIZE(p.train_count, r.targets);
     CHECK_SIZE(0, r.virtual_models), CHECK_SIZE(1, (size_t)r.separate_noise);
     { // noise: a cosine from 0.10 to 0.05 over 500 epochs; rates constant
         static const size_t at[] = {0, 125, 250, 375, 500, 501, 2499};
@@ -1091,7 +1095,8 @@ static void recipes_are_as_specified(void)
     CHECK_SIZE(16, r.subset_min), CHECK_SIZE((3 * p.train_count + 3) / 4, r.subset_max); // 3/4 of the training rows
     CHECK_SIZE(p.train_count, r.targets), CHECK_SIZE(26, r.virtual_models), CHECK_SIZE(0, (size_t)r.separate_noise);
     t->epoch = 4; // warm-up: half of it
-    CHECK_NEAR(0.5 * (0.02 + 0.98 * (1.0 + cos(3.14159265358979 * 5.0 / 300.0)) / 2.0), locusi_train_rate(t, 1.0), 1e-9);
+    CHECK_NEAR(0.5 * (0.02 + 0.98 * (1.0 + cos(3.14159265358979 * 5.0 / 300.0)) / 2.0), locusi_train_rate(t, 1.0),
+               1e-9);
     t->epoch = 149; // the cosine's middle
     CHECK_NEAR(0.51, locusi_train_rate(t, 1.0), 1e-9);
     t->epoch = 299;
@@ -2008,7 +2013,10 @@ static void memories_match_a_dense_solution_in_double(void)
     static const struct {
         size_t D, n, M, unlabelled;
         int kind;
-    } cases[] = {{10, 90, 7, 0, COMPLETE}, {10, 90, 7, 0, UNEVEN}, {5, 150, 3, 200, UNEVEN}, {70, 130, 4, 230, COMPLETE},
+    } cases[] = {{10, 90, 7, 0, COMPLETE},
+                 {10, 90, 7, 0, UNEVEN},
+                 {5, 150, 3, 200, UNEVEN},
+                 {70, 130, 4, 230, COMPLETE},
                  {1, 20, 2, 0, UNEVEN}};
     size_t k, i, m;
     for (k = 0; k < (g_quick ? 2u : COUNT(cases)); k++) {
@@ -2036,7 +2044,8 @@ static void memories_match_a_dense_solution_in_double(void)
         CHECK_STATUS(LOCUS_OK, locus_pool_save(c.pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err));
         recall_fit(&r, &c, &st);
-        { // the map: principal components, component k scaled by its variance^0.3, mean |x|^2 1; landmarks are encodings
+        { // the map: principal components, component k scaled by its variance^0.3, mean |x|^2 1; landmarks are
+          // encodings
             const float *from = cases[k].unlabelled ? c.asked : c.q;
             double *x = ref_alloc(i * 64), total = 0.0, first = 0.0;
             size_t a, b, take = c.D < 64 ? c.D : 64, found = 0, *used = (size_t *)xmalloc(i * sizeof(size_t));
@@ -2277,7 +2286,8 @@ static void weights_mix_net_and_memory(void)
         CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(c.pool, 1.0, &g_err));
         free(zero);
         zero = logits_of(c.pool, c.asked, N, D);
-        for (change = 0.0, i = 0; i < N; i++) change += fabs((double)(zero[i * (M + 1) + M] - zero[i * (M + 1)])) / (double)N;
+        for (change = 0.0, i = 0; i < N; i++)
+            change += fabs((double)(zero[i * (M + 1) + M] - zero[i * (M + 1)])) / (double)N;
         CHECK(change < 0.35);
         free(zero);
     }
@@ -2367,7 +2377,8 @@ static void memory_rows_stay_with_their_models(void)
         after = logits_of(c.pool, c.asked, N, D);
         for (i = 0; i < N; i++)
             for (m = 0; m < count; m++)
-                if (where[m] != SIZE_MAX) CHECK_SAME("a model's logit", &before[i * M + where[m]], &after[i * count + m], 1);
+                if (where[m] != SIZE_MAX)
+                    CHECK_SAME("a model's logit", &before[i * M + where[m]], &after[i * count + m], 1);
         free(after);
         for (i = m = 0; m < count; m++) i += where[m] != SIZE_MAX;
         CHECK_SIZE(i, locus_pool_memory_info(c.pool).models);
@@ -2494,8 +2505,8 @@ static raw_file *reread(const char *path)
 
 static void spoilt_memory_files_are_refused(void)
 {
-    static const char *const names[] = {"memory.map",  "memory.map_bias", "memory.landmarks", "memory.shared",
-                                        "memory.rows", "memory.base",     "memory.recalled",  "memory.known",
+    static const char *const names[] = {"memory.map",        "memory.map_bias", "memory.landmarks", "memory.shared",
+                                        "memory.rows",       "memory.base",     "memory.recalled",  "memory.known",
                                         "memory.difficulty", "memory.scalars"};
     const char *path = temp_path("memory5.safetensors");
     recall_case c;
@@ -2552,7 +2563,10 @@ static void spoilt_memory_files_are_refused(void)
         for (i = 0; i < 4 && is_float; i++) { // no numbers
             f = reread(path);
             t = raw_find(f, names[k]);
-            put_f32(t->data + (i % 2 ? t->bytes - 4 : 0), i == 0 ? f_nan() : i == 1 ? f_inf() : i == 2 ? -f_inf() : 1e13f);
+            put_f32(t->data + (i % 2 ? t->bytes - 4 : 0), i == 0   ? f_nan()
+                                                          : i == 1 ? f_inf()
+                                                          : i == 2 ? -f_inf()
+                                                                   : 1e13f);
             CHECK_STATUS(LOCUS_ERR_POOL, load_spoilt(f, c.net));
             CHECK_MESSAGE(names[k]);
             raw_free(f);
@@ -2608,7 +2622,8 @@ static void spoilt_memory_files_are_refused(void)
             before = logits_of(pool, c.asked, 8, 6);
             g_err.message[0] = 0;
             if (locus_pool_remember(pool, 2, &e, &g_err) == LOCUS_OK) {
-                CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, temp_path("memory6.safetensors"), LOCUS_SAVE_POOL, NULL, &g_err));
+                CHECK_STATUS(LOCUS_OK,
+                             locus_pool_save(pool, temp_path("memory6.safetensors"), LOCUS_SAVE_POOL, NULL, &g_err));
                 {
                     const float *row = pool->recall_base + 2;
                     int finite = *row == *row;
@@ -2702,7 +2717,8 @@ static void memory_arguments_are_checked(void)
         size_t i, k;
         for (k = 0; k < 6; k++) {
             context("extreme %zu", k);
-            for (i = 0; i < 40 * 6; i++) c.q[i] = k == 0 ? 0.0f : k == 1 ? 9e5f * (float)(i % 7 == 0) : k == 2 ? 1.0f : c.q[i];
+            for (i = 0; i < 40 * 6; i++)
+                c.q[i] = k == 0 ? 0.0f : k == 1 ? 9e5f * (float)(i % 7 == 0) : k == 2 ? 1.0f : c.q[i];
             for (i = 0; i < 200; i++) c.y[i] = k == 3 ? 0.0f : k == 4 ? 1.0f : (float)(i % 3 == 0);
             e = c.evals;
             if (k == 5) e.queries.count = 1, c.y[0] = c.y[1] = c.y[2] = c.y[3] = c.y[4] = 1.0f;

@@ -2680,6 +2680,9 @@ typedef struct locusi_kernels {
     void (*scale)(const float *b, const float *u, size_t k, size_t panels, float *out);
     float (*square)(const float *x, size_t n);
     void (*kernel)(float *c, const float *half, float half_x, size_t n);
+#ifndef LOCUS_INFERENCE_ONLY
+    void (*axpy)(float factor, const float *x, float *y, size_t n);
+#endif
 #ifndef LOCUS_NO_TRAIN
     int (*layernorm_keep)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain,
                           const float *bias, const float *live, int relu, float *hat, float *inverse);
@@ -2691,7 +2694,6 @@ typedef struct locusi_kernels {
                               const float *dot, float scale);
     void (*relu_back)(float *dx, size_t ldx, const float *y, size_t ldy, size_t rows, size_t panels);
     void (*add_rows)(const float *x, size_t ldx, size_t rows, size_t panels, float *sum);
-    void (*axpy)(float factor, const float *x, float *y, size_t n);
     void (*adam)(const locusi_adam *o, float *theta, const float *gradient, float *m, float *v, size_t n);
 #endif
 } locusi_kernels;
@@ -3073,6 +3075,16 @@ LOCUSI_TARGET static void LOCUSI_NAME(kernel)(float *c, const float *half, float
     }
 }
 
+#ifndef LOCUS_INFERENCE_ONLY
+// y += factor * x over n floats, n a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float *y, size_t n)
+{
+    const VF s = VF_SET1(factor);
+    size_t j;
+    for (j = 0; j < n; j += VL) VF_STORE(y + j, VF_FMA(s, VF_LOAD(x + j), VF_LOAD(y + j)));
+}
+#endif
+
 #ifndef LOCUS_NO_TRAIN
 // ---- training
 
@@ -3202,14 +3214,6 @@ LOCUSI_TARGET static void LOCUSI_NAME(add_rows)(const float *x, size_t ldx, size
     }
 }
 
-// y += factor * x over n floats, n a multiple of 16
-LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float *y, size_t n)
-{
-    const VF s = VF_SET1(factor);
-    size_t j;
-    for (j = 0; j < n; j += VL) VF_STORE(y + j, VF_FMA(s, VF_LOAD(x + j), VF_LOAD(y + j)));
-}
-
 // AdamW as PyTorch defines it (decoupled weight decay, then the step); n a multiple of 16
 LOCUSI_TARGET static void LOCUSI_NAME(adam)(const locusi_adam *o, float *theta, const float *gradient, float *m,
                                             float *v, size_t n)
@@ -3240,6 +3244,9 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(scale),
                                                     LOCUSI_NAME(square),
                                                     LOCUSI_NAME(kernel),
+#ifndef LOCUS_INFERENCE_ONLY
+                                                    LOCUSI_NAME(axpy),
+#endif
 #ifndef LOCUS_NO_TRAIN
                                                     LOCUSI_NAME(layernorm_keep),
                                                     LOCUSI_NAME(layernorm_back),
@@ -3248,7 +3255,6 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(softmax_down_back),
                                                     LOCUSI_NAME(relu_back),
                                                     LOCUSI_NAME(add_rows),
-                                                    LOCUSI_NAME(axpy),
                                                     LOCUSI_NAME(adam)
 #endif
 };
@@ -7712,6 +7718,8 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
     if (!pool->growable)
         return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "a pool on the heap", "one in the caller's memory");
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
+    if (opts && !(opts->weight >= 0.0 && opts->weight <= 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->weight", "0 to 1", "%f", opts->weight);
     if (evals->models != pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
                            evals->models);
@@ -7723,7 +7731,7 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
     learned.rank = LOCUSI_MEMORY_RANK;
     learned.landmarks = locusi_pad(all.count < LOCUSI_MEMORY_LANDMARKS ? all.count : LOCUSI_MEMORY_LANDMARKS);
     learned.seen = evals->queries.count;
-    learned.weight = opts && opts->weight > 0.0 ? (float)locusi_clamp(opts->weight, 0.0, 1.0) : 0.5f;
+    learned.weight = opts && opts->weight > 0.0 ? (float)opts->weight : 0.5f;
     if ((status = locusi_check_lengths(&learned, evals, err))) return status;
     {
         locus_evals rest;
@@ -8033,19 +8041,6 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     return LOCUS_OK;
 }
 
-#ifndef LOCUS_NO_STDIO
-LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, locus_error *err)
-{
-    locus_safetensors st;
-    locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
-    *out = NULL;
-    if ((status = locus_safetensors_open(&st, path, err))) return status;
-    status = locus_pool_load(out, net, &st, NULL, 0, err);
-    locus_safetensors_close(&st);
-    return status;
-}
-
 #ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN void locusi_put32(unsigned char *p, uint32_t v)
 {
@@ -8064,7 +8059,22 @@ LOCUSI_FN void locusi_tensor_set(locus_tensor *t, const char *name, locus_dtype 
     t->shape[1] = b;
     t->data = data;
 }
+#endif
 
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, locus_error *err)
+{
+    locus_safetensors st;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+    if ((status = locus_safetensors_open(&st, path, err))) return status;
+    status = locus_pool_load(out, net, &st, NULL, 0, err);
+    locus_safetensors_close(&st);
+    return status;
+}
+
+#ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN void locusi_memory_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[9])
 {
     const locusi_memory *m = &pool->memory;
@@ -9011,7 +9021,7 @@ typedef struct locusi_batch {
     const float *model_weight;   // [models] of each target's cross-entropy in the loss
     uint64_t dropout_key;        // 0: no dropout
     const size_t *model_id;      // [models] what dropout is drawn by; NULL: 0, 1, ...
-    size_t silent;               // so many of the last do not count in the loss that is returned
+    size_t silent;               // models whose number is at least this do not count in the loss; 0: all count
     int add;                     // this step's gradients add to those before
 } locusi_batch;
 
@@ -9536,7 +9546,7 @@ LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
             if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
             if (b->targets) {
                 const double loss = locusi_model_predict(t, w, group, m);
-                if (m < b->models - b->silent) group->loss += loss;
+                if (!b->silent || b->model_id[m] < b->silent) group->loss += loss;
             }
             if (b->target_scores) locusi_model_backward(t, w, group);
         }
@@ -10623,7 +10633,6 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
     }
     for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / (all > 1.0 ? all : 1.0));
     b.models = t->virtuals ? locusi_train_virtual(t, kept, rows, real, targets) : kept;
-    b.silent = b.models - kept;
     b.rows = rows;
     b.targets = targets;
     b.queries = t->step_queries;
@@ -10632,6 +10641,7 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
     b.target_scores = t->target_scores;
     b.model_weight = t->model_weight;
     b.model_id = t->model_id;
+    b.silent = models; // virtual ones
     if (o->dropout > 0.0) b.dropout_key = locusi_random(o->seed, LOCUSI_STREAM_DROPOUT, t->epoch, 0) | 1;
     if (!o->separate_noise) {
         locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, 0, deviation);

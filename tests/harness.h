@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the test programs share: counted checks, counted allocations that can be made to fail, weight files to be spoilt,
-// ways to run in parallel, pools. Included once, after locus.h, by a file that defines TEST_FILE, its own name.
+// What the test programs share: counted checks, counted allocations that can be made to fail, weight files to be
+// spoilt, ways to run in parallel, pools. Included once, after locus.h, by a file that defines TEST_FILE, its own name.
 #ifndef LOCUS_TEST_HARNESS_H
 #define LOCUS_TEST_HARNESS_H
 

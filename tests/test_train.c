@@ -1289,8 +1289,8 @@ static void gradient_hook_sees_and_changes_the_gradient(void)
     problem_free(&p);
 }
 
-// Data-parallel: the sum of the parts' gradients is the whole's; and processes that exchange
-// them through the hook stay together with a single one.
+// Data-parallel: the sum of the parts' gradients is the whole's, with dropout, noise and virtual models; and processes
+// that exchange them through the hook stay together with a single one.
 static void gradients_of_parts_make_the_whole(void)
 {
     size_t variant;
@@ -1327,7 +1327,7 @@ static void gradients_of_parts_make_the_whole(void)
                 CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_train_epoch(t[k], NULL, &g_err));
                 pairs += w[k].pairs;
                 for (i = 0; i < all.count; i++) mean[i] += (double)w[k].copy[i];
-                CHECK(k < p.M || w[k].pairs < 0.5); // a part without models counts for nothing
+                CHECK(k < p.M || w[k].pairs < 0.5); // a part without models has none
             }
             CHECK_NEAR(all.pairs, pairs, 1e-9);
             top = error = 0.0;
@@ -1340,7 +1340,7 @@ static void gradients_of_parts_make_the_whole(void)
             CHECK_NEAR(0.0, error, (step ? 1e-3 : 1e-5) * top);
             for (k = 0; k < parts; k++) {
                 w[k].mode = REPLACE, w[k].cancel_at = 0;
-                for (i = 0; i < all.count; i++) w[k].copy[i] = (float)mean[i];
+                for (i = 0; i < all.count; i++) w[k].copy[i] = (float)(mean[i]);
                 CHECK_STATUS(LOCUS_OK, locus_train_epoch(t[k], &e_part, &g_err));
                 if (e.evaluated) CHECK_NEAR(e.metrics.bce, e_part.metrics.bce, 1e-4);
             }

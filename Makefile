@@ -35,12 +35,14 @@ build/bench: bench/bench.c bench/measure.h locus.h
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
 demo: build/locus
-	build/locus route --router $(DATA)/router.safetensors --encodings $(DATA)/queries.npy --texts $(DATA)/queries.txt \
-	    --top 3
+	build/locus route --router $(DATA)/router.safetensors --profile $(DATA)/profile.npy --categories $(DATA)/profile.txt \
+	    --text "A spring with constant 200 N/m is compressed by 0.1 m. How much energy is stored in it?"
 	@echo
-	@echo "The same at a mean cost of 60 (billions of parameters stand for a price):"
+	@echo "Real questions, one of each subject, at a mean cost of 60 (billions of parameters stand for a price):"
 	build/locus route --router $(DATA)/router.safetensors --encodings $(DATA)/queries.npy --texts $(DATA)/queries.txt \
 	    --budget 60
+	@echo
+	@echo "Your own: build/locus route --router $(DATA)/router.safetensors --text -"
 
 test: $(EXAMPLES) $(TESTS) build/npydiff
 	@tests/run.sh

@@ -26,8 +26,8 @@ static int fail(const char *message)
     return 1;
 }
 
-// One model's embedding from its first n evaluations.
-static int encode(size_t n, float *z, uint64_t *evaluations)
+// The new model's first n evaluations.
+static locus_evals first(size_t n)
 {
     locus_evals e;
     memset(&e, 0, sizeof e);
@@ -36,6 +36,13 @@ static int encode(size_t n, float *z, uint64_t *evaluations)
     e.queries.dim = encodings.shape[1];
     e.models = 1;
     e.scores_u8 = (const unsigned char *)scores.data;
+    return e;
+}
+
+// Its embedding from these.
+static int encode(size_t n, float *z, uint64_t *evaluations)
+{
+    locus_evals e = first(n);
     *evaluations = 0;
     for (size_t i = 0; i < n; ++i) *evaluations += e.scores_u8[i] != 255;
 
@@ -45,6 +52,14 @@ static int encode(size_t n, float *z, uint64_t *evaluations)
     int failed = locus_encode(net, &e, z, NULL, work, bytes, &err) != LOCUS_OK;
     free(work);
     return failed ? fail(err.message) : 0;
+}
+
+// Its part in the pool's memory of the evaluated queries, where the pool has one.
+static int remember(size_t index, size_t n)
+{
+    locus_evals e = first(n);
+    if (locus_pool_memory_info(pool).landmarks == 0) return 0;
+    return locus_pool_remember(pool, index, &e, &err) ? fail(err.message) : 0;
 }
 
 // Where the queries go now.
@@ -93,12 +108,14 @@ static int run(char **argv)
     // 1. It joins with what is known of it, and the pool is saved, together with the net.
     int failed = show("before") || encode(quarter, z, &model.evaluations);
     if (!failed && locus_pool_add(pool, &model, z, &index, &err)) failed = fail(err.message);
+    if (!failed) failed = remember(index, quarter);
     if (!failed) failed = show("with the new model");
     if (!failed && locus_pool_save(pool, out, LOCUS_SAVE_EVERYTHING, &file, &err)) failed = fail(err.message);
 
     // 2. Later there are more evaluations: encode the larger set again and replace the embedding.
     if (!failed) failed = encode(n, z, &model.evaluations);
     if (!failed && locus_pool_set(pool, index, &model, z, &err)) failed = fail(err.message);
+    if (!failed) failed = remember(index, n);
     if (!failed) failed = show("refined");
     if (!failed && locus_pool_save(pool, out, LOCUS_SAVE_EVERYTHING, &file, &err)) failed = fail(err.message);
     if (!failed) printf("%s: %s embedded from %llu evaluations\n", out, name, (unsigned long long)model.evaluations);

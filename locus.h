@@ -7797,17 +7797,17 @@ typedef struct locusi_train_worker { // one thread's activations of one model
     float *pool_a, *pool_mean; // attention [n, headsp], weighted means [headsp, ldx]
     float *pool_row;           // [ldx]
     locusi_kept pool;
-    float *z, *dz;                 // [dp]
-    float *packed;                 // right-hand sides of small products
-    float *dx, *dk, *dv;           // [n, ldx], [n, ldh]
-    float *dk2, *dv2, *dhm;        // [keys, ldh], [rp, ldx]
-    float *d0, *df, *dh, *dq, *ds; // a tile's
-    float *dot;                    // [heads * rp]
-    float *scaled, *scaled_rows;   // predictor: W_zu with columns scaled by z, packed and as rows
-    float *pre, *dpre, *e, *dhz;   // [targets, ldg], [gp, dp], [gp]
-    float *dlogit;                 // [targets]
-    size_t *rows;                  // the model's evaluations: rows of the step's table,
-    float *y;                      // and their scores
+    float *z, *dz;               // [dp]
+    float *packed;               // right-hand sides of small products
+    float *dx, *dk, *dv;         // [n, ldx], [n, ldh]
+    float *dk2, *dv2, *dhm;      // [keys, ldh], [rp, ldx]
+    float *df, *dh, *dq, *ds;    // a tile's
+    float *dot;                  // [heads * rp]
+    float *scaled, *scaled_rows; // predictor: W_zu with columns scaled by z, packed and as rows
+    float *pre, *dpre, *e, *dhz; // [targets, ldg], [gp, dp], [gp]
+    float *dlogit;               // [targets]
+    size_t *rows;                // the model's evaluations: rows of the step's table,
+    float *y;                    // and their scores
     size_t count, mine;
 } locusi_train_worker;
 
@@ -8083,7 +8083,8 @@ LOCUSI_FN int locusi_model_forward(const locusi_train_core *t, locusi_train_work
 
 // ---- backward
 
-// dy (n rows, in place) -> d0: of the residual, dh: of the attention's output; what is owed to the weights is added.
+// dy (n rows): of the result -> of the residual; w->dh: of the attention's output; what is owed to the weights is
+// added.
 LOCUSI_FN void locusi_block_backward(const locusi_train_core *t, locusi_train_worker *w, float *g,
                                      const locusi_mab_at *m, const locusi_kept *kept, size_t first, size_t n, float *dy)
 {
@@ -8098,12 +8099,12 @@ LOCUSI_FN void locusi_block_backward(const locusi_train_core *t, locusi_train_wo
     t->k->relu_back(w->df, ldf, f, ldf, n, s->fp / 16);
     locusi_owe(t, g, m->w1, s->fp, s->dp, w->df, ldf, o, ldx, n);
     t->k->add_rows(w->df, ldf, n, s->fp / 16, g + m->b1);
-    locusi_matmul_run(t->k, w->df, ldf, n, s->fp, t->backward + m->w1, s->dp, w->d0, ldx, NULL, dy, ldx, 0);
-    t->k->relu_back(w->d0, ldx, o, ldx, n, dp);
-    t->k->layernorm_back(w->d0, ldx, n, s->d, dp, t->theta + m->gain0, t->live, kept->hat0 + first * ldx,
+    locusi_matmul_run(t->k, w->df, ldf, n, s->fp, t->backward + m->w1, s->dp, dy, ldx, NULL, dy, ldx, 0);
+    t->k->relu_back(dy, ldx, o, ldx, n, dp);
+    t->k->layernorm_back(dy, ldx, n, s->d, dp, t->theta + m->gain0, t->live, kept->hat0 + first * ldx,
                          kept->inverse0 + first, g + m->gain0, g + m->bias0);
-    locusi_owe(t, g, m->fc, s->dp, s->hp, w->d0, ldx, kept->heads + first * ldh, ldh, n);
-    locusi_back(t, m->fc, s->dp, s->hp, w->d0, ldx, n, w->dh, ldh, 0);
+    locusi_owe(t, g, m->fc, s->dp, s->hp, dy, ldx, kept->heads + first * ldh, ldh, n);
+    locusi_back(t, m->fc, s->dp, s->hp, dy, ldx, n, w->dh, ldh, 0);
 }
 
 // dx [n, ldx] of the layer's result -> of its input; dk2, dv2 [keys, ldh] receive what is owed to keys and values.
@@ -8134,14 +8135,9 @@ LOCUSI_FN void locusi_attend_backward(const locusi_train_core *t, locusi_train_w
                            0);
             locusi_product(t->k, w->ds, 1, ldd, keys, n, q + h * s->dhp, ldh, 16, s->dhp, w->dk2 + h * s->dhp, ldh, 1);
         }
-        if (dq_all) {
-            size_t i;
-            for (i = 0; i < n; i++) memcpy(dx + (at + i) * t->ldx, w->d0 + i * t->ldx, s->dp * sizeof(float));
-            continue;
-        }
+        if (dq_all) continue;
         locusi_owe(t, g, m->wq, s->hp, s->dp, dq, ldh, x + at * t->ldx, t->ldx, n);
-        locusi_matmul_run(t->k, dq, ldh, n, s->hp, t->backward + m->wq, s->dp, dx + at * t->ldx, t->ldx, NULL, w->d0,
-                          t->ldx, 0);
+        locusi_back(t, m->wq, s->hp, s->dp, dq, ldh, n, dx + at * t->ldx, t->ldx, 1);
     }
 }
 
@@ -8187,7 +8183,7 @@ LOCUSI_FN void locusi_layer_backward(const locusi_train_core *t, locusi_train_wo
     if (l == 0) locusi_owe_table(t, group->dq, ldh, w, w->dk, s->hp);
     locusi_keys_backward(t, g, &at->mab2, w->dk2, w->dv2, kept->hm, s->r, w->dhm, 0);
     locusi_block_backward(t, w, g, &at->mab1, &kept->mab1, 0, s->r, w->dhm);
-    for (i = 0; i < s->r; i++) t->k->axpy(1.0f, w->d0 + i * t->ldx, g + at->induce + i * s->dp, s->dp);
+    for (i = 0; i < s->r; i++) t->k->axpy(1.0f, w->dhm + i * t->ldx, g + at->induce + i * s->dp, s->dp);
     // w->dh [r, ldh]: of the inducing vectors' attention outputs
     memset(w->dot, 0, s->heads * rp * sizeof(float));
     for (h = 0; h < s->heads; h++)
@@ -8231,7 +8227,7 @@ LOCUSI_FN void locusi_model_backward(const locusi_train_core *t, locusi_train_wo
     for (c = 0; c < s->d; c++) t->k->axpy(w->dz[c], w->pool_row, g + at->out + c * s->dp, s->dp);
     locusi_back(t, at->out, s->dp, s->dp, w->dz, s->dp, 1, w->dk2, ldx, 0);
     locusi_block_backward(t, w, g, &at->pool, &w->pool, 0, 1, w->dk2);
-    t->k->axpy(1.0f, w->d0, g + at->seed, s->dp);
+    t->k->axpy(1.0f, w->dk2, g + at->seed, s->dp);
     // w->dh [hp]: of the heads' outputs W_v mean
     memset(dmean, 0, hp * ldx * sizeof(float));
     memset(dot, 0, hp * sizeof(float));
@@ -8574,7 +8570,6 @@ LOCUSI_FN void locusi_train_worker_carve(const locusi_train_core *t, locusi_carv
     w->dk2 = locusi_carve_floats(c, locusi_max(keys, 1), t->ldh);
     w->dv2 = locusi_carve_floats(c, locusi_max(keys, 1), t->ldh);
     w->dhm = locusi_carve_floats(c, locusi_max(s->rp, t->headsp), t->ldx);
-    w->d0 = locusi_carve_floats(c, tile, t->ldx);
     w->df = locusi_carve_floats(c, tile, t->ldf);
     w->dh = locusi_carve_floats(c, tile, t->ldh);
     w->dq = locusi_carve_floats(c, tile, t->ldh);
@@ -9051,6 +9046,17 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
     return status;
 }
 
+// A step walks through tens of megabytes: large pages where the system gives them on request (3 % of its time).
+LOCUSI_FN void locusi_large_pages(void *block, size_t bytes)
+{
+#if !defined(LOCUS_NO_STDIO) && defined(MADV_HUGEPAGE)
+    const size_t page = (size_t)1 << 21, skip = (page - (size_t)(uintptr_t)block % page) % page;
+    if (bytes > skip + page) (void)madvise((unsigned char *)block + skip, (bytes - skip) / page * page, MADV_HUGEPAGE);
+#else
+    (void)block, (void)bytes;
+#endif
+}
+
 LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train_data *data,
                                           const locus_train_opts *opts, locus_error *err)
 {
@@ -9098,6 +9104,7 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     if (c.failed) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "trainer", "sizes that fit the address space", "more");
     plan.owned = LOCUS_MALLOC(c.used + 64);
     if (!plan.owned) return locusi_fail(err, LOCUS_ERR_MEMORY, "trainer", "%z bytes", "none", c.used + 64);
+    locusi_large_pages(plan.owned, c.used + 64);
     memset(plan.owned, 0, c.used + 64);
     c.base = locusi_align(plan.owned);
     c.used = 0;

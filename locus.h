@@ -2600,6 +2600,8 @@ typedef struct locusi_kernels {
     void (*softmax_down)(float *s, size_t lds, size_t rows, size_t panels);
     void (*softmax_down_back)(const float *a, float *da, size_t lda, size_t ldd, size_t rows, size_t panels,
                               const float *dot, float scale);
+    void (*affine_relu)(const float *x, size_t ldx, size_t rows, size_t panels, const float *gain, const float *bias,
+                        float *y);
     void (*relu_back)(float *dx, size_t ldx, const float *y, size_t ldy, size_t rows, size_t panels);
     void (*add_rows)(const float *x, size_t ldx, size_t rows, size_t panels, float *sum);
     void (*axpy)(float factor, const float *x, float *y, size_t n);
@@ -3093,6 +3095,16 @@ LOCUSI_TARGET static void LOCUSI_NAME(softmax_down_back)(const float *a, float *
             VF_STORE(da + j, VF_MUL(VF_MUL(VF_LOAD(a + j), s), VF_SUB(VF_LOAD(da + j), VF_LOAD(dot + j))));
 }
 
+// y <- ReLU(x gain + bias), to the bit what layernorm_keep made of x = hat
+LOCUSI_TARGET static void LOCUSI_NAME(affine_relu)(const float *x, size_t ldx, size_t rows, size_t panels,
+                                                   const float *gain, const float *bias, float *y)
+{
+    size_t i, j;
+    for (i = 0; i < rows; i++, x += ldx, y += ldx)
+        for (j = 0; j < 16 * panels; j += VL)
+            VF_STORE(y + j, VF_MAX(VF_FMA(VF_LOAD(x + j), VF_LOAD(gain + j), VF_LOAD(bias + j)), VF_SET1(0.0f)));
+}
+
 // dx <- 0 where the ReLU's output y is 0
 LOCUSI_TARGET static void LOCUSI_NAME(relu_back)(float *dx, size_t ldx, const float *y, size_t ldy, size_t rows,
                                                  size_t panels)
@@ -3157,6 +3169,7 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(softmax_back),
                                                     LOCUSI_NAME(softmax_down),
                                                     LOCUSI_NAME(softmax_down_back),
+                                                    LOCUSI_NAME(affine_relu),
                                                     LOCUSI_NAME(relu_back),
                                                     LOCUSI_NAME(add_rows),
                                                     LOCUSI_NAME(axpy),
@@ -7780,7 +7793,6 @@ typedef struct locusi_kept {    // of a block's rows, for the way back
     float *heads;               // [n, ldh] what attention gave, heads side by side
     float *hat0, *hat1;         // [n, ldx] the two layer norms before gain and bias
     float *inverse0, *inverse1; // [n] 1 / deviation
-    float *o;                   // [n, ldx] after the first layer norm and ReLU
     float *f;                   // [n, ldf] feed-forward's hidden layer after ReLU
 } locusi_kept;
 
@@ -7797,17 +7809,17 @@ typedef struct locusi_train_worker { // one thread's activations of one model
     float *pool_a, *pool_mean; // attention [n, headsp], weighted means [headsp, ldx]
     float *pool_row;           // [ldx]
     locusi_kept pool;
-    float *z, *dz;               // [dp]
-    float *packed;               // right-hand sides of small products
-    float *dx, *dk, *dv;         // [n, ldx], [n, ldh]
-    float *dk2, *dv2, *dhm;      // [keys, ldh], [rp, ldx]
-    float *df, *dh, *dq, *ds;    // a tile's
-    float *dot;                  // [heads * rp]
-    float *scaled, *scaled_rows; // predictor: W_zu with columns scaled by z, packed and as rows
-    float *pre, *dpre, *e, *dhz; // [targets, ldg], [gp, dp], [gp]
-    float *dlogit;               // [targets]
-    size_t *rows;                // the model's evaluations: rows of the step's table,
-    float *y;                    // and their scores
+    float *z, *dz;                // [dp]
+    float *packed;                // right-hand sides of small products
+    float *dx, *dk, *dv;          // [n, ldx], [n, ldh]
+    float *dk2, *dv2, *dhm;       // [keys, ldh], [rp, ldx]
+    float *o, *df, *dh, *dq, *ds; // a tile's; o: after the first layer norm and ReLU
+    float *dot;                   // [heads * rp]
+    float *scaled, *scaled_rows;  // predictor: W_zu with columns scaled by z, packed and as rows
+    float *pre, *dpre, *e, *dhz;  // [targets, ldg], [gp, dp], [gp]
+    float *dlogit;                // [targets]
+    size_t *rows;                 // the model's evaluations: rows of the step's table,
+    float *y;                     // and their scores
     size_t count, mine;
 } locusi_train_worker;
 
@@ -7959,12 +7971,13 @@ LOCUSI_FN void locusi_train_prepare(locusi_train_core *t)
 // ---- forward
 
 // A block behind its attention: y <- LN1(o + rff(o)), o = ReLU(LN0(heads fc^T + residual)), for n rows
-LOCUSI_FN int locusi_block_forward(const locusi_train_core *t, const locusi_mab_at *m, const locusi_kept *kept,
-                                   size_t first, size_t n, const float *residual, size_t ldr, float *y)
+LOCUSI_FN int locusi_block_forward(const locusi_train_core *t, const locusi_train_worker *w, const locusi_mab_at *m,
+                                   const locusi_kept *kept, size_t first, size_t n, const float *residual, size_t ldr,
+                                   float *y)
 {
     const locus_net *s = &t->shape;
     const float *theta = t->theta;
-    float *o = kept->o + first * t->ldx, *f = kept->f + first * t->ldf;
+    float *o = w->o, *f = kept->f + first * t->ldf;
     int finite;
     locusi_matmul_run(t->k, kept->heads + first * t->ldh, t->ldh, n, s->hp, t->forward + m->fc, s->dp, o, t->ldx, NULL,
                       residual, ldr, 0);
@@ -8011,7 +8024,7 @@ LOCUSI_FN int locusi_attend_forward(const locusi_train_core *t, locusi_train_wor
             locusi_product(t->k, a + h * kp, lds, 1, n, keys, kept->v2 + h * s->dhp, t->ldh, 16, s->dhp,
                            heads + h * s->dhp, t->ldh, 0);
         }
-        finite &= locusi_block_forward(t, m, &kept->mab2, at, n, x + at * t->ldx, t->ldx, y + at * t->ldx);
+        finite &= locusi_block_forward(t, w, m, &kept->mab2, at, n, x + at * t->ldx, t->ldx, y + at * t->ldx);
     }
     return finite;
 }
@@ -8047,7 +8060,7 @@ LOCUSI_FN int locusi_layer_forward(const locusi_train_core *t, locusi_train_work
     for (h = 0; h < s->heads; h++)
         locusi_product(t->k, kept->a1 + h * s->rp, 1, t->lds, s->r, n, kept->v1 + h * s->dhp, t->ldh, 16, s->dhp,
                        kept->mab1.heads + h * s->dhp, t->ldh, 0);
-    finite = locusi_block_forward(t, &at->mab1, &kept->mab1, 0, s->r, t->theta + at->induce, s->dp, kept->hm);
+    finite = locusi_block_forward(t, w, &at->mab1, &kept->mab1, 0, s->r, t->theta + at->induce, s->dp, kept->hm);
     locusi_through(t, at->mab2.wk, s->hp, s->dp, kept->hm, t->ldx, s->r, kept->k2, t->ldh);
     locusi_through(t, at->mab2.wv, s->hp, s->dp, kept->hm, t->ldx, s->r, kept->v2, t->ldh);
     return finite & locusi_attend_forward(t, w, &at->mab2, kept, s->r, x, l == 0, w->x[l + 1]);
@@ -8075,7 +8088,7 @@ LOCUSI_FN int locusi_model_forward(const locusi_train_core *t, locusi_train_work
             for (j = 0; j < s->dp; j++) sum += row[j] * mean[j];
             w->pool.heads[c] = sum;
         }
-    finite &= locusi_block_forward(t, &at->pool, &w->pool, 0, 1, t->theta + at->seed, s->dp, w->pool_row);
+    finite &= locusi_block_forward(t, w, &at->pool, &w->pool, 0, 1, t->theta + at->seed, s->dp, w->pool_row);
     locusi_matmul_run(t->k, w->pool_row, t->ldx, 1, s->dp, t->forward + at->out, s->dp, w->z, s->dp,
                       t->theta + at->out_b, NULL, 0, 0);
     return finite;
@@ -8090,13 +8103,15 @@ LOCUSI_FN void locusi_block_backward(const locusi_train_core *t, locusi_train_wo
 {
     const locus_net *s = &t->shape;
     const size_t ldx = t->ldx, ldf = t->ldf, ldh = t->ldh, dp = s->dp / 16;
-    const float *o = kept->o + first * ldx, *f = kept->f + first * ldf;
+    const float *f = kept->f + first * ldf;
+    float *o = w->o;
     t->k->layernorm_back(dy, ldx, n, s->d, dp, t->theta + m->gain1, t->live, kept->hat1 + first * ldx,
                          kept->inverse1 + first, g + m->gain1, g + m->bias1);
     locusi_owe(t, g, m->w2, s->dp, s->fp, dy, ldx, f, ldf, n);
     t->k->add_rows(dy, ldx, n, dp, g + m->b2);
     locusi_back(t, m->w2, s->dp, s->fp, dy, ldx, n, w->df, ldf, 0);
     t->k->relu_back(w->df, ldf, f, ldf, n, s->fp / 16);
+    t->k->affine_relu(kept->hat0 + first * ldx, ldx, n, dp, t->theta + m->gain0, t->theta + m->bias0, o);
     locusi_owe(t, g, m->w1, s->fp, s->dp, w->df, ldf, o, ldx, n);
     t->k->add_rows(w->df, ldf, n, s->fp / 16, g + m->b1);
     locusi_matmul_run(t->k, w->df, ldf, n, s->fp, t->backward + m->w1, s->dp, dy, ldx, NULL, dy, ldx, 0);
@@ -8530,7 +8545,6 @@ LOCUSI_FN void locusi_kept_carve(const locusi_train_core *t, locusi_carver *c, l
     k->hat1 = locusi_carve_floats(c, n, t->ldx);
     k->inverse0 = locusi_carve_floats(c, n, 1);
     k->inverse1 = locusi_carve_floats(c, n, 1);
-    k->o = locusi_carve_floats(c, n, t->ldx);
     k->f = locusi_carve_floats(c, n, t->ldf);
 }
 
@@ -8570,6 +8584,7 @@ LOCUSI_FN void locusi_train_worker_carve(const locusi_train_core *t, locusi_carv
     w->dk2 = locusi_carve_floats(c, locusi_max(keys, 1), t->ldh);
     w->dv2 = locusi_carve_floats(c, locusi_max(keys, 1), t->ldh);
     w->dhm = locusi_carve_floats(c, locusi_max(s->rp, t->headsp), t->ldx);
+    w->o = locusi_carve_floats(c, tile, t->ldx);
     w->df = locusi_carve_floats(c, tile, t->ldf);
     w->dh = locusi_carve_floats(c, tile, t->ldh);
     w->dq = locusi_carve_floats(c, tile, t->ldh);

@@ -3023,6 +3023,30 @@ LOCUSI_TARGET static int LOCUSI_NAME(layernorm_keep)(float *x, size_t ldx, size_
     return finite;
 }
 
+// layernorm_back's part that belongs to a row
+LOCUSI_TARGET static void LOCUSI_NAME(layernorm_back_rows)(float *dy, size_t ldx, size_t rows, float scale, size_t n,
+                                                           const float *gain, const float *live, const float *hat,
+                                                           const float *inverse)
+{
+    size_t i, j;
+    for (i = 0; i < rows; i++, dy += ldx, hat += ldx) {
+        VF sum = VF_SET1(0.0f), product = sum, mean, slope, s;
+        for (j = 0; j < n; j += VL) {
+            const VF g = VF_MUL(VF_LOAD(dy + j), VF_LOAD(gain + j));
+            sum = VF_ADD(sum, g);
+            product = VF_FMA(g, VF_LOAD(hat + j), product);
+        }
+        mean = VF_SET1(VF_HSUM(sum) * scale);
+        slope = VF_SET1(VF_HSUM(product) * scale);
+        s = VF_SET1(inverse[i]);
+        for (j = 0; j < n; j += VL) {
+            VF g = VF_MUL(VF_LOAD(dy + j), VF_LOAD(gain + j));
+            g = VF_SUB(VF_SUB(g, mean), VF_MUL(VF_LOAD(hat + j), slope));
+            VF_STORE(dy + j, VF_MUL(VF_MUL(g, s), VF_LOAD(live + j)));
+        }
+    }
+}
+
 // dy [rows, ldx] <- gradient of the layer norm's input from that of its output: with g = dy gain,
 // (g - mean(g) - hat mean(g hat)) / deviation; dgain += sum dy hat, dbias += sum dy.
 LOCUSI_TARGET static void LOCUSI_NAME(layernorm_back)(float *dy, size_t ldx, size_t rows, size_t d, size_t panels,
@@ -3032,23 +3056,20 @@ LOCUSI_TARGET static void LOCUSI_NAME(layernorm_back)(float *dy, size_t ldx, siz
     const size_t n = 16 * panels;
     const float scale = 1.0f / (float)d;
     size_t i, j;
-    for (i = 0; i < rows; i++, dy += ldx, hat += ldx) {
-        VF sum = VF_SET1(0.0f), product = sum, mean, slope, s;
+    for (i = 0; i < rows; i += 16) { // few enough rows to stay in the first cache
+        const size_t end = rows - i < 16 ? rows - i : 16;
         for (j = 0; j < n; j += VL) {
-            const VF y = VF_LOAD(dy + j), h = VF_LOAD(hat + j), g = VF_MUL(y, VF_LOAD(gain + j));
-            sum = VF_ADD(sum, g);
-            product = VF_FMA(g, h, product);
-            VF_STORE(dgain + j, VF_FMA(y, h, VF_LOAD(dgain + j)));
-            VF_STORE(dbias + j, VF_ADD(y, VF_LOAD(dbias + j)));
-            VF_STORE(dy + j, g);
+            VF a = VF_LOAD(dgain + j), b = VF_LOAD(dbias + j);
+            size_t k;
+            for (k = 0; k < end; k++) {
+                const VF y = VF_LOAD(dy + (i + k) * ldx + j);
+                a = VF_FMA(y, VF_LOAD(hat + (i + k) * ldx + j), a);
+                b = VF_ADD(y, b);
+            }
+            VF_STORE(dgain + j, a);
+            VF_STORE(dbias + j, b);
         }
-        mean = VF_SET1(VF_HSUM(sum) * scale);
-        slope = VF_SET1(VF_HSUM(product) * scale);
-        s = VF_SET1(inverse[i]);
-        for (j = 0; j < n; j += VL) {
-            VF g = VF_SUB(VF_SUB(VF_LOAD(dy + j), mean), VF_MUL(VF_LOAD(hat + j), slope));
-            VF_STORE(dy + j, VF_MUL(VF_MUL(g, s), VF_LOAD(live + j)));
-        }
+        LOCUSI_NAME(layernorm_back_rows)(dy + i * ldx, ldx, end, scale, n, gain, live, hat + i * ldx, inverse + i);
     }
 }
 

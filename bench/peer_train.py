@@ -155,6 +155,7 @@ def tune(args):  # finds the BLAS, kernels and threading under which PyTorch is 
     blas = [{}] + [{"LD_LIBRARY_PATH": lib + "openblas-pthread", "OPENBLAS_CORETYPE": c} for c in
                    ("SkylakeX", "Cooperlake", "Haswell", "Zen")] + [
         {"LD_LIBRARY_PATH": lib + "blis-pthread", "BLIS_ARCH_TYPE": c} for c in ("skx", "haswell")]
+    blas = [b for b in blas if os.path.isdir(b.get("LD_LIBRARY_PATH", lib))]
     def attempt(base, **more):
         env = {**base, **more}
         command = [sys.executable, __file__, "step"] + sys.argv[2:] + ["--models", "8", "--batch", "1", "--reps", "3"]

@@ -60,6 +60,7 @@ typedef struct bench {
     char peer_env[2][512];
     row row[2];
     char agreement[256];
+    double load[2]; // of the machine, at start and end
 } bench;
 
 static double flop(void)
@@ -231,30 +232,42 @@ static void print(const bench *b, FILE *f, int markdown)
     const char *newline = markdown ? "  \n" : "\n";
     cpu_name(cpu, sizeof cpu);
     fprintf(f, "locus.h %s, kernels: %s, processor: %s%s", locus_version(), locus_isa_name(b->isa), cpu, newline);
+    fprintf(f, "load of the machine at start and end (1 is one busy processor): %.1f, %.1f%s", b->load[0], b->load[1],
+            newline);
     for (size_t t = 0; t < 2 && b->python; t++)
         if (b->row[t].threads) fprintf(f, "PyTorch on %zu threads: %s%s", t + 1, b->peer_env[t], newline);
     if (!b->python)
         fprintf(f, "PyTorch not installed: peer skipped (apt install python3-torch python3-numpy)%s", newline);
-    fprintf(f, "\n| threads | | time | GFLOP/s | peak | of peak | at the peak | PyTorch shared | plain | release | "
-               "x best | x release | memory | met |\n"
-               "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n");
+    fprintf(
+        f,
+        "\n| threads | | time | GFLOP/s | peak | of peak | at the peak | PyTorch shared | plain | release | "
+        "x best | x plain | x release | memory | met |\n"
+        "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n");
     for (size_t t = 0; t < 4; t++) {
         const row *r = &b->row[t / 2];
         const int cpu_time = t % 2;
         const double *peer = cpu_time ? r->peer_cpu : r->peer;
-        double best = 0.0, seconds = cpu_time ? r->cpu : r->seconds, peak = cpu_time ? r->peak_cpu : r->peak;
+        double best = 0.0, seconds = cpu_time ? r->cpu : r->seconds, peak = r->peak_cpu;
         if (!r->threads) continue;
+        if (!cpu_time) peak = fmax(r->peak, (double)r->threads * r->peak_cpu); // other work hides the clock's peak
         for (int i = 0; i < 3; i++)
             if (peer[i] > 0.0 && (best <= 0.0 || peer[i] < best)) best = peer[i];
-        int met = r->memory_kb < 2000000 && (t != 2 || seconds <= 1.7) && (best <= 0.0 || best / seconds >= 2.6);
+        // The peer's clock may have been disturbed where ours was not: the ratio of processor times has to hold too.
+        double steady = 0.0;
+        for (int i = 0; i < 3; i++)
+            if (r->peer_cpu[i] > 0.0 && (steady <= 0.0 || r->peer_cpu[i] < steady)) steady = r->peer_cpu[i];
+        int met = r->memory_kb < 2000000 && (t != 2 || seconds <= 1.7) &&
+                  (best <= 0.0 || (best / seconds >= 2.6 && steady / r->cpu >= 2.6));
         fprintf(f, "| %zu | %s | %.3f s%s | %.1f | %.1f | %.1f %% | %.3f s |", r->threads,
                 cpu_time ? "processor" : "clock", seconds, t == 2 ? " (<= 1.7)" : "", flop() / seconds / 1e9,
                 peak / 1e9, 100.0 * flop() / seconds / peak, flop() / peak);
         for (int i = 0; i < 3; i++)
             if (peer[i] > 0.0) fprintf(f, " %.2f s |", peer[i]);
             else fprintf(f, " |");
-        if (best > 0.0) fprintf(f, " %.2f (>= 2.6) | %.2f |", best / seconds, peer[2] / seconds);
-        else fprintf(f, " | |");
+        if (best > 0.0)
+            fprintf(f, " %.2f (>= 2.6; %.2f at the peak) | %.2f | %.2f |", best / seconds, best / flop() * peak,
+                    peer[1] / seconds, peer[2] / seconds);
+        else fprintf(f, " | | |");
         fprintf(f, " %.0f MB (< 2,000) | %s |\n", (double)r->memory_kb / 1024.0, met ? "yes" : "NO");
     }
     fprintf(f,
@@ -262,7 +275,7 @@ static void print(const bench *b, FILE *f, int markdown)
             "sharing"
             "\n(formulas at the top of `bench/bench_train.c`). Times are the least of several repetitions, the peak "
             "(multiply-adds on"
-            "\nregisters alone) is measured between them with as many threads. Processor time: of all threads "
+            "\nregisters alone) is measured between them. Processor time: of all threads "
             "together, the least.\n"
             "PyTorch (`bench/peer_train.py`, same run, autograd, AdamW, batches of models whose gradients add up, "
             "fastest BLAS):\n"
@@ -307,6 +320,7 @@ int main(int argc, char **argv)
     check(locus_npy_save(DATA "/train-q.npy", LOCUS_F32, shape, 2, b->queries, &err), &err);
     shape[0] = MODELS, shape[1] = EVALS;
     check(locus_npy_save(DATA "/train-y.npy", LOCUS_U8, shape, 2, b->scores, &err), &err);
+    (void)getloadavg(&b->load[0], 1);
     if (peer) find_python(b);
     agree(b);
     for (size_t t = 1; t <= 2; t++) {
@@ -314,6 +328,7 @@ int main(int argc, char **argv)
         if (b->python) tune_peer(b, t);
         measure(b, t);
     }
+    (void)getloadavg(&b->load[1], 1);
     print(b, stdout, 0);
     FILE *f = b->markdown ? fopen(b->markdown, "w") : NULL;
     if (b->markdown && !f) die(b->markdown, "cannot be written");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// locus.h 0.1.0: model embeddings from evaluations, correctness prediction and routing, in one C header.
+// locus.h 0.2.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
 // The method: Patel, Cocke, Joshi, "LOCUS", arXiv 2601.21082. No dependency but libc and libm. Licence at the end.
 //
 // In ONE source file, then plainly everywhere else:
@@ -48,8 +48,10 @@
 //     >>net         loading and packing a net
 //     >>encoder     evaluation sets -> model embeddings
 //     >>texts       files of texts; learning the text encoder
+//     >>memory      what happened on the evaluated queries, as a kernel regression
 //     >>pool        models, their embeddings and what is known of them
 //     >>predictor   logits;  >>route  choices;  >>metrics  figures of merit
+//     >>train       backward pass, optimiser, the training loop and its state
 //     >>licence
 //
 // Words. A *query encoding* is the vector that a sentence encoder gives for a query (q_dim floats). A *score* in
@@ -84,9 +86,9 @@
 #include <stdint.h>
 
 #define LOCUS_VERSION_MAJOR 0
-#define LOCUS_VERSION_MINOR 1
+#define LOCUS_VERSION_MINOR 2
 #define LOCUS_VERSION_PATCH 0
-#define LOCUS_VERSION "0.1.0"
+#define LOCUS_VERSION "0.2.0"
 
 #if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_TRAIN)
 #define LOCUS_NO_TRAIN
@@ -9975,6 +9977,11 @@ LOCUSI_FN void locusi_shuffle(uint64_t seed, locusi_stream stream, size_t epoch,
 
 // ---- the trainer
 
+typedef struct locusi_key {
+    double key;
+    size_t at;
+} locusi_key;
+
 struct locus_trainer {
     locusi_train_core core;
     locus_train_data data;
@@ -9989,7 +9996,7 @@ struct locus_trainer {
     float *validation_scores;  // [models, validation]
     float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
     size_t *subset, *targets, *order, *model_id;
-    double *keys;
+    locusi_key *keys;
     float *z, *logits;
     void *metrics_work;
     size_t metrics_bytes;
@@ -10204,7 +10211,7 @@ LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
     t->subset = (size_t *)locusi_carve(c, n, sizeof(size_t));
     t->targets = (size_t *)locusi_carve(c, n + t->unlabelled, sizeof(size_t));
     t->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    t->keys = (double *)locusi_carve(c, n, sizeof(double));
+    t->keys = (locusi_key *)locusi_carve(c, n, sizeof(locusi_key));
     t->z = locusi_carve_floats(c, models, core->shape.dp);
     t->logits = locusi_carve_floats(c, t->validation, models);
     t->metrics_bytes = locus_metrics_workspace(t->validation, models);
@@ -10465,11 +10472,6 @@ LOCUSI_FN void locusi_train_take(locus_trainer *t, const size_t *rows, size_t co
     locusi_run(t->core.parallel, locusi_train_noise, &job, t->core.workers);
 }
 
-typedef struct locusi_key {
-    double key;
-    size_t at;
-} locusi_key;
-
 LOCUSI_FN int locusi_key_order(const void *a, const void *b) // descending
 {
     const locusi_key *x = (const locusi_key *)a, *y = (const locusi_key *)b;
@@ -10499,7 +10501,7 @@ LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
         const float *centre = t->queries + locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 2) % n * qp;
         const double sharp = 2.0 + 8.0 * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 3));
         const double norm = sqrt((double)t->core.k->square(centre, t->core.shape.q)) + 1e-30;
-        locusi_key *keys = (locusi_key *)(void *)t->keys;
+        locusi_key *const keys = t->keys;
         for (i = 0; i < n; i++) {
             const float *row = t->queries + i * qp;
             double dot = 0.0, u = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SUBSET, t->epoch, n + i));
@@ -10583,9 +10585,7 @@ LOCUSI_FN float locusi_train_deviation(const locus_trainer *t)
         const double at = t->epoch < 500 ? (double)t->epoch / 500.0 : 1.0;
         noise = noise * (0.5 + 0.25 * (1.0 + cos(3.14159265358979323846 * at)));
     } else {
-        double square = 0.0; // relative to the mean length of the encodings
-        (void)square;
-        noise *= sqrt((double)t->core.shape.q);
+        noise *= sqrt((double)t->core.shape.q); // an entry of the scaled encodings is 1 in the mean, not 1/sqrt(q_dim)
     }
     return (float)noise;
 }

@@ -773,7 +773,7 @@ typedef struct locus_train_opts {
     size_t decoder_hidden;           // 64     64
     locus_encoder_kind encoder_kind; // isab   isab
     // the course
-    size_t epochs;         // 300    2500    steps at most
+    size_t epochs;         // 300    2500    steps at most (150 for fewer than 128 rows)
     size_t patience;       // none   500     epochs without a new best
     size_t evaluate_every; // 20    1
     locus_keep keep;
@@ -6418,7 +6418,7 @@ LOCUSI_FN void locusi_text_matrix(locusi_text_learn *l)
         double squares = 0.0;
         for (i = l->first[text]; i < l->first[text + 1]; i++) {
             const uint32_t r = l->list[i];
-            const double v = l->weight[r] * (l->kind[r] == LOCUSI_SHAPE ? (double)l->scale[2 * text + 1] : 1.0);
+            const double v = (double)l->weight[r] * (l->kind[r] == LOCUSI_SHAPE ? (double)l->scale[2 * text + 1] : 1.0);
             squares += v * v;
             l->spare[l->column[r]++] = (uint32_t)text;
         }
@@ -10026,7 +10026,7 @@ LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data 
     o->n_layers = locusi_or_size(o->n_layers, paper ? 2 : 1);
     o->m_induce = locusi_or_size(o->m_induce, paper ? 64 : 16);
     o->decoder_hidden = locusi_or_size(o->decoder_hidden, 64);
-    o->epochs = locusi_or_size(o->epochs, paper ? 2500 : 300);
+    o->epochs = locusi_or_size(o->epochs, paper ? 2500 : n < 128 ? 150 : 300);
     o->patience = locusi_or_size(o->patience, paper ? 500 : SIZE_MAX);
     o->evaluate_every = locusi_or_size(o->evaluate_every, paper ? 1 : 20);
     if (o->keep == LOCUS_KEEP_DEFAULT) o->keep = paper ? LOCUS_KEEP_HIT1 : LOCUS_KEEP_BCE;
@@ -10517,9 +10517,10 @@ LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
 
 // How strong a virtual model's own differences are at most, and the weight of their mean loss beside the real models',
 // which has 1. Strong differences make the encoder tell specialists apart; with few evaluations it needs more of them.
-#define LOCUSI_FEW_ROWS ((size_t)512)
-#define LOCUSI_VIRTUAL_STRENGTH(rows) ((rows) <= LOCUSI_FEW_ROWS ? 8.0 : 4.0)
-#define LOCUSI_VIRTUAL_WEIGHT(rows) ((rows) <= LOCUSI_FEW_ROWS ? 2.0 : 1.0)
+// With very few nobody can tell specialists apart.
+#define LOCUSI_FEW_ROWS(rows) ((rows) >= 128 && (rows) <= 512)
+#define LOCUSI_VIRTUAL_STRENGTH(rows) (LOCUSI_FEW_ROWS(rows) ? 8.0 : 4.0)
+#define LOCUSI_VIRTUAL_WEIGHT(rows) (LOCUSI_FEW_ROWS(rows) ? 2.0 : 1.0)
 
 // Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the
 // real models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the

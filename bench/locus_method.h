@@ -198,13 +198,11 @@ static size_t locus_method_embedding(const void *state, size_t model, float *out
     return s->info.z_dim;
 }
 
-// The first is the one that the targets are measured on.
+// The first is the one that the targets are measured on; the next two have its embeddings.
 static const base_method locus_methods[] = {
     {"LOCUS", locus_fit, locus_method_predict, locus_add, locus_truncate, locus_method_embedding, locus_release},
-    {"LOCUS net alone", locus_fit_net, locus_method_predict, locus_add, locus_truncate, locus_method_embedding,
-     locus_release},
-    {"LOCUS memory alone", locus_fit_memory, locus_method_predict, locus_add, locus_truncate, locus_method_embedding,
-     locus_release},
+    {"LOCUS net alone", locus_fit_net, locus_method_predict, locus_add, locus_truncate, NULL, locus_release},
+    {"LOCUS memory alone", locus_fit_memory, locus_method_predict, locus_add, locus_truncate, NULL, locus_release},
     {"LOCUS paper recipe", locus_fit_paper, locus_method_predict, locus_add, locus_truncate, locus_method_embedding,
      locus_release},
 };

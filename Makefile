@@ -44,7 +44,9 @@ demo: build/locus
 	@echo
 	@echo "Your own: build/locus route --router $(DATA)/router.safetensors --text -"
 
-test: $(EXAMPLES) $(TESTS) build/npydiff
+programs: $(EXAMPLES) $(TESTS) build/npydiff
+
+test: programs
 	@tests/run.sh
 
 check: test
@@ -84,4 +86,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all demo test check bench bench-train reproduce format tidy install clean
+.PHONY: all demo programs test check bench bench-train reproduce format tidy install clean

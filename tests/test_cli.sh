@@ -60,7 +60,7 @@ refused 2 "did you mean route" "command misspelt" "$LOCUS" rote
 for c in info train embed encode predict route eval; do
     says "--threads T" "help of $c" "$LOCUS" $c --help
     says "locus $c" "help of $c" "$LOCUS" $c -h
-    refused 2 "is required" "nothing given to $c" "$LOCUS" $c
+    refused 2 "required" "nothing given to $c" "$LOCUS" $c
     refused 2 "--threads" "threads of $c" "$LOCUS" $c --threads 0
     refused 2 "--isa" "isa of $c" "$LOCUS" $c --isa sse9
     refused 2 "did you mean --threads" "flag of $c misspelt" "$LOCUS" $c --thread 2

@@ -30,5 +30,12 @@ ok "examples/onboard.c runs" $?
 case $out in *"DeepSeek-V2-Chat ("*) ok "the new model is chosen" 0 ;; *) ok "the new model is chosen" 1 ;; esac
 make -s demo >$W/demo.txt
 ok "make demo" $?
+if command -v python3 >/dev/null; then # README's way from an embeddings endpoint to .npy
+    awk '/^```python$/ { out = "'$W'/to_npy.py"; next } /^```/ { out = "" } out { print > out }' README.md
+    echo '{"data": [{"index": 1, "embedding": [0.5, -1, 2]}, {"index": 0, "embedding": [1, 2, 3]}]}' >$W/e.json
+    python3 $W/to_npy.py $W/e.json $W/e.npy
+    ok "to_npy.py runs" $?
+    case $(build/locus info $W/e.npy) in *"f4 [2, 3]"*"-1 to 3"*) ok "to_npy.py writes the array" 0 ;; *) ok "to_npy.py writes the array" 1 ;; esac
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -136,7 +136,6 @@ static locus_status embed(const locus_net *net, const locus_evals *e, float *z, 
     return s;
 }
 
-
 // Reference embeddings of all models, and the tolerance: 2e-5 of the largest value, more where the case itself is so
 // ill-conditioned that rounding of 2^-24 in the reference moves it by that much.
 static double reference_sets(const ref_net *ref, const sets *s, int masked, double *z)

@@ -1087,7 +1087,8 @@ static void recipes_are_as_specified(void)
     t = trainer_of(&p, &o);
     r = locus_train_options(t);
     CHECK_SIZE(128, r.z_dim), CHECK_SIZE(4, r.n_heads), CHECK_SIZE(1, r.n_layers), CHECK_SIZE(16, r.m_induce);
-    CHECK_SIZE(64, r.decoder_hidden), CHECK_SIZE(p.train_count < 128 ? 150 : 300, r.epochs), CHECK_SIZE(SIZE_MAX, r.patience);
+    CHECK_SIZE(64, r.decoder_hidden), CHECK_SIZE(p.train_count < 128 ? 150 : 300, r.epochs),
+        CHECK_SIZE(SIZE_MAX, r.patience);
     CHECK_SIZE(20, r.evaluate_every), CHECK_SIZE(LOCUS_KEEP_BCE, (size_t)r.keep), CHECK_NEAR(0.95, r.average, 0.0);
     CHECK_NEAR(1e-3, r.encoder_rate, 0.0), CHECK_NEAR(2e-3, r.predictor_rate, 0.0), CHECK_SIZE(10, (size_t)r.warmup);
     CHECK_NEAR(0.05, r.weight_decay, 0.0), CHECK_NEAR(1.0, r.clip, 0.0), CHECK_NEAR(0.1, r.dropout, 0.0);

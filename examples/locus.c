@@ -200,7 +200,7 @@ static int progress(void *user, size_t done, size_t total)
 
 static void progress_end(session *s)
 {
-    if (s->shown > 0.0) fprintf(stderr, "\r%60s\r", "");
+    if (s->shown > 0.0) fprintf(stderr, "\r%110s\r", "");
 }
 
 // Bytes of the UTF-8 character at text; 0 if it is none.
@@ -1421,14 +1421,15 @@ static int on_epoch(void *user, const locus_epoch *e)
     double now = seconds(), elapsed = now - s->started;
 #if HAVE_POSIX
     if (elapsed >= 1.0 && now - s->shown >= 0.2 && isatty(fileno(stderr))) {
-        const locus_epoch *last = &c->epochs[0];
+        const locus_epoch *last = NULL;
         for (size_t i = 0; i < c->count; ++i)
             if (c->epochs[i].evaluated) last = &c->epochs[i];
         s->shown = now;
-        fprintf(stderr,
-                "\rtrain: epoch %zu of %zu, loss %.4f, val hit@1 %.2f %% BCE %.4f (best: epoch %zu), %.0f s left   ",
-                e->epoch, e->epochs, e->loss, 100.0 * last->metrics.hit1, last->metrics.bce, e->best_epoch,
-                elapsed * (double)(e->epochs - e->epoch) / (double)c->count);
+        fprintf(stderr, "\rtrain: epoch %zu of %zu, loss %.4f, ", e->epoch, e->epochs, e->loss);
+        if (last)
+            fprintf(stderr, "val hit@1 %.2f %% BCE %.4f (best: epoch %zu), ", 100.0 * last->metrics.hit1,
+                    last->metrics.bce, e->best_epoch);
+        fprintf(stderr, "%.0f s left   ", elapsed * (double)(e->epochs - e->epoch) / (double)c->count);
         fflush(stderr);
     }
 #else

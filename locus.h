@@ -51,6 +51,8 @@
 //     >>memory      what happened on the evaluated queries, as a kernel regression
 //     >>pool        models, their embeddings and what is known of them
 //     >>predictor   logits;  >>route  choices;  >>metrics  figures of merit
+//     >>calibration >>points and distances >>neighbours >>clusters >>portfolio >>search >>compare
+//     >>uncertainty >>duplicates >>next >>explain >>log     what a pool is good for besides routing
 //     >>train       backward pass, optimiser, the training loop and its state
 //     >>licence
 //
@@ -78,8 +80,9 @@
 //   LOCUS_NO_MMAP          files are read, not mapped
 //   LOCUS_NO_THREADS       no built-in thread pool; a caller's own (locus_parallel) still works
 //   LOCUS_NO_SIMD          only the portable kernels; not even the vendor headers are included
-//   LOCUS_INFERENCE_ONLY   only predict and route: leaves the encoder, metrics, training and all writers out
+//   LOCUS_INFERENCE_ONLY   only predict and route: leaves the encoder, metrics, training, exploring and all writers out
 //   LOCUS_NO_TRAIN         leaves training out
+//   LOCUS_NO_EXPLORE       leaves out all that explores, compares and selects (from locus_pool_calibrate on)
 //   LOCUS_HEADER           how this file includes itself, default "locus.h"; define it if you rename the file
 
 #include <stddef.h>
@@ -92,6 +95,9 @@
 
 #if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_TRAIN)
 #define LOCUS_NO_TRAIN
+#endif
+#if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_EXPLORE)
+#define LOCUS_NO_EXPLORE
 #endif
 
 #ifdef LOCUS_STATIC
@@ -699,6 +705,414 @@ LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models);
 // The model with most right answers among `columns` (NULL: all; missing = wrong); the lowest index of equals.
 LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count);
 #endif
+
+// ---- calibration: probabilities that come true
+//
+// logit <- scale * logit + shift, two numbers a model, each model's shrunk towards the pool's and the pool's towards
+// (1, 0), learned on evaluations that neither net nor embeddings have seen. Part of the pool and of its file:
+// locus_predict and locus_route apply it. A model that is added later takes the pool's.
+
+typedef struct locus_calibration {
+    float scale; // > 0
+    float shift;
+} locus_calibration;
+
+// A model's, or with index SIZE_MAX the pool's; {1, 0} if the pool is not calibrated.
+LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_t index);
+// Back to the plain logits.
+LOCUS_API void locus_pool_uncalibrate(locus_pool *pool);
+#ifndef LOCUS_NO_EXPLORE
+typedef struct locus_calibrate_opts {
+    double shrink; // pseudo-evaluations that hold a model to the pool; 0: 200
+    const locus_parallel *parallel;
+} locus_calibrate_opts;
+
+// Learn it from held-out evaluations of the pool's models, in the pool's order (a model may have none); replaces an
+// older one. Allocates while it works. Method: Platt's scaling (1999), two levels. On failure the pool is as before.
+// Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE_INPUT, _EMPTY_SET (no evaluation at all), _MEMORY.
+LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals,
+                                            const locus_calibrate_opts *opts, locus_error *err);
+
+// One bin of a reliability diagram.
+typedef struct locus_bin {
+    double predicted, observed; // means of probability and score in it; NaN if it is empty
+    size_t pairs;
+} locus_bin;
+
+// bins[count] <- of equal width over [0, 1]; *ece <- the mean of |predicted - observed| weighted by pairs. Rows and
+// columns as in locus_metrics_compute. model: one model's, SIZE_MAX: all. Fails: LOCUS_ERR_ARGUMENT, _SCORE.
+LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const locus_scores *scores,
+                                         const size_t *columns, size_t model, locus_bin *bins, size_t count,
+                                         double *ece, locus_error *err);
+
+// ---- exploring: what is alike, what to choose, how sure one can be
+//
+// These functions work on rows of numbers, so any embeddings and any probabilities will do. Two kinds of rows stand for
+// a model: its embedding, and its *profile*: its predicted chances over a sample of queries, locus_profiles. The
+// profile is what the predictor knows and the geometry does not; where both will do, prefer it.
+//
+// None allocates unless it says so; each X that takes `work` has X_workspace, which gives its bytes (0: they overflow).
+// Results depend on no number of threads in any bit; ties go to the lower index. Any number of threads may call them.
+
+typedef struct locus_points {
+    const float *rows; // [count, dim], finite
+    size_t count, dim;
+    size_t stride; // floats from one row to the next; 0: dim
+} locus_points;
+
+// The pool's embeddings, in its order. Valid until the pool changes.
+LOCUS_API locus_points locus_pool_points(const locus_pool *pool);
+
+// profiles[M, count] <- the predicted chance of every model (rows) on every query (columns).
+// Fails: as locus_predict.
+LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, float *profiles,
+                                      const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err);
+LOCUS_API size_t locus_profiles_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel);
+
+// out[M, categories] <- mean of each profile over the queries of each category; NaN for a category without queries.
+// category[queries]: 0 to categories - 1; others belong to none. Fails: LOCUS_ERR_ARGUMENT.
+LOCUS_API locus_status locus_category_means(const locus_points *profiles, const int32_t *category, size_t categories,
+                                            double *out, locus_error *err);
+
+typedef enum locus_metric {
+    LOCUS_COSINE = 0,   // 1 - cos, 0 to 2; a row of zeros is at 1 from all
+    LOCUS_EUCLIDEAN,    // |a - b|
+    LOCUS_DISAGREEMENT, // rows are profiles: mean of p_a (1 - p_b) + (1 - p_a) p_b, expected share of unlike answers
+    LOCUS_METRIC_COUNT
+} locus_metric;
+
+// "cosine", "euclidean", "disagreement"; NULL if there is no such metric.
+LOCUS_API const char *locus_metric_name(locus_metric metric);
+
+// What most functions below take; all zero is fine, and so is NULL.
+typedef struct locus_explore_opts {
+    locus_metric metric;
+    const unsigned char *available; // [count] 0: this row is never picked, never a neighbour; NULL: all are
+    const locus_parallel *parallel;
+    locus_isa isa;                                          // 0: the best this machine has
+    int (*progress)(void *user, size_t done, size_t total); // on the calling thread; nonzero: LOCUS_ERR_CANCELLED
+    void *user;
+} locus_explore_opts;
+
+// out[a, b] <- distances of all rows of a from all rows of b (NULL: of a), each to a relative 1e-5 (plus 1e-6).
+// Fails: LOCUS_ERR_ARGUMENT, _NONFINITE_INPUT, _ISA, _WORKSPACE.
+LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points *b, float *out,
+                                       const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
+LOCUS_API size_t locus_distances_workspace(const locus_points *a, const locus_points *b,
+                                           const locus_explore_opts *opts);
+
+// ---- neighbours and proxies
+
+typedef struct locus_neighbour {
+    size_t index; // SIZE_MAX in places beyond the number of candidates
+    float distance;
+} locus_neighbour;
+
+// out[n, k] <- for each row of `of` the k nearest rows of `points`, nearest first. of NULL: for each row of points
+// itself, which is no neighbour of its own. Exact. Two rows of points are told apart by their places alone.
+// A stand-in for a model that is down: its first neighbour that is available, by LOCUS_DISAGREEMENT of profiles.
+LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
+                                        locus_neighbour *out, const locus_explore_opts *opts, void *work,
+                                        size_t work_bytes, locus_error *err);
+LOCUS_API size_t locus_neighbours_workspace(const locus_points *points, const locus_points *of, size_t k,
+                                            const locus_explore_opts *opts);
+
+// ---- clusters
+
+typedef enum locus_linkage {
+    LOCUS_AVERAGE = 0, // mean distance of the pairs
+    LOCUS_COMPLETE,    // largest
+    LOCUS_SINGLE,      // smallest
+    LOCUS_WARD         // growth of the summed squared distance from the mean, as a distance (scipy's); Euclidean only
+} locus_linkage;
+
+// Clusters 0 .. n-1 are the rows, n + i is what merge i makes of a < b. Heights never fall. (scipy.cluster.hierarchy's
+// Z)
+typedef struct locus_merge {
+    size_t a, b;
+    double height;
+    size_t size; // rows in it
+} locus_merge;
+
+// merges[n - 1] <- agglomerative clustering. Average and complete by the nearest-neighbour chain (Murtagh 1983;
+// Muellner 2011) in half a distance matrix, 2 n^2 bytes; Ward by the chain over the clusters' means; single by the
+// minimum spanning tree: memory linear in n. O(n^2) time. Workspace and failures as locus_neighbours; all rows count,
+// available or not.
+LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage linkage, locus_merge *merges,
+                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
+LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linkage linkage,
+                                         const locus_explore_opts *opts);
+
+// label[n] <- 0 to *clusters - 1, numbered by first row: the tree cut into `count` clusters, or, where count is 0, at
+// `height`: merges up to it are done. clusters may be NULL. Fails: LOCUS_ERR_ARGUMENT, _WORKSPACE (n size_t).
+LOCUS_API locus_status locus_cluster_cut(const locus_merge *merges, size_t n, size_t count, double height,
+                                         size_t *label, size_t *clusters, void *work, size_t work_bytes,
+                                         locus_error *err);
+// order[n] <- the rows as the leaves of the dendrogram, from left to right: of each merge the side that joined at lower
+// height comes first (then the one with the lower row). No branches cross. work: 3 n size_t.
+LOCUS_API locus_status locus_cluster_order(const locus_merge *merges, size_t n, size_t *order, void *work,
+                                           size_t work_bytes, locus_error *err);
+
+// picks[k] <- medoids: k rows that make the mean distance of all rows to the nearest of them small, ascending.
+// label[n] (may be NULL) <- place in picks of each row's. Greedy start, then the best swaps of FasterPAM (Schubert and
+// Rousseeuw 2021) until none helps: a local optimum. Works in a distance matrix, 4 n^2 bytes.
+LOCUS_API locus_status locus_medoids(const locus_points *points, size_t k, size_t *picks, size_t *label,
+                                     double *mean_distance, const locus_explore_opts *opts, void *work,
+                                     size_t work_bytes, locus_error *err);
+LOCUS_API size_t locus_medoids_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts);
+
+// ---- portfolios
+
+// picks[k] <- k-center: starts from the 1-medoid, then always the row farthest from those picked (Gonzalez 1985), so
+// that the first j picks are the answer for j. radius[k] (may be NULL) <- largest distance of any row to the first j
+// picks. Beyond 4,096 rows the 1-medoid is the row nearest to the mean (of unit rows for cosine).
+LOCUS_API locus_status locus_centers(const locus_points *points, size_t k, size_t *picks, float *radius,
+                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
+LOCUS_API size_t locus_centers_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts);
+
+// Coverage-greedy under a budget: always the affordable row of largest gain per cost, the gain being how much nearer
+// all rows come to the picks (at first: to the largest distance there is). picks [n], *count <- how many. cost [n] > 0.
+// Works in a distance matrix, 4 n^2 bytes.
+LOCUS_API locus_status locus_coverage(const locus_points *points, const float *cost, double budget, size_t *picks,
+                                      size_t *count, const locus_explore_opts *opts, void *work, size_t work_bytes,
+                                      locus_error *err);
+LOCUS_API size_t locus_coverage_workspace(const locus_points *points, const locus_explore_opts *opts);
+
+typedef struct locus_portfolio_opts {
+    size_t count;                   // at most so many models; 0: no limit
+    double budget;                  // on the sum of their costs; 0: no limit
+    double lambda;                  // price of cost: what is maximised is value - lambda * cost
+    const float *cost;              // [M] >= 0; needed for budget and lambda
+    const float *weight;            // [Q] of the queries, >= 0; NULL: all 1
+    const unsigned char *available; // [M] 0: not to be picked; NULL: all
+    const unsigned char *required;  // [M] 1: is in it anyway (counts towards count and budget); NULL: none
+    int greedy_only;                // 1: no swaps: the first j picks are the greedy answer for j
+    const locus_parallel *parallel;
+    int (*progress)(void *user, size_t done, size_t total);
+    void *user;
+} locus_portfolio_opts;
+
+typedef struct locus_portfolio {
+    size_t count;
+    double value; // mean over the queries of the best profile in the set: what perfect routing by p would score
+    double cost;  // sum over the set
+    double bound; // no set within the limits has a larger value - lambda * cost than this
+} locus_portfolio;
+
+// picks[M or opts->count] <- the set of models whose best is best: maximises a monotone submodular function less a
+// linear cost. Lazy greedy by gain and by gain per cost (Minoux 1978; Nemhauser, Wolsey, Fisher 1978; Leskovec et al.
+// 2007), then swaps while one helps. profiles: [M, Q], values in [0,1]. In the order of picking; after swaps, of gain.
+// value_of[j] (may be NULL, as long as picks) <- the value of the first j + 1 picks.
+// Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more), _NO_CANDIDATE, _CANCELLED, _WORKSPACE.
+LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
+                                              size_t *picks, double *value_of, locus_portfolio *out, void *work,
+                                              size_t work_bytes, locus_error *err);
+LOCUS_API size_t locus_portfolio_workspace(const locus_points *profiles, const locus_portfolio_opts *opts);
+
+// ---- search by profile
+
+typedef struct locus_wish {
+    double accuracy; // wished, 0 to 1
+    double weight;   // 0: do not care
+} locus_wish;
+
+typedef struct locus_match {
+    size_t model;
+    double distance; // root of the weighted mean squared gap to the wish
+} locus_match;
+
+// out[k] <- the models whose accuracy per category (means [M, categories], e.g. of locus_category_means; NaN: passed
+// over) comes nearest to the wish. In places beyond the number of candidates: SIZE_MAX. work: locus_search_workspace.
+LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
+                                    size_t k, const unsigned char *available, locus_match *out, locus_error *err);
+// The paper's way: scores[n] <- 0/1 drawn at the wished rates (255 where one does not care), to be encoded and looked
+// up among the embeddings with locus_neighbours. Stratified: each category has its rate as exactly as can be.
+LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
+                                     uint64_t seed, unsigned char *scores, locus_error *err);
+
+// ---- uncertainty
+
+typedef struct locus_interval {
+    double value, low, high;
+} locus_interval;
+
+typedef struct locus_resample_opts {
+    size_t count;  // resampled versions; 0: 32
+    int jackknife; // 0: bootstrap (as many evaluations, drawn with replacement); 1: leave out one of `count` groups
+                   // each
+    uint64_t seed;
+    const locus_parallel *parallel;
+    int (*progress)(void *user, size_t done, size_t total);
+    void *user;
+} locus_resample_opts;
+
+// *out <- a pool of what the model might be, given only these evaluations (evals->models = 1): `count` versions of it,
+// embedded from resampled evaluations, with the pool's calibration and, if the pool has a memory, a resampled part in
+// it. All versions share the work on the queries. Use it as any pool: its profiles and points are draws of the model's;
+// feed them to locus_interval_of. The versions' spread is scaled so that intervals keep what they promise (see
+// >>uncertainty). Allocates the new pool and while it works. Fails: as locus_encode, locus_pool_remember and
+// locus_pool_create.
+LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
+                                           const locus_resample_opts *opts, locus_error *err);
+
+// Interval around `value` from resampled values of it: value -+ t * deviation, t of Student's distribution with
+// count - 1 degrees of freedom; jackknife: the deviation is (count - 1) / sqrt(count) times larger.
+// level: 0.9 for 90 %. count < 2: NaN bounds.
+LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
+                                           double level);
+// How many evaluations it would take to bring half the interval's width to `wanted`, if it shrinks with the root of
+// their number. SIZE_MAX if that is no number.
+LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted);
+
+// ---- comparison of two models
+
+typedef struct locus_comparison {
+    locus_interval accuracy_a, accuracy_b; // mean of the profile
+    locus_interval difference;             // a - b
+    locus_interval agreement;              // predicted: mean of p_a p_b + (1 - p_a) (1 - p_b)
+    locus_interval observed;               // agreement of answers to the same queries (Wilson); NaN if none are shared
+    size_t shared;
+} locus_comparison;
+
+typedef struct locus_compare_opts {
+    double level;            // 0: 0.9
+    const int32_t *category; // [Q] 0 to categories - 1, or NULL
+    size_t categories;
+    locus_interval *by_category;              // [categories] <- difference a - b in each; NULL: not wanted
+    const unsigned char *scores_a, *scores_b; // [answers] 0, 1, 255 = missing: to the same queries; NULL: none
+    size_t answers;
+} locus_compare_opts;
+
+// a, b: profiles over the same queries; row 0 is the model's, further rows (if any) resampled ones, from which the
+// intervals come. Fails: LOCUS_ERR_ARGUMENT.
+LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
+                                     locus_comparison *out, locus_error *err);
+
+// ---- duplicates and silent swaps
+
+// *p <- the chance that two *different* models, each answering right with its own chance (p_a, p_b [n]), would disagree
+// on as few of these queries as a and b did, or fewer: exact (Poisson binomial). scores: 0, 1, 255 = missing.
+// correlation: of two models' answers given their chances (what makes a question hard for one makes it hard for the
+// other), -1 to 1; see locus_answer_correlation. Small p: they are the same model or copies. work:
+// locus_same_answers_workspace(n).
+LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, const unsigned char *scores_a,
+                                          const unsigned char *scores_b, size_t n, double correlation, double *p,
+                                          size_t *shared, size_t *disagreements, void *work, size_t work_bytes,
+                                          locus_error *err);
+LOCUS_API size_t locus_same_answers_workspace(size_t n);
+// Mean correlation over all pairs of models of the residuals (score - p) / sqrt(p (1 - p)). profiles [M, n], scores [M,
+// n].
+LOCUS_API double locus_answer_correlation(const locus_points *profiles, const unsigned char *scores);
+
+// *p <- the chance that one and the same model, evaluated twice on other queries, would lie as far apart as a and b or
+// farther. a, b: embeddings; row 0 the model's, the others resampled (bootstrap). Large p: no evidence that they
+// differ.
+LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_points *b, locus_metric metric,
+                                            double *p, locus_error *err);
+
+// Is this endpoint still the model that it was? A stream of answers is turned into an e-value: under the hypothesis
+// that it is, an e-process whose chance of ever reaching 1 / alpha is at most alpha (Ville's inequality), however often
+// one looks. Plain state, no allocation: start with all zero.
+typedef struct locus_watch {
+    double tolerance; // how far predictions may be off on average without that being news; 0: 0.02
+    double log_bets[18];
+    size_t answers;
+} locus_watch;
+
+// Add an answer; returns the e-value so far. expected: the chance of a right answer if it is still the model: of a
+// query drawn at random, its prediction; of a query that the model has answered before, 1 - r or r, r its rate of
+// answering otherwise the second time (0.02 to 0.1). score: 0 to 1. NaN input is passed over. Sound the alarm at 1 /
+// alpha.
+LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double score);
+
+// ---- what to evaluate next
+
+typedef struct locus_next_opts {
+    size_t batch;                   // how many to pick; 0: 1
+    int for_routing;                // 0: learn the model; 1: learn where it would be chosen
+    const unsigned char *available; // [n] 0: not to be asked; NULL: all that are not answered
+    const locus_parallel *parallel;
+} locus_next_opts;
+
+typedef struct locus_next {
+    size_t count;            // picked
+    locus_interval accuracy; // over the queries given, as far as is known, 90 %
+    double error; // expected root mean squared error of the predicted chances that more evaluations could remove
+    double gain;  // how much of its square this batch is expected to remove
+    int enough;   // 1: more would not pay: stop
+} locus_next;
+
+// picks[batch] <- rows of evals (models = 1; missing scores: not yet asked) to evaluate next. The pool, with a memory
+// (locus_pool_memorize), is the prior: what it knows of the queries' difficulty and how models differ. See >>next.
+// Fails: LOCUS_ERR_ARGUMENT (a pool without memory), as locus_pool_remember; _NO_CANDIDATE. Allocates while it works.
+LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locus_evals *evals,
+                                              const locus_next_opts *opts, size_t *picks, locus_next *out,
+                                              locus_error *err);
+
+// ---- why
+
+typedef struct locus_reason {
+    size_t evaluation; // row of evals
+    float similarity;  // cosine of its encoding with the query's
+    float score;
+    double influence; // p with it less p without it
+} locus_reason;
+
+typedef struct locus_explanation {
+    size_t model, runner_up; // SIZE_MAX: there is none
+    double probability, runner_up_probability, margin;
+    size_t influences, nearest; // how many reasons of each kind
+} locus_explanation;
+
+typedef struct locus_explain_opts {
+    size_t count;      // reasons wanted of each kind; 0: 8
+    size_t candidates; // evaluations nearest to the query whose influence is looked at; 0: 256
+    const unsigned char *available;
+    const locus_parallel *parallel;
+    int (*progress)(void *user, size_t done, size_t total);
+    void *user;
+} locus_explain_opts;
+
+// Why does `model` have this chance on the query (queries->count = 1)? evals: the model's (models = 1).
+// influences[count]: the evaluations whose leaving out moves p most, each embedded anew without it; nearest[count]: the
+// evaluated queries nearest to it, with their outcomes. Allocates while it works. Fails: as locus_encode and
+// locus_predict.
+LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const locus_evals *evals,
+                                     const locus_queries *query, const locus_explain_opts *opts, locus_explanation *out,
+                                     locus_reason *influences, locus_reason *nearest, locus_error *err);
+
+// ---- refine: a running log of evaluations
+//
+// Keeps what models answered to a shared table of queries, and what the encoder makes of each query, so that a model's
+// embedding after more evaluations costs one pass over its set and nothing else. The embedding is that of locus_encode
+// on the same set, to the last bit. One thread at a time may use a log; the pool is not touched: others may go on
+// routing. To publish: locus_pool_copy, locus_pool_set (and _remember) on the copy, exchange your pointer, destroy the
+// old one when no one routes with it any more.
+
+typedef struct locus_log locus_log;
+
+// Room for `queries` encodings and `models` models; all memory is taken here: about 4.6 KB a query with the shipped net
+// and a byte for each cell. Fails: LOCUS_ERR_NO_ENCODER, _ARGUMENT, _OVERFLOW, _MEMORY.
+LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, size_t queries, size_t models,
+                                        locus_error *err);
+LOCUS_API void locus_log_destroy(locus_log *log);
+// The query's row; known encodings (to the bit) are found again, others appended. Fails: LOCUS_ERR_NONFINITE_INPUT,
+// _MEMORY (full: every row is some model's).
+LOCUS_API locus_status locus_log_query(locus_log *log, const float *encoding, size_t *row, locus_error *err);
+// Append or replace: model's score (0 to 1; NaN takes it out) on the query of that row.
+LOCUS_API locus_status locus_log_score(locus_log *log, size_t model, size_t row, float score, locus_error *err);
+// Keep only the model's `keep` most recently scored evaluations (a window); 0: none.
+LOCUS_API locus_status locus_log_forget(locus_log *log, size_t model, size_t keep, locus_error *err);
+LOCUS_API size_t locus_log_evaluations(const locus_log *log, size_t model);
+// z[z_dim] <- the model's embedding. Does not allocate. Fails: LOCUS_ERR_EMPTY_SET, _ARGUMENT, _CANCELLED.
+LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_parallel *parallel,
+                                       locus_error *err);
+// The log's evaluations of one model, for locus_pool_remember and others. Valid until the log changes.
+LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model);
+
+// A pool of its own with the same content, memory and calibration. Fails: LOCUS_ERR_MEMORY.
+LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, locus_error *err);
+#endif // LOCUS_NO_EXPLORE
 
 #ifndef LOCUS_NO_TRAIN
 // ---- training (method.md, "Training")
@@ -8850,6 +9264,57 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
     return LOCUS_OK;
 }
 #endif
+
+#ifndef LOCUS_NO_EXPLORE
+// ----------------------------------------------------------------------------------------------------- >>calibration
+
+// (to come: calibration)
+
+// ---------------------------------------------------------------------------------------------------------- >>points
+
+// (to come: points)
+
+// ------------------------------------------------------------------------------------------------------ >>neighbours
+
+// (to come: neighbours)
+
+// -------------------------------------------------------------------------------------------------------- >>clusters
+
+// (to come: clusters)
+
+// ------------------------------------------------------------------------------------------------------- >>portfolio
+
+// (to come: portfolio)
+
+// ---------------------------------------------------------------------------------------------------------- >>search
+
+// (to come: search)
+
+// --------------------------------------------------------------------------------------------------------- >>compare
+
+// (to come: compare)
+
+// ----------------------------------------------------------------------------------------------------- >>uncertainty
+
+// (to come: uncertainty)
+
+// ------------------------------------------------------------------------------------------------------ >>duplicates
+
+// (to come: duplicates)
+
+// ------------------------------------------------------------------------------------------------------------ >>next
+
+// (to come: next)
+
+// --------------------------------------------------------------------------------------------------------- >>explain
+
+// (to come: explain)
+
+// ------------------------------------------------------------------------------------------------------------- >>log
+
+// (to come: log)
+
+#endif // LOCUS_NO_EXPLORE
 
 // --------------------------------------------------------------------------------------------------------- >>train
 //

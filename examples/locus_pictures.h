@@ -89,10 +89,10 @@ static void apply_covariance(const void *user, const double *v, double *out, siz
 // xy[n, 2] <- the rows' first two principal components; share[2] (may be NULL) <- of the variance. 1: no memory.
 static int principal_components(const float *rows, size_t n, size_t dim, size_t stride, float *xy, double *share)
 {
-    double *block = (double *)calloc(4 * dim + n + 1, sizeof *block), *v = block, eigenvalue[2] = {0.0, 0.0},
+    double *memory = (double *)calloc(4 * dim + n + 1, sizeof *memory), *v = memory, eigenvalue[2] = {0.0, 0.0},
            variance = 0.0;
     centred_rows c;
-    if (!block) return 1;
+    if (!memory) return 1;
     if (!stride) stride = dim;
     double *work = v + 2 * dim, *mean = work + dim;
     c.rows = rows, c.count = n, c.dim = dim, c.stride = stride, c.mean = mean, c.scores = mean + dim;
@@ -113,13 +113,8 @@ static int principal_components(const float *rows, size_t n, size_t dim, size_t 
         for (size_t i = 0; i < n; ++i) xy[2 * i + axis] = (float)(largest < 0.0 ? -c.scores[i] : c.scores[i]);
         if (share) share[axis] = variance > 0.0 ? eigenvalue[axis] / variance : 0.0;
     }
-    free(block);
+    free(memory);
     return 0;
-}
-
-static int layout_principal(const float *rows, size_t n, size_t dim, size_t stride, float *xy)
-{
-    return principal_components(rows, n, dim, stride, xy, NULL);
 }
 
 // -1/2 of the squared distances, centred both ways: the Gram matrix of points that lie so (Torgerson 1952).

@@ -5632,10 +5632,12 @@ typedef struct locusi_job {
     uint32_t *place[2];    // [n] row of the table for (query, 0 or 1), UINT32_MAX where it does not occur
     uint32_t *entry_query; // [entries] and back; the first `zeros` are for score 0
     size_t entries, zeros;
-    float *norms; // [n] fast path
+    float *norms;    // [n] fast path
+    uint32_t *draws; // [models, n] versions of one model: the rows of evaluations in each, as often as they count ...
+    size_t *drawn;   // [models] ... and how many; NULL: models are rows of scores
     locusi_scratch *scratch;
     locusi_counter counter;
-    size_t done;
+    size_t done, total; // of progress
 } locusi_job;
 
 static LOCUSI_INLINE size_t locusi_max(size_t a, size_t b) { return a > b ? a : b; }
@@ -5653,6 +5655,15 @@ LOCUSI_FN int locusi_score(const locus_evals *e, size_t model, size_t i, float *
     }
     *y = (float)e->scores_u8[at];
     return e->scores_u8[at] != 255;
+}
+
+// A model's evaluations stand in places 0 .. locusi_places - 1; 1, the row *i and *y, or 0 if there is none in a place.
+LOCUSI_FN size_t locusi_places(const locusi_job *job, size_t model) { return job->draws ? job->drawn[model] : job->n; }
+
+LOCUSI_FN int locusi_evaluation(const locusi_job *job, size_t model, size_t place, size_t *i, float *y)
+{
+    *i = job->draws ? job->draws[model * job->n + place] : place;
+    return locusi_score(job->evals, job->draws ? 0 : model, *i, y);
 }
 
 LOCUSI_FN const float *locusi_encoding(const locusi_job *job, size_t i)
@@ -6010,9 +6021,9 @@ LOCUSI_FN void locusi_table_fill(const locusi_job *job, locusi_scratch *w, const
 // Next evaluations of a model from *cursor on, at most a tile; 0 at the end. Fills query, y, and entry (fast path).
 LOCUSI_FN size_t locusi_tile_next(const locusi_job *job, locusi_scratch *w, size_t model, size_t *cursor, size_t end)
 {
-    size_t rows = 0, i = *cursor;
-    for (; i < end && rows < LOCUSI_TILE; i++) {
-        if (!locusi_score(job->evals, model, i, &w->y[rows])) continue;
+    size_t rows = 0, place = *cursor, i;
+    for (; place < end && rows < LOCUSI_TILE; place++) {
+        if (!locusi_evaluation(job, model, place, &i, &w->y[rows])) continue;
         w->query[rows] = i;
         if (!job->streaming) {
             w->entry[0][rows] = job->place[0][i];
@@ -6020,7 +6031,7 @@ LOCUSI_FN size_t locusi_tile_next(const locusi_job *job, locusi_scratch *w, size
         }
         rows++;
     }
-    *cursor = i;
+    *cursor = place;
     return rows;
 }
 
@@ -6117,7 +6128,7 @@ LOCUSI_FN void locusi_sums_start_pass(const locus_net *net, locusi_sums *s, size
 // Report from whichever worker comes by, one at a time.
 LOCUSI_FN void locusi_progress(locusi_job *job, size_t worker, size_t rows)
 {
-    const size_t total = job->models * job->n * (job->net->layers + 1);
+    const size_t total = job->total;
     size_t done;
     if (!job->opts || !job->opts->progress) return;
 #if LOCUSI_ATOMIC
@@ -6140,11 +6151,11 @@ LOCUSI_FN void locusi_model_bound(const locusi_job *job, size_t model, locusi_st
 {
     const locus_net *net = job->net;
     double norm = 0.0;
-    size_t i;
+    size_t place, i;
     float y;
     if (job->streaming) norm = (double)job->z[model * net->d]; // left there by the check
-    for (i = 0; !job->streaming && i < job->n; i++)
-        if (locusi_score(job->evals, model, i, &y) && (double)job->norms[i] > norm) norm = (double)job->norms[i];
+    for (place = 0; !job->streaming && place < locusi_places(job, model); place++)
+        if (locusi_evaluation(job, model, place, &i, &y) && (double)job->norms[i] > norm) norm = (double)job->norms[i];
     state->token_bound = (norm * net->token_norm + net->token_bias_norm) * net->value_norm * 1.001 + 1e-30;
 }
 
@@ -6158,13 +6169,14 @@ LOCUSI_FN void locusi_encode_models(void *arg, size_t worker)
     size_t model, pass;
     w->mine = 0;
     while ((model = locusi_next(&job->counter, worker, &w->mine)) < job->models) {
+        const size_t places = locusi_places(job, model);
         int finite = 1;
         locusi_model_bound(job, model, &w->state);
         if (net->info.encoder_kind == LOCUS_SAB) finite = locusi_encode_sab(job, w, worker, model);
         for (pass = 0; pass <= net->layers && net->info.encoder_kind == LOCUS_ISAB; pass++) {
             size_t cursor = 0, slot = 0, rows, before;
             locusi_sums_start_pass(net, &w->sums, pass);
-            for (; before = cursor, (rows = locusi_tile_next(job, w, model, &cursor, job->n)) > 0; slot += rows) {
+            for (; before = cursor, (rows = locusi_tile_next(job, w, model, &cursor, places)) > 0; slot += rows) {
                 finite &= locusi_tile_pass(job, &w->state, w, pass, rows, w->stored + slot * net->dp);
                 locusi_progress(job, worker, cursor - before);
                 if (locusi_get_flag(&job->stop)) return;
@@ -6181,12 +6193,13 @@ LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker)
     locusi_job *job = (locusi_job *)arg;
     const locus_net *net = job->net;
     locusi_scratch *w = &job->scratch[worker], *shared = &job->scratch[0];
+    const size_t n = locusi_places(job, job->model);
     size_t chunk, rows;
     w->mine = 0;
     locusi_sums_start_pass(net, &w->sums, job->pass);
-    while ((chunk = locusi_next(&job->counter, worker, &w->mine)) < (job->n + LOCUSI_CHUNK - 1) / LOCUSI_CHUNK) {
+    while ((chunk = locusi_next(&job->counter, worker, &w->mine)) < (n + LOCUSI_CHUNK - 1) / LOCUSI_CHUNK) {
         size_t cursor = chunk * LOCUSI_CHUNK, slot = cursor;
-        const size_t end = job->n - cursor < LOCUSI_CHUNK ? job->n : cursor + LOCUSI_CHUNK;
+        const size_t end = n - cursor < LOCUSI_CHUNK ? n : cursor + LOCUSI_CHUNK;
         for (; (rows = locusi_tile_next(job, w, job->model, &cursor, end)) > 0; slot += rows)
             if (!locusi_tile_pass(job, &shared->state, w, job->pass, rows,
                                   job->streaming ? NULL : shared->stored + slot * net->dp))
@@ -6205,7 +6218,7 @@ LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worke
     float *x = w->sab[0], *next = w->sab[1], *keys = w->sab[2], *values = w->sab[3], *packed = w->encodings;
     size_t n = 0, cursor = 0, rows, l, i, j, h;
     int finite = 1;
-    for (; (rows = locusi_tile_next(job, w, model, &cursor, job->n)) > 0; n += rows)
+    for (; (rows = locusi_tile_next(job, w, model, &cursor, locusi_places(job, model))) > 0; n += rows)
         locusi_gather_copy(w, rows, job->table.t, net->dp, x + n * net->dp);
     for (l = 0; l < net->layers; l++) {
         const locusi_mab *m = &net->layer[l].mab2;
@@ -6305,7 +6318,7 @@ LOCUSI_FN void locusi_encode_places(locusi_job *job)
     float y;
     memset(job->place[0], 0, job->n * sizeof(uint32_t));
     memset(job->place[1], 0, job->n * sizeof(uint32_t));
-    for (m = 0; m < job->models; m++)
+    for (m = 0; m < job->evals->models; m++)
         for (i = 0; i < job->n; i++)
             if (locusi_score(job->evals, m, i, &y)) {
                 if (y < 1.0f) job->place[0][i] = 1;
@@ -6379,8 +6392,9 @@ LOCUSI_FN void locusi_scratch_carve(locusi_carver *c, const locusi_job *job, loc
     else if (!job->streaming) w->stored = locusi_carve_floats(c, job->n, net->dp);
 }
 
-// Decide path and split from sizes alone, and lay out the workspace (base NULL: count).
-LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const locus_evals *evals,
+// Decide path and split from sizes alone, and lay out the workspace (base NULL: count). versions: of the one model in
+// evals, whose draws the caller fills in; 0: its models.
+LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const locus_evals *evals, size_t versions,
                                   const locus_encode_opts *opts, locus_encode_path path, locusi_carver *c)
 {
     const size_t threads = locusi_workers(opts ? opts->parallel : NULL);
@@ -6391,7 +6405,8 @@ LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const l
     job->evals = evals;
     job->opts = opts;
     job->n = evals->queries.count;
-    job->models = evals->models;
+    job->models = versions ? versions : evals->models;
+    job->total = job->models * job->n * (net->layers + 1);
     job->stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
     job->streaming = path == LOCUS_ENCODE_STREAMING;
     // Workers take whole models where there are enough to keep all busy, else they share each model's rows.
@@ -6400,9 +6415,14 @@ LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const l
     if (sab && job->models < threads) job->workers = job->models;
     if (job->workers > 64) job->workers = 64;
     job->scratch = (locusi_scratch *)locusi_carve(c, job->workers, sizeof(locusi_scratch));
+    if (versions) {
+        if (!locusi_mul(job->n, versions, &i)) c->failed = 1;
+        job->draws = (uint32_t *)locusi_carve(c, i, sizeof(uint32_t));
+        job->drawn = (size_t *)locusi_carve(c, versions, sizeof(size_t));
+    }
     if (!job->streaming) {
         // a score is one of two kinds only where there is one model and no fraction
-        if (!locusi_mul(job->n, job->models == 1 && evals->scores_u8 ? 1 : 2, &entries)) c->failed = 1;
+        if (!locusi_mul(job->n, evals->models == 1 && evals->scores_u8 ? 1 : 2, &entries)) c->failed = 1;
         for (i = 0; i < 2; i++) job->place[i] = (uint32_t *)locusi_carve(c, job->n, sizeof(uint32_t));
         job->entry_query = (uint32_t *)locusi_carve(c, entries, sizeof(uint32_t));
         job->norms = locusi_carve_floats(c, job->n, 1);
@@ -6429,7 +6449,7 @@ LOCUSI_FN size_t locusi_encode_bytes(const locus_net *net, const locus_evals *ev
         const locus_encode_path chosen = *path == LOCUS_ENCODE_AUTO ? LOCUS_ENCODE_FAST : *path;
         locusi_carver c = {NULL, 0, 0};
         size_t bytes;
-        locusi_encode_plan(&job, net, evals, opts, chosen, &c);
+        locusi_encode_plan(&job, net, evals, 0, opts, chosen, &c);
         if (c.failed || !locusi_add(c.used, 64, &bytes)) bytes = 0;
         if (*path == LOCUS_ENCODE_AUTO && (bytes == 0 || bytes > (size_t)1 << 30) &&
             net->info.encoder_kind == LOCUS_ISAB) {
@@ -6499,6 +6519,54 @@ LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, const locus_paral
     return LOCUS_OK;
 }
 
+// Check the encodings; the table that the models share.
+LOCUSI_FN locus_status locusi_encode_prepare(locusi_job *job, const locus_parallel *parallel, locus_error *err)
+{
+    locus_status status = LOCUS_OK;
+    job->counter.workers = job->workers;
+    if (job->streaming) {
+        for (job->model = 0; job->model < job->models && !status; job->model++)
+            status = locusi_check_encodings(job, parallel, err);
+        return status;
+    }
+    locusi_encode_places(job);
+    if ((status = locusi_check_encodings(job, parallel, err))) return status;
+    job->counter.next = 0;
+    locusi_run(parallel, locusi_encode_table, job, job->workers);
+    return LOCUS_OK;
+}
+
+// All passes of all models: z [models, z_dim].
+LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, const locus_parallel *parallel, float *z, locus_error *err)
+{
+    const locus_net *net = job->net;
+    job->z = z;
+    job->counter.workers = job->workers;
+    if (!job->by_rows) {
+        job->counter.next = 0;
+        locusi_run(parallel, locusi_encode_models, job, job->workers);
+    }
+    for (job->model = 0; job->by_rows && job->model < job->models && !job->stop; job->model++) {
+        locusi_scratch *first = &job->scratch[0];
+        size_t i;
+        locusi_model_bound(job, job->model, &first->state);
+        for (job->pass = 0; job->pass <= net->layers && !job->stop; job->pass++) {
+            job->counter.next = 0;
+            locusi_run(parallel, locusi_encode_rows, job, job->workers);
+            if (job->stop) break;
+            for (i = 1; i < job->workers; i++) locusi_sums_merge(&first->sums, &job->scratch[i].sums);
+            if (!(job->pass < net->layers ? locusi_finish_induced(net, job->pass, &first->state, first)
+                                          : locusi_finish_pool(net, first, z + job->model * net->d)))
+                job->bad = 1;
+        }
+    }
+    if (job->stop) return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
+    if (job->bad)
+        return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "embedding", "finite numbers",
+                           "an overflow: weights or encodings are absurdly large");
+    return LOCUS_OK;
+}
+
 LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z,
                                     const locus_encode_opts *opts, void *work, size_t work_bytes, locus_error *err)
 {
@@ -6523,41 +6591,10 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     if (!work || work_bytes < bytes)
         return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     c.base = locusi_align(work);
-    locusi_encode_plan(&job, net, evals, opts, path, &c);
-    job.z = z;
-    job.counter.workers = job.workers;
-    if (!job.streaming) {
-        locusi_encode_places(&job);
-        if ((status = locusi_check_encodings(&job, parallel, err))) return status;
-        job.counter.next = 0;
-        locusi_run(parallel, locusi_encode_table, &job, job.workers);
-    } else {
-        for (job.model = 0; job.model < job.models; job.model++)
-            if ((status = locusi_check_encodings(&job, parallel, err))) return status;
-    }
-    if (!job.by_rows) {
-        job.counter.next = 0;
-        locusi_run(parallel, locusi_encode_models, &job, job.workers);
-    }
-    for (job.model = 0; job.by_rows && job.model < job.models && !job.stop; job.model++) {
-        locusi_scratch *first = &job.scratch[0];
-        size_t i;
-        locusi_model_bound(&job, job.model, &first->state);
-        for (job.pass = 0; job.pass <= net->layers && !job.stop; job.pass++) {
-            job.counter.next = 0;
-            locusi_run(parallel, locusi_encode_rows, &job, job.workers);
-            if (job.stop) break;
-            for (i = 1; i < job.workers; i++) locusi_sums_merge(&first->sums, &job.scratch[i].sums);
-            if (!(job.pass < net->layers ? locusi_finish_induced(net, job.pass, &first->state, first)
-                                         : locusi_finish_pool(net, first, z + job.model * net->d)))
-                job.bad = 1;
-        }
-    }
-    if (job.stop) return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
-    if (job.bad)
-        return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "embedding", "finite numbers",
-                           "an overflow: weights or encodings are absurdly large");
-    return LOCUS_OK;
+    locusi_encode_plan(&job, net, evals, 0, opts, path, &c);
+    job.z = z; // where streaming keeps the longest encodings
+    if ((status = locusi_encode_prepare(&job, parallel, err))) return status;
+    return locusi_encode_passes(&job, parallel, z, err);
 }
 
 #endif // LOCUS_INFERENCE_ONLY
@@ -7472,7 +7509,8 @@ LOCUSI_FN void locusi_ridge_factor(locusi_ridge *r, const float *w)
     locusi_cholesky(r->factor, p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
 }
 
-LOCUSI_FN void locusi_ridge_solve(const locusi_ridge *r, const float *w, const double *y, double *x)
+// x [p] <- the weights on features
+LOCUSI_FN void locusi_ridge_features(const locusi_ridge *r, const float *w, const double *y, double *x)
 {
     const size_t p = r->memory->landmarks;
     size_t i, c;
@@ -7485,7 +7523,12 @@ LOCUSI_FN void locusi_ridge_solve(const locusi_ridge *r, const float *w, const d
     }
     locusi_solve_lower(r->factor, p, x);
     locusi_solve_upper(r->factor, p, x);
-    locusi_solve_upper(r->memory->unwhiten, p, x); // from features back to kernels
+}
+
+LOCUSI_FN void locusi_ridge_solve(const locusi_ridge *r, const float *w, const double *y, double *x)
+{
+    locusi_ridge_features(r, w, y, x);
+    locusi_solve_upper(r->memory->unwhiten, r->memory->landmarks, x); // from features back to kernels
 }
 
 LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
@@ -7720,80 +7763,126 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
     return LOCUS_OK;
 }
 
-// A model's row and base from its own evaluations, with the rest of the memory as it is.
+// ---- one model's part from its own evaluations, with the rest of the memory as it is
+
+typedef struct locusi_own {
+    locusi_memory m;       // what the pool has, and a learning part of its own
+    size_t n;              // evaluations, in the order of their rows
+    float *q, *x, *kernels;
+    float *phi, *w;        // [n, landmarks], [n]
+    double *t, *score;     // [n]
+    double *difference;    // [n] (score - mu) / sd - t
+    double scores, difficulties; // sums of score and t
+    double mu, sd;
+    double *theta;       // [landmarks] h_m in features
+    double *coefficient; // [landmarks] h_m in kernels
+    locusi_ridge r;
+} locusi_own;
+
+LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_memory *memory, size_t all, locusi_carver *c)
+{
+    const size_t p = memory->landmarks;
+    memset(o, 0, sizeof *o);
+    o->m = *memory;
+    o->m.landmark = locusi_carve_floats(c, p, memory->rank); // packed anew: others may be using the pool
+    o->m.half = locusi_carve_floats(c, p, 1);
+    o->m.whiten = locusi_carve_floats(c, p, p);
+    o->m.unwhiten = (double *)locusi_carve(c, p * p, sizeof(double));
+    o->q = locusi_carve_floats(c, all, memory->q);
+    o->x = locusi_carve_floats(c, all, memory->rank);
+    o->kernels = locusi_carve_floats(c, all, p);
+    o->phi = locusi_carve_floats(c, all, p);
+    o->w = locusi_carve_floats(c, all, 1);
+    o->t = (double *)locusi_carve(c, all, sizeof(double));
+    o->score = (double *)locusi_carve(c, all, sizeof(double));
+    o->difference = (double *)locusi_carve(c, all, sizeof(double));
+    o->theta = (double *)locusi_carve(c, p, sizeof(double));
+    o->coefficient = (double *)locusi_carve(c, p, sizeof(double));
+    o->r.scaled = locusi_carve_floats(c, all, p);
+    o->r.normal = locusi_carve_floats(c, p, p);
+    o->r.factor = (double *)locusi_carve(c, p * p, sizeof(double));
+}
+
+// mu and sd of a model with n evaluations whose scores and difficulties have these sums. prior: what its mean is drawn
+// towards.
+LOCUSI_FN void locusi_own_mean(double prior, double n, double scores, double difficulties, double *mu, double *sd)
+{
+    size_t round;
+    *mu = prior;
+    for (round = 0; round < 4; round++)
+        *mu = locusi_clamp((LOCUSI_MEAN_PRIOR * prior + scores - locusi_deviation(*mu) * difficulties) /
+                               (n + LOCUSI_MEAN_PRIOR),
+                           0.01, 0.99);
+    *sd = locusi_deviation(*mu);
+}
+
+// From evals (models = 1; checked) to the coefficients; the factor stays for more of them.
+LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, const locus_evals *e, locus_error *err)
+{
+    const size_t p = o->m.landmarks, stride = e->queries.stride ? e->queries.stride : e->queries.dim;
+    size_t i, c;
+    float y = 0.0f;
+    if (!locusi_memory_prepare(&o->m, k)) // landmarks of a file may be anything
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
+    o->n = 0;
+    for (i = 0; i < e->queries.count; i++)
+        if (locusi_score(e, 0, i, &y)) {
+            memcpy(o->q + o->n * o->m.q, e->queries.encodings + i * stride, o->m.q * sizeof(float));
+            o->score[o->n++] = (double)y;
+        }
+    locusi_memory_kernels(&o->m, k, o->q, o->m.q, o->n, o->x, o->kernels);
+    locusi_matmul_run(k, o->kernels, p, o->n, p, o->m.whiten, p, o->phi, p, NULL, NULL, 0, 0);
+    o->scores = o->difficulties = 0.0;
+    for (i = 0; i < o->n; i++) {
+        o->w[i] = (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE);
+        o->t[i] = 0.0;
+        if (!locusi_memory_known(&o->m, o->q + i * o->m.q, &o->t[i]))
+            for (c = 0; c < p; c++) o->t[i] += (double)o->m.shared[c] * (double)o->kernels[i * p + c];
+        o->scores += o->score[i];
+        o->difficulties += o->t[i];
+    }
+    locusi_own_mean(o->m.mean, (double)o->n, o->scores, o->difficulties, &o->mu, &o->sd);
+    for (i = 0; i < o->n; i++) o->difference[i] = (o->score[i] - o->mu) / o->sd - o->t[i];
+    o->r.memory = &o->m, o->r.k = k, o->r.phi = o->phi, o->r.n = o->n;
+    locusi_ridge_factor(&o->r, o->w);
+    locusi_ridge_features(&o->r, o->w, o->difference, o->theta);
+    memcpy(o->coefficient, o->theta, p * sizeof(double));
+    locusi_solve_upper(o->m.unwhiten, p, o->coefficient);
+    return LOCUS_OK;
+}
+
+// row [landmarks] and *base <- what the pool keeps of a model
+LOCUSI_FN locus_status locusi_own_row(const locusi_own *o, const double *coefficient, double mu, double sd, float *row,
+                                      float *base, locus_error *err)
+{
+    size_t c;
+    for (c = 0; c < o->m.landmarks; c++) {
+        row[c] = (float)(((double)o->m.shared[c] + coefficient[c]) / sd);
+        if (!locusi_finite(row[c]))
+            return locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a part of them shows");
+    }
+    *base = (float)log(mu / (1.0 - mu));
+    return LOCUS_OK;
+}
+
 LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locusi_kernels *k, const locus_evals *e,
                                          float *row, float *base, locus_error *err)
 {
-    locusi_memory m = *memory;
-    const size_t all = e->queries.count, p = m.landmarks,
-                 stride = e->queries.stride ? e->queries.stride : e->queries.dim;
-    float *q, *x, *kernels, *phi, *w, y = 0.0f;
-    double *t, *score, *difference, *coefficient, mu = m.mean, sd = 0.0;
-    size_t i, c, n = 0, round;
-    locusi_ridge r;
-    locusi_carver carver = {NULL, 0, 0};
-    locusi_memory place; // only for its learning part
+    locusi_carver c = {NULL, 0, 0};
+    locusi_own own;
+    locus_status status;
     void *block = NULL;
-    int attempt;
-    memset(&r, 0, sizeof r);
-    for (attempt = 0; attempt < 2; attempt++) {
-        carver.used = 0;
-        place = m;
-        locusi_memory_carve(&place, &carver, 1);
-        q = locusi_carve_floats(&carver, all, m.q);
-        x = locusi_carve_floats(&carver, all, m.rank);
-        kernels = locusi_carve_floats(&carver, all, p);
-        phi = locusi_carve_floats(&carver, all, p);
-        w = locusi_carve_floats(&carver, all, 1);
-        r.scaled = locusi_carve_floats(&carver, all, p);
-        r.normal = locusi_carve_floats(&carver, p, p);
-        r.factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
-        t = (double *)locusi_carve(&carver, all, sizeof(double));
-        score = (double *)locusi_carve(&carver, all, sizeof(double));
-        difference = (double *)locusi_carve(&carver, all, sizeof(double));
-        coefficient = (double *)locusi_carve(&carver, p, sizeof(double));
-        if (attempt) break;
-        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
-        memset(block, 0, carver.used + 64);
-        carver.base = locusi_align(block);
-    }
-    m.whiten = place.whiten;
-    m.unwhiten = place.unwhiten;
-    if (!locusi_memory_prepare(&m, k)) { // landmarks of a file may be anything
-        LOCUS_FREE(block);
-        return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
-    }
-    for (i = 0; i < all; i++)
-        if (locusi_score(e, 0, i, &y)) {
-            memcpy(q + n * m.q, e->queries.encodings + i * stride, m.q * sizeof(float));
-            score[n++] = (double)y;
-        }
-    locusi_memory_kernels(&m, k, q, m.q, n, x, kernels);
-    locusi_matmul_run(k, kernels, p, n, p, m.whiten, p, phi, p, NULL, NULL, 0, 0);
-    for (i = 0; i < n; i++) {
-        w[i] = (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE);
-        if (locusi_memory_known(&m, q + i * m.q, &t[i])) continue;
-        for (c = 0; c < p; c++) t[i] += (double)m.shared[c] * (double)kernels[i * p + c];
-    }
-    for (round = 0; round < 4; round++) {
-        double sum = LOCUSI_MEAN_PRIOR * m.mean;
-        sd = locusi_deviation(mu);
-        for (i = 0; i < n; i++) sum += score[i] - sd * t[i];
-        mu = locusi_clamp(sum / ((double)n + LOCUSI_MEAN_PRIOR), 0.01, 0.99);
-    }
-    sd = locusi_deviation(mu);
-    for (i = 0; i < n; i++) difference[i] = (score[i] - mu) / sd - t[i];
-    r.memory = &m, r.k = k, r.phi = phi, r.n = n;
-    locusi_ridge_factor(&r, w);
-    locusi_ridge_solve(&r, w, difference, coefficient);
-    for (c = 0; c < p; c++) row[c] = (float)(((double)m.shared[c] + coefficient[c]) / sd);
+    size_t bytes;
+    locusi_own_carve(&own, memory, e->queries.count, &c);
+    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
+    c.base = locusi_align(block);
+    c.used = 0;
+    locusi_own_carve(&own, memory, e->queries.count, &c);
+    status = locusi_own_fit(&own, k, e, err);
+    if (!status) status = locusi_own_row(&own, own.coefficient, own.mu, own.sd, row, base, err);
     LOCUS_FREE(block);
-    for (c = 0; c < p; c++)
-        if (!locusi_finite(row[c]))
-            return locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a part of them shows");
-    *base = (float)log(mu / (1.0 - mu));
-    return LOCUS_OK;
+    return status;
 }
 #endif // LOCUS_INFERENCE_ONLY
 // ---------------------------------------------------------------------------------------------------------- >>pool

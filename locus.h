@@ -9368,8 +9368,705 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 // (to come: neighbours)
 
 // -------------------------------------------------------------------------------------------------------- >>clusters
+//
+// Average and complete: a chain of nearest neighbours is followed until two clusters are each other's nearest; they are
+// merged, and the chain goes on from what is left of it. Ward: the same over the clusters' means.
+//
+// Single linkage is the minimum spanning tree, and that Boruvka's: the shortest edge that leaves a component belongs to
+// it. Each row keeps a short list of the nearest other components. While a list has a member outside the row's own
+// component, its first such is the row's nearest; when all have been joined, its last is a bound. Components whose shortest
+// edge is below all such bounds are joined; when none is left, the rows that may still matter are searched anew, as
+// neighbours are, but for those of one component, the one with most of them: the others will come to it.
 
-// (to come: clusters)
+// ---- the chain
+
+typedef struct locusi_chain {
+    size_t n;
+    locus_linkage linkage;
+    float *half;             // [n (n - 1) / 2] distances: row i's from 0 .. i-1
+    double *mean;            // Ward: [n, dim]
+    size_t dim;
+    uint32_t *size, *alive, *stack; // [n] of each cluster, which stands in one of its rows' places; those that there are
+    size_t living;
+} locusi_chain;
+
+LOCUSI_FN float *locusi_half_at(const locusi_chain *c, size_t i, size_t j)
+{
+    return i > j ? &c->half[i * (i - 1) / 2 + j] : &c->half[j * (j - 1) / 2 + i];
+}
+
+// Ward's distance; anything larger, if it is larger than `most`.
+LOCUSI_FN double locusi_ward(const locusi_chain *c, size_t i, size_t j, double most)
+{
+    const double *a = c->mean + i * c->dim, *b = c->mean + j * c->dim;
+    const double m = (double)c->size[i], n = (double)c->size[j], weight = 2.0 * m * n / (m + n);
+    const double stop = most * most / weight * 1.000001;
+    double sum = 0.0, part[4];
+    size_t k = 0, end;
+    while (k < c->dim && sum <= stop) {
+        end = c->dim - k < 16 ? c->dim : k + 16;
+        part[0] = part[1] = part[2] = part[3] = 0.0;
+        for (; k + 4 <= end; k += 4) {
+            part[0] += (a[k] - b[k]) * (a[k] - b[k]);
+            part[1] += (a[k + 1] - b[k + 1]) * (a[k + 1] - b[k + 1]);
+            part[2] += (a[k + 2] - b[k + 2]) * (a[k + 2] - b[k + 2]);
+            part[3] += (a[k + 3] - b[k + 3]) * (a[k + 3] - b[k + 3]);
+        }
+        for (; k < end; k++) part[0] += (a[k] - b[k]) * (a[k] - b[k]);
+        sum += (part[0] + part[1]) + (part[2] + part[3]);
+    }
+    return sqrt(weight * sum);
+}
+
+// The nearest living cluster of i and its distance; of equals first `prefer` (if it is below n), then the lowest place.
+LOCUSI_FN size_t locusi_chain_nearest(const locusi_chain *c, size_t i, size_t prefer, double *distance)
+{
+    size_t best = prefer, at;
+    double least = DBL_MAX;
+    if (prefer < c->n) least = c->mean ? locusi_ward(c, i, prefer, DBL_MAX) : (double)*locusi_half_at(c, i, prefer);
+    for (at = 0; at < c->living; at++) {
+        const size_t j = c->alive[at];
+        double d;
+        if (j == i) continue;
+        d = c->mean ? locusi_ward(c, i, j, least) : (double)*locusi_half_at(c, i, j);
+        if (d < least || best >= c->n) {
+            least = d;
+            best = j;
+        }
+    }
+    *distance = least;
+    return best;
+}
+
+// b takes a in.
+LOCUSI_FN void locusi_chain_merge(locusi_chain *c, size_t a, size_t b)
+{
+    const double m = (double)c->size[a], n = (double)c->size[b];
+    size_t at, k, to = 0;
+    for (at = 0; at < c->living; at++)
+        if (c->alive[at] != a) c->alive[to++] = c->alive[at];
+    c->living = to;
+    for (k = 0; c->mean && k < c->dim; k++) {
+        double *x = c->mean + b * c->dim + k;
+        *x = (m * c->mean[a * c->dim + k] + n * *x) / (m + n);
+    }
+    for (at = 0; !c->mean && at < c->living; at++) {
+        const size_t j = c->alive[at];
+        const float *from;
+        float *x;
+        if (j == b) continue;
+        from = locusi_half_at(c, a, j);
+        x = locusi_half_at(c, b, j);
+        if (c->linkage == LOCUS_AVERAGE) *x = (float)((m * (double)*from + n * (double)*x) / (m + n));
+        else *x = *from > *x ? *from : *x;
+    }
+    c->size[b] += c->size[a];
+}
+
+LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, size_t done, size_t total,
+                                        const locus_explore_opts *o, locus_error *err)
+{
+    size_t i, depth = 0, merged = 0;
+    for (i = 0; i < c->n; i++) {
+        c->size[i] = 1;
+        c->alive[i] = (uint32_t)i;
+    }
+    c->living = c->n;
+    while (merged + 1 < c->n) {
+        size_t top, next;
+        double distance;
+        if (!depth) c->stack[depth++] = c->alive[0];
+        top = c->stack[depth - 1];
+        next = locusi_chain_nearest(c, top, depth > 1 ? c->stack[depth - 2] : SIZE_MAX, &distance);
+        if (depth < 2 || next != c->stack[depth - 2]) {
+            c->stack[depth++] = (uint32_t)next;
+            continue;
+        }
+        depth -= 2;
+        merges[merged].a = top < next ? top : next;
+        merges[merged].b = top < next ? next : top;
+        merges[merged].height = distance;
+        merges[merged].size = merged; // for now: at equal heights their order
+        locusi_chain_merge(c, merges[merged].a, merges[merged].b);
+        merged++;
+        if (o->progress && merged % 256 == 0 && o->progress(o->user, done + merged, total))
+            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
+    }
+    return LOCUS_OK;
+}
+
+// ---- the spanning tree
+
+#define LOCUSI_SPAN_LIST ((size_t)8)
+
+typedef struct locusi_span {
+    uint32_t *parent, *component;  // [n] of the union-find; each row's root
+    uint32_t *near_row;            // [n, SPAN_LIST] of each row the nearest rows of other components, one each
+    float *near;                   // [n, SPAN_LIST] their distances, ascending
+    unsigned char *found, *passed; // [n] how many; how many of them have been joined
+    float *best, *bound;           // [n] of the component in this place: its shortest edge so far; no unknown is shorter
+    uint32_t *from, *to;           // [n] that edge
+    uint32_t *need, *list;         // [n] rows of a component that may still matter; all such rows
+} locusi_span;
+
+LOCUSI_FN void locusi_span_carve(locusi_span *s, size_t n, locusi_carver *c)
+{
+    s->parent = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    s->component = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    s->near_row = (uint32_t *)locusi_carve(c, n, LOCUSI_SPAN_LIST * sizeof(uint32_t));
+    s->near = locusi_carve_floats(c, n, LOCUSI_SPAN_LIST);
+    s->found = (unsigned char *)locusi_carve(c, n, 1);
+    s->passed = (unsigned char *)locusi_carve(c, n, 1);
+    s->best = locusi_carve_floats(c, n, 1);
+    s->bound = locusi_carve_floats(c, n, 1);
+    s->from = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    s->to = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    s->need = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    s->list = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+}
+
+LOCUSI_FN uint32_t locusi_root(uint32_t *parent, uint32_t i)
+{
+    while (parent[i] != i) i = parent[i] = parent[parent[i]];
+    return i;
+}
+
+LOCUSI_FN float locusi_span_offer(const locusi_sift *sift, size_t i, size_t j, size_t *found, float farthest)
+{
+    const locusi_span *s = (const locusi_span *)sift->user;
+    uint32_t *row = s->near_row + i * LOCUSI_SPAN_LIST;
+    float *near = s->near + i * LOCUSI_SPAN_LIST, d;
+    size_t at;
+    if (s->component[i] == s->component[j]) return farthest;
+    d = locusi_apart(&sift->space, sift->a, i, sift->b, j);
+    for (at = 0; at < *found && s->component[row[at]] != s->component[j]; at++) {}
+    if (at < *found) { // a component has one place
+        if (d >= near[at]) return farthest;
+    } else if (*found < LOCUSI_SPAN_LIST) {
+        at = (*found)++;
+    } else {
+        at = LOCUSI_SPAN_LIST - 1;
+        if (d >= near[at]) return farthest;
+    }
+    for (; at > 0 && d < near[at - 1]; at--) {
+        near[at] = near[at - 1];
+        row[at] = row[at - 1];
+    }
+    near[at] = d;
+    row[at] = (uint32_t)j;
+    if (*found < LOCUSI_SPAN_LIST) return farthest;
+    return near[LOCUSI_SPAN_LIST - 1] > 0.0f ? near[LOCUSI_SPAN_LIST - 1] : -1.0f;
+}
+
+LOCUSI_FN void locusi_span_finish(const locusi_sift *sift, size_t i, size_t found)
+{
+    const locusi_span *s = (const locusi_span *)sift->user;
+    s->found[i] = (unsigned char)found;
+    s->passed[i] = 0;
+}
+
+// Join what is certain; returns how many merges there are now.
+LOCUSI_FN size_t locusi_span_join(locusi_span *s, size_t n, locus_merge *merges, size_t merged)
+{
+    size_t i, c;
+    for (i = 0; i < n; i++) {
+        s->component[i] = locusi_root(s->parent, (uint32_t)i);
+        s->best[i] = s->bound[i] = FLT_MAX;
+    }
+    for (i = 0; i < n; i++) {
+        const uint32_t *row = s->near_row + i * LOCUSI_SPAN_LIST;
+        const float *near = s->near + i * LOCUSI_SPAN_LIST;
+        c = s->component[i];
+        while (s->passed[i] < s->found[i] && s->component[row[s->passed[i]]] == c) s->passed[i]++;
+        if (s->passed[i] < s->found[i]) {
+            if (near[s->passed[i]] >= s->best[c]) continue;
+            s->best[c] = near[s->passed[i]];
+            s->from[c] = (uint32_t)i;
+            s->to[c] = row[s->passed[i]];
+        } else if (s->found[i] == LOCUSI_SPAN_LIST && near[LOCUSI_SPAN_LIST - 1] < s->bound[c]) {
+            s->bound[c] = near[LOCUSI_SPAN_LIST - 1];
+        }
+    }
+    for (c = 0; c < n; c++) {
+        uint32_t a, b;
+        if (s->component[c] != c || !(s->best[c] < FLT_MAX) || s->best[c] > s->bound[c]) continue;
+        a = locusi_root(s->parent, s->from[c]);
+        b = locusi_root(s->parent, s->to[c]);
+        if (a == b) continue; // the other has joined it by an edge as short
+        s->parent[a > b ? a : b] = a > b ? b : a;
+        merges[merged].a = s->from[c] < s->to[c] ? s->from[c] : s->to[c];
+        merges[merged].b = s->from[c] < s->to[c] ? s->to[c] : s->from[c];
+        merges[merged].height = (double)s->best[c];
+        merges[merged].size = 0;
+        merged++;
+    }
+    return merged;
+}
+
+// The rows that may still matter, but for one component's; returns how many there are.
+LOCUSI_FN size_t locusi_span_choose(locusi_span *s, size_t n)
+{
+    size_t i, most = 0, rows = 0;
+    int pass;
+    memset(s->need, 0, n * sizeof(uint32_t));
+    for (pass = 0; pass < 2; pass++) {
+        for (i = 0; i < n; i++) {
+            const size_t c = s->component[i];
+            if (s->passed[i] < s->found[i] || s->found[i] < LOCUSI_SPAN_LIST ||
+                s->near[i * LOCUSI_SPAN_LIST + LOCUSI_SPAN_LIST - 1] >= s->best[c])
+                continue;
+            if (pass == 0) s->need[c]++;
+            else if (c != most) s->list[rows++] = (uint32_t)i;
+        }
+        for (i = 0; pass == 0 && i < n; i++)
+            if (s->need[i] > s->need[most]) most = i;
+    }
+    return rows;
+}
+
+LOCUSI_FN locus_status locusi_span_run(locusi_sift *sift, locusi_span *s, size_t n, locus_merge *merges,
+                                       const locus_explore_opts *o, locus_error *err)
+{
+    locus_status status;
+    size_t i, merged = 0, before;
+    for (i = 0; i < n; i++) s->parent[i] = s->component[i] = (uint32_t)i;
+    sift->user = s;
+    sift->offer = locusi_span_offer;
+    sift->finish = locusi_span_finish;
+    while (sift->count) {
+        const size_t items = locusi_sift_items(sift->count);
+        if ((status = locusi_sweep_run(locusi_sift_item, sift, items, 0, items, o, err))) return status;
+        do {
+            before = merged;
+            merged = locusi_span_join(s, n, merges, merged);
+        } while (merged > before && merged + 1 < n);
+        if (merged + 1 >= n) break;
+        sift->count = locusi_span_choose(s, n);
+        sift->list = s->list;
+    }
+    return LOCUS_OK;
+}
+
+// ---- the tree
+
+LOCUSI_FN int locusi_merge_order(const void *a, const void *b)
+{
+    const locus_merge *x = (const locus_merge *)a, *y = (const locus_merge *)b;
+    if (x->height < y->height || y->height < x->height) return x->height < y->height ? -1 : 1;
+    if (x->size != y->size) return x->size < y->size ? -1 : 1;
+    if (x->a != y->a) return x->a < y->a ? -1 : 1;
+    return x->b < y->b ? -1 : x->b > y->b;
+}
+
+// Merges named by a row of each side, in any order -> by height, named by cluster. parent: [2 n]
+LOCUSI_FN void locusi_merges_finish(locus_merge *merges, size_t n, uint32_t *parent)
+{
+    size_t i;
+    locusi_sort(merges, n - 1, sizeof *merges, locusi_merge_order);
+    for (i = 0; i < 2 * n; i++) parent[i] = (uint32_t)i;
+    for (i = 0; i + 1 < n; i++) {
+        const size_t a = locusi_root(parent, (uint32_t)merges[i].a), b = locusi_root(parent, (uint32_t)merges[i].b);
+        parent[a] = parent[b] = (uint32_t)(n + i);
+        merges[i].a = a < b ? a : b;
+        merges[i].b = a < b ? b : a;
+        merges[i].size = (a < n ? 1 : merges[a - n].size) + (b < n ? 1 : merges[b - n].size);
+    }
+}
+
+typedef struct locusi_cluster_job {
+    locusi_distances_job distances;
+    locusi_chain chain;
+    locusi_sift sift;
+    locusi_span span;
+    uint32_t *parent;
+} locusi_cluster_job;
+
+LOCUSI_FN void locusi_cluster_plan(locusi_cluster_job *job, const locus_points *p, locus_linkage linkage,
+                                   const locus_explore_opts *o, locusi_carver *c)
+{
+    const size_t n = p->count;
+    size_t pairs = 0;
+    memset(job, 0, sizeof *job);
+    if (n > UINT32_MAX / 4) c->failed = 1;
+    if (c->failed) return;
+    job->parent = (uint32_t *)locusi_carve(c, 2 * n, sizeof(uint32_t));
+    if (linkage == LOCUS_SINGLE) {
+        locusi_sift_plan(&job->sift, NULL, p, o, c);
+        locusi_span_carve(&job->span, n, c);
+        return;
+    }
+    job->chain.n = n;
+    job->chain.linkage = linkage;
+    job->chain.dim = p->dim;
+    job->chain.size = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    job->chain.alive = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    job->chain.stack = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    if (linkage == LOCUS_WARD) {
+        if (!locusi_mul(n, p->dim, &pairs)) c->failed = 1;
+        job->chain.mean = (double *)locusi_carve(c, pairs, sizeof(double));
+        return;
+    }
+    if (!locusi_mul(n, n ? n - 1 : 0, &pairs)) c->failed = 1;
+    job->chain.half = locusi_carve_floats(c, pairs / 2, 1);
+    locusi_distances_plan(&job->distances, p, NULL, o, c);
+}
+
+LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linkage linkage,
+                                         const locus_explore_opts *opts)
+{
+    locus_explore_opts zero;
+    locusi_cluster_job job;
+    locusi_carver c = {NULL, 0, 0};
+    if (!points) return 0;
+    locusi_cluster_plan(&job, points, linkage, locusi_explore_defaults(opts, &zero), &c);
+    return locusi_carved(&c);
+}
+
+LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage linkage, locus_merge *merges,
+                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
+{
+    locus_explore_opts zero, o = *locusi_explore_defaults(opts, &zero);
+    locusi_cluster_job job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status;
+    size_t n, i, k, items = 0, total;
+    o.available = NULL;
+    if ((status = locusi_check_metric(&o, err)) ||
+        (status = locusi_check_points(points, "points", o.metric == LOCUS_DISAGREEMENT, err)))
+        return status;
+    if (linkage != LOCUS_AVERAGE && linkage != LOCUS_COMPLETE && linkage != LOCUS_SINGLE && linkage != LOCUS_WARD)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "linkage", "one of locus_linkage", "%d", (int)linkage);
+    if (linkage == LOCUS_WARD && o.metric != LOCUS_EUCLIDEAN)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "euclidean, for Ward's linkage", "%s",
+                           locus_metric_name(o.metric));
+    n = points->count;
+    if (n < 2) return LOCUS_OK;
+    if (!merges) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges", "an array", "NULL");
+    if ((status = locusi_check_work(work, work_bytes, locus_cluster_workspace(points, linkage, &o), err)))
+        return status;
+    c.base = locusi_align(work);
+    locusi_cluster_plan(&job, points, linkage, &o, &c);
+    total = n;
+    if (linkage == LOCUS_SINGLE) {
+        if ((status = locusi_sift_prepare(&job.sift, &o, err)) ||
+            (status = locusi_span_run(&job.sift, &job.span, n, merges, &o, err)))
+            return status;
+    } else {
+        if (linkage != LOCUS_WARD) {
+            items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
+            total = items + n;
+            if ((status = locusi_distances_run(&job.distances, 1, job.chain.half, &o, total, err))) return status;
+        }
+        for (i = 0; job.chain.mean && i < n; i++)
+            for (k = 0; k < points->dim; k++)
+                job.chain.mean[i * points->dim + k] =
+                    (double)points->rows[i * (points->stride ? points->stride : points->dim) + k];
+        if ((status = locusi_chain_run(&job.chain, merges, items, total, &o, err))) return status;
+    }
+    locusi_merges_finish(merges, n, job.parent);
+    locusi_sweep_end(&o, total);
+    return LOCUS_OK;
+}
+
+// ---- what to make of a tree
+
+LOCUSI_FN size_t *locusi_work_sizes(void *work, size_t work_bytes, size_t count, locus_error *err)
+{
+    const size_t skip = (sizeof(size_t) - (size_t)((uintptr_t)work % sizeof(size_t))) % sizeof(size_t);
+    size_t bytes;
+    if (!locusi_mul(count, sizeof(size_t), &bytes) || !locusi_add(bytes, skip, &bytes)) bytes = 0;
+    if (locusi_check_work(work, work_bytes, bytes, err)) return NULL;
+    return (size_t *)(void *)((unsigned char *)work + skip);
+}
+
+LOCUSI_FN locus_status locusi_bad_merge(size_t i, locus_error *err)
+{
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges[%z]", "a tree's: earlier clusters, each once; heights that never fall",
+                       "another", i);
+}
+
+LOCUS_API locus_status locus_cluster_cut(const locus_merge *merges, size_t n, size_t count, double height,
+                                         size_t *label, size_t *clusters, void *work, size_t work_bytes,
+                                         locus_error *err)
+{
+    size_t i, next = 0, *row;
+    if (clusters) *clusters = 0;
+    if (count > n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at most %z, the rows", "%z", n, count);
+    if (!count && locusi_is_nan((float)height))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "height", "a number", "NaN");
+    if (!n) return LOCUS_OK;
+    if (!label || (n > 1 && !merges))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !label ? "label" : "merges");
+    if (!(row = locusi_work_sizes(work, work_bytes, n, err))) return err ? err->status : LOCUS_ERR_WORKSPACE;
+    for (i = 0; i < n; i++) label[i] = i; // the next row on the way to the first of its cluster
+    for (i = 0; i + 1 < n; i++) {         // row[i]: some row of cluster n + i
+        size_t a = merges[i].a, b = merges[i].b;
+        if (a >= b || b >= n + i || locusi_is_nan((float)merges[i].height) ||
+            (i > 0 && merges[i].height < merges[i - 1].height))
+            return locusi_bad_merge(i, err);
+        row[i] = a = a < n ? a : row[a - n];
+        b = b < n ? b : row[b - n];
+        if (count ? i + count >= n : merges[i].height > height) continue;
+        while (label[a] != a) a = label[a] = label[label[a]];
+        while (label[b] != b) b = label[b] = label[label[b]];
+        if (a == b) return locusi_bad_merge(i, err);
+        label[a > b ? a : b] = a > b ? b : a;
+    }
+    for (i = 0; i < n; i++) { // a row points to an earlier one, which has its label by now
+        if (label[i] == i) row[i] = next++;
+        else row[i] = row[label[i]];
+    }
+    memcpy(label, row, n * sizeof(size_t));
+    if (clusters) *clusters = next;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_cluster_order(const locus_merge *merges, size_t n, size_t *order, void *work,
+                                           size_t work_bytes, locus_error *err)
+{
+    size_t i, side, *first, *size, *start;
+    if (!n) return LOCUS_OK;
+    if (!order || (n > 1 && !merges))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !order ? "order" : "merges");
+    if (n > SIZE_MAX / 3 || !(first = locusi_work_sizes(work, work_bytes, 3 * n, err)))
+        return locusi_check_work(work, work_bytes, n > SIZE_MAX / 3 ? 0 : SIZE_MAX, err);
+    size = first + n; // of cluster n + i: its lowest row, its rows, where it starts
+    start = size + n;
+    for (i = 0; i < n; i++) {
+        order[i] = SIZE_MAX; // as yet in no cluster
+        start[i] = SIZE_MAX;
+    }
+    for (i = 0; i + 1 < n; i++) {
+        if (merges[i].a >= merges[i].b || merges[i].b >= n + i || locusi_is_nan((float)merges[i].height) ||
+            (i > 0 && merges[i].height < merges[i - 1].height))
+            return locusi_bad_merge(i, err);
+        first[i] = SIZE_MAX;
+        size[i] = 0;
+        for (side = 0; side < 2; side++) {
+            const size_t c = side ? merges[i].b : merges[i].a, low = c < n ? c : first[c - n];
+            size_t *used = c < n ? &order[c] : &start[c - n];
+            if (*used != SIZE_MAX) return locusi_bad_merge(i, err);
+            *used = 0;
+            size[i] += c < n ? 1 : size[c - n];
+            if (low < first[i]) first[i] = low;
+        }
+    }
+    if (n == 1) order[0] = 0;
+    for (i = n - 1; i-- > 0;) {
+        size_t a = merges[i].a, b = merges[i].b, at = i + 2 == n ? 0 : start[i];
+        const double ha = a < n ? -1.0 : merges[a - n].height, hb = b < n ? -1.0 : merges[b - n].height;
+        if (ha > hb || (!(ha < hb) && (a < n ? a : first[a - n]) > (b < n ? b : first[b - n]))) {
+            const size_t swap = a;
+            a = b;
+            b = swap;
+        }
+        for (side = 0; side < 2; side++) {
+            const size_t c = side ? b : a;
+            if (c < n) order[at] = c;
+            else start[c - n] = at;
+            at += c < n ? 1 : size[c - n];
+        }
+    }
+    return LOCUS_OK;
+}
+
+// ---- medoids
+
+typedef struct locusi_matrix { // all distances, each row's from itself being 0
+    locusi_distances_job job;
+    float *d; // [n, n]
+} locusi_matrix;
+
+LOCUSI_FN void locusi_matrix_plan(locusi_matrix *m, const locus_points *p, const locus_explore_opts *o,
+                                  locusi_carver *c)
+{
+    memset(m, 0, sizeof *m);
+    m->d = locusi_carve_floats(c, p->count, p->count);
+    locusi_distances_plan(&m->job, p, NULL, o, c);
+}
+
+LOCUSI_FN locus_status locusi_matrix_run(locusi_matrix *m, const locus_explore_opts *o, size_t total,
+                                         locus_error *err)
+{
+    const locus_status status = locusi_distances_run(&m->job, 0, m->d, o, total, err);
+    const size_t n = m->job.right.count;
+    size_t i;
+    for (i = 0; !status && i < n; i++) m->d[i * n + i] = 0.0f;
+    return status;
+}
+
+LOCUSI_FN locus_status locusi_check_picks(const locus_points *p, size_t k, const size_t *picks,
+                                          const locus_explore_opts *o, locus_error *err)
+{
+    size_t i, candidates = 0;
+    for (i = 0; i < p->count; i++) candidates += !o->available || o->available[i];
+    if (k > candidates)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at most %z, the available rows", "%z", candidates, k);
+    if (k && !picks) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "picks", "an array", "NULL");
+    return LOCUS_OK;
+}
+
+typedef struct locusi_medoids_job {
+    locusi_matrix matrix;
+    const unsigned char *available;
+    size_t n, k, *picks;
+    size_t *place, *second; // [n] places of the nearest and the second nearest medoid
+    double *loss, *change;  // [k] what it costs to take a medoid away; the same if a row comes instead
+    unsigned char *picked;  // [n]
+} locusi_medoids_job;
+
+LOCUSI_FN void locusi_medoids_plan(locusi_medoids_job *job, const locus_points *p, size_t k,
+                                   const locus_explore_opts *o, locusi_carver *c)
+{
+    memset(job, 0, sizeof *job);
+    locusi_matrix_plan(&job->matrix, p, o, c);
+    job->available = o->available;
+    job->n = p->count;
+    job->k = k;
+    job->place = (size_t *)locusi_carve(c, p->count, sizeof(size_t));
+    job->second = (size_t *)locusi_carve(c, p->count, sizeof(size_t));
+    job->loss = (double *)locusi_carve(c, k, sizeof(double));
+    job->change = (double *)locusi_carve(c, k, sizeof(double));
+    job->picked = (unsigned char *)locusi_carve(c, p->count, 1);
+}
+
+// Each row's two nearest of the first k medoids, and what each of these is worth; returns the sum of distances.
+LOCUSI_FN double locusi_medoids_assign(locusi_medoids_job *job, size_t k)
+{
+    double sum = 0.0;
+    size_t i, m;
+    for (m = 0; m < k; m++) job->loss[m] = 0.0;
+    for (i = 0; i < job->n; i++) {
+        const float *d = job->matrix.d + i * job->n;
+        size_t a = 0, b = SIZE_MAX;
+        for (m = 1; m < k; m++) {
+            if (d[job->picks[m]] < d[job->picks[a]]) b = a, a = m;
+            else if (b == SIZE_MAX || d[job->picks[m]] < d[job->picks[b]]) b = m;
+        }
+        job->place[i] = a;
+        job->second[i] = b;
+        sum += (double)d[job->picks[a]];
+        if (b != SIZE_MAX) job->loss[a] += (double)d[job->picks[b]] - (double)d[job->picks[a]];
+    }
+    return sum;
+}
+
+// The greedy start: always the row that takes most off the sum.
+LOCUSI_FN void locusi_medoids_build(locusi_medoids_job *job)
+{
+    size_t m, i, x;
+    for (m = 0; m < job->k; m++) {
+        double least = DBL_MAX;
+        job->picks[m] = SIZE_MAX;
+        for (x = 0; x < job->n; x++) {
+            const float *d = job->matrix.d + x * job->n;
+            double sum = 0.0;
+            if (job->picked[x] || (job->available && !job->available[x])) continue;
+            for (i = 0; i < job->n; i++) {
+                const float now = m ? job->matrix.d[i * job->n + job->picks[job->place[i]]] : FLT_MAX;
+                sum += (double)(d[i] < now ? d[i] : now);
+            }
+            if (sum < least || job->picks[m] == SIZE_MAX) {
+                least = sum;
+                job->picks[m] = x;
+            }
+        }
+        job->picked[job->picks[m]] = 1;
+        (void)locusi_medoids_assign(job, m + 1);
+    }
+}
+
+// The best medoid to give up for row x; *gain <- what that takes off the sum, if positive.
+LOCUSI_FN size_t locusi_medoids_try(locusi_medoids_job *job, size_t x, double *gain)
+{
+    const float *d = job->matrix.d + x * job->n;
+    double all = 0.0;
+    size_t i, m, best = 0;
+    memcpy(job->change, job->loss, job->k * sizeof(double));
+    for (i = 0; i < job->n; i++) {
+        const float *own = job->matrix.d + i * job->n;
+        const double first = (double)own[job->picks[job->place[i]]], second = (double)own[job->picks[job->second[i]]];
+        const double at = (double)d[i];
+        if (at < first) {
+            all += at - first;
+            job->change[job->place[i]] += first - second;
+        } else if (at < second) {
+            job->change[job->place[i]] += at - second;
+        }
+    }
+    for (m = 1; m < job->k; m++)
+        if (job->change[m] < job->change[best]) best = m;
+    *gain = -(job->change[best] + all);
+    return best;
+}
+
+LOCUSI_FN int locusi_size_order(const void *a, const void *b)
+{
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+LOCUS_API size_t locus_medoids_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts)
+{
+    locus_explore_opts zero;
+    locusi_medoids_job job;
+    locusi_carver c = {NULL, 0, 0};
+    if (!points) return 0;
+    locusi_medoids_plan(&job, points, k, locusi_explore_defaults(opts, &zero), &c);
+    return locusi_carved(&c);
+}
+
+LOCUS_API locus_status locus_medoids(const locus_points *points, size_t k, size_t *picks, size_t *label,
+                                     double *mean_distance, const locus_explore_opts *opts, void *work,
+                                     size_t work_bytes, locus_error *err)
+{
+    locus_explore_opts zero;
+    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
+    locusi_medoids_job job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status;
+    size_t n, items, total, x, idle;
+    double sum;
+    if (mean_distance) *mean_distance = 0.0;
+    if ((status = locusi_check_metric(o, err)) ||
+        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)) ||
+        (status = locusi_check_picks(points, k, picks, o, err)))
+        return status;
+    n = points->count;
+    if (!n) return LOCUS_OK;
+    if (!k) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at least 1", "0");
+    if ((status = locusi_check_work(work, work_bytes, locus_medoids_workspace(points, k, o), err))) return status;
+    c.base = locusi_align(work);
+    locusi_medoids_plan(&job, points, k, o, &c);
+    job.picks = picks;
+    items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
+    total = items + n;
+    if ((status = locusi_matrix_run(&job.matrix, o, total, err))) return status;
+    memset(job.picked, 0, n);
+    locusi_medoids_build(&job);
+    sum = locusi_medoids_assign(&job, k);
+    // Rows in turn, each swapped in at once if that helps, until none of a whole round has.
+    for (x = 0, idle = 0; k > 1 && idle < n; x = (x + 1) % n, idle++) {
+        double gain;
+        size_t m;
+        if (o->progress && idle % 64 == 0 && o->progress(o->user, items + idle, total))
+            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
+        if (job.picked[x] || (o->available && !o->available[x])) continue;
+        m = locusi_medoids_try(&job, x, &gain);
+        if (!(gain > 1e-9 * sum)) continue;
+        job.picked[picks[m]] = 0;
+        job.picked[x] = 1;
+        picks[m] = x;
+        sum = locusi_medoids_assign(&job, k);
+        idle = SIZE_MAX; // 0 in a moment
+    }
+    locusi_sort(picks, k, sizeof *picks, locusi_size_order);
+    sum = locusi_medoids_assign(&job, k);
+    if (label) memcpy(label, job.place, n * sizeof(size_t));
+    if (mean_distance) *mean_distance = sum / (double)n;
+    locusi_sweep_end(o, total);
+    return LOCUS_OK;
+}
 
 // ------------------------------------------------------------------------------------------------------- >>portfolio
 
@@ -9384,8 +10081,408 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 // (to come: compare)
 
 // ----------------------------------------------------------------------------------------------------- >>uncertainty
+//
+// What a model might be, given only these evaluations: versions of it from resampled evaluations. The embeddings come
+// from one table of tokens, the memory's rows from one factor, so that a version errs in both in the same way, as the
+// model itself does.
+//
+// A bootstrap shows the noise of the evaluations, but not what a prior hides: the memory shrinks a model towards the
+// pool, and what few evaluations do not tell is the same in all versions. So the ridge regression of a version has,
+// beside the weights c_i of its evaluations, a draw e of the prior's noise,
+//
+//     (Phi' C W Phi + 1) theta = Phi' C W y + sqrt(own variance) e,    e normal,
+//
+// which with fixed y would be a draw from the posterior, and its mean likewise starts from a draw of the models' mean.
+// It is solved for 16 versions at a time by conjugate gradients from the full solution, with the full factor before
+// it. The net's part has no such prior to draw from: there the spread of the embeddings around that of all
+// evaluations is multiplied by LOCUSI_SPREAD, measured on held-out models (bench/coverage.c).
 
-// (to come: uncertainty)
+#ifndef LOCUSI_SPREAD
+#define LOCUSI_SPREAD 1.0
+#endif
+#ifndef LOCUSI_PRIOR_NOISE
+#define LOCUSI_PRIOR_NOISE 1.0
+#endif
+#ifndef LOCUSI_SPREAD_OWN
+#define LOCUSI_SPREAD_OWN 1.0
+#endif
+#define LOCUSI_GRADIENT_STEPS 3 // the versions' matrices are near the full one: 1e-3 of the deviation is left
+
+// An empty pool like another: its net, memory and calibration, room for `count` models.
+LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool, size_t count, locus_error *err)
+{
+    const locusi_memory *from = &pool->memory;
+    locusi_memory *to;
+    const locus_status status = locusi_pool_create(out, pool->net, count, pool->query_encoder, from, NULL, 0, err);
+    if (status || !from->landmarks) return status;
+    to = &(*out)->memory;
+    memcpy(to->map, from->map, to->rank * to->q * sizeof(float));
+    memcpy(to->map_bias, from->map_bias, to->rank * sizeof(float));
+    memcpy(to->landmark, from->landmark, to->landmarks * to->rank * sizeof(float));
+    memcpy(to->half, from->half, to->landmarks * sizeof(float));
+    memcpy(to->points, from->points, to->landmarks * to->rank * sizeof(float));
+    memcpy(to->shared, from->shared, to->landmarks * sizeof(float));
+    memcpy(to->known, from->known, to->seen * sizeof(uint64_t));
+    memcpy(to->difficulty, from->difficulty, to->seen * sizeof(float));
+    return LOCUS_OK;
+}
+
+// Append version `index`: "#1", "#2", ...; row NULL: the net alone predicts it.
+LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, uint64_t evaluations, const float *z, const float *row,
+                                           float base, locus_error *err)
+{
+    const size_t index = pool->count;
+    locus_model model;
+    size_t i;
+    for (i = 0; i < pool->net->d; i++)
+        if (!(locusi_finite(z[i]) && fabsf(z[i]) < 1e12f))
+            return locusi_fail(err, LOCUS_ERR_POOL, "version %z", "finite numbers", "%f", index, (double)z[i]);
+    memset(&model, 0, sizeof model);
+    locusi_text(model.name, sizeof model.name, "#%z", index + 1);
+    model.parameters_b = locusi_nan();
+    model.available = 1;
+    model.evaluations = evaluations;
+    locusi_pool_store(pool, index, &model, z);
+    for (i = 0; row && i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
+    if (row) pool->recall_base[index] = base;
+    if (pool->memory.landmarks) pool->recalled[index] = row != NULL;
+    pool->count++;
+    return LOCUS_OK;
+}
+
+typedef enum locusi_draw { LOCUSI_DRAW_EVALUATION = 1, LOCUSI_DRAW_GROUP, LOCUSI_DRAW_PRIOR, LOCUSI_DRAW_MEAN } locusi_draw;
+
+// Counter-based: depends on (seed, what for, version, index) alone.
+LOCUSI_FN uint64_t locusi_draw_bits(uint64_t seed, locusi_draw what, size_t version, size_t index)
+{
+    const uint64_t h = locusi_mix(seed + (uint64_t)what * 0x9e3779b97f4a7c15u);
+    return locusi_mix(locusi_mix(h + (uint64_t)version * 0xc2b2ae3d27d4eb4fu) + (uint64_t)index * 0x165667b19e3779f9u);
+}
+
+LOCUSI_FN double locusi_draw_normal(uint64_t seed, locusi_draw what, size_t version, size_t index)
+{
+    const uint64_t bits = locusi_draw_bits(seed, what, version, index);
+    const double u = ((double)(bits >> 32) + 0.5) / 4294967296.0, angle = (double)(bits & 0xffffffffu) / 4294967296.0;
+    return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * angle);
+}
+
+// The evaluations of every version. row[n]: those that there are; order: scratch.
+LOCUSI_FN void locusi_resample_draw(locusi_job *job, const size_t *row, size_t n, size_t versions, int jackknife,
+                                    uint64_t seed, size_t *order)
+{
+    size_t r, i;
+    for (i = 0; i < n; i++) order[i] = i;
+    for (i = 0; jackknife && i + 1 < n; i++) { // groups are runs of a shuffled order, dealt out in turn
+        const size_t at = i + (size_t)(locusi_draw_bits(seed, LOCUSI_DRAW_GROUP, 0, i) % (n - i)), swap = order[at];
+        order[at] = order[i];
+        order[i] = swap;
+    }
+    for (r = 0; r < versions; r++) {
+        uint32_t *draw = job->draws + r * job->n;
+        size_t count = 0;
+        for (i = 0; i < n; i++) {
+            if (!jackknife)
+                draw[count++] = (uint32_t)row[locusi_draw_bits(seed, LOCUSI_DRAW_EVALUATION, r, i) % n];
+            else if (i % versions != r) draw[count++] = (uint32_t)row[order[i]];
+        }
+        job->drawn[r] = count;
+    }
+}
+
+#define LOCUSI_PANEL ((size_t)16) // versions solved at once: the columns of a panel
+
+// x [n, PANEL] <- L^-1 x, and L^-T x
+LOCUSI_FN void locusi_panel_lower(const double *l, size_t n, double *x)
+{
+    size_t i, k, v;
+    for (i = 0; i < n; i++) {
+        double *to = x + i * LOCUSI_PANEL;
+        for (k = 0; k < i; k++) {
+            const double a = l[i * n + k], *from = x + k * LOCUSI_PANEL;
+            for (v = 0; v < LOCUSI_PANEL; v++) to[v] -= a * from[v];
+        }
+        for (v = 0; v < LOCUSI_PANEL; v++) to[v] /= l[i * n + i];
+    }
+}
+
+LOCUSI_FN void locusi_panel_upper(const double *l, size_t n, double *x)
+{
+    size_t i, k, v;
+    for (i = n; i-- > 0;) {
+        double *from = x + i * LOCUSI_PANEL;
+        for (v = 0; v < LOCUSI_PANEL; v++) from[v] /= l[i * n + i];
+        for (k = 0; k < i; k++) {
+            const double a = l[i * n + k];
+            double *to = x + k * LOCUSI_PANEL;
+            for (v = 0; v < LOCUSI_PANEL; v++) to[v] -= a * from[v];
+        }
+    }
+}
+
+LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
+{
+    size_t i, v;
+    memset(out, 0, LOCUSI_PANEL * sizeof(double));
+    for (i = 0; i < n; i++)
+        for (v = 0; v < LOCUSI_PANEL; v++) out[v] += a[i * LOCUSI_PANEL + v] * b[i * LOCUSI_PANEL + v];
+}
+
+typedef struct locusi_panel { // one worker's
+    float *weight, *u;        // [n, PANEL]
+    float *in, *out;          // [landmarks, PANEL]
+    double *x, *r, *z, *p, *a;
+    size_t mine;
+} locusi_panel;
+
+typedef struct locusi_resample_job {
+    const locusi_own *own;
+    const locusi_job *draws;
+    const size_t *ordinal; // [rows of evals] place among the evaluations that there are
+    size_t versions, workers;
+    double noise; // of the priors
+    uint64_t seed;
+    float *rows, *base; // [versions, landmarks], [versions]
+    locusi_panel *panels;
+    locusi_counter counter;
+    int bad;
+} locusi_resample_job;
+
+LOCUSI_FN void locusi_panel_carve(locusi_panel *w, size_t n, size_t p, locusi_carver *c)
+{
+    w->weight = locusi_carve_floats(c, n, LOCUSI_PANEL);
+    w->u = locusi_carve_floats(c, n, LOCUSI_PANEL);
+    w->in = locusi_carve_floats(c, p, LOCUSI_PANEL);
+    w->out = locusi_carve_floats(c, p, LOCUSI_PANEL);
+    w->x = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    w->r = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    w->z = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    w->p = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    w->a = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+}
+
+// out <- (Phi' C W Phi + 1) in, column by column
+LOCUSI_FN void locusi_panel_apply(const locusi_own *o, locusi_panel *w, const double *in, double *out)
+{
+    const size_t p = o->m.landmarks, cells = p * LOCUSI_PANEL;
+    size_t i;
+    for (i = 0; i < cells; i++) w->in[i] = (float)in[i];
+    locusi_matmul_run(o->r.k, o->phi, p, o->n, p, w->in, LOCUSI_PANEL, w->u, LOCUSI_PANEL, NULL, NULL, 0, 0);
+    for (i = 0; i < o->n * LOCUSI_PANEL; i++) w->u[i] *= w->weight[i];
+    locusi_product(o->r.k, o->phi, 1, p, p, o->n, w->u, LOCUSI_PANEL, 16, LOCUSI_PANEL, w->out, LOCUSI_PANEL, 0);
+    for (i = 0; i < cells; i++) out[i] = in[i] + (double)w->out[i];
+}
+
+LOCUSI_FN void locusi_panel_solve(const locusi_own *o, locusi_panel *w)
+{
+    const size_t p = o->m.landmarks, cells = p * LOCUSI_PANEL;
+    double rz[LOCUSI_PANEL], pa[LOCUSI_PANEL], next[LOCUSI_PANEL];
+    size_t step, i, v;
+    for (step = 0; step < LOCUSI_GRADIENT_STEPS; step++) {
+        memcpy(w->z, w->r, cells * sizeof(double));
+        locusi_panel_lower(o->r.factor, p, w->z);
+        locusi_panel_upper(o->r.factor, p, w->z);
+        locusi_panel_dot(w->r, w->z, p, next);
+        for (i = 0; i < p; i++)
+            for (v = 0; v < LOCUSI_PANEL; v++) {
+                const size_t at = i * LOCUSI_PANEL + v;
+                w->p[at] = w->z[at] + (step && rz[v] > 0.0 ? next[v] / rz[v] * w->p[at] : 0.0);
+            }
+        memcpy(rz, next, sizeof rz);
+        locusi_panel_apply(o, w, w->p, w->a);
+        locusi_panel_dot(w->p, w->a, p, pa);
+        for (i = 0; i < p; i++)
+            for (v = 0; v < LOCUSI_PANEL; v++) {
+                const size_t at = i * LOCUSI_PANEL + v;
+                const double length = pa[v] > 0.0 ? rz[v] / pa[v] : 0.0;
+                w->x[at] += length * w->p[at];
+                w->r[at] -= length * w->a[at];
+            }
+    }
+}
+
+LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
+{
+    locusi_resample_job *job = (locusi_resample_job *)arg;
+    const locusi_own *o = job->own;
+    locusi_panel *w = &job->panels[worker];
+    const size_t p = o->m.landmarks, n = o->n;
+    const float weight = (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE);
+    size_t panel, i, c, v;
+    w->mine = 0;
+    while ((panel = locusi_next(&job->counter, worker, &w->mine)) < (job->versions + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
+        const size_t first = panel * LOCUSI_PANEL;
+        const size_t count = job->versions - first < LOCUSI_PANEL ? job->versions - first : LOCUSI_PANEL;
+        double mu[LOCUSI_PANEL], sd[LOCUSI_PANEL];
+        memset(w->weight, 0, n * LOCUSI_PANEL * sizeof(float));
+        for (v = 0; v < count; v++) {
+            const uint32_t *draw = job->draws->draws + (first + v) * job->draws->n;
+            const size_t drawn = job->draws->drawn[first + v];
+            double scores = 0.0, difficulties = 0.0, prior;
+            for (i = 0; i < drawn; i++) {
+                const size_t at = job->ordinal[draw[i]];
+                w->weight[at * LOCUSI_PANEL + v] += weight;
+                scores += o->score[at];
+                difficulties += o->t[at];
+            }
+            prior = o->m.mean + job->noise * o->sd / sqrt(LOCUSI_MEAN_PRIOR) *
+                                    locusi_draw_normal(job->seed, LOCUSI_DRAW_MEAN, first + v, 0);
+            locusi_own_mean(locusi_clamp(prior, 0.01, 0.99), (double)drawn, scores, difficulties, &mu[v], &sd[v]);
+        }
+        for (v = count; v < LOCUSI_PANEL; v++) mu[v] = o->mu, sd[v] = o->sd;
+        // the residual of the full solution, what its gradient is in this version
+        for (i = 0; i < n; i++) {
+            const float *phi = o->phi + i * p;
+            double fitted = 0.0;
+            for (c = 0; c < p; c++) fitted += (double)phi[c] * o->theta[c];
+            for (v = 0; v < LOCUSI_PANEL; v++)
+                w->u[i * LOCUSI_PANEL + v] = w->weight[i * LOCUSI_PANEL + v] *
+                                             (float)((o->score[i] - mu[v]) / sd[v] - o->t[i] - fitted);
+        }
+        locusi_product(o->r.k, o->phi, 1, p, p, n, w->u, LOCUSI_PANEL, 16, LOCUSI_PANEL, w->out, LOCUSI_PANEL, 0);
+        for (c = 0; c < p; c++)
+            for (v = 0; v < LOCUSI_PANEL; v++) {
+                const size_t at = c * LOCUSI_PANEL + v;
+                w->x[at] = o->theta[c];
+                w->r[at] = (double)w->out[at] - o->theta[c];
+                if (v < count)
+                    w->r[at] += job->noise * sqrt(LOCUSI_VAR_OWN) *
+                                locusi_draw_normal(job->seed, LOCUSI_DRAW_PRIOR, first + v, c);
+            }
+        locusi_panel_solve(o, w);
+        locusi_panel_upper(o->m.unwhiten, p, w->x);
+        for (v = 0; v < count; v++) {
+            float *row = job->rows + (first + v) * p, *base = &job->base[first + v];
+            const double mean = log(o->mu / (1.0 - o->mu));
+            double value = log(mu[v] / (1.0 - mu[v]));
+            *base = (float)(mean + LOCUSI_SPREAD_OWN * (value - mean));
+            for (c = 0; c < p; c++) {
+                const double whole = ((double)o->m.shared[c] + o->coefficient[c]) / o->sd;
+                value = ((double)o->m.shared[c] + w->x[c * LOCUSI_PANEL + v]) / sd[v];
+                row[c] = (float)(whole + LOCUSI_SPREAD_OWN * (value - whole));
+                if (!locusi_finite(row[c])) locusi_set_flag(&job->bad);
+            }
+        }
+    }
+}
+
+typedef struct locusi_resample { // all that one call works in
+    locusi_job job;
+    locusi_own own;
+    locusi_resample_job rows;
+    size_t *row, *order, *ordinal;
+    float *z;
+} locusi_resample;
+
+LOCUSI_FN void locusi_resample_plan(locusi_resample *a, const locus_pool *pool, const locus_evals *evals,
+                                    size_t versions, const locus_encode_opts *opts, locusi_carver *c)
+{
+    const size_t n = evals->queries.count, panels = (versions + LOCUSI_PANEL - 1) / LOCUSI_PANEL;
+    size_t i;
+    locusi_encode_plan(&a->job, pool->net, evals, versions + 1, opts, LOCUS_ENCODE_FAST, c);
+    a->row = (size_t *)locusi_carve(c, n, sizeof(size_t));
+    a->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
+    a->ordinal = (size_t *)locusi_carve(c, n, sizeof(size_t));
+    a->z = locusi_carve_floats(c, versions + 1, pool->net->d);
+    if (!pool->memory.landmarks) return;
+    memset(&a->rows, 0, sizeof a->rows);
+    locusi_own_carve(&a->own, &pool->memory, n, c);
+    a->rows.versions = versions;
+    a->rows.workers = locusi_workers(opts->parallel) < panels ? locusi_workers(opts->parallel) : panels;
+    if (a->rows.workers > 64) a->rows.workers = 64;
+    a->rows.rows = locusi_carve_floats(c, versions, pool->memory.landmarks);
+    a->rows.base = locusi_carve_floats(c, versions, 1);
+    a->rows.panels = (locusi_panel *)locusi_carve(c, a->rows.workers, sizeof(locusi_panel));
+    for (i = 0; i < a->rows.workers; i++) {
+        locusi_panel unused;
+        locusi_panel_carve(c->base ? &a->rows.panels[i] : &unused, n, pool->memory.landmarks, c);
+    }
+}
+
+// What resample and explain demand.
+LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_evals *evals, locus_error *err)
+{
+    locus_status status;
+    if (!pool || !evals)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if (!pool->net->info.has_encoder)
+        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+    if (evals->models != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->models);
+    if ((status = locusi_check_evals(pool->net, evals, err))) return status;
+    return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, evals, err) : LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
+                                           const locus_resample_opts *opts, locus_error *err)
+{
+    const size_t versions = opts && opts->count ? opts->count : 32;
+    const int jackknife = opts && opts->jackknife;
+    const uint64_t seed = opts ? opts->seed : 0;
+    locus_encode_opts encode;
+    locusi_resample a;
+    locusi_carver c = {NULL, 0, 0};
+    locus_pool *made = NULL;
+    size_t n = 0, r, i, bytes;
+    void *block = NULL;
+    float y;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+    if ((status = locusi_check_own(pool, evals, err))) return status;
+    for (i = 0; i < evals->queries.count; i++) n += (size_t)locusi_score(evals, 0, i, &y);
+    if (jackknife && (versions < 2 || versions > n))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->count", "2 to %z groups of the evaluations", "%z", n,
+                           versions);
+    memset(&encode, 0, sizeof encode);
+    memset(&a, 0, sizeof a);
+    if (opts) encode.parallel = opts->parallel, encode.progress = opts->progress, encode.user = opts->user;
+    if (versions >= UINT32_MAX) c.failed = 1;
+    else locusi_resample_plan(&a, pool, evals, versions, &encode, &c);
+    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "versions", "room for %z", "none", versions);
+    c.base = locusi_align(block);
+    c.used = 0;
+    locusi_resample_plan(&a, pool, evals, versions, &encode, &c);
+    for (i = n = 0; i < evals->queries.count; i++)
+        if (locusi_score(evals, 0, i, &y)) {
+            a.ordinal[i] = n;
+            a.row[n++] = i;
+        }
+    locusi_resample_draw(&a.job, a.row, n, versions, jackknife, seed, a.order);
+    for (i = 0; i < n; i++) a.job.draws[versions * a.job.n + i] = (uint32_t)a.row[i]; // the last: all of them
+    a.job.drawn[versions] = n;
+    status = locusi_encode_prepare(&a.job, encode.parallel, err);
+    if (!status) status = locusi_encode_passes(&a.job, encode.parallel, a.z, err);
+    for (r = 0; r < versions && !status; r++)
+        for (i = 0; i < pool->net->d; i++) {
+            const double whole = (double)a.z[versions * pool->net->d + i];
+            float *z = &a.z[r * pool->net->d + i];
+            *z = (float)(whole + LOCUSI_SPREAD * ((double)*z - whole));
+        }
+    if (!status && pool->memory.landmarks && !(status = locusi_own_fit(&a.own, pool->net->kernels, evals, err))) {
+        const double count = (double)versions;
+        a.rows.own = &a.own;
+        a.rows.draws = &a.job;
+        a.rows.ordinal = a.ordinal;
+        a.rows.seed = seed;
+        a.rows.noise = LOCUSI_PRIOR_NOISE * (jackknife ? sqrt(count) / (count - 1.0) : 1.0);
+        a.rows.counter.workers = a.rows.workers;
+        locusi_run(encode.parallel, locusi_resample_rows, &a.rows, a.rows.workers);
+        if (a.rows.bad)
+            status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a part of them shows");
+    }
+    if (!status) status = locusi_pool_like(&made, pool, versions, err);
+    for (r = 0; r < versions && !status; r++)
+        status = locusi_pool_version(made, n, a.z + r * pool->net->d,
+                                     pool->memory.landmarks ? a.rows.rows + r * pool->memory.landmarks : NULL,
+                                     pool->memory.landmarks ? a.rows.base[r] : 0.0f, err);
+    LOCUS_FREE(block);
+    if (status) {
+        locus_pool_destroy(made);
+        return status;
+    }
+    *out = made;
+    return LOCUS_OK;
+}
 
 // ------------------------------------------------------------------------------------------------------ >>duplicates
 

@@ -6395,9 +6395,8 @@ LOCUSI_FN void locusi_scratch_carve(locusi_carver *c, const locusi_job *job, loc
 // Decide path and split from sizes alone, and lay out the workspace (base NULL: count). versions: of the one model in
 // evals, whose draws the caller fills in; 0: its models.
 LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const locus_evals *evals, size_t versions,
-                                  const locus_encode_opts *opts, locus_encode_path path, locusi_carver *c)
+                                  const locus_encode_opts *opts, size_t threads, locus_encode_path path, locusi_carver *c)
 {
-    const size_t threads = locusi_workers(opts ? opts->parallel : NULL);
     const int sab = net->info.encoder_kind == LOCUS_SAB;
     size_t i, entries;
     memset(job, 0, sizeof *job);
@@ -6449,7 +6448,7 @@ LOCUSI_FN size_t locusi_encode_bytes(const locus_net *net, const locus_evals *ev
         const locus_encode_path chosen = *path == LOCUS_ENCODE_AUTO ? LOCUS_ENCODE_FAST : *path;
         locusi_carver c = {NULL, 0, 0};
         size_t bytes;
-        locusi_encode_plan(&job, net, evals, 0, opts, chosen, &c);
+        locusi_encode_plan(&job, net, evals, 0, opts, locusi_workers(opts ? opts->parallel : NULL), chosen, &c);
         if (c.failed || !locusi_add(c.used, 64, &bytes)) bytes = 0;
         if (*path == LOCUS_ENCODE_AUTO && (bytes == 0 || bytes > (size_t)1 << 30) &&
             net->info.encoder_kind == LOCUS_ISAB) {
@@ -6591,7 +6590,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     if (!work || work_bytes < bytes)
         return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     c.base = locusi_align(work);
-    locusi_encode_plan(&job, net, evals, 0, opts, path, &c);
+    locusi_encode_plan(&job, net, evals, 0, opts, locusi_workers(parallel), path, &c);
     job.z = z; // where streaming keeps the longest encodings
     if ((status = locusi_encode_prepare(&job, parallel, err))) return status;
     return locusi_encode_passes(&job, parallel, z, err);
@@ -9368,705 +9367,8 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 // (to come: neighbours)
 
 // -------------------------------------------------------------------------------------------------------- >>clusters
-//
-// Average and complete: a chain of nearest neighbours is followed until two clusters are each other's nearest; they are
-// merged, and the chain goes on from what is left of it. Ward: the same over the clusters' means.
-//
-// Single linkage is the minimum spanning tree, and that Boruvka's: the shortest edge that leaves a component belongs to
-// it. Each row keeps a short list of the nearest other components. While a list has a member outside the row's own
-// component, its first such is the row's nearest; when all have been joined, its last is a bound. Components whose shortest
-// edge is below all such bounds are joined; when none is left, the rows that may still matter are searched anew, as
-// neighbours are, but for those of one component, the one with most of them: the others will come to it.
 
-// ---- the chain
-
-typedef struct locusi_chain {
-    size_t n;
-    locus_linkage linkage;
-    float *half;             // [n (n - 1) / 2] distances: row i's from 0 .. i-1
-    double *mean;            // Ward: [n, dim]
-    size_t dim;
-    uint32_t *size, *alive, *stack; // [n] of each cluster, which stands in one of its rows' places; those that there are
-    size_t living;
-} locusi_chain;
-
-LOCUSI_FN float *locusi_half_at(const locusi_chain *c, size_t i, size_t j)
-{
-    return i > j ? &c->half[i * (i - 1) / 2 + j] : &c->half[j * (j - 1) / 2 + i];
-}
-
-// Ward's distance; anything larger, if it is larger than `most`.
-LOCUSI_FN double locusi_ward(const locusi_chain *c, size_t i, size_t j, double most)
-{
-    const double *a = c->mean + i * c->dim, *b = c->mean + j * c->dim;
-    const double m = (double)c->size[i], n = (double)c->size[j], weight = 2.0 * m * n / (m + n);
-    const double stop = most * most / weight * 1.000001;
-    double sum = 0.0, part[4];
-    size_t k = 0, end;
-    while (k < c->dim && sum <= stop) {
-        end = c->dim - k < 16 ? c->dim : k + 16;
-        part[0] = part[1] = part[2] = part[3] = 0.0;
-        for (; k + 4 <= end; k += 4) {
-            part[0] += (a[k] - b[k]) * (a[k] - b[k]);
-            part[1] += (a[k + 1] - b[k + 1]) * (a[k + 1] - b[k + 1]);
-            part[2] += (a[k + 2] - b[k + 2]) * (a[k + 2] - b[k + 2]);
-            part[3] += (a[k + 3] - b[k + 3]) * (a[k + 3] - b[k + 3]);
-        }
-        for (; k < end; k++) part[0] += (a[k] - b[k]) * (a[k] - b[k]);
-        sum += (part[0] + part[1]) + (part[2] + part[3]);
-    }
-    return sqrt(weight * sum);
-}
-
-// The nearest living cluster of i and its distance; of equals first `prefer` (if it is below n), then the lowest place.
-LOCUSI_FN size_t locusi_chain_nearest(const locusi_chain *c, size_t i, size_t prefer, double *distance)
-{
-    size_t best = prefer, at;
-    double least = DBL_MAX;
-    if (prefer < c->n) least = c->mean ? locusi_ward(c, i, prefer, DBL_MAX) : (double)*locusi_half_at(c, i, prefer);
-    for (at = 0; at < c->living; at++) {
-        const size_t j = c->alive[at];
-        double d;
-        if (j == i) continue;
-        d = c->mean ? locusi_ward(c, i, j, least) : (double)*locusi_half_at(c, i, j);
-        if (d < least || best >= c->n) {
-            least = d;
-            best = j;
-        }
-    }
-    *distance = least;
-    return best;
-}
-
-// b takes a in.
-LOCUSI_FN void locusi_chain_merge(locusi_chain *c, size_t a, size_t b)
-{
-    const double m = (double)c->size[a], n = (double)c->size[b];
-    size_t at, k, to = 0;
-    for (at = 0; at < c->living; at++)
-        if (c->alive[at] != a) c->alive[to++] = c->alive[at];
-    c->living = to;
-    for (k = 0; c->mean && k < c->dim; k++) {
-        double *x = c->mean + b * c->dim + k;
-        *x = (m * c->mean[a * c->dim + k] + n * *x) / (m + n);
-    }
-    for (at = 0; !c->mean && at < c->living; at++) {
-        const size_t j = c->alive[at];
-        const float *from;
-        float *x;
-        if (j == b) continue;
-        from = locusi_half_at(c, a, j);
-        x = locusi_half_at(c, b, j);
-        if (c->linkage == LOCUS_AVERAGE) *x = (float)((m * (double)*from + n * (double)*x) / (m + n));
-        else *x = *from > *x ? *from : *x;
-    }
-    c->size[b] += c->size[a];
-}
-
-LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, size_t done, size_t total,
-                                        const locus_explore_opts *o, locus_error *err)
-{
-    size_t i, depth = 0, merged = 0;
-    for (i = 0; i < c->n; i++) {
-        c->size[i] = 1;
-        c->alive[i] = (uint32_t)i;
-    }
-    c->living = c->n;
-    while (merged + 1 < c->n) {
-        size_t top, next;
-        double distance;
-        if (!depth) c->stack[depth++] = c->alive[0];
-        top = c->stack[depth - 1];
-        next = locusi_chain_nearest(c, top, depth > 1 ? c->stack[depth - 2] : SIZE_MAX, &distance);
-        if (depth < 2 || next != c->stack[depth - 2]) {
-            c->stack[depth++] = (uint32_t)next;
-            continue;
-        }
-        depth -= 2;
-        merges[merged].a = top < next ? top : next;
-        merges[merged].b = top < next ? next : top;
-        merges[merged].height = distance;
-        merges[merged].size = merged; // for now: at equal heights their order
-        locusi_chain_merge(c, merges[merged].a, merges[merged].b);
-        merged++;
-        if (o->progress && merged % 256 == 0 && o->progress(o->user, done + merged, total))
-            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
-    }
-    return LOCUS_OK;
-}
-
-// ---- the spanning tree
-
-#define LOCUSI_SPAN_LIST ((size_t)8)
-
-typedef struct locusi_span {
-    uint32_t *parent, *component;  // [n] of the union-find; each row's root
-    uint32_t *near_row;            // [n, SPAN_LIST] of each row the nearest rows of other components, one each
-    float *near;                   // [n, SPAN_LIST] their distances, ascending
-    unsigned char *found, *passed; // [n] how many; how many of them have been joined
-    float *best, *bound;           // [n] of the component in this place: its shortest edge so far; no unknown is shorter
-    uint32_t *from, *to;           // [n] that edge
-    uint32_t *need, *list;         // [n] rows of a component that may still matter; all such rows
-} locusi_span;
-
-LOCUSI_FN void locusi_span_carve(locusi_span *s, size_t n, locusi_carver *c)
-{
-    s->parent = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->component = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->near_row = (uint32_t *)locusi_carve(c, n, LOCUSI_SPAN_LIST * sizeof(uint32_t));
-    s->near = locusi_carve_floats(c, n, LOCUSI_SPAN_LIST);
-    s->found = (unsigned char *)locusi_carve(c, n, 1);
-    s->passed = (unsigned char *)locusi_carve(c, n, 1);
-    s->best = locusi_carve_floats(c, n, 1);
-    s->bound = locusi_carve_floats(c, n, 1);
-    s->from = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->to = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->need = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->list = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-}
-
-LOCUSI_FN uint32_t locusi_root(uint32_t *parent, uint32_t i)
-{
-    while (parent[i] != i) i = parent[i] = parent[parent[i]];
-    return i;
-}
-
-LOCUSI_FN float locusi_span_offer(const locusi_sift *sift, size_t i, size_t j, size_t *found, float farthest)
-{
-    const locusi_span *s = (const locusi_span *)sift->user;
-    uint32_t *row = s->near_row + i * LOCUSI_SPAN_LIST;
-    float *near = s->near + i * LOCUSI_SPAN_LIST, d;
-    size_t at;
-    if (s->component[i] == s->component[j]) return farthest;
-    d = locusi_apart(&sift->space, sift->a, i, sift->b, j);
-    for (at = 0; at < *found && s->component[row[at]] != s->component[j]; at++) {}
-    if (at < *found) { // a component has one place
-        if (d >= near[at]) return farthest;
-    } else if (*found < LOCUSI_SPAN_LIST) {
-        at = (*found)++;
-    } else {
-        at = LOCUSI_SPAN_LIST - 1;
-        if (d >= near[at]) return farthest;
-    }
-    for (; at > 0 && d < near[at - 1]; at--) {
-        near[at] = near[at - 1];
-        row[at] = row[at - 1];
-    }
-    near[at] = d;
-    row[at] = (uint32_t)j;
-    if (*found < LOCUSI_SPAN_LIST) return farthest;
-    return near[LOCUSI_SPAN_LIST - 1] > 0.0f ? near[LOCUSI_SPAN_LIST - 1] : -1.0f;
-}
-
-LOCUSI_FN void locusi_span_finish(const locusi_sift *sift, size_t i, size_t found)
-{
-    const locusi_span *s = (const locusi_span *)sift->user;
-    s->found[i] = (unsigned char)found;
-    s->passed[i] = 0;
-}
-
-// Join what is certain; returns how many merges there are now.
-LOCUSI_FN size_t locusi_span_join(locusi_span *s, size_t n, locus_merge *merges, size_t merged)
-{
-    size_t i, c;
-    for (i = 0; i < n; i++) {
-        s->component[i] = locusi_root(s->parent, (uint32_t)i);
-        s->best[i] = s->bound[i] = FLT_MAX;
-    }
-    for (i = 0; i < n; i++) {
-        const uint32_t *row = s->near_row + i * LOCUSI_SPAN_LIST;
-        const float *near = s->near + i * LOCUSI_SPAN_LIST;
-        c = s->component[i];
-        while (s->passed[i] < s->found[i] && s->component[row[s->passed[i]]] == c) s->passed[i]++;
-        if (s->passed[i] < s->found[i]) {
-            if (near[s->passed[i]] >= s->best[c]) continue;
-            s->best[c] = near[s->passed[i]];
-            s->from[c] = (uint32_t)i;
-            s->to[c] = row[s->passed[i]];
-        } else if (s->found[i] == LOCUSI_SPAN_LIST && near[LOCUSI_SPAN_LIST - 1] < s->bound[c]) {
-            s->bound[c] = near[LOCUSI_SPAN_LIST - 1];
-        }
-    }
-    for (c = 0; c < n; c++) {
-        uint32_t a, b;
-        if (s->component[c] != c || !(s->best[c] < FLT_MAX) || s->best[c] > s->bound[c]) continue;
-        a = locusi_root(s->parent, s->from[c]);
-        b = locusi_root(s->parent, s->to[c]);
-        if (a == b) continue; // the other has joined it by an edge as short
-        s->parent[a > b ? a : b] = a > b ? b : a;
-        merges[merged].a = s->from[c] < s->to[c] ? s->from[c] : s->to[c];
-        merges[merged].b = s->from[c] < s->to[c] ? s->to[c] : s->from[c];
-        merges[merged].height = (double)s->best[c];
-        merges[merged].size = 0;
-        merged++;
-    }
-    return merged;
-}
-
-// The rows that may still matter, but for one component's; returns how many there are.
-LOCUSI_FN size_t locusi_span_choose(locusi_span *s, size_t n)
-{
-    size_t i, most = 0, rows = 0;
-    int pass;
-    memset(s->need, 0, n * sizeof(uint32_t));
-    for (pass = 0; pass < 2; pass++) {
-        for (i = 0; i < n; i++) {
-            const size_t c = s->component[i];
-            if (s->passed[i] < s->found[i] || s->found[i] < LOCUSI_SPAN_LIST ||
-                s->near[i * LOCUSI_SPAN_LIST + LOCUSI_SPAN_LIST - 1] >= s->best[c])
-                continue;
-            if (pass == 0) s->need[c]++;
-            else if (c != most) s->list[rows++] = (uint32_t)i;
-        }
-        for (i = 0; pass == 0 && i < n; i++)
-            if (s->need[i] > s->need[most]) most = i;
-    }
-    return rows;
-}
-
-LOCUSI_FN locus_status locusi_span_run(locusi_sift *sift, locusi_span *s, size_t n, locus_merge *merges,
-                                       const locus_explore_opts *o, locus_error *err)
-{
-    locus_status status;
-    size_t i, merged = 0, before;
-    for (i = 0; i < n; i++) s->parent[i] = s->component[i] = (uint32_t)i;
-    sift->user = s;
-    sift->offer = locusi_span_offer;
-    sift->finish = locusi_span_finish;
-    while (sift->count) {
-        const size_t items = locusi_sift_items(sift->count);
-        if ((status = locusi_sweep_run(locusi_sift_item, sift, items, 0, items, o, err))) return status;
-        do {
-            before = merged;
-            merged = locusi_span_join(s, n, merges, merged);
-        } while (merged > before && merged + 1 < n);
-        if (merged + 1 >= n) break;
-        sift->count = locusi_span_choose(s, n);
-        sift->list = s->list;
-    }
-    return LOCUS_OK;
-}
-
-// ---- the tree
-
-LOCUSI_FN int locusi_merge_order(const void *a, const void *b)
-{
-    const locus_merge *x = (const locus_merge *)a, *y = (const locus_merge *)b;
-    if (x->height < y->height || y->height < x->height) return x->height < y->height ? -1 : 1;
-    if (x->size != y->size) return x->size < y->size ? -1 : 1;
-    if (x->a != y->a) return x->a < y->a ? -1 : 1;
-    return x->b < y->b ? -1 : x->b > y->b;
-}
-
-// Merges named by a row of each side, in any order -> by height, named by cluster. parent: [2 n]
-LOCUSI_FN void locusi_merges_finish(locus_merge *merges, size_t n, uint32_t *parent)
-{
-    size_t i;
-    locusi_sort(merges, n - 1, sizeof *merges, locusi_merge_order);
-    for (i = 0; i < 2 * n; i++) parent[i] = (uint32_t)i;
-    for (i = 0; i + 1 < n; i++) {
-        const size_t a = locusi_root(parent, (uint32_t)merges[i].a), b = locusi_root(parent, (uint32_t)merges[i].b);
-        parent[a] = parent[b] = (uint32_t)(n + i);
-        merges[i].a = a < b ? a : b;
-        merges[i].b = a < b ? b : a;
-        merges[i].size = (a < n ? 1 : merges[a - n].size) + (b < n ? 1 : merges[b - n].size);
-    }
-}
-
-typedef struct locusi_cluster_job {
-    locusi_distances_job distances;
-    locusi_chain chain;
-    locusi_sift sift;
-    locusi_span span;
-    uint32_t *parent;
-} locusi_cluster_job;
-
-LOCUSI_FN void locusi_cluster_plan(locusi_cluster_job *job, const locus_points *p, locus_linkage linkage,
-                                   const locus_explore_opts *o, locusi_carver *c)
-{
-    const size_t n = p->count;
-    size_t pairs = 0;
-    memset(job, 0, sizeof *job);
-    if (n > UINT32_MAX / 4) c->failed = 1;
-    if (c->failed) return;
-    job->parent = (uint32_t *)locusi_carve(c, 2 * n, sizeof(uint32_t));
-    if (linkage == LOCUS_SINGLE) {
-        locusi_sift_plan(&job->sift, NULL, p, o, c);
-        locusi_span_carve(&job->span, n, c);
-        return;
-    }
-    job->chain.n = n;
-    job->chain.linkage = linkage;
-    job->chain.dim = p->dim;
-    job->chain.size = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    job->chain.alive = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    job->chain.stack = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    if (linkage == LOCUS_WARD) {
-        if (!locusi_mul(n, p->dim, &pairs)) c->failed = 1;
-        job->chain.mean = (double *)locusi_carve(c, pairs, sizeof(double));
-        return;
-    }
-    if (!locusi_mul(n, n ? n - 1 : 0, &pairs)) c->failed = 1;
-    job->chain.half = locusi_carve_floats(c, pairs / 2, 1);
-    locusi_distances_plan(&job->distances, p, NULL, o, c);
-}
-
-LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linkage linkage,
-                                         const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_cluster_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!points) return 0;
-    locusi_cluster_plan(&job, points, linkage, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage linkage, locus_merge *merges,
-                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero, o = *locusi_explore_defaults(opts, &zero);
-    locusi_cluster_job job;
-    locusi_carver c = {NULL, 0, 0};
-    locus_status status;
-    size_t n, i, k, items = 0, total;
-    o.available = NULL;
-    if ((status = locusi_check_metric(&o, err)) ||
-        (status = locusi_check_points(points, "points", o.metric == LOCUS_DISAGREEMENT, err)))
-        return status;
-    if (linkage != LOCUS_AVERAGE && linkage != LOCUS_COMPLETE && linkage != LOCUS_SINGLE && linkage != LOCUS_WARD)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "linkage", "one of locus_linkage", "%d", (int)linkage);
-    if (linkage == LOCUS_WARD && o.metric != LOCUS_EUCLIDEAN)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "euclidean, for Ward's linkage", "%s",
-                           locus_metric_name(o.metric));
-    n = points->count;
-    if (n < 2) return LOCUS_OK;
-    if (!merges) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges", "an array", "NULL");
-    if ((status = locusi_check_work(work, work_bytes, locus_cluster_workspace(points, linkage, &o), err)))
-        return status;
-    c.base = locusi_align(work);
-    locusi_cluster_plan(&job, points, linkage, &o, &c);
-    total = n;
-    if (linkage == LOCUS_SINGLE) {
-        if ((status = locusi_sift_prepare(&job.sift, &o, err)) ||
-            (status = locusi_span_run(&job.sift, &job.span, n, merges, &o, err)))
-            return status;
-    } else {
-        if (linkage != LOCUS_WARD) {
-            items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
-            total = items + n;
-            if ((status = locusi_distances_run(&job.distances, 1, job.chain.half, &o, total, err))) return status;
-        }
-        for (i = 0; job.chain.mean && i < n; i++)
-            for (k = 0; k < points->dim; k++)
-                job.chain.mean[i * points->dim + k] =
-                    (double)points->rows[i * (points->stride ? points->stride : points->dim) + k];
-        if ((status = locusi_chain_run(&job.chain, merges, items, total, &o, err))) return status;
-    }
-    locusi_merges_finish(merges, n, job.parent);
-    locusi_sweep_end(&o, total);
-    return LOCUS_OK;
-}
-
-// ---- what to make of a tree
-
-LOCUSI_FN size_t *locusi_work_sizes(void *work, size_t work_bytes, size_t count, locus_error *err)
-{
-    const size_t skip = (sizeof(size_t) - (size_t)((uintptr_t)work % sizeof(size_t))) % sizeof(size_t);
-    size_t bytes;
-    if (!locusi_mul(count, sizeof(size_t), &bytes) || !locusi_add(bytes, skip, &bytes)) bytes = 0;
-    if (locusi_check_work(work, work_bytes, bytes, err)) return NULL;
-    return (size_t *)(void *)((unsigned char *)work + skip);
-}
-
-LOCUSI_FN locus_status locusi_bad_merge(size_t i, locus_error *err)
-{
-    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges[%z]", "a tree's: earlier clusters, each once; heights that never fall",
-                       "another", i);
-}
-
-LOCUS_API locus_status locus_cluster_cut(const locus_merge *merges, size_t n, size_t count, double height,
-                                         size_t *label, size_t *clusters, void *work, size_t work_bytes,
-                                         locus_error *err)
-{
-    size_t i, next = 0, *row;
-    if (clusters) *clusters = 0;
-    if (count > n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at most %z, the rows", "%z", n, count);
-    if (!count && locusi_is_nan((float)height))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "height", "a number", "NaN");
-    if (!n) return LOCUS_OK;
-    if (!label || (n > 1 && !merges))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !label ? "label" : "merges");
-    if (!(row = locusi_work_sizes(work, work_bytes, n, err))) return err ? err->status : LOCUS_ERR_WORKSPACE;
-    for (i = 0; i < n; i++) label[i] = i; // the next row on the way to the first of its cluster
-    for (i = 0; i + 1 < n; i++) {         // row[i]: some row of cluster n + i
-        size_t a = merges[i].a, b = merges[i].b;
-        if (a >= b || b >= n + i || locusi_is_nan((float)merges[i].height) ||
-            (i > 0 && merges[i].height < merges[i - 1].height))
-            return locusi_bad_merge(i, err);
-        row[i] = a = a < n ? a : row[a - n];
-        b = b < n ? b : row[b - n];
-        if (count ? i + count >= n : merges[i].height > height) continue;
-        while (label[a] != a) a = label[a] = label[label[a]];
-        while (label[b] != b) b = label[b] = label[label[b]];
-        if (a == b) return locusi_bad_merge(i, err);
-        label[a > b ? a : b] = a > b ? b : a;
-    }
-    for (i = 0; i < n; i++) { // a row points to an earlier one, which has its label by now
-        if (label[i] == i) row[i] = next++;
-        else row[i] = row[label[i]];
-    }
-    memcpy(label, row, n * sizeof(size_t));
-    if (clusters) *clusters = next;
-    return LOCUS_OK;
-}
-
-LOCUS_API locus_status locus_cluster_order(const locus_merge *merges, size_t n, size_t *order, void *work,
-                                           size_t work_bytes, locus_error *err)
-{
-    size_t i, side, *first, *size, *start;
-    if (!n) return LOCUS_OK;
-    if (!order || (n > 1 && !merges))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !order ? "order" : "merges");
-    if (n > SIZE_MAX / 3 || !(first = locusi_work_sizes(work, work_bytes, 3 * n, err)))
-        return locusi_check_work(work, work_bytes, n > SIZE_MAX / 3 ? 0 : SIZE_MAX, err);
-    size = first + n; // of cluster n + i: its lowest row, its rows, where it starts
-    start = size + n;
-    for (i = 0; i < n; i++) {
-        order[i] = SIZE_MAX; // as yet in no cluster
-        start[i] = SIZE_MAX;
-    }
-    for (i = 0; i + 1 < n; i++) {
-        if (merges[i].a >= merges[i].b || merges[i].b >= n + i || locusi_is_nan((float)merges[i].height) ||
-            (i > 0 && merges[i].height < merges[i - 1].height))
-            return locusi_bad_merge(i, err);
-        first[i] = SIZE_MAX;
-        size[i] = 0;
-        for (side = 0; side < 2; side++) {
-            const size_t c = side ? merges[i].b : merges[i].a, low = c < n ? c : first[c - n];
-            size_t *used = c < n ? &order[c] : &start[c - n];
-            if (*used != SIZE_MAX) return locusi_bad_merge(i, err);
-            *used = 0;
-            size[i] += c < n ? 1 : size[c - n];
-            if (low < first[i]) first[i] = low;
-        }
-    }
-    if (n == 1) order[0] = 0;
-    for (i = n - 1; i-- > 0;) {
-        size_t a = merges[i].a, b = merges[i].b, at = i + 2 == n ? 0 : start[i];
-        const double ha = a < n ? -1.0 : merges[a - n].height, hb = b < n ? -1.0 : merges[b - n].height;
-        if (ha > hb || (!(ha < hb) && (a < n ? a : first[a - n]) > (b < n ? b : first[b - n]))) {
-            const size_t swap = a;
-            a = b;
-            b = swap;
-        }
-        for (side = 0; side < 2; side++) {
-            const size_t c = side ? b : a;
-            if (c < n) order[at] = c;
-            else start[c - n] = at;
-            at += c < n ? 1 : size[c - n];
-        }
-    }
-    return LOCUS_OK;
-}
-
-// ---- medoids
-
-typedef struct locusi_matrix { // all distances, each row's from itself being 0
-    locusi_distances_job job;
-    float *d; // [n, n]
-} locusi_matrix;
-
-LOCUSI_FN void locusi_matrix_plan(locusi_matrix *m, const locus_points *p, const locus_explore_opts *o,
-                                  locusi_carver *c)
-{
-    memset(m, 0, sizeof *m);
-    m->d = locusi_carve_floats(c, p->count, p->count);
-    locusi_distances_plan(&m->job, p, NULL, o, c);
-}
-
-LOCUSI_FN locus_status locusi_matrix_run(locusi_matrix *m, const locus_explore_opts *o, size_t total,
-                                         locus_error *err)
-{
-    const locus_status status = locusi_distances_run(&m->job, 0, m->d, o, total, err);
-    const size_t n = m->job.right.count;
-    size_t i;
-    for (i = 0; !status && i < n; i++) m->d[i * n + i] = 0.0f;
-    return status;
-}
-
-LOCUSI_FN locus_status locusi_check_picks(const locus_points *p, size_t k, const size_t *picks,
-                                          const locus_explore_opts *o, locus_error *err)
-{
-    size_t i, candidates = 0;
-    for (i = 0; i < p->count; i++) candidates += !o->available || o->available[i];
-    if (k > candidates)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at most %z, the available rows", "%z", candidates, k);
-    if (k && !picks) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "picks", "an array", "NULL");
-    return LOCUS_OK;
-}
-
-typedef struct locusi_medoids_job {
-    locusi_matrix matrix;
-    const unsigned char *available;
-    size_t n, k, *picks;
-    size_t *place, *second; // [n] places of the nearest and the second nearest medoid
-    double *loss, *change;  // [k] what it costs to take a medoid away; the same if a row comes instead
-    unsigned char *picked;  // [n]
-} locusi_medoids_job;
-
-LOCUSI_FN void locusi_medoids_plan(locusi_medoids_job *job, const locus_points *p, size_t k,
-                                   const locus_explore_opts *o, locusi_carver *c)
-{
-    memset(job, 0, sizeof *job);
-    locusi_matrix_plan(&job->matrix, p, o, c);
-    job->available = o->available;
-    job->n = p->count;
-    job->k = k;
-    job->place = (size_t *)locusi_carve(c, p->count, sizeof(size_t));
-    job->second = (size_t *)locusi_carve(c, p->count, sizeof(size_t));
-    job->loss = (double *)locusi_carve(c, k, sizeof(double));
-    job->change = (double *)locusi_carve(c, k, sizeof(double));
-    job->picked = (unsigned char *)locusi_carve(c, p->count, 1);
-}
-
-// Each row's two nearest of the first k medoids, and what each of these is worth; returns the sum of distances.
-LOCUSI_FN double locusi_medoids_assign(locusi_medoids_job *job, size_t k)
-{
-    double sum = 0.0;
-    size_t i, m;
-    for (m = 0; m < k; m++) job->loss[m] = 0.0;
-    for (i = 0; i < job->n; i++) {
-        const float *d = job->matrix.d + i * job->n;
-        size_t a = 0, b = SIZE_MAX;
-        for (m = 1; m < k; m++) {
-            if (d[job->picks[m]] < d[job->picks[a]]) b = a, a = m;
-            else if (b == SIZE_MAX || d[job->picks[m]] < d[job->picks[b]]) b = m;
-        }
-        job->place[i] = a;
-        job->second[i] = b;
-        sum += (double)d[job->picks[a]];
-        if (b != SIZE_MAX) job->loss[a] += (double)d[job->picks[b]] - (double)d[job->picks[a]];
-    }
-    return sum;
-}
-
-// The greedy start: always the row that takes most off the sum.
-LOCUSI_FN void locusi_medoids_build(locusi_medoids_job *job)
-{
-    size_t m, i, x;
-    for (m = 0; m < job->k; m++) {
-        double least = DBL_MAX;
-        job->picks[m] = SIZE_MAX;
-        for (x = 0; x < job->n; x++) {
-            const float *d = job->matrix.d + x * job->n;
-            double sum = 0.0;
-            if (job->picked[x] || (job->available && !job->available[x])) continue;
-            for (i = 0; i < job->n; i++) {
-                const float now = m ? job->matrix.d[i * job->n + job->picks[job->place[i]]] : FLT_MAX;
-                sum += (double)(d[i] < now ? d[i] : now);
-            }
-            if (sum < least || job->picks[m] == SIZE_MAX) {
-                least = sum;
-                job->picks[m] = x;
-            }
-        }
-        job->picked[job->picks[m]] = 1;
-        (void)locusi_medoids_assign(job, m + 1);
-    }
-}
-
-// The best medoid to give up for row x; *gain <- what that takes off the sum, if positive.
-LOCUSI_FN size_t locusi_medoids_try(locusi_medoids_job *job, size_t x, double *gain)
-{
-    const float *d = job->matrix.d + x * job->n;
-    double all = 0.0;
-    size_t i, m, best = 0;
-    memcpy(job->change, job->loss, job->k * sizeof(double));
-    for (i = 0; i < job->n; i++) {
-        const float *own = job->matrix.d + i * job->n;
-        const double first = (double)own[job->picks[job->place[i]]], second = (double)own[job->picks[job->second[i]]];
-        const double at = (double)d[i];
-        if (at < first) {
-            all += at - first;
-            job->change[job->place[i]] += first - second;
-        } else if (at < second) {
-            job->change[job->place[i]] += at - second;
-        }
-    }
-    for (m = 1; m < job->k; m++)
-        if (job->change[m] < job->change[best]) best = m;
-    *gain = -(job->change[best] + all);
-    return best;
-}
-
-LOCUSI_FN int locusi_size_order(const void *a, const void *b)
-{
-    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-LOCUS_API size_t locus_medoids_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_medoids_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!points) return 0;
-    locusi_medoids_plan(&job, points, k, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_medoids(const locus_points *points, size_t k, size_t *picks, size_t *label,
-                                     double *mean_distance, const locus_explore_opts *opts, void *work,
-                                     size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    locusi_medoids_job job;
-    locusi_carver c = {NULL, 0, 0};
-    locus_status status;
-    size_t n, items, total, x, idle;
-    double sum;
-    if (mean_distance) *mean_distance = 0.0;
-    if ((status = locusi_check_metric(o, err)) ||
-        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)) ||
-        (status = locusi_check_picks(points, k, picks, o, err)))
-        return status;
-    n = points->count;
-    if (!n) return LOCUS_OK;
-    if (!k) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at least 1", "0");
-    if ((status = locusi_check_work(work, work_bytes, locus_medoids_workspace(points, k, o), err))) return status;
-    c.base = locusi_align(work);
-    locusi_medoids_plan(&job, points, k, o, &c);
-    job.picks = picks;
-    items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
-    total = items + n;
-    if ((status = locusi_matrix_run(&job.matrix, o, total, err))) return status;
-    memset(job.picked, 0, n);
-    locusi_medoids_build(&job);
-    sum = locusi_medoids_assign(&job, k);
-    // Rows in turn, each swapped in at once if that helps, until none of a whole round has.
-    for (x = 0, idle = 0; k > 1 && idle < n; x = (x + 1) % n, idle++) {
-        double gain;
-        size_t m;
-        if (o->progress && idle % 64 == 0 && o->progress(o->user, items + idle, total))
-            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
-        if (job.picked[x] || (o->available && !o->available[x])) continue;
-        m = locusi_medoids_try(&job, x, &gain);
-        if (!(gain > 1e-9 * sum)) continue;
-        job.picked[picks[m]] = 0;
-        job.picked[x] = 1;
-        picks[m] = x;
-        sum = locusi_medoids_assign(&job, k);
-        idle = SIZE_MAX; // 0 in a moment
-    }
-    locusi_sort(picks, k, sizeof *picks, locusi_size_order);
-    sum = locusi_medoids_assign(&job, k);
-    if (label) memcpy(label, job.place, n * sizeof(size_t));
-    if (mean_distance) *mean_distance = sum / (double)n;
-    locusi_sweep_end(o, total);
-    return LOCUS_OK;
-}
+// (to come: clusters)
 
 // ------------------------------------------------------------------------------------------------------- >>portfolio
 
@@ -10378,7 +9680,8 @@ LOCUSI_FN void locusi_resample_plan(locusi_resample *a, const locus_pool *pool, 
 {
     const size_t n = evals->queries.count, panels = (versions + LOCUSI_PANEL - 1) / LOCUSI_PANEL;
     size_t i;
-    locusi_encode_plan(&a->job, pool->net, evals, versions + 1, opts, LOCUS_ENCODE_FAST, c);
+    locusi_encode_plan(&a->job, pool->net, evals, versions + 1, opts, locusi_workers(opts->parallel), LOCUS_ENCODE_FAST,
+                       c);
     a->row = (size_t *)locusi_carve(c, n, sizeof(size_t));
     a->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
     a->ordinal = (size_t *)locusi_carve(c, n, sizeof(size_t));
@@ -10493,12 +9796,557 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
 // (to come: next)
 
 // --------------------------------------------------------------------------------------------------------- >>explain
+//
+// Leave-one-out: every candidate is taken out by itself, the model embedded anew from the others, over the one table of
+// all; the memory's part follows from the one factor by the rank-one update of Sherman and Morrison (1950).
 
-// (to come: explain)
+#define LOCUSI_LEFT_OUT ((size_t)32) // versions at a time
+
+typedef struct locusi_similar {
+    float similarity;
+    size_t row;
+} locusi_similar;
+
+LOCUSI_FN int locusi_similar_order(const void *a, const void *b)
+{
+    const locusi_similar *x = (const locusi_similar *)a, *y = (const locusi_similar *)b;
+    if (x->similarity > y->similarity || x->similarity < y->similarity) return x->similarity < y->similarity ? 1 : -1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+LOCUSI_FN int locusi_reason_order(const void *a, const void *b)
+{
+    const locus_reason *x = (const locus_reason *)a, *y = (const locus_reason *)b;
+    const double p = fabs(x->influence), q = fabs(y->influence);
+    if (p > q || p < q) return p < q ? 1 : -1;
+    return x->evaluation < y->evaluation ? -1 : x->evaluation > y->evaluation;
+}
+
+typedef struct locusi_explainer {
+    locusi_job job;
+    locusi_own own;
+    double *of_score, *of_one, *of_t; // [landmarks] the full factor's solutions for score, 1 and t
+    double *v, *u, *ones;             // [landmarks], [landmarks], [n]
+    float *row, *z, *base;            // [LEFT_OUT, landmarks], [LEFT_OUT, d], [LEFT_OUT]
+    float *logits;                    // [LEFT_OUT]
+    size_t *ordinal;                  // [n]
+    locusi_similar *similar;          // [n]
+    locus_reason *reason;             // [candidates]
+    unsigned char *work;
+    size_t work_bytes;
+} locusi_explainer;
+
+LOCUSI_FN void locusi_explain_plan(locusi_explainer *a, const locus_pool *pool, const locus_evals *evals,
+                                   const locus_encode_opts *opts, size_t candidates, size_t work_bytes,
+                                   locusi_carver *c)
+{
+    const size_t n = evals->queries.count, p = pool->memory.landmarks;
+    locusi_encode_plan(&a->job, pool->net, evals, LOCUSI_LEFT_OUT, opts, locusi_workers(opts->parallel),
+                       LOCUS_ENCODE_FAST, c);
+    a->z = locusi_carve_floats(c, LOCUSI_LEFT_OUT, pool->net->d);
+    a->base = locusi_carve_floats(c, LOCUSI_LEFT_OUT, 1);
+    a->logits = locusi_carve_floats(c, locusi_max(LOCUSI_LEFT_OUT, pool->count), 1);
+    a->ordinal = (size_t *)locusi_carve(c, n, sizeof(size_t));
+    a->similar = (locusi_similar *)locusi_carve(c, n, sizeof(locusi_similar));
+    a->reason = (locus_reason *)locusi_carve(c, candidates, sizeof(locus_reason));
+    a->work = (unsigned char *)locusi_carve(c, work_bytes, 1);
+    a->work_bytes = work_bytes;
+    if (!p) return;
+    locusi_own_carve(&a->own, &pool->memory, n, c);
+    a->of_score = (double *)locusi_carve(c, p, sizeof(double));
+    a->of_one = (double *)locusi_carve(c, p, sizeof(double));
+    a->of_t = (double *)locusi_carve(c, p, sizeof(double));
+    a->v = (double *)locusi_carve(c, p, sizeof(double));
+    a->u = (double *)locusi_carve(c, p, sizeof(double));
+    a->ones = (double *)locusi_carve(c, n, sizeof(double));
+    a->row = locusi_carve_floats(c, LOCUSI_LEFT_OUT, p);
+}
+
+// The memory's row and base without evaluation `at`.
+LOCUSI_FN locus_status locusi_explain_without(locusi_explainer *a, size_t at, float *row, float *base,
+                                              locus_error *err)
+{
+    const locusi_own *o = &a->own;
+    const size_t p = o->m.landmarks;
+    const float *phi = o->phi + at * p;
+    const double w = (double)o->w[at];
+    double mu, sd, difference, along = 0.0, length = 0.0;
+    size_t c;
+    locusi_own_mean(o->m.mean, (double)(o->n - 1), o->scores - o->score[at], o->difficulties - o->t[at], &mu, &sd);
+    difference = (o->score[at] - mu) / sd - o->t[at];
+    for (c = 0; c < p; c++) a->u[c] = (double)phi[c];
+    locusi_solve_lower(o->r.factor, p, a->u);
+    locusi_solve_upper(o->r.factor, p, a->u);
+    for (c = 0; c < p; c++) {
+        a->v[c] = (a->of_score[c] - mu * a->of_one[c]) / sd - a->of_t[c] - w * difference * a->u[c];
+        along += (double)phi[c] * a->v[c];
+        length += (double)phi[c] * a->u[c];
+    }
+    for (c = 0; c < p; c++) a->v[c] += w * along / (1.0 - w * length) * a->u[c];
+    locusi_solve_upper(o->m.unwhiten, p, a->v);
+    return locusi_own_row(o, a->v, mu, sd, row, base, err);
+}
+
+// Chances of the query for models that are the pool's `model` without each of `count` evaluations; first: with all.
+LOCUSI_FN locus_status locusi_explain_batch(locusi_explainer *a, locus_pool *made, const locus_queries *query,
+                                            const locusi_similar *left_out, size_t count, int first, int recalled,
+                                            const locus_parallel *parallel, double *with, double *without,
+                                            locus_error *err)
+{
+    const size_t versions = count + (first ? 1 : 0), n = a->own.n, p = made->memory.landmarks;
+    locus_status status;
+    size_t v, i;
+    a->job.models = versions;
+    for (v = 0; v < versions; v++) {
+        const size_t out = first && v == 0 ? SIZE_MAX : left_out[v - (first ? 1 : 0)].row;
+        a->job.drawn[v] = 0;
+        for (i = 0; i < a->job.n; i++)
+            if (a->ordinal[i] != SIZE_MAX && i != out)
+                a->job.draws[v * a->job.n + a->job.drawn[v]++] = (uint32_t)i;
+    }
+    if ((status = locusi_encode_passes(&a->job, parallel, a->z, err))) return status;
+    made->count = 0;
+    for (v = 0; v < versions && !status; v++) {
+        float *row = recalled ? a->row + v * p : NULL;
+        if (recalled)
+            status = first && v == 0
+                         ? locusi_own_row(&a->own, a->own.coefficient, a->own.mu, a->own.sd, row, &a->base[v], err)
+                         : locusi_explain_without(a, a->ordinal[left_out[v - (first ? 1 : 0)].row], row, &a->base[v],
+                                                  err);
+        if (!status)
+            status = locusi_pool_version(made, n, a->z + v * made->net->d, row, recalled ? a->base[v] : 0.0f, err);
+    }
+    if (!status) status = locus_predict(made, query, a->logits, NULL, a->work, a->work_bytes, err);
+    if (status) return status;
+    if (first) *with = locus_probability((double)a->logits[0]);
+    for (v = 0; v < count; v++) without[v] = locus_probability((double)a->logits[v + (first ? 1 : 0)]);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_explain_all(locusi_explainer *a, const locus_pool *pool, size_t model, locus_pool *made,
+                                          const locus_evals *evals, const locus_queries *query, size_t candidates,
+                                          const locus_explain_opts *opts, locus_explanation *out, locus_error *err)
+{
+    const locus_parallel *parallel = opts ? opts->parallel : NULL;
+    const unsigned char *available = opts ? opts->available : NULL;
+    const int recalled = pool->memory.landmarks && pool->recalled[model];
+    const size_t stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
+    const float *q = query->encodings;
+    double norm, with = 0.0, without[LOCUSI_LEFT_OUT];
+    size_t i, c, m, n = 0, done, count;
+    float y;
+    locus_status status;
+    if ((status = locus_predict(pool, query, a->logits, NULL, a->work, a->work_bytes, err))) return status;
+    out->model = model;
+    out->probability = locus_probability((double)a->logits[model]);
+    for (m = 0; m < pool->count; m++) {
+        if (m == model || !(available ? available[m] : pool->models[m].available)) continue;
+        if (out->runner_up == SIZE_MAX || a->logits[m] > a->logits[out->runner_up]) out->runner_up = m;
+    }
+    if (out->runner_up != SIZE_MAX) {
+        out->runner_up_probability = locus_probability((double)a->logits[out->runner_up]);
+        out->margin = out->probability - out->runner_up_probability;
+    }
+    if ((status = locusi_encode_prepare(&a->job, parallel, err))) return status;
+    norm = locusi_encoding_norm(pool->net, q);
+    for (i = 0; i < a->job.n; i++) {
+        const float *e = evals->queries.encodings + i * stride;
+        double dot = 0.0, length;
+        a->ordinal[i] = SIZE_MAX;
+        if (!locusi_score(evals, 0, i, &y)) continue;
+        for (c = 0; c < pool->net->q; c++) dot += (double)q[c] * (double)e[c];
+        length = norm * locusi_encoding_norm(pool->net, e);
+        a->similar[n].similarity = length > 0.0 ? (float)locusi_clamp(dot / length, -1.0, 1.0) : 0.0f;
+        a->similar[n].row = i;
+        a->ordinal[i] = n++;
+    }
+    locusi_sort(a->similar, n, sizeof *a->similar, locusi_similar_order);
+    a->own.n = n;
+    if (recalled) {
+        if ((status = locusi_own_fit(&a->own, pool->net->kernels, evals, err))) return status;
+        for (i = 0; i < n; i++) a->ones[i] = 1.0;
+        locusi_ridge_features(&a->own.r, a->own.w, a->own.score, a->of_score);
+        locusi_ridge_features(&a->own.r, a->own.w, a->ones, a->of_one);
+        locusi_ridge_features(&a->own.r, a->own.w, a->own.t, a->of_t);
+    }
+    if (candidates > n) candidates = n;
+    a->job.total = (candidates + 1) * a->job.n * (pool->net->layers + 1);
+    for (done = 0; done < candidates; done += count) {
+        const int first = done == 0;
+        count = LOCUSI_LEFT_OUT - (first ? 1 : 0);
+        if (count > candidates - done) count = candidates - done;
+        if (n > 1 && (status = locusi_explain_batch(a, made, query, a->similar + done, count, first, recalled, parallel,
+                                                    &with, without, err)))
+            return status;
+        for (i = 0; i < count; i++) {
+            locus_reason *reason = &a->reason[done + i];
+            reason->evaluation = a->similar[done + i].row;
+            reason->similarity = a->similar[done + i].similarity;
+            locusi_score(evals, 0, reason->evaluation, &reason->score);
+            reason->influence = n > 1 ? with - without[i] : (double)locusi_nan();
+        }
+    }
+    out->nearest = candidates;
+    out->influences = n > 1 ? candidates : 0;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const locus_evals *evals,
+                                     const locus_queries *query, const locus_explain_opts *opts, locus_explanation *out,
+                                     locus_reason *influences, locus_reason *nearest, locus_error *err)
+{
+    const size_t wanted = opts && opts->count ? opts->count : 8;
+    size_t candidates = opts && opts->candidates ? opts->candidates : 256, work_bytes, bytes;
+    locus_encode_opts encode;
+    locusi_explainer a;
+    locusi_carver c = {NULL, 0, 0};
+    locus_pool *made;
+    void *block = NULL;
+    locus_status status;
+    if (!query || !out || !influences || !nearest)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !query        ? "query"
+                           : !out        ? "out"
+                           : !influences ? "influences"
+                                         : "nearest");
+    if ((status = locusi_check_own(pool, evals, err))) return status;
+    if (model >= pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", pool->count, model);
+    if (query->count != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query->count", "1", "%z", query->count);
+    if ((status = locusi_check_queries(pool->net, query, err))) return status;
+    memset(out, 0, sizeof *out);
+    out->model = out->runner_up = SIZE_MAX;
+    out->runner_up_probability = out->margin = (double)locusi_nan();
+    memset(&encode, 0, sizeof encode);
+    if (opts) encode.parallel = opts->parallel, encode.progress = opts->progress, encode.user = opts->user;
+    if (candidates < wanted) candidates = wanted;
+    if (candidates > evals->queries.count) candidates = evals->queries.count;
+    if ((status = locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, err))) return status;
+    work_bytes = locusi_max(locus_predict_workspace(pool, 1, NULL), locus_predict_workspace(made, 1, NULL));
+    memset(&a, 0, sizeof a);
+    locusi_explain_plan(&a, pool, evals, &encode, candidates, work_bytes, &c);
+    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+    if (!block) status = locusi_fail(err, LOCUS_ERR_MEMORY, "explanation", "%z bytes", "none", c.used);
+    else {
+        c.base = locusi_align(block);
+        c.used = 0;
+        locusi_explain_plan(&a, pool, evals, &encode, candidates, work_bytes, &c);
+        status = locusi_explain_all(&a, pool, model, made, evals, query, candidates, opts, out, err);
+    }
+    if (!status) {
+        if (out->nearest > wanted) out->nearest = wanted;
+        memcpy(nearest, a.reason, out->nearest * sizeof *nearest);
+        locusi_sort(a.reason, out->influences, sizeof *a.reason, locusi_reason_order);
+        if (out->influences > wanted) out->influences = wanted;
+        memcpy(influences, a.reason, out->influences * sizeof *influences);
+    }
+    locus_pool_destroy(made);
+    if (block) LOCUS_FREE(block);
+    return status;
+}
 
 // ------------------------------------------------------------------------------------------------------------- >>log
+//
+// The table of >>encoder, kept: row i is query i with score 0, row capacity + i with score 1. A model's scores are a
+// row of the log and, in the order in which they came, a list through it, so that a window forgets from its old end.
 
-// (to come: log)
+#define LOCUSI_LOG_WORKERS ((size_t)8)
+
+struct locus_log {
+    locusi_job job;
+    locus_evals evals; // what the job looks at
+    size_t capacity, models, slots, workers, hand;
+    float *encodings;          // [capacity, q]
+    uint64_t *hash;            // [capacity] of them
+    uint32_t *slot;            // [slots] open addressing: row + 1; 0: free
+    uint32_t *users;           // [capacity] models that have a score in this row
+    unsigned char *filled;     // [capacity] 1: the table has it
+    float *scores;             // [models, capacity] NaN: none
+    uint32_t *older, *newer;   // [models, capacity] the row scored before, and after; UINT32_MAX: there is none
+    uint32_t *oldest, *newest; // [models]
+    size_t *evaluations;       // [models]
+};
+
+LOCUSI_FN void locusi_log_carve(locus_log *log, locusi_carver *c)
+{
+    const locus_net *net = log->job.net;
+    const size_t threads = log->capacity >= 2 * LOCUSI_CHUNK ? LOCUSI_LOG_WORKERS : 1;
+    size_t cells;
+    if (!locusi_mul(log->models, log->capacity, &cells)) c->failed = 1;
+    log->evals.queries.count = log->capacity;
+    locusi_encode_plan(&log->job, net, &log->evals, 0, NULL, threads, LOCUS_ENCODE_FAST, c);
+    log->workers = log->job.workers;
+    log->encodings = locusi_carve_floats(c, log->capacity, net->q);
+    log->hash = (uint64_t *)locusi_carve(c, log->capacity, sizeof(uint64_t));
+    log->slot = (uint32_t *)locusi_carve(c, log->slots, sizeof(uint32_t));
+    log->users = (uint32_t *)locusi_carve(c, log->capacity, sizeof(uint32_t));
+    log->filled = (unsigned char *)locusi_carve(c, log->capacity, 1);
+    log->scores = (float *)locusi_carve(c, cells, sizeof(float));
+    log->older = (uint32_t *)locusi_carve(c, cells, sizeof(uint32_t));
+    log->newer = (uint32_t *)locusi_carve(c, cells, sizeof(uint32_t));
+    log->oldest = (uint32_t *)locusi_carve(c, log->models, sizeof(uint32_t));
+    log->newest = (uint32_t *)locusi_carve(c, log->models, sizeof(uint32_t));
+    log->evaluations = (size_t *)locusi_carve(c, log->models, sizeof(size_t));
+}
+
+LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, size_t queries, size_t models,
+                                        locus_error *err)
+{
+    locusi_carver c = {NULL, 0, 0};
+    locus_log plan, *log = NULL;
+    size_t i, bytes;
+    void *block = NULL;
+    if (!out || !net) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "net" : "out");
+    *out = NULL;
+    if (!net->info.has_encoder)
+        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+    if (!queries || !models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least 1", "0", queries ? "models" : "queries");
+    if (queries > UINT32_MAX / 4)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "queries", "at most %z", "%z", (size_t)(UINT32_MAX / 4), queries);
+    memset(&plan, 0, sizeof plan);
+    plan.capacity = queries;
+    plan.models = models;
+    plan.evals.models = 1;
+    plan.evals.queries.dim = net->q;
+    for (plan.slots = 4; plan.slots < 2 * queries;) plan.slots *= 2;
+    plan.job.net = net;
+    locusi_carve(&c, 1, sizeof(locus_log));
+    locusi_log_carve(&plan, &c);
+    if (c.failed || !locusi_add(c.used, 64, &bytes) || bytes > SIZE_MAX / 2)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "log", "a size that fits", "%z queries, %z models", queries,
+                           models);
+    // The block's start is what is freed: the log stands there, its arrays behind it.
+    block = LOCUS_MALLOC(bytes + sizeof(locus_log));
+    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "log", "%z bytes", "none", bytes);
+    log = (locus_log *)block;
+    *log = plan;
+    c.base = locusi_align(log + 1);
+    c.used = 0;
+    locusi_log_carve(log, &c);
+    memset(log->slot, 0, log->slots * sizeof(uint32_t));
+    memset(log->users, 0, queries * sizeof(uint32_t));
+    memset(log->filled, 0, queries);
+    for (i = 0; i < models * queries; i++) log->scores[i] = locusi_nan();
+    memset(log->oldest, 255, models * sizeof(uint32_t));
+    memset(log->newest, 255, models * sizeof(uint32_t));
+    memset(log->evaluations, 0, models * sizeof(size_t));
+    for (i = 0; i < queries; i++) {
+        log->job.place[0][i] = (uint32_t)i;
+        log->job.place[1][i] = (uint32_t)(queries + i);
+    }
+    log->evals.queries.encodings = log->encodings;
+    log->evals.queries.count = 0; // rows in use from here on
+    log->job.evals = &log->evals;
+    *out = log;
+    return LOCUS_OK;
+}
+
+LOCUS_API void locus_log_destroy(locus_log *log)
+{
+    if (log) LOCUS_FREE(log);
+}
+
+// Where this encoding is in `slot`, or would go.
+LOCUSI_FN size_t locusi_log_slot(const locus_log *log, const float *encoding, uint64_t hash)
+{
+    const size_t q = log->job.net->q;
+    size_t at = (size_t)hash & (log->slots - 1);
+    for (; log->slot[at]; at = (at + 1) & (log->slots - 1)) {
+        const size_t row = log->slot[at] - 1;
+        if (log->hash[row] == hash && !memcmp(log->encodings + row * q, encoding, q * sizeof(float))) break;
+    }
+    return at;
+}
+
+// Free a slot; those behind it that started at or before it move up.
+LOCUSI_FN void locusi_log_unslot(locus_log *log, size_t at)
+{
+    const size_t mask = log->slots - 1;
+    size_t next = at;
+    for (;;) {
+        next = (next + 1) & mask;
+        if (!log->slot[next]) break;
+        if (((next - (size_t)log->hash[log->slot[next] - 1]) & mask) >= ((next - at) & mask)) {
+            log->slot[at] = log->slot[next];
+            at = next;
+        }
+    }
+    log->slot[at] = 0;
+}
+
+LOCUS_API locus_status locus_log_query(locus_log *log, const float *encoding, size_t *row, locus_error *err)
+{
+    const locus_net *net;
+    size_t at, i;
+    uint64_t hash;
+    double norm;
+    if (!log || !encoding || !row)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !log        ? "log"
+                           : !encoding ? "encoding"
+                                       : "row");
+    net = log->job.net;
+    *row = SIZE_MAX;
+    norm = locusi_encoding_norm(net, encoding);
+    if (norm < 0.0) return locusi_bad_encoding(encoding, net->q, 0, err);
+    hash = locusi_encoding_hash(encoding, net->q);
+    at = locusi_log_slot(log, encoding, hash);
+    if (log->slot[at]) {
+        *row = log->slot[at] - 1;
+        return LOCUS_OK;
+    }
+    if (log->evals.queries.count < log->capacity) i = log->evals.queries.count++;
+    else { // the next row, going round, that no model has a score in
+        size_t tried;
+        for (tried = 0; tried < log->capacity && log->users[log->hand]; tried++)
+            log->hand = (log->hand + 1) % log->capacity;
+        if (tried == log->capacity)
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "log", "a row without scores", "scores in all %z",
+                               log->capacity);
+        i = log->hand;
+        log->hand = (log->hand + 1) % log->capacity;
+        locusi_log_unslot(log, locusi_log_slot(log, log->encodings + i * net->q, log->hash[i]));
+        at = locusi_log_slot(log, encoding, hash);
+    }
+    memcpy(log->encodings + i * net->q, encoding, net->q * sizeof(float));
+    log->hash[i] = hash;
+    log->job.norms[i] = (float)(norm * 1.0001); // as locus_encode rounds it
+    log->filled[i] = 0;
+    log->slot[at] = (uint32_t)(i + 1);
+    *row = i;
+    return LOCUS_OK;
+}
+
+// Take a score out of the row and the list.
+LOCUSI_FN void locusi_log_drop(locus_log *log, size_t model, size_t row)
+{
+    const size_t first = model * log->capacity;
+    const uint32_t older = log->older[first + row], newer = log->newer[first + row];
+    if (older == UINT32_MAX) log->oldest[model] = newer;
+    else log->newer[first + older] = newer;
+    if (newer == UINT32_MAX) log->newest[model] = older;
+    else log->older[first + newer] = older;
+    log->scores[first + row] = locusi_nan();
+    log->users[row]--;
+    log->evaluations[model]--;
+}
+
+LOCUS_API locus_status locus_log_score(locus_log *log, size_t model, size_t row, float score, locus_error *err)
+{
+    size_t first;
+    if (!log) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "log", "a pointer", "NULL");
+    if (model >= log->models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
+    if (row >= log->evals.queries.count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "row", "below %z", "%z", log->evals.queries.count, row);
+    if (!locusi_is_nan(score) && !(score >= 0.0f && score <= 1.0f))
+        return locusi_fail(err, LOCUS_ERR_SCORE, "score", "0 to 1, or NaN to take it out", "%f", (double)score);
+    first = model * log->capacity;
+    if (!locusi_is_nan(log->scores[first + row])) locusi_log_drop(log, model, row);
+    if (locusi_is_nan(score)) return LOCUS_OK;
+    log->scores[first + row] = score;
+    log->older[first + row] = log->newest[model];
+    log->newer[first + row] = UINT32_MAX;
+    if (log->newest[model] == UINT32_MAX) log->oldest[model] = (uint32_t)row;
+    else log->newer[first + log->newest[model]] = (uint32_t)row;
+    log->newest[model] = (uint32_t)row;
+    log->users[row]++;
+    log->evaluations[model]++;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_log_forget(locus_log *log, size_t model, size_t keep, locus_error *err)
+{
+    if (!log) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "log", "a pointer", "NULL");
+    if (model >= log->models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
+    while (log->evaluations[model] > keep) locusi_log_drop(log, model, log->oldest[model]);
+    return LOCUS_OK;
+}
+
+LOCUS_API size_t locus_log_evaluations(const locus_log *log, size_t model)
+{
+    return log && model < log->models ? log->evaluations[model] : 0;
+}
+
+LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model)
+{
+    locus_evals evals;
+    memset(&evals, 0, sizeof evals);
+    if (!log || model >= log->models) return evals;
+    evals = log->evals;
+    evals.scores = log->scores + model * log->capacity;
+    return evals;
+}
+
+// What the table lacks, in runs of rows.
+LOCUSI_FN void locusi_log_fill(void *arg, size_t worker)
+{
+    locus_log *log = (locus_log *)arg;
+    locusi_job *job = &log->job;
+    locusi_scratch *w = &job->scratch[worker];
+    const int what =
+        job->net->info.encoder_kind == LOCUS_SAB ? LOCUSI_TOKENS : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS;
+    size_t tile, query[LOCUSI_TILE], i, n;
+    w->mine = 0;
+    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < (job->n + LOCUSI_TILE - 1) / LOCUSI_TILE) {
+        const size_t end = job->n - tile * LOCUSI_TILE < LOCUSI_TILE ? job->n : (tile + 1) * LOCUSI_TILE;
+        for (i = tile * LOCUSI_TILE; i < end; i += n ? n : 1) {
+            for (n = 0; i + n < end && !log->filled[i + n]; n++) {
+                query[n] = i + n;
+                log->filled[i + n] = 1;
+            }
+            if (!n) continue;
+            locusi_table_fill(job, w, &job->table, i, 0, query, n, what);
+            locusi_table_fill(job, w, &job->table, log->capacity + i, 1, query, n, what);
+        }
+    }
+}
+
+LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_parallel *parallel,
+                                       locus_error *err)
+{
+    const size_t threads = locusi_workers(parallel);
+    if (!log || !z) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", log ? "z" : "log");
+    if (model >= log->models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
+    if (!log->evaluations[model])
+        return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", model);
+    log->evals.scores = log->scores + model * log->capacity;
+    log->job.n = log->evals.queries.count;
+    log->job.workers = threads < log->workers ? threads : log->workers;
+    log->job.bad = 0;
+    log->job.counter.next = 0;
+    log->job.counter.workers = log->job.workers;
+    locusi_run(parallel, locusi_log_fill, log, log->job.workers);
+    return locusi_encode_passes(&log->job, parallel, z, err);
+}
+
+LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, locus_error *err)
+{
+    locus_pool *to;
+    locus_status status;
+    size_t n;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    n = pool->count;
+    if ((status = locusi_pool_like(&to, pool, n, err))) return status;
+    to->count = n;
+    if (n) {
+        memcpy(to->models, pool->models, n * sizeof(locus_model));
+        memcpy(to->z, pool->z, n * pool->net->dp * sizeof(float));
+        memcpy(to->hidden, pool->hidden, n * pool->net->gp * sizeof(float));
+    }
+    if (n && pool->memory.landmarks) {
+        memcpy(to->recall, pool->recall, locusi_pad(n) * pool->memory.landmarks * sizeof(float));
+        memcpy(to->recall_base, pool->recall_base, n * sizeof(float));
+        memcpy(to->recalled, pool->recalled, n);
+    }
+    *out = to;
+    return LOCUS_OK;
+}
 
 #endif // LOCUS_NO_EXPLORE
 

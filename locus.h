@@ -9396,19 +9396,10 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 //
 // which with fixed y would be a draw from the posterior, and its mean likewise starts from a draw of the models' mean.
 // It is solved for 16 versions at a time by conjugate gradients from the full solution, with the full factor before
-// it. The net's part has no such prior to draw from: there the spread of the embeddings around that of all
-// evaluations is multiplied by LOCUSI_SPREAD, measured on held-out models (bench/coverage.c).
+// it. The net's part has no such prior to draw from. Measured on held-out models (bench/coverage.c), the two together
+// keep what they promise as they are: there is no factor to be fitted.
 
-#ifndef LOCUSI_SPREAD
-#define LOCUSI_SPREAD 1.0
-#endif
-#ifndef LOCUSI_PRIOR_NOISE
-#define LOCUSI_PRIOR_NOISE 1.0
-#endif
-#ifndef LOCUSI_SPREAD_OWN
-#define LOCUSI_SPREAD_OWN 1.0
-#endif
-#define LOCUSI_GRADIENT_STEPS 3 // the versions' matrices are near the full one: 1e-3 of the deviation is left
+#define LOCUSI_GRADIENT_STEPS 3 // the versions' matrices are near the full one
 
 // An empty pool like another: its net, memory and calibration, room for `count` models.
 LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool, size_t count, locus_error *err)
@@ -9654,13 +9645,9 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
         locusi_panel_upper(o->m.unwhiten, p, w->x);
         for (v = 0; v < count; v++) {
             float *row = job->rows + (first + v) * p, *base = &job->base[first + v];
-            const double mean = log(o->mu / (1.0 - o->mu));
-            double value = log(mu[v] / (1.0 - mu[v]));
-            *base = (float)(mean + LOCUSI_SPREAD_OWN * (value - mean));
+            *base = (float)log(mu[v] / (1.0 - mu[v]));
             for (c = 0; c < p; c++) {
-                const double whole = ((double)o->m.shared[c] + o->coefficient[c]) / o->sd;
-                value = ((double)o->m.shared[c] + w->x[c * LOCUSI_PANEL + v]) / sd[v];
-                row[c] = (float)(whole + LOCUSI_SPREAD_OWN * (value - whole));
+                row[c] = (float)(((double)o->m.shared[c] + w->x[c * LOCUSI_PANEL + v]) / sd[v]);
                 if (!locusi_finite(row[c])) locusi_set_flag(&job->bad);
             }
         }
@@ -9680,12 +9667,11 @@ LOCUSI_FN void locusi_resample_plan(locusi_resample *a, const locus_pool *pool, 
 {
     const size_t n = evals->queries.count, panels = (versions + LOCUSI_PANEL - 1) / LOCUSI_PANEL;
     size_t i;
-    locusi_encode_plan(&a->job, pool->net, evals, versions + 1, opts, locusi_workers(opts->parallel), LOCUS_ENCODE_FAST,
-                       c);
+    locusi_encode_plan(&a->job, pool->net, evals, versions, opts, locusi_workers(opts->parallel), LOCUS_ENCODE_FAST, c);
     a->row = (size_t *)locusi_carve(c, n, sizeof(size_t));
     a->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
     a->ordinal = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    a->z = locusi_carve_floats(c, versions + 1, pool->net->d);
+    a->z = locusi_carve_floats(c, versions, pool->net->d);
     if (!pool->memory.landmarks) return;
     memset(&a->rows, 0, sizeof a->rows);
     locusi_own_carve(&a->own, &pool->memory, n, c);
@@ -9751,23 +9737,15 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
             a.row[n++] = i;
         }
     locusi_resample_draw(&a.job, a.row, n, versions, jackknife, seed, a.order);
-    for (i = 0; i < n; i++) a.job.draws[versions * a.job.n + i] = (uint32_t)a.row[i]; // the last: all of them
-    a.job.drawn[versions] = n;
     status = locusi_encode_prepare(&a.job, encode.parallel, err);
     if (!status) status = locusi_encode_passes(&a.job, encode.parallel, a.z, err);
-    for (r = 0; r < versions && !status; r++)
-        for (i = 0; i < pool->net->d; i++) {
-            const double whole = (double)a.z[versions * pool->net->d + i];
-            float *z = &a.z[r * pool->net->d + i];
-            *z = (float)(whole + LOCUSI_SPREAD * ((double)*z - whole));
-        }
     if (!status && pool->memory.landmarks && !(status = locusi_own_fit(&a.own, pool->net->kernels, evals, err))) {
         const double count = (double)versions;
         a.rows.own = &a.own;
         a.rows.draws = &a.job;
         a.rows.ordinal = a.ordinal;
         a.rows.seed = seed;
-        a.rows.noise = LOCUSI_PRIOR_NOISE * (jackknife ? sqrt(count) / (count - 1.0) : 1.0);
+        a.rows.noise = jackknife ? sqrt(count) / (count - 1.0) : 1.0; // locus_interval_of multiplies it back
         a.rows.counter.workers = a.rows.workers;
         locusi_run(encode.parallel, locusi_resample_rows, &a.rows, a.rows.workers);
         if (a.rows.bad)

@@ -7799,16 +7799,21 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
 // In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
-// pool.cost F32 [M], pool.available U8 [M], pool.evaluations I64 [M]; metadata locus.format "1", locus.net_hash (16 hex
+// pool.cost F32 [M], pool.available U8 [M], pool.evaluations I64 [M], and in a calibrated pool pool.calibration F32
+// [M + 1, 2], scale and shift of each model and last the pool's; metadata locus.format "1", locus.net_hash (16 hex
 // digits), locus.query_encoder, locus.q_dim, and locus.encoder_hash where the predictor stands in the same file.
 // In memory each model also has its part of the predictor's hidden layer, W_z z + b (see >>predictor).
+
+#define LOCUSI_CALIBRATION_MOST 100.0f // of a scale and of a shift's size
 
 struct locus_pool {
     const locus_net *net;
     size_t count, capacity;
     locus_model *models;
-    float *z;                // [capacity, dp]
-    float *hidden;           // [capacity, gp]
+    float *z;                                           // [capacity, dp]
+    float *hidden;                                      // [capacity, gp]
+    locus_calibration *calibration, calibration_shared; // [capacity], and the pool's; read only if calibrated
+    int calibrated;
     locusi_memory memory;    // landmarks 0: none
     float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>memory
     float *recall_base;      // [capacity]
@@ -7835,6 +7840,7 @@ LOCUSI_FN void locusi_pool_carve(const locus_net *net, locusi_carver *c, size_t 
     pool->models = (locus_model *)locusi_carve(c, capacity, sizeof(locus_model));
     pool->z = locusi_carve_floats(c, capacity, net->dp);
     pool->hidden = locusi_carve_floats(c, capacity, net->gp);
+    pool->calibration = (locus_calibration *)locusi_carve(c, capacity, sizeof(locus_calibration));
     pool->capacity = capacity;
     if (!pool->memory.landmarks) return;
     pool->recall = locusi_carve_floats(c, capacity + 15, pool->memory.landmarks); // whole panels of 16 models
@@ -7874,6 +7880,7 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
         memcpy(bigger.models, pool->models, pool->count * sizeof(locus_model));
         memcpy(bigger.z, pool->z, pool->count * pool->net->dp * sizeof(float));
         memcpy(bigger.hidden, pool->hidden, pool->count * pool->net->gp * sizeof(float));
+        memcpy(bigger.calibration, pool->calibration, pool->count * sizeof(locus_calibration));
     }
     if (bigger.memory.landmarks) {
         memset(bigger.recall, 0, locusi_pad(capacity) * bigger.memory.landmarks * sizeof(float));
@@ -7967,6 +7974,7 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
         pool->growable = 1;
     }
     pool->net = net;
+    pool->calibration_shared.scale = 1.0f;
     memcpy(pool->query_encoder, query_encoder, strlen(query_encoder) + 1);
     if ((!memory && plan->landmarks && (status = locusi_pool_make_memory(pool, plan, err))) ||
         (!memory && capacity && (status = locusi_pool_grow(pool, capacity, err)))) {
@@ -8067,6 +8075,7 @@ LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model
         (status = locusi_pool_grow(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, err)))
         return status;
     locusi_pool_store(pool, pool->count, model, z);
+    pool->calibration[pool->count] = pool->calibration_shared;
     if (pool->memory.landmarks) pool->recalled[pool->count] = 0;
     if (index) *index = pool->count;
     pool->count++;
@@ -8097,6 +8106,7 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
             behind * pool->net->dp * sizeof(float));
     memmove(pool->hidden + index * pool->net->gp, pool->hidden + (index + 1) * pool->net->gp,
             behind * pool->net->gp * sizeof(float));
+    memmove(pool->calibration + index, pool->calibration + index + 1, behind * sizeof(locus_calibration));
     for (; pool->memory.landmarks && index + 1 < pool->count; index++) {
         size_t i;
         for (i = 0; i < pool->memory.landmarks; i++)
@@ -8106,6 +8116,23 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
     }
     pool->count--;
     return LOCUS_OK;
+}
+
+LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_t index)
+{
+    locus_calibration none = {1.0f, 0.0f};
+    if (!pool || !pool->calibrated) return none;
+    return index < pool->count ? pool->calibration[index] : pool->calibration_shared;
+}
+
+LOCUS_API void locus_pool_uncalibrate(locus_pool *pool)
+{
+    size_t i;
+    if (!pool) return;
+    pool->calibrated = 0;
+    pool->calibration_shared.scale = 1.0f;
+    pool->calibration_shared.shift = 0.0f;
+    for (i = 0; i < pool->count; i++) pool->calibration[i] = pool->calibration_shared;
 }
 
 LOCUS_API locus_memory_info locus_pool_memory_info(const locus_pool *pool)
@@ -8377,6 +8404,41 @@ LOCUSI_FN locus_status locusi_pool_tensor(const locus_safetensors *st, const cha
     return LOCUS_OK;
 }
 
+// The calibration in a file: *t, or NULL where the file has none.
+LOCUSI_FN locus_status locusi_pool_calibration_tensor(const locus_safetensors *st, size_t models,
+                                                      const locus_tensor **t, locus_error *err)
+{
+    static const char *const name = "pool.calibration";
+    size_t i, j;
+    locus_status status;
+    *t = NULL;
+    if (!locus_safetensors_find(st, name)) return LOCUS_OK;
+    if ((status = locusi_pool_tensor(st, name, LOCUS_F32, 2, models + 1, 2, t, err))) return status;
+    for (i = 0; i <= models; i++)
+        for (j = 0; j < 2; j++) {
+            const float x = locusi_f32_from(locusi_le32((const unsigned char *)(*t)->data + 4 * (2 * i + j)));
+            if (!(locusi_finite(x) && fabsf(x) <= LOCUSI_CALIBRATION_MOST && (j == 1 || x > 0.0f)))
+                return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z, %z]", "%s", "%f", name, i, j,
+                                   j ? "-100 to 100" : "above 0, up to 100", (double)x);
+        }
+    return LOCUS_OK;
+}
+
+LOCUSI_FN void locusi_pool_read_calibration(locus_pool *pool, const locus_tensor *t)
+{
+    float pair[2];
+    size_t i;
+    for (i = 0; i <= pool->count; i++) {
+        locus_calibration *to = i < pool->count ? &pool->calibration[i] : &pool->calibration_shared;
+        *to = pool->calibration_shared;
+        if (!t) continue;
+        locus_tensor_to_f32(t, 2 * i, 2, pair, NULL);
+        to->scale = pair[0];
+        to->shift = pair[1];
+    }
+    pool->calibrated = t != NULL;
+}
+
 LOCUSI_FN int locusi_pool_name_order(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -8411,7 +8473,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     static const char *const tensor[6] = {"pool.embeddings", "pool.names",     "pool.parameters_b",
                                           "pool.cost",       "pool.available", "pool.evaluations"};
     static const locus_dtype dtype[6] = {LOCUS_F32, LOCUS_U8, LOCUS_F32, LOCUS_F32, LOCUS_U8, LOCUS_I64};
-    const locus_tensor *t[6];
+    const locus_tensor *t[6], *calibration;
     const char *text, *names;
     locus_pool *pool;
     locusi_memory plan;
@@ -8426,8 +8488,8 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
         for (m = 0; m < 6 && strcmp(name, tensor[m]); m++) {}
-        if (m == 6 && !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder.") &&
-            !locusi_starts(name, "memory.") && !locusi_starts(name, "text."))
+        if (m == 6 && strcmp(name, "pool.calibration") && !locusi_starts(name, "encoder.") &&
+            !locusi_starts(name, "decoder.") && !locusi_starts(name, "memory.") && !locusi_starts(name, "text."))
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
     }
     text = locus_safetensors_meta(st, "locus.format");
@@ -8454,7 +8516,8 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
             return status;
     text = locus_safetensors_meta(st, "locus.query_encoder");
     m = t[0]->shape[0];
-    if ((status = locusi_memory_sizes(st, net, m, &plan, err)) ||
+    if ((status = locusi_pool_calibration_tensor(st, m, &calibration, err)) ||
+        (status = locusi_memory_sizes(st, net, m, &plan, err)) ||
         (status = locusi_pool_create(&pool, net, m, text, &plan, memory, memory_bytes, err)))
         return status;
     names = (const char *)t[1]->data;
@@ -8486,6 +8549,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
         locusi_matmul_run(net->kernels, pool->z, net->dp, m, net->d, net->hz, net->gp, pool->hidden, net->gp,
                           net->h_bias, NULL, 0, 0);
     pool->count = m;
+    locusi_pool_read_calibration(pool, calibration);
     if (plan.landmarks) locusi_memory_read(pool, st, m);
     *out = pool;
     return LOCUS_OK;
@@ -8585,7 +8649,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     const size_t net_metadata = what != LOCUS_SAVE_POOL && net_file ? net_file->metadata_count : 0;
     locusi_carver c = {NULL, 0, 0};
     unsigned char *z = NULL, *parameters = NULL, *cost = NULL, *available = NULL, *evaluations = NULL, *names = NULL;
-    unsigned char *memory[9];
+    unsigned char *memory[9], *calibration = NULL;
     locus_tensor *tensors = NULL;
     locus_metadata *metadata = NULL;
     char hash[24], encoder_hash[24], q_dim[24];
@@ -8620,8 +8684,9 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         available = (unsigned char *)locusi_carve(&c, m, 1);
         evaluations = (unsigned char *)locusi_carve(&c, m, 8);
         names = (unsigned char *)locusi_carve(&c, name_bytes, 1);
+        calibration = (unsigned char *)locusi_carve(&c, m + 1, 8);
         locusi_memory_save_carve(pool, &c, memory);
-        tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 16, sizeof(locus_tensor));
+        tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 17, sizeof(locus_tensor));
         metadata = (locus_metadata *)locusi_carve(&c, net_metadata + 5, sizeof(locus_metadata));
         if (attempt) break;
         if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
@@ -8652,6 +8717,14 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     locusi_tensor_set(&tensors[tensor_count++], "pool.cost", LOCUS_F32, 1, m, 1, cost);
     locusi_tensor_set(&tensors[tensor_count++], "pool.available", LOCUS_U8, 1, m, 1, available);
     locusi_tensor_set(&tensors[tensor_count++], "pool.evaluations", LOCUS_I64, 1, m, 1, evaluations);
+    if (pool->calibrated) {
+        for (i = 0; i <= m; i++) {
+            const locus_calibration pair = locus_pool_calibration(pool, i);
+            locusi_put32(calibration + 8 * i, locusi_f32_bits(pair.scale));
+            locusi_put32(calibration + 8 * i + 4, locusi_f32_bits(pair.shift));
+        }
+        locusi_tensor_set(&tensors[tensor_count++], "pool.calibration", LOCUS_F32, 2, m + 1, 2, calibration);
+    }
     if (pool->memory.landmarks) tensor_count += locusi_memory_save(pool, memory, tensors + tensor_count);
     for (i = 0; i < net_metadata; i++)
         if (!locusi_starts(net_file->metadata[i].key, "locus.")) metadata[metadata_count++] = net_file->metadata[i];
@@ -8803,6 +8876,11 @@ LOCUSI_FN void locusi_predict_work(void *arg, size_t worker)
         }
         if (pool->memory.landmarks && begin < end)
             locusi_predict_recall(pool, w, q, job->stride, rows, begin, end, job->logits + first * pool->count);
+        for (i = 0; pool->calibrated && i < rows; i++) {
+            float *logits = job->logits + (first + i) * pool->count;
+            for (m = begin; m < end; m++)
+                logits[m] = pool->calibration[m].scale * logits[m] + pool->calibration[m].shift;
+        }
     }
 }
 

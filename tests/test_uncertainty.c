@@ -79,6 +79,7 @@ static int fixture_make(fixture *f, size_t n, int kind, int sab, int memory, loc
     CHECK_STATUS(LOCUS_OK, encode(f->net, &pool_evals, z));
     f->pool = pool_of(f->net, z, M);
     if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_memorize(f->pool, &pool_evals, NULL, &g_err));
+    if (seed % 2) CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(f->pool, &pool_evals, NULL, &g_err));
     f->enc = normals(n * f->D, 0.4, seed + 2);
     f->scores = floats(n);
     for (i = 0; i < n; i++) {
@@ -116,6 +117,7 @@ static void check_pools(const locus_pool *a, const locus_pool *b, size_t D)
     for (m = 0; m < M; m++) {
         CHECK_SAME("embedding", locus_pool_embedding(a, m), locus_pool_embedding(b, m), 16);
         CHECK(!memcmp(locus_pool_model(a, m), locus_pool_model(b, m), sizeof(locus_model)));
+        CHECK(!memcmp(&a->calibration[m], &b->calibration[m], sizeof(locus_calibration)));
     }
     free(q), free(x), free(y);
 }
@@ -169,6 +171,11 @@ static void versions_embed_the_drawn_evaluations(void)
                     CHECK_SAME("version", z, locus_pool_embedding(made, r), 16);
                 }
                 CHECK_SIZE(k != 2 ? 6 : 0, locus_pool_memory_info(made).models);
+                for (r = 0; r < 6; r++) {
+                    const locus_calibration own = locus_pool_calibration(made, r);
+                    const locus_calibration shared = locus_pool_calibration(f.pool, SIZE_MAX);
+                    CHECK(!memcmp(&own, &shared, sizeof own));
+                }
                 locus_pool_destroy(made);
                 fixture_free(&f);
                 free(row), free(enc), free(scores);
@@ -893,6 +900,8 @@ static void copies_are_whole_and_their_own(void)
         CHECK_TEXT(locus_pool_query_encoder(f.pool), locus_pool_query_encoder(copy));
         CHECK(!memcmp(&copy->memory.weight, &f.pool->memory.weight, sizeof(float)));
         CHECK_SIZE(locus_pool_memory_info(f.pool).queries, locus_pool_memory_info(copy).queries);
+        if (memory) CHECK(!memcmp(copy->memory.items, f.pool->memory.items, 140 * sizeof(float)));
+        CHECK(copy->calibrated == 1);
         CHECK_STATUS(LOCUS_OK, locus_pool_set(copy, 0, NULL, z, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_add(copy, &more, z, NULL, &g_err));
         if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_remember(copy, 5, &f.evals, &g_err));

@@ -723,13 +723,14 @@ LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_
 LOCUS_API void locus_pool_uncalibrate(locus_pool *pool);
 #ifndef LOCUS_NO_EXPLORE
 typedef struct locus_calibrate_opts {
-    double shrink; // pseudo-evaluations that hold a model to the pool; 0: 200
+    double shrink; // pseudo-evaluations that hold a model to the pool; 0: 100
     const locus_parallel *parallel;
 } locus_calibrate_opts;
 
 // Learn it from held-out evaluations of the pool's models, in the pool's order (a model may have none); replaces an
 // older one. Allocates while it works. Method: Platt's scaling (1999), two levels. On failure the pool is as before.
-// Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE_INPUT, _EMPTY_SET (no evaluation at all), _MEMORY.
+// The weights of both levels are in >>calibration. Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE_INPUT,
+// _EMPTY_SET (no evaluation at all), _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals,
                                             const locus_calibrate_opts *opts, locus_error *err);
 
@@ -739,8 +740,9 @@ typedef struct locus_bin {
     size_t pairs;
 } locus_bin;
 
-// bins[count] <- of equal width over [0, 1]; *ece <- the mean of |predicted - observed| weighted by pairs. Rows and
-// columns as in locus_metrics_compute. model: one model's, SIZE_MAX: all. Fails: LOCUS_ERR_ARGUMENT, _SCORE.
+// bins[count] <- of equal width over [0, 1]; *ece (may be NULL) <- the mean of |predicted - observed| weighted by
+// pairs, NaN if there are none. Rows and columns as in locus_metrics_compute. model: one model's, SIZE_MAX: all. Fails:
+// LOCUS_ERR_ARGUMENT, _SCORE.
 LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const locus_scores *scores,
                                          const size_t *columns, size_t model, locus_bin *bins, size_t count,
                                          double *ece, locus_error *err);
@@ -991,22 +993,32 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
 // ---- duplicates and silent swaps
 
 // *p <- the chance that two *different* models, each answering right with its own chance (p_a, p_b [n]), would disagree
-// on as few of these queries as a and b did, or fewer: exact (Poisson binomial). scores: 0, 1, 255 = missing.
-// correlation: of two models' answers given their chances (what makes a question hard for one makes it hard for the
-// other), -1 to 1; see locus_answer_correlation. Small p: they are the same model or copies. work:
-// locus_same_answers_workspace(n).
+// on as few of these queries as a and b did, or fewer: exact (Poisson binomial), in n times the disagreements steps.
+// scores: 0, 1, 255 = missing; chances in [0, 1]. correlation: of two models' answers given their chances, -1 to 1:
+// what makes a question hard for one makes it hard for the other. With 0 nearly all pairs look like copies; pass what
+// locus_answer_correlation finds among models known to differ. Small p: the same model, or copies. work:
+// locus_same_answers_workspace(n). *shared, *disagreements: may be NULL. Nothing shared: 1.
+// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _OVERFLOW, _WORKSPACE.
 LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, const unsigned char *scores_a,
                                           const unsigned char *scores_b, size_t n, double correlation, double *p,
                                           size_t *shared, size_t *disagreements, void *work, size_t work_bytes,
                                           locus_error *err);
 LOCUS_API size_t locus_same_answers_workspace(size_t n);
-// Mean correlation over all pairs of models of the residuals (score - p) / sqrt(p (1 - p)). profiles [M, n], scores [M,
-// n].
-LOCUS_API double locus_answer_correlation(const locus_points *profiles, const unsigned char *scores);
+// *correlation <- of two models' answers given their chances, sum (x - p_a)(y - p_b) / sum sqrt(p_a (1 - p_a) p_b
+// (1 - p_b)) over their shared queries: this quantile of it over all pairs of models, with quantile 0 the mean. Pairs
+// of models differ much in it (relatives err alike), so a test with the mean accuses a tenth of all pairs. With the
+// 0.95 quantile "different" means: no more alike than all but the most alike 5 % of pairs here, and at most about those
+// 5 % can be accused at all. profiles: chances [M, n]; scores [M, n] as above. work:
+// locus_answer_correlation_workspace(M). Fails: as locus_same_answers.
+LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const unsigned char *scores,
+                                                double quantile, double *correlation, void *work, size_t work_bytes,
+                                                locus_error *err);
+LOCUS_API size_t locus_answer_correlation_workspace(size_t models);
 
 // *p <- the chance that one and the same model, evaluated twice on other queries, would lie as far apart as a and b or
-// farther. a, b: embeddings; row 0 the model's, the others resampled (bootstrap). Large p: no evidence that they
-// differ.
+// farther: the share of (a_r - a_0) - (b_s - b_0) over all r and s that are as long. a, b: embeddings; row 0 the
+// model's, the others (at least one) resampled (bootstrap). Large p: no evidence that they differ. metric: cosine or
+// Euclidean. Fails: LOCUS_ERR_ARGUMENT, _NONFINITE_INPUT.
 LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_points *b, locus_metric metric,
                                             double *p, locus_error *err);
 
@@ -1016,13 +1028,13 @@ LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_p
 typedef struct locus_watch {
     double tolerance; // how far predictions may be off on average without that being news; 0: 0.02
     double log_bets[18];
-    size_t answers;
+    size_t answers; // taken in so far
 } locus_watch;
 
 // Add an answer; returns the e-value so far. expected: the chance of a right answer if it is still the model: of a
 // query drawn at random, its prediction; of a query that the model has answered before, 1 - r or r, r its rate of
-// answering otherwise the second time (0.02 to 0.1). score: 0 to 1. NaN input is passed over. Sound the alarm at 1 /
-// alpha.
+// answering otherwise the second time (0.02 to 0.1). score: 0 to 1. Input that is NaN or out of [0, 1] is passed over.
+// Sound the alarm at 1 / alpha. A swap is noticed soon even after a long good time (see >>duplicates).
 LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double score);
 
 // ---- what to evaluate next
@@ -7890,16 +7902,21 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
 // In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
-// pool.cost F32 [M], pool.available U8 [M], pool.evaluations I64 [M]; metadata locus.format "1", locus.net_hash (16 hex
+// pool.cost F32 [M], pool.available U8 [M], pool.evaluations I64 [M], and in a calibrated pool pool.calibration F32
+// [M + 1, 2], scale and shift of each model and last the pool's; metadata locus.format "1", locus.net_hash (16 hex
 // digits), locus.query_encoder, locus.q_dim, and locus.encoder_hash where the predictor stands in the same file.
 // In memory each model also has its part of the predictor's hidden layer, W_z z + b (see >>predictor).
+
+#define LOCUSI_CALIBRATION_MOST 100.0f // of a scale and of a shift's size
 
 struct locus_pool {
     const locus_net *net;
     size_t count, capacity;
     locus_model *models;
-    float *z;                // [capacity, dp]
-    float *hidden;           // [capacity, gp]
+    float *z;                                           // [capacity, dp]
+    float *hidden;                                      // [capacity, gp]
+    locus_calibration *calibration, calibration_shared; // [capacity], and the pool's; read only if calibrated
+    int calibrated;
     locusi_memory memory;    // landmarks 0: none
     float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>memory
     float *recall_base;      // [capacity]
@@ -7926,6 +7943,7 @@ LOCUSI_FN void locusi_pool_carve(const locus_net *net, locusi_carver *c, size_t 
     pool->models = (locus_model *)locusi_carve(c, capacity, sizeof(locus_model));
     pool->z = locusi_carve_floats(c, capacity, net->dp);
     pool->hidden = locusi_carve_floats(c, capacity, net->gp);
+    pool->calibration = (locus_calibration *)locusi_carve(c, capacity, sizeof(locus_calibration));
     pool->capacity = capacity;
     if (!pool->memory.landmarks) return;
     pool->recall = locusi_carve_floats(c, capacity + 15, pool->memory.landmarks); // whole panels of 16 models
@@ -7965,6 +7983,7 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
         memcpy(bigger.models, pool->models, pool->count * sizeof(locus_model));
         memcpy(bigger.z, pool->z, pool->count * pool->net->dp * sizeof(float));
         memcpy(bigger.hidden, pool->hidden, pool->count * pool->net->gp * sizeof(float));
+        memcpy(bigger.calibration, pool->calibration, pool->count * sizeof(locus_calibration));
     }
     if (bigger.memory.landmarks) {
         memset(bigger.recall, 0, locusi_pad(capacity) * bigger.memory.landmarks * sizeof(float));
@@ -8058,6 +8077,7 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
         pool->growable = 1;
     }
     pool->net = net;
+    pool->calibration_shared.scale = 1.0f;
     memcpy(pool->query_encoder, query_encoder, strlen(query_encoder) + 1);
     if ((!memory && plan->landmarks && (status = locusi_pool_make_memory(pool, plan, err))) ||
         (!memory && capacity && (status = locusi_pool_grow(pool, capacity, err)))) {
@@ -8158,6 +8178,7 @@ LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model
         (status = locusi_pool_grow(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, err)))
         return status;
     locusi_pool_store(pool, pool->count, model, z);
+    pool->calibration[pool->count] = pool->calibration_shared;
     if (pool->memory.landmarks) pool->recalled[pool->count] = 0;
     if (index) *index = pool->count;
     pool->count++;
@@ -8188,6 +8209,7 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
             behind * pool->net->dp * sizeof(float));
     memmove(pool->hidden + index * pool->net->gp, pool->hidden + (index + 1) * pool->net->gp,
             behind * pool->net->gp * sizeof(float));
+    memmove(pool->calibration + index, pool->calibration + index + 1, behind * sizeof(locus_calibration));
     for (; pool->memory.landmarks && index + 1 < pool->count; index++) {
         size_t i;
         for (i = 0; i < pool->memory.landmarks; i++)
@@ -8197,6 +8219,23 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
     }
     pool->count--;
     return LOCUS_OK;
+}
+
+LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_t index)
+{
+    locus_calibration none = {1.0f, 0.0f};
+    if (!pool || !pool->calibrated) return none;
+    return index < pool->count ? pool->calibration[index] : pool->calibration_shared;
+}
+
+LOCUS_API void locus_pool_uncalibrate(locus_pool *pool)
+{
+    size_t i;
+    if (!pool) return;
+    pool->calibrated = 0;
+    pool->calibration_shared.scale = 1.0f;
+    pool->calibration_shared.shift = 0.0f;
+    for (i = 0; i < pool->count; i++) pool->calibration[i] = pool->calibration_shared;
 }
 
 LOCUS_API locus_memory_info locus_pool_memory_info(const locus_pool *pool)
@@ -8481,6 +8520,41 @@ LOCUSI_FN locus_status locusi_pool_tensor(const locus_safetensors *st, const cha
     return LOCUS_OK;
 }
 
+// The calibration in a file: *t, or NULL where the file has none.
+LOCUSI_FN locus_status locusi_pool_calibration_tensor(const locus_safetensors *st, size_t models,
+                                                      const locus_tensor **t, locus_error *err)
+{
+    static const char *const name = "pool.calibration";
+    size_t i, j;
+    locus_status status;
+    *t = NULL;
+    if (!locus_safetensors_find(st, name)) return LOCUS_OK;
+    if ((status = locusi_pool_tensor(st, name, LOCUS_F32, 2, models + 1, 2, t, err))) return status;
+    for (i = 0; i <= models; i++)
+        for (j = 0; j < 2; j++) {
+            const float x = locusi_f32_from(locusi_le32((const unsigned char *)(*t)->data + 4 * (2 * i + j)));
+            if (!(locusi_finite(x) && fabsf(x) <= LOCUSI_CALIBRATION_MOST && (j == 1 || x > 0.0f)))
+                return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z, %z]", "%s", "%f", name, i, j,
+                                   j ? "-100 to 100" : "above 0, up to 100", (double)x);
+        }
+    return LOCUS_OK;
+}
+
+LOCUSI_FN void locusi_pool_read_calibration(locus_pool *pool, const locus_tensor *t)
+{
+    float pair[2];
+    size_t i;
+    for (i = 0; i <= pool->count; i++) {
+        locus_calibration *to = i < pool->count ? &pool->calibration[i] : &pool->calibration_shared;
+        *to = pool->calibration_shared;
+        if (!t) continue;
+        locus_tensor_to_f32(t, 2 * i, 2, pair, NULL);
+        to->scale = pair[0];
+        to->shift = pair[1];
+    }
+    pool->calibrated = t != NULL;
+}
+
 LOCUSI_FN int locusi_pool_name_order(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -8515,7 +8589,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     static const char *const tensor[6] = {"pool.embeddings", "pool.names",     "pool.parameters_b",
                                           "pool.cost",       "pool.available", "pool.evaluations"};
     static const locus_dtype dtype[6] = {LOCUS_F32, LOCUS_U8, LOCUS_F32, LOCUS_F32, LOCUS_U8, LOCUS_I64};
-    const locus_tensor *t[6];
+    const locus_tensor *t[6], *calibration;
     const char *text, *names;
     locus_pool *pool;
     locusi_memory plan;
@@ -8530,8 +8604,8 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
         for (m = 0; m < 6 && strcmp(name, tensor[m]); m++) {}
-        if (m == 6 && !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder.") &&
-            !locusi_starts(name, "memory.") && !locusi_starts(name, "text."))
+        if (m == 6 && strcmp(name, "pool.calibration") && !locusi_starts(name, "encoder.") &&
+            !locusi_starts(name, "decoder.") && !locusi_starts(name, "memory.") && !locusi_starts(name, "text."))
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
     }
     text = locus_safetensors_meta(st, "locus.format");
@@ -8558,7 +8632,8 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
             return status;
     text = locus_safetensors_meta(st, "locus.query_encoder");
     m = t[0]->shape[0];
-    if ((status = locusi_memory_sizes(st, net, m, &plan, err)) ||
+    if ((status = locusi_pool_calibration_tensor(st, m, &calibration, err)) ||
+        (status = locusi_memory_sizes(st, net, m, &plan, err)) ||
         (status = locusi_pool_create(&pool, net, m, text, &plan, memory, memory_bytes, err)))
         return status;
     names = (const char *)t[1]->data;
@@ -8590,6 +8665,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
         locusi_matmul_run(net->kernels, pool->z, net->dp, m, net->d, net->hz, net->gp, pool->hidden, net->gp,
                           net->h_bias, NULL, 0, 0);
     pool->count = m;
+    locusi_pool_read_calibration(pool, calibration);
     if (plan.landmarks) locusi_memory_read(pool, st, m);
     *out = pool;
     return LOCUS_OK;
@@ -8693,7 +8769,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     const size_t net_metadata = what != LOCUS_SAVE_POOL && net_file ? net_file->metadata_count : 0;
     locusi_carver c = {NULL, 0, 0};
     unsigned char *z = NULL, *parameters = NULL, *cost = NULL, *available = NULL, *evaluations = NULL, *names = NULL;
-    unsigned char *memory[10];
+    unsigned char *memory[10], *calibration = NULL;
     locus_tensor *tensors = NULL;
     locus_metadata *metadata = NULL;
     char hash[24], encoder_hash[24], q_dim[24];
@@ -8728,6 +8804,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         available = (unsigned char *)locusi_carve(&c, m, 1);
         evaluations = (unsigned char *)locusi_carve(&c, m, 8);
         names = (unsigned char *)locusi_carve(&c, name_bytes, 1);
+        calibration = (unsigned char *)locusi_carve(&c, m + 1, 8);
         locusi_memory_save_carve(pool, &c, memory);
         tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 24, sizeof(locus_tensor));
         metadata = (locus_metadata *)locusi_carve(&c, net_metadata + 5, sizeof(locus_metadata));
@@ -8760,6 +8837,14 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     locusi_tensor_set(&tensors[tensor_count++], "pool.cost", LOCUS_F32, 1, m, 1, cost);
     locusi_tensor_set(&tensors[tensor_count++], "pool.available", LOCUS_U8, 1, m, 1, available);
     locusi_tensor_set(&tensors[tensor_count++], "pool.evaluations", LOCUS_I64, 1, m, 1, evaluations);
+    if (pool->calibrated) {
+        for (i = 0; i <= m; i++) {
+            const locus_calibration pair = locus_pool_calibration(pool, i);
+            locusi_put32(calibration + 8 * i, locusi_f32_bits(pair.scale));
+            locusi_put32(calibration + 8 * i + 4, locusi_f32_bits(pair.shift));
+        }
+        locusi_tensor_set(&tensors[tensor_count++], "pool.calibration", LOCUS_F32, 2, m + 1, 2, calibration);
+    }
     if (pool->memory.landmarks) tensor_count += locusi_memory_save(pool, memory, tensors + tensor_count);
     for (i = 0; i < net_metadata; i++)
         if (!locusi_starts(net_file->metadata[i].key, "locus.")) metadata[metadata_count++] = net_file->metadata[i];
@@ -8911,6 +8996,11 @@ LOCUSI_FN void locusi_predict_work(void *arg, size_t worker)
         }
         if (pool->memory.landmarks && begin < end)
             locusi_predict_recall(pool, w, q, job->stride, rows, begin, end, job->logits + first * pool->count);
+        for (i = 0; pool->calibrated && i < rows; i++) {
+            float *logits = job->logits + (first + i) * pool->count;
+            for (m = begin; m < end; m++)
+                logits[m] = pool->calibration[m].scale * logits[m] + pool->calibration[m].shift;
+        }
     }
 }
 
@@ -9376,7 +9466,300 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 #ifndef LOCUS_NO_EXPLORE
 // ----------------------------------------------------------------------------------------------------- >>calibration
 
-// (to come: calibration)
+// Each model's pair (scale, shift) minimises the cross-entropy of its held-out evaluations plus a normal prior: around
+// the pool's pair, as firm as `shrink` evaluations of average information, v x^2 for the scale and v for the shift with
+// v = p (1 - p). The pool's pair does so for all evaluations together, around (1, 0) with a standard deviation of 1/2.
+// All of it is convex; Newton's steps, halved until the loss falls, in double.
+
+#define LOCUSI_CALIBRATION_LEAST 0.01 // of a scale: a prediction may become dull, but is not turned round
+
+typedef struct locusi_calibrate_sum {
+    double loss, slope[2], bend[3]; // loss, its gradient and Hessian (scale scale, scale shift, shift shift)
+    double weight, spread;          // sums of v and v x^2
+    size_t pairs;
+} locusi_calibrate_sum;
+
+typedef struct locusi_calibrate_job {
+    const locus_evals *evals;
+    const float *logits; // [M, n]
+    double pair[2], precision[2];
+    double *pairs; // [M, 2] learned; NULL: only sums at `pair`
+    locusi_calibrate_sum *sums;
+    size_t workers;
+    locusi_counter counter;
+} locusi_calibrate_job;
+
+// What one model's evaluations say at a pair.
+LOCUSI_FN void locusi_calibrate_at(const locusi_calibrate_job *job, size_t model, const double pair[2],
+                                   locusi_calibrate_sum *s)
+{
+    const size_t n = job->evals->queries.count;
+    const float *logits = job->logits + model * n;
+    size_t i;
+    float y;
+    memset(s, 0, sizeof *s);
+    for (i = 0; i < n; i++) {
+        double x, t, p, v;
+        if (!locusi_score(job->evals, model, i, &y)) continue;
+        x = (double)logits[i];
+        t = pair[0] * x + pair[1];
+        p = locus_probability(t);
+        v = p * (1.0 - p);
+        s->loss += (t > 0.0 ? t : 0.0) + log1p(exp(-fabs(t))) - (double)y * t;
+        s->slope[0] += (p - (double)y) * x;
+        s->slope[1] += p - (double)y;
+        s->bend[0] += v * x * x;
+        s->bend[1] += v * x;
+        s->bend[2] += v;
+        s->pairs++;
+    }
+}
+
+// Of one model, or of all (SIZE_MAX), with the prior around `centre`.
+LOCUSI_FN void locusi_calibrate_loss(locusi_calibrate_job *job, const locus_parallel *parallel, size_t model,
+                                     const double pair[2], const double centre[2], const double precision[2],
+                                     locusi_calibrate_sum *s);
+
+// *pair: from the centre to the least loss. If that has a scale out of bounds, the least loss at the bound.
+LOCUSI_FN void locusi_calibrate_fit(locusi_calibrate_job *job, const locus_parallel *parallel, size_t model,
+                                    const double centre[2], const double precision[2], double pair[2])
+{
+    const double most = (double)LOCUSI_CALIBRATION_MOST;
+    locusi_calibrate_sum s, next;
+    int step, half, held = 0; // held: the scale stays where it is
+    pair[0] = centre[0];
+    pair[1] = centre[1];
+    locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+    for (step = 0; step < 100; step++) {
+        const double det = s.bend[0] * s.bend[2] - s.bend[1] * s.bend[1];
+        double by[2], size = 1.0, to[2];
+        by[0] = held ? 0.0 : (s.bend[1] * s.slope[1] - s.bend[2] * s.slope[0]) / det;
+        by[1] = held ? -s.slope[1] / s.bend[2] : (s.bend[1] * s.slope[0] - s.bend[0] * s.slope[1]) / det;
+        for (half = 0; half < 40; half++, size *= 0.5) {
+            to[0] = pair[0] + size * by[0];
+            to[1] = pair[1] + size * by[1];
+            locusi_calibrate_loss(job, parallel, model, to, centre, precision, &next);
+            if (next.loss <= s.loss) break;
+        }
+        if (half < 40) {
+            pair[0] = to[0];
+            pair[1] = to[1];
+            s = next;
+        }
+        if (half < 40 && fabs(by[0]) + fabs(by[1]) > 1e-10) continue;
+        if (held || (pair[0] >= LOCUSI_CALIBRATION_LEAST && pair[0] <= most)) break;
+        pair[0] = pair[0] > most ? most : LOCUSI_CALIBRATION_LEAST;
+        held = 1;
+        locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+    }
+    pair[0] = pair[0] >= LOCUSI_CALIBRATION_LEAST ? pair[0] : LOCUSI_CALIBRATION_LEAST;
+    pair[0] = pair[0] <= most ? pair[0] : most;
+    pair[1] = pair[1] >= -most ? pair[1] : -most;
+    pair[1] = pair[1] <= most ? pair[1] : most;
+}
+
+LOCUSI_FN void locusi_calibrate_work(void *arg, size_t worker)
+{
+    locusi_calibrate_job *job = (locusi_calibrate_job *)arg;
+    size_t model, mine = 0;
+    while ((model = locusi_next(&job->counter, worker, &mine)) < job->evals->models)
+        if (job->pairs) {
+            locusi_calibrate_fit(job, NULL, model, job->pair, job->precision, job->pairs + 2 * model);
+        } else {
+            locusi_calibrate_at(job, model, job->pair, &job->sums[model]);
+        }
+}
+
+LOCUSI_FN void locusi_calibrate_loss(locusi_calibrate_job *job, const locus_parallel *parallel, size_t model,
+                                     const double pair[2], const double centre[2], const double precision[2],
+                                     locusi_calibrate_sum *s)
+{
+    const double off[2] = {pair[0] - centre[0], pair[1] - centre[1]};
+    size_t m, j;
+    if (model != SIZE_MAX) {
+        locusi_calibrate_at(job, model, pair, s);
+    } else {
+        memset(s, 0, sizeof *s);
+        memcpy(job->pair, pair, sizeof job->pair);
+        job->counter.next = 0;
+        job->counter.workers = job->workers;
+        locusi_run(parallel, locusi_calibrate_work, job, job->workers);
+        for (m = 0; m < job->evals->models; m++) {
+            const locusi_calibrate_sum *one = &job->sums[m];
+            s->loss += one->loss;
+            for (j = 0; j < 2; j++) s->slope[j] += one->slope[j];
+            for (j = 0; j < 3; j++) s->bend[j] += one->bend[j];
+            s->pairs += one->pairs;
+        }
+    }
+    s->spread = s->bend[0];
+    s->weight = s->bend[2];
+    s->loss += 0.5 * (precision[0] * off[0] * off[0] + precision[1] * off[1] * off[1]);
+    s->slope[0] += precision[0] * off[0];
+    s->slope[1] += precision[1] * off[1];
+    s->bend[0] += precision[0];
+    s->bend[2] += precision[1];
+}
+
+// job->logits <- plain logits, model by model: predicted for some queries at a time.
+LOCUSI_FN locus_status locusi_calibrate_predict(locus_pool *pool, const locus_evals *evals, float *logits, float *part,
+                                                size_t part_rows, const locus_parallel *parallel, void *work,
+                                                size_t work_bytes, locus_error *err)
+{
+    const size_t n = evals->queries.count, stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
+    const int calibrated = pool->calibrated;
+    size_t first, i, m;
+    locus_status status = LOCUS_OK;
+    pool->calibrated = 0;
+    for (first = 0; first < n && !status; first += part_rows) {
+        locus_queries q = evals->queries;
+        q.encodings += first * stride;
+        q.count = n - first < part_rows ? n - first : part_rows;
+        status = locusi_predict(pool, &q, first, part, parallel, work, work_bytes, err);
+        for (m = 0; m < pool->count && !status; m++)
+            for (i = 0; i < q.count; i++) logits[m * n + first + i] = part[i * pool->count + m];
+    }
+    pool->calibrated = calibrated;
+    return status;
+}
+
+LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals,
+                                            const locus_calibrate_opts *opts, locus_error *err)
+{
+    static const double one[2] = {1.0, 0.0}, weak[2] = {4.0, 4.0};
+    const locus_parallel *parallel = opts ? opts->parallel : NULL;
+    const double shrink = opts && !(opts->shrink <= 0.0 && opts->shrink >= 0.0) ? opts->shrink : 100.0;
+    const size_t part_rows = 96;
+    locusi_carver c = {NULL, 0, 0};
+    locusi_calibrate_job job;
+    locusi_calibrate_sum s;
+    float *logits = NULL, *part = NULL;
+    unsigned char *work = NULL;
+    double shared[2];
+    size_t m, i, n, cells, bytes = 0, work_bytes, used = 0;
+    void *block = NULL;
+    float y = 0.0f;
+    int attempt;
+    locus_status status;
+    if (!pool || !evals)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if (!(shrink > 0.0 && shrink < 1e12))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->shrink", "0 to 1e12", "%f", shrink);
+    if ((status = locusi_check_queries(pool->net, &evals->queries, err))) return status;
+    n = evals->queries.count;
+    if (evals->models != pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
+                           evals->models);
+    if (!evals->scores == !evals->scores_u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
+                           evals->scores ? "both" : "neither");
+    if (!locusi_mul(evals->models, n, &cells))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "scores", "fewer cells", "%z x %z", evals->models, n);
+    for (m = 0; m < evals->models; m++)
+        for (i = 0; i < n; i++) {
+            if (!locusi_score(evals, m, i, &y)) continue;
+            used++;
+            if (!(y >= 0.0f && y <= 1.0f))
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]",
+                                   evals->scores ? "0 to 1, or NaN for missing" : "0, 1, or 255 for missing", "%f", m,
+                                   i, (double)y);
+        }
+    if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "evals", "at least one evaluation", "none");
+    memset(&job, 0, sizeof job);
+    work_bytes = locus_predict_workspace(pool, part_rows, parallel);
+    for (attempt = 0; attempt < 2; attempt++) {
+        c.used = 0;
+        logits = locusi_carve_floats(&c, pool->count, n);
+        part = locusi_carve_floats(&c, pool->count, part_rows);
+        job.sums = (locusi_calibrate_sum *)locusi_carve(&c, pool->count, sizeof *job.sums);
+        job.pairs = (double *)locusi_carve(&c, pool->count, 2 * sizeof(double));
+        work = (unsigned char *)locusi_carve(&c, work_bytes, 1);
+        if (attempt) break;
+        if (work_bytes && !c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+        if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "calibration", "%z bytes", "none", c.used);
+        c.base = locusi_align(block);
+    }
+    status = locusi_calibrate_predict(pool, evals, logits, part, part_rows, parallel, work, work_bytes, err);
+    if (!status) {
+        double *const pairs = job.pairs;
+        job.evals = evals;
+        job.logits = logits;
+        job.workers = locusi_workers(parallel);
+        job.pairs = NULL;
+        locusi_calibrate_fit(&job, parallel, SIZE_MAX, one, weak, shared);
+        locusi_calibrate_loss(&job, parallel, SIZE_MAX, shared, one, weak, &s);
+        memcpy(job.pair, shared, sizeof shared);
+        // one more, so that logits that are all 0 or all certain leave something to hold on to
+        job.precision[0] = 1.0 + shrink * s.spread / (double)s.pairs;
+        job.precision[1] = 1.0 + shrink * s.weight / (double)s.pairs;
+        job.pairs = pairs;
+        job.counter.next = 0;
+        job.counter.workers = job.workers;
+        locusi_run(parallel, locusi_calibrate_work, &job, job.workers);
+        for (m = 0; m < pool->count; m++) {
+            pool->calibration[m].scale = (float)pairs[2 * m];
+            pool->calibration[m].shift = (float)pairs[2 * m + 1];
+        }
+        pool->calibration_shared.scale = (float)shared[0];
+        pool->calibration_shared.shift = (float)shared[1];
+        pool->calibrated = 1;
+    }
+    LOCUS_FREE(block);
+    return status;
+}
+
+LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const locus_scores *scores,
+                                         const size_t *columns, size_t model, locus_bin *bins, size_t count,
+                                         double *ece, locus_error *err)
+{
+    size_t i, m, models, all = 0;
+    double gap = 0.0;
+    float y;
+    if ((!logits && n) || !scores || !bins)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !scores ? "scores"
+                           : !bins ? "bins"
+                                   : "logits");
+    models = scores->models;
+    if (!scores->scores == !scores->scores_u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
+                           scores->scores ? "both" : "neither");
+    if (model >= models && model != SIZE_MAX)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z, or SIZE_MAX", "%z", models, model);
+    if (!count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at least 1", "0");
+    memset(bins, 0, count * sizeof *bins);
+    for (i = 0; i < n; i++) {
+        const size_t column = columns ? columns[i] : i;
+        if (column >= scores->stride)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->stride, column);
+        for (m = model == SIZE_MAX ? 0 : model; m < (model == SIZE_MAX ? models : model + 1); m++) {
+            const float logit = logits[i * models + m];
+            double p;
+            size_t bin;
+            if (!locusi_score_at(scores, m, column, &y)) continue;
+            if (!(y >= 0.0f && y <= 1.0f))
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
+                                   (double)y);
+            if (locusi_is_nan(logit))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "logits[%z, %z]", "a number", "NaN", i, m);
+            p = locus_probability((double)logit);
+            bin = (size_t)(p * (double)count);
+            if (bin >= count) bin = count - 1;
+            bins[bin].predicted += p;
+            bins[bin].observed += (double)y;
+            bins[bin].pairs++;
+            all++;
+        }
+    }
+    for (i = 0; i < count; i++) {
+        locus_bin *b = &bins[i];
+        gap += fabs(b->predicted - b->observed);
+        b->predicted = b->pairs ? b->predicted / (double)b->pairs : (double)locusi_nan();
+        b->observed = b->pairs ? b->observed / (double)b->pairs : (double)locusi_nan();
+    }
+    if (ece) *ece = all ? gap / (double)all : (double)locusi_nan();
+    return LOCUS_OK;
+}
 
 // ---------------------------------------------------------------------------------------------------------- >>points
 
@@ -9408,7 +9791,266 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 
 // ------------------------------------------------------------------------------------------------------ >>duplicates
 
-// (to come: duplicates)
+// Disagreements of two models are a sum of independent coins with chances d_q of their own, given what each is good at
+// and how alike any two models err. Its distribution is built coin by coin, only up to the count observed: nothing is
+// lost that could matter, because the final chance is a sum of products of which each factor is at least as large.
+
+// Shared by the functions below: profiles are chances, scores 0, 1 or 255.
+LOCUSI_FN locus_status locusi_check_answers(const float *p, const unsigned char *scores, size_t n, const char *who,
+                                            locus_error *err)
+{
+    size_t i;
+    for (i = 0; i < n; i++) {
+        if (scores[i] == 255) continue;
+        if (scores[i] > 1)
+            return locusi_fail(err, LOCUS_ERR_SCORE, "scores of %s [%z]", "0, 1, or 255 for missing", "%d", who, i,
+                               (int)scores[i]);
+        if (!(p[i] >= 0.0f && p[i] <= 1.0f) || locusi_is_nan(p[i]))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "chances of %s [%z]", "0 to 1", "%f", who, i, (double)p[i]);
+    }
+    return LOCUS_OK;
+}
+
+// The chance that two models differ on a query: coins with chances a and b and this correlation, or as near to it as
+// two such coins can come.
+LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
+{
+    const double least = fabs(a - b), most = a + b < 1.0 ? a + b : 2.0 - a - b;
+    double d = a * (1.0 - b) + (1.0 - a) * b - 2.0 * correlation * sqrt(a * (1.0 - a) * b * (1.0 - b));
+    d = d < most ? d : most;
+    return d > least ? d : least;
+}
+
+LOCUS_API size_t locus_same_answers_workspace(size_t n)
+{
+    size_t bytes;
+    return locusi_add(n, 9, &bytes) && locusi_mul(bytes, sizeof(double), &bytes) ? bytes : 0;
+}
+
+LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, const unsigned char *scores_a,
+                                          const unsigned char *scores_b, size_t n, double correlation, double *p,
+                                          size_t *shared, size_t *disagreements, void *work, size_t work_bytes,
+                                          locus_error *err)
+{
+    const size_t bytes = locus_same_answers_workspace(n);
+    size_t i, j, coins = 0, observed = 0, seen = 0;
+    double *chance, sum = 0.0;
+    locus_status status;
+    if (!p || (n && (!p_a || !p_b || !scores_a || !scores_b)))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !p ? "p" : "chances or scores");
+    if (!(correlation >= -1.0 && correlation <= 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", correlation);
+    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "n", "fewer queries", "%z", n);
+    if (!work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    if ((status = locusi_check_answers(p_a, scores_a, n, "a", err)) ||
+        (status = locusi_check_answers(p_b, scores_b, n, "b", err)))
+        return status;
+    for (i = 0; i < n; i++) {
+        if (scores_a[i] == 255 || scores_b[i] == 255) continue;
+        coins++;
+        observed += scores_a[i] != scores_b[i];
+    }
+    if (shared) *shared = coins;
+    if (disagreements) *disagreements = observed;
+    *p = 1.0;
+    if (observed == coins) return LOCUS_OK; // also where nothing is shared: no evidence
+    chance = (double *)locusi_align(work);  // chance[j]: of j disagreements so far
+    for (j = 0; j <= observed; j++) chance[j] = 0.0;
+    chance[0] = 1.0;
+    for (i = 0; i < n; i++) {
+        double d;
+        if (scores_a[i] == 255 || scores_b[i] == 255) continue;
+        d = locusi_disagreement((double)p_a[i], (double)p_b[i], correlation);
+        seen++;
+        for (j = seen < observed ? seen : observed; j > 0; j--) chance[j] += d * (chance[j - 1] - chance[j]);
+        chance[0] -= d * chance[0];
+    }
+    for (j = 0; j <= observed; j++) sum += chance[j];
+    *p = sum < 1.0 ? sum : 1.0;
+    return LOCUS_OK;
+}
+
+LOCUS_API size_t locus_answer_correlation_workspace(size_t models)
+{
+    size_t bytes;
+    return locusi_mul(models, models / 2 + 1, &bytes) && locusi_mul(bytes, sizeof(double), &bytes) &&
+                   locusi_add(bytes, 64, &bytes)
+               ? bytes
+               : 0;
+}
+
+LOCUSI_FN int locusi_double_order(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const unsigned char *scores,
+                                                double quantile, double *correlation, void *work, size_t work_bytes,
+                                                locus_error *err)
+{
+    size_t a, b, i, n, stride, bytes, pairs = 0;
+    double *list, sum = 0.0;
+    locus_status status;
+    if (!profiles || !correlation || (profiles->count && profiles->dim && (!profiles->rows || !scores)))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !profiles      ? "profiles"
+                           : !correlation ? "correlation"
+                                          : "rows or scores");
+    n = profiles->dim;
+    stride = profiles->stride ? profiles->stride : n;
+    if (stride < n)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles->stride", "0 or at least %z", "%z", n, stride);
+    if (!(quantile >= 0.0 && quantile <= 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "quantile", "0 to 1", "%f", quantile);
+    bytes = locus_answer_correlation_workspace(profiles->count);
+    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "profiles->count", "fewer models", "%z", profiles->count);
+    if (!work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    for (a = 0; a < profiles->count; a++)
+        if ((status = locusi_check_answers(profiles->rows + a * stride, scores + a * n, n, "a model", err)))
+            return status;
+    list = (double *)locusi_align(work);
+    for (a = 0; a < profiles->count; a++)
+        for (b = a + 1; b < profiles->count; b++) {
+            const float *p = profiles->rows + a * stride, *q = profiles->rows + b * stride;
+            const unsigned char *x = scores + a * n, *y = scores + b * n;
+            double together = 0.0, scale = 0.0;
+            for (i = 0; i < n; i++) {
+                const double u = (double)p[i], v = (double)q[i];
+                if (x[i] == 255 || y[i] == 255) continue;
+                together += ((double)x[i] - u) * ((double)y[i] - v);
+                scale += sqrt(u * (1.0 - u) * v * (1.0 - v));
+            }
+            if (!(scale > 0.0)) continue; // nothing in common, or all certain
+            together /= scale;
+            together = together < 1.0 ? together : 1.0;
+            list[pairs] = together > -1.0 ? together : -1.0;
+            sum += list[pairs++];
+        }
+    *correlation = 0.0;
+    if (!pairs) return LOCUS_OK;
+    if (quantile > 0.0) {
+        const double at = quantile * (double)(pairs - 1);
+        const size_t low = (size_t)at, high = low + 1 < pairs ? low + 1 : low;
+        locusi_sort(list, pairs, sizeof *list, locusi_double_order);
+        *correlation = list[low] + (at - (double)low) * (list[high] - list[low]);
+    } else {
+        *correlation = sum / (double)pairs;
+    }
+    return LOCUS_OK;
+}
+
+// Length of (a_r - a_0) - (b_s - b_0), or with r = s = 0 of a_0 - b_0; rows scaled by their scale first. By cosine this
+// is the chord between unit vectors: distances are in the same order.
+LOCUSI_FN double locusi_embedding_gap(const float *a, const float *a0, const float *b, const float *b0, size_t dim,
+                                      const double scale[4])
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < dim; i++) {
+        const double x = scale[0] * (double)a[i] - scale[1] * (double)a0[i];
+        const double y = scale[2] * (double)b[i] - scale[3] * (double)b0[i];
+        sum += (x - y) * (x - y);
+    }
+    return sum;
+}
+
+LOCUSI_FN double locusi_unit_scale(const float *row, size_t dim, locus_metric metric)
+{
+    double square = 0.0;
+    size_t i;
+    if (metric != LOCUS_COSINE) return 1.0;
+    for (i = 0; i < dim; i++) square += (double)row[i] * (double)row[i];
+    return square > 0.0 ? 1.0 / sqrt(square) : 0.0;
+}
+
+LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_points *b, locus_metric metric,
+                                            double *p, locus_error *err)
+{
+    size_t r, s, i, k, dim, far = 0, stride[2];
+    double observed, scale[4];
+    const locus_points *set[2];
+    if (!a || !b || !p || !a->rows || !b->rows)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !p ? "p" : "a, b or their rows");
+    if (metric != LOCUS_COSINE && metric != LOCUS_EUCLIDEAN)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "cosine or euclidean", "%d", (int)metric);
+    if (a->dim != b->dim || a->dim == 0)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b->dim", "%z, as of a, above 0", "%z", a->dim, b->dim);
+    set[0] = a;
+    set[1] = b;
+    dim = a->dim;
+    for (k = 0; k < 2; k++) {
+        stride[k] = set[k]->stride ? set[k]->stride : dim;
+        if (set[k]->count < 2 || stride[k] < dim)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least 2 rows, stride 0 or at least %z",
+                               "%z rows, stride %z", k ? "b" : "a", dim, set[k]->count, stride[k]);
+        for (r = 0; r < set[k]->count; r++)
+            for (i = 0; i < dim; i++)
+                if (!locusi_finite(set[k]->rows[r * stride[k] + i]))
+                    return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "%s[%z, %z]", "a finite number", "%f",
+                                       k ? "b" : "a", r, i, (double)set[k]->rows[r * stride[k] + i]);
+    }
+    scale[1] = locusi_unit_scale(a->rows, dim, metric);
+    scale[3] = locusi_unit_scale(b->rows, dim, metric);
+    {
+        const double both[4] = {scale[1], 0.0, scale[3], 0.0};
+        observed = locusi_embedding_gap(a->rows, a->rows, b->rows, b->rows, dim, both);
+    }
+    for (r = 1; r < a->count; r++) {
+        scale[0] = locusi_unit_scale(a->rows + r * stride[0], dim, metric);
+        for (s = 1; s < b->count; s++) {
+            scale[2] = locusi_unit_scale(b->rows + s * stride[1], dim, metric);
+            far += locusi_embedding_gap(a->rows + r * stride[0], a->rows, b->rows + s * stride[1], b->rows, dim,
+                                        scale) >= observed;
+        }
+    }
+    *p = (1.0 + (double)far) / (1.0 + (double)(a->count - 1) * (double)(b->count - 1));
+    return LOCUS_OK;
+}
+
+// A bet on x in [0, 1], which the hypothesis says has a mean of at most e: the stake is multiplied by (1 + c x) / (1 +
+// c e). That is above 0 for every x, its mean is at most 1, and for answers 0 or 1 it is the likelihood ratio of odds
+// (1 + c) times as high. x is the score, its opposite, or whichever the forecast thought less likely; e the forecast's
+// mean of it plus the tolerance; c one of six: 18 bets.
+//
+// The stake does not start all at once: half of it before the first answer, 1 / (2 t (t + 1)) of it before the answer
+// after t others. Else a swap after a long good time would first have to win back what the good time lost.
+
+LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double score)
+{
+    static const double odds[6] = {0.25, 0.5, 1.0, 2.0, 4.0, 8.0};
+    double tolerance, top, sum = 0.0, t, entering;
+    size_t k;
+    if (!watch) return 1.0;
+    if (expected >= 0.0 && expected <= 1.0 && score >= 0.0 && score <= 1.0 && !locusi_is_nan((float)expected) &&
+        !locusi_is_nan((float)score)) {
+        tolerance = watch->tolerance > 0.0 && watch->tolerance < 1.0 ? watch->tolerance : 0.02;
+        t = (double)watch->answers;
+        entering = watch->answers ? log(0.5 / (t * (t + 1.0))) : log(0.5);
+        for (k = 0; k < 18; k++) {
+            const int up = k < 6 || (k >= 12 && expected < 0.5);
+            const double x = up ? score : 1.0 - score, c = odds[k % 6];
+            double e = (up ? expected : 1.0 - expected) + tolerance, *bet = &watch->log_bets[k];
+            e = e < 1.0 ? e : 1.0;
+            if (watch->answers == 0) {
+                *bet = entering;
+            } else {
+                const double high = *bet > entering ? *bet : entering, low = *bet > entering ? entering : *bet;
+                *bet = high + log1p(exp(low - high));
+            }
+            *bet += log1p(c * x) - log1p(c * e);
+        }
+        watch->answers++;
+    }
+    if (watch->answers == 0) return 1.0;
+    top = watch->log_bets[0];
+    for (k = 1; k < 18; k++) top = watch->log_bets[k] > top ? watch->log_bets[k] : top;
+    for (k = 0; k < 18; k++) sum += exp(watch->log_bets[k] - top);
+    top += log(sum / 18.0);
+    return exp(top < 700.0 ? top : 700.0) + 0.5 / ((double)watch->answers); // what has not entered yet is kept
+}
 
 // ------------------------------------------------------------------------------------------------------------ >>next
 //

@@ -3084,7 +3084,7 @@ typedef struct locusi_adam { // see locusi_train_update
 
 typedef struct locusi_screen { // one query's side of the estimate of many models' logits, see >>screen
     size_t units, pairs;       // of the hidden layer; of the embedding's numbers
-    const int16_t *weights;    // [units, 2 pairs]
+    const int16_t *weights;    // [units / 8, pairs, 8, 2]
     const float *bias, *last;  // [units]
     float start, per_size, per_slack;
 } locusi_screen;
@@ -3467,17 +3467,17 @@ LOCUSI_TARGET static void LOCUSI_NAME(relu_dot)(const float *h, size_t ldh, size
 LOCUSI_TARGET static void LOCUSI_NAME(screen)(const locusi_screen *q, const int16_t *z, const float *grain,
                                               const float *size, const float *slack, size_t panels, float *upper)
 {
-    const size_t ldw = 2 * q->pairs, panel = 32 * q->pairs, second = VL == 16 ? panel : 2 * VL;
+    const size_t panel = 32 * q->pairs, block = VL / 8 * panel, second = VL == 16 ? panel : 2 * VL;
     size_t m, g, p;
     for (m = 0; m < 16 * panels; m += 2 * VL) {
         const VF grain0 = VF_LOAD(grain + m), grain1 = VF_LOAD(grain + m + VL);
         VF sum0 = VF_SET1(q->start), sum1 = sum0;
         for (g = 0; g < q->units; g += LOCUSI_SUMS) {
-            const int16_t *a = z + m / 16 * panel, *w = q->weights + g * ldw;
+            const int16_t *a = z + m / 16 * panel, *w = q->weights + g / 8 * 16 * q->pairs + g % 8 * 2;
 #define LOCUSI_DECLARE(i) VW c##i = VW_ZERO, d##i = c##i;
 #define LOCUSI_STEP(i)                                                                                                 \
     {                                                                                                                  \
-        const VW x = VW_PAIR(w + (i)*ldw);                                                                             \
+        const VW x = VW_PAIR(w + 2 * (i));                                                                             \
         c##i = VW_DOT(c##i, u, x);                                                                                     \
         d##i = VW_DOT(d##i, v, x);                                                                                     \
     }
@@ -3488,7 +3488,10 @@ LOCUSI_TARGET static void LOCUSI_NAME(screen)(const locusi_screen *q, const int1
         sum1 = VF_FMA(VF_MAX(VF_FMA(VW_FLOAT(d##i), grain1, b), zero), last, sum1);                                    \
     }
             LOCUSI_REPEAT_SUMS(LOCUSI_DECLARE)
-            for (p = q->pairs; p > 0; p--, a += 32, w += 2) {
+            for (p = g * block / q->units; m + 2 * VL < 16 * panels && p < (g + LOCUSI_SUMS) * block / q->units;
+                 p += 32)
+                LOCUSI_PREFETCH(z + m / 16 * panel + block + p); // this group's share of the next block
+            for (p = q->pairs; p > 0; p--, a += 32, w += 16) {
                 const VW u = VW_LOAD(a), v = VW_LOAD(a + second);
                 LOCUSI_REPEAT_SUMS(LOCUSI_STEP)
             }
@@ -9232,7 +9235,7 @@ typedef struct locusi_screen_job {
     locusi_screen query;
     double base;
     float *u, *hu, *scaled; // as in locusi_predict_scratch, of one query
-    int16_t *weights;       // [gp, dp]
+    int16_t *weights;       // [gp, dp] as in locusi_screen
     float *bias, *last;     // [gp]
     float *logits;          // [places]: upper bounds, then logits
     double threshold;       // what a model must reach
@@ -9295,7 +9298,7 @@ LOCUSI_FN int locusi_screen_prepare(locusi_screen_job *job, const float *q, size
         for (i = 0; i < net->d; i++) {
             const double a = (double)own[16 * i], b = (double)shared[16 * i], x = a + b;
             const double n = grain > 0.0 ? locusi_round_to(x / grain, most) : 0.0, rest = x - grain * n;
-            job->weights[g * net->dp + i] = (int16_t)n;
+            job->weights[g / 8 * 8 * net->dp + i / 2 * 16 + g % 8 * 2 + i % 2] = (int16_t)n;
             square += x * x;
             own_square += a * a;
             shared_square += b * b;

@@ -50,7 +50,7 @@
 //     >>texts       files of texts; learning the text encoder
 //     >>memory      what happened on the evaluated queries, as a kernel regression
 //     >>pool        models, their embeddings and what is known of them
-//     >>predictor   logits;  >>route  choices;  >>metrics  figures of merit
+//     >>predictor   logits;  >>route  choices, >>screen which models are worth a logit;  >>metrics  figures of merit
 //     >>calibration >>points and distances >>neighbours >>clusters >>portfolio >>search >>compare
 //     >>uncertainty >>duplicates >>next >>explain >>log     what a pool is good for besides routing
 //     >>train       backward pass, optimiser, the training loop and its state
@@ -3101,6 +3101,13 @@ typedef struct locusi_adam { // see locusi_train_update
     float beta1, beta2, epsilon, clip, keep, step, root;
 } locusi_adam;
 
+typedef struct locusi_screen { // one query's side of the estimate of many models' logits, see >>screen
+    size_t units, pairs;       // of the hidden layer; of the embedding's numbers
+    const int16_t *weights;    // [units / 8, pairs, 8, 2]
+    const float *bias, *last;  // [units]
+    float start, per_size, per_slack;
+} locusi_screen;
+
 typedef struct locusi_kernels {
     void (*matmul)(const locusi_matmul *m);
     void (*softmax)(float *s, size_t lds, size_t rows, size_t panels);
@@ -3115,6 +3122,8 @@ typedef struct locusi_kernels {
     void (*scale)(const float *b, const float *u, size_t k, size_t panels, float *out);
     float (*square)(const float *x, size_t n);
     void (*kernel)(float *c, const float *half, float half_x, size_t n);
+    void (*screen)(const locusi_screen *q, const int16_t *z, const float *grain, const float *size, const float *slack,
+                   size_t panels, float *upper); // NULL: it would be no faster than the exact way
 #ifndef LOCUS_INFERENCE_ONLY
     void (*axpy)(float factor, const float *x, float *y, size_t n);
 #endif
@@ -3471,6 +3480,53 @@ LOCUSI_TARGET static void LOCUSI_NAME(relu_dot)(const float *h, size_t ldh, size
     }
 }
 
+#if defined(VW) // vectors of VL pairs of 16-bit integers
+// upper[16 * panels] <- bound on the logits of models whose embeddings are in panels of 16; panels even. A block is two
+// vectors of models by LOCUSI_SUMS units of the hidden layer, which stay in registers.
+LOCUSI_TARGET static void LOCUSI_NAME(screen)(const locusi_screen *q, const int16_t *z, const float *grain,
+                                              const float *size, const float *slack, size_t panels, float *upper)
+{
+    const size_t panel = 32 * q->pairs, block = VL / 8 * panel, second = VL == 16 ? panel : 2 * VL;
+    size_t m, g, p;
+    for (m = 0; m < 16 * panels; m += 2 * VL) {
+        const VF grain0 = VF_LOAD(grain + m), grain1 = VF_LOAD(grain + m + VL);
+        VF sum0 = VF_SET1(q->start), sum1 = sum0;
+        for (g = 0; g < q->units; g += LOCUSI_SUMS) {
+            const int16_t *a = z + m / 16 * panel, *w = q->weights + g / 8 * 16 * q->pairs + g % 8 * 2;
+#define LOCUSI_DECLARE(i) VW c##i = VW_ZERO, d##i = c##i;
+#define LOCUSI_STEP(i)                                                                                                 \
+    {                                                                                                                  \
+        const VW x = VW_PAIR(w + 2 * (i));                                                                             \
+        c##i = VW_DOT(c##i, u, x);                                                                                     \
+        d##i = VW_DOT(d##i, v, x);                                                                                     \
+    }
+#define LOCUSI_FINISH(i)                                                                                               \
+    {                                                                                                                  \
+        const VF b = VF_SET1(q->bias[g + (i)]), last = VF_SET1(q->last[g + (i)]), zero = VF_SET1(0.0f);                \
+        sum0 = VF_FMA(VF_MAX(VF_FMA(VW_FLOAT(c##i), grain0, b), zero), last, sum0);                                    \
+        sum1 = VF_FMA(VF_MAX(VF_FMA(VW_FLOAT(d##i), grain1, b), zero), last, sum1);                                    \
+    }
+            LOCUSI_REPEAT_SUMS(LOCUSI_DECLARE)
+            for (p = g * block / q->units; m + 2 * VL < 16 * panels && p < (g + LOCUSI_SUMS) * block / q->units;
+                 p += 32)
+                LOCUSI_PREFETCH(z + m / 16 * panel + block + p); // this group's share of the next block
+            for (p = q->pairs; p > 0; p--, a += 32, w += 16) {
+                const VW u = VW_LOAD(a), v = VW_LOAD(a + second);
+                LOCUSI_REPEAT_SUMS(LOCUSI_STEP)
+            }
+            LOCUSI_REPEAT_SUMS(LOCUSI_FINISH)
+#undef LOCUSI_DECLARE
+#undef LOCUSI_STEP
+#undef LOCUSI_FINISH
+        }
+        sum0 = VF_FMA(VF_LOAD(size + m), VF_SET1(q->per_size), sum0);
+        sum1 = VF_FMA(VF_LOAD(size + m + VL), VF_SET1(q->per_size), sum1);
+        VF_STORE(upper + m, VF_FMA(VF_LOAD(slack + m), VF_SET1(q->per_slack), sum0));
+        VF_STORE(upper + m + VL, VF_FMA(VF_LOAD(slack + m + VL), VF_SET1(q->per_slack), sum1));
+    }
+}
+#endif
+
 // out <- packed b with each step k scaled by u[k]
 LOCUSI_TARGET static void LOCUSI_NAME(scale)(const float *b, const float *u, size_t k, size_t panels, float *out)
 {
@@ -3712,6 +3768,11 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(scale),
                                                     LOCUSI_NAME(square),
                                                     LOCUSI_NAME(kernel),
+#if defined(VW)
+                                                    LOCUSI_NAME(screen),
+#else
+                                                    NULL,
+#endif
 #ifndef LOCUS_INFERENCE_ONLY
                                                     LOCUSI_NAME(axpy),
 #endif
@@ -3767,6 +3828,12 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
 #undef VA_START
 #undef VA_ADD
 #undef VA_FINISH
+#undef VW
+#undef VW_ZERO
+#undef VW_LOAD
+#undef VW_PAIR
+#undef VW_DOT
+#undef VW_FLOAT
 #endif // LOCUSI_KERNEL_PASS
 
 #if defined(LOCUS_IMPLEMENTATION) && !defined(LOCUSI_IMPLEMENTED) && !defined(LOCUSI_KERNEL_PASS)
@@ -3856,6 +3923,12 @@ static LOCUSI_INLINE float locusi_round(float x)
 #else
 #define LOCUSI_TARGET __attribute__((target("avx2,fma")))
 #endif
+static LOCUSI_INLINE int32_t locusi_pair(const int16_t *p)
+{
+    int32_t both;
+    memcpy(&both, p, sizeof both);
+    return both;
+}
 LOCUSI_TARGET static LOCUSI_INLINE __m128 locusi_halves(__m256 v, int maximum, int minimum)
 {
     const __m128 a = _mm256_castps256_ps128(v), b = _mm256_extractf128_ps(v, 1);
@@ -3926,6 +3999,12 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish4(int64_t *to, __m256d sum)
 #define VA_START _mm256_set1_pd(LOCUSI_MAGIC)
 #define VA_ADD(sum, p, v) _mm256_fmadd_pd(p, v, sum)
 #define VA_FINISH(to, sum) locusi_finish4(to, sum)
+#define VW __m256i
+#define VW_ZERO _mm256_setzero_si256()
+#define VW_LOAD(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define VW_PAIR(p) _mm256_set1_epi32(locusi_pair(p))
+#define VW_DOT(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
+#define VW_FLOAT(a) _mm256_cvtepi32_ps(a)
 #include LOCUS_HEADER
 
 // ---- AVX-512: vectors of 16
@@ -4008,6 +4087,12 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish8(int64_t *to, __m512d sum)
 #define VA_START _mm512_set1_pd(LOCUSI_MAGIC)
 #define VA_ADD(sum, p, v) _mm512_fmadd_pd(p, v, sum)
 #define VA_FINISH(to, sum) locusi_finish8(to, sum)
+#define VW __m512i
+#define VW_ZERO _mm512_setzero_si512()
+#define VW_LOAD(p) _mm512_loadu_si512((const void *)(p))
+#define VW_PAIR(p) _mm512_set1_epi32(locusi_pair(p))
+#define VW_DOT(sum, a, b) _mm512_add_epi32(sum, _mm512_madd_epi16(a, b))
+#define VW_FLOAT(a) _mm512_cvtepi32_ps(a)
 #include LOCUS_HEADER
 #endif // LOCUSI_X86
 #if defined(__GNUC__) && !defined(__clang__)
@@ -7905,7 +7990,8 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
 // pool.cost F32 [M], pool.available U8 [M], pool.evaluations I64 [M], and in a calibrated pool pool.calibration F32
 // [M + 1, 2], scale and shift of each model and last the pool's; metadata locus.format "1", locus.net_hash (16 hex
 // digits), locus.query_encoder, locus.q_dim, and locus.encoder_hash where the predictor stands in the same file.
-// In memory each model also has its part of the predictor's hidden layer, W_z z + b (see >>predictor).
+// In memory each model also has its part of the predictor's hidden layer, W_z z + b (see >>predictor). Names are found
+// by a hash table. Pools with room for many models have their embeddings once more, in 16 bits, see >>screen.
 
 #define LOCUSI_CALIBRATION_MOST 100.0f // of a scale and of a shift's size
 
@@ -7917,6 +8003,13 @@ struct locus_pool {
     float *hidden;                                      // [capacity, gp]
     locus_calibration *calibration, calibration_shared; // [capacity], and the pool's; read only if calibrated
     int calibrated;
+    size_t *slots;           // [slot_count] hash table of names: 1 + the model's index, 0: empty
+    size_t slot_count;       // a power of two, at least twice the capacity; 0: the capacity is
+    uint64_t salt;           // of the hash, so that no file can be made to be slow
+    int16_t *coarse;         // NULL, or panels of 16 models of pairs of [dp] numbers
+    float *grain;            // [capacity] embedding = grain * coarse, to within ..
+    float *slack, *size;     // [capacity] .. slack; size >= |embedding|, |grain * coarse|
+    float largest;           // >= every size
     locusi_memory memory;    // landmarks 0: none
     float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>memory
     float *recall_base;      // [capacity]
@@ -7938,12 +8031,32 @@ LOCUSI_FN int locusi_valid_name(const char *name, size_t most)
     return n < most && locusi_utf8_valid((const unsigned char *)name, n);
 }
 
+#ifndef LOCUSI_SCREEN_FROM // pools with room for so many models are screened
+#define LOCUSI_SCREEN_FROM 8192
+#endif
+
 LOCUSI_FN void locusi_pool_carve(const locus_net *net, locusi_carver *c, size_t capacity, locus_pool *pool)
 {
     pool->models = (locus_model *)locusi_carve(c, capacity, sizeof(locus_model));
     pool->z = locusi_carve_floats(c, capacity, net->dp);
     pool->hidden = locusi_carve_floats(c, capacity, net->gp);
     pool->calibration = (locus_calibration *)locusi_carve(c, capacity, sizeof(locus_calibration));
+    for (pool->slot_count = capacity ? 2 : 0; pool->slot_count / 2 < capacity;) {
+        if (pool->slot_count > SIZE_MAX / 2) { // no such capacity
+            c->failed = 1;
+            break;
+        }
+        pool->slot_count *= 2;
+    }
+    pool->slots = (size_t *)locusi_carve(c, pool->slot_count, sizeof(size_t));
+    pool->coarse = NULL;
+    if (net->kernels->screen && capacity >= LOCUSI_SCREEN_FROM && capacity <= SIZE_MAX / 64) {
+        const size_t places = (capacity + 31) / 32 * 32; // whole blocks of the kernel
+        pool->coarse = (int16_t *)(void *)locusi_carve_floats(c, places, net->dp / 2);
+        pool->grain = locusi_carve_floats(c, places, 1);
+        pool->slack = locusi_carve_floats(c, places, 1);
+        pool->size = locusi_carve_floats(c, places, 1);
+    }
     pool->capacity = capacity;
     if (!pool->memory.landmarks) return;
     pool->recall = locusi_carve_floats(c, capacity + 15, pool->memory.landmarks); // whole panels of 16 models
@@ -7961,6 +8074,121 @@ LOCUS_API size_t locus_pool_memory(const locus_net *net, size_t capacity)
     locusi_carve(&c, 1, sizeof(locus_pool));
     locusi_pool_carve(net, &c, capacity, &pool);
     return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
+}
+
+// ---- names
+
+// Where the probing for a name begins. Slots are probed one after the other.
+LOCUSI_FN size_t locusi_pool_slot(const locus_pool *pool, const char *name)
+{
+    uint64_t h = pool->salt;
+    size_t n = strlen(name), i;
+    for (i = 0; i < n; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, name + i, n - i < 8 ? n - i : 8);
+        h = locusi_mix(h ^ word) + 0x9e3779b97f4a7c15u;
+    }
+    return (size_t)h & (pool->slot_count - 1);
+}
+
+LOCUSI_FN void locusi_pool_name(locus_pool *pool, size_t index)
+{
+    size_t at = locusi_pool_slot(pool, pool->models[index].name);
+    while (pool->slots[at]) at = (at + 1) & (pool->slot_count - 1);
+    pool->slots[at] = index + 1;
+}
+
+// Take the name out. The slots behind it that were probed past it move up, so that no search ends too early.
+LOCUSI_FN void locusi_pool_unname(locus_pool *pool, size_t index)
+{
+    const size_t mask = pool->slot_count - 1;
+    size_t hole = locusi_pool_slot(pool, pool->models[index].name), at;
+    while (pool->slots[hole] != index + 1) hole = (hole + 1) & mask;
+    for (at = (hole + 1) & mask; pool->slots[at]; at = (at + 1) & mask) {
+        const size_t home = locusi_pool_slot(pool, pool->models[pool->slots[at] - 1].name);
+        if (((at - home) & mask) < ((at - hole) & mask)) continue; // its search begins behind the hole
+        pool->slots[hole] = pool->slots[at];
+        hole = at;
+    }
+    pool->slots[hole] = 0;
+}
+
+// ---- embeddings in 16 bits, see >>screen
+
+// Products of two such numbers, summed over the embedding, stay within 32 bits.
+LOCUSI_FN double locusi_screen_range(const locus_net *net)
+{
+    const double most = floor(sqrt(2147483647.0 / (double)net->dp));
+    return most < 32767.0 ? most : 32767.0;
+}
+
+// A float that is no smaller.
+LOCUSI_FN float locusi_above(double x) { return (float)(x * 1.000001 + 1e-36); }
+
+LOCUSI_FN double locusi_round_to(double x, double most)
+{
+    x = floor(x + 0.5);
+    return x > most ? most : x < -most ? -most : x;
+}
+
+LOCUSI_FN void locusi_screen_store(locus_pool *pool, size_t index)
+{
+    const locus_net *net = pool->net;
+    const float *z = pool->z + index * net->dp;
+    const double most = locusi_screen_range(net);
+    int16_t *to = pool->coarse + index / 16 * 16 * net->dp + index % 16 * 2;
+    double size = 0.0, slack = 0.0;
+    float top = 0.0f, grain;
+    size_t i;
+    for (i = 0; i < net->d; i++)
+        if (fabsf(z[i]) > top) top = fabsf(z[i]);
+    grain = (float)((double)top / most);
+    if (grain < 1e-30f) grain = 0.0f; // all of it is slack
+    for (i = 0; i < net->dp; i++) {
+        const double x = (double)z[i], n = grain > 0.0f ? locusi_round_to(x / (double)grain, most) : 0.0;
+        const double rest = x - (double)grain * n;
+        to[i / 2 * 32 + i % 2] = (int16_t)n;
+        size += x * x;
+        slack += rest * rest;
+    }
+    slack = sqrt(slack);
+    pool->grain[index] = grain;
+    pool->slack[index] = locusi_above(slack);
+    pool->size[index] = locusi_above(sqrt(size) + slack);
+    if (pool->largest < pool->size[index]) pool->largest = pool->size[index];
+}
+
+LOCUSI_FN void locusi_screen_remove(locus_pool *pool, size_t index)
+{
+    const size_t rows = pool->net->dp / 2, last = pool->count - 1, behind = last - index;
+    size_t panel, p;
+    for (panel = index / 16; panel <= last / 16; panel++) {
+        const size_t from = panel == index / 16 ? index % 16 : 0;
+        int16_t *row = pool->coarse + panel * 32 * rows;
+        for (p = 0; p < rows; p++, row += 32) {
+            memmove(row + 2 * from, row + 2 * from + 2, 2 * (15 - from) * sizeof *row);
+            if (panel < last / 16) memcpy(row + 30, row + 32 * rows, 2 * sizeof *row);
+        }
+    }
+    memmove(pool->grain + index, pool->grain + index + 1, behind * sizeof(float));
+    memmove(pool->slack + index, pool->slack + index + 1, behind * sizeof(float));
+    memmove(pool->size + index, pool->size + index + 1, behind * sizeof(float));
+}
+
+// What follows from the names and the embeddings of all models, in a pool that had none of it.
+LOCUSI_FN void locusi_pool_derive(locus_pool *pool)
+{
+    const size_t places = (pool->capacity + 31) / 32 * 32;
+    size_t i;
+    if (pool->slot_count) memset(pool->slots, 0, pool->slot_count * sizeof(size_t));
+    for (i = 0; i < pool->count; i++) locusi_pool_name(pool, i);
+    pool->largest = 0.0f;
+    if (!pool->coarse) return;
+    memset(pool->coarse, 0, places * pool->net->dp * sizeof(int16_t)); // the kernel looks at empty places too
+    memset(pool->grain, 0, places * sizeof(float));
+    memset(pool->slack, 0, places * sizeof(float));
+    memset(pool->size, 0, places * sizeof(float));
+    for (i = 0; i < pool->count; i++) locusi_screen_store(pool, i);
 }
 
 // Make room for `capacity` models in a new block.
@@ -7995,6 +8223,7 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
             memcpy(bigger.recalled, pool->recalled, pool->count);
         }
     }
+    locusi_pool_derive(&bigger);
     if (pool->block) LOCUS_FREE(pool->block);
     bigger.block = block;
     *pool = bigger;
@@ -8078,6 +8307,7 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
     }
     pool->net = net;
     pool->calibration_shared.scale = 1.0f;
+    pool->salt = locusi_mix((uint64_t)(uintptr_t)pool);
     memcpy(pool->query_encoder, query_encoder, strlen(query_encoder) + 1);
     if ((!memory && plan->landmarks && (status = locusi_pool_make_memory(pool, plan, err))) ||
         (!memory && capacity && (status = locusi_pool_grow(pool, capacity, err)))) {
@@ -8120,9 +8350,10 @@ LOCUS_API const float *locus_pool_embedding(const locus_pool *pool, size_t index
 
 LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name)
 {
-    size_t i;
-    for (i = 0; name && i < pool->count; i++)
-        if (!strcmp(pool->models[i].name, name)) return i;
+    size_t at;
+    if (!name || !pool->count) return SIZE_MAX;
+    for (at = locusi_pool_slot(pool, name); pool->slots[at]; at = (at + 1) & (pool->slot_count - 1))
+        if (!strcmp(pool->models[pool->slots[at] - 1].name, name)) return pool->slots[at] - 1;
     return SIZE_MAX;
 }
 
@@ -8150,13 +8381,16 @@ LOCUSI_FN locus_status locusi_pool_check(const locus_pool *pool, const locus_mod
     return LOCUS_OK;
 }
 
-// Store what is given; the model's part of the hidden layer follows from z.
+// Store what is given; the rest follows from it. index: of a model, or the place behind the last.
 LOCUSI_FN void locusi_pool_store(locus_pool *pool, size_t index, const locus_model *model, const float *z)
 {
     const locus_net *net = pool->net;
     if (model) {
-        pool->models[index] = *model;
-        pool->models[index].available = model->available != 0;
+        const locus_model copy = *model; // it may be the pool's own
+        if (index < pool->count) locusi_pool_unname(pool, index);
+        pool->models[index] = copy;
+        pool->models[index].available = copy.available != 0;
+        locusi_pool_name(pool, index);
     }
     if (z) {
         float *to = pool->z + index * net->dp;
@@ -8164,6 +8398,7 @@ LOCUSI_FN void locusi_pool_store(locus_pool *pool, size_t index, const locus_mod
         memcpy(to, z, net->d * sizeof(float));
         locusi_matmul_run(net->kernels, to, net->dp, 1, net->d, net->hz, net->gp, pool->hidden + index * net->gp,
                           net->gp, net->h_bias, NULL, 0, 0);
+        if (pool->coarse) locusi_screen_store(pool, index);
     }
 }
 
@@ -8199,11 +8434,14 @@ LOCUS_API locus_status locus_pool_set(locus_pool *pool, size_t index, const locu
 
 LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_error *err)
 {
-    size_t behind;
+    size_t behind, at;
     if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
     if (index >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
     behind = pool->count - index - 1;
+    locusi_pool_unname(pool, index);
+    for (at = 0; at < pool->slot_count; at++) pool->slots[at] -= pool->slots[at] > index + 1;
+    if (pool->coarse) locusi_screen_remove(pool, index);
     memmove(pool->models + index, pool->models + index + 1, behind * sizeof(locus_model));
     memmove(pool->z + index * pool->net->dp, pool->z + (index + 1) * pool->net->dp,
             behind * pool->net->dp * sizeof(float));
@@ -8555,11 +8793,6 @@ LOCUSI_FN void locusi_pool_read_calibration(locus_pool *pool, const locus_tensor
     pool->calibrated = t != NULL;
 }
 
-LOCUSI_FN int locusi_pool_name_order(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 // Copy one model out of the file's tensors. z: [d] space. *names moves on to the next name.
 LOCUSI_FN locus_status locusi_pool_read(const locus_tensor *const t[6], size_t i, size_t d, const char **names,
                                         locus_model *model, float *z, locus_error *err)
@@ -8637,7 +8870,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
         (status = locusi_pool_create(&pool, net, m, text, &plan, memory, memory_bytes, err)))
         return status;
     names = (const char *)t[1]->data;
-    for (i = 0; i < m && !status; i++) { // the pool counts 0 models meanwhile: names are compared below, all at once
+    for (i = 0; i < m && !status; i++) { // the pool counts 0 models meanwhile: names are compared below
         float *z = pool->z + i * net->dp;
         locus_model model;
         status = locusi_pool_read(t, i, net->d, &names, &model, z, err);
@@ -8649,13 +8882,11 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     }
     if (!status && names != (const char *)t[1]->data + t[1]->bytes)
         status = locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", m);
-    if (!status && m > 1) { // equal names: sort pointers in the place of the hidden layer, which is computed afterwards
-        const char **sorted = (const char **)(void *)pool->hidden;
-        for (i = 0; i < m; i++) sorted[i] = pool->models[i].name;
-        locusi_sort((void *)sorted, m, sizeof *sorted, locusi_pool_name_order);
-        for (i = 1; i < m && !status; i++)
-            if (!strcmp(sorted[i - 1], sorted[i]))
-                status = locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "each name once", "\"%s\" twice", sorted[i]);
+    for (; !status && pool->count < m; pool->count++) {
+        const char *name = pool->models[pool->count].name;
+        if (locus_pool_find(pool, name) != SIZE_MAX)
+            status = locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "each name once", "\"%s\" twice", name);
+        else locusi_pool_name(pool, pool->count);
     }
     if (status) {
         locus_pool_destroy(pool);
@@ -8666,6 +8897,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
                           net->h_bias, NULL, 0, 0);
     pool->count = m;
     locusi_pool_read_calibration(pool, calibration);
+    for (i = 0; pool->coarse && i < m; i++) locusi_screen_store(pool, i);
     if (plan.landmarks) locusi_memory_read(pool, st, m);
     *out = pool;
     return LOCUS_OK;
@@ -9104,13 +9336,15 @@ LOCUSI_FN int locusi_better(const locus_choice *a, const locus_choice *b)
     return a->model < b->model;
 }
 
-// The ranked choices of one query; 0 if there is no candidate.
-LOCUSI_FN int locusi_rank_one(const locus_pool *pool, const locus_route_opts *o, const float *logits, size_t top,
-                              locus_choice *out)
+// The ranked choices of one query; 0 if there is no candidate. screened: models with LOCUSI_PASSED_OVER are none.
+#define LOCUSI_PASSED_OVER (-FLT_MAX)
+LOCUSI_FN int locusi_rank_one(const locus_pool *pool, const locus_route_opts *o, const float *logits, int screened,
+                              size_t top, locus_choice *out)
 {
     size_t found = 0, m, i;
     locus_choice c;
     for (m = 0; m < pool->count; m++) {
+        if (screened && logits[m] <= LOCUSI_PASSED_OVER) continue;
         if (!locusi_candidate(pool, o, m)) continue;
         // Without a price the order is the logits': most models are passed over without a sigmoid.
         if (found == top && o->lambda <= 0.0 && logits[m] < out[top - 1].logit) continue;
@@ -9162,10 +9396,251 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
                                      : "out");
     if ((status = locusi_check_route(pool, o, err))) return status;
     for (i = 0; i < count; i++)
-        if (!locusi_rank_one(pool, o, logits + i * pool->count, top, out + i * top))
+        if (!locusi_rank_one(pool, o, logits + i * pool->count, 0, top, out + i * top))
             return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
                                "none of %z", pool->count);
     return LOCUS_OK;
+}
+
+// --------------------------------------------------------------------------------------------------------- >>screen
+//
+// Of many models few can be among the chosen. A pool that has room for LOCUSI_SCREEN_FROM models or more holds each
+// embedding also as z' = grain * n, n in 16 bits. One pass over these estimates every logit by integer products, which
+// are twice as fast as floats, with W' of 16 bits for W = W_z + W_zu diag(u), at half the bytes; a second pass computes
+// the logits of those models that may be among the chosen, to the bit as locus_predict does. The choices are the same.
+//
+// The bound. |W z - W' z'| <= |W| |z - z'| + |W - W'| |z'| for each unit; the ReLU keeps distances; the units add up
+// weighted by |w|. Rounding: a sum of n products in floats, in any order, is off by at most n 2^-24 of the sum of
+// absolute products (and as much again if each product is rounded), so `gamma` below is generous. All in all
+//     |logit - estimate| <= base + per_size * size(z) + per_slack * slack(z)
+// with slack >= |z - z'| and size >= |z|, |z'| kept for each model and the rest computed for each query. Of every
+// candidate the lower bound of what it is ranked by is known, hence a lower bound of the last chosen one's: a model
+// whose upper bound is below that cannot be chosen. Nothing is assumed of the pool: on embeddings that are all alike
+// every model is computed, which costs the estimate on top.
+
+#define LOCUSI_SCREEN_TOP ((size_t)64) // more choices are not screened for
+
+typedef struct locusi_screen_scratch {
+    float *z, *hidden, *logits; // [MODEL_TILE, dp], [MODEL_TILE, gp], [MODEL_TILE]
+    size_t *models;             // [MODEL_TILE]
+    double *best;               // [SCREEN_TOP] the highest lower bounds of this worker's models
+    size_t found, mine;
+} locusi_screen_scratch;
+
+typedef struct locusi_screen_job {
+    const locus_pool *pool;
+    const locus_route_opts *o;
+    size_t top, workers, tile, tiles;
+    locusi_screen query;
+    double base;
+    float *u, *hu, *scaled; // as in locusi_predict_scratch, of one query
+    int16_t *weights;       // [gp, dp] as in locusi_screen
+    float *bias, *last;     // [gp]
+    float *logits;          // [places]: upper bounds, then logits
+    double threshold;       // what a model must reach
+    float threshold_logit;  // its logit needs at least this
+    locusi_screen_scratch *scratch;
+    locusi_counter counter;
+} locusi_screen_job;
+
+LOCUSI_FN void locusi_screen_plan(locusi_screen_job *job, const locus_pool *pool, const locus_parallel *parallel,
+                                  locusi_carver *c)
+{
+    const locus_net *net = pool->net;
+    size_t i;
+    memset(job, 0, sizeof *job);
+    job->pool = pool;
+    job->workers = locusi_workers(parallel);
+    if (job->workers > 64) job->workers = 64;
+    job->tile = 1024;
+    job->tiles = (pool->count + job->tile - 1) / job->tile;
+    job->logits = locusi_carve_floats(c, (pool->count + 31) / 32 * 32, 1);
+    job->u = locusi_carve_floats(c, net->dp, 1);
+    job->hu = locusi_carve_floats(c, net->gp, 1);
+    job->scaled = locusi_carve_floats(c, net->d, net->gp);
+    job->weights = (int16_t *)(void *)locusi_carve_floats(c, net->gp, net->dp / 2);
+    job->bias = locusi_carve_floats(c, net->gp, 1);
+    job->last = locusi_carve_floats(c, net->gp, 1);
+    job->scratch = (locusi_screen_scratch *)locusi_carve(c, job->workers, sizeof(locusi_screen_scratch));
+    for (i = 0; i < job->workers; i++) {
+        locusi_screen_scratch unused, *w = c->base ? &job->scratch[i] : &unused;
+        w->z = locusi_carve_floats(c, LOCUSI_MODEL_TILE, net->dp);
+        w->hidden = locusi_carve_floats(c, LOCUSI_MODEL_TILE, net->gp);
+        w->logits = locusi_carve_floats(c, LOCUSI_MODEL_TILE, 1);
+        w->models = (size_t *)locusi_carve(c, LOCUSI_MODEL_TILE, sizeof(size_t));
+        w->best = (double *)locusi_carve(c, LOCUSI_SCREEN_TOP, sizeof(double));
+    }
+}
+
+// The query's side of the estimate and its bound; 0 if a logit might overflow.
+LOCUSI_FN int locusi_screen_prepare(locusi_screen_job *job, const float *q, size_t stride)
+{
+    const locus_net *net = job->pool->net;
+    const double most = locusi_screen_range(net), largest = (double)job->pool->largest;
+    const double gamma = (2.0 * (double)net->d + (double)net->gp + 64.0) * 1.1920929e-7;
+    double base = fabs((double)net->last_bias) * gamma, per_size = 0.0, per_slack = 0.0, at_most;
+    size_t g, i;
+    locusi_matmul_run(net->kernels, q, stride, 1, net->q, net->u, net->dp, job->u, net->dp, net->u_bias, NULL, 0, 0);
+    locusi_matmul_run(net->kernels, job->u, net->dp, 1, net->d, net->hu, net->gp, job->hu, net->gp, NULL, NULL, 0, 0);
+    net->kernels->scale(net->hzu, job->u, net->d, net->gp / 16, job->scaled);
+    memset(job->weights, 0, net->gp * net->dp * sizeof(int16_t));
+    for (g = 0; g < net->gp; g++) {
+        const float *own = net->hz + g / 16 * 16 * net->d + g % 16, *shared = job->scaled + (own - net->hz);
+        const double w = (double)net->last[g], constant = (double)net->h_bias[g] + (double)job->hu[g];
+        double top = 0.0, grain, square = 0.0, own_square = 0.0, shared_square = 0.0, rest_square = 0.0;
+        for (i = 0; i < net->d; i++) {
+            const double x = (double)own[16 * i] + (double)shared[16 * i];
+            if (fabs(x) > top) top = fabs(x);
+        }
+        grain = (double)(float)(top / most);
+        if (!(grain >= 1e-25)) grain = 0.0; // then the unit's estimate is its constant
+        for (i = 0; i < net->d; i++) {
+            const double a = (double)own[16 * i], b = (double)shared[16 * i], x = a + b;
+            const double n = grain > 0.0 ? locusi_round_to(x / grain, most) : 0.0, rest = x - grain * n;
+            job->weights[g / 8 * 8 * net->dp + i / 2 * 16 + g % 8 * 2 + i % 2] = (int16_t)n;
+            square += x * x;
+            own_square += a * a;
+            shared_square += b * b;
+            rest_square += rest * rest;
+        }
+        job->bias[g] = (float)(grain > 0.0 ? constant / grain : constant);
+        job->last[g] = (float)(grain > 0.0 ? w * grain : w);
+        base += gamma * fabs(w) * (fabs((double)net->h_bias[g]) + fabs((double)job->hu[g]));
+        per_size += fabs(w) * (gamma * (sqrt(own_square) + sqrt(shared_square)) + sqrt(rest_square));
+        per_slack += fabs(w) * sqrt(square);
+    }
+    // Sums of absolute terms are below these over gamma, and a little more than that.
+    at_most = 4.0 * (base / gamma + (per_size / gamma + per_slack) * largest);
+    if (!locusi_finite((float)at_most) || at_most > 1e30) return 0;
+    job->base = base + 1e-30;
+    job->query.units = net->gp;
+    job->query.pairs = net->dp / 2;
+    job->query.weights = job->weights;
+    job->query.bias = job->bias;
+    job->query.last = job->last;
+    job->query.start = (float)((double)net->last_bias + job->base);
+    job->query.per_size = locusi_above(per_size);
+    job->query.per_slack = locusi_above(per_slack);
+    return 1;
+}
+
+// What the model is ranked by, from a bound on its logit: no higher than the true one, or (upper) no lower. The sigmoid
+// is good to a few units of the last place.
+LOCUSI_FN double locusi_screen_value(const locusi_screen_job *job, size_t model, double logit, int upper)
+{
+    double price, slack;
+    if (job->o->lambda <= 0.0) return logit;
+    price = job->o->lambda * locusi_cost(job->pool, job->o, model);
+    slack = 1e-12 * (1.0 + price);
+    return locus_probability(logit) + (upper ? slack : -slack) - price;
+}
+
+// The logit that a model needs, whatever it costs.
+LOCUSI_FN float locusi_screen_logit(const locusi_screen_job *job, double threshold)
+{
+    double p = threshold - 1e-11, x;
+    if (job->o->lambda <= 0.0) x = threshold;
+    else if (p <= 0.0) return -FLT_MAX;
+    else x = p >= 1.0 ? 30.0 : log(p / (1.0 - p)); // saturated: 1 / (1 + e^-30) is 1 to within 1e-11
+    x -= job->o->lambda <= 0.0 ? 0.0 : 1e-3 * (1.0 + fabs(x));
+    return x <= -(double)FLT_MAX ? -FLT_MAX : (float)x;
+}
+
+LOCUSI_FN void locusi_screen_keep(double *best, size_t *found, size_t top, double value)
+{
+    size_t i;
+    if (*found == top && value <= best[top - 1]) return;
+    if (*found < top) ++*found;
+    for (i = *found - 1; i > 0 && value > best[i - 1]; i--) best[i] = best[i - 1];
+    best[i] = value;
+}
+
+LOCUSI_FN void locusi_screen_estimate(void *arg, size_t worker)
+{
+    locusi_screen_job *job = (locusi_screen_job *)arg;
+    const locus_pool *pool = job->pool;
+    locusi_screen_scratch *w = &job->scratch[worker];
+    float needed = -FLT_MAX;
+    size_t tile, m;
+    w->found = w->mine = 0;
+    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < job->tiles) {
+        const size_t begin = tile * job->tile, end = pool->count - begin < job->tile ? pool->count : begin + job->tile;
+        pool->net->kernels->screen(&job->query, pool->coarse + begin * pool->net->dp, pool->grain + begin,
+                                   pool->size + begin, pool->slack + begin, (end - begin + 31) / 32 * 2,
+                                   job->logits + begin);
+        for (m = begin; m < end; m++) {
+            double low;
+            if (job->logits[m] < needed || !locusi_candidate(pool, job->o, m)) continue;
+            low = (double)job->logits[m] - 2.000001 * (job->base + (double)job->query.per_size * (double)pool->size[m] +
+                                                       (double)job->query.per_slack * (double)pool->slack[m]);
+            locusi_screen_keep(w->best, &w->found, job->top, locusi_screen_value(job, m, low, 0));
+            if (w->found == job->top) needed = locusi_screen_logit(job, w->best[job->top - 1]);
+        }
+    }
+}
+
+// Exact logits of the models that the worker has gathered.
+LOCUSI_FN void locusi_screen_exact(const locusi_screen_job *job, locusi_screen_scratch *w, size_t gathered)
+{
+    const locus_net *net = job->pool->net;
+    size_t i;
+    locusi_matmul_run(net->kernels, w->z, net->dp, gathered, net->d, job->scaled, net->gp, w->hidden, net->gp, job->hu,
+                      w->hidden, net->gp, 0);
+    net->kernels->relu_dot(w->hidden, net->gp, gathered, net->gp, net->last, net->last_bias, w->logits);
+    for (i = 0; i < gathered; i++) job->logits[w->models[i]] = w->logits[i];
+}
+
+LOCUSI_FN void locusi_screen_settle(void *arg, size_t worker)
+{
+    locusi_screen_job *job = (locusi_screen_job *)arg;
+    const locus_pool *pool = job->pool;
+    const size_t dp = pool->net->dp, gp = pool->net->gp;
+    locusi_screen_scratch *w = &job->scratch[worker];
+    size_t tile, m, gathered;
+    w->mine = 0;
+    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < job->tiles) {
+        const size_t begin = tile * job->tile, end = pool->count - begin < job->tile ? pool->count : begin + job->tile;
+        for (gathered = 0, m = begin; m < end; m++) {
+            const float upper = job->logits[m];
+            const int chosen = job->o->has_default && m == job->o->default_model;
+            job->logits[m] = LOCUSI_PASSED_OVER;
+            if ((upper < job->threshold_logit && !chosen) || !locusi_candidate(pool, job->o, m)) continue;
+            if (locusi_screen_value(job, m, (double)upper, 1) < job->threshold && !chosen) continue;
+            memcpy(w->z + gathered * dp, pool->z + m * dp, dp * sizeof(float));
+            memcpy(w->hidden + gathered * gp, pool->hidden + m * gp, gp * sizeof(float));
+            w->models[gathered++] = m;
+            if (gathered == LOCUSI_MODEL_TILE) {
+                locusi_screen_exact(job, w, gathered);
+                gathered = 0;
+            }
+        }
+        if (gathered) locusi_screen_exact(job, w, gathered);
+    }
+}
+
+// job->logits <- the logits of all models that can be among the chosen, LOCUSI_PASSED_OVER for the others; 0 if they
+// have to be computed the plain way.
+LOCUSI_FN int locusi_screen_run(locusi_screen_job *job, const float *q, size_t stride)
+{
+    double best[LOCUSI_SCREEN_TOP];
+    size_t i, j, found = 0;
+    if (!locusi_screen_prepare(job, q, stride)) return 0;
+    job->counter.next = 0;
+    job->counter.workers = job->workers;
+    locusi_run(job->o->parallel, locusi_screen_estimate, job, job->workers);
+    for (i = 0; i < job->workers; i++)
+        for (j = 0; j < job->scratch[i].found; j++) locusi_screen_keep(best, &found, job->top, job->scratch[i].best[j]);
+    job->threshold = found == job->top ? best[found - 1] : -DBL_MAX;
+    job->threshold_logit = locusi_screen_logit(job, job->threshold);
+    job->counter.next = 0;
+    locusi_run(job->o->parallel, locusi_screen_settle, job, job->workers);
+    return 1;
+}
+
+LOCUSI_FN int locusi_screened(const locus_pool *pool, size_t top)
+{
+    return pool->coarse && pool->count >= LOCUSI_SCREEN_FROM && !pool->memory.landmarks && !pool->calibrated &&
+           top <= LOCUSI_SCREEN_TOP;
 }
 
 // Queries are routed a block at a time where the caller does not want the logits.
@@ -9177,19 +9652,55 @@ LOCUSI_FN size_t locusi_route_block(const locus_pool *pool, size_t count)
 
 LOCUS_API size_t locus_route_workspace(const locus_pool *pool, size_t count, const locus_route_opts *opts)
 {
+    const locus_parallel *parallel = opts ? opts->parallel : NULL;
     size_t bytes, logits;
     if (!pool) return 0;
-    bytes = locus_predict_workspace(pool, count, opts ? opts->parallel : NULL);
+    bytes = locus_predict_workspace(pool, count, parallel);
     if (!bytes || !locusi_mul(locusi_route_block(pool, count), pool->count * sizeof(float), &logits) ||
         !locusi_add(bytes, logits, &bytes) || !locusi_add(bytes, 64, &bytes))
         return 0;
+    if (locusi_screened(pool, opts && opts->top ? opts->top : 1)) {
+        locusi_carver c = {NULL, 0, 0};
+        locusi_screen_job job;
+        locusi_screen_plan(&job, pool, parallel, &c);
+        if (c.failed) return 0;
+        if (c.used + 64 > bytes) bytes = c.used + 64;
+    }
     return bytes;
+}
+
+// One query after the other; in each, the models are shared out among the threads. *done <- how many were routed: at
+// the next one a logit might overflow.
+LOCUSI_FN locus_status locusi_route_screened(const locus_pool *pool, const locus_queries *queries,
+                                             const locus_route_opts *o, size_t first, size_t *done, locus_choice *out,
+                                             void *work, locus_error *err)
+{
+    const size_t top = o->top ? o->top : 1;
+    locusi_screen_job job;
+    locusi_carver c = {NULL, 0, 0};
+    size_t i;
+    c.base = locusi_align(work);
+    locusi_screen_plan(&job, pool, o->parallel, &c);
+    job.o = o;
+    job.top = top;
+    *done = 0;
+    for (i = 0; i < queries->count; i++, ++*done) {
+        const float *q = queries->encodings + i * queries->stride;
+        if (locusi_encoding_norm(pool->net, q) < 0.0) return locusi_bad_encoding(q, queries->dim, first + i, err);
+        if (!locusi_screen_run(&job, q, queries->stride)) break;
+        if (!locusi_rank_one(pool, o, job.logits, 1, top, out + i * top))
+            return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
+                               "none of %z", pool->count);
+    }
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *queries, const locus_route_opts *opts,
                                    locus_choice *out, float *logits, void *work, size_t work_bytes, locus_error *err)
 {
-    const size_t top = opts && opts->top ? opts->top : 1;
+    locus_route_opts zero;
+    const locus_route_opts *o = locusi_route_defaults(opts, &zero);
+    const size_t top = o->top ? o->top : 1;
     locus_queries part;
     unsigned char *buffer;
     size_t bytes, block, i;
@@ -9199,8 +9710,8 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
                            !pool      ? "pool"
                            : !queries ? "queries"
                                       : "out");
-    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
-    if (opts && (status = locusi_check_route(pool, opts, err))) return status;
+    if ((status = locusi_check_queries(pool->net, queries, err)) || (status = locusi_check_route(pool, o, err)))
+        return status;
     bytes = locus_route_workspace(pool, queries->count, opts);
     if (!work || work_bytes < bytes)
         return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
@@ -9212,8 +9723,16 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
         float *to = logits ? logits + i * pool->count : (float *)(void *)buffer;
         unsigned char *rest = buffer + block * pool->count * sizeof(float);
         part.encodings = queries->encodings + i * part.stride;
-        part.count = queries->count - i < block ? queries->count - i : block;
-        if ((status = locusi_predict(pool, &part, i, to, opts ? opts->parallel : NULL, rest,
+        part.count = queries->count - i;
+        if (!logits && locusi_screened(pool, top)) {
+            size_t done;
+            if ((status = locusi_route_screened(pool, &part, o, i, &done, out + i * top, work, err))) return status;
+            i += done;
+            if (i == queries->count) break;
+            part.encodings = queries->encodings + i * part.stride;
+            part.count = 1; // the plain way
+        } else if (part.count > block) part.count = block;
+        if ((status = locusi_predict(pool, &part, i, to, o->parallel, rest,
                                      work_bytes - (size_t)(rest - (unsigned char *)work), err)) ||
             (status = locus_rank(pool, to, part.count, opts, out + i * top, err)))
             return status;
@@ -9228,7 +9747,7 @@ LOCUSI_FN double locusi_mean_cost(const locus_pool *pool, const float *logits, s
     size_t i;
     locus_choice c;
     for (i = 0; i < count; i++) {
-        if (!locusi_rank_one(pool, o, logits + i * pool->count, 1, &c)) return -1.0;
+        if (!locusi_rank_one(pool, o, logits + i * pool->count, 0, 1, &c)) return -1.0;
         sum += locusi_cost(pool, o, c.model);
     }
     return count ? sum / (double)count : 0.0;

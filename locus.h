@@ -3099,6 +3099,9 @@ typedef struct locusi_kernels {
 #ifndef LOCUS_INFERENCE_ONLY
     void (*axpy)(float factor, const float *x, float *y, size_t n);
 #endif
+#ifndef LOCUS_NO_EXPLORE
+    size_t (*find)(const float *x, size_t from, size_t n, float limit);
+#endif
 #ifndef LOCUS_NO_TRAIN
     int (*layernorm_keep)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain,
                           const float *bias, const float *live, int relu, float *hat, float *inverse);
@@ -3503,6 +3506,30 @@ LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float 
 }
 #endif
 
+#ifndef LOCUS_NO_EXPLORE
+// Where the first 16 floats stand of which one is at most `limit`, from a multiple of 16 on; n (another) if there are
+// none
+LOCUSI_TARGET static size_t LOCUSI_NAME(find)(const float *x, size_t from, size_t n, float limit)
+{
+    while (from < n) {
+        const size_t end = n - from < 128 ? n : from + 128;
+        VF least = VF_LOAD(x + from);
+        size_t j;
+        for (j = from + VL; j < end; j += VL) least = VF_MIN(least, VF_LOAD(x + j));
+        if (VF_HMIN(least) > limit) {
+            from = end;
+            continue;
+        }
+        for (; from < end; from += 16) {
+            least = VF_LOAD(x + from);
+            for (j = from + VL; j < from + 16; j += VL) least = VF_MIN(least, VF_LOAD(x + j));
+            if (VF_HMIN(least) <= limit) return from;
+        }
+    }
+    return n;
+}
+#endif
+
 #ifndef LOCUS_NO_TRAIN
 // ---- training
 
@@ -3695,6 +3722,9 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(kernel),
 #ifndef LOCUS_INFERENCE_ONLY
                                                     LOCUSI_NAME(axpy),
+#endif
+#ifndef LOCUS_NO_EXPLORE
+                                                    LOCUSI_NAME(find),
 #endif
 #ifndef LOCUS_NO_TRAIN
                                                     LOCUSI_NAME(layernorm_keep),
@@ -9793,8 +9823,229 @@ LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points
 }
 
 // ------------------------------------------------------------------------------------------------------ >>neighbours
+//
+// A tile of rows meets all others as a matrix product that stays in the cache. From it a row looks only at those that
+// may be nearer than the farthest that it keeps, allowing for the product's rounding: so few that the distance of each
+// is taken from the rows themselves. What is found is exact, and the same with every instruction set.
 
-// (to come: neighbours)
+#define LOCUSI_SIFT_ROWS ((size_t)192)
+#define LOCUSI_SIFT_LD (LOCUSI_TILE_COLUMNS + 16) // not a power of 2: the rows shall not meet in the same cache lines
+
+typedef struct locusi_sift_scratch {
+    float *rows, *c; // [SIFT_ROWS, dim], [SIFT_ROWS, SIFT_LD]
+    float *farthest; // [SIFT_ROWS] a row farther than this is of no interest
+    size_t *found;   // [SIFT_ROWS] how many are kept
+} locusi_sift_scratch;
+
+typedef struct locusi_sift {
+    locusi_space space;
+    locusi_side left, right, *a, *b;
+    float *bias;          // [padded count of b] its terms; LOCUSI_FAR: not looked at
+    float *reach;         // [tiles of b] largest term
+    double slack;         // rounding of -a . b + u_b in units of u_a + u_b, at most
+    const uint32_t *list; // rows of a to be looked at; NULL: all
+    size_t count;         // how many
+    locusi_sift_scratch *scratch;
+    void *user;
+    // b's row j may be of interest to row i: keep it, if so; returns the new farthest, negative if nothing more
+    // matters. Called with ascending j; *found is 0 at first and the caller's.
+    float (*offer)(const struct locusi_sift *s, size_t i, size_t j, size_t *found, float farthest);
+    void (*finish)(const struct locusi_sift *s, size_t i, size_t found);
+} locusi_sift;
+
+LOCUSI_FN void locusi_sift_plan(locusi_sift *s, const locus_points *a, const locus_points *b,
+                                const locus_explore_opts *o, locusi_carver *c)
+{
+    const size_t workers = locusi_explore_workers(o->parallel);
+    size_t i;
+    memset(s, 0, sizeof *s);
+    s->space.metric = o->metric;
+    s->space.dim = b->dim;
+    s->space.mean = (double *)locusi_carve(c, b->dim, sizeof(double));
+    if (a) locusi_side_carve(&s->left, a, 0, c);
+    locusi_side_carve(&s->right, b, 1, c);
+    s->bias = locusi_carve_floats(c, locusi_pad(b->count), 1);
+    s->reach = locusi_carve_floats(c, b->count / LOCUSI_TILE_COLUMNS + 1, 1);
+    s->scratch = (locusi_sift_scratch *)locusi_carve(c, workers, sizeof(locusi_sift_scratch));
+    for (i = 0; i < workers; i++) {
+        locusi_sift_scratch unused, *w = c->base ? &s->scratch[i] : &unused;
+        w->rows = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, b->dim);
+        w->c = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, LOCUSI_SIFT_LD);
+        w->farthest = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, 1);
+        w->found = (size_t *)locusi_carve(c, LOCUSI_SIFT_ROWS, sizeof(size_t));
+    }
+}
+
+LOCUSI_FN locus_status locusi_sift_prepare(locusi_sift *s, const locus_explore_opts *o, locus_error *err)
+{
+    const size_t chain = s->space.dim < 256 ? s->space.dim : 256;
+    locus_isa isa = o->isa;
+    const locus_status status = locusi_isa_choose(&isa, err);
+    size_t j;
+    if (status) return status;
+    s->space.k = locusi_kernels_for(isa);
+    s->b = &s->right;
+    s->a = s->left.rows ? &s->left : s->b;
+    s->count = s->a->count;
+    locusi_space_prepare(&s->space, s->a, s->b);
+    // |a . b| <= |a| |b| <= sqrt(2 u_a 2 u_b) <= u_a + u_b. Each step of a chain rounds once, or twice without a fused
+    // multiply-add, by 2^-24 at most; the rest is for the rounding of coordinates, terms and limit.
+    s->slack = (double)(2 * chain + s->space.dim / 256 + 20) / 16777216.0;
+    memset(s->reach, 0, (s->b->count / LOCUSI_TILE_COLUMNS + 1) * sizeof(float));
+    for (j = 0; j < locusi_pad(s->b->count); j++) {
+        float *reach = &s->reach[j / LOCUSI_TILE_COLUMNS];
+        s->bias[j] = j < s->b->count && (!o->available || o->available[j]) ? s->b->term[j] : LOCUSI_FAR;
+        if (s->bias[j] < LOCUSI_FAR && s->bias[j] > *reach) *reach = s->bias[j];
+    }
+    return LOCUS_OK;
+}
+
+// The largest -a . b + u_b that the product can give for a row of this tile that is no farther than `farthest`.
+LOCUSI_FN float locusi_sift_limit(const locusi_sift *s, size_t i, float farthest, size_t tile)
+{
+    const double d = (double)farthest, u = (double)s->a->term[i];
+    double t;
+    if (d < 0.0) return -FLT_MAX;
+    if (s->space.metric == LOCUS_COSINE) t = d;
+    else if (s->space.metric == LOCUS_EUCLIDEAN) t = 0.5 * d * s->space.scale * d * s->space.scale;
+    else t = 0.5 * d * (double)s->space.dim;
+    t = t * 1.000001 + s->slack * (u + (double)s->reach[tile]) + 1e-30 - u;
+    return t < 1e29 ? (float)t : 1e29f; // less than LOCUSI_FAR
+}
+
+LOCUSI_FN void locusi_sift_item(void *arg, size_t worker, size_t item)
+{
+    const locusi_sift *s = (const locusi_sift *)arg;
+    const locusi_sift_scratch *w = &s->scratch[worker];
+    const size_t first = item * LOCUSI_SIFT_ROWS, n = s->b->count;
+    const size_t rows = s->count - first < LOCUSI_SIFT_ROWS ? s->count - first : LOCUSI_SIFT_ROWS;
+    size_t at, r, j, lane;
+    for (r = 0; r < rows; r++) {
+        locusi_take_rows(&s->space, s->a, s->list ? s->list[first + r] : first + r, 1, w->rows + r * s->space.dim);
+        w->farthest[r] = FLT_MAX;
+        w->found[r] = 0;
+    }
+    for (at = 0; at < n; at += LOCUSI_TILE_COLUMNS) {
+        const size_t columns = locusi_pad(n - at < LOCUSI_TILE_COLUMNS ? n - at : LOCUSI_TILE_COLUMNS);
+        const size_t tile = at / LOCUSI_TILE_COLUMNS;
+        locusi_space_product(&s->space, w->rows, rows, s->b, at, columns, s->bias + at, w->c, LOCUSI_SIFT_LD);
+        for (r = 0; r < rows; r++) {
+            const size_t i = s->list ? s->list[first + r] : first + r;
+            const float *c = w->c + r * LOCUSI_SIFT_LD;
+            float limit = locusi_sift_limit(s, i, w->farthest[r], tile);
+            for (j = 0; (j = s->space.k->find(c, j, columns, limit)) < columns; j += 16)
+                for (lane = j; lane < j + 16; lane++) {
+                    float farthest;
+                    if (c[lane] > limit) continue;
+                    farthest = s->offer(s, i, at + lane, &w->found[r], w->farthest[r]);
+                    if (farthest >= w->farthest[r]) continue;
+                    w->farthest[r] = farthest;
+                    limit = locusi_sift_limit(s, i, farthest, tile);
+                }
+        }
+    }
+    for (r = 0; r < rows; r++) s->finish(s, s->list ? s->list[first + r] : first + r, w->found[r]);
+}
+
+LOCUSI_FN size_t locusi_sift_items(size_t rows) { return (rows + LOCUSI_SIFT_ROWS - 1) / LOCUSI_SIFT_ROWS; }
+
+typedef struct locusi_nearest {
+    locus_neighbour *out;
+    size_t k;
+} locusi_nearest;
+
+LOCUSI_FN int locusi_neighbour_order(const void *a, const void *b)
+{
+    const locus_neighbour *x = (const locus_neighbour *)a, *y = (const locus_neighbour *)b;
+    if (x->distance < y->distance || y->distance < x->distance) return x->distance < y->distance ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+// The k nearest so far are a heap, the farthest on top.
+LOCUSI_FN float locusi_neighbour_offer(const locusi_sift *s, size_t i, size_t j, size_t *found, float farthest)
+{
+    const locusi_nearest *job = (const locusi_nearest *)s->user;
+    locus_neighbour *heap = job->out + i * job->k, it;
+    size_t at, child;
+    if (s->a == s->b && i == j) return farthest;
+    it.index = j;
+    it.distance = locusi_apart(&s->space, s->a, i, s->b, j);
+    if (*found < job->k) {
+        for (at = (*found)++; at > 0 && locusi_neighbour_order(&it, &heap[(at - 1) / 2]) > 0; at = (at - 1) / 2)
+            heap[at] = heap[(at - 1) / 2];
+    } else {
+        if (locusi_neighbour_order(&it, &heap[0]) >= 0) return farthest;
+        for (at = 0; (child = 2 * at + 1) < job->k; at = child) {
+            if (child + 1 < job->k && locusi_neighbour_order(&heap[child], &heap[child + 1]) < 0) child++;
+            if (locusi_neighbour_order(&it, &heap[child]) >= 0) break;
+            heap[at] = heap[child];
+        }
+    }
+    heap[at] = it;
+    if (*found < job->k) return farthest;
+    return heap[0].distance > 0.0f ? heap[0].distance : -1.0f; // of equals the first is kept, and j ascends
+}
+
+LOCUSI_FN void locusi_neighbour_finish(const locusi_sift *s, size_t i, size_t found)
+{
+    const locusi_nearest *job = (const locusi_nearest *)s->user;
+    locus_neighbour *list = job->out + i * job->k;
+    locusi_sort(list, found, sizeof *list, locusi_neighbour_order);
+    for (; found < job->k; found++) {
+        list[found].index = SIZE_MAX;
+        list[found].distance = FLT_MAX;
+    }
+}
+
+LOCUS_API size_t locus_neighbours_workspace(const locus_points *points, const locus_points *of, size_t k,
+                                            const locus_explore_opts *opts)
+{
+    locus_explore_opts zero;
+    locusi_sift s;
+    locusi_carver c = {NULL, 0, 0};
+    (void)k;
+    if (!points) return 0;
+    locusi_sift_plan(&s, of, points, locusi_explore_defaults(opts, &zero), &c);
+    return locusi_carved(&c);
+}
+
+LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
+                                        locus_neighbour *out, const locus_explore_opts *opts, void *work,
+                                        size_t work_bytes, locus_error *err)
+{
+    locus_explore_opts zero;
+    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
+    const int chances = o->metric == LOCUS_DISAGREEMENT;
+    locusi_sift s;
+    locusi_nearest job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status;
+    size_t rows, cells;
+    if ((status = locusi_check_metric(o, err)) || (status = locusi_check_points(points, "points", chances, err)) ||
+        (of && (status = locusi_check_points(of, "of", chances, err))))
+        return status;
+    rows = of ? of->count : points->count;
+    if (!rows || !k) return LOCUS_OK;
+    if (of && points->count && of->dim != points->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "of.dim", "%z, the points'", "%z", points->dim, of->dim);
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "an array", "NULL");
+    if (!locusi_mul(rows, k, &cells) || cells > SIZE_MAX / sizeof(locus_neighbour))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "a list that fits into memory", "%z x %z", rows, k);
+    if ((status = locusi_check_work(work, work_bytes, locus_neighbours_workspace(points, of, k, o), err)))
+        return status;
+    c.base = locusi_align(work);
+    locusi_sift_plan(&s, of, points, o, &c);
+    if ((status = locusi_sift_prepare(&s, o, err))) return status;
+    job.out = out;
+    job.k = k;
+    s.user = &job;
+    s.offer = locusi_neighbour_offer;
+    s.finish = locusi_neighbour_finish;
+    if ((status = locusi_sweep_run(locusi_sift_item, &s, locusi_sift_items(rows), 0, locusi_sift_items(rows), o, err)))
+        return status;
+    locusi_sweep_end(o, locusi_sift_items(rows));
+    return LOCUS_OK;
+}
 
 // -------------------------------------------------------------------------------------------------------- >>clusters
 

@@ -10455,10 +10455,12 @@ LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage l
 LOCUSI_FN locus_status locusi_work_sizes(void *work, size_t work_bytes, size_t count, size_t **out, locus_error *err)
 {
     const size_t skip = (sizeof(size_t) - (size_t)((uintptr_t)work % sizeof(size_t))) % sizeof(size_t);
+    locus_status status;
     size_t bytes;
-    *out = (size_t *)(void *)((unsigned char *)work + skip);
     if (!locusi_mul(count, sizeof(size_t), &bytes) || !locusi_add(bytes, skip, &bytes)) bytes = 0;
-    return locusi_check_work(work, work_bytes, bytes, err);
+    status = locusi_check_work(work, work_bytes, bytes, err);
+    *out = status ? NULL : (size_t *)(void *)((unsigned char *)work + skip);
+    return status;
 }
 
 LOCUSI_FN locus_status locusi_bad_merge(size_t i, locus_error *err)

@@ -888,6 +888,7 @@ typedef struct locus_portfolio_opts {
     const unsigned char *required;  // [M] 1: is in it anyway (counts towards count and budget); NULL: none
     int greedy_only;                // 1: no swaps: the first j picks are the greedy answer for j
     const locus_parallel *parallel;
+    locus_isa isa; // 0: the best this machine has; the answer is the same for all
     int (*progress)(void *user, size_t done, size_t total);
     void *user;
 } locus_portfolio_opts;
@@ -3099,6 +3100,9 @@ typedef struct locusi_kernels {
 #ifndef LOCUS_INFERENCE_ONLY
     void (*axpy)(float factor, const float *x, float *y, size_t n);
 #endif
+#ifndef LOCUS_NO_EXPLORE
+    int64_t (*cover)(const float *p, const float *best, const double *w, size_t n);
+#endif
 #ifndef LOCUS_NO_TRAIN
     int (*layernorm_keep)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain,
                           const float *bias, const float *live, int relu, float *hat, float *inverse);
@@ -3503,6 +3507,26 @@ LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float 
 }
 #endif
 
+#ifndef LOCUS_NO_EXPLORE
+// sum over n queries of max(p, best) * w, each product rounded to an integer: exact, the same for every instruction
+// set; 0 <= p <= 1, the sum of w at most 2^50. Each product of two 24-bit mantissas is exact before it is rounded.
+LOCUSI_TARGET static int64_t LOCUSI_NAME(cover)(const float *p, const float *best, const double *w, size_t n)
+{
+    double x[VL];
+    int64_t sum[VL], total = 0;
+    size_t i, j;
+    for (j = 0; j < VL; j++) sum[j] = 0;
+    for (i = 0; i + VL <= n; i += VL) {
+        VF_STORE_D(x, VF_MAX(VF_LOAD(p + i), VF_LOAD(best + i)));
+        for (j = 0; j < VL; j += VDL) VA_FINISH(sum + j, VA_ADD(VA_START, VD_LOAD(x + j), VD_LOAD(w + i + j)));
+    }
+    for (j = 0; j < VL; j++) total += sum[j];
+    for (; i < n; i++)
+        total += locusi_bits((double)(p[i] > best[i] ? p[i] : best[i]) * w[i] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+    return total;
+}
+#endif
+
 #ifndef LOCUS_NO_TRAIN
 // ---- training
 
@@ -3695,6 +3719,9 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(kernel),
 #ifndef LOCUS_INFERENCE_ONLY
                                                     LOCUSI_NAME(axpy),
+#endif
+#ifndef LOCUS_NO_EXPLORE
+                                                    LOCUSI_NAME(cover),
 #endif
 #ifndef LOCUS_NO_TRAIN
                                                     LOCUSI_NAME(layernorm_keep),
@@ -9285,6 +9312,684 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 // ------------------------------------------------------------------------------------------------------- >>portfolio
 
 // (to come: portfolio)
+
+// ---- the set whose best is best
+//
+// The value of a set is the weighted mean over the queries of its highest p: monotone and submodular (a model's gain
+// can only shrink as the set grows), so a gain that is out of date still bounds the true one. The sums are of integers:
+// a query's part w p is rounded to a grid of 2^-50 of the summed weights (at worst 2^-51 off for each query), so that
+// they are exact and the same for every instruction set, and no rounding breaks a tie or the order of two gains.
+//
+// The bound. For any levels t_q >= 0, no set O has a value above sum_q w_q t_q + sum_{m in O} sum_q w_q max(p_mq - t_q,
+// 0); the largest such sum within the limits is easily bounded (the k largest gains; the knapsack filled by gain per
+// cost, the last piece in part). With t = the best of any set, this is the bound by marginal gains of Nemhauser, Wolsey
+// and Fisher; over all t it is the Lagrangian dual of the facility location problem (Cornuejols, Fisher, Nemhauser
+// 1977), which a few subgradient steps from there come near to.
+
+#define LOCUSI_SWAP_BATCH ((size_t)256) // swaps looked at before the best so far is compared with what is left
+#define LOCUSI_SWAP_LEAST 1e-12         // improvements up to this are none
+
+typedef struct locusi_move { // a model comes in, another goes out; SIZE_MAX: none
+    double better;           // by so much
+    size_t in, out;          // out: place in the set
+} locusi_move;
+
+typedef struct locusi_portfolio_job {
+    const locus_portfolio_opts *o;
+    const locusi_kernels *k;
+    const float *rows;
+    size_t models, queries, stride, workers, tile;
+    size_t limit, required; // models in a set; of them required
+    double budget, fixed;   // DBL_MAX: none; cost of the required
+    double unit, lambda;    // value of 1 in the integer sums
+    // for each model
+    int64_t *gain; // over the levels of the last look at it
+    double *key;   // what the heap is ordered by
+    size_t *heap, *round;
+    unsigned char *in; // member of the set
+    // for each query
+    double *weight, *slope;
+    float *floor, *best, *second, *level; // floor: the best of the required
+    size_t *owner;                        // slot of the member with the highest p
+    int64_t *first, *next;                // w p of the best and of the second best, as in the sums
+    // for each member
+    size_t *set, *other, *slot;
+    int64_t *loss, *recover; // recover: [workers][slots]
+    size_t slots, count;
+    double spent;
+    // for each swap of a batch
+    size_t batch[LOCUSI_SWAP_BATCH];
+    locusi_move moves[LOCUSI_SWAP_BATCH];
+    size_t batched;
+    const float *against; // for the parallel parts
+    const unsigned char *only;
+    int64_t base;
+    locusi_counter counter;
+    int check, bad;
+    size_t done, total;
+} locusi_portfolio_job;
+
+// Everything that lies in the workspace; 0 if the sizes overflow.
+LOCUSI_FN void locusi_portfolio_plan(locusi_portfolio_job *j, const locus_points *profiles,
+                                     const locus_portfolio_opts *o, locusi_carver *c)
+{
+    const size_t models = profiles->count, queries = locusi_pad(profiles->dim);
+    size_t limit = o->count && o->count < models ? o->count : models;
+    memset(j, 0, sizeof *j);
+    j->o = o;
+    j->rows = profiles->rows;
+    j->models = models;
+    j->queries = profiles->dim;
+    j->stride = profiles->stride ? profiles->stride : profiles->dim;
+    j->workers = locusi_workers(o->parallel);
+    if (j->workers > 64) j->workers = 64;
+    j->tile = 1 + 65536 / (profiles->dim + 1);
+    j->limit = limit;
+    j->slots = limit < profiles->dim ? limit : profiles->dim;
+    if (queries < profiles->dim) c->failed = 1;
+    j->gain = (int64_t *)locusi_carve(c, models, sizeof(int64_t));
+    j->key = (double *)locusi_carve(c, models, sizeof(double));
+    j->heap = (size_t *)locusi_carve(c, models, sizeof(size_t));
+    j->round = (size_t *)locusi_carve(c, models, sizeof(size_t));
+    j->in = (unsigned char *)locusi_carve(c, models, 1);
+    j->weight = (double *)locusi_carve(c, queries, sizeof(double));
+    j->slope = (double *)locusi_carve(c, queries, sizeof(double));
+    j->floor = locusi_carve_floats(c, queries, 1);
+    j->best = locusi_carve_floats(c, queries, 1);
+    j->second = locusi_carve_floats(c, queries, 1);
+    j->level = locusi_carve_floats(c, queries, 1);
+    j->owner = (size_t *)locusi_carve(c, queries, sizeof(size_t));
+    j->first = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
+    j->next = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
+    j->set = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->other = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->slot = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->loss = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
+    if (!locusi_mul(j->workers, j->slots, &limit)) c->failed = 1;
+    j->recover = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
+}
+
+LOCUSI_FN const float *locusi_profile(const locusi_portfolio_job *j, size_t m) { return j->rows + m * j->stride; }
+
+LOCUSI_FN double locusi_price(const locusi_portfolio_job *j, size_t m)
+{
+    return j->o->cost ? (double)j->o->cost[m] : 0.0;
+}
+
+LOCUSI_FN int locusi_is_required(const locusi_portfolio_job *j, size_t m)
+{
+    return j->o->required && j->o->required[m];
+}
+
+// May it be picked at all?
+LOCUSI_FN int locusi_eligible(const locusi_portfolio_job *j, size_t m)
+{
+    return (!j->o->available || j->o->available[m]) && !locusi_is_required(j, m) &&
+           j->fixed + locusi_price(j, m) <= j->budget;
+}
+
+LOCUSI_FN double locusi_net(const locusi_portfolio_job *j, int64_t gain, size_t m)
+{
+    return (double)gain * j->unit - j->lambda * locusi_price(j, m);
+}
+
+LOCUSI_FN int64_t locusi_covered(const locusi_portfolio_job *j, const float *p, const float *levels)
+{
+    return j->k->cover(p, levels, j->weight, j->queries);
+}
+
+LOCUSI_FN locus_status locusi_portfolio_step(locusi_portfolio_job *j, locus_error *err)
+{
+    const size_t done = j->done < j->total ? j->done++ : j->total;
+    if (j->o->progress && j->o->progress(j->o->user, done, j->total))
+        return locusi_fail(err, LOCUS_ERR_CANCELLED, "portfolio", "", "step %z of %z", done, j->total);
+    return LOCUS_OK;
+}
+
+// ---- gains of all models at once
+
+// 1 if every p is in [0, 1], told by its bits; -0 counts as 0.
+LOCUSI_FN int locusi_chances(const float *p, size_t n)
+{
+    uint32_t bad = 0;
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const uint32_t bits = locusi_f32_bits(p[i]);
+        bad |= (uint32_t)(bits > 0x3f800000u) & (uint32_t)(bits != 0x80000000u);
+    }
+    return !bad;
+}
+
+LOCUSI_FN void locusi_gains_work(void *arg, size_t worker)
+{
+    locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
+    size_t mine = 0, item, m;
+    while ((item = locusi_next(&j->counter, worker, &mine)) < (j->models + j->tile - 1) / j->tile) {
+        const size_t end = j->models - item * j->tile < j->tile ? j->models : (item + 1) * j->tile;
+        for (m = item * j->tile; m < end; m++) {
+            const float *p = locusi_profile(j, m);
+            if (j->check && !locusi_chances(p, j->queries)) locusi_set_flag(&j->bad);
+            else if (locusi_eligible(j, m) && (!j->only || j->only[m]))
+                j->gain[m] = locusi_covered(j, p, j->against) - j->base;
+        }
+    }
+}
+
+// gain[m] <- what each eligible model (NULL: all of `only`) adds to these levels, whose own sum is j->base.
+LOCUSI_FN void locusi_gains(locusi_portfolio_job *j, const float *levels, const unsigned char *only)
+{
+    j->against = levels;
+    j->only = only;
+    j->base = locusi_covered(j, levels, levels);
+    j->counter.next = 0;
+    j->counter.workers = j->workers;
+    locusi_run(j->o->parallel, locusi_gains_work, j, j->workers);
+}
+
+// ---- a heap of models: highest key first, then largest gain, then lowest index
+
+LOCUSI_FN int locusi_heap_before(const locusi_portfolio_job *j, size_t a, size_t b)
+{
+    if (j->key[a] > j->key[b]) return 1;
+    if (j->key[a] < j->key[b]) return 0;
+    return j->gain[a] != j->gain[b] ? j->gain[a] > j->gain[b] : a < b;
+}
+
+LOCUSI_FN void locusi_heap_sift(locusi_portfolio_job *j, size_t root, size_t n)
+{
+    size_t *h = j->heap, child;
+    while (root < n / 2 && (child = 2 * root + 1) < n) {
+        const size_t m = h[root];
+        if (child + 1 < n && locusi_heap_before(j, h[child + 1], h[child])) child++;
+        if (!locusi_heap_before(j, h[child], m)) break;
+        h[root] = h[child];
+        h[child] = m;
+        root = child;
+    }
+}
+
+LOCUSI_FN void locusi_heap_make(locusi_portfolio_job *j, size_t n)
+{
+    size_t i;
+    for (i = n / 2; i > 0; i--) locusi_heap_sift(j, i - 1, n);
+}
+
+// The first of n goes behind the others.
+LOCUSI_FN size_t locusi_heap_pop(locusi_portfolio_job *j, size_t n)
+{
+    const size_t top = j->heap[0];
+    j->heap[0] = j->heap[n - 1];
+    j->heap[n - 1] = top;
+    locusi_heap_sift(j, 0, n - 1);
+    return top;
+}
+
+// The key: net gain, or net gain per cost.
+LOCUSI_FN void locusi_heap_key(locusi_portfolio_job *j, size_t m, int by_density)
+{
+    const double net = locusi_net(j, j->gain[m], m), cost = locusi_price(j, m);
+    j->key[m] = !by_density ? net : cost > 0.0 && net / cost < DBL_MAX ? net / cost : DBL_MAX;
+}
+
+// All eligible models (of `only`) whose net gain is positive: how many.
+LOCUSI_FN size_t locusi_heap_fill(locusi_portfolio_job *j, int by_density, const unsigned char *only)
+{
+    size_t m, n = 0;
+    for (m = 0; m < j->models; m++) {
+        if (!locusi_eligible(j, m) || (only && !only[m]) || !(locusi_net(j, j->gain[m], m) > 0.0)) continue;
+        locusi_heap_key(j, m, by_density);
+        j->heap[n++] = m;
+    }
+    locusi_heap_make(j, n);
+    return n;
+}
+
+// ---- greedy
+
+LOCUSI_FN void locusi_raise(float *levels, const float *p, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++)
+        if (p[i] > levels[i]) levels[i] = p[i];
+}
+
+// j->set <- the required, then always the model of largest net gain (per cost) that is still affordable, of those in
+// `only`. Its levels are left in j->best. Gains are brought up to date one by one where they matter, or all at once
+// where that turns out to be many: the picks are the same.
+LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, const unsigned char *only, double *net,
+                                     locus_error *err)
+{
+    size_t m, n = 0, left, looks;
+    double spent = j->fixed;
+    int64_t sum;
+    locus_status status;
+    for (m = 0; m < j->models; m++) {
+        j->round[m] = 0;
+        if (locusi_is_required(j, m)) j->set[n++] = m;
+    }
+    memcpy(j->best, j->floor, j->queries * sizeof(float));
+    locusi_gains(j, j->best, only);
+    sum = j->base;
+    for (m = 0; m < j->models; m++) j->round[m] = n;
+    left = locusi_heap_fill(j, by_density, only);
+    for (looks = 0; n < j->limit && left > 0;) {
+        m = j->heap[0];
+        if (spent + locusi_price(j, m) > j->budget) {
+            locusi_heap_pop(j, left--);
+        } else if (j->round[m] == n) {
+            locusi_heap_pop(j, left--);
+            j->set[n++] = m;
+            spent += locusi_price(j, m);
+            locusi_raise(j->best, locusi_profile(j, m), j->queries);
+            sum += j->gain[m];
+            looks = 0;
+            if ((status = locusi_portfolio_step(j, err))) return status;
+        } else if (looks++ < 64 + left / 8) {
+            j->gain[m] = locusi_covered(j, locusi_profile(j, m), j->best) - sum;
+            j->round[m] = n;
+            locusi_heap_key(j, m, by_density);
+            if (locusi_net(j, j->gain[m], m) > 0.0) locusi_heap_sift(j, 0, left);
+            else locusi_heap_pop(j, left--);
+        } else { // what was dropped before is dropped again: it gains nothing or costs too much
+            locusi_gains(j, j->best, only);
+            for (m = 0; m < j->models; m++) j->round[m] = n;
+            left = locusi_heap_fill(j, by_density, only);
+        }
+    }
+    j->count = n;
+    *net = (double)sum * j->unit - j->lambda * spent;
+    return LOCUS_OK;
+}
+
+// ---- swaps
+
+// The best move that brings model m in: against each member at once, in one pass over its row. A query that m answers
+// better than the second best member, but not the best, counts only where that one goes out.
+LOCUSI_FN locusi_move locusi_swap_for(const locusi_portfolio_job *j, size_t m, int64_t *recover)
+{
+    const float *p = locusi_profile(j, m);
+    const double cost = locusi_price(j, m);
+    locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
+    int64_t gain = 0;
+    size_t i;
+    memset(recover, 0, j->slots * sizeof *recover);
+    for (i = 0; i < j->queries; i++) {
+        int64_t part;
+        if (!(p[i] > j->second[i])) continue;
+        part = locusi_bits((double)p[i] * j->weight[i] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+        if (part > j->first[i]) {
+            gain += part - j->first[i];
+            part = j->first[i];
+        }
+        recover[j->owner[i]] += part - j->next[i];
+    }
+    if (j->count < j->limit && j->spent + cost <= j->budget) {
+        move.better = locusi_net(j, gain, m);
+        move.in = m;
+    }
+    for (i = 0; i < j->count; i++) {
+        const size_t s = j->set[i];
+        const int64_t lost = j->loss[i] - (j->slot[i] == SIZE_MAX ? 0 : recover[j->slot[i]]);
+        const double better = (double)(gain - lost) * j->unit - j->lambda * (cost - locusi_price(j, s));
+        if (locusi_is_required(j, s) || j->spent - locusi_price(j, s) + cost > j->budget) continue;
+        if (move.in != SIZE_MAX && better <= move.better) continue;
+        move.better = better;
+        move.in = m;
+        move.out = i;
+    }
+    return move;
+}
+
+LOCUSI_FN void locusi_swap_work(void *arg, size_t worker)
+{
+    locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
+    size_t mine = 0, item;
+    while ((item = locusi_next(&j->counter, worker, &mine)) < j->batched)
+        j->moves[item] = locusi_swap_for(j, j->batch[item], j->recover + worker * j->slots);
+}
+
+// Best and second best of the set on each query, whose the best is, and what the set loses with each member.
+LOCUSI_FN void locusi_swap_prepare(locusi_portfolio_job *j)
+{
+    size_t i, q, slots = 0;
+    for (q = 0; q < j->queries; q++) {
+        j->best[q] = j->second[q] = 0.0f;
+        j->owner[q] = SIZE_MAX;
+    }
+    j->spent = 0.0;
+    for (i = 0; i < j->count; i++) {
+        const float *p = locusi_profile(j, j->set[i]);
+        j->spent += locusi_price(j, j->set[i]);
+        j->slot[i] = SIZE_MAX;
+        j->loss[i] = 0;
+        for (q = 0; q < j->queries; q++) {
+            if (p[q] > j->best[q]) {
+                j->second[q] = j->best[q];
+                j->best[q] = p[q];
+                j->owner[q] = i;
+            } else if (p[q] > j->second[q]) j->second[q] = p[q];
+        }
+    }
+    for (q = 0; q < j->queries; q++) {
+        const size_t i0 = j->owner[q];
+        j->first[q] = locusi_bits((double)j->best[q] * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+        j->next[q] = locusi_bits((double)j->second[q] * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+        if (i0 == SIZE_MAX) {
+            j->owner[q] = 0; // nothing to recover there: both are 0
+            continue;
+        }
+        if (j->slot[i0] == SIZE_MAX) j->slot[i0] = slots++;
+        j->owner[q] = j->slot[i0];
+        j->loss[i0] += j->first[q] - j->next[q];
+    }
+}
+
+// Of two moves the better one, then that of the lower model, then of the earlier member.
+LOCUSI_FN void locusi_move_take(locusi_move *best, const locusi_move *move)
+{
+    if (!(move->better > LOCUSI_SWAP_LEAST) || move->better < best->better) return;
+    if (move->better > best->better || move->in < best->in) *best = *move;
+}
+
+// The best move of all. A model's is worth at most its gain to the whole set, less its price, plus the price of what
+// goes: models are looked at in that order, until what is left cannot win.
+LOCUSI_FN locusi_move locusi_swap_best(locusi_portfolio_job *j)
+{
+    locusi_move best = {0.0, SIZE_MAX, SIZE_MAX};
+    double dearest = 0.0;
+    size_t i, m, n = 0;
+    for (i = 0; i < j->count; i++) {
+        const size_t s = j->set[i];
+        const double back = j->lambda * locusi_price(j, s);
+        locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
+        if (locusi_is_required(j, s)) continue;
+        if (back > dearest) dearest = back;
+        move.better = back - (double)j->loss[i] * j->unit;
+        move.out = i;
+        locusi_move_take(&best, &move);
+    }
+    for (m = 0; m < j->models; m++) {
+        if (!locusi_eligible(j, m) || j->in[m]) continue;
+        j->key[m] = locusi_net(j, j->gain[m], m) + dearest;
+        if (j->key[m] > LOCUSI_SWAP_LEAST) j->heap[n++] = m;
+    }
+    locusi_heap_make(j, n);
+    while (n > 0 && j->key[j->heap[0]] >= best.better) {
+        for (j->batched = 0; n > 0 && j->batched < LOCUSI_SWAP_BATCH; j->batched++)
+            j->batch[j->batched] = locusi_heap_pop(j, n--);
+        j->counter.next = 0;
+        j->counter.workers = j->workers;
+        locusi_run(j->o->parallel, locusi_swap_work, j, j->workers);
+        for (i = 0; i < j->batched; i++)
+            if (j->moves[i].in != SIZE_MAX) locusi_move_take(&best, &j->moves[i]);
+    }
+    return best;
+}
+
+// Moves while one helps: j->set of j->count.
+LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
+{
+    locus_status status;
+    size_t i;
+    memset(j->in, 0, j->models);
+    for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
+    for (;;) {
+        locusi_move move;
+        if ((status = locusi_portfolio_step(j, err))) return status;
+        locusi_swap_prepare(j);
+        locusi_gains(j, j->best, NULL);
+        move = locusi_swap_best(j);
+        if (!(move.better > LOCUSI_SWAP_LEAST)) return LOCUS_OK;
+        if (move.out == SIZE_MAX) move.out = j->count++;
+        else j->in[j->set[move.out]] = 0;
+        if (move.in == SIZE_MAX) {
+            j->set[move.out] = j->set[--j->count];
+        } else {
+            j->set[move.out] = move.in;
+            j->in[move.in] = 1;
+        }
+    }
+}
+
+// j->set <- greedy, then swaps, then in the order of gain again.
+LOCUSI_FN locus_status locusi_start(locusi_portfolio_job *j, int by_density, double *net, locus_error *err)
+{
+    locus_status status = locusi_greedy(j, by_density, NULL, net, err);
+    if (status || j->o->greedy_only || (status = locusi_swaps(j, err))) return status;
+    return locusi_greedy(j, 0, j->in, net, err);
+}
+
+// ---- the bound
+
+// The largest sum of net gains within one limit: the number of models, or (by_density) the budget. The models that
+// make it up are heap[first ..), the last in this order, heap[first], counted by `part` alone.
+LOCUSI_FN double locusi_relax_one(locusi_portfolio_job *j, int by_density, size_t *first, size_t *end, double *part)
+{
+    size_t left = locusi_heap_fill(j, by_density, NULL), room = j->limit - j->required;
+    double money = j->budget - j->fixed, sum = 0.0;
+    money += 1e-12 * j->budget; // the sets that are held against it may have rounded down
+    *end = left;
+    *part = 1.0;
+    while (left > 0 && (by_density ? money > 0.0 || locusi_price(j, j->heap[0]) <= 0.0 : room > 0)) {
+        const size_t m = locusi_heap_pop(j, left--);
+        const double cost = locusi_price(j, m);
+        room--;
+        if (by_density && cost > money) *part = money / cost;
+        sum += *part * locusi_net(j, j->gain[m], m);
+        money -= cost;
+    }
+    *first = left;
+    return sum;
+}
+
+// The same within both limits: the smaller of the two.
+LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, size_t *first, size_t *end, double *part)
+{
+    double sum = locusi_relax_one(j, 0, first, end, part), other;
+    if (j->budget >= DBL_MAX) return sum;
+    other = locusi_relax_one(j, 1, first, end, part);
+    return other < sum ? other : locusi_relax_one(j, 0, first, end, part);
+}
+
+// *bound <- the smallest that was found for levels from the required models' best and the set's best on. net: what the
+// set is worth.
+LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, double net, size_t steps, double *bound,
+                                              locus_error *err)
+{
+    double reach = 1.0, here;
+    size_t step, q, i, stalled = 0, first, end;
+    locus_status status;
+    *bound = DBL_MAX;
+    memcpy(j->level, j->floor, j->queries * sizeof(float));
+    for (step = 0; step < steps + 2; step++) {
+        double part, norm = 0.0;
+        if ((status = locusi_portfolio_step(j, err))) return status;
+        if (step == 1) memcpy(j->level, j->best, j->queries * sizeof(float));
+        locusi_gains(j, j->level, NULL);
+        here = (double)j->base * j->unit - j->lambda * j->fixed + locusi_relax(j, &first, &end, &part);
+        stalled++;
+        if (here < *bound) {
+            *bound = here;
+            stalled = 0;
+        }
+        if (*bound - net <= 1e-10) break;
+        if (step == 0) continue;
+        if (stalled == 6) {
+            reach *= 0.5;
+            stalled = 0;
+        }
+        // Which way: down where none of the models above goes beyond the level, up where several do.
+        for (q = 0; q < j->queries; q++) j->slope[q] = 1.0;
+        for (i = first; i < end; i++) {
+            const float *p = locusi_profile(j, j->heap[i]);
+            const double share = i == first ? part : 1.0;
+            for (q = 0; q < j->queries; q++)
+                if (p[q] > j->level[q]) j->slope[q] -= share;
+        }
+        for (q = 0; q < j->queries; q++) {
+            if (!(j->weight[q] > 0.0) || (j->slope[q] > 0.0 && j->level[q] <= j->floor[q])) j->slope[q] = 0.0;
+            norm += j->slope[q] * j->slope[q];
+        }
+        if (!(norm > 0.0)) break;
+        for (q = 0; q < j->queries; q++) {
+            double level = (double)j->level[q];
+            if (!(fabs(j->slope[q]) > 0.0)) continue;
+            level -= reach * (here - net) / norm * j->slope[q] / (j->weight[q] * j->unit);
+            j->level[q] = level >= 1.0 ? 1.0f : (float)level > j->floor[q] ? (float)level : j->floor[q];
+        }
+    }
+    if (*bound < net) *bound = net;
+    return LOCUS_OK;
+}
+
+// ---- together
+
+LOCUS_API size_t locus_portfolio_workspace(const locus_points *profiles, const locus_portfolio_opts *opts)
+{
+    locusi_portfolio_job j;
+    locus_portfolio_opts zero;
+    locusi_carver c = {NULL, 0, 0};
+    size_t bytes;
+    if (!profiles) return 0;
+    memset(&zero, 0, sizeof zero);
+    locusi_portfolio_plan(&j, profiles, opts ? opts : &zero, &c);
+    return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
+}
+
+// Limits and weights; *mass <- the summed weights.
+LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, const locus_portfolio_opts *o, double *mass,
+                                              locus_error *err)
+{
+    size_t i, required = 0;
+    double fixed = 0.0;
+    *mass = 0.0;
+    if (profiles->dim == 0) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.dim", "at least 1", "0");
+    if (profiles->count && !profiles->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles", "rows", "NULL");
+    if (profiles->stride && profiles->stride < profiles->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.stride", "0 or at least %z", "%z", profiles->dim,
+                           profiles->stride);
+    if (!(o->budget >= 0.0 && o->budget <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", o->budget);
+    if (!(o->lambda >= 0.0 && o->lambda <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
+    if ((o->budget > 0.0 || o->lambda > 0.0) && !o->cost)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost", "costs, for the %s", "NULL",
+                           o->budget > 0.0 ? "budget" : "lambda");
+    for (i = 0; i < profiles->count; i++) {
+        if (o->cost && (!locusi_finite(o->cost[i]) || o->cost[i] < 0.0f))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative", "%f", i,
+                               (double)o->cost[i]);
+        if (!o->required || !o->required[i]) continue;
+        required++;
+        if (o->cost) fixed += (double)o->cost[i];
+    }
+    for (i = 0; i < profiles->dim; i++) {
+        if (o->weight && (!locusi_finite(o->weight[i]) || o->weight[i] < 0.0f))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight[%z]", "finite and not negative", "%f", i,
+                               (double)o->weight[i]);
+        *mass += o->weight ? (double)o->weight[i] : 1.0;
+    }
+    if (!(*mass > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "one above 0", "none");
+    if (o->count && required > o->count)
+        return locusi_fail(err, LOCUS_ERR_BUDGET, "count", "at least %z, the required models", "%z", required,
+                           o->count);
+    if (o->budget > 0.0 && fixed > o->budget)
+        return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the cost of the required models", "%f", fixed,
+                           o->budget);
+    return LOCUS_OK;
+}
+
+// The first value that is no chance.
+LOCUSI_FN locus_status locusi_bad_chance(const char *what, const locus_points *rows, locus_error *err)
+{
+    const size_t stride = rows->stride ? rows->stride : rows->dim;
+    size_t m = 0, q = 0;
+    while (m + 1 < rows->count && locusi_chances(rows->rows + m * stride, rows->dim)) m++;
+    while (q + 1 < rows->dim && locusi_chances(rows->rows + m * stride + q, 1)) q++;
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z, %z]", "0 to 1", "%f", what, m, q,
+                       (double)rows->rows[m * stride + q]);
+}
+
+LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
+                                              size_t *picks, double *value_of, locus_portfolio *out, void *work,
+                                              size_t work_bytes, locus_error *err)
+{
+    locusi_portfolio_job job, *j = &job;
+    locus_portfolio_opts zero;
+    const locus_portfolio_opts *o = opts ? opts : &zero;
+    locusi_carver c = {NULL, 0, 0};
+    locus_isa isa = o == opts ? o->isa : LOCUS_ISA_AUTO;
+    double mass, net, other_net, volume;
+    size_t bytes, i, steps, candidates = 0;
+    int exponent, by_cost;
+    locus_status status;
+    memset(&zero, 0, sizeof zero);
+    if (!profiles || !picks || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !profiles ? "profiles"
+                           : !picks  ? "picks"
+                                     : "out");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_check_portfolio(profiles, o, &mass, err)) || (status = locusi_isa_choose(&isa, err)))
+        return status;
+    bytes = locus_portfolio_workspace(profiles, o);
+    if (!bytes || !work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    c.base = locusi_align(work);
+    locusi_portfolio_plan(j, profiles, o, &c);
+    j->k = locusi_kernels_for(isa);
+    j->lambda = o->lambda;
+    j->budget = o->budget > 0.0 ? o->budget : DBL_MAX;
+
+    // Weights in units of which all together make at most 2^50.
+    (void)frexp(mass, &exponent);
+    for (i = 0; i < locusi_pad(j->queries); i++) {
+        j->weight[i] = i < j->queries ? ldexp(o->weight ? (double)o->weight[i] : 1.0, 50 - exponent) : 0.0;
+        j->floor[i] = 0.0f;
+    }
+    j->unit = 1.0 / ldexp(mass, 50 - exponent);
+    j->check = 1;
+    locusi_gains(j, j->floor, NULL);
+    if (j->bad) return locusi_bad_chance("profiles", profiles, err);
+    j->check = 0;
+    for (i = 0; i < j->models; i++) {
+        if (!locusi_is_required(j, i)) continue;
+        j->required++;
+        j->fixed += locusi_price(j, i);
+        locusi_raise(j->floor, locusi_profile(j, i), j->queries);
+    }
+    for (i = 0; i < j->models; i++) candidates += (size_t)locusi_eligible(j, i);
+    if (candidates + j->required == 0)
+        return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "profiles", "an available model within the limits",
+                           "none of %z", j->models);
+
+    // Greedy by gain begins with the best affordable model, so the better of the two is never worse than that one.
+    // Where costs count for anything, each start has its own swaps: they often end in different places.
+    volume = (double)j->models * (double)j->queries;
+    steps = volume * 200.0 < 8e9 ? 200 : volume * 8.0 > 8e9 ? 8 : (size_t)(8e9 / volume);
+    by_cost = j->budget < DBL_MAX || j->lambda > 0.0;
+    j->total = j->limit * (by_cost ? 2 : 1) + steps + 2;
+    if ((status = locusi_start(j, 0, &net, err))) return status;
+    if (by_cost) {
+        const size_t count = j->count;
+        memcpy(j->other, j->set, count * sizeof *j->set);
+        if ((status = locusi_start(j, 1, &other_net, err))) return status;
+        if (!(other_net > net)) {
+            memcpy(j->set, j->other, count * sizeof *j->set);
+            j->count = count;
+        }
+    }
+    memset(j->best, 0, j->queries * sizeof(float));
+    out->count = j->count;
+    for (i = 0; i < j->count; i++) {
+        picks[i] = j->set[i];
+        out->cost += locusi_price(j, j->set[i]);
+        locusi_raise(j->best, locusi_profile(j, j->set[i]), j->queries);
+        if (value_of) value_of[i] = (double)locusi_covered(j, j->best, j->best) * j->unit;
+    }
+    out->value = (double)locusi_covered(j, j->best, j->best) * j->unit;
+    return locusi_portfolio_bound(j, out->value - j->lambda * out->cost, steps, &out->bound, err);
+}
 
 // ---------------------------------------------------------------------------------------------------------- >>search
 

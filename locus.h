@@ -9353,10 +9353,10 @@ typedef struct locusi_portfolio_job {
     size_t *owner;                        // slot of the member with the highest p
     int64_t *first, *next;                // w p of the best and of the second best, as in the sums
     // for each member
-    size_t *set, *other, *slot;
-    int64_t *loss, *recover; // recover: [workers][slots]
-    size_t slots, count;
-    double spent;
+    size_t *set, *other, *kept, *slot; // other: the best set so far; kept: the best that the bound came across
+    int64_t *loss, *recover;           // recover: [workers][slots]
+    size_t slots, count, other_count, kept_count;
+    double spent, other_net, kept_net;
     // for each swap of a batch
     size_t batch[LOCUSI_SWAP_BATCH];
     locusi_move moves[LOCUSI_SWAP_BATCH];
@@ -9403,6 +9403,7 @@ LOCUSI_FN void locusi_portfolio_plan(locusi_portfolio_job *j, const locus_points
     j->next = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
     j->set = (size_t *)locusi_carve(c, limit, sizeof(size_t));
     j->other = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->kept = (size_t *)locusi_carve(c, limit, sizeof(size_t));
     j->slot = (size_t *)locusi_carve(c, limit, sizeof(size_t));
     j->loss = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
     if (!locusi_mul(j->workers, j->slots, &limit)) c->failed = 1;
@@ -9751,12 +9752,29 @@ LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
     }
 }
 
-// j->set <- greedy, then swaps, then in the order of gain again.
-LOCUSI_FN locus_status locusi_start(locusi_portfolio_job *j, int by_density, double *net, locus_error *err)
+// j->set is compared with the best so far; required and what is swapped in counted, it is within the limits.
+LOCUSI_FN void locusi_keep_better(locusi_portfolio_job *j, double net)
 {
-    locus_status status = locusi_greedy(j, by_density, NULL, net, err);
-    if (status || j->o->greedy_only || (status = locusi_swaps(j, err))) return status;
-    return locusi_greedy(j, 0, j->in, net, err);
+    if (!(net > j->other_net)) return;
+    memcpy(j->other, j->set, j->count * sizeof *j->set);
+    j->other_count = j->count;
+    j->other_net = net;
+}
+
+// From j->set by swaps, then in the order of gain.
+LOCUSI_FN locus_status locusi_improve(locusi_portfolio_job *j, double *net, locus_error *err)
+{
+    locus_status status = locusi_swaps(j, err);
+    return status ? status : locusi_greedy(j, 0, j->in, net, err);
+}
+
+LOCUSI_FN locus_status locusi_start(locusi_portfolio_job *j, int by_density, locus_error *err)
+{
+    double net;
+    locus_status status = locusi_greedy(j, by_density, NULL, &net, err);
+    if (!status && !j->o->greedy_only) status = locusi_improve(j, &net, err);
+    if (!status) locusi_keep_better(j, net);
+    return status;
 }
 
 // ---- the bound
@@ -9791,6 +9809,30 @@ LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, size_t *first, size_t *en
     return other < sum ? other : locusi_relax_one(j, 0, first, end, part);
 }
 
+// The models that make up a bound are a set worth a look: j->set, in their order, as far as they are within the limits.
+LOCUSI_FN void locusi_relaxed_set(locusi_portfolio_job *j, size_t first, size_t end)
+{
+    double net;
+    size_t m;
+    j->count = 0;
+    j->spent = j->fixed;
+    for (m = 0; m < j->models; m++)
+        if (locusi_is_required(j, m)) j->set[j->count++] = m;
+    memcpy(j->second, j->floor, j->queries * sizeof(float));
+    for (; end > first && j->count < j->limit; end--) {
+        m = j->heap[end - 1];
+        if (j->spent + locusi_price(j, m) > j->budget) continue;
+        j->set[j->count++] = m;
+        j->spent += locusi_price(j, m);
+        locusi_raise(j->second, locusi_profile(j, m), j->queries);
+    }
+    net = (double)locusi_covered(j, j->second, j->second) * j->unit - j->lambda * j->spent;
+    if (j->kept_count && !(net > j->kept_net)) return;
+    memcpy(j->kept, j->set, j->count * sizeof *j->set);
+    j->kept_count = j->count;
+    j->kept_net = net;
+}
+
 // *bound <- the smallest that was found for levels from the required models' best and the set's best on. net: what the
 // set is worth.
 LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, double net, size_t steps, double *bound,
@@ -9813,6 +9855,7 @@ LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, double ne
             stalled = 0;
         }
         if (*bound - net <= 1e-10) break;
+        if (!j->o->greedy_only) locusi_relaxed_set(j, first, end);
         if (step == 0) continue;
         if (stalled == 6) {
             reach *= 0.5;
@@ -9838,7 +9881,6 @@ LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, double ne
             j->level[q] = level >= 1.0 ? 1.0f : (float)level > j->floor[q] ? (float)level : j->floor[q];
         }
     }
-    if (*bound < net) *bound = net;
     return LOCUS_OK;
 }
 
@@ -9919,7 +9961,7 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
     const locus_portfolio_opts *o = opts ? opts : &zero;
     locusi_carver c = {NULL, 0, 0};
     locus_isa isa = o == opts ? o->isa : LOCUS_ISA_AUTO;
-    double mass, net, other_net, volume;
+    double mass, net, volume;
     size_t bytes, i, steps, candidates = 0;
     int exponent, by_cost;
     locus_status status;
@@ -9969,26 +10011,29 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
     steps = volume * 200.0 < 8e9 ? 200 : volume * 8.0 > 8e9 ? 8 : (size_t)(8e9 / volume);
     by_cost = j->budget < DBL_MAX || j->lambda > 0.0;
     j->total = j->limit * (by_cost ? 2 : 1) + steps + 2;
-    if ((status = locusi_start(j, 0, &net, err))) return status;
-    if (by_cost) {
-        const size_t count = j->count;
-        memcpy(j->other, j->set, count * sizeof *j->set);
-        if ((status = locusi_start(j, 1, &other_net, err))) return status;
-        if (!(other_net > net)) {
-            memcpy(j->set, j->other, count * sizeof *j->set);
-            j->count = count;
-        }
+    j->other_net = -DBL_MAX;
+    if ((status = locusi_start(j, 0, err)) || (by_cost && (status = locusi_start(j, 1, err)))) return status;
+    memcpy(j->best, j->floor, j->queries * sizeof(float));
+    for (i = 0; i < j->other_count; i++) locusi_raise(j->best, locusi_profile(j, j->other[i]), j->queries);
+    if ((status = locusi_portfolio_bound(j, j->other_net, steps, &out->bound, err))) return status;
+    if (j->kept_count) {
+        memcpy(j->set, j->kept, j->kept_count * sizeof *j->set);
+        j->count = j->kept_count;
+        if ((status = locusi_improve(j, &net, err))) return status;
+        locusi_keep_better(j, net);
     }
     memset(j->best, 0, j->queries * sizeof(float));
-    out->count = j->count;
-    for (i = 0; i < j->count; i++) {
-        picks[i] = j->set[i];
-        out->cost += locusi_price(j, j->set[i]);
-        locusi_raise(j->best, locusi_profile(j, j->set[i]), j->queries);
+    out->count = j->other_count;
+    for (i = 0; i < out->count; i++) {
+        picks[i] = j->other[i];
+        out->cost += locusi_price(j, picks[i]);
+        locusi_raise(j->best, locusi_profile(j, picks[i]), j->queries);
         if (value_of) value_of[i] = (double)locusi_covered(j, j->best, j->best) * j->unit;
     }
     out->value = (double)locusi_covered(j, j->best, j->best) * j->unit;
-    return locusi_portfolio_bound(j, out->value - j->lambda * out->cost, steps, &out->bound, err);
+    net = out->value - j->lambda * out->cost;
+    if (out->bound < net) out->bound = net;
+    return LOCUS_OK;
 }
 
 // ---------------------------------------------------------------------------------------------------------- >>search

@@ -9326,8 +9326,11 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 // and Fisher; over all t it is the Lagrangian dual of the facility location problem (Cornuejols, Fisher, Nemhauser
 // 1977), which a few subgradient steps from there come near to.
 
-#define LOCUSI_SWAP_BATCH ((size_t)256) // swaps looked at before the best so far is compared with what is left
-#define LOCUSI_SWAP_LEAST 1e-12         // improvements up to this are none
+#define LOCUSI_SWAP_BATCH ((size_t)256)  // swaps looked at before the best so far is compared with what is left
+#define LOCUSI_SWAP_LEAST 1e-12          // improvements up to this are none
+#define LOCUSI_BOUND_STEPS ((size_t)300) // fewer where there is very much to read
+#define LOCUSI_STALLED ((size_t)10)      // steps without a smaller bound: go on with half the length
+#define LOCUSI_PROVEN 1e-10              // a bound as near as this to the value is as good as reached
 
 typedef struct locusi_move { // a model comes in, another goes out; SIZE_MAX: none
     double better;           // by so much
@@ -9809,7 +9812,8 @@ LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, size_t *first, size_t *en
     return other < sum ? other : locusi_relax_one(j, 0, first, end, part);
 }
 
-// The models that make up a bound are a set worth a look: j->set, in their order, as far as they are within the limits.
+// The models that make up a bound are a set worth a look: j->kept <- them, in their order, as far as they are within
+// the limits, if they are better than what was kept before.
 LOCUSI_FN void locusi_relaxed_set(locusi_portfolio_job *j, size_t first, size_t end)
 {
     double net;
@@ -9833,20 +9837,61 @@ LOCUSI_FN void locusi_relaxed_set(locusi_portfolio_job *j, size_t first, size_t 
     j->kept_net = net;
 }
 
-// *bound <- the smallest that was found for levels from the required models' best and the set's best on. net: what the
-// set is worth.
-LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, double net, size_t steps, double *bound,
+// Swaps from what was kept; from now on something new is kept.
+LOCUSI_FN locus_status locusi_improve_kept(locusi_portfolio_job *j, locus_error *err)
+{
+    double net;
+    locus_status status;
+    if (!j->kept_count) return LOCUS_OK;
+    memcpy(j->set, j->kept, j->kept_count * sizeof *j->set);
+    j->count = j->kept_count;
+    j->kept_count = 0;
+    if ((status = locusi_improve(j, &net, err))) return status;
+    locusi_keep_better(j, net);
+    return LOCUS_OK;
+}
+
+// One step down the slope of the bound `here`, whose models are heap[first .. end): a level falls where none of them
+// goes beyond it, and rises where several do. 0: there is no slope.
+LOCUSI_FN int locusi_portfolio_descend(locusi_portfolio_job *j, size_t first, size_t end, double part, double length)
+{
+    double norm = 0.0;
+    size_t i, q;
+    for (q = 0; q < j->queries; q++) j->slope[q] = 1.0;
+    for (i = first; i < end; i++) {
+        const float *p = locusi_profile(j, j->heap[i]);
+        const double share = i == first ? part : 1.0;
+        for (q = 0; q < j->queries; q++)
+            if (p[q] > j->level[q]) j->slope[q] -= share;
+    }
+    for (q = 0; q < j->queries; q++) {
+        if (!(j->weight[q] > 0.0) || (j->slope[q] > 0.0 && j->level[q] <= j->floor[q])) j->slope[q] = 0.0;
+        norm += j->slope[q] * j->slope[q];
+    }
+    if (!(norm > 0.0)) return 0;
+    for (q = 0; q < j->queries; q++) {
+        double level = (double)j->level[q];
+        if (!(fabs(j->slope[q]) > 0.0)) continue;
+        level -= length / norm * j->slope[q] / (j->weight[q] * j->unit);
+        j->level[q] = level >= 1.0 ? 1.0f : level > (double)j->floor[q] ? (float)level : j->floor[q];
+    }
+    return 1;
+}
+
+// *bound <- the smallest that was found, for the best of the required models as levels, then from the best of the best
+// set on. What the steps come across may become a better set, where `search` allows the time.
+LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, size_t steps, int search, double *bound,
                                               locus_error *err)
 {
-    double reach = 1.0, here;
-    size_t step, q, i, stalled = 0, first, end;
+    double reach = 1.0, here, part;
+    size_t step, i, stalled = 0, first, end;
     locus_status status;
     *bound = DBL_MAX;
     memcpy(j->level, j->floor, j->queries * sizeof(float));
-    for (step = 0; step < steps + 2; step++) {
-        double part, norm = 0.0;
+    for (step = 0; step < steps; step++) {
         if ((status = locusi_portfolio_step(j, err))) return status;
-        if (step == 1) memcpy(j->level, j->best, j->queries * sizeof(float));
+        if (step == 1)
+            for (i = 0; i < j->other_count; i++) locusi_raise(j->level, locusi_profile(j, j->other[i]), j->queries);
         locusi_gains(j, j->level, NULL);
         here = (double)j->base * j->unit - j->lambda * j->fixed + locusi_relax(j, &first, &end, &part);
         stalled++;
@@ -9854,34 +9899,15 @@ LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, double ne
             *bound = here;
             stalled = 0;
         }
-        if (*bound - net <= 1e-10) break;
-        if (!j->o->greedy_only) locusi_relaxed_set(j, first, end);
-        if (step == 0) continue;
-        if (stalled == 6) {
-            reach *= 0.5;
-            stalled = 0;
-        }
-        // Which way: down where none of the models above goes beyond the level, up where several do.
-        for (q = 0; q < j->queries; q++) j->slope[q] = 1.0;
-        for (i = first; i < end; i++) {
-            const float *p = locusi_profile(j, j->heap[i]);
-            const double share = i == first ? part : 1.0;
-            for (q = 0; q < j->queries; q++)
-                if (p[q] > j->level[q]) j->slope[q] -= share;
-        }
-        for (q = 0; q < j->queries; q++) {
-            if (!(j->weight[q] > 0.0) || (j->slope[q] > 0.0 && j->level[q] <= j->floor[q])) j->slope[q] = 0.0;
-            norm += j->slope[q] * j->slope[q];
-        }
-        if (!(norm > 0.0)) break;
-        for (q = 0; q < j->queries; q++) {
-            double level = (double)j->level[q];
-            if (!(fabs(j->slope[q]) > 0.0)) continue;
-            level -= reach * (here - net) / norm * j->slope[q] / (j->weight[q] * j->unit);
-            j->level[q] = level >= 1.0 ? 1.0f : (float)level > j->floor[q] ? (float)level : j->floor[q];
-        }
+        if (*bound - j->other_net <= LOCUSI_PROVEN) return LOCUS_OK;
+        if (search) locusi_relaxed_set(j, first, end);
+        if (step > 0 && !locusi_portfolio_descend(j, first, end, part, reach * (here - j->other_net))) break;
+        if (stalled < LOCUSI_STALLED) continue;
+        stalled = 0;
+        reach *= 0.5;
+        if ((status = locusi_improve_kept(j, err))) return status;
     }
-    return LOCUS_OK;
+    return locusi_improve_kept(j, err);
 }
 
 // ---- together
@@ -9961,7 +9987,7 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
     const locus_portfolio_opts *o = opts ? opts : &zero;
     locusi_carver c = {NULL, 0, 0};
     locus_isa isa = o == opts ? o->isa : LOCUS_ISA_AUTO;
-    double mass, net, volume;
+    double mass, volume;
     size_t bytes, i, steps, candidates = 0;
     int exponent, by_cost;
     locus_status status;
@@ -10008,20 +10034,15 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
     // Greedy by gain begins with the best affordable model, so the better of the two is never worse than that one.
     // Where costs count for anything, each start has its own swaps: they often end in different places.
     volume = (double)j->models * (double)j->queries;
-    steps = volume * 200.0 < 8e9 ? 200 : volume * 8.0 > 8e9 ? 8 : (size_t)(8e9 / volume);
+    steps = volume * (double)LOCUSI_BOUND_STEPS < 8e9 ? LOCUSI_BOUND_STEPS
+            : volume * 8.0 > 8e9                      ? 8
+                                                      : (size_t)(8e9 / volume);
     by_cost = j->budget < DBL_MAX || j->lambda > 0.0;
-    j->total = j->limit * (by_cost ? 2 : 1) + steps + 2;
+    j->total = j->limit * (by_cost ? 2 : 1) + steps;
     j->other_net = -DBL_MAX;
     if ((status = locusi_start(j, 0, err)) || (by_cost && (status = locusi_start(j, 1, err)))) return status;
-    memcpy(j->best, j->floor, j->queries * sizeof(float));
-    for (i = 0; i < j->other_count; i++) locusi_raise(j->best, locusi_profile(j, j->other[i]), j->queries);
-    if ((status = locusi_portfolio_bound(j, j->other_net, steps, &out->bound, err))) return status;
-    if (j->kept_count) {
-        memcpy(j->set, j->kept, j->kept_count * sizeof *j->set);
-        j->count = j->kept_count;
-        if ((status = locusi_improve(j, &net, err))) return status;
-        locusi_keep_better(j, net);
-    }
+    if ((status = locusi_portfolio_bound(j, steps, !o->greedy_only && steps == LOCUSI_BOUND_STEPS, &out->bound, err)))
+        return status;
     memset(j->best, 0, j->queries * sizeof(float));
     out->count = j->other_count;
     for (i = 0; i < out->count; i++) {
@@ -10031,8 +10052,7 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
         if (value_of) value_of[i] = (double)locusi_covered(j, j->best, j->best) * j->unit;
     }
     out->value = (double)locusi_covered(j, j->best, j->best) * j->unit;
-    net = out->value - j->lambda * out->cost;
-    if (out->bound < net) out->bound = net;
+    if (out->bound < out->value - j->lambda * out->cost) out->bound = out->value - j->lambda * out->cost;
     return LOCUS_OK;
 }
 

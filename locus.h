@@ -902,9 +902,12 @@ typedef struct locus_portfolio {
 
 // picks[M or opts->count] <- the set of models whose best is best: maximises a monotone submodular function less a
 // linear cost. Lazy greedy by gain and by gain per cost (Minoux 1978; Nemhauser, Wolsey, Fisher 1978; Leskovec et al.
-// 2007), then swaps while one helps. profiles: [M, Q], values in [0,1]. In the order of picking; after swaps, of gain.
+// 2007), then swaps while one helps, from there and from the sets that the bound comes across. profiles: [M, Q], values
+// in [0,1]. First what is required, then in the order of picking; after swaps, of gain. A model that adds nothing (less
+// its price) is not picked, so there may be fewer than count, with a high lambda none.
 // value_of[j] (may be NULL, as long as picks) <- the value of the first j + 1 picks.
-// Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more), _NO_CANDIDATE, _CANCELLED, _WORKSPACE.
+// Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more, or is more than count), _NO_CANDIDATE, _CANCELLED,
+// _ISA, _WORKSPACE.
 LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
                                               size_t *picks, double *value_of, locus_portfolio *out, void *work,
                                               size_t work_bytes, locus_error *err);
@@ -923,11 +926,12 @@ typedef struct locus_match {
 } locus_match;
 
 // out[k] <- the models whose accuracy per category (means [M, categories], e.g. of locus_category_means; NaN: passed
-// over) comes nearest to the wish. In places beyond the number of candidates: SIZE_MAX. work: locus_search_workspace.
+// over) comes nearest to the wish. In places beyond the number of candidates: SIZE_MAX. Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
                                     size_t k, const unsigned char *available, locus_match *out, locus_error *err);
 // The paper's way: scores[n] <- 0/1 drawn at the wished rates (255 where one does not care), to be encoded and looked
 // up among the embeddings with locus_neighbours. Stratified: each category has its rate as exactly as can be.
+// Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
                                      uint64_t seed, unsigned char *scores, locus_error *err);
 
@@ -984,8 +988,9 @@ typedef struct locus_compare_opts {
     size_t answers;
 } locus_compare_opts;
 
-// a, b: profiles over the same queries; row 0 is the model's, further rows (if any) resampled ones, from which the
-// intervals come. Fails: LOCUS_ERR_ARGUMENT.
+// a, b: profiles over the same queries; row 0 is the model's, further rows (if any) resampled ones (bootstrap), from
+// which the intervals come (fewer than 2: NaN bounds): row i of a against row i of b. Fails: LOCUS_ERR_ARGUMENT,
+// _SCORE.
 LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
                                      locus_comparison *out, locus_error *err);
 
@@ -10058,11 +10063,356 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
 
 // ---------------------------------------------------------------------------------------------------------- >>search
 
-// (to come: search)
+// *scale <- the largest weight, so that no sum of weights overflows.
+LOCUSI_FN locus_status locusi_check_wish(const locus_wish *wish, size_t categories, double *scale, locus_error *err)
+{
+    size_t c;
+    *scale = 0.0;
+    for (c = 0; c < categories; c++) {
+        if (!(wish[c].weight >= 0.0 && wish[c].weight <= DBL_MAX))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].weight", "finite and not negative", "%f", c,
+                               wish[c].weight);
+        if (wish[c].weight > 0.0 && !(wish[c].accuracy >= 0.0 && wish[c].accuracy <= 1.0))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].accuracy", "0 to 1", "%f", c, wish[c].accuracy);
+        if (wish[c].weight > *scale) *scale = wish[c].weight;
+    }
+    if (!(*scale > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish", "a weight above 0", "none");
+    return LOCUS_OK;
+}
+
+// Nearer, or at the same distance of lower index.
+LOCUSI_FN int locusi_match_order(const void *a, const void *b)
+{
+    const locus_match *x = (const locus_match *)a, *y = (const locus_match *)b;
+    if (x->distance < y->distance) return -1;
+    if (x->distance > y->distance) return 1;
+    return (x->model > y->model) - (x->model < y->model);
+}
+
+// The k nearest are kept as a heap, the farthest on top.
+LOCUSI_FN void locusi_match_sift(locus_match *heap, size_t root, size_t n)
+{
+    size_t child;
+    while (root < n / 2 && (child = 2 * root + 1) < n) {
+        const locus_match top = heap[root];
+        if (child + 1 < n && locusi_match_order(&heap[child], &heap[child + 1]) < 0) child++;
+        if (locusi_match_order(&top, &heap[child]) >= 0) break;
+        heap[root] = heap[child];
+        heap[child] = top;
+        root = child;
+    }
+}
+
+LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
+                                    size_t k, const unsigned char *available, locus_match *out, locus_error *err)
+{
+    size_t m, c, i, found = 0;
+    double scale;
+    locus_status status;
+    if ((!means && models > 0) || !wish || (!out && k > 0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !wish                  ? "wish"
+                           : !means && models > 0 ? "means"
+                                                  : "out");
+    if ((status = locusi_check_wish(wish, categories, &scale, err))) return status;
+    for (m = 0; m < models; m++) {
+        const double *row = means + m * categories;
+        double sum = 0.0, weight = 0.0;
+        locus_match match;
+        if (available && !available[m]) continue;
+        for (c = 0; c < categories; c++) {
+            const double w = wish[c].weight / scale, gap = row[c] - wish[c].accuracy;
+            if (!(w > 0.0) || !locusi_finite((float)row[c])) continue;
+            sum += w * gap * gap;
+            weight += w;
+        }
+        if (!(weight > 0.0) || k == 0) continue;
+        match.model = m;
+        match.distance = sqrt(sum / weight);
+        if (found < k) {
+            out[found++] = match;
+            if (found == k)
+                for (i = k / 2; i > 0; i--) locusi_match_sift(out, i - 1, k);
+        } else if (locusi_match_order(&match, &out[0]) < 0) {
+            out[0] = match;
+            locusi_match_sift(out, 0, k);
+        }
+    }
+    if (found > 0) locusi_sort(out, found, sizeof *out, locusi_match_order);
+    for (i = found; i < k; i++) {
+        out[i].model = SIZE_MAX;
+        out[i].distance = (double)locusi_nan();
+    }
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
+                                     uint64_t seed, unsigned char *scores, locus_error *err)
+{
+    size_t c, i;
+    double scale;
+    locus_status status;
+    if (!category || !wish || !scores)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !category ? "category"
+                           : !wish   ? "wish"
+                                     : "scores");
+    if ((status = locusi_check_wish(wish, categories, &scale, err))) return status;
+    if (n > 0) memset(scores, 255, n);
+    for (c = 0; c < categories; c++) {
+        size_t left = 0, right;
+        if (!(wish[c].weight > 0.0)) continue;
+        for (i = 0; i < n; i++) left += category[i] >= 0 && (size_t)category[i] == c;
+        right = (size_t)(wish[c].accuracy * (double)left + 0.5);
+        // Of the `left` still to come, `right` are to be 1, each choice equally likely (Knuth's algorithm S).
+        for (i = 0; i < n && left > 0; i++) {
+            double draw;
+            if (category[i] < 0 || (size_t)category[i] != c) continue;
+            draw = (double)(locusi_mix(locusi_mix(seed + 0x9e3779b97f4a7c15u) + i) >> 11) / 9007199254740992.0;
+            scores[i] = draw * (double)left < (double)right;
+            right -= scores[i];
+            left--;
+        }
+    }
+    return LOCUS_OK;
+}
 
 // --------------------------------------------------------------------------------------------------------- >>compare
 
-// (to come: compare)
+// ---- intervals
+
+// z with P(|Z| <= z) = level of the normal distribution.
+LOCUSI_FN double locusi_normal_quantile(double level)
+{
+    double low = 0.0, high = 40.0;
+    int i;
+    for (i = 0; i < 80; i++) {
+        const double z = 0.5 * (low + high);
+        if (erfc(z * 0.70710678118654752) > 1.0 - level) low = z;
+        else high = z;
+    }
+    return 0.5 * (low + high);
+}
+
+// P(|T| <= sqrt(df) tan(angle)) of Student's distribution, a finite sum for whole df (Abramowitz and Stegun 26.7.3-4).
+LOCUSI_FN double locusi_student(double angle, size_t df)
+{
+    const double c = cos(angle), s = sin(angle);
+    double term = df % 2 ? c : 1.0, sum = 0.0;
+    size_t i;
+    for (i = df % 2 ? 1 : 0; i + 2 <= df; i += 2) {
+        sum += term;
+        term *= c * c * (double)(i + 1) / (double)(i + 2);
+    }
+    return df % 2 ? 0.63661977236758134 * (angle + s * sum) : s * sum;
+}
+
+// t with P(|T| <= t) = level, 0 < level < 1, df >= 1. Far out, where the sum grows long, the expansion in 1 / df around
+// the normal distribution (26.7.5) is exact to 1e-9.
+LOCUSI_FN double locusi_student_quantile(double level, size_t df)
+{
+    if (df > 400) {
+        const double z = locusi_normal_quantile(level), n = (double)df, z2 = z * z;
+        const double a = (z2 + 1.0) / 4.0, b = ((5.0 * z2 + 16.0) * z2 + 3.0) / 96.0;
+        const double c = (((3.0 * z2 + 19.0) * z2 + 17.0) * z2 - 15.0) / 384.0;
+        const double d = ((((79.0 * z2 + 776.0) * z2 + 1482.0) * z2 - 1920.0) * z2 - 945.0) / 92160.0;
+        return z * (1.0 + (a + (b + (c + d / n) / n) / n) / n);
+    } else {
+        double low = 0.0, high = 1.5707963267948966;
+        int i;
+        for (i = 0; i < 80; i++) {
+            const double angle = 0.5 * (low + high);
+            if (locusi_student(angle, df) < level) low = angle;
+            else high = angle;
+        }
+        return sqrt((double)df) * tan(0.5 * (low + high));
+    }
+}
+
+// Mean and squared deviations of a stream of values (Welford's recurrence).
+typedef struct locusi_spread {
+    size_t count;
+    double mean, squares;
+} locusi_spread;
+
+LOCUSI_FN void locusi_spread_add(locusi_spread *s, double x)
+{
+    const double off = x - s->mean;
+    s->count++;
+    s->mean += off / (double)s->count;
+    s->squares += off * (x - s->mean);
+}
+
+LOCUSI_FN locus_interval locusi_interval(double value, const locusi_spread *s, int jackknife, double level)
+{
+    locus_interval out;
+    double half;
+    out.value = value;
+    out.low = out.high = (double)locusi_nan();
+    if (s->count < 2 || !(level > 0.0 && level < 1.0)) return out;
+    half = sqrt(s->squares / (double)(s->count - 1)) * locusi_student_quantile(level, s->count - 1);
+    if (jackknife) half *= (double)(s->count - 1) / sqrt((double)s->count);
+    out.low = value - half;
+    out.high = value + half;
+    return out;
+}
+
+LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
+                                           double level)
+{
+    locusi_spread s = {0, 0.0, 0.0};
+    size_t i;
+    for (i = 0; resampled && i < count; i++) locusi_spread_add(&s, resampled[i]);
+    return locusi_interval(value, &s, jackknife, level);
+}
+
+LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted)
+{
+    double ratio, needed;
+    if (!now || evaluations == 0 || !(wanted > 0.0) || locusi_is_nan((float)(now->high - now->low))) return SIZE_MAX;
+    ratio = 0.5 * (now->high - now->low) / wanted;
+    needed = ceil((double)evaluations * ratio * ratio * (1.0 - 1e-12)); // no evaluation more for a rounding error
+    return needed < 9007199254740992.0 && needed < (double)(SIZE_MAX / 2) ? (size_t)needed : SIZE_MAX;
+}
+
+// Of a share: right of n (Wilson 1927).
+LOCUSI_FN locus_interval locusi_wilson(size_t right, size_t n, double level)
+{
+    const double z = locusi_normal_quantile(level), z2 = z * z, count = (double)n;
+    locus_interval out;
+    double middle, half;
+    out.value = out.low = out.high = (double)locusi_nan();
+    if (n == 0) return out;
+    out.value = (double)right / count;
+    middle = (out.value + z2 / (2.0 * count)) / (1.0 + z2 / count);
+    half = z / (1.0 + z2 / count) * sqrt(out.value * (1.0 - out.value) / count + z2 / (4.0 * count * count));
+    out.low = right == 0 ? 0.0 : middle - half;
+    out.high = right == n ? 1.0 : middle + half;
+    return out;
+}
+
+// ---- two models
+
+LOCUSI_FN const float *locusi_row(const locus_points *p, size_t i)
+{
+    return p->rows + i * (p->stride ? p->stride : p->dim);
+}
+
+// Mean difference over the queries of one category (category NULL: over all); NaN if it has none.
+LOCUSI_FN double locusi_difference(const float *a, const float *b, size_t n, const int32_t *category, size_t which)
+{
+    double sum = 0.0;
+    size_t i, count = 0;
+    for (i = 0; i < n; i++) {
+        if (category && (category[i] < 0 || (size_t)category[i] != which)) continue;
+        sum += (double)a[i] - (double)b[i];
+        count++;
+    }
+    return count ? sum / (double)count : (double)locusi_nan();
+}
+
+LOCUSI_FN double locusi_mean_chance(const float *p, size_t n)
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += (double)p[i];
+    return sum / (double)n;
+}
+
+LOCUSI_FN double locusi_agreement(const float *a, const float *b, size_t n)
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const double p = (double)a[i], q = (double)b[i];
+        sum += p * q + (1.0 - p) * (1.0 - q);
+    }
+    return sum / (double)n;
+}
+
+LOCUSI_FN locus_status locusi_check_profile(const char *name, const locus_points *p, locus_error *err)
+{
+    size_t i;
+    if (!p || !p->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "profiles", "NULL", name);
+    if (p->count == 0 || p->dim == 0)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least one profile of one query", "[%z, %z]", name,
+                           p->count, p->dim);
+    if (p->stride && p->stride < p->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.stride", "0 or at least %z", "%z", name, p->dim, p->stride);
+    for (i = 0; i < p->count; i++)
+        if (!locusi_chances(locusi_row(p, i), p->dim)) return locusi_bad_chance(name, p, err);
+    return LOCUS_OK;
+}
+
+// Resampled rows of both are taken in pairs, as they may have been drawn together; where only one has any, the other's
+// own row stands against all of them.
+LOCUSI_FN size_t locusi_pairs(const locus_points *a, const locus_points *b)
+{
+    if (a->count == 1 || b->count == 1) return (a->count > b->count ? a->count : b->count) - 1;
+    return (a->count < b->count ? a->count : b->count) - 1;
+}
+
+LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
+                                     locus_comparison *out, locus_error *err)
+{
+    locus_compare_opts zero;
+    const locus_compare_opts *o = opts ? opts : &zero;
+    locusi_spread own[2], difference, agreement;
+    double level;
+    size_t i, c, n, pairs, same = 0;
+    locus_status status;
+    memset(&zero, 0, sizeof zero);
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_check_profile("a", a, err)) || (status = locusi_check_profile("b", b, err))) return status;
+    n = a->dim;
+    if (b->dim != n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b.dim", "%z as of a", "%z", n, b->dim);
+    if (!(o->level >= 0.0 && o->level < 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "0 to below 1", "%f", o->level);
+    level = o->level > 0.0 ? o->level : 0.9;
+    if (o->by_category && !o->category)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "category", "the queries' categories, for by_category", "NULL");
+    if (!o->scores_a != !o->scores_b)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "both models' or none", "%s alone",
+                           o->scores_a ? "scores_a" : "scores_b");
+
+    memset(own, 0, sizeof own);
+    memset(&difference, 0, sizeof difference);
+    memset(&agreement, 0, sizeof agreement);
+    for (i = 1; i < a->count; i++) locusi_spread_add(&own[0], locusi_mean_chance(locusi_row(a, i), n));
+    for (i = 1; i < b->count; i++) locusi_spread_add(&own[1], locusi_mean_chance(locusi_row(b, i), n));
+    pairs = locusi_pairs(a, b);
+    for (i = 1; i <= pairs; i++) {
+        const float *x = locusi_row(a, a->count > 1 ? i : 0), *y = locusi_row(b, b->count > 1 ? i : 0);
+        locusi_spread_add(&difference, locusi_difference(x, y, n, NULL, 0));
+        locusi_spread_add(&agreement, locusi_agreement(x, y, n));
+    }
+    out->accuracy_a = locusi_interval(locusi_mean_chance(a->rows, n), &own[0], 0, level);
+    out->accuracy_b = locusi_interval(locusi_mean_chance(b->rows, n), &own[1], 0, level);
+    out->difference = locusi_interval(locusi_difference(a->rows, b->rows, n, NULL, 0), &difference, 0, level);
+    out->agreement = locusi_interval(locusi_agreement(a->rows, b->rows, n), &agreement, 0, level);
+    for (c = 0; o->by_category && c < o->categories; c++) {
+        locusi_spread s = {0, 0.0, 0.0};
+        const double value = locusi_difference(a->rows, b->rows, n, o->category, c);
+        for (i = 1; i <= pairs; i++)
+            locusi_spread_add(&s, locusi_difference(locusi_row(a, a->count > 1 ? i : 0),
+                                                    locusi_row(b, b->count > 1 ? i : 0), n, o->category, c));
+        o->by_category[c] = locusi_interval(value, &s, 0, level);
+    }
+    for (i = 0; o->scores_a && i < o->answers; i++) {
+        const unsigned char x = o->scores_a[i], y = o->scores_b[i];
+        if ((x > 1 && x != 255) || (y > 1 && y != 255)) {
+            const int in_a = x > 1 && x != 255;
+            return locusi_fail(err, LOCUS_ERR_SCORE, "%s[%z]", "0, 1 or 255", "%d", in_a ? "scores_a" : "scores_b", i,
+                               (int)(in_a ? x : y));
+        }
+        if (x == 255 || y == 255) continue;
+        out->shared++;
+        same += x == y;
+    }
+    out->observed = locusi_wilson(same, out->shared, level);
+    return LOCUS_OK;
+}
 
 // ----------------------------------------------------------------------------------------------------- >>uncertainty
 

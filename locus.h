@@ -890,6 +890,7 @@ typedef struct locus_portfolio_opts {
     const unsigned char *required;  // [M] 1: is in it anyway (counts towards count and budget); NULL: none
     int greedy_only;                // 1: no swaps: the first j picks are the greedy answer for j
     const locus_parallel *parallel;
+    locus_isa isa; // 0: the best this machine has; the answer is the same for all
     int (*progress)(void *user, size_t done, size_t total);
     void *user;
 } locus_portfolio_opts;
@@ -903,9 +904,12 @@ typedef struct locus_portfolio {
 
 // picks[M or opts->count] <- the set of models whose best is best: maximises a monotone submodular function less a
 // linear cost. Lazy greedy by gain and by gain per cost (Minoux 1978; Nemhauser, Wolsey, Fisher 1978; Leskovec et al.
-// 2007), then swaps while one helps. profiles: [M, Q], values in [0,1]. In the order of picking; after swaps, of gain.
+// 2007), then swaps while one helps, from there and from the sets that the bound comes across. profiles: [M, Q], values
+// in [0,1]. First what is required, then in the order of picking; after swaps, of gain. A model that adds nothing (less
+// its price) is not picked, so there may be fewer than count, with a high lambda none.
 // value_of[j] (may be NULL, as long as picks) <- the value of the first j + 1 picks.
-// Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more), _NO_CANDIDATE, _CANCELLED, _WORKSPACE.
+// Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more, or is more than count), _NO_CANDIDATE, _CANCELLED,
+// _ISA, _WORKSPACE.
 LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
                                               size_t *picks, double *value_of, locus_portfolio *out, void *work,
                                               size_t work_bytes, locus_error *err);
@@ -924,11 +928,12 @@ typedef struct locus_match {
 } locus_match;
 
 // out[k] <- the models whose accuracy per category (means [M, categories], e.g. of locus_category_means; NaN: passed
-// over) comes nearest to the wish. In places beyond the number of candidates: SIZE_MAX. work: locus_search_workspace.
+// over) comes nearest to the wish. In places beyond the number of candidates: SIZE_MAX. Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
                                     size_t k, const unsigned char *available, locus_match *out, locus_error *err);
 // The paper's way: scores[n] <- 0/1 drawn at the wished rates (255 where one does not care), to be encoded and looked
 // up among the embeddings with locus_neighbours. Stratified: each category has its rate as exactly as can be.
+// Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
                                      uint64_t seed, unsigned char *scores, locus_error *err);
 
@@ -985,8 +990,9 @@ typedef struct locus_compare_opts {
     size_t answers;
 } locus_compare_opts;
 
-// a, b: profiles over the same queries; row 0 is the model's, further rows (if any) resampled ones, from which the
-// intervals come. Fails: LOCUS_ERR_ARGUMENT.
+// a, b: profiles over the same queries; row 0 is the model's, further rows (if any) resampled ones (bootstrap), from
+// which the intervals come (fewer than 2: NaN bounds): row i of a against row i of b. Fails: LOCUS_ERR_ARGUMENT,
+// _SCORE.
 LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
                                      locus_comparison *out, locus_error *err);
 
@@ -3128,6 +3134,7 @@ typedef struct locusi_kernels {
     void (*axpy)(float factor, const float *x, float *y, size_t n);
 #endif
 #ifndef LOCUS_NO_EXPLORE
+    int64_t (*cover)(const float *p, const float *best, const double *w, size_t n);
     size_t (*find)(const float *x, size_t from, size_t n, float limit);
 #endif
 #ifndef LOCUS_NO_TRAIN
@@ -3582,6 +3589,24 @@ LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float 
 #endif
 
 #ifndef LOCUS_NO_EXPLORE
+// sum over n queries of max(p, best) * w, each product rounded to an integer: exact, the same for every instruction
+// set; 0 <= p <= 1, the sum of w at most 2^50. Each product of two 24-bit mantissas is exact before it is rounded.
+LOCUSI_TARGET static int64_t LOCUSI_NAME(cover)(const float *p, const float *best, const double *w, size_t n)
+{
+    double x[VL];
+    int64_t sum[VL], total = 0;
+    size_t i, j;
+    for (j = 0; j < VL; j++) sum[j] = 0;
+    for (i = 0; i + VL <= n; i += VL) {
+        VF_STORE_D(x, VF_MAX(VF_LOAD(p + i), VF_LOAD(best + i)));
+        for (j = 0; j < VL; j += VDL) VA_FINISH(sum + j, VA_ADD(VA_START, VD_LOAD(x + j), VD_LOAD(w + i + j)));
+    }
+    for (j = 0; j < VL; j++) total += sum[j];
+    for (; i < n; i++)
+        total += locusi_bits((double)(p[i] > best[i] ? p[i] : best[i]) * w[i] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+    return total;
+}
+
 // Where the first 16 floats stand of which one is at most `limit`, from a multiple of 16 on; n (another) if there are
 // none
 LOCUSI_TARGET static size_t LOCUSI_NAME(find)(const float *x, size_t from, size_t n, float limit)
@@ -3804,6 +3829,7 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(axpy),
 #endif
 #ifndef LOCUS_NO_EXPLORE
+                                                    LOCUSI_NAME(cover),
                                                     LOCUSI_NAME(find),
 #endif
 #ifndef LOCUS_NO_TRAIN
@@ -12041,17 +12067,1105 @@ LOCUS_API locus_status locus_coverage(const locus_points *points, const float *c
     return LOCUS_OK;
 }
 
-// ---- by value
+// ---- by value: the set whose best is best
+//
+// The value of a set is the weighted mean over the queries of its highest p: monotone and submodular (a model's gain
+// can only shrink as the set grows), so a gain that is out of date still bounds the true one. The sums are of integers:
+// a query's part w p is rounded to a grid of 2^-50 of the summed weights (at worst 2^-51 off for each query), so that
+// they are exact and the same for every instruction set, and no rounding breaks a tie or the order of two gains.
+//
+// The bound. For any levels t_q >= 0, no set O has a value above sum_q w_q t_q + sum_{m in O} sum_q w_q max(p_mq - t_q,
+// 0); the largest such sum within the limits is easily bounded (the k largest gains; the knapsack filled by gain per
+// cost, the last piece in part). With t = the best of any set, this is the bound by marginal gains of Nemhauser, Wolsey
+// and Fisher; over all t it is the Lagrangian dual of the facility location problem (Cornuejols, Fisher, Nemhauser
+// 1977), which a few subgradient steps from there come near to.
 
-// (to come: portfolio)
+#define LOCUSI_SWAP_BATCH ((size_t)256)  // swaps looked at before the best so far is compared with what is left
+#define LOCUSI_SWAP_LEAST 1e-12          // improvements up to this are none
+#define LOCUSI_BOUND_STEPS ((size_t)300) // fewer where there is very much to read
+#define LOCUSI_STALLED ((size_t)10)      // steps without a smaller bound: go on with half the length
+#define LOCUSI_PROVEN 1e-10              // a bound as near as this to the value is as good as reached
+
+typedef struct locusi_move { // a model comes in, another goes out; SIZE_MAX: none
+    double better;           // by so much
+    size_t in, out;          // out: place in the set
+} locusi_move;
+
+typedef struct locusi_portfolio_job {
+    const locus_portfolio_opts *o;
+    const locusi_kernels *k;
+    const float *rows;
+    size_t models, queries, stride, workers, tile;
+    size_t limit, required; // models in a set; of them required
+    double budget, fixed;   // DBL_MAX: none; cost of the required
+    double unit, lambda;    // value of 1 in the integer sums
+    // for each model
+    int64_t *gain; // over the levels of the last look at it
+    double *key;   // what the heap is ordered by
+    size_t *heap, *round;
+    unsigned char *in; // member of the set
+    // for each query
+    double *weight, *slope;
+    float *floor, *best, *second, *level; // floor: the best of the required
+    size_t *owner;                        // slot of the member with the highest p
+    int64_t *first, *next;                // w p of the best and of the second best, as in the sums
+    // for each member
+    size_t *set, *other, *kept, *slot; // other: the best set so far; kept: the best that the bound came across
+    int64_t *loss, *recover;           // recover: [workers][slots]
+    size_t slots, count, other_count, kept_count;
+    double spent, other_net, kept_net;
+    // for each swap of a batch
+    size_t batch[LOCUSI_SWAP_BATCH];
+    locusi_move moves[LOCUSI_SWAP_BATCH];
+    size_t batched;
+    const float *against; // for the parallel parts
+    const unsigned char *only;
+    int64_t base;
+    locusi_counter counter;
+    int check, bad;
+    size_t done, total;
+} locusi_portfolio_job;
+
+// Everything that lies in the workspace; 0 if the sizes overflow.
+LOCUSI_FN void locusi_portfolio_plan(locusi_portfolio_job *j, const locus_points *profiles,
+                                     const locus_portfolio_opts *o, locusi_carver *c)
+{
+    const size_t models = profiles->count, queries = locusi_pad(profiles->dim);
+    size_t limit = o->count && o->count < models ? o->count : models;
+    memset(j, 0, sizeof *j);
+    j->o = o;
+    j->rows = profiles->rows;
+    j->models = models;
+    j->queries = profiles->dim;
+    j->stride = profiles->stride ? profiles->stride : profiles->dim;
+    j->workers = locusi_workers(o->parallel);
+    if (j->workers > 64) j->workers = 64;
+    j->tile = 1 + 65536 / (profiles->dim + 1);
+    j->limit = limit;
+    j->slots = limit < profiles->dim ? limit : profiles->dim;
+    if (queries < profiles->dim) c->failed = 1;
+    j->gain = (int64_t *)locusi_carve(c, models, sizeof(int64_t));
+    j->key = (double *)locusi_carve(c, models, sizeof(double));
+    j->heap = (size_t *)locusi_carve(c, models, sizeof(size_t));
+    j->round = (size_t *)locusi_carve(c, models, sizeof(size_t));
+    j->in = (unsigned char *)locusi_carve(c, models, 1);
+    j->weight = (double *)locusi_carve(c, queries, sizeof(double));
+    j->slope = (double *)locusi_carve(c, queries, sizeof(double));
+    j->floor = locusi_carve_floats(c, queries, 1);
+    j->best = locusi_carve_floats(c, queries, 1);
+    j->second = locusi_carve_floats(c, queries, 1);
+    j->level = locusi_carve_floats(c, queries, 1);
+    j->owner = (size_t *)locusi_carve(c, queries, sizeof(size_t));
+    j->first = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
+    j->next = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
+    j->set = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->other = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->kept = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->slot = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->loss = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
+    if (!locusi_mul(j->workers, j->slots, &limit)) c->failed = 1;
+    j->recover = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
+}
+
+LOCUSI_FN const float *locusi_profile_row(const locusi_portfolio_job *j, size_t m) { return j->rows + m * j->stride; }
+
+LOCUSI_FN double locusi_portfolio_price(const locusi_portfolio_job *j, size_t m)
+{
+    return j->o->cost ? (double)j->o->cost[m] : 0.0;
+}
+
+LOCUSI_FN int locusi_is_required(const locusi_portfolio_job *j, size_t m)
+{
+    return j->o->required && j->o->required[m];
+}
+
+// May it be picked at all?
+LOCUSI_FN int locusi_eligible(const locusi_portfolio_job *j, size_t m)
+{
+    return (!j->o->available || j->o->available[m]) && !locusi_is_required(j, m) &&
+           j->fixed + locusi_portfolio_price(j, m) <= j->budget;
+}
+
+LOCUSI_FN double locusi_net_gain(const locusi_portfolio_job *j, int64_t gain, size_t m)
+{
+    return (double)gain * j->unit - j->lambda * locusi_portfolio_price(j, m);
+}
+
+LOCUSI_FN int64_t locusi_covered(const locusi_portfolio_job *j, const float *p, const float *levels)
+{
+    return j->k->cover(p, levels, j->weight, j->queries);
+}
+
+LOCUSI_FN locus_status locusi_portfolio_step(locusi_portfolio_job *j, locus_error *err)
+{
+    const size_t done = j->done < j->total ? j->done++ : j->total;
+    if (j->o->progress && j->o->progress(j->o->user, done, j->total))
+        return locusi_fail(err, LOCUS_ERR_CANCELLED, "portfolio", "", "step %z of %z", done, j->total);
+    return LOCUS_OK;
+}
+
+// ---- gains of all models at once
+
+// 1 if every p is in [0, 1], told by its bits; -0 counts as 0.
+LOCUSI_FN int locusi_chances(const float *p, size_t n)
+{
+    uint32_t bad = 0;
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const uint32_t bits = locusi_f32_bits(p[i]);
+        bad |= (uint32_t)(bits > 0x3f800000u) & (uint32_t)(bits != 0x80000000u);
+    }
+    return !bad;
+}
+
+LOCUSI_FN void locusi_gains_work(void *arg, size_t worker)
+{
+    locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
+    size_t mine = 0, item, m;
+    while ((item = locusi_next(&j->counter, worker, &mine)) < (j->models + j->tile - 1) / j->tile) {
+        const size_t end = j->models - item * j->tile < j->tile ? j->models : (item + 1) * j->tile;
+        for (m = item * j->tile; m < end; m++) {
+            const float *p = locusi_profile_row(j, m);
+            if (j->check && !locusi_chances(p, j->queries)) locusi_set_flag(&j->bad);
+            else if (locusi_eligible(j, m) && (!j->only || j->only[m]))
+                j->gain[m] = locusi_covered(j, p, j->against) - j->base;
+        }
+    }
+}
+
+// gain[m] <- what each eligible model (NULL: all of `only`) adds to these levels, whose own sum is j->base.
+LOCUSI_FN void locusi_gains(locusi_portfolio_job *j, const float *levels, const unsigned char *only)
+{
+    j->against = levels;
+    j->only = only;
+    j->base = locusi_covered(j, levels, levels);
+    j->counter.next = 0;
+    j->counter.workers = j->workers;
+    locusi_run(j->o->parallel, locusi_gains_work, j, j->workers);
+}
+
+// ---- a heap of models: highest key first, then largest gain, then lowest index
+
+LOCUSI_FN int locusi_heap_before(const locusi_portfolio_job *j, size_t a, size_t b)
+{
+    if (j->key[a] > j->key[b]) return 1;
+    if (j->key[a] < j->key[b]) return 0;
+    return j->gain[a] != j->gain[b] ? j->gain[a] > j->gain[b] : a < b;
+}
+
+LOCUSI_FN void locusi_heap_sift(locusi_portfolio_job *j, size_t root, size_t n)
+{
+    size_t *h = j->heap, child;
+    while (root < n / 2 && (child = 2 * root + 1) < n) {
+        const size_t m = h[root];
+        if (child + 1 < n && locusi_heap_before(j, h[child + 1], h[child])) child++;
+        if (!locusi_heap_before(j, h[child], m)) break;
+        h[root] = h[child];
+        h[child] = m;
+        root = child;
+    }
+}
+
+LOCUSI_FN void locusi_heap_make(locusi_portfolio_job *j, size_t n)
+{
+    size_t i;
+    for (i = n / 2; i > 0; i--) locusi_heap_sift(j, i - 1, n);
+}
+
+// The first of n goes behind the others.
+LOCUSI_FN size_t locusi_heap_pop(locusi_portfolio_job *j, size_t n)
+{
+    const size_t top = j->heap[0];
+    j->heap[0] = j->heap[n - 1];
+    j->heap[n - 1] = top;
+    locusi_heap_sift(j, 0, n - 1);
+    return top;
+}
+
+// The key: net gain, or net gain per cost.
+LOCUSI_FN void locusi_heap_key(locusi_portfolio_job *j, size_t m, int by_density)
+{
+    const double net = locusi_net_gain(j, j->gain[m], m), cost = locusi_portfolio_price(j, m);
+    j->key[m] = !by_density ? net : cost > 0.0 && net / cost < DBL_MAX ? net / cost : DBL_MAX;
+}
+
+// All eligible models (of `only`) whose net gain is positive: how many.
+LOCUSI_FN size_t locusi_heap_fill(locusi_portfolio_job *j, int by_density, const unsigned char *only)
+{
+    size_t m, n = 0;
+    for (m = 0; m < j->models; m++) {
+        if (!locusi_eligible(j, m) || (only && !only[m]) || !(locusi_net_gain(j, j->gain[m], m) > 0.0)) continue;
+        locusi_heap_key(j, m, by_density);
+        j->heap[n++] = m;
+    }
+    locusi_heap_make(j, n);
+    return n;
+}
+
+// ---- greedy
+
+LOCUSI_FN void locusi_raise(float *levels, const float *p, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++)
+        if (p[i] > levels[i]) levels[i] = p[i];
+}
+
+// j->set <- the required, then always the model of largest net gain (per cost) that is still affordable, of those in
+// `only`. Its levels are left in j->best. Gains are brought up to date one by one where they matter, or all at once
+// where that turns out to be many: the picks are the same.
+LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, const unsigned char *only, double *net,
+                                     locus_error *err)
+{
+    size_t m, n = 0, left, looks;
+    double spent = j->fixed;
+    int64_t sum;
+    locus_status status;
+    for (m = 0; m < j->models; m++) {
+        j->round[m] = 0;
+        if (locusi_is_required(j, m)) j->set[n++] = m;
+    }
+    memcpy(j->best, j->floor, j->queries * sizeof(float));
+    locusi_gains(j, j->best, only);
+    sum = j->base;
+    for (m = 0; m < j->models; m++) j->round[m] = n;
+    left = locusi_heap_fill(j, by_density, only);
+    for (looks = 0; n < j->limit && left > 0;) {
+        m = j->heap[0];
+        if (spent + locusi_portfolio_price(j, m) > j->budget) {
+            locusi_heap_pop(j, left--);
+        } else if (j->round[m] == n) {
+            locusi_heap_pop(j, left--);
+            j->set[n++] = m;
+            spent += locusi_portfolio_price(j, m);
+            locusi_raise(j->best, locusi_profile_row(j, m), j->queries);
+            sum += j->gain[m];
+            looks = 0;
+            if ((status = locusi_portfolio_step(j, err))) return status;
+        } else if (looks++ < 64 + left / 8) {
+            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->best) - sum;
+            j->round[m] = n;
+            locusi_heap_key(j, m, by_density);
+            if (locusi_net_gain(j, j->gain[m], m) > 0.0) locusi_heap_sift(j, 0, left);
+            else locusi_heap_pop(j, left--);
+        } else { // what was dropped before is dropped again: it gains nothing or costs too much
+            locusi_gains(j, j->best, only);
+            for (m = 0; m < j->models; m++) j->round[m] = n;
+            left = locusi_heap_fill(j, by_density, only);
+        }
+    }
+    j->count = n;
+    *net = (double)sum * j->unit - j->lambda * spent;
+    return LOCUS_OK;
+}
+
+// ---- swaps
+
+// The best move that brings model m in: against each member at once, in one pass over its row. A query that m answers
+// better than the second best member, but not the best, counts only where that one goes out.
+LOCUSI_FN locusi_move locusi_swap_for(const locusi_portfolio_job *j, size_t m, int64_t *recover)
+{
+    const float *p = locusi_profile_row(j, m);
+    const double cost = locusi_portfolio_price(j, m);
+    locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
+    int64_t gain = 0;
+    size_t i;
+    memset(recover, 0, j->slots * sizeof *recover);
+    for (i = 0; i < j->queries; i++) {
+        int64_t part;
+        if (!(p[i] > j->second[i])) continue;
+        part = locusi_bits((double)p[i] * j->weight[i] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+        if (part > j->first[i]) {
+            gain += part - j->first[i];
+            part = j->first[i];
+        }
+        recover[j->owner[i]] += part - j->next[i];
+    }
+    if (j->count < j->limit && j->spent + cost <= j->budget) {
+        move.better = locusi_net_gain(j, gain, m);
+        move.in = m;
+    }
+    for (i = 0; i < j->count; i++) {
+        const size_t s = j->set[i];
+        const int64_t lost = j->loss[i] - (j->slot[i] == SIZE_MAX ? 0 : recover[j->slot[i]]);
+        const double better = (double)(gain - lost) * j->unit - j->lambda * (cost - locusi_portfolio_price(j, s));
+        if (locusi_is_required(j, s) || j->spent - locusi_portfolio_price(j, s) + cost > j->budget) continue;
+        if (move.in != SIZE_MAX && better <= move.better) continue;
+        move.better = better;
+        move.in = m;
+        move.out = i;
+    }
+    return move;
+}
+
+LOCUSI_FN void locusi_swap_work(void *arg, size_t worker)
+{
+    locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
+    size_t mine = 0, item;
+    while ((item = locusi_next(&j->counter, worker, &mine)) < j->batched)
+        j->moves[item] = locusi_swap_for(j, j->batch[item], j->recover + worker * j->slots);
+}
+
+// Best and second best of the set on each query, whose the best is, and what the set loses with each member.
+LOCUSI_FN void locusi_swap_prepare(locusi_portfolio_job *j)
+{
+    size_t i, q, slots = 0;
+    for (q = 0; q < j->queries; q++) {
+        j->best[q] = j->second[q] = 0.0f;
+        j->owner[q] = SIZE_MAX;
+    }
+    j->spent = 0.0;
+    for (i = 0; i < j->count; i++) {
+        const float *p = locusi_profile_row(j, j->set[i]);
+        j->spent += locusi_portfolio_price(j, j->set[i]);
+        j->slot[i] = SIZE_MAX;
+        j->loss[i] = 0;
+        for (q = 0; q < j->queries; q++) {
+            if (p[q] > j->best[q]) {
+                j->second[q] = j->best[q];
+                j->best[q] = p[q];
+                j->owner[q] = i;
+            } else if (p[q] > j->second[q]) j->second[q] = p[q];
+        }
+    }
+    for (q = 0; q < j->queries; q++) {
+        const size_t i0 = j->owner[q];
+        j->first[q] = locusi_bits((double)j->best[q] * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+        j->next[q] = locusi_bits((double)j->second[q] * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+        if (i0 == SIZE_MAX) {
+            j->owner[q] = 0; // nothing to recover there: both are 0
+            continue;
+        }
+        if (j->slot[i0] == SIZE_MAX) j->slot[i0] = slots++;
+        j->owner[q] = j->slot[i0];
+        j->loss[i0] += j->first[q] - j->next[q];
+    }
+}
+
+// Of two moves the better one, then that of the lower model, then of the earlier member.
+LOCUSI_FN void locusi_move_take(locusi_move *best, const locusi_move *move)
+{
+    if (!(move->better > LOCUSI_SWAP_LEAST) || move->better < best->better) return;
+    if (move->better > best->better || move->in < best->in) *best = *move;
+}
+
+// The best move of all. A model's is worth at most its gain to the whole set, less its price, plus the price of what
+// goes: models are looked at in that order, until what is left cannot win.
+LOCUSI_FN locusi_move locusi_swap_best(locusi_portfolio_job *j)
+{
+    locusi_move best = {0.0, SIZE_MAX, SIZE_MAX};
+    double dearest = 0.0;
+    size_t i, m, n = 0;
+    for (i = 0; i < j->count; i++) {
+        const size_t s = j->set[i];
+        const double back = j->lambda * locusi_portfolio_price(j, s);
+        locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
+        if (locusi_is_required(j, s)) continue;
+        if (back > dearest) dearest = back;
+        move.better = back - (double)j->loss[i] * j->unit;
+        move.out = i;
+        locusi_move_take(&best, &move);
+    }
+    for (m = 0; m < j->models; m++) {
+        if (!locusi_eligible(j, m) || j->in[m]) continue;
+        j->key[m] = locusi_net_gain(j, j->gain[m], m) + dearest;
+        if (j->key[m] > LOCUSI_SWAP_LEAST) j->heap[n++] = m;
+    }
+    locusi_heap_make(j, n);
+    while (n > 0 && j->key[j->heap[0]] >= best.better) {
+        for (j->batched = 0; n > 0 && j->batched < LOCUSI_SWAP_BATCH; j->batched++)
+            j->batch[j->batched] = locusi_heap_pop(j, n--);
+        j->counter.next = 0;
+        j->counter.workers = j->workers;
+        locusi_run(j->o->parallel, locusi_swap_work, j, j->workers);
+        for (i = 0; i < j->batched; i++)
+            if (j->moves[i].in != SIZE_MAX) locusi_move_take(&best, &j->moves[i]);
+    }
+    return best;
+}
+
+// Moves while one helps: j->set of j->count.
+LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
+{
+    locus_status status;
+    size_t i;
+    memset(j->in, 0, j->models);
+    for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
+    for (;;) {
+        locusi_move move;
+        if ((status = locusi_portfolio_step(j, err))) return status;
+        locusi_swap_prepare(j);
+        locusi_gains(j, j->best, NULL);
+        move = locusi_swap_best(j);
+        if (!(move.better > LOCUSI_SWAP_LEAST)) return LOCUS_OK;
+        if (move.out == SIZE_MAX) move.out = j->count++;
+        else j->in[j->set[move.out]] = 0;
+        if (move.in == SIZE_MAX) {
+            j->set[move.out] = j->set[--j->count];
+        } else {
+            j->set[move.out] = move.in;
+            j->in[move.in] = 1;
+        }
+    }
+}
+
+// j->set is compared with the best so far; required and what is swapped in counted, it is within the limits.
+LOCUSI_FN void locusi_keep_better(locusi_portfolio_job *j, double net)
+{
+    if (!(net > j->other_net)) return;
+    memcpy(j->other, j->set, j->count * sizeof *j->set);
+    j->other_count = j->count;
+    j->other_net = net;
+}
+
+// From j->set by swaps, then in the order of gain.
+LOCUSI_FN locus_status locusi_portfolio_improve(locusi_portfolio_job *j, double *net, locus_error *err)
+{
+    locus_status status = locusi_swaps(j, err);
+    return status ? status : locusi_greedy(j, 0, j->in, net, err);
+}
+
+LOCUSI_FN locus_status locusi_portfolio_start(locusi_portfolio_job *j, int by_density, locus_error *err)
+{
+    double net;
+    locus_status status = locusi_greedy(j, by_density, NULL, &net, err);
+    if (!status && !j->o->greedy_only) status = locusi_portfolio_improve(j, &net, err);
+    if (!status) locusi_keep_better(j, net);
+    return status;
+}
+
+// ---- the bound
+
+// The largest sum of net gains within one limit: the number of models, or (by_density) the budget. The models that
+// make it up are heap[first ..), the last in this order, heap[first], counted by `part` alone.
+LOCUSI_FN double locusi_relax_one(locusi_portfolio_job *j, int by_density, size_t *first, size_t *end, double *part)
+{
+    size_t left = locusi_heap_fill(j, by_density, NULL), room = j->limit - j->required;
+    double money = j->budget - j->fixed, sum = 0.0;
+    money += 1e-12 * j->budget; // the sets that are held against it may have rounded down
+    *end = left;
+    *part = 1.0;
+    while (left > 0 && (by_density ? money > 0.0 || locusi_portfolio_price(j, j->heap[0]) <= 0.0 : room > 0)) {
+        const size_t m = locusi_heap_pop(j, left--);
+        const double cost = locusi_portfolio_price(j, m);
+        room--;
+        if (by_density && cost > money) *part = money / cost;
+        sum += *part * locusi_net_gain(j, j->gain[m], m);
+        money -= cost;
+    }
+    *first = left;
+    return sum;
+}
+
+// The same within both limits: the smaller of the two.
+LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, size_t *first, size_t *end, double *part)
+{
+    double sum = locusi_relax_one(j, 0, first, end, part), other;
+    if (j->budget >= DBL_MAX) return sum;
+    other = locusi_relax_one(j, 1, first, end, part);
+    return other < sum ? other : locusi_relax_one(j, 0, first, end, part);
+}
+
+// The models that make up a bound are a set worth a look: j->kept <- them, in their order, as far as they are within
+// the limits, if they are better than what was kept before.
+LOCUSI_FN void locusi_relaxed_set(locusi_portfolio_job *j, size_t first, size_t end)
+{
+    double net;
+    size_t m;
+    j->count = 0;
+    j->spent = j->fixed;
+    for (m = 0; m < j->models; m++)
+        if (locusi_is_required(j, m)) j->set[j->count++] = m;
+    memcpy(j->second, j->floor, j->queries * sizeof(float));
+    for (; end > first && j->count < j->limit; end--) {
+        m = j->heap[end - 1];
+        if (j->spent + locusi_portfolio_price(j, m) > j->budget) continue;
+        j->set[j->count++] = m;
+        j->spent += locusi_portfolio_price(j, m);
+        locusi_raise(j->second, locusi_profile_row(j, m), j->queries);
+    }
+    net = (double)locusi_covered(j, j->second, j->second) * j->unit - j->lambda * j->spent;
+    if (j->kept_count && !(net > j->kept_net)) return;
+    memcpy(j->kept, j->set, j->count * sizeof *j->set);
+    j->kept_count = j->count;
+    j->kept_net = net;
+}
+
+// Swaps from what was kept; from now on something new is kept.
+LOCUSI_FN locus_status locusi_portfolio_retry(locusi_portfolio_job *j, locus_error *err)
+{
+    double net;
+    locus_status status;
+    if (!j->kept_count) return LOCUS_OK;
+    memcpy(j->set, j->kept, j->kept_count * sizeof *j->set);
+    j->count = j->kept_count;
+    j->kept_count = 0;
+    if ((status = locusi_portfolio_improve(j, &net, err))) return status;
+    locusi_keep_better(j, net);
+    return LOCUS_OK;
+}
+
+// One step down the slope of the bound `here`, whose models are heap[first .. end): a level falls where none of them
+// goes beyond it, and rises where several do. 0: there is no slope.
+LOCUSI_FN int locusi_portfolio_descend(locusi_portfolio_job *j, size_t first, size_t end, double part, double length)
+{
+    double norm = 0.0;
+    size_t i, q;
+    for (q = 0; q < j->queries; q++) j->slope[q] = 1.0;
+    for (i = first; i < end; i++) {
+        const float *p = locusi_profile_row(j, j->heap[i]);
+        const double share = i == first ? part : 1.0;
+        for (q = 0; q < j->queries; q++)
+            if (p[q] > j->level[q]) j->slope[q] -= share;
+    }
+    for (q = 0; q < j->queries; q++) {
+        if (!(j->weight[q] > 0.0) || (j->slope[q] > 0.0 && j->level[q] <= j->floor[q])) j->slope[q] = 0.0;
+        norm += j->slope[q] * j->slope[q];
+    }
+    if (!(norm > 0.0)) return 0;
+    for (q = 0; q < j->queries; q++) {
+        double level = (double)j->level[q];
+        if (!(fabs(j->slope[q]) > 0.0)) continue;
+        level -= length / norm * j->slope[q] / (j->weight[q] * j->unit);
+        j->level[q] = level >= 1.0 ? 1.0f : level > (double)j->floor[q] ? (float)level : j->floor[q];
+    }
+    return 1;
+}
+
+// *bound <- the smallest that was found, for the best of the required models as levels, then from the best of the best
+// set on. What the steps come across may become a better set, where `search` allows the time.
+LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, size_t steps, int search, double *bound,
+                                              locus_error *err)
+{
+    double reach = 1.0, here, part;
+    size_t step, i, stalled = 0, first, end;
+    locus_status status;
+    *bound = DBL_MAX;
+    memcpy(j->level, j->floor, j->queries * sizeof(float));
+    for (step = 0; step < steps; step++) {
+        if ((status = locusi_portfolio_step(j, err))) return status;
+        if (step == 1)
+            for (i = 0; i < j->other_count; i++) locusi_raise(j->level, locusi_profile_row(j, j->other[i]), j->queries);
+        locusi_gains(j, j->level, NULL);
+        here = (double)j->base * j->unit - j->lambda * j->fixed + locusi_relax(j, &first, &end, &part);
+        stalled++;
+        if (here < *bound) {
+            *bound = here;
+            stalled = 0;
+        }
+        if (*bound - j->other_net <= LOCUSI_PROVEN) return LOCUS_OK;
+        if (search) locusi_relaxed_set(j, first, end);
+        if (step > 0 && !locusi_portfolio_descend(j, first, end, part, reach * (here - j->other_net))) break;
+        if (stalled < LOCUSI_STALLED) continue;
+        stalled = 0;
+        reach *= 0.5;
+        if ((status = locusi_portfolio_retry(j, err))) return status;
+    }
+    return locusi_portfolio_retry(j, err);
+}
+
+// ---- together
+
+LOCUS_API size_t locus_portfolio_workspace(const locus_points *profiles, const locus_portfolio_opts *opts)
+{
+    locusi_portfolio_job j;
+    locus_portfolio_opts zero;
+    locusi_carver c = {NULL, 0, 0};
+    size_t bytes;
+    if (!profiles) return 0;
+    memset(&zero, 0, sizeof zero);
+    locusi_portfolio_plan(&j, profiles, opts ? opts : &zero, &c);
+    return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
+}
+
+// Limits and weights; *mass <- the summed weights.
+LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, const locus_portfolio_opts *o, double *mass,
+                                              locus_error *err)
+{
+    size_t i, required = 0;
+    double fixed = 0.0;
+    *mass = 0.0;
+    if (profiles->dim == 0) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.dim", "at least 1", "0");
+    if (profiles->count && !profiles->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles", "rows", "NULL");
+    if (profiles->stride && profiles->stride < profiles->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.stride", "0 or at least %z", "%z", profiles->dim,
+                           profiles->stride);
+    if (!(o->budget >= 0.0 && o->budget <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", o->budget);
+    if (!(o->lambda >= 0.0 && o->lambda <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
+    if ((o->budget > 0.0 || o->lambda > 0.0) && !o->cost)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost", "costs, for the %s", "NULL",
+                           o->budget > 0.0 ? "budget" : "lambda");
+    for (i = 0; i < profiles->count; i++) {
+        if (o->cost && (!locusi_finite(o->cost[i]) || o->cost[i] < 0.0f))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative", "%f", i,
+                               (double)o->cost[i]);
+        if (!o->required || !o->required[i]) continue;
+        required++;
+        if (o->cost) fixed += (double)o->cost[i];
+    }
+    for (i = 0; i < profiles->dim; i++) {
+        if (o->weight && (!locusi_finite(o->weight[i]) || o->weight[i] < 0.0f))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight[%z]", "finite and not negative", "%f", i,
+                               (double)o->weight[i]);
+        *mass += o->weight ? (double)o->weight[i] : 1.0;
+    }
+    if (!(*mass > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "one above 0", "none");
+    if (o->count && required > o->count)
+        return locusi_fail(err, LOCUS_ERR_BUDGET, "count", "at least %z, the required models", "%z", required,
+                           o->count);
+    if (o->budget > 0.0 && fixed > o->budget)
+        return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the cost of the required models", "%f", fixed,
+                           o->budget);
+    return LOCUS_OK;
+}
+
+// The first value that is no chance.
+LOCUSI_FN locus_status locusi_bad_chance(const char *what, const locus_points *rows, locus_error *err)
+{
+    const size_t stride = rows->stride ? rows->stride : rows->dim;
+    size_t m = 0, q = 0;
+    while (m + 1 < rows->count && locusi_chances(rows->rows + m * stride, rows->dim)) m++;
+    while (q + 1 < rows->dim && locusi_chances(rows->rows + m * stride + q, 1)) q++;
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z, %z]", "0 to 1", "%f", what, m, q,
+                       (double)rows->rows[m * stride + q]);
+}
+
+LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
+                                              size_t *picks, double *value_of, locus_portfolio *out, void *work,
+                                              size_t work_bytes, locus_error *err)
+{
+    locusi_portfolio_job job, *j = &job;
+    locus_portfolio_opts zero;
+    const locus_portfolio_opts *o = opts ? opts : &zero;
+    locusi_carver c = {NULL, 0, 0};
+    locus_isa isa = o == opts ? o->isa : LOCUS_ISA_AUTO;
+    double mass, volume;
+    size_t bytes, i, steps, candidates = 0;
+    int exponent, by_cost;
+    locus_status status;
+    memset(&zero, 0, sizeof zero);
+    if (!profiles || !picks || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !profiles ? "profiles"
+                           : !picks  ? "picks"
+                                     : "out");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_check_portfolio(profiles, o, &mass, err)) || (status = locusi_isa_choose(&isa, err)))
+        return status;
+    bytes = locus_portfolio_workspace(profiles, o);
+    if (!bytes || !work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    c.base = locusi_align(work);
+    locusi_portfolio_plan(j, profiles, o, &c);
+    j->k = locusi_kernels_for(isa);
+    j->lambda = o->lambda;
+    j->budget = o->budget > 0.0 ? o->budget : DBL_MAX;
+
+    // Weights in units of which all together make at most 2^50.
+    (void)frexp(mass, &exponent);
+    for (i = 0; i < locusi_pad(j->queries); i++) {
+        j->weight[i] = i < j->queries ? ldexp(o->weight ? (double)o->weight[i] : 1.0, 50 - exponent) : 0.0;
+        j->floor[i] = 0.0f;
+    }
+    j->unit = 1.0 / ldexp(mass, 50 - exponent);
+    j->check = 1;
+    locusi_gains(j, j->floor, NULL);
+    if (j->bad) return locusi_bad_chance("profiles", profiles, err);
+    j->check = 0;
+    for (i = 0; i < j->models; i++) {
+        if (!locusi_is_required(j, i)) continue;
+        j->required++;
+        j->fixed += locusi_portfolio_price(j, i);
+        locusi_raise(j->floor, locusi_profile_row(j, i), j->queries);
+    }
+    for (i = 0; i < j->models; i++) candidates += (size_t)locusi_eligible(j, i);
+    if (candidates + j->required == 0)
+        return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "profiles", "an available model within the limits",
+                           "none of %z", j->models);
+
+    // Greedy by gain begins with the best affordable model, so the better of the two is never worse than that one.
+    // Where costs count for anything, each start has its own swaps: they often end in different places.
+    volume = (double)j->models * (double)j->queries;
+    steps = volume * (double)LOCUSI_BOUND_STEPS < 8e9 ? LOCUSI_BOUND_STEPS
+            : volume * 8.0 > 8e9                      ? 8
+                                                      : (size_t)(8e9 / volume);
+    by_cost = j->budget < DBL_MAX || j->lambda > 0.0;
+    j->total = j->limit * (by_cost ? 2 : 1) + steps;
+    j->other_net = -DBL_MAX;
+    if ((status = locusi_portfolio_start(j, 0, err)) || (by_cost && (status = locusi_portfolio_start(j, 1, err))))
+        return status;
+    if ((status = locusi_portfolio_bound(j, steps, !o->greedy_only && steps == LOCUSI_BOUND_STEPS, &out->bound, err)))
+        return status;
+    memset(j->best, 0, j->queries * sizeof(float));
+    out->count = j->other_count;
+    for (i = 0; i < out->count; i++) {
+        picks[i] = j->other[i];
+        out->cost += locusi_portfolio_price(j, picks[i]);
+        locusi_raise(j->best, locusi_profile_row(j, picks[i]), j->queries);
+        if (value_of) value_of[i] = (double)locusi_covered(j, j->best, j->best) * j->unit;
+    }
+    out->value = (double)locusi_covered(j, j->best, j->best) * j->unit;
+    if (out->bound < out->value - j->lambda * out->cost) out->bound = out->value - j->lambda * out->cost;
+    return LOCUS_OK;
+}
 
 // ---------------------------------------------------------------------------------------------------------- >>search
 
-// (to come: search)
+// *scale <- the largest weight, so that no sum of weights overflows.
+LOCUSI_FN locus_status locusi_check_wish(const locus_wish *wish, size_t categories, double *scale, locus_error *err)
+{
+    size_t c;
+    *scale = 0.0;
+    for (c = 0; c < categories; c++) {
+        if (!(wish[c].weight >= 0.0 && wish[c].weight <= DBL_MAX))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].weight", "finite and not negative", "%f", c,
+                               wish[c].weight);
+        if (wish[c].weight > 0.0 && !(wish[c].accuracy >= 0.0 && wish[c].accuracy <= 1.0))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].accuracy", "0 to 1", "%f", c, wish[c].accuracy);
+        if (wish[c].weight > *scale) *scale = wish[c].weight;
+    }
+    if (!(*scale > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish", "a weight above 0", "none");
+    return LOCUS_OK;
+}
+
+// Nearer, or at the same distance of lower index.
+LOCUSI_FN int locusi_match_order(const void *a, const void *b)
+{
+    const locus_match *x = (const locus_match *)a, *y = (const locus_match *)b;
+    if (x->distance < y->distance) return -1;
+    if (x->distance > y->distance) return 1;
+    return (x->model > y->model) - (x->model < y->model);
+}
+
+// The k nearest are kept as a heap, the farthest on top.
+LOCUSI_FN void locusi_match_sift(locus_match *heap, size_t root, size_t n)
+{
+    size_t child;
+    while (root < n / 2 && (child = 2 * root + 1) < n) {
+        const locus_match top = heap[root];
+        if (child + 1 < n && locusi_match_order(&heap[child], &heap[child + 1]) < 0) child++;
+        if (locusi_match_order(&top, &heap[child]) >= 0) break;
+        heap[root] = heap[child];
+        heap[child] = top;
+        root = child;
+    }
+}
+
+LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
+                                    size_t k, const unsigned char *available, locus_match *out, locus_error *err)
+{
+    size_t m, c, i, found = 0;
+    double scale;
+    locus_status status;
+    if ((!means && models > 0) || !wish || (!out && k > 0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !wish                  ? "wish"
+                           : !means && models > 0 ? "means"
+                                                  : "out");
+    if ((status = locusi_check_wish(wish, categories, &scale, err))) return status;
+    for (m = 0; m < models; m++) {
+        const double *row = means + m * categories;
+        double sum = 0.0, weight = 0.0;
+        locus_match match;
+        if (available && !available[m]) continue;
+        for (c = 0; c < categories; c++) {
+            const double w = wish[c].weight / scale, gap = row[c] - wish[c].accuracy;
+            if (!(w > 0.0) || !locusi_finite((float)row[c])) continue;
+            sum += w * gap * gap;
+            weight += w;
+        }
+        if (!(weight > 0.0) || k == 0) continue;
+        match.model = m;
+        match.distance = sqrt(sum / weight);
+        if (found < k) {
+            out[found++] = match;
+            if (found == k)
+                for (i = k / 2; i > 0; i--) locusi_match_sift(out, i - 1, k);
+        } else if (locusi_match_order(&match, &out[0]) < 0) {
+            out[0] = match;
+            locusi_match_sift(out, 0, k);
+        }
+    }
+    if (found > 0) locusi_sort(out, found, sizeof *out, locusi_match_order);
+    for (i = found; i < k; i++) {
+        out[i].model = SIZE_MAX;
+        out[i].distance = (double)locusi_nan();
+    }
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
+                                     uint64_t seed, unsigned char *scores, locus_error *err)
+{
+    size_t c, i;
+    double scale;
+    locus_status status;
+    if (!category || !wish || !scores)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !category ? "category"
+                           : !wish   ? "wish"
+                                     : "scores");
+    if ((status = locusi_check_wish(wish, categories, &scale, err))) return status;
+    if (n > 0) memset(scores, 255, n);
+    for (c = 0; c < categories; c++) {
+        size_t left = 0, right;
+        if (!(wish[c].weight > 0.0)) continue;
+        for (i = 0; i < n; i++) left += category[i] >= 0 && (size_t)category[i] == c;
+        right = (size_t)(wish[c].accuracy * (double)left + 0.5);
+        // Of the `left` still to come, `right` are to be 1, each choice equally likely (Knuth's algorithm S).
+        for (i = 0; i < n && left > 0; i++) {
+            double draw;
+            if (category[i] < 0 || (size_t)category[i] != c) continue;
+            draw = (double)(locusi_mix(locusi_mix(seed + 0x9e3779b97f4a7c15u) + i) >> 11) / 9007199254740992.0;
+            scores[i] = draw * (double)left < (double)right;
+            right -= scores[i];
+            left--;
+        }
+    }
+    return LOCUS_OK;
+}
 
 // --------------------------------------------------------------------------------------------------------- >>compare
 
-// (to come: compare)
+// ---- intervals
+
+// z with P(|Z| <= z) = level of the normal distribution.
+LOCUSI_FN double locusi_normal_quantile(double level)
+{
+    double low = 0.0, high = 40.0;
+    int i;
+    for (i = 0; i < 80; i++) {
+        const double z = 0.5 * (low + high);
+        if (erfc(z * 0.70710678118654752) > 1.0 - level) low = z;
+        else high = z;
+    }
+    return 0.5 * (low + high);
+}
+
+// P(|T| <= sqrt(df) tan(angle)) of Student's distribution, a finite sum for whole df (Abramowitz and Stegun 26.7.3-4).
+LOCUSI_FN double locusi_student(double angle, size_t df)
+{
+    const double c = cos(angle), s = sin(angle);
+    double term = df % 2 ? c : 1.0, sum = 0.0;
+    size_t i;
+    for (i = df % 2 ? 1 : 0; i + 2 <= df; i += 2) {
+        sum += term;
+        term *= c * c * (double)(i + 1) / (double)(i + 2);
+    }
+    return df % 2 ? 0.63661977236758134 * (angle + s * sum) : s * sum;
+}
+
+// t with P(|T| <= t) = level, 0 < level < 1, df >= 1. Far out, where the sum grows long, the expansion in 1 / df around
+// the normal distribution (26.7.5) is exact to 1e-9.
+LOCUSI_FN double locusi_student_quantile(double level, size_t df)
+{
+    if (df > 400) {
+        const double z = locusi_normal_quantile(level), n = (double)df, z2 = z * z;
+        const double a = (z2 + 1.0) / 4.0, b = ((5.0 * z2 + 16.0) * z2 + 3.0) / 96.0;
+        const double c = (((3.0 * z2 + 19.0) * z2 + 17.0) * z2 - 15.0) / 384.0;
+        const double d = ((((79.0 * z2 + 776.0) * z2 + 1482.0) * z2 - 1920.0) * z2 - 945.0) / 92160.0;
+        return z * (1.0 + (a + (b + (c + d / n) / n) / n) / n);
+    } else {
+        double low = 0.0, high = 1.5707963267948966;
+        int i;
+        for (i = 0; i < 80; i++) {
+            const double angle = 0.5 * (low + high);
+            if (locusi_student(angle, df) < level) low = angle;
+            else high = angle;
+        }
+        return sqrt((double)df) * tan(0.5 * (low + high));
+    }
+}
+
+// Mean and squared deviations of a stream of values (Welford's recurrence).
+typedef struct locusi_spread {
+    size_t count;
+    double mean, squares;
+} locusi_spread;
+
+LOCUSI_FN void locusi_spread_add(locusi_spread *s, double x)
+{
+    const double off = x - s->mean;
+    s->count++;
+    s->mean += off / (double)s->count;
+    s->squares += off * (x - s->mean);
+}
+
+LOCUSI_FN locus_interval locusi_interval_from(double value, const locusi_spread *s, int jackknife, double level)
+{
+    locus_interval out;
+    double half;
+    out.value = value;
+    out.low = out.high = (double)locusi_nan();
+    if (s->count < 2 || !(level > 0.0 && level < 1.0)) return out;
+    half = sqrt(s->squares / (double)(s->count - 1)) * locusi_student_quantile(level, s->count - 1);
+    if (jackknife) half *= (double)(s->count - 1) / sqrt((double)s->count);
+    out.low = value - half;
+    out.high = value + half;
+    return out;
+}
+
+LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
+                                           double level)
+{
+    locusi_spread s = {0, 0.0, 0.0};
+    size_t i;
+    for (i = 0; resampled && i < count; i++) locusi_spread_add(&s, resampled[i]);
+    return locusi_interval_from(value, &s, jackknife, level);
+}
+
+LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted)
+{
+    double ratio, needed;
+    if (!now || evaluations == 0 || !(wanted > 0.0) || locusi_is_nan((float)(now->high - now->low))) return SIZE_MAX;
+    ratio = 0.5 * (now->high - now->low) / wanted;
+    needed = ceil((double)evaluations * ratio * ratio * (1.0 - 1e-12)); // no evaluation more for a rounding error
+    return needed < 9007199254740992.0 && needed < (double)(SIZE_MAX / 2) ? (size_t)needed : SIZE_MAX;
+}
+
+// Of a share: right of n (Wilson 1927).
+LOCUSI_FN locus_interval locusi_wilson(size_t right, size_t n, double level)
+{
+    const double z = locusi_normal_quantile(level), z2 = z * z, count = (double)n;
+    locus_interval out;
+    double middle, half;
+    out.value = out.low = out.high = (double)locusi_nan();
+    if (n == 0) return out;
+    out.value = (double)right / count;
+    middle = (out.value + z2 / (2.0 * count)) / (1.0 + z2 / count);
+    half = z / (1.0 + z2 / count) * sqrt(out.value * (1.0 - out.value) / count + z2 / (4.0 * count * count));
+    out.low = right == 0 ? 0.0 : middle - half;
+    out.high = right == n ? 1.0 : middle + half;
+    return out;
+}
+
+// ---- two models
+
+LOCUSI_FN const float *locusi_compare_row(const locus_points *p, size_t i)
+{
+    return p->rows + i * (p->stride ? p->stride : p->dim);
+}
+
+// Mean difference over the queries of one category (category NULL: over all); NaN if it has none.
+LOCUSI_FN double locusi_compare_difference(const float *a, const float *b, size_t n, const int32_t *category,
+                                           size_t which)
+{
+    double sum = 0.0;
+    size_t i, count = 0;
+    for (i = 0; i < n; i++) {
+        if (category && (category[i] < 0 || (size_t)category[i] != which)) continue;
+        sum += (double)a[i] - (double)b[i];
+        count++;
+    }
+    return count ? sum / (double)count : (double)locusi_nan();
+}
+
+LOCUSI_FN double locusi_mean_chance(const float *p, size_t n)
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += (double)p[i];
+    return sum / (double)n;
+}
+
+LOCUSI_FN double locusi_compare_agreement(const float *a, const float *b, size_t n)
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const double p = (double)a[i], q = (double)b[i];
+        sum += p * q + (1.0 - p) * (1.0 - q);
+    }
+    return sum / (double)n;
+}
+
+LOCUSI_FN locus_status locusi_check_profile(const char *name, const locus_points *p, locus_error *err)
+{
+    size_t i;
+    if (!p || !p->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "profiles", "NULL", name);
+    if (p->count == 0 || p->dim == 0)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least one profile of one query", "[%z, %z]", name,
+                           p->count, p->dim);
+    if (p->stride && p->stride < p->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.stride", "0 or at least %z", "%z", name, p->dim, p->stride);
+    for (i = 0; i < p->count; i++)
+        if (!locusi_chances(locusi_compare_row(p, i), p->dim)) return locusi_bad_chance(name, p, err);
+    return LOCUS_OK;
+}
+
+// Resampled rows of both are taken in pairs, as they may have been drawn together; where only one has any, the other's
+// own row stands against all of them.
+LOCUSI_FN size_t locusi_compare_pairs(const locus_points *a, const locus_points *b)
+{
+    if (a->count == 1 || b->count == 1) return (a->count > b->count ? a->count : b->count) - 1;
+    return (a->count < b->count ? a->count : b->count) - 1;
+}
+
+LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
+                                     locus_comparison *out, locus_error *err)
+{
+    locus_compare_opts zero;
+    const locus_compare_opts *o = opts ? opts : &zero;
+    locusi_spread own[2], difference, agreement;
+    double level;
+    size_t i, c, n, pairs, same = 0;
+    locus_status status;
+    memset(&zero, 0, sizeof zero);
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_check_profile("a", a, err)) || (status = locusi_check_profile("b", b, err))) return status;
+    n = a->dim;
+    if (b->dim != n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b.dim", "%z as of a", "%z", n, b->dim);
+    if (!(o->level >= 0.0 && o->level < 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "0 to below 1", "%f", o->level);
+    level = o->level > 0.0 ? o->level : 0.9;
+    if (o->by_category && !o->category)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "category", "the queries' categories, for by_category", "NULL");
+    if (!o->scores_a != !o->scores_b)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "both models' or none", "%s alone",
+                           o->scores_a ? "scores_a" : "scores_b");
+
+    memset(own, 0, sizeof own);
+    memset(&difference, 0, sizeof difference);
+    memset(&agreement, 0, sizeof agreement);
+    for (i = 1; i < a->count; i++) locusi_spread_add(&own[0], locusi_mean_chance(locusi_compare_row(a, i), n));
+    for (i = 1; i < b->count; i++) locusi_spread_add(&own[1], locusi_mean_chance(locusi_compare_row(b, i), n));
+    pairs = locusi_compare_pairs(a, b);
+    for (i = 1; i <= pairs; i++) {
+        const float *x = locusi_compare_row(a, a->count > 1 ? i : 0), *y = locusi_compare_row(b, b->count > 1 ? i : 0);
+        locusi_spread_add(&difference, locusi_compare_difference(x, y, n, NULL, 0));
+        locusi_spread_add(&agreement, locusi_compare_agreement(x, y, n));
+    }
+    out->accuracy_a = locusi_interval_from(locusi_mean_chance(a->rows, n), &own[0], 0, level);
+    out->accuracy_b = locusi_interval_from(locusi_mean_chance(b->rows, n), &own[1], 0, level);
+    out->difference =
+        locusi_interval_from(locusi_compare_difference(a->rows, b->rows, n, NULL, 0), &difference, 0, level);
+    out->agreement = locusi_interval_from(locusi_compare_agreement(a->rows, b->rows, n), &agreement, 0, level);
+    for (c = 0; o->by_category && c < o->categories; c++) {
+        locusi_spread s = {0, 0.0, 0.0};
+        const double value = locusi_compare_difference(a->rows, b->rows, n, o->category, c);
+        for (i = 1; i <= pairs; i++)
+            locusi_spread_add(&s, locusi_compare_difference(locusi_compare_row(a, a->count > 1 ? i : 0),
+                                                            locusi_compare_row(b, b->count > 1 ? i : 0), n, o->category,
+                                                            c));
+        o->by_category[c] = locusi_interval_from(value, &s, 0, level);
+    }
+    for (i = 0; o->scores_a && i < o->answers; i++) {
+        const unsigned char x = o->scores_a[i], y = o->scores_b[i];
+        if ((x > 1 && x != 255) || (y > 1 && y != 255)) {
+            const int in_a = x > 1 && x != 255;
+            return locusi_fail(err, LOCUS_ERR_SCORE, "%s[%z]", "0, 1 or 255", "%d", in_a ? "scores_a" : "scores_b", i,
+                               (int)(in_a ? x : y));
+        }
+        if (x == 255 || y == 255) continue;
+        out->shared++;
+        same += x == y;
+    }
+    out->observed = locusi_wilson(same, out->shared, level);
+    return LOCUS_OK;
+}
 
 // ----------------------------------------------------------------------------------------------------- >>uncertainty
 

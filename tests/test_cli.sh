@@ -496,6 +496,9 @@ refused 2 "go together" "update: more of one" "${mine[@]}" --scores "$T/sofar.np
 refused 2 "--out" "update: unknown ending" "${mine[@]}" --scores "$T/sofar.npy" --out "$T/p.npy"
 refused 1 "encoder" "update: no encoder" "$LOCUS" update c --router "$R" --encodings "$S/q_anchor.npy" --scores "$S/y.npy"
 
+says "from 32 evaluations" "update --complete" "${mine[@]}" --scores "$T/sofar.npy" --complete --out "$T/else.safetensors"
+refused 2 "excludes" "update: complete a window" "${mine[@]}" --scores "$T/sofar.npy" --complete --window 3
+
 cp $X "$T/mine.safetensors"
 calibrate=("$LOCUS" calibrate --router "$T/mine.safetensors" --encodings examples/data/profile.npy --scores "$T/answers.npy")
 says "ECE" "calibrate" "${calibrate[@]}" --out "$T/calibrated.safetensors" --svg "$T/reliability.svg"

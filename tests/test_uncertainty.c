@@ -908,6 +908,7 @@ static void copies_are_whole_and_their_own(void)
         CHECK_SIZE(locus_pool_memory_info(f.pool).queries, locus_pool_memory_info(copy).queries);
         if (memory) CHECK(!memcmp(copy->memory.items, f.pool->memory.items, 140 * sizeof(float)));
         CHECK(copy->calibrated == 1);
+        for (i = 0; i < 5; i++) CHECK_SIZE(i, locus_pool_find(copy, locus_pool_model(f.pool, i)->name));
         CHECK_STATUS(LOCUS_OK, locus_pool_set(copy, 0, NULL, z, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_add(copy, &more, z, NULL, &g_err));
         if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_remember(copy, 5, &f.evals, &g_err));

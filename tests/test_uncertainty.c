@@ -306,7 +306,7 @@ static void versions_remember_the_drawn_evaluations(void)
                         if (fabs(gap - value) > worst_gap) worst_gap = fabs(gap - value);
                         if (fabs(value) > largest) largest = fabs(value);
                     }
-                    CHECK_NEAR(0.0, worst_gap, 0.004);
+                    CHECK_NEAR(0.0, worst_gap, 0.0005);
                 }
                 CHECK_NEAR(log(mu / (1.0 - mu)), (double)made->recall_base[r], 1e-5);
             }

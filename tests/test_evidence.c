@@ -192,13 +192,15 @@ static void test_calibration(void)
     { // a model set, removed, added
         const locus_calibration c = locus_pool_calibration(w.pool, 6), all = locus_pool_calibration(w.pool, SIZE_MAX);
         locus_model model = model_named("one more", 1.0f);
+        float *z = normals(w.d, 1.0, 3);
         size_t at;
         CHECK_STATUS(LOCUS_OK, locus_pool_set(w.pool, 6, NULL, locus_pool_embedding(w.pool, 2), &g_err));
         CHECK_NEAR((double)c.scale, (double)locus_pool_calibration(w.pool, 6).scale, 0.0);
         CHECK_STATUS(LOCUS_OK, locus_pool_remove(w.pool, 5, &g_err));
         CHECK_NEAR((double)c.shift, (double)locus_pool_calibration(w.pool, 5).shift, 0.0);
-        CHECK_STATUS(LOCUS_OK, locus_pool_add(w.pool, &model, normals(w.d, 1.0, 3), &at, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_add(w.pool, &model, z, &at, &g_err));
         CHECK_NEAR((double)all.shift, (double)locus_pool_calibration(w.pool, at).shift, 0.0);
+        free(z);
     }
     locus_pool_uncalibrate(w.pool);
     CHECK_NEAR(1.0, (double)locus_pool_calibration(w.pool, 5).scale, 0.0);

@@ -10218,22 +10218,26 @@ LOCUSI_FN void locusi_calibrate_fit(locusi_calibrate_job *job, const locus_paral
         double by[2], size = 1.0, to[2];
         by[0] = held ? 0.0 : (s.bend[1] * s.slope[1] - s.bend[2] * s.slope[0]) / det;
         by[1] = held ? -s.slope[1] / s.bend[2] : (s.bend[1] * s.slope[0] - s.bend[0] * s.slope[1]) / det;
+        if (!(-(by[0] * s.slope[0] + by[1] * s.slope[1]) >
+              1e-8)) { // what there is to gain; the step's error is its square
+            pair[0] += by[0];
+            pair[1] += by[1];
+            if (held || (pair[0] >= LOCUSI_CALIBRATION_LEAST && pair[0] <= most)) break;
+            pair[0] = pair[0] > most ? most : LOCUSI_CALIBRATION_LEAST;
+            held = 1;
+            locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+            continue;
+        }
         for (half = 0; half < 40; half++, size *= 0.5) {
             to[0] = pair[0] + size * by[0];
             to[1] = pair[1] + size * by[1];
             locusi_calibrate_loss(job, parallel, model, to, centre, precision, &next);
             if (next.loss <= s.loss) break;
         }
-        if (half < 40) {
-            pair[0] = to[0];
-            pair[1] = to[1];
-            s = next;
-        }
-        if (half < 40 && fabs(by[0]) + fabs(by[1]) > 1e-10) continue;
-        if (held || (pair[0] >= LOCUSI_CALIBRATION_LEAST && pair[0] <= most)) break;
-        pair[0] = pair[0] > most ? most : LOCUSI_CALIBRATION_LEAST;
-        held = 1;
-        locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+        if (half == 40) break;
+        pair[0] = to[0];
+        pair[1] = to[1];
+        s = next;
     }
     pair[0] = pair[0] >= LOCUSI_CALIBRATION_LEAST ? pair[0] : LOCUSI_CALIBRATION_LEAST;
     pair[0] = pair[0] <= most ? pair[0] : most;

@@ -13321,27 +13321,24 @@ LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool
     return LOCUS_OK;
 }
 
-// Append version `index`: "#1", "#2", ...; row NULL: the net alone predicts it.
-LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, uint64_t evaluations, const float *z, const float *row,
-                                           float base, locus_error *err)
+// Model `index` of it <- version "#1", "#2", ...: one that it has, or the next. row NULL: the net alone predicts it.
+LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, size_t index, uint64_t evaluations, const float *z,
+                                           const float *row, float base, locus_error *err)
 {
-    const size_t index = pool->count;
     locus_model model;
+    locus_status status;
     size_t i;
-    for (i = 0; i < pool->net->d; i++)
-        if (!(locusi_finite(z[i]) && fabsf(z[i]) < 1e12f))
-            return locusi_fail(err, LOCUS_ERR_POOL, "version %z", "finite numbers", "%f", index, (double)z[i]);
     memset(&model, 0, sizeof model);
     locusi_text(model.name, sizeof model.name, "#%z", index + 1);
     model.parameters_b = locusi_nan();
     model.available = 1;
     model.evaluations = evaluations;
-    locusi_pool_store(pool, index, &model, z);
-    pool->calibration[index] = pool->calibration_shared;
+    status =
+        index < pool->count ? locus_pool_set(pool, index, &model, z, err) : locus_pool_add(pool, &model, z, NULL, err);
+    if (status || !pool->memory.landmarks) return status;
     for (i = 0; row && i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
     if (row) pool->recall_base[index] = base;
-    if (pool->memory.landmarks) pool->recalled[index] = row != NULL;
-    pool->count++;
+    pool->recalled[index] = row != NULL;
     return LOCUS_OK;
 }
 
@@ -13659,7 +13656,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
     }
     if (!status) status = locusi_pool_like(&made, pool, versions, err);
     for (r = 0; r < versions && !status; r++)
-        status = locusi_pool_version(made, n, a.z + r * pool->net->d,
+        status = locusi_pool_version(made, r, n, a.z + r * pool->net->d,
                                      pool->memory.landmarks ? a.rows.rows + r * pool->memory.landmarks : NULL,
                                      pool->memory.landmarks ? a.rows.base[r] : 0.0f, err);
     LOCUS_FREE(block);
@@ -14458,7 +14455,6 @@ LOCUSI_FN locus_status locusi_explain_batch(locusi_explainer *a, locus_pool *mad
             if (a->ordinal[i] != SIZE_MAX && i != out) a->job.draws[v * a->job.n + a->job.drawn[v]++] = (uint32_t)i;
     }
     if ((status = locusi_encode_passes(&a->job, parallel, a->z, err))) return status;
-    made->count = 0;
     for (v = 0; v < versions && !status; v++) {
         float *row = recalled ? a->row + v * p : NULL;
         if (recalled)
@@ -14467,7 +14463,7 @@ LOCUSI_FN locus_status locusi_explain_batch(locusi_explainer *a, locus_pool *mad
                     ? locusi_own_row(&a->own, a->own.coefficient, a->own.mu, a->own.sd, row, &a->base[v], err)
                     : locusi_explain_without(a, a->ordinal[left_out[v - (first ? 1 : 0)].row], row, &a->base[v], err);
         if (!status)
-            status = locusi_pool_version(made, n, a->z + v * made->net->d, row, recalled ? a->base[v] : 0.0f, err);
+            status = locusi_pool_version(made, v, n, a->z + v * made->net->d, row, recalled ? a->base[v] : 0.0f, err);
     }
     if (!status) status = locus_predict(made, query, a->logits, NULL, a->work, a->work_bytes, err);
     if (status) return status;
@@ -14898,6 +14894,7 @@ LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool,
         memcpy(to->recall_base, pool->recall_base, n * sizeof(float));
         memcpy(to->recalled, pool->recalled, n);
     }
+    locusi_pool_derive(to);
     *out = to;
     return LOCUS_OK;
 }

@@ -757,7 +757,7 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
 // Results depend on no number of threads in any bit; ties go to the lower index. Any number of threads may call them.
 
 typedef struct locus_points {
-    const float *rows; // [count, dim], finite
+    const float *rows; // [count, dim], finite, at most 1e18; chances in [0,1] for LOCUS_DISAGREEMENT
     size_t count, dim;
     size_t stride; // floats from one row to the next; 0: dim
 } locus_points;
@@ -806,12 +806,13 @@ LOCUS_API size_t locus_distances_workspace(const locus_points *a, const locus_po
 // ---- neighbours and proxies
 
 typedef struct locus_neighbour {
-    size_t index; // SIZE_MAX in places beyond the number of candidates
-    float distance;
+    size_t index;   // SIZE_MAX in places beyond the number of candidates
+    float distance; // FLT_MAX there
 } locus_neighbour;
 
 // out[n, k] <- for each row of `of` the k nearest rows of `points`, nearest first. of NULL: for each row of points
-// itself, which is no neighbour of its own. Exact. Two rows of points are told apart by their places alone.
+// itself, which is no neighbour of its own. Exact, and the
+// same with every instruction set. Two rows of points are told apart by their places alone.
 // A stand-in for a model that is down: its first neighbour that is available, by LOCUS_DISAGREEMENT of profiles.
 LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
                                         locus_neighbour *out, const locus_explore_opts *opts, void *work,
@@ -838,8 +839,9 @@ typedef struct locus_merge {
 
 // merges[n - 1] <- agglomerative clustering. Average and complete by the nearest-neighbour chain (Murtagh 1983;
 // Muellner 2011) in half a distance matrix, 2 n^2 bytes; Ward by the chain over the clusters' means; single by the
-// minimum spanning tree: memory linear in n. O(n^2) time. Workspace and failures as locus_neighbours; all rows count,
-// available or not.
+// minimum spanning tree: memory linear in n. O(n^2) time; single
+// needs a few passes over all pairs (progress: of each pass anew). At most 2^30 rows. Workspace and failures as
+// locus_neighbours; all rows count, available or not.
 LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage linkage, locus_merge *merges,
                                      const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
 LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linkage linkage,
@@ -873,7 +875,8 @@ LOCUS_API locus_status locus_centers(const locus_points *points, size_t k, size_
 LOCUS_API size_t locus_centers_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts);
 
 // Coverage-greedy under a budget: always the affordable row of largest gain per cost, the gain being how much nearer
-// all rows come to the picks (at first: to the largest distance there is). picks [n], *count <- how many. cost [n] > 0.
+// all rows come to the picks (at first: to the largest distance there is). picks [n], *count <- how many; it
+// ends when nothing affordable brings any row nearer. cost [n] > 0.
 // Works in a distance matrix, 4 n^2 bytes.
 LOCUS_API locus_status locus_coverage(const locus_points *points, const float *cost, double budget, size_t *picks,
                                       size_t *count, const locus_explore_opts *opts, void *work, size_t work_bytes,
@@ -10215,22 +10218,26 @@ LOCUSI_FN void locusi_calibrate_fit(locusi_calibrate_job *job, const locus_paral
         double by[2], size = 1.0, to[2];
         by[0] = held ? 0.0 : (s.bend[1] * s.slope[1] - s.bend[2] * s.slope[0]) / det;
         by[1] = held ? -s.slope[1] / s.bend[2] : (s.bend[1] * s.slope[0] - s.bend[0] * s.slope[1]) / det;
+        if (!(-(by[0] * s.slope[0] + by[1] * s.slope[1]) >
+              1e-8)) { // what there is to gain; the step's error is its square
+            pair[0] += by[0];
+            pair[1] += by[1];
+            if (held || (pair[0] >= LOCUSI_CALIBRATION_LEAST && pair[0] <= most)) break;
+            pair[0] = pair[0] > most ? most : LOCUSI_CALIBRATION_LEAST;
+            held = 1;
+            locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+            continue;
+        }
         for (half = 0; half < 40; half++, size *= 0.5) {
             to[0] = pair[0] + size * by[0];
             to[1] = pair[1] + size * by[1];
             locusi_calibrate_loss(job, parallel, model, to, centre, precision, &next);
             if (next.loss <= s.loss) break;
         }
-        if (half < 40) {
-            pair[0] = to[0];
-            pair[1] = to[1];
-            s = next;
-        }
-        if (half < 40 && fabs(by[0]) + fabs(by[1]) > 1e-10) continue;
-        if (held || (pair[0] >= LOCUSI_CALIBRATION_LEAST && pair[0] <= most)) break;
-        pair[0] = pair[0] > most ? most : LOCUSI_CALIBRATION_LEAST;
-        held = 1;
-        locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+        if (half == 40) break;
+        pair[0] = to[0];
+        pair[1] = to[1];
+        s = next;
     }
     pair[0] = pair[0] >= LOCUSI_CALIBRATION_LEAST ? pair[0] : LOCUSI_CALIBRATION_LEAST;
     pair[0] = pair[0] <= most ? pair[0] : most;

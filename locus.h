@@ -13959,7 +13959,7 @@ typedef struct locusi_study {
 } locusi_study;
 
 #define LOCUSI_STUDY_COLUMNS (LOCUSI_MEMORY_LANDMARKS + 16)
-#define LOCUSI_ENOUGH 1e-5 // off the mean squared error: less is not worth an evaluation
+#define LOCUSI_ENOUGH 4e-5 // off the mean squared error: less is not worth an evaluation
 
 LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *memory, const locusi_kernels *k,
                                          const locus_evals *e, locus_error *err)

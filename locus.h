@@ -3099,6 +3099,9 @@ typedef struct locusi_kernels {
 #ifndef LOCUS_INFERENCE_ONLY
     void (*axpy)(float factor, const float *x, float *y, size_t n);
 #endif
+#ifndef LOCUS_NO_EXPLORE
+    size_t (*find)(const float *x, size_t from, size_t n, float limit);
+#endif
 #ifndef LOCUS_NO_TRAIN
     int (*layernorm_keep)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain,
                           const float *bias, const float *live, int relu, float *hat, float *inverse);
@@ -3503,6 +3506,30 @@ LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float 
 }
 #endif
 
+#ifndef LOCUS_NO_EXPLORE
+// Where the first 16 floats stand of which one is at most `limit`, from a multiple of 16 on; n (another) if there are
+// none
+LOCUSI_TARGET static size_t LOCUSI_NAME(find)(const float *x, size_t from, size_t n, float limit)
+{
+    while (from < n) {
+        const size_t end = n - from < 128 ? n : from + 128;
+        VF least = VF_LOAD(x + from);
+        size_t j;
+        for (j = from + VL; j < end; j += VL) least = VF_MIN(least, VF_LOAD(x + j));
+        if (VF_HMIN(least) > limit) {
+            from = end;
+            continue;
+        }
+        for (; from < end; from += 16) {
+            least = VF_LOAD(x + from);
+            for (j = from + VL; j < from + 16; j += VL) least = VF_MIN(least, VF_LOAD(x + j));
+            if (VF_HMIN(least) <= limit) return from;
+        }
+    }
+    return n;
+}
+#endif
+
 #ifndef LOCUS_NO_TRAIN
 // ---- training
 
@@ -3695,6 +3722,9 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(kernel),
 #ifndef LOCUS_INFERENCE_ONLY
                                                     LOCUSI_NAME(axpy),
+#endif
+#ifndef LOCUS_NO_EXPLORE
+                                                    LOCUSI_NAME(find),
 #endif
 #ifndef LOCUS_NO_TRAIN
                                                     LOCUSI_NAME(layernorm_keep),
@@ -9271,12 +9301,751 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 // (to come: calibration)
 
 // ---------------------------------------------------------------------------------------------------------- >>points
+//
+// Every metric follows from one number of each pair, t = u_a + u_b - a . b, and grows with it:
+//
+//     cosine         rows scaled to length 1      u = 1/2           t
+//     Euclidean      rows less the mean, scaled   u = |a|^2 / 2     sqrt(2 t) / scale
+//     disagreement   rows as they are             u = sum(a) / 2    2 t / dim
+//
+// So the distances of many rows are a matrix product. Where t is small beside u_a + u_b, the product's rounding is all
+// that is left of it: such a distance is taken anew from the two rows, in double (locusi_apart). That is also what
+// neighbours are told apart by.
 
-// (to come: points)
+LOCUS_API locus_points locus_pool_points(const locus_pool *pool)
+{
+    locus_points p;
+    memset(&p, 0, sizeof p);
+    if (!pool) return p;
+    p.rows = pool->z;
+    p.count = pool->count;
+    p.dim = pool->net->d;
+    p.stride = pool->net->dp;
+    return p;
+}
+
+LOCUS_API const char *locus_metric_name(locus_metric metric)
+{
+    switch (metric) {
+    case LOCUS_COSINE: return "cosine";
+    case LOCUS_EUCLIDEAN: return "euclidean";
+    case LOCUS_DISAGREEMENT: return "disagreement";
+    default: return NULL;
+    }
+}
+
+#define LOCUSI_POINT_LIMIT 1e18f // larger numbers are refused: no distance shall overflow
+
+// Rows that can be read, of finite and sensible numbers; with `chances`, of numbers in [0,1].
+LOCUSI_FN locus_status locusi_check_points(const locus_points *p, const char *name, int chances, locus_error *err)
+{
+    const size_t stride = p && p->stride ? p->stride : p ? p->dim : 0;
+    size_t i, j, cells;
+    if (!p) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", name);
+    if (!p->count) return LOCUS_OK;
+    if (!p->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.rows", "an array", "NULL", name);
+    if (!p->dim) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.dim", "at least 1", "0", name);
+    if (stride < p->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.stride", "0 or at least %z", "%z", name, p->dim, stride);
+    if (!locusi_mul(p->count, stride, &cells) || cells > SIZE_MAX / 16)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "rows that fit into memory", "%z x %z", name, p->count,
+                           stride);
+    for (i = 0; i < p->count; i++)
+        for (j = 0; j < p->dim; j++) {
+            const float x = p->rows[i * stride + j];
+            if (!locusi_finite(x) || fabsf(x) > LOCUSI_POINT_LIMIT)
+                return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "%s.rows[%z, %z]",
+                                   "a finite number of sensible size", "%f", name, i, j, (double)x);
+            if (chances && (x < 0.0f || x > 1.0f))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.rows[%z, %z]", "a chance, 0 to 1", "%f", name, i, j,
+                                   (double)x);
+        }
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_check_work(const void *work, size_t work_bytes, size_t bytes, locus_error *err)
+{
+    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "work", "sizes that fit into memory", "larger ones");
+    if (!work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN const locus_explore_opts *locusi_explore_defaults(const locus_explore_opts *opts, locus_explore_opts *zero)
+{
+    memset(zero, 0, sizeof *zero);
+    return opts ? opts : zero;
+}
+
+LOCUSI_FN size_t locusi_carved(const locusi_carver *c)
+{
+    size_t bytes;
+    return c->failed || !locusi_add(c->used, 64, &bytes) ? 0 : bytes;
+}
+
+// ---- work in items, spread over the workers; with a progress function, in rounds, so that it is called in between, on
+// the calling thread
+
+typedef struct locusi_sweep {
+    void (*item)(void *arg, size_t worker, size_t item);
+    void *arg;
+    size_t workers, begin, end;
+    locusi_counter counter;
+} locusi_sweep;
+
+LOCUSI_FN size_t locusi_explore_workers(const locus_parallel *parallel)
+{
+    const size_t workers = locusi_workers(parallel);
+    return workers < 64 ? workers : 64;
+}
+
+LOCUSI_FN void locusi_sweep_work(void *arg, size_t worker)
+{
+    locusi_sweep *s = (locusi_sweep *)arg;
+    size_t i, mine = 0;
+    while ((i = locusi_next(&s->counter, worker, &mine)) < s->end - s->begin) s->item(s->arg, worker, s->begin + i);
+}
+
+// done of total: what the caller's progress function is told before the first of these items
+LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, size_t item), void *arg, size_t items,
+                                        size_t done, size_t total, const locus_explore_opts *o, locus_error *err)
+{
+    locusi_sweep s;
+    size_t round;
+    s.item = item;
+    s.arg = arg;
+    s.workers = locusi_explore_workers(o->parallel);
+    round = o->progress ? 16 * s.workers : items;
+    for (s.begin = 0; s.begin < items; s.begin = s.end) {
+        s.end = items - s.begin < round ? items : s.begin + round;
+        s.counter.next = 0;
+        s.counter.workers = s.workers;
+        if (o->progress && o->progress(o->user, done + s.begin, total))
+            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
+        locusi_run(o->parallel, locusi_sweep_work, &s, s.workers);
+    }
+    return LOCUS_OK;
+}
+
+// The last call; what is done is done, so its answer does not matter.
+LOCUSI_FN void locusi_sweep_end(const locus_explore_opts *o, size_t total)
+{
+    if (o->progress) (void)o->progress(o->user, total, total);
+}
+
+// ---- profiles
+
+typedef struct locusi_profiles_job {
+    const float *logits; // [rows, models]
+    float *profiles;
+    size_t rows, models, stride;
+} locusi_profiles_job;
+
+LOCUSI_FN void locusi_profiles_item(void *arg, size_t worker, size_t item)
+{
+    const locusi_profiles_job *job = (const locusi_profiles_job *)arg;
+    const size_t first = 16 * item, end = job->models - first < 16 ? job->models : first + 16;
+    size_t i, m;
+    (void)worker;
+    for (i = 0; i < job->rows; i++)
+        for (m = first; m < end; m++)
+            job->profiles[m * job->stride + i] = (float)locus_probability((double)job->logits[i * job->models + m]);
+}
+
+LOCUS_API size_t locus_profiles_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel)
+{
+    size_t bytes, cells, logits;
+    if (!pool) return 0;
+    bytes = locus_predict_workspace(pool, count, parallel);
+    if (!bytes || !locusi_mul(locusi_route_block(pool, count), pool->count, &cells) ||
+        !locusi_mul(cells, sizeof(float), &logits) || !locusi_add(bytes, logits, &bytes) ||
+        !locusi_add(bytes, 64, &bytes))
+        return 0;
+    return bytes;
+}
+
+LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, float *profiles,
+                                      const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err)
+{
+    locusi_profiles_job job;
+    locus_explore_opts o;
+    locus_queries part;
+    unsigned char *buffer, *rest;
+    locus_status status;
+    size_t block, i;
+    if (!pool || !queries || !profiles)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !pool      ? "pool"
+                           : !queries ? "queries"
+                                      : "profiles");
+    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
+    if (pool->count == 0 || queries->count == 0) return LOCUS_OK;
+    if ((status = locusi_check_work(work, work_bytes, locus_profiles_workspace(pool, queries->count, parallel), err)))
+        return status;
+    memset(&o, 0, sizeof o);
+    o.parallel = parallel;
+    block = locusi_route_block(pool, queries->count);
+    buffer = locusi_align(work);
+    rest = buffer + block * pool->count * sizeof(float);
+    part = *queries;
+    part.stride = queries->stride ? queries->stride : queries->dim;
+    for (i = 0; i < queries->count; i += part.count) {
+        part.encodings = queries->encodings + i * part.stride;
+        part.count = queries->count - i < block ? queries->count - i : block;
+        if ((status = locusi_predict(pool, &part, i, (float *)(void *)buffer, parallel, rest,
+                                     work_bytes - (size_t)(rest - (unsigned char *)work), err)))
+            return status;
+        job.logits = (const float *)(const void *)buffer;
+        job.profiles = profiles + i;
+        job.rows = part.count;
+        job.models = pool->count;
+        job.stride = queries->count;
+        if ((status = locusi_sweep_run(locusi_profiles_item, &job, (pool->count + 15) / 16, 0, 1, &o, err)))
+            return status;
+    }
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_category_means(const locus_points *profiles, const int32_t *category, size_t categories,
+                                            double *out, locus_error *err)
+{
+    const locus_status status = locusi_check_points(profiles, "profiles", 0, err);
+    size_t i, j, c, of;
+    if (status) return status;
+    if (!profiles->count || !categories) return LOCUS_OK;
+    if (!category || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !category ? "category" : "out");
+    for (c = 0; c < categories; c++) { // one query at least?
+        for (j = of = 0; j < profiles->dim; j++) of += category[j] >= 0 && (size_t)category[j] == c;
+        for (i = 0; i < profiles->count; i++) out[i * categories + c] = of ? 0.0 : (double)locusi_nan();
+    }
+    for (i = 0; i < profiles->count; i++) {
+        const float *row = profiles->rows + i * (profiles->stride ? profiles->stride : profiles->dim);
+        double *sum = out + i * categories;
+        for (j = 0; j < profiles->dim; j++)
+            if (category[j] >= 0 && (size_t)category[j] < categories) sum[category[j]] += (double)row[j];
+    }
+    for (c = 0; c < categories; c++) {
+        for (j = of = 0; j < profiles->dim; j++) of += category[j] >= 0 && (size_t)category[j] == c;
+        for (i = 0; of && i < profiles->count; i++) out[i * categories + c] /= (double)of;
+    }
+    return LOCUS_OK;
+}
+
+// ---- distances
+
+typedef struct locusi_side { // rows as one side of the product
+    const float *rows;
+    size_t count, stride;
+    double *length; // [count] cosine: |row|
+    float *term;    // [padded count] u
+    float *packed;  // [dim -> padded count], for the right side
+} locusi_side;
+
+typedef struct locusi_space {
+    locus_metric metric;
+    const locusi_kernels *k;
+    size_t dim;
+    double scale, *mean; // Euclidean: a power of 2, and the mean of the right side's rows
+} locusi_space;
+
+#define LOCUSI_FAR 1e30f // the term of columns that are none
+
+LOCUSI_FN void locusi_side_carve(locusi_side *side, const locus_points *p, int pack, locusi_carver *c)
+{
+    memset(side, 0, sizeof *side);
+    if (!p) return;
+    side->rows = p->rows;
+    side->count = p->count;
+    side->stride = p->stride ? p->stride : p->dim;
+    if (p->count > SIZE_MAX / 16) c->failed = 1;
+    side->length = (double *)locusi_carve(c, p->count, sizeof(double));
+    side->term = locusi_carve_floats(c, locusi_pad(p->count), 1);
+    if (pack) side->packed = locusi_carve_floats(c, locusi_pad(p->count), p->dim);
+}
+
+// What a row's number at column j is in the product.
+LOCUSI_FN float locusi_coordinate(const locusi_space *s, const locusi_side *side, size_t i, size_t j)
+{
+    const float x = side->rows[i * side->stride + j];
+    if (s->metric == LOCUS_COSINE) return side->length[i] > 0.0 ? (float)((double)x / side->length[i]) : 0.0f;
+    return s->metric == LOCUS_EUCLIDEAN ? (float)(((double)x - s->mean[j]) * s->scale) : x;
+}
+
+LOCUSI_FN double locusi_row_square(const locusi_space *s, const float *row)
+{
+    double sum = 0.0;
+    size_t j;
+    for (j = 0; j < s->dim; j++) {
+        const double x = s->metric == LOCUS_EUCLIDEAN ? (double)row[j] - s->mean[j] : (double)row[j];
+        sum += x * x;
+    }
+    return sum;
+}
+
+// Terms, lengths and, on the right side, the packed rows. Euclidean: |a - b| is the same for rows less any vector; the
+// mean makes them short, and scaled so that the longest is about 1, none overflows or vanishes.
+LOCUSI_FN void locusi_space_prepare(locusi_space *s, locusi_side *a, locusi_side *b)
+{
+    locusi_side *side = b;
+    double most = 0.0;
+    size_t i, j;
+    s->scale = 1.0;
+    if (s->metric == LOCUS_EUCLIDEAN) {
+        memset(s->mean, 0, s->dim * sizeof(double));
+        for (i = 0; i < b->count; i++)
+            for (j = 0; j < s->dim; j++) s->mean[j] += (double)b->rows[i * b->stride + j];
+        for (j = 0; b->count && j < s->dim; j++) s->mean[j] /= (double)b->count;
+        for (side = b;; side = a) {
+            for (i = 0; i < side->count; i++) {
+                const double square = locusi_row_square(s, side->rows + i * side->stride);
+                if (square > most) most = square;
+            }
+            if (side == a) break;
+        }
+        for (most = sqrt(most); most > 0.0 && most * s->scale < 0.5;) s->scale *= 2.0;
+        while (most * s->scale > 1.0) s->scale *= 0.5;
+    }
+    for (side = b;; side = a) {
+        for (i = 0; i < side->count; i++) {
+            const float *row = side->rows + i * side->stride;
+            double sum = 0.0;
+            if (s->metric == LOCUS_DISAGREEMENT) {
+                for (j = 0; j < s->dim; j++) sum += (double)row[j];
+            } else {
+                sum = locusi_row_square(s, row);
+                side->length[i] = sqrt(sum);
+                sum = s->metric == LOCUS_COSINE ? 1.0 : sum * s->scale * s->scale;
+            }
+            side->term[i] = (float)(0.5 * sum);
+        }
+        for (; i < locusi_pad(side->count); i++) side->term[i] = LOCUSI_FAR;
+        if (side == a) break;
+    }
+    if (!b->packed) return;
+    for (i = 0; i < locusi_pad(b->count); i++)
+        for (j = 0; j < s->dim; j++)
+            b->packed[i / 16 * 16 * s->dim + 16 * j + i % 16] = i < b->count ? locusi_coordinate(s, b, i, j) : 0.0f;
+}
+
+// out [count, dim] <- rows first .. as the left side: with their signs changed, so that the product is -a . b
+LOCUSI_FN void locusi_take_rows(const locusi_space *s, const locusi_side *a, size_t first, size_t count, float *out)
+{
+    size_t i, j;
+    for (i = 0; i < count; i++)
+        for (j = 0; j < s->dim; j++) *out++ = -locusi_coordinate(s, a, first + i, j);
+}
+
+// c [rows, columns] <- -a . b (+ bias) for taken rows and the right side's columns first ..; both multiples of 16. Long
+// rows in parts: it keeps the parts in the cache and the sums' rounding small.
+LOCUSI_FN void locusi_space_product(const locusi_space *s, const float *a, size_t rows, const locusi_side *b,
+                                    size_t first, size_t columns, const float *bias, float *c, size_t ldc)
+{
+    locusi_matmul m;
+    size_t at;
+    m.lda = s->dim, m.step = 1, m.rows = rows;
+    m.ldb = 16, m.panel = 16 * s->dim, m.panels = columns / 16;
+    m.c = c, m.ldc = ldc, m.ldr = ldc, m.relu = 0;
+    for (at = 0; at < s->dim; at += m.k) {
+        m.k = s->dim - at < 256 ? s->dim - at : 256;
+        m.a = a + at;
+        m.b = b->packed + first * s->dim + 16 * at;
+        m.bias = at ? NULL : bias;
+        m.residual = at ? c : NULL;
+        s->k->matmul(&m);
+    }
+}
+
+// The distance of two rows, from the rows themselves: the same for (a, b) and (b, a), 0 for equal rows.
+LOCUSI_FN float locusi_apart(const locusi_space *s, const locusi_side *a, size_t i, const locusi_side *b, size_t j)
+{
+    const float *x = a->rows + i * a->stride, *y = b->rows + j * b->stride;
+    const size_t whole = s->dim / 4 * 4;
+    double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0; // four chains, not one: the additions wait for one another
+    size_t k;
+#define LOCUSI_SUM(term)                                                                                               \
+    for (k = 0; k < whole; k += 4) {                                                                                   \
+        s0 += term(0);                                                                                                 \
+        s1 += term(1);                                                                                                 \
+        s2 += term(2);                                                                                                 \
+        s3 += term(3);                                                                                                 \
+    }                                                                                                                  \
+    for (; k < s->dim; k++) s0 += term(0);                                                                             \
+    s0 = (s0 + s1) + (s2 + s3);
+#define LOCUSI_DOT(c) ((double)x[k + c] * (double)y[k + c])
+#define LOCUSI_SQUARE(c) (((double)x[k + c] - (double)y[k + c]) * ((double)x[k + c] - (double)y[k + c]))
+#define LOCUSI_UNLIKE(c) ((double)x[k + c] * (1.0 - (double)y[k + c]) + (double)y[k + c] * (1.0 - (double)x[k + c]))
+    if (s->metric == LOCUS_COSINE) {
+        const double lengths = a->length[i] * b->length[j];
+        if (!(lengths > 0.0)) return 1.0f;
+        LOCUSI_SUM(LOCUSI_DOT)
+        s0 = 1.0 - s0 / lengths;
+        return s0 < 1e-14 ? 0.0f : s0 > 2.0 ? 2.0f : (float)s0; // less than the rounding of 1
+    }
+    if (s->metric == LOCUS_EUCLIDEAN) {
+        LOCUSI_SUM(LOCUSI_SQUARE)
+        return (float)sqrt(s0);
+    }
+    LOCUSI_SUM(LOCUSI_UNLIKE)
+    return (float)(s0 / (double)s->dim);
+#undef LOCUSI_SUM
+#undef LOCUSI_DOT
+#undef LOCUSI_SQUARE
+#undef LOCUSI_UNLIKE
+}
+
+LOCUSI_FN float locusi_distance_of(const locusi_space *s, float t) // see the table above
+{
+    if (s->metric == LOCUS_COSINE) return t;
+    if (s->metric == LOCUS_EUCLIDEAN) return (float)(sqrt(2.0 * (double)t) / s->scale);
+    return (float)(2.0 * (double)t / (double)s->dim);
+}
+
+// From c = -a . b of the product: one number for each pair, whichever tile and thread it comes from, and for (b, a).
+LOCUSI_FN float locusi_distance(const locusi_space *s, const locusi_side *a, size_t i, const locusi_side *b, size_t j,
+                                float c)
+{
+    const float u = a->term[i] + b->term[j], t = u + c;
+    return t < 0.1f * u ? locusi_apart(s, a, i, b, j) : locusi_distance_of(s, t);
+}
+
+#define LOCUSI_TILE_ROWS ((size_t)48)
+#define LOCUSI_TILE_COLUMNS ((size_t)256)
+
+typedef struct locusi_distances_scratch {
+    float *rows, *c; // [TILE_ROWS, dim], [TILE_ROWS, TILE_COLUMNS]
+} locusi_distances_scratch;
+
+typedef struct locusi_distances_job {
+    locusi_space space;
+    locusi_side left, right, *a, *b; // a is b where all rows meet all rows of the same list
+    int half;                        // only row i's distances from 0 .. i-1, at out + i (i-1) / 2
+    float *out;
+    locusi_distances_scratch *scratch;
+} locusi_distances_job;
+
+LOCUSI_FN void locusi_distances_plan(locusi_distances_job *job, const locus_points *a, const locus_points *b,
+                                     const locus_explore_opts *o, locusi_carver *c)
+{
+    const size_t workers = locusi_explore_workers(o->parallel);
+    size_t i;
+    memset(job, 0, sizeof *job);
+    job->space.metric = o->metric;
+    job->space.dim = a->dim;
+    job->space.mean = (double *)locusi_carve(c, a->dim, sizeof(double));
+    if (b) locusi_side_carve(&job->left, a, 0, c);
+    locusi_side_carve(&job->right, b ? b : a, 1, c);
+    job->scratch = (locusi_distances_scratch *)locusi_carve(c, workers, sizeof(locusi_distances_scratch));
+    for (i = 0; i < workers; i++) {
+        locusi_distances_scratch unused, *w = c->base ? &job->scratch[i] : &unused;
+        w->rows = locusi_carve_floats(c, LOCUSI_TILE_ROWS, a->dim);
+        w->c = locusi_carve_floats(c, LOCUSI_TILE_ROWS, LOCUSI_TILE_COLUMNS);
+    }
+}
+
+LOCUSI_FN void locusi_distances_item(void *arg, size_t worker, size_t item)
+{
+    const locusi_distances_job *job = (const locusi_distances_job *)arg;
+    const locusi_distances_scratch *w = &job->scratch[worker];
+    const locusi_side *a = job->a, *b = job->b;
+    const size_t first = item * LOCUSI_TILE_ROWS;
+    const size_t rows = a->count - first < LOCUSI_TILE_ROWS ? a->count - first : LOCUSI_TILE_ROWS;
+    const size_t end = job->half ? first + rows : b->count;
+    size_t at, i, j;
+    locusi_take_rows(&job->space, a, first, rows, w->rows);
+    for (at = 0; at < end; at += LOCUSI_TILE_COLUMNS) {
+        const size_t columns = end - at < LOCUSI_TILE_COLUMNS ? end - at : LOCUSI_TILE_COLUMNS;
+        locusi_space_product(&job->space, w->rows, rows, b, at, locusi_pad(columns), NULL, w->c, LOCUSI_TILE_COLUMNS);
+        for (i = first; i < first + rows; i++) {
+            const size_t stop = !job->half ? at + columns : i < at + columns ? i : at + columns;
+            const float *c = w->c + (i - first) * LOCUSI_TILE_COLUMNS;
+            float *out = job->out + (job->half ? i * (i - (i > 0)) / 2 : i * b->count);
+            for (j = at; j < stop; j++) out[j] = locusi_distance(&job->space, a, i, b, j, c[j - at]);
+        }
+    }
+}
+
+// The job's points are checked; out holds count x count or, half, count (count - 1) / 2.
+LOCUSI_FN locus_status locusi_distances_run(locusi_distances_job *job, int half, float *out,
+                                            const locus_explore_opts *o, size_t total, locus_error *err)
+{
+    locus_isa isa = o->isa;
+    const locus_status status = locusi_isa_choose(&isa, err);
+    if (status) return status;
+    job->space.k = locusi_kernels_for(isa);
+    job->b = &job->right;
+    job->a = job->left.rows ? &job->left : job->b;
+    job->half = half;
+    job->out = out;
+    locusi_space_prepare(&job->space, job->a, job->b);
+    return locusi_sweep_run(locusi_distances_item, job, (job->a->count + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS, 0,
+                            total, o, err);
+}
+
+LOCUSI_FN locus_status locusi_check_metric(const locus_explore_opts *o, locus_error *err)
+{
+    if (locus_metric_name(o->metric)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "one of locus_metric", "%d", (int)o->metric);
+}
+
+LOCUS_API size_t locus_distances_workspace(const locus_points *a, const locus_points *b, const locus_explore_opts *opts)
+{
+    locus_explore_opts zero;
+    locusi_distances_job job;
+    locusi_carver c = {NULL, 0, 0};
+    if (!a) return 0;
+    locusi_distances_plan(&job, a, b, locusi_explore_defaults(opts, &zero), &c);
+    return locusi_carved(&c);
+}
+
+LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points *b, float *out,
+                                       const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
+{
+    locus_explore_opts zero;
+    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
+    locusi_distances_job job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status;
+    if ((status = locusi_check_metric(o, err)) ||
+        (status = locusi_check_points(a, "a", o->metric == LOCUS_DISAGREEMENT, err)) ||
+        (b && (status = locusi_check_points(b, "b", o->metric == LOCUS_DISAGREEMENT, err))))
+        return status;
+    if (!a->count || (b && !b->count)) return LOCUS_OK;
+    if (b && b->dim != a->dim) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b.dim", "%z, a's", "%z", a->dim, b->dim);
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "an array", "NULL");
+    if ((status = locusi_check_work(work, work_bytes, locus_distances_workspace(a, b, o), err))) return status;
+    c.base = locusi_align(work);
+    locusi_distances_plan(&job, a, b, o, &c);
+    if ((status = locusi_distances_run(&job, 0, out, o, (a->count + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS, err)))
+        return status;
+    locusi_sweep_end(o, (a->count + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS);
+    return LOCUS_OK;
+}
 
 // ------------------------------------------------------------------------------------------------------ >>neighbours
+//
+// A tile of rows meets all others as a matrix product that stays in the cache. From it a row looks only at those that
+// may be nearer than the farthest that it keeps, allowing for the product's rounding: so few that the distance of each
+// is taken from the rows themselves. What is found is exact, and the same with every instruction set.
 
-// (to come: neighbours)
+#define LOCUSI_SIFT_ROWS ((size_t)192)
+#define LOCUSI_SIFT_LD (LOCUSI_TILE_COLUMNS + 16) // not a power of 2: the rows shall not meet in the same cache lines
+
+typedef struct locusi_sift_scratch {
+    float *rows, *c; // [SIFT_ROWS, dim], [SIFT_ROWS, SIFT_LD]
+    float *farthest; // [SIFT_ROWS] a row farther than this is of no interest
+    size_t *found;   // [SIFT_ROWS] how many are kept
+} locusi_sift_scratch;
+
+typedef struct locusi_sift {
+    locusi_space space;
+    locusi_side left, right, *a, *b;
+    float *bias;          // [padded count of b] its terms; LOCUSI_FAR: not looked at
+    float *reach;         // [tiles of b] largest term
+    double slack;         // rounding of -a . b + u_b in units of u_a + u_b, at most
+    const uint32_t *list; // rows of a to be looked at; NULL: all
+    size_t count;         // how many
+    locusi_sift_scratch *scratch;
+    void *user;
+    // b's row j may be of interest to row i: keep it, if so; returns the new farthest, negative if nothing more
+    // matters. Called with ascending j; *found is 0 at first and the caller's.
+    float (*offer)(const struct locusi_sift *s, size_t i, size_t j, size_t *found, float farthest);
+    void (*finish)(const struct locusi_sift *s, size_t i, size_t found);
+} locusi_sift;
+
+LOCUSI_FN void locusi_sift_plan(locusi_sift *s, const locus_points *a, const locus_points *b,
+                                const locus_explore_opts *o, locusi_carver *c)
+{
+    const size_t workers = locusi_explore_workers(o->parallel);
+    size_t i;
+    memset(s, 0, sizeof *s);
+    s->space.metric = o->metric;
+    s->space.dim = b->dim;
+    s->space.mean = (double *)locusi_carve(c, b->dim, sizeof(double));
+    if (a) locusi_side_carve(&s->left, a, 0, c);
+    locusi_side_carve(&s->right, b, 1, c);
+    s->bias = locusi_carve_floats(c, locusi_pad(b->count), 1);
+    s->reach = locusi_carve_floats(c, b->count / LOCUSI_TILE_COLUMNS + 1, 1);
+    s->scratch = (locusi_sift_scratch *)locusi_carve(c, workers, sizeof(locusi_sift_scratch));
+    for (i = 0; i < workers; i++) {
+        locusi_sift_scratch unused, *w = c->base ? &s->scratch[i] : &unused;
+        w->rows = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, b->dim);
+        w->c = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, LOCUSI_SIFT_LD);
+        w->farthest = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, 1);
+        w->found = (size_t *)locusi_carve(c, LOCUSI_SIFT_ROWS, sizeof(size_t));
+    }
+}
+
+LOCUSI_FN locus_status locusi_sift_prepare(locusi_sift *s, const locus_explore_opts *o, locus_error *err)
+{
+    const size_t chain = s->space.dim < 256 ? s->space.dim : 256;
+    locus_isa isa = o->isa;
+    const locus_status status = locusi_isa_choose(&isa, err);
+    size_t j;
+    if (status) return status;
+    s->space.k = locusi_kernels_for(isa);
+    s->b = &s->right;
+    s->a = s->left.rows ? &s->left : s->b;
+    s->count = s->a->count;
+    locusi_space_prepare(&s->space, s->a, s->b);
+    // |a . b| <= |a| |b| <= sqrt(2 u_a 2 u_b) <= u_a + u_b. Each step of a chain rounds once, or twice without a fused
+    // multiply-add, by 2^-24 at most; the rest is for the rounding of coordinates, terms and limit.
+    s->slack = (double)(2 * chain + s->space.dim / 256 + 20) / 16777216.0;
+    memset(s->reach, 0, (s->b->count / LOCUSI_TILE_COLUMNS + 1) * sizeof(float));
+    for (j = 0; j < locusi_pad(s->b->count); j++) {
+        float *reach = &s->reach[j / LOCUSI_TILE_COLUMNS];
+        s->bias[j] = j < s->b->count && (!o->available || o->available[j]) ? s->b->term[j] : LOCUSI_FAR;
+        if (s->bias[j] < LOCUSI_FAR && s->bias[j] > *reach) *reach = s->bias[j];
+    }
+    return LOCUS_OK;
+}
+
+// The largest -a . b + u_b that the product can give for a row of this tile that is no farther than `farthest`.
+LOCUSI_FN float locusi_sift_limit(const locusi_sift *s, size_t i, float farthest, size_t tile)
+{
+    const double d = (double)farthest, u = (double)s->a->term[i];
+    double t;
+    if (d < 0.0) return -FLT_MAX;
+    if (s->space.metric == LOCUS_COSINE) t = d;
+    else if (s->space.metric == LOCUS_EUCLIDEAN) t = 0.5 * d * s->space.scale * d * s->space.scale;
+    else t = 0.5 * d * (double)s->space.dim;
+    t = t * 1.000001 + s->slack * (u + (double)s->reach[tile]) + 1e-30 - u;
+    return t < 1e29 ? (float)t : 1e29f; // less than LOCUSI_FAR
+}
+
+LOCUSI_FN void locusi_sift_item(void *arg, size_t worker, size_t item)
+{
+    const locusi_sift *s = (const locusi_sift *)arg;
+    const locusi_sift_scratch *w = &s->scratch[worker];
+    const size_t first = item * LOCUSI_SIFT_ROWS, n = s->b->count;
+    const size_t rows = s->count - first < LOCUSI_SIFT_ROWS ? s->count - first : LOCUSI_SIFT_ROWS;
+    size_t at, r, j, lane;
+    for (r = 0; r < rows; r++) {
+        locusi_take_rows(&s->space, s->a, s->list ? s->list[first + r] : first + r, 1, w->rows + r * s->space.dim);
+        w->farthest[r] = FLT_MAX;
+        w->found[r] = 0;
+    }
+    for (at = 0; at < n; at += LOCUSI_TILE_COLUMNS) {
+        const size_t columns = locusi_pad(n - at < LOCUSI_TILE_COLUMNS ? n - at : LOCUSI_TILE_COLUMNS);
+        const size_t tile = at / LOCUSI_TILE_COLUMNS;
+        locusi_space_product(&s->space, w->rows, rows, s->b, at, columns, s->bias + at, w->c, LOCUSI_SIFT_LD);
+        for (r = 0; r < rows; r++) {
+            const size_t i = s->list ? s->list[first + r] : first + r;
+            const float *c = w->c + r * LOCUSI_SIFT_LD;
+            float limit = locusi_sift_limit(s, i, w->farthest[r], tile);
+            for (j = 0; (j = s->space.k->find(c, j, columns, limit)) < columns; j += 16)
+                for (lane = j; lane < j + 16; lane++) {
+                    float farthest;
+                    if (c[lane] > limit) continue;
+                    farthest = s->offer(s, i, at + lane, &w->found[r], w->farthest[r]);
+                    if (farthest >= w->farthest[r]) continue;
+                    w->farthest[r] = farthest;
+                    limit = locusi_sift_limit(s, i, farthest, tile);
+                }
+        }
+    }
+    for (r = 0; r < rows; r++) s->finish(s, s->list ? s->list[first + r] : first + r, w->found[r]);
+}
+
+LOCUSI_FN size_t locusi_sift_items(size_t rows) { return (rows + LOCUSI_SIFT_ROWS - 1) / LOCUSI_SIFT_ROWS; }
+
+typedef struct locusi_nearest {
+    locus_neighbour *out;
+    size_t k;
+} locusi_nearest;
+
+LOCUSI_FN int locusi_neighbour_order(const void *a, const void *b)
+{
+    const locus_neighbour *x = (const locus_neighbour *)a, *y = (const locus_neighbour *)b;
+    if (x->distance < y->distance || y->distance < x->distance) return x->distance < y->distance ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+// The k nearest so far are a heap, the farthest on top.
+LOCUSI_FN float locusi_neighbour_offer(const locusi_sift *s, size_t i, size_t j, size_t *found, float farthest)
+{
+    const locusi_nearest *job = (const locusi_nearest *)s->user;
+    locus_neighbour *heap = job->out + i * job->k, it;
+    size_t at, child;
+    if (s->a == s->b && i == j) return farthest;
+    it.index = j;
+    it.distance = locusi_apart(&s->space, s->a, i, s->b, j);
+    if (*found < job->k) {
+        for (at = (*found)++; at > 0 && locusi_neighbour_order(&it, &heap[(at - 1) / 2]) > 0; at = (at - 1) / 2)
+            heap[at] = heap[(at - 1) / 2];
+    } else {
+        if (locusi_neighbour_order(&it, &heap[0]) >= 0) return farthest;
+        for (at = 0; (child = 2 * at + 1) < job->k; at = child) {
+            if (child + 1 < job->k && locusi_neighbour_order(&heap[child], &heap[child + 1]) < 0) child++;
+            if (locusi_neighbour_order(&it, &heap[child]) >= 0) break;
+            heap[at] = heap[child];
+        }
+    }
+    heap[at] = it;
+    if (*found < job->k) return farthest;
+    return heap[0].distance > 0.0f ? heap[0].distance : -1.0f; // of equals the first is kept, and j ascends
+}
+
+LOCUSI_FN void locusi_neighbour_finish(const locusi_sift *s, size_t i, size_t found)
+{
+    const locusi_nearest *job = (const locusi_nearest *)s->user;
+    locus_neighbour *list = job->out + i * job->k;
+    locusi_sort(list, found, sizeof *list, locusi_neighbour_order);
+    for (; found < job->k; found++) {
+        list[found].index = SIZE_MAX;
+        list[found].distance = FLT_MAX;
+    }
+}
+
+LOCUS_API size_t locus_neighbours_workspace(const locus_points *points, const locus_points *of, size_t k,
+                                            const locus_explore_opts *opts)
+{
+    locus_explore_opts zero;
+    locusi_sift s;
+    locusi_carver c = {NULL, 0, 0};
+    (void)k;
+    if (!points) return 0;
+    locusi_sift_plan(&s, of, points, locusi_explore_defaults(opts, &zero), &c);
+    return locusi_carved(&c);
+}
+
+LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
+                                        locus_neighbour *out, const locus_explore_opts *opts, void *work,
+                                        size_t work_bytes, locus_error *err)
+{
+    locus_explore_opts zero;
+    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
+    const int chances = o->metric == LOCUS_DISAGREEMENT;
+    locusi_sift s;
+    locusi_nearest job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status;
+    size_t rows, cells;
+    if ((status = locusi_check_metric(o, err)) || (status = locusi_check_points(points, "points", chances, err)) ||
+        (of && (status = locusi_check_points(of, "of", chances, err))))
+        return status;
+    rows = of ? of->count : points->count;
+    if (!rows || !k) return LOCUS_OK;
+    if (of && points->count && of->dim != points->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "of.dim", "%z, the points'", "%z", points->dim, of->dim);
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "an array", "NULL");
+    if (!locusi_mul(rows, k, &cells) || cells > SIZE_MAX / sizeof(locus_neighbour))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "a list that fits into memory", "%z x %z", rows, k);
+    if ((status = locusi_check_work(work, work_bytes, locus_neighbours_workspace(points, of, k, o), err)))
+        return status;
+    c.base = locusi_align(work);
+    locusi_sift_plan(&s, of, points, o, &c);
+    if ((status = locusi_sift_prepare(&s, o, err))) return status;
+    job.out = out;
+    job.k = k;
+    s.user = &job;
+    s.offer = locusi_neighbour_offer;
+    s.finish = locusi_neighbour_finish;
+    if ((status = locusi_sweep_run(locusi_sift_item, &s, locusi_sift_items(rows), 0, locusi_sift_items(rows), o, err)))
+        return status;
+    locusi_sweep_end(o, locusi_sift_items(rows));
+    return LOCUS_OK;
+}
 
 // -------------------------------------------------------------------------------------------------------- >>clusters
 

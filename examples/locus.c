@@ -53,6 +53,8 @@ typedef struct options {
     const char *file, *net, *pool, *router, *encodings, *scores, *mask, *queries, *models, *model_rows, *out;
     const char *query_encoder, *available, *default_model, *rows, *texts, *split, *use, *categories;
     const char *resume, *metrics, *curve, *unlabelled, *text_file, *question, *profile;
+    const char *html, *evaluated;
+    size_t clusters, resamples;
     double max_cost, lambda, budget, margin, memory; // negative: not given
     double noise, dropout, weight_decay, encoder_rate, predictor_rate;
     size_t threads, top; // 0: not given
@@ -73,6 +75,7 @@ typedef struct session {
     int net_file_open;
     locus_net *net;
     locus_net_info info;
+    int whole_net; // 1: open_net_and_pool makes the encoder too
     locus_pool *pool;
     locus_trainer *trainer;
 #ifndef LOCUS_NO_THREADS
@@ -993,7 +996,7 @@ static int open_net_and_pool(session *s)
     if (!either) return misuse(s, "--net and --pool are required (or --router with a file that holds both)");
     if (o->router && o->net && o->pool) return misuse(s, "--router stands for --net and --pool: leave it or them out");
     if (is_npy(pool) && !o->net && !o->router) return misuse(s, "--pool %s: an array needs a --net", pool);
-    if (open_net(s, net == o->net ? "--net" : o->router ? "--router" : "--pool", net, 1)) return FAILED;
+    if (open_net(s, net == o->net ? "--net" : o->router ? "--router" : "--pool", net, !s->whole_net)) return FAILED;
     if (is_npy(pool)) return pool_from_array(s, pool);
     if (locus_pool_open(&s->pool, s->net, pool, &s->err))
         return fail_library(s, pool == o->pool ? "--pool" : o->router ? "--router" : "--net", pool);
@@ -2332,6 +2335,8 @@ static int run_eval(session *s)
     {NULL, NULL, SWITCH, 0, 0, NULL}
 // clang-format on
 
+#include "locus_atlas.h"
+
 static const flag info_flags[] = {
     {"FILE", "", POSITION, AT(file), 1, "a net, pool, router file, any .safetensors, or an .npy array"},
     {"--all", "", SWITCH, AT(all), 0, "all models, tensors and metadata, not just the first"},
@@ -2486,7 +2491,14 @@ static const command commands[] = {
      "Columns: hit@1 of the router, the best single model, a random model and an oracle; hit@3, hit@5; share of right\n"
      "predictions; binary cross-entropy, Brier score, area under the ROC curve, calibration error; models chosen.\n\n"
      "Example:\n  locus eval --router router.safetensors --encodings q.npy --scores y.npy --split split.npy --use "
-     "test\n"}};
+     "test\n"},
+    {"atlas", "Show the pool as one HTML page: map, neighbours, profiles, portfolios, mixes.", atlas_flags, run_atlas,
+     "The page needs nothing but a browser and reaches for nothing. The sample queries stand for those that will be "
+     "asked:\n"
+     "expected accuracy, agreement, portfolios and mixes are means over them. With --scores the models are embedded\n"
+     "again from resampled evaluations, and the page shows how sure its figures are.\n\n"
+     "Example:\n  locus atlas --router router.safetensors --encodings sample.npy --categories sample.txt --html "
+     "atlas.html\n"}};
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

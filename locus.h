@@ -10048,10 +10048,988 @@ LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_
 }
 
 // -------------------------------------------------------------------------------------------------------- >>clusters
+//
+// Average and complete: a chain of nearest neighbours is followed until two clusters are each other's nearest; they are
+// merged, and the chain goes on from what is left of it. Ward: the same over the clusters' means.
+//
+// Single linkage is the minimum spanning tree, and that Boruvka's: the shortest edge that leaves a component belongs to
+// it. Each row keeps a short list of the nearest other components. While a list has a member outside the row's own
+// component, its first such is the row's nearest; when all have been joined, its last is a bound. Components whose
+// shortest edge is below all such bounds are joined; when none is left, the rows that may still matter are searched
+// anew, as neighbours are, but for those of one component, the one with most of them: the others will come to it.
 
-// (to come: clusters)
+// ---- the chain
+
+typedef struct locusi_chain {
+    size_t n;
+    locus_linkage linkage;
+    float *half;  // [n (n - 1) / 2] distances: row i's from 0 .. i-1
+    double *mean; // Ward: [n, dim]
+    size_t dim;
+    uint32_t *size, *alive,
+        *stack; // [n] of each cluster, which stands in one of its rows' places; those that there are
+    size_t living;
+} locusi_chain;
+
+LOCUSI_FN float *locusi_half_at(const locusi_chain *c, size_t i, size_t j)
+{
+    return i > j ? &c->half[i * (i - 1) / 2 + j] : &c->half[j * (j - 1) / 2 + i];
+}
+
+// Ward's distance; anything larger, if it is larger than `most`.
+LOCUSI_FN double locusi_ward(const locusi_chain *c, size_t i, size_t j, double most)
+{
+    const double *a = c->mean + i * c->dim, *b = c->mean + j * c->dim;
+    const double m = (double)c->size[i], n = (double)c->size[j], weight = 2.0 * m * n / (m + n);
+    const double stop = most * most / weight * 1.000001;
+    double sum = 0.0, part[4];
+    size_t k = 0, end;
+    while (k < c->dim && sum <= stop) {
+        end = c->dim - k < 16 ? c->dim : k + 16;
+        part[0] = part[1] = part[2] = part[3] = 0.0;
+        for (; k + 4 <= end; k += 4) {
+            part[0] += (a[k] - b[k]) * (a[k] - b[k]);
+            part[1] += (a[k + 1] - b[k + 1]) * (a[k + 1] - b[k + 1]);
+            part[2] += (a[k + 2] - b[k + 2]) * (a[k + 2] - b[k + 2]);
+            part[3] += (a[k + 3] - b[k + 3]) * (a[k + 3] - b[k + 3]);
+        }
+        for (; k < end; k++) part[0] += (a[k] - b[k]) * (a[k] - b[k]);
+        sum += (part[0] + part[1]) + (part[2] + part[3]);
+    }
+    return sqrt(weight * sum);
+}
+
+// The nearest living cluster of i and its distance; of equals first `prefer` (if it is below n), then the lowest place.
+LOCUSI_FN size_t locusi_chain_nearest(const locusi_chain *c, size_t i, size_t prefer, double *distance)
+{
+    size_t best = prefer, at;
+    double least = DBL_MAX;
+    if (prefer < c->n) least = c->mean ? locusi_ward(c, i, prefer, DBL_MAX) : (double)*locusi_half_at(c, i, prefer);
+    for (at = 0; at < c->living; at++) {
+        const size_t j = c->alive[at];
+        double d;
+        if (j == i) continue;
+        d = c->mean ? locusi_ward(c, i, j, least) : (double)*locusi_half_at(c, i, j);
+        if (d < least || best >= c->n) {
+            least = d;
+            best = j;
+        }
+    }
+    *distance = least;
+    return best;
+}
+
+// b takes a in.
+LOCUSI_FN void locusi_chain_merge(locusi_chain *c, size_t a, size_t b)
+{
+    const double m = (double)c->size[a], n = (double)c->size[b];
+    size_t at, k, to = 0;
+    for (at = 0; at < c->living; at++)
+        if (c->alive[at] != a) c->alive[to++] = c->alive[at];
+    c->living = to;
+    for (k = 0; c->mean && k < c->dim; k++) {
+        double *x = c->mean + b * c->dim + k;
+        *x = (m * c->mean[a * c->dim + k] + n * *x) / (m + n);
+    }
+    for (at = 0; !c->mean && at < c->living; at++) {
+        const size_t j = c->alive[at];
+        const float *from;
+        float *x;
+        if (j == b) continue;
+        from = locusi_half_at(c, a, j);
+        x = locusi_half_at(c, b, j);
+        if (c->linkage == LOCUS_AVERAGE) *x = (float)((m * (double)*from + n * (double)*x) / (m + n));
+        else *x = *from > *x ? *from : *x;
+    }
+    c->size[b] += c->size[a];
+}
+
+LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, size_t done, size_t total,
+                                        const locus_explore_opts *o, locus_error *err)
+{
+    size_t i, depth = 0, merged = 0;
+    for (i = 0; i < c->n; i++) {
+        c->size[i] = 1;
+        c->alive[i] = (uint32_t)i;
+    }
+    c->living = c->n;
+    while (merged + 1 < c->n) {
+        size_t top, next;
+        double distance;
+        if (!depth) c->stack[depth++] = c->alive[0];
+        top = c->stack[depth - 1];
+        next = locusi_chain_nearest(c, top, depth > 1 ? c->stack[depth - 2] : SIZE_MAX, &distance);
+        if (depth < 2 || next != c->stack[depth - 2]) {
+            c->stack[depth++] = (uint32_t)next;
+            continue;
+        }
+        depth -= 2;
+        merges[merged].a = top < next ? top : next;
+        merges[merged].b = top < next ? next : top;
+        merges[merged].height = distance;
+        merges[merged].size = merged; // for now: at equal heights their order
+        locusi_chain_merge(c, merges[merged].a, merges[merged].b);
+        merged++;
+        if (o->progress && merged % 256 == 0 && o->progress(o->user, done + merged, total))
+            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
+    }
+    return LOCUS_OK;
+}
+
+// ---- the spanning tree
+
+#define LOCUSI_SPAN_LIST ((size_t)8)
+
+typedef struct locusi_span {
+    uint32_t *parent, *component;  // [n] of the union-find; each row's root
+    uint32_t *near_row;            // [n, SPAN_LIST] of each row the nearest rows of other components, one each
+    float *near;                   // [n, SPAN_LIST] their distances, ascending
+    unsigned char *found, *passed; // [n] how many; how many of them have been joined
+    float *best, *bound;   // [n] of the component in this place: its shortest edge so far; no unknown is shorter
+    uint32_t *from, *to;   // [n] that edge
+    uint32_t *need, *list; // [n] rows of a component that may still matter; all such rows
+} locusi_span;
+
+LOCUSI_FN void locusi_span_carve(locusi_span *s, size_t n, locusi_carver *c)
+{
+    s->parent = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    s->component = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    s->near_row = (uint32_t *)locusi_carve(c, n, LOCUSI_SPAN_LIST * sizeof(uint32_t));
+    s->near = locusi_carve_floats(c, n, LOCUSI_SPAN_LIST);
+    s->found = (unsigned char *)locusi_carve(c, n, 1);
+    s->passed = (unsigned char *)locusi_carve(c, n, 1);
+    s->best = locusi_carve_floats(c, n, 1);
+    s->bound = locusi_carve_floats(c, n, 1);
+    s->from = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    s->to = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    s->need = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    s->list = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+}
+
+LOCUSI_FN uint32_t locusi_root(uint32_t *parent, uint32_t i)
+{
+    while (parent[i] != i) i = parent[i] = parent[parent[i]];
+    return i;
+}
+
+LOCUSI_FN float locusi_span_offer(const locusi_sift *sift, size_t i, size_t j, size_t *found, float farthest)
+{
+    const locusi_span *s = (const locusi_span *)sift->user;
+    uint32_t *row = s->near_row + i * LOCUSI_SPAN_LIST;
+    float *near = s->near + i * LOCUSI_SPAN_LIST, d;
+    size_t at;
+    if (s->component[i] == s->component[j]) return farthest;
+    d = locusi_apart(&sift->space, sift->a, i, sift->b, j);
+    for (at = 0; at < *found && s->component[row[at]] != s->component[j]; at++) {}
+    if (at < *found) { // a component has one place
+        if (d >= near[at]) return farthest;
+    } else if (*found < LOCUSI_SPAN_LIST) {
+        at = (*found)++;
+    } else {
+        at = LOCUSI_SPAN_LIST - 1;
+        if (d >= near[at]) return farthest;
+    }
+    for (; at > 0 && d < near[at - 1]; at--) {
+        near[at] = near[at - 1];
+        row[at] = row[at - 1];
+    }
+    near[at] = d;
+    row[at] = (uint32_t)j;
+    if (*found < LOCUSI_SPAN_LIST) return farthest;
+    return near[LOCUSI_SPAN_LIST - 1] > 0.0f ? near[LOCUSI_SPAN_LIST - 1] : -1.0f;
+}
+
+LOCUSI_FN void locusi_span_finish(const locusi_sift *sift, size_t i, size_t found)
+{
+    const locusi_span *s = (const locusi_span *)sift->user;
+    s->found[i] = (unsigned char)found;
+    s->passed[i] = 0;
+}
+
+// Join what is certain; returns how many merges there are now.
+LOCUSI_FN size_t locusi_span_join(locusi_span *s, size_t n, locus_merge *merges, size_t merged)
+{
+    size_t i, c;
+    for (i = 0; i < n; i++) {
+        s->component[i] = locusi_root(s->parent, (uint32_t)i);
+        s->best[i] = s->bound[i] = FLT_MAX;
+    }
+    for (i = 0; i < n; i++) {
+        const uint32_t *row = s->near_row + i * LOCUSI_SPAN_LIST;
+        const float *near = s->near + i * LOCUSI_SPAN_LIST;
+        c = s->component[i];
+        while (s->passed[i] < s->found[i] && s->component[row[s->passed[i]]] == c) s->passed[i]++;
+        if (s->passed[i] < s->found[i]) {
+            if (near[s->passed[i]] >= s->best[c]) continue;
+            s->best[c] = near[s->passed[i]];
+            s->from[c] = (uint32_t)i;
+            s->to[c] = row[s->passed[i]];
+        } else if (s->found[i] == LOCUSI_SPAN_LIST && near[LOCUSI_SPAN_LIST - 1] < s->bound[c]) {
+            s->bound[c] = near[LOCUSI_SPAN_LIST - 1];
+        }
+    }
+    for (c = 0; c < n; c++) {
+        uint32_t a, b;
+        if (s->component[c] != c || !(s->best[c] < FLT_MAX) || s->best[c] > s->bound[c]) continue;
+        a = locusi_root(s->parent, s->from[c]);
+        b = locusi_root(s->parent, s->to[c]);
+        if (a == b) continue; // the other has joined it by an edge as short
+        s->parent[a > b ? a : b] = a > b ? b : a;
+        merges[merged].a = s->from[c] < s->to[c] ? s->from[c] : s->to[c];
+        merges[merged].b = s->from[c] < s->to[c] ? s->to[c] : s->from[c];
+        merges[merged].height = (double)s->best[c];
+        merges[merged].size = 0;
+        merged++;
+    }
+    return merged;
+}
+
+// The rows that may still matter, but for one component's; returns how many there are.
+LOCUSI_FN size_t locusi_span_choose(locusi_span *s, size_t n)
+{
+    size_t i, most = 0, rows = 0;
+    int pass;
+    memset(s->need, 0, n * sizeof(uint32_t));
+    for (pass = 0; pass < 2; pass++) {
+        for (i = 0; i < n; i++) {
+            const size_t c = s->component[i];
+            if (s->passed[i] < s->found[i] || s->found[i] < LOCUSI_SPAN_LIST ||
+                s->near[i * LOCUSI_SPAN_LIST + LOCUSI_SPAN_LIST - 1] >= s->best[c])
+                continue;
+            if (pass == 0) s->need[c]++;
+            else if (c != most) s->list[rows++] = (uint32_t)i;
+        }
+        for (i = 0; pass == 0 && i < n; i++)
+            if (s->need[i] > s->need[most]) most = i;
+    }
+    return rows;
+}
+
+LOCUSI_FN locus_status locusi_span_run(locusi_sift *sift, locusi_span *s, size_t n, locus_merge *merges,
+                                       const locus_explore_opts *o, locus_error *err)
+{
+    locus_status status;
+    size_t i, merged = 0, before;
+    for (i = 0; i < n; i++) s->parent[i] = s->component[i] = (uint32_t)i;
+    sift->user = s;
+    sift->offer = locusi_span_offer;
+    sift->finish = locusi_span_finish;
+    while (sift->count) {
+        const size_t items = locusi_sift_items(sift->count);
+        if ((status = locusi_sweep_run(locusi_sift_item, sift, items, 0, items, o, err))) return status;
+        do {
+            before = merged;
+            merged = locusi_span_join(s, n, merges, merged);
+        } while (merged > before && merged + 1 < n);
+        if (merged + 1 >= n) break;
+        sift->count = locusi_span_choose(s, n);
+        sift->list = s->list;
+    }
+    return LOCUS_OK;
+}
+
+// ---- the tree
+
+LOCUSI_FN int locusi_merge_order(const void *a, const void *b)
+{
+    const locus_merge *x = (const locus_merge *)a, *y = (const locus_merge *)b;
+    if (x->height < y->height || y->height < x->height) return x->height < y->height ? -1 : 1;
+    if (x->size != y->size) return x->size < y->size ? -1 : 1;
+    if (x->a != y->a) return x->a < y->a ? -1 : 1;
+    return x->b < y->b ? -1 : x->b > y->b;
+}
+
+// Merges named by a row of each side, in any order -> by height, named by cluster. parent: [2 n]
+LOCUSI_FN void locusi_merges_finish(locus_merge *merges, size_t n, uint32_t *parent)
+{
+    size_t i;
+    locusi_sort(merges, n - 1, sizeof *merges, locusi_merge_order);
+    for (i = 0; i < 2 * n; i++) parent[i] = (uint32_t)i;
+    for (i = 0; i + 1 < n; i++) {
+        const size_t a = locusi_root(parent, (uint32_t)merges[i].a), b = locusi_root(parent, (uint32_t)merges[i].b);
+        parent[a] = parent[b] = (uint32_t)(n + i);
+        merges[i].a = a < b ? a : b;
+        merges[i].b = a < b ? b : a;
+        merges[i].size = (a < n ? 1 : merges[a - n].size) + (b < n ? 1 : merges[b - n].size);
+    }
+}
+
+typedef struct locusi_cluster_job {
+    locusi_distances_job distances;
+    locusi_chain chain;
+    locusi_sift sift;
+    locusi_span span;
+    uint32_t *parent;
+} locusi_cluster_job;
+
+LOCUSI_FN void locusi_cluster_plan(locusi_cluster_job *job, const locus_points *p, locus_linkage linkage,
+                                   const locus_explore_opts *o, locusi_carver *c)
+{
+    const size_t n = p->count;
+    size_t pairs = 0;
+    memset(job, 0, sizeof *job);
+    if (n > UINT32_MAX / 4) c->failed = 1;
+    if (c->failed) return;
+    job->parent = (uint32_t *)locusi_carve(c, 2 * n, sizeof(uint32_t));
+    if (linkage == LOCUS_SINGLE) {
+        locusi_sift_plan(&job->sift, NULL, p, o, c);
+        locusi_span_carve(&job->span, n, c);
+        return;
+    }
+    job->chain.n = n;
+    job->chain.linkage = linkage;
+    job->chain.dim = p->dim;
+    job->chain.size = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    job->chain.alive = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    job->chain.stack = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    if (linkage == LOCUS_WARD) {
+        if (!locusi_mul(n, p->dim, &pairs)) c->failed = 1;
+        job->chain.mean = (double *)locusi_carve(c, pairs, sizeof(double));
+        return;
+    }
+    if (!locusi_mul(n, n ? n - 1 : 0, &pairs)) c->failed = 1;
+    job->chain.half = locusi_carve_floats(c, pairs / 2, 1);
+    locusi_distances_plan(&job->distances, p, NULL, o, c);
+}
+
+LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linkage linkage,
+                                         const locus_explore_opts *opts)
+{
+    locus_explore_opts zero;
+    locusi_cluster_job job;
+    locusi_carver c = {NULL, 0, 0};
+    if (!points) return 0;
+    locusi_cluster_plan(&job, points, linkage, locusi_explore_defaults(opts, &zero), &c);
+    return locusi_carved(&c);
+}
+
+LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage linkage, locus_merge *merges,
+                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
+{
+    locus_explore_opts zero, o = *locusi_explore_defaults(opts, &zero);
+    locusi_cluster_job job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status;
+    size_t n, i, k, items = 0, total;
+    o.available = NULL;
+    if ((status = locusi_check_metric(&o, err)) ||
+        (status = locusi_check_points(points, "points", o.metric == LOCUS_DISAGREEMENT, err)))
+        return status;
+    if (linkage != LOCUS_AVERAGE && linkage != LOCUS_COMPLETE && linkage != LOCUS_SINGLE && linkage != LOCUS_WARD)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "linkage", "one of locus_linkage", "%d", (int)linkage);
+    if (linkage == LOCUS_WARD && o.metric != LOCUS_EUCLIDEAN)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "euclidean, for Ward's linkage", "%s",
+                           locus_metric_name(o.metric));
+    n = points->count;
+    if (n < 2) return LOCUS_OK;
+    if (!merges) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges", "an array", "NULL");
+    if ((status = locusi_check_work(work, work_bytes, locus_cluster_workspace(points, linkage, &o), err)))
+        return status;
+    c.base = locusi_align(work);
+    locusi_cluster_plan(&job, points, linkage, &o, &c);
+    total = n;
+    if (linkage == LOCUS_SINGLE) {
+        if ((status = locusi_sift_prepare(&job.sift, &o, err)) ||
+            (status = locusi_span_run(&job.sift, &job.span, n, merges, &o, err)))
+            return status;
+    } else {
+        if (linkage != LOCUS_WARD) {
+            items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
+            total = items + n;
+            if ((status = locusi_distances_run(&job.distances, 1, job.chain.half, &o, total, err))) return status;
+        }
+        for (i = 0; job.chain.mean && i < n; i++)
+            for (k = 0; k < points->dim; k++)
+                job.chain.mean[i * points->dim + k] =
+                    (double)points->rows[i * (points->stride ? points->stride : points->dim) + k];
+        if ((status = locusi_chain_run(&job.chain, merges, items, total, &o, err))) return status;
+    }
+    locusi_merges_finish(merges, n, job.parent);
+    locusi_sweep_end(&o, total);
+    return LOCUS_OK;
+}
+
+// ---- what to make of a tree
+
+// *out <- `count` sizes in the caller's memory, of whatever alignment.
+LOCUSI_FN locus_status locusi_work_sizes(void *work, size_t work_bytes, size_t count, size_t **out, locus_error *err)
+{
+    const size_t skip = (sizeof(size_t) - (size_t)((uintptr_t)work % sizeof(size_t))) % sizeof(size_t);
+    size_t bytes;
+    *out = (size_t *)(void *)((unsigned char *)work + skip);
+    if (!locusi_mul(count, sizeof(size_t), &bytes) || !locusi_add(bytes, skip, &bytes)) bytes = 0;
+    return locusi_check_work(work, work_bytes, bytes, err);
+}
+
+LOCUSI_FN locus_status locusi_bad_merge(size_t i, locus_error *err)
+{
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges[%z]",
+                       "a tree's: earlier clusters, each once; heights that never fall", "another", i);
+}
+
+LOCUS_API locus_status locus_cluster_cut(const locus_merge *merges, size_t n, size_t count, double height,
+                                         size_t *label, size_t *clusters, void *work, size_t work_bytes,
+                                         locus_error *err)
+{
+    size_t i, next = 0, *row;
+    locus_status status;
+    if (clusters) *clusters = 0;
+    if (count > n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at most %z, the rows", "%z", n, count);
+    if (!count && locusi_is_nan((float)height))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "height", "a number", "NaN");
+    if (!n) return LOCUS_OK;
+    if (!label || (n > 1 && !merges))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !label ? "label" : "merges");
+    if ((status = locusi_work_sizes(work, work_bytes, n, &row, err))) return status;
+    for (i = 0; i < n; i++) label[i] = i; // the next row on the way to the first of its cluster
+    for (i = 0; i + 1 < n; i++) {         // row[i]: some row of cluster n + i
+        size_t a = merges[i].a, b = merges[i].b;
+        if (a >= b || b >= n + i || locusi_is_nan((float)merges[i].height) ||
+            (i > 0 && merges[i].height < merges[i - 1].height))
+            return locusi_bad_merge(i, err);
+        row[i] = a = a < n ? a : row[a - n];
+        b = b < n ? b : row[b - n];
+        if (count ? i + count >= n : merges[i].height > height) continue;
+        while (label[a] != a) a = label[a] = label[label[a]];
+        while (label[b] != b) b = label[b] = label[label[b]];
+        if (a == b) return locusi_bad_merge(i, err);
+        label[a > b ? a : b] = a > b ? b : a;
+    }
+    for (i = 0; i < n; i++) { // a row points to an earlier one, which has its label by now
+        if (label[i] == i) row[i] = next++;
+        else row[i] = row[label[i]];
+    }
+    memcpy(label, row, n * sizeof(size_t));
+    if (clusters) *clusters = next;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_cluster_order(const locus_merge *merges, size_t n, size_t *order, void *work,
+                                           size_t work_bytes, locus_error *err)
+{
+    size_t i, side, *first, *size, *start;
+    locus_status status;
+    if (!n) return LOCUS_OK;
+    if (!order || (n > 1 && !merges))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !order ? "order" : "merges");
+    if ((status = locusi_work_sizes(work, work_bytes, n > SIZE_MAX / 3 ? SIZE_MAX : 3 * n, &first, err))) return status;
+    size = first + n; // of cluster n + i: its lowest row, its rows, where it starts
+    start = size + n;
+    for (i = 0; i < n; i++) {
+        order[i] = SIZE_MAX; // as yet in no cluster
+        start[i] = SIZE_MAX;
+    }
+    for (i = 0; i + 1 < n; i++) {
+        if (merges[i].a >= merges[i].b || merges[i].b >= n + i || locusi_is_nan((float)merges[i].height) ||
+            (i > 0 && merges[i].height < merges[i - 1].height))
+            return locusi_bad_merge(i, err);
+        first[i] = SIZE_MAX;
+        size[i] = 0;
+        for (side = 0; side < 2; side++) {
+            const size_t c = side ? merges[i].b : merges[i].a, low = c < n ? c : first[c - n];
+            size_t *used = c < n ? &order[c] : &start[c - n];
+            if (*used != SIZE_MAX) return locusi_bad_merge(i, err);
+            *used = 0;
+            size[i] += c < n ? 1 : size[c - n];
+            if (low < first[i]) first[i] = low;
+        }
+    }
+    if (n == 1) order[0] = 0;
+    for (i = n - 1; i-- > 0;) {
+        size_t a = merges[i].a, b = merges[i].b, at = i + 2 == n ? 0 : start[i];
+        const double ha = a < n ? -1.0 : merges[a - n].height, hb = b < n ? -1.0 : merges[b - n].height;
+        if (ha > hb || (!(ha < hb) && (a < n ? a : first[a - n]) > (b < n ? b : first[b - n]))) {
+            const size_t swap = a;
+            a = b;
+            b = swap;
+        }
+        for (side = 0; side < 2; side++) {
+            const size_t c = side ? b : a;
+            if (c < n) order[at] = c;
+            else start[c - n] = at;
+            at += c < n ? 1 : size[c - n];
+        }
+    }
+    return LOCUS_OK;
+}
+
+// ---- medoids
+
+typedef struct locusi_matrix { // all distances, each row's from itself being 0
+    locusi_distances_job job;
+    float *d; // [n, n]
+} locusi_matrix;
+
+LOCUSI_FN void locusi_matrix_plan(locusi_matrix *m, const locus_points *p, const locus_explore_opts *o,
+                                  locusi_carver *c)
+{
+    memset(m, 0, sizeof *m);
+    m->d = locusi_carve_floats(c, p->count, p->count);
+    locusi_distances_plan(&m->job, p, NULL, o, c);
+}
+
+LOCUSI_FN locus_status locusi_matrix_run(locusi_matrix *m, const locus_explore_opts *o, size_t total, locus_error *err)
+{
+    const locus_status status = locusi_distances_run(&m->job, 0, m->d, o, total, err);
+    const size_t n = m->job.right.count;
+    size_t i;
+    for (i = 0; !status && i < n; i++) m->d[i * n + i] = 0.0f;
+    return status;
+}
+
+LOCUSI_FN locus_status locusi_check_picks(const locus_points *p, size_t k, const size_t *picks,
+                                          const locus_explore_opts *o, locus_error *err)
+{
+    size_t i, candidates = 0;
+    for (i = 0; i < p->count; i++) candidates += !o->available || o->available[i];
+    if (k > candidates)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at most %z, the available rows", "%z", candidates, k);
+    if (k && !picks) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "picks", "an array", "NULL");
+    return LOCUS_OK;
+}
+
+typedef struct locusi_medoids_job {
+    locusi_matrix matrix;
+    const unsigned char *available;
+    size_t n, k, *picks;
+    size_t *place;         // [n] in picks, of the nearest medoid
+    float *near, *next;    // [n] distances of the nearest and the second nearest; FLT_MAX: there is none
+    double *loss, *change; // [k] what it costs to take a medoid away; the same if a row comes instead
+    unsigned char *picked; // [n]
+} locusi_medoids_job;
+
+LOCUSI_FN void locusi_medoids_plan(locusi_medoids_job *job, const locus_points *p, size_t k,
+                                   const locus_explore_opts *o, locusi_carver *c)
+{
+    memset(job, 0, sizeof *job);
+    locusi_matrix_plan(&job->matrix, p, o, c);
+    job->available = o->available;
+    job->n = p->count;
+    job->k = k;
+    job->place = (size_t *)locusi_carve(c, p->count, sizeof(size_t));
+    job->near = locusi_carve_floats(c, p->count, 1);
+    job->next = locusi_carve_floats(c, p->count, 1);
+    job->loss = (double *)locusi_carve(c, k, sizeof(double));
+    job->change = (double *)locusi_carve(c, k, sizeof(double));
+    job->picked = (unsigned char *)locusi_carve(c, p->count, 1);
+}
+
+// Each row's two nearest of the first k medoids, and what each of these is worth; returns the sum of distances.
+LOCUSI_FN double locusi_medoids_assign(locusi_medoids_job *job, size_t k)
+{
+    double sum = 0.0;
+    size_t i, m;
+    for (m = 0; m < k; m++) job->loss[m] = 0.0;
+    for (i = 0; i < job->n; i++) {
+        const float *d = job->matrix.d + i * job->n;
+        float near = FLT_MAX, next = FLT_MAX;
+        size_t place = 0;
+        for (m = 0; m < k; m++) {
+            const float x = d[job->picks[m]];
+            if (x < near) next = near, near = x, place = m;
+            else if (x < next) next = x;
+        }
+        job->place[i] = place;
+        job->near[i] = near;
+        job->next[i] = next;
+        sum += (double)near;
+        job->loss[place] += (double)next - (double)near;
+    }
+    return sum;
+}
+
+// The greedy start: always the row that takes most off the sum.
+LOCUSI_FN void locusi_medoids_build(locusi_medoids_job *job)
+{
+    size_t m, i, x;
+    for (m = 0; m < job->k; m++) {
+        double least = DBL_MAX;
+        job->picks[m] = SIZE_MAX;
+        for (x = 0; x < job->n; x++) {
+            const float *d = job->matrix.d + x * job->n;
+            double sum = 0.0;
+            if (job->picked[x] || (job->available && !job->available[x])) continue;
+            for (i = 0; i < job->n; i++) {
+                sum += (double)(m && job->near[i] < d[i] ? job->near[i] : d[i]);
+            }
+            if (sum < least || job->picks[m] == SIZE_MAX) {
+                least = sum;
+                job->picks[m] = x;
+            }
+        }
+        job->picked[job->picks[m]] = 1;
+        (void)locusi_medoids_assign(job, m + 1);
+    }
+}
+
+// The best medoid to give up for row x; *gain <- what that takes off the sum, if positive.
+LOCUSI_FN size_t locusi_medoids_try(locusi_medoids_job *job, size_t x, double *gain)
+{
+    const float *d = job->matrix.d + x * job->n;
+    double all = 0.0;
+    size_t i, m, best = 0;
+    memcpy(job->change, job->loss, job->k * sizeof(double));
+    for (i = 0; i < job->n; i++) {
+        if (d[i] < job->near[i]) {
+            all += (double)d[i] - (double)job->near[i];
+            job->change[job->place[i]] += (double)job->near[i] - (double)job->next[i];
+        } else if (d[i] < job->next[i]) {
+            job->change[job->place[i]] += (double)d[i] - (double)job->next[i];
+        }
+    }
+    for (m = 1; m < job->k; m++)
+        if (job->change[m] < job->change[best]) best = m;
+    *gain = -(job->change[best] + all);
+    return best;
+}
+
+LOCUSI_FN int locusi_size_order(const void *a, const void *b)
+{
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+LOCUS_API size_t locus_medoids_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts)
+{
+    locus_explore_opts zero;
+    locusi_medoids_job job;
+    locusi_carver c = {NULL, 0, 0};
+    if (!points) return 0;
+    locusi_medoids_plan(&job, points, k, locusi_explore_defaults(opts, &zero), &c);
+    return locusi_carved(&c);
+}
+
+LOCUS_API locus_status locus_medoids(const locus_points *points, size_t k, size_t *picks, size_t *label,
+                                     double *mean_distance, const locus_explore_opts *opts, void *work,
+                                     size_t work_bytes, locus_error *err)
+{
+    locus_explore_opts zero;
+    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
+    locusi_medoids_job job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status;
+    size_t n, items, total, x, idle;
+    double sum;
+    if (mean_distance) *mean_distance = 0.0;
+    if ((status = locusi_check_metric(o, err)) ||
+        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)) ||
+        (status = locusi_check_picks(points, k, picks, o, err)))
+        return status;
+    n = points->count;
+    if (!n) return LOCUS_OK;
+    if (!k) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at least 1", "0");
+    if ((status = locusi_check_work(work, work_bytes, locus_medoids_workspace(points, k, o), err))) return status;
+    c.base = locusi_align(work);
+    locusi_medoids_plan(&job, points, k, o, &c);
+    job.picks = picks;
+    items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
+    total = items + n;
+    if ((status = locusi_matrix_run(&job.matrix, o, total, err))) return status;
+    memset(job.picked, 0, n);
+    locusi_medoids_build(&job);
+    sum = locusi_medoids_assign(&job, k);
+    // Rows in turn, each swapped in at once if that helps, until none of a whole round has.
+    for (x = 0, idle = 0; k > 1 && idle < n; x = (x + 1) % n, idle++) {
+        double gain;
+        size_t m;
+        if (o->progress && idle % 64 == 0 && o->progress(o->user, items + idle, total))
+            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
+        if (job.picked[x] || (o->available && !o->available[x])) continue;
+        m = locusi_medoids_try(&job, x, &gain);
+        if (!(gain > 1e-9 * sum)) continue;
+        job.picked[picks[m]] = 0;
+        job.picked[x] = 1;
+        picks[m] = x;
+        sum = locusi_medoids_assign(&job, k);
+        idle = SIZE_MAX; // 0 in a moment
+    }
+    locusi_sort(picks, k, sizeof *picks, locusi_size_order);
+    sum = locusi_medoids_assign(&job, k);
+    if (label) memcpy(label, job.place, n * sizeof(size_t));
+    if (mean_distance) *mean_distance = sum / (double)n;
+    locusi_sweep_end(o, total);
+    return LOCUS_OK;
+}
 
 // ------------------------------------------------------------------------------------------------------- >>portfolio
+
+// ---- by geometry alone
+
+typedef struct locusi_centers_job {
+    locusi_space space;
+    locusi_side side;
+    const unsigned char *available;
+    float *near;        // [n] distance to the nearest pick; of a pick 0
+    double *sum;        // [n] of distances, for the 1-medoid
+    float *row;         // [dim] the pick
+    float **c;          // [workers] [CENTERS_TILE]
+    size_t *far;        // [tiles] the farthest available row of each that is no pick; SIZE_MAX: none
+    float *radius;      // [tiles] largest distance of any row of it
+    unsigned char *is;  // [n] 1: a pick
+    size_t pick, picks; // the last; how many
+} locusi_centers_job;
+
+#define LOCUSI_CENTERS_TILE ((size_t)2048)
+#define LOCUSI_MEDOID_ROWS ((size_t)4096) // up to so many rows the 1-medoid is looked for among all pairs
+
+LOCUSI_FN void locusi_centers_plan(locusi_centers_job *job, const locus_points *p, const locus_explore_opts *o,
+                                   locusi_carver *c)
+{
+    const size_t workers = locusi_explore_workers(o->parallel), tiles = p->count / LOCUSI_CENTERS_TILE + 1;
+    size_t i;
+    memset(job, 0, sizeof *job);
+    job->space.metric = o->metric;
+    job->space.dim = p->dim;
+    job->space.mean = (double *)locusi_carve(c, p->dim, sizeof(double));
+    locusi_side_carve(&job->side, p, 1, c);
+    job->available = o->available;
+    job->near = locusi_carve_floats(c, p->count, 1);
+    job->sum = (double *)locusi_carve(c, p->count, sizeof(double));
+    job->row = locusi_carve_floats(c, workers, p->dim);
+    job->c = (float **)locusi_carve(c, workers, sizeof(float *));
+    job->far = (size_t *)locusi_carve(c, tiles, sizeof(size_t));
+    job->radius = locusi_carve_floats(c, tiles, 1);
+    job->is = (unsigned char *)locusi_carve(c, p->count, 1);
+    for (i = 0; i < workers; i++) {
+        float *tile = locusi_carve_floats(c, LOCUSI_CENTERS_TILE, 1);
+        if (c->base) job->c[i] = tile;
+    }
+}
+
+// The distances of a tile's rows from the last pick, and which is the farthest now.
+LOCUSI_FN void locusi_centers_item(void *arg, size_t worker, size_t item)
+{
+    locusi_centers_job *job = (locusi_centers_job *)arg;
+    const size_t first = item * LOCUSI_CENTERS_TILE, n = job->side.count;
+    const size_t rows = n - first < LOCUSI_CENTERS_TILE ? n - first : LOCUSI_CENTERS_TILE;
+    float *c = job->c[worker], radius = 0.0f;
+    size_t i, far = SIZE_MAX;
+    locusi_space_product(&job->space, job->row, 1, &job->side, first, locusi_pad(rows), NULL, c, LOCUSI_CENTERS_TILE);
+    for (i = first; i < first + rows; i++) {
+        const float d =
+            job->is[i] ? 0.0f : locusi_distance(&job->space, &job->side, job->pick, &job->side, i, c[i - first]);
+        if (job->picks == 1 || d < job->near[i]) job->near[i] = d;
+        if (job->near[i] > radius) radius = job->near[i];
+        if (job->is[i] || (job->available && !job->available[i])) continue;
+        if (far == SIZE_MAX || job->near[i] > job->near[far]) far = i;
+    }
+    job->far[item] = far;
+    job->radius[item] = radius;
+}
+
+// One row's sum of distances from all others.
+LOCUSI_FN void locusi_medoid_item(void *arg, size_t worker, size_t i)
+{
+    locusi_centers_job *job = (locusi_centers_job *)arg;
+    const size_t n = job->side.count;
+    float *c = job->c[worker], *row = job->row + worker * job->space.dim;
+    double sum = 0.0;
+    size_t at, j;
+    locusi_take_rows(&job->space, &job->side, i, 1, row);
+    for (at = 0; at < n; at += LOCUSI_CENTERS_TILE) {
+        const size_t end = n - at < LOCUSI_CENTERS_TILE ? n : at + LOCUSI_CENTERS_TILE;
+        locusi_space_product(&job->space, row, 1, &job->side, at, locusi_pad(end - at), NULL, c, LOCUSI_CENTERS_TILE);
+        for (j = at; j < end; j++)
+            if (j != i) sum += (double)locusi_distance(&job->space, &job->side, i, &job->side, j, c[j - at]);
+    }
+    job->sum[i] = sum;
+}
+
+// Many rows: how far each is from their mean.
+LOCUSI_FN void locusi_medoid_by_mean(locusi_centers_job *job)
+{
+    const locusi_space *s = &job->space;
+    const size_t n = job->side.count;
+    size_t i, j;
+    if (s->metric == LOCUS_EUCLIDEAN) { // the terms are half the squared distances from the mean
+        for (i = 0; i < n; i++) job->sum[i] = (double)job->side.term[i];
+        return;
+    }
+    memset(s->mean, 0, s->dim * sizeof(double));
+    for (i = 0; i < n; i++)
+        for (j = 0; j < s->dim; j++) s->mean[j] += (double)locusi_coordinate(s, &job->side, i, j);
+    for (j = 0; j < s->dim; j++) s->mean[j] /= (double)n;
+    for (i = 0; i < n; i++) {
+        double sum = 0.0;
+        for (j = 0; j < s->dim; j++) {
+            const double x = (double)locusi_coordinate(s, &job->side, i, j);
+            sum += s->metric == LOCUS_COSINE ? -x * s->mean[j] : x + s->mean[j] - 2.0 * x * s->mean[j];
+        }
+        job->sum[i] = sum;
+    }
+}
+
+LOCUS_API size_t locus_centers_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts)
+{
+    locus_explore_opts zero;
+    locusi_centers_job job;
+    locusi_carver c = {NULL, 0, 0};
+    (void)k;
+    if (!points) return 0;
+    locusi_centers_plan(&job, points, locusi_explore_defaults(opts, &zero), &c);
+    return locusi_carved(&c);
+}
+
+LOCUS_API locus_status locus_centers(const locus_points *points, size_t k, size_t *picks, float *radius,
+                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
+{
+    locus_explore_opts zero, quiet;
+    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
+    locusi_centers_job job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_isa isa = o->isa;
+    locus_status status;
+    size_t n, tiles, items = 0, total, best = SIZE_MAX, i;
+    if ((status = locusi_check_metric(o, err)) ||
+        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)) ||
+        (status = locusi_check_picks(points, k, picks, o, err)))
+        return status;
+    if (!k) return LOCUS_OK;
+    n = points->count;
+    tiles = (n + LOCUSI_CENTERS_TILE - 1) / LOCUSI_CENTERS_TILE;
+    if ((status = locusi_check_work(work, work_bytes, locus_centers_workspace(points, k, o), err)) ||
+        (status = locusi_isa_choose(&isa, err)))
+        return status;
+    c.base = locusi_align(work);
+    locusi_centers_plan(&job, points, o, &c);
+    job.space.k = locusi_kernels_for(isa);
+    locusi_space_prepare(&job.space, &job.side, &job.side);
+    memset(job.is, 0, n);
+    if (n <= LOCUSI_MEDOID_ROWS) items = n;
+    total = items + k;
+    if (!items) locusi_medoid_by_mean(&job);
+    else if ((status = locusi_sweep_run(locusi_medoid_item, &job, items, 0, total, o, err))) return status;
+    for (i = 0; i < n; i++)
+        if ((!o->available || o->available[i]) && (best == SIZE_MAX || job.sum[i] < job.sum[best])) best = i;
+    quiet = *o; // progress is told here, for each pick
+    quiet.progress = NULL;
+    for (job.picks = 1;; job.picks++) {
+        float most = 0.0f;
+        if (o->progress && o->progress(o->user, items + job.picks - 1, total))
+            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
+        picks[job.picks - 1] = job.pick = best;
+        job.is[best] = 1;
+        job.near[best] = 0.0f;
+        locusi_take_rows(&job.space, &job.side, best, 1, job.row);
+        if ((status = locusi_sweep_run(locusi_centers_item, &job, tiles, 0, 1, &quiet, err))) return status;
+        for (i = 0, best = SIZE_MAX; i < tiles; i++) {
+            if (job.radius[i] > most) most = job.radius[i];
+            if (job.far[i] != SIZE_MAX && (best == SIZE_MAX || job.near[job.far[i]] > job.near[best]))
+                best = job.far[i];
+        }
+        if (radius) radius[job.picks - 1] = most;
+        if (job.picks == k) break;
+    }
+    locusi_sweep_end(o, total);
+    return LOCUS_OK;
+}
+
+typedef struct locusi_coverage_job {
+    locusi_matrix matrix;
+    size_t n;
+    float *near;           // [n] distance to the nearest pick
+    double *gain;          // [n] how much nearer all rows come with this one; may be an older, larger figure
+    unsigned char *closed; // [n] picked, or not to be
+} locusi_coverage_job;
+
+LOCUSI_FN void locusi_coverage_plan(locusi_coverage_job *job, const locus_points *p, const locus_explore_opts *o,
+                                    locusi_carver *c)
+{
+    memset(job, 0, sizeof *job);
+    locusi_matrix_plan(&job->matrix, p, o, c);
+    job->n = p->count;
+    job->near = locusi_carve_floats(c, p->count, 1);
+    job->gain = (double *)locusi_carve(c, p->count, sizeof(double));
+    job->closed = (unsigned char *)locusi_carve(c, p->count, 1);
+}
+
+LOCUSI_FN void locusi_coverage_item(void *arg, size_t worker, size_t item)
+{
+    locusi_coverage_job *job = (locusi_coverage_job *)arg;
+    const float *d = job->matrix.d + item * job->n;
+    double sum = 0.0;
+    size_t j;
+    (void)worker;
+    for (j = 0; j < job->n; j++)
+        if (d[j] < job->near[j]) sum += (double)job->near[j] - (double)d[j];
+    job->gain[item] = sum;
+}
+
+LOCUS_API size_t locus_coverage_workspace(const locus_points *points, const locus_explore_opts *opts)
+{
+    locus_explore_opts zero;
+    locusi_coverage_job job;
+    locusi_carver c = {NULL, 0, 0};
+    if (!points) return 0;
+    locusi_coverage_plan(&job, points, locusi_explore_defaults(opts, &zero), &c);
+    return locusi_carved(&c);
+}
+
+LOCUS_API locus_status locus_coverage(const locus_points *points, const float *cost, double budget, size_t *picks,
+                                      size_t *count, const locus_explore_opts *opts, void *work, size_t work_bytes,
+                                      locus_error *err)
+{
+    locus_explore_opts zero;
+    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
+    locusi_coverage_job job;
+    locusi_carver c = {NULL, 0, 0};
+    locus_status status;
+    size_t n, i, items, total;
+    double left = budget;
+    float most = 0.0f;
+    if (count) *count = 0;
+    if ((status = locusi_check_metric(o, err)) ||
+        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)))
+        return status;
+    n = points->count;
+    if (!count || (n && (!cost || !picks)))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !count  ? "count"
+                           : !cost ? "cost"
+                                   : "picks");
+    if (!(budget >= 0.0 && budget <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", budget);
+    for (i = 0; i < n; i++)
+        if (!locusi_finite(cost[i]) || !(cost[i] > 0.0f))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and positive", "%f", i, (double)cost[i]);
+    if (!n) return LOCUS_OK;
+    if ((status = locusi_check_work(work, work_bytes, locus_coverage_workspace(points, o), err))) return status;
+    c.base = locusi_align(work);
+    locusi_coverage_plan(&job, points, o, &c);
+    items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
+    total = items + n;
+    if ((status = locusi_matrix_run(&job.matrix, o, total, err))) return status;
+    for (i = 0; i < n * n; i++)
+        if (job.matrix.d[i] > most) most = job.matrix.d[i];
+    for (i = 0; i < n; i++) {
+        job.near[i] = most;
+        job.closed[i] = o->available && !o->available[i];
+    }
+    if ((status = locusi_sweep_run(locusi_coverage_item, &job, n, items, total, o, err))) return status;
+    // Gains only fall as rows are picked: the best by older figures is looked at anew until it stays the best.
+    while (*count < n) {
+        size_t best = SIZE_MAX, fresh = SIZE_MAX;
+        for (;;) {
+            for (i = 0, best = SIZE_MAX; i < n; i++)
+                if (!job.closed[i] && (double)cost[i] <= left &&
+                    (best == SIZE_MAX || job.gain[i] / (double)cost[i] > job.gain[best] / (double)cost[best]))
+                    best = i;
+            if (best == fresh) break; // also: there is none
+            locusi_coverage_item(&job, 0, best);
+            fresh = best;
+        }
+        if (best == SIZE_MAX || (*count && !(job.gain[best] > 0.0))) break;
+        picks[(*count)++] = best;
+        left -= (double)cost[best];
+        job.closed[best] = 1;
+        for (i = 0; i < n; i++)
+            if (job.matrix.d[best * n + i] < job.near[i]) job.near[i] = job.matrix.d[best * n + i];
+    }
+    locusi_sweep_end(o, total);
+    return LOCUS_OK;
+}
+
+// ---- by value
 
 // (to come: portfolio)
 

@@ -7,7 +7,8 @@
 // at all; errors and progress go to stderr.
 //
 // Contents: memory, messages and the terminal; the parser of flags; text files (CSV, JSON lines); arrays; net and pool;
-// one section for each command; the tables of flags; main.
+// one section for each command; the tables of flags; main. locus_explore.h has the commands that explore, compare and
+// select, locus_pictures.h what they draw, locus_atlas.h the page of `locus atlas`.
 
 #if !defined(_DEFAULT_SOURCE)
 #define _DEFAULT_SOURCE 1 // POSIX names under -std=c99
@@ -53,14 +54,15 @@ typedef struct options {
     const char *file, *net, *pool, *router, *encodings, *scores, *mask, *queries, *models, *model_rows, *out;
     const char *query_encoder, *available, *default_model, *rows, *texts, *split, *use, *categories;
     const char *resume, *metrics, *curve, *unlabelled, *text_file, *question, *profile;
-    const char *html, *evaluated;
-    size_t clusters, resamples;
+    const char *second, *want, *query, *row, *more_encodings, *more_scores, *svg, *html, *evaluated;
     double max_cost, lambda, budget, margin, memory; // negative: not given
-    double noise, dropout, weight_decay, encoder_rate, predictor_rate;
+    double noise, dropout, weight_decay, encoder_rate, predictor_rate, height, cost;
     size_t threads, top; // 0: not given
+    size_t count, batch, window, resamples;
     size_t anchors, epochs, patience, seed, z_dim, heads, layers, induce, hidden, subset_min, subset_max, targets;
     int isa, path, with_net, recipe, keep; // index of the word; with_net, keep 0: not given
-    int json, all, logits, fully_scored, help;
+    int metric, linkage, method;           // metric 0: not given
+    int json, all, logits, fully_scored, synthetic, for_routing, add, help;
 } options;
 
 typedef struct session {
@@ -75,7 +77,6 @@ typedef struct session {
     int net_file_open;
     locus_net *net;
     locus_net_info info;
-    int whole_net; // 1: open_net_and_pool makes the encoder too
     locus_pool *pool;
     locus_trainer *trainer;
 #ifndef LOCUS_NO_THREADS
@@ -317,6 +318,15 @@ typedef struct command {
     const char *more; // the end of the help text
 } command;
 
+#define AT(field) offsetof(options, field)
+// clang-format off
+#define COMMON_FLAGS                                                                                         \
+    {"--threads", "T", COUNT, AT(threads), 0, "threads to work with (default: one for each processor)"},     \
+    {"--isa", "auto|scalar|avx2|avx512|neon", CHOICE, AT(isa), 0, "instruction set (default: the best one)"}, \
+    {"--help", "", SWITCH, AT(help), 0, "this text"},                                                        \
+    {NULL, NULL, SWITCH, 0, 0, NULL}
+// clang-format on
+
 // Changes that make b out of a; capitals count as small letters.
 static size_t edit_distance(const char *a, const char *b)
 {
@@ -496,6 +506,26 @@ static int read_text(session *s, const char *flag_name, const char *path, char *
     if (strlen(data) != used) return fail(s, "%s %s: expected a text file, found a NUL byte", flag_name, path);
     *text = strncmp(data, "\xEF\xBB\xBF", 3) == 0 ? data + 3 : data; // skip a byte order mark
     return DONE;
+}
+
+// A text file that appears whole or not at all.
+static FILE *text_begin(session *s, const char *path, char temporary[4096])
+{
+    snprintf(temporary, 4096, "%.4080s.tmp", path);
+    FILE *f = fopen(temporary, "wb");
+    if (!f) fail(s, "%s: the file cannot be written", path);
+    return f;
+}
+
+static int text_end(session *s, FILE *f, const char *temporary, const char *path)
+{
+    int bad = ferror(f) | fclose(f);
+#ifdef _WIN32
+    if (!bad) remove(path);
+#endif
+    if (!bad && rename(temporary, path) == 0) return DONE;
+    remove(temporary);
+    return fail(s, "%s: the file cannot be written", path);
 }
 
 // Cut the next field out of CSV text, in place. Returns what follows it: ',', '\n' (also at the end of the text), or 0
@@ -988,7 +1018,7 @@ static int pool_from_array(session *s, const char *path)
 }
 
 // --net and --pool; either may be left out if the other is a router file, and --router stands for both.
-static int open_net_and_pool(session *s)
+static int open_net_and_pool(session *s, int predictor_only)
 {
     const options *o = &s->opt;
     const char *either = o->router ? o->router : o->net ? o->net : o->pool;
@@ -996,7 +1026,7 @@ static int open_net_and_pool(session *s)
     if (!either) return misuse(s, "--net and --pool are required (or --router with a file that holds both)");
     if (o->router && o->net && o->pool) return misuse(s, "--router stands for --net and --pool: leave it or them out");
     if (is_npy(pool) && !o->net && !o->router) return misuse(s, "--pool %s: an array needs a --net", pool);
-    if (open_net(s, net == o->net ? "--net" : o->router ? "--router" : "--pool", net, !s->whole_net)) return FAILED;
+    if (open_net(s, net == o->net ? "--net" : o->router ? "--router" : "--pool", net, predictor_only)) return FAILED;
     if (is_npy(pool)) return pool_from_array(s, pool);
     if (locus_pool_open(&s->pool, s->net, pool, &s->err))
         return fail_library(s, pool == o->pool ? "--pool" : o->router ? "--router" : "--net", pool);
@@ -1441,26 +1471,6 @@ static int on_epoch(void *user, const locus_epoch *e)
     return interrupted != 0;
 }
 
-// A text file that appears whole or not at all.
-static FILE *text_begin(session *s, const char *path, char temporary[4096])
-{
-    snprintf(temporary, 4096, "%.4080s.tmp", path);
-    FILE *f = fopen(temporary, "wb");
-    if (!f) fail(s, "%s: the file cannot be written", path);
-    return f;
-}
-
-static int text_end(session *s, FILE *f, const char *temporary, const char *path)
-{
-    int bad = ferror(f) | fclose(f);
-#ifdef _WIN32
-    if (!bad) remove(path);
-#endif
-    if (!bad && rename(temporary, path) == 0) return DONE;
-    remove(temporary);
-    return fail(s, "%s: the file cannot be written", path);
-}
-
 static int save_course_csv(session *s, const course *c, const char *path)
 {
     char temporary[4096];
@@ -1752,7 +1762,7 @@ static int run_predict(session *s)
     const locus_array *q = NULL;
     if (!has_ending(s->opt.out, ".npy"))
         return misuse(s, "--out: expected a name ending in .npy, found %s", s->opt.out);
-    int status = open_net_and_pool(s);
+    int status = open_net_and_pool(s, 1);
     if (status) return status;
     if ((status = open_encodings(s, &q)) != DONE) return status;
     if (start_threads(s)) return FAILED;
@@ -2045,7 +2055,7 @@ static int run_route(session *s)
     if (o->question && (o->encodings || o->rows || o->texts || o->budget >= 0.0))
         return misuse(s, "--text excludes --encodings, --rows, --texts and --budget");
     if ((o->profile || o->categories) && !o->question) return misuse(s, "--profile and --categories need a --text");
-    int status = open_net_and_pool(s);
+    int status = open_net_and_pool(s, 1);
     if (status) return status;
     if (!o->question) {
         if (!o->encodings) return misuse(s, "--encodings Q.npy or --text QUESTION is required: the queries");
@@ -2261,7 +2271,7 @@ static int run_eval(session *s)
     locus_scores scores;
     locus_metrics x;
     char found[240];
-    int status = open_net_and_pool(s), width = 7;
+    int status = open_net_and_pool(s, 1), width = 7;
     if (status) return status;
     if ((status = open_encodings(s, &q)) != DONE) return status;
     if (open_grades(s, "--scores", o->scores, &y)) return FAILED;
@@ -2324,18 +2334,13 @@ static int run_eval(session *s)
     return DONE;
 }
 
-// ------------------------------------------------------------------------------------------------ the tables of flags
+#include "locus_pictures.h"
 
-#define AT(field) offsetof(options, field)
-// clang-format off
-#define COMMON_FLAGS                                                                                         \
-    {"--threads", "T", COUNT, AT(threads), 0, "threads to work with (default: one for each processor)"},     \
-    {"--isa", "auto|scalar|avx2|avx512|neon", CHOICE, AT(isa), 0, "instruction set (default: the best one)"}, \
-    {"--help", "", SWITCH, AT(help), 0, "this text"},                                                        \
-    {NULL, NULL, SWITCH, 0, 0, NULL}
-// clang-format on
+#include "locus_explore.h"
 
 #include "locus_atlas.h"
+
+// ------------------------------------------------------------------------------------------------ the tables of flags
 
 static const flag info_flags[] = {
     {"FILE", "", POSITION, AT(file), 1, "a net, pool, router file, any .safetensors, or an .npy array"},
@@ -2492,13 +2497,54 @@ static const command commands[] = {
      "predictions; binary cross-entropy, Brier score, area under the ROC curve, calibration error; models chosen.\n\n"
      "Example:\n  locus eval --router router.safetensors --encodings q.npy --scores y.npy --split split.npy --use "
      "test\n"},
+    {"compare", "Compare two models: distance, accuracy, agreement, where they differ.", compare_flags, run_compare,
+     "With --scores and an encoder in the net, intervals come from embeddings of resampled evaluations.\n\n"
+     "Example:\n  locus compare Yi-34B Qwen1.5-110B --router router.safetensors --encodings q.npy --categories "
+     "c.txt\n"},
+    {"neighbours", "Find the models that are most alike, to stand in for one another.", neighbours_flags,
+     run_neighbours,
+     "Models that are not available are no neighbours. Where sample queries are given, alike means: expected to give\n"
+     "the same answers, right or wrong.\n\n"
+     "Example:\n  locus neighbours Yi-34B --router router.safetensors --encodings q.npy --svg map.svg\n"},
+    {"cluster", "Group the models of a pool.", cluster_flags, run_cluster,
+     "Example:\n  locus cluster --router router.safetensors --encodings q.npy --count 6 --svg clusters.svg\n"},
+    {"portfolio", "Choose a few models that do the work of all.", portfolio_flags, run_portfolio,
+     "The value of a set is the mean over the sample queries of the best predicted chance in it. The bound says how "
+     "much\n"
+     "better any other set within the same limits could be at most.\n\n"
+     "Example:\n  locus portfolio --router router.safetensors --encodings q.npy --budget 100 --svg curve.svg\n"},
+    {"search", "Find models by the accuracy wished in each category.", search_flags, run_search,
+     "Categories that are not named do not matter.\n\n"
+     "Example:\n  locus search --router router.safetensors --encodings q.npy --categories c.txt --want "
+     "math=0.5,law=40%:2\n"},
+    {"duplicates", "Find models that are one and the same, or copies.", duplicates_flags, run_duplicates,
+     "With --scores: an exact test of how rarely two models disagree; where two have no query in common, a test of\n"
+     "their embeddings' distance against what resampled evaluations give.\n\n"
+     "Example:\n  locus duplicates --router router.safetensors --encodings q.npy --scores y.npy\n"},
     {"atlas", "Show the pool as one HTML page: map, neighbours, profiles, portfolios, mixes.", atlas_flags, run_atlas,
-     "The page needs nothing but a browser and reaches for nothing. The sample queries stand for those that will be "
-     "asked:\n"
-     "expected accuracy, agreement, portfolios and mixes are means over them. With --scores the models are embedded\n"
-     "again from resampled evaluations, and the page shows how sure its figures are.\n\n"
-     "Example:\n  locus atlas --router router.safetensors --encodings sample.npy --categories sample.txt --html "
-     "atlas.html\n"}};
+     "The page needs nothing but a browser and reaches for nothing. The sample queries stand for those that will be\n"
+     "asked: expected accuracy, agreement, portfolios and mixes are means over them. With --scores the models are\n"
+     "embedded again from resampled evaluations, and the page shows how sure its figures are.\n\n"
+     "Example:\n  locus atlas --router router.safetensors --encodings q.npy --categories c.txt --html atlas.html\n"},
+    {"next", "Say what to ask a new model next, and whether enough is known.", next_flags, run_next,
+     "The pool needs a memory (see locus embed --memory).\n\n"
+     "Example:\n  locus next --router router.safetensors --encodings q.npy --scores answers.npy --batch 8\n"},
+    {"explain", "Say why a model is predicted to answer a query right or wrong.", explain_flags, run_explain,
+     "--scores may be the model's own, [n], or have a row for each model of the pool.\n\n"
+     "Example:\n  locus explain --router router.safetensors --encodings q.npy --scores y.npy --query new.npy --row "
+     "3\n"},
+    {"update", "Put further evaluations of a model into a pool.", update_flags, run_update,
+     "The model is embedded from all of its evaluations, and its part of the pool's memory is learned anew. The file\n"
+     "appears whole or stays as it was.\n\n"
+     "Example:\n  locus update Yi-34B --router router.safetensors --encodings q.npy --scores y.npy --more-encodings "
+     "q2.npy "
+     "--more-scores y2.npy\n"},
+    {"calibrate", "Make the predicted chances of a pool come true.", calibrate_flags, run_calibrate,
+     "The evaluations must be ones that neither net nor embeddings have seen. Without --split the figures come from "
+     "the\n"
+     "half of the queries that was not learned from, and the pool keeps what all of them teach.\n\n"
+     "Example:\n  locus calibrate --router router.safetensors --encodings q.npy --scores y.npy --svg "
+     "reliability.svg\n"}};
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -2517,7 +2563,8 @@ static int run(session *s, int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : "", *nearest = NULL;
     const command *c = NULL;
     size_t distance = SIZE_MAX;
-    s->opt.max_cost = s->opt.lambda = s->opt.budget = s->opt.margin = s->opt.memory = -1.0;
+    s->opt.max_cost = s->opt.lambda = s->opt.budget = s->opt.margin = s->opt.memory = s->opt.height = s->opt.cost =
+        -1.0;
     s->opt.noise = s->opt.dropout = s->opt.weight_decay = s->opt.encoder_rate = s->opt.predictor_rate = -1.0;
     if (argc < 2) return print_overview(stderr);
     if (!strcmp(word, "--help") || !strcmp(word, "-h") || (!strcmp(word, "help") && argc == 2))

@@ -1042,12 +1042,19 @@ typedef struct locus_next {
     int enough;   // 1: more would not pay: stop
 } locus_next;
 
-// picks[batch] <- rows of evals (models = 1; missing scores: not yet asked) to evaluate next. The pool, with a memory
-// (locus_pool_memorize), is the prior: what it knows of the queries' difficulty and how models differ. See >>next.
-// Fails: LOCUS_ERR_ARGUMENT (a pool without memory), as locus_pool_remember; _NO_CANDIDATE. Allocates while it works.
+// picks[batch] <- rows of evals (models = 1; missing scores: not yet asked; all may be missing) to evaluate next. The
+// pool, with a memory (locus_pool_memorize), is the prior: what it knows of the queries' difficulty and how models
+// differ. The rows also stand for the queries that the model is wanted for. See >>next. Allocates while it works (about
+// 10 KB a row); 1,000 rows take 0.1 s. Fails: LOCUS_ERR_ARGUMENT (a pool without memory), _QUERY_DIM, _SCORE,
+// _NONFINITE_INPUT, _NO_CANDIDATE, _MEMORY.
 LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locus_evals *evals,
                                               const locus_next_opts *opts, size_t *picks, locus_next *out,
                                               locus_error *err);
+// scores[n] <- the model's scores where it has them, and where it has none its chances, by the same reckoning. An
+// encoder takes a set for what it is; one that was chosen by difficulty would mislead it. Encode (and remember) this
+// completed set instead of the chosen one.
+LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *scores,
+                                                  locus_error *err);
 
 // ---- why
 
@@ -7222,6 +7229,10 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 // was asked. Variances, in units of sd^2: f 0.14, item 0.21, h 0.031, noise 0.62. The memory's logit is
 // logit(mu_m) + (f + h_m) / sd_m.
 //
+// Beside that the memory keeps, for each evaluated query, how it answers to ability: logit P(right) = slope * ability +
+// intercept, fitted to the pool (two-parameter logistic item response; Birnbaum 1968), the intercept drawn to what the
+// encoding tells and the slope to 1. Unlike a mean, that holds for any choice of queries, however skewed: see >>next.
+//
 // Kernel: (x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first 64 principal components, component k
 // scaled by its variance^0.3, all so that the mean |x|^2 is 1. f and h_m are combinations of the kernels of P
 // landmarks, encodings drawn from all that are at hand (Nystroem's approximation), so a model is one row of P numbers
@@ -7229,26 +7240,33 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 
 #define LOCUSI_MEMORY_RANK ((size_t)64)
 #define LOCUSI_MEMORY_LANDMARKS ((size_t)512)
+#define LOCUSI_MEMORY_TENSORS ((size_t)11)
 
 #define LOCUSI_VAR_SHARED 0.14
 #define LOCUSI_VAR_ITEM 0.21
 #define LOCUSI_VAR_NOISE 0.62
 #define LOCUSI_VAR_OWN 0.031
-#define LOCUSI_MEAN_PRIOR 13.0 // pseudo-evaluations of a new model's mean
+#define LOCUSI_MEAN_PRIOR 13.0  // pseudo-evaluations of a new model's mean
+#define LOCUSI_SD_SLOPE 0.3     // prior deviation of a query's log slope,
+#define LOCUSI_SD_INTERCEPT 2.0 // and of its intercept from the encoding's
 
 typedef struct locusi_memory {
     size_t rank, landmarks, seen, q; // multiples of 16 (q: of the encodings, as it is)
     float weight;                    // of the memory's logit; the net's has 1 - weight
     double mean;                     // of all scores
+    double ability, spread;          // mean and deviation of the models' abilities; spread 0: there are no items
     float *map, *map_bias;           // packed [q -> rank], [rank]: encoding -> x
     float *landmark, *half;          // packed [rank -> landmarks], [landmarks]: |x|^2 / 2
     float *points;                   // [landmarks, rank] the same as rows
     float *shared;                   // [landmarks] f
     uint64_t *known;                 // [seen] sorted hashes of the evaluated queries' encodings ...
     float *difficulty;               // [seen] ... and their t
+    float *items;                    // [seen, 2] ... and their slopes and intercepts
     float *whiten;                   // while learning: packed [landmarks -> landmarks], kernels -> features whose prior
     double *unwhiten;                // is the identity, and the lower triangle L of the landmarks' kernel matrix
 } locusi_memory;
+
+LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
 
 LOCUSI_FN uint64_t locusi_encoding_hash(const float *q, size_t n)
 {
@@ -7269,6 +7287,7 @@ LOCUSI_FN void locusi_memory_carve(locusi_memory *m, locusi_carver *c, int learn
     m->shared = locusi_carve_floats(c, p, 1);
     m->known = (uint64_t *)locusi_carve(c, m->seen, sizeof(uint64_t));
     m->difficulty = locusi_carve_floats(c, m->seen, 1);
+    m->items = locusi_carve_floats(c, m->seen, 2);
     if (!learning) return;
     m->whiten = locusi_carve_floats(c, p, p);
     m->unwhiten = (double *)locusi_carve(c, p * p, sizeof(double));
@@ -7518,8 +7537,6 @@ LOCUSI_FN void locusi_ridge_solve(const locusi_ridge *r, const float *w, const d
     locusi_solve_upper(r->memory->unwhiten, p, x); // from features back to kernels
 }
 
-LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
-
 LOCUSI_FN double locusi_deviation(double mean)
 {
     const double v = mean * (1.0 - mean);
@@ -7538,8 +7555,8 @@ LOCUSI_FN int locusi_known_order(const void *a, const void *b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-// t of a query that the memory has seen; 0 if it has not.
-LOCUSI_FN int locusi_memory_known(const locusi_memory *m, const float *q, double *t)
+// The place of a query among those that the memory has seen; SIZE_MAX if it has not.
+LOCUSI_FN size_t locusi_memory_place(const locusi_memory *m, const float *q)
 {
     const uint64_t hash = locusi_encoding_hash(q, m->q);
     size_t low = 0, high = m->seen;
@@ -7548,9 +7565,75 @@ LOCUSI_FN int locusi_memory_known(const locusi_memory *m, const float *q, double
         if (m->known[middle] < hash) low = middle + 1;
         else high = middle;
     }
-    if (low == m->seen || m->known[low] != hash) return 0;
-    *t = (double)m->difficulty[low];
+    return low < m->seen && m->known[low] == hash ? low : SIZE_MAX;
+}
+
+// t of a query that the memory has seen; 0 if it has not.
+LOCUSI_FN int locusi_memory_known(const locusi_memory *m, const float *q, double *t)
+{
+    const size_t place = locusi_memory_place(m, q);
+    if (place == SIZE_MAX) return 0;
+    *t = (double)m->difficulty[place];
     return 1;
+}
+
+LOCUSI_FN double locusi_step(double gradient, double curvature, double most) // of Newton's method, held back
+{
+    return locusi_clamp(gradient / curvature, -most, most);
+}
+
+// slope, intercept [n] and the models' abilities from their scores: the posterior's mode, coordinate by coordinate.
+// centre [n]: what the encodings tell of the intercepts; mu [models]: the models' means, where abilities start.
+LOCUSI_FN void locusi_items_fit(locusi_memory *m, const locus_evals *e, const double *mu, const double *centre,
+                                double *slope, double *intercept, double *ability)
+{
+    const size_t n = e->queries.count, models = e->models;
+    const double slopes = 1.0 / (LOCUSI_SD_SLOPE * LOCUSI_SD_SLOPE);
+    const double intercepts = 1.0 / (LOCUSI_SD_INTERCEPT * LOCUSI_SD_INTERCEPT);
+    double mean = 0.0, variance = 0.0;
+    size_t i, j, round, twice;
+    float y = 0.0f;
+    for (i = 0; i < n; i++) slope[i] = 1.0, intercept[i] = centre[i];
+    for (j = 0; j < models; j++) ability[j] = log(mu[j] / (1.0 - mu[j]));
+    for (round = 0; round < 20; round++) {
+        mean = 0.0;
+        for (j = 0; j < models; j++) mean += ability[j] / (double)models;
+        for (i = 0; i < n; i++)
+            for (twice = 0; twice < 2; twice++) {
+                double gi = intercepts * (centre[i] - intercept[i]), hi = intercepts;
+                double gs = -slopes * log(slope[i]), hs = slopes, step;
+                for (j = 0; j < models; j++) {
+                    const double away = slope[i] * (ability[j] - mean);
+                    double p;
+                    if (!locusi_score(e, j, i, &y)) continue;
+                    p = locus_probability(slope[i] * ability[j] + intercept[i]);
+                    gi += (double)y - p;
+                    hi += p * (1.0 - p);
+                    gs += ((double)y - p) * away;
+                    hs += p * (1.0 - p) * away * away;
+                }
+                intercept[i] += locusi_step(gi, hi, 1.0);
+                step = exp(locusi_step(gs, hs, 0.3)); // the slope turns about the mean model
+                intercept[i] += slope[i] * (1.0 - step) * mean;
+                slope[i] *= step;
+            }
+        for (j = 0; j < models; j++) {
+            double g = (mean - ability[j]) / 9.0, h = 1.0 / 9.0;
+            for (i = 0; i < n; i++) {
+                double p;
+                if (!locusi_score(e, j, i, &y)) continue;
+                p = locus_probability(slope[i] * ability[j] + intercept[i]);
+                g += slope[i] * ((double)y - p);
+                h += slope[i] * slope[i] * p * (1.0 - p);
+            }
+            ability[j] += locusi_step(g, h, 0.5);
+        }
+    }
+    mean = 0.0;
+    for (j = 0; j < models; j++) mean += ability[j] / (double)models;
+    for (j = 0; j < models; j++) variance += (ability[j] - mean) * (ability[j] - mean) / (double)models;
+    m->ability = mean;
+    m->spread = sqrt(variance > 0.09 ? variance : 0.09);
 }
 
 // What the pool and the trainer want of a fit, row by row of the evaluations; all may be NULL.
@@ -7638,7 +7721,7 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
     const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
     const double own = LOCUSI_VAR_NOISE + LOCUSI_VAR_OWN;
     float *phi, *kernels, *x, *w;
-    double *mu, *sd, *t, *z, *coefficient, *difference, *f, mean = 0.0, cells = 0.0;
+    double *mu, *sd, *t, *z, *coefficient, *difference, *f, *slope, *intercept, *ability, mean = 0.0, cells = 0.0;
     size_t i, j, c, *asked, round;
     locusi_known *known;
     locusi_ridge r;
@@ -7669,6 +7752,9 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
         coefficient = (double *)locusi_carve(&carver, p, sizeof(double));
         asked = (size_t *)locusi_carve(&carver, n, sizeof(size_t));
         known = (locusi_known *)locusi_carve(&carver, n, sizeof(locusi_known));
+        slope = (double *)locusi_carve(&carver, n, sizeof(double));
+        intercept = (double *)locusi_carve(&carver, n, sizeof(double));
+        ability = (double *)locusi_carve(&carver, models, sizeof(double));
         if (attempt) break;
         if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
             return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
@@ -7740,10 +7826,15 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
         known[i].at = i;
     }
     if (m->seen) {
+        for (i = 0; i < n; i++) z[i] = f[i] / locusi_deviation(mean);
+        locusi_items_fit(m, e, mu, z, slope, intercept, ability);
         locusi_sort(known, n, sizeof *known, locusi_known_order);
         for (i = 0; i < n; i++) {
+            const size_t at = known[i].at;
             m->known[i] = known[i].hash;
-            m->difficulty[i] = (float)t[known[i].at];
+            m->difficulty[i] = (float)t[at];
+            m->items[2 * i] = (float)slope[at];
+            m->items[2 * i + 1] = (float)intercept[at];
         }
     }
     LOCUS_FREE(block);
@@ -8247,12 +8338,15 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
             locusi_memory *to = &pool->memory;
             if (block_before) LOCUS_FREE(block_before);
             to->mean = learned.mean;
+            to->ability = learned.ability;
+            to->spread = learned.spread;
             memcpy(to->map, learned.map, to->rank * to->q * sizeof(float));
             memcpy(to->map_bias, learned.map_bias, to->rank * sizeof(float));
             memcpy(to->points, learned.points, to->landmarks * to->rank * sizeof(float));
             memcpy(to->shared, learned.shared, to->landmarks * sizeof(float));
             memcpy(to->known, learned.known, to->seen * sizeof(uint64_t));
             memcpy(to->difficulty, learned.difficulty, to->seen * sizeof(float));
+            memcpy(to->items, learned.items, 2 * to->seen * sizeof(float));
             locusi_memory_pack(to, pool->net->kernels);
             for (m = 0; m < pool->count; m++) {
                 for (i = 0; i < to->landmarks; i++) *locusi_recall_at(pool, m, i) = fit.rows[m * to->landmarks + i];
@@ -8294,9 +8388,9 @@ LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const
 LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const locus_net *net, size_t models,
                                            locusi_memory *m, locus_error *err)
 {
-    static const char *const names[10] = {"memory.map",        "memory.map_bias", "memory.landmarks", "memory.shared",
-                                          "memory.rows",       "memory.base",     "memory.recalled",  "memory.known",
-                                          "memory.difficulty", "memory.scalars"};
+    static const char *const names[LOCUSI_MEMORY_TENSORS] = {
+        "memory.map",      "memory.map_bias", "memory.landmarks",  "memory.shared",  "memory.rows", "memory.base",
+        "memory.recalled", "memory.known",    "memory.difficulty", "memory.scalars", "memory.items"};
     const locus_tensor *points = locus_safetensors_find(st, names[2]), *known = locus_safetensors_find(st, names[7]);
     size_t i, j, present = 0, surplus = 0;
     memset(m, 0, sizeof *m);
@@ -8306,13 +8400,15 @@ LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const lo
     m->rank = LOCUSI_MEMORY_RANK;
     m->landmarks = points && points->rank == 2 ? points->shape[0] : 16;
     m->seen = known && known->rank == 1 ? known->shape[0] : 0;
-    for (i = 0; i < 10; i++) {
+    for (i = 0; i < LOCUSI_MEMORY_TENSORS; i++) {
         const size_t p = m->landmarks;
-        const size_t shape[10][2] = {{m->rank, m->q}, {m->rank, 1}, {p, m->rank}, {p, 1},       {models, p},
-                                     {models, 1},     {models, 1},  {m->seen, 1}, {m->seen, 1}, {2, 1}};
-        const size_t rank = i == 0 || i == 2 || i == 4 ? 2 : 1;
+        const size_t shape[LOCUSI_MEMORY_TENSORS][2] = {{m->rank, m->q}, {m->rank, 1}, {p, m->rank},    {p, 1},
+                                                        {models, p},     {models, 1},  {models, 1},     {m->seen, 1},
+                                                        {m->seen, 1},    {2, 1},       {m->seen + 1, 2}};
+        const size_t rank = i == 0 || i == 2 || i == 4 || i == 10 ? 2 : 1;
         const locus_dtype type = i == 6 ? LOCUS_U8 : i == 7 ? LOCUS_I64 : LOCUS_F32;
         const locus_tensor *t = locus_safetensors_find(st, names[i]);
+        if (!t && i == 10) continue; // files of version 0.2 have none
         if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", names[i]);
         present++;
         if (t->rank != rank || t->shape[0] != shape[i][0] || (rank == 2 && t->shape[1] != shape[i][1])) {
@@ -8335,8 +8431,8 @@ LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const lo
     }
     if (present != surplus)
         for (i = 0; i < st->tensor_count; i++) {
-            for (j = 0; j < 10 && strcmp(st->tensors[i].name, names[j]); j++) {}
-            if (j == 10 && locusi_starts(st->tensors[i].name, "memory."))
+            for (j = 0; j < LOCUSI_MEMORY_TENSORS && strcmp(st->tensors[i].name, names[j]); j++) {}
+            if (j == LOCUSI_MEMORY_TENSORS && locusi_starts(st->tensors[i].name, "memory."))
                 return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", st->tensors[i].name);
         }
     if (m->landmarks == 0 || m->landmarks % 16 || m->landmarks > LOCUSI_MEMORY_LANDMARKS)
@@ -8353,6 +8449,7 @@ LOCUSI_FN void locusi_memory_read(locus_pool *pool, const locus_safetensors *st,
                        *rows = locus_safetensors_find(st, "memory.rows");
     const unsigned char *known = (const unsigned char *)locus_safetensors_find(st, "memory.known")->data;
     const unsigned char *recalled = (const unsigned char *)locus_safetensors_find(st, "memory.recalled")->data;
+    const locus_tensor *items = locus_safetensors_find(st, "memory.items");
     float scalars[2];
     size_t i, j;
     for (i = 0; i < m->rank; i++)
@@ -8366,6 +8463,13 @@ LOCUSI_FN void locusi_memory_read(locus_pool *pool, const locus_safetensors *st,
     locusi_vector(locus_safetensors_find(st, "memory.scalars"), scalars);
     m->weight = scalars[0] >= 0.0f && scalars[0] <= 1.0f ? scalars[0] : 0.5f;
     m->mean = scalars[1] > 0.0f && scalars[1] < 1.0f ? (double)scalars[1] : 0.5;
+    m->spread = 0.0;
+    if (items) {
+        locus_tensor_to_f32(items, 0, 2 * m->seen, m->items, NULL);
+        locus_tensor_to_f32(items, 2 * m->seen, 2, scalars, NULL);
+        m->ability = locusi_clamp((double)scalars[0], -20.0, 20.0);
+        m->spread = locusi_clamp((double)scalars[1], 0.1, 10.0);
+    }
     for (i = 0; i < m->seen; i++) m->known[i] = locusi_le64(known + 8 * i);
     for (i = 0; i < models; i++) {
         pool->recalled[i] = recalled[i] != 0;
@@ -8555,15 +8659,15 @@ LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, c
 }
 
 #ifndef LOCUS_INFERENCE_ONLY
-LOCUSI_FN void locusi_memory_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[9])
+LOCUSI_FN void locusi_memory_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[10])
 {
     const locusi_memory *m = &pool->memory;
-    const size_t floats[8] = {
+    const size_t floats[9] = {
         m->rank * m->q, m->rank, m->landmarks * m->rank, m->landmarks, m->landmarks * pool->count, pool->count,
-        m->seen,        2};
+        m->seen,        2,       2 * (m->seen + 1)};
     size_t i;
-    for (i = 0; i < 8; i++) to[i] = (unsigned char *)locusi_carve(c, m->landmarks ? floats[i] : 0, 4);
-    to[8] = (unsigned char *)locusi_carve(c, m->landmarks ? m->seen : 0, 8);
+    for (i = 0; i < 9; i++) to[i] = (unsigned char *)locusi_carve(c, m->landmarks ? floats[i] : 0, 4);
+    to[9] = (unsigned char *)locusi_carve(c, m->landmarks ? m->seen : 0, 8);
 }
 
 LOCUSI_FN void locusi_put_floats(unsigned char *to, const float *from, size_t n)
@@ -8573,10 +8677,10 @@ LOCUSI_FN void locusi_put_floats(unsigned char *to, const float *from, size_t n)
 }
 
 // The memory's tensors; returns how many.
-LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const to[9], locus_tensor *t)
+LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const to[10], locus_tensor *t)
 {
     const locusi_memory *m = &pool->memory;
-    const float scalars[2] = {m->weight, (float)m->mean};
+    const float scalars[2] = {m->weight, (float)m->mean}, abilities[2] = {(float)m->ability, (float)m->spread};
     size_t i, j;
     for (i = 0; i < m->rank; i++)
         for (j = 0; j < m->q; j++)
@@ -8590,9 +8694,11 @@ LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const
     locusi_put_floats(to[5], pool->recall_base, pool->count);
     locusi_put_floats(to[6], m->difficulty, m->seen);
     locusi_put_floats(to[7], scalars, 2);
+    locusi_put_floats(to[8], m->items, 2 * m->seen);
+    locusi_put_floats(to[8] + 8 * m->seen, abilities, 2);
     for (i = 0; i < m->seen; i++) {
-        locusi_put32(to[8] + 8 * i, (uint32_t)m->known[i]);
-        locusi_put32(to[8] + 8 * i + 4, (uint32_t)(m->known[i] >> 32));
+        locusi_put32(to[9] + 8 * i, (uint32_t)m->known[i]);
+        locusi_put32(to[9] + 8 * i + 4, (uint32_t)(m->known[i] >> 32));
     }
     locusi_tensor_set(&t[0], "memory.map", LOCUS_F32, 2, m->rank, m->q, to[0]);
     locusi_tensor_set(&t[1], "memory.map_bias", LOCUS_F32, 1, m->rank, 1, to[1]);
@@ -8601,10 +8707,12 @@ LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const
     locusi_tensor_set(&t[4], "memory.rows", LOCUS_F32, 2, pool->count, m->landmarks, to[4]);
     locusi_tensor_set(&t[5], "memory.base", LOCUS_F32, 1, pool->count, 1, to[5]);
     locusi_tensor_set(&t[6], "memory.recalled", LOCUS_U8, 1, pool->count, 1, pool->recalled);
-    locusi_tensor_set(&t[7], "memory.known", LOCUS_I64, 1, m->seen, 1, to[8]);
+    locusi_tensor_set(&t[7], "memory.known", LOCUS_I64, 1, m->seen, 1, to[9]);
     locusi_tensor_set(&t[8], "memory.difficulty", LOCUS_F32, 1, m->seen, 1, to[6]);
     locusi_tensor_set(&t[9], "memory.scalars", LOCUS_F32, 1, 2, 1, to[7]);
-    return 10;
+    if (!(m->spread > 0.0)) return LOCUSI_MEMORY_TENSORS - 1;
+    locusi_tensor_set(&t[10], "memory.items", LOCUS_F32, 2, m->seen + 1, 2, to[8]);
+    return LOCUSI_MEMORY_TENSORS;
 }
 
 LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path, locus_save_what what,
@@ -8615,7 +8723,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     const size_t net_metadata = what != LOCUS_SAVE_POOL && net_file ? net_file->metadata_count : 0;
     locusi_carver c = {NULL, 0, 0};
     unsigned char *z = NULL, *parameters = NULL, *cost = NULL, *available = NULL, *evaluations = NULL, *names = NULL;
-    unsigned char *memory[9];
+    unsigned char *memory[10];
     locus_tensor *tensors = NULL;
     locus_metadata *metadata = NULL;
     char hash[24], encoder_hash[24], q_dim[24];
@@ -8651,7 +8759,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         evaluations = (unsigned char *)locusi_carve(&c, m, 8);
         names = (unsigned char *)locusi_carve(&c, name_bytes, 1);
         locusi_memory_save_carve(pool, &c, memory);
-        tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 16, sizeof(locus_tensor));
+        tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 24, sizeof(locus_tensor));
         metadata = (locus_metadata *)locusi_carve(&c, net_metadata + 5, sizeof(locus_metadata));
         if (attempt) break;
         if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
@@ -11050,8 +11158,420 @@ LOCUS_API locus_status locus_coverage(const locus_points *points, const float *c
 // (to come: duplicates)
 
 // ------------------------------------------------------------------------------------------------------------ >>next
+//
+// The pool as prior. A new model's logit on query i is offset_i + x_i . own, own ~ N(0, 1) before anything is known:
+// x_i holds the landmarks' kernels as features whose prior is the identity, times their deviation among models (see
+// >>memory), and in one more column slope_i times the deviation of the models' abilities, so that one entry of `own` is
+// the ability. The posterior is taken as normal about its mode. The next query is the one whose answer is expected to
+// take most off the mean squared error of the chances on all queries given (experimental design's I- or V-optimality;
+// in item response theory, computerised adaptive testing): close to queries that are many, not yet known, and neither
+// hopeless nor trivial for this model. A batch is chosen one by one, each as if those before had been answered: that is
+// its diversity.
 
-// (to come: next)
+typedef struct locusi_study {
+    locusi_memory m; // with whiten and unwhiten of its own
+    const locusi_kernels *k;
+    size_t n, p;    // rows of the evaluations; columns: landmarks, the ability, pads of 0
+    float *x;       // [n, p]
+    double *offset; // [n]
+    double *score;  // [n] negative: not asked
+    double *own;    // [p]
+    double *chance; // [n]
+    float *w;       // [n] curvatures, 0 where not asked
+    float *scaled;  // [n, p] w x
+    float *normal;  // [p, p]
+    double *factor; // [p, p]
+    void *block;
+} locusi_study;
+
+#define LOCUSI_STUDY_COLUMNS (LOCUSI_MEMORY_LANDMARKS + 16)
+#define LOCUSI_ENOUGH 1e-5 // off the mean squared error: less is not worth an evaluation
+
+LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *memory, const locusi_kernels *k,
+                                         const locus_evals *e, locus_error *err)
+{
+    const size_t landmarks = memory->landmarks, p = landmarks + 16, n = e->queries.count;
+    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
+    const double deviation = locusi_deviation(memory->mean), scale = sqrt(LOCUSI_VAR_OWN) / deviation;
+    const double centre = memory->spread > 0.0 ? memory->ability : log(memory->mean / (1.0 - memory->mean));
+    const double spread = memory->spread > 0.0 ? memory->spread : 0.6;
+    size_t i, c;
+    float *x, *kernels, y = 0.0f;
+    int attempt;
+    locusi_carver carver = {NULL, 0, 0};
+    memset(s, 0, sizeof *s);
+    s->m = *memory;
+    s->k = k;
+    s->n = n;
+    s->p = p;
+    for (attempt = 0; attempt < 2; attempt++) {
+        carver.used = 0;
+        s->m.landmark = locusi_carve_floats(&carver, landmarks, memory->rank); // packed anew: others may use the pool's
+        s->m.half = locusi_carve_floats(&carver, landmarks, 1);
+        s->m.whiten = locusi_carve_floats(&carver, landmarks, landmarks);
+        s->m.unwhiten = (double *)locusi_carve(&carver, landmarks * landmarks, sizeof(double));
+        x = locusi_carve_floats(&carver, n, memory->rank);
+        kernels = locusi_carve_floats(&carver, n, landmarks);
+        s->x = locusi_carve_floats(&carver, n, p);
+        s->w = locusi_carve_floats(&carver, n, 1);
+        s->scaled = locusi_carve_floats(&carver, n, p);
+        s->normal = locusi_carve_floats(&carver, p, p);
+        s->factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
+        s->offset = (double *)locusi_carve(&carver, n, sizeof(double));
+        s->score = (double *)locusi_carve(&carver, n, sizeof(double));
+        s->chance = (double *)locusi_carve(&carver, n, sizeof(double));
+        s->own = (double *)locusi_carve(&carver, p, sizeof(double));
+        if (attempt) break;
+        if (carver.failed || !(s->block = LOCUS_MALLOC(carver.used + 64)))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
+        memset(s->block, 0, carver.used + 64);
+        carver.base = locusi_align(s->block);
+    }
+    if (!locusi_memory_prepare(&s->m, k)) { // landmarks of a file may be anything
+        LOCUS_FREE(s->block);
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
+    }
+    locusi_memory_kernels(&s->m, k, e->queries.encodings, stride, n, x, kernels);
+    locusi_matmul_run(k, kernels, landmarks, n, landmarks, s->m.whiten, landmarks, s->x, p, NULL, NULL, 0, 0);
+    for (i = 0; i < n; i++) {
+        const size_t place = locusi_memory_place(&s->m, e->queries.encodings + i * stride);
+        double slope = 1.0, intercept = 0.0;
+        if (place != SIZE_MAX && memory->spread > 0.0) {
+            slope = locusi_clamp((double)s->m.items[2 * place], 0.05, 20.0); // a file may say anything
+            intercept = (double)s->m.items[2 * place + 1];
+        } else if (place != SIZE_MAX) {
+            intercept = (double)s->m.difficulty[place] / deviation;
+        } else {
+            for (c = 0; c < landmarks; c++)
+                intercept += (double)s->m.shared[c] * (double)kernels[i * landmarks + c] / deviation;
+        }
+        s->score[i] = locusi_score(e, 0, i, &y) ? (double)y : -1.0;
+        s->offset[i] = locusi_clamp(intercept, -30.0, 30.0) + slope * centre;
+        for (c = 0; c < landmarks; c++) s->x[i * p + c] *= (float)scale;
+        s->x[i * p + landmarks] = (float)(slope * spread);
+    }
+    return LOCUS_OK;
+}
+
+// x' diag(w) x into `normal`
+LOCUSI_FN void locusi_study_normal(locusi_study *s, const float *w)
+{
+    size_t i;
+    memset(s->scaled, 0, s->n * s->p * sizeof(float));
+    for (i = 0; i < s->n; i++)
+        if (w[i] > 0.0f) s->k->axpy(w[i], s->x + i * s->p, s->scaled + i * s->p, s->p);
+    locusi_product(s->k, s->scaled, 1, s->p, s->p, s->n, s->x, s->p, 16, s->p, s->normal, s->p, 0);
+}
+
+// factor <- of the precision, the asked rows having these curvatures
+LOCUSI_FN void locusi_study_factor(locusi_study *s)
+{
+    size_t i;
+    locusi_study_normal(s, s->w);
+    for (i = 0; i < s->p * s->p; i++) s->factor[i] = (double)s->normal[i] + (i % (s->p + 1) ? 0.0 : 1.0);
+    locusi_cholesky(s->factor, s->p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
+}
+
+LOCUSI_FN void locusi_study_chances(locusi_study *s)
+{
+    size_t i, c;
+    for (i = 0; i < s->n; i++) {
+        double logit = s->offset[i];
+        for (c = 0; c < s->p; c++) logit += s->own[c] * (double)s->x[i * s->p + c];
+        s->chance[i] = locus_probability(logit);
+    }
+}
+
+// own, chance <- at the posterior's mode; factor <- of the posterior's precision there.
+LOCUSI_FN void locusi_study_fit(locusi_study *s)
+{
+    double step[LOCUSI_STUDY_COLUMNS];
+    size_t i, c, round;
+    memset(s->own, 0, s->p * sizeof(double));
+    locusi_study_chances(s);
+    // One factor serves all steps: its curvature lies between the one at the start and the bound 1/4, so none goes too
+    // far.
+    for (i = 0; i < s->n; i++)
+        s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(0.125 + 0.5 * s->chance[i] * (1.0 - s->chance[i]));
+    locusi_study_factor(s);
+    for (round = 0; round < 60; round++) {
+        double moved = 0.0, size = 1e-12;
+        for (c = 0; c < s->p; c++) step[c] = -s->own[c];
+        for (i = 0; i < s->n; i++) {
+            const double rest = s->score[i] - s->chance[i];
+            if (s->score[i] < 0.0) continue;
+            for (c = 0; c < s->p; c++) step[c] += rest * (double)s->x[i * s->p + c];
+        }
+        locusi_solve_lower(s->factor, s->p, step);
+        locusi_solve_upper(s->factor, s->p, step);
+        for (c = 0; c < s->p; c++) {
+            s->own[c] += step[c];
+            moved += step[c] * step[c];
+            size += s->own[c] * s->own[c];
+        }
+        locusi_study_chances(s);
+        if (!(moved > 1e-10 * size)) break;
+    }
+    for (i = 0; i < s->n; i++) s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(s->chance[i] * (1.0 - s->chance[i]));
+    locusi_study_factor(s);
+}
+
+LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_evals *e, locus_error *err)
+{
+    locus_evals any = *e;
+    locus_status status = locusi_check_queries(pool->net, &e->queries, err);
+    size_t i;
+    float y = 0.0f;
+    if (status) return status;
+    if (!pool->memory.landmarks)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory (locus_pool_memorize)",
+                           "one without");
+    if (e->models != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", e->models);
+    if (!e->scores == !e->scores_u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
+                           e->scores ? "both" : "neither");
+    if (e->queries.count == 0) return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "at least one query", "none");
+    for (i = 0; i < e->queries.count; i++)
+        if (locusi_score(e, 0, i, &y) && !(y >= 0.0f && y <= 1.0f))
+            return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z]", "0 to 1, or missing", "%f", i, (double)y);
+    return locusi_check_lengths(&pool->memory, &any, err);
+}
+
+LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *scores,
+                                                  locus_error *err)
+{
+    locusi_study s;
+    locus_status status;
+    size_t i;
+    if (!pool || !evals || !scores)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !pool    ? "pool"
+                           : !evals ? "evals"
+                                    : "scores");
+    if ((status = locusi_check_study(pool, evals, err)) ||
+        (status = locusi_study_open(&s, &pool->memory, pool->net->kernels, evals, err)))
+        return status;
+    locusi_study_fit(&s);
+    for (i = 0; i < s.n && !status; i++) {
+        scores[i] = (float)(s.score[i] < 0.0 ? s.chance[i] : s.score[i]);
+        if (!locusi_finite(scores[i]))
+            status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a score shows");
+    }
+    LOCUS_FREE(s.block);
+    return status;
+}
+
+typedef struct locusi_design { // what the next answer may teach
+    size_t n, p, taken;        // taken: picks so far, each as if it were answered
+    float *inverse;            // [p, p] of the precision before them
+    float *taught;             // [p, p] x' diag(importance of an error) x
+    float *gain;               // [n, p], scratch
+    double *variance;          // [n] of the logits
+    double *removed;           // [n] what knowing the logit exactly would take off the weighted squared error
+    double *v, *rate;          // [batch, p], [batch] the precision's inverse is now inverse - sum rate v v'
+    double *u, *bv, *importance;
+} locusi_design;
+
+// y <- the inverse now, times x
+LOCUSI_FN void locusi_design_apply(const locusi_design *d, const double *x, double *y)
+{
+    size_t i, c;
+    for (i = 0; i < d->p; i++) {
+        y[i] = 0.0;
+        for (c = 0; c < d->p; c++) y[i] += (double)d->inverse[i * d->p + c] * x[c];
+    }
+    for (i = 0; i < d->taken; i++) {
+        const double *v = d->v + i * d->p;
+        double dot = 0.0;
+        for (c = 0; c < d->p; c++) dot += v[c] * x[c];
+        for (c = 0; c < d->p; c++) y[c] -= d->rate[i] * dot * v[c];
+    }
+}
+
+// Row `at` counts as answered from here on.
+LOCUSI_FN void locusi_design_take(locusi_design *d, const locusi_study *s, size_t at)
+{
+    const double b = s->chance[at] * (1.0 - s->chance[at]), rate = 1.0 / (1.0 / b + d->variance[at]);
+    double *v = d->v + d->taken * d->p, size = 0.0;
+    size_t i, c;
+    for (c = 0; c < d->p; c++) d->bv[c] = (double)s->x[at * d->p + c];
+    locusi_design_apply(d, d->bv, v);
+    for (i = 0; i < d->p; i++) {
+        d->bv[i] = 0.0;
+        for (c = 0; c < d->p; c++) d->bv[i] += (double)d->taught[i * d->p + c] * v[c];
+        size += d->bv[i] * v[i];
+    }
+    locusi_design_apply(d, d->bv, d->u);
+    for (i = 0; i < d->n; i++) {
+        const float *x = s->x + i * d->p;
+        double xv = 0.0, xu = 0.0;
+        for (c = 0; c < d->p; c++) xv += (double)x[c] * v[c], xu += (double)x[c] * d->u[c];
+        d->removed[i] -= 2.0 * rate * xv * xu - rate * rate * size * xv * xv;
+        d->variance[i] -= rate * xv * xv;
+    }
+    d->rate[d->taken++] = rate;
+}
+
+// What an answer to row i is expected to take off the weighted squared error.
+LOCUSI_FN double locusi_design_gain(const locusi_design *d, const locusi_study *s, size_t i)
+{
+    const double b = s->chance[i] * (1.0 - s->chance[i]);
+    return d->removed[i] / (1.0 / (b > 1e-9 ? b : 1e-9) + d->variance[i]);
+}
+
+// importance [n] <- of an error on each query: 1, or the chance that the new model would be the pool's best there.
+LOCUSI_FN locus_status locusi_design_importance(locusi_design *d, const locusi_study *s, const locus_pool *pool,
+                                                const locus_queries *queries, const locus_next_opts *o,
+                                                locus_error *err)
+{
+    size_t i, m, bytes, count;
+    float *logits;
+    unsigned char *work;
+    locus_queries part = *queries;
+    locus_status status = LOCUS_OK;
+    for (i = 0; i < d->n; i++) d->importance[i] = 1.0;
+    if (!o->for_routing || pool->count == 0) return LOCUS_OK;
+    part.stride = queries->stride ? queries->stride : queries->dim;
+    count = d->n < LOCUSI_QUERY_TILE ? d->n : LOCUSI_QUERY_TILE;
+    bytes = locus_predict_workspace(pool, count, NULL);
+    logits = (float *)LOCUS_MALLOC(count * pool->count * sizeof(float) + bytes);
+    if (!logits) return locusi_fail(err, LOCUS_ERR_MEMORY, "logits", "%z models", "no memory", pool->count);
+    work = (unsigned char *)(logits + count * pool->count);
+    for (i = 0; i < d->n && !status; i += part.count) {
+        size_t j;
+        part.encodings = queries->encodings + i * part.stride;
+        part.count = d->n - i < count ? d->n - i : count;
+        status = locus_predict(pool, &part, logits, NULL, work, bytes, err);
+        for (j = 0; j < part.count && !status; j++) {
+            const double p = s->chance[i + j], b = p * (1.0 - p);
+            double best = 0.0, z;
+            for (m = 0; m < pool->count; m++) {
+                const double other = locus_probability((double)logits[j * pool->count + m]);
+                if (pool->models[m].available && other > best) best = other;
+            }
+            z = (p - best) / sqrt(b * b * d->variance[i + j] + 0.01); // predictions of the others are no truth either
+            d->importance[i + j] = 0.5 * erfc(-z / sqrt(2.0));
+        }
+    }
+    LOCUS_FREE(logits);
+    return status;
+}
+
+LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locus_evals *evals,
+                                              const locus_next_opts *opts, size_t *picks, locus_next *out,
+                                              locus_error *err)
+{
+    locus_next_opts o;
+    locusi_study s;
+    locusi_design d;
+    locusi_carver carver = {NULL, 0, 0};
+    size_t batch, i, c, n, p, left = 0;
+    double mean = 0.0, variance = 0.0, squares = 0.0, weights = 0.0;
+    void *block = NULL;
+    int attempt;
+    locus_status status;
+    memset(&o, 0, sizeof o);
+    if (opts) o = *opts;
+    batch = o.batch ? o.batch : 1;
+    if (!pool || !evals || !picks || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !pool    ? "pool"
+                           : !evals ? "evals"
+                           : !picks ? "picks"
+                                    : "out");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_check_study(pool, evals, err)) ||
+        (status = locusi_study_open(&s, &pool->memory, pool->net->kernels, evals, err)))
+        return status;
+    n = s.n, p = s.p;
+    if (batch > n) batch = n;
+    memset(&d, 0, sizeof d);
+    d.n = n, d.p = p;
+    for (attempt = 0; attempt < 2; attempt++) {
+        carver.used = 0;
+        d.inverse = locusi_carve_floats(&carver, p, p);
+        d.taught = locusi_carve_floats(&carver, p, p);
+        d.gain = locusi_carve_floats(&carver, n, p);
+        d.variance = (double *)locusi_carve(&carver, n, sizeof(double));
+        d.removed = (double *)locusi_carve(&carver, n, sizeof(double));
+        d.importance = (double *)locusi_carve(&carver, n, sizeof(double));
+        d.v = (double *)locusi_carve(&carver, batch * p, sizeof(double));
+        d.rate = (double *)locusi_carve(&carver, batch, sizeof(double));
+        d.u = (double *)locusi_carve(&carver, p, sizeof(double));
+        d.bv = (double *)locusi_carve(&carver, p, sizeof(double));
+        if (attempt) break;
+        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64))) {
+            LOCUS_FREE(s.block);
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "design", "%z bytes", "none", carver.used);
+        }
+        memset(block, 0, carver.used + 64);
+        carver.base = locusi_align(block);
+    }
+    locusi_study_fit(&s);
+    for (i = 0; i < p; i++) { // the inverse, row by row
+        memset(d.u, 0, p * sizeof(double));
+        d.u[i] = 1.0;
+        locusi_solve_lower(s.factor, p, d.u);
+        locusi_solve_upper(s.factor, p, d.u);
+        for (c = 0; c < p; c++) d.inverse[i * p + c] = (float)d.u[c];
+    }
+    locusi_product(s.k, s.x, p, 1, n, p, d.inverse, p, 16, p, d.gain, p, 0);
+    for (i = 0; i < n; i++) {
+        const double b = s.chance[i] * (1.0 - s.chance[i]);
+        for (c = 0; c < p; c++) d.variance[i] += (double)d.gain[i * p + c] * (double)s.x[i * p + c];
+        squares += b * b * d.variance[i] / (double)n;
+    }
+    status = locusi_design_importance(&d, &s, pool, &evals->queries, &o, err);
+    for (i = 0; i < n; i++) {
+        const double b = s.chance[i] * (1.0 - s.chance[i]);
+        s.w[i] = (float)(d.importance[i] * b * b);
+        weights += d.importance[i];
+    }
+    locusi_study_normal(&s, s.w); // then inverse . normal . inverse, so that removed = x . that . x
+    memcpy(d.taught, s.normal, p * p * sizeof(float));
+    locusi_product(s.k, d.inverse, p, 1, p, p, d.taught, p, 16, p, s.scaled, p, 0);
+    locusi_product(s.k, s.scaled, p, 1, p, p, d.inverse, p, 16, p, s.normal, p, 0);
+    locusi_product(s.k, s.x, p, 1, n, p, s.normal, p, 16, p, d.gain, p, 0);
+    for (i = 0; i < n; i++)
+        for (c = 0; c < p; c++) d.removed[i] += (double)d.gain[i * p + c] * (double)s.x[i * p + c];
+    memset(d.u, 0, p * sizeof(double));
+    for (i = 0; i < n; i++) { // accuracy over the queries: what was asked is known
+        const double b = s.chance[i] * (1.0 - s.chance[i]);
+        mean += (s.score[i] < 0.0 ? s.chance[i] : s.score[i]) / (double)n;
+        if (s.score[i] >= 0.0) continue;
+        variance += b / ((double)n * (double)n);
+        for (c = 0; c < p; c++) d.u[c] += b * (double)s.x[i * p + c] / (double)n;
+    }
+    locusi_design_apply(&d, d.u, d.bv);
+    for (c = 0; c < p; c++) variance += d.u[c] * d.bv[c];
+    out->accuracy.value = mean;
+    out->accuracy.low = locusi_clamp(mean - 1.6449 * sqrt(variance), 0.0, 1.0);
+    out->accuracy.high = locusi_clamp(mean + 1.6449 * sqrt(variance), 0.0, 1.0);
+    out->error = sqrt(squares);
+    for (i = 0; i < n; i++) left += (size_t)(s.score[i] < 0.0 && (!o.available || o.available[i]));
+    if (!status && !(mean >= 0.0 && mean <= 1.0 && variance >= 0.0))
+        status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a score shows");
+    if (!status && !left)
+        status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "a query that may be asked", "none of %z", n);
+    while (!status && out->count < batch && out->count < left) {
+        size_t best = SIZE_MAX;
+        double most = -DBL_MAX;
+        for (i = 0; i < n; i++) {
+            double gain;
+            if (s.score[i] >= 0.0 || (o.available && !o.available[i])) continue;
+            gain = locusi_design_gain(&d, &s, i);
+            if (gain > most || best == SIZE_MAX) most = gain, best = i;
+        }
+        out->gain += most / (weights > 0.0 ? weights : 1.0);
+        if (out->count == 0) out->enough = most / (weights > 0.0 ? weights : 1.0) < LOCUSI_ENOUGH;
+        locusi_design_take(&d, &s, best);
+        s.score[best] = 0.5; // not again
+        picks[out->count++] = best;
+    }
+    LOCUS_FREE(block);
+    LOCUS_FREE(s.block);
+    return status;
+}
 
 // --------------------------------------------------------------------------------------------------------- >>explain
 

@@ -1,0 +1,980 @@
+// SPDX-License-Identifier: MIT
+// Tests of resampled versions of a model, of explanations, of the running log and of copies of pools: against what the
+// same evaluations give when they are spelled out and encoded, remembered and predicted one set at a time, against a
+// dense solution in double, and against the promises of locus.h.
+//
+//     cc -O2 tests/test_uncertainty.c -o build/test_uncertainty -lm -lpthread && build/test_uncertainty [part of a name]
+//
+// LOCUS_TEST_QUICK=1: fewer cases. LOCUS_TEST_SEED: another seed for the random cases.
+
+#include <stddef.h>
+#include <stdlib.h>
+
+// Every allocation of the library is counted, and can be made to fail at the N-th.
+static void *test_malloc(size_t bytes);
+static void test_free(void *p);
+#define LOCUS_MALLOC(bytes) test_malloc(bytes)
+#define LOCUS_FREE(pointer) test_free(pointer)
+#define LOCUS_IMPLEMENTATION
+#include "../locus.h"
+
+#define TEST_FILE "test_uncertainty.c"
+#include "harness.h"
+
+// ---------------------------------------------------------------------------------------------------- fixtures
+
+typedef struct fixture { // a pool of M models with a memory, and evaluations of one more
+    ref_net ref;
+    raw_file *raw;
+    locus_net *net;
+    locus_pool *pool;
+    size_t D, M, n;
+    float *enc, *scores; // [n, D], [n]
+    locus_evals evals;
+} fixture;
+
+static locus_status encode(const locus_net *net, const locus_evals *evals, float *z)
+{
+    const size_t bytes = locus_encode_workspace(net, evals, NULL);
+    void *work = xmalloc(bytes + 1);
+    const locus_status status = locus_encode(net, evals, z, NULL, work, bytes, &g_err);
+    free(work);
+    return status;
+}
+
+enum { PLAIN, GAPS, FRACTIONS };
+
+static locus_evals evals_of(const float *enc, size_t n, size_t dim, const float *scores)
+{
+    locus_evals e;
+    ZERO(e);
+    e.queries = queries_of(enc, n, dim);
+    e.models = 1;
+    e.scores = scores;
+    return e;
+}
+
+static int fixture_make(fixture *f, size_t n, int kind, int sab, int memory, locus_isa isa, uint64_t seed)
+{
+    const size_t M = 5, anchors = 70;
+    locus_net_opts opts;
+    locus_evals pool_evals;
+    ref_rng g;
+    float *enc, *scores, *z;
+    size_t i;
+    ZERO(*f);
+    ZERO(opts);
+    g.state = seed + 11 * g_seed;
+    opts.isa = isa;
+    f->D = 12, f->M = M, f->n = n;
+    ref_init(&f->ref, f->D, 16, 2, 2, 5, 12, sab, 2, seed);
+    f->raw = raw_from_net(&f->ref);
+    if (!CHECK_STATUS(LOCUS_OK, raw_create(f->raw, &opts, &f->net))) return 0;
+    enc = normals(anchors * f->D, 0.4, seed + 1);
+    scores = floats(M * anchors);
+    z = floats(M * 16);
+    for (i = 0; i < M * anchors; i++) scores[i] = ref_uniform(&g) < 0.3 + 0.1 * (double)(i / anchors) ? 1.0f : 0.0f;
+    pool_evals = evals_of(enc, anchors, f->D, scores);
+    pool_evals.models = M;
+    CHECK_STATUS(LOCUS_OK, encode(f->net, &pool_evals, z));
+    f->pool = pool_of(f->net, z, M);
+    if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_memorize(f->pool, &pool_evals, NULL, &g_err));
+    f->enc = normals(n * f->D, 0.4, seed + 2);
+    f->scores = floats(n);
+    for (i = 0; i < n; i++) {
+        if (i % 5 == 2 && i < anchors) memcpy(f->enc + i * f->D, enc + i * f->D, f->D * sizeof(float)); // known ones
+        f->scores[i] = ref_uniform(&g) < 0.6 ? 1.0f : 0.0f;
+        if (kind == FRACTIONS && i % 3 == 0) f->scores[i] = (float)ref_uniform(&g);
+        if (kind == GAPS && i % 4 == 1) f->scores[i] = f_nan();
+    }
+    f->evals = evals_of(f->enc, n, f->D, f->scores);
+    free(enc), free(scores), free(z);
+    return f->pool != NULL;
+}
+
+static void fixture_free(fixture *f)
+{
+    locus_pool_destroy(f->pool);
+    locus_net_destroy(f->net);
+    raw_free(f->raw);
+    ref_free(&f->ref);
+    free(f->enc), free(f->scores);
+}
+
+// Embedding and all predictions of two pools are the same in every bit.
+static void check_pools(const locus_pool *a, const locus_pool *b, size_t D)
+{
+    float *q = normals(9 * D, 0.5, 77), *x, *y;
+    locus_queries queries = queries_of(q, 9, D);
+    const size_t M = locus_pool_count(a);
+    size_t m;
+    if (!CHECK_SIZE(M, locus_pool_count(b))) return;
+    x = floats(9 * M + 1), y = floats(9 * M + 1);
+    CHECK_STATUS(LOCUS_OK, predict(a, &queries, x, NULL));
+    CHECK_STATUS(LOCUS_OK, predict(b, &queries, y, NULL));
+    CHECK_SAME("logits", x, y, 9 * M);
+    for (m = 0; m < M; m++) {
+        CHECK_SAME("embedding", locus_pool_embedding(a, m), locus_pool_embedding(b, m), 16);
+        CHECK(!memcmp(locus_pool_model(a, m), locus_pool_model(b, m), sizeof(locus_model)));
+    }
+    free(q), free(x), free(y);
+}
+
+// The rows of `evals` that have a score.
+static size_t present(const locus_evals *evals, size_t *row)
+{
+    size_t i, n = 0;
+    for (i = 0; i < evals->queries.count; i++)
+        if (evals->scores[i] >= 0.0f) row[n++] = i; // NaN compares false
+    return n;
+}
+
+// ---------------------------------------------------------------------------------------------------- versions
+
+static void versions_embed_the_drawn_evaluations(void)
+{
+    static const size_t sizes[] = {1, 2, 40, 150};
+    size_t k, r, i;
+    int kind, sab;
+    for (sab = 0; sab < 2; sab++)
+        for (kind = PLAIN; kind <= FRACTIONS; kind++)
+            for (k = 0; k < COUNT(sizes); k++) {
+                fixture f;
+                locus_resample_opts o;
+                locus_pool *made;
+                size_t *row = (size_t *)xmalloc(sizes[k] * sizeof *row), n;
+                float *enc, *scores, z[16];
+                context("sab %d, kind %d, %zu", sab, kind, sizes[k]);
+                if (!fixture_make(&f, sizes[k], kind, sab, k != 2, LOCUS_ISA_AUTO, 3 + k)) return;
+                n = present(&f.evals, row);
+                ZERO(o);
+                o.count = 6;
+                o.seed = 5;
+                enc = floats(n * f.D), scores = floats(n);
+                CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
+                CHECK_SIZE(6, locus_pool_count(made));
+                for (r = 0; r < 6; r++) {
+                    char name[16];
+                    locus_evals e;
+                    snprintf(name, sizeof name, "#%zu", r + 1);
+                    CHECK_TEXT(name, locus_pool_model(made, r)->name);
+                    CHECK_SIZE(n, (size_t)locus_pool_model(made, r)->evaluations);
+                    for (i = 0; i < n; i++) {
+                        const size_t at = row[locusi_draw_bits(5, LOCUSI_DRAW_EVALUATION, r, i) % n];
+                        memcpy(enc + i * f.D, f.enc + at * f.D, f.D * sizeof(float));
+                        scores[i] = f.scores[at];
+                    }
+                    e = evals_of(enc, n, f.D, scores);
+                    CHECK_STATUS(LOCUS_OK, encode(f.net, &e, z));
+                    CHECK_SAME("version", z, locus_pool_embedding(made, r), 16);
+                }
+                CHECK_SIZE(k != 2 ? 6 : 0, locus_pool_memory_info(made).models);
+                locus_pool_destroy(made);
+                fixture_free(&f);
+                free(row), free(enc), free(scores);
+            }
+}
+
+// x <- a^-1 x by Gaussian elimination with pivots; a [n, n] is spoilt.
+static void dense_solve(double *a, size_t n, double *x)
+{
+    size_t i, j, k;
+    for (k = 0; k < n; k++) {
+        size_t pivot = k;
+        for (i = k + 1; i < n; i++)
+            if (fabs(a[i * n + k]) > fabs(a[pivot * n + k])) pivot = i;
+        for (j = 0; j < n; j++) {
+            const double t = a[k * n + j];
+            a[k * n + j] = a[pivot * n + j];
+            a[pivot * n + j] = t;
+        }
+        {
+            const double t = x[k];
+            x[k] = x[pivot];
+            x[pivot] = t;
+        }
+        for (i = k + 1; i < n; i++) {
+            const double factor = a[i * n + k] / a[k * n + k];
+            for (j = k; j < n; j++) a[i * n + j] -= factor * a[k * n + j];
+            x[i] -= factor * x[k];
+        }
+    }
+    for (i = n; i-- > 0;) {
+        for (j = i + 1; j < n; j++) x[i] -= a[i * n + j] * x[j];
+        x[i] /= a[i * n + i];
+    }
+}
+
+// The memory's rows are what the weighted and perturbed regressions of >>uncertainty say, solved one by one.
+static void versions_remember_the_drawn_evaluations(void)
+{
+    static const size_t sizes[] = {1, 30, 200};
+    size_t k, r, i, j, c;
+    int jackknife;
+    for (jackknife = 0; jackknife < 2; jackknife++)
+        for (k = (size_t)jackknife; k < COUNT(sizes); k++) {
+            const size_t versions = 20, n = sizes[k];
+            fixture f;
+            locus_resample_opts o;
+            locus_pool *made;
+            locusi_own own;
+            locusi_carver carver = {NULL, 0, 0};
+            locusi_job job;
+            void *block;
+            double *a, *x, noise, largest = 0.0;
+            size_t *row = (size_t *)xmalloc(n * sizeof *row), *order = (size_t *)xmalloc(n * sizeof *order), p;
+            context("jackknife %d, %zu", jackknife, n);
+            if (!fixture_make(&f, n, PLAIN, 0, 1, LOCUS_ISA_AUTO, 40 + k)) return;
+            ZERO(o);
+            o.count = versions;
+            o.seed = 9;
+            o.jackknife = jackknife;
+            CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
+            locusi_own_carve(&own, &f.pool->memory, n, &carver);
+            block = xmalloc(carver.used + 64);
+            carver.base = locusi_align(block);
+            carver.used = 0;
+            locusi_own_carve(&own, &f.pool->memory, n, &carver);
+            CHECK_STATUS(LOCUS_OK, locusi_own_fit(&own, f.net->kernels, &f.evals, &g_err));
+            p = own.m.landmarks;
+            a = ref_alloc(p * p), x = ref_alloc(p);
+            ZERO(job);
+            job.n = n;
+            job.draws = (uint32_t *)xmalloc(versions * n * sizeof(uint32_t));
+            job.drawn = (size_t *)xmalloc(versions * sizeof(size_t));
+            for (i = 0; i < n; i++) row[i] = i;
+            locusi_resample_draw(&job, row, n, versions, jackknife, 9, order);
+            noise = jackknife ? sqrt((double)versions) / (double)(versions - 1) : 1.0;
+            for (r = 0; r < versions; r++) {
+                const double weight = LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE;
+                double scores = 0.0, difficulties = 0.0, mu, sd, prior;
+                for (i = 0; i < p * p; i++) a[i] = i % (p + 1) ? 0.0 : 1.0;
+                for (i = 0; i < job.drawn[r]; i++) {
+                    scores += own.score[job.draws[r * n + i]];
+                    difficulties += own.t[job.draws[r * n + i]];
+                }
+                prior = own.m.mean + noise * own.sd / sqrt(LOCUSI_MEAN_PRIOR) *
+                                         locusi_draw_normal(9, LOCUSI_DRAW_MEAN, r, 0);
+                prior = prior < 0.01 ? 0.01 : prior > 0.99 ? 0.99 : prior;
+                mu = prior;
+                for (i = 0; i < 4; i++) {
+                    sd = sqrt(fmax(mu * (1.0 - mu), 0.05));
+                    mu = (13.0 * prior + scores - sd * difficulties) / ((double)job.drawn[r] + 13.0);
+                    mu = mu < 0.01 ? 0.01 : mu > 0.99 ? 0.99 : mu;
+                }
+                sd = sqrt(fmax(mu * (1.0 - mu), 0.05));
+                for (c = 0; c < p; c++) x[c] = noise * sqrt(LOCUSI_VAR_OWN) * locusi_draw_normal(9, LOCUSI_DRAW_PRIOR, r, c);
+                for (i = 0; i < job.drawn[r]; i++) {
+                    const size_t at = job.draws[r * n + i];
+                    const float *phi = own.phi + at * p;
+                    for (c = 0; c < p; c++) {
+                        x[c] += weight * (double)phi[c] * ((own.score[at] - mu) / sd - own.t[at]);
+                        for (j = 0; j < p; j++) a[c * p + j] += weight * (double)phi[c] * (double)phi[j];
+                    }
+                }
+                dense_solve(a, p, x);
+                locusi_solve_upper(own.m.unwhiten, p, x);
+                { // as what it predicts at the evaluated queries
+                    double worst_gap = 0.0;
+                    for (i = 0; i < n; i++) {
+                        double gap = 0.0, value = 0.0;
+                        for (c = 0; c < p; c++) {
+                            const double k0 = (double)own.kernels[i * p + c];
+                            value += k0 * ((double)own.m.shared[c] + x[c]) / sd;
+                            gap += k0 * (double)*locusi_recall_at(made, r, c);
+                        }
+                        if (fabs(gap - value) > worst_gap) worst_gap = fabs(gap - value);
+                        if (fabs(value) > largest) largest = fabs(value);
+                    }
+                    CHECK_NEAR(0.0, worst_gap, 0.004);
+                }
+                CHECK_NEAR(log(mu / (1.0 - mu)), (double)made->recall_base[r], 1e-5);
+            }
+            CHECK(largest > 0.05);
+            free(a), free(x), free(block), free(row), free(order), free(job.draws), free(job.drawn);
+            locus_pool_destroy(made);
+            fixture_free(&f);
+        }
+}
+
+static void groups_are_balanced_and_each_left_out_once(void)
+{
+    static const size_t sizes[][2] = {{2, 2}, {7, 3}, {100, 10}, {33, 32}};
+    size_t k, r, i;
+    for (k = 0; k < COUNT(sizes); k++) {
+        const size_t n = sizes[k][0], versions = sizes[k][1];
+        size_t row[100], order[100], seen[100], drawn[32], moved = 0;
+        uint32_t draws[32 * 100];
+        locusi_job job;
+        ZERO(job);
+        ZERO(seen);
+        job.n = n, job.draws = draws, job.drawn = drawn;
+        for (i = 0; i < n; i++) row[i] = i;
+        locusi_resample_draw(&job, row, n, versions, 1, 4, order);
+        for (r = 0; r < versions; r++) {
+            size_t has[100];
+            ZERO(has);
+            CHECK(n - drawn[r] == n / versions || n - drawn[r] == n / versions + 1);
+            for (i = 0; i < drawn[r]; i++) has[draws[r * n + i]]++;
+            for (i = 0; i < n; i++) {
+                CHECK(has[i] <= 1);
+                seen[i] += has[i];
+                moved += !has[i] && i % versions != r;
+            }
+        }
+        for (i = 0; i < n; i++) CHECK_SIZE(versions - 1, seen[i]);
+        CHECK(moved > 0 || n < 7); // drawn at random, not in order
+    }
+}
+
+static void versions_depend_on_seed_and_place_alone(void)
+{
+    fixture f, g;
+    locus_resample_opts o;
+    locus_pool *a, *b;
+    float *enc, *scores;
+    size_t i, kind;
+    locus_evals e;
+    if (!fixture_make(&f, 900, GAPS, 0, 1, LOCUS_ISA_AUTO, 8)) return;
+    ZERO(o);
+    o.count = 20;
+    o.seed = 3;
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&a, f.pool, &f.evals, &o, &g_err));
+    for (kind = 1; kind < THREAD_KINDS; kind++) { // 20 versions by model, and 3 by rows
+        context("threads %zu", kind);
+        o.parallel = parallel_of(kind);
+        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &f.evals, &o, &g_err));
+        check_pools(a, b, f.D);
+        locus_pool_destroy(b);
+    }
+    for (kind = 0; kind < THREAD_KINDS; kind++) {
+        context("three versions, threads %zu", kind);
+        o.count = 3;
+        o.parallel = parallel_of(kind);
+        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &f.evals, &o, &g_err));
+        for (i = 0; i < 3; i++)
+            CHECK_SAME("version of fewer", locus_pool_embedding(a, i), locus_pool_embedding(b, i), 16);
+        for (i = 0; i < 3 * a->memory.landmarks; i++)
+            CHECK_SAME("row", locusi_recall_at(a, i % 3, i / 3), locusi_recall_at(b, i % 3, i / 3), 1);
+        locus_pool_destroy(b);
+    }
+    o.count = 20;
+    o.parallel = NULL;
+    context("missing ones left out");
+    enc = floats(900 * f.D), scores = floats(900);
+    for (i = 0, e = evals_of(enc, 0, f.D, scores); i < 900; i++) {
+        if (!(f.scores[i] >= 0.0f)) {
+            f.enc[i * f.D] = f_nan(); // never looked at by the encoder; the memory wants numbers
+            f.enc[i * f.D] = 0.0f;
+            continue;
+        }
+        memcpy(enc + e.queries.count * f.D, f.enc + i * f.D, f.D * sizeof(float));
+        scores[e.queries.count++] = f.scores[i];
+    }
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &e, &o, &g_err));
+    check_pools(a, b, f.D);
+    locus_pool_destroy(b);
+    context("another seed");
+    o.seed = 4;
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &f.evals, &o, &g_err));
+    CHECK(memcmp(locus_pool_embedding(a, 0), locus_pool_embedding(b, 0), 16 * sizeof(float)) != 0);
+    CHECK(memcmp(a->recall, b->recall, 16 * sizeof(float)) != 0);
+    locus_pool_destroy(b);
+    o.seed = 3;
+    for (i = 1; i < LOCUS_ISA_COUNT; i++) {
+        context("isa %zu", i);
+        if (!locus_isa_supported((locus_isa)i) || !fixture_make(&g, 900, GAPS, 0, 1, (locus_isa)i, 8)) continue;
+        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, g.pool, &g.evals, &o, &g_err));
+        {
+            float *q = normals(9 * f.D, 0.5, 77), x[180], y[180];
+            double wide[180];
+            const locus_queries queries = queries_of(q, 9, f.D);
+            size_t j;
+            CHECK_STATUS(LOCUS_OK, predict(a, &queries, x, NULL));
+            CHECK_STATUS(LOCUS_OK, predict(b, &queries, y, NULL));
+            for (j = 0; j < 180; j++) wide[j] = (double)x[j];
+            CHECK_CLOSE("logits", wide, y, 180, 2e-3);
+            free(q);
+        }
+        locus_pool_destroy(b);
+        fixture_free(&g);
+    }
+    locus_pool_destroy(a);
+    fixture_free(&f);
+    free(enc), free(scores);
+}
+
+// Twice as many evaluations of each kind: versions stray less.
+static void versions_stray_less_with_more_evaluations(void)
+{
+    double spread[2];
+    size_t k, r, c;
+    for (k = 0; k < 2; k++) {
+        fixture f;
+        locus_pool *made;
+        float z[16];
+        if (!fixture_make(&f, k ? 1600 : 100, PLAIN, 0, 1, LOCUS_ISA_AUTO, 21)) return;
+        CHECK_STATUS(LOCUS_OK, encode(f.net, &f.evals, z));
+        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
+        CHECK_SIZE(32, locus_pool_count(made));
+        for (spread[k] = 0.0, r = 0; r < 32; r++)
+            for (c = 0; c < 16; c++) spread[k] += pow((double)(locus_pool_embedding(made, r)[c] - z[c]), 2.0);
+        locus_pool_destroy(made);
+        fixture_free(&f);
+    }
+    CHECK(sqrt(spread[0] / spread[1]) > 2.5 && sqrt(spread[0] / spread[1]) < 7.0); // about the root of 16
+}
+
+static int stop_at_once(void *user, size_t done, size_t total)
+{
+    if (user) *(size_t *)user += 1;
+    return done > total || 1;
+}
+
+static void bad_versions_are_refused(void)
+{
+    fixture f;
+    locus_resample_opts o;
+    locus_pool *made = (locus_pool *)&f;
+    locus_evals e;
+    raw_file *raw;
+    locus_net *small;
+    locus_pool *edge;
+    locus_net_opts opts;
+    size_t i;
+    if (!fixture_make(&f, 20, PLAIN, 0, 1, LOCUS_ISA_AUTO, 8)) return;
+    ZERO(o);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(NULL, f.pool, &f.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, NULL, &f.evals, NULL, &g_err));
+    CHECK(made == NULL);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, NULL, NULL, &g_err));
+    e = f.evals, e.models = 2;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, &e, NULL, &g_err));
+    e = f.evals, e.queries.dim = 11;
+    CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_resample(&made, f.pool, &e, NULL, &g_err));
+    e = f.evals, e.queries.count = 0;
+    CHECK_STATUS(LOCUS_ERR_EMPTY_SET, locus_pool_resample(&made, f.pool, &e, NULL, &g_err));
+    o.jackknife = 1;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err)); // 32 groups of 20
+    o.count = 1;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
+    o.count = 20;
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
+    locus_pool_destroy(made);
+    ZERO(o);
+    o.count = SIZE_MAX;
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
+    o.count = 4;
+    o.progress = stop_at_once;
+    CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
+    o.progress = NULL;
+    f.scores[3] = 1.5f;
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
+    f.scores[3] = 1.0f;
+    f.enc[5] = f_nan();
+    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
+    locus_pool_forget(f.pool);
+    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
+    f.enc[5] = 0.5f;
+    for (i = 1; i < 50; i++) { // every allocation fails once
+        locus_status status;
+        g_fail_at = i;
+        g_failed_mallocs = 0;
+        status = locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err);
+        g_fail_at = 0;
+        if (!g_failed_mallocs) {
+            CHECK_GOT(LOCUS_OK, status);
+            locus_pool_destroy(made);
+            break;
+        }
+        CHECK_GOT(LOCUS_ERR_MEMORY, status);
+        CHECK(made == NULL);
+    }
+    CHECK(i > 2 && i < 50);
+    raw = raw_from_net(&f.ref);
+    ZERO(opts);
+    opts.predictor_only = 1;
+    CHECK_STATUS(LOCUS_OK, raw_create(raw, &opts, &small));
+    CHECK_STATUS(LOCUS_OK, locus_pool_create(&edge, small, 0, NULL, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NO_ENCODER, locus_pool_resample(&made, edge, &f.evals, NULL, &g_err));
+    locus_pool_destroy(edge);
+    locus_net_destroy(small);
+    raw_free(raw);
+    fixture_free(&f);
+}
+
+// ---------------------------------------------------------------------------------------------------- explanations
+
+// What a user would do: take the evaluation out, encode, remember, predict. row SIZE_MAX: none is taken out.
+static double chance_without(const fixture *f, const locus_pool *pool, size_t model, const float *q, size_t row)
+{
+    locus_pool *copy;
+    float z[16], *logits = floats(locus_pool_count(pool)), *scores = floats(f->n);
+    locus_queries query = queries_of(q, 1, f->D);
+    locus_evals e = f->evals;
+    double p;
+    memcpy(scores, f->scores, f->n * sizeof(float));
+    if (row != SIZE_MAX) scores[row] = f_nan();
+    e.scores = scores;
+    CHECK_STATUS(LOCUS_OK, locus_pool_copy(&copy, pool, &g_err));
+    CHECK_STATUS(LOCUS_OK, encode(f->net, &e, z));
+    CHECK_STATUS(LOCUS_OK, locus_pool_set(copy, model, NULL, z, &g_err));
+    if (pool->memory.landmarks && pool->recalled[model])
+        CHECK_STATUS(LOCUS_OK, locus_pool_remember(copy, model, &e, &g_err));
+    CHECK_STATUS(LOCUS_OK, predict(copy, &query, logits, NULL));
+    p = locus_probability((double)logits[model]);
+    locus_pool_destroy(copy);
+    free(logits), free(scores);
+    return p;
+}
+
+static void influences_are_what_leaving_out_does(void)
+{
+    static const size_t sizes[] = {2, 3, 30, 110};
+    size_t k, i;
+    int kind, memory;
+    for (memory = 0; memory < 2; memory++)
+        for (kind = PLAIN; kind <= FRACTIONS; kind++)
+            for (k = 0; k < COUNT(sizes); k++) {
+                fixture f;
+                locus_explanation out, again;
+                locus_explain_opts o;
+                locus_reason influence[50], nearest[50], second[50], third[50];
+                locus_queries query;
+                float *q = normals(12, 0.4, 900 + k), logits[5];
+                double with, last;
+                context("memory %d, kind %d, %zu", memory, kind, sizes[k]);
+                if (!fixture_make(&f, sizes[k], kind, 0, memory, LOCUS_ISA_AUTO, 60 + k)) return;
+                query = queries_of(q, 1, f.D);
+                ZERO(o);
+                o.count = 50;
+                o.candidates = 70;
+                CHECK_STATUS(LOCUS_OK,
+                             locus_explain(f.pool, 2, &f.evals, &query, &o, &out, influence, nearest, &g_err));
+                with = chance_without(&f, f.pool, 2, q, SIZE_MAX);
+                for (i = 0, last = 2.0; i < out.influences; i++) {
+                    const locus_reason *r = &influence[i];
+                    CHECK_NEAR(with - chance_without(&f, f.pool, 2, q, r->evaluation), r->influence, 2e-6);
+                    CHECK_SAME("score", f.scores + r->evaluation, &r->score, 1);
+                    CHECK(fabs(r->influence) <= last);
+                    last = fabs(r->influence);
+                }
+                for (i = 0, last = 2.0; i < out.nearest; i++) {
+                    const locus_reason *r = &nearest[i];
+                    double dot = 0.0, a = 0.0, b = 0.0;
+                    size_t c;
+                    for (c = 0; c < f.D; c++) {
+                        const double x = (double)q[c], y = (double)f.enc[r->evaluation * f.D + c];
+                        dot += x * y, a += x * x, b += y * y;
+                    }
+                    CHECK_NEAR(dot / sqrt(a * b), (double)r->similarity, 1e-5);
+                    CHECK((double)r->similarity <= last);
+                    last = (double)r->similarity;
+                    CHECK(r->score >= 0.0f);
+                }
+                CHECK_STATUS(LOCUS_OK, predict(f.pool, &query, logits, NULL));
+                CHECK_SIZE(2, out.model);
+                CHECK_NEAR(locus_probability((double)logits[2]), out.probability, 1e-12);
+                for (i = 0; i < 5; i++) CHECK(i == 2 || logits[i] <= logits[out.runner_up]);
+                CHECK(out.runner_up != 2 && out.runner_up < 5);
+                CHECK_NEAR(out.probability - locus_probability((double)logits[out.runner_up]), out.margin, 1e-12);
+                { // threads change no bit; a longer list begins like a shorter one
+                    size_t kind_of;
+                    for (kind_of = 1; kind_of < THREAD_KINDS; kind_of += 2) {
+                        o.parallel = parallel_of(kind_of);
+                        memset(second, 0, sizeof second), memset(third, 0, sizeof third);
+                        CHECK_STATUS(LOCUS_OK,
+                                     locus_explain(f.pool, 2, &f.evals, &query, &o, &again, second, third, &g_err));
+                        CHECK_SIZE(out.influences, again.influences);
+                        for (i = 0; i < out.influences; i++)
+                            CHECK(influence[i].evaluation == second[i].evaluation &&
+                                  !memcmp(&influence[i].influence, &second[i].influence, sizeof(double)));
+                    }
+                    o.parallel = NULL;
+                    o.count = 3;
+                    CHECK_STATUS(LOCUS_OK,
+                                 locus_explain(f.pool, 2, &f.evals, &query, &o, &again, second, third, &g_err));
+                    for (i = 0; i < again.influences; i++) CHECK(second[i].evaluation == influence[i].evaluation);
+                    for (i = 0; i < again.nearest; i++) CHECK(third[i].evaluation == nearest[i].evaluation);
+                    CHECK(again.nearest <= 3 && again.influences <= 3);
+                }
+                fixture_free(&f);
+                free(q);
+            }
+}
+
+static void explanations_have_edges(void)
+{
+    fixture f;
+    locus_explanation out;
+    locus_explain_opts o;
+    locus_reason influence[8], nearest[8];
+    locus_queries query;
+    locus_evals e;
+    unsigned char available[5] = {0, 0, 0, 0, 0};
+    float q[24] = {0.0f};
+    size_t i;
+    if (!fixture_make(&f, 40, PLAIN, 0, 1, LOCUS_ISA_AUTO, 8)) return;
+    ZERO(o);
+    query = queries_of(q, 1, f.D); // of length 0: as like to all
+    o.available = available;
+    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &f.evals, &query, &o, &out, influence, nearest, &g_err));
+    CHECK(out.runner_up == SIZE_MAX && out.margin != out.margin);
+    CHECK_SIZE(8, out.nearest);
+    for (i = 0; i < 8; i++) CHECK(nearest[i].evaluation == i && nearest[i].similarity == 0.0f);
+    available[1] = 1;
+    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &f.evals, &query, &o, &out, influence, nearest, &g_err));
+    CHECK_SIZE(1, out.runner_up);
+    e = f.evals, e.queries.count = 1;
+    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &e, &query, NULL, &out, influence, nearest, &g_err));
+    CHECK_SIZE(0, out.influences); // without it there is no model
+    CHECK_SIZE(1, out.nearest);
+    CHECK(nearest[0].influence != nearest[0].influence);
+    for (i = 0; i < 40; i++) { // all alike: all of the same influence, in order
+        memcpy(f.enc + i * f.D, f.enc, f.D * sizeof(float));
+        f.scores[i] = 1.0f;
+    }
+    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+    for (i = 1; i < 8; i++) CHECK_NEAR(influence[0].influence, influence[i].influence, 1e-6);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(NULL, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 5, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, NULL, &query, NULL, &out, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, NULL, NULL, &out, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, NULL, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, NULL, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, NULL, &g_err));
+    e = f.evals, e.models = 2;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &e, &query, NULL, &out, influence, nearest, &g_err));
+    query.count = 2;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+    query.count = 1, query.dim = 3;
+    CHECK_STATUS(LOCUS_ERR_QUERY_DIM,
+                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+    query.dim = f.D, q[3] = f_nan();
+    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT,
+                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+    q[3] = 0.0f;
+    o.progress = stop_at_once;
+    CHECK_STATUS(LOCUS_ERR_CANCELLED,
+                 locus_explain(f.pool, 0, &f.evals, &query, &o, &out, influence, nearest, &g_err));
+    for (i = 1; i < 50; i++) {
+        locus_status status;
+        g_fail_at = i;
+        g_failed_mallocs = 0;
+        status = locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err);
+        g_fail_at = 0;
+        CHECK_GOT(g_failed_mallocs ? LOCUS_ERR_MEMORY : LOCUS_OK, status);
+        if (!g_failed_mallocs) break;
+    }
+    CHECK(i > 3 && i < 50);
+    fixture_free(&f);
+}
+
+// ---------------------------------------------------------------------------------------------------- log
+
+typedef struct entry { // a straightforward log: a list in order of scoring
+    size_t row;
+    float score;
+} entry;
+
+static void check_log(locus_log *log, const fixture *f, size_t model, const entry *list, size_t n, const float *enc,
+                      const locus_parallel *parallel)
+{
+    float *e = floats(n * f->D + 1), *scores = floats(n + 1), expected[16], z[16], direct[16];
+    locus_evals evals, own;
+    size_t i, before;
+    CHECK_SIZE(n, locus_log_evaluations(log, model));
+    for (i = 0; i < n; i++) {
+        memcpy(e + i * f->D, enc + list[i].row * f->D, f->D * sizeof(float));
+        scores[i] = list[i].score;
+    }
+    e[n * f->D] = scores[n] = 0.0f;
+    evals = evals_of(e, n, f->D, scores);
+    before = g_mallocs;
+    if (!n) CHECK_STATUS(LOCUS_ERR_EMPTY_SET, locus_log_embed(log, model, z, parallel, &g_err));
+    else {
+        CHECK_STATUS(LOCUS_OK, locus_log_embed(log, model, z, parallel, &g_err));
+        CHECK_SIZE(before, g_mallocs);
+        CHECK_STATUS(LOCUS_OK, encode(f->net, &evals, expected));
+        CHECK_SAME("embedding", expected, z, 16);
+        own = locus_log_evals(log, model);
+        CHECK_STATUS(LOCUS_OK, encode(f->net, &own, direct));
+        CHECK_SAME("embedding of its evals", expected, direct, 16);
+    }
+    free(e), free(scores);
+}
+
+static void logs_embed_like_the_encoder(void)
+{
+    size_t trial, step, i;
+    for (trial = 0; trial < trials(14); trial++) {
+        const size_t queries = trial % 7 == 6 ? 900 : 5 + 13 * (trial % 5), models = 1 + trial % 3;
+        const int sab = trial % 4 == 3 && queries < 900;
+        const size_t known = queries + queries / 2, steps = queries * 4;
+        fixture f;
+        locus_log *log;
+        entry *list = (entry *)xmalloc(models * queries * sizeof *list);
+        size_t count[3] = {0, 0, 0}, *row_of = (size_t *)xmalloc(known * sizeof(size_t));
+        size_t *owner = (size_t *)xmalloc(queries * sizeof(size_t));
+        float *enc;
+        ref_rng g;
+        locus_isa isa = (locus_isa)(trial % LOCUS_ISA_COUNT);
+        if (isa && !locus_isa_supported(isa)) isa = LOCUS_ISA_SCALAR;
+        g.state = 100 + trial + g_seed;
+        if (!fixture_make(&f, 3, PLAIN, sab, 0, isa, 70 + trial)) return;
+        enc = normals(known * f.D, 0.4, trial);
+        for (i = 0; i < queries; i++) owner[i] = SIZE_MAX;
+        CHECK_STATUS(LOCUS_OK, locus_log_create(&log, f.net, queries, models, &g_err));
+        for (step = 0; step < steps; step++) {
+            const size_t m = ref_range(&g, 0, models - 1), which = ref_range(&g, 0, known - 1);
+            const double what = ref_uniform(&g);
+            entry *mine = list + m * queries;
+            size_t row, j, used = 0;
+            locus_status status;
+            context("trial %zu, step %zu", trial, step);
+            if (what < 0.02) { // forget
+                const size_t keep = ref_range(&g, 0, queries / 2);
+                CHECK_STATUS(LOCUS_OK, locus_log_forget(log, m, keep, &g_err));
+                if (count[m] > keep) {
+                    memmove(mine, mine + count[m] - keep, keep * sizeof *mine);
+                    count[m] = keep;
+                }
+                continue;
+            }
+            g_err.message[0] = 0;
+            status = locus_log_query(log, enc + which * f.D, &row, &g_err);
+            for (i = 0; i < queries; i++) { // is every row taken by a score?
+                size_t taken = 0;
+                for (j = 0; j < models; j++) {
+                    size_t l;
+                    for (l = 0; l < count[j]; l++) taken |= list[j * queries + l].row == owner[i];
+                }
+                used += owner[i] != SIZE_MAX && taken;
+            }
+            if (status) {
+                CHECK_GOT(LOCUS_ERR_MEMORY, status);
+                CHECK_SIZE(queries, used);
+                for (i = 0; i < queries; i++) CHECK(owner[i] != which);
+                continue;
+            }
+            if (!CHECK(row < queries)) break;
+            for (i = 0; i < queries; i++) CHECK(owner[i] != which || i == row); // known ones are found again
+            if (owner[row] != which) { // never a row that has a score
+                for (j = 0; j < models; j++)
+                    for (i = 0; i < count[j]; i++) CHECK(owner[row] != list[j * queries + i].row);
+                owner[row] = which;
+            }
+            {
+                const float score = what < 0.12 ? f_nan() : what < 0.4 ? (float)ref_uniform(&g) : what < 0.7 ? 1.0f : 0.0f;
+                CHECK_STATUS(LOCUS_OK, locus_log_score(log, m, row, score, &g_err));
+                for (i = 0; i < count[m] && mine[i].row != which; i++) {}
+                if (i < count[m]) memmove(mine + i, mine + i + 1, (--count[m] - i) * sizeof *mine);
+                if (what >= 0.12) {
+                    mine[count[m]].row = which;
+                    mine[count[m]++].score = score;
+                }
+            }
+            if (step % (queries == 900 ? 701 : 23) == 0)
+                check_log(log, &f, m, mine, count[m], enc, parallel_of(step % THREAD_KINDS));
+        }
+        for (i = 0; i < models; i++)
+            check_log(log, &f, i, list + i * queries, count[i], enc, parallel_of(i + 1));
+        locus_log_destroy(log);
+        fixture_free(&f);
+        free(list), free(row_of), free(owner), free(enc);
+    }
+}
+
+static void logs_feed_the_pool(void)
+{
+    fixture f;
+    locus_log *log;
+    locus_pool *a, *b, *versions;
+    locus_evals e;
+    float z[16];
+    size_t i, row;
+    if (!fixture_make(&f, 60, PLAIN, 0, 1, LOCUS_ISA_AUTO, 5)) return;
+    CHECK_STATUS(LOCUS_OK, locus_log_create(&log, f.net, 100, 2, &g_err));
+    for (i = 0; i < 60; i++) {
+        CHECK_STATUS(LOCUS_OK, locus_log_query(log, f.enc + i * f.D, &row, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_log_score(log, 1, row, f.scores[i], &g_err));
+    }
+    e = locus_log_evals(log, 1);
+    CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_log_embed(log, 1, z, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_set(a, 3, NULL, z, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_remember(a, 3, &e, &g_err));
+    CHECK_STATUS(LOCUS_OK, encode(f.net, &f.evals, z));
+    CHECK_STATUS(LOCUS_OK, locus_pool_set(b, 3, NULL, z, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_remember(b, 3, &f.evals, &g_err));
+    check_pools(a, b, f.D);
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, a, &e, NULL, &g_err));
+    locus_pool_destroy(versions);
+    locus_pool_destroy(a);
+    locus_pool_destroy(b);
+    locus_log_destroy(log);
+    fixture_free(&f);
+}
+
+static void bad_logs_are_refused(void)
+{
+    fixture f;
+    locus_log *log = NULL;
+    locus_evals e;
+    float q[12] = {0.0f}, z[16];
+    size_t row = 0, i;
+    if (!fixture_make(&f, 5, PLAIN, 0, 0, LOCUS_ISA_AUTO, 5)) return;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(NULL, f.net, 3, 1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(&log, NULL, 3, 1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(&log, f.net, 0, 1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(&log, f.net, 3, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_log_create(&log, f.net, SIZE_MAX, 1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_log_create(&log, f.net, 1000, SIZE_MAX / 8, &g_err));
+    CHECK(log == NULL);
+    g_fail_at = 1;
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_log_create(&log, f.net, 3, 1, &g_err));
+    g_fail_at = 0;
+    CHECK_STATUS(LOCUS_OK, locus_log_create(&log, f.net, 2, 2, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_query(NULL, q, &row, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_query(log, NULL, &row, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_query(log, q, NULL, &g_err));
+    q[2] = f_inf();
+    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_log_query(log, q, &row, &g_err));
+    q[2] = 1e30f;
+    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_log_query(log, q, &row, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_score(log, 0, 0, 1.0f, &g_err)); // no row yet
+    q[2] = 0.0f;
+    for (i = 0; i < 2; i++) {
+        q[1] = (float)i;
+        CHECK_STATUS(LOCUS_OK, locus_log_query(log, q, &row, &g_err));
+        CHECK_SIZE(i, row);
+        CHECK_STATUS(LOCUS_OK, locus_log_score(log, i, row, 1.0f, &g_err));
+    }
+    q[1] = 7.0f;
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_log_query(log, q, &row, &g_err));
+    CHECK(row == SIZE_MAX);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_score(NULL, 0, 0, 1.0f, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_score(log, 2, 0, 1.0f, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_score(log, 0, 2, 1.0f, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_log_score(log, 0, 0, 1.01f, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_log_score(log, 0, 0, -f_inf(), &g_err));
+    CHECK_SIZE(1, locus_log_evaluations(log, 0)); // as it was
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_forget(NULL, 0, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_forget(log, 9, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_embed(NULL, 0, z, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_embed(log, 0, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_embed(log, 2, z, NULL, &g_err));
+    CHECK_SIZE(0, locus_log_evaluations(log, 2));
+    CHECK_SIZE(0, locus_log_evaluations(NULL, 0));
+    e = locus_log_evals(log, 2);
+    CHECK_STATUS(LOCUS_ERR_QUERY_DIM, encode(f.net, &e, z));
+    locus_log_destroy(log);
+    locus_log_destroy(NULL);
+    fixture_free(&f);
+}
+
+// ---------------------------------------------------------------------------------------------------- copies
+
+static void copies_are_whole_and_their_own(void)
+{
+    int memory;
+    size_t i;
+    for (memory = 0; memory < 2; memory++) {
+        fixture f;
+        locus_pool *copy, *second, *empty;
+        float z[16] = {1.0f};
+        const locus_model more = model_named("one more", 2.0f);
+        context("memory %d", memory);
+        if (!fixture_make(&f, 30, PLAIN, 0, memory, LOCUS_ISA_AUTO, 5)) return;
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&copy, f.pool, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&second, f.pool, &g_err));
+        check_pools(f.pool, copy, f.D);
+        CHECK_TEXT(locus_pool_query_encoder(f.pool), locus_pool_query_encoder(copy));
+        CHECK(!memcmp(&copy->memory.weight, &f.pool->memory.weight, sizeof(float)));
+        CHECK_SIZE(locus_pool_memory_info(f.pool).queries, locus_pool_memory_info(copy).queries);
+        CHECK_STATUS(LOCUS_OK, locus_pool_set(copy, 0, NULL, z, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_add(copy, &more, z, NULL, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_remember(copy, 5, &f.evals, &g_err));
+        check_pools(f.pool, second, f.D); // nothing has changed there
+        CHECK_STATUS(LOCUS_OK, locus_pool_add(f.pool, &more, z, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_set(f.pool, 0, NULL, z, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_remember(f.pool, 5, &f.evals, &g_err));
+        check_pools(f.pool, copy, f.D);
+        locus_pool_destroy(copy);
+        while (locus_pool_count(second)) CHECK_STATUS(LOCUS_OK, locus_pool_remove(second, 0, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&empty, second, &g_err));
+        CHECK_SIZE(0, locus_pool_count(empty));
+        CHECK_STATUS(LOCUS_OK, locus_pool_add(empty, &more, z, NULL, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_remember(empty, 0, &f.evals, &g_err));
+        locus_pool_destroy(empty);
+        locus_pool_destroy(second);
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_copy(NULL, f.pool, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_copy(&copy, NULL, &g_err));
+        CHECK(copy == NULL);
+        for (i = 1; i < 10; i++) {
+            locus_status status;
+            g_fail_at = i;
+            g_failed_mallocs = 0;
+            status = locus_pool_copy(&copy, f.pool, &g_err);
+            g_fail_at = 0;
+            CHECK_GOT(g_failed_mallocs ? LOCUS_ERR_MEMORY : LOCUS_OK, status);
+            if (!g_failed_mallocs) break;
+            CHECK(copy == NULL);
+        }
+        locus_pool_destroy(copy);
+        fixture_free(&f);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------- main
+
+#define TEST(name) {#name, name}
+static const struct {
+    const char *name;
+    void (*run)(void);
+} tests[] = {
+    TEST(versions_embed_the_drawn_evaluations),
+    TEST(versions_remember_the_drawn_evaluations),
+    TEST(groups_are_balanced_and_each_left_out_once),
+    TEST(versions_depend_on_seed_and_place_alone),
+    TEST(versions_stray_less_with_more_evaluations),
+    TEST(bad_versions_are_refused),
+    TEST(influences_are_what_leaving_out_does),
+    TEST(explanations_have_edges),
+    TEST(logs_embed_like_the_encoder),
+    TEST(logs_feed_the_pool),
+    TEST(bad_logs_are_refused),
+    TEST(copies_are_whole_and_their_own),
+};
+
+int main(int argc, char **argv)
+{
+    const char *quick = getenv("LOCUS_TEST_QUICK"), *seed = getenv("LOCUS_TEST_SEED");
+    size_t i, passed = 0, failed = 0;
+    g_quick = quick && quick[0] && quick[0] != '0';
+    if (seed) g_seed = (uint64_t)strtoul(seed, NULL, 10);
+    for (i = 0; i < COUNT(tests); i++) {
+        clock_t start = clock();
+        long blocks;
+        if (argc > 1 && !strstr(tests[i].name, argv[1])) continue;
+        threads_stop();
+        blocks = g_blocks;
+        g_test = tests[i].name;
+        g_context[0] = 0;
+        g_failures = 0;
+        tests[i].run();
+        threads_stop();
+        g_context[0] = 0;
+        if (g_blocks != blocks)
+            failure(__LINE__, "expected all memory released, found %ld blocks left", g_blocks - blocks);
+        if (g_failures > 8) printf("  ... %zu checks failed in %s\n", g_failures, g_test);
+        printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", tests[i].name,
+               (double)(clock() - start) / CLOCKS_PER_SEC);
+        fflush(stdout);
+        if (g_failures) failed++;
+        else passed++;
+    }
+    printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
+    return failed || !passed ? 1 : 0;
+}

@@ -7,7 +7,7 @@
 #     atlas_driver.py pool ROUTER N Z.npy MODELS.csv          a pool of N models, some with hostile names
 #     atlas_driver.py scores P.npy Y.npy                      answers drawn at the predicted chances
 #     atlas_driver.py shot PAGE OUT.png WIDTH HEIGHT [light|dark] [JAVASCRIPT]
-import array, base64, json, math, random, shutil, struct, subprocess, sys, tempfile, time, urllib.error, urllib.request
+import array, base64, json, math, random, re, shutil, struct, subprocess, sys, tempfile, time, urllib.error, urllib.request
 from pathlib import Path
 
 
@@ -172,7 +172,7 @@ def check(passes, what):
 
 
 def number(text):
-    return float(text.replace("\u2212", "-").replace("\u00a0%", "").replace("%", "").replace("+", "").split()[0])
+    return float(re.match(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", text.replace("\u2212", "-")).group())
 
 
 TEXTS = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)"

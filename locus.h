@@ -50,7 +50,7 @@
 //     >>texts       files of texts; learning the text encoder
 //     >>memory      what happened on the evaluated queries, as a kernel regression
 //     >>pool        models, their embeddings and what is known of them
-//     >>predictor   logits;  >>route  choices;  >>metrics  figures of merit
+//     >>predictor   logits;  >>route  choices, >>screen which models are worth a logit;  >>metrics  figures of merit
 //     >>calibration >>points and distances >>neighbours >>clusters >>portfolio >>search >>compare
 //     >>uncertainty >>duplicates >>next >>explain >>log     what a pool is good for besides routing
 //     >>train       backward pass, optimiser, the training loop and its state
@@ -723,13 +723,14 @@ LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_
 LOCUS_API void locus_pool_uncalibrate(locus_pool *pool);
 #ifndef LOCUS_NO_EXPLORE
 typedef struct locus_calibrate_opts {
-    double shrink; // pseudo-evaluations that hold a model to the pool; 0: 200
+    double shrink; // pseudo-evaluations that hold a model to the pool; 0: 100
     const locus_parallel *parallel;
 } locus_calibrate_opts;
 
 // Learn it from held-out evaluations of the pool's models, in the pool's order (a model may have none); replaces an
 // older one. Allocates while it works. Method: Platt's scaling (1999), two levels. On failure the pool is as before.
-// Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE_INPUT, _EMPTY_SET (no evaluation at all), _MEMORY.
+// The weights of both levels are in >>calibration. Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE_INPUT,
+// _EMPTY_SET (no evaluation at all), _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals,
                                             const locus_calibrate_opts *opts, locus_error *err);
 
@@ -739,8 +740,9 @@ typedef struct locus_bin {
     size_t pairs;
 } locus_bin;
 
-// bins[count] <- of equal width over [0, 1]; *ece <- the mean of |predicted - observed| weighted by pairs. Rows and
-// columns as in locus_metrics_compute. model: one model's, SIZE_MAX: all. Fails: LOCUS_ERR_ARGUMENT, _SCORE.
+// bins[count] <- of equal width over [0, 1]; *ece (may be NULL) <- the mean of |predicted - observed| weighted by
+// pairs, NaN if there are none. Rows and columns as in locus_metrics_compute. model: one model's, SIZE_MAX: all. Fails:
+// LOCUS_ERR_ARGUMENT, _SCORE.
 LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const locus_scores *scores,
                                          const size_t *columns, size_t model, locus_bin *bins, size_t count,
                                          double *ece, locus_error *err);
@@ -888,6 +890,7 @@ typedef struct locus_portfolio_opts {
     const unsigned char *required;  // [M] 1: is in it anyway (counts towards count and budget); NULL: none
     int greedy_only;                // 1: no swaps: the first j picks are the greedy answer for j
     const locus_parallel *parallel;
+    locus_isa isa; // 0: the best this machine has; the answer is the same for all
     int (*progress)(void *user, size_t done, size_t total);
     void *user;
 } locus_portfolio_opts;
@@ -901,9 +904,12 @@ typedef struct locus_portfolio {
 
 // picks[M or opts->count] <- the set of models whose best is best: maximises a monotone submodular function less a
 // linear cost. Lazy greedy by gain and by gain per cost (Minoux 1978; Nemhauser, Wolsey, Fisher 1978; Leskovec et al.
-// 2007), then swaps while one helps. profiles: [M, Q], values in [0,1]. In the order of picking; after swaps, of gain.
+// 2007), then swaps while one helps, from there and from the sets that the bound comes across. profiles: [M, Q], values
+// in [0,1]. First what is required, then in the order of picking; after swaps, of gain. A model that adds nothing (less
+// its price) is not picked, so there may be fewer than count, with a high lambda none.
 // value_of[j] (may be NULL, as long as picks) <- the value of the first j + 1 picks.
-// Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more), _NO_CANDIDATE, _CANCELLED, _WORKSPACE.
+// Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more, or is more than count), _NO_CANDIDATE, _CANCELLED,
+// _ISA, _WORKSPACE.
 LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
                                               size_t *picks, double *value_of, locus_portfolio *out, void *work,
                                               size_t work_bytes, locus_error *err);
@@ -922,11 +928,12 @@ typedef struct locus_match {
 } locus_match;
 
 // out[k] <- the models whose accuracy per category (means [M, categories], e.g. of locus_category_means; NaN: passed
-// over) comes nearest to the wish. In places beyond the number of candidates: SIZE_MAX. work: locus_search_workspace.
+// over) comes nearest to the wish. In places beyond the number of candidates: SIZE_MAX. Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
                                     size_t k, const unsigned char *available, locus_match *out, locus_error *err);
 // The paper's way: scores[n] <- 0/1 drawn at the wished rates (255 where one does not care), to be encoded and looked
 // up among the embeddings with locus_neighbours. Stratified: each category has its rate as exactly as can be.
+// Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
                                      uint64_t seed, unsigned char *scores, locus_error *err);
 
@@ -983,30 +990,41 @@ typedef struct locus_compare_opts {
     size_t answers;
 } locus_compare_opts;
 
-// a, b: profiles over the same queries; row 0 is the model's, further rows (if any) resampled ones, from which the
-// intervals come. Fails: LOCUS_ERR_ARGUMENT.
+// a, b: profiles over the same queries; row 0 is the model's, further rows (if any) resampled ones (bootstrap), from
+// which the intervals come (fewer than 2: NaN bounds): row i of a against row i of b. Fails: LOCUS_ERR_ARGUMENT,
+// _SCORE.
 LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
                                      locus_comparison *out, locus_error *err);
 
 // ---- duplicates and silent swaps
 
 // *p <- the chance that two *different* models, each answering right with its own chance (p_a, p_b [n]), would disagree
-// on as few of these queries as a and b did, or fewer: exact (Poisson binomial). scores: 0, 1, 255 = missing.
-// correlation: of two models' answers given their chances (what makes a question hard for one makes it hard for the
-// other), -1 to 1; see locus_answer_correlation. Small p: they are the same model or copies. work:
-// locus_same_answers_workspace(n).
+// on as few of these queries as a and b did, or fewer: exact (Poisson binomial), in n times the disagreements steps.
+// scores: 0, 1, 255 = missing; chances in [0, 1]. correlation: of two models' answers given their chances, -1 to 1:
+// what makes a question hard for one makes it hard for the other. With 0 nearly all pairs look like copies; pass what
+// locus_answer_correlation finds among models known to differ. Small p: the same model, or copies. work:
+// locus_same_answers_workspace(n). *shared, *disagreements: may be NULL. Nothing shared: 1.
+// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _OVERFLOW, _WORKSPACE.
 LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, const unsigned char *scores_a,
                                           const unsigned char *scores_b, size_t n, double correlation, double *p,
                                           size_t *shared, size_t *disagreements, void *work, size_t work_bytes,
                                           locus_error *err);
 LOCUS_API size_t locus_same_answers_workspace(size_t n);
-// Mean correlation over all pairs of models of the residuals (score - p) / sqrt(p (1 - p)). profiles [M, n], scores [M,
-// n].
-LOCUS_API double locus_answer_correlation(const locus_points *profiles, const unsigned char *scores);
+// *correlation <- of two models' answers given their chances, sum (x - p_a)(y - p_b) / sum sqrt(p_a (1 - p_a) p_b
+// (1 - p_b)) over their shared queries: this quantile of it over all pairs of models, with quantile 0 the mean. Pairs
+// of models differ much in it (relatives err alike), so a test with the mean accuses a tenth of all pairs. With the
+// 0.95 quantile "different" means: no more alike than all but the most alike 5 % of pairs here, and at most about those
+// 5 % can be accused at all. profiles: chances [M, n]; scores [M, n] as above. work:
+// locus_answer_correlation_workspace(M). Fails: as locus_same_answers.
+LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const unsigned char *scores,
+                                                double quantile, double *correlation, void *work, size_t work_bytes,
+                                                locus_error *err);
+LOCUS_API size_t locus_answer_correlation_workspace(size_t models);
 
 // *p <- the chance that one and the same model, evaluated twice on other queries, would lie as far apart as a and b or
-// farther. a, b: embeddings; row 0 the model's, the others resampled (bootstrap). Large p: no evidence that they
-// differ.
+// farther: the share of (a_r - a_0) - (b_s - b_0) over all r and s that are as long. a, b: embeddings; row 0 the
+// model's, the others (at least one) resampled (bootstrap). Large p: no evidence that they differ. metric: cosine or
+// Euclidean. Fails: LOCUS_ERR_ARGUMENT, _NONFINITE_INPUT.
 LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_points *b, locus_metric metric,
                                             double *p, locus_error *err);
 
@@ -1016,13 +1034,13 @@ LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_p
 typedef struct locus_watch {
     double tolerance; // how far predictions may be off on average without that being news; 0: 0.02
     double log_bets[18];
-    size_t answers;
+    size_t answers; // taken in so far
 } locus_watch;
 
 // Add an answer; returns the e-value so far. expected: the chance of a right answer if it is still the model: of a
 // query drawn at random, its prediction; of a query that the model has answered before, 1 - r or r, r its rate of
-// answering otherwise the second time (0.02 to 0.1). score: 0 to 1. NaN input is passed over. Sound the alarm at 1 /
-// alpha.
+// answering otherwise the second time (0.02 to 0.1). score: 0 to 1. Input that is NaN or out of [0, 1] is passed over.
+// Sound the alarm at 1 / alpha. A swap is noticed soon even after a long good time (see >>duplicates).
 LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double score);
 
 // ---- what to evaluate next
@@ -3089,6 +3107,13 @@ typedef struct locusi_adam { // see locusi_train_update
     float beta1, beta2, epsilon, clip, keep, step, root;
 } locusi_adam;
 
+typedef struct locusi_screen { // one query's side of the estimate of many models' logits, see >>screen
+    size_t units, pairs;       // of the hidden layer; of the embedding's numbers
+    const int16_t *weights;    // [units / 8, pairs, 8, 2]
+    const float *bias, *last;  // [units]
+    float start, per_size, per_slack;
+} locusi_screen;
+
 typedef struct locusi_kernels {
     void (*matmul)(const locusi_matmul *m);
     void (*softmax)(float *s, size_t lds, size_t rows, size_t panels);
@@ -3103,10 +3128,13 @@ typedef struct locusi_kernels {
     void (*scale)(const float *b, const float *u, size_t k, size_t panels, float *out);
     float (*square)(const float *x, size_t n);
     void (*kernel)(float *c, const float *half, float half_x, size_t n);
+    void (*screen)(const locusi_screen *q, const int16_t *z, const float *grain, const float *size, const float *slack,
+                   size_t panels, float *upper); // NULL: it would be no faster than the exact way
 #ifndef LOCUS_INFERENCE_ONLY
     void (*axpy)(float factor, const float *x, float *y, size_t n);
 #endif
 #ifndef LOCUS_NO_EXPLORE
+    int64_t (*cover)(const float *p, const float *best, const double *w, size_t n);
     size_t (*find)(const float *x, size_t from, size_t n, float limit);
 #endif
 #ifndef LOCUS_NO_TRAIN
@@ -3462,6 +3490,53 @@ LOCUSI_TARGET static void LOCUSI_NAME(relu_dot)(const float *h, size_t ldh, size
     }
 }
 
+#if defined(VW) // vectors of VL pairs of 16-bit integers
+// upper[16 * panels] <- bound on the logits of models whose embeddings are in panels of 16; panels even. A block is two
+// vectors of models by LOCUSI_SUMS units of the hidden layer, which stay in registers.
+LOCUSI_TARGET static void LOCUSI_NAME(screen)(const locusi_screen *q, const int16_t *z, const float *grain,
+                                              const float *size, const float *slack, size_t panels, float *upper)
+{
+    const size_t panel = 32 * q->pairs, block = VL / 8 * panel, second = VL == 16 ? panel : 2 * VL;
+    size_t m, g, p;
+    for (m = 0; m < 16 * panels; m += 2 * VL) {
+        const VF grain0 = VF_LOAD(grain + m), grain1 = VF_LOAD(grain + m + VL);
+        VF sum0 = VF_SET1(q->start), sum1 = sum0;
+        for (g = 0; g < q->units; g += LOCUSI_SUMS) {
+            const int16_t *a = z + m / 16 * panel, *w = q->weights + g / 8 * 16 * q->pairs + g % 8 * 2;
+#define LOCUSI_DECLARE(i) VW c##i = VW_ZERO, d##i = c##i;
+#define LOCUSI_STEP(i)                                                                                                 \
+    {                                                                                                                  \
+        const VW x = VW_PAIR(w + 2 * (i));                                                                             \
+        c##i = VW_DOT(c##i, u, x);                                                                                     \
+        d##i = VW_DOT(d##i, v, x);                                                                                     \
+    }
+#define LOCUSI_FINISH(i)                                                                                               \
+    {                                                                                                                  \
+        const VF b = VF_SET1(q->bias[g + (i)]), last = VF_SET1(q->last[g + (i)]), zero = VF_SET1(0.0f);                \
+        sum0 = VF_FMA(VF_MAX(VF_FMA(VW_FLOAT(c##i), grain0, b), zero), last, sum0);                                    \
+        sum1 = VF_FMA(VF_MAX(VF_FMA(VW_FLOAT(d##i), grain1, b), zero), last, sum1);                                    \
+    }
+            LOCUSI_REPEAT_SUMS(LOCUSI_DECLARE)
+            for (p = g * block / q->units; m + 2 * VL < 16 * panels && p < (g + LOCUSI_SUMS) * block / q->units;
+                 p += 32)
+                LOCUSI_PREFETCH(z + m / 16 * panel + block + p); // this group's share of the next block
+            for (p = q->pairs; p > 0; p--, a += 32, w += 16) {
+                const VW u = VW_LOAD(a), v = VW_LOAD(a + second);
+                LOCUSI_REPEAT_SUMS(LOCUSI_STEP)
+            }
+            LOCUSI_REPEAT_SUMS(LOCUSI_FINISH)
+#undef LOCUSI_DECLARE
+#undef LOCUSI_STEP
+#undef LOCUSI_FINISH
+        }
+        sum0 = VF_FMA(VF_LOAD(size + m), VF_SET1(q->per_size), sum0);
+        sum1 = VF_FMA(VF_LOAD(size + m + VL), VF_SET1(q->per_size), sum1);
+        VF_STORE(upper + m, VF_FMA(VF_LOAD(slack + m), VF_SET1(q->per_slack), sum0));
+        VF_STORE(upper + m + VL, VF_FMA(VF_LOAD(slack + m + VL), VF_SET1(q->per_slack), sum1));
+    }
+}
+#endif
+
 // out <- packed b with each step k scaled by u[k]
 LOCUSI_TARGET static void LOCUSI_NAME(scale)(const float *b, const float *u, size_t k, size_t panels, float *out)
 {
@@ -3514,6 +3589,24 @@ LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float 
 #endif
 
 #ifndef LOCUS_NO_EXPLORE
+// sum over n queries of max(p, best) * w, each product rounded to an integer: exact, the same for every instruction
+// set; 0 <= p <= 1, the sum of w at most 2^50. Each product of two 24-bit mantissas is exact before it is rounded.
+LOCUSI_TARGET static int64_t LOCUSI_NAME(cover)(const float *p, const float *best, const double *w, size_t n)
+{
+    double x[VL];
+    int64_t sum[VL], total = 0;
+    size_t i, j;
+    for (j = 0; j < VL; j++) sum[j] = 0;
+    for (i = 0; i + VL <= n; i += VL) {
+        VF_STORE_D(x, VF_MAX(VF_LOAD(p + i), VF_LOAD(best + i)));
+        for (j = 0; j < VL; j += VDL) VA_FINISH(sum + j, VA_ADD(VA_START, VD_LOAD(x + j), VD_LOAD(w + i + j)));
+    }
+    for (j = 0; j < VL; j++) total += sum[j];
+    for (; i < n; i++)
+        total += locusi_bits((double)(p[i] > best[i] ? p[i] : best[i]) * w[i] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+    return total;
+}
+
 // Where the first 16 floats stand of which one is at most `limit`, from a multiple of 16 on; n (another) if there are
 // none
 LOCUSI_TARGET static size_t LOCUSI_NAME(find)(const float *x, size_t from, size_t n, float limit)
@@ -3727,10 +3820,16 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
                                                     LOCUSI_NAME(scale),
                                                     LOCUSI_NAME(square),
                                                     LOCUSI_NAME(kernel),
+#if defined(VW)
+                                                    LOCUSI_NAME(screen),
+#else
+                                                    NULL,
+#endif
 #ifndef LOCUS_INFERENCE_ONLY
                                                     LOCUSI_NAME(axpy),
 #endif
 #ifndef LOCUS_NO_EXPLORE
+                                                    LOCUSI_NAME(cover),
                                                     LOCUSI_NAME(find),
 #endif
 #ifndef LOCUS_NO_TRAIN
@@ -3785,6 +3884,12 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
 #undef VA_START
 #undef VA_ADD
 #undef VA_FINISH
+#undef VW
+#undef VW_ZERO
+#undef VW_LOAD
+#undef VW_PAIR
+#undef VW_DOT
+#undef VW_FLOAT
 #endif // LOCUSI_KERNEL_PASS
 
 #if defined(LOCUS_IMPLEMENTATION) && !defined(LOCUSI_IMPLEMENTED) && !defined(LOCUSI_KERNEL_PASS)
@@ -3874,6 +3979,12 @@ static LOCUSI_INLINE float locusi_round(float x)
 #else
 #define LOCUSI_TARGET __attribute__((target("avx2,fma")))
 #endif
+static LOCUSI_INLINE int32_t locusi_pair(const int16_t *p)
+{
+    int32_t both;
+    memcpy(&both, p, sizeof both);
+    return both;
+}
 LOCUSI_TARGET static LOCUSI_INLINE __m128 locusi_halves(__m256 v, int maximum, int minimum)
 {
     const __m128 a = _mm256_castps256_ps128(v), b = _mm256_extractf128_ps(v, 1);
@@ -3944,6 +4055,12 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish4(int64_t *to, __m256d sum)
 #define VA_START _mm256_set1_pd(LOCUSI_MAGIC)
 #define VA_ADD(sum, p, v) _mm256_fmadd_pd(p, v, sum)
 #define VA_FINISH(to, sum) locusi_finish4(to, sum)
+#define VW __m256i
+#define VW_ZERO _mm256_setzero_si256()
+#define VW_LOAD(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define VW_PAIR(p) _mm256_set1_epi32(locusi_pair(p))
+#define VW_DOT(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
+#define VW_FLOAT(a) _mm256_cvtepi32_ps(a)
 #include LOCUS_HEADER
 
 // ---- AVX-512: vectors of 16
@@ -4026,6 +4143,12 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish8(int64_t *to, __m512d sum)
 #define VA_START _mm512_set1_pd(LOCUSI_MAGIC)
 #define VA_ADD(sum, p, v) _mm512_fmadd_pd(p, v, sum)
 #define VA_FINISH(to, sum) locusi_finish8(to, sum)
+#define VW __m512i
+#define VW_ZERO _mm512_setzero_si512()
+#define VW_LOAD(p) _mm512_loadu_si512((const void *)(p))
+#define VW_PAIR(p) _mm512_set1_epi32(locusi_pair(p))
+#define VW_DOT(sum, a, b) _mm512_add_epi32(sum, _mm512_madd_epi16(a, b))
+#define VW_FLOAT(a) _mm512_cvtepi32_ps(a)
 #include LOCUS_HEADER
 #endif // LOCUSI_X86
 #if defined(__GNUC__) && !defined(__clang__)
@@ -8008,16 +8131,29 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
 // In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
-// pool.cost F32 [M], pool.available U8 [M], pool.evaluations I64 [M]; metadata locus.format "1", locus.net_hash (16 hex
+// pool.cost F32 [M], pool.available U8 [M], pool.evaluations I64 [M], and in a calibrated pool pool.calibration F32
+// [M + 1, 2], scale and shift of each model and last the pool's; metadata locus.format "1", locus.net_hash (16 hex
 // digits), locus.query_encoder, locus.q_dim, and locus.encoder_hash where the predictor stands in the same file.
-// In memory each model also has its part of the predictor's hidden layer, W_z z + b (see >>predictor).
+// In memory each model also has its part of the predictor's hidden layer, W_z z + b (see >>predictor). Names are found
+// by a hash table. Pools with room for many models have their embeddings once more, in 16 bits, see >>screen.
+
+#define LOCUSI_CALIBRATION_MOST 100.0f // of a scale and of a shift's size
 
 struct locus_pool {
     const locus_net *net;
     size_t count, capacity;
     locus_model *models;
-    float *z;                // [capacity, dp]
-    float *hidden;           // [capacity, gp]
+    float *z;                                           // [capacity, dp]
+    float *hidden;                                      // [capacity, gp]
+    locus_calibration *calibration, calibration_shared; // [capacity], and the pool's; read only if calibrated
+    int calibrated;
+    size_t *slots;           // [slot_count] hash table of names: 1 + the model's index, 0: empty
+    size_t slot_count;       // a power of two, at least twice the capacity; 0: the capacity is
+    uint64_t salt;           // of the hash, so that no file can be made to be slow
+    int16_t *coarse;         // NULL, or panels of 16 models of pairs of [dp] numbers
+    float *grain;            // [capacity] embedding = grain * coarse, to within ..
+    float *slack, *size;     // [capacity] .. slack; size >= |embedding|, |grain * coarse|
+    float largest;           // >= every size
     locusi_memory memory;    // landmarks 0: none
     float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>memory
     float *recall_base;      // [capacity]
@@ -8039,11 +8175,32 @@ LOCUSI_FN int locusi_valid_name(const char *name, size_t most)
     return n < most && locusi_utf8_valid((const unsigned char *)name, n);
 }
 
+#ifndef LOCUSI_SCREEN_FROM // pools with room for so many models are screened
+#define LOCUSI_SCREEN_FROM 8192
+#endif
+
 LOCUSI_FN void locusi_pool_carve(const locus_net *net, locusi_carver *c, size_t capacity, locus_pool *pool)
 {
     pool->models = (locus_model *)locusi_carve(c, capacity, sizeof(locus_model));
     pool->z = locusi_carve_floats(c, capacity, net->dp);
     pool->hidden = locusi_carve_floats(c, capacity, net->gp);
+    pool->calibration = (locus_calibration *)locusi_carve(c, capacity, sizeof(locus_calibration));
+    for (pool->slot_count = capacity ? 2 : 0; pool->slot_count / 2 < capacity;) {
+        if (pool->slot_count > SIZE_MAX / 2) { // no such capacity
+            c->failed = 1;
+            break;
+        }
+        pool->slot_count *= 2;
+    }
+    pool->slots = (size_t *)locusi_carve(c, pool->slot_count, sizeof(size_t));
+    pool->coarse = NULL;
+    if (net->kernels->screen && capacity >= LOCUSI_SCREEN_FROM && capacity <= SIZE_MAX / 64) {
+        const size_t places = (capacity + 31) / 32 * 32; // whole blocks of the kernel
+        pool->coarse = (int16_t *)(void *)locusi_carve_floats(c, places, net->dp / 2);
+        pool->grain = locusi_carve_floats(c, places, 1);
+        pool->slack = locusi_carve_floats(c, places, 1);
+        pool->size = locusi_carve_floats(c, places, 1);
+    }
     pool->capacity = capacity;
     if (!pool->memory.landmarks) return;
     pool->recall = locusi_carve_floats(c, capacity + 15, pool->memory.landmarks); // whole panels of 16 models
@@ -8061,6 +8218,121 @@ LOCUS_API size_t locus_pool_memory(const locus_net *net, size_t capacity)
     locusi_carve(&c, 1, sizeof(locus_pool));
     locusi_pool_carve(net, &c, capacity, &pool);
     return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
+}
+
+// ---- names
+
+// Where the probing for a name begins. Slots are probed one after the other.
+LOCUSI_FN size_t locusi_pool_slot(const locus_pool *pool, const char *name)
+{
+    uint64_t h = pool->salt;
+    size_t n = strlen(name), i;
+    for (i = 0; i < n; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, name + i, n - i < 8 ? n - i : 8);
+        h = locusi_mix(h ^ word) + 0x9e3779b97f4a7c15u;
+    }
+    return (size_t)h & (pool->slot_count - 1);
+}
+
+LOCUSI_FN void locusi_pool_name(locus_pool *pool, size_t index)
+{
+    size_t at = locusi_pool_slot(pool, pool->models[index].name);
+    while (pool->slots[at]) at = (at + 1) & (pool->slot_count - 1);
+    pool->slots[at] = index + 1;
+}
+
+// Take the name out. The slots behind it that were probed past it move up, so that no search ends too early.
+LOCUSI_FN void locusi_pool_unname(locus_pool *pool, size_t index)
+{
+    const size_t mask = pool->slot_count - 1;
+    size_t hole = locusi_pool_slot(pool, pool->models[index].name), at;
+    while (pool->slots[hole] != index + 1) hole = (hole + 1) & mask;
+    for (at = (hole + 1) & mask; pool->slots[at]; at = (at + 1) & mask) {
+        const size_t home = locusi_pool_slot(pool, pool->models[pool->slots[at] - 1].name);
+        if (((at - home) & mask) < ((at - hole) & mask)) continue; // its search begins behind the hole
+        pool->slots[hole] = pool->slots[at];
+        hole = at;
+    }
+    pool->slots[hole] = 0;
+}
+
+// ---- embeddings in 16 bits, see >>screen
+
+// Products of two such numbers, summed over the embedding, stay within 32 bits.
+LOCUSI_FN double locusi_screen_range(const locus_net *net)
+{
+    const double most = floor(sqrt(2147483647.0 / (double)net->dp));
+    return most < 32767.0 ? most : 32767.0;
+}
+
+// A float that is no smaller.
+LOCUSI_FN float locusi_above(double x) { return (float)(x * 1.000001 + 1e-36); }
+
+LOCUSI_FN double locusi_round_to(double x, double most)
+{
+    x = floor(x + 0.5);
+    return x > most ? most : x < -most ? -most : x;
+}
+
+LOCUSI_FN void locusi_screen_store(locus_pool *pool, size_t index)
+{
+    const locus_net *net = pool->net;
+    const float *z = pool->z + index * net->dp;
+    const double most = locusi_screen_range(net);
+    int16_t *to = pool->coarse + index / 16 * 16 * net->dp + index % 16 * 2;
+    double size = 0.0, slack = 0.0;
+    float top = 0.0f, grain;
+    size_t i;
+    for (i = 0; i < net->d; i++)
+        if (fabsf(z[i]) > top) top = fabsf(z[i]);
+    grain = (float)((double)top / most);
+    if (grain < 1e-30f) grain = 0.0f; // all of it is slack
+    for (i = 0; i < net->dp; i++) {
+        const double x = (double)z[i], n = grain > 0.0f ? locusi_round_to(x / (double)grain, most) : 0.0;
+        const double rest = x - (double)grain * n;
+        to[i / 2 * 32 + i % 2] = (int16_t)n;
+        size += x * x;
+        slack += rest * rest;
+    }
+    slack = sqrt(slack);
+    pool->grain[index] = grain;
+    pool->slack[index] = locusi_above(slack);
+    pool->size[index] = locusi_above(sqrt(size) + slack);
+    if (pool->largest < pool->size[index]) pool->largest = pool->size[index];
+}
+
+LOCUSI_FN void locusi_screen_remove(locus_pool *pool, size_t index)
+{
+    const size_t rows = pool->net->dp / 2, last = pool->count - 1, behind = last - index;
+    size_t panel, p;
+    for (panel = index / 16; panel <= last / 16; panel++) {
+        const size_t from = panel == index / 16 ? index % 16 : 0;
+        int16_t *row = pool->coarse + panel * 32 * rows;
+        for (p = 0; p < rows; p++, row += 32) {
+            memmove(row + 2 * from, row + 2 * from + 2, 2 * (15 - from) * sizeof *row);
+            if (panel < last / 16) memcpy(row + 30, row + 32 * rows, 2 * sizeof *row);
+        }
+    }
+    memmove(pool->grain + index, pool->grain + index + 1, behind * sizeof(float));
+    memmove(pool->slack + index, pool->slack + index + 1, behind * sizeof(float));
+    memmove(pool->size + index, pool->size + index + 1, behind * sizeof(float));
+}
+
+// What follows from the names and the embeddings of all models, in a pool that had none of it.
+LOCUSI_FN void locusi_pool_derive(locus_pool *pool)
+{
+    const size_t places = (pool->capacity + 31) / 32 * 32;
+    size_t i;
+    if (pool->slot_count) memset(pool->slots, 0, pool->slot_count * sizeof(size_t));
+    for (i = 0; i < pool->count; i++) locusi_pool_name(pool, i);
+    pool->largest = 0.0f;
+    if (!pool->coarse) return;
+    memset(pool->coarse, 0, places * pool->net->dp * sizeof(int16_t)); // the kernel looks at empty places too
+    memset(pool->grain, 0, places * sizeof(float));
+    memset(pool->slack, 0, places * sizeof(float));
+    memset(pool->size, 0, places * sizeof(float));
+    for (i = 0; i < pool->count; i++) locusi_screen_store(pool, i);
 }
 
 // Make room for `capacity` models in a new block.
@@ -8083,6 +8355,7 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
         memcpy(bigger.models, pool->models, pool->count * sizeof(locus_model));
         memcpy(bigger.z, pool->z, pool->count * pool->net->dp * sizeof(float));
         memcpy(bigger.hidden, pool->hidden, pool->count * pool->net->gp * sizeof(float));
+        memcpy(bigger.calibration, pool->calibration, pool->count * sizeof(locus_calibration));
     }
     if (bigger.memory.landmarks) {
         memset(bigger.recall, 0, locusi_pad(capacity) * bigger.memory.landmarks * sizeof(float));
@@ -8094,6 +8367,7 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
             memcpy(bigger.recalled, pool->recalled, pool->count);
         }
     }
+    locusi_pool_derive(&bigger);
     if (pool->block) LOCUS_FREE(pool->block);
     bigger.block = block;
     *pool = bigger;
@@ -8176,6 +8450,8 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
         pool->growable = 1;
     }
     pool->net = net;
+    pool->calibration_shared.scale = 1.0f;
+    pool->salt = locusi_mix((uint64_t)(uintptr_t)pool);
     memcpy(pool->query_encoder, query_encoder, strlen(query_encoder) + 1);
     if ((!memory && plan->landmarks && (status = locusi_pool_make_memory(pool, plan, err))) ||
         (!memory && capacity && (status = locusi_pool_grow(pool, capacity, err)))) {
@@ -8218,9 +8494,10 @@ LOCUS_API const float *locus_pool_embedding(const locus_pool *pool, size_t index
 
 LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name)
 {
-    size_t i;
-    for (i = 0; name && i < pool->count; i++)
-        if (!strcmp(pool->models[i].name, name)) return i;
+    size_t at;
+    if (!name || !pool->count) return SIZE_MAX;
+    for (at = locusi_pool_slot(pool, name); pool->slots[at]; at = (at + 1) & (pool->slot_count - 1))
+        if (!strcmp(pool->models[pool->slots[at] - 1].name, name)) return pool->slots[at] - 1;
     return SIZE_MAX;
 }
 
@@ -8248,13 +8525,16 @@ LOCUSI_FN locus_status locusi_pool_check(const locus_pool *pool, const locus_mod
     return LOCUS_OK;
 }
 
-// Store what is given; the model's part of the hidden layer follows from z.
+// Store what is given; the rest follows from it. index: of a model, or the place behind the last.
 LOCUSI_FN void locusi_pool_store(locus_pool *pool, size_t index, const locus_model *model, const float *z)
 {
     const locus_net *net = pool->net;
     if (model) {
-        pool->models[index] = *model;
-        pool->models[index].available = model->available != 0;
+        const locus_model copy = *model; // it may be the pool's own
+        if (index < pool->count) locusi_pool_unname(pool, index);
+        pool->models[index] = copy;
+        pool->models[index].available = copy.available != 0;
+        locusi_pool_name(pool, index);
     }
     if (z) {
         float *to = pool->z + index * net->dp;
@@ -8262,6 +8542,7 @@ LOCUSI_FN void locusi_pool_store(locus_pool *pool, size_t index, const locus_mod
         memcpy(to, z, net->d * sizeof(float));
         locusi_matmul_run(net->kernels, to, net->dp, 1, net->d, net->hz, net->gp, pool->hidden + index * net->gp,
                           net->gp, net->h_bias, NULL, 0, 0);
+        if (pool->coarse) locusi_screen_store(pool, index);
     }
 }
 
@@ -8276,6 +8557,7 @@ LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model
         (status = locusi_pool_grow(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, err)))
         return status;
     locusi_pool_store(pool, pool->count, model, z);
+    pool->calibration[pool->count] = pool->calibration_shared;
     if (pool->memory.landmarks) pool->recalled[pool->count] = 0;
     if (index) *index = pool->count;
     pool->count++;
@@ -8296,16 +8578,20 @@ LOCUS_API locus_status locus_pool_set(locus_pool *pool, size_t index, const locu
 
 LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_error *err)
 {
-    size_t behind;
+    size_t behind, at;
     if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
     if (index >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
     behind = pool->count - index - 1;
+    locusi_pool_unname(pool, index);
+    for (at = 0; at < pool->slot_count; at++) pool->slots[at] -= pool->slots[at] > index + 1;
+    if (pool->coarse) locusi_screen_remove(pool, index);
     memmove(pool->models + index, pool->models + index + 1, behind * sizeof(locus_model));
     memmove(pool->z + index * pool->net->dp, pool->z + (index + 1) * pool->net->dp,
             behind * pool->net->dp * sizeof(float));
     memmove(pool->hidden + index * pool->net->gp, pool->hidden + (index + 1) * pool->net->gp,
             behind * pool->net->gp * sizeof(float));
+    memmove(pool->calibration + index, pool->calibration + index + 1, behind * sizeof(locus_calibration));
     for (; pool->memory.landmarks && index + 1 < pool->count; index++) {
         size_t i;
         for (i = 0; i < pool->memory.landmarks; i++)
@@ -8315,6 +8601,23 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
     }
     pool->count--;
     return LOCUS_OK;
+}
+
+LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_t index)
+{
+    locus_calibration none = {1.0f, 0.0f};
+    if (!pool || !pool->calibrated) return none;
+    return index < pool->count ? pool->calibration[index] : pool->calibration_shared;
+}
+
+LOCUS_API void locus_pool_uncalibrate(locus_pool *pool)
+{
+    size_t i;
+    if (!pool) return;
+    pool->calibrated = 0;
+    pool->calibration_shared.scale = 1.0f;
+    pool->calibration_shared.shift = 0.0f;
+    for (i = 0; i < pool->count; i++) pool->calibration[i] = pool->calibration_shared;
 }
 
 LOCUS_API locus_memory_info locus_pool_memory_info(const locus_pool *pool)
@@ -8599,9 +8902,39 @@ LOCUSI_FN locus_status locusi_pool_tensor(const locus_safetensors *st, const cha
     return LOCUS_OK;
 }
 
-LOCUSI_FN int locusi_pool_name_order(const void *a, const void *b)
+// The calibration in a file: *t, or NULL where the file has none.
+LOCUSI_FN locus_status locusi_pool_calibration_tensor(const locus_safetensors *st, size_t models,
+                                                      const locus_tensor **t, locus_error *err)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    static const char *const name = "pool.calibration";
+    size_t i, j;
+    locus_status status;
+    *t = NULL;
+    if (!locus_safetensors_find(st, name)) return LOCUS_OK;
+    if ((status = locusi_pool_tensor(st, name, LOCUS_F32, 2, models + 1, 2, t, err))) return status;
+    for (i = 0; i <= models; i++)
+        for (j = 0; j < 2; j++) {
+            const float x = locusi_f32_from(locusi_le32((const unsigned char *)(*t)->data + 4 * (2 * i + j)));
+            if (!(locusi_finite(x) && fabsf(x) <= LOCUSI_CALIBRATION_MOST && (j == 1 || x > 0.0f)))
+                return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z, %z]", "%s", "%f", name, i, j,
+                                   j ? "-100 to 100" : "above 0, up to 100", (double)x);
+        }
+    return LOCUS_OK;
+}
+
+LOCUSI_FN void locusi_pool_read_calibration(locus_pool *pool, const locus_tensor *t)
+{
+    float pair[2];
+    size_t i;
+    for (i = 0; i <= pool->count; i++) {
+        locus_calibration *to = i < pool->count ? &pool->calibration[i] : &pool->calibration_shared;
+        *to = pool->calibration_shared;
+        if (!t) continue;
+        locus_tensor_to_f32(t, 2 * i, 2, pair, NULL);
+        to->scale = pair[0];
+        to->shift = pair[1];
+    }
+    pool->calibrated = t != NULL;
 }
 
 // Copy one model out of the file's tensors. z: [d] space. *names moves on to the next name.
@@ -8633,7 +8966,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     static const char *const tensor[6] = {"pool.embeddings", "pool.names",     "pool.parameters_b",
                                           "pool.cost",       "pool.available", "pool.evaluations"};
     static const locus_dtype dtype[6] = {LOCUS_F32, LOCUS_U8, LOCUS_F32, LOCUS_F32, LOCUS_U8, LOCUS_I64};
-    const locus_tensor *t[6];
+    const locus_tensor *t[6], *calibration;
     const char *text, *names;
     locus_pool *pool;
     locusi_memory plan;
@@ -8648,8 +8981,8 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
         for (m = 0; m < 6 && strcmp(name, tensor[m]); m++) {}
-        if (m == 6 && !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder.") &&
-            !locusi_starts(name, "memory.") && !locusi_starts(name, "text."))
+        if (m == 6 && strcmp(name, "pool.calibration") && !locusi_starts(name, "encoder.") &&
+            !locusi_starts(name, "decoder.") && !locusi_starts(name, "memory.") && !locusi_starts(name, "text."))
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
     }
     text = locus_safetensors_meta(st, "locus.format");
@@ -8676,11 +9009,12 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
             return status;
     text = locus_safetensors_meta(st, "locus.query_encoder");
     m = t[0]->shape[0];
-    if ((status = locusi_memory_sizes(st, net, m, &plan, err)) ||
+    if ((status = locusi_pool_calibration_tensor(st, m, &calibration, err)) ||
+        (status = locusi_memory_sizes(st, net, m, &plan, err)) ||
         (status = locusi_pool_create(&pool, net, m, text, &plan, memory, memory_bytes, err)))
         return status;
     names = (const char *)t[1]->data;
-    for (i = 0; i < m && !status; i++) { // the pool counts 0 models meanwhile: names are compared below, all at once
+    for (i = 0; i < m && !status; i++) { // the pool counts 0 models meanwhile: names are compared below
         float *z = pool->z + i * net->dp;
         locus_model model;
         status = locusi_pool_read(t, i, net->d, &names, &model, z, err);
@@ -8692,13 +9026,11 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     }
     if (!status && names != (const char *)t[1]->data + t[1]->bytes)
         status = locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", m);
-    if (!status && m > 1) { // equal names: sort pointers in the place of the hidden layer, which is computed afterwards
-        const char **sorted = (const char **)(void *)pool->hidden;
-        for (i = 0; i < m; i++) sorted[i] = pool->models[i].name;
-        locusi_sort((void *)sorted, m, sizeof *sorted, locusi_pool_name_order);
-        for (i = 1; i < m && !status; i++)
-            if (!strcmp(sorted[i - 1], sorted[i]))
-                status = locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "each name once", "\"%s\" twice", sorted[i]);
+    for (; !status && pool->count < m; pool->count++) {
+        const char *name = pool->models[pool->count].name;
+        if (locus_pool_find(pool, name) != SIZE_MAX)
+            status = locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "each name once", "\"%s\" twice", name);
+        else locusi_pool_name(pool, pool->count);
     }
     if (status) {
         locus_pool_destroy(pool);
@@ -8708,6 +9040,8 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
         locusi_matmul_run(net->kernels, pool->z, net->dp, m, net->d, net->hz, net->gp, pool->hidden, net->gp,
                           net->h_bias, NULL, 0, 0);
     pool->count = m;
+    locusi_pool_read_calibration(pool, calibration);
+    for (i = 0; pool->coarse && i < m; i++) locusi_screen_store(pool, i);
     if (plan.landmarks) locusi_memory_read(pool, st, m);
     *out = pool;
     return LOCUS_OK;
@@ -8811,7 +9145,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     const size_t net_metadata = what != LOCUS_SAVE_POOL && net_file ? net_file->metadata_count : 0;
     locusi_carver c = {NULL, 0, 0};
     unsigned char *z = NULL, *parameters = NULL, *cost = NULL, *available = NULL, *evaluations = NULL, *names = NULL;
-    unsigned char *memory[10];
+    unsigned char *memory[10], *calibration = NULL;
     locus_tensor *tensors = NULL;
     locus_metadata *metadata = NULL;
     char hash[24], encoder_hash[24], q_dim[24];
@@ -8846,6 +9180,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         available = (unsigned char *)locusi_carve(&c, m, 1);
         evaluations = (unsigned char *)locusi_carve(&c, m, 8);
         names = (unsigned char *)locusi_carve(&c, name_bytes, 1);
+        calibration = (unsigned char *)locusi_carve(&c, m + 1, 8);
         locusi_memory_save_carve(pool, &c, memory);
         tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 24, sizeof(locus_tensor));
         metadata = (locus_metadata *)locusi_carve(&c, net_metadata + 5, sizeof(locus_metadata));
@@ -8878,6 +9213,14 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     locusi_tensor_set(&tensors[tensor_count++], "pool.cost", LOCUS_F32, 1, m, 1, cost);
     locusi_tensor_set(&tensors[tensor_count++], "pool.available", LOCUS_U8, 1, m, 1, available);
     locusi_tensor_set(&tensors[tensor_count++], "pool.evaluations", LOCUS_I64, 1, m, 1, evaluations);
+    if (pool->calibrated) {
+        for (i = 0; i <= m; i++) {
+            const locus_calibration pair = locus_pool_calibration(pool, i);
+            locusi_put32(calibration + 8 * i, locusi_f32_bits(pair.scale));
+            locusi_put32(calibration + 8 * i + 4, locusi_f32_bits(pair.shift));
+        }
+        locusi_tensor_set(&tensors[tensor_count++], "pool.calibration", LOCUS_F32, 2, m + 1, 2, calibration);
+    }
     if (pool->memory.landmarks) tensor_count += locusi_memory_save(pool, memory, tensors + tensor_count);
     for (i = 0; i < net_metadata; i++)
         if (!locusi_starts(net_file->metadata[i].key, "locus.")) metadata[metadata_count++] = net_file->metadata[i];
@@ -9029,6 +9372,11 @@ LOCUSI_FN void locusi_predict_work(void *arg, size_t worker)
         }
         if (pool->memory.landmarks && begin < end)
             locusi_predict_recall(pool, w, q, job->stride, rows, begin, end, job->logits + first * pool->count);
+        for (i = 0; pool->calibrated && i < rows; i++) {
+            float *logits = job->logits + (first + i) * pool->count;
+            for (m = begin; m < end; m++)
+                logits[m] = pool->calibration[m].scale * logits[m] + pool->calibration[m].shift;
+        }
     }
 }
 
@@ -9132,13 +9480,15 @@ LOCUSI_FN int locusi_better(const locus_choice *a, const locus_choice *b)
     return a->model < b->model;
 }
 
-// The ranked choices of one query; 0 if there is no candidate.
-LOCUSI_FN int locusi_rank_one(const locus_pool *pool, const locus_route_opts *o, const float *logits, size_t top,
-                              locus_choice *out)
+// The ranked choices of one query; 0 if there is no candidate. screened: models with LOCUSI_PASSED_OVER are none.
+#define LOCUSI_PASSED_OVER (-FLT_MAX)
+LOCUSI_FN int locusi_rank_one(const locus_pool *pool, const locus_route_opts *o, const float *logits, int screened,
+                              size_t top, locus_choice *out)
 {
     size_t found = 0, m, i;
     locus_choice c;
     for (m = 0; m < pool->count; m++) {
+        if (screened && logits[m] <= LOCUSI_PASSED_OVER) continue;
         if (!locusi_candidate(pool, o, m)) continue;
         // Without a price the order is the logits': most models are passed over without a sigmoid.
         if (found == top && o->lambda <= 0.0 && logits[m] < out[top - 1].logit) continue;
@@ -9190,10 +9540,251 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
                                      : "out");
     if ((status = locusi_check_route(pool, o, err))) return status;
     for (i = 0; i < count; i++)
-        if (!locusi_rank_one(pool, o, logits + i * pool->count, top, out + i * top))
+        if (!locusi_rank_one(pool, o, logits + i * pool->count, 0, top, out + i * top))
             return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
                                "none of %z", pool->count);
     return LOCUS_OK;
+}
+
+// --------------------------------------------------------------------------------------------------------- >>screen
+//
+// Of many models few can be among the chosen. A pool that has room for LOCUSI_SCREEN_FROM models or more holds each
+// embedding also as z' = grain * n, n in 16 bits. One pass over these estimates every logit by integer products, which
+// are twice as fast as floats, with W' of 16 bits for W = W_z + W_zu diag(u), at half the bytes; a second pass computes
+// the logits of those models that may be among the chosen, to the bit as locus_predict does. The choices are the same.
+//
+// The bound. |W z - W' z'| <= |W| |z - z'| + |W - W'| |z'| for each unit; the ReLU keeps distances; the units add up
+// weighted by |w|. Rounding: a sum of n products in floats, in any order, is off by at most n 2^-24 of the sum of
+// absolute products (and as much again if each product is rounded), so `gamma` below is generous. All in all
+//     |logit - estimate| <= base + per_size * size(z) + per_slack * slack(z)
+// with slack >= |z - z'| and size >= |z|, |z'| kept for each model and the rest computed for each query. Of every
+// candidate the lower bound of what it is ranked by is known, hence a lower bound of the last chosen one's: a model
+// whose upper bound is below that cannot be chosen. Nothing is assumed of the pool: on embeddings that are all alike
+// every model is computed, which costs the estimate on top.
+
+#define LOCUSI_SCREEN_TOP ((size_t)64) // more choices are not screened for
+
+typedef struct locusi_screen_scratch {
+    float *z, *hidden, *logits; // [MODEL_TILE, dp], [MODEL_TILE, gp], [MODEL_TILE]
+    size_t *models;             // [MODEL_TILE]
+    double *best;               // [SCREEN_TOP] the highest lower bounds of this worker's models
+    size_t found, mine;
+} locusi_screen_scratch;
+
+typedef struct locusi_screen_job {
+    const locus_pool *pool;
+    const locus_route_opts *o;
+    size_t top, workers, tile, tiles;
+    locusi_screen query;
+    double base;
+    float *u, *hu, *scaled; // as in locusi_predict_scratch, of one query
+    int16_t *weights;       // [gp, dp] as in locusi_screen
+    float *bias, *last;     // [gp]
+    float *logits;          // [places]: upper bounds, then logits
+    double threshold;       // what a model must reach
+    float threshold_logit;  // its logit needs at least this
+    locusi_screen_scratch *scratch;
+    locusi_counter counter;
+} locusi_screen_job;
+
+LOCUSI_FN void locusi_screen_plan(locusi_screen_job *job, const locus_pool *pool, const locus_parallel *parallel,
+                                  locusi_carver *c)
+{
+    const locus_net *net = pool->net;
+    size_t i;
+    memset(job, 0, sizeof *job);
+    job->pool = pool;
+    job->workers = locusi_workers(parallel);
+    if (job->workers > 64) job->workers = 64;
+    job->tile = 1024;
+    job->tiles = (pool->count + job->tile - 1) / job->tile;
+    job->logits = locusi_carve_floats(c, (pool->count + 31) / 32 * 32, 1);
+    job->u = locusi_carve_floats(c, net->dp, 1);
+    job->hu = locusi_carve_floats(c, net->gp, 1);
+    job->scaled = locusi_carve_floats(c, net->d, net->gp);
+    job->weights = (int16_t *)(void *)locusi_carve_floats(c, net->gp, net->dp / 2);
+    job->bias = locusi_carve_floats(c, net->gp, 1);
+    job->last = locusi_carve_floats(c, net->gp, 1);
+    job->scratch = (locusi_screen_scratch *)locusi_carve(c, job->workers, sizeof(locusi_screen_scratch));
+    for (i = 0; i < job->workers; i++) {
+        locusi_screen_scratch unused, *w = c->base ? &job->scratch[i] : &unused;
+        w->z = locusi_carve_floats(c, LOCUSI_MODEL_TILE, net->dp);
+        w->hidden = locusi_carve_floats(c, LOCUSI_MODEL_TILE, net->gp);
+        w->logits = locusi_carve_floats(c, LOCUSI_MODEL_TILE, 1);
+        w->models = (size_t *)locusi_carve(c, LOCUSI_MODEL_TILE, sizeof(size_t));
+        w->best = (double *)locusi_carve(c, LOCUSI_SCREEN_TOP, sizeof(double));
+    }
+}
+
+// The query's side of the estimate and its bound; 0 if a logit might overflow.
+LOCUSI_FN int locusi_screen_prepare(locusi_screen_job *job, const float *q, size_t stride)
+{
+    const locus_net *net = job->pool->net;
+    const double most = locusi_screen_range(net), largest = (double)job->pool->largest;
+    const double gamma = (2.0 * (double)net->d + (double)net->gp + 64.0) * 1.1920929e-7;
+    double base = fabs((double)net->last_bias) * gamma, per_size = 0.0, per_slack = 0.0, at_most;
+    size_t g, i;
+    locusi_matmul_run(net->kernels, q, stride, 1, net->q, net->u, net->dp, job->u, net->dp, net->u_bias, NULL, 0, 0);
+    locusi_matmul_run(net->kernels, job->u, net->dp, 1, net->d, net->hu, net->gp, job->hu, net->gp, NULL, NULL, 0, 0);
+    net->kernels->scale(net->hzu, job->u, net->d, net->gp / 16, job->scaled);
+    memset(job->weights, 0, net->gp * net->dp * sizeof(int16_t));
+    for (g = 0; g < net->gp; g++) {
+        const float *own = net->hz + g / 16 * 16 * net->d + g % 16, *shared = job->scaled + (own - net->hz);
+        const double w = (double)net->last[g], constant = (double)net->h_bias[g] + (double)job->hu[g];
+        double top = 0.0, grain, square = 0.0, own_square = 0.0, shared_square = 0.0, rest_square = 0.0;
+        for (i = 0; i < net->d; i++) {
+            const double x = (double)own[16 * i] + (double)shared[16 * i];
+            if (fabs(x) > top) top = fabs(x);
+        }
+        grain = (double)(float)(top / most);
+        if (!(grain >= 1e-25)) grain = 0.0; // then the unit's estimate is its constant
+        for (i = 0; i < net->d; i++) {
+            const double a = (double)own[16 * i], b = (double)shared[16 * i], x = a + b;
+            const double n = grain > 0.0 ? locusi_round_to(x / grain, most) : 0.0, rest = x - grain * n;
+            job->weights[g / 8 * 8 * net->dp + i / 2 * 16 + g % 8 * 2 + i % 2] = (int16_t)n;
+            square += x * x;
+            own_square += a * a;
+            shared_square += b * b;
+            rest_square += rest * rest;
+        }
+        job->bias[g] = (float)(grain > 0.0 ? constant / grain : constant);
+        job->last[g] = (float)(grain > 0.0 ? w * grain : w);
+        base += gamma * fabs(w) * (fabs((double)net->h_bias[g]) + fabs((double)job->hu[g]));
+        per_size += fabs(w) * (gamma * (sqrt(own_square) + sqrt(shared_square)) + sqrt(rest_square));
+        per_slack += fabs(w) * sqrt(square);
+    }
+    // Sums of absolute terms are below these over gamma, and a little more than that.
+    at_most = 4.0 * (base / gamma + (per_size / gamma + per_slack) * largest);
+    if (!locusi_finite((float)at_most) || at_most > 1e30) return 0;
+    job->base = base + 1e-30;
+    job->query.units = net->gp;
+    job->query.pairs = net->dp / 2;
+    job->query.weights = job->weights;
+    job->query.bias = job->bias;
+    job->query.last = job->last;
+    job->query.start = (float)((double)net->last_bias + job->base);
+    job->query.per_size = locusi_above(per_size);
+    job->query.per_slack = locusi_above(per_slack);
+    return 1;
+}
+
+// What the model is ranked by, from a bound on its logit: no higher than the true one, or (upper) no lower. The sigmoid
+// is good to a few units of the last place.
+LOCUSI_FN double locusi_screen_value(const locusi_screen_job *job, size_t model, double logit, int upper)
+{
+    double price, slack;
+    if (job->o->lambda <= 0.0) return logit;
+    price = job->o->lambda * locusi_cost(job->pool, job->o, model);
+    slack = 1e-12 * (1.0 + price);
+    return locus_probability(logit) + (upper ? slack : -slack) - price;
+}
+
+// The logit that a model needs, whatever it costs.
+LOCUSI_FN float locusi_screen_logit(const locusi_screen_job *job, double threshold)
+{
+    double p = threshold - 1e-11, x;
+    if (job->o->lambda <= 0.0) x = threshold;
+    else if (p <= 0.0) return -FLT_MAX;
+    else x = p >= 1.0 ? 30.0 : log(p / (1.0 - p)); // saturated: 1 / (1 + e^-30) is 1 to within 1e-11
+    x -= job->o->lambda <= 0.0 ? 0.0 : 1e-3 * (1.0 + fabs(x));
+    return x <= -(double)FLT_MAX ? -FLT_MAX : (float)x;
+}
+
+LOCUSI_FN void locusi_screen_keep(double *best, size_t *found, size_t top, double value)
+{
+    size_t i;
+    if (*found == top && value <= best[top - 1]) return;
+    if (*found < top) ++*found;
+    for (i = *found - 1; i > 0 && value > best[i - 1]; i--) best[i] = best[i - 1];
+    best[i] = value;
+}
+
+LOCUSI_FN void locusi_screen_estimate(void *arg, size_t worker)
+{
+    locusi_screen_job *job = (locusi_screen_job *)arg;
+    const locus_pool *pool = job->pool;
+    locusi_screen_scratch *w = &job->scratch[worker];
+    float needed = -FLT_MAX;
+    size_t tile, m;
+    w->found = w->mine = 0;
+    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < job->tiles) {
+        const size_t begin = tile * job->tile, end = pool->count - begin < job->tile ? pool->count : begin + job->tile;
+        pool->net->kernels->screen(&job->query, pool->coarse + begin * pool->net->dp, pool->grain + begin,
+                                   pool->size + begin, pool->slack + begin, (end - begin + 31) / 32 * 2,
+                                   job->logits + begin);
+        for (m = begin; m < end; m++) {
+            double low;
+            if (job->logits[m] < needed || !locusi_candidate(pool, job->o, m)) continue;
+            low = (double)job->logits[m] - 2.000001 * (job->base + (double)job->query.per_size * (double)pool->size[m] +
+                                                       (double)job->query.per_slack * (double)pool->slack[m]);
+            locusi_screen_keep(w->best, &w->found, job->top, locusi_screen_value(job, m, low, 0));
+            if (w->found == job->top) needed = locusi_screen_logit(job, w->best[job->top - 1]);
+        }
+    }
+}
+
+// Exact logits of the models that the worker has gathered.
+LOCUSI_FN void locusi_screen_exact(const locusi_screen_job *job, locusi_screen_scratch *w, size_t gathered)
+{
+    const locus_net *net = job->pool->net;
+    size_t i;
+    locusi_matmul_run(net->kernels, w->z, net->dp, gathered, net->d, job->scaled, net->gp, w->hidden, net->gp, job->hu,
+                      w->hidden, net->gp, 0);
+    net->kernels->relu_dot(w->hidden, net->gp, gathered, net->gp, net->last, net->last_bias, w->logits);
+    for (i = 0; i < gathered; i++) job->logits[w->models[i]] = w->logits[i];
+}
+
+LOCUSI_FN void locusi_screen_settle(void *arg, size_t worker)
+{
+    locusi_screen_job *job = (locusi_screen_job *)arg;
+    const locus_pool *pool = job->pool;
+    const size_t dp = pool->net->dp, gp = pool->net->gp;
+    locusi_screen_scratch *w = &job->scratch[worker];
+    size_t tile, m, gathered;
+    w->mine = 0;
+    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < job->tiles) {
+        const size_t begin = tile * job->tile, end = pool->count - begin < job->tile ? pool->count : begin + job->tile;
+        for (gathered = 0, m = begin; m < end; m++) {
+            const float upper = job->logits[m];
+            const int chosen = job->o->has_default && m == job->o->default_model;
+            job->logits[m] = LOCUSI_PASSED_OVER;
+            if ((upper < job->threshold_logit && !chosen) || !locusi_candidate(pool, job->o, m)) continue;
+            if (locusi_screen_value(job, m, (double)upper, 1) < job->threshold && !chosen) continue;
+            memcpy(w->z + gathered * dp, pool->z + m * dp, dp * sizeof(float));
+            memcpy(w->hidden + gathered * gp, pool->hidden + m * gp, gp * sizeof(float));
+            w->models[gathered++] = m;
+            if (gathered == LOCUSI_MODEL_TILE) {
+                locusi_screen_exact(job, w, gathered);
+                gathered = 0;
+            }
+        }
+        if (gathered) locusi_screen_exact(job, w, gathered);
+    }
+}
+
+// job->logits <- the logits of all models that can be among the chosen, LOCUSI_PASSED_OVER for the others; 0 if they
+// have to be computed the plain way.
+LOCUSI_FN int locusi_screen_run(locusi_screen_job *job, const float *q, size_t stride)
+{
+    double best[LOCUSI_SCREEN_TOP];
+    size_t i, j, found = 0;
+    if (!locusi_screen_prepare(job, q, stride)) return 0;
+    job->counter.next = 0;
+    job->counter.workers = job->workers;
+    locusi_run(job->o->parallel, locusi_screen_estimate, job, job->workers);
+    for (i = 0; i < job->workers; i++)
+        for (j = 0; j < job->scratch[i].found; j++) locusi_screen_keep(best, &found, job->top, job->scratch[i].best[j]);
+    job->threshold = found == job->top ? best[found - 1] : -DBL_MAX;
+    job->threshold_logit = locusi_screen_logit(job, job->threshold);
+    job->counter.next = 0;
+    locusi_run(job->o->parallel, locusi_screen_settle, job, job->workers);
+    return 1;
+}
+
+LOCUSI_FN int locusi_screened(const locus_pool *pool, size_t top)
+{
+    return pool->coarse && pool->count >= LOCUSI_SCREEN_FROM && !pool->memory.landmarks && !pool->calibrated &&
+           top <= LOCUSI_SCREEN_TOP;
 }
 
 // Queries are routed a block at a time where the caller does not want the logits.
@@ -9205,19 +9796,55 @@ LOCUSI_FN size_t locusi_route_block(const locus_pool *pool, size_t count)
 
 LOCUS_API size_t locus_route_workspace(const locus_pool *pool, size_t count, const locus_route_opts *opts)
 {
+    const locus_parallel *parallel = opts ? opts->parallel : NULL;
     size_t bytes, logits;
     if (!pool) return 0;
-    bytes = locus_predict_workspace(pool, count, opts ? opts->parallel : NULL);
+    bytes = locus_predict_workspace(pool, count, parallel);
     if (!bytes || !locusi_mul(locusi_route_block(pool, count), pool->count * sizeof(float), &logits) ||
         !locusi_add(bytes, logits, &bytes) || !locusi_add(bytes, 64, &bytes))
         return 0;
+    if (locusi_screened(pool, opts && opts->top ? opts->top : 1)) {
+        locusi_carver c = {NULL, 0, 0};
+        locusi_screen_job job;
+        locusi_screen_plan(&job, pool, parallel, &c);
+        if (c.failed) return 0;
+        if (c.used + 64 > bytes) bytes = c.used + 64;
+    }
     return bytes;
+}
+
+// One query after the other; in each, the models are shared out among the threads. *done <- how many were routed: at
+// the next one a logit might overflow.
+LOCUSI_FN locus_status locusi_route_screened(const locus_pool *pool, const locus_queries *queries,
+                                             const locus_route_opts *o, size_t first, size_t *done, locus_choice *out,
+                                             void *work, locus_error *err)
+{
+    const size_t top = o->top ? o->top : 1;
+    locusi_screen_job job;
+    locusi_carver c = {NULL, 0, 0};
+    size_t i;
+    c.base = locusi_align(work);
+    locusi_screen_plan(&job, pool, o->parallel, &c);
+    job.o = o;
+    job.top = top;
+    *done = 0;
+    for (i = 0; i < queries->count; i++, ++*done) {
+        const float *q = queries->encodings + i * queries->stride;
+        if (locusi_encoding_norm(pool->net, q) < 0.0) return locusi_bad_encoding(q, queries->dim, first + i, err);
+        if (!locusi_screen_run(&job, q, queries->stride)) break;
+        if (!locusi_rank_one(pool, o, job.logits, 1, top, out + i * top))
+            return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
+                               "none of %z", pool->count);
+    }
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *queries, const locus_route_opts *opts,
                                    locus_choice *out, float *logits, void *work, size_t work_bytes, locus_error *err)
 {
-    const size_t top = opts && opts->top ? opts->top : 1;
+    locus_route_opts zero;
+    const locus_route_opts *o = locusi_route_defaults(opts, &zero);
+    const size_t top = o->top ? o->top : 1;
     locus_queries part;
     unsigned char *buffer;
     size_t bytes, block, i;
@@ -9227,8 +9854,8 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
                            !pool      ? "pool"
                            : !queries ? "queries"
                                       : "out");
-    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
-    if (opts && (status = locusi_check_route(pool, opts, err))) return status;
+    if ((status = locusi_check_queries(pool->net, queries, err)) || (status = locusi_check_route(pool, o, err)))
+        return status;
     bytes = locus_route_workspace(pool, queries->count, opts);
     if (!work || work_bytes < bytes)
         return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
@@ -9240,8 +9867,16 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
         float *to = logits ? logits + i * pool->count : (float *)(void *)buffer;
         unsigned char *rest = buffer + block * pool->count * sizeof(float);
         part.encodings = queries->encodings + i * part.stride;
-        part.count = queries->count - i < block ? queries->count - i : block;
-        if ((status = locusi_predict(pool, &part, i, to, opts ? opts->parallel : NULL, rest,
+        part.count = queries->count - i;
+        if (!logits && locusi_screened(pool, top)) {
+            size_t done;
+            if ((status = locusi_route_screened(pool, &part, o, i, &done, out + i * top, work, err))) return status;
+            i += done;
+            if (i == queries->count) break;
+            part.encodings = queries->encodings + i * part.stride;
+            part.count = 1; // the plain way
+        } else if (part.count > block) part.count = block;
+        if ((status = locusi_predict(pool, &part, i, to, o->parallel, rest,
                                      work_bytes - (size_t)(rest - (unsigned char *)work), err)) ||
             (status = locus_rank(pool, to, part.count, opts, out + i * top, err)))
             return status;
@@ -9256,7 +9891,7 @@ LOCUSI_FN double locusi_mean_cost(const locus_pool *pool, const float *logits, s
     size_t i;
     locus_choice c;
     for (i = 0; i < count; i++) {
-        if (!locusi_rank_one(pool, o, logits + i * pool->count, 1, &c)) return -1.0;
+        if (!locusi_rank_one(pool, o, logits + i * pool->count, 0, 1, &c)) return -1.0;
         sum += locusi_cost(pool, o, c.model);
     }
     return count ? sum / (double)count : 0.0;
@@ -9494,7 +10129,300 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 #ifndef LOCUS_NO_EXPLORE
 // ----------------------------------------------------------------------------------------------------- >>calibration
 
-// (to come: calibration)
+// Each model's pair (scale, shift) minimises the cross-entropy of its held-out evaluations plus a normal prior: around
+// the pool's pair, as firm as `shrink` evaluations of average information, v x^2 for the scale and v for the shift with
+// v = p (1 - p). The pool's pair does so for all evaluations together, around (1, 0) with a standard deviation of 1/2.
+// All of it is convex; Newton's steps, halved until the loss falls, in double.
+
+#define LOCUSI_CALIBRATION_LEAST 0.01 // of a scale: a prediction may become dull, but is not turned round
+
+typedef struct locusi_calibrate_sum {
+    double loss, slope[2], bend[3]; // loss, its gradient and Hessian (scale scale, scale shift, shift shift)
+    double weight, spread;          // sums of v and v x^2
+    size_t pairs;
+} locusi_calibrate_sum;
+
+typedef struct locusi_calibrate_job {
+    const locus_evals *evals;
+    const float *logits; // [M, n]
+    double pair[2], precision[2];
+    double *pairs; // [M, 2] learned; NULL: only sums at `pair`
+    locusi_calibrate_sum *sums;
+    size_t workers;
+    locusi_counter counter;
+} locusi_calibrate_job;
+
+// What one model's evaluations say at a pair.
+LOCUSI_FN void locusi_calibrate_at(const locusi_calibrate_job *job, size_t model, const double pair[2],
+                                   locusi_calibrate_sum *s)
+{
+    const size_t n = job->evals->queries.count;
+    const float *logits = job->logits + model * n;
+    size_t i;
+    float y;
+    memset(s, 0, sizeof *s);
+    for (i = 0; i < n; i++) {
+        double x, t, p, v;
+        if (!locusi_score(job->evals, model, i, &y)) continue;
+        x = (double)logits[i];
+        t = pair[0] * x + pair[1];
+        p = locus_probability(t);
+        v = p * (1.0 - p);
+        s->loss += (t > 0.0 ? t : 0.0) + log1p(exp(-fabs(t))) - (double)y * t;
+        s->slope[0] += (p - (double)y) * x;
+        s->slope[1] += p - (double)y;
+        s->bend[0] += v * x * x;
+        s->bend[1] += v * x;
+        s->bend[2] += v;
+        s->pairs++;
+    }
+}
+
+// Of one model, or of all (SIZE_MAX), with the prior around `centre`.
+LOCUSI_FN void locusi_calibrate_loss(locusi_calibrate_job *job, const locus_parallel *parallel, size_t model,
+                                     const double pair[2], const double centre[2], const double precision[2],
+                                     locusi_calibrate_sum *s);
+
+// *pair: from the centre to the least loss. If that has a scale out of bounds, the least loss at the bound.
+LOCUSI_FN void locusi_calibrate_fit(locusi_calibrate_job *job, const locus_parallel *parallel, size_t model,
+                                    const double centre[2], const double precision[2], double pair[2])
+{
+    const double most = (double)LOCUSI_CALIBRATION_MOST;
+    locusi_calibrate_sum s, next;
+    int step, half, held = 0; // held: the scale stays where it is
+    pair[0] = centre[0];
+    pair[1] = centre[1];
+    locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+    for (step = 0; step < 100; step++) {
+        const double det = s.bend[0] * s.bend[2] - s.bend[1] * s.bend[1];
+        double by[2], size = 1.0, to[2];
+        by[0] = held ? 0.0 : (s.bend[1] * s.slope[1] - s.bend[2] * s.slope[0]) / det;
+        by[1] = held ? -s.slope[1] / s.bend[2] : (s.bend[1] * s.slope[0] - s.bend[0] * s.slope[1]) / det;
+        for (half = 0; half < 40; half++, size *= 0.5) {
+            to[0] = pair[0] + size * by[0];
+            to[1] = pair[1] + size * by[1];
+            locusi_calibrate_loss(job, parallel, model, to, centre, precision, &next);
+            if (next.loss <= s.loss) break;
+        }
+        if (half < 40) {
+            pair[0] = to[0];
+            pair[1] = to[1];
+            s = next;
+        }
+        if (half < 40 && fabs(by[0]) + fabs(by[1]) > 1e-10) continue;
+        if (held || (pair[0] >= LOCUSI_CALIBRATION_LEAST && pair[0] <= most)) break;
+        pair[0] = pair[0] > most ? most : LOCUSI_CALIBRATION_LEAST;
+        held = 1;
+        locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+    }
+    pair[0] = pair[0] >= LOCUSI_CALIBRATION_LEAST ? pair[0] : LOCUSI_CALIBRATION_LEAST;
+    pair[0] = pair[0] <= most ? pair[0] : most;
+    pair[1] = pair[1] >= -most ? pair[1] : -most;
+    pair[1] = pair[1] <= most ? pair[1] : most;
+}
+
+LOCUSI_FN void locusi_calibrate_work(void *arg, size_t worker)
+{
+    locusi_calibrate_job *job = (locusi_calibrate_job *)arg;
+    size_t model, mine = 0;
+    while ((model = locusi_next(&job->counter, worker, &mine)) < job->evals->models)
+        if (job->pairs) {
+            locusi_calibrate_fit(job, NULL, model, job->pair, job->precision, job->pairs + 2 * model);
+        } else {
+            locusi_calibrate_at(job, model, job->pair, &job->sums[model]);
+        }
+}
+
+LOCUSI_FN void locusi_calibrate_loss(locusi_calibrate_job *job, const locus_parallel *parallel, size_t model,
+                                     const double pair[2], const double centre[2], const double precision[2],
+                                     locusi_calibrate_sum *s)
+{
+    const double off[2] = {pair[0] - centre[0], pair[1] - centre[1]};
+    size_t m, j;
+    if (model != SIZE_MAX) {
+        locusi_calibrate_at(job, model, pair, s);
+    } else {
+        memset(s, 0, sizeof *s);
+        memcpy(job->pair, pair, sizeof job->pair);
+        job->counter.next = 0;
+        job->counter.workers = job->workers;
+        locusi_run(parallel, locusi_calibrate_work, job, job->workers);
+        for (m = 0; m < job->evals->models; m++) {
+            const locusi_calibrate_sum *one = &job->sums[m];
+            s->loss += one->loss;
+            for (j = 0; j < 2; j++) s->slope[j] += one->slope[j];
+            for (j = 0; j < 3; j++) s->bend[j] += one->bend[j];
+            s->pairs += one->pairs;
+        }
+    }
+    s->spread = s->bend[0];
+    s->weight = s->bend[2];
+    s->loss += 0.5 * (precision[0] * off[0] * off[0] + precision[1] * off[1] * off[1]);
+    s->slope[0] += precision[0] * off[0];
+    s->slope[1] += precision[1] * off[1];
+    s->bend[0] += precision[0];
+    s->bend[2] += precision[1];
+}
+
+// job->logits <- plain logits, model by model: predicted for some queries at a time.
+LOCUSI_FN locus_status locusi_calibrate_predict(locus_pool *pool, const locus_evals *evals, float *logits, float *part,
+                                                size_t part_rows, const locus_parallel *parallel, void *work,
+                                                size_t work_bytes, locus_error *err)
+{
+    const size_t n = evals->queries.count, stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
+    const int calibrated = pool->calibrated;
+    size_t first, i, m;
+    locus_status status = LOCUS_OK;
+    pool->calibrated = 0;
+    for (first = 0; first < n && !status; first += part_rows) {
+        locus_queries q = evals->queries;
+        q.encodings += first * stride;
+        q.count = n - first < part_rows ? n - first : part_rows;
+        status = locusi_predict(pool, &q, first, part, parallel, work, work_bytes, err);
+        for (m = 0; m < pool->count && !status; m++)
+            for (i = 0; i < q.count; i++) logits[m * n + first + i] = part[i * pool->count + m];
+    }
+    pool->calibrated = calibrated;
+    return status;
+}
+
+LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals,
+                                            const locus_calibrate_opts *opts, locus_error *err)
+{
+    static const double one[2] = {1.0, 0.0}, weak[2] = {4.0, 4.0};
+    const locus_parallel *parallel = opts ? opts->parallel : NULL;
+    const double shrink = opts && !(opts->shrink <= 0.0 && opts->shrink >= 0.0) ? opts->shrink : 100.0;
+    const size_t part_rows = 96;
+    locusi_carver c = {NULL, 0, 0};
+    locusi_calibrate_job job;
+    locusi_calibrate_sum s;
+    float *logits = NULL, *part = NULL;
+    unsigned char *work = NULL;
+    double shared[2];
+    size_t m, i, n, cells, bytes = 0, work_bytes, used = 0;
+    void *block = NULL;
+    float y = 0.0f;
+    int attempt;
+    locus_status status;
+    if (!pool || !evals)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if (!(shrink > 0.0 && shrink < 1e12))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->shrink", "0 to 1e12", "%f", shrink);
+    if ((status = locusi_check_queries(pool->net, &evals->queries, err))) return status;
+    n = evals->queries.count;
+    if (evals->models != pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
+                           evals->models);
+    if (!evals->scores == !evals->scores_u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
+                           evals->scores ? "both" : "neither");
+    if (!locusi_mul(evals->models, n, &cells))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "scores", "fewer cells", "%z x %z", evals->models, n);
+    for (m = 0; m < evals->models; m++)
+        for (i = 0; i < n; i++) {
+            if (!locusi_score(evals, m, i, &y)) continue;
+            used++;
+            if (!(y >= 0.0f && y <= 1.0f))
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]",
+                                   evals->scores ? "0 to 1, or NaN for missing" : "0, 1, or 255 for missing", "%f", m,
+                                   i, (double)y);
+        }
+    if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "evals", "at least one evaluation", "none");
+    memset(&job, 0, sizeof job);
+    work_bytes = locus_predict_workspace(pool, part_rows, parallel);
+    for (attempt = 0; attempt < 2; attempt++) {
+        c.used = 0;
+        logits = locusi_carve_floats(&c, pool->count, n);
+        part = locusi_carve_floats(&c, pool->count, part_rows);
+        job.sums = (locusi_calibrate_sum *)locusi_carve(&c, pool->count, sizeof *job.sums);
+        job.pairs = (double *)locusi_carve(&c, pool->count, 2 * sizeof(double));
+        work = (unsigned char *)locusi_carve(&c, work_bytes, 1);
+        if (attempt) break;
+        if (work_bytes && !c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+        if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "calibration", "%z bytes", "none", c.used);
+        c.base = locusi_align(block);
+    }
+    status = locusi_calibrate_predict(pool, evals, logits, part, part_rows, parallel, work, work_bytes, err);
+    if (!status) {
+        double *const pairs = job.pairs;
+        job.evals = evals;
+        job.logits = logits;
+        job.workers = locusi_workers(parallel);
+        job.pairs = NULL;
+        locusi_calibrate_fit(&job, parallel, SIZE_MAX, one, weak, shared);
+        locusi_calibrate_loss(&job, parallel, SIZE_MAX, shared, one, weak, &s);
+        memcpy(job.pair, shared, sizeof shared);
+        // one more, so that logits that are all 0 or all certain leave something to hold on to
+        job.precision[0] = 1.0 + shrink * s.spread / (double)s.pairs;
+        job.precision[1] = 1.0 + shrink * s.weight / (double)s.pairs;
+        job.pairs = pairs;
+        job.counter.next = 0;
+        job.counter.workers = job.workers;
+        locusi_run(parallel, locusi_calibrate_work, &job, job.workers);
+        for (m = 0; m < pool->count; m++) {
+            pool->calibration[m].scale = (float)pairs[2 * m];
+            pool->calibration[m].shift = (float)pairs[2 * m + 1];
+        }
+        pool->calibration_shared.scale = (float)shared[0];
+        pool->calibration_shared.shift = (float)shared[1];
+        pool->calibrated = 1;
+    }
+    LOCUS_FREE(block);
+    return status;
+}
+
+LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const locus_scores *scores,
+                                         const size_t *columns, size_t model, locus_bin *bins, size_t count,
+                                         double *ece, locus_error *err)
+{
+    size_t i, m, models, all = 0;
+    double gap = 0.0;
+    float y;
+    if ((!logits && n) || !scores || !bins)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !scores ? "scores"
+                           : !bins ? "bins"
+                                   : "logits");
+    models = scores->models;
+    if (!scores->scores == !scores->scores_u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
+                           scores->scores ? "both" : "neither");
+    if (model >= models && model != SIZE_MAX)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z, or SIZE_MAX", "%z", models, model);
+    if (!count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at least 1", "0");
+    memset(bins, 0, count * sizeof *bins);
+    for (i = 0; i < n; i++) {
+        const size_t column = columns ? columns[i] : i;
+        if (column >= scores->stride)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->stride, column);
+        for (m = model == SIZE_MAX ? 0 : model; m < (model == SIZE_MAX ? models : model + 1); m++) {
+            const float logit = logits[i * models + m];
+            double p;
+            size_t bin;
+            if (!locusi_score_at(scores, m, column, &y)) continue;
+            if (!(y >= 0.0f && y <= 1.0f))
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
+                                   (double)y);
+            if (locusi_is_nan(logit))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "logits[%z, %z]", "a number", "NaN", i, m);
+            p = locus_probability((double)logit);
+            bin = (size_t)(p * (double)count);
+            if (bin >= count) bin = count - 1;
+            bins[bin].predicted += p;
+            bins[bin].observed += (double)y;
+            bins[bin].pairs++;
+            all++;
+        }
+    }
+    for (i = 0; i < count; i++) {
+        locus_bin *b = &bins[i];
+        gap += fabs(b->predicted - b->observed);
+        b->predicted = b->pairs ? b->predicted / (double)b->pairs : (double)locusi_nan();
+        b->observed = b->pairs ? b->observed / (double)b->pairs : (double)locusi_nan();
+    }
+    if (ece) *ece = all ? gap / (double)all : (double)locusi_nan();
+    return LOCUS_OK;
+}
 
 // ---------------------------------------------------------------------------------------------------------- >>points
 //
@@ -10651,10 +11579,12 @@ LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage l
 LOCUSI_FN locus_status locusi_work_sizes(void *work, size_t work_bytes, size_t count, size_t **out, locus_error *err)
 {
     const size_t skip = (sizeof(size_t) - (size_t)((uintptr_t)work % sizeof(size_t))) % sizeof(size_t);
+    locus_status status;
     size_t bytes;
-    *out = (size_t *)(void *)((unsigned char *)work + skip);
     if (!locusi_mul(count, sizeof(size_t), &bytes) || !locusi_add(bytes, skip, &bytes)) bytes = 0;
-    return locusi_check_work(work, work_bytes, bytes, err);
+    status = locusi_check_work(work, work_bytes, bytes, err);
+    *out = status ? NULL : (size_t *)(void *)((unsigned char *)work + skip);
+    return status;
 }
 
 LOCUSI_FN locus_status locusi_bad_merge(size_t i, locus_error *err)
@@ -11225,17 +12155,1105 @@ LOCUS_API locus_status locus_coverage(const locus_points *points, const float *c
     return LOCUS_OK;
 }
 
-// ---- by value
+// ---- by value: the set whose best is best
+//
+// The value of a set is the weighted mean over the queries of its highest p: monotone and submodular (a model's gain
+// can only shrink as the set grows), so a gain that is out of date still bounds the true one. The sums are of integers:
+// a query's part w p is rounded to a grid of 2^-50 of the summed weights (at worst 2^-51 off for each query), so that
+// they are exact and the same for every instruction set, and no rounding breaks a tie or the order of two gains.
+//
+// The bound. For any levels t_q >= 0, no set O has a value above sum_q w_q t_q + sum_{m in O} sum_q w_q max(p_mq - t_q,
+// 0); the largest such sum within the limits is easily bounded (the k largest gains; the knapsack filled by gain per
+// cost, the last piece in part). With t = the best of any set, this is the bound by marginal gains of Nemhauser, Wolsey
+// and Fisher; over all t it is the Lagrangian dual of the facility location problem (Cornuejols, Fisher, Nemhauser
+// 1977), which a few subgradient steps from there come near to.
 
-// (to come: portfolio)
+#define LOCUSI_SWAP_BATCH ((size_t)256)  // swaps looked at before the best so far is compared with what is left
+#define LOCUSI_SWAP_LEAST 1e-12          // improvements up to this are none
+#define LOCUSI_BOUND_STEPS ((size_t)300) // fewer where there is very much to read
+#define LOCUSI_STALLED ((size_t)10)      // steps without a smaller bound: go on with half the length
+#define LOCUSI_PROVEN 1e-10              // a bound as near as this to the value is as good as reached
+
+typedef struct locusi_move { // a model comes in, another goes out; SIZE_MAX: none
+    double better;           // by so much
+    size_t in, out;          // out: place in the set
+} locusi_move;
+
+typedef struct locusi_portfolio_job {
+    const locus_portfolio_opts *o;
+    const locusi_kernels *k;
+    const float *rows;
+    size_t models, queries, stride, workers, tile;
+    size_t limit, required; // models in a set; of them required
+    double budget, fixed;   // DBL_MAX: none; cost of the required
+    double unit, lambda;    // value of 1 in the integer sums
+    // for each model
+    int64_t *gain; // over the levels of the last look at it
+    double *key;   // what the heap is ordered by
+    size_t *heap, *round;
+    unsigned char *in; // member of the set
+    // for each query
+    double *weight, *slope;
+    float *floor, *best, *second, *level; // floor: the best of the required
+    size_t *owner;                        // slot of the member with the highest p
+    int64_t *first, *next;                // w p of the best and of the second best, as in the sums
+    // for each member
+    size_t *set, *other, *kept, *slot; // other: the best set so far; kept: the best that the bound came across
+    int64_t *loss, *recover;           // recover: [workers][slots]
+    size_t slots, count, other_count, kept_count;
+    double spent, other_net, kept_net;
+    // for each swap of a batch
+    size_t batch[LOCUSI_SWAP_BATCH];
+    locusi_move moves[LOCUSI_SWAP_BATCH];
+    size_t batched;
+    const float *against; // for the parallel parts
+    const unsigned char *only;
+    int64_t base;
+    locusi_counter counter;
+    int check, bad;
+    size_t done, total;
+} locusi_portfolio_job;
+
+// Everything that lies in the workspace; 0 if the sizes overflow.
+LOCUSI_FN void locusi_portfolio_plan(locusi_portfolio_job *j, const locus_points *profiles,
+                                     const locus_portfolio_opts *o, locusi_carver *c)
+{
+    const size_t models = profiles->count, queries = locusi_pad(profiles->dim);
+    size_t limit = o->count && o->count < models ? o->count : models;
+    memset(j, 0, sizeof *j);
+    j->o = o;
+    j->rows = profiles->rows;
+    j->models = models;
+    j->queries = profiles->dim;
+    j->stride = profiles->stride ? profiles->stride : profiles->dim;
+    j->workers = locusi_workers(o->parallel);
+    if (j->workers > 64) j->workers = 64;
+    j->tile = 1 + 65536 / (profiles->dim + 1);
+    j->limit = limit;
+    j->slots = limit < profiles->dim ? limit : profiles->dim;
+    if (queries < profiles->dim) c->failed = 1;
+    j->gain = (int64_t *)locusi_carve(c, models, sizeof(int64_t));
+    j->key = (double *)locusi_carve(c, models, sizeof(double));
+    j->heap = (size_t *)locusi_carve(c, models, sizeof(size_t));
+    j->round = (size_t *)locusi_carve(c, models, sizeof(size_t));
+    j->in = (unsigned char *)locusi_carve(c, models, 1);
+    j->weight = (double *)locusi_carve(c, queries, sizeof(double));
+    j->slope = (double *)locusi_carve(c, queries, sizeof(double));
+    j->floor = locusi_carve_floats(c, queries, 1);
+    j->best = locusi_carve_floats(c, queries, 1);
+    j->second = locusi_carve_floats(c, queries, 1);
+    j->level = locusi_carve_floats(c, queries, 1);
+    j->owner = (size_t *)locusi_carve(c, queries, sizeof(size_t));
+    j->first = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
+    j->next = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
+    j->set = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->other = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->kept = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->slot = (size_t *)locusi_carve(c, limit, sizeof(size_t));
+    j->loss = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
+    if (!locusi_mul(j->workers, j->slots, &limit)) c->failed = 1;
+    j->recover = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
+}
+
+LOCUSI_FN const float *locusi_profile_row(const locusi_portfolio_job *j, size_t m) { return j->rows + m * j->stride; }
+
+LOCUSI_FN double locusi_portfolio_price(const locusi_portfolio_job *j, size_t m)
+{
+    return j->o->cost ? (double)j->o->cost[m] : 0.0;
+}
+
+LOCUSI_FN int locusi_is_required(const locusi_portfolio_job *j, size_t m)
+{
+    return j->o->required && j->o->required[m];
+}
+
+// May it be picked at all?
+LOCUSI_FN int locusi_eligible(const locusi_portfolio_job *j, size_t m)
+{
+    return (!j->o->available || j->o->available[m]) && !locusi_is_required(j, m) &&
+           j->fixed + locusi_portfolio_price(j, m) <= j->budget;
+}
+
+LOCUSI_FN double locusi_net_gain(const locusi_portfolio_job *j, int64_t gain, size_t m)
+{
+    return (double)gain * j->unit - j->lambda * locusi_portfolio_price(j, m);
+}
+
+LOCUSI_FN int64_t locusi_covered(const locusi_portfolio_job *j, const float *p, const float *levels)
+{
+    return j->k->cover(p, levels, j->weight, j->queries);
+}
+
+LOCUSI_FN locus_status locusi_portfolio_step(locusi_portfolio_job *j, locus_error *err)
+{
+    const size_t done = j->done < j->total ? j->done++ : j->total;
+    if (j->o->progress && j->o->progress(j->o->user, done, j->total))
+        return locusi_fail(err, LOCUS_ERR_CANCELLED, "portfolio", "", "step %z of %z", done, j->total);
+    return LOCUS_OK;
+}
+
+// ---- gains of all models at once
+
+// 1 if every p is in [0, 1], told by its bits; -0 counts as 0.
+LOCUSI_FN int locusi_chances(const float *p, size_t n)
+{
+    uint32_t bad = 0;
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const uint32_t bits = locusi_f32_bits(p[i]);
+        bad |= (uint32_t)(bits > 0x3f800000u) & (uint32_t)(bits != 0x80000000u);
+    }
+    return !bad;
+}
+
+LOCUSI_FN void locusi_gains_work(void *arg, size_t worker)
+{
+    locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
+    size_t mine = 0, item, m;
+    while ((item = locusi_next(&j->counter, worker, &mine)) < (j->models + j->tile - 1) / j->tile) {
+        const size_t end = j->models - item * j->tile < j->tile ? j->models : (item + 1) * j->tile;
+        for (m = item * j->tile; m < end; m++) {
+            const float *p = locusi_profile_row(j, m);
+            if (j->check && !locusi_chances(p, j->queries)) locusi_set_flag(&j->bad);
+            else if (locusi_eligible(j, m) && (!j->only || j->only[m]))
+                j->gain[m] = locusi_covered(j, p, j->against) - j->base;
+        }
+    }
+}
+
+// gain[m] <- what each eligible model (NULL: all of `only`) adds to these levels, whose own sum is j->base.
+LOCUSI_FN void locusi_gains(locusi_portfolio_job *j, const float *levels, const unsigned char *only)
+{
+    j->against = levels;
+    j->only = only;
+    j->base = locusi_covered(j, levels, levels);
+    j->counter.next = 0;
+    j->counter.workers = j->workers;
+    locusi_run(j->o->parallel, locusi_gains_work, j, j->workers);
+}
+
+// ---- a heap of models: highest key first, then largest gain, then lowest index
+
+LOCUSI_FN int locusi_heap_before(const locusi_portfolio_job *j, size_t a, size_t b)
+{
+    if (j->key[a] > j->key[b]) return 1;
+    if (j->key[a] < j->key[b]) return 0;
+    return j->gain[a] != j->gain[b] ? j->gain[a] > j->gain[b] : a < b;
+}
+
+LOCUSI_FN void locusi_heap_sift(locusi_portfolio_job *j, size_t root, size_t n)
+{
+    size_t *h = j->heap, child;
+    while (root < n / 2 && (child = 2 * root + 1) < n) {
+        const size_t m = h[root];
+        if (child + 1 < n && locusi_heap_before(j, h[child + 1], h[child])) child++;
+        if (!locusi_heap_before(j, h[child], m)) break;
+        h[root] = h[child];
+        h[child] = m;
+        root = child;
+    }
+}
+
+LOCUSI_FN void locusi_heap_make(locusi_portfolio_job *j, size_t n)
+{
+    size_t i;
+    for (i = n / 2; i > 0; i--) locusi_heap_sift(j, i - 1, n);
+}
+
+// The first of n goes behind the others.
+LOCUSI_FN size_t locusi_heap_pop(locusi_portfolio_job *j, size_t n)
+{
+    const size_t top = j->heap[0];
+    j->heap[0] = j->heap[n - 1];
+    j->heap[n - 1] = top;
+    locusi_heap_sift(j, 0, n - 1);
+    return top;
+}
+
+// The key: net gain, or net gain per cost.
+LOCUSI_FN void locusi_heap_key(locusi_portfolio_job *j, size_t m, int by_density)
+{
+    const double net = locusi_net_gain(j, j->gain[m], m), cost = locusi_portfolio_price(j, m);
+    j->key[m] = !by_density ? net : cost > 0.0 && net / cost < DBL_MAX ? net / cost : DBL_MAX;
+}
+
+// All eligible models (of `only`) whose net gain is positive: how many.
+LOCUSI_FN size_t locusi_heap_fill(locusi_portfolio_job *j, int by_density, const unsigned char *only)
+{
+    size_t m, n = 0;
+    for (m = 0; m < j->models; m++) {
+        if (!locusi_eligible(j, m) || (only && !only[m]) || !(locusi_net_gain(j, j->gain[m], m) > 0.0)) continue;
+        locusi_heap_key(j, m, by_density);
+        j->heap[n++] = m;
+    }
+    locusi_heap_make(j, n);
+    return n;
+}
+
+// ---- greedy
+
+LOCUSI_FN void locusi_raise(float *levels, const float *p, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++)
+        if (p[i] > levels[i]) levels[i] = p[i];
+}
+
+// j->set <- the required, then always the model of largest net gain (per cost) that is still affordable, of those in
+// `only`. Its levels are left in j->best. Gains are brought up to date one by one where they matter, or all at once
+// where that turns out to be many: the picks are the same.
+LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, const unsigned char *only, double *net,
+                                     locus_error *err)
+{
+    size_t m, n = 0, left, looks;
+    double spent = j->fixed;
+    int64_t sum;
+    locus_status status;
+    for (m = 0; m < j->models; m++) {
+        j->round[m] = 0;
+        if (locusi_is_required(j, m)) j->set[n++] = m;
+    }
+    memcpy(j->best, j->floor, j->queries * sizeof(float));
+    locusi_gains(j, j->best, only);
+    sum = j->base;
+    for (m = 0; m < j->models; m++) j->round[m] = n;
+    left = locusi_heap_fill(j, by_density, only);
+    for (looks = 0; n < j->limit && left > 0;) {
+        m = j->heap[0];
+        if (spent + locusi_portfolio_price(j, m) > j->budget) {
+            locusi_heap_pop(j, left--);
+        } else if (j->round[m] == n) {
+            locusi_heap_pop(j, left--);
+            j->set[n++] = m;
+            spent += locusi_portfolio_price(j, m);
+            locusi_raise(j->best, locusi_profile_row(j, m), j->queries);
+            sum += j->gain[m];
+            looks = 0;
+            if ((status = locusi_portfolio_step(j, err))) return status;
+        } else if (looks++ < 64 + left / 8) {
+            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->best) - sum;
+            j->round[m] = n;
+            locusi_heap_key(j, m, by_density);
+            if (locusi_net_gain(j, j->gain[m], m) > 0.0) locusi_heap_sift(j, 0, left);
+            else locusi_heap_pop(j, left--);
+        } else { // what was dropped before is dropped again: it gains nothing or costs too much
+            locusi_gains(j, j->best, only);
+            for (m = 0; m < j->models; m++) j->round[m] = n;
+            left = locusi_heap_fill(j, by_density, only);
+        }
+    }
+    j->count = n;
+    *net = (double)sum * j->unit - j->lambda * spent;
+    return LOCUS_OK;
+}
+
+// ---- swaps
+
+// The best move that brings model m in: against each member at once, in one pass over its row. A query that m answers
+// better than the second best member, but not the best, counts only where that one goes out.
+LOCUSI_FN locusi_move locusi_swap_for(const locusi_portfolio_job *j, size_t m, int64_t *recover)
+{
+    const float *p = locusi_profile_row(j, m);
+    const double cost = locusi_portfolio_price(j, m);
+    locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
+    int64_t gain = 0;
+    size_t i;
+    memset(recover, 0, j->slots * sizeof *recover);
+    for (i = 0; i < j->queries; i++) {
+        int64_t part;
+        if (!(p[i] > j->second[i])) continue;
+        part = locusi_bits((double)p[i] * j->weight[i] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+        if (part > j->first[i]) {
+            gain += part - j->first[i];
+            part = j->first[i];
+        }
+        recover[j->owner[i]] += part - j->next[i];
+    }
+    if (j->count < j->limit && j->spent + cost <= j->budget) {
+        move.better = locusi_net_gain(j, gain, m);
+        move.in = m;
+    }
+    for (i = 0; i < j->count; i++) {
+        const size_t s = j->set[i];
+        const int64_t lost = j->loss[i] - (j->slot[i] == SIZE_MAX ? 0 : recover[j->slot[i]]);
+        const double better = (double)(gain - lost) * j->unit - j->lambda * (cost - locusi_portfolio_price(j, s));
+        if (locusi_is_required(j, s) || j->spent - locusi_portfolio_price(j, s) + cost > j->budget) continue;
+        if (move.in != SIZE_MAX && better <= move.better) continue;
+        move.better = better;
+        move.in = m;
+        move.out = i;
+    }
+    return move;
+}
+
+LOCUSI_FN void locusi_swap_work(void *arg, size_t worker)
+{
+    locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
+    size_t mine = 0, item;
+    while ((item = locusi_next(&j->counter, worker, &mine)) < j->batched)
+        j->moves[item] = locusi_swap_for(j, j->batch[item], j->recover + worker * j->slots);
+}
+
+// Best and second best of the set on each query, whose the best is, and what the set loses with each member.
+LOCUSI_FN void locusi_swap_prepare(locusi_portfolio_job *j)
+{
+    size_t i, q, slots = 0;
+    for (q = 0; q < j->queries; q++) {
+        j->best[q] = j->second[q] = 0.0f;
+        j->owner[q] = SIZE_MAX;
+    }
+    j->spent = 0.0;
+    for (i = 0; i < j->count; i++) {
+        const float *p = locusi_profile_row(j, j->set[i]);
+        j->spent += locusi_portfolio_price(j, j->set[i]);
+        j->slot[i] = SIZE_MAX;
+        j->loss[i] = 0;
+        for (q = 0; q < j->queries; q++) {
+            if (p[q] > j->best[q]) {
+                j->second[q] = j->best[q];
+                j->best[q] = p[q];
+                j->owner[q] = i;
+            } else if (p[q] > j->second[q]) j->second[q] = p[q];
+        }
+    }
+    for (q = 0; q < j->queries; q++) {
+        const size_t i0 = j->owner[q];
+        j->first[q] = locusi_bits((double)j->best[q] * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+        j->next[q] = locusi_bits((double)j->second[q] * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+        if (i0 == SIZE_MAX) {
+            j->owner[q] = 0; // nothing to recover there: both are 0
+            continue;
+        }
+        if (j->slot[i0] == SIZE_MAX) j->slot[i0] = slots++;
+        j->owner[q] = j->slot[i0];
+        j->loss[i0] += j->first[q] - j->next[q];
+    }
+}
+
+// Of two moves the better one, then that of the lower model, then of the earlier member.
+LOCUSI_FN void locusi_move_take(locusi_move *best, const locusi_move *move)
+{
+    if (!(move->better > LOCUSI_SWAP_LEAST) || move->better < best->better) return;
+    if (move->better > best->better || move->in < best->in) *best = *move;
+}
+
+// The best move of all. A model's is worth at most its gain to the whole set, less its price, plus the price of what
+// goes: models are looked at in that order, until what is left cannot win.
+LOCUSI_FN locusi_move locusi_swap_best(locusi_portfolio_job *j)
+{
+    locusi_move best = {0.0, SIZE_MAX, SIZE_MAX};
+    double dearest = 0.0;
+    size_t i, m, n = 0;
+    for (i = 0; i < j->count; i++) {
+        const size_t s = j->set[i];
+        const double back = j->lambda * locusi_portfolio_price(j, s);
+        locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
+        if (locusi_is_required(j, s)) continue;
+        if (back > dearest) dearest = back;
+        move.better = back - (double)j->loss[i] * j->unit;
+        move.out = i;
+        locusi_move_take(&best, &move);
+    }
+    for (m = 0; m < j->models; m++) {
+        if (!locusi_eligible(j, m) || j->in[m]) continue;
+        j->key[m] = locusi_net_gain(j, j->gain[m], m) + dearest;
+        if (j->key[m] > LOCUSI_SWAP_LEAST) j->heap[n++] = m;
+    }
+    locusi_heap_make(j, n);
+    while (n > 0 && j->key[j->heap[0]] >= best.better) {
+        for (j->batched = 0; n > 0 && j->batched < LOCUSI_SWAP_BATCH; j->batched++)
+            j->batch[j->batched] = locusi_heap_pop(j, n--);
+        j->counter.next = 0;
+        j->counter.workers = j->workers;
+        locusi_run(j->o->parallel, locusi_swap_work, j, j->workers);
+        for (i = 0; i < j->batched; i++)
+            if (j->moves[i].in != SIZE_MAX) locusi_move_take(&best, &j->moves[i]);
+    }
+    return best;
+}
+
+// Moves while one helps: j->set of j->count.
+LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
+{
+    locus_status status;
+    size_t i;
+    memset(j->in, 0, j->models);
+    for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
+    for (;;) {
+        locusi_move move;
+        if ((status = locusi_portfolio_step(j, err))) return status;
+        locusi_swap_prepare(j);
+        locusi_gains(j, j->best, NULL);
+        move = locusi_swap_best(j);
+        if (!(move.better > LOCUSI_SWAP_LEAST)) return LOCUS_OK;
+        if (move.out == SIZE_MAX) move.out = j->count++;
+        else j->in[j->set[move.out]] = 0;
+        if (move.in == SIZE_MAX) {
+            j->set[move.out] = j->set[--j->count];
+        } else {
+            j->set[move.out] = move.in;
+            j->in[move.in] = 1;
+        }
+    }
+}
+
+// j->set is compared with the best so far; required and what is swapped in counted, it is within the limits.
+LOCUSI_FN void locusi_keep_better(locusi_portfolio_job *j, double net)
+{
+    if (!(net > j->other_net)) return;
+    memcpy(j->other, j->set, j->count * sizeof *j->set);
+    j->other_count = j->count;
+    j->other_net = net;
+}
+
+// From j->set by swaps, then in the order of gain.
+LOCUSI_FN locus_status locusi_portfolio_improve(locusi_portfolio_job *j, double *net, locus_error *err)
+{
+    locus_status status = locusi_swaps(j, err);
+    return status ? status : locusi_greedy(j, 0, j->in, net, err);
+}
+
+LOCUSI_FN locus_status locusi_portfolio_start(locusi_portfolio_job *j, int by_density, locus_error *err)
+{
+    double net;
+    locus_status status = locusi_greedy(j, by_density, NULL, &net, err);
+    if (!status && !j->o->greedy_only) status = locusi_portfolio_improve(j, &net, err);
+    if (!status) locusi_keep_better(j, net);
+    return status;
+}
+
+// ---- the bound
+
+// The largest sum of net gains within one limit: the number of models, or (by_density) the budget. The models that
+// make it up are heap[first ..), the last in this order, heap[first], counted by `part` alone.
+LOCUSI_FN double locusi_relax_one(locusi_portfolio_job *j, int by_density, size_t *first, size_t *end, double *part)
+{
+    size_t left = locusi_heap_fill(j, by_density, NULL), room = j->limit - j->required;
+    double money = j->budget - j->fixed, sum = 0.0;
+    money += 1e-12 * j->budget; // the sets that are held against it may have rounded down
+    *end = left;
+    *part = 1.0;
+    while (left > 0 && (by_density ? money > 0.0 || locusi_portfolio_price(j, j->heap[0]) <= 0.0 : room > 0)) {
+        const size_t m = locusi_heap_pop(j, left--);
+        const double cost = locusi_portfolio_price(j, m);
+        room--;
+        if (by_density && cost > money) *part = money / cost;
+        sum += *part * locusi_net_gain(j, j->gain[m], m);
+        money -= cost;
+    }
+    *first = left;
+    return sum;
+}
+
+// The same within both limits: the smaller of the two.
+LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, size_t *first, size_t *end, double *part)
+{
+    double sum = locusi_relax_one(j, 0, first, end, part), other;
+    if (j->budget >= DBL_MAX) return sum;
+    other = locusi_relax_one(j, 1, first, end, part);
+    return other < sum ? other : locusi_relax_one(j, 0, first, end, part);
+}
+
+// The models that make up a bound are a set worth a look: j->kept <- them, in their order, as far as they are within
+// the limits, if they are better than what was kept before.
+LOCUSI_FN void locusi_relaxed_set(locusi_portfolio_job *j, size_t first, size_t end)
+{
+    double net;
+    size_t m;
+    j->count = 0;
+    j->spent = j->fixed;
+    for (m = 0; m < j->models; m++)
+        if (locusi_is_required(j, m)) j->set[j->count++] = m;
+    memcpy(j->second, j->floor, j->queries * sizeof(float));
+    for (; end > first && j->count < j->limit; end--) {
+        m = j->heap[end - 1];
+        if (j->spent + locusi_portfolio_price(j, m) > j->budget) continue;
+        j->set[j->count++] = m;
+        j->spent += locusi_portfolio_price(j, m);
+        locusi_raise(j->second, locusi_profile_row(j, m), j->queries);
+    }
+    net = (double)locusi_covered(j, j->second, j->second) * j->unit - j->lambda * j->spent;
+    if (j->kept_count && !(net > j->kept_net)) return;
+    memcpy(j->kept, j->set, j->count * sizeof *j->set);
+    j->kept_count = j->count;
+    j->kept_net = net;
+}
+
+// Swaps from what was kept; from now on something new is kept.
+LOCUSI_FN locus_status locusi_portfolio_retry(locusi_portfolio_job *j, locus_error *err)
+{
+    double net;
+    locus_status status;
+    if (!j->kept_count) return LOCUS_OK;
+    memcpy(j->set, j->kept, j->kept_count * sizeof *j->set);
+    j->count = j->kept_count;
+    j->kept_count = 0;
+    if ((status = locusi_portfolio_improve(j, &net, err))) return status;
+    locusi_keep_better(j, net);
+    return LOCUS_OK;
+}
+
+// One step down the slope of the bound `here`, whose models are heap[first .. end): a level falls where none of them
+// goes beyond it, and rises where several do. 0: there is no slope.
+LOCUSI_FN int locusi_portfolio_descend(locusi_portfolio_job *j, size_t first, size_t end, double part, double length)
+{
+    double norm = 0.0;
+    size_t i, q;
+    for (q = 0; q < j->queries; q++) j->slope[q] = 1.0;
+    for (i = first; i < end; i++) {
+        const float *p = locusi_profile_row(j, j->heap[i]);
+        const double share = i == first ? part : 1.0;
+        for (q = 0; q < j->queries; q++)
+            if (p[q] > j->level[q]) j->slope[q] -= share;
+    }
+    for (q = 0; q < j->queries; q++) {
+        if (!(j->weight[q] > 0.0) || (j->slope[q] > 0.0 && j->level[q] <= j->floor[q])) j->slope[q] = 0.0;
+        norm += j->slope[q] * j->slope[q];
+    }
+    if (!(norm > 0.0)) return 0;
+    for (q = 0; q < j->queries; q++) {
+        double level = (double)j->level[q];
+        if (!(fabs(j->slope[q]) > 0.0)) continue;
+        level -= length / norm * j->slope[q] / (j->weight[q] * j->unit);
+        j->level[q] = level >= 1.0 ? 1.0f : level > (double)j->floor[q] ? (float)level : j->floor[q];
+    }
+    return 1;
+}
+
+// *bound <- the smallest that was found, for the best of the required models as levels, then from the best of the best
+// set on. What the steps come across may become a better set, where `search` allows the time.
+LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, size_t steps, int search, double *bound,
+                                              locus_error *err)
+{
+    double reach = 1.0, here, part;
+    size_t step, i, stalled = 0, first, end;
+    locus_status status;
+    *bound = DBL_MAX;
+    memcpy(j->level, j->floor, j->queries * sizeof(float));
+    for (step = 0; step < steps; step++) {
+        if ((status = locusi_portfolio_step(j, err))) return status;
+        if (step == 1)
+            for (i = 0; i < j->other_count; i++) locusi_raise(j->level, locusi_profile_row(j, j->other[i]), j->queries);
+        locusi_gains(j, j->level, NULL);
+        here = (double)j->base * j->unit - j->lambda * j->fixed + locusi_relax(j, &first, &end, &part);
+        stalled++;
+        if (here < *bound) {
+            *bound = here;
+            stalled = 0;
+        }
+        if (*bound - j->other_net <= LOCUSI_PROVEN) return LOCUS_OK;
+        if (search) locusi_relaxed_set(j, first, end);
+        if (step > 0 && !locusi_portfolio_descend(j, first, end, part, reach * (here - j->other_net))) break;
+        if (stalled < LOCUSI_STALLED) continue;
+        stalled = 0;
+        reach *= 0.5;
+        if ((status = locusi_portfolio_retry(j, err))) return status;
+    }
+    return locusi_portfolio_retry(j, err);
+}
+
+// ---- together
+
+LOCUS_API size_t locus_portfolio_workspace(const locus_points *profiles, const locus_portfolio_opts *opts)
+{
+    locusi_portfolio_job j;
+    locus_portfolio_opts zero;
+    locusi_carver c = {NULL, 0, 0};
+    size_t bytes;
+    if (!profiles) return 0;
+    memset(&zero, 0, sizeof zero);
+    locusi_portfolio_plan(&j, profiles, opts ? opts : &zero, &c);
+    return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
+}
+
+// Limits and weights; *mass <- the summed weights.
+LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, const locus_portfolio_opts *o, double *mass,
+                                              locus_error *err)
+{
+    size_t i, required = 0;
+    double fixed = 0.0;
+    *mass = 0.0;
+    if (profiles->dim == 0) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.dim", "at least 1", "0");
+    if (profiles->count && !profiles->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles", "rows", "NULL");
+    if (profiles->stride && profiles->stride < profiles->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.stride", "0 or at least %z", "%z", profiles->dim,
+                           profiles->stride);
+    if (!(o->budget >= 0.0 && o->budget <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", o->budget);
+    if (!(o->lambda >= 0.0 && o->lambda <= DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
+    if ((o->budget > 0.0 || o->lambda > 0.0) && !o->cost)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost", "costs, for the %s", "NULL",
+                           o->budget > 0.0 ? "budget" : "lambda");
+    for (i = 0; i < profiles->count; i++) {
+        if (o->cost && (!locusi_finite(o->cost[i]) || o->cost[i] < 0.0f))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative", "%f", i,
+                               (double)o->cost[i]);
+        if (!o->required || !o->required[i]) continue;
+        required++;
+        if (o->cost) fixed += (double)o->cost[i];
+    }
+    for (i = 0; i < profiles->dim; i++) {
+        if (o->weight && (!locusi_finite(o->weight[i]) || o->weight[i] < 0.0f))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight[%z]", "finite and not negative", "%f", i,
+                               (double)o->weight[i]);
+        *mass += o->weight ? (double)o->weight[i] : 1.0;
+    }
+    if (!(*mass > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "one above 0", "none");
+    if (o->count && required > o->count)
+        return locusi_fail(err, LOCUS_ERR_BUDGET, "count", "at least %z, the required models", "%z", required,
+                           o->count);
+    if (o->budget > 0.0 && fixed > o->budget)
+        return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the cost of the required models", "%f", fixed,
+                           o->budget);
+    return LOCUS_OK;
+}
+
+// The first value that is no chance.
+LOCUSI_FN locus_status locusi_bad_chance(const char *what, const locus_points *rows, locus_error *err)
+{
+    const size_t stride = rows->stride ? rows->stride : rows->dim;
+    size_t m = 0, q = 0;
+    while (m + 1 < rows->count && locusi_chances(rows->rows + m * stride, rows->dim)) m++;
+    while (q + 1 < rows->dim && locusi_chances(rows->rows + m * stride + q, 1)) q++;
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z, %z]", "0 to 1", "%f", what, m, q,
+                       (double)rows->rows[m * stride + q]);
+}
+
+LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
+                                              size_t *picks, double *value_of, locus_portfolio *out, void *work,
+                                              size_t work_bytes, locus_error *err)
+{
+    locusi_portfolio_job job, *j = &job;
+    locus_portfolio_opts zero;
+    const locus_portfolio_opts *o = opts ? opts : &zero;
+    locusi_carver c = {NULL, 0, 0};
+    locus_isa isa = o == opts ? o->isa : LOCUS_ISA_AUTO;
+    double mass, volume;
+    size_t bytes, i, steps, candidates = 0;
+    int exponent, by_cost;
+    locus_status status;
+    memset(&zero, 0, sizeof zero);
+    if (!profiles || !picks || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !profiles ? "profiles"
+                           : !picks  ? "picks"
+                                     : "out");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_check_portfolio(profiles, o, &mass, err)) || (status = locusi_isa_choose(&isa, err)))
+        return status;
+    bytes = locus_portfolio_workspace(profiles, o);
+    if (!bytes || !work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    c.base = locusi_align(work);
+    locusi_portfolio_plan(j, profiles, o, &c);
+    j->k = locusi_kernels_for(isa);
+    j->lambda = o->lambda;
+    j->budget = o->budget > 0.0 ? o->budget : DBL_MAX;
+
+    // Weights in units of which all together make at most 2^50.
+    (void)frexp(mass, &exponent);
+    for (i = 0; i < locusi_pad(j->queries); i++) {
+        j->weight[i] = i < j->queries ? ldexp(o->weight ? (double)o->weight[i] : 1.0, 50 - exponent) : 0.0;
+        j->floor[i] = 0.0f;
+    }
+    j->unit = 1.0 / ldexp(mass, 50 - exponent);
+    j->check = 1;
+    locusi_gains(j, j->floor, NULL);
+    if (j->bad) return locusi_bad_chance("profiles", profiles, err);
+    j->check = 0;
+    for (i = 0; i < j->models; i++) {
+        if (!locusi_is_required(j, i)) continue;
+        j->required++;
+        j->fixed += locusi_portfolio_price(j, i);
+        locusi_raise(j->floor, locusi_profile_row(j, i), j->queries);
+    }
+    for (i = 0; i < j->models; i++) candidates += (size_t)locusi_eligible(j, i);
+    if (candidates + j->required == 0)
+        return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "profiles", "an available model within the limits",
+                           "none of %z", j->models);
+
+    // Greedy by gain begins with the best affordable model, so the better of the two is never worse than that one.
+    // Where costs count for anything, each start has its own swaps: they often end in different places.
+    volume = (double)j->models * (double)j->queries;
+    steps = volume * (double)LOCUSI_BOUND_STEPS < 8e9 ? LOCUSI_BOUND_STEPS
+            : volume * 8.0 > 8e9                      ? 8
+                                                      : (size_t)(8e9 / volume);
+    by_cost = j->budget < DBL_MAX || j->lambda > 0.0;
+    j->total = j->limit * (by_cost ? 2 : 1) + steps;
+    j->other_net = -DBL_MAX;
+    if ((status = locusi_portfolio_start(j, 0, err)) || (by_cost && (status = locusi_portfolio_start(j, 1, err))))
+        return status;
+    if ((status = locusi_portfolio_bound(j, steps, !o->greedy_only && steps == LOCUSI_BOUND_STEPS, &out->bound, err)))
+        return status;
+    memset(j->best, 0, j->queries * sizeof(float));
+    out->count = j->other_count;
+    for (i = 0; i < out->count; i++) {
+        picks[i] = j->other[i];
+        out->cost += locusi_portfolio_price(j, picks[i]);
+        locusi_raise(j->best, locusi_profile_row(j, picks[i]), j->queries);
+        if (value_of) value_of[i] = (double)locusi_covered(j, j->best, j->best) * j->unit;
+    }
+    out->value = (double)locusi_covered(j, j->best, j->best) * j->unit;
+    if (out->bound < out->value - j->lambda * out->cost) out->bound = out->value - j->lambda * out->cost;
+    return LOCUS_OK;
+}
 
 // ---------------------------------------------------------------------------------------------------------- >>search
 
-// (to come: search)
+// *scale <- the largest weight, so that no sum of weights overflows.
+LOCUSI_FN locus_status locusi_check_wish(const locus_wish *wish, size_t categories, double *scale, locus_error *err)
+{
+    size_t c;
+    *scale = 0.0;
+    for (c = 0; c < categories; c++) {
+        if (!(wish[c].weight >= 0.0 && wish[c].weight <= DBL_MAX))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].weight", "finite and not negative", "%f", c,
+                               wish[c].weight);
+        if (wish[c].weight > 0.0 && !(wish[c].accuracy >= 0.0 && wish[c].accuracy <= 1.0))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].accuracy", "0 to 1", "%f", c, wish[c].accuracy);
+        if (wish[c].weight > *scale) *scale = wish[c].weight;
+    }
+    if (!(*scale > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish", "a weight above 0", "none");
+    return LOCUS_OK;
+}
+
+// Nearer, or at the same distance of lower index.
+LOCUSI_FN int locusi_match_order(const void *a, const void *b)
+{
+    const locus_match *x = (const locus_match *)a, *y = (const locus_match *)b;
+    if (x->distance < y->distance) return -1;
+    if (x->distance > y->distance) return 1;
+    return (x->model > y->model) - (x->model < y->model);
+}
+
+// The k nearest are kept as a heap, the farthest on top.
+LOCUSI_FN void locusi_match_sift(locus_match *heap, size_t root, size_t n)
+{
+    size_t child;
+    while (root < n / 2 && (child = 2 * root + 1) < n) {
+        const locus_match top = heap[root];
+        if (child + 1 < n && locusi_match_order(&heap[child], &heap[child + 1]) < 0) child++;
+        if (locusi_match_order(&top, &heap[child]) >= 0) break;
+        heap[root] = heap[child];
+        heap[child] = top;
+        root = child;
+    }
+}
+
+LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
+                                    size_t k, const unsigned char *available, locus_match *out, locus_error *err)
+{
+    size_t m, c, i, found = 0;
+    double scale;
+    locus_status status;
+    if ((!means && models > 0) || !wish || (!out && k > 0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !wish                  ? "wish"
+                           : !means && models > 0 ? "means"
+                                                  : "out");
+    if ((status = locusi_check_wish(wish, categories, &scale, err))) return status;
+    for (m = 0; m < models; m++) {
+        const double *row = means + m * categories;
+        double sum = 0.0, weight = 0.0;
+        locus_match match;
+        if (available && !available[m]) continue;
+        for (c = 0; c < categories; c++) {
+            const double w = wish[c].weight / scale, gap = row[c] - wish[c].accuracy;
+            if (!(w > 0.0) || !locusi_finite((float)row[c])) continue;
+            sum += w * gap * gap;
+            weight += w;
+        }
+        if (!(weight > 0.0) || k == 0) continue;
+        match.model = m;
+        match.distance = sqrt(sum / weight);
+        if (found < k) {
+            out[found++] = match;
+            if (found == k)
+                for (i = k / 2; i > 0; i--) locusi_match_sift(out, i - 1, k);
+        } else if (locusi_match_order(&match, &out[0]) < 0) {
+            out[0] = match;
+            locusi_match_sift(out, 0, k);
+        }
+    }
+    if (found > 0) locusi_sort(out, found, sizeof *out, locusi_match_order);
+    for (i = found; i < k; i++) {
+        out[i].model = SIZE_MAX;
+        out[i].distance = (double)locusi_nan();
+    }
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
+                                     uint64_t seed, unsigned char *scores, locus_error *err)
+{
+    size_t c, i;
+    double scale;
+    locus_status status;
+    if (!category || !wish || !scores)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !category ? "category"
+                           : !wish   ? "wish"
+                                     : "scores");
+    if ((status = locusi_check_wish(wish, categories, &scale, err))) return status;
+    if (n > 0) memset(scores, 255, n);
+    for (c = 0; c < categories; c++) {
+        size_t left = 0, right;
+        if (!(wish[c].weight > 0.0)) continue;
+        for (i = 0; i < n; i++) left += category[i] >= 0 && (size_t)category[i] == c;
+        right = (size_t)(wish[c].accuracy * (double)left + 0.5);
+        // Of the `left` still to come, `right` are to be 1, each choice equally likely (Knuth's algorithm S).
+        for (i = 0; i < n && left > 0; i++) {
+            double draw;
+            if (category[i] < 0 || (size_t)category[i] != c) continue;
+            draw = (double)(locusi_mix(locusi_mix(seed + 0x9e3779b97f4a7c15u) + i) >> 11) / 9007199254740992.0;
+            scores[i] = draw * (double)left < (double)right;
+            right -= scores[i];
+            left--;
+        }
+    }
+    return LOCUS_OK;
+}
 
 // --------------------------------------------------------------------------------------------------------- >>compare
 
-// (to come: compare)
+// ---- intervals
+
+// z with P(|Z| <= z) = level of the normal distribution.
+LOCUSI_FN double locusi_normal_quantile(double level)
+{
+    double low = 0.0, high = 40.0;
+    int i;
+    for (i = 0; i < 80; i++) {
+        const double z = 0.5 * (low + high);
+        if (erfc(z * 0.70710678118654752) > 1.0 - level) low = z;
+        else high = z;
+    }
+    return 0.5 * (low + high);
+}
+
+// P(|T| <= sqrt(df) tan(angle)) of Student's distribution, a finite sum for whole df (Abramowitz and Stegun 26.7.3-4).
+LOCUSI_FN double locusi_student(double angle, size_t df)
+{
+    const double c = cos(angle), s = sin(angle);
+    double term = df % 2 ? c : 1.0, sum = 0.0;
+    size_t i;
+    for (i = df % 2 ? 1 : 0; i + 2 <= df; i += 2) {
+        sum += term;
+        term *= c * c * (double)(i + 1) / (double)(i + 2);
+    }
+    return df % 2 ? 0.63661977236758134 * (angle + s * sum) : s * sum;
+}
+
+// t with P(|T| <= t) = level, 0 < level < 1, df >= 1. Far out, where the sum grows long, the expansion in 1 / df around
+// the normal distribution (26.7.5) is exact to 1e-9.
+LOCUSI_FN double locusi_student_quantile(double level, size_t df)
+{
+    if (df > 400) {
+        const double z = locusi_normal_quantile(level), n = (double)df, z2 = z * z;
+        const double a = (z2 + 1.0) / 4.0, b = ((5.0 * z2 + 16.0) * z2 + 3.0) / 96.0;
+        const double c = (((3.0 * z2 + 19.0) * z2 + 17.0) * z2 - 15.0) / 384.0;
+        const double d = ((((79.0 * z2 + 776.0) * z2 + 1482.0) * z2 - 1920.0) * z2 - 945.0) / 92160.0;
+        return z * (1.0 + (a + (b + (c + d / n) / n) / n) / n);
+    } else {
+        double low = 0.0, high = 1.5707963267948966;
+        int i;
+        for (i = 0; i < 80; i++) {
+            const double angle = 0.5 * (low + high);
+            if (locusi_student(angle, df) < level) low = angle;
+            else high = angle;
+        }
+        return sqrt((double)df) * tan(0.5 * (low + high));
+    }
+}
+
+// Mean and squared deviations of a stream of values (Welford's recurrence).
+typedef struct locusi_spread {
+    size_t count;
+    double mean, squares;
+} locusi_spread;
+
+LOCUSI_FN void locusi_spread_add(locusi_spread *s, double x)
+{
+    const double off = x - s->mean;
+    s->count++;
+    s->mean += off / (double)s->count;
+    s->squares += off * (x - s->mean);
+}
+
+LOCUSI_FN locus_interval locusi_interval_from(double value, const locusi_spread *s, int jackknife, double level)
+{
+    locus_interval out;
+    double half;
+    out.value = value;
+    out.low = out.high = (double)locusi_nan();
+    if (s->count < 2 || !(level > 0.0 && level < 1.0)) return out;
+    half = sqrt(s->squares / (double)(s->count - 1)) * locusi_student_quantile(level, s->count - 1);
+    if (jackknife) half *= (double)(s->count - 1) / sqrt((double)s->count);
+    out.low = value - half;
+    out.high = value + half;
+    return out;
+}
+
+LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
+                                           double level)
+{
+    locusi_spread s = {0, 0.0, 0.0};
+    size_t i;
+    for (i = 0; resampled && i < count; i++) locusi_spread_add(&s, resampled[i]);
+    return locusi_interval_from(value, &s, jackknife, level);
+}
+
+LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted)
+{
+    double ratio, needed;
+    if (!now || evaluations == 0 || !(wanted > 0.0) || locusi_is_nan((float)(now->high - now->low))) return SIZE_MAX;
+    ratio = 0.5 * (now->high - now->low) / wanted;
+    needed = ceil((double)evaluations * ratio * ratio * (1.0 - 1e-12)); // no evaluation more for a rounding error
+    return needed < 9007199254740992.0 && needed < (double)(SIZE_MAX / 2) ? (size_t)needed : SIZE_MAX;
+}
+
+// Of a share: right of n (Wilson 1927).
+LOCUSI_FN locus_interval locusi_wilson(size_t right, size_t n, double level)
+{
+    const double z = locusi_normal_quantile(level), z2 = z * z, count = (double)n;
+    locus_interval out;
+    double middle, half;
+    out.value = out.low = out.high = (double)locusi_nan();
+    if (n == 0) return out;
+    out.value = (double)right / count;
+    middle = (out.value + z2 / (2.0 * count)) / (1.0 + z2 / count);
+    half = z / (1.0 + z2 / count) * sqrt(out.value * (1.0 - out.value) / count + z2 / (4.0 * count * count));
+    out.low = right == 0 ? 0.0 : middle - half;
+    out.high = right == n ? 1.0 : middle + half;
+    return out;
+}
+
+// ---- two models
+
+LOCUSI_FN const float *locusi_compare_row(const locus_points *p, size_t i)
+{
+    return p->rows + i * (p->stride ? p->stride : p->dim);
+}
+
+// Mean difference over the queries of one category (category NULL: over all); NaN if it has none.
+LOCUSI_FN double locusi_compare_difference(const float *a, const float *b, size_t n, const int32_t *category,
+                                           size_t which)
+{
+    double sum = 0.0;
+    size_t i, count = 0;
+    for (i = 0; i < n; i++) {
+        if (category && (category[i] < 0 || (size_t)category[i] != which)) continue;
+        sum += (double)a[i] - (double)b[i];
+        count++;
+    }
+    return count ? sum / (double)count : (double)locusi_nan();
+}
+
+LOCUSI_FN double locusi_mean_chance(const float *p, size_t n)
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += (double)p[i];
+    return sum / (double)n;
+}
+
+LOCUSI_FN double locusi_compare_agreement(const float *a, const float *b, size_t n)
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const double p = (double)a[i], q = (double)b[i];
+        sum += p * q + (1.0 - p) * (1.0 - q);
+    }
+    return sum / (double)n;
+}
+
+LOCUSI_FN locus_status locusi_check_profile(const char *name, const locus_points *p, locus_error *err)
+{
+    size_t i;
+    if (!p || !p->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "profiles", "NULL", name);
+    if (p->count == 0 || p->dim == 0)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least one profile of one query", "[%z, %z]", name,
+                           p->count, p->dim);
+    if (p->stride && p->stride < p->dim)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.stride", "0 or at least %z", "%z", name, p->dim, p->stride);
+    for (i = 0; i < p->count; i++)
+        if (!locusi_chances(locusi_compare_row(p, i), p->dim)) return locusi_bad_chance(name, p, err);
+    return LOCUS_OK;
+}
+
+// Resampled rows of both are taken in pairs, as they may have been drawn together; where only one has any, the other's
+// own row stands against all of them.
+LOCUSI_FN size_t locusi_compare_pairs(const locus_points *a, const locus_points *b)
+{
+    if (a->count == 1 || b->count == 1) return (a->count > b->count ? a->count : b->count) - 1;
+    return (a->count < b->count ? a->count : b->count) - 1;
+}
+
+LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
+                                     locus_comparison *out, locus_error *err)
+{
+    locus_compare_opts zero;
+    const locus_compare_opts *o = opts ? opts : &zero;
+    locusi_spread own[2], difference, agreement;
+    double level;
+    size_t i, c, n, pairs, same = 0;
+    locus_status status;
+    memset(&zero, 0, sizeof zero);
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_check_profile("a", a, err)) || (status = locusi_check_profile("b", b, err))) return status;
+    n = a->dim;
+    if (b->dim != n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b.dim", "%z as of a", "%z", n, b->dim);
+    if (!(o->level >= 0.0 && o->level < 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "0 to below 1", "%f", o->level);
+    level = o->level > 0.0 ? o->level : 0.9;
+    if (o->by_category && !o->category)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "category", "the queries' categories, for by_category", "NULL");
+    if (!o->scores_a != !o->scores_b)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "both models' or none", "%s alone",
+                           o->scores_a ? "scores_a" : "scores_b");
+
+    memset(own, 0, sizeof own);
+    memset(&difference, 0, sizeof difference);
+    memset(&agreement, 0, sizeof agreement);
+    for (i = 1; i < a->count; i++) locusi_spread_add(&own[0], locusi_mean_chance(locusi_compare_row(a, i), n));
+    for (i = 1; i < b->count; i++) locusi_spread_add(&own[1], locusi_mean_chance(locusi_compare_row(b, i), n));
+    pairs = locusi_compare_pairs(a, b);
+    for (i = 1; i <= pairs; i++) {
+        const float *x = locusi_compare_row(a, a->count > 1 ? i : 0), *y = locusi_compare_row(b, b->count > 1 ? i : 0);
+        locusi_spread_add(&difference, locusi_compare_difference(x, y, n, NULL, 0));
+        locusi_spread_add(&agreement, locusi_compare_agreement(x, y, n));
+    }
+    out->accuracy_a = locusi_interval_from(locusi_mean_chance(a->rows, n), &own[0], 0, level);
+    out->accuracy_b = locusi_interval_from(locusi_mean_chance(b->rows, n), &own[1], 0, level);
+    out->difference =
+        locusi_interval_from(locusi_compare_difference(a->rows, b->rows, n, NULL, 0), &difference, 0, level);
+    out->agreement = locusi_interval_from(locusi_compare_agreement(a->rows, b->rows, n), &agreement, 0, level);
+    for (c = 0; o->by_category && c < o->categories; c++) {
+        locusi_spread s = {0, 0.0, 0.0};
+        const double value = locusi_compare_difference(a->rows, b->rows, n, o->category, c);
+        for (i = 1; i <= pairs; i++)
+            locusi_spread_add(&s, locusi_compare_difference(locusi_compare_row(a, a->count > 1 ? i : 0),
+                                                            locusi_compare_row(b, b->count > 1 ? i : 0), n, o->category,
+                                                            c));
+        o->by_category[c] = locusi_interval_from(value, &s, 0, level);
+    }
+    for (i = 0; o->scores_a && i < o->answers; i++) {
+        const unsigned char x = o->scores_a[i], y = o->scores_b[i];
+        if ((x > 1 && x != 255) || (y > 1 && y != 255)) {
+            const int in_a = x > 1 && x != 255;
+            return locusi_fail(err, LOCUS_ERR_SCORE, "%s[%z]", "0, 1 or 255", "%d", in_a ? "scores_a" : "scores_b", i,
+                               (int)(in_a ? x : y));
+        }
+        if (x == 255 || y == 255) continue;
+        out->shared++;
+        same += x == y;
+    }
+    out->observed = locusi_wilson(same, out->shared, level);
+    return LOCUS_OK;
+}
 
 // ----------------------------------------------------------------------------------------------------- >>uncertainty
 //
@@ -11622,7 +13640,266 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
 
 // ------------------------------------------------------------------------------------------------------ >>duplicates
 
-// (to come: duplicates)
+// Disagreements of two models are a sum of independent coins with chances d_q of their own, given what each is good at
+// and how alike any two models err. Its distribution is built coin by coin, only up to the count observed: nothing is
+// lost that could matter, because the final chance is a sum of products of which each factor is at least as large.
+
+// Shared by the functions below: profiles are chances, scores 0, 1 or 255.
+LOCUSI_FN locus_status locusi_check_answers(const float *p, const unsigned char *scores, size_t n, const char *who,
+                                            locus_error *err)
+{
+    size_t i;
+    for (i = 0; i < n; i++) {
+        if (scores[i] == 255) continue;
+        if (scores[i] > 1)
+            return locusi_fail(err, LOCUS_ERR_SCORE, "scores of %s [%z]", "0, 1, or 255 for missing", "%d", who, i,
+                               (int)scores[i]);
+        if (!(p[i] >= 0.0f && p[i] <= 1.0f) || locusi_is_nan(p[i]))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "chances of %s [%z]", "0 to 1", "%f", who, i, (double)p[i]);
+    }
+    return LOCUS_OK;
+}
+
+// The chance that two models differ on a query: coins with chances a and b and this correlation, or as near to it as
+// two such coins can come.
+LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
+{
+    const double least = fabs(a - b), most = a + b < 1.0 ? a + b : 2.0 - a - b;
+    double d = a * (1.0 - b) + (1.0 - a) * b - 2.0 * correlation * sqrt(a * (1.0 - a) * b * (1.0 - b));
+    d = d < most ? d : most;
+    return d > least ? d : least;
+}
+
+LOCUS_API size_t locus_same_answers_workspace(size_t n)
+{
+    size_t bytes;
+    return locusi_add(n, 9, &bytes) && locusi_mul(bytes, sizeof(double), &bytes) ? bytes : 0;
+}
+
+LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, const unsigned char *scores_a,
+                                          const unsigned char *scores_b, size_t n, double correlation, double *p,
+                                          size_t *shared, size_t *disagreements, void *work, size_t work_bytes,
+                                          locus_error *err)
+{
+    const size_t bytes = locus_same_answers_workspace(n);
+    size_t i, j, coins = 0, observed = 0, seen = 0;
+    double *chance, sum = 0.0;
+    locus_status status;
+    if (!p || (n && (!p_a || !p_b || !scores_a || !scores_b)))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !p ? "p" : "chances or scores");
+    if (!(correlation >= -1.0 && correlation <= 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", correlation);
+    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "n", "fewer queries", "%z", n);
+    if (!work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    if ((status = locusi_check_answers(p_a, scores_a, n, "a", err)) ||
+        (status = locusi_check_answers(p_b, scores_b, n, "b", err)))
+        return status;
+    for (i = 0; i < n; i++) {
+        if (scores_a[i] == 255 || scores_b[i] == 255) continue;
+        coins++;
+        observed += scores_a[i] != scores_b[i];
+    }
+    if (shared) *shared = coins;
+    if (disagreements) *disagreements = observed;
+    *p = 1.0;
+    if (observed == coins) return LOCUS_OK; // also where nothing is shared: no evidence
+    chance = (double *)locusi_align(work);  // chance[j]: of j disagreements so far
+    for (j = 0; j <= observed; j++) chance[j] = 0.0;
+    chance[0] = 1.0;
+    for (i = 0; i < n; i++) {
+        double d;
+        if (scores_a[i] == 255 || scores_b[i] == 255) continue;
+        d = locusi_disagreement((double)p_a[i], (double)p_b[i], correlation);
+        seen++;
+        for (j = seen < observed ? seen : observed; j > 0; j--) chance[j] += d * (chance[j - 1] - chance[j]);
+        chance[0] -= d * chance[0];
+    }
+    for (j = 0; j <= observed; j++) sum += chance[j];
+    *p = sum < 1.0 ? sum : 1.0;
+    return LOCUS_OK;
+}
+
+LOCUS_API size_t locus_answer_correlation_workspace(size_t models)
+{
+    size_t bytes;
+    return locusi_mul(models, models / 2 + 1, &bytes) && locusi_mul(bytes, sizeof(double), &bytes) &&
+                   locusi_add(bytes, 64, &bytes)
+               ? bytes
+               : 0;
+}
+
+LOCUSI_FN int locusi_double_order(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const unsigned char *scores,
+                                                double quantile, double *correlation, void *work, size_t work_bytes,
+                                                locus_error *err)
+{
+    size_t a, b, i, n, stride, bytes, pairs = 0;
+    double *list, sum = 0.0;
+    locus_status status;
+    if (!profiles || !correlation || (profiles->count && profiles->dim && (!profiles->rows || !scores)))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !profiles      ? "profiles"
+                           : !correlation ? "correlation"
+                                          : "rows or scores");
+    n = profiles->dim;
+    stride = profiles->stride ? profiles->stride : n;
+    if (stride < n)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles->stride", "0 or at least %z", "%z", n, stride);
+    if (!(quantile >= 0.0 && quantile <= 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "quantile", "0 to 1", "%f", quantile);
+    bytes = locus_answer_correlation_workspace(profiles->count);
+    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "profiles->count", "fewer models", "%z", profiles->count);
+    if (!work || work_bytes < bytes)
+        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    for (a = 0; a < profiles->count; a++)
+        if ((status = locusi_check_answers(profiles->rows + a * stride, scores + a * n, n, "a model", err)))
+            return status;
+    list = (double *)locusi_align(work);
+    for (a = 0; a < profiles->count; a++)
+        for (b = a + 1; b < profiles->count; b++) {
+            const float *p = profiles->rows + a * stride, *q = profiles->rows + b * stride;
+            const unsigned char *x = scores + a * n, *y = scores + b * n;
+            double together = 0.0, scale = 0.0;
+            for (i = 0; i < n; i++) {
+                const double u = (double)p[i], v = (double)q[i];
+                if (x[i] == 255 || y[i] == 255) continue;
+                together += ((double)x[i] - u) * ((double)y[i] - v);
+                scale += sqrt(u * (1.0 - u) * v * (1.0 - v));
+            }
+            if (!(scale > 0.0)) continue; // nothing in common, or all certain
+            together /= scale;
+            together = together < 1.0 ? together : 1.0;
+            list[pairs] = together > -1.0 ? together : -1.0;
+            sum += list[pairs++];
+        }
+    *correlation = 0.0;
+    if (!pairs) return LOCUS_OK;
+    if (quantile > 0.0) {
+        const double at = quantile * (double)(pairs - 1);
+        const size_t low = (size_t)at, high = low + 1 < pairs ? low + 1 : low;
+        locusi_sort(list, pairs, sizeof *list, locusi_double_order);
+        *correlation = list[low] + (at - (double)low) * (list[high] - list[low]);
+    } else {
+        *correlation = sum / (double)pairs;
+    }
+    return LOCUS_OK;
+}
+
+// Length of (a_r - a_0) - (b_s - b_0), or with r = s = 0 of a_0 - b_0; rows scaled by their scale first. By cosine this
+// is the chord between unit vectors: distances are in the same order.
+LOCUSI_FN double locusi_embedding_gap(const float *a, const float *a0, const float *b, const float *b0, size_t dim,
+                                      const double scale[4])
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < dim; i++) {
+        const double x = scale[0] * (double)a[i] - scale[1] * (double)a0[i];
+        const double y = scale[2] * (double)b[i] - scale[3] * (double)b0[i];
+        sum += (x - y) * (x - y);
+    }
+    return sum;
+}
+
+LOCUSI_FN double locusi_unit_scale(const float *row, size_t dim, locus_metric metric)
+{
+    double square = 0.0;
+    size_t i;
+    if (metric != LOCUS_COSINE) return 1.0;
+    for (i = 0; i < dim; i++) square += (double)row[i] * (double)row[i];
+    return square > 0.0 ? 1.0 / sqrt(square) : 0.0;
+}
+
+LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_points *b, locus_metric metric,
+                                            double *p, locus_error *err)
+{
+    size_t r, s, i, k, dim, far = 0, stride[2];
+    double observed, scale[4];
+    const locus_points *set[2];
+    if (!a || !b || !p || !a->rows || !b->rows)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !p ? "p" : "a, b or their rows");
+    if (metric != LOCUS_COSINE && metric != LOCUS_EUCLIDEAN)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "cosine or euclidean", "%d", (int)metric);
+    if (a->dim != b->dim || a->dim == 0)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b->dim", "%z, as of a, above 0", "%z", a->dim, b->dim);
+    set[0] = a;
+    set[1] = b;
+    dim = a->dim;
+    for (k = 0; k < 2; k++) {
+        stride[k] = set[k]->stride ? set[k]->stride : dim;
+        if (set[k]->count < 2 || stride[k] < dim)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least 2 rows, stride 0 or at least %z",
+                               "%z rows, stride %z", k ? "b" : "a", dim, set[k]->count, stride[k]);
+        for (r = 0; r < set[k]->count; r++)
+            for (i = 0; i < dim; i++)
+                if (!locusi_finite(set[k]->rows[r * stride[k] + i]))
+                    return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "%s[%z, %z]", "a finite number", "%f",
+                                       k ? "b" : "a", r, i, (double)set[k]->rows[r * stride[k] + i]);
+    }
+    scale[1] = locusi_unit_scale(a->rows, dim, metric);
+    scale[3] = locusi_unit_scale(b->rows, dim, metric);
+    {
+        const double both[4] = {scale[1], 0.0, scale[3], 0.0};
+        observed = locusi_embedding_gap(a->rows, a->rows, b->rows, b->rows, dim, both);
+    }
+    for (r = 1; r < a->count; r++) {
+        scale[0] = locusi_unit_scale(a->rows + r * stride[0], dim, metric);
+        for (s = 1; s < b->count; s++) {
+            scale[2] = locusi_unit_scale(b->rows + s * stride[1], dim, metric);
+            far += locusi_embedding_gap(a->rows + r * stride[0], a->rows, b->rows + s * stride[1], b->rows, dim,
+                                        scale) >= observed;
+        }
+    }
+    *p = (1.0 + (double)far) / (1.0 + (double)(a->count - 1) * (double)(b->count - 1));
+    return LOCUS_OK;
+}
+
+// A bet on x in [0, 1], which the hypothesis says has a mean of at most e: the stake is multiplied by (1 + c x) / (1 +
+// c e). That is above 0 for every x, its mean is at most 1, and for answers 0 or 1 it is the likelihood ratio of odds
+// (1 + c) times as high. x is the score, its opposite, or whichever the forecast thought less likely; e the forecast's
+// mean of it plus the tolerance; c one of six: 18 bets.
+//
+// The stake does not start all at once: half of it before the first answer, 1 / (2 t (t + 1)) of it before the answer
+// after t others. Else a swap after a long good time would first have to win back what the good time lost.
+
+LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double score)
+{
+    static const double odds[6] = {0.25, 0.5, 1.0, 2.0, 4.0, 8.0};
+    double tolerance, top, sum = 0.0, t, entering;
+    size_t k;
+    if (!watch) return 1.0;
+    if (expected >= 0.0 && expected <= 1.0 && score >= 0.0 && score <= 1.0 && !locusi_is_nan((float)expected) &&
+        !locusi_is_nan((float)score)) {
+        tolerance = watch->tolerance > 0.0 && watch->tolerance < 1.0 ? watch->tolerance : 0.02;
+        t = (double)watch->answers;
+        entering = watch->answers ? log(0.5 / (t * (t + 1.0))) : log(0.5);
+        for (k = 0; k < 18; k++) {
+            const int up = k < 6 || (k >= 12 && expected < 0.5);
+            const double x = up ? score : 1.0 - score, c = odds[k % 6];
+            double e = (up ? expected : 1.0 - expected) + tolerance, *bet = &watch->log_bets[k];
+            e = e < 1.0 ? e : 1.0;
+            if (watch->answers == 0) {
+                *bet = entering;
+            } else {
+                const double high = *bet > entering ? *bet : entering, low = *bet > entering ? entering : *bet;
+                *bet = high + log1p(exp(low - high));
+            }
+            *bet += log1p(c * x) - log1p(c * e);
+        }
+        watch->answers++;
+    }
+    if (watch->answers == 0) return 1.0;
+    top = watch->log_bets[0];
+    for (k = 1; k < 18; k++) top = watch->log_bets[k] > top ? watch->log_bets[k] : top;
+    for (k = 0; k < 18; k++) sum += exp(watch->log_bets[k] - top);
+    top += log(sum / 18.0);
+    return exp(top < 700.0 ? top : 700.0) + 0.5 / ((double)watch->answers); // what has not entered yet is kept
+}
 
 // ------------------------------------------------------------------------------------------------------------ >>next
 //

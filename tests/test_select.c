@@ -1,0 +1,1110 @@
+// SPDX-License-Identifier: MIT
+// Tests of what chooses and compares: portfolios by value against all subsets and a greedy without shortcuts, search
+// against a sort, imagined scores, comparisons against direct formulas, Student's quantiles against scipy's.
+//
+//     cc -O2 tests/test_select.c -o build/test_select -lm -lpthread && build/test_select [part of a test's name]
+//
+// LOCUS_TEST_QUICK=1: fewer and smaller cases. LOCUS_TEST_SEED: another seed for the random cases.
+
+#include <stddef.h>
+#include <stdlib.h>
+
+// Every allocation of the library is counted: nothing here may allocate.
+static void *test_malloc(size_t bytes);
+static void test_free(void *p);
+#define LOCUS_MALLOC(bytes) test_malloc(bytes)
+#define LOCUS_FREE(pointer) test_free(pointer)
+#define LOCUS_IMPLEMENTATION
+#include "../locus.h"
+
+#define TEST_FILE "test_select.c"
+#include "harness.h"
+
+// ---------------------------------------------------------------------------------------------------- portfolios
+
+enum { MOST = 6000 };
+
+typedef struct problem {
+    float *rows;
+    size_t M, Q, stride;
+    float *cost, *weight;
+    unsigned char *available, *required;
+    locus_portfolio_opts o;
+} problem;
+
+static size_t below(ref_rng *g, size_t n) { return (size_t)(ref_uniform(g) * (double)n); }
+
+// kind 0: any numbers; 1: multiples of 1/16, costs of 1/4 and weights that add up to a power of two, so that ties are
+// many and all arithmetic is exact.
+static void problem_make(problem *p, size_t M, size_t Q, int kind, uint64_t seed)
+{
+    ref_rng g;
+    size_t m, q;
+    ZERO(*p);
+    g.state = seed * 7919 + g_seed;
+    p->M = M;
+    p->Q = Q;
+    p->stride = Q + 3;
+    p->rows = floats(M * p->stride);
+    p->cost = floats(M);
+    p->weight = floats(Q);
+    p->available = (unsigned char *)xmalloc(M);
+    p->required = (unsigned char *)xmalloc(M);
+    for (m = 0; m < M; m++) {
+        const double skill = ref_uniform(&g);
+        for (q = 0; q < p->stride; q++) {
+            double x = 0.3 * skill + 0.7 * pow(ref_uniform(&g), 3.0);
+            if (below(&g, 12) == 0) x = 0.0;
+            if (kind) x = floor(16.0 * x) / 16.0;
+            p->rows[m * p->stride + q] = q < Q ? (float)x : f_nan(); // what lies between rows is not looked at
+        }
+        if (m && below(&g, 8) == 0)
+            memcpy(p->rows + m * p->stride, p->rows + below(&g, m) * p->stride, Q * sizeof(float));
+        p->cost[m] = kind ? (float)below(&g, 12) / 4.0f : (float)(3.0 * ref_uniform(&g));
+        p->available[m] = below(&g, 6) != 0;
+        p->required[m] = below(&g, 7) == 0;
+    }
+    for (q = 0; q < Q; q++) p->weight[q] = kind ? (float)(q % 4 == 3 ? 0 : q % 4 == 2 ? 2 : 1) : (float)ref_uniform(&g);
+}
+
+static void problem_free(problem *p)
+{
+    free(p->rows), free(p->cost), free(p->weight), free(p->available), free(p->required);
+}
+
+// Some of the options at random.
+static void problem_options(problem *p, ref_rng *g)
+{
+    double all = 0.0;
+    size_t m;
+    ZERO(p->o);
+    for (m = 0; m < p->M; m++) all += (double)p->cost[m];
+    if (below(g, 3)) p->o.count = 1 + below(g, 5);
+    if (below(g, 2)) p->o.budget = floor(4.0 * all * (0.05 + 0.5 * ref_uniform(g))) / 4.0;
+    if (below(g, 3) == 0) p->o.lambda = (double)below(g, 9) / 64.0;
+    if (below(g, 2) || p->o.budget > 0.0 || p->o.lambda > 0.0) p->o.cost = p->cost;
+    if (below(g, 2)) p->o.weight = p->weight;
+    if (below(g, 2)) p->o.available = p->available;
+    if (below(g, 3) == 0) p->o.required = p->required;
+}
+
+static double value_of_set(const problem *p, const unsigned char *in)
+{
+    double sum = 0.0, mass = 0.0;
+    size_t m, q;
+    for (q = 0; q < p->Q; q++) {
+        const double w = p->o.weight ? (double)p->o.weight[q] : 1.0;
+        double best = 0.0;
+        for (m = 0; m < p->M; m++)
+            if (in[m] && (double)p->rows[m * p->stride + q] > best) best = (double)p->rows[m * p->stride + q];
+        sum += w * best;
+        mass += w;
+    }
+    return sum / mass;
+}
+
+static double price(const problem *p, size_t m) { return p->o.cost ? (double)p->o.cost[m] : 0.0; }
+static int is_required(const problem *p, size_t m) { return p->o.required && p->o.required[m]; }
+static int may(const problem *p, size_t m) { return is_required(p, m) || !p->o.available || p->o.available[m]; }
+
+// Is it within the limits? *net <- value - lambda * cost
+static int judge(const problem *p, const unsigned char *in, double *net)
+{
+    double cost = 0.0;
+    size_t m, n = 0;
+    for (m = 0; m < p->M; m++) {
+        if (is_required(p, m) && !in[m]) return 0;
+        if (!in[m]) continue;
+        if (!may(p, m)) return 0;
+        n++;
+        cost += price(p, m);
+    }
+    if ((p->o.count && n > p->o.count) || (p->o.budget > 0.0 && cost > p->o.budget + 1e-12)) return 0;
+    *net = value_of_set(p, in) - p->o.lambda * cost;
+    return 1;
+}
+
+// The best of all subsets; -1: none is within the limits.
+static double brute_force(const problem *p)
+{
+    unsigned char in[16];
+    double best = -1.0, net;
+    size_t s, m;
+    for (s = 0; s < (size_t)1 << p->M; s++) {
+        for (m = 0; m < p->M; m++) in[m] = (unsigned char)(s >> m & 1);
+        if (judge(p, in, &net) && net > best) best = net;
+    }
+    return best;
+}
+
+static locus_points points_of(const problem *p)
+{
+    locus_points r;
+    ZERO(r);
+    r.rows = p->rows;
+    r.count = p->M;
+    r.dim = p->Q;
+    r.stride = p->stride;
+    return r;
+}
+
+static locus_status choose(const problem *p, size_t *picks, double *values, locus_portfolio *out)
+{
+    const locus_points rows = points_of(p);
+    size_t bytes = locus_portfolio_workspace(&rows, &p->o), before = g_mallocs;
+    unsigned char *work = (unsigned char *)xmalloc(bytes + 3);
+    locus_status s;
+    memset(work, 0xA5, bytes + 3);
+    s = locus_portfolio_choose(&rows, &p->o, picks, values, out, work + 3, bytes, &g_err);
+    if (g_mallocs != before) failure(__LINE__, "locus_portfolio_choose allocated");
+    free(work);
+    return s;
+}
+
+// What is reported is true, and the set is within the limits: its flags.
+static void check_answer(const problem *p, const size_t *picks, const double *values, const locus_portfolio *out,
+                         unsigned char *in)
+{
+    double net = 0.0, cost = 0.0;
+    size_t i;
+    memset(in, 0, p->M);
+    for (i = 0; i < out->count; i++) {
+        if (!CHECK(picks[i] < p->M)) return;
+        CHECK(!in[picks[i]]);
+        in[picks[i]] = 1;
+        cost += price(p, picks[i]);
+        CHECK_NEAR(value_of_set(p, in), values[i], 1e-11);
+    }
+    CHECK(judge(p, in, &net));
+    CHECK_NEAR(cost, out->cost, 1e-12);
+    CHECK_NEAR(value_of_set(p, in), out->value, 1e-11);
+    CHECK(out->bound >= out->value - p->o.lambda * out->cost);
+}
+
+// No model in, out or exchanged is better: 1 if so.
+static int locally_best(const problem *p, const unsigned char *in, double net)
+{
+    unsigned char other[64];
+    double found;
+    size_t a, b;
+    for (a = 0; a <= p->M; a++)
+        for (b = 0; b <= p->M; b++) {
+            memcpy(other, in, p->M);
+            if (a < p->M) other[a] = 1;
+            if (b < p->M) other[b] = 0;
+            if (judge(p, other, &found) && found > net + 1e-10) return 0;
+        }
+    return 1;
+}
+
+static void portfolios_come_near_the_best_of_all_subsets(void)
+{
+    size_t trial, exact = 0, solved = 0, proven = 0;
+    double gap = 0.0;
+    for (trial = 0; trial < trials(1500); trial++) {
+        problem p;
+        ref_rng g;
+        locus_portfolio out;
+        size_t picks[16], m, required = 0;
+        double values[16], best, net, fixed = 0.0;
+        unsigned char in[16];
+        locus_status s;
+        g.state = trial + 5 + g_seed;
+        problem_make(&p, 1 + below(&g, 10), 1 + below(&g, 14), trial % 2, trial);
+        if (p.Q > 2) p.weight[0] = 1.0f;
+        problem_options(&p, &g);
+        if (trial % 50 == 0) memset(p.rows, 0, p.M * p.stride * sizeof(float));
+        if (p.Q <= 2) p.o.weight = NULL;
+        context("trial %zu: M %zu, Q %zu, count %zu, budget %g, lambda %g", trial, p.M, p.Q, p.o.count, p.o.budget,
+                p.o.lambda);
+        for (m = 0; m < p.M; m++)
+            if (is_required(&p, m)) required++, fixed += price(&p, m);
+        best = brute_force(&p);
+        s = choose(&p, picks, values, &out);
+        if ((p.o.count && required > p.o.count) || (p.o.budget > 0.0 && fixed > p.o.budget)) {
+            CHECK_GOT(LOCUS_ERR_BUDGET, s);
+        } else if (s == LOCUS_ERR_NO_CANDIDATE) {
+            for (m = 0; m < p.M; m++)
+                CHECK(!is_required(&p, m) && (!may(&p, m) || (p.o.budget > 0.0 && price(&p, m) > p.o.budget)));
+        } else if (CHECK_GOT(LOCUS_OK, s)) {
+            check_answer(&p, picks, values, &out, in);
+            net = out.value - p.o.lambda * out.cost;
+            CHECK(net <= best + 1e-11);
+            CHECK(out.bound >= best - 1e-11);
+            CHECK(locally_best(&p, in, net));
+            if (!required && p.o.budget <= 0.0 && p.o.lambda <= 0.0) CHECK(net >= 0.632 * best);
+            if (p.o.count == 1 && p.o.budget <= 0.0) CHECK_NEAR(net, out.bound, 1e-11);
+            solved++;
+            exact += net >= best - 1e-11;
+            proven += out.bound <= net + 1e-9;
+            gap += out.bound - best;
+        }
+        problem_free(&p);
+    }
+    context("%zu of %zu exact, %zu proven, mean gap %g", exact, solved, proven, gap / (double)solved);
+    CHECK(solved > trials(1500) / 2);
+    CHECK(100 * exact >= 98 * solved);
+    CHECK(100 * proven >= 40 * solved);
+    CHECK(gap <= 0.015 * (double)solved);
+    if (getenv("LOCUS_TEST_VERBOSE")) printf("  %s\n", g_context);
+}
+
+// Greedy with every gain computed anew, by net gain or net gain per cost.
+static double plain_greedy(const problem *p, int by_density, size_t *picks, size_t *count)
+{
+    unsigned char *in = (unsigned char *)xmalloc(p->M);
+    double *best = (double *)xmalloc(p->Q * sizeof(double)), spent = 0.0, mass = 0.0, value = 0.0, net;
+    size_t m, q, n = 0, limit = p->o.count ? p->o.count : p->M;
+    memset(in, 0, p->M);
+    for (q = 0; q < p->Q; q++) mass += p->o.weight ? (double)p->o.weight[q] : 1.0, best[q] = 0.0;
+    for (m = 0;; m++) {
+        size_t pick = SIZE_MAX;
+        double top = 0.0, top_net = 0.0;
+        if (m < p->M) { // the required first
+            if (!is_required(p, m)) continue;
+            pick = m;
+        } else if (n < limit) {
+            size_t i;
+            for (i = 0; i < p->M; i++) {
+                double gain = 0.0, key;
+                if (in[i] || !may(p, i) || (p->o.budget > 0.0 && spent + price(p, i) > p->o.budget)) continue;
+                for (q = 0; q < p->Q; q++) {
+                    const double x = (double)p->rows[i * p->stride + q];
+                    if (x > best[q]) gain += (p->o.weight ? (double)p->o.weight[q] : 1.0) * (x - best[q]);
+                }
+                gain = gain / mass - p->o.lambda * price(p, i);
+                if (!(gain > 0.0)) continue;
+                key = !by_density ? gain : price(p, i) > 0.0 ? gain / price(p, i) : DBL_MAX;
+                if (pick != SIZE_MAX && (key < top || (!(key > top) && gain <= top_net))) continue;
+                pick = i;
+                top = key;
+                top_net = gain;
+            }
+        }
+        if (pick == SIZE_MAX) break;
+        in[pick] = 1;
+        picks[n++] = pick;
+        spent += price(p, pick);
+        for (q = 0; q < p->Q; q++)
+            if ((double)p->rows[pick * p->stride + q] > best[q]) best[q] = (double)p->rows[pick * p->stride + q];
+    }
+    for (q = 0; q < p->Q; q++) value += (p->o.weight ? (double)p->o.weight[q] : 1.0) * best[q];
+    net = value / mass - p->o.lambda * spent;
+    *count = n;
+    free(in), free(best);
+    return net;
+}
+
+static void lazy_greedy_picks_what_plain_greedy_picks(void)
+{
+    static size_t picks[MOST], by_gain[MOST], by_density[MOST];
+    static double values[MOST];
+    size_t trial;
+    for (trial = 0; trial < trials(60); trial++) {
+        problem p;
+        ref_rng g;
+        locus_portfolio out;
+        size_t gains, densities, i, sizes[] = {40, 300, 5000};
+        double a, b;
+        locus_status s;
+        g.state = trial + 17 + g_seed;
+        problem_make(&p, sizes[trial % 10 == 9 ? 2 : trial % 2], trial % 3 == 0 ? 128 : 16, 1, trial + 99);
+        problem_options(&p, &g);
+        p.o.required = p.M == 40 ? p.o.required : NULL;
+        p.o.budget = p.o.budget > 4.0 && p.M > 40 ? 4.25 : p.o.budget;
+        p.o.greedy_only = 1;
+        context("trial %zu: M %zu, count %zu, budget %g, lambda %g", trial, p.M, p.o.count, p.o.budget, p.o.lambda);
+        s = choose(&p, picks, values, &out);
+        if (s != LOCUS_ERR_BUDGET && CHECK_GOT(LOCUS_OK, s)) {
+            size_t *expected = by_gain, count;
+            a = plain_greedy(&p, 0, by_gain, &gains);
+            b = plain_greedy(&p, 1, by_density, &densities);
+            count = gains;
+            if ((p.o.budget > 0.0 || p.o.lambda > 0.0) && b > a) expected = by_density, count = densities;
+            if (CHECK_SIZE(count, out.count))
+                for (i = 0; i < count; i++) CHECK_SIZE(expected[i], picks[i]);
+        }
+        problem_free(&p);
+    }
+}
+
+static void greedy_answers_are_nested_and_gains_shrink(void)
+{
+    problem p;
+    size_t full[40], picks[40], k, i;
+    double values[40];
+    locus_portfolio out;
+    problem_make(&p, 200, 100, 0, 4);
+    p.o.greedy_only = 1;
+    p.o.count = 40;
+    CHECK_STATUS(LOCUS_OK, choose(&p, full, values, &out));
+    CHECK_SIZE(40, out.count);
+    for (i = 1; i < out.count; i++) {
+        CHECK(values[i] > values[i - 1]);
+        if (i > 1) CHECK(values[i] - values[i - 1] <= values[i - 1] - values[i - 2] + 1e-12);
+    }
+    CHECK(values[1] - values[0] <= values[0] + 1e-12);
+    for (k = 1; k < 40; k += 5) {
+        double same[40];
+        p.o.count = k;
+        CHECK_STATUS(LOCUS_OK, choose(&p, picks, same, &out));
+        CHECK_SIZE(k, out.count);
+        CHECK(memcmp(picks, full, k * sizeof *picks) == 0 && memcmp(values, same, k * sizeof *values) == 0);
+    }
+    problem_free(&p);
+}
+
+// f(A) + f(B) >= f(A and B) + f(A or B), f(A) <= f(A or B): to the last bit of the sums, so 1e-15.
+static void values_are_monotone_and_submodular(void)
+{
+    size_t trial;
+    problem p;
+    problem_make(&p, 12, 37, 0, 8);
+    p.o.weight = p.weight;
+    p.o.required = p.required;
+    for (trial = 0; trial < trials(200); trial++) {
+        ref_rng g;
+        double f[4];
+        size_t s, m, a, b, picks[12];
+        locus_portfolio out;
+        g.state = trial + 3 + g_seed;
+        a = 1 + below(&g, 4095);
+        b = 1 + below(&g, 4095);
+        for (s = 0; s < 4; s++) {
+            const size_t set = s == 0 ? a : s == 1 ? b : s == 2 ? (a & b) : (a | b);
+            f[s] = 0.0;
+            p.o.count = 0;
+            for (m = 0; m < 12; m++) p.required[m] = (unsigned char)(set >> m & 1), p.o.count += set >> m & 1;
+            if (p.o.count == 0) continue;
+            CHECK_STATUS(LOCUS_OK, choose(&p, picks, NULL, &out));
+            CHECK_SIZE(p.o.count, out.count);
+            CHECK_NEAR(out.value, out.bound, 1e-15); // nothing to choose
+            f[s] = out.value;
+        }
+        CHECK(f[0] + f[1] >= f[2] + f[3] - 1e-15);
+        CHECK(f[0] <= f[3] && f[1] <= f[3] && f[2] <= f[0]);
+    }
+    problem_free(&p);
+}
+
+static void portfolios_do_not_depend_on_the_order_of_models(void)
+{
+    size_t trial;
+    for (trial = 0; trial < trials(30); trial++) {
+        problem p, s;
+        ref_rng g;
+        locus_portfolio a, b;
+        size_t picks[60], other[60], to[60], i, m;
+        double va[60], vb[60];
+        g.state = trial + 31 + g_seed;
+        problem_make(&p, 60, 30, 0, trial + 500);
+        for (m = 0; m < 60; m++) // no two rows alike
+            for (i = 0; i < 30; i++) p.rows[m * p.stride + i] = (float)pow(ref_uniform(&g), 2.0);
+        problem_make(&s, 60, 30, 0, trial + 500);
+        problem_options(&p, &g);
+        p.o.required = NULL;
+        for (m = 0; m < 60; m++) to[m] = m;
+        for (m = 59; m > 0; m--) {
+            const size_t with = below(&g, m + 1), t = to[m];
+            to[m] = to[with];
+            to[with] = t;
+        }
+        for (m = 0; m < 60; m++) {
+            memcpy(s.rows + to[m] * s.stride, p.rows + m * p.stride, p.stride * sizeof(float));
+            s.cost[to[m]] = p.cost[m];
+            s.available[to[m]] = p.available[m];
+        }
+        s.o = p.o;
+        s.o.cost = p.o.cost ? s.cost : NULL;
+        s.o.available = p.o.available ? s.available : NULL;
+        CHECK_STATUS(LOCUS_OK, choose(&p, picks, va, &a));
+        CHECK_STATUS(LOCUS_OK, choose(&s, other, vb, &b));
+        CHECK_SIZE(a.count, b.count);
+        for (i = 0; i < a.count && i < b.count; i++) CHECK_SIZE(to[picks[i]], other[i]);
+        CHECK_NEAR(a.value, b.value, 0.0);
+        CHECK_NEAR(a.bound, b.bound, 1e-9);
+        problem_free(&p);
+        problem_free(&s);
+    }
+}
+
+static void ties_go_to_the_lower_index(void)
+{
+    problem p;
+    size_t picks[30], m, i;
+    double values[30];
+    locus_portfolio out;
+    problem_make(&p, 30, 20, 0, 3);
+    for (m = 0; m < 10; m++) // three copies of each
+        for (i = 1; i < 3; i++)
+            memcpy(p.rows + (m + 10 * i) * p.stride, p.rows + m * p.stride, p.stride * sizeof(float));
+    for (i = 0; i < 2; i++) {
+        p.o.greedy_only = (int)i;
+        for (p.o.count = 0; p.o.count < 12; p.o.count++) {
+            CHECK_STATUS(LOCUS_OK, choose(&p, picks, values, &out));
+            for (m = 0; m < out.count; m++) CHECK(picks[m] < 10);
+        }
+    }
+    problem_free(&p);
+}
+
+static void portfolios_do_not_depend_on_threads_or_instruction_sets(void)
+{
+    problem p;
+    size_t picks[400], first[400], kind, set;
+    double values[400], same[400];
+    locus_portfolio out, expected;
+    int isa;
+    problem_make(&p, 400, 333, 0, 77);
+    for (set = 0; set < 3; set++) {
+        ZERO(p.o);
+        p.o.count = 15;
+        p.o.cost = p.cost;
+        p.o.weight = p.weight;
+        p.o.budget = set == 1 ? 9.0 : 0.0;
+        p.o.lambda = set == 2 ? 0.01 : 0.0;
+        memset(first, 0, sizeof first);
+        memset(values, 0, sizeof values);
+        CHECK_STATUS(LOCUS_OK, choose(&p, first, values, &expected));
+        for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
+            if (!locus_isa_supported((locus_isa)isa)) continue;
+            for (kind = 0; kind < THREAD_KINDS; kind++) {
+                p.o.isa = (locus_isa)isa;
+                p.o.parallel = parallel_of(kind);
+                context("set %zu, %s, threads %zu", set, locus_isa_name((locus_isa)isa), kind);
+                memset(picks, 0, sizeof picks);
+                memset(same, 0, sizeof same);
+                CHECK_STATUS(LOCUS_OK, choose(&p, picks, same, &out));
+                CHECK(memcmp(&out, &expected, sizeof out) == 0);
+                CHECK(memcmp(picks, first, sizeof picks) == 0 && memcmp(same, values, sizeof same) == 0);
+            }
+        }
+    }
+    problem_free(&p);
+}
+
+static void sums_are_exact_for_every_instruction_set(void)
+{
+    float p[70], best[70];
+    double w[70];
+    size_t n, i, round;
+    ref_rng g;
+    int isa;
+    g.state = g_seed;
+    for (round = 0; round < 20; round++)
+        for (n = 0; n <= 70; n++) {
+            int64_t expected = 0;
+            for (i = 0; i < n; i++) {
+                p[i] = round == 0 ? 0.5f : (float)pow(ref_uniform(&g), (double)round);
+                best[i] = round == 0 ? -0.0f : (float)ref_uniform(&g) * (float)(round % 3);
+                best[i] = best[i] > 1.0f ? 1.0f : best[i];
+                w[i] = ldexp((double)(float)ref_uniform(&g), 44);
+                if (round == 0) w[i] = (double)(2 * i + 1); // p w lies half-way between integers
+                expected += (int64_t)nearbyint((double)(p[i] > best[i] ? p[i] : best[i]) * w[i]);
+            }
+            for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
+                if (locus_isa_supported((locus_isa)isa)) {
+                    context("%s, n %zu, round %zu", locus_isa_name((locus_isa)isa), n, round);
+                    CHECK(locusi_kernels_for((locus_isa)isa)->cover(p, best, w, n) == expected);
+                }
+        }
+}
+
+static size_t g_calls, g_stop_at, g_last;
+static int stop_at(void *user, size_t done, size_t total)
+{
+    (void)user;
+    if (done > total || done < g_last) failure(__LINE__, "progress %zu of %zu after %zu", done, total, g_last);
+    g_last = done;
+    return ++g_calls == g_stop_at;
+}
+
+static void portfolios_can_be_cancelled(void)
+{
+    problem p;
+    size_t picks[50], calls;
+    double values[50];
+    locus_portfolio out;
+    problem_make(&p, 50, 40, 0, 5);
+    p.o.count = 5;
+    p.o.cost = p.cost;
+    p.o.budget = 5.0;
+    p.o.progress = stop_at;
+    g_calls = g_stop_at = g_last = 0;
+    CHECK_STATUS(LOCUS_OK, choose(&p, picks, values, &out));
+    calls = g_calls;
+    CHECK(calls > 10);
+    for (g_stop_at = 1; g_stop_at <= calls; g_stop_at += 1 + calls / 20) {
+        g_calls = g_last = 0;
+        CHECK_STATUS(LOCUS_ERR_CANCELLED, choose(&p, picks, values, &out));
+        CHECK_SIZE(g_stop_at, g_calls);
+    }
+    problem_free(&p);
+}
+
+static void bad_portfolio_arguments_are_refused(void)
+{
+    problem p;
+    size_t picks[10], i;
+    double values[10];
+    locus_portfolio out;
+    locus_points rows, bad;
+    const size_t bytes = 100000;
+    void *work = xmalloc(bytes);
+    const int odd = 99;
+    problem_make(&p, 10, 8, 0, 6);
+    memset(p.required, 0, 10);
+    memset(p.available, 1, 10);
+    rows = points_of(&p);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(NULL, NULL, picks, NULL, &out, work, bytes, &g_err));
+    CHECK_MESSAGE("profiles");
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(&rows, NULL, NULL, NULL, &out, work, bytes, &g_err));
+    CHECK_MESSAGE("picks");
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(&rows, NULL, picks, NULL, NULL, work, bytes, &g_err));
+    CHECK_MESSAGE("out");
+    CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, NULL, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, work,
+                                                             locus_portfolio_workspace(&rows, NULL) - 1, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, work,
+                                                  locus_portfolio_workspace(&rows, NULL), NULL));
+    CHECK_SIZE(0, locus_portfolio_workspace(NULL, NULL));
+    bad = rows, bad.count = SIZE_MAX / 8;
+    CHECK_SIZE(0, locus_portfolio_workspace(&bad, NULL));
+    bad = rows, bad.dim = SIZE_MAX - 3, bad.stride = 0;
+    CHECK_SIZE(0, locus_portfolio_workspace(&bad, NULL));
+#define POINTS(change, part)                                                                                           \
+    bad = rows;                                                                                                        \
+    change;                                                                                                            \
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(&bad, NULL, picks, NULL, &out, work, bytes, &g_err));      \
+    CHECK_MESSAGE(part);
+    POINTS(bad.dim = 0, "profiles.dim")
+    POINTS(bad.rows = NULL, "profiles")
+    POINTS(bad.stride = 7, "profiles.stride")
+    bad = rows, bad.count = 0, bad.rows = NULL;
+    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_portfolio_choose(&bad, NULL, picks, NULL, &out, work, bytes, &g_err));
+#define OPTION(status, change, part)                                                                                   \
+    ZERO(p.o);                                                                                                         \
+    change;                                                                                                            \
+    CHECK_STATUS(status, choose(&p, picks, values, &out));                                                             \
+    CHECK_MESSAGE(part);
+    for (i = 0; i < 3; i++) {
+        const double no[] = {-1.0, NAN, INFINITY};
+        const float was = p.cost[3], weight = p.weight[2];
+        OPTION(LOCUS_ERR_ARGUMENT, (p.o.cost = p.cost, p.o.budget = no[i]), "budget")
+        OPTION(LOCUS_ERR_ARGUMENT, (p.o.cost = p.cost, p.o.lambda = no[i]), "lambda")
+        OPTION(LOCUS_ERR_ARGUMENT, (p.o.cost = p.cost, p.cost[3] = (float)no[i]), "cost[3]")
+        p.cost[3] = was;
+        OPTION(LOCUS_ERR_ARGUMENT, (p.o.weight = p.weight, p.weight[2] = (float)no[i]), "weight[2]")
+        p.weight[2] = weight;
+    }
+    OPTION(LOCUS_ERR_ARGUMENT, p.o.budget = 1.0, "cost")
+    OPTION(LOCUS_ERR_ARGUMENT, p.o.lambda = 1.0, "cost")
+    OPTION(LOCUS_ERR_ISA, memcpy(&p.o.isa, &odd, sizeof p.o.isa), "isa")
+    for (i = 0; i < 8; i++) p.weight[i] = 0.0f;
+    OPTION(LOCUS_ERR_ARGUMENT, p.o.weight = p.weight, "weight")
+    for (i = 0; i < 4; i++) {
+        const float no[] = {-0.001f, 1.0001f, f_nan(), f_inf()};
+        const float was = p.rows[7 * p.stride + 5];
+        OPTION(LOCUS_ERR_ARGUMENT, p.rows[7 * p.stride + 5] = no[i], "profiles[7, 5]")
+        p.rows[7 * p.stride + 5] = was;
+    }
+    p.rows[0] = -0.0f, p.rows[1] = 1.0f;
+    ZERO(p.o);
+    CHECK_STATUS(LOCUS_OK, choose(&p, picks, values, &out));
+    p.required[1] = p.required[4] = 1;
+    p.cost[1] = p.cost[4] = 2.0f;
+    OPTION(LOCUS_ERR_BUDGET, (p.o.required = p.required, p.o.count = 1), "count")
+    OPTION(LOCUS_ERR_BUDGET, (p.o.required = p.required, p.o.cost = p.cost, p.o.budget = 3.9), "budget")
+    ZERO(p.o);
+    p.o.required = p.required, p.o.cost = p.cost, p.o.budget = 4.0, p.o.count = 2, p.o.available = p.available;
+    memset(p.available, 0, 10); // what is required is in it, available or not
+    CHECK_STATUS(LOCUS_OK, choose(&p, picks, values, &out));
+    CHECK(out.count == 2 && picks[0] == 1 && picks[1] == 4);
+    OPTION(LOCUS_ERR_NO_CANDIDATE, p.o.available = p.available, "none of 10")
+    for (i = 0; i < 10; i++) p.cost[i] = 3.0f;
+    OPTION(LOCUS_ERR_NO_CANDIDATE, (p.o.cost = p.cost, p.o.budget = 2.0), "none of 10")
+    ZERO(p.o); // a price that nothing is worth
+    p.o.cost = p.cost, p.o.lambda = 1e6;
+    CHECK_STATUS(LOCUS_OK, choose(&p, picks, values, &out));
+    CHECK_SIZE(0, out.count);
+    CHECK_NEAR(0.0, out.bound, 0.0);
+    p.o.lambda = DBL_MAX;
+    CHECK_STATUS(LOCUS_OK, choose(&p, picks, values, &out));
+    CHECK_SIZE(0, out.count);
+    ZERO(p.o); // weights of any size
+    for (i = 0; i < 8; i++) p.weight[i] = i % 2 ? 3e38f : 1e-44f;
+    p.o.weight = p.weight, p.o.count = 3;
+    CHECK_STATUS(LOCUS_OK, choose(&p, picks, values, &out));
+    for (i = 0; i < 8; i++) p.weight[i] = 1e-45f;
+    CHECK_STATUS(LOCUS_OK, choose(&p, picks, values, &out));
+    CHECK(out.value > 0.0 && out.value <= 1.0 && out.bound <= 1.0 + 1e-12);
+    free(work);
+    problem_free(&p);
+}
+
+// ---------------------------------------------------------------------------------------------------- search
+
+typedef struct match {
+    size_t model;
+    double distance;
+} match;
+
+static int match_order(const void *a, const void *b)
+{
+    const match *x = (const match *)a, *y = (const match *)b;
+    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
+    return x->model < y->model ? -1 : 1;
+}
+
+static void search_finds_what_a_sort_finds(void)
+{
+    enum { M = 200, C = 5 };
+    static double means[M * C];
+    static match all[M];
+    static locus_match out[M + 5];
+    size_t trial;
+    for (trial = 0; trial < trials(200); trial++) {
+        ref_rng g;
+        locus_wish wish[C];
+        unsigned char available[M];
+        size_t m, c, k, n = 0, count = 1 + trial % M;
+        g.state = trial + 9 + g_seed;
+        for (c = 0; c < C; c++) { // all arithmetic is exact: ties are many
+            wish[c].accuracy = floor(4.0 * ref_uniform(&g)) / 4.0;
+            wish[c].weight = trial % 7 < 2 ? 0.0 : (double)below(&g, 3) * (trial % 3 ? 0.5 : 1.0);
+        }
+        wish[trial % C].weight = trial % 7 ? 1.0 : 1e-300;
+        if (trial % 7 == 1) wish[trial % C].weight = 1e308;
+        for (m = 0; m < M; m++) {
+            double sum = 0.0, weight = 0.0;
+            available[m] = below(&g, 4) != 0;
+            for (c = 0; c < C; c++) {
+                means[m * C + c] = below(&g, 10) ? floor(8.0 * ref_uniform(&g)) / 8.0 : NAN; // many ties
+                if (wish[c].weight > 0.0 && means[m * C + c] == means[m * C + c]) {
+                    const double w = trial % 7 < 2 ? 1.0 : wish[c].weight;
+                    sum += w * pow(means[m * C + c] - wish[c].accuracy, 2.0);
+                    weight += w;
+                }
+            }
+            if (m >= count || !available[m] || !(weight > 0.0)) continue;
+            all[n].model = m;
+            all[n++].distance = sqrt(sum / weight);
+        }
+        qsort(all, n, sizeof all[0], match_order);
+        k = trial % 4 == 0 ? n + 3 : 1 + below(&g, n + 1);
+        if (k > M + 5) k = M + 5;
+        CHECK_STATUS(LOCUS_OK, locus_search(means, count, wish, C, k, available, out, &g_err));
+        for (m = 0; m < k; m++) {
+            CHECK_SIZE(m < n ? all[m].model : SIZE_MAX, out[m].model);
+            if (m < n) CHECK_NEAR(all[m].distance, out[m].distance, 1e-12);
+            else CHECK(out[m].distance != out[m].distance);
+        }
+    }
+}
+
+static void bad_wishes_are_refused(void)
+{
+    double means[4] = {0.1, 0.2, 0.3, 0.4};
+    locus_wish good[2] = {{0.5, 1.0}, {0.5, 0.0}}, w[2];
+    locus_match out[2];
+    int32_t category[3] = {0, 1, 0};
+    unsigned char scores[3];
+    size_t i;
+    const double no[] = {-0.1, 1.1, NAN, INFINITY};
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_search(NULL, 2, good, 2, 1, NULL, out, &g_err));
+    CHECK_MESSAGE("means");
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_search(means, 2, NULL, 2, 1, NULL, out, &g_err));
+    CHECK_MESSAGE("wish");
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_search(means, 2, good, 2, 1, NULL, NULL, &g_err));
+    CHECK_MESSAGE("out");
+    CHECK_STATUS(LOCUS_OK, locus_search(means, 2, good, 2, 0, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_search(NULL, 0, good, 2, 2, NULL, out, &g_err));
+    CHECK(out[0].model == SIZE_MAX && out[1].model == SIZE_MAX);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_imagine(NULL, 3, good, 2, 0, scores, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_imagine(category, 3, NULL, 2, 0, scores, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_imagine(category, 3, good, 2, 0, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_search(means, 2, good, 0, 1, NULL, out, &g_err));
+    for (i = 0; i < 9; i++) {
+        memcpy(w, good, sizeof w);
+        if (i < 4) w[0].accuracy = no[i];
+        else if (i < 7) w[1].weight = i == 4 ? -1.0 : no[i - 3];
+        else if (i == 7) w[0].weight = 0.0;
+        else w[1].accuracy = NAN; // of a category that nobody cares for
+        if (i == 5) continue;     // 1.1 is a fine weight
+        CHECK_STATUS(i == 8 ? LOCUS_OK : LOCUS_ERR_ARGUMENT, locus_search(means, 2, w, 2, 1, NULL, out, &g_err));
+        CHECK_STATUS(i == 8 ? LOCUS_OK : LOCUS_ERR_ARGUMENT, locus_imagine(category, 3, w, 2, 1, scores, &g_err));
+    }
+}
+
+static void imagined_scores_have_the_rates_that_were_wished(void)
+{
+    enum { N = 500, C = 6 };
+    int32_t category[N];
+    unsigned char scores[N], again[N];
+    size_t ones[N], trial, i, c, differ = 0;
+    memset(ones, 0, sizeof ones);
+    for (trial = 0; trial < trials(400); trial++) {
+        ref_rng g;
+        locus_wish wish[C];
+        g.state = trial + 77 + g_seed;
+        for (i = 0; i < N; i++) category[i] = trial % 2 ? (int32_t)(i % 3) : (int32_t)below(&g, 9) - 2;
+        if (trial == 0) category[0] = INT32_MIN, category[1] = INT32_MAX;
+        for (c = 0; c < C; c++) {
+            wish[c].accuracy = trial % 2 ? 0.3 : c == 0 ? 0.0 : c == 1 ? 1.0 : ref_uniform(&g);
+            wish[c].weight = c == 2 && trial % 2 == 0 ? 0.0 : 1.0 + (double)c;
+        }
+        CHECK_STATUS(LOCUS_OK, locus_imagine(category, N, wish, C, trial, scores, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_imagine(category, N, wish, C, trial, again, &g_err));
+        CHECK(memcmp(scores, again, N) == 0);
+        CHECK_STATUS(LOCUS_OK, locus_imagine(category, N, wish, C, trial + 1, again, &g_err));
+        differ += memcmp(scores, again, N) != 0;
+        for (c = 0; c < C; c++) {
+            size_t n = 0, right = 0;
+            for (i = 0; i < N; i++) {
+                if (category[i] != (int32_t)c) continue;
+                n++;
+                if (wish[c].weight > 0.0) CHECK(scores[i] <= 1);
+                else CHECK(scores[i] == 255);
+                right += scores[i] == 1;
+            }
+            if (wish[c].weight > 0.0) CHECK(fabs((double)right - wish[c].accuracy * (double)n) <= 0.5 + 1e-9);
+        }
+        for (i = 0; i < N; i++) {
+            if (category[i] < 0 || category[i] >= C) CHECK(scores[i] == 255);
+            if (trial % 2) ones[i] += scores[i];
+        }
+    }
+    CHECK(differ > trials(400) * 9 / 10);
+    for (i = 0; i < N && !g_quick; i++) // every place is as likely: 200 trials at 0.3
+        CHECK(fabs((double)ones[i] - 60.0) < 5.5 * sqrt(200.0 * 0.3 * 0.7));
+}
+
+// ---------------------------------------------------------------------------------------------------- comparison
+
+static void student_quantiles_are_those_of_scipy(void)
+{
+    static const struct {
+        size_t df;
+        double level, t; // scipy.stats.t.isf((1 - level) / 2, df)
+    } known[] = {
+        {1, 0.01, 0.015709255323665},       {1, 0.5, 1.00000000001339},
+        {1, 0.8, 3.07768353720781},         {1, 0.9, 6.31375151480094},
+        {1, 0.95, 12.7062047364321},        {1, 0.99, 63.656741162874},
+        {1, 0.999999, 636619.772348617},    {2, 0.01, 0.0141428427820626},
+        {2, 0.5, 0.816496580927727},        {2, 0.8, 1.88561808316415},
+        {2, 0.9, 2.91998558035552},         {2, 0.95, 4.30265272991127},
+        {2, 0.99, 9.92484320091807},        {2, 0.999999, 999.999249996161},
+        {3, 0.01, 0.0136040546910077},      {3, 0.5, 0.764892328080891},
+        {3, 0.8, 1.63774435721591},         {3, 0.9, 2.35336343480183},
+        {3, 0.95, 3.18244630528426},        {3, 0.99, 5.84090929975643},
+        {3, 0.999999, 130.1545893529},      {4, 0.01, 0.0133338271923189},
+        {4, 0.5, 0.740697084091225},        {4, 0.8, 1.53320627371314},
+        {4, 0.9, 2.13184678133629},         {4, 0.95, 2.7764451051978},
+        {4, 0.99, 4.6040948714159},         {4, 0.999999, 49.4586367565813},
+        {5, 0.01, 0.0131719846726466},      {5, 0.5, 0.72668684379794},
+        {5, 0.8, 1.47588404878203},         {5, 0.9, 2.01504837266916},
+        {5, 0.95, 2.57058183661474},        {5, 0.99, 4.03214298355754},
+        {5, 0.999999, 28.4784734628437},    {10, 0.01, 0.0128502791885714},
+        {10, 0.5, 0.699812061312429},       {10, 0.8, 1.37218364111029},
+        {10, 0.9, 1.81246112281073},        {10, 0.95, 2.22813885196494},
+        {10, 0.99, 3.16927266717584},       {10, 0.999999, 10.516489956898},
+        {31, 0.01, 0.0126349530900215},     {31, 0.5, 0.682486304875312},
+        {31, 0.8, 1.30946354710086},        {31, 0.9, 1.69551878913667},
+        {31, 0.95, 2.03951344639641},       {31, 0.99, 2.74404191929413},
+        {31, 0.999999, 6.07197592470831},   {32, 0.01, 0.0126317703708881},
+        {32, 0.5, 0.682233920164883},       {32, 0.8, 1.30857279108984},
+        {32, 0.9, 1.69388875400516},        {32, 0.95, 2.0369333434601},
+        {32, 0.99, 2.73848148201208},       {32, 0.999999, 6.02833278040362},
+        {100, 0.01, 0.0125648468131002},    {100, 0.5, 0.676951043008279},
+        {100, 0.8, 1.29007476133988},       {100, 0.9, 1.66023432606575},
+        {100, 0.95, 1.98397151844963},      {100, 0.99, 2.62589052058633},
+        {100, 0.999999, 5.21372757421961},  {399, 0.01, 0.0125413262473377},
+        {399, 0.5, 0.675105123919778},      {399, 0.8, 1.28367692192406},
+        {399, 0.9, 1.64868153355541},       {399, 0.95, 1.96592729592081},
+        {399, 0.99, 2.58820716403014},      {399, 0.999999, 4.96909194940301},
+        {400, 0.01, 0.0125413065993876},    {400, 0.5, 0.675103584240745},
+        {400, 0.8, 1.2836715995703},        {400, 0.9, 1.6486719414654},
+        {400, 0.95, 1.96591234322939},      {400, 0.99, 2.58817608003391},
+        {400, 0.999999, 4.96889566989413},  {401, 0.01, 0.0125412870494625},
+        {401, 0.5, 0.675102052247102},      {401, 0.8, 1.28366630380658},
+        {401, 0.9, 1.64866239732749},       {401, 0.95, 1.96589746533645},
+        {401, 0.99, 2.58814515176572},      {401, 0.999999, 4.96870038263119},
+        {1000, 0.01, 0.0125366037591698},   {1000, 0.5, 0.674735164607009},
+        {1000, 0.8, 1.28239872146092},      {1000, 0.9, 1.64637881728546},
+        {1000, 0.95, 1.96233908082641},     {1000, 0.99, 2.58075469806594},
+        {1000, 0.999999, 4.92228952341938}, {1000000, 0.01, 0.0125334726419293},
+        {1000000, 0.5, 0.674489995531087},  {1000000, 0.8, 1.28155241212994},
+        {1000000, 0.9, 1.64485515072204},   {1000000, 0.95, 1.95996635681411},
+        {1000000, 0.99, 2.57583422010533},  {1000000, 0.999999, 4.89166896070473},
+    };
+    size_t i;
+    for (i = 0; i < COUNT(known); i++) {
+        context("df %zu, level %g", known[i].df, known[i].level);
+        CHECK_NEAR(1.0, locusi_student_quantile(known[i].level, known[i].df) / known[i].t, 1e-7);
+    }
+    context("normal");
+    CHECK_NEAR(1.6448536269514722, locusi_normal_quantile(0.9), 1e-12);
+    CHECK_NEAR(1.9599639845400545, locusi_normal_quantile(0.95), 1e-12);
+    CHECK_NEAR(3.2905267314919255, locusi_normal_quantile(0.999), 1e-12);
+}
+
+static void intervals_follow_their_formulas(void)
+{
+    const double x[5] = {0.41, 0.39, 0.44, 0.35, 0.42};
+    const double mean = (0.41 + 0.39 + 0.44 + 0.35 + 0.42) / 5.0;
+    double squares = 0.0, t = 2.13184678632665; // 90 %, 4 degrees of freedom
+    locus_interval v;
+    size_t i;
+    for (i = 0; i < 5; i++) squares += (x[i] - mean) * (x[i] - mean);
+    v = locus_interval_of(0.5, x, 5, 0, 0.9);
+    CHECK_NEAR(0.5, v.value, 0.0);
+    CHECK_NEAR(0.5 - t * sqrt(squares / 4.0), v.low, 1e-9);
+    CHECK_NEAR(0.5 + t * sqrt(squares / 4.0), v.high, 1e-9);
+    v = locus_interval_of(0.5, x, 5, 1, 0.9);
+    CHECK_NEAR(0.5 - t * sqrt(squares * 4.0 / 5.0), v.low, 1e-9); // the jackknife's variance: (n - 1) / n * squares
+    CHECK_NEAR(0.5 + t * sqrt(squares * 4.0 / 5.0), v.high, 1e-9);
+    for (i = 0; i < 7; i++) {
+        const double levels[] = {0.9, 0.9, 0.0, 1.0, -1.0, NAN, 2.0};
+        v = locus_interval_of(0.5, i == 1 ? NULL : x, i == 0 ? 1 : 5, 0, levels[i]);
+        CHECK(v.value == 0.5 && v.low != v.low && v.high != v.high);
+    }
+    v.value = 0.5, v.low = 0.4, v.high = 0.6;
+    CHECK_SIZE(400, locus_evaluations_needed(100, &v, 0.05));
+    CHECK_SIZE(100, locus_evaluations_needed(100, &v, 0.1));
+    CHECK_SIZE(25, locus_evaluations_needed(100, &v, 0.2));
+    CHECK_SIZE(1112, locus_evaluations_needed(100, &v, 0.03)); // 1111.1
+    CHECK_SIZE(SIZE_MAX, locus_evaluations_needed(100, &v, 0.0));
+    CHECK_SIZE(SIZE_MAX, locus_evaluations_needed(100, &v, -1.0));
+    CHECK_SIZE(SIZE_MAX, locus_evaluations_needed(100, &v, (double)NAN));
+    CHECK_SIZE(SIZE_MAX, locus_evaluations_needed(100, &v, 1e-300));
+    CHECK_SIZE(SIZE_MAX, locus_evaluations_needed(SIZE_MAX, &v, 0.01));
+    CHECK_SIZE(SIZE_MAX, locus_evaluations_needed(0, &v, 0.05));
+    CHECK_SIZE(SIZE_MAX, locus_evaluations_needed(100, NULL, 0.05));
+    v.high = (double)NAN;
+    CHECK_SIZE(SIZE_MAX, locus_evaluations_needed(100, &v, 0.05));
+}
+
+typedef struct statistic {
+    double a, b, difference, agreement;
+} statistic;
+
+static statistic statistic_of(const float *a, const float *b, size_t n, const int32_t *category, int32_t which)
+{
+    statistic s = {0, 0, 0, 0};
+    size_t i, count = 0;
+    for (i = 0; i < n; i++) {
+        const double p = (double)a[i], q = (double)b[i];
+        if (category && category[i] != which) continue;
+        count++;
+        s.a += p;
+        s.b += q;
+        s.agreement += 1.0 - p - q + 2.0 * p * q;
+    }
+    s.a /= (double)count, s.b /= (double)count, s.agreement /= (double)count;
+    s.difference = s.a - s.b;
+    return s;
+}
+
+static void check_interval(int line, const locus_interval *found, double value, const double *x, size_t n, double level)
+{
+    const locus_interval e = locus_interval_of(value, x, n, 0, level);
+    check_near(line, "value", value, found->value, 1e-12);
+    check_near(line, "low", e.low, found->low, 1e-10);
+    check_near(line, "high", e.high, found->high, 1e-10);
+}
+
+static void comparisons_follow_their_formulas(void)
+{
+    enum { Q = 60, R = 9, C = 4 };
+    static const size_t rows[][2] = {{1, 1}, {R, R}, {R, 5}, {R, 1}, {1, 4}, {2, 2}, {3, 1}};
+    float *pa = floats(R * (Q + 2)), *pb = floats(R * Q);
+    int32_t category[Q];
+    unsigned char sa[Q], sb[Q];
+    size_t i, r, kase;
+    ref_rng g;
+    g.state = g_seed + 4;
+    for (r = 0; r < R; r++) {
+        for (i = 0; i < Q + 2; i++) pa[r * (Q + 2) + i] = i < Q ? (float)ref_uniform(&g) : f_nan();
+        for (i = 0; i < Q; i++) pb[r * Q + i] = (float)pow(ref_uniform(&g), 2.0);
+    }
+    for (i = 0; i < Q; i++) {
+        category[i] = (int32_t)below(&g, 5) - 1; // -1, 0, 1, 2, 3
+        if (category[i] == 2) category[i] = 7;   // 2: no query
+        sa[i] = (unsigned char)(below(&g, 5) ? below(&g, 2) : 255);
+        sb[i] = (unsigned char)(below(&g, 5) ? below(&g, 2) : 255);
+    }
+    for (kase = 0; kase < COUNT(rows); kase++) {
+        const size_t na = rows[kase][0], nb = rows[kase][1];
+        const size_t pairs = na > 1 && nb > 1 ? (na < nb ? na : nb) - 1 : (na > nb ? na : nb) - 1;
+        locus_points a = {pa, na, Q, Q + 2}, b = {pb, nb, Q, 0};
+        locus_comparison out;
+        locus_compare_opts o;
+        locus_interval by[C];
+        double x[4][R], level = kase % 2 ? 0.95 : 0.9, z = kase % 2 ? 1.9599639845400545 : 1.6448536269514722;
+        size_t c, shared = 0, same = 0;
+        statistic s = statistic_of(pa, pb, Q, NULL, 0);
+        context("rows %zu, %zu", na, nb);
+        ZERO(o);
+        o.level = kase % 2 ? 0.95 : 0.0;
+        o.category = category, o.categories = C, o.by_category = by;
+        o.scores_a = sa, o.scores_b = sb, o.answers = Q;
+        CHECK_STATUS(LOCUS_OK, locus_compare(&a, &b, &o, &out, &g_err));
+        for (r = 1; r < R; r++) {
+            x[0][r - 1] = statistic_of(pa + r * (Q + 2), pb, Q, NULL, 0).a;
+            x[1][r - 1] = statistic_of(pa, pb + r * Q, Q, NULL, 0).b;
+        }
+        check_interval(__LINE__, &out.accuracy_a, s.a, x[0], na - 1, level);
+        check_interval(__LINE__, &out.accuracy_b, s.b, x[1], nb - 1, level);
+        for (c = 0; c <= C; c++) { // C: all
+            const int32_t *only = c < C ? category : NULL;
+            s = statistic_of(pa, pb, Q, only, (int32_t)c);
+            for (r = 1; r <= pairs; r++) {
+                const statistic t =
+                    statistic_of(pa + (na > 1 ? r : 0) * (Q + 2), pb + (nb > 1 ? r : 0) * Q, Q, only, (int32_t)c);
+                x[2][r - 1] = t.difference;
+                x[3][r - 1] = t.agreement;
+            }
+            check_interval(__LINE__, c < C ? &by[c] : &out.difference, s.difference, x[2], pairs, level);
+            if (c == C) check_interval(__LINE__, &out.agreement, s.agreement, x[3], pairs, level);
+        }
+        CHECK(by[2].value != by[2].value && by[2].low != by[2].low);
+        for (i = 0; i < Q; i++)
+            if (sa[i] != 255 && sb[i] != 255) shared++, same += sa[i] == sb[i];
+        CHECK_SIZE(shared, out.shared);
+        CHECK_NEAR((double)same / (double)shared, out.observed.value, 1e-15);
+        // Wilson's bounds solve (p - share)^2 = z^2 p (1 - p) / n.
+        for (i = 0; i < 2; i++) {
+            const double p = i ? out.observed.high : out.observed.low, off = p - out.observed.value;
+            CHECK_NEAR(z * z * p * (1.0 - p) / (double)shared, off * off, 1e-12);
+            CHECK(i ? off > 0.0 : off < 0.0);
+        }
+    }
+    free(pa), free(pb);
+}
+
+static void comparisons_at_the_edges(void)
+{
+    float p[6] = {0.0f, 1.0f, 0.5f, 0.25f, -0.0f, 1.0f}, spoilt[3] = {0.1f, 2.0f, 0.3f};
+    const unsigned char a[4] = {1, 0, 255, 1}, b[4] = {1, 0, 1, 255}, bad[4] = {1, 0, 2, 1};
+    locus_points x = {NULL, 1, 3, 0}, y = {NULL, 1, 3, 0}, z;
+    locus_compare_opts o;
+    locus_comparison out;
+    locus_interval by[2];
+    size_t i;
+    x.rows = p, y.rows = p + 3;
+    CHECK_STATUS(LOCUS_OK, locus_compare(&x, &y, NULL, &out, &g_err));
+    CHECK_SIZE(0, out.shared);
+    CHECK(out.observed.value != out.observed.value && out.observed.low != out.observed.low);
+    CHECK(out.difference.low != out.difference.low);
+    ZERO(o);
+    o.scores_a = a, o.scores_b = b, o.answers = 4;
+    CHECK_STATUS(LOCUS_OK, locus_compare(&x, &x, &o, &out, &g_err)); // 2 of 2 alike: the upper bound is 1 itself
+    CHECK_SIZE(2, out.shared);
+    CHECK_NEAR(1.0, out.observed.high, 0.0);
+    CHECK_NEAR(2.0 / (2.0 + 1.6448536269514722 * 1.6448536269514722), out.observed.low, 1e-12);
+    CHECK_NEAR(0.0, out.difference.value, 0.0);
+    o.scores_b = bad;
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_compare(&x, &x, &o, &out, &g_err));
+    CHECK_MESSAGE("scores_b[2]");
+    o.scores_a = bad, o.scores_b = b;
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_compare(&x, &x, &o, &out, &g_err));
+    CHECK_MESSAGE("scores_a[2]");
+    o.scores_a = NULL;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &x, &o, &out, &g_err));
+    CHECK_MESSAGE("scores_b alone");
+    ZERO(o);
+    o.by_category = by, o.categories = 2;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &x, &o, &out, &g_err));
+    CHECK_MESSAGE("category");
+    ZERO(o);
+    for (i = 0; i < 4; i++) {
+        const double no[] = {-0.1, 1.0, NAN, INFINITY};
+        o.level = no[i];
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &x, &o, &out, &g_err));
+        CHECK_MESSAGE("level");
+    }
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &x, NULL, NULL, &g_err));
+    CHECK_MESSAGE("out");
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(NULL, &x, NULL, &out, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, NULL, NULL, &out, &g_err));
+    z = x, z.count = 0;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &z, NULL, &out, &g_err));
+    z = x, z.dim = 2;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &z, NULL, &out, &g_err));
+    CHECK_MESSAGE("b.dim");
+    z = x, z.stride = 2;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &z, NULL, &out, &g_err));
+    z = x, z.rows = spoilt;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&z, &x, NULL, &out, &g_err));
+    CHECK_MESSAGE("a[0, 1]");
+}
+
+// ---------------------------------------------------------------------------------------------------- main
+
+typedef struct test_case {
+    const char *name;
+    void (*run)(void);
+} test_case;
+
+#define TEST(name)                                                                                                     \
+    {                                                                                                                  \
+#name, name                                                                                                    \
+    }
+
+static const test_case tests[] = {
+    TEST(portfolios_come_near_the_best_of_all_subsets),
+    TEST(lazy_greedy_picks_what_plain_greedy_picks),
+    TEST(greedy_answers_are_nested_and_gains_shrink),
+    TEST(values_are_monotone_and_submodular),
+    TEST(portfolios_do_not_depend_on_the_order_of_models),
+    TEST(ties_go_to_the_lower_index),
+    TEST(portfolios_do_not_depend_on_threads_or_instruction_sets),
+    TEST(sums_are_exact_for_every_instruction_set),
+    TEST(portfolios_can_be_cancelled),
+    TEST(bad_portfolio_arguments_are_refused),
+    TEST(search_finds_what_a_sort_finds),
+    TEST(bad_wishes_are_refused),
+    TEST(imagined_scores_have_the_rates_that_were_wished),
+    TEST(student_quantiles_are_those_of_scipy),
+    TEST(intervals_follow_their_formulas),
+    TEST(comparisons_follow_their_formulas),
+    TEST(comparisons_at_the_edges),
+};
+
+int main(int argc, char **argv)
+{
+    const char *quick = getenv("LOCUS_TEST_QUICK"), *seed = getenv("LOCUS_TEST_SEED");
+    size_t i, passed = 0, failed = 0;
+    int isa;
+    g_quick = quick && quick[0] && quick[0] != '0';
+    if (seed) g_seed = (uint64_t)strtoul(seed, NULL, 10);
+    printf("locus.h %s, seed %lu%s, instruction sets:", locus_version(), (unsigned long)g_seed,
+           g_quick ? ", quick" : "");
+    for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
+        if (locus_isa_supported((locus_isa)isa)) printf(" %s", locus_isa_name((locus_isa)isa));
+    printf("\n");
+    fflush(stdout);
+    for (i = 0; i < COUNT(tests); i++) {
+        clock_t start = clock();
+        long blocks;
+        if (argc > 1 && !strstr(tests[i].name, argv[1])) continue;
+        threads_stop();
+        blocks = g_blocks;
+        g_test = tests[i].name;
+        g_context[0] = 0;
+        g_failures = 0;
+        tests[i].run();
+        threads_stop();
+        g_context[0] = 0;
+        if (g_blocks != blocks)
+            failure(__LINE__, "expected all memory released, found %ld blocks left", g_blocks - blocks);
+        if (g_failures > 8) printf("  ... %zu checks failed in %s\n", g_failures, g_test);
+        printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", tests[i].name,
+               (double)(clock() - start) / CLOCKS_PER_SEC);
+        fflush(stdout);
+        if (g_failures) failed++;
+        else passed++;
+    }
+    printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
+    return failed || !passed ? 1 : 0;
+}

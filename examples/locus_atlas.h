@@ -112,7 +112,7 @@ static int atlas_resample(session *s, atlas *a)
         return fail(s, "--scores %s: expected [models, %zu] (the rows of %s), found %s", o->scores, n, table_flag,
                     shape_text(y->shape, 2, found));
     if (match_models(s, y->shape[0], &rows) || pick_grades(s, y, rows, m, NULL, n, &g)) return FAILED;
-    opts.count = a->resamples = o->resamples ? o->resamples : ATLAS_RESAMPLES;
+    opts.count = a->resamples = o->resamples ? o->resamples : (size_t)ATLAS_RESAMPLES;
     opts.seed = 1;
     opts.parallel = s->parallel;
     if (opts.count > SIZE_MAX / sizeof(float) / (a->x.n + dim) / (m + 1)) return fail(s, "out of memory");
@@ -262,7 +262,7 @@ static int atlas_geometry(session *s, atlas *a)
     float *distances = NULL;
     size_t *sizes = NULL;
     const char **names = NULL;
-    a->near = m - 1 < ATLAS_NEAR ? m - 1 : ATLAS_NEAR;
+    a->near = m - 1 < ATLAS_NEAR ? m - 1 : (size_t)ATLAS_NEAR;
     a->map = (float *)take(s, m, 2 * sizeof *a->map);
     a->principal = (float *)take(s, m, 2 * sizeof *a->principal);
     if (!a->map || !a->principal || all_distances(s, compared, a->metric, &distances)) return FAILED;

@@ -266,7 +266,7 @@ def check_filters(b, page):
     b.type("#search", "no such model")
     check(b.run(SHOWN) == [] and not b.run("return document.querySelector('#none').hidden"), "and says where there is none")
     b.click("#clear")
-    check(b.settled("document.querySelector('#count').textContent") == f"{page.M} models", "Clear shows all")
+    check(b.settled("document.querySelector('#clear').hidden") and b.run(TEXTS, "#count")[0] == f"{page.M} models" and len(b.run(SHOWN)) == page.M, "Clear shows all")
     b.type("#size-from", "30")
     b.type("#size-to", "100")
     want = [m for m in range(page.M) if page.d["parameters"][m] is not None and 30 <= page.d["parameters"][m] <= 100]
@@ -331,7 +331,9 @@ def check_portfolio(b, page):
         names = [row for row in b.run(TEXTS, "#portfolio-list tbody .go span:last-child")]
         want, shown = page.greedy(k), number(b.run(TEXTS, "#portfolio-value")[0])
         check(len(names) == k and abs(shown - 100 * page.value([page.names.index(n) for n in names])) < 0.06, f"a set of {k} and its value")
-        check(abs(shown - 100 * page.value(want)) < 0.06, f"as good as the greedy set of {k}")
+        check(page.value([page.names.index(n) for n in names]) >= page.value(want) - 1e-9, f"as good as the greedy set of {k}")
+        bound = float(re.search(r"better than ([0-9.]+)", b.run(TEXTS, "#portfolio-result")[0]).group(1))
+        check(shown <= bound <= 100 * min(page.value(range(page.M)), page.value(want) / (1 - math.exp(-1))) + 0.06, f"and its bound {bound}")
     check(len(b.run("return [...atlas.state.marked.keys()]")) == 5, "the set is marked on the map")
     curve = b.run("return document.querySelector('#portfolio-chart .curve').getAttribute('d')")
     ys = [float(pair.split()[1]) for pair in curve.replace("M", "L").split("L")[1:]]
@@ -365,6 +367,11 @@ def check_mix(b, page):
         value, cost = number(b.run(TEXTS, "#mix-value")[0]), number(b.run(TEXTS, "#mix-cost")[0])
         check(share and abs(sum(share) - 100) < 1e-6, f"the shares add up to 100 % at a budget of {budget:.4g}")
         check(cost <= float(f"{budget:.4g}") * 1.005, "and it is kept")
+        rows = b.run("return [...document.querySelectorAll('#mix-list tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+        spent = sum(number(row[1]) * number(row[3]) for row in rows) / 100
+        right = sum(number(row[1]) * number(row[2]) for row in rows) / 100
+        check(abs(spent - cost) <= 0.01 * cost + 5e-4 * max(number(row[3]) for row in rows), f"the shares cost that much: {spent:.4g}, {cost}")
+        check(abs(right - value) <= 0.6, f"and are right as often: {right:.1f} %, {value} %")
         if page.M <= 50:
             want = page.routed(float(f"{budget:.4g}"))
             check(-0.1 <= value - 100 * want[0] <= 0.6, f"expected accuracy {value}, by bisection {100 * want[0]:.2f}")
@@ -402,6 +409,11 @@ def check_large(b, page):
                          ("mix", "selectTab('mix')"), ("mix again", "budget *= 1.3; showMix()"), ("back to the list", "selectTab('models'); close(true)")):
         print(f"time: {what} {b.run('const t = performance.now(); ' + script + '; document.body.offsetHeight; return (performance.now() - t).toFixed(1)')} ms")
     check(b.run("return rows.length") == page.M, "all models are in the list")
+    # Among crowded discs the one whose rim lies nearest, or which the pointer is deepest in.
+    discs = b.run("return data.names.map((_, m) => [screenX(m), screenY(m), radius[m] * clamp(Math.sqrt(view.scale / view.fitted), 0.8, 1.8)])")
+    hits = [(m, b.run("return modelAt(arguments[0], arguments[1], 5)", *discs[m][:2])) for m in range(0, page.M, 97)]
+    rim = lambda k, m: math.dist(discs[k][:2], discs[m][:2]) - discs[k][2]
+    check(all(rim(hit, m) <= min(rim(k, m) for k in range(page.M)) + 1e-6 for m, hit in hits), "the pointer finds the right one in a crowd")
 
 
 def check_page(path, kinds):

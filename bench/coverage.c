@@ -14,19 +14,29 @@
 static const size_t coverage_sizes[] = {32, 64, 128, 256, 512, 1024};
 enum { SIZES = (int)(sizeof coverage_sizes / sizeof *coverage_sizes), CATEGORIES = 64, SINGLES = 120, DRAWS = 3 };
 
-typedef enum quantity { Q_MEAN, Q_CATEGORY, Q_SINGLE, Q_AGREEMENT, Q_DISTANCE, Q_OBSERVED, Q_OBSERVED_CATEGORY, Q_COUNT } quantity;
+typedef enum quantity {
+    Q_MEAN,
+    Q_CATEGORY,
+    Q_SINGLE,
+    Q_AGREEMENT,
+    Q_DISTANCE,
+    Q_OBSERVED,
+    Q_OBSERVED_CATEGORY,
+    Q_COUNT
+} quantity;
 static const char *const quantity_names[] = {"mean",     "per category", "single query",         "agreement",
                                              "distance", "observed",     "observed per category"};
 
 typedef struct coverage {
     size_t count, covered;
-    double width;   // sum of half widths
-    float *ratio;   // error over half width
+    double width; // sum of half widths
+    float *ratio; // error over half width
 } coverage;
 
 static coverage counts[2][SIZES][Q_COUNT]; // halves of the held-out models
 
-static void cover(coverage *t, double value, double truth, const double *versions, size_t count, int jackknife, double noise)
+static void cover(coverage *t, double value, double truth, const double *versions, size_t count, int jackknife,
+                  double noise)
 {
     const locus_interval i = locus_interval_of(value, versions, count, jackknife, 0.9);
     const double half = sqrt((i.high - value) * (i.high - value) + 1.6448536 * 1.6448536 * noise);
@@ -140,22 +150,23 @@ static void measure_model(const dataset *d, locus_state *s, size_t old, size_t r
             const double rate = observed[c + 1] / answers[c + 1], noise = value * (1.0 - value) / answers[c + 1];
             for (size_t r = 0; r < versions; r++) draw[r] = mean_of(p + r * n, category, c, n);
             cover(&t[c < 0 ? Q_MEAN : Q_CATEGORY], value, mean_of(truth + old * n, category, c, n), draw, versions,
-                jackknife, 0.0);
+                  jackknife, 0.0);
             cover(&t[c < 0 ? Q_OBSERVED : Q_OBSERVED_CATEGORY], value, rate, draw, versions, jackknife, noise);
         }
         for (size_t i = 0; i < SINGLES; i++) {
             const size_t at = i * n / SINGLES;
             for (size_t r = 0; r < versions; r++) draw[r] = (double)p[r * n + at];
-            cover(&t[Q_SINGLE], (double)point[old * n + at], (double)truth[old * n + at], draw, versions, jackknife, 0.0);
+            cover(&t[Q_SINGLE], (double)point[old * n + at], (double)truth[old * n + at], draw, versions, jackknife,
+                  0.0);
         }
         for (size_t m = 0; m < old; m += 3) {
             for (size_t r = 0; r < versions; r++) draw[r] = agreement_of(p + r * n, truth + m * n, n);
             cover(&t[Q_AGREEMENT], agreement_of(point + old * n, truth + m * n, n),
-                agreement_of(truth + old * n, truth + m * n, n), draw, versions, jackknife, 0.0);
+                  agreement_of(truth + old * n, truth + m * n, n), draw, versions, jackknife, 0.0);
             for (size_t r = 0; r < versions; r++)
                 draw[r] = cosine_of(locus_pool_embedding(drawn, r), others + m * z_dim, z_dim);
             cover(&t[Q_DISTANCE], cosine_of(z, others + m * z_dim, z_dim),
-                cosine_of(others + old * z_dim, others + m * z_dim, z_dim), draw, versions, jackknife, 0.0);
+                  cosine_of(others + old * z_dim, others + m * z_dim, z_dim), draw, versions, jackknife, 0.0);
         }
         locus_pool_destroy(drawn);
         free(p);
@@ -194,9 +205,10 @@ int main(int argc, char **argv)
         locus_release(s);
         free_evaluations(&e);
     }
-    printf("Share of nominal 90 %% intervals (%zu versions%s) that cover; two halves of the held-out models; in brackets "
-           "the mean half width and by how much the intervals would have to be stretched to cover 90 %%.\n\n| n |",
-           versions, jackknife ? ", jackknife" : "");
+    printf(
+        "Share of nominal 90 %% intervals (%zu versions%s) that cover; two halves of the held-out models; in brackets "
+        "the mean half width and by how much the intervals would have to be stretched to cover 90 %%.\n\n| n |",
+        versions, jackknife ? ", jackknife" : "");
     for (size_t q = 0; q < Q_COUNT; q++) printf(" %s |", quantity_names[q]);
     printf("\n|---|");
     for (size_t q = 0; q < Q_COUNT; q++) printf("---|");

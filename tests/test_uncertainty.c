@@ -3,7 +3,8 @@
 // same evaluations give when they are spelled out and encoded, remembered and predicted one set at a time, against a
 // dense solution in double, and against the promises of locus.h.
 //
-//     cc -O2 tests/test_uncertainty.c -o build/test_uncertainty -lm -lpthread && build/test_uncertainty [part of a name]
+//     cc -O2 tests/test_uncertainty.c -o build/test_uncertainty -lm -lpthread && build/test_uncertainty [part of a
+//     name]
 //
 // LOCUS_TEST_QUICK=1: fewer cases. LOCUS_TEST_SEED: another seed for the random cases.
 
@@ -79,6 +80,7 @@ static int fixture_make(fixture *f, size_t n, int kind, int sab, int memory, loc
     CHECK_STATUS(LOCUS_OK, encode(f->net, &pool_evals, z));
     f->pool = pool_of(f->net, z, M);
     if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_memorize(f->pool, &pool_evals, NULL, &g_err));
+    if (seed % 2) CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(f->pool, &pool_evals, NULL, &g_err));
     f->enc = normals(n * f->D, 0.4, seed + 2);
     f->scores = floats(n);
     for (i = 0; i < n; i++) {
@@ -116,6 +118,7 @@ static void check_pools(const locus_pool *a, const locus_pool *b, size_t D)
     for (m = 0; m < M; m++) {
         CHECK_SAME("embedding", locus_pool_embedding(a, m), locus_pool_embedding(b, m), 16);
         CHECK(!memcmp(locus_pool_model(a, m), locus_pool_model(b, m), sizeof(locus_model)));
+        CHECK(!memcmp(&a->calibration[m], &b->calibration[m], sizeof(locus_calibration)));
     }
     free(q), free(x), free(y);
 }
@@ -169,6 +172,11 @@ static void versions_embed_the_drawn_evaluations(void)
                     CHECK_SAME("version", z, locus_pool_embedding(made, r), 16);
                 }
                 CHECK_SIZE(k != 2 ? 6 : 0, locus_pool_memory_info(made).models);
+                for (r = 0; r < 6; r++) {
+                    const locus_calibration own = locus_pool_calibration(made, r);
+                    const locus_calibration shared = locus_pool_calibration(f.pool, SIZE_MAX);
+                    CHECK(!memcmp(&own, &shared, sizeof own));
+                }
                 locus_pool_destroy(made);
                 fixture_free(&f);
                 free(row), free(enc), free(scores);
@@ -253,8 +261,8 @@ static void versions_remember_the_drawn_evaluations(void)
                     scores += own.score[job.draws[r * n + i]];
                     difficulties += own.t[job.draws[r * n + i]];
                 }
-                prior = own.m.mean + noise * own.sd / sqrt(LOCUSI_MEAN_PRIOR) *
-                                         locusi_draw_normal(9, LOCUSI_DRAW_MEAN, r, 0);
+                prior = own.m.mean +
+                        noise * own.sd / sqrt(LOCUSI_MEAN_PRIOR) * locusi_draw_normal(9, LOCUSI_DRAW_MEAN, r, 0);
                 prior = prior < 0.01 ? 0.01 : prior > 0.99 ? 0.99 : prior;
                 mu = prior;
                 for (i = 0; i < 4; i++) {
@@ -263,7 +271,8 @@ static void versions_remember_the_drawn_evaluations(void)
                     mu = mu < 0.01 ? 0.01 : mu > 0.99 ? 0.99 : mu;
                 }
                 sd = sqrt(fmax(mu * (1.0 - mu), 0.05));
-                for (c = 0; c < p; c++) x[c] = noise * sqrt(LOCUSI_VAR_OWN) * locusi_draw_normal(9, LOCUSI_DRAW_PRIOR, r, c);
+                for (c = 0; c < p; c++)
+                    x[c] = noise * sqrt(LOCUSI_VAR_OWN) * locusi_draw_normal(9, LOCUSI_DRAW_PRIOR, r, c);
                 for (i = 0; i < job.drawn[r]; i++) {
                     const size_t at = job.draws[r * n + i];
                     const float *phi = own.phi + at * p;
@@ -637,16 +646,19 @@ static void explanations_have_edges(void)
     CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
     for (i = 1; i < 8; i++) CHECK_NEAR(influence[0].influence, influence[i].influence, 1e-6);
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(NULL, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 5, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_explain(f.pool, 5, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, NULL, &query, NULL, &out, influence, nearest, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, NULL, NULL, &out, influence, nearest, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, NULL, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_explain(f.pool, 0, &f.evals, &query, NULL, NULL, influence, nearest, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, NULL, nearest, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, NULL, &g_err));
     e = f.evals, e.models = 2;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &e, &query, NULL, &out, influence, nearest, &g_err));
     query.count = 2;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
     query.count = 1, query.dim = 3;
     CHECK_STATUS(LOCUS_ERR_QUERY_DIM,
                  locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
@@ -655,8 +667,7 @@ static void explanations_have_edges(void)
                  locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
     q[3] = 0.0f;
     o.progress = stop_at_once;
-    CHECK_STATUS(LOCUS_ERR_CANCELLED,
-                 locus_explain(f.pool, 0, &f.evals, &query, &o, &out, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_explain(f.pool, 0, &f.evals, &query, &o, &out, influence, nearest, &g_err));
     for (i = 1; i < 50; i++) {
         locus_status status;
         g_fail_at = i;
@@ -759,13 +770,16 @@ static void logs_embed_like_the_encoder(void)
             }
             if (!CHECK(row < queries)) break;
             for (i = 0; i < queries; i++) CHECK(owner[i] != which || i == row); // known ones are found again
-            if (owner[row] != which) { // never a row that has a score
+            if (owner[row] != which) {                                          // never a row that has a score
                 for (j = 0; j < models; j++)
                     for (i = 0; i < count[j]; i++) CHECK(owner[row] != list[j * queries + i].row);
                 owner[row] = which;
             }
             {
-                const float score = what < 0.12 ? f_nan() : what < 0.4 ? (float)ref_uniform(&g) : what < 0.7 ? 1.0f : 0.0f;
+                const float score = what < 0.12  ? f_nan()
+                                    : what < 0.4 ? (float)ref_uniform(&g)
+                                    : what < 0.7 ? 1.0f
+                                                 : 0.0f;
                 CHECK_STATUS(LOCUS_OK, locus_log_score(log, m, row, score, &g_err));
                 for (i = 0; i < count[m] && mine[i].row != which; i++) {}
                 if (i < count[m]) memmove(mine + i, mine + i + 1, (--count[m] - i) * sizeof *mine);
@@ -777,8 +791,7 @@ static void logs_embed_like_the_encoder(void)
             if (step % (queries == 900 ? 701 : 23) == 0)
                 check_log(log, &f, m, mine, count[m], enc, parallel_of(step % THREAD_KINDS));
         }
-        for (i = 0; i < models; i++)
-            check_log(log, &f, i, list + i * queries, count[i], enc, parallel_of(i + 1));
+        for (i = 0; i < models; i++) check_log(log, &f, i, list + i * queries, count[i], enc, parallel_of(i + 1));
         locus_log_destroy(log);
         fixture_free(&f);
         free(list), free(row_of), free(owner), free(enc);
@@ -893,6 +906,8 @@ static void copies_are_whole_and_their_own(void)
         CHECK_TEXT(locus_pool_query_encoder(f.pool), locus_pool_query_encoder(copy));
         CHECK(!memcmp(&copy->memory.weight, &f.pool->memory.weight, sizeof(float)));
         CHECK_SIZE(locus_pool_memory_info(f.pool).queries, locus_pool_memory_info(copy).queries);
+        if (memory) CHECK(!memcmp(copy->memory.items, f.pool->memory.items, 140 * sizeof(float)));
+        CHECK(copy->calibrated == 1);
         CHECK_STATUS(LOCUS_OK, locus_pool_set(copy, 0, NULL, z, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_add(copy, &more, z, NULL, &g_err));
         if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_remember(copy, 5, &f.evals, &g_err));
@@ -929,7 +944,10 @@ static void copies_are_whole_and_their_own(void)
 
 // ---------------------------------------------------------------------------------------------------- main
 
-#define TEST(name) {#name, name}
+#define TEST(name)                                                                                                     \
+    {                                                                                                                  \
+#name, name                                                                                                    \
+    }
 static const struct {
     const char *name;
     void (*run)(void);

@@ -2503,8 +2503,10 @@ static const command commands[] = {
      "c.txt\n"},
     {"neighbours", "Find the models that are most alike, to stand in for one another.", neighbours_flags,
      run_neighbours,
-     "Models that are not available are no neighbours. Where sample queries are given, alike means: expected to give\n"
-     "the same answers, right or wrong.\n\n"
+     "Models that are not available are no neighbours. Metrics: cosine and euclidean of the embeddings; chances, the "
+     "root\n"
+     "mean square difference of the predicted chances on the sample queries, which finds the best stand-ins;\n"
+     "disagreement, the expected share of unlike answers if answers were independent.\n\n"
      "Example:\n  locus neighbours Yi-34B --router router.safetensors --encodings q.npy --svg map.svg\n"},
     {"cluster", "Group the models of a pool.", cluster_flags, run_cluster,
      "Example:\n  locus cluster --router router.safetensors --encodings q.npy --count 6 --svg clusters.svg\n"},

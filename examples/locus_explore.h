@@ -120,6 +120,26 @@ static int open_sample(session *s, need needed, sample *out)
     return DONE;
 }
 
+// Mean over the queries of the best chance in the set; and, where scores are known, the share that it answers right
+// when each query goes to its best (a missing score counts as a miss).
+static double set_value(const sample *x, const size_t *picks, size_t count, double *measured)
+{
+    double sum = 0.0;
+    size_t right = 0;
+    for (size_t q = 0; q < x->n; ++q) {
+        float best = -1.0f;
+        size_t model = 0;
+        for (size_t k = 0; k < count; ++k) {
+            float p = x->profiles.rows[picks[k] * x->n + q];
+            if (p > best) best = p, model = picks[k];
+        }
+        sum += (double)best;
+        right += x->scores && x->scores[model * x->n + q] == 1;
+    }
+    if (measured) *measured = x->scores ? (double)right / (double)x->n : NAN;
+    return sum / (double)x->n;
+}
+
 // Index of a model by name, or a message with the nearest one.
 static int find_model(session *s, const char *what, const char *name, size_t *index)
 {
@@ -127,21 +147,50 @@ static int find_model(session *s, const char *what, const char *name, size_t *in
     return *index == SIZE_MAX ? fail_name(s, what, name) : DONE;
 }
 
-// The metric of --metric (by default disagreement where there is a sample, else cosine), and the rows that it compares.
-static int choose_metric(session *s, const sample *x, locus_metric *metric, locus_points *points)
+// "25 models, average linkage, ..." in memory of the session.
+PRINTF_LIKE(2, 3) static const char *phrase(session *s, const char *format, ...)
 {
-    *metric = s->opt.metric ? (locus_metric)(s->opt.metric - 1) : x->n ? LOCUS_DISAGREEMENT : LOCUS_COSINE;
-    if (*metric == LOCUS_DISAGREEMENT && !x->n)
-        return misuse(s, "--metric disagreement needs --encodings Q.npy or --text FILE.jsonl: sample queries");
-    *points = *metric == LOCUS_DISAGREEMENT ? x->profiles : locus_pool_points(s->pool);
-    return DONE;
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    char *copy = (char *)take(s, strlen(text) + 1, 1);
+    return copy ? strcpy(copy, text) : "";
 }
 
-static const char *metric_words(locus_metric metric)
+typedef struct view { // how models are compared
+    locus_metric metric;
+    locus_points points;
+    const char *name, *words, *note; // note: words and sample
+} view;
+
+// --metric. By default chances where there is a sample, else cosine: among real models the nearest by their predicted
+// chances agree more often than the nearest by embedding, and far more often than those of least expected disagreement,
+// which takes answers as independent and so prefers models that are sure of themselves.
+static int choose_view(session *s, const sample *x, int usual, view *v)
 {
-    return metric == LOCUS_COSINE      ? "cosine distance of the embeddings"
-           : metric == LOCUS_EUCLIDEAN ? "Euclidean distance of the embeddings"
-                                       : "expected share of unlike answers";
+    static const char *const names[] = {"cosine", "euclidean", "disagreement", "chances"};
+    static const char *const words[] = {"cosine distance of the embeddings", "Euclidean distance of the embeddings",
+                                        "expected share of unlike answers",
+                                        "root mean square difference of the predicted chances"};
+    const int which = s->opt.metric ? s->opt.metric - 1 : usual >= 0 ? usual : x->n ? 3 : 0;
+    memset(v, 0, sizeof *v);
+    v->name = names[which];
+    v->words = v->note = words[which];
+    v->metric = which == 3 ? LOCUS_EUCLIDEAN : (locus_metric)which;
+    v->points = locus_pool_points(s->pool);
+    if (which < 2) return DONE;
+    if (!x->n)
+        return misuse(s, "--metric %s needs --encodings Q.npy or --text FILE.jsonl: sample queries", names[which]);
+    v->note = phrase(s, "%s, %zu queries", words[which], x->n);
+    v->points = x->profiles;
+    if (which == 2) return DONE;
+    float *scaled = (float *)take(s, x->models, x->n * sizeof *scaled);
+    if (!scaled) return FAILED;
+    for (size_t i = 0; i < x->models * x->n; ++i) scaled[i] = (float)((double)x->profiles.rows[i] / sqrt((double)x->n));
+    v->points.rows = scaled;
+    return DONE;
 }
 
 static locus_explore_opts explore_opts(session *s, locus_metric metric, const unsigned char *available)
@@ -158,9 +207,10 @@ static locus_explore_opts explore_opts(session *s, locus_metric metric, const un
 }
 
 // All distances, [models, models].
-static int all_distances(session *s, const locus_points *points, locus_metric metric, float **out)
+static int all_distances(session *s, const view *v, float **out)
 {
-    locus_explore_opts e = explore_opts(s, metric, NULL);
+    locus_explore_opts e = explore_opts(s, v->metric, NULL);
+    const locus_points *points = &v->points;
     if (points->count > MOST_PAIRED)
         return fail(s, "all pairs of models are looked at for up to %d models; the pool has %zu", MOST_PAIRED,
                     points->count);
@@ -175,10 +225,11 @@ static int all_distances(session *s, const locus_points *points, locus_metric me
 }
 
 // nearest[of or models, k] <- neighbours.
-static int find_neighbours(session *s, const locus_points *points, const locus_points *of, size_t k,
-                           locus_metric metric, const unsigned char *available, locus_neighbour **out)
+static int find_neighbours(session *s, const view *v, const locus_points *of, size_t k, const unsigned char *available,
+                           locus_neighbour **out)
 {
-    locus_explore_opts e = explore_opts(s, metric, available);
+    locus_explore_opts e = explore_opts(s, v->metric, available);
+    const locus_points *points = &v->points;
     size_t bytes = locus_neighbours_workspace(points, of, k, &e);
     void *work = take(s, bytes, 1);
     *out = (locus_neighbour *)take(s, of ? of->count : points->count, k * sizeof **out);
@@ -197,10 +248,10 @@ typedef struct clustering {
 } clustering;
 
 // The tree, cut into `count` clusters, or at `height` where that is not negative.
-static int find_clusters(session *s, const locus_points *points, locus_metric metric, locus_linkage linkage,
-                         size_t count, double height, clustering *out)
+static int find_clusters(session *s, const view *v, locus_linkage linkage, size_t count, double height, clustering *out)
 {
-    locus_explore_opts e = explore_opts(s, metric, NULL);
+    locus_explore_opts e = explore_opts(s, v->metric, NULL);
+    const locus_points *points = &v->points;
     const size_t n = points->count;
     size_t bytes = locus_cluster_workspace(points, linkage, &e), more = 3 * n * sizeof(size_t);
     void *work = take(s, bytes > more ? bytes : more, 1);
@@ -218,6 +269,12 @@ static int find_clusters(session *s, const locus_points *points, locus_metric me
                           &s->err) ||
         locus_cluster_order(out->merges, n, out->order, work, more, &s->err))
         return fail(s, "%s", s->err.message);
+    // numbered as they stand in the order
+    size_t *number = (size_t *)take(s, n, sizeof *number), numbered = 0;
+    if (!number) return FAILED;
+    for (size_t i = 0; i < n; ++i)
+        if (!number[out->label[out->order[i]]]) number[out->label[out->order[i]]] = ++numbered;
+    for (size_t i = 0; i < n; ++i) out->label[i] = number[out->label[i]] - 1;
     // a cut half way between the last merge that is done and the first that is not
     double below = n > out->clusters ? out->merges[n - out->clusters - 1].height : 0.0;
     out->cut = out->clusters > 1 ? 0.5 * (below + out->merges[n - out->clusters].height) : below;
@@ -343,18 +400,6 @@ static const char **all_names(session *s)
     return names;
 }
 
-// "25 models, average linkage, ..." in memory of the session.
-PRINTF_LIKE(2, 3) static const char *phrase(session *s, const char *format, ...)
-{
-    char text[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    char *copy = (char *)take(s, strlen(text) + 1, 1);
-    return copy ? strcpy(copy, text) : "";
-}
-
 // Every pair's distance and expected or observed disagreement, for the scatter.
 typedef struct pairs {
     double *distance, *disagreement;
@@ -400,8 +445,8 @@ static int save_scatter(session *s, const sample *x, const pairs *p, const pair_
     memset(&picture, 0, sizeof picture);
     picture.title = phrase(s, "Distance and disagreement of %zu models", x->models);
     picture.note = phrase(s, "all pairs, %zu queries", x->n);
-    picture.x_name = metric_words(LOCUS_COSINE);
-    picture.y_name = p->observed ? "share of unlike answers, observed" : metric_words(LOCUS_DISAGREEMENT);
+    picture.x_name = "cosine distance of the embeddings";
+    picture.y_name = p->observed ? "share of unlike answers, observed" : "expected share of unlike answers";
     picture.x = p->distance;
     picture.y = p->disagreement;
     picture.n = p->count;
@@ -410,9 +455,8 @@ static int save_scatter(session *s, const sample *x, const pairs *p, const pair_
     return save_picture(s, draw_scatter, &picture, picture.title);
 }
 
-// Map of the pool by this metric; centre and its neighbours stand out (SIZE_MAX: none).
-static int save_map(session *s, const sample *x, locus_metric metric, const locus_points *points, size_t centre,
-                    const locus_neighbour *nearest, size_t k)
+// Map of the pool in this view; centre and its neighbours stand out (SIZE_MAX: none).
+static int save_map(session *s, const sample *x, const view *v, size_t centre, const locus_neighbour *nearest, size_t k)
 {
     const size_t m = x->models;
     map_picture picture;
@@ -421,18 +465,17 @@ static int save_map(session *s, const sample *x, locus_metric metric, const locu
     size_t *medoids, *sizes, *nearby = (size_t *)take(s, k, sizeof *nearby), found = 0;
     const char **group_names;
     memset(&picture, 0, sizeof picture);
-    if (!xy || !nearby || all_distances(s, points, metric, &distances) ||
-        find_clusters(s, points, metric, LOCUS_AVERAGE, usual_clusters(m), -1.0, &c) ||
+    if (!xy || !nearby || all_distances(s, v, &distances) ||
+        find_clusters(s, v, LOCUS_AVERAGE, usual_clusters(m), -1.0, &c) ||
         name_clusters(s, &c, m, distances, &medoids, &sizes, &group_names))
         return FAILED;
-    if (principal_components(points->rows, m, points->dim, points->stride, xy, picture.share) ||
+    if (principal_components(v->points.rows, m, v->points.dim, v->points.stride, xy, picture.share) ||
         layout_map(distances, m, xy + 2 * m))
         return fail(s, "out of memory");
     while (found < k && nearest[found].index != SIZE_MAX) nearby[found] = nearest[found].index, ++found;
     picture.title = centre == SIZE_MAX ? phrase(s, "Map of %zu models", m)
                                        : phrase(s, "Neighbours of %s among %zu models", model_name(s, centre), m);
-    picture.note = x->n && metric == LOCUS_DISAGREEMENT ? phrase(s, "%s, %zu queries", metric_words(metric), x->n)
-                                                        : metric_words(metric);
+    picture.note = v->note;
     picture.n = m;
     picture.names = all_names(s);
     picture.principal = xy;
@@ -593,15 +636,15 @@ static int run_compare(session *s)
     contrast *list = NULL;
     size_t a, b, listed = 0;
     float *distances = NULL;
-    locus_points embeddings;
+    view embeddings, chances;
     char t[3][48];
     int status = open_sample(s, wants_picture(s) ? SAMPLE_NEEDED : SAMPLE_OPTIONAL, &x), width = 8;
     if (status) return status;
-    if (find_model(s, "compare", s->opt.file, &a) || find_model(s, "compare", s->opt.second, &b)) return FAILED;
+    if (find_model(s, "A", s->opt.file, &a) || find_model(s, "B", s->opt.second, &b)) return FAILED;
     if (a == b) return misuse(s, "expected two models, found %s twice", s->opt.file);
-    embeddings = locus_pool_points(s->pool);
-    if (all_distances(s, &embeddings, LOCUS_COSINE, &distances) || load_versions(s, &x, a, &va) ||
-        load_versions(s, &x, b, &vb) || distance_interval(s, &va, &vb, &distance))
+    if ((status = choose_view(s, &x, LOCUS_COSINE, &embeddings)) != DONE) return status;
+    if (all_distances(s, &embeddings, &distances) || load_versions(s, &x, a, &va) || load_versions(s, &x, b, &vb) ||
+        distance_interval(s, &va, &vb, &distance))
         return FAILED;
     memset(&c, 0, sizeof c);
     memset(&opts, 0, sizeof opts);
@@ -620,7 +663,7 @@ static int run_compare(session *s)
         pairs p;
         pair_mark mark;
         float *expected = NULL;
-        if (all_distances(s, &x.profiles, LOCUS_DISAGREEMENT, &expected) ||
+        if (choose_view(s, &x, LOCUS_DISAGREEMENT, &chances) || all_distances(s, &chances, &expected) ||
             collect_pairs(s, &x, distances, expected, &p))
             return FAILED;
         mark.x = distance.value;
@@ -694,30 +737,28 @@ static int run_compare(session *s)
 static int run_neighbours(session *s)
 {
     sample x;
-    locus_metric metric;
-    locus_points points, of, embeddings, *one = NULL;
+    view v;
+    locus_points of, *one = NULL;
     locus_neighbour *nearest = NULL;
     size_t target = SIZE_MAX, top = s->opt.top;
     int status = open_sample(s, SAMPLE_OPTIONAL, &x), width = longest_name(s);
     if (status) return status;
-    if ((status = choose_metric(s, &x, &metric, &points)) != DONE) return status;
-    if (s->opt.file && find_model(s, "neighbours", s->opt.file, &target)) return FAILED;
+    if ((status = choose_view(s, &x, -1, &v)) != DONE) return status;
+    if (s->opt.file && find_model(s, "NAME", s->opt.file, &target)) return FAILED;
     if (!top) top = target == SIZE_MAX ? 3 : 10;
     if (top > x.models) top = x.models;
     if (target != SIZE_MAX) { // one more, because it finds itself
         x.available[target] = 0;
-        of = points;
-        of.rows += target * (points.stride ? points.stride : points.dim);
+        of = v.points;
+        of.rows += target * (of.stride ? of.stride : of.dim);
         of.count = 1;
         one = &of;
     }
-    embeddings = locus_pool_points(s->pool);
-    if (find_neighbours(s, &points, one, top, metric, x.available, &nearest)) return FAILED;
-    if (wants_picture(s) && save_map(s, &x, metric, &points, target, nearest, target == SIZE_MAX ? 0 : top))
-        return FAILED;
+    if (find_neighbours(s, &v, one, top, x.available, &nearest)) return FAILED;
+    if (wants_picture(s) && save_map(s, &x, &v, target, nearest, target == SIZE_MAX ? 0 : top)) return FAILED;
     const size_t first = target == SIZE_MAX ? 0 : target, count = target == SIZE_MAX ? x.models : 1;
     if (s->opt.json) {
-        json("{'metric':%s,'queries':%u,'models':[", locus_metric_name(metric), x.n);
+        json("{'metric':%s,'queries':%u,'models':[", v.name, x.n);
         for (size_t i = 0; i < count; ++i) {
             json("%c\n{'model':%s,'neighbours':[", i > 0, model_name(s, first + i));
             for (size_t k = 0; k < top && nearest[i * top + k].index != SIZE_MAX; ++k)
@@ -729,7 +770,7 @@ static int run_neighbours(session *s)
         return DONE;
     }
     if (target == SIZE_MAX) {
-        printf("The nearest of each model: %s\n\n", metric_words(metric));
+        printf("The nearest of each model: %s\n\n", v.words);
         for (size_t i = 0; i < count; ++i) {
             print_text(model_name(s, i), width);
             for (size_t k = 0; k < top && nearest[i * top + k].index != SIZE_MAX; ++k) {
@@ -743,26 +784,17 @@ static int run_neighbours(session *s)
     }
     printf("%4s  ", "rank");
     print_text("model", width);
-    printf("  %10s  %10s  %10s  %10s\n", metric == LOCUS_DISAGREEMENT ? "disagree" : "distance", "cosine", "params (B)",
-           "cost");
+    printf("  %12s%s  %10s  %10s\n", v.name, x.n ? "  accuracy" : "", "params (B)", "cost");
     for (size_t k = 0; k < top && nearest[k].index != SIZE_MAX; ++k) {
         const locus_model *m = locus_pool_model(s->pool, nearest[k].index);
-        const float *p = locus_pool_embedding(s->pool, target), *q = locus_pool_embedding(s->pool, nearest[k].index);
-        double pp = 0.0, qq = 0.0, pq = 0.0;
-        char distance[32], parameters[32] = "-";
-        for (size_t i = 0; i < embeddings.dim; ++i) {
-            pp += (double)p[i] * (double)p[i];
-            qq += (double)q[i] * (double)q[i];
-            pq += (double)p[i] * (double)q[i];
-        }
-        if (metric == LOCUS_DISAGREEMENT)
-            snprintf(distance, sizeof distance, "%.1f %%", 100.0 * (double)nearest[k].distance);
-        else snprintf(distance, sizeof distance, "%.4f", (double)nearest[k].distance);
+        char parameters[32] = "-", t[48];
         if (!isnan(m->parameters_b)) snprintf(parameters, sizeof parameters, "%g", (double)m->parameters_b);
         printf("%4zu  ", k + 1);
         print_text(m->name, width);
-        printf("  %10s  %10.4f  %10s  %10g\n", distance, pp > 0.0 && qq > 0.0 ? 1.0 - pq / sqrt(pp * qq) : 1.0,
-               parameters, (double)m->cost);
+        if (v.metric == LOCUS_DISAGREEMENT) printf("  %12s", percent(t, (double)nearest[k].distance));
+        else printf("  %12.4f", (double)nearest[k].distance);
+        if (x.n) printf("  %8s", percent(t, set_value(&x, &nearest[k].index, 1, NULL)));
+        printf("  %10s  %10g\n", parameters, (double)m->cost);
     }
     mention_pictures(s);
     return DONE;
@@ -770,7 +802,7 @@ static int run_neighbours(session *s)
 
 // ------------------------------------------------------------------------------------------------------------ cluster
 
-static int save_tree(session *s, const sample *x, locus_metric metric, const char *linkage, const clustering *c,
+static int save_tree(session *s, const sample *x, const view *v, const char *linkage, const clustering *c,
                      const float *distances, const char *const *group_names)
 {
     enum { MOST_CELLS = 300 };
@@ -789,9 +821,8 @@ static int save_tree(session *s, const sample *x, locus_metric metric, const cha
             means[i * cells + j] = (float)(sum / count);
         }
     picture.title = phrase(s, "Clusters of %zu models", m);
-    picture.note = phrase(s, "%s linkage, %s%s", linkage, metric_words(metric),
-                          metric == LOCUS_DISAGREEMENT ? phrase(s, ", %zu queries", x->n) : "");
-    picture.metric = metric_words(metric);
+    picture.note = phrase(s, "%s linkage, %s", linkage, v->note);
+    picture.metric = v->words;
     picture.n = m;
     picture.merges = c->merges;
     picture.order = c->order;
@@ -810,32 +841,28 @@ static int run_cluster(session *s)
     const options *o = &s->opt;
     const locus_linkage linkage = (locus_linkage)o->linkage;
     sample x;
-    locus_metric metric;
-    locus_points points;
+    view v;
     clustering c;
     float *distances = NULL;
     size_t *medoids, *sizes;
     const char **names;
     if (o->count && o->height >= 0.0) return misuse(s, "--count and --height exclude each other");
-    if (linkage == LOCUS_WARD && o->metric && o->metric - 1 != LOCUS_EUCLIDEAN)
-        return misuse(s, "--linkage ward needs --metric euclidean");
+    if (linkage == LOCUS_WARD && (o->metric == 1 || o->metric == 3))
+        return misuse(s, "--linkage ward needs --metric euclidean or chances");
     int status = open_sample(s, SAMPLE_OPTIONAL, &x), width = longest_name(s);
     if (status) return status;
-    if (linkage == LOCUS_WARD) s->opt.metric = LOCUS_EUCLIDEAN + 1;
-    if ((status = choose_metric(s, &x, &metric, &points)) != DONE) return status;
+    if ((status = choose_view(s, &x, linkage == LOCUS_WARD && !x.n ? LOCUS_EUCLIDEAN : -1, &v)) != DONE) return status;
     if (o->count > x.models) return fail(s, "--count %zu: the pool has %zu models", o->count, x.models);
-    if (find_clusters(s, &points, metric, linkage, o->count ? o->count : usual_clusters(x.models), o->height, &c))
-        return FAILED;
-    if (x.models <= MOST_PAIRED && all_distances(s, &points, metric, &distances)) return FAILED;
+    if (find_clusters(s, &v, linkage, o->count ? o->count : usual_clusters(x.models), o->height, &c)) return FAILED;
+    if (x.models <= MOST_PAIRED && all_distances(s, &v, &distances)) return FAILED;
     if (name_clusters(s, &c, x.models, distances, &medoids, &sizes, &names)) return FAILED;
     if (wants_picture(s)) {
         if (!distances)
             return fail(s, "--svg, --html: a heat map shows up to %d models, the pool has %zu", MOST_PAIRED, x.models);
-        if (save_tree(s, &x, metric, linkages[linkage], &c, distances, names)) return FAILED;
+        if (save_tree(s, &x, &v, linkages[linkage], &c, distances, names)) return FAILED;
     }
     if (o->json) {
-        json("{'metric':%s,'linkage':%s,'queries':%u,'cut':%d,'clusters':[", locus_metric_name(metric),
-             linkages[linkage], x.n, c.cut);
+        json("{'metric':%s,'linkage':%s,'queries':%u,'cut':%d,'clusters':[", v.name, linkages[linkage], x.n, c.cut);
         for (size_t g = 0; g < c.clusters; ++g) {
             size_t shown = 0;
             json("%c\n{'cluster':%u,'medoid':%s,'models':[", g > 0, g, model_name(s, medoids[g]));
@@ -851,8 +878,7 @@ static int run_cluster(session *s)
         json("]}\n");
         return DONE;
     }
-    printf("%zu clusters of %zu models: %s linkage, %s\n", c.clusters, x.models, linkages[linkage],
-           metric_words(metric));
+    printf("%zu clusters of %zu models: %s linkage, %s\n", c.clusters, x.models, linkages[linkage], v.words);
     for (size_t i = 0, last = SIZE_MAX; i < x.models; ++i) { // a cluster's leaves stand side by side
         size_t model = c.order[i], g = c.label[model];
         if (g != last) {
@@ -866,7 +892,7 @@ static int run_cluster(session *s)
         for (size_t j = 0; distances && j < x.models; ++j)
             if (c.label[j] == g) sum += (double)distances[model * x.models + j];
         printf("  ");
-        print_text(model_name(s, model), width);
+        print_text(model_name(s, model), distances && sizes[g] > 1 ? width : 0);
         if (distances && sizes[g] > 1) printf("  %.4f from the others", sum / (double)(sizes[g] - 1));
         putchar('\n');
     }
@@ -875,26 +901,6 @@ static int run_cluster(session *s)
 }
 
 // ---------------------------------------------------------------------------------------------------------- portfolio
-
-// Mean over the queries of the best chance in the set; and, where scores are known, the share that it answers right
-// when each query goes to its best (a missing score counts as a miss).
-static double set_value(const sample *x, const size_t *picks, size_t count, double *measured)
-{
-    double sum = 0.0;
-    size_t right = 0;
-    for (size_t q = 0; q < x->n; ++q) {
-        float best = -1.0f;
-        size_t model = 0;
-        for (size_t k = 0; k < count; ++k) {
-            float p = x->profiles.rows[picks[k] * x->n + q];
-            if (p > best) best = p, model = picks[k];
-        }
-        sum += (double)best;
-        right += x->scores && x->scores[model * x->n + q] == 1;
-    }
-    if (measured) *measured = x->scores ? (double)right / (double)x->n : NAN;
-    return sum / (double)x->n;
-}
 
 typedef struct holdings { // a portfolio
     size_t *picks, count;
@@ -930,10 +936,10 @@ static int choose_by_value(session *s, const sample *x, const float *cost, size_
 }
 
 // k models by their places alone.
-static int choose_by_place(session *s, const sample *x, const locus_points *points, locus_metric metric,
-                           pick_method method, size_t k, holdings *out)
+static int choose_by_place(session *s, const sample *x, const view *v, pick_method method, size_t k, holdings *out)
 {
-    locus_explore_opts e = explore_opts(s, metric, x->available);
+    locus_explore_opts e = explore_opts(s, v->metric, x->available);
+    const locus_points *points = &v->points;
     size_t bytes =
         method == BY_CENTERS ? locus_centers_workspace(points, k, &e) : locus_medoids_workspace(points, k, &e);
     void *work = take(s, bytes, 1);
@@ -947,10 +953,11 @@ static int choose_by_place(session *s, const sample *x, const locus_points *poin
     return DONE;
 }
 
-static int choose_by_coverage(session *s, const sample *x, const locus_points *points, locus_metric metric,
-                              const float *cost, double budget, holdings *out)
+static int choose_by_coverage(session *s, const sample *x, const view *v, const float *cost, double budget,
+                              holdings *out)
 {
-    locus_explore_opts e = explore_opts(s, metric, x->available);
+    locus_explore_opts e = explore_opts(s, v->metric, x->available);
+    const locus_points *points = &v->points;
     size_t bytes = locus_coverage_workspace(points, &e);
     void *work = take(s, bytes, 1);
     out->picks = (size_t *)take(s, x->models, sizeof *out->picks);
@@ -965,8 +972,8 @@ static int choose_by_coverage(session *s, const sample *x, const locus_points *p
 }
 
 // Value by size: ours and its bound, k-center, k-medoids, the best single model.
-static int save_curves(session *s, const sample *x, const locus_points *points, locus_metric metric, const float *cost,
-                       const holdings *chosen, size_t could)
+static int save_curves(session *s, const sample *x, const view *v, const float *cost, const holdings *chosen,
+                       size_t could)
 {
     enum { CURVES = 5, MOST_SIZES = 25 };
     static const char *const names[CURVES] = {"upper bound", "by value", "k-center", "k-medoids", "best single model"};
@@ -978,7 +985,7 @@ static int save_curves(session *s, const sample *x, const locus_points *points, 
     curve curves[CURVES + 1];
     curve_picture picture;
     holdings centers, now;
-    if (!values || !gained || !picked || choose_by_place(s, x, points, metric, BY_CENTERS, n, &centers)) return FAILED;
+    if (!values || !gained || !picked || choose_by_place(s, x, v, BY_CENTERS, n, &centers)) return FAILED;
     if (x->scores && !(measured = (double *)take(s, n, sizeof *measured))) return FAILED;
     progress_begin(s, "curve");
     for (size_t k = 0; k < n; ++k) {
@@ -986,7 +993,7 @@ static int save_curves(session *s, const sample *x, const locus_points *points, 
         values[k] = now.bound;
         values[n + k] = set_value(x, now.picks, now.count, measured ? &measured[k] : NULL);
         values[2 * n + k] = set_value(x, centers.picks, k + 1, NULL);
-        if (choose_by_place(s, x, points, metric, BY_MEDOIDS, k + 1, &now)) return FAILED;
+        if (choose_by_place(s, x, v, BY_MEDOIDS, k + 1, &now)) return FAILED;
         values[3 * n + k] = set_value(x, now.picks, now.count, NULL);
         values[4 * n + k] = values[n];
         progress(s, k + 1, n);
@@ -1008,8 +1015,8 @@ static int save_curves(session *s, const sample *x, const locus_points *points, 
     }
     memset(&picture, 0, sizeof picture);
     picture.title = phrase(s, "Portfolios of 1 to %zu of %zu models", n, could);
-    picture.note = phrase(s, "mean over %zu queries of the best predicted chance in the set; places by %s", x->n,
-                          metric_words(metric));
+    picture.note =
+        phrase(s, "mean over %zu queries of the best predicted chance in the set; places by %s", x->n, v->words);
     picture.y_name = "expected share of right answers";
     picture.curves = curves;
     picture.curve_count = CURVES + (measured != NULL);
@@ -1026,8 +1033,7 @@ static int run_portfolio(session *s)
     const options *o = &s->opt;
     const pick_method method = (pick_method)o->method;
     sample x;
-    locus_points points;
-    locus_metric metric = o->metric ? (locus_metric)(o->metric - 1) : LOCUS_COSINE; // as the paper's
+    view v;
     holdings h;
     size_t could = 0, best = SIZE_MAX, k = o->count ? o->count : 5;
     double best_value = NAN, all_value = NAN;
@@ -1043,8 +1049,7 @@ static int run_portfolio(session *s)
     if (method == BY_COVERAGE && o->lambda >= 0.0) return misuse(s, "--lambda needs --method value");
     int status = open_sample(s, wants_picture(s) ? SAMPLE_NEEDED : SAMPLE_OPTIONAL, &x), width = longest_name(s);
     if (status) return status;
-    if (metric == LOCUS_DISAGREEMENT && !x.n) return misuse(s, "--metric disagreement needs --encodings or --text");
-    points = metric == LOCUS_DISAGREEMENT ? x.profiles : locus_pool_points(s->pool);
+    if ((status = choose_view(s, &x, LOCUS_COSINE, &v)) != DONE) return status; // cosine as the paper's
     float *cost = (float *)take(s, x.models, sizeof *cost);
     size_t *every = (size_t *)take(s, x.models, sizeof *every);
     if (!cost || !every) return FAILED;
@@ -1058,8 +1063,8 @@ static int run_portfolio(session *s)
         k = could;
     }
     for (size_t i = 0; x.n && i < could; ++i) {
-        double v = set_value(&x, &every[i], 1, NULL);
-        if (best == SIZE_MAX || v > best_value) best = every[i], best_value = v;
+        double worth = set_value(&x, &every[i], 1, NULL);
+        if (best == SIZE_MAX || worth > best_value) best = every[i], best_value = worth;
     }
     if (x.n) all_value = set_value(&x, every, could, NULL);
     memset(&h, 0, sizeof h);
@@ -1069,24 +1074,24 @@ static int run_portfolio(session *s)
         if (o->budget >= 0.0 && !(o->budget > 0.0)) return misuse(s, "--budget: expected more than 0");
         if (choose_by_value(s, &x, cost, limit, o->budget, o->lambda, &h)) return FAILED;
     } else if (method == BY_COVERAGE) {
-        if (choose_by_coverage(s, &x, &points, metric, cost, o->budget, &h)) return FAILED;
-    } else if (choose_by_place(s, &x, &points, metric, method, k, &h)) {
+        if (choose_by_coverage(s, &x, &v, cost, o->budget, &h)) return FAILED;
+    } else if (choose_by_place(s, &x, &v, method, k, &h)) {
         return FAILED;
     }
     h.cost = 0.0;
     for (size_t i = 0; i < h.count; ++i) h.cost += (double)cost[h.picks[i]];
     double measured = NAN;
     if (x.n) h.value = set_value(&x, h.picks, h.count, &measured);
-    if (wants_picture(s) && save_curves(s, &x, &points, metric, cost, &h, could)) return FAILED;
+    if (wants_picture(s) && save_curves(s, &x, &v, cost, &h, could)) return FAILED;
     if (o->json) {
         json("{'method':%s,'queries':%u,'value':%d,'cost':%d,'bound':%d,'measured':%d,", methods[method], x.n, h.value,
              h.cost, h.bound, measured);
         json("'best_single':%s,'best_single_value':%d,'value_of_all':%d,'picks':[",
              best == SIZE_MAX ? "" : model_name(s, best), best_value, all_value);
         for (size_t i = 0; i < h.count; ++i) {
-            double m = NAN, v = x.n ? set_value(&x, h.picks, i + 1, &m) : NAN;
+            double m = NAN, worth = x.n ? set_value(&x, h.picks, i + 1, &m) : NAN;
             json("%c{'model':%s,'index':%u,'cost':%f,'value':%d,'measured':%d}", i > 0, model_name(s, h.picks[i]),
-                 h.picks[i], (double)cost[h.picks[i]], v, m);
+                 h.picks[i], (double)cost[h.picks[i]], worth, m);
         }
         json("]}\n");
         return DONE;
@@ -1099,12 +1104,12 @@ static int run_portfolio(session *s)
     putchar('\n');
     double total = 0.0;
     for (size_t i = 0; i < h.count; ++i) {
-        double m = NAN, v = x.n ? set_value(&x, h.picks, i + 1, &m) : NAN;
+        double m = NAN, worth = x.n ? set_value(&x, h.picks, i + 1, &m) : NAN;
         total += (double)cost[h.picks[i]];
         printf("%5zu  ", i + 1);
         print_text(model_name(s, h.picks[i]), width);
         printf("  %10g  %10g", (double)cost[h.picks[i]], total);
-        if (x.n) printf("  %8s", percent(t[0], v));
+        if (x.n) printf("  %8s", percent(t[0], worth));
         if (x.scores) printf("  %8s", percent(t[0], m));
         putchar('\n');
     }
@@ -1175,7 +1180,8 @@ static int search_synthetic(session *s, const sample *x, const locus_wish *wish,
 {
     locus_evals evals;
     locus_encode_opts opts;
-    locus_points of, points = locus_pool_points(s->pool);
+    locus_points of;
+    view v;
     locus_neighbour *nearest = NULL;
     unsigned char *scores = (unsigned char *)take(s, x->n, 1);
     float *z = (float *)take(s, s->info.z_dim, sizeof *z);
@@ -1197,7 +1203,7 @@ static int search_synthetic(session *s, const sample *x, const locus_wish *wish,
     of.rows = z;
     of.count = 1;
     of.dim = s->info.z_dim;
-    if (find_neighbours(s, &points, &of, k, LOCUS_COSINE, x->available, &nearest)) return FAILED;
+    if (choose_view(s, x, LOCUS_COSINE, &v) || find_neighbours(s, &v, &of, k, x->available, &nearest)) return FAILED;
     for (size_t i = 0; i < k; ++i) {
         out[i].model = nearest[i].index;
         out[i].distance = (double)nearest[i].distance;
@@ -1336,12 +1342,15 @@ static int list_likenesses(session *s, const sample *x, const float *distances, 
 }
 
 // The tests, for the most suspicious pairs. Same: p of the exact one, times the number of pairs, is below 1 %.
+// Different means: no more alike than all but the most alike 5 % of the pairs.
 static int test_likenesses(session *s, const sample *x, likeness *list, size_t count, size_t pair_count)
 {
-    size_t bytes = locus_same_answers_workspace(x->n);
-    void *work = take(s, bytes, 1);
+    size_t bytes = locus_same_answers_workspace(x->n), more = locus_answer_correlation_workspace(x->models);
+    void *work = take(s, bytes > more ? bytes : more, 1);
+    double correlation = 0.0;
     if (!work) return FAILED;
-    double correlation = locus_answer_correlation(&x->profiles, x->scores);
+    if (locus_answer_correlation(&x->profiles, x->scores, 0.95, &correlation, work, more, &s->err))
+        return fail(s, "--scores %s: %s", s->opt.scores, s->err.message);
     progress_begin(s, "test");
     for (size_t i = 0; i < count; ++i) {
         likeness *l = &list[i];
@@ -1370,14 +1379,14 @@ static int run_duplicates(session *s)
 {
     sample x;
     likeness *list = NULL;
-    locus_points embeddings;
+    view embeddings, chances;
     float *distances = NULL, *expected = NULL;
     size_t count = 0, top = s->opt.top ? s->opt.top : 20, same = 0;
     char t[3][48];
     int status = open_sample(s, wants_picture(s) ? SAMPLE_NEEDED : SAMPLE_OPTIONAL, &x), width = longest_name(s);
     if (status) return status;
-    embeddings = locus_pool_points(s->pool);
-    if (all_distances(s, &embeddings, LOCUS_COSINE, &distances) || list_likenesses(s, &x, distances, &list, &count))
+    if (choose_view(s, &x, LOCUS_COSINE, &embeddings) || all_distances(s, &embeddings, &distances) ||
+        list_likenesses(s, &x, distances, &list, &count))
         return FAILED;
     if (top > count) top = count;
     if (x.scores && test_likenesses(s, &x, list, top, count)) return FAILED;
@@ -1386,7 +1395,7 @@ static int run_duplicates(session *s)
         pairs p;
         pair_mark marks[12];
         size_t marked = 0;
-        if (all_distances(s, &x.profiles, LOCUS_DISAGREEMENT, &expected) ||
+        if (choose_view(s, &x, LOCUS_DISAGREEMENT, &chances) || all_distances(s, &chances, &expected) ||
             collect_pairs(s, &x, distances, expected, &p))
             return FAILED;
         for (size_t i = 0; i < top && marked < (x.scores ? 12u : 6u); ++i) {
@@ -1634,7 +1643,7 @@ static int run_explain(session *s)
     if ((status = load_question(s, &evaluated, &name, &query)) != DONE) return status;
     if (start_threads(s)) return FAILED;
     if (o->file) {
-        if (find_model(s, "explain", o->file, &model)) return FAILED;
+        if (find_model(s, "NAME", o->file, &model)) return FAILED;
     } else { // the one that would be chosen
         locus_choice choice;
         size_t bytes = locus_route_workspace(s->pool, 1, NULL);
@@ -1787,7 +1796,7 @@ static int run_update(session *s)
     memset(&r, 0, sizeof r);
     r.index = locus_pool_find(s->pool, o->file);
     if (r.index == SIZE_MAX && !o->add) {
-        fail_name(s, "update", o->file);
+        fail_name(s, "NAME", o->file);
         return fail(s, "--add adds a new model");
     }
     if (r.index != SIZE_MAX && o->add) return fail(s, "--add: the pool has a model \"%s\" already", o->file);
@@ -2023,7 +2032,7 @@ static int run_calibrate(session *s)
     {"--models", "MODELS.csv", TEXT, AT(models), 0, "names of the rows of --scores: match the pool by name"},    \
     {"--model-rows", "IDX.npy", TEXT, AT(model_rows), 0, "the rows of --scores that belong to the pool's models"}
 #define METRIC_FLAG(usual)                                                                                       \
-    {"--metric", "cosine|euclidean|disagreement", CHOICE_1, AT(metric), 0, "(default: " usual ")"}
+    {"--metric", "cosine|euclidean|disagreement|chances", CHOICE_1, AT(metric), 0, "(default: " usual ")"}
 #define PICTURE_FLAGS(what)                                                                                      \
     {"--svg", "FILE.svg", TEXT, AT(svg), 0, what},                                                               \
     {"--html", "FILE.html", TEXT, AT(html), 0, "the same in a page"}
@@ -2045,7 +2054,7 @@ static const flag neighbours_flags[] = {
     {"NAME", "", POSITION, AT(file), 0, "a model of the pool (without it: the nearest of every model)"},
     POOL_FLAGS,
     QUERY_FLAGS("sample queries"),
-    METRIC_FLAG("disagreement where there are sample queries, else cosine"),
+    METRIC_FLAG("chances where there are sample queries, else cosine"),
     {"--top", "K", COUNT, AT(top), 0, "how many (default: 10; of every model 3)"},
     {"--available", "NAMES", TEXT, AT(available), 0, "only these models, separated by commas"},
     PICTURE_FLAGS("map of the pool: principal components beside neighbourhoods"),
@@ -2055,7 +2064,7 @@ static const flag neighbours_flags[] = {
 static const flag cluster_flags[] = {
     POOL_FLAGS,
     QUERY_FLAGS("sample queries"),
-    METRIC_FLAG("disagreement where there are sample queries, else cosine"),
+    METRIC_FLAG("chances where there are sample queries, else cosine"),
     {"--linkage", "average|complete|single|ward", CHOICE, AT(linkage), 0,
      "distance of two clusters (default: average)"},
     {"--count", "K", COUNT, AT(count), 0,

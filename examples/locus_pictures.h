@@ -336,9 +336,11 @@ static void svg_colours(FILE *f, int dark, int shades)
     static const char *const hues[2][HUES] = {
         {"#1f6fb2", "#c8502d", "#2b8a57", "#8a4fb0", "#a8760a", "#12808f", "#c2407f", "#667080"},
         {"#6db3f2", "#f58a66", "#67c98f", "#c597ea", "#e0b04a", "#5cc8d6", "#f084b4", "#a6aebb"}};
-    fprintf(f, dark ? ".bg{fill:#14171c}text{fill:#e4e7eb}.halo{stroke:#14171c}.soft{fill:#9aa4b1}.grid{stroke:#2a3038}"
+    fprintf(f, dark ? "svg{background:#14171c}.bg{fill:#14171c}text{fill:#e4e7eb}.halo{stroke:#14171c}.soft{fill:#"
+                      "9aa4b1}.grid{stroke:#2a3038}"
                       ".axis{stroke:#7b8591}.ring{stroke:#e4e7eb}.dot{stroke:#14171c}"
-                    : ".bg{fill:#fff}text{fill:#1f2328}.halo{stroke:#fff}.soft{fill:#59636e}.grid{stroke:#e4e7eb}"
+                    : "svg{background:#fff}.bg{fill:#fff}text{fill:#1f2328}.halo{stroke:#fff}.soft{fill:#59636e}.grid{"
+                      "stroke:#e4e7eb}"
                       ".axis{stroke:#7b8591}.ring{stroke:#1f2328}.dot{stroke:#fff}");
     for (int k = 0; k < HUES; ++k) fprintf(f, ".f%d{fill:%s}.l%d{stroke:%s}", k, hues[dark][k], k, hues[dark][k]);
     for (int k = 0; shades && k < SHADES; ++k) shade(f, k, dark);
@@ -760,7 +762,8 @@ static void draw_tree(FILE *f, const void *picture)
     size_t *owner = (size_t *)malloc(2 * n * sizeof *owner); // and its group; SIZE_MAX: several
     for (double k = 0.0; k * x.step <= x.high * (1.0 + 1e-9); k += 1.0) {
         fprintf(f, "<path class='grid' d='M%.1f %.1fV%.1f'/>\n", axis_at(&x, k * x.step), top, below);
-        svg_text(f, axis_at(&x, k * x.step), below + 16.0, "soft", "middle", tick_text(&x, k * x.step, text));
+        svg_text(f, axis_at(&x, k * x.step), below + 16.0, "soft", k > 0.0 ? "middle" : "end",
+                 tick_text(&x, k * x.step, text));
     }
     for (size_t i = 0; at && owner && i < n; ++i)
         at[p->order[i]] = top + row * ((double)i + 0.5), owner[p->order[i]] = p->group ? p->group[p->order[i]] : 0;
@@ -1046,22 +1049,41 @@ static void draw_scatter(FILE *f, const void *picture)
         svg_text(f, left + 32.0, top + height + 70.0, "", "", "mean over bands of equally many pairs");
     }
     free(sorted);
-    labels l;
-    box *room = (box *)malloc((2 * p->mark_count + 1) * sizeof *room);
-    l.frame.left = left, l.frame.right = left + width + 36.0, l.frame.top = top - 4.0, l.frame.bottom = top + height;
-    l.taken = room, l.count = 0, l.capacity = room ? 2 * p->mark_count + 1 : 0;
+    // names of the marked pairs: clear of the dots where that can be
+    labels clear, over;
+    const size_t dots = p->n < 2000 ? p->n : 0, capacity = dots + 2 * p->mark_count + 1;
+    box *room = (box *)malloc(2 * capacity * sizeof *room);
+    clear.frame.left = left, clear.frame.right = left + width + 36.0, clear.frame.top = top - 4.0;
+    clear.frame.bottom = top + height;
+    clear.taken = room, clear.count = 0, clear.capacity = room ? capacity : 0;
+    over = clear;
+    over.taken = room + capacity;
     for (size_t k = 0; k < p->mark_count; ++k) {
         double px = axis_at(&x, p->marks[k].x), py = axis_at(&y, p->marks[k].y);
         box b;
         b.left = px - 6.0, b.right = px + 6.0, b.top = py - 6.0, b.bottom = py + 6.0;
-        take_box(&l, b);
+        take_box(&clear, b);
+        take_box(&over, b);
         fprintf(f, "<circle class='ring' cx='%.1f' cy='%.1f' r='6'/>\n", px, py);
+    }
+    for (size_t i = 0; i < dots; ++i) {
+        box b;
+        b.left = axis_at(&x, p->x[i]) - r, b.right = b.left + 2.0 * r;
+        b.top = axis_at(&y, p->y[i]) - r, b.bottom = b.top + 2.0 * r;
+        take_box(&clear, b);
     }
     for (size_t k = 0; k < p->mark_count && room; ++k) {
         placed spot;
         double px = axis_at(&x, p->marks[k].x), py = axis_at(&y, p->marks[k].y);
-        if (place_label(&l, px, py, 7.0, 11.0, p->marks[k].text, &spot))
-            svg_label(f, &spot, px, py, 11.0, "", p->marks[k].text);
+        if (place_label(&clear, px, py, 7.0, 11.0, p->marks[k].text, &spot)) {
+            box b = clear.taken[clear.count - 1];
+            take_box(&over, b);
+        } else if (!place_label(&over, px, py, 7.0, 11.0, p->marks[k].text, &spot)) {
+            continue;
+        } else {
+            take_box(&clear, over.taken[over.count - 1]);
+        }
+        svg_label(f, &spot, px, py, 11.0, "", p->marks[k].text);
     }
     free(room);
     svg_close(f);

@@ -18,7 +18,7 @@ typedef struct atlas {
     sample x;
     size_t near; // how many neighbours of each model
     locus_points points;
-    locus_metric metric; // of map and clusters
+    view shown; // what map and clusters go by
     clustering clusters;
     size_t *medoids;
     float *map, *principal; // [models, 2]
@@ -206,7 +206,8 @@ static void atlas_neighbour_intervals(const atlas *a, const char *name, const lo
                 const float *x = rows + (i * a->resamples + r) * dim, *y = rows + (j * a->resamples + r) * dim;
                 values[r] = agreement ? atlas_agreement(x, y, dim) : atlas_cosine(x, y, dim);
             }
-            double value = agreement ? 1.0 - (double)list[at].distance : (double)list[at].distance;
+            double value = agreement ? atlas_agreement(a->x.profiles.rows + i * dim, a->x.profiles.rows + j * dim, dim)
+                                     : (double)list[at].distance;
             interval = locus_interval_of(value, values, a->resamples, 0, 0.9);
         }
         atlas_bounds(a->f, at, interval, 0.0, agreement ? 1.0 : 2.0);
@@ -255,23 +256,35 @@ static size_t atlas_cluster_count(size_t m)
     return count;
 }
 
+// A view of the models by the metric of that name.
+static int atlas_view(session *s, const atlas *a, int metric, view *v)
+{
+    const int given = s->opt.metric;
+    s->opt.metric = metric + 1;
+    int status = choose_view(s, &a->x, metric, v);
+    s->opt.metric = given;
+    return status;
+}
+
 static int atlas_geometry(session *s, atlas *a)
 {
     const size_t m = a->x.models;
-    const locus_points *compared = a->metric == LOCUS_DISAGREEMENT ? &a->x.profiles : &a->points;
     float *distances = NULL;
     size_t *sizes = NULL;
     const char **names = NULL;
+    view embeddings, chances;
     a->near = m - 1 < ATLAS_NEAR ? m - 1 : (size_t)ATLAS_NEAR;
     a->map = (float *)take(s, m, 2 * sizeof *a->map);
     a->principal = (float *)take(s, m, 2 * sizeof *a->principal);
-    if (!a->map || !a->principal || all_distances(s, compared, a->metric, &distances)) return FAILED;
-    if (find_clusters(s, compared, a->metric, LOCUS_AVERAGE, s->opt.count ? s->opt.count : atlas_cluster_count(m), -1.0,
+    if (!a->map || !a->principal || choose_view(s, &a->x, -1, &a->shown) || atlas_view(s, a, 0, &embeddings) ||
+        atlas_view(s, a, 3, &chances) || all_distances(s, &a->shown, &distances))
+        return FAILED;
+    if (find_clusters(s, &a->shown, LOCUS_AVERAGE, s->opt.count ? s->opt.count : atlas_cluster_count(m), -1.0,
                       &a->clusters) ||
         name_clusters(s, &a->clusters, m, distances, &a->medoids, &sizes, &names))
         return FAILED;
-    if (a->near && (find_neighbours(s, &a->points, NULL, a->near, LOCUS_COSINE, a->x.available, &a->nearest) ||
-                    find_neighbours(s, &a->x.profiles, NULL, a->near, LOCUS_DISAGREEMENT, a->x.available, &a->alike)))
+    if (a->near && (find_neighbours(s, &embeddings, NULL, a->near, a->x.available, &a->nearest) ||
+                    find_neighbours(s, &chances, NULL, a->near, a->x.available, &a->alike)))
         return FAILED;
     if (layout_map(distances, m, a->map) ||
         principal_components(a->points.rows, m, a->points.dim, a->points.stride ? a->points.stride : a->points.dim,
@@ -290,21 +303,25 @@ static void atlas_layout(const atlas *a, const char *name, const float *xy)
     fputc(']', a->f);
 }
 
+// Indices, distances, and for stand-ins the expected agreement.
 static void atlas_neighbours(const atlas *a, const char *name, const locus_neighbour *list, int agreement)
 {
-    size_t count = a->x.models * a->near;
+    const size_t count = a->x.models * a->near, n = a->x.n;
     fprintf(a->f, ",\n\"%s\":{\"k\":%zu,\"index\":[", name, a->near);
-    for (size_t i = 0; i < count; ++i) {
-        if (i) fputc(',', a->f);
-        if (list[i].index == SIZE_MAX) fputs("-1", a->f);
-        else fprintf(a->f, "%zu", list[i].index);
+    for (size_t at = 0; at < count; ++at) {
+        if (at) fputc(',', a->f);
+        if (list[at].index == SIZE_MAX) fputs("-1", a->f);
+        else fprintf(a->f, "%zu", list[at].index);
     }
-    fputs("],\"value\":[", a->f);
-    for (size_t i = 0; i < count; ++i) {
-        double distance = (double)list[i].distance;
-        if (i) fputc(',', a->f);
-        if (list[i].index == SIZE_MAX) fputs("null", a->f);
-        else atlas_number(a->f, agreement ? 1.0 - distance : distance, 5);
+    for (int column = 0; column < 1 + agreement; ++column) {
+        fprintf(a->f, "],\"%s\":[", column ? "agreement" : "distance");
+        for (size_t at = 0; at < count; ++at) {
+            size_t i = at / a->near, j = list[at].index;
+            if (at) fputc(',', a->f);
+            if (j == SIZE_MAX) fputs("null", a->f);
+            else if (column == 0) atlas_number(a->f, (double)list[at].distance, 5);
+            else atlas_number(a->f, atlas_agreement(a->x.profiles.rows + i * n, a->x.profiles.rows + j * n, n), 5);
+        }
     }
     fputs("]}", a->f);
 }
@@ -344,7 +361,7 @@ static int atlas_data(session *s, const atlas *a)
     fputc(']', f);
     atlas_indices(f, "cluster", a->clusters.label, m);
     atlas_indices(f, "medoids", a->medoids, a->clusters.clusters);
-    fprintf(f, ",\n\"clustering\":\"average linkage of the %s\",\n\"layouts\":{", metric_words(a->metric));
+    fprintf(f, ",\n\"metric\":\"%s\",\n\"layouts\":{", a->shown.words);
     atlas_layout(a, "map", a->map);
     fputs(",\n", f);
     atlas_layout(a, "principal", a->principal);
@@ -387,7 +404,6 @@ static int run_atlas(session *s)
     if (n > ATLAS_CELLS / m)
         return fail(s, "%s: expected at most %zu queries for %zu models, found %zu", queries_name(s), ATLAS_CELLS / m,
                     m, n);
-    a.metric = s->opt.metric ? (locus_metric)(s->opt.metric - 1) : LOCUS_COSINE;
     a.points = locus_pool_points(s->pool);
     if (atlas_geometry(s, &a) || (scores && atlas_resample(s, &a))) return FAILED;
     if (!(a.f = text_begin(s, s->opt.html, temporary))) return FAILED;
@@ -410,7 +426,7 @@ static const flag atlas_flags[] = {
     QUERY_FLAGS("sample queries, of the kind that will be asked"),
     {"--categories", "FILE", TEXT, AT(categories), 0, "category of each sample query: see locus eval --help"},
     {"--html", "ATLAS.html", TEXT, AT(html), 1, "where to write the page"},
-    METRIC_FLAG("cosine; of map and clusters"),
+    METRIC_FLAG("chances; of map and clusters"),
     {"--count", "K", COUNT, AT(count), 0, "cut the tree into K clusters (default: root of half the models, 2 to 12)"},
     {"--available", "NAMES", TEXT, AT(available), 0, "only these models, separated by commas"},
     SCORE_FLAGS(0),

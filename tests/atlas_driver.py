@@ -193,6 +193,9 @@ class Page:
     def agreement(self, a, b):
         return sum(x * y + (255 - x) * (255 - y) for x, y in zip(self.p[a], self.p[b])) / 65025 / self.Q
 
+    def difference(self, a, b):
+        return math.sqrt(sum((x - y) ** 2 for x, y in zip(self.p[a], self.p[b])) / self.Q) / 255
+
     def value(self, chosen):
         return sum(max(column) for column in zip(*(self.p[m] for m in chosen))) / 255 / self.Q
 
@@ -292,17 +295,18 @@ def check_model(b, page, intervals):
     tables = b.run("return [...document.querySelectorAll('.neighbours')].map(t => [...t.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.textContent)))")
     k = min(10, page.M - 1)
     check([len(t) for t in tables] == [k, k], f"two lists of {k} neighbours")
-    agree = [(row[0], number(row[1])) for row in tables[0]]
-    check(all(abs(value - 100 * page.agreement(m, page.names.index(name))) < 0.15 for name, value in agree), "agreement is that of the profiles")
-    best = max((page.agreement(m, k) for k in range(page.M) if k != m and page.d["available"][k]))
-    check(abs(agree[0][1] - 100 * best) < 0.15, "the first stand-in is the one that agrees most")
-    check(all(agree[i][1] >= agree[i + 1][1] for i in range(k - 1)) and
-          all(number(tables[1][i][1]) <= number(tables[1][i + 1][1]) for i in range(k - 1)), "nearest first")
+    rows = [(page.names.index(row[0]), number(row[1]), number(row[2])) for row in tables[0]]
+    check(all(abs(agree - 100 * page.agreement(m, i)) < 0.15 for i, _, agree in rows), "agreement is that of the profiles")
+    check(all(abs(differ - 100 * page.difference(m, i)) < 0.15 for i, differ, _ in rows), "and so is the difference")
+    best = min((page.difference(m, i) for i in range(page.M) if i != m and page.d["available"][i]))
+    check(abs(rows[0][1] - 100 * best) < 0.15, "the first stand-in is the one that differs least")
+    check(all(rows[i][1] <= rows[i + 1][1] and number(tables[1][i][1]) <= number(tables[1][i + 1][1]) for i in range(k - 1)), "nearest first")
+    check(all(page.d["available"][page.names.index(row[0])] for t in tables for row in t), "none is unavailable")
     note = " ".join(b.run(TEXTS, ".intervals"))
     if intervals:
-        spans = [row[2].replace("\u00a0%", "").split("\u2013") for row in tables[0] if len(row) > 2 and row[2] != "\u2013"]
-        check(len(spans) >= k - 1 and all(float(low) <= float(high) for low, high in spans), "each agreement has its interval")
-        check("90\u00a0% intervals" in note, "and the page says which")
+        spans = [t.replace("\u00a0%", "").split("\u2013") for t in b.run(TEXTS, ".neighbours .interval")]
+        check(len(spans) >= 2 * k - 2 and all(float(low) <= float(high) for low, high in spans), "each has its interval")
+        check("90\u00a0%" in note, "and the page says which")
         r = page.d["intervals"]
         check(r["accuracy"][2 * page.M - 1] is None, "a model without evaluations has none")
         check(all(r["accuracy"][2 * i] - 1e-3 <= page.accuracy[i] <= r["accuracy"][2 * i + 1] + 1e-3 for i in range(page.M - 1)), "the intervals hold the figures")

@@ -416,7 +416,8 @@ static int run_atlas(session *s)
         }
     }
     if (text_end(s, a.f, temporary, s->opt.html)) return FAILED;
-    printf("%s: %zu models, %zu clusters, %zu sample queries%s\n", s->opt.html, m, a.clusters.clusters, n,
+    printf("%s: %zu model%s, %zu cluster%s, %zu sample quer%s%s\n", s->opt.html, m, m > 1 ? "s" : "",
+           a.clusters.clusters, a.clusters.clusters > 1 ? "s" : "", n, n > 1 ? "ies" : "y",
            a.resamples ? "" : "; no intervals: no --scores given");
     return DONE;
 }

@@ -2,7 +2,7 @@
 # Drives Chromium over pages of `locus atlas`, as a reader would use them; called by tests/test_atlas.sh. Python's standard
 # library and chromedriver, nothing else.
 #
-#     atlas_driver.py check PAGE [hostile|large|intervals]    use the page; prints lines of "ok WHAT" and "FAILED WHAT"
+#     atlas_driver.py check PAGE [hostile|large|every|intervals]  use the page; prints lines of "ok WHAT" and "FAILED WHAT"
 #     atlas_driver.py looks PAGE                              light and dark, wide and narrow
 #     atlas_driver.py pool ROUTER N Z.npy MODELS.csv          a pool of N models, some with hostile names
 #     atlas_driver.py scores P.npy Y.npy                      answers drawn at the predicted chances
@@ -341,7 +341,7 @@ def check_portfolio(b, page):
     check(len(b.run("return [...atlas.state.marked.keys()]")) == 5, "the set is marked on the map")
     curve = b.run("return document.querySelector('#portfolio-chart .curve').getAttribute('d')")
     ys = [float(pair.split()[1]) for pair in curve.replace("M", "L").split("L")[1:]]
-    check(len(ys) == min(page.M, 30) and all(ys[i + 1] <= ys[i] for i in range(len(ys) - 1)) and ys[-1] < ys[0], "the curve rises with the size")
+    check(len(ys) == min(sum(page.d["available"]), 30) and all(ys[i + 1] <= ys[i] for i in range(len(ys) - 1)) and ys[-1] < ys[0], "the curve rises with the size")
     best = max(page.accuracy[m] for m in range(page.M) if page.d["available"][m])
     b.run("document.querySelector('[name=limit][value=cost]').click()")
     for budget in (20, 150):
@@ -406,6 +406,18 @@ def check_hostile(b, page):
     check(b.run(SHOWN) == [0], "and found")
 
 
+def check_every(b, page):
+    heads = [b.run("open(arguments[0], true); return document.querySelector('#detail h2').textContent", m).strip() for m in range(page.M)]
+    check(heads == [name.strip() for name in page.names], "every model opens")
+    lists = b.run("return data.names.map((_, m) => { open(m, false); return document.querySelectorAll('.neighbours tbody tr').length; })")
+    others = [min(5, sum(page.d["available"][k] for k in range(page.M) if k != m)) for m in range(page.M)]
+    check(lists == [2 * n for n in others], "with as many neighbours as there are")
+    b.run("selectTab('portfolio')")
+    check(len(b.run(TEXTS, "#portfolio-list tbody tr")) == min(5, sum(page.d["available"])), "a portfolio of what is available")
+    b.run("selectTab('mix')")
+    check(abs(sum(map(number, b.run(TEXTS, "#mix-list .share"))) - 100) < 1e-6, "a mix of what is available")
+
+
 def check_large(b, page):
     print(f"time: {page.M} models: ready {b.run('return Math.round(atlas.ready)')} ms after the start of loading")
     for what, script in (("open a model", "open(17, true)"), ("open another", "open(18, true)"), ("draw the map", "draw()"), ("search", "$('search').value = 'orca'; applyFilters()"),
@@ -426,6 +438,7 @@ def check_page(path, kinds):
         page = common(browser, path)
         if "hostile" in kinds: check_hostile(browser, page)
         elif "large" in kinds: check_large(browser, page)
+        elif "every" in kinds: check_every(browser, page)
         else:
             check_filters(browser, page)
             check_map(browser, page)

@@ -149,6 +149,7 @@ static const char *const atlas_page[] = {
     ".result span { color: var(--soft); font-size: 13px; }\n",
     ".mix { display: flex; height: 22px; gap: 2px; border-radius: 5px; overflow: hidden; margin: 12px 0 6px; }\n",
     ".mix i { display: block; background: var(--colour); min-width: 1px; }\n",
+    ".mix i:nth-child(even) { opacity: 0.7; }\n",
     "svg.chart { display: block; width: 100%; height: auto; margin-top: 12px; overflow: visible; }\n",
     "svg.chart text { font-size: 11.5px; fill: var(--soft); font-variant-numeric: tabular-nums; }\n",
     "svg.chart .grid { stroke: var(--line); stroke-width: 1; }\n",

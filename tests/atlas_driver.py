@@ -2,7 +2,7 @@
 # Drives Chromium over pages of `locus atlas`, as a reader would use them; called by tests/test_atlas.sh. Python's standard
 # library and chromedriver, nothing else.
 #
-#     atlas_driver.py check PAGE [hostile|large|every|intervals]  use the page; prints lines of "ok WHAT" and "FAILED WHAT"
+#     atlas_driver.py check PAGE [hostile|large|every|intervals|commands PORTFOLIO.json ROUTE.json]  use the page; prints lines of "ok WHAT" and "FAILED WHAT"
 #     atlas_driver.py looks PAGE                              light and dark, wide and narrow
 #     atlas_driver.py pool ROUTER N Z.npy MODELS.csv          a pool of N models, some with hostile names
 #     atlas_driver.py scores P.npy Y.npy                      answers drawn at the predicted chances
@@ -393,6 +393,24 @@ def check_mix(b, page):
     check(b.run("return [atlas.state.tab, document.activeElement.id]") == ["models", "tab-models"], "arrow keys change the tab")
 
 
+def check_commands(b, page, portfolio, route):
+    """What `locus portfolio` and `locus route --budget` say of the same queries, without the rounding to bytes."""
+    want = json.loads(Path(portfolio).read_text())
+    b.click("#tab-portfolio")
+    b.type("#limit", str(len(want["picks"])))
+    value = number(b.run(TEXTS, "#portfolio-value")[0])
+    check(abs(value - 100 * want["value"]) < 0.2, f"locus portfolio: {100 * want['value']:.2f} %, the page: {value} %")
+    want = json.loads(Path(route).read_text())
+    b.click("#tab-mix")
+    b.type("#budget", "30")
+    value, price = number(b.run(TEXTS, "#mix-value")[0]), number(b.run(TEXTS, "#lambda")[0])
+    check(abs(value - 100 * want["mean_probability"]) < 0.2, f"locus route: {100 * want['mean_probability']:.2f} %, the page: {value} %")
+    check(abs(price / want["lambda"] - 1) < 0.03, f"locus route: price {want['lambda']:.3g}, the page: {price}")
+    share = dict(zip(b.run(TEXTS, "#mix-list .go span:last-child"), map(number, b.run(TEXTS, "#mix-list .share"))))
+    off = max(abs(share.get(m["model"], 0) - 100 * m["queries"] / want["queries"]) for m in want["models"])
+    check(off < 1.5, f"shares of the queries within {off:.2f} points")
+
+
 def check_hostile(b, page):
     check(page.names[:len(HOSTILE)] == HOSTILE[:page.M], "hostile names arrive as they are")
     rows = b.run("return [...document.querySelectorAll('#rows li')].sort((a, b) => a.dataset.model - b.dataset.model).map(e => e.querySelector('.go span + span').firstChild.data)")
@@ -439,6 +457,7 @@ def check_page(path, kinds):
         if "hostile" in kinds: check_hostile(browser, page)
         elif "large" in kinds: check_large(browser, page)
         elif "every" in kinds: check_every(browser, page)
+        elif "commands" in kinds: check_commands(browser, page, *kinds[1:])
         else:
             check_filters(browser, page)
             check_map(browser, page)

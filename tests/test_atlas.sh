@@ -105,6 +105,11 @@ if have python3 && have chromedriver && { have chromium || have chromium-browser
     browse "25 models, intervals" check "$T/intervals.html" intervals
     browse "25 models, looks" looks "$T/atlas.html"
     for n in 1 2 12; do browse "$n hostile names" check "$T/pool$n.html" hostile; done
+    for k in 2 4; do
+        "$LOCUS" portfolio --router $router --encodings $DATA/profile.npy --count $k --json >"$T/portfolio.json"
+        "$LOCUS" route --router $router --encodings $DATA/profile.npy --budget 30 --json >"$T/route.json"
+        browse "beside the other commands" check "$T/atlas.html" commands "$T/portfolio.json" "$T/route.json"
+    done
     ok "a pool of which one model is available" "${atlas[@]}" --available Yi-6B --html "$T/lone.html"
     for page in lone pool1 pool2 two; do browse "every model of $page" check "$T/$page.html" every; done
     browse "1000 models" check "$T/large.html" large

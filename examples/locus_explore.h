@@ -741,8 +741,9 @@ static int run_neighbours(session *s)
     locus_points of, *one = NULL;
     locus_neighbour *nearest = NULL;
     size_t target = SIZE_MAX, top = s->opt.top;
-    int status = open_sample(s, SAMPLE_OPTIONAL, &x), width = longest_name(s);
+    int status = open_sample(s, SAMPLE_OPTIONAL, &x), width;
     if (status) return status;
+    width = longest_name(s);
     if ((status = choose_view(s, &x, -1, &v)) != DONE) return status;
     if (s->opt.file && find_model(s, "NAME", s->opt.file, &target)) return FAILED;
     if (!top) top = target == SIZE_MAX ? 3 : 10;
@@ -849,8 +850,9 @@ static int run_cluster(session *s)
     if (o->count && o->height >= 0.0) return misuse(s, "--count and --height exclude each other");
     if (linkage == LOCUS_WARD && (o->metric == 1 || o->metric == 3))
         return misuse(s, "--linkage ward needs --metric euclidean or chances");
-    int status = open_sample(s, SAMPLE_OPTIONAL, &x), width = longest_name(s);
+    int status = open_sample(s, SAMPLE_OPTIONAL, &x), width;
     if (status) return status;
+    width = longest_name(s);
     if ((status = choose_view(s, &x, linkage == LOCUS_WARD && !x.n ? LOCUS_EUCLIDEAN : -1, &v)) != DONE) return status;
     if (o->count > x.models) return fail(s, "--count %zu: the pool has %zu models", o->count, x.models);
     if (find_clusters(s, &v, linkage, o->count ? o->count : usual_clusters(x.models), o->height, &c)) return FAILED;
@@ -927,7 +929,7 @@ static int choose_by_value(session *s, const sample *x, const float *cost, size_
     out->picks = (size_t *)take(s, x->models, sizeof *out->picks);
     if (!work || !out->picks) return FAILED;
     if (locus_portfolio_choose(&x->profiles, &opts, out->picks, NULL, &found, work, bytes, &s->err))
-        return fail(s, "%s", s->err.message);
+        return opts.budget > 0.0 ? fail(s, "--budget %g: %s", budget, s->err.message) : fail(s, "%s", s->err.message);
     out->count = found.count;
     out->value = found.value;
     out->cost = found.cost;
@@ -1047,8 +1049,9 @@ static int run_portfolio(session *s)
     if ((method == BY_CENTERS || method == BY_MEDOIDS) && (o->budget >= 0.0 || o->lambda >= 0.0))
         return misuse(s, "--budget and --lambda need --method value or coverage");
     if (method == BY_COVERAGE && o->lambda >= 0.0) return misuse(s, "--lambda needs --method value");
-    int status = open_sample(s, wants_picture(s) ? SAMPLE_NEEDED : SAMPLE_OPTIONAL, &x), width = longest_name(s);
+    int status = open_sample(s, wants_picture(s) ? SAMPLE_NEEDED : SAMPLE_OPTIONAL, &x), width;
     if (status) return status;
+    width = longest_name(s);
     if ((status = choose_view(s, &x, LOCUS_COSINE, &v)) != DONE) return status; // cosine as the paper's
     float *cost = (float *)take(s, x.models, sizeof *cost);
     size_t *every = (size_t *)take(s, x.models, sizeof *every);
@@ -1218,8 +1221,9 @@ static int run_search(session *s)
     size_t k = o->top ? o->top : 10, wished = 0;
     if (!o->categories && (o->encodings || o->text_file))
         return misuse(s, "--categories FILE is required: the category of each query");
-    int status = open_sample(s, SAMPLE_NEEDED, &x), width = longest_name(s);
+    int status = open_sample(s, SAMPLE_NEEDED, &x), width;
     if (status) return status;
+    width = longest_name(s);
     locus_wish *wish = (locus_wish *)take(s, x.categories, sizeof *wish);
     double *means = (double *)take(s, x.models, x.categories * sizeof *means);
     locus_match *found = (locus_match *)take(s, k, sizeof *found);
@@ -1383,8 +1387,9 @@ static int run_duplicates(session *s)
     float *distances = NULL, *expected = NULL;
     size_t count = 0, top = s->opt.top ? s->opt.top : 20, same = 0;
     char t[3][48];
-    int status = open_sample(s, wants_picture(s) ? SAMPLE_NEEDED : SAMPLE_OPTIONAL, &x), width = longest_name(s);
+    int status = open_sample(s, wants_picture(s) ? SAMPLE_NEEDED : SAMPLE_OPTIONAL, &x), width;
     if (status) return status;
+    width = longest_name(s);
     if (choose_view(s, &x, LOCUS_COSINE, &embeddings) || all_distances(s, &embeddings, &distances) ||
         list_likenesses(s, &x, distances, &list, &count))
         return FAILED;

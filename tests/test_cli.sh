@@ -48,6 +48,15 @@ json() { # json NAME COMMAND...: stdout is valid JSON
     else ok "$name" python3 -m json.tool "$T/json"; fi
 }
 
+picture() { # picture NAME FILE TEXT: well-formed, with that text in it as text, and nothing that runs or refers elsewhere
+    if ! grep -q "<text[^>]*>[^<]*$3" "$2"; then miss "$1: no text \"$3\" in $2"
+    elif grep -qE '<script|href|url\(|<image' "$2"; then miss "$1: more than a picture in $2"
+    elif ! command -v python3 >/dev/null; then pass
+    else ok "$1" python3 -c 'import sys, xml.dom.minidom as m
+t = open(sys.argv[1], encoding="utf-8").read()
+m.parseString(t[t.index("<svg"):t.index("</svg>") + 6].encode())' "$2"; fi
+}
+
 ok "the helper compiles" $CC $CFLAGS -DLOCUS_NO_SIMD -DLOCUS_NO_THREADS tests/npydiff.c -o "$T/npydiff" -lm
 npy="$T/npydiff"
 
@@ -57,7 +66,7 @@ says "embed" "overview" "$LOCUS" --help
 says "$(sed -n 's/^#define LOCUS_VERSION "\(.*\)"/\1/p' locus.h)" "version" "$LOCUS" --version
 refused 2 "locus COMMAND" "no command" "$LOCUS"
 refused 2 "did you mean route" "command misspelt" "$LOCUS" rote
-for c in info train embed encode predict route eval; do
+for c in info train embed encode predict route eval compare neighbours cluster portfolio search duplicates next explain update calibrate; do
     says "--threads T" "help of $c" "$LOCUS" $c --help
     says "locus $c" "help of $c" "$LOCUS" $c -h
     refused 2 "required" "nothing given to $c" "$LOCUS" $c
@@ -345,6 +354,170 @@ for K in "$SHARED/checkpoints/mmlu-pro-256" "$SHARED/checkpoints/mmlu-pro-256-bc
         done
     done
 done
+
+# ---- exploring, comparing, selecting: the shipped router, its sample of queries, and made-up answers to them
+X=examples/data/router.safetensors C=examples/data/profile.txt
+pool=(--router $X) sample=(--router $X --encodings examples/data/profile.npy)
+ok "answers: chance, and the second model copies the first" "$npy" make "$T/answers.npy" u1 25,558 $(awk 'BEGIN {
+    for (m = 0; m < 25; m++) for (q = 0; q < 558; q++) { s = (s * 16807 + 11) % 2147483647; y[m * 558 + q] = s % 100 < 40 }
+    for (q = 0; q < 558; q++) y[558 + q] = q % 9 ? y[q] : 255
+    for (i = 0; i < 25 * 558; i++) print y[i] }')
+scored=("${sample[@]}" --scores "$T/answers.npy")
+
+says "neighbour" "compare" "$LOCUS" compare Yi-34B Yi-6B "${pool[@]}"
+says "expected agreement" "compare by chances" "$LOCUS" compare Yi-34B Yi-6B "${sample[@]}" --categories $C
+says "philosophy" "compare by category" "$LOCUS" compare Yi-34B Yi-6B "${sample[@]}" --categories $C
+says "observed agreement   100.0 %" "compare: observed" "$LOCUS" compare c4ai-command-r-v01 gemma-7b "${scored[@]}"
+json "compare --json" "$LOCUS" compare Yi-34B Yi-6B "${scored[@]}" --categories $C --json --svg "$T/compare.svg"
+picture "compare --svg" "$T/compare.svg" "Yi-34B, Yi-6B"
+refused 1 "A: the pool has no model \"Yi-43B\" (did you mean Yi-34B?)" "compare: unknown A" "$LOCUS" compare Yi-43B Yi-6B "${pool[@]}"
+refused 1 "did you mean Yi-6B?" "compare: unknown B" "$LOCUS" compare Yi-34B Yi-6 "${pool[@]}"
+refused 2 "twice" "compare: one model" "$LOCUS" compare Yi-34B Yi-34B "${pool[@]}"
+refused 2 "B is required" "compare: no B" "$LOCUS" compare Yi-34B "${pool[@]}"
+refused 2 "--scores needs --encodings" "compare: scores of nothing" "$LOCUS" compare Yi-34B Yi-6B "${pool[@]}" --scores "$T/answers.npy"
+refused 2 "--encodings" "compare: a picture of nothing" "$LOCUS" compare Yi-34B Yi-6B "${pool[@]}" --svg "$T/x.svg"
+refused 1 "--scores" "compare: scores of another shape" "$LOCUS" compare Yi-34B Yi-6B "${sample[@]}" --scores "$T/wide.npy"
+
+json "neighbours --json" "$LOCUS" neighbours Yi-34B "${sample[@]}" --top 3 --json
+says '"metric":"chances"' "neighbours: by chances where there are queries" cat "$T/json"
+for m in cosine euclidean disagreement chances; do
+    ok "neighbours by $m" "$LOCUS" neighbours Yi-34B "${sample[@]}" --metric $m --top 99 --threads 1
+    cp "$T/out" "$T/out1"
+    ok "neighbours by $m with 3 threads" "$LOCUS" neighbours Yi-34B "${sample[@]}" --metric $m --top 99 --threads 3
+    cp "$T/out" "$T/out3"
+    same "neighbours by $m: threads change nothing" "$T/out1" "$T/out3"
+    ok "neighbours by $m: all others" test "$(wc -l <"$T/out1")" = 25
+    ok "neighbours by $m: it is not its own" sh -c "! grep -q Yi-34B '$T/out1'"
+done
+ok "neighbours: a stand-in" "$LOCUS" neighbours Yi-34B "${sample[@]}" --available gemma-7b,Yi-6B
+ok "neighbours: two could" test "$(wc -l <"$T/out")" = 3
+ok "neighbours of all" "$LOCUS" neighbours "${pool[@]}" --svg "$T/map.svg" --html "$T/map.html"
+picture "map" "$T/map.svg" "Meta-Llama-3_1-8B-Instruct"
+picture "map in a page" "$T/map.html" "Meta-Llama-3_1-8B-Instruct"
+says "<!DOCTYPE html>" "map in a page" head -n 1 "$T/map.html"
+ok "neighbours, pictured" "$LOCUS" neighbours Yi-34B "${sample[@]}" --svg "$T/near.svg"
+picture "neighbours, pictured" "$T/near.svg" "Neighbours of Yi-34B"
+refused 2 "--metric disagreement needs" "neighbours: chances of nothing" "$LOCUS" neighbours "${pool[@]}" --metric disagreement
+refused 2 "--metric" "neighbours: unknown metric" "$LOCUS" neighbours "${pool[@]}" --metric manhattan
+refused 1 "did you mean gemma-7b" "neighbours: unknown model" "$LOCUS" neighbours gema-7b "${pool[@]}"
+
+for l in average complete single ward; do
+    says "3 clusters of 25" "cluster, $l" "$LOCUS" cluster "${pool[@]}" --metric euclidean --linkage $l --count 3
+done
+says "25 clusters" "cluster at height 0" "$LOCUS" cluster "${pool[@]}" --height 0
+says "1 clusters" "cluster at a great height" "$LOCUS" cluster "${pool[@]}" --height 9
+json "cluster --json" "$LOCUS" cluster "${sample[@]}" --linkage ward --json --svg "$T/tree.svg" --html "$T/tree.html"
+picture "tree" "$T/tree.svg" "Clusters of 25 models"
+picture "tree in a page" "$T/tree.html" "Yi-6b-Chat"
+ok "cluster: a cell of each pair or fewer" test "$(grep -c "class='crisp h" "$T/tree.svg")" -ge 12
+refused 2 "exclude" "cluster: count and height" "$LOCUS" cluster "${pool[@]}" --count 2 --height 1
+refused 2 "ward" "cluster: ward by cosine" "$LOCUS" cluster "${pool[@]}" --linkage ward --metric cosine
+refused 1 "--count" "cluster: more than there are" "$LOCUS" cluster "${pool[@]}" --count 26
+refused 2 "--height" "cluster: bad height" "$LOCUS" cluster "${pool[@]}" --height -1
+
+says "bound" "portfolio" "$LOCUS" portfolio "${sample[@]}" --count 3
+json "portfolio --json" "$LOCUS" portfolio "${scored[@]}" --budget 50 --json --svg "$T/curve.svg"
+picture "portfolio curve" "$T/curve.svg" "k-center"
+picture "portfolio curve, measured" "$T/curve.svg" "measured"
+ok "portfolio: within the budget, below the bound: $(cut -c1-150 "$T/json")" awk '{
+    match($0, /"cost":[0-9.e+-]*/); cost = substr($0, RSTART + 7, RLENGTH - 7)
+    match($0, /"value":[0-9.e+-]*/); value = substr($0, RSTART + 8, RLENGTH - 8)
+    match($0, /"bound":[0-9.e+-]*/); bound = substr($0, RSTART + 8, RLENGTH - 8)
+    exit !(cost > 0 && cost <= 50 && value > 0.3 && value <= bound + 1e-9) }' "$T/json"
+for m in centers medoids; do
+    json "portfolio by $m" "$LOCUS" portfolio "${pool[@]}" --method $m --count 4 --json
+    ok "portfolio by $m: four" test "$(grep -o '"index"' "$T/json" | wc -l)" = 4
+done
+ok "portfolio by coverage" "$LOCUS" portfolio "${pool[@]}" --method coverage --budget 60
+says "Yi-6B" "portfolio of what is available" "$LOCUS" portfolio "${sample[@]}" --available Yi-6B
+refused 1 "--count" "portfolio: more than there are" "$LOCUS" portfolio "${sample[@]}" --count 26
+refused 2 "--encodings" "portfolio: value of nothing" "$LOCUS" portfolio "${pool[@]}"
+refused 2 "--budget" "portfolio: coverage without a budget" "$LOCUS" portfolio "${pool[@]}" --method coverage
+refused 2 "--budget" "portfolio: centers with one" "$LOCUS" portfolio "${pool[@]}" --method centers --budget 3
+refused 1 "--budget" "portfolio: nothing so cheap" "$LOCUS" portfolio "${sample[@]}" --budget 0.001
+
+search=("$LOCUS" search "${sample[@]}" --categories $C)
+says "Meta-Llama-3" "search" "${search[@]}" --want "math=60%,law=0.4:2" --top 3
+json "search --json" "${search[@]}" --want "math=0.6,computer science=0.5:0.5" --json
+json "search --synthetic" "${search[@]}" --want "math=0.6" --synthetic --json
+says '"way":"synthetic"' "search --synthetic" cat "$T/json"
+refused 1 "did you mean math?" "search: unknown category" "${search[@]}" --want "maths=0.6"
+refused 2 "0 to 1" "search: no accuracy" "${search[@]}" --want "math=60"
+refused 2 "CATEGORY=ACCURACY" "search: no wish" "${search[@]}" --want "math"
+refused 2 "weight" "search: bad weight" "${search[@]}" --want "math=0.5:x"
+refused 2 "twice" "search: a wish twice" "${search[@]}" --want "math=0.5,math=0.6"
+refused 2 "--categories" "search: no categories" "$LOCUS" search "${sample[@]}" --want "math=0.5"
+refused 2 "--want" "search: nothing wished" "${search[@]}"
+
+says "candidates" "duplicates by distance" "$LOCUS" duplicates "${pool[@]}" --top 3
+says "1 of 300 pairs called the same" "duplicates: the copy is found, and no other" "$LOCUS" duplicates "${scored[@]}"
+cp "$T/out" "$T/out1"
+says "same or copies" "duplicates: the copy comes first" sed -n 2p "$T/out1"
+json "duplicates --json" "$LOCUS" duplicates "${scored[@]}" --json --svg "$T/pairs.svg"
+picture "duplicates --svg" "$T/pairs.svg" "c4ai-command-r-v01, gemma-7b"
+
+new=(--encodings examples/data/new_encodings.npy)
+ok "answers so far" "$npy" make "$T/sofar.npy" u1 256 $(awk 'BEGIN { for (i = 0; i < 256; i++) print i % 8 ? 255 : i % 3 == 0 }')
+says "query row" "next" "$LOCUS" next "${pool[@]}" "${new[@]}" --scores "$T/sofar.npy" --batch 4
+json "next --json" "$LOCUS" next "${pool[@]}" "${new[@]}" --scores "$T/sofar.npy" --batch 4 --json
+ok "next: four that were not asked" awk '{
+    n = 0; while (match($0, /"row":[0-9]+/)) { row = substr($0, RSTART + 6, RLENGTH - 6); n++; bad += row % 8 == 0; $0 = substr($0, RSTART + RLENGTH) }
+    exit !(n == 4 && !bad) }' "$T/json"
+ok "next: nothing known yet" "$LOCUS" next "${pool[@]}" "${new[@]}" --for-routing
+refused 1 "every query is answered" "next: all asked" "$LOCUS" next "${pool[@]}" "${new[@]}" --scores examples/data/new_scores.npy
+refused 1 "--scores" "next: scores of another shape" "$LOCUS" next "${pool[@]}" "${new[@]}" --scores "$T/wide.npy"
+refused 1 "--scores" "next: scores of many" "$LOCUS" next "${sample[@]}" --scores "$T/answers.npy"
+
+explain=("$LOCUS" explain "${scored[@]}")
+says "Nearest evaluated queries" "explain" "${explain[@]}" Yi-34B --row 3 --top 2
+says "moved it most" "explain the chosen" "${explain[@]}" --query examples/data/queries.npy --row 13 --top 2
+json "explain --json" "${explain[@]}" --question "What is 2 + 2?" --json --top 2
+refused 2 "--question TEXT, --query Q.npy or --row N" "explain: no query" "${explain[@]}" Yi-34B
+refused 1 "--row" "explain: no such row" "${explain[@]}" Yi-34B --row 558
+refused 2 "--row" "explain: bad row" "${explain[@]}" Yi-34B --row x
+refused 2 "--question excludes" "explain: two queries" "${explain[@]}" Yi-34B --question x --row 1
+
+cp $X "$T/mine.safetensors"
+mine=("$LOCUS" update newcomer --router "$T/mine.safetensors" "${new[@]}")
+refused 1 "--add" "update: unknown model" "${mine[@]}" --scores "$T/sofar.npy"
+same "update: a failure leaves the file" "$T/mine.safetensors" $X
+says "added, embedded from 32" "update --add" "${mine[@]}" --scores "$T/sofar.npy" --add --cost 3
+says "newcomer" "update: it is in the file" "$LOCUS" info "$T/mine.safetensors"
+refused 1 "already" "update: added twice" "${mine[@]}" --scores "$T/sofar.npy" --add
+says "from 256 evaluations (before: 32)" "update with more" "${mine[@]}" --scores "$T/sofar.npy" "--more-encodings=${new[1]}" --more-scores examples/data/new_scores.npy
+json "update with all at once" "${mine[@]}" --scores examples/data/new_scores.npy --json
+ok "update: in two parts or at once: $(cat "$T/json")" awk '{
+    match($0, /"moved":[0-9.e+-]*/); moved = substr($0, RSTART + 8, RLENGTH - 8); exit !(moved != "" && moved < 1e-6) }' "$T/json"
+json "update: a window" "${mine[@]}" --scores examples/data/new_scores.npy --window 40 --json
+says '"evaluations":40' "update: a window" cat "$T/json"
+ok "update writes elsewhere" "${mine[@]}" --scores examples/data/new_scores.npy --out "$T/else.safetensors"
+refused 1 "--out" "update: folder missing" "${mine[@]}" --scores "$T/sofar.npy" --out "$T/none/p.safetensors"
+refused 2 "go together" "update: more of one" "${mine[@]}" --scores "$T/sofar.npy" --more-scores "$T/sofar.npy"
+refused 2 "--out" "update: unknown ending" "${mine[@]}" --scores "$T/sofar.npy" --out "$T/p.npy"
+refused 1 "encoder" "update: no encoder" "$LOCUS" update c --router "$R" --encodings "$S/q_anchor.npy" --scores "$S/y.npy"
+
+cp $X "$T/mine.safetensors"
+calibrate=("$LOCUS" calibrate --router "$T/mine.safetensors" --encodings examples/data/profile.npy --scores "$T/answers.npy")
+says "ECE" "calibrate" "${calibrate[@]}" --out "$T/calibrated.safetensors" --svg "$T/reliability.svg"
+same "calibrate elsewhere leaves the file" "$T/mine.safetensors" $X
+picture "reliability" "$T/reliability.svg" "calibrated"
+json "calibrate --json, in place" "${calibrate[@]}" --json
+same "calibrate in place" "$T/mine.safetensors" "$T/calibrated.safetensors"
+ok "calibrate: the error falls: $(cut -c1-200 "$T/json")" awk '{
+    match($0, /"ece_before":[0-9.e-]*/); before = substr($0, RSTART + 13, RLENGTH - 13)
+    match($0, /"ece_after":[0-9.e-]*/); after = substr($0, RSTART + 12, RLENGTH - 12)
+    exit !(after < before && after < 0.05) }' "$T/json"
+ok "a split" "$npy" make "$T/split.npy" u1 558 $(seq 0 557 | awk '{ print $1 % 3 }')
+ok "calibrate with a split" "${calibrate[@]}" --split "$T/split.npy" --out "$T/c.safetensors"
+refused 1 "--split" "calibrate: a split of another length" "${calibrate[@]}" --split "$T/all0.npy" --out "$T/c.safetensors"
+refused 2 "--scores" "calibrate: no scores" "$LOCUS" calibrate "${sample[@]}"
+
+mkdir "$T/empty"
+for c in "neighbours Yi-34B" cluster "portfolio --count 2" duplicates "compare Yi-34B Yi-6B"; do
+    refused 1 "cannot be written" "$c: a picture into a folder that is missing" "$LOCUS" $c "${sample[@]}" --svg "$T/empty/none/x.svg"
+    refused 1 "cannot be written" "$c: a page over a folder" "$LOCUS" $c "${sample[@]}" --html "$T/empty"
+done
+ok "failed pictures leave nothing" test -z "$(ls -A "$T/empty")$(ls -A "$T" | grep 'tmp$')"
 
 # ---- training, on made-up data
 ok "encodings to train on" "$npy" make "$T/train-q.npy" f4 60,8 $(awk 'BEGIN { for (i = 0; i < 37; i++) print sin(i * i) }')

@@ -757,7 +757,7 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
 // Results depend on no number of threads in any bit; ties go to the lower index. Any number of threads may call them.
 
 typedef struct locus_points {
-    const float *rows; // [count, dim], finite
+    const float *rows; // [count, dim], finite, at most 1e18; chances in [0,1] for LOCUS_DISAGREEMENT
     size_t count, dim;
     size_t stride; // floats from one row to the next; 0: dim
 } locus_points;
@@ -806,12 +806,13 @@ LOCUS_API size_t locus_distances_workspace(const locus_points *a, const locus_po
 // ---- neighbours and proxies
 
 typedef struct locus_neighbour {
-    size_t index; // SIZE_MAX in places beyond the number of candidates
-    float distance;
+    size_t index;   // SIZE_MAX in places beyond the number of candidates
+    float distance; // FLT_MAX there
 } locus_neighbour;
 
 // out[n, k] <- for each row of `of` the k nearest rows of `points`, nearest first. of NULL: for each row of points
-// itself, which is no neighbour of its own. Exact. Two rows of points are told apart by their places alone.
+// itself, which is no neighbour of its own. Exact, and the
+// same with every instruction set. Two rows of points are told apart by their places alone.
 // A stand-in for a model that is down: its first neighbour that is available, by LOCUS_DISAGREEMENT of profiles.
 LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
                                         locus_neighbour *out, const locus_explore_opts *opts, void *work,
@@ -838,8 +839,9 @@ typedef struct locus_merge {
 
 // merges[n - 1] <- agglomerative clustering. Average and complete by the nearest-neighbour chain (Murtagh 1983;
 // Muellner 2011) in half a distance matrix, 2 n^2 bytes; Ward by the chain over the clusters' means; single by the
-// minimum spanning tree: memory linear in n. O(n^2) time. Workspace and failures as locus_neighbours; all rows count,
-// available or not.
+// minimum spanning tree: memory linear in n. O(n^2) time; single
+// needs a few passes over all pairs (progress: of each pass anew). At most 2^30 rows. Workspace and failures as
+// locus_neighbours; all rows count, available or not.
 LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage linkage, locus_merge *merges,
                                      const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
 LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linkage linkage,
@@ -873,7 +875,8 @@ LOCUS_API locus_status locus_centers(const locus_points *points, size_t k, size_
 LOCUS_API size_t locus_centers_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts);
 
 // Coverage-greedy under a budget: always the affordable row of largest gain per cost, the gain being how much nearer
-// all rows come to the picks (at first: to the largest distance there is). picks [n], *count <- how many. cost [n] > 0.
+// all rows come to the picks (at first: to the largest distance there is). picks [n], *count <- how many; it
+// ends when nothing affordable brings any row nearer. cost [n] > 0.
 // Works in a distance matrix, 4 n^2 bytes.
 LOCUS_API locus_status locus_coverage(const locus_points *points, const float *cost, double budget, size_t *picks,
                                       size_t *count, const locus_explore_opts *opts, void *work, size_t work_bytes,
@@ -10216,22 +10219,26 @@ LOCUSI_FN void locusi_calibrate_fit(locusi_calibrate_job *job, const locus_paral
         double by[2], size = 1.0, to[2];
         by[0] = held ? 0.0 : (s.bend[1] * s.slope[1] - s.bend[2] * s.slope[0]) / det;
         by[1] = held ? -s.slope[1] / s.bend[2] : (s.bend[1] * s.slope[0] - s.bend[0] * s.slope[1]) / det;
+        if (!(-(by[0] * s.slope[0] + by[1] * s.slope[1]) >
+              1e-8)) { // what there is to gain; the step's error is its square
+            pair[0] += by[0];
+            pair[1] += by[1];
+            if (held || (pair[0] >= LOCUSI_CALIBRATION_LEAST && pair[0] <= most)) break;
+            pair[0] = pair[0] > most ? most : LOCUSI_CALIBRATION_LEAST;
+            held = 1;
+            locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+            continue;
+        }
         for (half = 0; half < 40; half++, size *= 0.5) {
             to[0] = pair[0] + size * by[0];
             to[1] = pair[1] + size * by[1];
             locusi_calibrate_loss(job, parallel, model, to, centre, precision, &next);
             if (next.loss <= s.loss) break;
         }
-        if (half < 40) {
-            pair[0] = to[0];
-            pair[1] = to[1];
-            s = next;
-        }
-        if (half < 40 && fabs(by[0]) + fabs(by[1]) > 1e-10) continue;
-        if (held || (pair[0] >= LOCUSI_CALIBRATION_LEAST && pair[0] <= most)) break;
-        pair[0] = pair[0] > most ? most : LOCUSI_CALIBRATION_LEAST;
-        held = 1;
-        locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+        if (half == 40) break;
+        pair[0] = to[0];
+        pair[1] = to[1];
+        s = next;
     }
     pair[0] = pair[0] >= LOCUSI_CALIBRATION_LEAST ? pair[0] : LOCUSI_CALIBRATION_LEAST;
     pair[0] = pair[0] <= most ? pair[0] : most;
@@ -13315,27 +13322,24 @@ LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool
     return LOCUS_OK;
 }
 
-// Append version `index`: "#1", "#2", ...; row NULL: the net alone predicts it.
-LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, uint64_t evaluations, const float *z, const float *row,
-                                           float base, locus_error *err)
+// Model `index` of it <- version "#1", "#2", ...: one that it has, or the next. row NULL: the net alone predicts it.
+LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, size_t index, uint64_t evaluations, const float *z,
+                                           const float *row, float base, locus_error *err)
 {
-    const size_t index = pool->count;
     locus_model model;
+    locus_status status;
     size_t i;
-    for (i = 0; i < pool->net->d; i++)
-        if (!(locusi_finite(z[i]) && fabsf(z[i]) < 1e12f))
-            return locusi_fail(err, LOCUS_ERR_POOL, "version %z", "finite numbers", "%f", index, (double)z[i]);
     memset(&model, 0, sizeof model);
     locusi_text(model.name, sizeof model.name, "#%z", index + 1);
     model.parameters_b = locusi_nan();
     model.available = 1;
     model.evaluations = evaluations;
-    locusi_pool_store(pool, index, &model, z);
-    pool->calibration[index] = pool->calibration_shared;
+    status =
+        index < pool->count ? locus_pool_set(pool, index, &model, z, err) : locus_pool_add(pool, &model, z, NULL, err);
+    if (status || !pool->memory.landmarks) return status;
     for (i = 0; row && i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
     if (row) pool->recall_base[index] = base;
-    if (pool->memory.landmarks) pool->recalled[index] = row != NULL;
-    pool->count++;
+    pool->recalled[index] = row != NULL;
     return LOCUS_OK;
 }
 
@@ -13653,7 +13657,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
     }
     if (!status) status = locusi_pool_like(&made, pool, versions, err);
     for (r = 0; r < versions && !status; r++)
-        status = locusi_pool_version(made, n, a.z + r * pool->net->d,
+        status = locusi_pool_version(made, r, n, a.z + r * pool->net->d,
                                      pool->memory.landmarks ? a.rows.rows + r * pool->memory.landmarks : NULL,
                                      pool->memory.landmarks ? a.rows.base[r] : 0.0f, err);
     LOCUS_FREE(block);
@@ -13956,7 +13960,7 @@ typedef struct locusi_study {
 } locusi_study;
 
 #define LOCUSI_STUDY_COLUMNS (LOCUSI_MEMORY_LANDMARKS + 16)
-#define LOCUSI_ENOUGH 1e-5 // off the mean squared error: less is not worth an evaluation
+#define LOCUSI_ENOUGH 4e-5 // off the mean squared error: less is not worth an evaluation
 
 LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *memory, const locusi_kernels *k,
                                          const locus_evals *e, locus_error *err)
@@ -14452,7 +14456,6 @@ LOCUSI_FN locus_status locusi_explain_batch(locusi_explainer *a, locus_pool *mad
             if (a->ordinal[i] != SIZE_MAX && i != out) a->job.draws[v * a->job.n + a->job.drawn[v]++] = (uint32_t)i;
     }
     if ((status = locusi_encode_passes(&a->job, parallel, a->z, err))) return status;
-    made->count = 0;
     for (v = 0; v < versions && !status; v++) {
         float *row = recalled ? a->row + v * p : NULL;
         if (recalled)
@@ -14461,7 +14464,7 @@ LOCUSI_FN locus_status locusi_explain_batch(locusi_explainer *a, locus_pool *mad
                     ? locusi_own_row(&a->own, a->own.coefficient, a->own.mu, a->own.sd, row, &a->base[v], err)
                     : locusi_explain_without(a, a->ordinal[left_out[v - (first ? 1 : 0)].row], row, &a->base[v], err);
         if (!status)
-            status = locusi_pool_version(made, n, a->z + v * made->net->d, row, recalled ? a->base[v] : 0.0f, err);
+            status = locusi_pool_version(made, v, n, a->z + v * made->net->d, row, recalled ? a->base[v] : 0.0f, err);
     }
     if (!status) status = locus_predict(made, query, a->logits, NULL, a->work, a->work_bytes, err);
     if (status) return status;
@@ -14892,6 +14895,7 @@ LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool,
         memcpy(to->recall_base, pool->recall_base, n * sizeof(float));
         memcpy(to->recalled, pool->recalled, n);
     }
+    locusi_pool_derive(to);
     *out = to;
     return LOCUS_OK;
 }

@@ -170,7 +170,9 @@ static void line(const locus_pool *pool, enum kind kind, size_t top, double lamb
         check(locus_route(pool, &q, &o, screened, NULL, work, work_bytes, &err), &err);
         seconds = now() - start;
         if (seconds < best[1]) best[1] = seconds;
-        if (memcmp(plain, screened, top * sizeof *plain)) die("screened", "other choices than the plain way");
+        for (size_t k = 0; k < top; k++)
+            if (plain[k].model != screened[k].model || plain[k].logit != screened[k].logit)
+                die("screened", "other choices than the plain way");
         if (locusi_screened(pool, top)) {
             const float *logits = (const float *)(void *)locusi_align(work);
             for (size_t m = 0; m < n; m++) exact += logits[m] > LOCUSI_PASSED_OVER;

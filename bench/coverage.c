@@ -55,15 +55,15 @@ static int ascending(const void *a, const void *b)
 }
 
 // Predicted chances [models, queries] of a pool.
-static float *profiles_of(const locus_pool *pool, const float *enc, size_t n, size_t dim)
+static float *profiles_of(const locus_pool *models, const float *enc, size_t n, size_t dim)
 {
-    const size_t m = locus_pool_count(pool);
+    const size_t m = locus_pool_count(models);
     float *logits = base_floats(n * m), *p = base_floats(n * m);
     locus_queries q = {enc, n, dim, 0};
     locus_error err;
-    const size_t bytes = locus_predict_workspace(pool, n, NULL);
+    const size_t bytes = locus_predict_workspace(models, n, NULL);
     void *work = base_alloc(bytes, 1);
-    check(locus_predict(pool, &q, logits, NULL, work, bytes, &err), &err);
+    check(locus_predict(models, &q, logits, NULL, work, bytes, &err), &err);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < m; j++) p[j * n + i] = (float)locus_probability((double)logits[i * m + j]);
     free(logits);

@@ -8,7 +8,7 @@
 //
 // Contents: memory, messages and the terminal; the parser of flags; text files, CSV; arrays; net and pool;
 // one section for each command; the tables of flags; main. locus_explore.h has the commands that explore, compare and
-// select, locus_pictures.h what they draw.
+// select, locus_pictures.h what they draw, locus_atlas.h the page of `locus atlas`.
 
 #if !defined(_DEFAULT_SOURCE)
 #define _DEFAULT_SOURCE 1 // POSIX names under -std=c99
@@ -54,11 +54,11 @@ typedef struct options {
     const char *file, *net, *pool, *router, *encodings, *scores, *mask, *queries, *models, *model_rows, *out;
     const char *query_encoder, *available, *default_model, *rows, *texts, *split, *use, *categories;
     const char *resume, *metrics, *curve, *unlabelled, *text_file, *question, *profile;
-    const char *second, *want, *query, *row, *more_encodings, *more_scores, *svg, *html;
+    const char *second, *want, *query, *row, *more_encodings, *more_scores, *svg, *html, *evaluated;
     double max_cost, lambda, budget, margin, memory; // negative: not given
     double noise, dropout, weight_decay, encoder_rate, predictor_rate, height, cost;
     size_t threads, top; // 0: not given
-    size_t count, batch, window;
+    size_t count, batch, window, resamples;
     size_t anchors, epochs, patience, seed, z_dim, heads, layers, induce, hidden, subset_min, subset_max, targets;
     int isa, path, with_net, recipe, keep; // index of the word; with_net, keep 0: not given
     int metric, linkage, method;           // metric 0: not given
@@ -2218,6 +2218,8 @@ static int run_eval(session *s)
 
 #include "locus_explore.h"
 
+#include "locus_atlas.h"
+
 // ------------------------------------------------------------------------------------------------ the tables of flags
 
 static const flag info_flags[] = {
@@ -2401,6 +2403,11 @@ static const command commands[] = {
      "With --scores: an exact test of how rarely two models disagree; where two have no query in common, a test of\n"
      "their embeddings' distance against what resampled evaluations give.\n\n"
      "Example:\n  locus duplicates --router router.safetensors --encodings q.npy --scores y.npy\n"},
+    {"atlas", "Show the pool as one HTML page: map, neighbours, profiles, portfolios, mixes.", atlas_flags, run_atlas,
+     "The page needs nothing but a browser and reaches for nothing. The sample queries stand for those that will be\n"
+     "asked: expected accuracy, agreement, portfolios and mixes are means over them. With --scores the models are\n"
+     "embedded again from resampled evaluations, and the page shows how sure its figures are.\n\n"
+     "Example:\n  locus atlas --router router.safetensors --encodings q.npy --categories c.txt --html atlas.html\n"},
     {"next", "Say what to ask a new model next, and whether enough is known.", next_flags, run_next,
      "The pool needs a memory (see locus embed --memory).\n\n"
      "Example:\n  locus next --router router.safetensors --encodings q.npy --scores answers.npy --batch 8\n"},

@@ -216,6 +216,60 @@ static void screened_routes_are_the_ranked_ones(void)
     }
 }
 
+// The bound's two parts where they are as tight as can be: one unit of the hidden layer, and all errors of rounding to
+// 16 bits of one sign, of the embedding (weights all equal, hence exact) or of the weights (embedding all equal).
+static void bounds_hold_where_they_are_tight(void)
+{
+    const size_t d = 128, M = 64;
+    int isa, weights;
+    for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
+        for (weights = 0; weights < 2; weights++) {
+            float *z = floats(M * d), q[4] = {0.5f, -0.5f, 0.25f, 1.0f}, *logits = floats(M);
+            const locus_queries queries = queries_of(q, 1, 4);
+            const double step = 1.0 / 4095.0;
+            ref_net ref;
+            raw_file *f;
+            locus_net *net = NULL;
+            locus_net_opts opts;
+            locus_route_opts o;
+            locus_pool *pool;
+            size_t m, j, exact;
+            if (!locus_isa_supported((locus_isa)isa) || !has_screen((locus_isa)isa)) {
+                free(z);
+                free(logits);
+                continue;
+            }
+            ref_init(&ref, 4, d, 1, 1, 2, 1, 0, 3, 21);
+            for (j = 0; j < 3 * d; j++)
+                ref_find(&ref, "decoder.mlp_head.0.weight", "")->v[j] =
+                    j >= d                  ? 0.0
+                    : weights && j % d != 0 ? (double)(float)(step * ((double)(j % 7) + 0.499))
+                                            : 1.0;
+            ref_find(&ref, "decoder.mlp_head.0.bias", "")->v[0] = 0.0;
+            ref_find(&ref, "decoder.mlp_head.3.weight", "")->v[0] = 1.0;
+            ref_find(&ref, "decoder.mlp_head.3.bias", "")->v[0] = 0.0;
+            f = raw_from_net(&ref);
+            ZERO(opts);
+            opts.isa = (locus_isa)isa;
+            CHECK_STATUS(LOCUS_OK, raw_create(f, &opts, &net));
+            for (m = 0; m < M; m++)
+                for (j = 0; j < d; j++)
+                    z[m * d + j] =
+                        j == m || weights ? 1.0f : (float)(step * ((double)(j % 7) + (m % 2 ? 0.499 : 0.501)));
+            pool = pool_of(net, z, M);
+            CHECK_STATUS(LOCUS_OK, predict(pool, &queries, logits, NULL));
+            ZERO(o);
+            context("%s, %s", locus_isa_name((locus_isa)isa), weights ? "weights" : "embeddings");
+            check_bounds(pool, q, logits, &o, &exact);
+            free(z);
+            free(logits);
+            raw_free(f);
+            ref_free(&ref);
+            locus_pool_destroy(pool);
+            locus_net_destroy(net);
+        }
+}
+
 // Where logits overflow the screen steps back: the same answer, whatever it is.
 static void screen_steps_back_before_overflow(void)
 {
@@ -494,13 +548,10 @@ static const struct {
     {                                                                                                                  \
 #name, name                                                                                                    \
     }
-    T(screened_routes_are_the_ranked_ones),
-    T(screen_steps_back_before_overflow),
-    T(screen_passes_most_models_over),
-    T(names_are_found_as_by_looking_at_all),
-    T(loaded_pools_are_derived_too),
-    T(pools_with_a_memory_route_the_plain_way),
-    T(screened_routes_refuse_what_plain_ones_do),
+    T(screened_routes_are_the_ranked_ones),     T(bounds_hold_where_they_are_tight),
+    T(screen_steps_back_before_overflow),       T(screen_passes_most_models_over),
+    T(names_are_found_as_by_looking_at_all),    T(loaded_pools_are_derived_too),
+    T(pools_with_a_memory_route_the_plain_way), T(screened_routes_refuse_what_plain_ones_do),
 #undef T
 };
 

@@ -249,6 +249,32 @@ static void portfolios_come_near_the_best_of_all_subsets(void)
     if (getenv("LOCUS_TEST_VERBOSE")) printf("  %s\n", g_context);
 }
 
+// Larger pools, where neither greedy nor the bound's sets find the best by themselves; half of them with a price.
+static void portfolios_cannot_be_improved_by_one_exchange(void)
+{
+    size_t trial;
+    for (trial = 0; trial < trials(60); trial++) {
+        problem p;
+        ref_rng g;
+        locus_portfolio out;
+        size_t picks[50];
+        double values[50];
+        unsigned char in[50];
+        locus_status s;
+        g.state = trial + 41 + g_seed;
+        problem_make(&p, 50, 24, trial % 4 == 3, trial + 4000);
+        problem_options(&p, &g);
+        if (trial % 2) p.o.cost = p.cost, p.o.lambda = 0.002 * (double)(1 + trial % 9);
+        context("trial %zu: count %zu, budget %g, lambda %g", trial, p.o.count, p.o.budget, p.o.lambda);
+        s = choose(&p, picks, values, &out);
+        if (s != LOCUS_ERR_BUDGET && CHECK_GOT(LOCUS_OK, s)) {
+            check_answer(&p, picks, values, &out, in);
+            CHECK(locally_best(&p, in, out.value - p.o.lambda * out.cost));
+        }
+        problem_free(&p);
+    }
+}
+
 // Greedy with every gain computed anew, by net gain or net gain per cost.
 static double plain_greedy(const problem *p, int by_density, size_t *picks, size_t *count)
 {
@@ -1053,6 +1079,7 @@ typedef struct test_case {
 
 static const test_case tests[] = {
     TEST(portfolios_come_near_the_best_of_all_subsets),
+    TEST(portfolios_cannot_be_improved_by_one_exchange),
     TEST(lazy_greedy_picks_what_plain_greedy_picks),
     TEST(greedy_answers_are_nested_and_gains_shrink),
     TEST(values_are_monotone_and_submodular),

@@ -6809,7 +6809,7 @@ LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes
                                    locusi_json_kind(v));
             value[k] = v;
         }
-    if (!value[0] && !value[2])
+    if (!value[0] && (!value[2] || *value[2] == 'n'))
         return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "the key \"text\"", "none", number);
     return LOCUS_OK;
 }

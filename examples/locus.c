@@ -2024,8 +2024,11 @@ static int load_categories(session *s, size_t n, int32_t **category, const char 
             }
     } else if (has_ending(path, ".jsonl") || has_ending(path, ".ndjson")) {
         if (locus_texts_open(&s->labels, path, &s->err)) return fail_library(s, "--categories", path);
-        for (lines = 0; lines < s->labels.count; ++lines)
+        for (lines = 0; lines < s->labels.count; ++lines) {
+            if (s->labels.texts[lines] && !*s->labels.categories[lines])
+                return fail(s, "--categories %s: query %zu has no \"category\"", path, lines);
             if (lines < n) labels[lines].text = s->labels.categories[lines];
+        }
     } else {
         char *line = NULL, *next;
         if (read_text(s, "--categories", path, &line)) return FAILED;

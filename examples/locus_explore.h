@@ -925,10 +925,14 @@ static int choose_by_value(session *s, const sample *x, const float *cost, size_
     opts.available = x->available;
     opts.parallel = s->parallel;
     size_t bytes = locus_portfolio_workspace(&x->profiles, &opts);
-    void *work = take(s, bytes, 1);
     out->picks = (size_t *)take(s, x->models, sizeof *out->picks);
-    if (!work || !out->picks) return FAILED;
-    if (locus_portfolio_choose(&x->profiles, &opts, out->picks, NULL, &found, work, bytes, &s->err))
+    void *work = out->picks ? malloc(bytes) : NULL; // not take: a curve asks for many
+    if (!out->picks) return FAILED;
+    if (!work) return fail(s, "out of memory: %zu bytes", bytes);
+    int failed =
+        locus_portfolio_choose(&x->profiles, &opts, out->picks, NULL, &found, work, bytes, &s->err) != LOCUS_OK;
+    free(work);
+    if (failed)
         return opts.budget > 0.0 ? fail(s, "--budget %g: %s", budget, s->err.message) : fail(s, "%s", s->err.message);
     out->count = found.count;
     out->value = found.value;
@@ -944,12 +948,14 @@ static int choose_by_place(session *s, const sample *x, const view *v, pick_meth
     const locus_points *points = &v->points;
     size_t bytes =
         method == BY_CENTERS ? locus_centers_workspace(points, k, &e) : locus_medoids_workspace(points, k, &e);
-    void *work = take(s, bytes, 1);
     out->picks = (size_t *)take(s, x->models, sizeof *out->picks);
-    if (!work || !out->picks) return FAILED;
+    void *work = out->picks ? malloc(bytes) : NULL;
+    if (!out->picks) return FAILED;
+    if (!work) return fail(s, "out of memory: %zu bytes", bytes);
     locus_status status = method == BY_CENTERS
                               ? locus_centers(points, k, out->picks, NULL, &e, work, bytes, &s->err)
                               : locus_medoids(points, k, out->picks, NULL, NULL, &e, work, bytes, &s->err);
+    free(work);
     if (status) return fail(s, "%s", s->err.message);
     out->count = k;
     return DONE;

@@ -413,11 +413,11 @@ LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCU
 // The probe texts, terminated; NULL unless index < LOCUS_TEXT_PROBES.
 LOCUS_API const char *locus_text_probe(size_t index);
 
-// Texts of a JSON-lines file, one object a line: "text" (a string; needed), "id" (a string or number), "category" (a
-// string); other keys are passed over, as are empty lines. One block of memory.
+// Texts of a JSON-lines file, one object a line: "text" (a string; needed where there is no category), "id" (a string
+// or number), "category" (a string); other keys are passed over, as are empty lines. One block of memory.
 typedef struct locus_texts {
     size_t count;
-    const char *const *texts; // [count] UTF-8, terminated, no NUL inside
+    const char *const *texts; // [count] UTF-8, terminated, no NUL inside; NULL where a line has none
     const size_t *bytes;      // [count] their lengths
     const char *const *ids;   // [count] "" where a line has none
     const char *const *categories;
@@ -6814,7 +6814,8 @@ LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes
                                    locusi_json_kind(v));
             value[k] = v;
         }
-    if (!value[0]) return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "the key \"text\"", "none", number);
+    if (!value[0] && (!value[2] || *value[2] == 'n'))
+        return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "the key \"text\"", "none", number);
     return LOCUS_OK;
 }
 
@@ -6851,7 +6852,7 @@ LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, siz
                     return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "no NUL in a string", "\\u0000", number);
                 if (pass == 0) continue;
                 if (n && *value[k] != '"') memcpy(chars, value[k], n), chars[n] = 0;
-                strings[k][count] = n ? chars : "";
+                strings[k][count] = n ? chars : k == 0 && !value[0] ? NULL : "";
                 if (k == 0) lengths[count] = n;
                 chars += n ? n + 1 : 0;
             }

@@ -6,7 +6,7 @@
 // Exit status: 0 done, 1 failed, 2 wrong use. Results go to stdout or to the file of --out, which appears whole or not
 // at all; errors and progress go to stderr.
 //
-// Contents: memory, messages and the terminal; the parser of flags; text files (CSV, JSON lines); arrays; net and pool;
+// Contents: memory, messages and the terminal; the parser of flags; text files, CSV; arrays; net and pool;
 // one section for each command; the tables of flags; main. locus_explore.h has the commands that explore, compare and
 // select, locus_pictures.h what they draw, locus_atlas.h the page of `locus atlas`.
 
@@ -62,7 +62,7 @@ typedef struct options {
     size_t anchors, epochs, patience, seed, z_dim, heads, layers, induce, hidden, subset_min, subset_max, targets;
     int isa, path, with_net, recipe, keep; // index of the word; with_net, keep 0: not given
     int metric, linkage, method;           // metric 0: not given
-    int json, all, logits, fully_scored, synthetic, for_routing, add, help;
+    int json, all, logits, fully_scored, synthetic, for_routing, add, complete, help;
 } options;
 
 typedef struct session {
@@ -71,7 +71,8 @@ typedef struct session {
     block *blocks;
     locus_array arrays[8];
     size_t array_count;
-    locus_texts texts; // of --text FILE
+    locus_texts texts;  // of --text FILE
+    locus_texts labels; // of --categories FILE.jsonl
     locus_text *text_encoder;
     locus_safetensors net_file;
     int net_file_open;
@@ -145,6 +146,7 @@ static void close_session(session *s)
     if (s->net_file_open) locus_safetensors_close(&s->net_file);
     locus_text_destroy(s->text_encoder);
     locus_texts_close(&s->texts);
+    locus_texts_close(&s->labels);
     while (s->array_count) locus_array_close(&s->arrays[--s->array_count]);
 #ifndef LOCUS_NO_THREADS
     locus_threads_destroy(s->threads);
@@ -630,129 +632,6 @@ static int load_models(session *s, size_t m, const char *what, locus_model **out
     return DONE;
 }
 
-static char *json_space(char *p)
-{
-    while (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n') ++p;
-    return p;
-}
-
-// Value of 4 hexadecimal digits, or -1.
-static long json_hex(const char *p)
-{
-    long v = 0;
-    for (int i = 0; i < 4; ++i) {
-        const char *digits = "0123456789abcdef", *d = p[i] ? strchr(digits, p[i] | 0x20) : NULL;
-        if (!d || (p[i] < '0')) return -1;
-        v = v * 16 + (long)(d - digits);
-    }
-    return v;
-}
-
-// Undo the escapes of the string that begins after the quote at p - 1, in place; returns what follows it, NULL if bad.
-static char *json_unescape(char *p)
-{
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    char *out = p;
-    while (*p && *p != '"') {
-        if ((unsigned char)*p < 0x20) return NULL;
-        if (*p != '\\') {
-            *out++ = *p++;
-        } else if (p[1] == 'u') {
-            long c = json_hex(p + 2), low = 0;
-            p += 6;
-            if (c >= 0xD800 && c < 0xDC00) {
-                low = p[0] == '\\' && p[1] == 'u' ? json_hex(p + 2) : -1;
-                if (low < 0xDC00 || low > 0xDFFF) return NULL;
-                c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
-                p += 6;
-            }
-            if (c <= 0 || (c >= 0xDC00 && c < 0xE000)) return NULL;
-            if (c < 0x80) *out++ = (char)c;
-            else if (c < 0x800) *out++ = (char)(0xC0 | c >> 6);
-            else if (c < 0x10000) *out++ = (char)(0xE0 | c >> 12);
-            else *out++ = (char)(0xF0 | c >> 18), *out++ = (char)(0x80 | (c >> 12 & 0x3F));
-            if (c >= 0x800) *out++ = (char)(0x80 | (c >> 6 & 0x3F));
-            if (c >= 0x80) *out++ = (char)(0x80 | (c & 0x3F));
-        } else {
-            const char *e = p[1] ? strchr(from, p[1]) : NULL;
-            if (!e) return NULL;
-            *out++ = to[e - from];
-            p += 2;
-        }
-    }
-    if (!*p) return NULL;
-    *out = '\0';
-    return p + 1;
-}
-
-static char *json_digits(char *p)
-{
-    if (*p < '0' || *p > '9') return NULL;
-    while (*p >= '0' && *p <= '9') ++p;
-    return p;
-}
-
-// Pass over any value; NULL if it is malformed or too deep.
-static char *json_skip(char *p, int depth)
-{
-    static const char *const words[] = {"true", "false", "null"};
-    if (depth > 64) return NULL;
-    if (*p == '"') return json_unescape(p + 1);
-    if (*p == '{' || *p == '[') {
-        char close = *p == '{' ? '}' : ']';
-        int object = *p == '{';
-        p = json_space(p + 1);
-        if (*p == close) return p + 1;
-        for (;;) {
-            if (object) {
-                if (*p != '"' || !(p = json_unescape(p + 1))) return NULL;
-                p = json_space(p);
-                if (*p != ':') return NULL;
-                p = json_space(p + 1);
-            }
-            if (!(p = json_skip(p, depth + 1))) return NULL;
-            p = json_space(p);
-            if (*p == close) return p + 1;
-            if (*p != ',') return NULL;
-            p = json_space(p + 1);
-        }
-    }
-    for (int k = 0; k < 3; ++k)
-        if (strncmp(p, words[k], strlen(words[k])) == 0) return p + strlen(words[k]);
-    if (*p == '-') ++p;
-    if (*p == '0') ++p; // nothing but '.', 'e' or the end may follow a leading 0
-    else if (!(p = json_digits(p))) return NULL;
-    if (*p == '.' && !(p = json_digits(p + 1))) return NULL;
-    if (*p == 'e' || *p == 'E') {
-        p += p[1] == '+' || p[1] == '-' ? 2 : 1;
-        p = json_digits(p);
-    }
-    return p;
-}
-
-// The "category" of one line of JSON, in place. NULL if the line is no object or has no such text.
-static char *json_category(char *p)
-{
-    char *found = NULL;
-    p = json_space(p);
-    if (*p++ != '{') return NULL;
-    for (;;) {
-        char *key = json_space(p);
-        if (*key++ != '"' || !(p = json_unescape(key))) return NULL;
-        p = json_space(p);
-        if (*p++ != ':') return NULL;
-        p = json_space(p);
-        if (strcmp(key, "category") == 0) {
-            if (found || *p != '"') return NULL;
-            found = p + 1;
-        }
-        if (!(p = json_skip(p, 0))) return NULL;
-        p = json_space(p);
-        if (*p == '}') return *json_space(p + 1) == '\0' ? found : NULL;
-        if (*p++ != ',') return NULL;
-    }
-}
-
 // ------------------------------------------------------------------------------------------------------------- arrays
 
 static const char *dtype_name(locus_dtype dtype)
@@ -916,6 +795,8 @@ static int open_texts(session *s)
         return misuse(s, "--encodings Q.npy or --text FILE.jsonl is required: the queries");
     if (s->opt.text_file && locus_texts_open(&s->texts, s->opt.text_file, &s->err))
         return fail_library(s, "--text", s->opt.text_file);
+    for (size_t i = 0; i < s->texts.count; ++i)
+        if (!s->texts.texts[i]) return fail(s, "--text %s: query %zu has no \"text\"", s->opt.text_file, i);
     return DONE;
 }
 
@@ -2141,20 +2022,22 @@ static int load_categories(session *s, size_t n, int32_t **category, const char 
                 snprintf(text + 24 * lines, 24, "%lld", (long long)integer_at(a, lines));
                 labels[lines].text = text + 24 * lines;
             }
+    } else if (has_ending(path, ".jsonl") || has_ending(path, ".ndjson")) {
+        if (locus_texts_open(&s->labels, path, &s->err)) return fail_library(s, "--categories", path);
+        for (lines = 0; lines < s->labels.count; ++lines) {
+            if (s->labels.texts[lines] && !*s->labels.categories[lines])
+                return fail(s, "--categories %s: query %zu has no \"category\"", path, lines);
+            if (lines < n) labels[lines].text = s->labels.categories[lines];
+        }
     } else {
         char *line = NULL, *next;
-        int json = has_ending(path, ".jsonl") || has_ending(path, ".ndjson");
         if (read_text(s, "--categories", path, &line)) return FAILED;
         for (; *line; line = next, ++lines) {
             next = strchr(line, '\n');
             if (next) *next++ = '\0';
             else next = line + strlen(line);
             if (next - line > 1 && next[-1] == '\0' && next[-2] == '\r') next[-2] = '\0';
-            char *text = json ? json_category(line) : line;
-            if (!text)
-                return fail(s, "--categories %s: line %zu: expected a JSON object with a text \"category\"", path,
-                            lines + 1);
-            if (lines < n) labels[lines].text = text;
+            if (lines < n) labels[lines].text = line;
         }
     }
     if (lines != n)

@@ -1123,6 +1123,7 @@ static int run_portfolio(session *s)
         print_text(model_name(s, best), 0);
         printf(", %s; all %zu models %s\n", percent(t[0], best_value), could, percent(t[1], all_value));
     }
+    if (method == BY_VALUE && h.count < k && o->count) printf("further models       would add nothing\n");
     if (isfinite(h.bound)) {
         if (o->lambda > 0.0)
             printf("bound              no set has a larger value - lambda * cost than %.4f; this one has %.4f\n",
@@ -1745,8 +1746,8 @@ static int log_answers(session *s, locus_log *log, const locus_queries *queries,
     return DONE;
 }
 
-typedef struct refreshed { // what an update did
-    size_t index;
+typedef struct refreshed {  // what an update did
+    size_t index, answered; // answered: with --complete, how many of the evaluations are real
     locus_model before, after;
     double moved; // cosine distance
 } refreshed;
@@ -1762,6 +1763,7 @@ static int refresh_model(session *s, locus_log *log, refreshed *r)
     if (r->after.evaluations == 0) return fail(s, "--scores %s: there is no evaluation in it", s->opt.scores);
     if (locus_log_embed(log, 0, z, s->parallel, &s->err)) return fail(s, "%s", s->err.message);
     locus_evals evals = locus_log_evals(log, 0);
+    if (r->answered) r->after.evaluations = r->answered;
     r->moved = NAN;
     if (r->index == SIZE_MAX) {
         if (locus_pool_add(s->pool, &r->after, z, &r->index, &s->err))
@@ -1794,6 +1796,8 @@ static int run_update(session *s)
     char found[240];
     int status = check_out(s);
     if (status) return status;
+    if (o->complete && (o->more_encodings || o->window))
+        return misuse(s, "--complete excludes --more-encodings, --more-scores and --window");
     if (!o->more_encodings != !o->more_scores) return misuse(s, "--more-encodings and --more-scores go together");
     if (!o->add && o->cost >= 0.0) return misuse(s, "--cost needs --add");
     if ((status = open_net_and_pool(s, 0)) != DONE) return status;
@@ -1818,6 +1822,16 @@ static int run_update(session *s)
     if ((status = open_encodings(s, &q)) != DONE) return status;
     if (float_queries(s, "--encodings", o->encodings ? o->encodings : "", q, &queries)) return FAILED;
     if (load_row(s, "--scores", o->scores, queries.count, r.index, &scores)) return FAILED;
+    if (o->complete) { // what was not asked, as far as it can be told
+        float *completed = (float *)take(s, queries.count, sizeof *completed);
+        locus_evals evals = one_model(&queries, scores);
+        if (!completed) return FAILED;
+        for (size_t i = 0; i < queries.count; ++i) r.answered += (size_t)!isnan(scores[i]);
+        if (r.answered == 0) return fail(s, "--scores %s: there is no evaluation in it", o->scores);
+        if (locus_complete_evaluations(s->pool, &evals, completed, &s->err))
+            return fail(s, "--complete: %s", s->err.message);
+        scores = completed;
+    }
     memset(&more, 0, sizeof more);
     if (o->more_encodings) {
         if (open_array(s, "--more-encodings", o->more_encodings, 2, "[queries, q_dim]", &more_q)) return FAILED;
@@ -2145,6 +2159,8 @@ static const flag update_flags[] = {
     {"--more-encodings", "Q.npy", TEXT, AT(more_encodings), 0,
      "queries answered since; a query again replaces its answer"},
     {"--more-scores", "Y.npy", TEXT, AT(more_scores), 0, "the answers to them, [n]"},
+    {"--complete", "", SWITCH, AT(complete), 0,
+     "the answers were chosen by `locus next`: fill in the others as it reckons them"},
     {"--window", "N", COUNT, AT(window), 0, "forget all but the last N answers"},
     {"--add", "", SWITCH, AT(add), 0, "it is a new model"},
     {"--cost", "C", NUMBER, AT(cost), 0, "with --add: what a query costs (default: 0)"},

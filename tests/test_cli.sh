@@ -304,6 +304,9 @@ for bad in '{"category": 1}' '{"category": "a"' '{"category": "a"} x' '{"a": 01,
     refused 1 "line 2" "JSON lines: $bad" "${eval[@]}" --categories "$T/bad.jsonl"
 done
 printf 'x\ny\n' >"$T/short.txt"
+printf '{"text":"a","category":"a"}\n{"text":"b"}\n{"category":"a"}\n{"category":"a"}\n' >"$T/bad.jsonl"
+refused 1 "query 1 has no \"category\"" "JSON lines: no category" "${eval[@]}" --categories "$T/bad.jsonl"
+refused 1 "query 2 has no \"text\"" "JSON lines: no text" "$LOCUS" encode --net examples/data/router.safetensors --text "$T/bad.jsonl" --out "$T/z.npy"
 refused 1 "--categories" "too few categories" "${eval[@]}" --categories "$T/short.txt"
 refused 1 "--split" "split of another length" "${eval[@]}" --split "$T/twice.npy"
 refused 2 "--use" "use without split" "${eval[@]}" --use test
@@ -495,6 +498,9 @@ refused 1 "--out" "update: folder missing" "${mine[@]}" --scores "$T/sofar.npy" 
 refused 2 "go together" "update: more of one" "${mine[@]}" --scores "$T/sofar.npy" --more-scores "$T/sofar.npy"
 refused 2 "--out" "update: unknown ending" "${mine[@]}" --scores "$T/sofar.npy" --out "$T/p.npy"
 refused 1 "encoder" "update: no encoder" "$LOCUS" update c --router "$R" --encodings "$S/q_anchor.npy" --scores "$S/y.npy"
+
+says "from 32 evaluations" "update --complete" "${mine[@]}" --scores "$T/sofar.npy" --complete --out "$T/else.safetensors"
+refused 2 "excludes" "update: complete a window" "${mine[@]}" --scores "$T/sofar.npy" --complete --window 3
 
 cp $X "$T/mine.safetensors"
 calibrate=("$LOCUS" calibrate --router "$T/mine.safetensors" --encodings examples/data/profile.npy --scores "$T/answers.npy")

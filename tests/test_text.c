@@ -719,6 +719,7 @@ static void reads_json_lines(void)
         {"{\"id\": 1}", "line 1: line of a JSON-lines file malformed: expected the key \"text\"", LOCUS_ERR_TEXT_LINE},
         {"{\"text\": \"a\"}\n{\"text\": 1}", "line 2, \"text\"", LOCUS_ERR_TEXT_LINE},
         {"{\"text\": null}", "found null", LOCUS_ERR_TEXT_LINE},
+        {"{\"category\": null}", "expected the key \"text\"", LOCUS_ERR_TEXT_LINE},
         {"{\"text\": \"a\", \"id\": [1]}", "an array", LOCUS_ERR_TEXT_LINE},
         {"{\"text\": \"a\", \"category\": 3}", "a number", LOCUS_ERR_TEXT_LINE},
         {"{\"text\": \"a\", \"text\": \"a\"}", "line 1, \"text\"", LOCUS_ERR_DUPLICATE_KEY},
@@ -742,6 +743,11 @@ static void reads_json_lines(void)
         CHECK(!strcmp(t.ids[0], "17") && !strcmp(t.categories[0], "math"));
         CHECK(!strcmp(t.texts[1], "") && t.bytes[1] == 0 && !strcmp(t.ids[1], "b") && !strcmp(t.categories[1], ""));
         CHECK(!strcmp(t.texts[2], "last") && !strcmp(t.ids[2], "-1.5e3") && !strcmp(t.categories[2], ""));
+        locus_texts_close(&t);
+    }
+    if (STATUS(LOCUS_OK, parse(&t, "{\"category\": \"math\"}\n{\"text\": \"\"}"))) { // categories alone
+        CHECK(t.count == 2 && !t.texts[0] && t.bytes[0] == 0 && !strcmp(t.categories[0], "math"));
+        CHECK(t.texts[1] && !strcmp(t.texts[1], "") && !strcmp(t.categories[1], ""));
         locus_texts_close(&t);
     }
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {

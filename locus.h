@@ -770,6 +770,10 @@ LOCUS_API locus_points locus_pool_points(const locus_pool *pool);
 LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, float *profiles,
                                       const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err);
 LOCUS_API size_t locus_profiles_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel);
+// profiles[M, n]: where a model has a score, put it in place of its chance: what has been answered is known. By
+// LOCUS_DISAGREEMENT such profiles tell stand-ins best. (For portfolios keep the chances: the best of several answers
+// is luck.) Fails: LOCUS_ERR_ARGUMENT, _SCORE; then nothing is changed.
+LOCUS_API locus_status locus_profiles_known(float *profiles, const locus_evals *evals, locus_error *err);
 
 // out[M, categories] <- mean of each profile over the queries of each category; NaN for a category without queries.
 // category[queries]: 0 to categories - 1; others belong to none. Fails: LOCUS_ERR_ARGUMENT.
@@ -1078,11 +1082,12 @@ typedef struct locus_next {
 LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locus_evals *evals,
                                               const locus_next_opts *opts, size_t *picks, locus_next *out,
                                               locus_error *err);
-// scores[n] <- the model's scores where it has them, and where it has none its chances, by the same reckoning. An
-// encoder takes a set for what it is; one that was chosen by difficulty would mislead it. Encode (and remember) this
-// completed set instead of the chosen one.
-LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *scores,
-                                                  locus_error *err);
+// A set that was chosen well is not a fair sample, and would mislead whoever takes it for one. These are the model's
+// evaluations completed by the same reckoning: chances[n] <- its scores where it has them, elsewhere its chances, for
+// locus_pool_remember; answers[n] (may be NULL) <- the same as 0 and 1, as many of each as the chances add up to, for
+// locus_encode, which has learned from answers. Fails: as locus_next_evaluations.
+LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *chances,
+                                                  unsigned char *answers, locus_error *err);
 
 // ---- why
 
@@ -10655,6 +10660,28 @@ LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_querie
     return LOCUS_OK;
 }
 
+LOCUS_API locus_status locus_profiles_known(float *profiles, const locus_evals *evals, locus_error *err)
+{
+    size_t m, i, cells;
+    float y = 0.0f;
+    if (!profiles || !evals)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", profiles ? "evals" : "profiles");
+    if (!evals->scores == !evals->scores_u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
+                           evals->scores ? "both" : "neither");
+    if (!locusi_mul(evals->models, evals->queries.count, &cells))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "scores", "fewer cells", "%z x %z", evals->models,
+                           evals->queries.count);
+    for (m = 0; m < evals->models; m++)
+        for (i = 0; i < evals->queries.count; i++)
+            if (locusi_score(evals, m, i, &y) && !(y >= 0.0f && y <= 1.0f))
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, i, (double)y);
+    for (m = 0; m < evals->models; m++)
+        for (i = 0; i < evals->queries.count; i++)
+            if (locusi_score(evals, m, i, &y)) profiles[m * evals->queries.count + i] = y;
+    return LOCUS_OK;
+}
+
 LOCUS_API locus_status locus_category_means(const locus_points *profiles, const int32_t *category, size_t categories,
                                             double *out, locus_error *err)
 {
@@ -14112,25 +14139,44 @@ LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_ev
     return locusi_check_lengths(&pool->memory, &any, err);
 }
 
-LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *scores,
-                                                  locus_error *err)
+LOCUSI_FN size_t locusi_common_factor(size_t a, size_t b)
+{
+    while (b) {
+        const size_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *chances,
+                                                  unsigned char *answers, locus_error *err)
 {
     locusi_study s;
     locus_status status;
-    size_t i;
-    if (!pool || !evals || !scores)
+    double carry = 0.0;
+    size_t i, step, at = 0;
+    if (!pool || !evals || !chances)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
                            !pool    ? "pool"
                            : !evals ? "evals"
-                                    : "scores");
+                                    : "chances");
     if ((status = locusi_check_study(pool, evals, err)) ||
         (status = locusi_study_open(&s, &pool->memory, pool->net->kernels, evals, err)))
         return status;
     locusi_study_fit(&s);
     for (i = 0; i < s.n && !status; i++) {
-        scores[i] = (float)(s.score[i] < 0.0 ? s.chance[i] : s.score[i]);
-        if (!locusi_finite(scores[i]))
-            status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a score shows");
+        chances[i] = (float)(s.score[i] < 0.0 ? s.chance[i] : s.score[i]);
+        if (!locusi_finite(chances[i]))
+            status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a chance shows");
+    }
+    // What rounding leaves is carried to the next row, in an order that follows no order of the table: the golden
+    // section's steps, or the next whole number without a common factor.
+    for (step = (size_t)((double)s.n * 0.6180339887498949) | 1; locusi_common_factor(step, s.n) > 1; step += 2) {}
+    for (i = 0; answers && !status && i < s.n; i++, at = (at + step) % s.n) {
+        carry += (double)chances[at];
+        answers[at] = carry >= 0.5;
+        carry -= (double)answers[at];
     }
     LOCUS_FREE(s.block);
     return status;

@@ -8,7 +8,7 @@ enum { MAX_POOL = 64 };
 
 // ------------------------------------------------------------------------------------------------------------ helpers
 
-static double now(void)
+BASE_FN double now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -151,7 +151,7 @@ static const char *const strongest[] = {"unnamed-merged-2026-02-20",  "MiniMax-M
 static const char *const families[] = {"Llama", "Mistral", "Qwen", "Yi", "others"};
 enum { FAMILIES = (int)(sizeof families / sizeof *families) };
 
-static size_t family_of(const char *name)
+BASE_FN size_t family_of(const char *name)
 {
     if (strstr(name, "Llama")) return 0;
     if (strstr(name, "Mistral") || strstr(name, "Mixtral") || strstr(name, "mathstral")) return 1;
@@ -275,7 +275,7 @@ static void ranks_of(const double *x, size_t n, double *rank) // equal values sh
     }
 }
 
-static double spearman(const double *x, const double *y, size_t n)
+BASE_FN double spearman(const double *x, const double *y, size_t n)
 {
     double *rx = (double *)base_alloc(2 * n, sizeof *rx), r;
     ranks_of(x, n, rx);
@@ -285,7 +285,7 @@ static double spearman(const double *x, const double *y, size_t n)
     return r;
 }
 
-static double kendall(const double *x, const double *y, size_t n) // tau-b
+BASE_FN double kendall(const double *x, const double *y, size_t n) // tau-b
 {
     double s = 0.0, tx = 0.0, ty = 0.0;
     for (size_t i = 0; i < n; i++) {
@@ -300,7 +300,7 @@ static double kendall(const double *x, const double *y, size_t n) // tau-b
 }
 
 // Correlation of x and y with what both owe to z taken out.
-static double partial(const double *x, const double *y, const double *z, size_t n)
+BASE_FN double partial(const double *x, const double *y, const double *z, size_t n)
 {
     const double xy = pearson(x, y, n), xz = pearson(x, z, n), yz = pearson(y, z, n);
     return (xy - xz * yz) / sqrt((1.0 - xz * xz) * (1.0 - yz * yz));
@@ -328,7 +328,7 @@ static double disagreement(const unsigned char *a, const unsigned char *b, size_
     return count > 0.0 ? differ / count : 0.0;
 }
 
-static double cosine_distance(const float *a, const float *b, size_t n)
+BASE_FN double cosine_distance(const float *a, const float *b, size_t n)
 {
     double ab = 0.0, aa = 0.0, bb = 0.0;
     for (size_t i = 0; i < n; i++) {
@@ -339,7 +339,7 @@ static double cosine_distance(const float *a, const float *b, size_t n)
     return 1.0 - ab / sqrt(aa * bb + 1e-300);
 }
 
-static double euclidean_distance(const float *a, const float *b, size_t n)
+BASE_FN double euclidean_distance(const float *a, const float *b, size_t n)
 {
     double sum = 0.0;
     for (size_t i = 0; i < n; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);

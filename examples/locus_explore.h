@@ -1753,7 +1753,8 @@ static int log_answers(session *s, locus_log *log, const locus_queries *queries,
 }
 
 typedef struct refreshed {  // what an update did
-    size_t index, answered; // answered: with --complete, how many of the evaluations are real
+    size_t index, answered; // answered: with --complete, how many of the evaluations are real,
+    locus_evals completed;  // and all of them as chances, for the memory
     locus_model before, after;
     double moved; // cosine distance
 } refreshed;
@@ -1768,7 +1769,7 @@ static int refresh_model(session *s, locus_log *log, refreshed *r)
     r->after.evaluations = locus_log_evaluations(log, 0);
     if (r->after.evaluations == 0) return fail(s, "--scores %s: there is no evaluation in it", s->opt.scores);
     if (locus_log_embed(log, 0, z, s->parallel, &s->err)) return fail(s, "%s", s->err.message);
-    locus_evals evals = locus_log_evals(log, 0);
+    locus_evals evals = r->answered ? r->completed : locus_log_evals(log, 0);
     if (r->answered) r->after.evaluations = r->answered;
     r->moved = NAN;
     if (r->index == SIZE_MAX) {
@@ -1829,14 +1830,16 @@ static int run_update(session *s)
     if (float_queries(s, "--encodings", o->encodings ? o->encodings : "", q, &queries)) return FAILED;
     if (load_row(s, "--scores", o->scores, queries.count, r.index, &scores)) return FAILED;
     if (o->complete) { // what was not asked, as far as it can be told
-        float *completed = (float *)take(s, queries.count, sizeof *completed);
-        locus_evals evals = one_model(&queries, scores);
-        if (!completed) return FAILED;
+        float *chances = (float *)take(s, queries.count, sizeof *chances);
+        unsigned char *answers = (unsigned char *)take(s, queries.count, 1);
+        if (!chances || !answers) return FAILED;
         for (size_t i = 0; i < queries.count; ++i) r.answered += (size_t)!isnan(scores[i]);
         if (r.answered == 0) return fail(s, "--scores %s: there is no evaluation in it", o->scores);
-        if (locus_complete_evaluations(s->pool, &evals, completed, &s->err))
+        r.completed = one_model(&queries, scores);
+        if (locus_complete_evaluations(s->pool, &r.completed, chances, answers, &s->err))
             return fail(s, "--complete: %s", s->err.message);
-        scores = completed;
+        for (size_t i = 0; i < queries.count; ++i) scores[i] = (float)answers[i];
+        r.completed.scores = chances;
     }
     memset(&more, 0, sizeof more);
     if (o->more_encodings) {

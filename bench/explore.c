@@ -280,9 +280,8 @@ static void proxies(const setting *s, int way, size_t model, size_t *order)
 {
     const size_t M = s->models;
     locus_neighbour list[MAX_POOL];
-    locus_points points =
-                     way < BY_PROFILE ? locus_pool_points(s->state->pool) : profile_points(s, way == BY_KNOWN ? 3 : 1),
-                 one;
+    const size_t part = way == BY_TRUTH ? 4 : way >= BY_KNOWN ? 3 : 1;
+    locus_points points = way < BY_PROFILE ? locus_pool_points(s->state->pool) : profile_points(s, part), one;
     locus_explore_opts o;
     unsigned char others[MAX_POOL];
     memset(&o, 0, sizeof o);

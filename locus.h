@@ -723,7 +723,7 @@ LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_
 LOCUS_API void locus_pool_uncalibrate(locus_pool *pool);
 #ifndef LOCUS_NO_EXPLORE
 typedef struct locus_calibrate_opts {
-    double shrink; // pseudo-evaluations that hold a model to the pool; 0: 100
+    double shrink; // pseudo-evaluations that hold a model to the pool; 0: estimated from how much the models differ
     const locus_parallel *parallel;
 } locus_calibrate_opts;
 
@@ -817,7 +817,10 @@ typedef struct locus_neighbour {
 // out[n, k] <- for each row of `of` the k nearest rows of `points`, nearest first. of NULL: for each row of points
 // itself, which is no neighbour of its own. Exact, and the
 // same with every instruction set. Two rows of points are told apart by their places alone.
-// A stand-in for a model that is down: its first neighbour that is available, by LOCUS_DISAGREEMENT of profiles.
+// A stand-in for a model that is down: its first neighbour that is available; best by LOCUS_DISAGREEMENT of profiles
+// over answered queries (locus_profiles_known), else by LOCUS_EUCLIDEAN of profiles, which real agreement follows
+// better than the embeddings' distance. (LOCUS_DISAGREEMENT of chances alone takes answers for independent and so
+// prefers models that are sure of themselves.)
 LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
                                         locus_neighbour *out, const locus_explore_opts *opts, void *work,
                                         size_t work_bytes, locus_error *err);
@@ -10316,12 +10319,35 @@ LOCUSI_FN locus_status locusi_calibrate_predict(locus_pool *pool, const locus_ev
     return status;
 }
 
+// Pseudo-evaluations that hold the models' scales (which 0) or shifts (1) to the pool's: as asked for, or such that
+// their prior variance is what their first steps from the pool's pair vary beyond the noise (method of moments).
+LOCUSI_FN double locusi_calibrate_shrink(const locusi_calibrate_job *job, int which, double asked)
+{
+    double squares = 0.0, noise = 0.0, information = 0.0, pairs = 0.0, models = 0.0;
+    size_t m;
+    if (asked > 0.0) return asked;
+    for (m = 0; m < job->evals->models; m++) {
+        const locusi_calibrate_sum *s = &job->sums[m];
+        const double bend = s->bend[which ? 2 : 0];
+        if (s->pairs < 2 || !(bend > 1e-9)) continue;
+        squares += s->slope[which] * s->slope[which] / (bend * bend);
+        noise += 1.0 / bend;
+        information += bend;
+        pairs += (double)s->pairs;
+        models += 1.0;
+    }
+    if (models < 2.0) return 1000.0;
+    squares = (squares - noise) / models; // the prior's variance, and how many average evaluations tell as much:
+    if (!(squares * information * 5000.0 > pairs)) return 5000.0;
+    return locusi_clamp(pairs / (squares * information), 20.0, 5000.0);
+}
+
 LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals,
                                             const locus_calibrate_opts *opts, locus_error *err)
 {
     static const double one[2] = {1.0, 0.0}, weak[2] = {4.0, 4.0};
     const locus_parallel *parallel = opts ? opts->parallel : NULL;
-    const double shrink = opts && !(opts->shrink <= 0.0 && opts->shrink >= 0.0) ? opts->shrink : 100.0;
+    const double shrink = opts ? opts->shrink : 0.0;
     const size_t part_rows = 96;
     locusi_carver c = {NULL, 0, 0};
     locusi_calibrate_job job;
@@ -10336,7 +10362,7 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     locus_status status;
     if (!pool || !evals)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
-    if (!(shrink > 0.0 && shrink < 1e12))
+    if (!(shrink >= 0.0 && shrink < 1e12))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->shrink", "0 to 1e12", "%f", shrink);
     if ((status = locusi_check_queries(pool->net, &evals->queries, err))) return status;
     n = evals->queries.count;
@@ -10383,8 +10409,8 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
         locusi_calibrate_loss(&job, parallel, SIZE_MAX, shared, one, weak, &s);
         memcpy(job.pair, shared, sizeof shared);
         // one more, so that logits that are all 0 or all certain leave something to hold on to
-        job.precision[0] = 1.0 + shrink * s.spread / (double)s.pairs;
-        job.precision[1] = 1.0 + shrink * s.weight / (double)s.pairs;
+        job.precision[0] = 1.0 + locusi_calibrate_shrink(&job, 0, shrink) * s.spread / (double)s.pairs;
+        job.precision[1] = 1.0 + locusi_calibrate_shrink(&job, 1, shrink) * s.weight / (double)s.pairs;
         job.pairs = pairs;
         job.counter.next = 0;
         job.counter.workers = job.workers;

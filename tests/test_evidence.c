@@ -184,7 +184,6 @@ static void test_calibration(void)
         CHECK_NEAR((double)c.scale * (double)w.logits[i] + (double)c.shift, (double)after[i], 1e-5);
     }
     for (size_t kind = 0; kind < THREAD_KINDS; kind++) { // learning and applying: the same bits, and learning twice too
-        locus_calibrate_opts opts;
         ZERO(opts);
         opts.parallel = parallel_of(kind);
         CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(w.pool, &e, &opts, &g_err));

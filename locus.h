@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// locus.h 0.2.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
+// locus.h 0.3.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
 // The method: Patel, Cocke, Joshi, "LOCUS", arXiv 2601.21082. No dependency but libc and libm. Licence at the end.
 //
 // In ONE source file, then plainly everywhere else:
@@ -89,9 +89,9 @@
 #include <stdint.h>
 
 #define LOCUS_VERSION_MAJOR 0
-#define LOCUS_VERSION_MINOR 2
+#define LOCUS_VERSION_MINOR 3
 #define LOCUS_VERSION_PATCH 0
-#define LOCUS_VERSION "0.2.0"
+#define LOCUS_VERSION "0.3.0"
 
 #if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_TRAIN)
 #define LOCUS_NO_TRAIN
@@ -993,13 +993,15 @@ LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interv
 typedef struct locus_comparison {
     locus_interval accuracy_a, accuracy_b; // mean of the profile
     locus_interval difference;             // a - b
-    locus_interval agreement;              // predicted: mean of p_a p_b + (1 - p_a) (1 - p_b)
+    locus_interval agreement;              // predicted: mean of p_a p_b + (1 - p_a) (1 - p_b), see `correlation`
     locus_interval observed;               // agreement of answers to the same queries (Wilson); NaN if none are shared
     size_t shared;
 } locus_comparison;
 
 typedef struct locus_compare_opts {
     double level;            // 0: 0.9
+    double correlation;      // of answers given their chances, -1 to 1 (locus_answer_correlation; about 0.3 on real
+                             // models, which agree more than 0, independence, lets expect)
     const int32_t *category; // [Q] 0 to categories - 1, or NULL
     size_t categories;
     locus_interval *by_category;              // [categories] <- difference a - b in each; NULL: not wanted
@@ -13236,14 +13238,21 @@ LOCUSI_FN double locusi_mean_chance(const float *p, size_t n)
     return sum / (double)n;
 }
 
-LOCUSI_FN double locusi_compare_agreement(const float *a, const float *b, size_t n)
+// The chance that two models differ on a query: coins with chances a and b and this correlation, or as near to it as
+// two such coins can come.
+LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
+{
+    const double least = fabs(a - b), most = a + b < 1.0 ? a + b : 2.0 - a - b;
+    double d = a * (1.0 - b) + (1.0 - a) * b - 2.0 * correlation * sqrt(a * (1.0 - a) * b * (1.0 - b));
+    d = d < most ? d : most;
+    return d > least ? d : least;
+}
+
+LOCUSI_FN double locusi_compare_agreement(const float *a, const float *b, size_t n, double correlation)
 {
     double sum = 0.0;
     size_t i;
-    for (i = 0; i < n; i++) {
-        const double p = (double)a[i], q = (double)b[i];
-        sum += p * q + (1.0 - p) * (1.0 - q);
-    }
+    for (i = 0; i < n; i++) sum += 1.0 - locusi_disagreement((double)a[i], (double)b[i], correlation);
     return sum / (double)n;
 }
 
@@ -13287,6 +13296,8 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
     if (!(o->level >= 0.0 && o->level < 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "0 to below 1", "%f", o->level);
     level = o->level > 0.0 ? o->level : 0.9;
+    if (!(o->correlation >= -1.0 && o->correlation <= 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", o->correlation);
     if (o->by_category && !o->category)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "category", "the queries' categories, for by_category", "NULL");
     if (!o->scores_a != !o->scores_b)
@@ -13302,13 +13313,14 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
     for (i = 1; i <= pairs; i++) {
         const float *x = locusi_compare_row(a, a->count > 1 ? i : 0), *y = locusi_compare_row(b, b->count > 1 ? i : 0);
         locusi_spread_add(&difference, locusi_compare_difference(x, y, n, NULL, 0));
-        locusi_spread_add(&agreement, locusi_compare_agreement(x, y, n));
+        locusi_spread_add(&agreement, locusi_compare_agreement(x, y, n, o->correlation));
     }
     out->accuracy_a = locusi_interval_from(locusi_mean_chance(a->rows, n), &own[0], 0, level);
     out->accuracy_b = locusi_interval_from(locusi_mean_chance(b->rows, n), &own[1], 0, level);
     out->difference =
         locusi_interval_from(locusi_compare_difference(a->rows, b->rows, n, NULL, 0), &difference, 0, level);
-    out->agreement = locusi_interval_from(locusi_compare_agreement(a->rows, b->rows, n), &agreement, 0, level);
+    out->agreement =
+        locusi_interval_from(locusi_compare_agreement(a->rows, b->rows, n, o->correlation), &agreement, 0, level);
     for (c = 0; o->by_category && c < o->categories; c++) {
         locusi_spread s = {0, 0.0, 0.0};
         const double value = locusi_compare_difference(a->rows, b->rows, n, o->category, c);
@@ -13742,16 +13754,6 @@ LOCUSI_FN locus_status locusi_check_answers(const float *p, const unsigned char 
             return locusi_fail(err, LOCUS_ERR_ARGUMENT, "chances of %s [%z]", "0 to 1", "%f", who, i, (double)p[i]);
     }
     return LOCUS_OK;
-}
-
-// The chance that two models differ on a query: coins with chances a and b and this correlation, or as near to it as
-// two such coins can come.
-LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
-{
-    const double least = fabs(a - b), most = a + b < 1.0 ? a + b : 2.0 - a - b;
-    double d = a * (1.0 - b) + (1.0 - a) * b - 2.0 * correlation * sqrt(a * (1.0 - a) * b * (1.0 - b));
-    d = d < most ? d : most;
-    return d > least ? d : least;
 }
 
 LOCUS_API size_t locus_same_answers_workspace(size_t n)

@@ -649,6 +649,7 @@ static int run_compare(session *s)
     memset(&c, 0, sizeof c);
     memset(&opts, 0, sizeof opts);
     if (x.n) {
+        opts.correlation = 0.3; // of real models' answers, given their chances (bench/RESULTS-explore.md)
         opts.category = x.category;
         opts.categories = x.categories;
         opts.by_category = x.category ? (locus_interval *)take(s, x.categories, sizeof *opts.by_category) : NULL;

@@ -305,7 +305,7 @@ fi
 
 # ---------------------------------------------------------------------------------------------------- macros
 
-macros="NO_MALLOC NO_STDIO NO_MMAP NO_THREADS NO_SIMD INFERENCE_ONLY NO_TRAIN"
+macros="NO_MALLOC NO_STDIO NO_MMAP NO_THREADS NO_SIMD INFERENCE_ONLY NO_TRAIN NO_EXPLORE"
 for cc in gcc clang; do
     have $cc || continue
     for a in $macros STATIC; do
@@ -370,6 +370,11 @@ if have gcc && have nm; then
             "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(encode|encode_workspace|metrics_.*|best_model|.*_save)\$'"
         try "$cc LOCUS_NO_TRAIN: no training, in the plain build there is" \
             "none $tmp/m-$cc-NO_TRAIN.o.def '^locus_train' && grep -q '^locus_train_run\$' $tmp/$cc-c99.o.def && ! nm $tmp/m-$cc-NO_TRAIN.o | grep 'locusi*_train'"
+        explore='^locus_(pool_calibrate|reliability|pool_points|profiles|category_means|distances|neighbours|cluster|medoids|centers|coverage|portfolio|search|imagine|pool_resample|interval|compare|same_|answer_|watch|next|complete|explain|log|pool_copy)'
+        try "$cc LOCUS_NO_EXPLORE: nothing of it, in the plain build there is" \
+            "none $tmp/m-$cc-NO_EXPLORE.o.def '$explore' && [ \$(grep -cE '$explore' $tmp/$cc-c99.o.def) -gt 40 ] && grep -q '^locus_train_run\$' $tmp/m-$cc-NO_EXPLORE.o.def && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-NO_EXPLORE.o.def"
+        try "$cc LOCUS_INFERENCE_ONLY: no exploring; a pool's calibration is read" \
+            "none $tmp/m-$cc-INFERENCE_ONLY.o.def '$explore' && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-INFERENCE_ONLY.o.def"
         try "$cc LOCUS_INFERENCE_ONLY: no training, no learning of memories" \
             "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(train.*|pool_memorize|pool_remember)\$' && ! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E 'locusi*_train|cholesky|locusi_memory_fit'"
         try "$cc nothing prints, exits or uses errno" "none $tmp/$cc-c99.o.und '^(printf|fprintf|puts|fputs|putchar|exit|abort|perror|stderr|stdout|__assert_fail)\$'"

@@ -13980,7 +13980,7 @@ typedef struct locusi_study {
     double *own;    // [p]
     double *chance; // [n]
     float *w;       // [n] curvatures, 0 where not asked
-    float *scaled;  // [n, p] w x
+    float *scaled;  // [n, p] w x; at least [p, p]: scratch for the design
     float *normal;  // [p, p]
     double *factor; // [p, p]
     void *block;
@@ -14016,7 +14016,7 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *m
         kernels = locusi_carve_floats(&carver, n, landmarks);
         s->x = locusi_carve_floats(&carver, n, p);
         s->w = locusi_carve_floats(&carver, n, 1);
-        s->scaled = locusi_carve_floats(&carver, n, p);
+        s->scaled = locusi_carve_floats(&carver, locusi_max(n, p), p);
         s->normal = locusi_carve_floats(&carver, p, p);
         s->factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
         s->offset = (double *)locusi_carve(&carver, n, sizeof(double));

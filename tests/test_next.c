@@ -226,8 +226,7 @@ static double *judge_kernels(const locus_pool *pool, const float *enc, size_t n,
     for (i = 0; i < n; i++) {
         for (c = 0; c < R; c++) {
             x[c] = (double)m->map_bias[c];
-            for (k = 0; k < Q; k++)
-                x[c] += (double)m->map[c / 16 * 16 * Q + 16 * k + c % 16] * (double)enc[i * Q + k];
+            for (k = 0; k < Q; k++) x[c] += (double)m->map[c / 16 * 16 * Q + 16 * k + c % 16] * (double)enc[i * Q + k];
         }
         for (c = 0; c < P; c++) kernels[i * P + c] = kernel(x, landmark + c * R, R);
     }
@@ -447,7 +446,8 @@ static void check_completed(const locus_pool *pool, const locus_evals *e)
     free(chances), free(alone), free(answers);
 }
 
-// ---------------------------------------------------------------------------------------------------- against the judge
+// ---------------------------------------------------------------------------------------------------- against the
+// judge
 
 static void picks_are_the_best_of_all(void)
 {
@@ -495,13 +495,13 @@ static void large_memories_and_sets(void)
 static void modes_far_off_are_found(void)
 {
     size_t kind, i;
-    for (kind = 0; kind < 4; kind++) {
+    for (kind = 0; kind < 8; kind++) {
         world w;
         context("kind %zu", kind);
-        if (!world_make(&w, 6, 120, 16, 150, LOCUS_ISA_AUTO, 21)) return;
+        if (!world_make(&w, 6, 120, 16, kind < 4 ? 150 : 500, LOCUS_ISA_AUTO, 21 + kind)) return;
         for (i = 0; i < w.n; i++)
-            if (i % 10) w.asked[i] = kind == 0 ? 1.0f : kind == 1 ? 0.0f : (float)(i % 7 > 0);
-        if (kind == 3) { // all hopeless for the mean model, and yet answered
+            if (i % 10) w.asked[i] = kind % 4 == 0 ? 1.0f : kind % 4 == 1 ? 0.0f : (float)(i % 7 > 0);
+        if (kind % 4 == 3) { // all hopeless for the mean model, and yet answered
             w.pool->memory.ability = -6.0;
             w.pool->memory.spread = 4.0;
         }
@@ -638,9 +638,11 @@ static void answers_teach_until_it_is_enough(void)
     locus_next_opts o;
     locus_next out, before;
     size_t picks[8], i, k, asked = 0, enough = 0;
+    double at_first = 0.0;
     ref_rng g;
     ZERO(o);
     ZERO(before);
+    ZERO(out);
     g.state = 3 + g_seed;
     o.batch = 8;
     if (!world_make(&w, 12, 160, 32, 160, LOCUS_ISA_AUTO, 71)) return;
@@ -648,7 +650,6 @@ static void answers_teach_until_it_is_enough(void)
         if (!CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, &g_err))) break;
         CHECK(out.accuracy.low <= out.accuracy.value && out.accuracy.value <= out.accuracy.high);
         CHECK(out.accuracy.low >= 0.0 && out.accuracy.high <= 1.0);
-        printf("%zu %g %g %g %d\n",asked,out.error,out.gain,out.accuracy.high-out.accuracy.low,out.enough);
         CHECK(out.gain >= 0.0 && out.gain <= out.error * out.error * 1.001);
         if (asked) { // chances move, so that no step is certain to be down: nearly
             CHECK(out.error < before.error * 1.1);
@@ -663,12 +664,10 @@ static void answers_teach_until_it_is_enough(void)
             w.asked[i] = ref_uniform(&g) < logistic(w.slope[i] * (0.6 - w.hard[i])) ? 1.0f : 0.0f;
         }
         asked += out.count;
-        if (asked == 8 || asked == 80) {
-            if (asked == 80) CHECK(out.error < 0.8 * before.error || before.error < 0.05);
-        }
-        if (asked == 8) before = out;
-        else if (out.error < before.error) before = out;
+        if (asked == 8) at_first = out.error;
+        before = out;
     }
+    CHECK(out.error < 0.6 * at_first);
     CHECK_SIZE(160, asked);
     CHECK(enough > 8 && enough < 160);
     CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, &g_err));
@@ -731,8 +730,8 @@ static void chosen_answers_tell_more_than_random_ones(void)
             if (!way) covered += (truth >= out.accuracy.low && truth <= out.accuracy.high) / (double)models;
             for (i = 0; i < 200; i++)
                 if (!(w.asked[i] >= 0.0f))
-                    squares[way] += ((double)found[i] - chance[i]) * ((double)found[i] - chance[i]) / 200.0 /
-                                    (double)models;
+                    squares[way] +=
+                        ((double)found[i] - chance[i]) * ((double)found[i] - chance[i]) / 200.0 / (double)models;
         }
         free(chance), free(answers), free(found);
     }
@@ -793,7 +792,8 @@ static void items_meet_their_conditions(void)
                     if (y >= 0.0) g += s[i] * (y - p);
                 }
                 a[j] += 0.02 * g;
-                for (i = 0; i < n; i++) c[i] += 0.02 * g * s[i] / (double)M; // the mean has moved, the intercept has not
+                for (i = 0; i < n; i++)
+                    c[i] += 0.02 * g * s[i] / (double)M; // the mean has moved, the intercept has not
                 mean += 0.02 * g / (double)M;
             }
         }
@@ -856,6 +856,12 @@ static raw_file *saved(const world *w)
     return raw;
 }
 
+static float as_in_a_file(double x) // volatile: gcc 12 keeps two doubles side by side as they are
+{
+    volatile float y = (float)x;
+    return y;
+}
+
 static void items_come_back_to_the_bit(void)
 {
     world w;
@@ -880,8 +886,8 @@ static void items_come_back_to_the_bit(void)
     free(x), free(y);
     remove(one), remove(two);
     CHECK_SAME("items", w.pool->memory.items, again->memory.items, 100);
-    CHECK(fabs((double)(float)w.pool->memory.ability - again->memory.ability) == 0.0);
-    CHECK(fabs((double)(float)w.pool->memory.spread - again->memory.spread) == 0.0);
+    CHECK(fabs((double)as_in_a_file(w.pool->memory.ability) - again->memory.ability) == 0.0);
+    CHECK(fabs((double)as_in_a_file(w.pool->memory.spread) - again->memory.spread) == 0.0);
     CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_next_evaluations(again, &w.evals, &o, pb, &b, &g_err));
     for (i = 0; i < 5; i++) CHECK_SIZE(pa[i], pb[i]);
@@ -935,9 +941,9 @@ static void a_router_without_encoder_is_enough(void)
     o.for_routing = 1;
     if (!world_make(&w, 6, 50, 32, 30, LOCUS_ISA_AUTO, 111)) return;
     answer(&w, 0.5, 6, ANSWERS, 4);
-    w.pool->memory.ability = (double)(float)w.pool->memory.ability; // as in a file
-    w.pool->memory.spread = (double)(float)w.pool->memory.spread;
-    w.pool->memory.mean = (double)(float)w.pool->memory.mean;
+    w.pool->memory.ability = (double)as_in_a_file(w.pool->memory.ability);
+    w.pool->memory.spread = (double)as_in_a_file(w.pool->memory.spread);
+    w.pool->memory.mean = (double)as_in_a_file(w.pool->memory.mean);
     data = raw_bytes(w.raw, &bytes);
     CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&net_file, data, bytes, NULL, 0, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_save(w.pool, path, LOCUS_SAVE_ROUTER, &net_file, &g_err));
@@ -955,7 +961,6 @@ static void a_router_without_encoder_is_enough(void)
     CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, &w.evals, &o, pb, &b, &g_err));
     CHECK(!memcmp(pa, pb, sizeof pa));
     CHECK(!memcmp(&a, &b, sizeof a));
-    printf("%.17g %.17g %.17g %.17g %.17g %.17g\n",a.error,b.error,a.gain,b.gain,a.accuracy.value,b.accuracy.value);
     CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(w.pool, &w.evals, x, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(pool, &w.evals, y, NULL, &g_err));
     CHECK_SAME("chances", x, y, 30);
@@ -971,10 +976,10 @@ static void hostile_items_do_no_harm(void)
         size_t rank, shape[2];
         const char *dtype;
         locus_status status;
-    } shapes[] = {{2, {50, 2}, "F32", LOCUS_ERR_TENSOR_SHAPE},        {2, {52, 2}, "F32", LOCUS_ERR_TENSOR_SHAPE},
-                  {2, {51, 3}, "F32", LOCUS_ERR_TENSOR_SHAPE},        {1, {102, 0}, "F32", LOCUS_ERR_TENSOR_SHAPE},
-                  {1, {51, 0}, "F32", LOCUS_ERR_TENSOR_SHAPE},        {2, {0, 2}, "F32", LOCUS_ERR_TENSOR_SHAPE},
-                  {2, {51, 2}, "F16", LOCUS_ERR_DTYPE_UNSUPPORTED},   {2, {51, 2}, "I32", LOCUS_ERR_DTYPE_UNSUPPORTED}};
+    } shapes[] = {{2, {50, 2}, "F32", LOCUS_ERR_TENSOR_SHAPE},      {2, {52, 2}, "F32", LOCUS_ERR_TENSOR_SHAPE},
+                  {2, {51, 3}, "F32", LOCUS_ERR_TENSOR_SHAPE},      {1, {102, 0}, "F32", LOCUS_ERR_TENSOR_SHAPE},
+                  {1, {51, 0}, "F32", LOCUS_ERR_TENSOR_SHAPE},      {2, {0, 2}, "F32", LOCUS_ERR_TENSOR_SHAPE},
+                  {2, {51, 2}, "F16", LOCUS_ERR_DTYPE_UNSUPPORTED}, {2, {51, 2}, "I32", LOCUS_ERR_DTYPE_UNSUPPORTED}};
     static const float numbers[] = {0.0f, -1.0f, 1e-30f, 9e11f, -9e11f, 25.0f, -1e6f};
     world w;
     raw_file *raw;

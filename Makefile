@@ -2,16 +2,16 @@
 # make demo       route real questions over real models with what ships here
 # make test       everything that must hold;  make check: the same under sanitizers, valgrind, other compilers
 # make bench      the table of speeds, next to this machine's peak and to PyTorch where it is installed
-# make bench-train  the same for training
-# make reproduce  the paper's claims on real evaluations, next to baselines: bench/RESULTS.md
+# make bench-train  the same for training;  make bench-scale  pools of up to 300,000 models
+# make reproduce  the paper's claims and uses on real evaluations: bench/RESULTS.md, bench/RESULTS-explore.md
 CC ?= cc
 CFLAGS ?= -O2
 WARN = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 LIBS = -lm -pthread
 
 VERSION := $(shell sed -n 's/^\#define LOCUS_VERSION "\(.*\)"/\1/p' locus.h)
-EXAMPLES = build/locus build/route build/onboard
-TESTS = build/test_files build/test_core build/test_text build/test_train
+EXAMPLES = build/locus build/route build/onboard build/fallback build/budget_portfolio build/adaptive build/nightly
+TESTS = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
 DATA = examples/data
 MPICC ?= mpicc
 EXAMPLES += $(if $(shell command -v $(MPICC) 2>/dev/null),build/train_mpi) # built only where MPI is
@@ -22,6 +22,12 @@ build/train_mpi: examples/train_mpi.c locus.h
 	@mkdir -p build
 	$(MPICC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
+build/locus: $(wildcard examples/*.h)
+
+# The page of `locus atlas` as a C string
+examples/atlas_page.h: examples/atlas.html
+	tests/make_page.sh
+
 build/%: examples/%.c locus.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
@@ -30,7 +36,7 @@ build/%: tests/%.c locus.h tests/reference.h tests/harness.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
-build/bench: bench/bench.c bench/measure.h locus.h
+build/bench%: bench/bench%.c bench/measure.h locus.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
 
@@ -59,21 +65,27 @@ bench: build/bench
 bench-train:
 	@bench/run_train.sh
 
+bench-scale: build/bench_scale build/bench_route_scale
+	@bench/run_scale.sh
+
 # All experiments of bench/RESULTS.md (at most 100 minutes on two cores; goes on where it was interrupted). Needs OpenBLAS
 # for the baselines: apt install libopenblas-dev pkg-config
 BLAS = $(shell pkg-config --cflags --libs openblas 2>/dev/null || echo -lopenblas)
 REPRODUCE ?=
 
-build/reproduce: bench/reproduce.c bench/report.h bench/baselines.h bench/locus_method.h locus.h
+build/reproduce build/explore build/coverage: build/%: bench/%.c $(wildcard bench/*.h) locus.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $(REPRODUCE) $< -o $@ $(BLAS) $(LIBS)
 
-reproduce: build/reproduce
+reproduce: build/reproduce build/explore build/coverage
 	build/reproduce --selftest
 	build/reproduce
+	build/explore
+	build/coverage >build/coverage.md
+	cat build/coverage.md >>bench/RESULTS-explore.md
 
 format:
-	clang-format -i locus.h examples/*.c tests/*.c tests/*.h bench/*.c bench/*.h
+	clang-format -i locus.h examples/*.c examples/*.h tests/*.c tests/*.h bench/*.c bench/*.h
 
 tidy:
 	clang-tidy --quiet tests/tidy.c -- -std=c99 -I.
@@ -86,4 +98,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all demo programs test check bench bench-train reproduce format tidy install clean
+.PHONY: all demo programs test check bench bench-train bench-scale reproduce format tidy install clean

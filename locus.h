@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// locus.h 0.2.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
+// locus.h 0.3.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
 // The method: Patel, Cocke, Joshi, "LOCUS", arXiv 2601.21082. No dependency but libc and libm. Licence at the end.
 //
 // In ONE source file, then plainly everywhere else:
@@ -89,9 +89,9 @@
 #include <stdint.h>
 
 #define LOCUS_VERSION_MAJOR 0
-#define LOCUS_VERSION_MINOR 2
+#define LOCUS_VERSION_MINOR 3
 #define LOCUS_VERSION_PATCH 0
-#define LOCUS_VERSION "0.2.0"
+#define LOCUS_VERSION "0.3.0"
 
 #if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_TRAIN)
 #define LOCUS_NO_TRAIN
@@ -723,7 +723,7 @@ LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_
 LOCUS_API void locus_pool_uncalibrate(locus_pool *pool);
 #ifndef LOCUS_NO_EXPLORE
 typedef struct locus_calibrate_opts {
-    double shrink; // pseudo-evaluations that hold a model to the pool; 0: 100
+    double shrink; // pseudo-evaluations that hold a model to the pool; 0: estimated from how much the models differ
     const locus_parallel *parallel;
 } locus_calibrate_opts;
 
@@ -817,7 +817,10 @@ typedef struct locus_neighbour {
 // out[n, k] <- for each row of `of` the k nearest rows of `points`, nearest first. of NULL: for each row of points
 // itself, which is no neighbour of its own. Exact, and the
 // same with every instruction set. Two rows of points are told apart by their places alone.
-// A stand-in for a model that is down: its first neighbour that is available, by LOCUS_DISAGREEMENT of profiles.
+// A stand-in for a model that is down: its first neighbour that is available; best by LOCUS_DISAGREEMENT of profiles
+// over answered queries (locus_profiles_known), else by LOCUS_EUCLIDEAN of profiles, which real agreement follows
+// better than the embeddings' distance. (LOCUS_DISAGREEMENT of chances alone takes answers for independent and so
+// prefers models that are sure of themselves.)
 LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
                                         locus_neighbour *out, const locus_explore_opts *opts, void *work,
                                         size_t work_bytes, locus_error *err);
@@ -990,13 +993,15 @@ LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interv
 typedef struct locus_comparison {
     locus_interval accuracy_a, accuracy_b; // mean of the profile
     locus_interval difference;             // a - b
-    locus_interval agreement;              // predicted: mean of p_a p_b + (1 - p_a) (1 - p_b)
+    locus_interval agreement;              // predicted: mean of p_a p_b + (1 - p_a) (1 - p_b), see `correlation`
     locus_interval observed;               // agreement of answers to the same queries (Wilson); NaN if none are shared
     size_t shared;
 } locus_comparison;
 
 typedef struct locus_compare_opts {
     double level;            // 0: 0.9
+    double correlation;      // of answers given their chances, -1 to 1 (locus_answer_correlation; about 0.3 on real
+                             // models, which agree more than 0, independence, lets expect)
     const int32_t *category; // [Q] 0 to categories - 1, or NULL
     size_t categories;
     locus_interval *by_category;              // [categories] <- difference a - b in each; NULL: not wanted
@@ -10316,12 +10321,35 @@ LOCUSI_FN locus_status locusi_calibrate_predict(locus_pool *pool, const locus_ev
     return status;
 }
 
+// Pseudo-evaluations that hold the models' scales (which 0) or shifts (1) to the pool's: as asked for, or such that
+// their prior variance is what their first steps from the pool's pair vary beyond the noise (method of moments).
+LOCUSI_FN double locusi_calibrate_shrink(const locusi_calibrate_job *job, int which, double asked)
+{
+    double squares = 0.0, noise = 0.0, information = 0.0, pairs = 0.0, models = 0.0;
+    size_t m;
+    if (asked > 0.0) return asked;
+    for (m = 0; m < job->evals->models; m++) {
+        const locusi_calibrate_sum *s = &job->sums[m];
+        const double bend = s->bend[which ? 2 : 0];
+        if (s->pairs < 2 || !(bend > 1e-9)) continue;
+        squares += s->slope[which] * s->slope[which] / (bend * bend);
+        noise += 1.0 / bend;
+        information += bend;
+        pairs += (double)s->pairs;
+        models += 1.0;
+    }
+    if (models < 2.0) return 1000.0;
+    squares = (squares - noise) / models; // the prior's variance, and how many average evaluations tell as much:
+    if (!(squares * information * 5000.0 > pairs)) return 5000.0;
+    return locusi_clamp(pairs / (squares * information), 20.0, 5000.0);
+}
+
 LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals,
                                             const locus_calibrate_opts *opts, locus_error *err)
 {
     static const double one[2] = {1.0, 0.0}, weak[2] = {4.0, 4.0};
     const locus_parallel *parallel = opts ? opts->parallel : NULL;
-    const double shrink = opts && !(opts->shrink <= 0.0 && opts->shrink >= 0.0) ? opts->shrink : 100.0;
+    const double shrink = opts ? opts->shrink : 0.0;
     const size_t part_rows = 96;
     locusi_carver c = {NULL, 0, 0};
     locusi_calibrate_job job;
@@ -10336,7 +10364,7 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     locus_status status;
     if (!pool || !evals)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
-    if (!(shrink > 0.0 && shrink < 1e12))
+    if (!(shrink >= 0.0 && shrink < 1e12))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->shrink", "0 to 1e12", "%f", shrink);
     if ((status = locusi_check_queries(pool->net, &evals->queries, err))) return status;
     n = evals->queries.count;
@@ -10383,8 +10411,8 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
         locusi_calibrate_loss(&job, parallel, SIZE_MAX, shared, one, weak, &s);
         memcpy(job.pair, shared, sizeof shared);
         // one more, so that logits that are all 0 or all certain leave something to hold on to
-        job.precision[0] = 1.0 + shrink * s.spread / (double)s.pairs;
-        job.precision[1] = 1.0 + shrink * s.weight / (double)s.pairs;
+        job.precision[0] = 1.0 + locusi_calibrate_shrink(&job, 0, shrink) * s.spread / (double)s.pairs;
+        job.precision[1] = 1.0 + locusi_calibrate_shrink(&job, 1, shrink) * s.weight / (double)s.pairs;
         job.pairs = pairs;
         job.counter.next = 0;
         job.counter.workers = job.workers;
@@ -13210,14 +13238,21 @@ LOCUSI_FN double locusi_mean_chance(const float *p, size_t n)
     return sum / (double)n;
 }
 
-LOCUSI_FN double locusi_compare_agreement(const float *a, const float *b, size_t n)
+// The chance that two models differ on a query: coins with chances a and b and this correlation, or as near to it as
+// two such coins can come.
+LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
+{
+    const double least = fabs(a - b), most = a + b < 1.0 ? a + b : 2.0 - a - b;
+    double d = a * (1.0 - b) + (1.0 - a) * b - 2.0 * correlation * sqrt(a * (1.0 - a) * b * (1.0 - b));
+    d = d < most ? d : most;
+    return d > least ? d : least;
+}
+
+LOCUSI_FN double locusi_compare_agreement(const float *a, const float *b, size_t n, double correlation)
 {
     double sum = 0.0;
     size_t i;
-    for (i = 0; i < n; i++) {
-        const double p = (double)a[i], q = (double)b[i];
-        sum += p * q + (1.0 - p) * (1.0 - q);
-    }
+    for (i = 0; i < n; i++) sum += 1.0 - locusi_disagreement((double)a[i], (double)b[i], correlation);
     return sum / (double)n;
 }
 
@@ -13261,6 +13296,8 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
     if (!(o->level >= 0.0 && o->level < 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "0 to below 1", "%f", o->level);
     level = o->level > 0.0 ? o->level : 0.9;
+    if (!(o->correlation >= -1.0 && o->correlation <= 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", o->correlation);
     if (o->by_category && !o->category)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "category", "the queries' categories, for by_category", "NULL");
     if (!o->scores_a != !o->scores_b)
@@ -13276,13 +13313,14 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
     for (i = 1; i <= pairs; i++) {
         const float *x = locusi_compare_row(a, a->count > 1 ? i : 0), *y = locusi_compare_row(b, b->count > 1 ? i : 0);
         locusi_spread_add(&difference, locusi_compare_difference(x, y, n, NULL, 0));
-        locusi_spread_add(&agreement, locusi_compare_agreement(x, y, n));
+        locusi_spread_add(&agreement, locusi_compare_agreement(x, y, n, o->correlation));
     }
     out->accuracy_a = locusi_interval_from(locusi_mean_chance(a->rows, n), &own[0], 0, level);
     out->accuracy_b = locusi_interval_from(locusi_mean_chance(b->rows, n), &own[1], 0, level);
     out->difference =
         locusi_interval_from(locusi_compare_difference(a->rows, b->rows, n, NULL, 0), &difference, 0, level);
-    out->agreement = locusi_interval_from(locusi_compare_agreement(a->rows, b->rows, n), &agreement, 0, level);
+    out->agreement =
+        locusi_interval_from(locusi_compare_agreement(a->rows, b->rows, n, o->correlation), &agreement, 0, level);
     for (c = 0; o->by_category && c < o->categories; c++) {
         locusi_spread s = {0, 0.0, 0.0};
         const double value = locusi_compare_difference(a->rows, b->rows, n, o->category, c);
@@ -13716,16 +13754,6 @@ LOCUSI_FN locus_status locusi_check_answers(const float *p, const unsigned char 
             return locusi_fail(err, LOCUS_ERR_ARGUMENT, "chances of %s [%z]", "0 to 1", "%f", who, i, (double)p[i]);
     }
     return LOCUS_OK;
-}
-
-// The chance that two models differ on a query: coins with chances a and b and this correlation, or as near to it as
-// two such coins can come.
-LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
-{
-    const double least = fabs(a - b), most = a + b < 1.0 ? a + b : 2.0 - a - b;
-    double d = a * (1.0 - b) + (1.0 - a) * b - 2.0 * correlation * sqrt(a * (1.0 - a) * b * (1.0 - b));
-    d = d < most ? d : most;
-    return d > least ? d : least;
 }
 
 LOCUS_API size_t locus_same_answers_workspace(size_t n)

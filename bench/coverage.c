@@ -7,12 +7,34 @@
 //     noise of so many answers added, what it scored on the test queries.
 //
 //     build/coverage [folder of the data] [versions] [jackknife]       prints a table in markdown
-#define main reproduce_main
-#include "reproduce.c"
-#undef main
+#if !defined(_POSIX_C_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
+#if !defined(_DEFAULT_SOURCE)
+#define _DEFAULT_SOURCE 1
+#endif
+
+#define LOCUS_IMPLEMENTATION
+#include "../locus.h"
+
+#include "baselines.h"
+#include "locus_method.h"
+
+#include <errno.h>
+#include <math.h>
+#include <time.h>
+
+#include "dataset.h"
 
 static const size_t coverage_sizes[] = {32, 64, 128, 256, 512, 1024};
-enum { SIZES = (int)(sizeof coverage_sizes / sizeof *coverage_sizes), CATEGORIES = 64, SINGLES = 120, DRAWS = 3 };
+enum {
+    SIZES = (int)(sizeof coverage_sizes / sizeof *coverage_sizes),
+    CATEGORIES = 64,
+    SINGLES = 120,
+    DRAWS = 3,
+    FOLDS = 4,
+    EVALUATIONS = 1024
+};
 
 typedef enum quantity {
     Q_MEAN,
@@ -196,7 +218,7 @@ int main(int argc, char **argv)
         for (size_t m = 0; m < all->count; m++)
             if (m % FOLDS == fold) held[out++] = all->members[order[m]];
             else models[old++] = all->members[order[m]];
-        make_evaluations(&d, models, old, ONBOARD_N, 0, &e, &b);
+        make_evaluations(&d, models, old, EVALUATIONS, 0, &e, &b);
         s = (locus_state *)locus_fit(&b);
         if (!s) die("net", "cannot be had");
         for (size_t m = 0; m < out; m++)
@@ -205,10 +227,13 @@ int main(int argc, char **argv)
         locus_release(s);
         free_evaluations(&e);
     }
-    printf(
-        "Share of nominal 90 %% intervals (%zu versions%s) that cover; two halves of the held-out models; in brackets "
-        "the mean half width and by how much the intervals would have to be stretched to cover 90 %%.\n\n| n |",
-        versions, jackknife ? ", jackknife" : "");
+    printf("## Uncertainty (1)\n\nShare of nominal 90 %% intervals (bench/coverage.c: %zu versions%s) that cover, over "
+           "the two halves of "
+           "the held-out models; in brackets the mean half width,\nand by how much the intervals would have to be "
+           "stretched to cover 90 %%. Truth: what the model's predictions are with all its 8,420 evaluations; "
+           "`observed`: what "
+           "it scored\non the test queries, with the noise of so many answers added. Target: 85 to 95 %%.\n\n| n |",
+           versions, jackknife ? ", jackknife" : "");
     for (size_t q = 0; q < Q_COUNT; q++) printf(" %s |", quantity_names[q]);
     printf("\n|---|");
     for (size_t q = 0; q < Q_COUNT; q++) printf("---|");

@@ -245,7 +245,7 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median_of(double *values, size_t n)
+BASE_FN double median_of(double *values, size_t n)
 {
     qsort(values, n, sizeof *values, compare_doubles);
     return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
@@ -306,7 +306,7 @@ BASE_FN double partial(const double *x, const double *y, const double *z, size_t
     return (xy - xz * yz) / sqrt((1.0 - xz * xz) * (1.0 - yz * yz));
 }
 
-static double mean_score(const unsigned char *y, size_t n)
+BASE_FN double mean_score(const unsigned char *y, size_t n)
 {
     double sum = 0.0, count = 0.0;
     for (size_t i = 0; i < n; i++) {
@@ -317,7 +317,7 @@ static double mean_score(const unsigned char *y, size_t n)
     return count > 0.0 ? sum / count : 0.0;
 }
 
-static double disagreement(const unsigned char *a, const unsigned char *b, size_t n)
+BASE_FN double disagreement(const unsigned char *a, const unsigned char *b, size_t n)
 {
     double differ = 0.0, count = 0.0;
     for (size_t i = 0; i < n; i++) {

@@ -5,11 +5,12 @@
 //     build/fallback ROUTER.safetensors QUERIES.npy [NAME]
 //
 // QUERIES: f4 [n, q_dim], a sample of the queries to be expected. Two answers: a list made beforehand, for each model
-// those that are expected to answer most like it; and, while it is down, for each query the next best model. NAME: the
-// model that is down; without it, the one that most of the queries go to.
+// those whose chances on the sample are most like its own; and, while it is down, for each query the next best model.
+// NAME: the model that is down; without it, the one that most of the queries go to.
 
 #define LOCUS_IMPLEMENTATION
 #include "../locus.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static int make_list(void)
     locus_points points = {profiles, models, queries.count, 0};
     locus_explore_opts opts;
     memset(&opts, 0, sizeof opts);
-    opts.metric = LOCUS_DISAGREEMENT;
+    opts.metric = LOCUS_EUCLIDEAN; // with answers to the sample: locus_profiles_known, LOCUS_DISAGREEMENT
     opts.available = available;
 
     size_t bytes = locus_profiles_workspace(pool, queries.count, NULL);
@@ -57,12 +58,13 @@ static int make_list(void)
 
 static void print_list(void)
 {
-    printf("stand-ins, by the answers that are expected to be the same (right or wrong)\n");
+    printf("stand-ins, by how far their chances lie from the model's (root mean square)\n");
     for (size_t m = 0; m < models; ++m) {
         printf("  %-28s", name_of(m));
         for (size_t k = 0; k < STAND_INS; ++k) {
             const locus_neighbour *n = &list[m * STAND_INS + k];
-            if (n->index != SIZE_MAX) printf("  %s (%.1f %%)", name_of(n->index), 100.0 * (1.0 - (double)n->distance));
+            if (n->index != SIZE_MAX)
+                printf("  %s (%.1f)", name_of(n->index), 100.0 * (double)n->distance / sqrt((double)queries.count));
         }
         printf("\n");
     }

@@ -2437,7 +2437,7 @@ static int print_overview(FILE *out)
 {
     fprintf(out, "locus %s: which language model should answer this query?\n\nlocus COMMAND [flags]\n\n",
             locus_version());
-    for (int i = 0; i < COMMANDS; ++i) fprintf(out, "  %-10s%s\n", commands[i].name, commands[i].summary);
+    for (int i = 0; i < COMMANDS; ++i) fprintf(out, "  %-12s%s\n", commands[i].name, commands[i].summary);
     fprintf(out, "\nlocus COMMAND --help tells more; locus --version prints the version.\n"
                  "Exit status: 0 done, 1 failed, 2 wrong use.\n");
     return out == stdout ? DONE : MISUSED;

@@ -649,6 +649,7 @@ static int run_compare(session *s)
     memset(&c, 0, sizeof c);
     memset(&opts, 0, sizeof opts);
     if (x.n) {
+        opts.correlation = 0.3; // of real models' answers, given their chances (bench/RESULTS-explore.md)
         opts.category = x.category;
         opts.categories = x.categories;
         opts.by_category = x.category ? (locus_interval *)take(s, x.categories, sizeof *opts.by_category) : NULL;
@@ -925,10 +926,14 @@ static int choose_by_value(session *s, const sample *x, const float *cost, size_
     opts.available = x->available;
     opts.parallel = s->parallel;
     size_t bytes = locus_portfolio_workspace(&x->profiles, &opts);
-    void *work = take(s, bytes, 1);
     out->picks = (size_t *)take(s, x->models, sizeof *out->picks);
-    if (!work || !out->picks) return FAILED;
-    if (locus_portfolio_choose(&x->profiles, &opts, out->picks, NULL, &found, work, bytes, &s->err))
+    void *work = out->picks ? malloc(bytes) : NULL; // not take: a curve asks for many
+    if (!out->picks) return FAILED;
+    if (!work) return fail(s, "out of memory: %zu bytes", bytes);
+    int failed =
+        locus_portfolio_choose(&x->profiles, &opts, out->picks, NULL, &found, work, bytes, &s->err) != LOCUS_OK;
+    free(work);
+    if (failed)
         return opts.budget > 0.0 ? fail(s, "--budget %g: %s", budget, s->err.message) : fail(s, "%s", s->err.message);
     out->count = found.count;
     out->value = found.value;
@@ -944,12 +949,14 @@ static int choose_by_place(session *s, const sample *x, const view *v, pick_meth
     const locus_points *points = &v->points;
     size_t bytes =
         method == BY_CENTERS ? locus_centers_workspace(points, k, &e) : locus_medoids_workspace(points, k, &e);
-    void *work = take(s, bytes, 1);
     out->picks = (size_t *)take(s, x->models, sizeof *out->picks);
-    if (!work || !out->picks) return FAILED;
+    void *work = out->picks ? malloc(bytes) : NULL;
+    if (!out->picks) return FAILED;
+    if (!work) return fail(s, "out of memory: %zu bytes", bytes);
     locus_status status = method == BY_CENTERS
                               ? locus_centers(points, k, out->picks, NULL, &e, work, bytes, &s->err)
                               : locus_medoids(points, k, out->picks, NULL, NULL, &e, work, bytes, &s->err);
+    free(work);
     if (status) return fail(s, "%s", s->err.message);
     out->count = k;
     return DONE;
@@ -1747,7 +1754,8 @@ static int log_answers(session *s, locus_log *log, const locus_queries *queries,
 }
 
 typedef struct refreshed {  // what an update did
-    size_t index, answered; // answered: with --complete, how many of the evaluations are real
+    size_t index, answered; // answered: with --complete, how many of the evaluations are real,
+    locus_evals completed;  // and all of them as chances, for the memory
     locus_model before, after;
     double moved; // cosine distance
 } refreshed;
@@ -1762,7 +1770,7 @@ static int refresh_model(session *s, locus_log *log, refreshed *r)
     r->after.evaluations = locus_log_evaluations(log, 0);
     if (r->after.evaluations == 0) return fail(s, "--scores %s: there is no evaluation in it", s->opt.scores);
     if (locus_log_embed(log, 0, z, s->parallel, &s->err)) return fail(s, "%s", s->err.message);
-    locus_evals evals = locus_log_evals(log, 0);
+    locus_evals evals = r->answered ? r->completed : locus_log_evals(log, 0);
     if (r->answered) r->after.evaluations = r->answered;
     r->moved = NAN;
     if (r->index == SIZE_MAX) {
@@ -1823,14 +1831,16 @@ static int run_update(session *s)
     if (float_queries(s, "--encodings", o->encodings ? o->encodings : "", q, &queries)) return FAILED;
     if (load_row(s, "--scores", o->scores, queries.count, r.index, &scores)) return FAILED;
     if (o->complete) { // what was not asked, as far as it can be told
-        float *completed = (float *)take(s, queries.count, sizeof *completed);
-        locus_evals evals = one_model(&queries, scores);
-        if (!completed) return FAILED;
+        float *chances = (float *)take(s, queries.count, sizeof *chances);
+        unsigned char *answers = (unsigned char *)take(s, queries.count, 1);
+        if (!chances || !answers) return FAILED;
         for (size_t i = 0; i < queries.count; ++i) r.answered += (size_t)!isnan(scores[i]);
         if (r.answered == 0) return fail(s, "--scores %s: there is no evaluation in it", o->scores);
-        if (locus_complete_evaluations(s->pool, &evals, completed, &s->err))
+        r.completed = one_model(&queries, scores);
+        if (locus_complete_evaluations(s->pool, &r.completed, chances, answers, &s->err))
             return fail(s, "--complete: %s", s->err.message);
-        scores = completed;
+        for (size_t i = 0; i < queries.count; ++i) scores[i] = (float)answers[i];
+        r.completed.scores = chances;
     }
     memset(&more, 0, sizeof more);
     if (o->more_encodings) {

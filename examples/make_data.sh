@@ -44,6 +44,8 @@ build/locus train --text "$DATA/queries.jsonl" --scores "$DATA/scores.npy" --spl
     --out $W/net.safetensors ${TRAIN:-}
 build/locus embed --net $W/net.safetensors --text "$DATA/queries.jsonl" --scores "$DATA/scores.npy" --queries $W/train.npy \
     --models $W/models.csv --model-rows $W/rows.npy --with-net all --out "$OUT/router.safetensors"
+build/locus calibrate --router "$OUT/router.safetensors" --text "$DATA/queries.jsonl" --scores "$DATA/scores.npy" \
+    --models $W/models.csv --split "$DATA/split.npy"
 for name in profile queries new; do
     build/locus encode --net $W/net.safetensors --text $W/$name.jsonl --out $W/$name.npy
 done

@@ -22,7 +22,8 @@ for cc in gcc clang; do
         echo "skipped: no $cc"
         continue
     fi
-    for t in test_files test_text test_core test_train; do
+    for t in test_files test_text test_core test_train test_geometry test_select test_uncertainty test_evidence test_next \
+        test_scale; do
         if $cc -std=c99 $SAN tests/$t.c -o build/memory/$t.$cc -lm -pthread; then
             LOCUS_TEST_QUICK=1 step "$t, $cc, address and undefined" build/memory/$t.$cc
         else
@@ -33,7 +34,7 @@ done
 if gcc -std=c99 $SAN examples/locus.c -o build/memory/locus -lm -pthread; then
     LOCUS=build/memory/locus step "command line, address and undefined" tests/test_cli.sh
 fi
-for t in test_core test_train; do
+for t in test_core test_train test_geometry test_uncertainty test_scale; do
     if clang -std=c99 -g -O1 -fsanitize=thread tests/$t.c -o build/memory/$t.tsan -lm -pthread 2>/dev/null; then
         LOCUS_TEST_QUICK=1 step "$t, clang, thread" build/memory/$t.tsan
     fi

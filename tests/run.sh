@@ -19,11 +19,9 @@ run() {
     failed=$((failed + ${line%% *}))
 }
 run tests/check_docs.sh
-run build/test_files
-run build/test_text
-run build/test_core
-run build/test_train
+for t in files text core train geometry select uncertainty evidence next scale; do run build/test_$t; done
 run tests/test_cli.sh
+run tests/test_atlas.sh
 run tests/test_mpi.sh
 for extra in "$@"; do run $extra; done
 echo "$passed passed, $failed failed"

@@ -409,6 +409,11 @@ for l in average complete single ward; do
 done
 says "25 clusters" "cluster at height 0" "$LOCUS" cluster "${pool[@]}" --height 0
 says "1 clusters" "cluster at a great height" "$LOCUS" cluster "${pool[@]}" --height 9
+printf 'name\n<b>&"\047\nmodel ü\n%0100d\n' 7 >"$T/odd.csv"
+ok "embed odd names" "${embed_ok[@]}" --models "$T/odd.csv" --out "$T/odd.safetensors" --with-net all
+ok "cluster odd names" "$LOCUS" cluster --router "$T/odd.safetensors" --svg "$T/odd.svg"
+picture "odd names are escaped" "$T/odd.svg" "&lt;b&gt;&amp;&quot;&#39;"
+picture "odd names stay" "$T/odd.svg" "model ü"
 json "cluster --json" "$LOCUS" cluster "${sample[@]}" --linkage ward --json --svg "$T/tree.svg" --html "$T/tree.html"
 picture "tree" "$T/tree.svg" "Clusters of 25 models"
 picture "tree in a page" "$T/tree.html" "Yi-6b-Chat"
@@ -515,6 +520,10 @@ ok "calibrate: the error falls: $(cut -c1-200 "$T/json")" awk '{
     exit !(after < before && after < 0.05) }' "$T/json"
 ok "a split" "$npy" make "$T/split.npy" u1 558 $(seq 0 557 | awk '{ print $1 % 3 }')
 ok "calibrate with a split" "${calibrate[@]}" --split "$T/split.npy" --out "$T/c.safetensors"
+ok "answers: all right in val, all wrong in test" "$npy" make "$T/opposite.npy" u1 25,558 $(seq 0 557 | awk '{ print $1 % 3 < 2 }')
+json "calibrate: opposites" "$LOCUS" calibrate "${sample[@]}" --scores "$T/opposite.npy" --split "$T/split.npy" --out "$T/c.safetensors" --json
+ok "calibrate: test teaches nothing: $(cut -c1-200 "$T/json")" awk '{
+    match($0, /"ece_after":[0-9.e-]*/); exit !(substr($0, RSTART + 12, RLENGTH - 12) > 0.8) }' "$T/json"
 refused 1 "--split" "calibrate: a split of another length" "${calibrate[@]}" --split "$T/all0.npy" --out "$T/c.safetensors"
 refused 2 "--scores" "calibrate: no scores" "$LOCUS" calibrate "${sample[@]}"
 

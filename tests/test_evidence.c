@@ -123,7 +123,10 @@ static void test_calibration(void)
     locus_queries q = e.queries;
     for (size_t i = 0; i < w.n; i++) w.scores[4 * w.n + i] = 255; // model 4 has no evaluation
     CHECK_NEAR(1.0, (double)locus_pool_calibration(w.pool, 3).scale, 0.0);
-    CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(w.pool, &e, NULL, &g_err));
+    locus_calibrate_opts opts;
+    ZERO(opts);
+    opts.shrink = 100.0;
+    CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(w.pool, &e, &opts, &g_err));
     plain_fit(&w, 0, w.M, one, weak, shared);
     CHECK_NEAR(shared[0], (double)locus_pool_calibration(w.pool, SIZE_MAX).scale, 2e-4);
     CHECK_NEAR(shared[1], (double)locus_pool_calibration(w.pool, SIZE_MAX).shift, 2e-4);
@@ -144,6 +147,35 @@ static void test_calibration(void)
     context("%s", "");
     CHECK_NEAR((double)locus_pool_calibration(w.pool, SIZE_MAX).scale, (double)locus_pool_calibration(w.pool, 4).scale,
                1e-6);
+    { // by default the shrinking is estimated: what the models' first steps vary beyond their noise
+        double variance[2] = {0.0, 0.0}, bends[2] = {0.0, 0.0}, count = 0.0;
+        for (size_t m = 0; m < w.M; m++) {
+            double slope[2] = {0.0, 0.0}, bend[2] = {0.0, 0.0};
+            for (size_t i = 0; i < w.n; i++) {
+                const double x = (double)w.logits[i * w.M + m], p = 1.0 / (1.0 + exp(-shared[0] * x - shared[1]));
+                if (w.scores[m * w.n + i] == 255) continue;
+                slope[0] += (p - w.scores[m * w.n + i]) * x, slope[1] += p - w.scores[m * w.n + i];
+                bend[0] += p * (1.0 - p) * x * x, bend[1] += p * (1.0 - p);
+            }
+            if (m == 4) continue;
+            count += 1.0;
+            for (int j = 0; j < 2; j++) {
+                variance[j] += slope[j] / bend[j] * slope[j] / bend[j] - 1.0 / bend[j];
+                bends[j] += bend[j];
+            }
+        }
+        for (int j = 0; j < 2; j++) {
+            double shrink = pairs / (variance[j] / count * bends[j]);
+            if (!(shrink > 0.0 && shrink < 5000.0)) shrink = 5000.0;
+            k[j] = 1.0 + (shrink < 20.0 ? 20.0 : shrink) * (j ? v : vx) / pairs;
+        }
+        CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(w.pool, &e, NULL, &g_err));
+        for (size_t m = 0; m < w.M; m += 6) {
+            plain_fit(&w, m, m + 1, shared, k, pair);
+            CHECK_NEAR(pair[0], (double)locus_pool_calibration(w.pool, m).scale, 1e-3);
+            CHECK_NEAR(pair[1], (double)locus_pool_calibration(w.pool, m).shift, 1e-3);
+        }
+    }
     CHECK((double)locus_pool_calibration(w.pool, 24).shift > (double)locus_pool_calibration(w.pool, 0).shift + 0.5);
     after = floats(w.n * w.M), again = floats(w.n * w.M);
     CHECK_STATUS(LOCUS_OK, predict(w.pool, &q, after, NULL));
@@ -152,7 +184,6 @@ static void test_calibration(void)
         CHECK_NEAR((double)c.scale * (double)w.logits[i] + (double)c.shift, (double)after[i], 1e-5);
     }
     for (size_t kind = 0; kind < THREAD_KINDS; kind++) { // learning and applying: the same bits, and learning twice too
-        locus_calibrate_opts opts;
         ZERO(opts);
         opts.parallel = parallel_of(kind);
         CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(w.pool, &e, &opts, &g_err));
@@ -264,7 +295,10 @@ static void test_calibration_file(void)
     const char *path = temp_path("calibrated.safetensors");
     if (!world_make(&w, 60)) return;
     locus_evals e = world_evals(&w);
-    CHECK_SIZE(SIZE_MAX, locus_safetensors_find(&w.st, "pool.calibration") ? 0 : SIZE_MAX); // older files have none
+    CHECK_STATUS(LOCUS_OK, locus_pool_save(w.pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err));
+    CHECK(!locus_safetensors_find(&st, "pool.calibration")); // not calibrated: as older files
+    locus_safetensors_close(&st);
     CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(w.pool, &e, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_save(w.pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err));

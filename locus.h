@@ -14008,7 +14008,7 @@ typedef struct locusi_study {
     double *own;    // [p]
     double *chance; // [n]
     float *w;       // [n] curvatures, 0 where not asked
-    float *scaled;  // [n, p] w x
+    float *scaled;  // [n, p] w x; at least [p, p]: scratch for the design
     float *normal;  // [p, p]
     double *factor; // [p, p]
     void *block;
@@ -14044,7 +14044,7 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *m
         kernels = locusi_carve_floats(&carver, n, landmarks);
         s->x = locusi_carve_floats(&carver, n, p);
         s->w = locusi_carve_floats(&carver, n, 1);
-        s->scaled = locusi_carve_floats(&carver, n, p);
+        s->scaled = locusi_carve_floats(&carver, locusi_max(n, p), p);
         s->normal = locusi_carve_floats(&carver, p, p);
         s->factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
         s->offset = (double *)locusi_carve(&carver, n, sizeof(double));
@@ -14102,30 +14102,40 @@ LOCUSI_FN void locusi_study_factor(locusi_study *s)
     locusi_cholesky(s->factor, s->p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
 }
 
-LOCUSI_FN void locusi_study_chances(locusi_study *s)
+// chance <- at `own`; returns the log of the posterior there.
+LOCUSI_FN double locusi_study_chances(locusi_study *s)
 {
+    double posterior = 0.0;
     size_t i, c;
+    for (c = 0; c < s->p; c++) posterior -= 0.5 * s->own[c] * s->own[c];
     for (i = 0; i < s->n; i++) {
         double logit = s->offset[i];
         for (c = 0; c < s->p; c++) logit += s->own[c] * (double)s->x[i * s->p + c];
         s->chance[i] = locus_probability(logit);
+        if (s->score[i] >= 0.0)
+            posterior += s->score[i] * logit - (logit > 0.0 ? logit : 0.0) - log(1.0 + exp(-fabs(logit)));
     }
+    return posterior;
 }
 
 // own, chance <- at the posterior's mode; factor <- of the posterior's precision there.
 LOCUSI_FN void locusi_study_fit(locusi_study *s)
 {
-    double step[LOCUSI_STUDY_COLUMNS];
-    size_t i, c, round;
+    double step[LOCUSI_STUDY_COLUMNS], posterior;
+    size_t i, c, round, halved;
     memset(s->own, 0, s->p * sizeof(double));
-    locusi_study_chances(s);
-    // One factor serves all steps: its curvature lies between the one at the start and the bound 1/4, so none goes too
-    // far.
-    for (i = 0; i < s->n; i++)
-        s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(0.125 + 0.5 * s->chance[i] * (1.0 - s->chance[i]));
-    locusi_study_factor(s);
+    posterior = locusi_study_chances(s);
     for (round = 0; round < 60; round++) {
-        double moved = 0.0, size = 1e-12;
+        double moved = 0.0, size = 1e-12, before = posterior;
+        // One factor serves the first 20 steps: its curvature lies between the one at the start and the bound 1/4, so
+        // none goes too far. Where that is slow, as for a model that is right nearly always, Newton's own comes next.
+        if (round == 0 || (round >= 20 && round % 5 == 0)) {
+            for (i = 0; i < s->n; i++) {
+                const double curve = s->chance[i] * (1.0 - s->chance[i]);
+                s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(round ? curve : 0.125 + 0.5 * curve);
+            }
+            locusi_study_factor(s);
+        }
         for (c = 0; c < s->p; c++) step[c] = -s->own[c];
         for (i = 0; i < s->n; i++) {
             const double rest = s->score[i] - s->chance[i];
@@ -14134,12 +14144,16 @@ LOCUSI_FN void locusi_study_fit(locusi_study *s)
         }
         locusi_solve_lower(s->factor, s->p, step);
         locusi_solve_upper(s->factor, s->p, step);
+        for (c = 0; c < s->p; c++) s->own[c] += step[c];
+        posterior = locusi_study_chances(s);
+        for (halved = 0; halved < 30 && posterior < before - 1e-9 * (1.0 + fabs(before)); halved++) {
+            for (c = 0; c < s->p; c++) s->own[c] -= step[c] *= 0.5;
+            posterior = locusi_study_chances(s);
+        }
         for (c = 0; c < s->p; c++) {
-            s->own[c] += step[c];
             moved += step[c] * step[c];
             size += s->own[c] * s->own[c];
         }
-        locusi_study_chances(s);
         if (!(moved > 1e-10 * size)) break;
     }
     for (i = 0; i < s->n; i++) s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(s->chance[i] * (1.0 - s->chance[i]));

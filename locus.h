@@ -1068,7 +1068,6 @@ typedef struct locus_next_opts {
     size_t batch;                   // how many to pick; 0: 1
     int for_routing;                // 0: learn the model; 1: learn where it would be chosen
     const unsigned char *available; // [n] 0: not to be asked; NULL: all that are not answered
-    const locus_parallel *parallel;
 } locus_next_opts;
 
 typedef struct locus_next {
@@ -1082,7 +1081,7 @@ typedef struct locus_next {
 // picks[batch] <- rows of evals (models = 1; missing scores: not yet asked; all may be missing) to evaluate next. The
 // pool, with a memory (locus_pool_memorize), is the prior: what it knows of the queries' difficulty and how models
 // differ. The rows also stand for the queries that the model is wanted for. See >>next. Allocates while it works (about
-// 10 KB a row); 1,000 rows take 0.1 s. Fails: LOCUS_ERR_ARGUMENT (a pool without memory), _QUERY_DIM, _SCORE,
+// 10 KB a row); 1,000 rows take 0.2 s. Fails: LOCUS_ERR_ARGUMENT (a pool without memory), _QUERY_DIM, _SCORE,
 // _NONFINITE_INPUT, _NO_CANDIDATE, _MEMORY.
 LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locus_evals *evals,
                                               const locus_next_opts *opts, size_t *picks, locus_next *out,

@@ -1535,7 +1535,6 @@ static int run_next(session *s)
     memset(&opts, 0, sizeof opts);
     opts.batch = batch;
     opts.for_routing = o->for_routing;
-    opts.parallel = s->parallel;
     locus_evals evals = one_model(&queries, scores);
     size_t *picks = (size_t *)take(s, batch, sizeof *picks);
     if (!picks) return FAILED;

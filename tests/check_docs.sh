@@ -28,6 +28,18 @@ done
 out=$(build/onboard $D/router.safetensors $D/new_encodings.npy $D/new_scores.npy DeepSeek-V2-Chat $D/queries.npy $W/out.safetensors)
 ok "examples/onboard.c runs" $?
 case $out in *"DeepSeek-V2-Chat ("*) ok "the new model is chosen" 0 ;; *) ok "the new model is chosen" 1 ;; esac
+shows() { # NAME, TEXT, STATUS, COMMAND...: it prints the text and ends with the status
+    local name=$1 text=$2 status=$3 got
+    shift 3
+    out=$("$@" 2>&1)
+    got=$?
+    [ $got -eq $status ]
+    ok "$name ends with $status (found $got)" $?
+    case $out in *"$text"*) ok "$name prints \"$text\"" 0 ;; *) ok "$name prints \"$text\"" 1 ;; esac
+}
+shows examples/fallback.c "is down; in the list" 0 build/fallback $D/router.safetensors $D/queries.npy
+shows examples/budget_portfolio.c "no set within the budget" 0 build/budget_portfolio $D/router.safetensors $D/queries.npy
+shows examples/adaptive.c "accuracy" 0 build/adaptive $D/router.safetensors $D/new_encodings.npy $D/new_scores.npy DeepSeek-V2-Chat
 make -s demo >$W/demo.txt
 ok "make demo" $?
 if command -v python3 >/dev/null; then # README's way from an embeddings endpoint to .npy

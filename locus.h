@@ -3105,10 +3105,13 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
 #endif
 #if defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_INLINE inline __attribute__((always_inline))
+#define LOCUSI_NOINLINE __attribute__((noinline))
 #elif defined(_MSC_VER)
 #define LOCUSI_INLINE __forceinline
+#define LOCUSI_NOINLINE __declspec(noinline)
 #else
 #define LOCUSI_INLINE
+#define LOCUSI_NOINLINE
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -9350,6 +9353,12 @@ LOCUS_API size_t locus_predict_workspace(const locus_pool *pool, size_t count, c
     return c.failed ? 0 : c.used + 64;
 }
 
+// A calibrated pool's logit from the plain one. Never in line, so that it rounds alike wherever it is called.
+LOCUSI_FN LOCUSI_NOINLINE float locusi_calibrated(const locus_pool *pool, size_t model, float logit)
+{
+    return pool->calibration[model].scale * logit + pool->calibration[model].shift;
+}
+
 // logits [rows, of all models] of models begin .. end: the memory's share is mixed in.
 LOCUSI_FN void locusi_predict_recall(const locus_pool *pool, locusi_predict_scratch *w, const float *q, size_t stride,
                                      size_t rows, size_t begin, size_t end, float *logits)
@@ -9404,8 +9413,7 @@ LOCUSI_FN void locusi_predict_work(void *arg, size_t worker)
             locusi_predict_recall(pool, w, q, job->stride, rows, begin, end, job->logits + first * pool->count);
         for (i = 0; pool->calibrated && i < rows; i++) {
             float *logits = job->logits + (first + i) * pool->count;
-            for (m = begin; m < end; m++)
-                logits[m] = pool->calibration[m].scale * logits[m] + pool->calibration[m].shift;
+            for (m = begin; m < end; m++) logits[m] = locusi_calibrated(pool, m, logits[m]);
         }
     }
 }
@@ -9709,6 +9717,16 @@ LOCUSI_FN double locusi_screen_value(const locusi_screen_job *job, size_t model,
     return locus_probability(logit) + (upper ? slack : -slack) - price;
 }
 
+// A bound on the calibrated logit from one on the plain logit; the margin covers the roundings of locusi_calibrated and
+// of the bound itself to float.
+LOCUSI_FN double locusi_screen_calibrated(const locus_pool *pool, size_t model, double logit, int upper)
+{
+    const double scaled = (double)pool->calibration[model].scale * logit,
+                 shift = (double)pool->calibration[model].shift;
+    const double margin = 1e-6 * (fabs(scaled) + fabs(shift)) + 1e-30;
+    return scaled + shift + (upper ? margin : -margin);
+}
+
 // The logit that a model needs, whatever it costs.
 LOCUSI_FN float locusi_screen_logit(const locusi_screen_job *job, double threshold)
 {
@@ -9743,10 +9761,14 @@ LOCUSI_FN void locusi_screen_estimate(void *arg, size_t worker)
                                    pool->size + begin, pool->slack + begin, (end - begin + 31) / 32 * 2,
                                    job->logits + begin);
         for (m = begin; m < end; m++) {
-            double low;
+            double low =
+                (double)job->logits[m] - 2.000001 * (job->base + (double)job->query.per_size * (double)pool->size[m] +
+                                                     (double)job->query.per_slack * (double)pool->slack[m]);
+            if (pool->calibrated) {
+                low = locusi_screen_calibrated(pool, m, low, 0);
+                job->logits[m] = (float)locusi_screen_calibrated(pool, m, (double)job->logits[m], 1);
+            }
             if (job->logits[m] < needed || !locusi_candidate(pool, job->o, m)) continue;
-            low = (double)job->logits[m] - 2.000001 * (job->base + (double)job->query.per_size * (double)pool->size[m] +
-                                                       (double)job->query.per_slack * (double)pool->slack[m]);
             locusi_screen_keep(w->best, &w->found, job->top, locusi_screen_value(job, m, low, 0));
             if (w->found == job->top) needed = locusi_screen_logit(job, w->best[job->top - 1]);
         }
@@ -9761,7 +9783,9 @@ LOCUSI_FN void locusi_screen_exact(const locusi_screen_job *job, locusi_screen_s
     locusi_matmul_run(net->kernels, w->z, net->dp, gathered, net->d, job->scaled, net->gp, w->hidden, net->gp, job->hu,
                       w->hidden, net->gp, 0);
     net->kernels->relu_dot(w->hidden, net->gp, gathered, net->gp, net->last, net->last_bias, w->logits);
-    for (i = 0; i < gathered; i++) job->logits[w->models[i]] = w->logits[i];
+    for (i = 0; i < gathered; i++)
+        job->logits[w->models[i]] =
+            job->pool->calibrated ? locusi_calibrated(job->pool, w->models[i], w->logits[i]) : w->logits[i];
 }
 
 LOCUSI_FN void locusi_screen_settle(void *arg, size_t worker)
@@ -9813,8 +9837,7 @@ LOCUSI_FN int locusi_screen_run(locusi_screen_job *job, const float *q, size_t s
 
 LOCUSI_FN int locusi_screened(const locus_pool *pool, size_t top)
 {
-    return pool->coarse && pool->count >= LOCUSI_SCREEN_FROM && !pool->memory.landmarks && !pool->calibrated &&
-           top <= LOCUSI_SCREEN_TOP;
+    return pool->coarse && pool->count >= LOCUSI_SCREEN_FROM && !pool->memory.landmarks && top <= LOCUSI_SCREEN_TOP;
 }
 
 // Queries are routed a block at a time where the caller does not want the logits.

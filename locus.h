@@ -11107,7 +11107,7 @@ LOCUSI_FN locus_status locusi_sift_prepare(locusi_sift *s, const locus_explore_o
     const size_t chain = s->space.dim < 256 ? s->space.dim : 256;
     locus_isa isa = o->isa;
     const locus_status status = locusi_isa_choose(&isa, err);
-    size_t j;
+    size_t roundings, j;
     if (status) return status;
     s->space.k = locusi_kernels_for(isa);
     s->b = &s->right;
@@ -11116,7 +11116,8 @@ LOCUSI_FN locus_status locusi_sift_prepare(locusi_sift *s, const locus_explore_o
     locusi_space_prepare(&s->space, s->a, s->b);
     // |a . b| <= |a| |b| <= sqrt(2 u_a 2 u_b) <= u_a + u_b. Each step of a chain rounds once, or twice without a fused
     // multiply-add, by 2^-24 at most; the rest is for the rounding of coordinates, terms and limit.
-    s->slack = (double)(2 * chain + s->space.dim / 256 + 20) / 16777216.0;
+    roundings = 2 * chain + s->space.dim / 256 + 20;
+    s->slack = (double)roundings / 16777216.0;
     memset(s->reach, 0, (s->b->count / LOCUSI_TILE_COLUMNS + 1) * sizeof(float));
     for (j = 0; j < locusi_pad(s->b->count); j++) {
         float *reach = &s->reach[j / LOCUSI_TILE_COLUMNS];

@@ -275,6 +275,67 @@ static void portfolios_cannot_be_improved_by_one_exchange(void)
     }
 }
 
+// From the poorest set there is, by exchanges alone: small pools are mostly solved before these begin.
+static void exchanges_lead_to_a_set_that_none_improves(void)
+{
+    size_t trial, moved = 0;
+    for (trial = 0; trial < trials(60); trial++) {
+        problem p;
+        locusi_portfolio_job j;
+        locusi_carver c = {NULL, 0, 0};
+        locus_points rows;
+        unsigned char in[50], *block;
+        double mass = 0.0, net = 0.0, before = 0.0;
+        size_t i, k;
+        int exponent;
+        problem_make(&p, 50, 24, 0, trial + 9000);
+        ZERO(p.o);
+        p.o.count = 2 + trial % 6;
+        p.o.weight = p.weight;
+        p.o.cost = p.cost;
+        if (trial % 2) p.o.lambda = 0.004 * (double)(1 + trial % 5);
+        context("trial %zu: count %zu, lambda %g", trial, p.o.count, p.o.lambda);
+        rows = points_of(&p);
+        locusi_portfolio_plan(&j, &rows, &p.o, &c);
+        block = (unsigned char *)xmalloc(c.used + 64);
+        memset(block, 0, c.used + 64);
+        c.base = locusi_align(block), c.used = 0;
+        locusi_portfolio_plan(&j, &rows, &p.o, &c);
+        j.k = locusi_kernels_for(LOCUS_ISA_SCALAR);
+        j.lambda = p.o.lambda, j.budget = DBL_MAX;
+        for (i = 0; i < p.Q; i++) mass += (double)p.weight[i];
+        (void)frexp(mass, &exponent);
+        for (i = 0; i < p.Q; i++) j.weight[i] = ldexp((double)p.weight[i], 50 - exponent);
+        j.unit = 1.0 / ldexp(mass, 50 - exponent);
+        j.total = 1;
+        memset(in, 0, sizeof in);
+        for (k = 0; k < p.o.count; k++) { // those of least value less price, one by one
+            size_t worst = SIZE_MAX;
+            double least = 0.0;
+            for (i = 0; i < p.M; i++) {
+                double alone;
+                unsigned char one[50] = {0};
+                one[i] = 1;
+                if (in[i] || !judge(&p, one, &alone)) continue;
+                if (worst == SIZE_MAX || alone < least) worst = i, least = alone;
+            }
+            j.set[k] = worst;
+            in[worst] = 1;
+        }
+        j.count = p.o.count;
+        CHECK(judge(&p, in, &before));
+        CHECK_STATUS(LOCUS_OK, locusi_swaps(&j, &g_err));
+        memset(in, 0, sizeof in);
+        for (i = 0; i < j.count; i++) in[j.set[i]] = 1;
+        CHECK(judge(&p, in, &net));
+        CHECK(locally_best(&p, in, net));
+        moved += net > before;
+        free(block);
+        problem_free(&p);
+    }
+    CHECK(moved * 10 >= trials(60) * 9);
+}
+
 // Greedy with every gain computed anew, by net gain or net gain per cost.
 static double plain_greedy(const problem *p, int by_density, size_t *picks, size_t *count)
 {
@@ -1080,6 +1141,7 @@ typedef struct test_case {
 static const test_case tests[] = {
     TEST(portfolios_come_near_the_best_of_all_subsets),
     TEST(portfolios_cannot_be_improved_by_one_exchange),
+    TEST(exchanges_lead_to_a_set_that_none_improves),
     TEST(lazy_greedy_picks_what_plain_greedy_picks),
     TEST(greedy_answers_are_nested_and_gains_shrink),
     TEST(values_are_monotone_and_submodular),

@@ -13812,8 +13812,8 @@ LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, co
     if (shared) *shared = coins;
     if (disagreements) *disagreements = observed;
     *p = 1.0;
-    if (observed == coins) return LOCUS_OK; // also where nothing is shared: no evidence
-    chance = (double *)locusi_align(work);  // chance[j]: of j disagreements so far
+    if (observed == coins) return LOCUS_OK;        // also where nothing is shared: no evidence
+    chance = (double *)(void *)locusi_align(work); // chance[j]: of j disagreements so far
     for (j = 0; j <= observed; j++) chance[j] = 0.0;
     chance[0] = 1.0;
     for (i = 0; i < n; i++) {
@@ -13869,7 +13869,7 @@ LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, co
     for (a = 0; a < profiles->count; a++)
         if ((status = locusi_check_answers(profiles->rows + a * stride, scores + a * n, n, "a model", err)))
             return status;
-    list = (double *)locusi_align(work);
+    list = (double *)(void *)locusi_align(work);
     for (a = 0; a < profiles->count; a++)
         for (b = a + 1; b < profiles->count; b++) {
             const float *p = profiles->rows + a * stride, *q = profiles->rows + b * stride;

@@ -3105,13 +3105,10 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
 #endif
 #if defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_INLINE inline __attribute__((always_inline))
-#define LOCUSI_NOINLINE __attribute__((noinline))
 #elif defined(_MSC_VER)
 #define LOCUSI_INLINE __forceinline
-#define LOCUSI_NOINLINE __declspec(noinline)
 #else
 #define LOCUSI_INLINE
-#define LOCUSI_NOINLINE
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -8788,6 +8785,7 @@ LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const
     float row[LOCUSI_MEMORY_LANDMARKS];
     size_t i;
     locus_status status;
+    memset(row, 0, sizeof row); // without a heap gcc warns of it, though it is then never read
     if (!pool || !evals)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
     if (index >= pool->count)
@@ -9353,10 +9351,11 @@ LOCUS_API size_t locus_predict_workspace(const locus_pool *pool, size_t count, c
     return c.failed ? 0 : c.used + 64;
 }
 
-// A calibrated pool's logit from the plain one. Never in line, so that it rounds alike wherever it is called.
-LOCUSI_FN LOCUSI_NOINLINE float locusi_calibrated(const locus_pool *pool, size_t model, float logit)
+// A calibrated pool's logit from the plain one. In double the product is exact, so that it is all one whether a
+// compiler fuses it with the sum.
+LOCUSI_FN float locusi_calibrated(const locus_pool *pool, size_t model, float logit)
 {
-    return pool->calibration[model].scale * logit + pool->calibration[model].shift;
+    return (float)((double)pool->calibration[model].scale * (double)logit + (double)pool->calibration[model].shift);
 }
 
 // logits [rows, of all models] of models begin .. end: the memory's share is mixed in.

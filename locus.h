@@ -170,7 +170,7 @@ extern "C" {
     X(LOCUS_ERR_NPY_SIZE, ".npy data and shape disagree")                                                              \
     X(LOCUS_ERR_EMPTY_SET, "model has no evaluation")                                                                  \
     X(LOCUS_ERR_SCORE, "score outside [0,1]")                                                                          \
-    X(LOCUS_ERR_NONFINITE_INPUT, "encoding is NaN, infinite or absurdly large")                                        \
+    X(LOCUS_ERR_NONFINITE_INPUT, "encoding or logit is NaN, infinite or absurdly large")                               \
     X(LOCUS_ERR_TEXT_LINE, "line of a JSON-lines file malformed")                                                      \
     X(LOCUS_ERR_NO_CANDIDATE, "no model is available within the limits")                                               \
     X(LOCUS_ERR_BUDGET, "budget is below the cheapest choice")                                                         \
@@ -1383,6 +1383,25 @@ LOCUSI_FN float locusi_f32_from(uint32_t bits)
 LOCUSI_FN int locusi_finite(float x) { return (locusi_f32_bits(x) & 0x7f800000u) != 0x7f800000u; }
 LOCUSI_FN int locusi_is_nan(float x) { return (locusi_f32_bits(x) & 0x7fffffffu) > 0x7f800000u; }
 LOCUSI_FN float locusi_nan(void) { return locusi_f32_from(0x7fc00000u); }
+
+// low <= x <= high, and finite: in a comparison alone -ffast-math lets NaN pass.
+LOCUSI_FN int locusi_within(double x, double low, double high)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits & 0x7ff0000000000000u) != 0x7ff0000000000000u && x >= low && x <= high;
+}
+
+LOCUSI_FN int locusi_all_finite(const float *x, size_t n)
+{
+    uint32_t most = 0;
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const uint32_t size = locusi_f32_bits(x[i]) & 0x7fffffffu;
+        most = size > most ? size : most;
+    }
+    return most < 0x7f800000u;
+}
 
 // Length of the UTF-8 sequence at s, n > 0 bytes being left; 0 if it is not valid (overlong, surrogate, cut off).
 LOCUSI_FN size_t locusi_utf8(const unsigned char *s, size_t n)
@@ -3144,6 +3163,7 @@ typedef struct locusi_screen { // one query's side of the estimate of many model
 
 typedef struct locusi_kernels {
     void (*matmul)(const locusi_matmul *m);
+#ifndef LOCUS_INFERENCE_ONLY
     void (*softmax)(float *s, size_t lds, size_t rows, size_t panels);
     int (*layernorm)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain, const float *bias,
                      const float *live, int relu);
@@ -3152,6 +3172,7 @@ typedef struct locusi_kernels {
     void (*widen)(const float *const *v, size_t at, size_t rows, size_t n, double scale, double *v64, size_t ld64);
     void (*accumulate)(const double *p, size_t ldp, size_t rows, size_t r, const double *v, size_t ldv, size_t width,
                        int64_t *sum, int64_t *total);
+#endif
     void (*relu_dot)(const float *h, size_t ldh, size_t rows, size_t n, const float *w, float b, float *out);
     void (*scale)(const float *b, const float *u, size_t k, size_t panels, float *out);
     float (*square)(const float *x, size_t n);
@@ -3372,6 +3393,7 @@ LOCUSI_TARGET static LOCUSI_INLINE VF LOCUSI_NAME(exp2)(VF x)
     return VF_MUL(y, VF_POW2(n));
 }
 
+#ifndef LOCUS_INFERENCE_ONLY // the encoder's
 // Each row s[i][0..16 * panels) <- 2^(s - max) / sum. Columns beyond the real ones hold -1e30 and come out as nothing.
 LOCUSI_TARGET static void LOCUSI_NAME(softmax)(float *s, size_t lds, size_t rows, size_t panels)
 {
@@ -3505,6 +3527,7 @@ LOCUSI_TARGET static void LOCUSI_NAME(accumulate)(const double *p, size_t ldp, s
         VA_FINISH(total + q, t);
     }
 }
+#endif // LOCUS_INFERENCE_ONLY
 
 // out[i] <- b + sum_j relu(h[i][j]) * w[j]; n a multiple of 16
 LOCUSI_TARGET static void LOCUSI_NAME(relu_dot)(const float *h, size_t ldh, size_t rows, size_t n, const float *w,
@@ -3839,11 +3862,13 @@ LOCUSI_TARGET static void LOCUSI_NAME(adam)(const locusi_adam *o, float *theta, 
 #endif // LOCUS_NO_TRAIN
 
 static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
+#ifndef LOCUS_INFERENCE_ONLY
                                                     LOCUSI_NAME(softmax),
                                                     LOCUSI_NAME(layernorm),
                                                     LOCUSI_NAME(weights),
                                                     LOCUSI_NAME(widen),
                                                     LOCUSI_NAME(accumulate),
+#endif
                                                     LOCUSI_NAME(relu_dot),
                                                     LOCUSI_NAME(scale),
                                                     LOCUSI_NAME(square),
@@ -5342,6 +5367,7 @@ LOCUSI_FN void locusi_pack(const locus_net *net, const locus_tensor *t, size_t n
 
 LOCUSI_FN void locusi_vector(const locus_tensor *t, float *out) { locus_tensor_to_f32(t, 0, t->count, out, NULL); }
 
+#ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN void locusi_mab_carve(locus_net *net, locusi_mab *m, locusi_carver *c)
 {
     m->wq = locusi_carve_floats(c, net->d, net->hp);
@@ -5382,30 +5408,9 @@ LOCUSI_FN void locusi_mab_load(const locus_net *net, const locus_safetensors *st
     locusi_vector(t[11], m->b2);
 }
 
-// All arrays of the net; called once to count and once to place them.
-LOCUSI_FN void locusi_net_carve(locus_net *net, locusi_carver *c)
+LOCUSI_FN void locusi_encoder_carve(locus_net *net, locusi_carver *c)
 {
     size_t l;
-    net->dp = locusi_pad(net->d);
-    net->dhp = locusi_pad(net->dh);
-    net->hp = net->heads * net->dhp;
-    net->rp = locusi_pad(net->r);
-    net->fp = locusi_pad(net->f);
-    net->gp = locusi_pad(net->g);
-    net->live = locusi_carve_floats(c, net->dp, 1);
-    net->u = locusi_carve_floats(c, net->q, net->dp);
-    net->u_bias = locusi_carve_floats(c, net->dp, 1);
-    net->hz = locusi_carve_floats(c, net->d, net->gp);
-    net->hu = locusi_carve_floats(c, net->d, net->gp);
-    net->hzu = locusi_carve_floats(c, net->d, net->gp);
-    net->h_bias = locusi_carve_floats(c, net->gp, 1);
-    net->last = locusi_carve_floats(c, net->gp, 1);
-    if (net->text.rows) {
-        net->text_keys = (uint32_t *)locusi_carve(c, net->text.rows, sizeof(uint32_t));
-        net->text_weights = (uint16_t *)locusi_carve(c, net->text.rows, sizeof(uint16_t));
-        net->text_table = (signed char *)locusi_carve(c, net->text.rows, net->q);
-    }
-    if (!net->info.has_encoder) return;
     net->no_column = locusi_carve_floats(c, net->rp, 1);
     net->layer = (locusi_layer *)locusi_carve(c, net->layers, sizeof(locusi_layer));
     for (l = 0; l < 2; l++) {
@@ -5429,7 +5434,36 @@ LOCUSI_FN void locusi_net_carve(locus_net *net, locusi_carver *c)
     net->out_bias = locusi_carve_floats(c, net->dp, 1);
     net->scratch = locusi_carve_floats(c, net->r ? net->r : 1, net->hp);
 }
+#endif
 
+// All arrays of the net; called once to count and once to place them.
+LOCUSI_FN void locusi_net_carve(locus_net *net, locusi_carver *c)
+{
+    net->dp = locusi_pad(net->d);
+    net->dhp = locusi_pad(net->dh);
+    net->hp = net->heads * net->dhp;
+    net->rp = locusi_pad(net->r);
+    net->fp = locusi_pad(net->f);
+    net->gp = locusi_pad(net->g);
+    net->live = locusi_carve_floats(c, net->dp, 1);
+    net->u = locusi_carve_floats(c, net->q, net->dp);
+    net->u_bias = locusi_carve_floats(c, net->dp, 1);
+    net->hz = locusi_carve_floats(c, net->d, net->gp);
+    net->hu = locusi_carve_floats(c, net->d, net->gp);
+    net->hzu = locusi_carve_floats(c, net->d, net->gp);
+    net->h_bias = locusi_carve_floats(c, net->gp, 1);
+    net->last = locusi_carve_floats(c, net->gp, 1);
+    if (net->text.rows) {
+        net->text_keys = (uint32_t *)locusi_carve(c, net->text.rows, sizeof(uint32_t));
+        net->text_weights = (uint16_t *)locusi_carve(c, net->text.rows, sizeof(uint16_t));
+        net->text_table = (signed char *)locusi_carve(c, net->text.rows, net->q);
+    }
+#ifndef LOCUS_INFERENCE_ONLY
+    if (net->info.has_encoder) locusi_encoder_carve(net, c);
+#endif
+}
+
+#ifndef LOCUS_INFERENCE_ONLY
 // Largest |output| of packed W (columns outputs) over all x that the layer norm (gain, bias) can give: x = gain * n +
 // bias with |n| <= sqrt(d), so |w x| <= sqrt(d) |w * gain| + |w bias|. W NULL: of x itself.
 LOCUSI_FN double locusi_norm_bound(const locus_net *net, const float *packed, size_t columns, const float *gain,
@@ -5455,6 +5489,7 @@ LOCUSI_FN double locusi_norm_bound(const locus_net *net, const float *packed, si
     }
     return most * 1.001 + 1e-30; // float rounding of the values themselves
 }
+#endif
 
 LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t lda, size_t rows, size_t depth,
                                  const float *b, size_t columns, float *c, size_t ldc, const float *bias,
@@ -5491,6 +5526,7 @@ LOCUSI_FN void locusi_product(const locusi_kernels *k, const float *a, size_t ld
     k->matmul(&m);
 }
 
+#ifndef LOCUS_INFERENCE_ONLY
 // rows [n, heads * dhp] -> columns first .. first + n of `columns`, for each head packed [dh -> padded columns], times
 // scale: keys or queries as the right-hand side
 LOCUSI_FN void locusi_pack_heads(const locus_net *net, const float *rows, size_t first, size_t n, size_t columns,
@@ -5575,24 +5611,10 @@ LOCUSI_FN void locusi_token_load(locus_net *net, const locus_safetensors *st)
     }
 }
 
-LOCUSI_FN void locusi_net_load(locus_net *net, const locus_safetensors *st)
+LOCUSI_FN void locusi_encoder_load(locus_net *net, const locus_safetensors *st)
 {
-    const locus_tensor *t = locus_safetensors_find(st, "decoder.mlp_head.0.weight");
-    const char *last = locusi_last_name(st);
-    char name[64];
+    const locus_tensor *t;
     size_t l, i;
-    for (i = 0; i < net->d; i++) net->live[i] = 1.0f;
-    locusi_pack(net, locus_safetensors_find(st, "decoder.U.weight"), net->d, net->q, 0, net->q, 0, 0, net->u);
-    locusi_vector(locus_safetensors_find(st, "decoder.U.bias"), net->u_bias);
-    locusi_pack(net, t, net->g, 3 * net->d, 0, net->d, 0, 0, net->hz);
-    locusi_pack(net, t, net->g, 3 * net->d, net->d, net->d, 0, 0, net->hu);
-    locusi_pack(net, t, net->g, 3 * net->d, 2 * net->d, net->d, 0, 0, net->hzu);
-    locusi_vector(locus_safetensors_find(st, "decoder.mlp_head.0.bias"), net->h_bias);
-    locusi_text(name, sizeof name, "%s.weight", last);
-    locusi_vector(locus_safetensors_find(st, name), net->last);
-    locusi_text(name, sizeof name, "%s.bias", last);
-    locusi_vector(locus_safetensors_find(st, name), &net->last_bias);
-    if (!net->info.has_encoder) return;
     for (i = net->r; i < net->rp; i++) net->no_column[i] = -1e30f;
     locusi_token_load(net, st);
     for (l = 0; l < net->layers; l++) {
@@ -5616,13 +5638,42 @@ LOCUSI_FN void locusi_net_load(locus_net *net, const locus_safetensors *st)
     locusi_pack(net, locus_safetensors_find(st, "encoder.out.0.weight"), net->d, net->d, 0, net->d, 0, 0, net->out);
     locusi_vector(locus_safetensors_find(st, "encoder.out.0.bias"), net->out_bias);
 }
+#endif
+
+LOCUSI_FN void locusi_net_load(locus_net *net, const locus_safetensors *st)
+{
+    const locus_tensor *t = locus_safetensors_find(st, "decoder.mlp_head.0.weight");
+    const char *last = locusi_last_name(st);
+    char name[64];
+    size_t i;
+    for (i = 0; i < net->d; i++) net->live[i] = 1.0f;
+    locusi_pack(net, locus_safetensors_find(st, "decoder.U.weight"), net->d, net->q, 0, net->q, 0, 0, net->u);
+    locusi_vector(locus_safetensors_find(st, "decoder.U.bias"), net->u_bias);
+    locusi_pack(net, t, net->g, 3 * net->d, 0, net->d, 0, 0, net->hz);
+    locusi_pack(net, t, net->g, 3 * net->d, net->d, net->d, 0, 0, net->hu);
+    locusi_pack(net, t, net->g, 3 * net->d, 2 * net->d, net->d, 0, 0, net->hzu);
+    locusi_vector(locus_safetensors_find(st, "decoder.mlp_head.0.bias"), net->h_bias);
+    locusi_text(name, sizeof name, "%s.weight", last);
+    locusi_vector(locus_safetensors_find(st, name), net->last);
+    locusi_text(name, sizeof name, "%s.bias", last);
+    locusi_vector(locus_safetensors_find(st, name), &net->last_bias);
+#ifndef LOCUS_INFERENCE_ONLY
+    if (net->info.has_encoder) locusi_encoder_load(net, st);
+#endif
+}
 
 // Bytes of the block: this struct, then the arrays.
 LOCUSI_FN locus_status locusi_net_plan(locus_net *net, const locus_safetensors *st, const locus_net_opts *opts,
                                        size_t *bytes, locus_error *err)
 {
     locusi_carver c = {NULL, 0, 0};
-    const locus_status status = locusi_net_sizes(net, st, opts && opts->predictor_only, err);
+#ifdef LOCUS_INFERENCE_ONLY
+    const int predictor_only = 1;
+#else
+    const int predictor_only = opts && opts->predictor_only;
+#endif
+    const locus_status status = locusi_net_sizes(net, st, predictor_only, err);
+    (void)opts;
     if (status) return status;
     locusi_carve(&c, 1, sizeof(locus_net));
     locusi_net_carve(net, &c);
@@ -5671,7 +5722,9 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     net->kernels = locusi_kernels_for(isa);
     locusi_net_carve(net, &c);
     locusi_net_load(net, st);
+#ifndef LOCUS_INFERENCE_ONLY
     if (net->info.has_encoder) locusi_net_prepare(net);
+#endif
     net->info.q_dim = net->q;
     net->info.z_dim = net->d;
     net->info.n_heads = net->info.has_encoder ? net->heads : 0;
@@ -5719,6 +5772,8 @@ LOCUSI_FN locus_status locusi_check_queries(const locus_net *net, const locus_qu
     if (q->stride && q->stride < q->dim)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.stride", "0 or at least %z", "%z", q->dim, q->stride);
     if (!q->encodings && q->count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.encodings", "an array", "NULL");
+    if (q->count > SIZE_MAX / sizeof(float) / (q->stride ? q->stride : q->dim))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "queries.count", "rows that fit into memory", "%z", q->count);
     return LOCUS_OK;
 }
 
@@ -6654,6 +6709,16 @@ LOCUS_API size_t locus_encode_workspace(const locus_net *net, const locus_evals 
 {
     locus_encode_path path;
     return net && evals && net->info.has_encoder ? locusi_encode_bytes(net, evals, opts, &path) : 0;
+}
+
+// 1: some model has a score on the row. What is in the others' encodings is nobody's business.
+LOCUSI_FN int locusi_scored(const locus_evals *e, size_t row)
+{
+    size_t m;
+    float y;
+    for (m = 0; m < e->models; m++)
+        if (locusi_score(e, m, row, &y)) return 1;
+    return 0;
 }
 
 LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_evals *e, locus_error *err)
@@ -8444,6 +8509,20 @@ LOCUSI_FN size_t locusi_pool_bytes(const locus_net *net, size_t capacity, const 
     return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
 }
 
+// *name: the query encoder that a pool is made for; "" or NULL becomes the net's.
+LOCUSI_FN locus_status locusi_check_query_encoder(const locus_net *net, const char **name, locus_error *err)
+{
+    const size_t most = sizeof net->query_encoder;
+    if (!*name || !**name) *name = net->query_encoder;
+    if (!locusi_valid_name(*name, most))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_encoder", "UTF-8 of at most %z bytes", "\"%s\"", most - 1,
+                           *name);
+    if (net->query_encoder[0] && strcmp(*name, net->query_encoder))
+        return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", the net's", "\"%s\"",
+                           net->query_encoder, *name);
+    return LOCUS_OK;
+}
+
 LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
                                           const char *query_encoder, const locusi_memory *plan, void *memory,
                                           size_t memory_bytes, locus_error *err)
@@ -8454,13 +8533,7 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
     locus_status status;
     if (!out || !net) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "net" : "out");
     *out = NULL;
-    if (!query_encoder || !*query_encoder) query_encoder = net->query_encoder;
-    if (!locusi_valid_name(query_encoder, sizeof pool->query_encoder))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_encoder", "UTF-8 of at most %z bytes", "\"%s\"",
-                           sizeof pool->query_encoder - 1, query_encoder);
-    if (net->query_encoder[0] && strcmp(query_encoder, net->query_encoder))
-        return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", the net's", "\"%s\"",
-                           net->query_encoder, query_encoder);
+    if ((status = locusi_check_query_encoder(net, &query_encoder, err))) return status;
     bytes = locusi_pool_bytes(net, capacity, plan);
     if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "capacity", "a pool that fits", "%z models", capacity);
     if (memory) {
@@ -8568,8 +8641,8 @@ LOCUSI_FN void locusi_pool_store(locus_pool *pool, size_t index, const locus_mod
     }
     if (z) {
         float *to = pool->z + index * net->dp;
-        memset(to, 0, net->dp * sizeof(float));
-        memcpy(to, z, net->d * sizeof(float));
+        memmove(to, z, net->d * sizeof(float)); // z may be the pool's own, too
+        memset(to + net->d, 0, (net->dp - net->d) * sizeof(float));
         locusi_matmul_run(net->kernels, to, net->dp, 1, net->d, net->hz, net->gp, pool->hidden + index * net->gp,
                           net->gp, net->h_bias, NULL, 0, 0);
         if (pool->coarse) locusi_screen_store(pool, index);
@@ -8579,14 +8652,21 @@ LOCUSI_FN void locusi_pool_store(locus_pool *pool, size_t index, const locus_mod
 LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model, const float *z, size_t *index,
                                       locus_error *err)
 {
+    void *before;
     locus_status status;
     if (!pool || !model || !z)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !pool ? "pool" : !model ? "model" : "z");
     if ((status = locusi_pool_check(pool, model, z, SIZE_MAX, err))) return status;
-    if (pool->count == pool->capacity &&
-        (status = locusi_pool_grow(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, err)))
-        return status;
+    before = pool->block;
+    if (pool->count == pool->capacity) {
+        pool->block = NULL; // kept until the end: model and z may stand in it
+        if ((status = locusi_pool_grow(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, err))) {
+            pool->block = before;
+            return status;
+        }
+    }
     locusi_pool_store(pool, pool->count, model, z);
+    if (before && before != pool->block) LOCUS_FREE(before);
     pool->calibration[pool->count] = pool->calibration_shared;
     if (pool->memory.landmarks) pool->recalled[pool->count] = 0;
     if (index) *index = pool->count;
@@ -8675,22 +8755,60 @@ LOCUS_API locus_status locus_pool_set_memory_weight(locus_pool *pool, double wei
 {
     if (!pool || !pool->memory.landmarks)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory", pool ? "one without" : "NULL");
-    if (!(weight >= 0.0 && weight <= 1.0))
+    if (!locusi_within(weight, 0.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "0 to 1", "%f", weight);
     pool->memory.weight = (float)weight;
     return LOCUS_OK;
 }
 
 #ifndef LOCUS_INFERENCE_ONLY
-LOCUSI_FN locus_status locusi_check_lengths(const locusi_memory *m, const locus_evals *e, locus_error *err)
+// Encodings that a memory can take; e NULL: all rows, else those that a model has a score on.
+LOCUSI_FN locus_status locusi_check_lengths(const locusi_memory *m, const locus_queries *q, const locus_evals *e,
+                                            locus_error *err)
 {
-    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
+    const size_t stride = q->stride ? q->stride : q->dim;
     size_t i, c;
-    for (i = 0; i < e->queries.count; i++)
-        for (c = 0; c < m->q; c++)
-            if (!(locusi_finite(e->queries.encodings[i * stride + c]) &&
-                  fabsf(e->queries.encodings[i * stride + c]) < 1e6f))
-                return locusi_bad_encoding(e->queries.encodings + i * stride, m->q, i, err);
+    for (i = 0; i < q->count; i++)
+        for (c = 0; c < m->q && (c || !e || locusi_scored(e, i)); c++)
+            if (!(locusi_finite(q->encodings[i * stride + c]) && fabsf(q->encodings[i * stride + c]) < 1e6f))
+                return locusi_bad_encoding(q->encodings + i * stride, m->q, i, err);
+    return LOCUS_OK;
+}
+
+// *out <- the evaluations without the rows that no model has a score on: those must not be looked at. *block: what
+// *out stands in, NULL where every row is kept.
+LOCUSI_FN locus_status locusi_evals_scored(const locus_evals *e, locus_evals *out, void **block, locus_error *err)
+{
+    const size_t n = e->queries.count, q = e->queries.dim, stride = e->queries.stride ? e->queries.stride : q;
+    locusi_carver c = {NULL, 0, 0};
+    float *rows = NULL, *scores = NULL, y = 0.0f;
+    size_t i, j, m, kept = 0;
+    int attempt;
+    *out = *e;
+    *block = NULL;
+    for (i = 0; i < n; i++) kept += locusi_scored(e, i) != 0;
+    if (kept == n) return LOCUS_OK;
+    for (attempt = 0; attempt < 2; attempt++) {
+        c.used = 0;
+        rows = locusi_carve_floats(&c, kept, q);
+        scores = locusi_carve_floats(&c, e->models, kept);
+        if (attempt) break;
+        if (!c.failed) *block = LOCUS_MALLOC(c.used + 64);
+        if (!*block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
+        c.base = locusi_align(*block);
+    }
+    for (i = j = 0; i < n; i++) {
+        if (!locusi_scored(e, i)) continue;
+        memcpy(rows + j * q, e->queries.encodings + i * stride, q * sizeof(float));
+        for (m = 0; m < e->models; m++) scores[m * kept + j] = locusi_score(e, m, i, &y) ? y : locusi_nan();
+        j++;
+    }
+    out->queries.encodings = rows;
+    out->queries.count = kept;
+    out->queries.stride = 0;
+    out->scores = scores;
+    out->scores_u8 = NULL;
+    out->mask = NULL;
     return LOCUS_OK;
 }
 
@@ -8699,10 +8817,11 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
 {
     locusi_memory learned;
     locusi_memory_fit fit;
+    locus_evals scored;
     locus_queries all;
     locusi_carver c = {NULL, 0, 0};
     size_t m, i, bytes = 0;
-    void *block = NULL;
+    void *block = NULL, *scored_block;
     int attempt;
     locus_status status;
     if (!pool || !evals)
@@ -8710,27 +8829,28 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
     if (!pool->growable)
         return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "a pool on the heap", "one in the caller's memory");
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
-    if (opts && !(opts->weight >= 0.0 && opts->weight <= 1.0))
+    if (opts && !locusi_within(opts->weight, 0.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->weight", "0 to 1", "%f", opts->weight);
     if (evals->models != pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
                            evals->models);
     memset(&learned, 0, sizeof learned);
     memset(&fit, 0, sizeof fit);
-    all = opts && opts->unlabelled.count ? opts->unlabelled : evals->queries;
-    if ((status = locusi_check_queries(pool->net, &all, err))) return status;
     learned.q = pool->net->q;
     learned.rank = LOCUSI_MEMORY_RANK;
-    learned.landmarks = locusi_pad(all.count < LOCUSI_MEMORY_LANDMARKS ? all.count : LOCUSI_MEMORY_LANDMARKS);
-    learned.seen = evals->queries.count;
     learned.weight = opts && opts->weight > 0.0 ? (float)opts->weight : 0.5f;
-    if ((status = locusi_check_lengths(&learned, evals, err))) return status;
-    {
-        locus_evals rest;
-        memset(&rest, 0, sizeof rest);
-        rest.queries = all;
-        if ((status = locusi_check_lengths(&learned, &rest, err))) return status;
+    if ((status = locusi_check_lengths(&learned, &evals->queries, evals, err))) return status;
+    if (opts && opts->unlabelled.count) {
+        if (opts->unlabelled.count >= UINT32_MAX)
+            return locusi_fail(err, LOCUS_ERR_OVERFLOW, "opts->unlabelled", "fewer rows", "%z", opts->unlabelled.count);
+        if ((status = locusi_check_queries(pool->net, &opts->unlabelled, err)) ||
+            (status = locusi_check_lengths(&learned, &opts->unlabelled, NULL, err)))
+            return status;
     }
+    if ((status = locusi_evals_scored(evals, &scored, &scored_block, err))) return status;
+    all = opts && opts->unlabelled.count ? opts->unlabelled : scored.queries;
+    learned.landmarks = locusi_pad(all.count < LOCUSI_MEMORY_LANDMARKS ? all.count : LOCUSI_MEMORY_LANDMARKS);
+    learned.seen = scored.queries.count;
     for (attempt = 0; attempt < 2; attempt++) {
         c.used = 0;
         locusi_memory_carve(&learned, &c, 1);
@@ -8738,11 +8858,14 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
         fit.base = locusi_carve_floats(&c, pool->count, 1);
         if (attempt) break;
         if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-        if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
+        if (!block) {
+            if (scored_block) LOCUS_FREE(scored_block);
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
+        }
         memset(block, 0, bytes);
         c.base = locusi_align(block);
     }
-    status = locusi_memory_fit_to(&learned, pool->net->kernels, evals, &all, opts ? opts->seed : 0, &fit, err);
+    status = locusi_memory_fit_to(&learned, pool->net->kernels, &scored, &all, opts ? opts->seed : 0, &fit, err);
     if (!status) {
         const locusi_memory before = pool->memory;
         void *const block_before = pool->memory_block;
@@ -8776,6 +8899,7 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
             }
         }
     }
+    if (scored_block) LOCUS_FREE(scored_block);
     LOCUS_FREE(block);
     return status;
 }
@@ -8795,7 +8919,7 @@ LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const
                            "one without");
     if (evals->models != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->models);
     if ((status = locusi_check_evals(pool->net, evals, err)) ||
-        (status = locusi_check_lengths(&pool->memory, evals, err)) ||
+        (status = locusi_check_lengths(&pool->memory, &evals->queries, evals, err)) ||
         (status = locusi_memory_add(&pool->memory, pool->net->kernels, evals, row, &pool->recall_base[index], err)))
         return status;
     for (i = 0; i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
@@ -8901,14 +9025,6 @@ LOCUSI_FN void locusi_memory_read(locus_pool *pool, const locus_safetensors *st,
     locusi_memory_pack(m, pool->net->kernels);
 }
 
-LOCUS_API size_t locus_pool_load_memory(const locus_net *net, const locus_safetensors *st)
-{
-    const locus_tensor *t = net && st ? locus_safetensors_find(st, "pool.embeddings") : NULL;
-    locusi_memory plan;
-    if (!t || locusi_memory_sizes(st, net, t->shape[0], &plan, NULL)) return 0;
-    return locusi_pool_bytes(net, t->shape[0], &plan);
-}
-
 // A tensor of the pool with one entry for each model.
 LOCUSI_FN locus_status locusi_pool_tensor(const locus_safetensors *st, const char *name, locus_dtype dtype, size_t rank,
                                           size_t models, size_t width, const locus_tensor **out, locus_error *err)
@@ -8991,22 +9107,19 @@ LOCUSI_FN locus_status locusi_pool_read(const locus_tensor *const t[6], size_t i
     return locus_tensor_to_f32(t[0], i * d, d, z, err);
 }
 
-LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, const locus_safetensors *st,
-                                       void *memory, size_t memory_bytes, locus_error *err)
+// Everything about a pool's file but the values of its models: tensors t, the calibration's (or NULL), the memory's
+// sizes.
+LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_safetensors *st,
+                                              const locus_tensor *t[6], const locus_tensor **calibration,
+                                              locusi_memory *plan, locus_error *err)
 {
     static const char *const tensor[6] = {"pool.embeddings", "pool.names",     "pool.parameters_b",
                                           "pool.cost",       "pool.available", "pool.evaluations"};
     static const locus_dtype dtype[6] = {LOCUS_F32, LOCUS_U8, LOCUS_F32, LOCUS_F32, LOCUS_U8, LOCUS_I64};
-    const locus_tensor *t[6], *calibration;
-    const char *text, *names;
-    locus_pool *pool;
-    locusi_memory plan;
+    const char *text;
     uint64_t hash;
     size_t i, m;
     locus_status status;
-    if (!out || !net || !st)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !out ? "out" : !net ? "net" : "st");
-    *out = NULL;
     if (!locus_safetensors_find(st, tensor[0]))
         return locusi_fail(err, LOCUS_ERR_NO_POOL, "%s", "this tensor", "none", tensor[0]);
     for (i = 0; i < st->tensor_count; i++) {
@@ -9039,10 +9152,36 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
                                          net->d, &t[i], err)))
             return status;
     text = locus_safetensors_meta(st, "locus.query_encoder");
+    if ((status = locusi_check_query_encoder(net, &text, err)) ||
+        (status = locusi_pool_calibration_tensor(st, t[0]->shape[0], calibration, err)))
+        return status;
+    return locusi_memory_sizes(st, net, t[0]->shape[0], plan, err);
+}
+
+LOCUS_API size_t locus_pool_load_memory(const locus_net *net, const locus_safetensors *st)
+{
+    const locus_tensor *t[6], *calibration;
+    locusi_memory plan;
+    if (!net || !st || locusi_pool_check_file(net, st, t, &calibration, &plan, NULL)) return 0;
+    return locusi_pool_bytes(net, t[0]->shape[0], &plan);
+}
+
+LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, const locus_safetensors *st,
+                                       void *memory, size_t memory_bytes, locus_error *err)
+{
+    const locus_tensor *t[6], *calibration;
+    const char *names;
+    locus_pool *pool;
+    locusi_memory plan;
+    size_t i, m;
+    locus_status status;
+    if (!out || !net || !st)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !out ? "out" : !net ? "net" : "st");
+    *out = NULL;
+    if ((status = locusi_pool_check_file(net, st, t, &calibration, &plan, err))) return status;
     m = t[0]->shape[0];
-    if ((status = locusi_pool_calibration_tensor(st, m, &calibration, err)) ||
-        (status = locusi_memory_sizes(st, net, m, &plan, err)) ||
-        (status = locusi_pool_create(&pool, net, m, text, &plan, memory, memory_bytes, err)))
+    if ((status = locusi_pool_create(&pool, net, m, locus_safetensors_meta(st, "locus.query_encoder"), &plan, memory,
+                                     memory_bytes, err)))
         return status;
     names = (const char *)t[1]->data;
     for (i = 0; i < m && !status; i++) { // the pool counts 0 models meanwhile: names are compared below
@@ -9308,7 +9447,7 @@ typedef struct locusi_predict_job {
     size_t stride, workers, query_tile, model_tile, query_tiles, model_tiles;
     locusi_predict_scratch *scratch;
     locusi_counter counter;
-    int bad;
+    int bad; // 1: an encoding or a logit is not finite
 } locusi_predict_job;
 
 LOCUSI_FN void locusi_predict_plan(locusi_predict_job *job, const locus_pool *pool, size_t count,
@@ -9414,7 +9553,25 @@ LOCUSI_FN void locusi_predict_work(void *arg, size_t worker)
             float *logits = job->logits + (first + i) * pool->count;
             for (m = begin; m < end; m++) logits[m] = locusi_calibrated(pool, m, logits[m]);
         }
+        for (i = 0; i < rows && begin < end; i++)
+            if (!locusi_all_finite(job->logits + (first + i) * pool->count + begin, end - begin))
+                locusi_set_flag(&job->bad);
     }
+}
+
+// The first logit that is NaN, or (infinite 0) infinite, as an error. first: the row of logits[0], for the message.
+LOCUSI_FN locus_status locusi_check_logits(const float *logits, size_t rows, size_t models, size_t first, int infinite,
+                                           locus_error *err)
+{
+    size_t i, m;
+    for (i = 0; i < rows; i++)
+        for (m = 0; m < models; m++) {
+            const float x = logits[i * models + m];
+            if (locusi_is_nan(x) || (!infinite && !locusi_finite(x)))
+                return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "logits[%z, %z]", "a finite number", "%f", first + i,
+                                   m, (double)x);
+        }
+    return LOCUS_OK;
 }
 
 // first: the row of queries[0] in the caller's table, for messages.
@@ -9433,7 +9590,7 @@ LOCUSI_FN locus_status locusi_predict(const locus_pool *pool, const locus_querie
     if ((status = locusi_check_queries(pool->net, queries, err))) return status;
     if (pool->count == 0 || queries->count == 0) return LOCUS_OK;
     bytes = locus_predict_workspace(pool, queries->count, parallel);
-    if (!work || work_bytes < bytes)
+    if (!bytes || !work || work_bytes < bytes)
         return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     c.base = locusi_align(work);
     locusi_predict_plan(&job, pool, queries->count, parallel, &c);
@@ -9446,7 +9603,7 @@ LOCUSI_FN locus_status locusi_predict(const locus_pool *pool, const locus_querie
         const float *q = queries->encodings + i * job.stride;
         if (locusi_encoding_norm(pool->net, q) < 0.0) return locusi_bad_encoding(q, queries->dim, first + i, err);
     }
-    return LOCUS_OK;
+    return job.bad ? locusi_check_logits(logits, queries->count, pool->count, first, 0, err) : LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
@@ -9471,11 +9628,11 @@ LOCUS_API const char *locus_rule_name(locus_rule rule)
 LOCUSI_FN locus_status locusi_check_route(const locus_pool *pool, const locus_route_opts *o, locus_error *err)
 {
     size_t i;
-    if (!(o->max_cost >= 0.0 && o->max_cost <= DBL_MAX))
+    if (!locusi_within(o->max_cost, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "max_cost", "finite and not negative", "%f", o->max_cost);
-    if (!(o->lambda >= 0.0 && o->lambda <= DBL_MAX))
+    if (!locusi_within(o->lambda, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
-    if (!(o->margin >= 0.0 && o->margin <= DBL_MAX))
+    if (!locusi_within(o->margin, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "margin", "finite and not negative", "%f", o->margin);
     for (i = 0; o->cost && i < pool->count; i++)
         if (!locusi_finite(o->cost[i]) || o->cost[i] < 0.0f)
@@ -9562,25 +9719,34 @@ LOCUSI_FN const locus_route_opts *locusi_route_defaults(const locus_route_opts *
     return opts ? opts : zero;
 }
 
-LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, size_t count,
-                                  const locus_route_opts *opts, locus_choice *out, locus_error *err)
+// Choices from checked logits.
+LOCUSI_FN locus_status locusi_rank(const locus_pool *pool, const float *logits, size_t count, const locus_route_opts *o,
+                                   locus_choice *out, locus_error *err)
 {
-    locus_route_opts zero;
-    const locus_route_opts *o = locusi_route_defaults(opts, &zero);
     const size_t top = o->top ? o->top : 1;
-    locus_status status;
     size_t i;
-    if (!pool || !logits || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool     ? "pool"
-                           : !logits ? "logits"
-                                     : "out");
-    if ((status = locusi_check_route(pool, o, err))) return status;
     for (i = 0; i < count; i++)
         if (!locusi_rank_one(pool, o, logits + i * pool->count, 0, top, out + i * top))
             return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
                                "none of %z", pool->count);
     return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, size_t count,
+                                  const locus_route_opts *opts, locus_choice *out, locus_error *err)
+{
+    locus_route_opts zero;
+    const locus_route_opts *o = locusi_route_defaults(opts, &zero);
+    locus_status status;
+    if (!pool || !logits || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !pool     ? "pool"
+                           : !logits ? "logits"
+                                     : "out");
+    if ((status = locusi_check_route(pool, o, err)) ||
+        (status = locusi_check_logits(logits, count, pool->count, 0, 1, err)))
+        return status;
+    return locusi_rank(pool, logits, count, o, out, err);
 }
 
 // --------------------------------------------------------------------------------------------------------- >>screen
@@ -9909,7 +10075,7 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
     if ((status = locusi_check_queries(pool->net, queries, err)) || (status = locusi_check_route(pool, o, err)))
         return status;
     bytes = locus_route_workspace(pool, queries->count, opts);
-    if (!work || work_bytes < bytes)
+    if (!bytes || !work || work_bytes < bytes)
         return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     block = locusi_route_block(pool, queries->count);
     buffer = locusi_align(work);
@@ -9930,7 +10096,7 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
         } else if (part.count > block) part.count = block;
         if ((status = locusi_predict(pool, &part, i, to, o->parallel, rest,
                                      work_bytes - (size_t)(rest - (unsigned char *)work), err)) ||
-            (status = locus_rank(pool, to, part.count, opts, out + i * top, err)))
+            (status = locusi_rank(pool, to, part.count, o, out + i * top, err)))
             return status;
     }
     return LOCUS_OK;
@@ -9965,8 +10131,9 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
     o = *locusi_route_defaults(opts, &o);
     o.lambda = 0.0;
     if ((status = locusi_check_route(pool, &o, err))) return status;
-    if (!(budget >= 0.0 && budget <= DBL_MAX))
+    if (!locusi_within(budget, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", budget);
+    if ((status = locusi_check_logits(logits, count, pool->count, 0, 1, err))) return status;
     cost = locusi_mean_cost(pool, logits, count, &o);
     if (cost < 0.0)
         return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
@@ -10088,6 +10255,7 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
     uint64_t *keys, *spare;
     unsigned char *routed;
     float y;
+    locus_status status;
     if (!out || !logits || !scores)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
                            !out      ? "out"
@@ -10117,6 +10285,7 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
         const float *row = logits + i * models;
         size_t top[LOCUSI_TOP], found = 0, right = 0, first_hit = LOCUSI_TOP;
         if (select && select[i] != value) continue;
+        if ((status = locusi_check_logits(row, 1, models, i, 0, err))) return status;
         queries++;
         for (m = 0; m < models; m++) {
             size_t at = found < LOCUSI_TOP ? found++ : LOCUSI_TOP;
@@ -10320,25 +10489,29 @@ LOCUSI_FN void locusi_calibrate_loss(locusi_calibrate_job *job, const locus_para
     s->bend[2] += precision[1];
 }
 
-// job->logits <- plain logits, model by model: predicted for some queries at a time.
-LOCUSI_FN locus_status locusi_calibrate_predict(locus_pool *pool, const locus_evals *evals, float *logits, float *part,
+// job->logits <- plain logits, model by model: predicted for some queries at a time, those that a model has a score on.
+LOCUSI_FN locus_status locusi_calibrate_predict(const locus_pool *pool, const locus_evals *evals, float *logits, float *part,
                                                 size_t part_rows, const locus_parallel *parallel, void *work,
                                                 size_t work_bytes, locus_error *err)
 {
     const size_t n = evals->queries.count, stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
-    const int calibrated = pool->calibrated;
+    locus_pool plain = *pool;
     size_t first, i, m;
     locus_status status = LOCUS_OK;
-    pool->calibrated = 0;
-    for (first = 0; first < n && !status; first += part_rows) {
+    plain.calibrated = 0;
+    for (first = 0; first < n && !status; first += i) {
         locus_queries q = evals->queries;
+        for (i = 0; i < part_rows && first + i < n && locusi_scored(evals, first + i); i++) {}
+        if (i == 0) { // a row that nobody has a score on: passed over
+            i = 1;
+            continue;
+        }
         q.encodings += first * stride;
-        q.count = n - first < part_rows ? n - first : part_rows;
-        status = locusi_predict(pool, &q, first, part, parallel, work, work_bytes, err);
+        q.count = i;
+        status = locusi_predict(&plain, &q, first, part, parallel, work, work_bytes, err);
         for (m = 0; m < pool->count && !status; m++)
             for (i = 0; i < q.count; i++) logits[m * n + first + i] = part[i * pool->count + m];
     }
-    pool->calibrated = calibrated;
     return status;
 }
 
@@ -10385,7 +10558,7 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     locus_status status;
     if (!pool || !evals)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
-    if (!(shrink >= 0.0 && shrink < 1e12))
+    if (!locusi_within(shrink, 0.0, 1e12))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->shrink", "0 to 1e12", "%f", shrink);
     if ((status = locusi_check_queries(pool->net, &evals->queries, err))) return status;
     n = evals->queries.count;
@@ -10483,7 +10656,7 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
                 return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
                                    (double)y);
             if (locusi_is_nan(logit))
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "logits[%z, %z]", "a number", "NaN", i, m);
+                return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "logits[%z, %z]", "a number", "NaN", i, m);
             p = locus_probability((double)logit);
             bin = (size_t)(p * (double)count);
             if (bin >= count) bin = count - 1;
@@ -12215,7 +12388,7 @@ LOCUS_API locus_status locus_coverage(const locus_points *points, const float *c
                            !count  ? "count"
                            : !cost ? "cost"
                                    : "picks");
-    if (!(budget >= 0.0 && budget <= DBL_MAX))
+    if (!locusi_within(budget, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", budget);
     for (i = 0; i < n; i++)
         if (!locusi_finite(cost[i]) || !(cost[i] > 0.0f))
@@ -12880,9 +13053,9 @@ LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, cons
     if (profiles->stride && profiles->stride < profiles->dim)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.stride", "0 or at least %z", "%z", profiles->dim,
                            profiles->stride);
-    if (!(o->budget >= 0.0 && o->budget <= DBL_MAX))
+    if (!locusi_within(o->budget, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", o->budget);
-    if (!(o->lambda >= 0.0 && o->lambda <= DBL_MAX))
+    if (!locusi_within(o->lambda, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
     if ((o->budget > 0.0 || o->lambda > 0.0) && !o->cost)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost", "costs, for the %s", "NULL",
@@ -13009,10 +13182,10 @@ LOCUSI_FN locus_status locusi_check_wish(const locus_wish *wish, size_t categori
     size_t c;
     *scale = 0.0;
     for (c = 0; c < categories; c++) {
-        if (!(wish[c].weight >= 0.0 && wish[c].weight <= DBL_MAX))
+        if (!locusi_within(wish[c].weight, 0.0, DBL_MAX))
             return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].weight", "finite and not negative", "%f", c,
                                wish[c].weight);
-        if (wish[c].weight > 0.0 && !(wish[c].accuracy >= 0.0 && wish[c].accuracy <= 1.0))
+        if (wish[c].weight > 0.0 && !locusi_within(wish[c].accuracy, 0.0, 1.0))
             return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].accuracy", "0 to 1", "%f", c, wish[c].accuracy);
         if (wish[c].weight > *scale) *scale = wish[c].weight;
     }
@@ -13189,7 +13362,7 @@ LOCUSI_FN locus_interval locusi_interval_from(double value, const locusi_spread 
     double half;
     out.value = value;
     out.low = out.high = (double)locusi_nan();
-    if (s->count < 2 || !(level > 0.0 && level < 1.0)) return out;
+    if (s->count < 2 || !locusi_within(level, 0.0, 1.0) || level <= 0.0 || level >= 1.0) return out;
     half = sqrt(s->squares / (double)(s->count - 1)) * locusi_student_quantile(level, s->count - 1);
     if (jackknife) half *= (double)(s->count - 1) / sqrt((double)s->count);
     out.low = value - half;
@@ -13209,7 +13382,7 @@ LOCUS_API locus_interval locus_interval_of(double value, const double *resampled
 LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted)
 {
     double ratio, needed;
-    if (!now || evaluations == 0 || !(wanted > 0.0) || locusi_is_nan((float)(now->high - now->low))) return SIZE_MAX;
+    if (!now || evaluations == 0 || !locusi_within(wanted, 0.0, DBL_MAX) || wanted <= 0.0 || locusi_is_nan((float)(now->high - now->low))) return SIZE_MAX;
     ratio = 0.5 * (now->high - now->low) / wanted;
     needed = ceil((double)evaluations * ratio * ratio * (1.0 - 1e-12)); // no evaluation more for a rounding error
     return needed < 9007199254740992.0 && needed < (double)(SIZE_MAX / 2) ? (size_t)needed : SIZE_MAX;
@@ -13315,10 +13488,10 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
     if ((status = locusi_check_profile("a", a, err)) || (status = locusi_check_profile("b", b, err))) return status;
     n = a->dim;
     if (b->dim != n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b.dim", "%z as of a", "%z", n, b->dim);
-    if (!(o->level >= 0.0 && o->level < 1.0))
+    if (!locusi_within(o->level, 0.0, 1.0) || o->level >= 1.0)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "0 to below 1", "%f", o->level);
     level = o->level > 0.0 ? o->level : 0.9;
-    if (!(o->correlation >= -1.0 && o->correlation <= 1.0))
+    if (!locusi_within(o->correlation, -1.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", o->correlation);
     if (o->by_category && !o->category)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "category", "the queries' categories, for by_category", "NULL");
@@ -13688,7 +13861,7 @@ LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_eval
         return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
     if (evals->models != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->models);
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
-    return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, evals, err) : LOCUS_OK;
+    return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, &evals->queries, evals, err) : LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
@@ -13795,7 +13968,7 @@ LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, co
     locus_status status;
     if (!p || (n && (!p_a || !p_b || !scores_a || !scores_b)))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !p ? "p" : "chances or scores");
-    if (!(correlation >= -1.0 && correlation <= 1.0))
+    if (!locusi_within(correlation, -1.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", correlation);
     if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "n", "fewer queries", "%z", n);
     if (!work || work_bytes < bytes)
@@ -13859,7 +14032,7 @@ LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, co
     stride = profiles->stride ? profiles->stride : n;
     if (stride < n)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles->stride", "0 or at least %z", "%z", n, stride);
-    if (!(quantile >= 0.0 && quantile <= 1.0))
+    if (!locusi_within(quantile, 0.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "quantile", "0 to 1", "%f", quantile);
     bytes = locus_answer_correlation_workspace(profiles->count);
     if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "profiles->count", "fewer models", "%z", profiles->count);
@@ -13981,9 +14154,10 @@ LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double sco
     double tolerance, top, sum = 0.0, t, entering;
     size_t k;
     if (!watch) return 1.0;
-    if (expected >= 0.0 && expected <= 1.0 && score >= 0.0 && score <= 1.0 && !locusi_is_nan((float)expected) &&
-        !locusi_is_nan((float)score)) {
-        tolerance = watch->tolerance > 0.0 && watch->tolerance < 1.0 ? watch->tolerance : 0.02;
+    if (locusi_within(expected, 0.0, 1.0) && locusi_within(score, 0.0, 1.0)) {
+        tolerance = locusi_within(watch->tolerance, 0.0, 1.0) && watch->tolerance > 0.0 && watch->tolerance < 1.0
+                        ? watch->tolerance
+                        : 0.02;
         t = (double)watch->answers;
         entering = watch->answers ? log(0.5 / (t * (t + 1.0))) : log(0.5);
         for (k = 0; k < 18; k++) {
@@ -14184,7 +14358,6 @@ LOCUSI_FN void locusi_study_fit(locusi_study *s)
 
 LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_evals *e, locus_error *err)
 {
-    locus_evals any = *e;
     locus_status status = locusi_check_queries(pool->net, &e->queries, err);
     size_t i;
     float y = 0.0f;
@@ -14200,7 +14373,7 @@ LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_ev
     for (i = 0; i < e->queries.count; i++)
         if (locusi_score(e, 0, i, &y) && !(y >= 0.0f && y <= 1.0f))
             return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z]", "0 to 1, or missing", "%f", i, (double)y);
-    return locusi_check_lengths(&pool->memory, &any, err);
+    return locusi_check_lengths(&pool->memory, &e->queries, NULL, err);
 }
 
 LOCUSI_FN size_t locusi_common_factor(size_t a, size_t b)
@@ -14434,7 +14607,7 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
     out->accuracy.high = locusi_clamp(mean + 1.6449 * sqrt(variance), 0.0, 1.0);
     out->error = sqrt(squares);
     for (i = 0; i < n; i++) left += (size_t)(s.score[i] < 0.0 && (!o.available || o.available[i]));
-    if (!status && !(mean >= 0.0 && mean <= 1.0 && variance >= 0.0))
+    if (!status && !(locusi_within(mean, 0.0, 1.0) && locusi_within(variance, 0.0, DBL_MAX)))
         status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a score shows");
     if (!status && !left)
         status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "a query that may be asked", "none of %z", n);
@@ -16175,7 +16348,13 @@ struct locus_trainer {
     void *owned;
 };
 
-LOCUSI_FN double locusi_or(double value, double recipe) { return value < 0.0 ? 0.0 : value > 0.0 ? value : recipe; }
+// NaN stays, to be refused.
+LOCUSI_FN double locusi_or(double value, double recipe)
+{
+    if (locusi_within(value, 0.0, 0.0)) return recipe;
+    return locusi_within(value, -DBL_MAX, 0.0) ? 0.0 : value;
+}
+
 LOCUSI_FN size_t locusi_or_size(size_t value, size_t recipe) { return value ? value : recipe; }
 
 LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data *data)
@@ -16272,7 +16451,9 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
         (unsigned)o->encoder_kind > LOCUS_SAB)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "recipe, keep, encoder_kind", "one of the enumeration",
                            "%d, %d, %d", (int)o->recipe, (int)o->keep, (int)o->encoder_kind);
-    if (!(o->encoder_rate < 1e30 && o->predictor_rate < 1e30 && o->weight_decay < 1e30 && o->noise < 1e30))
+    if (locusi_is_nan((float)o->clip)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "clip", "a number", "NaN");
+    if (!(locusi_within(o->encoder_rate, 0.0, 1e30) && locusi_within(o->predictor_rate, 0.0, 1e30) &&
+          locusi_within(o->weight_decay, 0.0, 1e30) && locusi_within(o->noise, 0.0, 1e30)))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder_rate, predictor_rate, weight_decay, noise",
                            "numbers of sensible size", "%f, %f, %f, %f", o->encoder_rate, o->predictor_rate,
                            o->weight_decay, o->noise);
@@ -16284,9 +16465,11 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
     if (o->z_dim > 4096 || o->m_induce > 4096 || o->decoder_hidden > 4096)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "z_dim, m_induce, decoder_hidden", "at most 4096", "%z, %z, %z",
                            o->z_dim, o->m_induce, o->decoder_hidden);
-    if (!(o->dropout < 1.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "dropout", "below 1", "%f", o->dropout);
-    if (!(o->average < 1.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "average", "below 1", "%f", o->average);
-    if (!(o->seen <= 1.0 && o->skew <= 1.0))
+    if (!locusi_within(o->dropout, 0.0, 1.0) || o->dropout >= 1.0)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "dropout", "below 1", "%f", o->dropout);
+    if (!locusi_within(o->average, 0.0, 1.0) || o->average >= 1.0)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "average", "below 1", "%f", o->average);
+    if (!(locusi_within(o->seen, 0.0, 1.0) && locusi_within(o->skew, 0.0, 1.0)))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "seen, skew", "at most 1", "%f, %f", o->seen, o->skew);
     if (o->part >= o->parts)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "part", "below parts = %z", "%z", o->parts, o->part);
@@ -16900,6 +17083,11 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
     scores.models = b.models;
     scores.stride = t->validation;
     scores.scores = t->validation_scores;
+    if (!locusi_all_finite(t->logits, b.models * t->validation)) { // no figures, so these are not the best
+        memset(out, 0, sizeof *out);
+        out->bce = out->hit1 = (double)locusi_nan();
+        return LOCUS_OK;
+    }
     return locus_metrics_compute(out, t->logits, t->validation, &scores, NULL, NULL, 0,
                                  locus_best_model(&scores, NULL, 0), t->metrics_work, t->metrics_bytes, err);
 }
@@ -16913,6 +17101,9 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
     size_t i, count;
     locus_status status;
     if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
+    if (t->epoch >= t->o.epochs) // its rate is that of no epoch
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "epoch", "at most %z, opts->epochs", "%z", t->o.epochs,
+                           t->epoch + 1);
     core = &t->core;
     count = core->layout.count;
     memset(&e, 0, sizeof e);
@@ -16932,15 +17123,16 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
         if (t->o.on_gradient(t->o.user, &g)) return locusi_fail(err, LOCUS_ERR_CANCELLED, "on_gradient", "", "");
     }
     e.gradient_norm = locusi_norm(core->k, gradient, count);
-    if (!(e.loss < 1e30 && e.gradient_norm < 1e30))
+    if (!(locusi_within(e.loss, -1e30, 1e30) && locusi_within(e.gradient_norm, 0.0, 1e30)))
         return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "a finite loss and gradient", "loss %f, norm %f",
                            e.epoch, e.loss, e.gradient_norm);
     rate[0] = locusi_train_rate(t, t->o.encoder_rate);
     rate[1] = locusi_train_rate(t, t->o.predictor_rate);
     for (i = 0; i < count; i++) // a step moves a weight by at most 8 rates, and decay
-        if (!(fabs((double)core->theta[i]) * (1.0 + rate[i >= core->layout.encoder_count] * t->o.weight_decay) +
-                  8.0 * rate[i >= core->layout.encoder_count] <
-              LOCUSI_LARGEST_WEIGHT))
+        if (!locusi_within(fabs((double)core->theta[i]) *
+                                   (1.0 + rate[i >= core->layout.encoder_count] * t->o.weight_decay) +
+                               8.0 * rate[i >= core->layout.encoder_count],
+                           0.0, LOCUSI_LARGEST_WEIGHT))
             return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "weights that a net may have",
                                "a step that leaves them: a rate is too large", e.epoch);
     t->epoch++;
@@ -16958,7 +17150,7 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
         e.evaluated = 1;
         if (t->o.keep != LOCUS_KEEP_LAST) {
             const double value = t->o.keep == LOCUS_KEEP_BCE ? -e.metrics.bce : e.metrics.hit1;
-            e.best = value > -1e30 && (t->best_epoch == 0 || value > t->best_value);
+            e.best = locusi_within(value, -1e30, 1e30) && (t->best_epoch == 0 || value > t->best_value);
             if (e.best) t->best_value = value;
         }
         if (e.best) t->best_metrics = e.metrics;
@@ -17193,13 +17385,30 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
         if (!tensor[i] || tensor[i]->dtype != LOCUS_F32 || tensor[i]->count != t->core.layout.count)
             status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%z numbers in %s", "others", path, t->core.layout.count,
                                  names[i]);
-        for (j = 0; !status && j < tensor[i]->count; j++)
-            if (!locusi_finite(locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j))))
-                status = locusi_fail(err, LOCUS_ERR_STATE, "%s[%z]", "a finite number", "another", names[i], j);
+        for (j = 0; !status && j < tensor[i]->count; j++) { // weights as training keeps them, v a mean of squares
+            const double x =
+                (double)locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j));
+            const double most = i == 1 || i == 2 ? DBL_MAX : LOCUSI_LARGEST_WEIGHT;
+            if (!locusi_within(x, i == 2 ? 0.0 : -most, most))
+                status = locusi_fail(err, LOCUS_ERR_STATE, "%s[%z]", "%s", "%f", names[i], j,
+                                     i == 1   ? "a finite number"
+                                     : i == 2 ? "finite and not negative"
+                                              : "a weight of at most 1e6",
+                                     x);
+        }
         if (!status) data[i] = tensor[i]->data;
     }
     if (!status && value[4] != locusi_state_hash(value, data, t->core.layout.count))
         status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "the bytes that were written", "others", path);
+    if (!status && (value[1] > t->o.epochs || value[2] > value[1]))
+        status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "at most %z epochs, the best among them", "%u, best %u", path,
+                             t->o.epochs, value[1], value[2]);
+    if (!status) {
+        double best;
+        memcpy(&best, &value[3], sizeof best);
+        if (!locusi_within(best, -1e30, 1e30))
+            status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "a finite best value", "%f", path, best);
+    }
     if (!status) {
         float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
         for (i = 0; i < 5; i++) locus_tensor_to_f32(tensor[i], 0, tensor[i]->count, arrays[i], NULL);

@@ -3536,7 +3536,8 @@ LOCUSI_TARGET static void LOCUSI_NAME(relu_dot)(const float *h, size_t ldh, size
     size_t i, j;
     for (i = 0; i < rows; i++, h += ldh) {
         VF sum = VF_SET1(0.0f);
-        for (j = 0; j < n; j += VL) sum = VF_FMA(VF_MAX(VF_LOAD(h + j), VF_SET1(0.0f)), VF_LOAD(w + j), sum);
+        for (j = 0; j < n; j += VL) // in this order of the two NaN comes through
+            sum = VF_FMA(VF_MAX(VF_SET1(0.0f), VF_LOAD(h + j)), VF_LOAD(w + j), sum);
         out[i] = VF_HSUM(sum) + b;
     }
 }
@@ -8755,8 +8756,7 @@ LOCUS_API locus_status locus_pool_set_memory_weight(locus_pool *pool, double wei
 {
     if (!pool || !pool->memory.landmarks)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory", pool ? "one without" : "NULL");
-    if (!locusi_within(weight, 0.0, 1.0))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "0 to 1", "%f", weight);
+    if (!locusi_within(weight, 0.0, 1.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "0 to 1", "%f", weight);
     pool->memory.weight = (float)weight;
     return LOCUS_OK;
 }
@@ -10490,9 +10490,9 @@ LOCUSI_FN void locusi_calibrate_loss(locusi_calibrate_job *job, const locus_para
 }
 
 // job->logits <- plain logits, model by model: predicted for some queries at a time, those that a model has a score on.
-LOCUSI_FN locus_status locusi_calibrate_predict(const locus_pool *pool, const locus_evals *evals, float *logits, float *part,
-                                                size_t part_rows, const locus_parallel *parallel, void *work,
-                                                size_t work_bytes, locus_error *err)
+LOCUSI_FN locus_status locusi_calibrate_predict(const locus_pool *pool, const locus_evals *evals, float *logits,
+                                                float *part, size_t part_rows, const locus_parallel *parallel,
+                                                void *work, size_t work_bytes, locus_error *err)
 {
     const size_t n = evals->queries.count, stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
     locus_pool plain = *pool;
@@ -13382,7 +13382,9 @@ LOCUS_API locus_interval locus_interval_of(double value, const double *resampled
 LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted)
 {
     double ratio, needed;
-    if (!now || evaluations == 0 || !locusi_within(wanted, 0.0, DBL_MAX) || wanted <= 0.0 || locusi_is_nan((float)(now->high - now->low))) return SIZE_MAX;
+    if (!now || evaluations == 0 || !locusi_within(wanted, 0.0, DBL_MAX) || wanted <= 0.0 ||
+        locusi_is_nan((float)(now->high - now->low)))
+        return SIZE_MAX;
     ratio = 0.5 * (now->high - now->low) / wanted;
     needed = ceil((double)evaluations * ratio * ratio * (1.0 - 1e-12)); // no evaluation more for a rounding error
     return needed < 9007199254740992.0 && needed < (double)(SIZE_MAX / 2) ? (size_t)needed : SIZE_MAX;
@@ -16451,7 +16453,7 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
         (unsigned)o->encoder_kind > LOCUS_SAB)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "recipe, keep, encoder_kind", "one of the enumeration",
                            "%d, %d, %d", (int)o->recipe, (int)o->keep, (int)o->encoder_kind);
-    if (locusi_is_nan((float)o->clip)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "clip", "a number", "NaN");
+    if (locusi_is_nan((float)o->clip)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "clip", "a number", "%f", o->clip);
     if (!(locusi_within(o->encoder_rate, 0.0, 1e30) && locusi_within(o->predictor_rate, 0.0, 1e30) &&
           locusi_within(o->weight_decay, 0.0, 1e30) && locusi_within(o->noise, 0.0, 1e30)))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder_rate, predictor_rate, weight_decay, noise",
@@ -17386,8 +17388,7 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
             status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%z numbers in %s", "others", path, t->core.layout.count,
                                  names[i]);
         for (j = 0; !status && j < tensor[i]->count; j++) { // weights as training keeps them, v a mean of squares
-            const double x =
-                (double)locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j));
+            const double x = (double)locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j));
             const double most = i == 1 || i == 2 ? DBL_MAX : LOCUSI_LARGEST_WEIGHT;
             if (!locusi_within(x, i == 2 ? 0.0 : -most, most))
                 status = locusi_fail(err, LOCUS_ERR_STATE, "%s[%z]", "%s", "%f", names[i], j,

@@ -34,9 +34,21 @@ static size_t g_fail_at; // 0: never; N: the N-th call from now on fails
 static int g_fail_persistent;
 static int g_failed_mallocs;
 
+// What is freed is scribbled over, so that a use of it shows in every build; AddressSanitizer sees more by itself.
+#if defined(__SANITIZE_ADDRESS__)
+#define BLOCK_HEAD 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BLOCK_HEAD 0
+#endif
+#endif
+#ifndef BLOCK_HEAD
+#define BLOCK_HEAD 16
+#endif
+
 static void *test_malloc(size_t bytes)
 {
-    void *p;
+    unsigned char *p;
     g_mallocs++;
     if (g_fail_at == 1) {
         g_failed_mallocs++;
@@ -44,15 +56,23 @@ static void *test_malloc(size_t bytes)
         return NULL;
     }
     if (g_fail_at) g_fail_at--;
-    p = malloc(bytes ? bytes : 1);
-    if (p) g_blocks++;
-    return p;
+    p = bytes < SIZE_MAX - BLOCK_HEAD ? (unsigned char *)malloc(bytes + BLOCK_HEAD + !bytes) : NULL;
+    if (!p) return NULL;
+    g_blocks++;
+    if (BLOCK_HEAD) memcpy(p, &bytes, sizeof bytes);
+    return p + BLOCK_HEAD;
 }
 
 static void test_free(void *p)
 {
-    if (p) g_blocks--;
-    free(p);
+    unsigned char *block = (unsigned char *)p;
+    size_t bytes = 0;
+    if (!p) return;
+    g_blocks--;
+    block -= BLOCK_HEAD;
+    if (BLOCK_HEAD) memcpy(&bytes, block, sizeof bytes);
+    memset(p, 0xdd, bytes);
+    free(block);
 }
 
 static void context(const char *format, ...)

@@ -2061,6 +2061,67 @@ static void pool_rejects_bad_models(void)
     fixture_close(&f);
 }
 
+// What the pool itself holds may be handed back to it: data and embedding of a model, while the pool moves or not.
+static void pools_take_what_they_hold(void)
+{
+    size_t kind, i, k, c;
+    fixture f;
+    if (fixture_make(&f, 5, 6, 2, 1, 3, 4, 0, 85)) {
+        float *z = normals(6 * 6, 1.0, 86), *q = normals(3 * 5, 1.0, 87), got[3 * 40], want[3 * 40];
+        const locus_queries queries = queries_of(q, 3, 5);
+        for (kind = 0; kind < 2; kind++) { // on the heap, where it grows; in our memory
+            const size_t bytes = locus_pool_memory(f.net[0], 40);
+            void *memory = kind ? xmalloc(bytes) : NULL;
+            locus_pool *pool = NULL, *plain;
+            float rows[40 * 6];
+            CHECK_STATUS(LOCUS_OK,
+                         locus_pool_create(&pool, f.net[0], kind ? 40 : 1, NULL, memory, kind ? bytes : 0, &g_err));
+            for (i = 0; i < 40; i++) {
+                locus_model m = model_named("", (float)i);
+                const float *from = i < 6 ? z + 6 * i : locus_pool_embedding(pool, i * 7 % i);
+                context("kind %zu, model %zu", kind, i);
+                snprintf(m.name, sizeof m.name, "m%zu", i);
+                memcpy(rows + 6 * i, from, 6 * sizeof *from);
+                CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, from, NULL, &g_err));
+                CHECK_SAME("added", rows + 6 * i, locus_pool_embedding(pool, i), 6);
+            }
+            for (i = 0; i < 40; i++) {
+                const locus_model before = *locus_pool_model(pool, i);
+                context("kind %zu, set %zu", kind, i);
+                CHECK_STATUS(LOCUS_OK, locus_pool_set(pool, i, i % 2 ? locus_pool_model(pool, i) : NULL,
+                                                      locus_pool_embedding(pool, i), &g_err));
+                CHECK(!memcmp(&before, locus_pool_model(pool, i), sizeof before));
+                CHECK_SIZE(i, locus_pool_find(pool, before.name));
+                CHECK_SAME("its own", rows + 6 * i, locus_pool_embedding(pool, i), 6);
+            }
+            memcpy(rows + 6 * 3, rows + 6 * 5, 6 * sizeof *rows);
+            CHECK_STATUS(LOCUS_OK, locus_pool_set(pool, 3, NULL, locus_pool_embedding(pool, 5), &g_err));
+            plain = pool_of(f.net[0], rows, 40); // what is kept beside the embeddings follows
+            CHECK_STATUS(LOCUS_OK, predict(pool, &queries, got, NULL));
+            CHECK_STATUS(LOCUS_OK, predict(plain, &queries, want, NULL));
+            CHECK_SAME("logits", want, got, 120);
+            locus_pool_destroy(pool), locus_pool_destroy(plain);
+            free(memory);
+        }
+        context("%s", "");
+        for (k = 1; k < 12; k++) { // every size at which it may have to move, data and embedding of any model
+            locus_pool *pool = pool_of(f.net[0], z, 1);
+            for (i = 1; i < k; i++) {
+                locus_model m = model_named("", 0.0f);
+                snprintf(m.name, sizeof m.name, "x%zu", i);
+                CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + i % 6 * 6, NULL, &g_err));
+            }
+            for (c = 0; c < k; c++) // the name is taken: read to the end, then refused
+                CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_add(pool, locus_pool_model(pool, c),
+                                                            locus_pool_embedding(pool, c), NULL, &g_err));
+            CHECK_SIZE(k, locus_pool_count(pool));
+            locus_pool_destroy(pool);
+        }
+        free(z), free(q);
+    }
+    fixture_close(&f);
+}
+
 // A plain list of models beside the pool; both must stay the same under random changes.
 static void pool_changes_touch_no_other_model(void)
 {
@@ -2271,6 +2332,18 @@ static locus_status spoilt(const raw_file *f, const locus_net *net, int as_net)
     if (!s) {
         blocks = g_blocks;
         s = as_net ? locus_net_create(&made, &st, NULL, &g_err) : locus_pool_load(&pool, net, &st, NULL, 0, &g_err);
+        if (!as_net) { // 0 for what is no pool, else enough; only the models' values are left to the load
+            const size_t room = locus_pool_load_memory(net, &st);
+            if (s) CHECK(room == 0 || s == LOCUS_ERR_POOL || s == LOCUS_ERR_NAME);
+            else {
+                void *memory = xmalloc(room);
+                locus_pool *placed = NULL;
+                CHECK(room > 0);
+                CHECK_STATUS(LOCUS_OK, locus_pool_load(&placed, net, &st, memory, room, &g_err));
+                locus_pool_destroy(placed);
+                free(memory);
+            }
+        }
         CHECK((s == LOCUS_OK) == (as_net ? made != NULL : pool != NULL));
         if (pool) CHECK(locus_pool_count(pool) < 1000);
         locus_net_destroy(made);
@@ -2632,6 +2705,146 @@ static void predictor_rejects_bad_input(void)
         free(work);
         locus_pool_destroy(pool);
         free(z), free(q);
+    }
+    fixture_close(&f);
+}
+
+// Weights, embeddings and encodings that are all within their limits, and together beyond a float's.
+static void logits_that_overflow_are_errors(void)
+{
+    ref_net ref;
+    raw_file *raw;
+    locus_net *net = NULL;
+    int isa;
+    size_t kind;
+    small_ref(&ref, 0, 2);
+    scale_tensors(&ref, "decoder.U.weight", 5e11);
+    scale_tensors(&ref, "decoder.mlp_head.0.weight", 5e11);
+    raw = raw_from_net(&ref);
+    for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
+        float *z = normals(40 * 6, 1.0, 128), *q = normals(30 * 5, 1.0, 129), *logits = floats(30 * 40);
+        const locus_queries queries = queries_of(q, 30, 5);
+        locus_net_opts opts;
+        locus_pool *pool;
+        locus_choice out[30];
+        unsigned char *work;
+        size_t i, m;
+        if (!locus_isa_supported((locus_isa)isa)) continue;
+        ZERO(opts);
+        opts.isa = (locus_isa)isa;
+        for (i = 0; i < 5; i++) q[27 * 5 + i] *= 5e10f; // one query, and of the models two
+        for (m = 17; m < 31; m += 13)
+            for (i = 0; i < 6; i++) z[m * 6 + i] *= 1e11f;
+        CHECK_STATUS(LOCUS_OK, raw_create(raw, &opts, &net));
+        pool = pool_of(net, z, 40);
+        for (kind = 0; kind < THREAD_KINDS; kind++) {
+            locus_route_opts o;
+            size_t bytes;
+            context("%s threading %zu", locus_isa_name((locus_isa)isa), kind);
+            CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, predict(pool, &queries, logits, parallel_of(kind)));
+            CHECK_MESSAGE("logits[27, 17]");
+            ZERO(o);
+            o.parallel = parallel_of(kind);
+            bytes = locus_route_workspace(pool, 30, &o);
+            work = (unsigned char *)xmalloc(bytes);
+            CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_route(pool, &queries, &o, out, NULL, work, bytes, &g_err));
+            CHECK_MESSAGE("logits[27, 17]");
+            CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_route(pool, &queries, &o, out, logits, work, bytes, &g_err));
+            free(work);
+        }
+        CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 30, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 17, &g_err)); // without the two all is well
+        CHECK_STATUS(LOCUS_OK, predict(pool, &queries, logits, NULL));
+        locus_pool_destroy(pool);
+        locus_net_destroy(net);
+        free(z), free(q), free(logits);
+    }
+    context("%s", "");
+    raw_free(raw);
+    ref_free(&ref);
+}
+
+// Not a number is no logit: it would neither lose nor win a comparison.
+static void logits_that_are_no_numbers_are_errors(void)
+{
+    fixture f;
+    if (fixture_make(&f, 5, 6, 2, 1, 2, 4, 0, 133)) {
+        float *z = normals(4 * 6, 1.0, 134), logits[12], y[12];
+        locus_pool *pool = pool_of(f.net[0], z, 4);
+        const size_t bytes = locus_metrics_workspace(3, 4);
+        unsigned char *work = (unsigned char *)xmalloc(bytes);
+        locus_choice out[6];
+        locus_scores scores;
+        locus_metrics m;
+        double lambda;
+        size_t i, k;
+        ZERO(scores);
+        for (i = 0; i < 12; i++) logits[i] = 0.1f * (float)i - 0.4f, y[i] = (float)(i % 2);
+        scores.models = 4, scores.stride = 3, scores.scores = y;
+        for (k = 0; k < 12; k++) {
+            char where[32];
+            const float keep = logits[k];
+            context("NaN at %zu", k);
+            snprintf(where, sizeof where, "logits[%zu, %zu]", k / 4, k % 4);
+            logits[k] = f_nan();
+            CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_rank(pool, logits, 3, NULL, out, &g_err));
+            CHECK_MESSAGE(where);
+            CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT,
+                         locus_lambda_for_budget(pool, logits, 3, 100.0, NULL, &lambda, NULL, &g_err));
+            CHECK_MESSAGE(where);
+            for (i = 0; i < 3; i++) { // the cross-entropy of infinite logits is no number either
+                logits[k] = i == 0 ? f_nan() : i == 1 ? f_inf() : -f_inf();
+                CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT,
+                             locus_metrics_compute(&m, logits, 3, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+                CHECK_MESSAGE(where);
+                if (i) CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, 3, NULL, out, &g_err));
+            }
+            logits[k] = keep;
+        }
+        context("%s", "");
+        CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, 3, NULL, out, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 3, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+        free(work), free(z);
+        locus_pool_destroy(pool);
+    }
+    fixture_close(&f);
+}
+
+// Counts that no table in memory can have.
+static void impossible_counts_are_refused(void)
+{
+    fixture f;
+    if (fixture_make(&f, 5, 6, 2, 1, 2, 4, 0, 137)) {
+        float *z = normals(2 * 6, 1.0, 138), *q = normals(5, 1.0, 139), logits[2];
+        locus_pool *pool = pool_of(f.net[0], z, 2);
+        locus_queries queries = queries_of(q, 1, 5);
+        locus_choice out[1];
+        const size_t bytes = locus_route_workspace(pool, 64, NULL);
+        unsigned char *work = (unsigned char *)xmalloc(bytes);
+        locus_evals evals;
+        locus_memory_opts o;
+        float y[2] = {0.0f, 1.0f};
+        size_t k;
+        ZERO(evals), ZERO(o);
+        evals.queries = queries, evals.models = 2, evals.scores = y;
+        for (k = 0; k < 3; k++) {
+            context("count %zu", k);
+            queries.count = k == 0 ? SIZE_MAX : k == 1 ? SIZE_MAX / 20 + 1 : SIZE_MAX / 4;
+            queries.stride = k == 2 ? 6 : 0;
+            CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_predict(pool, &queries, logits, NULL, work, bytes, &g_err));
+            CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_route(pool, &queries, NULL, out, NULL, work, bytes, &g_err));
+            o.unlabelled = queries;
+            CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_pool_memorize(pool, &evals, &o, &g_err));
+        }
+        context("%s", "");
+        if (SIZE_MAX > UINT32_MAX) {
+            o.unlabelled = queries_of(q, (size_t)UINT32_MAX, 5);
+            CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_pool_memorize(pool, &evals, &o, &g_err));
+            CHECK_MESSAGE("unlabelled");
+        }
+        CHECK_SIZE(0, locus_pool_memory_info(pool).landmarks);
+        free(work), free(z), free(q);
+        locus_pool_destroy(pool);
     }
     fixture_close(&f);
 }
@@ -3273,6 +3486,7 @@ static const test_case tests[] = {
     TEST(every_allocation_may_fail),
     TEST(pool_of_fixed_memory_does_not_grow),
     TEST(pool_rejects_bad_models),
+    TEST(pools_take_what_they_hold),
     TEST(pool_changes_touch_no_other_model),
     TEST(saved_pools_come_back_whole),
     TEST(spoilt_pool_files_are_rejected),
@@ -3281,6 +3495,9 @@ static const test_case tests[] = {
     TEST(predictions_match_the_reference),
     TEST(predictions_are_bit_identical_in_every_batching),
     TEST(predictor_rejects_bad_input),
+    TEST(logits_that_overflow_are_errors),
+    TEST(logits_that_are_no_numbers_are_errors),
+    TEST(impossible_counts_are_refused),
     TEST(probability_is_the_sigmoid),
     TEST(routing_matches_a_plain_sort),
     TEST(route_is_predict_and_rank),

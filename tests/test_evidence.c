@@ -218,6 +218,10 @@ static void test_calibration(void)
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_reliability(after, w.n, &s, NULL, 0, bins, 0, &now, &g_err));
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_reliability(after, w.n + 1, &s, NULL, 0, bins, 3, &now, &g_err));
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_reliability(NULL, w.n, &s, NULL, 0, bins, 3, &now, &g_err));
+        after[2] = f_nan();
+        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_reliability(after, w.n, &s, NULL, 2, bins, 3, &now, &g_err));
+        CHECK_MESSAGE("logits[0, 2]");
+        after[2] = w.logits[2];
         free(work);
     }
     { // a model set, removed, added

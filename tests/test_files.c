@@ -1158,7 +1158,8 @@ static size_t open_all(const char *folder, int depth)
 static void real_files_open(void)
 {
 #ifndef _WIN32
-    static const char *const folders[] = {"../shared", "tests/golden"};
+    static const char *const folders[] = {"../shared/golden", "../shared/golden-train", "../shared/data",
+                                          "../shared/checkpoints", "tests/golden"}; // not ../shared/found: bad files
     size_t i;
     for (i = 0; i < 2; i++) {
         const size_t n = open_all(folders[i], 0);

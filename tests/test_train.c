@@ -959,6 +959,84 @@ static void spoilt_states_are_refused(void)
     problem_free(&p);
 }
 
+// A state whose bytes and hash are whole, but that no training leaves behind.
+static void states_out_of_bounds_are_refused(void)
+{
+    const char *path = temp_path("bounds.state");
+    problem p;
+    locus_train_opts o = small_opts(LOCUS_RECIPE_BEST);
+    locus_trainer *t, *other;
+    state before;
+    size_t i;
+    const float in_v = f_nan();
+    problem_make(&p, 40, 6, 4, BINARY_ONLY, 9);
+    other = trainer_of(&p, &o);
+    CHECK_STATUS(LOCUS_OK, locus_train_epoch(other, NULL, &g_err));
+    before = state_of(other);
+    for (i = 0; i < 13; i++) {
+        locus_status s;
+        context("change %zu", i);
+        t = trainer_of(&p, &o);
+        CHECK_STATUS(LOCUS_OK, locus_train_epoch(t, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_train_epoch(t, NULL, &g_err));
+        switch (i) {
+        case 1: t->core.theta[3] = 1.5e6f; break;
+        case 2: t->average[3] = -1.5e6f; break;
+        case 3: t->best[3] = 1e30f; break;
+        case 4: t->v[3] = -1e-3f; break;
+        case 5: t->v[3] = in_v; break;
+        case 6: t->m[3] = f_inf(); break;
+        case 7: t->epoch = o.epochs + 1; break;
+        case 8: t->best_epoch = 3; break;
+        case 9: t->best_value = (double)f_nan(); break;
+        case 10: t->best_value = -(double)f_inf(); break;
+        case 11: t->m[3] = -1e20f; break; // these two may be
+        case 12: t->v[3] = 0.0f; break;
+        default: break;
+        }
+        CHECK_STATUS(LOCUS_OK, locus_train_save_state(t, path, &g_err));
+        s = locus_train_load_state(other, path, &g_err);
+        CHECK_GOT(i == 0 || i > 10 ? LOCUS_OK : LOCUS_ERR_STATE, s);
+        if (i > 0 && i < 11) CHECK_STATE("after a refusal", &before, other);
+        locus_train_destroy(t);
+        if (!s) {
+            locus_train_destroy(other);
+            other = trainer_of(&p, &o);
+            CHECK_STATUS(LOCUS_OK, locus_train_epoch(other, NULL, &g_err));
+        }
+    }
+    remove(path);
+    free(before.v);
+    locus_train_destroy(other);
+    problem_free(&p);
+}
+
+// `epochs` are steps at most, by whichever function.
+static void no_epoch_follows_the_last(void)
+{
+    problem p;
+    locus_train_opts o = small_opts(LOCUS_RECIPE_BEST);
+    locus_trainer *t;
+    locus_epoch e;
+    state end;
+    size_t i;
+    int by_run;
+    problem_make(&p, 40, 6, 4, BINARY_ONLY, 9);
+    for (by_run = 0; by_run < 2; by_run++) {
+        t = trainer_of(&p, &o);
+        if (by_run) CHECK_STATUS(LOCUS_OK, locus_train_run(t, &g_err));
+        for (i = 0; !by_run && i < o.epochs; i++) CHECK_STATUS(LOCUS_OK, locus_train_epoch(t, NULL, &g_err));
+        end = state_of(t);
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_train_epoch(t, &e, &g_err));
+        CHECK_MESSAGE("at most 7");
+        CHECK_STATUS(LOCUS_OK, locus_train_run(t, &g_err));
+        CHECK_STATE("after the last", &end, t);
+        free(end.v);
+        locus_train_destroy(t);
+    }
+    problem_free(&p);
+}
+
 // ---------------------------------------------------------------------------------------------------- the course
 
 typedef struct watcher {
@@ -1546,6 +1624,21 @@ static void bad_arguments_are_refused(void)
     OPTION(LOCUS_ERR_ARGUMENT, bad.predictor_rate = (double)f_inf(), "predictor_rate");
     OPTION(LOCUS_ERR_ARGUMENT, bad.weight_decay = (double)f_inf(), "weight_decay");
     OPTION(LOCUS_ERR_ARGUMENT, bad.noise = (double)f_inf(), "noise");
+    for (i = 0; i < 9; i++) { // NaN is no recipe's value
+        context("NaN %zu", i);
+        bad = o;
+        *(i == 0   ? &bad.average
+          : i == 1 ? &bad.encoder_rate
+          : i == 2 ? &bad.predictor_rate
+          : i == 3 ? &bad.weight_decay
+          : i == 4 ? &bad.clip
+          : i == 5 ? &bad.dropout
+          : i == 6 ? &bad.noise
+          : i == 7 ? &bad.skew
+                   : &bad.seen) = (double)f_nan();
+        expect_refusal(__LINE__, LOCUS_ERR_ARGUMENT, &p.data, &bad, "nan");
+    }
+    context("%s", "");
     OPTION(LOCUS_ERR_OVERFLOW, bad.virtual_models = SIZE_MAX / 3, "trainer");
 #undef DATA
 #undef OPTION
@@ -1810,6 +1903,10 @@ static void recall_make(recall_case *c, size_t D, size_t n, size_t M, size_t ext
             if (i == m) y = 1.0f, c->mask[m * n + i] = 1;
             c->y[m * n + i] = y;
         }
+    for (i = 0; i < n; i++) { // a row without any score would be no evaluated query
+        for (m = 0; m < M && !(c->y[m * n + i] >= 0.0f && c->mask[m * n + i]); m++) {}
+        if (m == M) c->y[i] = 1.0f, c->mask[i] = 1;
+    }
     c->evals.queries = queries_of(c->q, n, D);
     c->evals.models = M, c->evals.scores = c->y, c->evals.mask = kind == COMPLETE ? NULL : c->mask;
     c->pool = pool_of(c->net, c->z, M);
@@ -2839,6 +2936,8 @@ static const test_case tests[] = {
     TEST(resumed_training_is_bit_identical),
     TEST(states_of_other_data_or_options_are_refused),
     TEST(spoilt_states_are_refused),
+    TEST(states_out_of_bounds_are_refused),
+    TEST(no_epoch_follows_the_last),
     TEST(callbacks_stop_training_and_it_goes_on),
     TEST(recipes_are_as_specified),
     TEST(best_weights_and_patience_follow_the_rules),

@@ -143,6 +143,92 @@ static size_t present(const locus_evals *evals, size_t *row)
     return n;
 }
 
+// A row that no model has a score on is as if it were not there, whatever stands in it.
+static void unscored_rows_are_not_looked_at(void)
+{
+    enum { N = 90, D = 12, MODELS = 5 };
+    int way, one;
+    for (way = 0; way < 3; way++) { // NaN scores, 255, a mask
+        fixture f;
+        float *wide = floats(N * D), *tight = floats(N * D), *y = floats(MODELS * N), *kept = floats(MODELS * N);
+        unsigned char *u8 = (unsigned char *)xmalloc(MODELS * N), *mask = (unsigned char *)xmalloc(MODELS * N);
+        locus_evals evals, same;
+        locus_pool *a = NULL, *b = NULL, *made[2];
+        size_t i, m, n = 0, rows[N];
+        context("way %d", way);
+        if (!fixture_make(&f, 40, PLAIN, 0, 0, LOCUS_ISA_AUTO, 22)) return;
+        {
+            float *q = normals(N * D, 0.4, 23);
+            for (i = 0; i < N; i++)
+                if (i % 3 != 1 && i > 1 && i + 1 < N) rows[n++] = i;
+            for (i = 0; i < N * D; i++) // absurd ones, too
+                wide[i] = i % 7 == 0 ? f_nan() : i % 7 == 1 ? f_inf() : i % 7 == 2 ? 3e38f : -1e7f;
+            for (i = 0; i < n; i++) memcpy(wide + rows[i] * D, q + i * D, D * sizeof *q);
+            memcpy(tight, q, n * D * sizeof *q);
+            free(q);
+        }
+        for (i = 0; i < MODELS * N; i++) y[i] = way == 2 ? 1.0f : f_nan(), u8[i] = 255, mask[i] = 0;
+        for (m = 0; m < MODELS; m++)
+            for (i = 0; i < n; i++) {
+                const int has = (i + m) % 5 != 0; // every row has a model
+                const float score = (float)((i * (m + 2) + m) % 3 == 0);
+                y[m * N + rows[i]] = has ? score : f_nan();
+                u8[m * N + rows[i]] = has ? (unsigned char)(score > 0.5f) : 255;
+                mask[m * N + rows[i]] = 1;
+                kept[m * n + i] = y[m * N + rows[i]];
+            }
+        evals = evals_of(wide, N, D, way == 1 ? NULL : y);
+        evals.scores_u8 = way == 1 ? u8 : NULL;
+        evals.mask = way == 2 ? mask : NULL;
+        same = evals_of(tight, n, D, kept);
+        evals.models = same.models = MODELS;
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_memorize(a, &evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_memorize(b, &same, NULL, &g_err));
+        CHECK_SIZE(n, locus_pool_memory_info(a).queries);
+        check_pools(a, b, D);
+        CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(a, &evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(b, &same, NULL, &g_err));
+        check_pools(a, b, D);
+        for (one = 0; one < 2; one++) { // of one model: with rows that only others have scored, too
+            locus_explanation why, other;
+            locus_reason reasons[4][8];
+            locus_evals *e = one ? &same : &evals;
+            e->models = 1;
+            CHECK_STATUS(LOCUS_OK, locus_pool_remember(one ? b : a, 3, e, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made[one], b, e, NULL, &g_err));
+            if (!one) continue;
+            check_pools(a, b, D);
+            check_pools(made[0], made[1], D);
+            evals.queries.encodings = wide;
+            {
+                const locus_queries query = queries_of(f.enc, 1, D);
+                CHECK_STATUS(LOCUS_OK, locus_explain(b, 2, &evals, &query, NULL, &why, reasons[0], reasons[1], &g_err));
+                CHECK_STATUS(LOCUS_OK,
+                             locus_explain(b, 2, &same, &query, NULL, &other, reasons[2], reasons[3], &g_err));
+                CHECK_SIZE(other.influences, why.influences);
+                for (i = 0; i < why.influences; i++) {
+                    CHECK_SIZE(rows[reasons[2][i].evaluation], reasons[0][i].evaluation);
+                    CHECK_NEAR(reasons[2][i].influence, reasons[0][i].influence, 0.0);
+                }
+            }
+        }
+        locus_pool_destroy(made[0]), locus_pool_destroy(made[1]);
+        wide[rows[6] * D + 3] = f_nan(); // a scored one is looked at, and named by its own row
+        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_remember(a, 3, &evals, &g_err));
+        CHECK_MESSAGE("encodings[11, 3]");
+        evals.models = MODELS;
+        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_memorize(a, &evals, NULL, &g_err));
+        CHECK_MESSAGE("encodings[11, 3]");
+        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_calibrate(a, &evals, NULL, &g_err));
+        CHECK_MESSAGE("encodings[11, 3]");
+        locus_pool_destroy(a), locus_pool_destroy(b);
+        free(wide), free(tight), free(y), free(kept), free(u8), free(mask);
+        fixture_free(&f);
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------- versions
 
 static void versions_embed_the_drawn_evaluations(void)
@@ -972,6 +1058,7 @@ static const struct {
     const char *name;
     void (*run)(void);
 } tests[] = {
+    TEST(unscored_rows_are_not_looked_at),
     TEST(versions_embed_the_drawn_evaluations),
     TEST(versions_remember_the_drawn_evaluations),
     TEST(groups_are_balanced_and_each_left_out_once),

@@ -74,16 +74,21 @@
 //   LOCUS_API              linkage of the public functions, e.g. __declspec(dllexport); default: extern
 //   LOCUS_MALLOC(bytes), LOCUS_FREE(pointer)
 //                          where memory comes from when the caller hands none in; define both or none
-//   LOCUS_NO_MALLOC        there is no heap: every object must be built in the caller's memory
+//   LOCUS_NO_MALLOC        there is no heap: files, nets and pools are built in the caller's memory, and what allocates
+//                          while it works (it says so) fails with LOCUS_ERR_MEMORY
 //   LOCUS_ASSERT(x)        checks of internal invariants; default: nothing. Bad arguments and files never reach it
 //   LOCUS_NO_STDIO         no files: the functions that take a path are left out; all work on memory blocks
 //   LOCUS_NO_MMAP          files are read, not mapped
 //   LOCUS_NO_THREADS       no built-in thread pool; a caller's own (locus_parallel) still works
 //   LOCUS_NO_SIMD          only the portable kernels; not even the vendor headers are included
 //   LOCUS_INFERENCE_ONLY   only predict and route: leaves the encoder, metrics, training, exploring and all writers out
+//                          and loads the predictor alone of a net's file
 //   LOCUS_NO_TRAIN         leaves training out
 //   LOCUS_NO_EXPLORE       leaves out all that explores, compares and selects (from locus_pool_calibrate on)
 //   LOCUS_HEADER           how this file includes itself, default "locus.h"; define it if you rename the file
+//
+// Under -ffast-math bad input is refused and missing scores are missing as without; that results have the same bits in
+// every order, batching and number of threads holds only without it.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -229,6 +234,7 @@ typedef struct locus_parallel {
 #ifndef LOCUS_NO_THREADS
 typedef struct locus_threads locus_threads;
 // Start a pool of `count` threads, the caller's included (0: as many as processors). One call at a time may use it.
+// Allocates.
 // Fails with LOCUS_ERR_MEMORY; on systems without POSIX threads it works with one thread.
 LOCUS_API locus_status locus_threads_create(locus_threads **out, size_t count, locus_error *err);
 // What to put into the options. Valid as long as the pool.
@@ -272,14 +278,16 @@ typedef struct locus_array {
 // Bytes of one element; 0 for LOCUS_DTYPE_OTHER.
 LOCUS_API size_t locus_dtype_bytes(locus_dtype dtype);
 
-// View the array in a memory block, which must outlive it. Fails: LOCUS_ERR_NPY_*, _OVERFLOW, _MEMORY (copy needed).
+// View the array in a memory block, which must outlive it. Allocates where a converted copy is needed. Fails:
+// LOCUS_ERR_NPY_*, _OVERFLOW, _MEMORY.
 // Safe on untrusted bytes: never reads outside [data, data + bytes).
 LOCUS_API locus_status locus_npy_parse(locus_array *out, const void *data, size_t bytes, locus_error *err);
 // Convert elements [first, first + count) to float. F16, F32, F64 and all integer types; booleans become 0 and 1.
 LOCUS_API locus_status locus_array_to_f32(const locus_array *a, size_t first, size_t count, float *out,
                                           locus_error *err);
 #ifndef LOCUS_NO_STDIO
-// The same from a file, mapped into memory where the system can. Close with locus_array_close.
+// The same from a file, mapped where the system can, else read into a block allocated for it. Close with
+// locus_array_close.
 LOCUS_API locus_status locus_npy_open(locus_array *out, const char *path, locus_error *err);
 #ifndef LOCUS_INFERENCE_ONLY
 // Write an array as .npy version 1.0 (allocates nothing). The file appears whole or not at all. dtype: U8, BOOL, I32,
@@ -331,6 +339,7 @@ LOCUS_API const char *locus_safetensors_meta(const locus_safetensors *st, const 
 LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, size_t count, float *out,
                                            locus_error *err);
 #ifndef LOCUS_NO_STDIO
+// A file parsed, mapped where the system can, else read; allocates.
 LOCUS_API locus_status locus_safetensors_open(locus_safetensors *out, const char *path, locus_error *err);
 #ifndef LOCUS_INFERENCE_ONLY
 // Write tensors (name, dtype_name or dtype, rank, shape, data; bytes and count are computed for known dtypes) and
@@ -370,12 +379,14 @@ typedef struct locus_net_info {
 
 // Build a net from a parsed file (the authors' names and shapes, method.md); the file may be closed afterwards.
 // Fails: LOCUS_ERR_METADATA, _TENSOR_MISSING, _TENSOR_SURPLUS, _TENSOR_SHAPE, _DTYPE_UNSUPPORTED, _HEADS,
-// _NONFINITE_WEIGHT, _HASH, _ENCODER_MISMATCH, _ISA, _MEMORY, _WORKSPACE. opts may be NULL.
+// _NONFINITE_WEIGHT, _HASH, _ENCODER_MISMATCH, _ISA, _MEMORY, _WORKSPACE. opts may be NULL. Allocates without
+// opts->memory.
 LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors *st, const locus_net_opts *opts,
                                         locus_error *err);
 // Bytes that locus_net_create needs in opts->memory for this file; 0 if the file is no net (create says why).
 LOCUS_API size_t locus_net_memory(const locus_safetensors *st, const locus_net_opts *opts);
 #ifndef LOCUS_NO_STDIO
+// Both from a path; allocates while it works, too.
 LOCUS_API locus_status locus_net_open(locus_net **out, const char *path, const locus_net_opts *opts, locus_error *err);
 #endif
 LOCUS_API void locus_net_destroy(locus_net *net);
@@ -445,8 +456,8 @@ typedef struct locus_text_train_opts {
 
 // *out <- an encoder learned from `count` texts alone (no scores): of the features that at least two of them share,
 // the most frequent get rows; the rows are the leading right singular vectors of the texts' weighted features.
-// 8,000 questions take about ten seconds on one core. The same on every run and for every number of threads. One block
-// of memory for the result, one to work in. bytes NULL: texts end at their NUL. opts may be NULL. Fails:
+// 8,000 questions take about ten seconds on one core. The same on every run and for every number of threads. Allocates
+// one block for the result, one to work in. bytes NULL: texts end at their NUL. opts may be NULL. Fails:
 // LOCUS_ERR_ARGUMENT (also if no two texts share anything), _OVERFLOW, _MEMORY, _CANCELLED.
 LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *texts, const size_t *bytes, size_t count,
                                         const locus_text_train_opts *opts, locus_error *err);
@@ -510,7 +521,9 @@ LOCUS_API size_t locus_encode_workspace(const locus_net *net, const locus_evals 
 
 // ---- the pool: models, embeddings, and what is known of them
 //
-// A pool belongs to a net. Any number of threads may predict and route with it; add, set and remove need it alone.
+// A pool belongs to a net, which must outlive it. Any number of threads may predict and route with it. The functions
+// that change it, those that take it without const, need it alone. A pool may be handed what it holds itself: a model
+// or an embedding of its own to add or set.
 
 typedef struct locus_pool locus_pool;
 
@@ -538,7 +551,8 @@ LOCUS_API const float *locus_pool_embedding(const locus_pool *pool, size_t index
 // Index of the model of that name, or SIZE_MAX.
 LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name);
 
-// Append a model; *index (may be NULL) receives its place. Fails: LOCUS_ERR_NAME, _POOL (cost, embedding), _MEMORY.
+// Append a model; *index (may be NULL) receives its place. Allocates where the pool grows. Fails: LOCUS_ERR_NAME, _POOL
+// (cost, embedding), _MEMORY.
 LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model, const float *z, size_t *index,
                                       locus_error *err);
 // Replace a model's data, its embedding, or both (NULL: keep).
@@ -556,7 +570,7 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
 
 typedef struct locus_memory_opts {
     double weight;            // of the memory's logit, 0 to 1; 0: 0.5
-    locus_queries unlabelled; // encodings that the space is learned from, no scores needed; count 0: those of evals
+    locus_queries unlabelled; // encodings that the space is learned from, no scores needed; count 0: evals' scored ones
     uint64_t seed;            // of the choice of landmarks
 } locus_memory_opts;
 
@@ -571,21 +585,23 @@ LOCUS_API locus_memory_info locus_pool_memory_info(const locus_pool *pool);
 #ifndef LOCUS_INFERENCE_ONLY
 // Learn the memory from the evaluations of all models of the pool, in the pool's order; replaces an older one.
 // Allocates while it works, and the memory itself; the pool must be on the heap. On failure the pool is as before.
-// Fails: as locus_encode on bad evaluations, LOCUS_ERR_ARGUMENT, _MEMORY.
+// Numbers in encodings: below 1e6. Fails: as locus_encode on bad evaluations, LOCUS_ERR_ARGUMENT, _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_memory_opts *opts,
                                            locus_error *err);
 // One model's part from its own evaluations (evals->models = 1): a model that was added, or has more evaluations now.
-// Nothing else changes. Without it an added model is predicted by the net alone.
+// Nothing else changes. Without it an added model is predicted by the net alone. Allocates while it works. Fails: as
+// locus_pool_memorize, and LOCUS_ERR_POOL.
 LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const locus_evals *evals, locus_error *err);
 #endif
 LOCUS_API locus_status locus_pool_set_memory_weight(locus_pool *pool, double weight, locus_error *err);
 // Drop the memory: the net alone predicts.
 LOCUS_API void locus_pool_forget(locus_pool *pool);
 
-// Bytes that locus_pool_load needs in `memory` for this file; 0 if the file has no valid pool.
+// Bytes that locus_pool_load needs in `memory` for this file; 0 if it would refuse the file for what is in it, but for
+// the values of its models: names, costs, embeddings.
 LOCUS_API size_t locus_pool_load_memory(const locus_net *net, const locus_safetensors *st);
-// Read the pool in a file (a pool file or a router file). Fails: LOCUS_ERR_NO_POOL, _NET_MISMATCH,
-// _ENCODER_MISMATCH, _POOL, _NAME, _TENSOR_*, _MEMORY and all of the reader's.
+// Read the pool in a file (a pool file or a router file), which may be closed afterwards. memory: NULL to allocate.
+// Fails: LOCUS_ERR_NO_POOL, _NET_MISMATCH, _ENCODER_MISMATCH, _POOL, _NAME, _TENSOR_*, _MEMORY and all of the reader's.
 LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, const locus_safetensors *st,
                                        void *memory, size_t memory_bytes, locus_error *err);
 #ifndef LOCUS_NO_STDIO
@@ -611,7 +627,8 @@ LOCUS_API double locus_probability(double logit);
 
 // logits[count, M] <- for every query and every model of the pool, available or not. Bit-identical for every batching
 // and every number of threads. Does not allocate. parallel may be NULL.
-// Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _NONFINITE_INPUT, _WORKSPACE.
+// Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _NONFINITE_INPUT (an encoding, or the logit that it gives with a model: names
+// both), _OVERFLOW, _WORKSPACE.
 LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
                                      const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err);
 LOCUS_API size_t locus_predict_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel);
@@ -657,14 +674,14 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
                                    locus_choice *out, float *logits, void *work, size_t work_bytes, locus_error *err);
 LOCUS_API size_t locus_route_workspace(const locus_pool *pool, size_t count, const locus_route_opts *opts);
 
-// The same from logits [count, M] that the caller has; needs no workspace.
+// The same from logits [count, M] that the caller has; needs no workspace. NaN among them: LOCUS_ERR_NONFINITE_INPUT.
 LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, size_t count,
                                   const locus_route_opts *opts, locus_choice *out, locus_error *err);
 
 // *lambda <- the smallest price of cost at which the mean cost of the first choices over these queries (their logits,
 // [count, M]) is at most `budget`, to a relative 1e-9; found by bisection. opts gives the other rules (its lambda is
 // ignored).
-// Fails: LOCUS_ERR_BUDGET (even the cheapest candidates cost more), _NO_CANDIDATE, _ARGUMENT.
+// Fails: LOCUS_ERR_BUDGET (even the cheapest candidates cost more), _NO_CANDIDATE, _ARGUMENT, _NONFINITE_INPUT.
 LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count, double budget,
                                                const locus_route_opts *opts, double *lambda, double *mean_cost,
                                                locus_error *err);
@@ -690,7 +707,7 @@ typedef struct locus_metrics {
 // logits [n, M], scores_u8 or scores [M, score_stride] as in locus_evals; queries[n]: the column of each row of logits
 // in scores (NULL: row i is column i); best_model: chosen on training data by the caller (locus_best_model).
 // select (NULL: all): rows i with select[i] != value are skipped: one category, one split.
-// work: locus_metrics_workspace(n, M). Fails: LOCUS_ERR_ARGUMENT, _SCORE, _WORKSPACE.
+// work: locus_metrics_workspace(n, M). Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NONFINITE_INPUT (a logit), _WORKSPACE.
 typedef struct locus_scores {
     size_t models;                  // M
     size_t stride;                  // scores in a row
@@ -742,7 +759,7 @@ typedef struct locus_bin {
 
 // bins[count] <- of equal width over [0, 1]; *ece (may be NULL) <- the mean of |predicted - observed| weighted by
 // pairs, NaN if there are none. Rows and columns as in locus_metrics_compute. model: one model's, SIZE_MAX: all. Fails:
-// LOCUS_ERR_ARGUMENT, _SCORE.
+// LOCUS_ERR_ARGUMENT, _SCORE, _NONFINITE_INPUT (a logit is NaN).
 LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const locus_scores *scores,
                                          const size_t *columns, size_t model, locus_bin *bins, size_t count,
                                          double *ece, locus_error *err);
@@ -753,7 +770,7 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
 // a model: its embedding, and its *profile*: its predicted chances over a sample of queries, locus_profiles. The
 // profile is what the predictor knows and the geometry does not; where both will do, prefer it.
 //
-// None allocates unless it says so; each X that takes `work` has X_workspace, which gives its bytes (0: they overflow).
+// None allocates unless it says so; X_workspace gives the bytes of X's `work` (0: they overflow), or X says how many.
 // Results depend on no number of threads in any bit; ties go to the lower index. Any number of threads may call them.
 
 typedef struct locus_points {
@@ -855,7 +872,7 @@ LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linka
                                          const locus_explore_opts *opts);
 
 // label[n] <- 0 to *clusters - 1, numbered by first row: the tree cut into `count` clusters, or, where count is 0, at
-// `height`: merges up to it are done. clusters may be NULL. Fails: LOCUS_ERR_ARGUMENT, _WORKSPACE (n size_t).
+// `height`: merges up to it are done. clusters may be NULL. work: n size_t. Fails: LOCUS_ERR_ARGUMENT, _WORKSPACE.
 LOCUS_API locus_status locus_cluster_cut(const locus_merge *merges, size_t n, size_t count, double height,
                                          size_t *label, size_t *clusters, void *work, size_t work_bytes,
                                          locus_error *err);
@@ -917,7 +934,7 @@ typedef struct locus_portfolio {
 // 2007), then swaps while one helps, from there and from the sets that the bound comes across. profiles: [M, Q], values
 // in [0,1]. First what is required, then in the order of picking; after swaps, of gain. A model that adds nothing (less
 // its price) is not picked, so there may be fewer than count, with a high lambda none.
-// value_of[j] (may be NULL, as long as picks) <- the value of the first j + 1 picks.
+// value_of[j] (may be NULL, as long as picks) <- the value of the first j + 1 picks. work: locus_portfolio_workspace.
 // Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more, or is more than count), _NO_CANDIDATE, _CANCELLED,
 // _ISA, _WORKSPACE.
 LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
@@ -1089,7 +1106,8 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
 // A set that was chosen well is not a fair sample, and would mislead whoever takes it for one. These are the model's
 // evaluations completed by the same reckoning: chances[n] <- its scores where it has them, elsewhere its chances, for
 // locus_pool_remember; answers[n] (may be NULL) <- the same as 0 and 1, as many of each as the chances add up to, for
-// locus_encode, which has learned from answers. Fails: as locus_next_evaluations.
+// locus_encode, which has learned from answers. Allocates while it works (about 8 KB a row). Fails: as
+// locus_next_evaluations.
 LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *chances,
                                                   unsigned char *answers, locus_error *err);
 
@@ -1163,7 +1181,7 @@ LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, c
 // for a model that is none. Valid until the log changes.
 LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model);
 
-// A pool of its own with the same content, memory and calibration. Fails: LOCUS_ERR_MEMORY.
+// A pool of its own, on the heap, with the same content, memory and calibration. Fails: LOCUS_ERR_MEMORY.
 LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, locus_error *err);
 #endif // LOCUS_NO_EXPLORE
 
@@ -1272,8 +1290,9 @@ typedef struct locus_train_opts {
     void *user;
 } locus_train_opts;
 
-// Check data, resolve options, draw initial weights. opts may be NULL. Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE,
-// _NONFINITE_INPUT, _EMPTY_SET (a model without a training score), _ENCODER_MISMATCH, _HEADS, _ISA, _OVERFLOW, _MEMORY.
+// Check data, resolve options, draw initial weights; allocates all that training takes. opts may be NULL. Fails:
+// LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE_INPUT, _EMPTY_SET (a model without a training score),
+// _ENCODER_MISMATCH, _HEADS, _ISA, _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train_data *data,
                                           const locus_train_opts *opts, locus_error *err);
 LOCUS_API void locus_train_destroy(locus_trainer *trainer);
@@ -1281,18 +1300,20 @@ LOCUS_API void locus_train_destroy(locus_trainer *trainer);
 LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer);
 
 // One epoch; out (may be NULL) receives what the callback saw. Fails: LOCUS_ERR_DIVERGED (names the epoch; the weights
-// before it and the best are kept), _CANCELLED.
+// before it and the best are kept), _CANCELLED, _ARGUMENT (all `epochs` are done).
 LOCUS_API locus_status locus_train_epoch(locus_trainer *trainer, locus_epoch *out, locus_error *err);
 // Epochs until the last, or patience ends it. After LOCUS_ERR_CANCELLED it can go on with the next call.
 LOCUS_API locus_status locus_train_run(locus_trainer *trainer, locus_error *err);
 
-// The best weights so far as a net, to be destroyed by the caller; and as a net file.
+// The best weights so far as a net, to be destroyed by the caller; and as a net file. Both allocate while they work.
 LOCUS_API locus_status locus_train_net(const locus_trainer *trainer, const locus_net_opts *opts, locus_net **out,
                                        locus_error *err);
 #ifndef LOCUS_NO_STDIO
 LOCUS_API locus_status locus_train_save(const locus_trainer *trainer, const char *path, locus_error *err);
-// The whole state (weights, moments, counters), and back into a trainer made with the same data and options: training
-// then goes on as if it had never stopped, to the last bit. Fails: LOCUS_ERR_STATE where data or options differ.
+// The whole state (weights, moments, counters), and back into a trainer made with the same data and options (both
+// allocate while they work): training
+// then goes on as if it had never stopped, to the last bit. Saved on little-endian machines only. Fails:
+// LOCUS_ERR_STATE where data, options or machine are others, or a number is none that training leaves.
 LOCUS_API locus_status locus_train_save_state(const locus_trainer *trainer, const char *path, locus_error *err);
 LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char *path, locus_error *err);
 #endif
@@ -8231,7 +8252,8 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
 // [M + 1, 2], scale and shift of each model and last the pool's; metadata locus.format "1", locus.net_hash (16 hex
 // digits), locus.query_encoder, locus.q_dim, and locus.encoder_hash where the predictor stands in the same file.
 // In memory each model also has its part of the predictor's hidden layer, W_z z + b (see >>predictor). Names are found
-// by a hash table. Pools with room for many models have their embeddings once more, in 16 bits, see >>screen.
+// by a hash table. Pools with room for many models have their embeddings once more, in 16 bits, see >>screen (on x86-64
+// with AVX2 or AVX-512: elsewhere that would be no faster).
 
 #define LOCUSI_CALIBRATION_MOST 100.0f // of a scale and of a shift's size
 

@@ -168,6 +168,23 @@ int main(int argc, char **argv)
     if (locus_pool_add(pool, &m, z, NULL, &err)) return bad("add");
     q.count = 1;
     if (locus_route(pool, &q, NULL, &c, &logit, work, sizeof work, &err)) return bad("route");
+    // what would allocate says that there is no memory
+    if (locus_pool_memorize(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("memorize");
+    if (locus_pool_calibrate(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("calibrate");
+    {
+        locus_threads *threads;
+        locus_texts texts;
+        locus_pool *other;
+        locus_log *log;
+        const char *text[2] = {"one text", "one text"};
+        locus_text *encoder;
+        if (locus_threads_create(&threads, 2, &err) != LOCUS_ERR_MEMORY) return bad("threads");
+        if (locus_texts_parse(&texts, "{\"text\": \"a\"}", 13, &err) != LOCUS_ERR_MEMORY) return bad("texts");
+        if (locus_text_train(&encoder, text, NULL, 2, NULL, &err) != LOCUS_ERR_MEMORY) return bad("text_train");
+        if (locus_pool_resample(&other, pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("resample");
+        if (locus_pool_copy(&other, pool, &err) != LOCUS_ERR_MEMORY) return bad("copy");
+        if (locus_log_create(&log, net, 4, 1, &err) != LOCUS_ERR_MEMORY) return bad("log");
+    }
     if (c.model != 0 || !(c.probability > 0.0f && c.probability < 1.0f)) return bad("choice");
     locus_pool_destroy(pool);
     locus_net_destroy(net);
@@ -249,12 +266,152 @@ int main(int argc, char **argv) // router, logits
     if (!in || fread(expected, 1, sizeof expected, in) != sizeof expected) return bad("read");
     fclose(in);
     if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err)) return bad("open");
+    if (argc > 3) { // a file with the encoder, of which nothing is loaded
+        locus_safetensors st;
+        locus_net_opts predictor;
+        locus_net *whole;
+        memset(&predictor, 0, sizeof predictor);
+        predictor.predictor_only = 1;
+        if (locus_safetensors_open(&st, argv[3], &err) || locus_net_create(&whole, &st, NULL, &err)) return bad("net");
+        if (locus_net_memory(&st, NULL) != locus_net_memory(&st, &predictor)) return bad("room for the encoder");
+        if (locus_net_get_info(whole).has_encoder || locus_net_get_info(whole).hash != locus_net_get_info(net).hash)
+            return bad("an encoder was loaded, or another net");
+        if (locus_net_get_info(whole).bytes != locus_net_get_info(net).bytes) return bad("larger than the predictor");
+        locus_net_destroy(whole);
+        locus_safetensors_close(&st);
+    }
     if (predict(pool) || memcmp(expected, logits, sizeof logits)) return bad("predict");
     if (locus_pool_set_memory_weight(pool, 0.0, &err) || predict(pool) || !memcmp(expected, logits, sizeof logits))
         return bad("the memory does not count");
     locus_pool_destroy(pool);
     locus_net_destroy(net);
     return 0;
+}
+C
+# What -ffast-math must not change: options that are no numbers are refused, missing scores are missing.
+cat > "$tmp/fast.c" << 'C'
+#define LOCUS_IMPLEMENTATION
+#include "locus.h"
+#include <stdio.h>
+#include <string.h>
+static unsigned char work[1 << 22];
+static locus_error err;
+static int failures;
+static double from_bits(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+static void expect(int line, locus_status expected, locus_status found)
+{
+    if (expected == found) return;
+    printf("line %d: expected %s, found %s %s\n", line, locus_status_name(expected), locus_status_name(found), err.message);
+    failures++;
+}
+#define EXPECT(expected, call) expect(__LINE__, expected, call)
+#define REFUSED(call) EXPECT(LOCUS_ERR_ARGUMENT, call)
+int main(int argc, char **argv)
+{
+    static const uint64_t not_a_number[3] = {0x7ff8000000000000u, 0xfff8000000000000u, 0x7ff0000000000000u};
+    locus_net *net;
+    locus_pool *pool;
+    locus_evals e;
+    locus_model m;
+    float enc[40 * 8], y[2 * 40], missing, logits[40 * 2], cost[2] = {1.0f, 2.0f}, profiles[2 * 8];
+    unsigned char answers[16];
+    locus_choice out[40];
+    locus_metrics metrics;
+    locus_scores scores;
+    size_t i, k, picks[2], count;
+    const uint32_t missing_bits = 0x7fc00000u;
+    if (argc < 2 || locus_net_open(&net, argv[1], NULL, &err) || locus_pool_create(&pool, net, 2, NULL, NULL, 0, &err))
+        return printf("%s\n", err.message), 1;
+    memcpy(&missing, &missing_bits, sizeof missing);
+    for (i = 0; i < 40 * 8; i++) enc[i] = (float)(i * 37 % 101) * 0.02f - 1.0f;
+    for (i = 0; i < 80; i++) y[i] = i % 5 == 4 ? missing : (float)(i % 3 == 0), logits[i] = (float)(i % 7) - 3.0f;
+    for (i = 0; i < 16; i++) profiles[i] = 0.05f * (float)i, answers[i] = (unsigned char)(i % 2);
+    memset(&e, 0, sizeof e), memset(&m, 0, sizeof m), memset(&scores, 0, sizeof scores);
+    e.queries.encodings = enc, e.queries.count = 40, e.queries.dim = 8, e.models = 2, e.scores = y;
+    scores.models = 2, scores.stride = 40, scores.scores = y;
+    {
+        float z[2 * 16], one[2 * 32], kept[32 * 8], again[16];
+        if (locus_encode_workspace(net, &e, NULL) > sizeof work) return printf("work\n"), 1;
+        EXPECT(LOCUS_OK, locus_encode(net, &e, z, NULL, work, sizeof work, &err));
+        for (i = k = 0; i < 40; i++)
+            if (i % 5 != 4) memcpy(kept + 8 * k, enc + 8 * i, 8 * sizeof *enc), one[k++] = y[i];
+        e.queries.encodings = kept, e.queries.count = 32, e.models = 1, e.scores = one;
+        EXPECT(LOCUS_OK, locus_encode(net, &e, again, NULL, work, sizeof work, &err));
+        for (i = 0; i < 16; i++)
+            if (z[i] - again[i] > 1e-4f || again[i] - z[i] > 1e-4f) failures++, printf("a missing score counts\n");
+        for (i = 0; i < 2; i++) {
+            m.name[0] = (char)('a' + i), m.available = 1;
+            EXPECT(LOCUS_OK, locus_pool_add(pool, &m, z + 16 * i, NULL, &err));
+        }
+        e.queries.encodings = enc, e.queries.count = 40, e.models = 2, e.scores = y;
+    }
+    EXPECT(LOCUS_OK, locus_pool_memorize(pool, &e, NULL, &err));
+    EXPECT(LOCUS_OK, locus_pool_calibrate(pool, &e, NULL, &err));
+    EXPECT(LOCUS_OK, locus_rank(pool, logits, 40, NULL, out, &err));
+    EXPECT(LOCUS_OK, locus_metrics_compute(&metrics, logits, 40, &scores, NULL, NULL, 0, 0, work, sizeof work, &err));
+    if (metrics.pairs != 64) failures++, printf("%d pairs of 64\n", (int)metrics.pairs);
+    for (k = 0; k < 3; k++) {
+        const double x = from_bits(not_a_number[k]);
+        const locus_points p = {profiles, 2, 8, 0}, row = {profiles, 1, 8, 0};
+        locus_route_opts o;
+        locus_calibrate_opts calibrate;
+        locus_memory_opts memory;
+        locus_portfolio_opts portfolio;
+        locus_portfolio chosen;
+        locus_compare_opts compare;
+        locus_comparison both;
+        locus_wish wish;
+        locus_match match;
+        locus_watch watch;
+        locus_train_data data;
+        locus_train_opts train;
+        locus_trainer *trainer;
+        size_t rows[40];
+        double lambda;
+        float keep = logits[6];
+        memset(&o, 0, sizeof o), o.lambda = x, REFUSED(locus_rank(pool, logits, 40, &o, out, &err));
+        memset(&o, 0, sizeof o), o.margin = x, REFUSED(locus_rank(pool, logits, 40, &o, out, &err));
+        memset(&o, 0, sizeof o), o.max_cost = x, REFUSED(locus_rank(pool, logits, 40, &o, out, &err));
+        REFUSED(locus_lambda_for_budget(pool, logits, 40, x, NULL, &lambda, NULL, &err));
+        REFUSED(locus_pool_set_memory_weight(pool, x, &err));
+        memset(&memory, 0, sizeof memory), memory.weight = x, REFUSED(locus_pool_memorize(pool, &e, &memory, &err));
+        memset(&calibrate, 0, sizeof calibrate), calibrate.shrink = x;
+        REFUSED(locus_pool_calibrate(pool, &e, &calibrate, &err));
+        REFUSED(locus_coverage(&p, cost, x, picks, &count, NULL, work, sizeof work, &err));
+        memset(&portfolio, 0, sizeof portfolio), portfolio.cost = cost, portfolio.budget = x;
+        REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, work, sizeof work, &err));
+        portfolio.budget = 0.0, portfolio.lambda = x;
+        REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, work, sizeof work, &err));
+        memset(&compare, 0, sizeof compare), compare.level = x, REFUSED(locus_compare(&row, &row, &compare, &both, &err));
+        compare.level = 0.0, compare.correlation = x, REFUSED(locus_compare(&row, &row, &compare, &both, &err));
+        REFUSED(locus_same_answers(profiles, profiles, answers, answers, 8, x, &lambda, NULL, NULL, work, sizeof work, &err));
+        REFUSED(locus_answer_correlation(&p, answers, x, &lambda, work, sizeof work, &err));
+        wish.accuracy = 0.5, wish.weight = x, lambda = 0.5;
+        REFUSED(locus_search(&lambda, 1, &wish, 1, 1, NULL, &match, &err));
+        wish.accuracy = x, wish.weight = 1.0, REFUSED(locus_search(&lambda, 1, &wish, 1, 1, NULL, &match, &err));
+        memset(&watch, 0, sizeof watch);
+        (void)locus_watch_add(&watch, x, 1.0), (void)locus_watch_add(&watch, 0.5, x);
+        if (watch.answers) failures++, printf("an answer that is no number counts\n");
+        for (i = 0; i < 40; i++) rows[i] = i;
+        memset(&data, 0, sizeof data);
+        data.queries = e.queries, data.models = 2, data.scores = y, data.train = rows, data.train_count = 40;
+        for (i = 0; i < 7; i++) {
+            memset(&train, 0, sizeof train);
+            *(i == 0 ? &train.encoder_rate : i == 1 ? &train.predictor_rate : i == 2 ? &train.weight_decay : i == 3 ? &train.noise : i == 4 ? &train.dropout : i == 5 ? &train.average : &train.seen) = x;
+            REFUSED(locus_train_create(&trainer, &data, &train, &err));
+        }
+        if (k == 2) break;
+        logits[6] = k ? -missing : missing;
+        EXPECT(LOCUS_ERR_NONFINITE_INPUT, locus_rank(pool, logits, 40, NULL, out, &err));
+        EXPECT(LOCUS_ERR_NONFINITE_INPUT, locus_metrics_compute(&metrics, logits, 40, &scores, NULL, NULL, 0, 0, work, sizeof work, &err));
+        logits[6] = keep;
+    }
+    return failures != 0;
 }
 C
 mkdir -p "$tmp/renamed" && cp locus.h "$tmp/renamed/other_name.h"
@@ -375,6 +532,9 @@ if have gcc && have nm; then
             "none $tmp/m-$cc-NO_EXPLORE.o.def '$explore' && [ \$(grep -cE '$explore' $tmp/$cc-c99.o.def) -gt 40 ] && grep -q '^locus_train_run\$' $tmp/m-$cc-NO_EXPLORE.o.def && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-NO_EXPLORE.o.def"
         try "$cc LOCUS_INFERENCE_ONLY: no exploring; a pool's calibration is read" \
             "none $tmp/m-$cc-INFERENCE_ONLY.o.def '$explore' && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-INFERENCE_ONLY.o.def"
+        encoder='locusi_(mab_|net_prepare|token_load|norm_bound|encoder_load)|locusi_[a-z0-9]+_(softmax|layernorm|weights|widen|accumulate)$'
+        try "$cc LOCUS_INFERENCE_ONLY: nothing that loads or runs the encoder; in the plain build there is" \
+            "! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E '$encoder' && [ \$(nm $tmp/$cc-c99.o | grep -cE '$encoder') -gt 8 ]"
         try "$cc LOCUS_INFERENCE_ONLY: no training, no learning of memories" \
             "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(train.*|pool_memorize|pool_remember)\$' && ! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E 'locusi*_train|cholesky|locusi_memory_fit'"
         try "$cc nothing prints, exits or uses errno" "none $tmp/$cc-c99.o.und '^(printf|fprintf|puts|fputs|putchar|exit|abort|perror|stderr|stdout|__assert_fail)\$'"
@@ -402,7 +562,10 @@ for cc in gcc clang; do
     try "$cc LOCUS_STATIC in two units" "$cc -O0 $in $tmp/static1.c $tmp/static2.c -o $tmp/static-$cc -lm && $tmp/static-$cc"
     try "$cc under another file name" "$cc -O2 -I$tmp/renamed $tmp/renamed/main.c -o $tmp/renamed-$cc -lm && $tmp/renamed-$cc"
     try "$cc without a heap, all in static memory" "$cc -O2 -Wall -Werror $in $tmp/noheap.c -o $tmp/noheap-$cc -lm && $tmp/noheap-$cc $root/tests/golden/tiny/model.safetensors"
-    try "$cc LOCUS_INFERENCE_ONLY loads and predicts with a memory" "$cc -O2 -Wall -Werror $in -I$tmp $tmp/recall_write.c -o $tmp/rw-$cc -lm && $cc -O2 -Wall -Werror -DLOCUS_INFERENCE_ONLY $in -I$tmp $tmp/recall_read.c -o $tmp/rr-$cc -lm && $tmp/rw-$cc $root/tests/golden/tiny/model.safetensors $tmp/r-$cc.safetensors $tmp/r-$cc.bin && $tmp/rr-$cc $tmp/r-$cc.safetensors $tmp/r-$cc.bin"
+    try "$cc LOCUS_INFERENCE_ONLY loads and predicts with a memory" "$cc -O2 -Wall -Werror $in -I$tmp $tmp/recall_write.c -o $tmp/rw-$cc -lm && $cc -O2 -Wall -Werror -DLOCUS_INFERENCE_ONLY $in -I$tmp $tmp/recall_read.c -o $tmp/rr-$cc -lm && $tmp/rw-$cc $root/tests/golden/tiny/model.safetensors $tmp/r-$cc.safetensors $tmp/r-$cc.bin && $tmp/rr-$cc $tmp/r-$cc.safetensors $tmp/r-$cc.bin $root/tests/golden/tiny/model.safetensors"
+    for flag in -ffast-math -Ofast; do
+        try "$cc $flag: what is no number is refused" "$cc -std=c99 ${flag/-ffast/-O2 -ffast} $in $tmp/fast.c -o $tmp/fast$flag-$cc -lm -lpthread && $tmp/fast$flag-$cc $root/tests/golden/tiny/model.safetensors"
+    done
     try "$cc the header's own example" "[ \$(wc -l < $tmp/example.c) -gt 10 ] && $cc -O2 -Wall -Wextra -Werror $in $tmp/example.c -o $tmp/example-$cc -lm"
     have $cxx || continue
     try "$cxx included twice" "$cxx -std=c++17 $warn -O0 $in -c $tmp/twice.cpp -o $tmp/twice-$cxx.o"

@@ -40,6 +40,21 @@
 
 enum { DONE = 0, FAILED = 1, MISUSED = 2 };
 
+// By their bits: -ffast-math takes isnan and isfinite out.
+static int is_finite(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits & 0x7ff0000000000000u) != 0x7ff0000000000000u;
+}
+
+static int is_nan(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits & 0x7fffffffffffffffu) > 0x7ff0000000000000u;
+}
+
 // --------------------------------------------------------------------------------- memory, messages and the terminal
 //
 // One session per process. It owns everything that a command opens or allocates; main closes it, so that a command may
@@ -270,7 +285,7 @@ static void json_number(double value, int is_float)
         double back = strtod(text, NULL);
         if (is_float ? (float)back == (float)value : !(back < value) && !(back > value)) break;
     }
-    fputs(isfinite(value) ? text : "null", stdout);
+    fputs(is_finite(value) ? text : "null", stdout);
 }
 
 // Print JSON: ' in the format stands for ", %s for a string, %u for a size_t, %d for a double, %f for a float (passed
@@ -379,7 +394,7 @@ static int read_number(const char *text, double *value)
     char *end;
     if (!((*text >= '0' && *text <= '9') || *text == '-' || *text == '+' || *text == '.')) return 0;
     *value = strtod(text, &end);
-    return *end == '\0' && isfinite(*value);
+    return *end == '\0' && is_finite(*value);
 }
 
 static int read_count(const char *text, size_t *value)
@@ -752,7 +767,7 @@ static int pick_grades(session *s, const locus_array *a, const size_t *rows, siz
 static int is_missing(const grades *g, size_t model, size_t query)
 {
     size_t at = model * g->n + query;
-    return g->u8 ? g->u8[at] == 255 : isnan(g->f32[at]) != 0;
+    return g->u8 ? g->u8[at] == 255 : is_nan(g->f32[at]) != 0;
 }
 
 // "--encodings Q.npy" or "--text FILE": for messages.
@@ -1056,7 +1071,7 @@ static int info_pool(session *s)
     printf("  %10s  %10s  %9s  %11s\n", "params (B)", "cost", "available", "evaluations");
     for (size_t i = 0; i < m && (i < 40 || s->opt.all); ++i) {
         char parameters[32] = "-", evaluations[32] = "-";
-        if (!isnan(models[i].parameters_b))
+        if (!is_nan(models[i].parameters_b))
             snprintf(parameters, sizeof parameters, "%g", (double)models[i].parameters_b);
         if (models[i].evaluations) snprintf(evaluations, sizeof evaluations, "%zu", (size_t)models[i].evaluations);
         printf("  %5zu  ", i);
@@ -1118,7 +1133,7 @@ static int info_npy(session *s)
         if (locus_array_to_f32(a, i, n, values, &s->err)) return fail_library(s, "", path);
         for (size_t k = 0; k < n; ++k) {
             double v = (double)values[k];
-            nan += isnan(v) != 0;
+            nan += is_nan(v) != 0;
             infinite += isinf(v) != 0;
             if (v < low) low = v;
             if (v > high) high = v;
@@ -1377,7 +1392,7 @@ static void svg_line(FILE *f, const course *c, const char *class_name, double to
     fprintf(f, "<polyline class='%s' points='", class_name);
     for (size_t i = 0; i < c->count; ++i) {
         double v = value(&c->epochs[i]);
-        if (isnan(v)) continue;
+        if (is_nan(v)) continue;
         fprintf(f, "%.1f,%.1f ", 60.0 + 560.0 * (double)c->epochs[i].epoch / (double)epochs,
                 top + 150.0 * (high - v) / (high > low ? high - low : 1.0));
     }
@@ -1412,7 +1427,7 @@ static int save_course_svg(session *s, const course *c, const char *path)
         for (int k = 0; k < 2; ++k)
             for (size_t i = 0; i < c->count; ++i) {
                 double v = values[panel][k](&c->epochs[i]);
-                if (isnan(v)) continue;
+                if (is_nan(v)) continue;
                 if (v < low) low = v;
                 if (v > high) high = v;
             }
@@ -2119,7 +2134,7 @@ static int select_queries(session *s, const grades *scores, size_t **use, size_t
 
 static const char *figure(char text[16], double value, double scale, int decimals)
 {
-    if (isfinite(value)) snprintf(text, 16, "%.*f", decimals, scale * value);
+    if (is_finite(value)) snprintf(text, 16, "%.*f", decimals, scale * value);
     else snprintf(text, 16, "-");
     return text;
 }

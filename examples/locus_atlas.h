@@ -51,7 +51,7 @@ static void atlas_text(FILE *f, const char *text)
 
 static void atlas_number(FILE *f, double value, int digits)
 {
-    if (isfinite(value)) fprintf(f, "%.*g", digits, value);
+    if (is_finite(value)) fprintf(f, "%.*g", digits, value);
     else fputs("null", f);
 }
 
@@ -298,7 +298,7 @@ static void atlas_layout(const atlas *a, const char *name, const float *xy)
     fprintf(a->f, "\"%s\":[", name);
     for (size_t i = 0; i < 2 * a->x.models; ++i) {
         if (i) fputc(',', a->f);
-        atlas_number(a->f, isfinite(xy[i]) ? (double)xy[i] : 0.0, 5);
+        atlas_number(a->f, is_finite(xy[i]) ? (double)xy[i] : 0.0, 5);
     }
     fputc(']', a->f);
 }

@@ -320,7 +320,7 @@ static int name_clusters(session *s, const clustering *c, size_t n, const float 
 
 static const char *percent(char text[48], double value)
 {
-    if (isfinite(value)) snprintf(text, 48, "%.1f %%", 100.0 * value);
+    if (is_finite(value)) snprintf(text, 48, "%.1f %%", 100.0 * value);
     else snprintf(text, 48, "-");
     return text;
 }
@@ -328,7 +328,7 @@ static const char *percent(char text[48], double value)
 // "71.2 % (68.0 to 74.3)"
 static const char *percents(char text[48], const locus_interval *x)
 {
-    if (isfinite(x->value) && isfinite(x->low) && isfinite(x->high))
+    if (is_finite(x->value) && is_finite(x->low) && is_finite(x->high))
         snprintf(text, 48, "%.1f %% (%.1f to %.1f)", 100.0 * x->value, 100.0 * x->low, 100.0 * x->high);
     else percent(text, x->value);
     return text;
@@ -706,14 +706,14 @@ static int run_compare(session *s)
     printf("\nB  ");
     print_text(mb->name, 0);
     printf("\n\ncosine distance      %.4f", distance.value);
-    if (isfinite(distance.low)) printf(" (%.4f to %.4f)", distance.low, distance.high);
+    if (is_finite(distance.low)) printf(" (%.4f to %.4f)", distance.low, distance.high);
     printf("; B is neighbour %zu of A, A is neighbour %zu of B, of %zu\n", rank_a, rank_b, x.models - 1);
     if (x.n) {
         printf("expected accuracy    A %s, B %s\n", percents(t[0], &c.accuracy_a), percents(t[1], &c.accuracy_b));
         printf("difference A - B     %s\n", percents(t[0], &c.difference));
         printf("expected agreement   %s of %zu queries\n", percents(t[0], &c.agreement), x.n);
         if (c.shared) printf("observed agreement   %s of %zu queries\n", percents(t[0], &c.observed), c.shared);
-        if (isfinite(c.difference.low) || c.shared) printf("(in brackets: 90 %% intervals)\n");
+        if (is_finite(c.difference.low) || c.shared) printf("(in brackets: 90 %% intervals)\n");
     } else {
         printf("--encodings or --text with sample queries tells more: accuracy and agreement\n");
     }
@@ -790,7 +790,7 @@ static int run_neighbours(session *s)
     for (size_t k = 0; k < top && nearest[k].index != SIZE_MAX; ++k) {
         const locus_model *m = locus_pool_model(s->pool, nearest[k].index);
         char parameters[32] = "-", t[48];
-        if (!isnan(m->parameters_b)) snprintf(parameters, sizeof parameters, "%g", (double)m->parameters_b);
+        if (!is_nan(m->parameters_b)) snprintf(parameters, sizeof parameters, "%g", (double)m->parameters_b);
         printf("%4zu  ", k + 1);
         print_text(m->name, width);
         if (v.metric == LOCUS_DISAGREEMENT) printf("  %12s", percent(t, (double)nearest[k].distance));
@@ -1131,7 +1131,7 @@ static int run_portfolio(session *s)
         printf(", %s; all %zu models %s\n", percent(t[0], best_value), could, percent(t[1], all_value));
     }
     if (method == BY_VALUE && h.count < k && o->count) printf("further models       would add nothing\n");
-    if (isfinite(h.bound)) {
+    if (is_finite(h.bound)) {
         if (o->lambda > 0.0)
             printf("bound              no set has a larger value - lambda * cost than %.4f; this one has %.4f\n",
                    h.bound, h.value - o->lambda * h.cost);
@@ -1426,7 +1426,7 @@ static int run_duplicates(session *s)
             json("%c\n{'a':%s,'b':%s,'cosine_distance':%d,'expected_disagreement':%d,", i > 0, model_name(s, l->a),
                  model_name(s, l->b), l->distance, l->expected);
             json("'shared':%u,'unlike':%u,'test':%s,'p':%d,'same':%b}", l->shared, l->unlike,
-                 !isfinite(l->p)  ? "none"
+                 !is_finite(l->p)  ? "none"
                  : l->by_distance ? "embedding"
                                   : "answers",
                  l->p, l->same);
@@ -1448,7 +1448,7 @@ static int run_duplicates(session *s)
         printf("  %8.5f  %8s", l->distance, percent(t[0], l->expected));
         if (x.scores) {
             printf("  %8s  %8zu", percent(t[1], l->shared ? (double)l->unlike / (double)l->shared : NAN), l->shared);
-            if (isfinite(l->p))
+            if (is_finite(l->p))
                 printf("  %9.2g%s", l->p, l->by_distance ? " (of embeddings)" : l->same ? "  same or copies" : "");
             else printf("  %9s", "-");
         }
@@ -1526,7 +1526,7 @@ static int run_next(session *s)
         if (!(scores = (float *)take(s, n, sizeof *scores))) return FAILED;
         for (size_t i = 0; i < n; ++i) scores[i] = NAN;
     }
-    for (size_t i = 0; i < n; ++i) asked += (size_t)!isnan(scores[i]);
+    for (size_t i = 0; i < n; ++i) asked += (size_t)!is_nan(scores[i]);
     if (batch > n - asked) {
         if (asked == n) return fail(s, "--scores: every query is answered; there is nothing left to ask");
         batch = n - asked;
@@ -1617,7 +1617,7 @@ static void print_reasons(session *s, const char *title, const locus_reason *r, 
     printf("\n%s\n  %7s  %10s  %7s  %9s\n", title, "row", "similarity", "outcome", "influence");
     for (size_t i = 0; i < count; ++i) {
         printf("  %7zu  %10.3f  %7.3g  ", r[i].evaluation, (double)r[i].similarity, (double)r[i].score);
-        if (isfinite(r[i].influence)) printf("%+9.2f", 100.0 * r[i].influence);
+        if (is_finite(r[i].influence)) printf("%+9.2f", 100.0 * r[i].influence);
         else printf("%9s", "-");
         print_words(s, s->opt.text_file ? s->texts.texts : NULL, r[i].evaluation, 70);
         putchar('\n');
@@ -1744,7 +1744,7 @@ static int log_answers(session *s, locus_log *log, const locus_queries *queries,
 {
     for (size_t i = 0; i < queries->count; ++i) {
         size_t row = 0;
-        if (isnan(scores[i])) continue;
+        if (is_nan(scores[i])) continue;
         if (locus_log_query(log, queries->encodings + i * queries->dim, &row, &s->err) ||
             locus_log_score(log, 0, row, scores[i], &s->err))
             return fail(s, "evaluation %zu: %s", i, s->err.message);
@@ -1833,7 +1833,7 @@ static int run_update(session *s)
         float *chances = (float *)take(s, queries.count, sizeof *chances);
         unsigned char *answers = (unsigned char *)take(s, queries.count, 1);
         if (!chances || !answers) return FAILED;
-        for (size_t i = 0; i < queries.count; ++i) r.answered += (size_t)!isnan(scores[i]);
+        for (size_t i = 0; i < queries.count; ++i) r.answered += (size_t)!is_nan(scores[i]);
         if (r.answered == 0) return fail(s, "--scores %s: there is no evaluation in it", o->scores);
         r.completed = one_model(&queries, scores);
         if (locus_complete_evaluations(s->pool, &r.completed, chances, answers, &s->err))

@@ -274,8 +274,8 @@ static int layout_map(const float *distances /*[n,n]*/, size_t n, float *xy /*[n
     }
     float largest = 0.0f;
     for (size_t i = 0; i < n; ++i) {
-        if (!isfinite(x[i])) x[i] = 0.0f;
-        if (!isfinite(y[i])) y[i] = 0.0f;
+        if (!is_finite(x[i])) x[i] = 0.0f;
+        if (!is_finite(y[i])) y[i] = 0.0f;
         if (fabsf(x[i]) > largest) largest = fabsf(x[i]);
         if (fabsf(y[i]) > largest) largest = fabsf(y[i]);
     }
@@ -435,7 +435,7 @@ typedef struct axis {
 static axis make_axis(double low, double high, int ticks, double from, double to, int percent, int tight)
 {
     axis a;
-    if (!(low <= high) || !isfinite(low) || !isfinite(high)) low = 0.0, high = 1.0;
+    if (!(low <= high) || !is_finite(low) || !is_finite(high)) low = 0.0, high = 1.0;
     if (high - low < 1e-12 * (fabs(low) + fabs(high)) + 1e-300) {
         double room = fabs(high) > 0.0 ? 0.1 * fabs(high) : 0.5;
         low -= room, high += room;
@@ -759,11 +759,11 @@ static void draw_tree(FILE *f, const void *picture)
     for (size_t i = 0; i < p->cell_count; ++i)
         for (size_t j = 0; j < p->cell_count; ++j) {
             double d = (double)p->cells[i * p->cell_count + j];
-            if (i == j || !isfinite(d)) continue;
+            if (i == j || !is_finite(d)) continue;
             if (d < low) low = d;
             if (d > high) high = d;
         }
-    if (!(low < high)) low = 0.0, high = isfinite(high) && high > 0.0 ? high : 1.0;
+    if (!(low < high)) low = 0.0, high = is_finite(high) && high > 0.0 ? high : 1.0;
     const double tree = side < 400.0   ? 240.0
                         : side < 800.0 ? 320.0
                                        : 380.0,
@@ -813,7 +813,7 @@ static void draw_tree(FILE *f, const void *picture)
                 int here[2] = {0, 0};
                 for (end = j; end < p->cell_count; ++end) {
                     double d = i == end ? low : (double)p->cells[i * p->cell_count + end];
-                    int k = isfinite(d) ? (int)((d - low) / (high - low) * SHADES) : SHADES - 1;
+                    int k = is_finite(d) ? (int)((d - low) / (high - low) * SHADES) : SHADES - 1;
                     here[end > j] = k < 0 ? 0 : k < SHADES ? k : SHADES - 1;
                     if (here[end > j] != here[0]) break;
                 }
@@ -880,7 +880,7 @@ static void draw_curves(FILE *f, const void *picture)
     for (size_t c = 0; c < p->curve_count; ++c)
         for (size_t k = 0; k < p->n; ++k) {
             double v = p->curves[c].values[k];
-            if (!isfinite(v)) continue;
+            if (!is_finite(v)) continue;
             if (v < low) low = v;
             if (v > high) high = v;
         }
@@ -898,13 +898,13 @@ static void draw_curves(FILE *f, const void *picture)
         size_t last = SIZE_MAX;
         fprintf(f, "<polyline class='line%s l%d' points='", v->dashed ? " dash" : "", v->hue);
         for (size_t k = 0; k < p->n; ++k)
-            if (isfinite(v->values[k])) {
+            if (is_finite(v->values[k])) {
                 fprintf(f, "%.1f,%.1f ", axis_at(&x, (double)(k + 1)), axis_at(&y, v->values[k]));
                 last = k;
             }
         fprintf(f, "'/>\n");
         for (size_t k = 0; k < p->n && p->n <= 60 && !v->dashed; ++k)
-            if (isfinite(v->values[k]))
+            if (is_finite(v->values[k]))
                 svg_mark(f, axis_at(&x, (double)(k + 1)), axis_at(&y, v->values[k]), 3.0, (size_t)v->hue, "", NULL);
         if (last == SIZE_MAX || ends == 16) continue;
         double at = axis_at(&y, v->values[last]);

@@ -11,6 +11,7 @@
 
 #define LOCUS_IMPLEMENTATION
 #include "../locus.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

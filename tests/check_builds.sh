@@ -564,7 +564,7 @@ for cc in gcc clang; do
     try "$cc without a heap, all in static memory" "$cc -O2 -Wall -Werror $in $tmp/noheap.c -o $tmp/noheap-$cc -lm && $tmp/noheap-$cc $root/tests/golden/tiny/model.safetensors"
     try "$cc LOCUS_INFERENCE_ONLY loads and predicts with a memory" "$cc -O2 -Wall -Werror $in -I$tmp $tmp/recall_write.c -o $tmp/rw-$cc -lm && $cc -O2 -Wall -Werror -DLOCUS_INFERENCE_ONLY $in -I$tmp $tmp/recall_read.c -o $tmp/rr-$cc -lm && $tmp/rw-$cc $root/tests/golden/tiny/model.safetensors $tmp/r-$cc.safetensors $tmp/r-$cc.bin && $tmp/rr-$cc $tmp/r-$cc.safetensors $tmp/r-$cc.bin $root/tests/golden/tiny/model.safetensors"
     for flag in -ffast-math -Ofast; do
-        try "$cc $flag: what is no number is refused" "$cc -std=c99 ${flag/-ffast/-O2 -ffast} $in $tmp/fast.c -o $tmp/fast$flag-$cc -lm -lpthread && $tmp/fast$flag-$cc $root/tests/golden/tiny/model.safetensors"
+        try "$cc $flag: what is no number is refused" "$cc -std=c99 ${flag/-ffast/-O2 -ffast} $in $tmp/fast.c -o $tmp/fast$flag-$cc -lm -lpthread && timeout 60 $tmp/fast$flag-$cc $root/tests/golden/tiny/model.safetensors"
     done
     try "$cc the header's own example" "[ \$(wc -l < $tmp/example.c) -gt 10 ] && $cc -O2 -Wall -Wextra -Werror $in $tmp/example.c -o $tmp/example-$cc -lm"
     have $cxx || continue
@@ -572,6 +572,9 @@ for cc in gcc clang; do
     try "$cxx application, $cc implementation" "$cxx -O0 $in -c $tmp/app.cpp -o $tmp/cxxapp-$cc.o && $cc -O0 $in -c $tmp/impl.c -o $tmp/cimpl-$cc.o && $cxx $tmp/cxxapp-$cc.o $tmp/cimpl-$cc.o -o $tmp/mix1-$cc -lm && $tmp/mix1-$cc"
     try "$cc application, $cxx implementation" "$cc -O0 $in -c $tmp/app.c -o $tmp/capp-$cc.o && $cxx -O0 $in -c $tmp/impl.cpp -o $tmp/cxximpl-$cc.o && $cxx $tmp/capp-$cc.o $tmp/cxximpl-$cc.o -o $tmp/mix2-$cc -lm && $tmp/mix2-$cc"
 done
+if have gcc; then
+    try "gcc -ffast-math, the command line: missing scores are missing" "gcc -O1 -ffast-math $in $root/examples/locus.c -o $tmp/locus-fast -lm -lpthread && gcc -O1 -DLOCUS_NO_SIMD -DLOCUS_NO_THREADS $root/tests/npydiff.c -o $tmp/npydiff -lm && $tmp/npydiff make $tmp/gaps.npy f4 2,5 1 nan 0 nan 1 && $tmp/locus-fast embed --net $root/tests/golden/tiny/model.safetensors --encodings $root/tests/golden/tiny/q_anchor.npy --scores $tmp/gaps.npy --out $tmp/gaps.safetensors && $tmp/locus-fast info $tmp/gaps.safetensors --json | grep -q '\"evaluations\":3'"
+fi
 if have cc; then
     try "cc -O2 app.c -lm finds the best instruction set: $(bash "$tmp/best")" "cd $tmp && cp $root/locus.h . && cc -O2 one.c -o plain -lm && ./plain && [ \"\$(./plain | cut -d' ' -f1)\" = \"\$(bash best)\" ]"
 fi

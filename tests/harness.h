@@ -46,7 +46,7 @@ static int g_failed_mallocs;
 #define BLOCK_HEAD 16
 #endif
 
-static void *test_malloc(size_t bytes)
+void *test_malloc(size_t bytes)
 {
     unsigned char *p;
     g_mallocs++;
@@ -63,7 +63,7 @@ static void *test_malloc(size_t bytes)
     return p + BLOCK_HEAD;
 }
 
-static void test_free(void *p)
+void test_free(void *p)
 {
     unsigned char *block = (unsigned char *)p;
     size_t bytes = 0;

@@ -1,28 +1,36 @@
 #!/usr/bin/env bash
 # The tests that `make test` stands for: each program prints "N passed, N failed" as its last line; so does this.
+# Further ones may be named. JOBS at a time (default 2), long ones first; the lines come in the order below.
 cd "$(dirname "$0")/.." || exit 1
-passed=0 failed=0
-run() {
-    local out line
-    out=$("$@" 2>&1)
-    line=$(printf '%s\n' "$out" | grep -E '^[0-9]+ passed, [0-9]+ failed' | tail -n 1)
+passed=0 failed=0 jobs=${JOBS:-2}
+out=$(mktemp -d) || exit 1
+trap 'rm -rf "$out"' EXIT
+show() { # COMMAND: what came of it
+    local line
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$out/$2" | tail -n 1)
     if [ -z "$line" ]; then
-        printf '%s\n' "$out" | tail -n 20
-        echo "$*: ended without a result"
+        tail -n 20 "$out/$2"
+        echo "$1: ended without a result"
         failed=$((failed + 1))
         return
     fi
-    if [ "${line#*, }" != "0 failed" ]; then printf '%s\n' "$out" | tail -n 60; fi
-    echo "$*: $line$(printf '%s\n' "$out" | sed -n 's/^skipped: /, skipped: /p' | tr -d '\n')"
+    if [ "${line#*, }" != "0 failed" ]; then tail -n 60 "$out/$2"; fi
+    echo "$1: $line$(sed -n 's/^skipped: /, skipped: /p' "$out/$2" | tr -d '\n')"
     passed=$((passed + ${line%% *}))
     line=${line#*, }
     failed=$((failed + ${line%% *}))
 }
-run tests/check_docs.sh
-for t in files text core train geometry select uncertainty evidence next scale; do run build/test_$t; done
-run tests/test_cli.sh
-run tests/test_atlas.sh
-run tests/test_mpi.sh
-for extra in "$@"; do run $extra; done
+tests=("$@" tests/test_cli.sh build/test_core tests/check_docs.sh)
+for t in scale train geometry select text uncertainty evidence next files; do tests+=(build/test_$t); done
+tests+=(tests/test_atlas.sh tests/test_mpi.sh)
+for i in "${!tests[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+    ${tests[i]} >"$out/$i" 2>&1 &
+    pid[i]=$!
+done
+for i in "${!tests[@]}"; do
+    wait "${pid[i]}"
+    show "${tests[i]}" "$i"
+done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 
 // Every allocation of the library is counted, and can be made to fail at the N-th.
-static void *test_malloc(size_t bytes);
-static void test_free(void *p);
+void *test_malloc(size_t bytes);
+void test_free(void *p);
 #define LOCUS_MALLOC(bytes) test_malloc(bytes)
 #define LOCUS_FREE(pointer) test_free(pointer)
 #define LOCUS_IMPLEMENTATION

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-static void *test_malloc(size_t bytes);
-static void test_free(void *p);
+void *test_malloc(size_t bytes);
+void test_free(void *p);
 #define LOCUS_MALLOC(bytes) test_malloc(bytes)
 #define LOCUS_FREE(pointer) test_free(pointer)
 #define LOCUS_IMPLEMENTATION

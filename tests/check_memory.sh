@@ -1,54 +1,75 @@
 #!/usr/bin/env bash
-# The suites under AddressSanitizer and UndefinedBehaviorSanitizer (gcc and clang), and a short one under valgrind.
+# The suites under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer and, short ones, under valgrind.
+#
+#     tests/check_memory.sh    FULL=0: what CI has time for (gcc alone, fewer threads, a shorter valgrind)
+#                              JOBS: how many at a time (default 2)
 cd "$(dirname "$0")/.." || exit 1
-passed=0 failed=0
-mkdir -p build/memory
-step() { # NAME COMMAND...: its last line must be "N passed, 0 failed"
-    local name=$1 out
+FULL=${FULL:-1} JOBS=${JOBS:-2}
+W=build/memory
+mkdir -p $W
+results=$(mktemp -d) || exit 1
+trap 'rm -rf "$results"' EXIT
+export LOCUS_TEST_QUICK=1
+# step NAME COMMAND: in the background; its last line must be "N passed, 0 failed"
+number=0
+step() {
+    local name=$1
     shift
-    out=$("$@" 2>&1)
-    if printf '%s\n' "$out" | tail -n 1 | grep -qE '^[0-9]+ passed, 0 failed'; then
-        echo "ok   $name"
-        passed=$((passed + 1))
-    else
-        printf '%s\n' "$out" | tail -n 40
-        echo "FAIL $name"
-        failed=$((failed + 1))
-    fi
+    number=$((number + 1))
+    while [ "$(jobs -rp | wc -l)" -ge "$JOBS" ]; do wait -n; done
+    {
+        if (eval "$*") >"$results/$number" 2>&1 && tail -n 1 "$results/$number" | grep -qE '^[0-9]+ passed, 0 failed'; then
+            echo "ok   $name"
+            : >"$results/$number.ok"
+        else
+            tail -n 40 "$results/$number"
+            echo "FAIL $name"
+            : >"$results/$number.bad"
+        fi
+    } &
 }
-SAN="-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+SAN="-std=c99 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+tests="files text core train geometry select uncertainty evidence next scale"
+build() { # COMPILER FLAGS TEST OUT: a test that looks inside holds the library, the others share one object
+    case $3 in
+    core | geometry | evidence) echo "$1 $2 -DLOCUSI_IMPLEMENTED tests/test_$3.c $W/locus.$1.o -o $4 -lm -pthread" ;;
+    *) echo "$1 $2 tests/test_$3.c -o $4 -lm -pthread" ;;
+    esac
+}
 for cc in gcc clang; do
     if ! command -v $cc >/dev/null; then
         echo "skipped: no $cc"
         continue
     fi
-    for t in test_files test_text test_core test_train test_geometry test_select test_uncertainty test_evidence test_next \
-        test_scale; do
-        if $cc -std=c99 $SAN tests/$t.c -o build/memory/$t.$cc -lm -pthread; then
-            LOCUS_TEST_QUICK=1 step "$t, $cc, address and undefined" build/memory/$t.$cc
-        else
-            failed=$((failed + 1))
-        fi
+    [ "$FULL" = 1 ] || [ $cc = gcc ] || continue
+    $cc $SAN -x c -DLOCUS_IMPLEMENTATION -include tests/allocator.h -c locus.h -o $W/locus.$cc.o &
+    for t in $tests; do
+        case $t in core) wait ;; esac # the object is there
+        step "test_$t, $cc, address and undefined" "$(build $cc "$SAN" $t $W/test_$t.$cc) && $W/test_$t.$cc"
     done
 done
-if gcc -std=c99 $SAN examples/locus.c -o build/memory/locus -lm -pthread; then
-    LOCUS=build/memory/locus step "command line, address and undefined" tests/test_cli.sh
-fi
-for t in test_core test_train test_geometry test_uncertainty test_scale; do
-    if clang -std=c99 -g -O1 -fsanitize=thread tests/$t.c -o build/memory/$t.tsan -lm -pthread 2>/dev/null; then
-        LOCUS_TEST_QUICK=1 step "$t, clang, thread" build/memory/$t.tsan
-    fi
+# The trainings on real data are left out: they are long, and all they call is tested above.
+step "command line, address and undefined" "gcc $SAN examples/locus.c -o $W/locus -lm -pthread && \
+    LOCUS=$W/locus SHARED=/nonexistent tests/test_cli.sh"
+threaded="core train"
+[ "$FULL" = 1 ] && threaded="$threaded geometry uncertainty scale"
+for t in $threaded; do
+    command -v clang >/dev/null || break
+    step "test_$t, clang, thread" \
+        "clang -std=c99 -g -O1 -fsanitize=thread tests/test_$t.c -o $W/$t.tsan -lm -pthread && $W/$t.tsan"
 done
 if command -v valgrind >/dev/null; then # it has no AVX-512: the best it knows is chosen through CPUID
-    gcc -std=c99 -g -O1 tests/test_core.c -o build/memory/test_core.plain -lm -pthread
-    gcc -std=c99 -g -O1 tests/test_files.c -o build/memory/test_files.plain -lm -pthread
-    gcc -std=c99 -g -O1 tests/test_text.c -o build/memory/test_text.plain -lm -pthread
-    for t in test_files test_text test_core; do # test_train would take an hour; the sanitizers above run it
-        LOCUS_TEST_QUICK=1 step "$t, valgrind" valgrind -q --error-exitcode=9 --leak-check=full \
-            --errors-for-leak-kinds=definite build/memory/$t.plain
+    plain="files text"
+    [ "$FULL" = 1 ] && plain="$plain core" # test_train would take an hour; the sanitizers above run it
+    for t in $plain; do
+        step "test_$t, valgrind" "gcc -std=c99 -g -O1 tests/test_$t.c -o $W/test_$t.plain -lm -pthread && valgrind -q \
+            --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite $W/test_$t.plain"
     done
 else
     echo "skipped: no valgrind"
 fi
+wait
+passed=$(find "$results" -name '*.ok' | wc -l) failed=$(find "$results" -name '*.bad' | wc -l)
+[ $((passed + failed)) -eq $number ] || failed=$((failed + 1))
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -7,7 +7,7 @@ out=$(mktemp -d) || exit 1
 trap 'rm -rf "$out"' EXIT
 show() { # COMMAND: what came of it
     local line
-    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$out/$2" | tail -n 1)
+    line=$(grep -oE '^[0-9]+ passed, [0-9]+ failed' "$out/$2" | tail -n 1)
     if [ -z "$line" ]; then
         tail -n 20 "$out/$2"
         echo "$1: ended without a result"
@@ -25,7 +25,7 @@ for t in scale train geometry select text uncertainty evidence next files; do te
 tests+=(tests/test_atlas.sh tests/test_mpi.sh)
 for i in "${!tests[@]}"; do
     while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
-    ${tests[i]} >"$out/$i" 2>&1 &
+    JOBS=$(((jobs + 1) / 2)) ${tests[i]} >"$out/$i" 2>&1 & # the scripts have jobs of their own
     pid[i]=$!
 done
 for i in "${!tests[@]}"; do

@@ -2722,14 +2722,16 @@ static void logits_that_overflow_are_errors(void)
     scale_tensors(&ref, "decoder.mlp_head.0.weight", 5e11);
     raw = raw_from_net(&ref);
     for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
-        float *z = normals(40 * 6, 1.0, 128), *q = normals(30 * 5, 1.0, 129), *logits = floats(30 * 40);
-        const locus_queries queries = queries_of(q, 30, 5);
+        float *z, *q, *logits;
+        locus_queries queries;
         locus_net_opts opts;
         locus_pool *pool;
         locus_choice out[30];
         unsigned char *work;
         size_t i, m;
         if (!locus_isa_supported((locus_isa)isa)) continue;
+        z = normals(40 * 6, 1.0, 128), q = normals(30 * 5, 1.0, 129), logits = floats(30 * 40);
+        queries = queries_of(q, 30, 5);
         ZERO(opts);
         opts.isa = (locus_isa)isa;
         for (i = 0; i < 5; i++) q[27 * 5 + i] *= 5e10f; // one query, and of the models two

@@ -1492,11 +1492,11 @@ LOCUSI_FN void locusi_text_string(locusi_text_out *o, const char *s)
     }
 }
 
-// Up to six significant digits: 1.5, -0.001, 1e+30, nan.
+// Up to six significant digits: 1.5, -0.001, 1e+30, nan; nine where six would show 1.0000001 as 1.
 LOCUSI_FN void locusi_text_double(locusi_text_out *o, double x)
 {
-    uint64_t bits, v;
-    int exponent = 0, digits = 6;
+    uint64_t bits, v, whole = 1;
+    int exponent = 0, digits = 6, n;
     memcpy(&bits, &x, sizeof bits);
     if ((bits & 0x7fffffffffffffffu) > 0x7ff0000000000000u) {
         locusi_text_put(o, "nan", 3);
@@ -1515,8 +1515,14 @@ LOCUSI_FN void locusi_text_double(locusi_text_out *o, double x)
         for (; x < 1e5 && exponent > -400; exponent--) x *= 10.0; // now x has six digits before the point
     }
     v = (uint64_t)(x + 0.5);
-    if (v == 1000000) {
-        v = 100000;
+    for (n = exponent; n < 0 && n >= -6 && exponent >= -6; n++) whole *= 10;
+    if (whole > 1 && v % whole == 0 && ((double)v < x || (double)v > x)) {
+        v = (uint64_t)(x * 1000.0 + 0.5);
+        exponent -= 3;
+        digits = 9;
+    }
+    if (v == (digits == 6 ? 1000000u : 1000000000u)) {
+        v /= 10;
         exponent++;
     }
     for (; v && v % 10 == 0; v /= 10, exponent++) digits--;
@@ -13404,7 +13410,7 @@ LOCUS_API locus_interval locus_interval_of(double value, const double *resampled
 LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted)
 {
     double ratio, needed;
-    if (!now || evaluations == 0 || !locusi_within(wanted, 0.0, DBL_MAX) || wanted <= 0.0 ||
+    if (!now || evaluations == 0 || locusi_is_nan((float)wanted) || wanted <= 0.0 ||
         locusi_is_nan((float)(now->high - now->low)))
         return SIZE_MAX;
     ratio = 0.5 * (now->high - now->low) / wanted;

@@ -1101,6 +1101,9 @@ static void messages_are_clean_and_complete(void)
           text_is(1e300, "1e+300"));
     CHECK(text_is(999999.5, "1000000") && text_is(5e-324, "4.94066e-324") && text_is(100, "100") &&
           text_is(1.7976931348623157e308, "1.79769e+308"));
+    CHECK(text_is((double)f32(0x3f800001u), "1.00000012") && text_is(0.99999999, "0.99999999") && text_is(-2, "-2") &&
+          text_is(99999.9999, "99999.9999") && text_is(3.0000000000000004, "3") && text_is(0.9999999999, "1") &&
+          text_is(12345.1, "12345.1") && text_is(100000.4, "100000")); // what is no bound is not shown as one
     CHECK(text_is((double)f32(0x7fc00000u), "nan") && text_is((double)f32(0xff800000u), "-inf") &&
           text_is((double)f32(0x7f800000u), "inf"));
     STATUS(LOCUS_ERR_SCORE, locusi_fail(&e, LOCUS_ERR_SCORE, "%s[%z]", "%u%%", "%d %x", "a\n\xff\xc3\xa9\x7f",

@@ -7501,51 +7501,69 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 
 // --------------------------------------------------------------------------------------------------------- >>memory
 //
-// What happened on the evaluated queries near a query, for pools whose encoder has learned from few models. A kernel
-// ridge regression in two levels: with standardised scores s = (y - mu_m) / sd_m, sd_m^2 = mu_m (1 - mu_m),
+// What happened on the evaluated queries near a query: regression by a Gaussian process in two levels. With a model's
+// mean score mu_m and sd_m^2 = mu_m (1 - mu_m), a score is
 //
-//     s_m(q) = t(q) + h_m(q) + noise,    t(q) = f(q) + item(q)
+//     y = mu_m + sd_m (t(q) + h_m(q) + noise),    t(q) = f(q) + item(q)
 //
 // f: the difficulty that the encoding tells, shared by all models and so known M times better than h_m, what sets one
-// model apart, which is shrunk 20 times more. item: what is odd about a query beyond its encoding; known only where it
-// was asked. Variances, in units of sd^2: f 0.14, item 0.21, h 0.031, noise 0.62. The memory's logit is
-// logit(mu_m) + (f + h_m) / sd_m.
+// model apart. item: what is odd about a query beyond its encoding; known only where it was asked. The memory's chance
+// of a right answer is mu_m + sd_m (f + h_m).
+//
+// Its scales come from the pool. How far means differ, and the variances of item and noise, are moments. Two ratios,
+// f's variance to the item's and h_m's to the noise's, are those of highest evidence (restricted maximum likelihood:
+// the mean is unknown, too), averaged over their posterior; before any evaluation they are held to be 2/3 and 1/10,
+// within a factor of two. From some 256 evaluations on the evidence decides.
+//
+// A model that comes later is known less, so its prior is sharper: the pool's own h_m say in which directions models
+// differ (one step of EM for the covariance of all h_m, kept as its largest principal components and a rest that is
+// alike in all directions).
 //
 // Beside that the memory keeps, for each evaluated query, how it answers to ability: logit P(right) = slope * ability +
 // intercept, fitted to the pool (two-parameter logistic item response; Birnbaum 1968), the intercept drawn to what the
 // encoding tells and the slope to 1. Unlike a mean, that holds for any choice of queries, however skewed: see >>next.
 //
-// Kernel: (x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first 64 principal components, component k
-// scaled by its variance^0.3, all so that the mean |x|^2 is 1. f and h_m are combinations of the kernels of P
-// landmarks, encodings drawn from all that are at hand (Nystroem's approximation), so a model is one row of P numbers
-// and a query costs P kernels once and P multiply-adds for each model.
+// Kernel: (1 + x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first principal components, component k
+// scaled by its variance^0.15, all so that the mean |x|^2 is 1: a constant, a plane and two widths, so that no width
+// has to be chosen. f and h_m are combinations of the kernels of P landmarks, encodings drawn from all that are at hand
+// (Nystroem's approximation), so a model is one row of P numbers and a query costs P kernels once and P multiply-adds
+// for each model.
+//
+// Files of versions 0.2 and 0.3 hold another kind: its rows give logits, without the 1 in the kernel, and all of its
+// scales are constants.
 
-#define LOCUSI_MEMORY_RANK ((size_t)64)
+#define LOCUSI_MEMORY_RANK ((size_t)128)
 #define LOCUSI_MEMORY_LANDMARKS ((size_t)512)
-#define LOCUSI_MEMORY_TENSORS ((size_t)11)
+#define LOCUSI_MEMORY_DIRECTIONS ((size_t)32)
+#define LOCUSI_MEMORY_TENSORS ((size_t)12)
+#define LOCUSI_MEMORY_SCALARS ((size_t)6)
 
-#define LOCUSI_VAR_SHARED 0.14
-#define LOCUSI_VAR_ITEM 0.21
-#define LOCUSI_VAR_NOISE 0.62
-#define LOCUSI_VAR_OWN 0.031
-#define LOCUSI_MEAN_PRIOR 13.0  // pseudo-evaluations of a new model's mean
+#define LOCUSI_RATIO_SHARED (2.0 / 3.0) // prior centres of f to item, and of h_m to noise,
+#define LOCUSI_RATIO_OWN 0.1
+#define LOCUSI_RATIO_SPREAD 0.3 // and the deviation of their decimal logarithms
 #define LOCUSI_SD_SLOPE 0.3     // prior deviation of a query's log slope,
 #define LOCUSI_SD_INTERCEPT 2.0 // and of its intercept from the encoding's
 
 typedef struct locusi_memory {
     size_t rank, landmarks, seen, q; // multiples of 16 (q: of the encodings, as it is)
-    float weight;                    // of the memory's logit; the net's has 1 - weight
-    double mean;                     // of all scores
-    double ability, spread;          // mean and deviation of the models' abilities; spread 0: there are no items
-    float *map, *map_bias;           // packed [q -> rank], [rank]: encoding -> x
-    float *landmark, *half;          // packed [rank -> landmarks], [landmarks]: |x|^2 / 2
-    float *points;                   // [landmarks, rank] the same as rows
-    float *shared;                   // [landmarks] f
-    uint64_t *known;                 // [seen] sorted hashes of the evaluated queries' encodings ...
-    float *difficulty;               // [seen] ... and their t
-    float *items;                    // [seen, 2] ... and their slopes and intercepts
-    float *whiten;                   // while learning: packed [landmarks -> landmarks], kernels -> features whose prior
-    double *unwhiten;                // is the identity, and the lower triangle L of the landmarks' kernel matrix
+    size_t directions;
+    float weight;           // of the memory's logit; the net's has 1 - weight
+    int logits;             // 1: rows give logits (files before 0.4), 0: chances
+    double mean, pull;      // of the models' means; what holds a new model's to it, in evaluations
+    double own, noise;      // variances in units of sd^2
+    double rest;            // share of `own` that is alike in all directions
+    double ability, spread; // mean and deviation of the models' abilities; spread 0: there are no items
+    float *map, *map_bias;  // packed [q -> rank], [rank]: encoding -> x
+    float *landmark, *half; // packed [rank -> landmarks], [landmarks]: |x|^2 / 2
+    float *points;          // [landmarks, rank] the same as rows
+    float *shared;          // [landmarks] f
+    float *direction;       // [directions, landmarks] functions of variance 1 whose sum is the rest of the prior of h_m
+    uint64_t *known;        // [seen] sorted hashes of the evaluated queries' encodings ...
+    float *difficulty;      // [seen] ... and their t
+    float *items;           // [seen, 2] ... and their slopes and intercepts
+    float *features;        // while learning: packed [landmarks -> landmarks], kernels -> features whose prior is the
+                            // identity; also takes weights of features to weights of kernels
+    double *factor, *spare; // while learning: [landmarks, landmarks], L with L L^T the landmarks' kernels; scratch
 } locusi_memory;
 
 LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
@@ -7558,6 +7576,13 @@ LOCUSI_FN uint64_t locusi_encoding_hash(const float *q, size_t n)
     return h;
 }
 
+LOCUSI_FN void locusi_memory_carve_learning(locusi_memory *m, locusi_carver *c)
+{
+    m->features = locusi_carve_floats(c, m->landmarks, m->landmarks);
+    m->factor = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
+    m->spare = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
+}
+
 LOCUSI_FN void locusi_memory_carve(locusi_memory *m, locusi_carver *c, int learning)
 {
     const size_t p = m->landmarks, r = m->rank;
@@ -7567,12 +7592,12 @@ LOCUSI_FN void locusi_memory_carve(locusi_memory *m, locusi_carver *c, int learn
     m->half = locusi_carve_floats(c, p, 1);
     m->points = locusi_carve_floats(c, p, r);
     m->shared = locusi_carve_floats(c, p, 1);
+    m->direction = locusi_carve_floats(c, m->directions, p);
     m->known = (uint64_t *)locusi_carve(c, m->seen, sizeof(uint64_t));
     m->difficulty = locusi_carve_floats(c, m->seen, 1);
     m->items = locusi_carve_floats(c, m->seen, 2);
     if (!learning) return;
-    m->whiten = locusi_carve_floats(c, p, p);
-    m->unwhiten = (double *)locusi_carve(c, p * p, sizeof(double));
+    locusi_memory_carve_learning(m, c);
 }
 
 // features [n, landmarks] <- kernels of n encodings with the landmarks; x [n, rank] is scratch
@@ -7584,6 +7609,28 @@ LOCUSI_FN void locusi_memory_kernels(const locusi_memory *m, const locusi_kernel
     locusi_matmul_run(k, x, m->rank, n, m->rank, m->landmark, m->landmarks, features, m->landmarks, NULL, NULL, 0, 0);
     for (i = 0; i < n; i++)
         k->kernel(features + i * m->landmarks, m->half, 0.5f * k->square(x + i * m->rank, m->rank), m->landmarks);
+}
+
+// The numbers and arrays that a pool keeps, into a memory of the same sizes; its landmarks have yet to be packed.
+LOCUSI_FN void locusi_memory_copy(locusi_memory *to, const locusi_memory *from)
+{
+    const size_t p = from->landmarks;
+    to->logits = from->logits;
+    to->mean = from->mean;
+    to->pull = from->pull;
+    to->own = from->own;
+    to->noise = from->noise;
+    to->rest = from->rest;
+    to->ability = from->ability;
+    to->spread = from->spread;
+    memcpy(to->map, from->map, from->rank * from->q * sizeof(float));
+    memcpy(to->map_bias, from->map_bias, from->rank * sizeof(float));
+    memcpy(to->points, from->points, p * from->rank * sizeof(float));
+    memcpy(to->shared, from->shared, p * sizeof(float));
+    memcpy(to->direction, from->direction, from->directions * p * sizeof(float));
+    memcpy(to->known, from->known, from->seen * sizeof(uint64_t));
+    memcpy(to->difficulty, from->difficulty, from->seen * sizeof(float));
+    memcpy(to->items, from->items, 2 * from->seen * sizeof(float));
 }
 
 // From the landmarks as points: the same packed, and half their squared lengths.
@@ -7752,35 +7799,82 @@ LOCUSI_FN void locusi_top_eigen(const double *c, size_t n, size_t m, double *b, 
 
 // ---- learning
 
-// The factor of the landmarks' own kernel matrix, and its inverse; 0 if the landmarks are absurd.
+// factor <- of the landmarks' own kernel matrix, features <- those of the prior that is alike in all directions; 0 if
+// the landmarks are absurd.
 LOCUSI_FN int locusi_memory_prepare(locusi_memory *m, const locusi_kernels *k)
 {
     const size_t p = m->landmarks, r = m->rank;
     size_t i, j, c;
-    double *l = m->unwhiten;
+    double *l = m->factor;
     locusi_memory_pack(m, k);
     for (i = 0; i < p; i++) {
-        float *row = m->whiten + i * p; // borrowed
+        float *row = m->features + i * p; // borrowed
         locusi_matmul_run(k, m->points + i * r, r, 1, r, m->landmark, p, row, p, NULL, NULL, 0, 0);
         k->kernel(row, m->half, m->half[i], p);
     }
     for (i = 0; i < p; i++) // what is added to the diagonal keeps float32 sufficient everywhere else
-        for (j = 0; j <= i; j++) l[i * p + j] = (double)m->whiten[i * p + j] + (i == j ? 1e-4 : 0.0);
+        for (j = 0; j <= i; j++) l[i * p + j] = (double)m->features[i * p + j] + (i == j ? 1e-4 : 0.0);
     if (!locusi_cholesky(l, p)) return 0;
-    memset(m->whiten, 0, p * p * sizeof(float));
+    memset(m->features, 0, p * p * sizeof(float));
     for (j = 0; j < p; j++) { // column j of L^-1, packed at once: feature i takes kernel j
         double x[LOCUSI_MEMORY_LANDMARKS];
         for (i = j; i < p; i++) {
             double s = i == j ? 1.0 : 0.0;
             for (c = j; c < i; c++) s -= l[i * p + c] * x[c];
             x[i] = s / l[i * p + i];
-            m->whiten[i / 16 * 16 * p + 16 * j + i % 16] = (float)x[i];
+            m->features[i / 16 * 16 * p + 16 * j + i % 16] = (float)x[i];
         }
     }
     return 1;
 }
 
-// x [p] <- ridge weights on kernels: minimise sum_i w_i (y_i - K_i x)^2 + x' K x, from features phi [n, p]
+// features <- those of the prior that the pool's models taught: with directions theta_k in the plain features, its
+// covariance is rest + sum theta_k theta_k^T, and its Cholesky factor goes into the features. 0 if they are absurd.
+LOCUSI_FN int locusi_memory_specialise(locusi_memory *m)
+{
+    const size_t p = m->landmarks;
+    double theta[LOCUSI_MEMORY_LANDMARKS], *a = m->spare;
+    size_t i, j, d;
+    if (!m->directions) return 1;
+    for (i = 0; i < p * p; i++) a[i] = i % (p + 1) ? 0.0 : m->rest;
+    for (d = 0; d < m->directions; d++) {
+        const float *row = m->direction + d * p;
+        for (i = 0; i < p; i++) { // L^T row
+            theta[i] = 0.0;
+            for (j = i; j < p; j++) theta[i] += m->factor[j * p + i] * (double)row[j];
+        }
+        for (i = 0; i < p; i++)
+            for (j = 0; j <= i; j++) a[i * p + j] += theta[i] * theta[j];
+    }
+    if (!locusi_cholesky(a, p)) return 0;
+    for (j = 0; j < p; j++) { // kernel j's share of each feature
+        double x[LOCUSI_MEMORY_LANDMARKS];
+        memset(x, 0, p * sizeof(double));
+        for (d = j; d < p; d++) {
+            const double from = (double)m->features[d / 16 * 16 * p + 16 * j + d % 16], *row = a + d * p;
+            for (i = 0; i <= d; i++) x[i] += from * row[i];
+        }
+        for (i = 0; i < p; i++) m->features[i / 16 * 16 * p + 16 * j + i % 16] = (float)x[i];
+    }
+    return 1;
+}
+
+// coefficient [landmarks] <- the weights on kernels that weights theta on features come to
+LOCUSI_FN void locusi_memory_weights(const locusi_memory *m, const double *theta, double *coefficient)
+{
+    const size_t p = m->landmarks;
+    size_t panel, j, c;
+    memset(coefficient, 0, p * sizeof(double));
+    for (panel = 0; panel < p; panel += 16)
+        for (j = 0; j < p; j++) {
+            const float *row = m->features + panel * p + 16 * j;
+            double sum = 0.0;
+            for (c = 0; c < 16; c++) sum += (double)row[c] * theta[panel + c];
+            coefficient[j] += sum;
+        }
+}
+
+// Ridge regression on features phi [n, p]: minimise sum_i w_i (y_i - phi_i x)^2 + x' x
 typedef struct locusi_ridge {
     const locusi_memory *memory;
     const locusi_kernels *k;
@@ -7819,10 +7913,93 @@ LOCUSI_FN void locusi_ridge_features(const locusi_ridge *r, const float *w, cons
     locusi_solve_upper(r->factor, p, x);
 }
 
-LOCUSI_FN void locusi_ridge_solve(const locusi_ridge *r, const float *w, const double *y, double *x)
+// ---- how strong the signal is against the noise
+
+#define LOCUSI_RATIOS ((size_t)9) // of two decades about the prior's centre
+
+typedef struct locusi_ratio {
+    double centre;
+    double residual[LOCUSI_RATIOS], volume[LOCUSI_RATIOS]; // sums of y' C^-1 y and of log |C|, C = 1 + ratio phi phi'
+    double count;                                          // of targets, less one for each unknown mean
+} locusi_ratio;
+
+LOCUSI_FN double locusi_ratio_at(const locusi_ratio *a, size_t g)
 {
-    locusi_ridge_features(r, w, y, x);
-    locusi_solve_upper(r->memory->unwhiten, r->memory->landmarks, x); // from features back to kernels
+    return a->centre * pow(10.0, 0.25 * ((double)g - (double)(LOCUSI_RATIOS / 2)));
+}
+
+// Take in `columns` columns of targets y [columns, n] with weights w [n], 0: not asked. Scratch: the ridge's, and right
+// [columns, landmarks].
+LOCUSI_FN void locusi_ratio_add(locusi_ratio *a, locusi_ridge *r, const float *w, const float *y, size_t columns,
+                                double *right)
+{
+    const size_t p = r->memory->landmarks, n = r->n;
+    double mean[LOCUSI_MEMORY_LANDMARKS], weights = 0.0, asked = 0.0, squares = 0.0;
+    size_t i, c, g, column;
+    memset(mean, 0, p * sizeof(double));
+    memset(r->scaled, 0, n * p * sizeof(float));
+    for (i = 0; i < n; i++) {
+        const float *phi = r->phi + i * p;
+        if (!(w[i] > 0.0f)) continue;
+        asked += 1.0;
+        weights += (double)w[i];
+        r->k->axpy(w[i], phi, r->scaled + i * p, p);
+        for (c = 0; c < p; c++) mean[c] += (double)w[i] * (double)phi[c];
+    }
+    if (!(asked > 1.0)) return;
+    locusi_product(r->k, r->scaled, 1, p, p, n, r->phi, p, 16, p, r->normal, p, 0);
+    for (column = 0; column < columns; column++) {
+        double *sums = right + column * p, sum = 0.0;
+        memset(sums, 0, p * sizeof(double));
+        for (i = 0; i < n; i++) {
+            const float *phi = r->phi + i * p;
+            double wy;
+            if (!(w[i] > 0.0f)) continue;
+            wy = (double)w[i] * (double)y[column * n + i];
+            sum += wy;
+            squares += wy * (double)y[column * n + i];
+            for (c = 0; c < p; c++) sums[c] += wy * (double)phi[c];
+        }
+        squares -= sum * sum / weights;
+        for (c = 0; c < p; c++) sums[c] -= mean[c] * sum / weights;
+    }
+    for (g = 0; g < LOCUSI_RATIOS; g++) {
+        const double ratio = locusi_ratio_at(a, g);
+        double volume = 0.0, told = 0.0, x[LOCUSI_MEMORY_LANDMARKS];
+        for (i = 0; i < p; i++)
+            for (c = 0; c <= i; c++)
+                r->factor[i * p + c] =
+                    ratio * ((double)r->normal[i * p + c] - mean[i] * mean[c] / weights) + (i == c ? 1.0 : 0.0);
+        locusi_cholesky(r->factor, p); // at least 1
+        for (i = 0; i < p; i++) volume += 2.0 * log(r->factor[i * (p + 1)]);
+        for (column = 0; column < columns; column++) {
+            memcpy(x, right + column * p, p * sizeof(double));
+            locusi_solve_lower(r->factor, p, x);
+            for (c = 0; c < p; c++) told += x[c] * x[c];
+        }
+        a->residual[g] += squares - ratio * told;
+        a->volume[g] += volume * (double)columns;
+    }
+    a->count += (asked - 1.0) * (double)columns;
+}
+
+// The posterior's mean of the ratio's logarithm, as a ratio.
+LOCUSI_FN double locusi_ratio_mean(const locusi_ratio *a)
+{
+    double evidence[LOCUSI_RATIOS], most = -DBL_MAX, sum = 0.0, mean = 0.0;
+    size_t g;
+    for (g = 0; g < LOCUSI_RATIOS; g++) {
+        const double away = 0.25 * ((double)g - (double)(LOCUSI_RATIOS / 2)) / LOCUSI_RATIO_SPREAD;
+        const double residual = a->residual[g] > 1e-30 ? a->residual[g] : 1e-30;
+        evidence[g] = -0.5 * (a->count * log(residual) + a->volume[g] + away * away);
+        most = evidence[g] > most ? evidence[g] : most;
+    }
+    for (g = 0; g < LOCUSI_RATIOS; g++) {
+        const double weight = exp(evidence[g] - most);
+        sum += weight;
+        mean += weight * log(locusi_ratio_at(a, g));
+    }
+    return exp(mean / sum);
 }
 
 LOCUSI_FN double locusi_deviation(double mean)
@@ -7926,20 +8103,21 @@ LOCUSI_FN void locusi_items_fit(locusi_memory *m, const locus_evals *e, const do
 
 // What the pool and the trainer want of a fit, row by row of the evaluations; all may be NULL.
 typedef struct locusi_memory_fit {
-    float *rows;  // [models, landmarks] (f + h_m) / sd_m
-    float *base;  // [models] logit(mu_m)
+    float *rows;  // [models, landmarks] (f + h_m) sd_m
+    float *base;  // [models] mu_m
     float *own;   // [models, landmarks] h_m
     double *item; // [n] t - f
 } locusi_memory_fit;
 
-// Principal components of the encodings, and landmarks among them.
-LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels *k, const locus_queries *all,
-                                         uint64_t seed, locus_error *err)
+// Principal components of all encodings at hand. Landmarks among the evaluated queries, which span all that a
+// regression on them can say, and where these are few among the others, too.
+LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels *k, const locus_queries *evaluated,
+                                         const locus_queries *all, uint64_t seed, locus_error *err)
 {
     const size_t q = m->q, qp = locusi_pad(q), stride = all->stride ? all->stride : all->dim;
     const size_t most = 8192, step = (all->count + most - 1) / most, n = (all->count + step - 1) / step;
-    const size_t take = locusi_max(1, q < LOCUSI_MEMORY_RANK ? q : LOCUSI_MEMORY_RANK),
-                 wide = take + 8 < q ? take + 8 : q;
+    const size_t take = q < LOCUSI_MEMORY_RANK ? q : LOCUSI_MEMORY_RANK - 1, // one is for the constant
+        wide = take + 8 < q ? take + 8 : q;
     float *x, *normal;
     double *covariance, *mean, *b, *value, *work, total = 0.0, scale[LOCUSI_MEMORY_RANK];
     size_t i, j, c, *order;
@@ -7955,7 +8133,7 @@ LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels 
         b = (double *)locusi_carve(&carver, q * wide, sizeof(double));
         value = (double *)locusi_carve(&carver, wide, sizeof(double));
         work = (double *)locusi_carve(&carver, (q + 3 * wide) * wide, sizeof(double));
-        order = (size_t *)locusi_carve(&carver, all->count, sizeof(size_t));
+        order = (size_t *)locusi_carve(&carver, locusi_max(all->count, evaluated->count), sizeof(size_t));
         if (attempt) break;
         if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
             return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
@@ -7972,7 +8150,7 @@ LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels 
     locusi_top_eigen(covariance, q, wide, b, value, work);
     for (c = 0; c < take; c++) {
         const double v = value[c] > 0.0 ? value[c] : 0.0;
-        scale[c] = pow(v, 0.3);
+        scale[c] = pow(v, 0.15);
         total += v * scale[c] * scale[c];
     }
     memset(m->map, 0, q * m->rank * sizeof(float));
@@ -7986,147 +8164,384 @@ LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels 
         }
         m->map_bias[c] = (float)bias;
     }
-    for (i = 0; i < all->count; i++) order[i] = i;
-    for (i = 0; i < m->landmarks; i++) { // a partial shuffle; where there are too few they are taken again
-        if (i < all->count) {
-            const size_t at = i + (size_t)(locusi_mix(seed ^ locusi_mix(i + 1)) % (all->count - i)), swap = order[at];
-            order[at] = order[i];
-            order[i] = swap;
-        }
-        locusi_matmul_run(k, all->encodings + order[i % all->count] * stride, stride, 1, q, m->map, m->rank,
-                          m->points + i * m->rank, m->rank, m->map_bias, NULL, 0, 0);
+    m->map_bias[take] = 1.0f;
+    for (i = 0; i < m->landmarks; i++) { // partial shuffles, of the evaluated queries first, then of the others
+        const locus_queries *from = i < evaluated->count ? evaluated : all;
+        const size_t first = i < evaluated->count ? 0 : evaluated->count,
+                     step_of = from->stride ? from->stride : from->dim;
+        const size_t turn = (i - first) % from->count;
+        size_t at, swap;
+        if (turn == 0)
+            for (j = 0; j < from->count; j++) order[j] = j;
+        at = turn + (size_t)(locusi_mix(seed ^ locusi_mix(i + 1)) % (from->count - turn));
+        swap = order[at];
+        order[at] = order[turn];
+        order[turn] = swap;
+        locusi_matmul_run(k, from->encodings + swap * step_of, step_of, 1, q, m->map, m->rank, m->points + i * m->rank,
+                          m->rank, m->map_bias, NULL, 0, 0);
     }
     LOCUS_FREE(block);
     return LOCUS_OK;
 }
 
-// Fit the memory to checked evaluations; m->landmarks, rank, seen and q are set and its arrays placed.
+// Rows of x that the encodings need: their components and the constant.
+LOCUSI_FN size_t locusi_memory_rank(size_t q)
+{
+    return q < LOCUSI_MEMORY_RANK ? locusi_pad(q + 1) : LOCUSI_MEMORY_RANK;
+}
+
+LOCUSI_FN size_t locusi_memory_landmarks(const locus_queries *evaluated, const locus_queries *all)
+{
+    const size_t others = all->encodings == evaluated->encodings ? 0 : all->count;
+    if (evaluated->count >= LOCUSI_MEMORY_LANDMARKS || others >= LOCUSI_MEMORY_LANDMARKS)
+        return LOCUSI_MEMORY_LANDMARKS;
+    return locusi_pad(locusi_max(1, evaluated->count + others < LOCUSI_MEMORY_LANDMARKS ? evaluated->count + others
+                                                                                        : LOCUSI_MEMORY_LANDMARKS));
+}
+
+typedef struct locusi_memory_learner {
+    locusi_memory *m;
+    const locus_evals *e;
+    locusi_ridge ridge;
+    size_t n, models, *asked;    // asked [n]: models that have a score there
+    float *phi, *kernels, *x;    // [n, landmarks] twice, [n, rank]
+    float *y;                    // [models, n] scores, NaN: missing
+    float *h, *theta;            // [models, n] h_m at the queries, [models, landmarks] in features
+    float *targets, *w, *shares; // [TARGETS, n], [n], [n]
+    double *right;               // [TARGETS, landmarks]
+    double *mu, *sd;             // [models]
+    double *t, *z, *f;           // [n]
+    double *coefficient, *target;
+    locusi_known *order; // [models] hashes of their gaps: those with the same side by side
+    int full;
+} locusi_memory_learner;
+
+#define LOCUSI_TARGETS ((size_t)64) // models whose evidence is taken in at most; of those with gaps, 12
+
+// Means, drawn to the pool's as far as models differ.
+LOCUSI_FN void locusi_learn_means(locusi_memory_learner *l)
+{
+    locusi_memory *m = l->m;
+    double mean = 0.0, square = 0.0, noise = 0.0, between;
+    const double models = (double)l->models;
+    size_t i, j, twice;
+    for (twice = 0; twice < 2; twice++) { // the first time without the pool
+        m->pull = 0.0;
+        between = twice ? square / models - mean * mean / (models * models) - noise / models : 0.0;
+        if (between < 0.1 * square / models - 0.1 * mean * mean / (models * models) || between < 1e-4)
+            between = locusi_clamp(0.1 * (square / models - mean * mean / (models * models)), 1e-4, 1.0);
+        if (twice) m->mean = locusi_clamp(mean / models, 0.01, 0.99);
+        for (j = 0; j < l->models; j++) {
+            const float *y = l->y + j * l->n;
+            double sum = 0.0, count = 0.0, pull;
+            for (i = 0; i < l->n; i++)
+                if (!locusi_is_nan(y[i])) sum += (double)y[i] - l->sd[j] * l->t[i], count += 1.0;
+            if (!twice) {
+                mean += sum / count;
+                square += sum / count * (sum / count);
+                noise += l->sd[j] * l->sd[j] * m->noise / count;
+                continue;
+            }
+            pull = l->sd[j] * l->sd[j] * m->noise / between;
+            m->pull += pull / models;
+            l->mu[j] = locusi_clamp((pull * m->mean + sum) / (pull + count), 0.01, 0.99);
+            l->sd[j] = locusi_deviation(l->mu[j]);
+        }
+    }
+}
+
+// f and t from what the models have in common; item: its variance, estimated anew.
+LOCUSI_FN void locusi_learn_shared(locusi_memory_learner *l, double *item)
+{
+    locusi_memory *m = l->m;
+    const size_t n = l->n, p = m->landmarks;
+    double odd = 0.0, count = 0.0, ratio;
+    locusi_ratio evidence;
+    size_t i, j, c;
+    memset(l->z, 0, n * sizeof(double));
+    for (j = 0; j < l->models; j++)
+        for (i = 0; i < n; i++)
+            if (!locusi_is_nan(l->y[j * n + i]))
+                l->z[i] +=
+                    (((double)l->y[j * n + i] - l->mu[j]) / l->sd[j] - (double)l->h[j * n + i]) / (double)l->asked[i];
+    for (i = 0; i < n; i++) {
+        l->targets[i] = (float)l->z[i];
+        l->shares[i] = l->asked[i] ? (float)(*item / (*item + m->noise / (double)l->asked[i])) : 0.0f;
+    }
+    memset(&evidence, 0, sizeof evidence);
+    evidence.centre = LOCUSI_RATIO_SHARED;
+    locusi_ratio_add(&evidence, &l->ridge, l->shares, l->targets, 1, l->right);
+    ratio = locusi_ratio_mean(&evidence);
+    for (i = 0; i < n; i++) l->w[i] = (float)ratio * l->shares[i];
+    locusi_ridge_factor(&l->ridge, l->w);
+    locusi_ridge_features(&l->ridge, l->w, l->z, l->target);
+    locusi_memory_weights(m, l->target, l->coefficient);
+    for (c = 0; c < p; c++) m->shared[c] = (float)l->coefficient[c];
+    for (i = 0; i < n; i++) {
+        l->f[i] = 0.0;
+        for (c = 0; c < p; c++) l->f[i] += l->target[c] * (double)l->phi[i * p + c];
+        l->t[i] = l->f[i] + (double)l->shares[i] * (l->z[i] - l->f[i]);
+        if (!l->asked[i]) continue;
+        odd += (l->z[i] - l->f[i]) * (l->z[i] - l->f[i]) - m->noise / (double)l->asked[i];
+        count += 1.0;
+    }
+    *item = locusi_clamp(odd / count, 0.02, 1.0);
+}
+
+LOCUSI_FN float locusi_learn_difference(const locusi_memory_learner *l, size_t j, size_t i)
+{
+    return (float)(((double)l->y[j * l->n + i] - l->mu[j]) / l->sd[j] - l->t[i]);
+}
+
+// m->own and m->noise: how much of what sets models apart is a function of the encoding.
+LOCUSI_FN void locusi_learn_own_ratio(locusi_memory_learner *l)
+{
+    locusi_memory *m = l->m;
+    const size_t n = l->n, p = m->landmarks;
+    const size_t most = l->full ? LOCUSI_TARGETS : 12, take = l->models < most ? l->models : most;
+    double squares = 0.0, spread = 0.0, count = 0.0, ratio;
+    locusi_ratio evidence;
+    size_t i, j, c;
+    memset(&evidence, 0, sizeof evidence);
+    evidence.centre = LOCUSI_RATIO_OWN;
+    for (j = 0; j < take; j++) {
+        const size_t model = j * l->models / take;
+        float *to = l->targets + (l->full ? j : 0) * n;
+        for (i = 0; i < n; i++) {
+            const int has = !locusi_is_nan(l->y[model * n + i]);
+            l->w[i] = has ? 1.0f : 0.0f;
+            to[i] = has ? locusi_learn_difference(l, model, i) : 0.0f;
+        }
+        if (!l->full) locusi_ratio_add(&evidence, &l->ridge, l->w, to, 1, l->right);
+    }
+    if (l->full) locusi_ratio_add(&evidence, &l->ridge, l->w, l->targets, take, l->right);
+    ratio = locusi_ratio_mean(&evidence);
+    for (j = 0; j < l->models; j++)
+        for (i = 0; i < n; i++)
+            if (!locusi_is_nan(l->y[j * n + i])) {
+                const double d = (double)locusi_learn_difference(l, j, i);
+                squares += d * d;
+                count += 1.0;
+            }
+    for (i = 0; i < n; i++)
+        for (c = 0; c < p; c++)
+            spread += (double)l->phi[i * p + c] * (double)l->phi[i * p + c] * (double)l->asked[i] / count;
+    m->noise = locusi_clamp(squares / count / (1.0 + ratio * spread), 0.05, 1.0);
+    m->own = ratio * m->noise;
+}
+
+// theta and h of every model
+LOCUSI_FN void locusi_learn_own(locusi_memory_learner *l)
+{
+    locusi_memory *m = l->m;
+    const size_t n = l->n, p = m->landmarks;
+    size_t i, j, c;
+    for (j = 0; j < l->models; j++) {
+        const size_t model = l->order[j].at;
+        const float *y = l->y + model * n;
+        int same = j > 0;
+        for (i = 0; i < n; i++) {
+            const int has = !locusi_is_nan(y[i]);
+            same &= j > 0 && has == (l->w[i] > 0.0f);
+            l->w[i] = has ? (float)(m->own / m->noise) : 0.0f;
+            l->z[i] = has ? (double)locusi_learn_difference(l, model, i) : 0.0;
+        }
+        if (!same) locusi_ridge_factor(&l->ridge, l->w);
+        locusi_ridge_features(&l->ridge, l->w, l->z, l->target);
+        for (c = 0; c < p; c++) l->theta[model * p + c] = (float)l->target[c];
+    }
+    for (i = 0; i < n; i++) // h = phi theta', a row of phi at a time: few queries in the cache serve all models
+        for (j = 0; j < l->models; j++) {
+            float s = 0.0f;
+            const float *a = l->theta + j * p, *b = l->phi + i * p;
+            for (c = 0; c < p; c++) s += a[c] * b[c];
+            l->h[j * n + i] = s;
+        }
+}
+
+// The prior of later models: m->direction and m->rest. normal, factor, scaled and spare are scratch.
+LOCUSI_FN void locusi_learn_directions(locusi_memory_learner *l)
+{
+    locusi_memory *m = l->m;
+    const size_t p = m->landmarks, d = m->directions;
+    const double unit = 1.0 / (m->own * (double)l->models);
+    double *vectors = m->spare, *value, *work, trace = 0.0, known = 0.0, all = 0.0, sum = 0.0;
+    size_t i, j, c, step = l->n / 64 + 1;
+    // what a model of typical gaps leaves open about itself, at its own queries
+    for (i = 0; i < l->n; i++) l->w[i] = (float)(m->own / m->noise * (double)l->asked[i] / (double)l->models);
+    locusi_ridge_factor(&l->ridge, l->w);
+    for (i = 0; i < l->n; i += step) {
+        for (c = 0; c < p; c++) l->target[c] = (double)l->phi[i * p + c];
+        for (c = 0; c < p; c++) all += l->target[c] * l->target[c];
+        locusi_solve_lower(l->ridge.factor, p, l->target);
+        for (c = 0; c < p; c++) known += l->target[c] * l->target[c];
+    }
+    m->rest = all > 0.0 ? known / all : 1.0;
+    if (!d) return;
+    locusi_product(l->ridge.k, l->theta, 1, p, p, l->models, l->theta, p, 16, p, l->ridge.normal, p, 0);
+    for (i = 0; i < p * p; i++) {
+        l->ridge.factor[i] = (double)l->ridge.normal[i] * unit;
+        trace += i % (p + 1) ? 0.0 : l->ridge.factor[i];
+    }
+    value = vectors + p * d;
+    work = value + d;
+    locusi_top_eigen(l->ridge.factor, p, d, vectors, value, work);
+    for (j = 0; j < d; j++) {
+        const double v = value[j] > 0.0 ? value[j] : 0.0;
+        sum += v;
+        for (c = 0; c < p; c++) l->target[c] = sqrt(v) * vectors[c * d + j];
+        locusi_memory_weights(m, l->target, l->coefficient);
+        for (c = 0; c < p; c++) m->direction[j * p + c] = (float)l->coefficient[c];
+    }
+    m->rest += trace > sum ? (trace - sum) / (double)p : 0.0;
+}
+
+LOCUSI_FN void locusi_learn_carve(locusi_memory_learner *l, locusi_carver *c)
+{
+    const size_t n = l->n, p = l->m->landmarks, models = l->models;
+    l->kernels = locusi_carve_floats(c, n, p);
+    l->phi = locusi_carve_floats(c, n, p);
+    l->x = locusi_carve_floats(c, n, l->m->rank);
+    l->y = locusi_carve_floats(c, models, n);
+    l->h = locusi_carve_floats(c, models, n);
+    l->theta = locusi_carve_floats(c, models, p);
+    l->targets = locusi_carve_floats(c, LOCUSI_TARGETS, n);
+    l->w = locusi_carve_floats(c, n, 1);
+    l->shares = locusi_carve_floats(c, n, 1);
+    l->ridge.scaled = locusi_carve_floats(c, n, p);
+    l->ridge.normal = locusi_carve_floats(c, p, p);
+    l->ridge.factor = (double *)locusi_carve(c, p * p, sizeof(double));
+    l->right = (double *)locusi_carve(c, LOCUSI_TARGETS * p, sizeof(double));
+    l->mu = (double *)locusi_carve(c, models, sizeof(double));
+    l->sd = (double *)locusi_carve(c, models, sizeof(double));
+    l->t = (double *)locusi_carve(c, n, sizeof(double));
+    l->z = (double *)locusi_carve(c, n, sizeof(double));
+    l->f = (double *)locusi_carve(c, n, sizeof(double));
+    l->coefficient = (double *)locusi_carve(c, p, sizeof(double));
+    l->target = (double *)locusi_carve(c, p, sizeof(double));
+    l->asked = (size_t *)locusi_carve(c, n, sizeof(size_t));
+    l->order = (locusi_known *)locusi_carve(c, models, sizeof(locusi_known));
+}
+
+// The scores as they will be needed, and the models by their gaps.
+LOCUSI_FN void locusi_learn_scores(locusi_memory_learner *l)
+{
+    double mean = 0.0, cells = 0.0;
+    size_t i, j;
+    l->full = 1;
+    for (j = 0; j < l->models; j++) {
+        uint64_t gaps = 0;
+        for (i = 0; i < l->n; i++) {
+            float y = 0.0f;
+            const int has = locusi_score(l->e, j, i, &y);
+            l->y[j * l->n + i] = has ? y : locusi_nan();
+            l->asked[i] += (size_t)has;
+            l->full &= has;
+            if (has) mean += (double)y, cells += 1.0;
+            else gaps = locusi_mix(gaps ^ (i + 1));
+        }
+        l->order[j].hash = gaps;
+        l->order[j].at = j;
+    }
+    locusi_sort(l->order, l->models, sizeof *l->order, locusi_known_order);
+    l->m->mean = mean / cells;
+    for (j = 0; j < l->models; j++) l->sd[j] = locusi_deviation(l->m->mean);
+}
+
+// The evaluated queries as the pool keeps them. slope, intercept, ability, known: scratch.
+LOCUSI_FN locus_status locusi_learn_items(locusi_memory_learner *l, locus_error *err)
+{
+    locusi_memory *m = l->m;
+    const size_t n = l->n, stride = l->e->queries.stride ? l->e->queries.stride : l->e->queries.dim;
+    double *slope, *intercept, *ability;
+    locusi_known *known;
+    locusi_carver c = {NULL, 0, 0};
+    void *block = NULL;
+    size_t i;
+    int attempt;
+    for (attempt = 0; attempt < 2; attempt++) {
+        c.used = 0;
+        slope = (double *)locusi_carve(&c, n, sizeof(double));
+        intercept = (double *)locusi_carve(&c, n, sizeof(double));
+        ability = (double *)locusi_carve(&c, l->models, sizeof(double));
+        known = (locusi_known *)locusi_carve(&c, n, sizeof(locusi_known));
+        if (attempt) break;
+        if (c.failed || !(block = LOCUS_MALLOC(c.used + 64)))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
+        c.base = locusi_align(block);
+    }
+    for (i = 0; i < n; i++) {
+        known[i].hash = locusi_encoding_hash(l->e->queries.encodings + i * stride, m->q);
+        known[i].at = i;
+        l->z[i] = l->f[i] / locusi_deviation(m->mean);
+    }
+    locusi_items_fit(m, l->e, l->mu, l->z, slope, intercept, ability);
+    locusi_sort(known, n, sizeof *known, locusi_known_order);
+    for (i = 0; i < n; i++) {
+        const size_t at = known[i].at;
+        m->known[i] = known[i].hash;
+        m->difficulty[i] = (float)l->t[at];
+        m->items[2 * i] = (float)slope[at];
+        m->items[2 * i + 1] = (float)intercept[at];
+    }
+    LOCUS_FREE(block);
+    return LOCUS_OK;
+}
+
+// Fit the memory to checked evaluations; m->landmarks, rank, seen, directions and q are set and its arrays placed.
 LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kernels *k, const locus_evals *e,
                                             const locus_queries *all, uint64_t seed, locusi_memory_fit *fit,
                                             locus_error *err)
 {
-    const size_t n = e->queries.count, models = e->models, p = m->landmarks;
-    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
-    const double own = LOCUSI_VAR_NOISE + LOCUSI_VAR_OWN;
-    float *phi, *kernels, *x, *w;
-    double *mu, *sd, *t, *z, *coefficient, *difference, *f, *slope, *intercept, *ability, mean = 0.0, cells = 0.0;
-    size_t i, j, c, *asked, round;
-    locusi_known *known;
-    locusi_ridge r;
+    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim, p = m->landmarks;
+    double item = 0.2;
+    size_t i, j, c, round;
+    locusi_memory_learner l;
     locusi_carver carver = {NULL, 0, 0};
     locus_status status;
     void *block = NULL;
-    int attempt, full = 1;
-    float y = 0.0f;
-    if ((status = locusi_memory_map(m, k, all, seed, err))) return status;
+    if ((status = locusi_memory_map(m, k, &e->queries, all, seed, err))) return status;
     if (!locusi_memory_prepare(m, k))
         return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "memory", "encodings of sensible size", "others");
-    memset(&r, 0, sizeof r);
-    for (attempt = 0; attempt < 2; attempt++) {
-        carver.used = 0;
-        kernels = locusi_carve_floats(&carver, n, p);
-        phi = locusi_carve_floats(&carver, n, p);
-        x = locusi_carve_floats(&carver, n, m->rank);
-        w = locusi_carve_floats(&carver, n, 1);
-        r.scaled = locusi_carve_floats(&carver, n, p);
-        r.normal = locusi_carve_floats(&carver, p, p);
-        r.factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
-        mu = (double *)locusi_carve(&carver, models, sizeof(double));
-        sd = (double *)locusi_carve(&carver, models, sizeof(double));
-        t = (double *)locusi_carve(&carver, n, sizeof(double));
-        z = (double *)locusi_carve(&carver, n, sizeof(double));
-        f = (double *)locusi_carve(&carver, n, sizeof(double));
-        difference = (double *)locusi_carve(&carver, n, sizeof(double));
-        coefficient = (double *)locusi_carve(&carver, p, sizeof(double));
-        asked = (size_t *)locusi_carve(&carver, n, sizeof(size_t));
-        known = (locusi_known *)locusi_carve(&carver, n, sizeof(locusi_known));
-        slope = (double *)locusi_carve(&carver, n, sizeof(double));
-        intercept = (double *)locusi_carve(&carver, n, sizeof(double));
-        ability = (double *)locusi_carve(&carver, models, sizeof(double));
-        if (attempt) break;
-        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
-        memset(block, 0, carver.used + 64);
-        carver.base = locusi_align(block);
-    }
-    locusi_memory_kernels(m, k, e->queries.encodings, stride, n, x, kernels);
-    locusi_matmul_run(k, kernels, p, n, p, m->whiten, p, phi, p, NULL, NULL, 0, 0);
-    r.memory = m, r.k = k, r.phi = phi, r.n = n;
-    for (j = 0; j < models; j++)
-        for (i = 0; i < n; i++) {
-            if (!locusi_score(e, j, i, &y)) {
-                full = 0;
-                continue;
-            }
-            asked[i]++;
-            cells += 1.0;
-            mean += (double)y;
-        }
-    mean /= cells;
-    m->mean = mean;
-    for (j = 0; j < models; j++) sd[j] = locusi_deviation(mean);
-    for (i = 0; i < n; i++)
-        w[i] = asked[i] ? (float)(LOCUSI_VAR_SHARED / (LOCUSI_VAR_ITEM + own / (double)asked[i])) : 0.0f;
-    locusi_ridge_factor(&r, w);
+    memset(&l, 0, sizeof l);
+    l.m = m;
+    l.e = e;
+    l.n = e->queries.count;
+    l.models = e->models;
+    locusi_learn_carve(&l, &carver);
+    if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
+    memset(block, 0, carver.used + 64);
+    carver.base = locusi_align(block);
+    carver.used = 0;
+    locusi_learn_carve(&l, &carver);
+    locusi_memory_kernels(m, k, e->queries.encodings, stride, l.n, l.x, l.kernels);
+    locusi_matmul_run(k, l.kernels, p, l.n, p, m->features, p, l.phi, p, NULL, NULL, 0, 0);
+    l.ridge.memory = m, l.ridge.k = k, l.ridge.phi = l.phi, l.ridge.n = l.n;
+    locusi_learn_scores(&l);
+    m->noise = 0.6;
     for (round = 0; round < 3; round++) {
-        memset(z, 0, n * sizeof(double));
-        for (j = 0; j < models; j++) {
-            double sum = mean, count = 1.0;
-            for (i = 0; i < n; i++)
-                if (locusi_score(e, j, i, &y)) {
-                    sum += (double)y - sd[j] * t[i];
-                    count += 1.0;
-                }
-            mu[j] = locusi_clamp(sum / count, 0.01, 0.99);
-            sd[j] = locusi_deviation(mu[j]);
-            for (i = 0; i < n; i++)
-                if (locusi_score(e, j, i, &y)) z[i] += ((double)y - mu[j]) / sd[j] / (double)asked[i];
-        }
-        locusi_ridge_solve(&r, w, z, coefficient);
-        for (c = 0; c < p; c++) m->shared[c] = (float)coefficient[c];
-        for (i = 0; i < n; i++) {
-            f[i] = 0.0;
-            for (c = 0; c < p; c++) f[i] += coefficient[c] * (double)kernels[i * p + c];
-            t[i] = f[i];
-            if (asked[i]) t[i] += LOCUSI_VAR_ITEM / (LOCUSI_VAR_ITEM + own / (double)asked[i]) * (z[i] - f[i]);
-        }
+        locusi_learn_means(&l);
+        locusi_learn_shared(&l, &item);
+        locusi_learn_own_ratio(&l);
+        // a factor for each model is dear: where they are many, their h tells little about the shared part anyway
+        if (round == 2 || l.full || l.models <= 256) locusi_learn_own(&l);
     }
-    for (i = 0; i < n; i++) w[i] = (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE);
-    if (full) locusi_ridge_factor(&r, w);
-    for (j = 0; j < models; j++) {
-        for (i = 0; i < n; i++) {
-            const int has = locusi_score(e, j, i, &y);
-            difference[i] = has ? ((double)y - mu[j]) / sd[j] - t[i] : 0.0;
-            w[i] = has ? (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE) : 0.0f;
-        }
-        if (!full) locusi_ridge_factor(&r, w);
-        locusi_ridge_solve(&r, w, difference, coefficient);
+    locusi_learn_directions(&l);
+    for (j = 0; j < l.models; j++) {
+        for (c = 0; c < p; c++) l.target[c] = (double)l.theta[j * p + c];
+        locusi_memory_weights(m, l.target, l.coefficient);
         for (c = 0; c < p; c++) {
-            if (fit->rows) fit->rows[j * p + c] = (float)(((double)m->shared[c] + coefficient[c]) / sd[j]);
-            if (fit->own) fit->own[j * p + c] = (float)coefficient[c];
+            if (fit->rows) fit->rows[j * p + c] = (float)(((double)m->shared[c] + l.coefficient[c]) * l.sd[j]);
+            if (fit->own) fit->own[j * p + c] = (float)l.coefficient[c];
         }
-        if (fit->base) fit->base[j] = (float)log(mu[j] / (1.0 - mu[j]));
+        if (fit->base) fit->base[j] = (float)l.mu[j];
     }
     if (fit->item)
-        for (i = 0; i < n; i++) fit->item[i] = t[i] - f[i];
-    for (i = 0; i < n; i++) {
-        known[i].hash = locusi_encoding_hash(e->queries.encodings + i * stride, m->q);
-        known[i].at = i;
-    }
-    if (m->seen) {
-        for (i = 0; i < n; i++) z[i] = f[i] / locusi_deviation(mean);
-        locusi_items_fit(m, e, mu, z, slope, intercept, ability);
-        locusi_sort(known, n, sizeof *known, locusi_known_order);
-        for (i = 0; i < n; i++) {
-            const size_t at = known[i].at;
-            m->known[i] = known[i].hash;
-            m->difficulty[i] = (float)t[at];
-            m->items[2 * i] = (float)slope[at];
-            m->items[2 * i + 1] = (float)intercept[at];
-        }
-    }
+        for (i = 0; i < l.n; i++) fit->item[i] = l.t[i] - l.f[i];
+    if (m->seen) status = locusi_learn_items(&l, err);
     LOCUS_FREE(block);
-    return LOCUS_OK;
+    return status;
 }
 
 // ---- one model's part from its own evaluations, with the rest of the memory as it is
@@ -8152,8 +8567,7 @@ LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_memory *memory, size
     o->m = *memory;
     o->m.landmark = locusi_carve_floats(c, p, memory->rank); // packed anew: others may be using the pool
     o->m.half = locusi_carve_floats(c, p, 1);
-    o->m.whiten = locusi_carve_floats(c, p, p);
-    o->m.unwhiten = (double *)locusi_carve(c, p * p, sizeof(double));
+    locusi_memory_carve_learning(&o->m, c);
     o->q = locusi_carve_floats(c, all, memory->q);
     o->x = locusi_carve_floats(c, all, memory->rank);
     o->kernels = locusi_carve_floats(c, all, p);
@@ -8171,14 +8585,14 @@ LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_memory *memory, size
 
 // mu and sd of a model with n evaluations whose scores and difficulties have these sums. prior: what its mean is drawn
 // towards.
-LOCUSI_FN void locusi_own_mean(double prior, double n, double scores, double difficulties, double *mu, double *sd)
+LOCUSI_FN void locusi_own_mean(const locusi_memory *m, double prior, double n, double scores, double difficulties,
+                               double *mu, double *sd)
 {
     size_t round;
     *mu = prior;
     for (round = 0; round < 4; round++)
-        *mu = locusi_clamp((LOCUSI_MEAN_PRIOR * prior + scores - locusi_deviation(*mu) * difficulties) /
-                               (n + LOCUSI_MEAN_PRIOR),
-                           0.01, 0.99);
+        *mu =
+            locusi_clamp((m->pull * prior + scores - locusi_deviation(*mu) * difficulties) / (n + m->pull), 0.01, 0.99);
     *sd = locusi_deviation(*mu);
 }
 
@@ -8188,7 +8602,7 @@ LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, co
     const size_t p = o->m.landmarks, stride = e->queries.stride ? e->queries.stride : e->queries.dim;
     size_t i, c;
     float y = 0.0f;
-    if (!locusi_memory_prepare(&o->m, k)) // landmarks of a file may be anything
+    if (!locusi_memory_prepare(&o->m, k) || !locusi_memory_specialise(&o->m)) // a file may hold anything
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
     o->n = 0;
     for (i = 0; i < e->queries.count; i++)
@@ -8197,23 +8611,22 @@ LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, co
             o->score[o->n++] = (double)y;
         }
     locusi_memory_kernels(&o->m, k, o->q, o->m.q, o->n, o->x, o->kernels);
-    locusi_matmul_run(k, o->kernels, p, o->n, p, o->m.whiten, p, o->phi, p, NULL, NULL, 0, 0);
+    locusi_matmul_run(k, o->kernels, p, o->n, p, o->m.features, p, o->phi, p, NULL, NULL, 0, 0);
     o->scores = o->difficulties = 0.0;
     for (i = 0; i < o->n; i++) {
-        o->w[i] = (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE);
+        o->w[i] = (float)(o->m.own / o->m.noise);
         o->t[i] = 0.0;
         if (!locusi_memory_known(&o->m, o->q + i * o->m.q, &o->t[i]))
             for (c = 0; c < p; c++) o->t[i] += (double)o->m.shared[c] * (double)o->kernels[i * p + c];
         o->scores += o->score[i];
         o->difficulties += o->t[i];
     }
-    locusi_own_mean(o->m.mean, (double)o->n, o->scores, o->difficulties, &o->mu, &o->sd);
+    locusi_own_mean(&o->m, o->m.mean, (double)o->n, o->scores, o->difficulties, &o->mu, &o->sd);
     for (i = 0; i < o->n; i++) o->difference[i] = (o->score[i] - o->mu) / o->sd - o->t[i];
     o->r.memory = &o->m, o->r.k = k, o->r.phi = o->phi, o->r.n = o->n;
     locusi_ridge_factor(&o->r, o->w);
     locusi_ridge_features(&o->r, o->w, o->difference, o->theta);
-    memcpy(o->coefficient, o->theta, p * sizeof(double));
-    locusi_solve_upper(o->m.unwhiten, p, o->coefficient);
+    locusi_memory_weights(&o->m, o->theta, o->coefficient);
     return LOCUS_OK;
 }
 
@@ -8223,11 +8636,12 @@ LOCUSI_FN locus_status locusi_own_row(const locusi_own *o, const double *coeffic
 {
     size_t c;
     for (c = 0; c < o->m.landmarks; c++) {
-        row[c] = (float)(((double)o->m.shared[c] + coefficient[c]) / sd);
+        const double both = (double)o->m.shared[c] + coefficient[c];
+        row[c] = (float)(o->m.logits ? both / sd : both * sd);
         if (!locusi_finite(row[c]))
             return locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a part of them shows");
     }
-    *base = (float)log(mu / (1.0 - mu));
+    *base = (float)(o->m.logits ? log(mu / (1.0 - mu)) : mu);
     return LOCUS_OK;
 }
 
@@ -8865,7 +9279,8 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
     memset(&learned, 0, sizeof learned);
     memset(&fit, 0, sizeof fit);
     learned.q = pool->net->q;
-    learned.rank = LOCUSI_MEMORY_RANK;
+    learned.rank = locusi_memory_rank(learned.q);
+    learned.directions = pool->count < LOCUSI_MEMORY_DIRECTIONS ? pool->count : LOCUSI_MEMORY_DIRECTIONS;
     learned.weight = opts && opts->weight > 0.0 ? (float)opts->weight : 0.5f;
     if ((status = locusi_check_lengths(&learned, &evals->queries, evals, err))) return status;
     if (opts && opts->unlabelled.count) {
@@ -8877,8 +9292,9 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
     }
     if ((status = locusi_evals_scored(evals, &scored, &scored_block, err))) return status;
     all = opts && opts->unlabelled.count ? opts->unlabelled : scored.queries;
-    learned.landmarks = locusi_pad(all.count < LOCUSI_MEMORY_LANDMARKS ? all.count : LOCUSI_MEMORY_LANDMARKS);
+    learned.landmarks = locusi_memory_landmarks(&scored.queries, &all);
     learned.seen = scored.queries.count;
+    if (learned.directions > learned.landmarks / 4) learned.directions = learned.landmarks / 4; // scratch has that room
     for (attempt = 0; attempt < 2; attempt++) {
         c.used = 0;
         locusi_memory_carve(&learned, &c, 1);
@@ -8909,16 +9325,7 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
         } else {
             locusi_memory *to = &pool->memory;
             if (block_before) LOCUS_FREE(block_before);
-            to->mean = learned.mean;
-            to->ability = learned.ability;
-            to->spread = learned.spread;
-            memcpy(to->map, learned.map, to->rank * to->q * sizeof(float));
-            memcpy(to->map_bias, learned.map_bias, to->rank * sizeof(float));
-            memcpy(to->points, learned.points, to->landmarks * to->rank * sizeof(float));
-            memcpy(to->shared, learned.shared, to->landmarks * sizeof(float));
-            memcpy(to->known, learned.known, to->seen * sizeof(uint64_t));
-            memcpy(to->difficulty, learned.difficulty, to->seen * sizeof(float));
-            memcpy(to->items, learned.items, 2 * to->seen * sizeof(float));
+            locusi_memory_copy(to, &learned);
             locusi_memory_pack(to, pool->net->kernels);
             for (m = 0; m < pool->count; m++) {
                 for (i = 0; i < to->landmarks; i++) *locusi_recall_at(pool, m, i) = fit.rows[m * to->landmarks + i];
@@ -8962,27 +9369,33 @@ LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const
 LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const locus_net *net, size_t models,
                                            locusi_memory *m, locus_error *err)
 {
-    static const char *const names[LOCUSI_MEMORY_TENSORS] = {
-        "memory.map",      "memory.map_bias", "memory.landmarks",  "memory.shared",  "memory.rows", "memory.base",
-        "memory.recalled", "memory.known",    "memory.difficulty", "memory.scalars", "memory.items"};
+    static const char *const names[LOCUSI_MEMORY_TENSORS] = {"memory.map",      "memory.map_bias", "memory.landmarks",
+                                                             "memory.shared",   "memory.rows",     "memory.base",
+                                                             "memory.recalled", "memory.known",    "memory.difficulty",
+                                                             "memory.scalars",  "memory.items",    "memory.directions"};
     const locus_tensor *points = locus_safetensors_find(st, names[2]), *known = locus_safetensors_find(st, names[7]);
+    const locus_tensor *scalars = locus_safetensors_find(st, names[9]), *map = locus_safetensors_find(st, names[0]);
+    const locus_tensor *directions = locus_safetensors_find(st, names[11]);
     size_t i, j, present = 0, surplus = 0;
     memset(m, 0, sizeof *m);
     for (i = 0; i < st->tensor_count; i++) surplus += locusi_starts(st->tensors[i].name, "memory.") != 0;
     if (!surplus) return LOCUS_OK;
     m->q = net->q;
-    m->rank = LOCUSI_MEMORY_RANK;
+    m->rank = map && map->rank == 2 ? map->shape[0] : 16;
+    m->directions = directions && directions->rank == 2 ? directions->shape[0] : 0;
+    m->logits = scalars && scalars->count == 2; // a file of version 0.2 or 0.3
     m->landmarks = points && points->rank == 2 ? points->shape[0] : 16;
     m->seen = known && known->rank == 1 ? known->shape[0] : 0;
     for (i = 0; i < LOCUSI_MEMORY_TENSORS; i++) {
         const size_t p = m->landmarks;
-        const size_t shape[LOCUSI_MEMORY_TENSORS][2] = {{m->rank, m->q}, {m->rank, 1}, {p, m->rank},    {p, 1},
-                                                        {models, p},     {models, 1},  {models, 1},     {m->seen, 1},
-                                                        {m->seen, 1},    {2, 1},       {m->seen + 1, 2}};
-        const size_t rank = i == 0 || i == 2 || i == 4 || i == 10 ? 2 : 1;
+        const size_t shape[LOCUSI_MEMORY_TENSORS][2] = {
+            {m->rank, m->q},  {m->rank, 1},      {p, m->rank}, {p, 1},       {models, p},
+            {models, 1},      {models, 1},       {m->seen, 1}, {m->seen, 1}, {m->logits ? 2 : LOCUSI_MEMORY_SCALARS, 1},
+            {m->seen + 1, 2}, {m->directions, p}};
+        const size_t rank = i == 0 || i == 2 || i == 4 || i >= 10 ? 2 : 1;
         const locus_dtype type = i == 6 ? LOCUS_U8 : i == 7 ? LOCUS_I64 : LOCUS_F32;
         const locus_tensor *t = locus_safetensors_find(st, names[i]);
-        if (!t && i == 10) continue; // files of version 0.2 have none
+        if (!t && i >= 10) continue; // not all files have these
         if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", names[i]);
         present++;
         if (t->rank != rank || t->shape[0] != shape[i][0] || (rank == 2 && t->shape[1] != shape[i][1])) {
@@ -9012,6 +9425,12 @@ LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const lo
     if (m->landmarks == 0 || m->landmarks % 16 || m->landmarks > LOCUSI_MEMORY_LANDMARKS)
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "a multiple of 16 up to %z", "%z",
                            LOCUSI_MEMORY_LANDMARKS, m->landmarks);
+    if (m->rank == 0 || m->rank % 16 || m->rank > LOCUSI_MEMORY_RANK)
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.map", "a multiple of 16 up to %z rows", "%z",
+                           LOCUSI_MEMORY_RANK, m->rank);
+    if (m->directions > LOCUSI_MEMORY_DIRECTIONS)
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.directions", "at most %z rows", "%z", LOCUSI_MEMORY_DIRECTIONS,
+                           m->directions);
     return LOCUS_OK;
 }
 
@@ -9024,7 +9443,7 @@ LOCUSI_FN void locusi_memory_read(locus_pool *pool, const locus_safetensors *st,
     const unsigned char *known = (const unsigned char *)locus_safetensors_find(st, "memory.known")->data;
     const unsigned char *recalled = (const unsigned char *)locus_safetensors_find(st, "memory.recalled")->data;
     const locus_tensor *items = locus_safetensors_find(st, "memory.items");
-    float scalars[2];
+    float scalars[LOCUSI_MEMORY_SCALARS] = {0.0f};
     size_t i, j;
     for (i = 0; i < m->rank; i++)
         for (j = 0; j < m->q; j++)
@@ -9037,6 +9456,11 @@ LOCUSI_FN void locusi_memory_read(locus_pool *pool, const locus_safetensors *st,
     locusi_vector(locus_safetensors_find(st, "memory.scalars"), scalars);
     m->weight = scalars[0] >= 0.0f && scalars[0] <= 1.0f ? scalars[0] : 0.5f;
     m->mean = scalars[1] > 0.0f && scalars[1] < 1.0f ? (double)scalars[1] : 0.5;
+    m->pull = m->logits ? 13.0 : locusi_clamp((double)scalars[2], 0.0, 1e6); // what version 0.3 took for every pool
+    m->own = m->logits ? 0.031 : locusi_clamp((double)scalars[3], 1e-6, 10.0);
+    m->noise = m->logits ? 0.62 : locusi_clamp((double)scalars[4], 1e-2, 10.0);
+    m->rest = m->logits ? 1.0 : locusi_clamp((double)scalars[5], 1e-3, 10.0);
+    if (m->directions) locusi_vector(locus_safetensors_find(st, "memory.directions"), m->direction);
     m->spread = 0.0;
     if (items) {
         locus_tensor_to_f32(items, 0, 2 * m->seen, m->items, NULL);
@@ -9279,15 +9703,15 @@ LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, c
 }
 
 #ifndef LOCUS_INFERENCE_ONLY
-LOCUSI_FN void locusi_memory_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[10])
+LOCUSI_FN void locusi_memory_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[11])
 {
     const locusi_memory *m = &pool->memory;
-    const size_t floats[9] = {
-        m->rank * m->q, m->rank, m->landmarks * m->rank, m->landmarks, m->landmarks * pool->count, pool->count,
-        m->seen,        2,       2 * (m->seen + 1)};
+    const size_t floats[10] = {
+        m->rank * m->q, m->rank, m->landmarks * m->rank, m->landmarks,      m->landmarks * pool->count,
+        pool->count,    m->seen, LOCUSI_MEMORY_SCALARS,  2 * (m->seen + 1), m->directions * m->landmarks};
     size_t i;
-    for (i = 0; i < 9; i++) to[i] = (unsigned char *)locusi_carve(c, m->landmarks ? floats[i] : 0, 4);
-    to[9] = (unsigned char *)locusi_carve(c, m->landmarks ? m->seen : 0, 8);
+    for (i = 0; i < 10; i++) to[i] = (unsigned char *)locusi_carve(c, m->landmarks ? floats[i] : 0, 4);
+    to[10] = (unsigned char *)locusi_carve(c, m->landmarks ? m->seen : 0, 8);
 }
 
 LOCUSI_FN void locusi_put_floats(unsigned char *to, const float *from, size_t n)
@@ -9297,11 +9721,13 @@ LOCUSI_FN void locusi_put_floats(unsigned char *to, const float *from, size_t n)
 }
 
 // The memory's tensors; returns how many.
-LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const to[10], locus_tensor *t)
+LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const to[11], locus_tensor *t)
 {
     const locusi_memory *m = &pool->memory;
-    const float scalars[2] = {m->weight, (float)m->mean}, abilities[2] = {(float)m->ability, (float)m->spread};
-    size_t i, j;
+    const float scalars[LOCUSI_MEMORY_SCALARS] = {m->weight,     (float)m->mean,  (float)m->pull,
+                                                  (float)m->own, (float)m->noise, (float)m->rest};
+    const float abilities[2] = {(float)m->ability, (float)m->spread};
+    size_t i, j, count = LOCUSI_MEMORY_TENSORS - 2;
     for (i = 0; i < m->rank; i++)
         for (j = 0; j < m->q; j++)
             locusi_put_floats(to[0] + 4 * (i * m->q + j), m->map + i / 16 * 16 * m->q + 16 * j + i % 16, 1);
@@ -9313,12 +9739,12 @@ LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const
             locusi_put_floats(to[4] + 4 * (i * m->landmarks + j), locusi_recall_at(pool, i, j), 1);
     locusi_put_floats(to[5], pool->recall_base, pool->count);
     locusi_put_floats(to[6], m->difficulty, m->seen);
-    locusi_put_floats(to[7], scalars, 2);
+    locusi_put_floats(to[7], scalars, LOCUSI_MEMORY_SCALARS);
     locusi_put_floats(to[8], m->items, 2 * m->seen);
     locusi_put_floats(to[8] + 8 * m->seen, abilities, 2);
     for (i = 0; i < m->seen; i++) {
-        locusi_put32(to[9] + 8 * i, (uint32_t)m->known[i]);
-        locusi_put32(to[9] + 8 * i + 4, (uint32_t)(m->known[i] >> 32));
+        locusi_put32(to[10] + 8 * i, (uint32_t)m->known[i]);
+        locusi_put32(to[10] + 8 * i + 4, (uint32_t)(m->known[i] >> 32));
     }
     locusi_tensor_set(&t[0], "memory.map", LOCUS_F32, 2, m->rank, m->q, to[0]);
     locusi_tensor_set(&t[1], "memory.map_bias", LOCUS_F32, 1, m->rank, 1, to[1]);
@@ -9327,12 +9753,15 @@ LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const
     locusi_tensor_set(&t[4], "memory.rows", LOCUS_F32, 2, pool->count, m->landmarks, to[4]);
     locusi_tensor_set(&t[5], "memory.base", LOCUS_F32, 1, pool->count, 1, to[5]);
     locusi_tensor_set(&t[6], "memory.recalled", LOCUS_U8, 1, pool->count, 1, pool->recalled);
-    locusi_tensor_set(&t[7], "memory.known", LOCUS_I64, 1, m->seen, 1, to[9]);
+    locusi_tensor_set(&t[7], "memory.known", LOCUS_I64, 1, m->seen, 1, to[10]);
     locusi_tensor_set(&t[8], "memory.difficulty", LOCUS_F32, 1, m->seen, 1, to[6]);
-    locusi_tensor_set(&t[9], "memory.scalars", LOCUS_F32, 1, 2, 1, to[7]);
-    if (!(m->spread > 0.0)) return LOCUSI_MEMORY_TENSORS - 1;
-    locusi_tensor_set(&t[10], "memory.items", LOCUS_F32, 2, m->seen + 1, 2, to[8]);
-    return LOCUSI_MEMORY_TENSORS;
+    locusi_tensor_set(&t[9], "memory.scalars", LOCUS_F32, 1, m->logits ? 2 : LOCUSI_MEMORY_SCALARS, 1, to[7]);
+    if (m->spread > 0.0) locusi_tensor_set(&t[count++], "memory.items", LOCUS_F32, 2, m->seen + 1, 2, to[8]);
+    if (m->directions) {
+        locusi_put_floats(to[9], m->direction, m->directions * m->landmarks);
+        locusi_tensor_set(&t[count++], "memory.directions", LOCUS_F32, 2, m->directions, m->landmarks, to[9]);
+    }
+    return count;
 }
 
 LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path, locus_save_what what,
@@ -9343,7 +9772,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     const size_t net_metadata = what != LOCUS_SAVE_POOL && net_file ? net_file->metadata_count : 0;
     locusi_carver c = {NULL, 0, 0};
     unsigned char *z = NULL, *parameters = NULL, *cost = NULL, *available = NULL, *evaluations = NULL, *names = NULL;
-    unsigned char *memory[10], *calibration = NULL;
+    unsigned char *memory[11], *calibration = NULL;
     locus_tensor *tensors = NULL;
     locus_metadata *metadata = NULL;
     char hash[24], encoder_hash[24], q_dim[24];
@@ -9525,6 +9954,13 @@ LOCUSI_FN float locusi_calibrated(const locus_pool *pool, size_t model, float lo
     return (float)((double)pool->calibration[model].scale * (double)logit + (double)pool->calibration[model].shift);
 }
 
+// A regression may leave [0, 1], and is never that sure.
+LOCUSI_FN float locusi_chance_logit(float chance)
+{
+    chance = chance > 0.005f ? chance < 0.995f ? chance : 0.995f : 0.005f;
+    return logf(chance / (1.0f - chance));
+}
+
 // logits [rows, of all models] of models begin .. end: the memory's share is mixed in.
 LOCUSI_FN void locusi_predict_recall(const locus_pool *pool, locusi_predict_scratch *w, const float *q, size_t stride,
                                      size_t rows, size_t begin, size_t end, float *logits)
@@ -9541,7 +9977,9 @@ LOCUSI_FN void locusi_predict_recall(const locus_pool *pool, locusi_predict_scra
             for (j = 0; j < models; j++)
                 if (pool->recalled[m + j]) {
                     float *logit = logits + i * pool->count + m + j;
-                    *logit = (1.0f - memory->weight) * *logit + memory->weight * w->recall[i * LOCUSI_MODEL_TILE + j];
+                    float told = w->recall[i * LOCUSI_MODEL_TILE + j];
+                    if (!memory->logits) told = locusi_chance_logit(told);
+                    *logit = (1.0f - memory->weight) * *logit + memory->weight * told;
                 }
     }
 }
@@ -13600,15 +14038,8 @@ LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool
     (*out)->calibration_shared = pool->calibration_shared;
     if (!from->landmarks) return LOCUS_OK;
     to = &(*out)->memory;
-    memcpy(to->map, from->map, to->rank * to->q * sizeof(float));
-    memcpy(to->map_bias, from->map_bias, to->rank * sizeof(float));
-    memcpy(to->landmark, from->landmark, to->landmarks * to->rank * sizeof(float));
-    memcpy(to->half, from->half, to->landmarks * sizeof(float));
-    memcpy(to->points, from->points, to->landmarks * to->rank * sizeof(float));
-    memcpy(to->shared, from->shared, to->landmarks * sizeof(float));
-    memcpy(to->known, from->known, to->seen * sizeof(uint64_t));
-    memcpy(to->difficulty, from->difficulty, to->seen * sizeof(float));
-    memcpy(to->items, from->items, 2 * to->seen * sizeof(float));
+    locusi_memory_copy(to, from);
+    locusi_memory_pack(to, pool->net->kernels);
     return LOCUS_OK;
 }
 
@@ -13793,7 +14224,7 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
     const locusi_own *o = job->own;
     locusi_panel *w = &job->panels[worker];
     const size_t p = o->m.landmarks, n = o->n;
-    const float weight = (float)(LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE);
+    const float weight = (float)(o->m.own / o->m.noise);
     size_t panel, i, c, v;
     w->mine = 0;
     while ((panel = locusi_next(&job->counter, worker, &w->mine)) < (job->versions + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
@@ -13811,9 +14242,10 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
                 scores += o->score[at];
                 difficulties += o->t[at];
             }
-            prior = o->m.mean + job->noise * o->sd / sqrt(LOCUSI_MEAN_PRIOR) *
+            prior = o->m.mean + job->noise * o->sd / sqrt(o->m.pull > 1.0 ? o->m.pull : 1.0) *
                                     locusi_draw_normal(job->seed, LOCUSI_DRAW_MEAN, first + v, 0);
-            locusi_own_mean(locusi_clamp(prior, 0.01, 0.99), (double)drawn, scores, difficulties, &mu[v], &sd[v]);
+            locusi_own_mean(&o->m, locusi_clamp(prior, 0.01, 0.99), (double)drawn, scores, difficulties, &mu[v],
+                            &sd[v]);
         }
         for (v = count; v < LOCUSI_PANEL; v++) mu[v] = o->mu, sd[v] = o->sd;
         // the residual of the full solution, what its gradient is in this version
@@ -13832,18 +14264,15 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
                 w->x[at] = o->theta[c];
                 w->r[at] = (double)w->out[at] - o->theta[c];
                 if (v < count)
-                    w->r[at] += job->noise * sqrt(LOCUSI_VAR_OWN) *
-                                locusi_draw_normal(job->seed, LOCUSI_DRAW_PRIOR, first + v, c);
+                    w->r[at] +=
+                        job->noise * sqrt(o->m.own) * locusi_draw_normal(job->seed, LOCUSI_DRAW_PRIOR, first + v, c);
             }
         locusi_panel_solve(o, w);
-        locusi_panel_upper(o->m.unwhiten, p, w->x);
         for (v = 0; v < count; v++) {
             float *row = job->rows + (first + v) * p, *base = &job->base[first + v];
-            *base = (float)log(mu[v] / (1.0 - mu[v]));
-            for (c = 0; c < p; c++) {
-                row[c] = (float)(((double)o->m.shared[c] + w->x[c * LOCUSI_PANEL + v]) / sd[v]);
-                if (!locusi_finite(row[c])) locusi_set_flag(&job->bad);
-            }
+            for (c = 0; c < p; c++) w->z[c] = w->x[c * LOCUSI_PANEL + v];
+            locusi_memory_weights(&o->m, w->z, w->a);
+            if (locusi_own_row(o, w->a, mu[v], sd[v], row, base, NULL)) locusi_set_flag(&job->bad);
         }
     }
 }
@@ -14225,7 +14654,7 @@ LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double sco
 // its diversity.
 
 typedef struct locusi_study {
-    locusi_memory m; // with whiten and unwhiten of its own
+    locusi_memory m; // with what learning needs of its own
     const locusi_kernels *k;
     size_t n, p;    // rows of the evaluations; columns: landmarks, the ability, pads of 0
     float *x;       // [n, p]
@@ -14248,7 +14677,7 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *m
 {
     const size_t landmarks = memory->landmarks, p = landmarks + 16, n = e->queries.count;
     const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
-    const double deviation = locusi_deviation(memory->mean), scale = sqrt(LOCUSI_VAR_OWN) / deviation;
+    const double deviation = locusi_deviation(memory->mean), scale = sqrt(memory->own) / deviation;
     const double centre = memory->spread > 0.0 ? memory->ability : log(memory->mean / (1.0 - memory->mean));
     const double spread = memory->spread > 0.0 ? memory->spread : 0.6;
     size_t i, c;
@@ -14264,8 +14693,7 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *m
         carver.used = 0;
         s->m.landmark = locusi_carve_floats(&carver, landmarks, memory->rank); // packed anew: others may use the pool's
         s->m.half = locusi_carve_floats(&carver, landmarks, 1);
-        s->m.whiten = locusi_carve_floats(&carver, landmarks, landmarks);
-        s->m.unwhiten = (double *)locusi_carve(&carver, landmarks * landmarks, sizeof(double));
+        locusi_memory_carve_learning(&s->m, &carver);
         x = locusi_carve_floats(&carver, n, memory->rank);
         kernels = locusi_carve_floats(&carver, n, landmarks);
         s->x = locusi_carve_floats(&carver, n, p);
@@ -14283,12 +14711,12 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *m
         memset(s->block, 0, carver.used + 64);
         carver.base = locusi_align(s->block);
     }
-    if (!locusi_memory_prepare(&s->m, k)) { // landmarks of a file may be anything
+    if (!locusi_memory_prepare(&s->m, k) || !locusi_memory_specialise(&s->m)) { // a file may hold anything
         LOCUS_FREE(s->block);
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
     }
     locusi_memory_kernels(&s->m, k, e->queries.encodings, stride, n, x, kernels);
-    locusi_matmul_run(k, kernels, landmarks, n, landmarks, s->m.whiten, landmarks, s->x, p, NULL, NULL, 0, 0);
+    locusi_matmul_run(k, kernels, landmarks, n, landmarks, s->m.features, landmarks, s->x, p, NULL, NULL, 0, 0);
     for (i = 0; i < n; i++) {
         const size_t place = locusi_memory_place(&s->m, e->queries.encodings + i * stride);
         double slope = 1.0, intercept = 0.0;
@@ -14737,7 +15165,8 @@ LOCUSI_FN locus_status locusi_explain_without(locusi_explainer *a, size_t at, fl
     const double w = (double)o->w[at];
     double mu, sd, difference, along = 0.0, length = 0.0;
     size_t c;
-    locusi_own_mean(o->m.mean, (double)(o->n - 1), o->scores - o->score[at], o->difficulties - o->t[at], &mu, &sd);
+    locusi_own_mean(&o->m, o->m.mean, (double)(o->n - 1), o->scores - o->score[at], o->difficulties - o->t[at], &mu,
+                    &sd);
     difference = (o->score[at] - mu) / sd - o->t[at];
     for (c = 0; c < p; c++) a->u[c] = (double)phi[c];
     locusi_solve_lower(o->r.factor, p, a->u);
@@ -14748,8 +15177,8 @@ LOCUSI_FN locus_status locusi_explain_without(locusi_explainer *a, size_t at, fl
         length += (double)phi[c] * a->u[c];
     }
     for (c = 0; c < p; c++) a->v[c] += w * along / (1.0 - w * length) * a->u[c];
-    locusi_solve_upper(o->m.unwhiten, p, a->v);
-    return locusi_own_row(o, a->v, mu, sd, row, base, err);
+    locusi_memory_weights(&o->m, a->v, a->u);
+    return locusi_own_row(o, a->u, mu, sd, row, base, err);
 }
 
 // Chances of the query for models that are the pool's `model` without each of `count` evaluations; first: with all.
@@ -16606,7 +17035,7 @@ LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
 LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
 {
     const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->data.queries.dim;
-    const size_t models = t->data.models, most = extra ? extra : n;
+    const size_t models = t->data.models;
     const locusi_kernels *k = t->core.k;
     locusi_memory memory;
     locusi_memory_fit fit;
@@ -16622,8 +17051,8 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
     memset(&fit, 0, sizeof fit);
     memset(&evals, 0, sizeof evals);
     memory.q = q;
-    memory.rank = LOCUSI_MEMORY_RANK;
-    memory.landmarks = locusi_pad(most < LOCUSI_MEMORY_LANDMARKS ? most : LOCUSI_MEMORY_LANDMARKS);
+    memory.rank = locusi_memory_rank(q);
+    memory.landmarks = locusi_pad(all < LOCUSI_MEMORY_LANDMARKS ? all : LOCUSI_MEMORY_LANDMARKS);
     for (attempt = 0; attempt < 2; attempt++) {
         c.used = 0;
         locusi_memory_carve(&memory, &c, 1);
@@ -16665,6 +17094,7 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
                 *(j < models ? &t->own[j * all + i] : &t->difficulty[i]) = s;
             }
         }
+        for (j = 0; j < models; j++) base[j] = (float)log((double)base[j] / (1.0 - (double)base[j]));
         for (j = 0; j < models; j++) sum += (double)base[j] / (double)models;
         for (j = 0; j < models; j++) square += ((double)base[j] - sum) * ((double)base[j] - sum) / (double)models;
         t->ability = sum;

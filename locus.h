@@ -16798,6 +16798,7 @@ struct locus_trainer {
     double *item;           // [train] t - f
     float *own;             // [models, train + unlabelled] h_m
     double ability, spread; // mean and deviation of the models' logit(mu)
+    double strength;        // of a virtual model's own differences, at most, as a factor of the real ones'
     uint64_t data_hash;
     // progress
     size_t epoch, best_epoch;
@@ -17083,7 +17084,7 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
     }
     status = locusi_memory_fit_to(&memory, k, &evals, &map, t->o.seed, &fit, err);
     if (!status) {
-        double sum = 0.0, square = 0.0;
+        double sum = 0.0, square = 0.0, squares = 0.0;
         locusi_memory_kernels(&memory, k, rows, q, all, x, kernels);
         for (i = 0; i < all; i++) {
             const float *row = kernels + i * memory.landmarks;
@@ -17097,6 +17098,9 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
         for (j = 0; j < models; j++) base[j] = (float)log((double)base[j] / (1.0 - (double)base[j]));
         for (j = 0; j < models; j++) sum += (double)base[j] / (double)models;
         for (j = 0; j < models; j++) square += ((double)base[j] - sum) * ((double)base[j] - sum) / (double)models;
+        for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
+        squares /= (double)all; // a mixture of all models' differences has this variance
+        t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
         t->ability = sum;
         t->spread = sqrt(square);
     }
@@ -17319,12 +17323,12 @@ LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
     }
 }
 
-// How strong a virtual model's own differences are at most, and the weight of their mean loss beside the real models',
-// which has 1. Strong differences make the encoder tell specialists apart; with few evaluations it needs more of them.
-// With very few nobody can tell specialists apart.
-#define LOCUSI_FEW_ROWS(rows) ((rows) >= 128 && (rows) <= 512)
-#define LOCUSI_VIRTUAL_STRENGTH(rows) (LOCUSI_FEW_ROWS(rows) ? 8.0 : 4.0)
-#define LOCUSI_VIRTUAL_WEIGHT(rows) (LOCUSI_FEW_ROWS(rows) ? 2.0 : 1.0)
+// How strong a virtual model's own differences are at most, in deviations of the pool's, and the weight of the virtual
+// models' mean loss beside the real ones', which has 1. Strong differences make the encoder tell specialists apart.
+#ifndef LOCUSI_VIRTUAL_STRENGTH
+#define LOCUSI_VIRTUAL_STRENGTH 5.0
+#define LOCUSI_VIRTUAL_WEIGHT 1.0
+#endif
 
 // Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the
 // real models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the
@@ -17340,12 +17344,12 @@ LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows
         float *answers = t->step_scores + kept * rows, *wanted = t->target_scores + kept * targets;
         const uint64_t base = (uint64_t)v << 32;
         const double strength =
-            LOCUSI_VIRTUAL_STRENGTH(n) * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base));
+            t->strength * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base));
         const double odd = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 1));
         float a, b, unused;
         double ability, slope;
         t->model_id[kept] = models + v;
-        t->model_weight[kept] = (float)(LOCUSI_VIRTUAL_WEIGHT(n) / ((double)t->virtuals * (double)t->unlabelled));
+        t->model_weight[kept] = (float)(LOCUSI_VIRTUAL_WEIGHT / ((double)t->virtuals * (double)t->unlabelled));
         locusi_normal(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 2), &a, &b);
         ability = t->ability + 1.2 * t->spread * (double)a;
         slope = exp(0.3 * (double)b);

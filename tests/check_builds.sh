@@ -535,7 +535,7 @@ if have gcc && have nm; then
             "none $tmp/m-$cc-NO_EXPLORE.o.def '$explore' && [ \$(grep -cE '$explore' $tmp/$cc-c99.o.def) -gt 40 ] && grep -q '^locus_train_run\$' $tmp/m-$cc-NO_EXPLORE.o.def && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-NO_EXPLORE.o.def"
         try "$cc LOCUS_INFERENCE_ONLY: no exploring; a pool's calibration is read" \
             "none $tmp/m-$cc-INFERENCE_ONLY.o.def '$explore' && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-INFERENCE_ONLY.o.def"
-        encoder='locusi_(mab_|net_prepare|token_load|norm_bound|encoder_load)|locusi_[a-z0-9]+_(softmax|layernorm|weights|widen|accumulate)$'
+        encoder='locusi_(mab_|net_prepare|token_load|norm_bound|encoder_load|(softmax|layernorm|weights|widen|accumulate)_(scalar|avx|neon))'
         try "$cc LOCUS_INFERENCE_ONLY: nothing that loads or runs the encoder; in the plain build there is" \
             "! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E '$encoder' && [ \$(nm $tmp/$cc-c99.o | grep -cE '$encoder') -gt 8 ]"
         try "$cc LOCUS_INFERENCE_ONLY: no training, no learning of memories" \
@@ -566,7 +566,7 @@ for cc in gcc clang; do
     try "$cc under another file name" "$cc -O2 -I$tmp/renamed $tmp/renamed/main.c -o $tmp/renamed-$cc -lm && $tmp/renamed-$cc"
     try "$cc without a heap, all in static memory" "$cc -O2 -Wall -Werror $in $tmp/noheap.c -o $tmp/noheap-$cc -lm && $tmp/noheap-$cc $root/tests/golden/tiny/model.safetensors"
     try "$cc LOCUS_INFERENCE_ONLY loads and predicts with a memory" "$cc -O2 -Wall -Werror $in -I$tmp $tmp/recall_write.c -o $tmp/rw-$cc -lm && $cc -O2 -Wall -Werror -DLOCUS_INFERENCE_ONLY $in -I$tmp $tmp/recall_read.c -o $tmp/rr-$cc -lm && $tmp/rw-$cc $root/tests/golden/tiny/model.safetensors $tmp/r-$cc.safetensors $tmp/r-$cc.bin && $tmp/rr-$cc $tmp/r-$cc.safetensors $tmp/r-$cc.bin $root/tests/golden/tiny/model.safetensors"
-    for flag in -ffast-math -Ofast; do
+    for flag in -ffast-math $([ $full = 1 ] && echo -Ofast); do
         try "$cc $flag: what is no number is refused" "$cc -std=c99 ${flag/-ffast/-O2 -ffast} $in $tmp/fast.c -o $tmp/fast$flag-$cc -lm -lpthread && timeout 60 $tmp/fast$flag-$cc $root/tests/golden/tiny/model.safetensors"
     done
     try "$cc the header's own example" "[ \$(wc -l < $tmp/example.c) -gt 10 ] && $cc -O2 -Wall -Wextra -Werror $in $tmp/example.c -o $tmp/example-$cc -lm"

@@ -1426,7 +1426,7 @@ static int run_duplicates(session *s)
             json("%c\n{'a':%s,'b':%s,'cosine_distance':%d,'expected_disagreement':%d,", i > 0, model_name(s, l->a),
                  model_name(s, l->b), l->distance, l->expected);
             json("'shared':%u,'unlike':%u,'test':%s,'p':%d,'same':%b}", l->shared, l->unlike,
-                 !is_finite(l->p)  ? "none"
+                 !is_finite(l->p) ? "none"
                  : l->by_distance ? "embedding"
                                   : "answers",
                  l->p, l->same);

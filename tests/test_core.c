@@ -1813,7 +1813,7 @@ static locus_status oom_pool_grow(void *arg)
         char name[16];
         locus_model m;
         snprintf(name, sizeof name, "m%zu", i);
-        m = model_named(name, 1.0f);
+        m = model_named(name, 1.0);
         s = locus_pool_add(pool, &m, a->z, NULL, &g_err);
         if (!s) count++;
     }
@@ -1937,7 +1937,7 @@ static void pool_of_fixed_memory_does_not_grow(void)
                     char name[8];
                     locus_model m;
                     snprintf(name, sizeof name, "x%zu", i);
-                    m = model_named(name, 0.0f);
+                    m = model_named(name, 0.0);
                     if (i < 2) CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + 6 * i, NULL, &g_err));
                     else
                         CHECK_ONE_OF(LOCUS_ERR_MEMORY, LOCUS_ERR_WORKSPACE,
@@ -1950,7 +1950,7 @@ static void pool_of_fixed_memory_does_not_grow(void)
                 CHECK_SIZE(before, g_mallocs);
                 CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 0, &g_err));
                 {
-                    locus_model m = model_named("again", 0.0f);
+                    locus_model m = model_named("again", 0.0);
                     CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + 12, NULL, &g_err));
                 }
                 locus_pool_destroy(pool);
@@ -2000,19 +2000,19 @@ static void pool_rejects_bad_models(void)
         CHECK_STATUS(LOCUS_OK, locus_pool_create(&pool, f.net[0], 0, NULL, NULL, 0, &g_err));
         for (i = 0; i < COUNT(bad_names); i++) {
             context("bad name %zu", i);
-            m = model_named(bad_names[i], 1.0f);
+            m = model_named(bad_names[i], 1.0);
             CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_add(pool, &m, z, NULL, &g_err));
         }
         for (i = 0; i < COUNT(good_names); i++) {
             context("good name %zu", i);
-            m = model_named(good_names[i], 1.0f);
+            m = model_named(good_names[i], 1.0);
             CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z, &index, &g_err));
             CHECK_SIZE(i, index);
             CHECK_SIZE(i, locus_pool_find(pool, good_names[i]));
             CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_add(pool, &m, z, NULL, &g_err)); // taken
         }
         context("%s", "");
-        m = model_named("", 1.0f);
+        m = model_named("", 1.0);
         memset(m.name, 'a', sizeof m.name); // not terminated
         CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_add(pool, &m, z, NULL, &g_err));
         m.name[sizeof m.name - 1] = 0; // the longest that fits
@@ -2020,14 +2020,14 @@ static void pool_rejects_bad_models(void)
         CHECK_SIZE(index, locus_pool_find(pool, m.name));
         for (i = 0; i < 5; i++) {
             context("bad cost %zu", i);
-            m = model_named("costly", i == 0   ? f_nan()
-                                      : i == 1 ? f_inf()
-                                      : i == 2 ? -1.0f
-                                      : i == 3 ? -f_inf()
-                                               : -1e-30f);
+            m = model_named("costly", i == 0   ? -1e-300
+                                      : i == 1 ? HUGE_VAL
+                                      : i == 2 ? -1.0
+                                      : i == 3 ? -HUGE_VAL
+                                               : -1e-30);
             CHECK_STATUS(LOCUS_ERR_POOL, locus_pool_add(pool, &m, z, NULL, &g_err));
         }
-        m = model_named("new", 0.0f);
+        m = model_named("new", 0.0);
         m.parameters_b = f_nan();
         for (i = 0; i < 3; i++) {
             float bad[6] = {0.0f};
@@ -2040,12 +2040,12 @@ static void pool_rejects_bad_models(void)
         i = locus_pool_count(pool);
         CHECK_SIZE(COUNT(good_names) + 1, i);
         CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z, NULL, &g_err));
-        m = model_named("a", 1.0f);
+        m = model_named("a", 1.0);
         CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_set(pool, 1, &m, NULL, &g_err)); // another's name
         CHECK_STATUS(LOCUS_OK, locus_pool_set(pool, 0, &m, NULL, &g_err));       // its own
-        m.cost = -1.0f;
+        m.cost = -1.0;
         CHECK_STATUS(LOCUS_ERR_POOL, locus_pool_set(pool, 0, &m, NULL, &g_err));
-        CHECK_NEAR(1.0, (double)locus_pool_model(pool, 0)->cost, 0.0);
+        CHECK_NEAR(1.0, locus_pool_model(pool, 0)->cost, 0.0);
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set(pool, 1000, NULL, z, &g_err));
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_remove(pool, locus_pool_count(pool), &g_err));
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_add(pool, NULL, z, NULL, &g_err));
@@ -2080,7 +2080,7 @@ static void pool_changes_touch_no_other_model(void)
             char name[32];
             locus_model m;
             snprintf(name, sizeof name, "model %zu", step);
-            m = model_named(name, (float)step);
+            m = model_named(name, (double)step);
             m.available = (int)(step % 2);
             m.evaluations = 1000000007u * (uint64_t)step;
             if (count < ROOM - 1 && (action < 6 || count < 2)) {
@@ -2133,7 +2133,7 @@ static void compare_pools(const locus_pool *a, const locus_pool *b, size_t d)
     for (i = 0; i < locus_pool_count(a) && i < locus_pool_count(b); i++) {
         const locus_model *p = locus_pool_model(a, i), *q = locus_pool_model(b, i);
         CHECK_TEXT(p->name, q->name);
-        CHECK_NEAR((double)p->cost, (double)q->cost, 0.0);
+        CHECK_NEAR(p->cost, q->cost, 0.0);
         CHECK_NEAR((double)p->parameters_b, (double)q->parameters_b, 0.0);
         CHECK_SIZE(p->available != 0, q->available != 0);
         CHECK(p->evaluations == q->evaluations);
@@ -2151,7 +2151,7 @@ static locus_pool *varied_pool(const locus_net *net, size_t M, const char *encod
         char name[64];
         locus_model m;
         snprintf(name, sizeof name, "%s %zu \"\\/ \xc3\xa9", i % 2 ? "even" : "odd", i);
-        m = model_named(name, 0.1f * (float)i);
+        m = model_named(name, 0.1 * (double)i);
         m.parameters_b = i % 3 ? 0.3f + (float)i : f_nan();
         m.available = i % 4 != 1;
         m.evaluations = i == 2 ? 0 : i == 3 ? 9007199254740993u : 17u * i;
@@ -2461,7 +2461,7 @@ static void pools_do_not_serve_another_net_or_encoder(void)
         CHECK_STATUS(LOCUS_OK, locus_pool_create(&pool, a, 1, NULL, NULL, 0, &g_err));
         CHECK_TEXT("enc-a", locus_pool_query_encoder(pool));
         {
-            locus_model m = model_named("x", 0.0f);
+            locus_model m = model_named("x", 0.0);
             float z[6] = {0.0f};
             CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z, NULL, &g_err));
         }
@@ -2670,22 +2670,22 @@ static int better(const ranked *a, const ranked *b) // by utility, then logit, t
 }
 
 // The contract of locus_route for one query, by insertion sort. Returns the number of candidates; order[] is filled.
-static size_t naive_route(const float *logits, const float *cost, const unsigned char *available, size_t M,
+static size_t naive_route(const float *logits, const double *cost, const unsigned char *available, size_t M,
                           const locus_route_opts *o, ranked *order, locus_rule *rule)
 {
     size_t count = 0, i, m, at = SIZE_MAX;
     for (m = 0; m < M; m++) {
         ranked r;
-        if (!available[m] || (o->max_cost > 0.0 && (double)cost[m] > o->max_cost)) continue;
+        if (!available[m] || (o->max_cost > 0.0 && cost[m] > o->max_cost)) continue;
         r.model = m;
         r.logit = (double)logits[m];
-        r.utility = 1.0 / (1.0 + exp(-r.logit)) - o->lambda * (double)cost[m];
+        r.utility = 1.0 / (1.0 + exp(-r.logit)) - o->lambda * cost[m];
         for (i = count; i > 0 && better(&r, &order[i - 1]); i--) order[i] = order[i - 1];
         order[i] = r;
         count++;
     }
     *rule = LOCUS_RULE_BEST;
-    if (!o->has_default || !count) return count;
+    if (!o->guard || !count) return count;
     for (i = 0; i < count; i++)
         if (order[i].model == o->default_model) at = i;
     if (at == SIZE_MAX) {
@@ -2711,7 +2711,8 @@ static void routing_matches_a_plain_sort(void)
         for (trial = 0; trial < trials(1200); trial++) {
             size_t M = ref_range(&g, 1, 12), N = ref_range(&g, 1, 6), top = ref_range(&g, 0, M + 2), i, m, k,
                    slots = top ? top : 1;
-            float *z = normals(M * 6, 1.0, trial), *logits = floats(N * M), *cost = floats(M);
+            float *z = normals(M * 6, 1.0, trial), *logits = floats(N * M);
+            double *cost = (double *)xmalloc(M * sizeof *cost);
             unsigned char *available = (unsigned char *)xmalloc(M);
             locus_pool *pool = pool_of(f.net[0], z, M);
             locus_choice *out = (locus_choice *)xmalloc(N * slots * sizeof *out);
@@ -2723,7 +2724,7 @@ static void routing_matches_a_plain_sort(void)
             ZERO(o);
             for (m = 0; m < M; m++) {
                 locus_model model = *locus_pool_model(pool, m);
-                cost[m] = (float)ref_range(&g, 0, 4) * 0.25f;
+                cost[m] = (double)ref_range(&g, 0, 4) * 0.25;
                 available[m] = (unsigned char)(ref_range(&g, 0, 3) > 0);
                 model.cost = cost[m];
                 model.available = available[m];
@@ -2735,14 +2736,14 @@ static void routing_matches_a_plain_sort(void)
             if (ref_range(&g, 0, 3) == 0) { // the caller's lists win over the pool's
                 for (m = 0; m < M; m++)
                     available[m] = (unsigned char)(ref_range(&g, 0, 3) > 0),
-                    cost[m] = (float)ref_range(&g, 0, 4) * 0.5f;
+                    cost[m] = (double)ref_range(&g, 0, 4) * 0.5;
                 o.available = available;
                 o.cost = cost;
             }
             if (ref_range(&g, 0, 2) == 0) o.max_cost = 0.5;
             if (ref_range(&g, 0, 1)) o.lambda = (double)ref_range(&g, 1, 8) / 16.0;
             if (ref_range(&g, 0, 1)) {
-                o.has_default = 1;
+                o.guard = LOCUS_GUARD_GIVEN;
                 o.default_model = ref_range(&g, 0, M - 1);
                 o.margin = (double)ref_range(&g, 0, 3) * 0.0625;
             }
@@ -2762,7 +2763,7 @@ static void routing_matches_a_plain_sort(void)
                         if (k >= count || !ok) continue;
                         m = order[k].model;
                         CHECK_NEAR(order[k].logit, (double)c[k].logit, 0.0);
-                        CHECK_NEAR((double)cost[m], (double)c[k].cost, 0.0);
+                        CHECK_NEAR(cost[m], c[k].cost, 0.0);
                         CHECK_NEAR(1.0 / (1.0 + exp(-order[k].logit)), (double)c[k].probability, 1e-7);
                         CHECK_NEAR(order[k].utility, c[k].utility, 1e-7);
                     }
@@ -2929,7 +2930,7 @@ static void routing_arguments_are_checked(void)
             CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 1, &o, out, &g_err));
             if (i == 3) continue; // an infinite margin or cap is a wish that can be granted
             ZERO(o);
-            o.has_default = 1;
+            o.guard = LOCUS_GUARD_GIVEN;
             o.margin = x;
             CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 1, &o, out, &g_err));
             ZERO(o);
@@ -2938,7 +2939,7 @@ static void routing_arguments_are_checked(void)
         }
         context("%s", "");
         ZERO(o);
-        o.has_default = 1;
+        o.guard = LOCUS_GUARD_GIVEN;
         o.default_model = 3;
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 1, &o, out, &g_err));
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(NULL, logits, 1, NULL, out, &g_err));
@@ -2955,7 +2956,7 @@ static void routing_arguments_are_checked(void)
     fixture_close(&f);
 }
 
-static double naive_mean_cost(const float *logits, size_t N, const float *cost, const unsigned char *available,
+static double naive_mean_cost(const float *logits, size_t N, const double *cost, const unsigned char *available,
                               size_t M, const locus_route_opts *opts, double lambda)
 {
     ranked order[16];
@@ -2966,7 +2967,7 @@ static double naive_mean_cost(const float *logits, size_t N, const float *cost, 
     o.lambda = lambda;
     for (i = 0; i < N; i++) {
         naive_route(logits + i * M, cost, available, M, &o, order, &rule);
-        sum += (double)cost[order[0].model];
+        sum += cost[order[0].model];
     }
     return sum / (double)N;
 }
@@ -2980,7 +2981,8 @@ static void lambda_for_a_budget_is_the_smallest_that_meets_it(void)
     if (fixture_make(&f, 5, 6, 2, 1, 2, 4, 0, 141)) {
         for (trial = 0; trial < trials(300); trial++) {
             size_t M = ref_range(&g, 1, 8), N = (size_t)1 << ref_range(&g, 0, 5), i, m, k;
-            float *z = normals(M * 6, 1.0, trial), *logits = floats(N * M), cost[8];
+            float *z = normals(M * 6, 1.0, trial), *logits = floats(N * M);
+            double cost[8];
             unsigned char available[8];
             locus_pool *pool = pool_of(f.net[0], z, M);
             locus_route_opts o;
@@ -2988,21 +2990,21 @@ static void lambda_for_a_budget_is_the_smallest_that_meets_it(void)
             locus_status s;
             ZERO(o);
             for (m = 0; m < M; m++) {
-                cost[m] = (float)ref_range(&g, 1, 64) * 0.125f;
+                cost[m] = (double)ref_range(&g, 1, 64) * 0.125;
                 available[m] = (unsigned char)(m == 0 || ref_range(&g, 0, 3) > 0);
-                if (available[m] && (double)cost[m] < least) least = (double)cost[m];
+                if (available[m] && cost[m] < least) least = cost[m];
             }
             for (i = 0; i < N * M; i++) logits[i] = (float)ref_normal(&g);
             o.available = available;
             o.cost = cost;
             o.lambda = 123.0; // ignored
             if (trial % 3 == 1) {
-                o.has_default = 1;
+                o.guard = LOCUS_GUARD_GIVEN;
                 o.default_model = ref_range(&g, 0, M - 1);
                 o.margin = 0.05;
             }
             budget = trial % 10 == 0 ? least : (double)ref_range(&g, 0, 64) * 0.125 + (trial % 2 ? 0.03 : 0.0);
-            context("trial %zu: M %zu N %zu budget %g%s", trial, M, N, budget, o.has_default ? " default" : "");
+            context("trial %zu: M %zu N %zu budget %g%s", trial, M, N, budget, o.guard ? " default" : "");
             s = locus_lambda_for_budget(pool, logits, N, budget, &o, &lambda, &mean, &g_err);
             if (budget < least) {
                 CHECK_GOT(LOCUS_ERR_BUDGET, s);
@@ -3016,10 +3018,10 @@ static void lambda_for_a_budget_is_the_smallest_that_meets_it(void)
                             double p = 1.0 / (1.0 + exp(-(double)logits[i * M + m])),
                                    q = 1.0 / (1.0 + exp(-(double)logits[i * M + k]));
                             double x;
-                            if (o.has_default && m == o.default_model) p += o.margin;
-                            if (o.has_default && k == o.default_model) q += o.margin;
+                            if (o.guard && m == o.default_model) p += o.margin;
+                            if (o.guard && k == o.default_model) q += o.margin;
                             if (!(cost[m] > cost[k])) continue;
-                            x = (p - q) / ((double)cost[m] - (double)cost[k]);
+                            x = (p - q) / (cost[m] - cost[k]);
                             if (x > 0.0 && x < best &&
                                 naive_mean_cost(logits, N, cost, available, M, &o, x * (1.0 + 1e-9) + 1e-13) <= budget)
                                 best = x;
@@ -3040,7 +3042,7 @@ static void lambda_for_a_budget_is_the_smallest_that_meets_it(void)
                     locus_choice *c = (locus_choice *)xmalloc(N * sizeof *c);
                     double sum = 0.0;
                     CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, N, &o, c, &g_err));
-                    for (i = 0; i < N; i++) sum += (double)c[i].cost;
+                    for (i = 0; i < N; i++) sum += c[i].cost;
                     CHECK_NEAR(mean, sum / (double)N, 1e-12);
                     free(c);
                 }
@@ -3071,6 +3073,7 @@ static void metrics_match_their_definitions(void)
                *order = (size_t *)xmalloc(columns_of * sizeof *order);
         int32_t *select = (int32_t *)xmalloc(n * sizeof *select);
         locus_scores scores;
+        locus_metrics_opts opts;
         locus_metrics e, found;
         double wins = 0.0, losses = 0.0, auc = 0.0, bin_p[15] = {0.0}, bin_y[15] = {0.0}, bin_n[15] = {0.0};
         size_t bytes, pass;
@@ -3137,6 +3140,12 @@ static void metrics_match_their_definitions(void)
         work = (unsigned char *)xmalloc(bytes + 1);
         scores.models = M;
         scores.stride = columns_of;
+        ZERO(opts);
+        opts.columns = subset ? columns : NULL;
+        opts.select = select_some ? select : NULL;
+        opts.value = 1;
+        opts.leaders = &best;
+        opts.leader_count = 1;
         for (pass = 0; pass < (fractional ? 1u : 2u) && e.queries && e.pairs; pass++) {
             double q = (double)e.queries, p = (double)e.pairs;
             scores.scores = pass ? NULL : y;
@@ -3144,8 +3153,7 @@ static void metrics_match_their_definitions(void)
             context("trial %zu: M %zu n %zu%s%s", trial, M, n, fractional ? " fractional" : "", pass ? " u8" : "");
             memset(&found, 0xFF, sizeof found);
             if (!CHECK_STATUS(LOCUS_OK,
-                              locus_metrics_compute(&found, logits, n, &scores, subset ? columns : NULL,
-                                                    select_some ? select : NULL, 1, best, work + 1, bytes, &g_err)))
+                              locus_metrics_compute(&found, logits, n, &scores, &opts, work + 1, bytes, &g_err)))
                 continue;
             CHECK_SIZE(e.queries, found.queries);
             CHECK_SIZE(e.pairs, found.pairs);
@@ -3165,8 +3173,7 @@ static void metrics_match_their_definitions(void)
         scores.scores = y;
         scores.scores_u8 = NULL;
         if (bytes && e.queries)
-            CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_metrics_compute(&found, logits, n, &scores, NULL, NULL, 0, best,
-                                                                    work + 1, bytes - 1, &g_err));
+            CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_metrics_compute(&found, logits, n, &scores, NULL, work + 1, bytes - 1, &g_err));
         {
             size_t top = 0, right_top = 0;
             for (m = 0; m < M; m++) {
@@ -3193,29 +3200,35 @@ static void metrics_reject_bad_input(void)
     unsigned char *work = (unsigned char *)xmalloc(bytes);
     locus_scores scores;
     locus_metrics m;
+    locus_metrics_opts bad_columns, bad_leader;
+    ZERO(bad_columns);
+    ZERO(bad_leader);
+    bad_columns.columns = columns;
+    bad_leader.leaders = columns + 1; // 7
+    bad_leader.leader_count = 1;
     ZERO(scores);
     scores.models = 2;
     scores.stride = 2;
     scores.scores = y;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
     y[2] = -0.5f;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
     y[2] = 0.0f;
-    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_metrics_compute(&m, logits, 2, &scores, columns, NULL, 0, 0, work, bytes, &g_err));
+                 locus_metrics_compute(&m, logits, 2, &scores, &bad_columns, work, bytes, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 2, work, bytes, &g_err));
+                 locus_metrics_compute(&m, logits, 2, &scores, &bad_leader, work, bytes, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_metrics_compute(NULL, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+                 locus_metrics_compute(NULL, logits, 2, &scores, NULL, work, bytes, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_metrics_compute(&m, NULL, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, NULL, NULL, NULL, 0, 0, work, bytes, &g_err));
+                 locus_metrics_compute(&m, NULL, 2, &scores, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, NULL, NULL, work, bytes, &g_err));
     scores.scores = NULL;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+                 locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
     scores.scores_u8 = u8;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
     free(work);
 }
 

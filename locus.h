@@ -758,7 +758,8 @@ typedef struct locus_metrics_opts { // all zero is fine, and so is NULL
     const int32_t *select;          // [n] rows with select[i] != value are skipped: one category, one split; NULL: none
     int32_t value;
     locus_among among;
-    const unsigned char *available; // [M] 0: never a candidate; NULL: all are
+    const unsigned char *available;       // [M] 0: never a candidate; NULL: all are
+    const unsigned char *query_available; // [n, M] 0: not for this query; NULL: all are
     const size_t *leaders; // [leader_count] models, best first, chosen on training data (locus_leaders): the leader of
     size_t leader_count;   // a query is the first that is a candidate; after them by index
     const locus_choice *choices; // [n] what was chosen by whatever rules (locus_rank, top 1, options of the same
@@ -10511,6 +10512,12 @@ LOCUSI_FN locus_status locusi_bad_score(size_t model, size_t column, float y, lo
     return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", model, column, (double)y);
 }
 
+// row: the first cell of the query.
+LOCUSI_FN int locusi_in_play(const locus_metrics_opts *o, size_t row, size_t model)
+{
+    return (!o->available || o->available[model]) && (!o->query_available || o->query_available[row + model]);
+}
+
 LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *logits, size_t n,
                                              const locus_scores *scores, const locus_metrics_opts *opts, void *work,
                                              size_t work_bytes, locus_error *err)
@@ -10560,7 +10567,7 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
             const int scored = locusi_score_at(scores, m, column, &y);
             size_t at;
             if (scored && !(y >= 0.0f && y <= 1.0f)) return locusi_bad_score(m, column, y, err);
-            if ((o->available && !o->available[m]) || (o->among == LOCUS_AMONG_SCORED && !scored)) continue;
+            if (!locusi_in_play(o, i * models, m) || (o->among == LOCUS_AMONG_SCORED && !scored)) continue;
             candidates++;
             if (scored) {
                 right += y > 0.5f;
@@ -10579,7 +10586,7 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
             continue;
         }
         chosen = o->choices ? o->choices[i].model : top[0];
-        if (chosen >= models || (o->available && !o->available[chosen]) ||
+        if (chosen >= models || !locusi_in_play(o, i * models, chosen) ||
             (o->among == LOCUS_AMONG_SCORED && !locusi_score_at(scores, chosen, column, &y)))
             return locusi_fail(err, LOCUS_ERR_ARGUMENT, "choices[%z]", "one of the query's candidates", "model %z", i,
                                chosen);
@@ -10613,10 +10620,9 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
         }
         for (m = 0; leader == SIZE_MAX; m++) { // there is a candidate, so it ends
             const size_t l = m < o->leader_count ? o->leaders[m] : m - o->leader_count;
-            if ((o->available && !o->available[l]) ||
-                (o->among == LOCUS_AMONG_SCORED && !locusi_score_at(scores, l, column, &y)))
-                continue;
-            leader = l;
+            if (locusi_in_play(o, i * models, l) &&
+                (o->among == LOCUS_AMONG_ALL || locusi_score_at(scores, l, column, &y)))
+                leader = l;
         }
         if (locusi_score_at(scores, leader, column, &y)) {
             single += y > 0.5f;

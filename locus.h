@@ -646,8 +646,8 @@ typedef struct locus_tokens {
 // About how many tokens a text has: a quarter of its code points, where those of Chinese, Japanese and Korean count
 // whole. Bytes that are no UTF-8 count as code points. Good to a third or so; real counts are better.
 LOCUS_API double locus_count_tokens(const char *text, size_t bytes);
-// cost[count, models] <- (input tokens * input price + output tokens * output price) / 1e6 + price of a query; NaN where
-// a price is unknown. Tokens NaN: unknown, and so is the cost. Fails: LOCUS_ERR_ARGUMENT (names the entry).
+// cost[count, models] <- (input tokens * input price + output tokens * output price) / 1e6 + price of a query; NaN
+// where a price is unknown. Tokens NaN: unknown, and so is the cost. Fails: LOCUS_ERR_ARGUMENT (names the entry).
 LOCUS_API locus_status locus_price_costs(const locus_price *prices, size_t models, const locus_tokens *tokens,
                                          size_t count, double *cost, locus_error *err);
 
@@ -667,9 +667,9 @@ typedef struct locus_choice {
     size_t model; // index in the pool; SIZE_MAX in places beyond the number of candidates
     float logit;
     float probability; // predicted chance that the model answers right
-    double cost;     // NaN: unknown
-    double utility;  // probability - lambda * cost, in double
-    locus_rule rule; // why this one stands in its place (first place; the others are in order of utility)
+    double cost;       // NaN: unknown
+    double utility;    // probability - lambda * cost, in double
+    locus_rule rule;   // why this one stands in its place (first place; the others are in order of utility)
 } locus_choice;
 
 typedef enum locus_unpriced { // where a rule needs costs (lambda, max_cost, a budget), models of unknown cost ...
@@ -774,12 +774,13 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models);
 // The model with most right answers among `columns` (NULL: all; missing = wrong); the lowest index of equals.
 LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count);
-// order[M] <- the models, best first, by their scores on `columns` (NULL: all). LOCUS_AMONG_ALL: by mean score, missing
-// = 0. LOCUS_AMONG_SCORED: models that were asked different things are compared by score = model + query, fitted by
-// least squares to the scores there are, each model at the lower end of its standard error; models without any come
-// last. Equals by index. Allocates while it works. Fails: LOCUS_ERR_ARGUMENT, _SCORE, _OVERFLOW, _MEMORY.
+// order[M] <- the models, best first, and means[M] (may be NULL) <- what they are ordered by: their mean score on
+// `columns` (NULL: all). LOCUS_AMONG_ALL: missing = 0. LOCUS_AMONG_SCORED: models that were asked different things are
+// compared by score = model + query, fitted by least squares to the scores there are, each model at the lower end of
+// its standard error; models without any come last, their mean is NaN. Equals by index. Allocates while it works.
+// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _MEMORY.
 LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *columns, size_t count, locus_among among,
-                                     size_t *order, locus_error *err);
+                                     size_t *order, double *means, locus_error *err);
 
 // ---- quality against money
 //
@@ -817,6 +818,7 @@ typedef struct locus_frontier_opts {
     const size_t *columns;         // [n] as in locus_metrics_opts
     const size_t *leaders;         // [leader_count] likewise
     size_t leader_count;
+    const double *means; // [M] of locus_leaders, on training data: what the zero router knows; NULL: see there
     locus_among among;
     size_t points;    // prices that the router is tried at; 0: 64
     double level;     // of the intervals; 0: 0.9
@@ -830,41 +832,52 @@ typedef struct locus_frontier_point { // the router at one price
     int corner;          // 1: of the router's hull
 } locus_frontier_point;
 
-typedef struct locus_single { // one model for all: where it is no candidate, the leader is taken
+// The zero router (RouterBench): the hull of what can be had without looking at the query. Its points are the models
+// that are candidates on every query, each alone; and, where `means` are given, at each price the candidate of highest
+// mean - lambda * mean cost: without holes that is one of them, in a log with holes the same among those that are
+// there.
+typedef struct locus_zero_corner {
     locus_tradeoff mean;
-    size_t candidate; // queries on which it is a candidate
-    int corner;       // 1: of the single models' hull, the zero router
+    size_t model; // that is taken on most queries,
+    double share; // on this share of them
+} locus_zero_corner;
+
+typedef struct locus_single { // one model
+    locus_tradeoff mean;      // on the queries on which it is a candidate; NaN: on none
+    size_t candidate;         // how many these are; figures of different queries are hard to compare
 } locus_single;
 
 typedef struct locus_frontier {
     size_t queries, left_out; // counted; without a candidate of known (or allowed) cost, and in no figure
-    size_t points, corners;   // of the router
-    size_t leader;            // the model that leads most queries
+    size_t points;            // of the router
+    size_t corners, zero_corners;
+    size_t leader;                              // the model that leads most queries
     locus_tradeoff leader_mean, random, oracle; // oracle: the cheapest of those with the highest score
-    double low, high;                        // costs that AIQ is taken over: of the cheapest and dearest single model
+    double low, high; // costs that AIQ is taken over: of the zero router's first and last corner
     locus_interval aiq, zero_aiq, aiq_gain;
-    locus_interval at_leader; // the router's quality, at the leader's cost, less the leader's
-    double level[LOCUS_FRONTIER_LEVELS];                                       // qualities, of the leader's ...
+    locus_interval at_leader;            // the router's quality, at the leader's cost, less the leader's
+    double level[LOCUS_FRONTIER_LEVELS]; // qualities, of the leader's ...
     locus_interval cost[LOCUS_FRONTIER_LEVELS], saving[LOCUS_FRONTIER_LEVELS]; // ... what the router pays for them
     double zero_cost[LOCUS_FRONTIER_LEVELS];                                   // (NaN: it never gets there) and saves:
                                                                                // 1 - cost / the leader's
 } locus_frontier;
 
 // The frontier of quality against mean cost over the price of cost, and what to compare it with. Quality is the mean
-// score. cost: in opts->rules (query_cost or cost). points[opts->points or 64], from the dearest to the cheapest;
-// singles[M], NaN for models that are a candidate on no query. The prices are quantiles of those at which some query's
-// choice changes. Intervals are percentiles of a paired bootstrap over the queries, all figures computed again each
-// time. Allocates while it works: about 20 bytes for each logit and 4 for each query and price. Fails:
-// LOCUS_ERR_ARGUMENT, _SCORE, _NO_CANDIDATE (on every query), _OVERFLOW, _MEMORY.
-LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points, locus_single *singles,
-                                              const float *logits, size_t n, const locus_scores *scores,
-                                              const locus_frontier_opts *opts, locus_error *err);
+// score. cost: in opts->rules (query_cost or cost). With P = opts->points or 64: points[P], out->points of them, from
+// the dearest to the cheapest; zero[P + M], out->zero_corners of them, from the cheapest to the dearest; singles[M].
+// The prices are quantiles of those at which some query's choice changes. Intervals are percentiles of a paired
+// bootstrap over the queries, all figures computed again each time. Allocates while it works: about 21 bytes for each
+// logit and 8 for each query and price. Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NO_CANDIDATE (on every query), _MEMORY.
+LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
+                                              locus_zero_corner *zero, locus_single *singles, const float *logits,
+                                              size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
+                                              locus_error *err);
 
-typedef struct locus_gap {     // between a weak and a strong model, on the queries where both are candidates
+typedef struct locus_gap { // between a weak and a strong model, on the queries where both are candidates
     size_t queries;
-    double weak, strong;       // mean scores
-    locus_interval recovered;  // APGR (RouteLLM, arXiv 2406.18665): mean over the share of queries that go to `strong`,
-                               // 0 to 1, of (score - weak) / (strong - weak); random: 0.5. NaN unless strong > weak
+    double weak, strong;      // mean scores
+    locus_interval recovered; // APGR (RouteLLM, arXiv 2406.18665): mean over the share of queries that go to `strong`,
+                              // 0 to 1, of (score - weak) / (strong - weak); random: 0.5. NaN unless strong > weak
     double calls_half, calls_most; // least share to `strong` that recovers 50, 80 % of the gap; NaN: never does
 } locus_gap;
 
@@ -9284,7 +9297,8 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     text = locus_safetensors_meta(st, "locus.query_encoder");
     m = t[0]->shape[0];
     if ((status = locusi_pool_calibration_tensor(st, m, &calibration, err)) ||
-        (status = locusi_pool_read_guard(st, m, &guard, err)) || (status = locusi_memory_sizes(st, net, m, &plan, err)) ||
+        (status = locusi_pool_read_guard(st, m, &guard, err)) ||
+        (status = locusi_memory_sizes(st, net, m, &plan, err)) ||
         (status = locusi_pool_create(&pool, net, m, text, &plan, memory, memory_bytes, err)))
         return status;
     names = (const char *)t[1]->data;
@@ -10675,10 +10689,10 @@ LOCUSI_FN void locusi_by_key(const double *key, size_t count, size_t *order)
 }
 
 LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *columns, size_t count, locus_among among,
-                                     size_t *order, locus_error *err)
+                                     size_t *order, double *means, locus_error *err)
 {
     const size_t n = columns ? count : scores ? scores->stride : 0;
-    double *model, *query, *seen, rest = 0.0, pairs = 0.0, moved = 1.0;
+    double *model, *query, *seen, rest = 0.0, pairs = 0.0, moved = 1.0, middle = 0.0;
     locusi_carver c = {NULL, 0, 0};
     size_t bytes, m, i, round, holes = 0;
     void *block = NULL;
@@ -10732,9 +10746,12 @@ LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *c
         }
         if (plain) moved = 0.0;
     }
-    for (m = 0; m < scores->models; m++)
-        if (holes && among == LOCUS_AMONG_SCORED)
-            model[m] = seen[m] > 0.0 ? model[m] - sqrt((rest > 0.0 ? rest : 0.0) / pairs / seen[m]) : -DBL_MAX;
+    for (i = 0; i < n; i++) middle += query[i] / (double)n;
+    for (m = 0; m < scores->models; m++) {
+        const int plain = !holes || among == LOCUS_AMONG_ALL;
+        if (!plain) model[m] = seen[m] > 0.0 ? model[m] - sqrt((rest > 0.0 ? rest : 0.0) / pairs / seen[m]) : -DBL_MAX;
+        if (means) means[m] = plain ? model[m] / (double)n : seen[m] > 0.0 ? model[m] + middle : (double)locusi_nan();
+    }
     locusi_by_key(model, scores->models, order);
     LOCUS_FREE(block);
     return LOCUS_OK;
@@ -10743,9 +10760,9 @@ LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *c
 // ------------------------------------------------------------------------------------------------------ >>frontier
 //
 // A router at a price of cost spends some mean cost and gets some mean quality; over all prices that is a curve, and
-// what can be had by mixing two of its points is its hull. The zero router (RouterBench) is the hull of the single
-// models. In a log with holes a single model is taken where it is a candidate, elsewhere the leader, so that all curves
-// are over the same queries. The bootstrap draws queries; everything is computed again from their weights.
+// what can be had by mixing two of its points is its hull. The zero router's is computed likewise, with a model's mean
+// in the place of its chance, over the same queries and candidates. The bootstrap draws queries; everything is computed
+// again from their weights.
 
 LOCUS_API size_t locus_hull(const locus_tradeoff *points, size_t count, size_t *picks)
 {
@@ -10793,8 +10810,7 @@ LOCUS_API double locus_hull_cost(const locus_tradeoff *points, const size_t *pic
     if (quality <= points[picks[0]].quality) return points[picks[0]].cost;
     for (i = 1; i < corners; i++) {
         const locus_tradeoff a = points[picks[i - 1]], b = points[picks[i]];
-        if (quality <= b.quality)
-            return a.cost + (b.cost - a.cost) * ((quality - a.quality) / (b.quality - a.quality));
+        if (quality <= b.quality) return a.cost + (b.cost - a.cost) * ((quality - a.quality) / (b.quality - a.quality));
     }
     return (double)locusi_nan();
 }
@@ -10900,25 +10916,28 @@ typedef struct locusi_figures {
 #define LOCUSI_FIGURES (sizeof(locusi_figures) / sizeof(double))
 
 typedef struct locusi_replay {
-    size_t n, models, points;   // counted queries, M, prices
-    float *quality;             // [n, M] where a model is no candidate: the leader's
-    double *cost;               // [n, M] likewise
-    unsigned char *candidate;   // [n, M]
-    uint32_t *leader, *choice;  // [n]; [n, points]
-    double *slopes, *lambda;    // [n, M]; [points]
-    double *weight;             // [n] of the queries in a resample
-    locus_tradeoff *at, *alone; // [points], [M]: the means under the weights
+    size_t n, models;          // counted queries, M
+    size_t points, blind;      // prices of the router, of the zero router
+    float *quality;            // [n, M] 0 where a model is no candidate
+    double *cost;              // [n, M] likewise
+    unsigned char *candidate;  // [n, M]
+    uint32_t *leader, *choice; // [n]; [n, points + blind]
+    double *slopes, *lambda;   // [n, M]; [points + blind]
+    double *weight;            // [n] of the queries in a resample
+    double *chance;            // [M] scratch
+    double *mean_cost;         // [M] over all queries where it is known
+    locus_tradeoff *at, *zero; // the means under the weights: [points]; [M + blind], a single model with holes: NaN
     locus_tradeoff lead;
-    size_t *picks, *zero_picks; // [points], [M]
+    size_t *picks, *zero_picks; // [points], [M + blind]
     double *resampled, *spare;  // [resamples, LOCUSI_FIGURES + points], [resamples]
 } locusi_replay;
 
 LOCUSI_FN void locusi_replay_carve(locusi_replay *a, size_t n, size_t models, size_t points, size_t resamples,
                                    locusi_carver *c)
 {
-    size_t cells, choices, figures;
-    if (!locusi_mul(n, models, &cells) || !locusi_mul(n, points, &choices) ||
-        !locusi_mul(resamples, LOCUSI_FIGURES + points, &figures)) {
+    size_t cells, choices, figures, zero;
+    if (!locusi_mul(n, models, &cells) || !locusi_mul(points, 2, &choices) || !locusi_mul(n, choices, &choices) ||
+        !locusi_mul(resamples, LOCUSI_FIGURES + points, &figures) || !locusi_add(models, points, &zero)) {
         c->failed = 1;
         return;
     }
@@ -10929,103 +10948,104 @@ LOCUSI_FN void locusi_replay_carve(locusi_replay *a, size_t n, size_t models, si
     a->leader = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
     a->choice = (uint32_t *)locusi_carve(c, choices, sizeof(uint32_t));
     a->weight = (double *)locusi_carve(c, n, sizeof(double));
-    a->lambda = (double *)locusi_carve(c, points, sizeof(double));
+    a->lambda = (double *)locusi_carve(c, points, 2 * sizeof(double));
+    a->chance = (double *)locusi_carve(c, models, sizeof(double));
+    a->mean_cost = (double *)locusi_carve(c, models, sizeof(double));
     a->at = (locus_tradeoff *)locusi_carve(c, points, sizeof(locus_tradeoff));
-    a->alone = (locus_tradeoff *)locusi_carve(c, models, sizeof(locus_tradeoff));
+    a->zero = (locus_tradeoff *)locusi_carve(c, zero, sizeof(locus_tradeoff));
     a->picks = (size_t *)locusi_carve(c, points, sizeof(size_t));
-    a->zero_picks = (size_t *)locusi_carve(c, models, sizeof(size_t));
+    a->zero_picks = (size_t *)locusi_carve(c, zero, sizeof(size_t));
     a->resampled = (double *)locusi_carve(c, figures, sizeof(double));
     a->spare = (double *)locusi_carve(c, resamples, sizeof(double));
 }
 
-// Means under the weights, whose sum is n.
-LOCUSI_FN void locusi_replay_means(locusi_replay *a)
+LOCUSI_FN void locusi_tradeoff_add(locus_tradeoff *to, double weight, double cost, double quality)
 {
+    to->cost += weight * cost;
+    to->quality += weight * quality;
+}
+
+// Means under the weights, whose sum is n.
+LOCUSI_FN void locusi_replay_means(locusi_replay *a, const locus_single *singles)
+{
+    const size_t choices = a->points + a->blind;
     size_t i, m, p;
     memset(a->at, 0, a->points * sizeof *a->at);
-    memset(a->alone, 0, a->models * sizeof *a->alone);
+    memset(a->zero, 0, (a->models + a->blind) * sizeof *a->zero);
     memset(&a->lead, 0, sizeof a->lead);
     for (i = 0; i < a->n; i++) {
         const double w = a->weight[i] / (double)a->n;
         const float *quality = a->quality + i * a->models;
         const double *cost = a->cost + i * a->models;
-        const uint32_t *choice = a->choice + i * a->points;
+        const uint32_t *choice = a->choice + i * choices;
         if (!(w > 0.0)) continue;
-        for (m = 0; m < a->models; m++) {
-            a->alone[m].cost += w * cost[m];
-            a->alone[m].quality += w * (double)quality[m];
-        }
-        for (p = 0; p < a->points; p++) {
-            a->at[p].cost += w * cost[choice[p]];
-            a->at[p].quality += w * (double)quality[choice[p]];
-        }
-        a->lead.cost += w * cost[a->leader[i]];
-        a->lead.quality += w * (double)quality[a->leader[i]];
+        for (m = 0; m < a->models; m++) locusi_tradeoff_add(&a->zero[m], w, cost[m], (double)quality[m]);
+        for (p = 0; p < choices; p++)
+            locusi_tradeoff_add(p < a->points ? &a->at[p] : &a->zero[a->models + p - a->points], w, cost[choice[p]],
+                                (double)quality[choice[p]]);
+        locusi_tradeoff_add(&a->lead, w, cost[a->leader[i]], (double)quality[a->leader[i]]);
     }
+    for (m = 0; m < a->models; m++)
+        if (singles[m].candidate < a->n) a->zero[m].cost = a->zero[m].quality = (double)locusi_nan();
 }
 
-// The figures of these means, and gain[points]. never: what stands for a quality that is never reached.
+// The figures of these means, and gain[points]. never: what stands for the cost of a quality that is never reached.
 LOCUSI_FN void locusi_replay_figures(locusi_replay *a, const double *share, locusi_figures *f, double *gain,
                                      double *zero_cost, double never, size_t *corners, size_t *zero_corners)
 {
-    double low = DBL_MAX, high = 0.0;
-    size_t m, p, k;
+    double low = 0.0, high = 0.0;
+    size_t p, k;
     *corners = locus_hull(a->at, a->points, a->picks);
-    *zero_corners = locus_hull(a->alone, a->models, a->zero_picks);
-    for (m = 0; m < a->models; m++) {
-        if (locusi_unknown(a->alone[m].cost)) continue;
-        if (a->alone[m].cost < low) low = a->alone[m].cost;
-        if (a->alone[m].cost > high) high = a->alone[m].cost;
+    *zero_corners = locus_hull(a->zero, a->models + a->blind, a->zero_picks);
+    if (*zero_corners) {
+        low = a->zero[a->zero_picks[0]].cost;
+        high = a->zero[a->zero_picks[*zero_corners - 1]].cost;
     }
     f->aiq = locus_aiq(a->at, a->picks, *corners, low, high);
-    f->zero_aiq = locus_aiq(a->alone, a->zero_picks, *zero_corners, low, high);
+    f->zero_aiq = locus_aiq(a->zero, a->zero_picks, *zero_corners, low, high);
     f->aiq_gain = f->aiq - f->zero_aiq;
     f->at_leader = locus_hull_quality(a->at, a->picks, *corners, a->lead.cost) - a->lead.quality;
     for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) {
         const double quality = share[k] * a->lead.quality;
         f->cost[k] = locus_hull_cost(a->at, a->picks, *corners, quality);
-        if (zero_cost) zero_cost[k] = locus_hull_cost(a->alone, a->zero_picks, *zero_corners, quality);
+        if (zero_cost) zero_cost[k] = locus_hull_cost(a->zero, a->zero_picks, *zero_corners, quality);
         if (locusi_unknown(f->cost[k])) f->cost[k] = never;
         f->saving[k] = a->lead.cost > 0.0 ? 1.0 - f->cost[k] / a->lead.cost : (double)locusi_nan();
     }
     for (p = 0; p < a->points; p++)
-        gain[p] = a->at[p].quality - locus_hull_quality(a->alone, a->zero_picks, *zero_corners, a->at[p].cost);
+        gain[p] = a->at[p].quality - locus_hull_quality(a->zero, a->zero_picks, *zero_corners, a->at[p].cost);
 }
 
-// The prices at which the choice for query i changes, by the hull of (cost, chance), and where the guard gives way;
-// returns how many, at most M.
-LOCUSI_FN size_t locusi_replay_slopes(const locusi_replay *a, const locusi_rules *r, const float *logits, size_t i,
-                                      double *slopes)
+// The prices at which the choice among the candidates changes, by the hull of (cost, chance), and where a guard gives
+// way; returns how many, at most as many as models.
+LOCUSI_FN size_t locusi_replay_slopes(const unsigned char *candidate, const double *cost, const double *chance,
+                                      size_t models, const locus_guard *guard, double *slopes)
 {
-    const unsigned char *candidate = a->candidate + i * a->models;
-    const double *cost = a->cost + i * a->models;
     size_t found = 0, at = SIZE_MAX, m;
-    double p = 0.0, gives = DBL_MAX;
-    for (m = 0; m < a->models; m++)
-        if (candidate[m] && (at == SIZE_MAX || cost[m] < cost[at] || (cost[m] <= cost[at] && logits[m] > logits[at])))
+    double gives = DBL_MAX;
+    for (m = 0; m < models; m++)
+        if (candidate[m] && !locusi_unknown(chance[m]) &&
+            (at == SIZE_MAX || cost[m] < cost[at] || (cost[m] <= cost[at] && chance[m] > chance[at])))
             at = m;
     while (at != SIZE_MAX) {
         const size_t from = at;
         double steepest = 0.0;
-        p = locus_probability((double)logits[from]);
-        for (at = SIZE_MAX, m = 0; m < a->models; m++) {
+        for (at = SIZE_MAX, m = 0; m < models; m++) {
             double slope;
-            if (!candidate[m] || !(cost[m] > cost[from]) || !(logits[m] > logits[from])) continue;
-            slope = (locus_probability((double)logits[m]) - p) / (cost[m] - cost[from]);
+            if (!candidate[m] || !(cost[m] > cost[from]) || !(chance[m] > chance[from])) continue;
+            slope = (chance[m] - chance[from]) / (cost[m] - cost[from]);
             if (slope > steepest && slope <= DBL_MAX) steepest = slope, at = m;
         }
         if (at != SIZE_MAX) slopes[found++] = steepest;
     }
-    at = r->guard.model;
+    at = guard->model;
     if (at == SIZE_MAX || !candidate[at]) return found;
-    for (m = 0; m < a->models; m++)
+    for (m = 0; m < models; m++)
         if (candidate[m] && cost[m] < cost[at]) {
-            const double slope =
-                (locus_probability((double)logits[at]) + r->guard.margin - locus_probability((double)logits[m])) /
-                (cost[at] - cost[m]);
+            const double slope = (chance[at] + guard->margin - chance[m]) / (cost[at] - cost[m]);
             if (slope > 0.0 && slope < gives) gives = slope;
         }
-    if (gives < DBL_MAX && found < a->models) slopes[found++] = gives;
+    if (gives < DBL_MAX && found < models) slopes[found++] = gives;
     return found;
 }
 
@@ -11066,7 +11086,7 @@ LOCUSI_FN locus_status locusi_replay_fill(locusi_replay *a, locusi_rules *r, siz
     for (i = 0; i < rows; i++) {
         const size_t column = o->columns ? o->columns[i] : i;
         float *quality = a->quality + a->n * models;
-        double *cost = a->cost + a->n * models, best = -1.0, number = 0.0, sum = 0.0, spent = 0.0;
+        double *cost = a->cost + a->n * models, best = -1.0, number = 0.0, sum = 0.0, spent = 0.0, x;
         unsigned char *candidate = a->candidate + a->n * models;
         size_t leader = SIZE_MAX, oracle = SIZE_MAX;
         locusi_rules_at(r, i);
@@ -11078,7 +11098,7 @@ LOCUSI_FN locus_status locusi_replay_fill(locusi_replay *a, locusi_rules *r, siz
         }
         r->available = candidate; // what an unknown cost counts as depends on them
         for (r->unpriced = -1.0, m = 0; m < models; m++) {
-            const double x = locusi_cost(r, m);
+            x = locusi_cost(r, m);
             if (candidate[m] && !locusi_unknown(x) && x > r->unpriced) r->unpriced = x;
         }
         if (r->unpriced < 0.0) {
@@ -11090,16 +11110,19 @@ LOCUSI_FN locus_status locusi_replay_fill(locusi_replay *a, locusi_rules *r, siz
             if (candidate[l]) leader = l;
         }
         for (m = 0; m < models; m++) {
-            if (!candidate[m]) continue;
-            cost[m] = locusi_counted_cost(r, m);
+            x = locusi_counted_cost(r, m);
+            a->mean_cost[m] += x; // also where it has no score: a blind router knows what models cost
+            cost[m] = candidate[m] ? x : 0.0;
+            if (!candidate[m]) {
+                quality[m] = 0.0f;
+                continue;
+            }
             number += 1.0, sum += (double)quality[m], spent += cost[m];
             if ((double)quality[m] > best || ((double)quality[m] >= best && cost[m] < cost[oracle])) {
                 best = (double)quality[m];
                 oracle = m;
             }
         }
-        for (m = 0; m < models; m++)
-            if (!candidate[m]) cost[m] = cost[leader], quality[m] = quality[leader];
         out->random.cost += spent / number;
         out->random.quality += sum / number;
         out->oracle.cost += cost[oracle];
@@ -11120,34 +11143,62 @@ LOCUSI_FN locus_status locusi_replay_fill(locusi_replay *a, locusi_rules *r, siz
     return LOCUS_OK;
 }
 
-// The prices, and what is chosen at each.
-LOCUSI_FN void locusi_replay_route(locusi_replay *a, locusi_rules *r, locus_route_opts *rules, const float *logits,
-                                   size_t wanted)
+// Quantiles of the sorted prices, without doubles: lambda[wanted or fewer] from 0; returns how many.
+LOCUSI_FN size_t locusi_replay_prices(double *slopes, size_t count, size_t wanted, double *lambda)
 {
-    size_t i, p, slopes = 0;
-    locus_choice c;
-    for (i = 0; i < a->n; i++)
-        slopes += locusi_replay_slopes(a, r, logits + (size_t)a->weight[i] * a->models, i, a->slopes + slopes);
-    locusi_sort(a->slopes, slopes, sizeof *a->slopes, locusi_f64_order);
-    a->lambda[0] = 0.0;
-    for (a->points = 1, p = 1; p < wanted && slopes; p++) {
-        const double lambda = a->slopes[(slopes - 1) * p / (wanted - 1)] * (1.0 + 1e-9);
-        if (lambda > a->lambda[a->points - 1] && lambda <= DBL_MAX) a->lambda[a->points++] = lambda;
+    size_t p, found = 1;
+    locusi_sort(slopes, count, sizeof *slopes, locusi_f64_order);
+    lambda[0] = 0.0;
+    for (p = 1; p < wanted && count; p++) {
+        const double price = slopes[(count - 1) * p / (wanted - 1)] * (1.0 + 1e-9);
+        if (price > lambda[found - 1] && price <= DBL_MAX) lambda[found++] = price;
     }
+    return found;
+}
+
+// The prices, and what is chosen at each: by the router, and by the means alone.
+LOCUSI_FN void locusi_replay_route(locusi_replay *a, locusi_rules *r, locus_route_opts *rules, const float *logits,
+                                   const double *means, size_t wanted)
+{
+    const size_t models = a->models;
+    locus_guard none = {SIZE_MAX, 0.0};
+    size_t i, m, p, slopes = 0;
+    locus_choice c;
     for (i = 0; i < a->n; i++) {
-        r->available = a->candidate + i * a->models;
-        r->cost = a->cost + i * a->models; // counted
+        for (m = 0; m < models; m++)
+            a->chance[m] = locus_probability((double)logits[(size_t)a->weight[i] * models + m]);
+        slopes += locusi_replay_slopes(a->candidate + i * models, a->cost + i * models, a->chance, models, &r->guard,
+                                       a->slopes + slopes);
+    }
+    a->points = locusi_replay_prices(a->slopes, slopes, wanted, a->lambda);
+    for (slopes = i = 0; means && i < a->n; i++)
+        slopes +=
+            locusi_replay_slopes(a->candidate + i * models, a->mean_cost, means, models, &none, a->slopes + slopes);
+    a->blind = means ? locusi_replay_prices(a->slopes, slopes, wanted, a->lambda + a->points) : 0;
+    for (i = 0; i < a->n; i++) {
+        uint32_t *choice = a->choice + i * (a->points + a->blind);
+        r->available = a->candidate + i * models;
+        r->cost = a->cost + i * models; // counted
         for (p = 0; p < a->points; p++) {
             rules->lambda = a->lambda[p];
-            locusi_rank_one(r, logits + (size_t)a->weight[i] * a->models, 0, 1, &c);
-            a->choice[i * a->points + p] = (uint32_t)c.model;
+            locusi_rank_one(r, logits + (size_t)a->weight[i] * models, 0, 1, &c);
+            choice[p] = (uint32_t)c.model;
+        }
+        for (p = a->points; p < a->points + a->blind; p++) {
+            double best = -HUGE_VAL;
+            choice[p] = a->leader[i]; // where no candidate's mean is known
+            for (m = 0; m < models; m++) {
+                const double x = means[m] - a->lambda[p] * a->mean_cost[m];
+                if (r->available[m] && !locusi_unknown(x) && x > best) best = x, choice[p] = (uint32_t)m;
+            }
         }
     }
 }
 
-LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points, locus_single *singles,
-                                              const float *logits, size_t n, const locus_scores *scores,
-                                              const locus_frontier_opts *opts, locus_error *err)
+LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
+                                              locus_zero_corner *zero, locus_single *singles, const float *logits,
+                                              size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
+                                              locus_error *err)
 {
     static const double share[LOCUS_FRONTIER_LEVELS] = {0.9, 0.95, 0.99, 1.0};
     locus_frontier_opts none;
@@ -11164,10 +11215,11 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     memset(&none, 0, sizeof none);
     memset(&a, 0, sizeof a);
     if (!o) o = &none;
-    if (!out || !points || !singles)
+    if (!out || !points || !zero || !singles)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
                            !out      ? "out"
                            : !points ? "points"
+                           : !zero   ? "zero"
                                      : "singles");
     memset(out, 0, sizeof *out);
     if ((status = locusi_frontier_check(logits, n, scores, o, err))) return status;
@@ -11185,35 +11237,51 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     c.base = locusi_align(block);
     c.used = 0;
     locusi_replay_carve(&a, n, a.models, wanted, resamples, &c);
+    memset(a.mean_cost, 0, a.models * sizeof *a.mean_cost);
     if ((status = locusi_replay_fill(&a, &r, n, scores, o, out, err))) {
         LOCUS_FREE(block);
         return status;
     }
+    for (m = 0; m < a.models; m++) a.mean_cost[m] /= (double)a.n;
     rules.available = NULL; // all that is now in the candidates
     rules.max_cost = 0.0;
     rules.unpriced = LOCUS_UNPRICED_AUTO;
     locusi_rules_make(&r, NULL, a.models, &rules, 1);
-    locusi_replay_route(&a, &r, &rules, logits, wanted);
+    locusi_replay_route(&a, &r, &rules, logits, o->means, wanted);
     for (i = 0; i < a.n; i++) a.weight[i] = 1.0;
     width = LOCUSI_FIGURES + a.points;
     gain = a.resampled; // before the first resample overwrites it
-    for (m = 0; m < a.models; m++) singles[m].candidate = 0, singles[m].corner = 0;
+    memset(singles, 0, a.models * sizeof *singles);
     for (i = 0; i < a.n; i++)
-        for (m = 0; m < a.models; m++) singles[m].candidate += a.candidate[i * a.models + m];
-    locusi_replay_means(&a);
-    for (m = 0; m < a.models; m++)
-        if (!singles[m].candidate) a.alone[m].cost = a.alone[m].quality = (double)locusi_nan();
+        for (m = 0; m < a.models; m++) {
+            singles[m].candidate += a.candidate[i * a.models + m];
+            locusi_tradeoff_add(&singles[m].mean, 1.0, a.cost[i * a.models + m], (double)a.quality[i * a.models + m]);
+        }
+    for (m = 0; m < a.models; m++) { // 0 / 0 is NaN
+        singles[m].mean.cost /= (double)singles[m].candidate;
+        singles[m].mean.quality /= (double)singles[m].candidate;
+    }
+    locusi_replay_means(&a, singles);
     locusi_replay_figures(&a, share, &f, gain, out->zero_cost, (double)locusi_nan(), &corners, &zero_corners);
     out->points = a.points;
     out->corners = corners;
+    out->zero_corners = zero_corners;
     out->leader_mean = a.lead;
-    out->low = DBL_MAX;
-    for (m = 0; m < a.models; m++) {
-        singles[m].mean = a.alone[m];
-        if (a.alone[m].cost < out->low) out->low = a.alone[m].cost;
-        if (a.alone[m].cost > out->high) out->high = a.alone[m].cost;
+    out->low = zero_corners ? a.zero[a.zero_picks[0]].cost : (double)locusi_nan();
+    out->high = zero_corners ? a.zero[a.zero_picks[zero_corners - 1]].cost : (double)locusi_nan();
+    for (k = 0; k < zero_corners; k++) {
+        const size_t pick = a.zero_picks[k];
+        zero[k].mean = a.zero[pick];
+        zero[k].model = pick;
+        zero[k].share = 1.0;
+        if (pick < a.models) continue;
+        memset(a.chance, 0, a.models * sizeof *a.chance); // how often each is taken
+        for (i = 0; i < a.n; i++)
+            a.chance[a.choice[i * (a.points + a.blind) + a.points + pick - a.models]] += 1.0 / (double)a.n;
+        for (zero[k].model = 0, m = 1; m < a.models; m++)
+            if (a.chance[m] > a.chance[zero[k].model]) zero[k].model = m;
+        zero[k].share = a.chance[zero[k].model];
     }
-    for (k = 0; k < zero_corners; k++) singles[a.zero_picks[k]].corner = 1;
     for (p = 0; p < a.points; p++) {
         locus_frontier_point *to = &points[p];
         memset(to, 0, sizeof *to);
@@ -11221,7 +11289,7 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
         to->cost = a.at[p].cost;
         to->quality = a.at[p].quality;
         to->gain.value = gain[p];
-        for (i = 0; i < a.n; i++) to->right += a.quality[i * a.models + a.choice[i * a.points + p]] > 0.5f;
+        for (i = 0; i < a.n; i++) to->right += a.quality[i * a.models + a.choice[i * (a.points + a.blind) + p]] > 0.5f;
         to->right /= (double)a.n;
     }
     for (k = 0; k < corners; k++) points[a.picks[k]].corner = 1;
@@ -11243,20 +11311,17 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
         double *to = a.resampled + i * width;
         memset(a.weight, 0, a.n * sizeof *a.weight);
         for (k = 0; k < a.n; k++) a.weight[locusi_draw_row(o->seed, i, k, a.n)] += 1.0;
-        locusi_replay_means(&a);
-        for (m = 0; m < a.models; m++)
-            if (!singles[m].candidate) a.alone[m].cost = a.alone[m].quality = (double)locusi_nan();
+        locusi_replay_means(&a, singles);
         // never: beyond all costs, so that a percentile beyond what is reached is infinite
         locusi_replay_figures(&a, share, &f, to + LOCUSI_FIGURES, NULL, HUGE_VAL, &corners, &zero_corners);
         memcpy(to, &f, sizeof f);
     }
     for (k = 0; k < width; k++) {
-        locus_interval *to = k == 0   ? &out->aiq
-                             : k == 1 ? &out->zero_aiq
-                             : k == 2 ? &out->aiq_gain
-                             : k == 3 ? &out->at_leader
-                             : k < 4 + LOCUS_FRONTIER_LEVELS
-                                 ? &out->cost[k - 4]
+        locus_interval *to = k == 0                              ? &out->aiq
+                             : k == 1                            ? &out->zero_aiq
+                             : k == 2                            ? &out->aiq_gain
+                             : k == 3                            ? &out->at_leader
+                             : k < 4 + LOCUS_FRONTIER_LEVELS     ? &out->cost[k - 4]
                              : k < 4 + 2 * LOCUS_FRONTIER_LEVELS ? &out->saving[k - 4 - LOCUS_FRONTIER_LEVELS]
                                                                  : &points[k - LOCUSI_FIGURES].gain;
         if (locusi_unknown(to->value)) to->low = to->high = (double)locusi_nan();

@@ -2207,6 +2207,7 @@ typedef struct replay {
     size_t missing, left_out; // cells without a score before, queries without a candidate
     unsigned char *candidate; // [n, models]
     size_t *leaders;          // [models] best first
+    double *means;            // [models] what they are ordered by
     locus_among among;
     costs c;          // of the queries in use
     double *own_cost; // [models] the pool's
@@ -2217,8 +2218,9 @@ typedef struct replay {
     int priced;                                // 1: there is a frontier
     locus_frontier frontier;
     locus_frontier_point *points;
-    locus_single *singles; // [models]
-    locus_gap gap;         // of --weak and --strong
+    locus_single *singles;   // [models]
+    locus_zero_corner *zero; // corners, from the cheapest
+    locus_gap gap;           // of --weak and --strong
 } replay;
 
 static float score_at(const grades *g, size_t model, size_t query)
@@ -2350,11 +2352,13 @@ static int run_eval(session *s)
     unsigned char *every = (unsigned char *)take(s, m, 1);
     r.own_cost = (double *)take(s, m, sizeof *r.own_cost);
     r.leaders = (size_t *)take(s, m, sizeof *r.leaders);
-    if (!every || !r.own_cost || !r.leaders) return FAILED;
+    r.means = (double *)take(s, m, sizeof *r.means);
+    if (!every || !r.own_cost || !r.leaders || !r.means) return FAILED;
     memset(every, 1, m);
     if (!r.rules.available) r.rules.available = every; // an evaluation is of all models, up or down
     for (size_t k = 0; k < m; ++k) r.own_cost[k] = locus_pool_model(s->pool, k)->cost;
-    if (locus_leaders(&r.scores, trained ? train : r.use, trained ? trained : r.n, r.among, r.leaders, &s->err))
+    if (locus_leaders(&r.scores, trained ? train : r.use, trained ? trained : r.n, r.among, r.leaders, r.means,
+                      &s->err))
         return fail_library(s, "--scores", o->scores);
     if (keep_candidates(s, &r)) return FAILED;
     r.logits = (float *)take(s, r.n, m * sizeof *r.logits);

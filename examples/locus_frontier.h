@@ -76,7 +76,7 @@ static void draw_frontier(FILE *f, const void *picture)
 {
     const frontier_picture *p = (const frontier_picture *)picture;
     const replay *r = p->r;
-    const double left = 76.0, top = 112.0, width = 940.0, height = 520.0;
+    const double left = 76.0, top = 136.0, width = 940.0, height = 520.0;
     double low = r->frontier.leader_mean.quality, high = r->frontier.oracle.quality;
     locus_tradeoff corners[256], zero[256];
     size_t count = 0, zero_count = 0;
@@ -93,12 +93,7 @@ static void draw_frontier(FILE *f, const void *picture)
             corners[count].cost = r->points[i].cost;
             corners[count++].quality = r->points[i].quality;
         }
-    for (size_t m = 0; m < r->models; ++m)
-        if (r->singles[m].corner && zero_count < 256) {
-            size_t at = zero_count++;
-            for (; at > 0 && zero[at - 1].cost > r->singles[m].mean.cost; --at) zero[at] = zero[at - 1];
-            zero[at] = r->singles[m].mean;
-        }
+    for (size_t i = 0; i < r->frontier.zero_corners && zero_count < 256; ++i) zero[zero_count++] = r->zero[i].mean;
     svg_open(f, left + width + 40.0, top + height + 64.0, p->title, 0);
     svg_heading(f, p->title, p->note);
     axis y = make_axis(low, high, 7, top + height, top, 1, 0), x;
@@ -112,7 +107,7 @@ static void draw_frontier(FILE *f, const void *picture)
     frontier_line(f, p, &x, &y, corners, count, "l0");
     legend g = {f, left, left + width, left, 78.0};
     legend_entry(&g, 0, "router, at each price of cost");
-    legend_entry(&g, 7, "single models; dashed: the zero router, their hull");
+    legend_entry(&g, 7, "single models (faint: on a part of the queries); dashed: the zero router");
     legend_entry(&g, 1, "best single model");
     legend_entry(&g, 4, "a random model");
     legend_entry(&g, 2, "oracle");
@@ -129,7 +124,7 @@ static void draw_frontier(FILE *f, const void *picture)
         take_box(&l, b);
         snprintf(text, sizeof text, "%s: %.4g, %.1f %%", short_name(locus_pool_model(p->s->pool, m)->name, name),
                  one->mean.cost, 100.0 * one->mean.quality);
-        svg_mark(f, at_x, at_y, one->corner ? 4.0 : 3.0, 7, one->corner ? "" : "faint", text);
+        svg_mark(f, at_x, at_y, 3.0, 7, one->candidate < r->frontier.queries ? "faint" : "", text);
     }
     for (size_t i = 0; i < r->frontier.points; ++i) {
         const locus_frontier_point *one = &r->points[i];
@@ -145,17 +140,26 @@ static void draw_frontier(FILE *f, const void *picture)
         take_box(&l, b);
         svg_mark(f, at_x, at_y, 5.5, marks[k].group, "", NULL);
     }
-    for (int pass = 0; pass < 2; ++pass) // names of the hull first, then of others where there is room
-        for (size_t m = 0; m < r->models; ++m) {
-            const locus_single *one = &r->singles[m];
-            placed q;
-            if (isnan(one->mean.cost) || one->mean.quality < y.low || one->corner != !pass) continue;
-            double at_x = frontier_x(p, &x, one->mean.cost), at_y = axis_at(&y, one->mean.quality),
-                   size = pass ? 9.5 : 12.0;
-            const char *label_text = short_name(locus_pool_model(p->s->pool, m)->name, name);
-            if (place_label(&l, at_x, at_y, 3.0, size, label_text, &q) && !(pass && q.leader))
-                svg_label(f, &q, at_x, at_y, size, pass ? "soft" : "", label_text);
-        }
+    for (size_t i = 0; i < zero_count; ++i) { // names of the hull first, then of others where there is room
+        placed q;
+        double at_x = frontier_x(p, &x, zero[i].cost), at_y = axis_at(&y, zero[i].quality);
+        const char *title = short_name(locus_pool_model(p->s->pool, r->zero[i].model)->name, name);
+        if (zero[i].quality < y.low) continue;
+        snprintf(text, sizeof text, r->zero[i].share < 1.0 ? "%s on %.0f %%" : "%s", title, 100.0 * r->zero[i].share);
+        svg_mark(f, at_x, at_y, 4.0, 7, "", text);
+        if (place_label(&l, at_x, at_y, 3.0, 12.0, text, &q)) svg_label(f, &q, at_x, at_y, 12.0, "", text);
+    }
+    for (size_t m = 0; m < r->models; ++m) {
+        const locus_single *one = &r->singles[m];
+        placed q;
+        size_t i = 0;
+        while (i < zero_count && (r->zero[i].model != m || r->zero[i].share < 1.0)) ++i;
+        if (i < zero_count || isnan(one->mean.cost) || one->mean.quality < y.low) continue;
+        double at_x = frontier_x(p, &x, one->mean.cost), at_y = axis_at(&y, one->mean.quality);
+        const char *title = short_name(locus_pool_model(p->s->pool, m)->name, name);
+        if (place_label(&l, at_x, at_y, 3.0, 9.5, title, &q) && !q.leader)
+            svg_label(f, &q, at_x, at_y, 9.5, "soft", title);
+    }
     svg_close(f);
 }
 
@@ -181,6 +185,7 @@ static int open_frontier(session *s, replay *r)
     opts.columns = r->use;
     opts.leaders = r->leaders;
     opts.leader_count = r->models;
+    opts.means = r->means;
     opts.among = r->among;
     if (o->weak) {
         if (name_of(s, "--weak", o->weak, &weak) || name_of(s, "--strong", o->strong, &strong)) return FAILED;
@@ -192,8 +197,10 @@ static int open_frontier(session *s, replay *r)
     if (!r->priced) return o->svg ? misuse(s, "--svg needs costs: --prices or --costs") : DONE;
     r->points = (locus_frontier_point *)take(s, 64, sizeof *r->points);
     r->singles = (locus_single *)take(s, r->models, sizeof *r->singles);
-    if (!r->points || !r->singles) return FAILED;
-    if (locus_frontier_compute(&r->frontier, r->points, r->singles, r->logits, r->n, &r->scores, &opts, &s->err)) {
+    r->zero = (locus_zero_corner *)take(s, r->models + 64, sizeof *r->zero);
+    if (!r->points || !r->singles || !r->zero) return FAILED;
+    if (locus_frontier_compute(&r->frontier, r->points, r->zero, r->singles, r->logits, r->n, &r->scores, &opts,
+                               &s->err)) {
         if (s->err.status == LOCUS_ERR_NO_CANDIDATE && !o->allow_unpriced)
             return fail(s, "frontier: %s; --allow-unpriced takes models of unknown cost", s->err.message);
         return fail(s, "frontier: %s", s->err.message);
@@ -259,12 +266,17 @@ static void frontier_json(const session *s, const replay *r)
         json_range("less_zero", p->gain);
         json("}");
     }
+    json("],'zero':[");
+    for (size_t i = 0; i < f->zero_corners; ++i)
+        json("%c\n{'model':%s,'share':%d,'cost':%d,'score':%d}", i > 0,
+             locus_pool_model(s->pool, r->zero[i].model)->name, r->zero[i].share, r->zero[i].mean.cost,
+             r->zero[i].mean.quality);
     json("],'singles':[");
     for (size_t m = 0; m < r->models; ++m) {
         const locus_single *one = &r->singles[m];
         if (!one->candidate) continue;
-        json("%c\n{'model':%s,'cost':%d,'score':%d,'candidate':%u,'corner':%b}", !first,
-             locus_pool_model(s->pool, m)->name, one->mean.cost, one->mean.quality, one->candidate, one->corner);
+        json("%c\n{'model':%s,'cost':%d,'score':%d,'queries':%u}", !first, locus_pool_model(s->pool, m)->name,
+             one->mean.cost, one->mean.quality, one->candidate);
         first = 0;
     }
     json("]}");
@@ -327,16 +339,12 @@ static void print_frontier(session *s, const replay *r)
         else printf("-");
         printf("\n");
     }
-    for (double cost = HUGE_VAL;;) { // the zero router's corners, from the dearest
-        size_t next = SIZE_MAX;
-        for (size_t m = 0; m < r->models; ++m)
-            if (r->singles[m].corner && r->singles[m].mean.cost < cost &&
-                (next == SIZE_MAX || r->singles[m].mean.cost > r->singles[next].mean.cost))
-                next = m;
-        if (next == SIZE_MAX) break;
-        cost = r->singles[next].mean.cost;
-        print_text(locus_pool_model(s->pool, next)->name, width);
-        printf("  %10s  %11.5g  %8.2f  zero router\n", "", cost, 100.0 * r->singles[next].mean.quality);
+    for (size_t i = f->zero_corners; i-- > 0;) { // from the dearest
+        const locus_zero_corner *z = &r->zero[i];
+        print_text(locus_pool_model(s->pool, z->model)->name, width);
+        printf("  %10s  %11.5g  %8.2f  zero router", "", z->mean.cost, 100.0 * z->mean.quality);
+        if (z->share < 1.0) printf(", this one on %.1f %% of the queries", 100.0 * z->share);
+        putchar('\n');
     }
     const struct {
         const char *name;

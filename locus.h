@@ -10965,6 +10965,12 @@ LOCUSI_FN void locusi_tradeoff_add(locus_tradeoff *to, double weight, double cos
     to->quality += weight * quality;
 }
 
+LOCUSI_FN void locusi_tradeoff_over(locus_tradeoff *to, double n)
+{
+    to->cost /= n;
+    to->quality /= n;
+}
+
 // Means under the weights, whose sum is n.
 LOCUSI_FN void locusi_replay_means(locusi_replay *a, const locus_single *singles)
 {
@@ -10974,7 +10980,7 @@ LOCUSI_FN void locusi_replay_means(locusi_replay *a, const locus_single *singles
     memset(a->zero, 0, (a->models + a->blind) * sizeof *a->zero);
     memset(&a->lead, 0, sizeof a->lead);
     for (i = 0; i < a->n; i++) {
-        const double w = a->weight[i] / (double)a->n;
+        const double w = a->weight[i];
         const float *quality = a->quality + i * a->models;
         const double *cost = a->cost + i * a->models;
         const uint32_t *choice = a->choice + i * choices;
@@ -10985,6 +10991,9 @@ LOCUSI_FN void locusi_replay_means(locusi_replay *a, const locus_single *singles
                                 (double)quality[choice[p]]);
         locusi_tradeoff_add(&a->lead, w, cost[a->leader[i]], (double)quality[a->leader[i]]);
     }
+    for (p = 0; p < a->points; p++) locusi_tradeoff_over(&a->at[p], (double)a->n);
+    for (m = 0; m < a->models + a->blind; m++) locusi_tradeoff_over(&a->zero[m], (double)a->n);
+    locusi_tradeoff_over(&a->lead, (double)a->n);
     for (m = 0; m < a->models; m++)
         if (singles[m].candidate < a->n) a->zero[m].cost = a->zero[m].quality = (double)locusi_nan();
 }
@@ -11257,10 +11266,7 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
             singles[m].candidate += a.candidate[i * a.models + m];
             locusi_tradeoff_add(&singles[m].mean, 1.0, a.cost[i * a.models + m], (double)a.quality[i * a.models + m]);
         }
-    for (m = 0; m < a.models; m++) { // 0 / 0 is NaN
-        singles[m].mean.cost /= (double)singles[m].candidate;
-        singles[m].mean.quality /= (double)singles[m].candidate;
-    }
+    for (m = 0; m < a.models; m++) locusi_tradeoff_over(&singles[m].mean, (double)singles[m].candidate); // 0 / 0 is NaN
     locusi_replay_means(&a, singles);
     locusi_replay_figures(&a, share, &f, gain, out->zero_cost, (double)locusi_nan(), &corners, &zero_corners);
     out->points = a.points;

@@ -11002,7 +11002,7 @@ LOCUSI_FN void locusi_replay_means(locusi_replay *a, const locus_single *singles
 LOCUSI_FN void locusi_replay_figures(locusi_replay *a, const double *share, locusi_figures *f, double *gain,
                                      double *zero_cost, double never, size_t *corners, size_t *zero_corners)
 {
-    double low = 0.0, high = 0.0;
+    double low = (double)locusi_nan(), high = low;
     size_t p, k;
     *corners = locus_hull(a->at, a->points, a->picks);
     *zero_corners = locus_hull(a->zero, a->models + a->blind, a->zero_picks);

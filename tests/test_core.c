@@ -3638,7 +3638,7 @@ static void metrics_among_the_scored(void)
     choices[1].model = SIZE_MAX;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
     o.choices = NULL;
-    o.among = (locus_among)2;
+    memset(&o.among, 1, sizeof o.among); // no such value
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
     for (i = 0; i < 2; i++) { // no query at all: no figure, no crash
         o.among = LOCUS_AMONG_SCORED;

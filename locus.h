@@ -866,8 +866,9 @@ typedef struct locus_frontier {
 // score. cost: in opts->rules (query_cost or cost). With P = opts->points or 64: points[P], out->points of them, from
 // the dearest to the cheapest; zero[P + M], out->zero_corners of them, from the cheapest to the dearest; singles[M].
 // The prices are quantiles of those at which some query's choice changes. Intervals are percentiles of a paired
-// bootstrap over the queries, all figures computed again each time. Allocates while it works: about 21 bytes for each
-// logit and 8 for each query and price. Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NO_CANDIDATE (on every query), _MEMORY.
+// bootstrap over the queries: the hulls of the same corners, and all figures from them, again. Allocates while it
+// works: about 21 bytes for each logit and 8 for each query and price. Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NO_CANDIDATE
+// (on every query), _MEMORY.
 LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
                                               locus_zero_corner *zero, locus_single *singles, const float *logits,
                                               size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
@@ -10929,6 +10930,9 @@ typedef struct locusi_replay {
     locus_tradeoff *at, *zero; // the means under the weights: [points]; [M + blind], a single model with holes: NaN
     locus_tradeoff lead;
     size_t *picks, *zero_picks; // [points], [M + blind]
+    unsigned char *corner;      // [points], then [M + blind]: of the hulls of all queries
+    double low, high;           // the range of AIQ
+    int resampling;             // 1: hulls are of those corners alone, so that luck does not pick among all points
     double *resampled, *spare;  // [resamples, LOCUSI_FIGURES + points], [resamples]
 } locusi_replay;
 
@@ -10955,6 +10959,7 @@ LOCUSI_FN void locusi_replay_carve(locusi_replay *a, size_t n, size_t models, si
     a->zero = (locus_tradeoff *)locusi_carve(c, zero, sizeof(locus_tradeoff));
     a->picks = (size_t *)locusi_carve(c, points, sizeof(size_t));
     a->zero_picks = (size_t *)locusi_carve(c, zero, sizeof(size_t));
+    a->corner = (unsigned char *)locusi_carve(c, points + zero, 1);
     a->resampled = (double *)locusi_carve(c, figures, sizeof(double));
     a->spare = (double *)locusi_carve(c, resamples, sizeof(double));
 }
@@ -11002,16 +11007,21 @@ LOCUSI_FN void locusi_replay_means(locusi_replay *a, const locus_single *singles
 LOCUSI_FN void locusi_replay_figures(locusi_replay *a, const double *share, locusi_figures *f, double *gain,
                                      double *zero_cost, double never, size_t *corners, size_t *zero_corners)
 {
-    double low = (double)locusi_nan(), high = low;
     size_t p, k;
-    *corners = locus_hull(a->at, a->points, a->picks);
+    for (p = 0; a->resampling && p < a->models + a->blind; p++)
+        if (!a->corner[a->points + p]) a->zero[p].cost = (double)locusi_nan();
     *zero_corners = locus_hull(a->zero, a->models + a->blind, a->zero_picks);
-    if (*zero_corners) {
-        low = a->zero[a->zero_picks[0]].cost;
-        high = a->zero[a->zero_picks[*zero_corners - 1]].cost;
+    for (p = 0; p < a->points; p++) {
+        gain[p] = a->at[p].quality - locus_hull_quality(a->zero, a->zero_picks, *zero_corners, a->at[p].cost);
+        if (a->resampling && !a->corner[p]) a->at[p].cost = (double)locusi_nan();
     }
-    f->aiq = locus_aiq(a->at, a->picks, *corners, low, high);
-    f->zero_aiq = locus_aiq(a->zero, a->zero_picks, *zero_corners, low, high);
+    *corners = locus_hull(a->at, a->points, a->picks);
+    if (!a->resampling) { // the range of costs stays
+        a->low = *zero_corners ? a->zero[a->zero_picks[0]].cost : (double)locusi_nan();
+        a->high = *zero_corners ? a->zero[a->zero_picks[*zero_corners - 1]].cost : (double)locusi_nan();
+    }
+    f->aiq = locus_aiq(a->at, a->picks, *corners, a->low, a->high);
+    f->zero_aiq = locus_aiq(a->zero, a->zero_picks, *zero_corners, a->low, a->high);
     f->aiq_gain = f->aiq - f->zero_aiq;
     f->at_leader = locus_hull_quality(a->at, a->picks, *corners, a->lead.cost) - a->lead.quality;
     for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) {
@@ -11021,8 +11031,6 @@ LOCUSI_FN void locusi_replay_figures(locusi_replay *a, const double *share, locu
         if (locusi_unknown(f->cost[k])) f->cost[k] = never;
         f->saving[k] = a->lead.cost > 0.0 ? 1.0 - f->cost[k] / a->lead.cost : (double)locusi_nan();
     }
-    for (p = 0; p < a->points; p++)
-        gain[p] = a->at[p].quality - locus_hull_quality(a->zero, a->zero_picks, *zero_corners, a->at[p].cost);
 }
 
 // The prices at which the choice among the candidates changes, by the hull of (cost, chance), and where a guard gives
@@ -11273,8 +11281,8 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     out->corners = corners;
     out->zero_corners = zero_corners;
     out->leader_mean = a.lead;
-    out->low = zero_corners ? a.zero[a.zero_picks[0]].cost : (double)locusi_nan();
-    out->high = zero_corners ? a.zero[a.zero_picks[zero_corners - 1]].cost : (double)locusi_nan();
+    out->low = a.low;
+    out->high = a.high;
     for (k = 0; k < zero_corners; k++) {
         const size_t pick = a.zero_picks[k];
         zero[k].mean = a.zero[pick];
@@ -11298,7 +11306,10 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
         for (i = 0; i < a.n; i++) to->right += a.quality[i * a.models + a.choice[i * (a.points + a.blind) + p]] > 0.5f;
         to->right /= (double)a.n;
     }
-    for (k = 0; k < corners; k++) points[a.picks[k]].corner = 1;
+    memset(a.corner, 0, a.points + a.models + a.blind);
+    for (k = 0; k < corners; k++) points[a.picks[k]].corner = a.corner[a.picks[k]] = 1;
+    for (k = 0; k < zero_corners; k++) a.corner[a.points + a.zero_picks[k]] = 1;
+    a.resampling = 1;
     picks = a.zero_picks; // done with: how many queries each model leads
     memset(picks, 0, a.models * sizeof *picks);
     for (i = 0; i < a.n; i++) picks[a.leader[i]]++;

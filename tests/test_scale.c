@@ -162,9 +162,11 @@ static void random_opts(locus_route_opts *o, size_t M, unsigned char *available,
     o->top = tops[below(COUNT(tops))];
     o->parallel = parallel_of(below(THREAD_KINDS));
     for (m = 0; m < M; m++) available[m] = few ? below(M) < 3 : below(5) != 0;
-    for (m = 0; m < M; m++) cost[m] = below(3) ? uniform() : 0.0;
+    for (m = 0; m < 3 * M; m++) cost[m] = below(3) ? uniform() : below(4) ? 0.0 : NAN; // of models or of 3 queries
     if (below(2)) o->available = available;
     if (below(2)) o->cost = cost;
+    if (below(3) == 0) o->query_cost = cost;
+    o->unpriced = (locus_unpriced)below(3);
     if (below(3) == 0) o->max_cost = uniform();
     if (below(2)) o->lambda = pow(10.0, 8.0 * uniform() - 5.0);
     if (below(3) == 0) {
@@ -198,7 +200,7 @@ static void screened_routes_are_the_ranked_ones(void)
             const size_t count = 1 + below(3);
             locus_net *net = net_of(n[0], n[1], n[2], (locus_isa)isa, loud, trial);
             float *z = embeddings(M, n[1], kind), *q;
-            double *cost = (double *)xmalloc(M * sizeof *cost);
+            double *cost = (double *)xmalloc(3 * M * sizeof *cost);
             unsigned char *available = (unsigned char *)xmalloc(M);
             locus_pool *pool = pool_of(net, z, M);
             size_t i, m;
@@ -214,6 +216,8 @@ static void screened_routes_are_the_ranked_ones(void)
                 const locus_queries queries = queries_of(q, count, n[0]);
                 locus_route_opts o;
                 random_opts(&o, M, available, cost);
+                CHECK_STATUS(LOCUS_OK,
+                             locus_pool_set_guard(pool, below(2) ? below(M) : SIZE_MAX, 0.3 * uniform(), &g_err));
                 if (i == 5) calibrate(pool, trial % 3 == 0);
                 context("%s trial %zu.%zu kind %d M %zu top %zu lambda %g loud %d", locus_isa_name((locus_isa)isa),
                         trial, i, kind, M, o.top, o.lambda, loud);

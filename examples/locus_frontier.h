@@ -60,7 +60,7 @@ static void frontier_axes(FILE *f, const frontier_picture *p, const axis *x, con
         static const double minor[] = {1.0, 2.0, 5.0};
         if ((p->logarithmic ? k : k * x->step) > x->high + 1e-9) break;
         for (int j = 0; j < (p->logarithmic ? 3 : 1); ++j) {
-            double value = p->logarithmic ? k + log10(minor[j]) : k * x->step, at = axis_at(x, value);
+            double value = p->logarithmic ? k + log10(minor[j]) : k * x->step + 0.0, at = axis_at(x, value);
             if (value < x->low - 1e-9 || value > x->high + 1e-9) continue;
             fprintf(f, "<path class='grid' d='M%.1f %.1fV%.1f'/>\n", at, y->from, y->to);
             if (p->logarithmic && j && x->high - x->low > 3.0) continue;
@@ -98,7 +98,7 @@ static void draw_frontier(FILE *f, const void *picture)
     svg_heading(f, p->title, p->note);
     axis y = make_axis(low, high, 7, top + height, top, 1, 0), x;
     x = p->logarithmic ? make_axis(log10(p->low) - 0.05, log10(p->high) + 0.05, 8, left, left + width, 0, 1)
-                       : make_axis(p->low, p->high, 8, left, left + width, 0, 0);
+                       : make_axis(0.0, p->high, 8, left, left + width, 0, 0);
     frontier_axes(f, p, &x, &y);
     memset(&l, 0, sizeof l);
     l.frame.left = left, l.frame.right = left + width + 36.0, l.frame.top = top, l.frame.bottom = top + height;
@@ -212,13 +212,18 @@ static int open_frontier(session *s, replay *r)
     picture.title = phrase(s, "Quality against cost: AIQ %.2f %%, zero router %.2f %%", 100.0 * r->frontier.aiq.value,
                            100.0 * r->frontier.zero_aiq.value);
     picture.note = phrase(s, "%zu queries, %zu models; costs %s", r->frontier.queries, r->models, r->c.source);
-    picture.low = r->frontier.oracle.cost < r->frontier.low ? r->frontier.oracle.cost : r->frontier.low;
-    picture.high = r->frontier.high;
-    for (size_t i = 0; i < r->frontier.points; ++i) {
-        if (r->points[i].cost < picture.low) picture.low = r->points[i].cost;
-        if (r->points[i].cost > picture.high) picture.high = r->points[i].cost;
+    picture.low = HUGE_VAL; // the least that is not free
+    for (size_t i = 0; i < r->frontier.points + r->models + 3; ++i) {
+        size_t m = i - r->frontier.points;
+        double cost = i < r->frontier.points ? r->points[i].cost
+                      : m < r->models        ? r->singles[m].mean.cost
+                      : m == r->models       ? r->frontier.oracle.cost
+                      : m == r->models + 1   ? r->frontier.leader_mean.cost
+                                             : r->frontier.random.cost;
+        if (cost > 0.0 && cost < picture.low) picture.low = cost;
+        if (cost > picture.high) picture.high = cost;
     }
-    picture.logarithmic = picture.low > 0.0 && picture.high > 20.0 * picture.low;
+    picture.logarithmic = picture.high > 20.0 * picture.low;
     picture.cost_name = picture.logarithmic ? "mean cost of a query (logarithmic)" : "mean cost of a query";
     return save_picture(s, draw_frontier, &picture, picture.title);
 }
@@ -236,6 +241,13 @@ static void frontier_json(const session *s, const replay *r)
     const locus_frontier *f = &r->frontier;
     int first = 1;
     json(",'frontier':{'queries':%u,'left_out':%u,'costs':%s,'level':0.9,", f->queries, f->left_out, r->c.source);
+    json("'unpriced':["); // models of unknown cost on all of these queries
+    for (size_t m = 0, listed = 0; m < r->models; ++m) {
+        size_t i = 0;
+        while (i < r->n && isnan(cost_at(r, i, m))) ++i;
+        if (i == r->n) json("%c%s", listed++ > 0, locus_pool_model(s->pool, m)->name);
+    }
+    json("],");
     json("'answer_tokens':%d,'low':%d,'high':%d,", r->c.answer_tokens, f->low, f->high);
     json_range("aiq", f->aiq);
     json(",");

@@ -201,6 +201,10 @@ static int open_frontier(session *s, replay *r)
     if (!r->points || !r->singles || !r->zero) return FAILED;
     if (locus_frontier_compute(&r->frontier, r->points, r->zero, r->singles, r->logits, r->n, &r->scores, &opts,
                                &s->err)) {
+        if (s->err.status == LOCUS_ERR_NO_CANDIDATE && !r->c.of_query && !o->svg) { // nobody asked for it
+            r->priced = 0;
+            return DONE;
+        }
         if (s->err.status == LOCUS_ERR_NO_CANDIDATE && !o->allow_unpriced)
             return fail(s, "frontier: %s; --allow-unpriced takes models of unknown cost", s->err.message);
         return fail(s, "frontier: %s", s->err.message);

@@ -178,7 +178,7 @@ static void measure(const dataset *d, const size_t *models, size_t count, const 
     scores.models = count;
     scores.stride = test->count;
     scores.scores_u8 = y;
-    check(locus_metrics_compute(&m, logits, test->count, &scores, NULL, NULL, 0, 0, work, bytes, &err), &err);
+    check(locus_metrics_compute(&m, logits, test->count, &scores, NULL, work, bytes, &err), &err);
     r->v[V_hit1] = strcmp(r->method, "random") == 0 ? m.random_model : m.hit1;
     r->v[V_hit3] = m.hit3;
     r->v[V_hit5] = m.hit5;

@@ -957,22 +957,23 @@ static void base_linear_release(void *state)
 
 // ----------------------------------------------------------------------------------------------------------- >>gp
 // PCA-GP, in closed form: principal components of the scores [models, queries], each model's mean taken out, over the
-// models; each component's scores as a function of the query by kernel ridge regression (RBF of the cosine), its width
-// and penalty chosen by leave-one-out; components whose leave-one-out error is not below that of 0 are dropped.
-// Missing cells are filled with what it says and all is fitted anew, four times. A new model: Bayesian regression of
-// its scores on the components, with the mean and the variance of the pool's loadings as the prior, noise 0.2.
+// models; each component's scores as a function of the query by kernel ridge regression (RBF of the cosine), each with
+// a penalty of its own and all with one width, chosen by leave-one-out (a width for each component overfits);
+// components whose leave-one-out error is not below that of 0 are dropped. Missing cells are filled with what it says
+// and all is fitted anew, four times. A new model: Bayesian regression of its scores on the components, with the mean
+// and the variance of the pool's loadings as the prior, noise 0.2.
 
-enum { GP_WIDTHS = 3, GP_PENALTIES = 8, GP_PARTS = 40, GP_FILLS = 4 };
-static const double gp_widths[GP_WIDTHS] = {0.1, 0.3, 1.0};
+enum { GP_WIDTHS = 4, GP_PENALTIES = 8, GP_PARTS = 40, GP_FILLS = 4 };
+static const double gp_widths[GP_WIDTHS] = {0.1, 0.2, 0.5, 1.0};
 static const double gp_penalties[GP_PENALTIES] = {0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0};
 
 typedef struct base_gp {
     size_t dim, rows, models, fitted, parts;
-    size_t width[GP_PARTS]; // of each component's kernel
-    float *enc;             // [rows, dim], unit length
-    float *alpha;           // [rows, parts] a component is sum_i alpha_i k(x, x_i)
-    double *mean;           // [BASE_MAX_MODELS]
-    float *loading;         // [BASE_MAX_MODELS, GP_PARTS]
+    double width;   // of the kernel
+    float *enc;     // [rows, dim], unit length
+    float *alpha;   // [rows, parts] a component is sum_i alpha_i k(x, x_i)
+    double *mean;   // [BASE_MAX_MODELS]
+    float *loading; // [BASE_MAX_MODELS, GP_PARTS]
 } base_gp;
 
 void ssyevd_(const char *jobz, const char *uplo, const int *n, float *a, const int *lda, float *w, float *work,
@@ -1028,12 +1029,12 @@ typedef struct base_gp_work { // what all refits share
 static void base_gp_solve(base_gp *s, const base_gp_work *work, const float *y, float *fitted)
 {
     const size_t n = s->rows, M = s->models;
-    size_t parts = M < GP_PARTS ? M : GP_PARTS, kept = 0;
+    size_t parts = M < GP_PARTS ? M : GP_PARTS, kept[GP_PARTS];
     float *c = base_floats(M * n), *gram = base_floats(M * M), *value = base_floats(M), *v = base_floats(M * parts);
     float *f = base_floats(n * parts), *g = base_floats(n * parts), *scaled = base_floats(n * parts);
     float *alpha = base_floats(n * parts), *best_alpha = base_floats(n * parts);
-    double best[GP_PARTS];
-    size_t width[GP_PARTS], penalty[GP_PARTS];
+    double least = 1e300;
+    size_t penalty[GP_PARTS];
     if (parts > n) parts = n;
     for (size_t m = 0; m < M; m++) {
         s->mean[m] = 0.0;
@@ -1045,12 +1046,14 @@ static void base_gp_solve(base_gp *s, const base_gp_work *work, const float *y, 
     for (size_t k = 0; k < parts; k++)
         for (size_t m = 0; m < M; m++) v[m * parts + k] = gram[(M - 1 - k) * M + m];
     base_mm(1, 0, n, parts, M, 1.0f, c, v, 0.0f, f);
-    for (size_t k = 0; k < parts; k++) { // what saying 0 costs; no width yet
-        best[k] = 0.0;
-        width[k] = GP_WIDTHS;
-        for (size_t i = 0; i < n; i++) best[k] += (double)f[i * parts + k] * (double)f[i * parts + k];
-    }
     for (size_t w = 0; w < GP_WIDTHS; w++) {
+        double best[GP_PARTS], sum = 0.0;
+        size_t chosen[GP_PARTS];
+        for (size_t k = 0; k < parts; k++) { // what saying 0 costs
+            best[k] = 0.0;
+            chosen[k] = GP_PENALTIES;
+            for (size_t i = 0; i < n; i++) best[k] += (double)f[i * parts + k] * (double)f[i * parts + k];
+        }
         base_mm(0, 0, n, parts, n, 1.0f, work->u[w], f, 0.0f, g);
         for (size_t p = 0; p < GP_PENALTIES; p++) {
             double error[GP_PARTS] = {0};
@@ -1064,25 +1067,25 @@ static void base_gp_solve(base_gp *s, const base_gp_work *work, const float *y, 
             for (size_t k = 0; k < parts; k++) {
                 if (error[k] >= best[k]) continue;
                 best[k] = error[k];
-                width[k] = w;
-                penalty[k] = p;
+                chosen[k] = p;
                 for (size_t i = 0; i < n; i++) best_alpha[i * parts + k] = alpha[i * parts + k];
             }
         }
+        for (size_t k = 0; k < parts; k++) sum += best[k];
+        if (sum >= least) continue;
+        least = sum;
+        s->width = gp_widths[w];
+        s->parts = 0;
+        for (size_t k = 0; k < parts; k++)
+            if (chosen[k] < GP_PENALTIES) penalty[s->parts] = chosen[k], kept[s->parts++] = k;
+        for (size_t i = 0; i < n; i++)
+            for (size_t k = 0; k < s->parts; k++) s->alpha[i * s->parts + k] = best_alpha[i * parts + kept[k]];
     }
-    for (size_t k = 0; k < parts; k++) kept += width[k] < GP_WIDTHS;
-    s->parts = kept;
-    kept = 0;
-    for (size_t k = 0; k < parts; k++) {
-        if (width[k] == GP_WIDTHS) continue;
-        s->width[kept] = width[k];
-        for (size_t m = 0; m < M; m++) s->loading[m * GP_PARTS + kept] = v[m * parts + k];
-        for (size_t i = 0; i < n; i++) {
-            const float a = best_alpha[i * parts + k];
-            s->alpha[i * s->parts + kept] = a;
-            fitted[i * s->parts + kept] = f[i * parts + k] - (float)gp_penalties[penalty[k]] * a; // K alpha
-        }
-        kept++;
+    for (size_t k = 0; k < s->parts; k++) {
+        for (size_t m = 0; m < M; m++) s->loading[m * GP_PARTS + k] = v[m * parts + kept[k]];
+        for (size_t i = 0; i < n; i++) // K alpha
+            fitted[i * s->parts + k] =
+                f[i * parts + kept[k]] - (float)gp_penalties[penalty[k]] * s->alpha[i * s->parts + k];
     }
     free(c), free(gram), free(value), free(v), free(f), free(g), free(scaled), free(alpha), free(best_alpha);
 }
@@ -1149,18 +1152,12 @@ static void base_gp_values(const base_gp *s, const base_queries *q, float *value
 {
     const size_t n = q->count;
     float *x = base_floats(n * s->dim), *cosine = base_floats(n * s->rows), *k = base_floats(n * s->rows);
-    float *all = base_floats(n * s->parts);
     memcpy(x, q->enc, n * s->dim * sizeof *x);
     base_unit(x, n, s->dim);
     base_mm(0, 1, n, s->rows, s->dim, 1.0f, x, s->enc, 0.0f, cosine);
-    for (size_t w = 0; w < GP_WIDTHS; w++) {
-        base_gp_kernel(cosine, n * s->rows, gp_widths[w], k);
-        base_mm(0, 0, n, s->parts, s->rows, 1.0f, k, s->alpha, 0.0f, all);
-        for (size_t part = 0; part < s->parts; part++)
-            for (size_t i = 0; i < n && s->width[part] == w; i++)
-                values[i * s->parts + part] = all[i * s->parts + part];
-    }
-    free(x), free(cosine), free(k), free(all);
+    base_gp_kernel(cosine, n * s->rows, s->width, k);
+    base_mm(0, 0, n, s->parts, s->rows, 1.0f, k, s->alpha, 0.0f, values);
+    free(x), free(cosine), free(k);
 }
 
 static void base_gp_predict(const void *state, const base_queries *q, float *logits)

@@ -23,6 +23,13 @@ BASE_FN double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+BASE_FN double processor_seconds(void) // of this process: what a job costs, whatever else the machine does
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static void die(const char *what, const char *why)
 {
     fprintf(stderr, "reproduce: %s: %s\n", what, why);

@@ -214,7 +214,8 @@ static void load_sets(evaluation_set *sets, size_t count, const char *cache)
         }
         for (size_t m = 0; m < set->d->models; m++) {
             size_t known = 0;
-            for (size_t i = 0; i < set->d->queries; i++) known += isnan(set->d->scores[m * set->d->queries + i]) ? 0 : 1;
+            for (size_t i = 0; i < set->d->queries; i++)
+                known += isnan(set->d->scores[m * set->d->queries + i]) ? 0 : 1;
             if (10 * known >= 3 * set->d->queries && (!set->member || set->member(set->d, m)))
                 set->members[set->count++] = m;
         }
@@ -452,7 +453,7 @@ static const base_method *method_at(size_t i)
 // New models: those for which a rival of the issue exists.
 static int knows_new(const base_method *m) { return strcmp(m->name, "EmbedLLM") != 0; }
 
-// Seconds that a job takes: as long as the same took before, else a guess.
+// Seconds of a processor that a job takes: as long as the same took before, else a guess.
 static double expected_cost(const results *all, const job *j)
 {
     const result mark = job_mark(j);
@@ -535,7 +536,7 @@ static void work(job_list *jobs, results *all, const settings *s)
         if (results_find(all, &mark) || lock_job(file, j, 1) != 0) continue;
         results_read(all);
         if (!results_find(all, &mark)) {
-            double left = 0.0, took = now();
+            double left = 0.0, took = processor_seconds();
             size_t done = 0;
             char spent[16], remaining[16];
             o.count = 0;
@@ -545,7 +546,7 @@ static void work(job_list *jobs, results *all, const settings *s)
                 lock_job(file, j, 0);
                 continue;
             }
-            took = now() - took;
+            took = processor_seconds() - took;
             o.list[o.count - 1].v[V_seconds] = took;
             results_append(all, o.list, o.count);
             results_read(all);

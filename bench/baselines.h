@@ -1242,7 +1242,7 @@ static void base_gp_release(void *state)
             NULL                                                                                                       \
     }
 static const base_method base_methods[] = {
-    BASE_ROW("leader, model means", base_leader_fit, means),
+    BASE_ROW("leader (model means)", base_leader_fit, means),
     BASE_ROW("kNN 20", base_knn20_fit, knn),
     BASE_ROW("kNN 50", base_knn50_fit, knn),
     BASE_ROW("shrunk clusters", base_clusters_fit, clusters),

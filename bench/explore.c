@@ -2,7 +2,7 @@
 // Exploring, comparing, selecting on real evaluations: each use the paper's way and ours, with the targets of the
 // issue.
 //
-//     make reproduce        runs it after bench/reproduce.c: bench/RESULTS-explore.md
+//     make reproduce-explore        runs it: bench/RESULTS-explore.md
 //
 // A pool is fitted as in bench/reproduce.c (net, embeddings, memory from N training queries; its nets are used where
 // they are), calibrated on the validation part, and explored with what it predicts for the validation queries. Figures

@@ -247,9 +247,9 @@ static int figures_selftest(void)
     failures += expect("pairs of the second", f.pairs, 1.0);
     failures += expect("routing over all", f.right, 0.5);
     {
-        // The hull of (1, .2) (2, .2) (3, .8) (4, .5) (5, .9): from 1 straight to 3, then to 5. Between 1 and 7.
-        spot p[] = {{5.0, 0.9}, {1.0, 0.2}, {4.0, 0.5}, {3.0, 0.8}, {2.0, 0.2}};
-        failures += expect("AIQ", aiq(p, 5, 1.0, 7.0), (2.0 * 0.5 + 2.0 * 0.85 + 2.0 * 0.9) / 6.0);
+        // The hull of (1, .2) (2, .2) (3, .8) (4, .5) (5, .9) (6, .85): straight to 3, to 5, then flat. From 1 to 7.
+        spot p[] = {{5.0, 0.9}, {1.0, 0.2}, {4.0, 0.5}, {3.0, 0.8}, {2.0, 0.2}, {6.0, 0.85}};
+        failures += expect("AIQ", aiq(p, 6, 1.0, 7.0), (2.0 * 0.5 + 2.0 * 0.85 + 2.0 * 0.9) / 6.0);
     }
     {
         // The cheap model is right on the first query, the dear one on the second; who knows pays 1 and 2.

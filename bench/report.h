@@ -430,7 +430,7 @@ static void leader_targets(tally *t, view *v)
         for (size_t i = 0; i < v->sets[k].size_count; i++) {
             size_t common;
             const interval d = compare(cell_of(v, v->sets[k].set->name, "LOCUS", v->sets[k].sizes[i], 0),
-                                       cell_of(v, v->sets[k].set->name, "leader, model means", v->sets[k].sizes[i], 0),
+                                       cell_of(v, v->sets[k].set->name, "leader (model means)", v->sets[k].sizes[i], 0),
                                        F_RIGHT, &common);
             if (common == 0 || d.difference >= least) continue;
             least = d.difference;
@@ -746,7 +746,7 @@ static unsigned colour_of(const char *name, int *dashed)
         int dashed;
     } known[] = {{"LOCUS", 0, 0},           {"kNN 50", 1, 0},  {"kNN 20", 1, 1},
                  {"shrunk clusters", 2, 0}, {"PCA-GP", 2, 1},  {"logistic regression", 3, 0},
-                 {"EmbedLLM", 4, 0},        {"IRT-Net", 5, 0}, {"leader, model means", 6, 1}};
+                 {"EmbedLLM", 4, 0},        {"IRT-Net", 5, 0}, {"leader (model means)", 6, 1}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         *dashed = known[i].dashed;
         if (strcmp(known[i].name, name) == 0) return known[i].colour;

@@ -608,6 +608,8 @@ static void add_set(evaluation_set *sets, size_t *count, const char *name, const
     evaluation_set *set = &sets[*count];
     if (*count == MAX_SETS) die(folder, "too many sets");
     snprintf(set->name, sizeof set->name, "%.31s", name);
+    for (char *c = set->name; *c; c++)
+        if (*c == ',') *c = '_'; // the CSV's own
     snprintf(set->title, sizeof set->title, "%.63s", title);
     snprintf(set->folder, sizeof set->folder, "%.200s%s%.150s", root, *root ? "/" : "", folder);
     set->member = member;

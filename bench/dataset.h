@@ -171,8 +171,8 @@ static void read_categories(dataset *d, const locus_texts *texts)
 }
 
 // enc[queries, 128] <- by the text encoder learned from the training texts, as `locus train --text` does. Kept in
-// `cache`, under the fingerprint of the table-free encoder: another version of locus.h that reads texts in another way
-// makes its own.
+// `cache`, under a hash of the texts and of the fingerprint of the table-free encoder: a locus.h that reads texts in
+// another way makes its own.
 static void encode_texts(dataset *d, const locus_texts *texts, const unsigned char *split, const char *cache,
                          const char *name, float **enc)
 {
@@ -182,10 +182,19 @@ static void encode_texts(dataset *d, const locus_texts *texts, const unsigned ch
     char print[LOCUS_TEXT_NAME_BYTES], path[600];
     locus_error err = {0};
     locus_array kept;
+    uint64_t hash = 1469598103934665603u;
     memset(&bare, 0, sizeof bare);
     bare.dim = d->dim = 128;
     check(locus_text_name(&bare, print, &err), &err);
-    snprintf(path, sizeof path, "%.400s/%.64s.%.20s.npy", cache, name, strrchr(print, '/') + 1);
+    for (const char *c = print; *c; c++) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    for (size_t i = 0; i < d->queries; i++) {
+        if (!texts->texts[i]) die(name, "a query has no text");
+        for (const char *c = texts->texts[i]; *c; c++) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+        if (split[i] != 0) continue;
+        train[count] = texts->texts[i];
+        bytes[count++] = texts->bytes[i];
+    }
+    snprintf(path, sizeof path, "%.400s/%.64s.%016llx.npy", cache, name, (unsigned long long)hash);
     *enc = base_floats(d->queries * d->dim);
     if (access(path, R_OK) == 0) {
         check(locus_npy_open(&kept, path, &err), &err);
@@ -193,12 +202,6 @@ static void encode_texts(dataset *d, const locus_texts *texts, const unsigned ch
         check(locus_array_to_f32(&kept, 0, kept.count, *enc, &err), &err);
         locus_array_close(&kept);
     } else {
-        for (size_t i = 0; i < d->queries; i++) {
-            if (!texts->texts[i]) die(name, "a query has no text");
-            if (split[i] != 0) continue;
-            train[count] = texts->texts[i];
-            bytes[count++] = texts->bytes[i];
-        }
         fprintf(stderr, "%s: learning the text encoder from %u texts\n", name, (unsigned)count);
         check(locus_text_train(&learned, train, bytes, count, NULL, &err), &err);
         for (size_t i = 0; i < d->queries; i++)

@@ -585,7 +585,8 @@ static void usage(FILE *f)
             "  --sizes A,B,...    these numbers of evaluations (64,256,1024,4096)\n"
             "  --seeds S          draws of the evaluations (3)    --processes P   that many at a time (2)\n"
             "  --root DIR         of the development sets (../shared/data)\n"
-            "  --work DIR         of what was computed (build/reproduced)    --out DIR   of the report (bench)\n"
+            "  --work DIR         of what was computed (build/reproduced)    --out DIR   of the report (bench; with "
+            "--data the work's)\n"
             "  --selftest         check figures and baselines on cases worked out in another way\n");
 }
 
@@ -613,6 +614,8 @@ static void add_set(evaluation_set *sets, size_t *count, const char *name, const
     snprintf(set->title, sizeof set->title, "%.63s", title);
     snprintf(set->folder, sizeof set->folder, "%.200s%s%.150s", root, *root ? "/" : "", folder);
     set->member = member;
+    for (size_t k = 0; k < *count; k++)
+        if (strcmp(sets[k].name, set->name) == 0) die(set->name, "two sets of one name");
     ++*count;
 }
 
@@ -675,11 +678,11 @@ int main(int argc, char **argv)
     size_t count = 0, kept = 0;
     s.root = "../shared/data";
     s.work = "build/reproduced";
-    s.folder = "bench";
     s.size_count = parse_sizes("64,256,1024,4096", s.sizes);
     s.seeds = SEEDS;
     s.processes = 2;
     parse(&s, sets, &count, argc, argv);
+    if (!s.folder) s.folder = count ? s.work : "bench"; // bench/RESULTS.md is of the development sets
     if (count == 0)
         for (size_t k = 0; k < sizeof known_sets / sizeof *known_sets; k++)
             add_set(sets, &count, known_sets[k].name, known_sets[k].title, s.root, known_sets[k].folder,
@@ -715,5 +718,5 @@ int main(int argc, char **argv)
         if (failed) die("a worker", "failed; what it finished is kept");
         results_read(&all);
     }
-    return report(&all, chosen, kept, &s);
+    return report(&all, sets, count, &s);
 }

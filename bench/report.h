@@ -109,13 +109,16 @@ static summary summarise(const double *values, size_t count)
     return s;
 }
 
-static summary figure_of(const cell *c, figure_id f)
+// with: only over the draws that this one has too; NULL, or one without any: over all.
+static summary figure_among(const cell *c, const cell *with, figure_id f)
 {
     double values[SEEDS_MOST];
     size_t count = 0;
+    int some = 0;
+    for (size_t seed = 0; seed < SEEDS_MOST && with; seed++) some |= with->rows[seed] != NULL;
     for (size_t seed = 0; seed < SEEDS_MOST; seed++) {
         double top = 0.0, below = 0.0;
-        if (!c->rows[seed]) continue;
+        if (!c->rows[seed] || (some && !with->rows[seed])) continue;
         for (size_t i = 0; i < c->n; i++) {
             top += c->rows[seed][figure_kinds[f].top * c->n + i];
             below += c->rows[seed][figure_kinds[f].below * c->n + i];
@@ -124,6 +127,8 @@ static summary figure_of(const cell *c, figure_id f)
     }
     return summarise(values, count);
 }
+
+static summary figure_of(const cell *c, figure_id f) { return figure_among(c, NULL, f); }
 
 // Over seeds, of a value that is only in the CSV; of new models: over folds, too.
 static summary value_of(const view *v, const char *set, const char *method, size_t anchors, value_id value)
@@ -175,15 +180,16 @@ static int verdict(const interval *i, figure_id f)
     return figure_kinds[f].low ? under - above : above - under;
 }
 
-// The baseline of the best figure that is not told the category; NULL: there is none.
+// The baseline of the best figure that is not told the category, over the draws that LOCUS has; NULL: there is none.
 static const char *best_baseline(view *v, const char *set, size_t anchors, size_t n, figure_id f)
 {
+    const cell *ours = cell_of(v, set, "LOCUS", anchors, n);
     const char *name = NULL;
     double best = 0.0;
     for (size_t m = 0; m < v->method_count; m++) {
         summary s;
         if (is_locus(v->methods[m]) || base_is_told(v->methods[m])) continue;
-        s = figure_of(cell_of(v, set, v->methods[m], anchors, n), f);
+        s = figure_among(cell_of(v, set, v->methods[m], anchors, n), ours, f);
         if (s.count == 0 || (name && (figure_kinds[f].low ? s.mean >= best : s.mean <= best))) continue;
         best = s.mean;
         name = v->methods[m];
@@ -258,15 +264,15 @@ static void summary_table(FILE *f, view *v, int new_models, const figure_id *kin
             for (size_t q = 0; q < kind_count; q++) {
                 const figure_id kind = kinds[q];
                 const char *best = best_baseline(v, set, anchors, n, kind);
-                const summary s = figure_of(ours, kind);
+                const cell *other = best ? cell_of(v, set, best, anchors, n) : NULL;
+                const summary s = figure_among(ours, other, kind);
                 size_t common = 0;
                 if (s.count) fprintf(f, " | %.*f", figure_kinds[kind].digits, figure_kinds[kind].scale * s.mean);
                 else fprintf(f, " | ");
                 if (best) {
-                    const cell *other = cell_of(v, set, best, anchors, n);
                     const interval d = compare(ours, other, kind, &common);
                     fprintf(f, " | %s %.*f", best, figure_kinds[kind].digits,
-                            figure_kinds[kind].scale * figure_of(other, kind).mean);
+                            figure_kinds[kind].scale * figure_among(other, ours, kind).mean);
                     if (common) print_interval(f, &d, kind);
                     else fprintf(f, " | ");
                 } else {
@@ -945,7 +951,8 @@ static int report(const results *all, const evaluation_set *sets, size_t count, 
         "split. Validation scores choose hyper-parameters and\ncheckpoints, of the baselines too (bench/baselines.h). "
         "A missing score is unknown: routing is judged among the models with a score on the\nquery. *Difference*: "
         "LOCUS less the best baseline of that cell (found on the test split, so to our disadvantage), with a 95 %% "
-        "interval\nby bootstrap over queries, paired, draws averaged. **better** and worse: 0 is outside.\n\n"
+        "interval\nby bootstrap over queries, paired, draws averaged; of the draws that both have. **better** and "
+        "worse: 0 is outside.\n\n"
         "## Summary\n\n");
     summary_table(f, &v, 0, main_kinds, 3, 0);
     if (graded) {

@@ -67,6 +67,9 @@ typedef struct base_method {
     const char *const *variants;
     size_t variant_count;
     int (*use)(void *state, const base_data *d, size_t variant);
+    // Routing takes the likeliest model, but the one that this returns (SIZE_MAX: none) unless the likeliest is more
+    // than *margin likelier. NULL: always the likeliest.
+    size_t (*guard)(const void *state, double *margin);
 } base_method;
 
 // -------------------------------------------------------------------------------------------------------- >>tools
@@ -1239,7 +1242,7 @@ static void base_gp_release(void *state)
 #define BASE_ROW(name, fit, kind)                                                                                      \
     {                                                                                                                  \
         name, fit, base_##kind##_predict, base_##kind##_add, base_##kind##_truncate, base_##kind##_release, NULL, 1,   \
-            NULL                                                                                                       \
+            NULL, NULL                                                                                                 \
     }
 static const base_method base_methods[] = {
     BASE_ROW("leader (model means)", base_leader_fit, means),

@@ -890,7 +890,8 @@ int main(int argc, char **argv)
     make_pools(&d, pools);
     fprintf(
         out,
-        "# Explore, compare, select: measured\n\nMade by `make reproduce` (bench/explore.c) from %u models x %u "
+        "# Explore, compare, select: measured\n\nMade by `make reproduce-explore` (bench/explore.c) from %u models x "
+        "%u "
         "questions of MMLU-Pro. Pools are fitted from %u training queries a model\n(calibration: 64 to 4,096), %u "
         "seeds, calibrated on the validation part; figures are of the test part. Nothing was tuned on it but what is\n"
         "said to be.\n\n",

@@ -23,8 +23,10 @@ static double sum_of(const float *row, size_t n)
     return sum;
 }
 
-// logits[n, models], y[models, n]. Prediction figures are of the models from `first` on, routing is over all.
-static figures measure(const float *logits, size_t n, size_t models, const float *y, size_t first, float *rows)
+// logits[n, models], y[models, n]. Prediction figures are of the models from `first` on, routing is over all: the
+// likeliest, but `usual` (SIZE_MAX: none) where it is a candidate and the likeliest is at most `margin` likelier.
+static figures measure(const float *logits, size_t n, size_t models, const float *y, size_t first, size_t usual,
+                       double margin, float *rows)
 {
     double bin_p[ECE_BINS] = {0}, bin_y[ECE_BINS] = {0};
     figures f = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
@@ -47,6 +49,10 @@ static figures measure(const float *logits, size_t n, size_t models, const float
             sums[Q_BCE] += base_softplus(x) - s * x;
         }
         if (best < models) {
+            if (usual < models && !isnan(y[usual * n + i]) &&
+                base_sigmoid((double)logits[i * models + best]) <=
+                    base_sigmoid((double)logits[i * models + usual]) + margin)
+                best = usual;
             sums[Q_ROUTED] = 1.0;
             sums[Q_RIGHT] = y[best * n + i] > 0.5f;
             sums[Q_SCORE] = (double)y[best * n + i];
@@ -233,7 +239,7 @@ static int figures_selftest(void)
     const float near = (float)base_sigmoid(-9.0), c1[] = {1.0f, 1.0f, 3.0f, 3.0f};
     float rows[Q_ROWS * 3];
     int failures = 0;
-    figures f = measure(logits, 3, 2, y, 0, rows);
+    figures f = measure(logits, 3, 2, y, 0, SIZE_MAX, 0.0, rows);
     failures += expect("pairs", f.pairs, 3.0);
     failures += expect("Brier", f.brier, (0.25 + 0.25 + pow(0.6 - (double)near, 2.0)) / 3.0);
     failures += expect("prediction", f.prediction, 1.0 / 3.0);
@@ -243,9 +249,14 @@ static int figures_selftest(void)
     failures += expect("oracle, right", f.oracle_right, 1.0);
     failures += expect("oracle, score", f.oracle_score, 0.8);
     failures += expect("calibration error", f.ece, (fabs(0.5 + 0.5 - 1.0) + 0.6 - (double)near) / 3.0);
-    f = measure(logits, 3, 2, y, 1, rows);
+    f = measure(logits, 3, 2, y, 1, SIZE_MAX, 0.0, rows);
     failures += expect("pairs of the second", f.pairs, 1.0);
     failures += expect("routing over all", f.right, 0.5);
+    // The second model unless the first is .4 likelier: no candidate on the first query, .5 behind on the second.
+    f = measure(logits, 3, 2, y, 0, 1, 0.4, rows);
+    failures += expect("guarded, margin too small", f.right, 0.5);
+    f = measure(logits, 3, 2, y, 0, 1, 0.6, rows);
+    failures += expect("guarded", f.right, 1.0);
     {
         // The hull of (1, .2) (2, .2) (3, .8) (4, .5) (5, .9) (6, .85): straight to 3, to 5, then flat. From 1 to 7.
         spot p[] = {{5.0, 0.9}, {1.0, 0.2}, {4.0, 0.5}, {3.0, 0.8}, {2.0, 0.2}, {6.0, 0.85}};

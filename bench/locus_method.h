@@ -231,7 +231,7 @@ BASE_FN const base_method *locus_method(void)
     static const base_method m = {
         "LOCUS",        locus_fit,     locus_predict_queries, locus_add,
         locus_truncate, locus_release, locus_variants,        sizeof locus_variants / sizeof *locus_variants,
-        locus_use};
+        locus_use,      NULL};
     return &m;
 }
 

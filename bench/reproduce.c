@@ -277,14 +277,16 @@ static void measure_money(const job *j, const float *logits, const float *y, con
 }
 
 // Figures of logits [test, models] of the models in this order into a line; prediction figures: from `first` on.
-static void measure_line(const job *j, const float *logits, const size_t *models, size_t count, size_t first,
-                         const char *folder, result *r)
+static void measure_line(const job *j, const void *state, const float *logits, const size_t *models, size_t count,
+                         size_t first, const char *folder, result *r)
 {
     const dataset *d = j->set->d;
     const split_rows *test = &d->part[2];
     const size_t shape[2] = {Q_ROWS, test->count};
     float *y = gather_scores(d, models, count, test->columns, test->count), *rows = base_floats(Q_ROWS * test->count);
-    const figures f = measure(logits, test->count, count, y, first, rows);
+    double margin = 0.0;
+    const size_t usual = j->method->guard ? j->method->guard(state, &margin) : SIZE_MAX;
+    const figures f = measure(logits, test->count, count, y, first, usual, margin, rows);
     char path[600];
     locus_error err;
     result_path(folder, r, "rows", path);
@@ -321,7 +323,7 @@ static int measure_variants(const job *j, void *state, const base_data *b, const
         failed = j->method->use && j->method->use(state, b, v);
         if (failed) break;
         j->method->predict(state, &q, logits);
-        measure_line(j, logits, models, j->set->count, first, folder, r);
+        measure_line(j, state, logits, models, j->set->count, first, folder, r);
     }
     free(logits);
     return failed;

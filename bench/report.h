@@ -130,7 +130,7 @@ static summary figure_among(const cell *c, const cell *with, figure_id f)
 
 static summary figure_of(const cell *c, figure_id f) { return figure_among(c, NULL, f); }
 
-// Over seeds, of a value that is only in the CSV; of new models: over folds, too.
+// Over seeds, of a value that is only in the CSV.
 static summary value_of(const view *v, const char *set, const char *method, size_t anchors, value_id value)
 {
     double values[SEEDS_MOST];
@@ -600,7 +600,7 @@ static void print_block(FILE *f, const view *v, summary grid[][MAX_METHODS], siz
             int some = 0;
             for (size_t c = 0; c < columns; c++) some |= grid[c][m].count > 0;
             if (!some || base_is_told(v->methods[m]) != told) continue;
-            fprintf(f, "| %s%s", told ? "told the category: " : "", v->methods[m]);
+            fprintf(f, told ? "| *%s*" : "| %s", v->methods[m]);
             for (size_t c = 0; c < columns; c++) {
                 int best = grid[c][m].count > 0 && !told;
                 for (size_t k = 0; k < v->method_count && best; k++)
@@ -971,11 +971,11 @@ static int report(const results *all, const evaluation_set *sets, size_t count, 
         versus_table(f, &v, 1);
     }
     print_targets(f, &v);
-    fprintf(f,
-            "## Set by set\n\nMean ± standard deviation over draws; **bold**: the best of a column. kNN and clusters "
-            "are shrunk to each model's mean; EmbedLLM and IRT-Net\nstop where validation says.\n\n"
-            "![Brier score by evaluations per model](brier.svg)\n\n![Routing by evaluations per model](routing.svg)"
-            "\n\n");
+    fprintf(f, "## Set by set\n\nMean ± standard deviation over draws; **bold**: the best of a column, but for *who is "
+               "told the category*. kNN and clusters "
+               "are shrunk to each model's mean; EmbedLLM and IRT-Net\nstop where validation says.\n\n"
+               "![Brier score by evaluations per model](brier.svg)\n\n![Routing by evaluations per model](routing.svg)"
+               "\n\n");
     for (size_t k = 0; k < v.set_count; k++) {
         if (v.sets[k].size_count == 0) continue;
         fprintf(f, "### %s\n\n", v.sets[k].set->title);

@@ -3,7 +3,8 @@
 # make test       everything that must hold;  make check: the same under sanitizers, valgrind, other compilers
 # make bench      the table of speeds, next to this machine's peak and to PyTorch where it is installed
 # make bench-train  the same for training;  make bench-scale  pools of up to 300,000 models
-# make reproduce  the paper's claims and uses on real evaluations: bench/RESULTS.md, bench/RESULTS-explore.md
+# make reproduce  LOCUS next to its rivals on real evaluations: bench/RESULTS.md;  make reproduce-explore  its uses:
+#                 bench/RESULTS-explore.md
 CC ?= cc
 CFLAGS ?= -O2
 WARN = -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
@@ -92,8 +93,8 @@ bench-train:
 bench-scale: build/bench_scale build/bench_route_scale
 	@bench/run_scale.sh
 
-# All experiments of bench/RESULTS.md (at most 100 minutes on two cores; goes on where it was interrupted). Needs OpenBLAS
-# for the baselines: apt install libopenblas-dev pkg-config
+# bench/RESULTS.md: all development sets, at most 60 minutes on two cores; goes on where it was interrupted (what was
+# computed is in build/reproduced). Needs OpenBLAS for the baselines: apt install libopenblas-dev pkg-config
 BLAS = $(shell pkg-config --cflags --libs openblas 2>/dev/null || echo -lopenblas)
 REPRODUCE ?=
 
@@ -101,9 +102,12 @@ build/reproduce build/explore build/coverage: build/%: bench/%.c $(wildcard benc
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $(REPRODUCE) $< -o $@ $(BLAS) $(LIBS)
 
-reproduce: build/reproduce build/explore build/coverage
+reproduce: build/reproduce
 	build/reproduce --selftest
 	build/reproduce
+
+# bench/RESULTS-explore.md; trains nets that make reproduce did not keep in build/nets
+reproduce-explore: build/explore build/coverage
 	build/explore
 	build/coverage >build/coverage.md
 	cat build/coverage.md >>bench/RESULTS-explore.md
@@ -122,4 +126,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all demo programs test check bench bench-train bench-scale reproduce format tidy install clean
+.PHONY: all demo programs test check bench bench-train bench-scale reproduce reproduce-explore format tidy install clean

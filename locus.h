@@ -50,9 +50,10 @@
 //     >>texts       files of texts; learning the text encoder
 //     >>memory      what happened on the evaluated queries, as a kernel regression
 //     >>pool        models, their embeddings and what is known of them
-//     >>predictor   logits;  >>route  choices, >>screen which models are worth a logit;  >>metrics  figures of merit
+//     >>predictor   logits;  >>route  costs and choices, >>screen which models are worth a logit
+//     >>metrics     figures of merit;  >>frontier  quality against money
 //     >>calibration >>points and distances >>neighbours >>clusters >>portfolio >>search >>compare
-//     >>uncertainty >>duplicates >>next >>explain >>log     what a pool is good for besides routing
+//     >>uncertainty >>guard >>duplicates >>next >>explain >>log     what a pool is good for besides routing
 //     >>train       backward pass, optimiser, the training loop and its state
 //     >>licence
 //
@@ -373,6 +374,8 @@ typedef struct locus_net_info {
     uint64_t hash;             // of all weights, encoder and predictor; what a pool remembers of its net
     uint64_t encoder_hash;     // of the encoder's weights alone
     const char *query_encoder; // metadata "query_encoder": which sentence encoder; "" if the file does not say
+    double memory_weight;      // metadata "memory_weight", in percent: what suited a memory beside this net on the
+                               // training's validation queries; 0: the file does not say
     size_t parameters;         // number of weights in memory
     size_t bytes;              // memory that the net takes
 } locus_net_info;
@@ -530,7 +533,7 @@ typedef struct locus_pool locus_pool;
 typedef struct locus_model {
     char name[192];       // UTF-8, terminated, unique in the pool, no control characters
     float parameters_b;   // billions; NaN: unknown
-    float cost;           // of one query, in the user's unit; finite, >= 0
+    double cost;          // of one query, in the user's unit; finite, >= 0; NaN: unknown, which is not free
     int available;        // 0: never chosen
     uint64_t evaluations; // behind the embedding; 0: unknown
 } locus_model;
@@ -561,6 +564,27 @@ LOCUS_API locus_status locus_pool_set(locus_pool *pool, size_t index, const locu
 // Take a model out; those behind it move down by one.
 LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_error *err);
 
+// The guard: a default model that routing keeps unless another's predicted chance (with a price: utility) is more than
+// `margin` higher. Part of the pool and of its file; locus_route and its kin use it unless their options say otherwise.
+typedef struct locus_guard {
+    size_t model;  // SIZE_MAX: the pool has no guard
+    double margin; // 0 to 1
+} locus_guard;
+LOCUS_API locus_guard locus_pool_guard(const locus_pool *pool);
+// model SIZE_MAX: no guard (margin is then not looked at). It follows its model when others are removed, and goes with
+// it. Fails: LOCUS_ERR_ARGUMENT.
+LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, double margin, locus_error *err);
+#if !defined(LOCUS_NO_EXPLORE) && !defined(LOCUS_INFERENCE_ONLY)
+// Learn it from the evaluations that the pool was made from (in the pool's order): the default is their best model; the
+// margin that from which changing to another pays, judged in five parts, each predicted from the four others. Method:
+// see >>guard. unlabelled: as given to locus_pool_memorize, or NULL. Allocates while it works; costs about five
+// memories. Too little to learn from leaves the pool without a guard. On failure the pool is as before.
+// Fails: as locus_pool_memorize and locus_encode.
+LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_evals *evals,
+                                              const locus_queries *unlabelled, const locus_parallel *parallel,
+                                              locus_error *err);
+#endif
+
 // ---- the pool's memory of the evaluated queries (method: see >>memory)
 //
 // An encoder that learned from few models keeps less of a model than its evaluations tell. A pool may carry, beside the
@@ -569,7 +593,7 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
 // models that have it. Files of pools carry it along.
 
 typedef struct locus_memory_opts {
-    double weight;            // of the memory's logit, 0 to 1; 0: 0.5
+    double weight;            // of the memory's logit, 0 to 1; 0: what the net's training found, else 0.8
     locus_queries unlabelled; // encodings that the space is learned from, no scores needed; count 0: evals' scored ones
     uint64_t seed;            // of the choice of landmarks
 } locus_memory_opts;
@@ -633,6 +657,29 @@ LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries
                                      const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err);
 LOCUS_API size_t locus_predict_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel);
 
+// ---- costs
+//
+// Costs are in double, in any one unit. NaN is an unknown cost: never free, never dear, see locus_unpriced.
+
+typedef struct locus_price {
+    double input, output; // of a million tokens; >= 0; NaN: unknown, and so is every cost made with it
+    double query;         // on top, for each query; >= 0
+} locus_price;
+
+typedef struct locus_tokens {
+    const double *input;  // [count] tokens of each query, >= 0: given, or locus_count_tokens of its text
+    const double *output; // tokens of the answer of model m to query i: output[i * query_stride + m * model_stride]
+    size_t query_stride, model_stride; // 1, 0: one number a query; 0, 1: a model; 0, 0: one for all; M, 1: [count, M]
+} locus_tokens;
+
+// About how many tokens a text has: a quarter of its code points, where those of Chinese, Japanese and Korean count
+// whole. Bytes that are no UTF-8 count as code points. Good to a third or so; real counts are better.
+LOCUS_API double locus_count_tokens(const char *text, size_t bytes);
+// cost[count, models] <- (input tokens * input price + output tokens * output price) / 1e6 + price of a query; NaN
+// where a price is unknown. Tokens NaN: unknown, and so is the cost. Fails: LOCUS_ERR_ARGUMENT (names the entry).
+LOCUS_API locus_status locus_price_costs(const locus_price *prices, size_t models, const locus_tokens *tokens,
+                                         size_t count, double *cost, locus_error *err);
+
 // ---- routing
 
 typedef enum locus_rule {
@@ -649,18 +696,33 @@ typedef struct locus_choice {
     size_t model; // index in the pool; SIZE_MAX in places beyond the number of candidates
     float logit;
     float probability; // predicted chance that the model answers right
-    float cost;
-    double utility;  // probability - lambda * cost, in double
-    locus_rule rule; // why this one stands in its place (first place; the others are in order of utility)
+    double cost;       // NaN: unknown
+    double utility;    // probability - lambda * cost, in double
+    locus_rule rule;   // why this one stands in its place (first place; the others are in order of utility)
 } locus_choice;
 
+typedef enum locus_unpriced { // where a rule needs costs (lambda, max_cost, a budget), models of unknown cost ...
+    LOCUS_UNPRICED_AUTO = 0,  // ... are no candidates; without such a rule they are
+    LOCUS_UNPRICED_ALLOW,     // ... are: max_cost lets them pass, and they count as the query's dearest other candidate
+    LOCUS_UNPRICED_REFUSE     // ... are not, nor are they without such a rule
+} locus_unpriced;
+
+typedef enum locus_guard_use {
+    LOCUS_GUARD_POOL = 0, // the pool's guard, if it has one
+    LOCUS_GUARD_NONE,     // none
+    LOCUS_GUARD_GIVEN     // `default_model` is chosen unless another gains more than `margin`
+} locus_guard_use;
+
 typedef struct locus_route_opts {
-    size_t top;                     // ranked choices for each query; 0: 1
-    const unsigned char *available; // [M] overrides the pool's flags; NULL: the pool's
-    const float *cost;              // [M] overrides the pool's costs; NULL: the pool's
-    double max_cost;                // models dearer than this are no candidates; 0: no limit
-    double lambda;                  // price of cost: utility = p - lambda * cost; >= 0
-    int has_default;                // 1: `default_model` is chosen unless another gains more than `margin`
+    size_t top;                           // ranked choices for each query; 0: 1
+    const unsigned char *available;       // [M] overrides the pool's flags; NULL: the pool's
+    const unsigned char *query_available; // [count, M] 0: not for this query (too long a text, say); NULL: all
+    const double *cost;                   // [M] overrides the pool's costs; NULL: the pool's. NaN: unknown
+    const double *query_cost;             // [count, M] overrides both; NULL: a query's cost is its model's
+    double max_cost;                      // models dearer than this are no candidates; 0: no limit
+    double lambda;                        // price of cost: utility = p - lambda * cost; >= 0
+    locus_unpriced unpriced;
+    locus_guard_use guard;
     size_t default_model;
     double margin; // in utility (with lambda 0: in probability); >= 0
     const locus_parallel *parallel;
@@ -680,47 +742,180 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
 
 // *lambda <- the smallest price of cost at which the mean cost of the first choices over these queries (their logits,
 // [count, M]) is at most `budget`, to a relative 1e-9; found by bisection. opts gives the other rules (its lambda is
-// ignored).
-// Fails: LOCUS_ERR_BUDGET (even the cheapest candidates cost more), _NO_CANDIDATE, _ARGUMENT, _NONFINITE_INPUT.
+// ignored). A budget needs costs: *lambda may be 0, so route with LOCUS_UNPRICED_REFUSE where opts has AUTO. (With
+// ALLOW an unknown cost enters the mean as what it counts as.)
+// Fails: LOCUS_ERR_BUDGET (even the cheapest candidates cost more), _NO_CANDIDATE (a query has none, or none of known
+// cost), _ARGUMENT, _NONFINITE_INPUT.
 LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count, double budget,
                                                const locus_route_opts *opts, double *lambda, double *mean_cost,
                                                locus_error *err);
 
 #ifndef LOCUS_INFERENCE_ONLY
 // ---- metrics (method.md, "Metrics")
-//
-// A missing score counts as a miss in routing and is left out of the prediction figures. A model is right where its
-// score is > 0.5. Ties among logits go to the lower index.
+
+typedef enum locus_among {
+    LOCUS_AMONG_ALL = 0, // a missing score counts as a miss: score 0
+    LOCUS_AMONG_SCORED   // replay of a log with holes: a query's candidates are the models that have a score on it
+} locus_among;
+
+// A missing score is left out of the prediction figures. A model is right where its score is > 0.5; the figures named
+// score are means of the scores themselves. Ties among logits go to the lower index.
 typedef struct locus_metrics {
     size_t queries, pairs;      // queries counted; (query, model) pairs that have a score
-    double hit1, hit3, hit5;    // share of queries with a right model among the 1, 3, 5 highest logits
+    size_t left_out;            // queries without a candidate: in none of the figures
+    double hit1, hit3, hit5;    // share of queries with a right model: the chosen; among the 3, 5 highest logits
+    double routing_score;       // mean score of the chosen models
     double prediction_accuracy; // p >= 0.5 against right or wrong, over pairs
     double bce, brier;          // mean binary cross-entropy (nats), mean (p - score)^2
     double auc;                 // area under the ROC curve over all pairs, ties half; NaN if only one class occurs
     double ece;                 // expected calibration error, 15 bins of equal width over p
-    double best_single;         // hit@1 of always taking model `best_model`
-    double random_model;        // hit@1 of a model drawn uniformly
-    double oracle;              // share of queries that some model answers
-    size_t models_routed;       // how many different models are chosen first
+    double best_single, best_single_score;   // of always taking the leader
+    double random_model, random_model_score; // of a candidate drawn uniformly
+    double oracle, oracle_score;             // of the best candidate
+    size_t models_routed;                    // how many different models are chosen
 } locus_metrics;
 
-// logits [n, M], scores_u8 or scores [M, score_stride] as in locus_evals; queries[n]: the column of each row of logits
-// in scores (NULL: row i is column i); best_model: chosen on training data by the caller (locus_best_model).
-// select (NULL: all): rows i with select[i] != value are skipped: one category, one split.
-// work: locus_metrics_workspace(n, M). Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NONFINITE_INPUT (a logit), _WORKSPACE.
 typedef struct locus_scores {
     size_t models;                  // M
     size_t stride;                  // scores in a row
     const float *scores;            // [M, stride], NaN = missing; or NULL and
     const unsigned char *scores_u8; // [M, stride], 255 = missing
 } locus_scores;
+
+typedef struct locus_metrics_opts { // all zero is fine, and so is NULL
+    const size_t *columns;          // [n] the column of each row of logits in scores; NULL: row i is column i
+    const int32_t *select;          // [n] rows with select[i] != value are skipped: one category, one split; NULL: none
+    int32_t value;
+    locus_among among;
+    const unsigned char *available;       // [M] 0: never a candidate; NULL: all are
+    const unsigned char *query_available; // [n, M] 0: not for this query; NULL: all are
+    const size_t *leaders; // [leader_count] models, best first, chosen on training data (locus_leaders): the leader of
+    size_t leader_count;   // a query is the first that is a candidate; after them by index
+    const locus_choice *choices; // [n] what was chosen by whatever rules (locus_rank, top 1, options of the same
+                                 // candidates); NULL: the highest logit among the candidates
+} locus_metrics_opts;
+
+// logits [n, M]; scores as in locus_evals. work: locus_metrics_workspace(n, M).
+// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NONFINITE_INPUT (a logit), _WORKSPACE.
 LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *logits, size_t n,
-                                             const locus_scores *scores, const size_t *columns, const int32_t *select,
-                                             int32_t value, size_t best_model, void *work, size_t work_bytes,
-                                             locus_error *err);
+                                             const locus_scores *scores, const locus_metrics_opts *opts, void *work,
+                                             size_t work_bytes, locus_error *err);
 LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models);
 // The model with most right answers among `columns` (NULL: all; missing = wrong); the lowest index of equals.
 LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count);
+// order[M] <- the models, best first, and means[M] (may be NULL) <- what they are ordered by: their mean score on
+// `columns` (NULL: all). LOCUS_AMONG_ALL: missing = 0. LOCUS_AMONG_SCORED: models that were asked different things are
+// compared by score = model + query, fitted by least squares to the scores there are, each model at the lower end of
+// its standard error; models without any come last, their mean is NaN. Equals by index. Allocates while it works.
+// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _MEMORY.
+LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *columns, size_t count, locus_among among,
+                                     size_t *order, double *means, locus_error *err);
+
+// ---- quality against money
+//
+// Any router that gives logits, or logits of probabilities, can be judged: a pool is not needed.
+
+typedef struct locus_tradeoff {
+    double cost, quality; // means over the queries
+} locus_tradeoff;
+
+// picks[count or fewer] <- the places of the corners of the non-decreasing hull of these points, by rising cost;
+// returns how many. Anything on the hull can be had by mixing two of them at random. Points with a NaN are left out.
+LOCUS_API size_t locus_hull(const locus_tradeoff *points, size_t count, size_t *picks);
+// The hull's quality at a cost: NaN below its first corner, flat beyond its last.
+LOCUS_API double locus_hull_quality(const locus_tradeoff *points, const size_t *picks, size_t corners, double cost);
+// The least cost at which it has the quality; NaN if it never has.
+LOCUS_API double locus_hull_cost(const locus_tradeoff *points, const size_t *picks, size_t corners, double quality);
+// AIQ (RouterBench, arXiv 2403.12031): the mean of the hull's quality over costs from low to high. A hull that begins
+// above `low` is joined to (0, 0), the router that never answers. low = high: its quality there. NaN without a corner.
+LOCUS_API double locus_aiq(const locus_tradeoff *points, const size_t *picks, size_t corners, double low, double high);
+
+typedef struct locus_interval {
+    double value, low, high;
+} locus_interval;
+
+// The mean of a[i] - b[i] with the interval of a paired bootstrap over i (percentiles; level 0: 0.9; resamples 0:
+// 1000), the same for the same seed. Allocates while it works. Fails: LOCUS_ERR_ARGUMENT (also: not finite), _MEMORY.
+LOCUS_API locus_status locus_paired_difference(const double *a, const double *b, size_t count, double level,
+                                               size_t resamples, uint64_t seed, locus_interval *out, locus_error *err);
+
+enum { LOCUS_FRONTIER_LEVELS = 4 }; // 90, 95, 99 and 100 % of the leader's quality
+
+typedef struct locus_frontier_opts {
+    const locus_route_opts *rules; // the router's, its query_* of these queries (lambda and top are ignored), and what
+                                   // is a candidate; NULL: none. LOCUS_GUARD_POOL is none: there is no pool
+    const size_t *columns;         // [n] as in locus_metrics_opts
+    const size_t *leaders;         // [leader_count] likewise
+    size_t leader_count;
+    const double *means; // [M] of locus_leaders, on training data: what the zero router knows; NULL: see there
+    locus_among among;
+    size_t points;    // prices that the router is tried at; 0: 64
+    double level;     // of the intervals; 0: 0.9
+    size_t resamples; // 0: 1000
+    uint64_t seed;
+} locus_frontier_opts;
+
+typedef struct locus_frontier_point { // the router at one price
+    double lambda, cost, quality, right;
+    locus_interval gain; // its quality less the zero router's at the same cost; NaN where that has none
+    int corner;          // 1: of the router's hull
+} locus_frontier_point;
+
+// The zero router (RouterBench): the hull of what can be had without looking at the query. Its points are the models
+// that are candidates on every query, each alone; and, where `means` are given, at each price the candidate of highest
+// mean - lambda * mean cost: without holes that is one of them, in a log with holes the same among those that are
+// there.
+typedef struct locus_zero_corner {
+    locus_tradeoff mean;
+    size_t model; // that is taken on most queries,
+    double share; // on this share of them
+} locus_zero_corner;
+
+typedef struct locus_single { // one model
+    locus_tradeoff mean;      // on the queries on which it is a candidate; NaN: on none
+    size_t candidate;         // how many these are; figures of different queries are hard to compare
+} locus_single;
+
+typedef struct locus_frontier {
+    size_t queries, left_out; // counted; without a candidate of known (or allowed) cost, and in no figure
+    size_t points;            // of the router
+    size_t corners, zero_corners;
+    size_t leader;                              // the model that leads most queries
+    locus_tradeoff leader_mean, random, oracle; // oracle: the cheapest of those with the highest score
+    double low, high; // costs that AIQ is taken over: of the zero router's first and last corner
+    locus_interval aiq, zero_aiq, aiq_gain;
+    locus_interval at_leader;            // the router's quality, at the leader's cost, less the leader's
+    double level[LOCUS_FRONTIER_LEVELS]; // qualities, of the leader's ...
+    locus_interval cost[LOCUS_FRONTIER_LEVELS], saving[LOCUS_FRONTIER_LEVELS]; // ... what the router pays for them
+    double zero_cost[LOCUS_FRONTIER_LEVELS];                                   // (NaN: it never gets there) and saves:
+                                                                               // 1 - cost / the leader's
+} locus_frontier;
+
+// The frontier of quality against mean cost over the price of cost, and what to compare it with. Quality is the mean
+// score. cost: in opts->rules (query_cost or cost). With P = opts->points or 64: points[P], out->points of them, from
+// the dearest to the cheapest; zero[P + M], out->zero_corners of them, from the cheapest to the dearest; singles[M].
+// The prices are quantiles of those at which some query's choice changes. Intervals are percentiles of a paired
+// bootstrap over the queries: the hulls of the same corners, and all figures from them, again. Allocates while it
+// works: about 21 bytes for each logit and 8 for each query and price. Fails: LOCUS_ERR_ARGUMENT, _SCORE,
+// _NONFINITE_INPUT (a logit that is NaN), _NO_CANDIDATE (on every query), _MEMORY.
+LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
+                                              locus_zero_corner *zero, locus_single *singles, const float *logits,
+                                              size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
+                                              locus_error *err);
+
+typedef struct locus_gap { // between a weak and a strong model, on the queries where both are candidates
+    size_t queries;
+    double weak, strong;      // mean scores
+    locus_interval recovered; // APGR (RouteLLM, arXiv 2406.18665): mean over the share of queries that go to `strong`,
+                              // 0 to 1, of (score - weak) / (strong - weak); random: 0.5. NaN unless strong > weak
+    double calls_half, calls_most; // least share to `strong` that recovers 50, 80 % of the gap; NaN: never does
+} locus_gap;
+
+// The router between two models: those queries go to `strong` where its chance exceeds `weak`'s most. Options as above
+// (of the rules only available and query_available count). Allocates while it works. Fails: as locus_frontier_compute.
+LOCUS_API locus_status locus_recovered_gap(locus_gap *out, const float *logits, size_t n, const locus_scores *scores,
+                                           size_t weak, size_t strong, const locus_frontier_opts *opts,
+                                           locus_error *err);
 #endif
 
 // ---- calibration: probabilities that come true
@@ -966,10 +1161,6 @@ LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const lo
 
 // ---- uncertainty
 
-typedef struct locus_interval {
-    double value, low, high;
-} locus_interval;
-
 typedef struct locus_resample_opts {
     size_t count;  // resampled versions; 0: 32
     int jackknife; // 0: bootstrap (as many, drawn with replacement); 1: each leaves out one of `count` groups
@@ -1181,7 +1372,7 @@ LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, c
 // for a model that is none. Valid until the log changes.
 LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model);
 
-// A pool of its own, on the heap, with the same content, memory and calibration. Fails: LOCUS_ERR_MEMORY.
+// A pool of its own, on the heap, with the same content, memory, calibration and guard. Fails: LOCUS_ERR_MEMORY.
 LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, locus_error *err);
 #endif // LOCUS_NO_EXPLORE
 
@@ -1405,13 +1596,29 @@ LOCUSI_FN int locusi_finite(float x) { return (locusi_f32_bits(x) & 0x7f800000u)
 LOCUSI_FN int locusi_is_nan(float x) { return (locusi_f32_bits(x) & 0x7fffffffu) > 0x7f800000u; }
 LOCUSI_FN float locusi_nan(void) { return locusi_f32_from(0x7fc00000u); }
 
-// low <= x <= high, and finite: in a comparison alone -ffast-math lets NaN pass.
-LOCUSI_FN int locusi_within(double x, double low, double high)
+LOCUSI_FN uint64_t locusi_f64_bits(double x)
 {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
-    return (bits & 0x7ff0000000000000u) != 0x7ff0000000000000u && x >= low && x <= high;
+    return bits;
 }
+
+LOCUSI_FN double locusi_f64_from(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+// low <= x <= high, and finite: in a comparison alone -ffast-math lets NaN pass.
+LOCUSI_FN int locusi_within(double x, double low, double high)
+{
+    return (locusi_f64_bits(x) & 0x7ff0000000000000u) != 0x7ff0000000000000u && x >= low && x <= high;
+}
+
+LOCUSI_FN int locusi_unknown(double x) { return (locusi_f64_bits(x) & 0x7fffffffffffffffu) > 0x7ff0000000000000u; }
+// As costs, prices and counts are: finite and not negative, or NaN, unknown.
+LOCUSI_FN int locusi_amount(double x) { return locusi_within(x, 0.0, DBL_MAX) || locusi_unknown(x); }
 
 LOCUSI_FN int locusi_all_finite(const float *x, size_t n)
 {
@@ -5260,6 +5467,10 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", st->tensors[j].name);
     }
     if (predictor_only) net->info.has_encoder = 0;
+    if (locus_safetensors_meta(st, "memory_weight")) {
+        if ((status = locusi_hyper(st, "memory_weight", 0, 100, &i, err))) return status;
+        net->info.memory_weight = (double)i / 100.0;
+    }
     return locusi_text_sizes(net, st, err);
 }
 
@@ -7538,6 +7749,8 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 #define LOCUSI_MEMORY_TENSORS ((size_t)12)
 #define LOCUSI_MEMORY_SCALARS ((size_t)6)
 
+#define LOCUSI_MEMORY_WEIGHT 0.8 // of its logit beside a net's, where the net does not say what suits it
+
 #define LOCUSI_RATIO_SHARED (2.0 / 3.0) // prior centres of f to item, and of h_m to noise,
 #define LOCUSI_RATIO_OWN 0.1
 #define LOCUSI_RATIO_SPREAD 0.3 // and the deviation of their decimal logarithms
@@ -7552,6 +7765,7 @@ typedef struct locusi_memory {
     double mean, pull;      // of the models' means; what holds a new model's to it, in evaluations
     double own, noise;      // variances in units of sd^2
     double rest;            // share of `own` that is alike in all directions
+    double ratio[2];        // of signal to noise, shared and own, as learned here; 0: not known (they are in no file)
     double ability, spread; // mean and deviation of the models' abilities; spread 0: there are no items
     float *map, *map_bias;  // packed [q -> rank], [rank]: encoding -> x
     float *landmark, *half; // packed [rank -> landmarks], [landmarks]: |x|^2 / 2
@@ -7621,6 +7835,7 @@ LOCUSI_FN void locusi_memory_copy(locusi_memory *to, const locusi_memory *from)
     to->own = from->own;
     to->noise = from->noise;
     to->rest = from->rest;
+    memcpy(to->ratio, from->ratio, sizeof to->ratio);
     to->ability = from->ability;
     to->spread = from->spread;
     memcpy(to->map, from->map, from->rank * from->q * sizeof(float));
@@ -8213,7 +8428,7 @@ typedef struct locusi_memory_learner {
     double *t, *z, *f;           // [n]
     double *coefficient, *target;
     locusi_known *order; // [models] hashes of their gaps: those with the same side by side
-    int full;
+    int full, given;     // no gaps; the ratios are known
 } locusi_memory_learner;
 
 #define LOCUSI_TARGETS ((size_t)64) // models whose evidence is taken in at most; of those with gaps, 12
@@ -8268,10 +8483,13 @@ LOCUSI_FN void locusi_learn_shared(locusi_memory_learner *l, double *item)
         l->targets[i] = (float)l->z[i];
         l->shares[i] = l->asked[i] ? (float)(*item / (*item + m->noise / (double)l->asked[i])) : 0.0f;
     }
-    memset(&evidence, 0, sizeof evidence);
-    evidence.centre = LOCUSI_RATIO_SHARED;
-    locusi_ratio_add(&evidence, &l->ridge, l->shares, l->targets, 1, l->right);
-    ratio = locusi_ratio_mean(&evidence);
+    if (!l->given) {
+        memset(&evidence, 0, sizeof evidence);
+        evidence.centre = LOCUSI_RATIO_SHARED;
+        locusi_ratio_add(&evidence, &l->ridge, l->shares, l->targets, 1, l->right);
+        m->ratio[0] = locusi_ratio_mean(&evidence);
+    }
+    ratio = m->ratio[0];
     for (i = 0; i < n; i++) l->w[i] = (float)ratio * l->shares[i];
     locusi_ridge_factor(&l->ridge, l->w);
     locusi_ridge_features(&l->ridge, l->w, l->z, l->target);
@@ -8299,12 +8517,12 @@ LOCUSI_FN void locusi_learn_own_ratio(locusi_memory_learner *l)
     locusi_memory *m = l->m;
     const size_t n = l->n, p = m->landmarks;
     const size_t most = l->full ? LOCUSI_TARGETS : 12, take = l->models < most ? l->models : most;
-    double squares = 0.0, spread = 0.0, count = 0.0, ratio;
+    double squares = 0.0, spread = 0.0, count = 0.0;
     locusi_ratio evidence;
     size_t i, j, c;
     memset(&evidence, 0, sizeof evidence);
     evidence.centre = LOCUSI_RATIO_OWN;
-    for (j = 0; j < take; j++) {
+    for (j = 0; j < take && !l->given; j++) {
         const size_t model = j * l->models / take;
         float *to = l->targets + (l->full ? j : 0) * n;
         for (i = 0; i < n; i++) {
@@ -8314,8 +8532,8 @@ LOCUSI_FN void locusi_learn_own_ratio(locusi_memory_learner *l)
         }
         if (!l->full) locusi_ratio_add(&evidence, &l->ridge, l->w, to, 1, l->right);
     }
-    if (l->full) locusi_ratio_add(&evidence, &l->ridge, l->w, l->targets, take, l->right);
-    ratio = locusi_ratio_mean(&evidence);
+    if (l->full && !l->given) locusi_ratio_add(&evidence, &l->ridge, l->w, l->targets, take, l->right);
+    if (!l->given) m->ratio[1] = locusi_ratio_mean(&evidence);
     for (j = 0; j < l->models; j++)
         for (i = 0; i < n; i++)
             if (!locusi_is_nan(l->y[j * n + i])) {
@@ -8326,8 +8544,8 @@ LOCUSI_FN void locusi_learn_own_ratio(locusi_memory_learner *l)
     for (i = 0; i < n; i++)
         for (c = 0; c < p; c++)
             spread += (double)l->phi[i * p + c] * (double)l->phi[i * p + c] * (double)l->asked[i] / count;
-    m->noise = locusi_clamp(squares / count / (1.0 + ratio * spread), 0.05, 1.0);
-    m->own = ratio * m->noise;
+    m->noise = locusi_clamp(squares / count / (1.0 + m->ratio[1] * spread), 0.05, 1.0);
+    m->own = m->ratio[1] * m->noise;
 }
 
 // theta and h of every model
@@ -8508,6 +8726,7 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
     l.e = e;
     l.n = e->queries.count;
     l.models = e->models;
+    l.given = m->ratio[0] > 0.0 && m->ratio[1] > 0.0;
     locusi_learn_carve(&l, &carver);
     if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
         return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
@@ -8668,8 +8887,9 @@ LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locu
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
 // In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
-// pool.cost F32 [M], pool.available U8 [M], pool.evaluations I64 [M], and in a calibrated pool pool.calibration F32
-// [M + 1, 2], scale and shift of each model and last the pool's; metadata locus.format "1", locus.net_hash (16 hex
+// pool.cost F64 [M] (F32 until version 0.3; NaN: unknown), pool.available U8 [M], pool.evaluations I64 [M], in a
+// calibrated pool pool.calibration F32 [M + 1, 2], scale and shift of each model and last the pool's, and in a guarded
+// one pool.guard F64 [2], the default model's index and the margin; metadata locus.format "1", locus.net_hash (16 hex
 // digits), locus.query_encoder, locus.q_dim, and locus.encoder_hash where the predictor stands in the same file.
 // In memory each model also has its part of the predictor's hidden layer, W_z z + b (see >>predictor). Names are found
 // by a hash table. Pools with room for many models have their embeddings once more, in 16 bits, see >>screen (on x86-64
@@ -8685,6 +8905,7 @@ struct locus_pool {
     float *hidden;                                      // [capacity, gp]
     locus_calibration *calibration, calibration_shared; // [capacity], and the pool's; read only if calibrated
     int calibrated;
+    locus_guard guard;
     size_t *slots;           // [slot_count] hash table of names: 1 + the model's index, 0: empty
     size_t slot_count;       // a power of two, at least twice the capacity; 0: the capacity is
     uint64_t salt;           // of the hash, so that no file can be made to be slow
@@ -8997,6 +9218,7 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
     }
     pool->net = net;
     pool->calibration_shared.scale = 1.0f;
+    pool->guard.model = SIZE_MAX;
     pool->salt = locusi_mix((uint64_t)(uintptr_t)pool);
     memcpy(pool->query_encoder, query_encoder, strlen(query_encoder) + 1);
     if ((!memory && plan->landmarks && (status = locusi_pool_make_memory(pool, plan, err))) ||
@@ -9062,9 +9284,9 @@ LOCUSI_FN locus_status locusi_pool_check(const locus_pool *pool, const locus_mod
     i = locus_pool_find(pool, model->name);
     if (i != SIZE_MAX && i != self)
         return locusi_fail(err, LOCUS_ERR_NAME, "\"%s\"", "a name that is not taken", "it at index %z", model->name, i);
-    if (!locusi_finite(model->cost) || model->cost < 0.0f)
-        return locusi_fail(err, LOCUS_ERR_POOL, "cost of \"%s\"", "finite and not negative", "%f", model->name,
-                           (double)model->cost);
+    if (!locusi_amount(model->cost))
+        return locusi_fail(err, LOCUS_ERR_POOL, "cost of \"%s\"", "finite and not negative, or NaN for unknown", "%f",
+                           model->name, model->cost);
     if (locusi_finite(model->parameters_b) ? model->parameters_b < 0.0f : !locusi_is_nan(model->parameters_b))
         return locusi_fail(err, LOCUS_ERR_POOL, "parameters_b of \"%s\"", "not negative, or NaN for unknown", "%f",
                            model->name, (double)model->parameters_b);
@@ -9136,6 +9358,8 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
     if (index >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
     behind = pool->count - index - 1;
+    if (pool->guard.model == index) pool->guard.model = SIZE_MAX;
+    else if (pool->guard.model > index && pool->guard.model != SIZE_MAX) pool->guard.model--;
     locusi_pool_unname(pool, index);
     for (at = 0; at < pool->slot_count; at++) pool->slots[at] -= pool->slots[at] > index + 1;
     if (pool->coarse) locusi_screen_remove(pool, index);
@@ -9171,6 +9395,29 @@ LOCUS_API void locus_pool_uncalibrate(locus_pool *pool)
     pool->calibration_shared.scale = 1.0f;
     pool->calibration_shared.shift = 0.0f;
     for (i = 0; i < pool->count; i++) pool->calibration[i] = pool->calibration_shared;
+}
+
+LOCUS_API locus_guard locus_pool_guard(const locus_pool *pool)
+{
+    locus_guard guard = {SIZE_MAX, 0.0};
+    if (pool && pool->guard.model < pool->count) guard = pool->guard;
+    return guard;
+}
+
+LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, double margin, locus_error *err)
+{
+    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    if (model == SIZE_MAX) {
+        pool->guard.model = SIZE_MAX;
+        return LOCUS_OK;
+    }
+    if (model >= pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z, or SIZE_MAX for none", "%z", pool->count,
+                           model);
+    if (!locusi_within(margin, 0.0, 1.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "margin", "0 to 1", "%f", margin);
+    pool->guard.model = model;
+    pool->guard.margin = margin;
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_memory_info locus_pool_memory_info(const locus_pool *pool)
@@ -9254,8 +9501,9 @@ LOCUSI_FN locus_status locusi_evals_scored(const locus_evals *e, locus_evals *ou
     return LOCUS_OK;
 }
 
-LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_memory_opts *opts,
-                                           locus_error *err)
+// like: a memory whose ratios are taken over, and the queries are then not kept; or NULL
+LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_memory_opts *opts,
+                                            const locusi_memory *like, locus_error *err)
 {
     locusi_memory learned;
     locusi_memory_fit fit;
@@ -9281,7 +9529,9 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
     learned.q = pool->net->q;
     learned.rank = locusi_memory_rank(learned.q);
     learned.directions = pool->count < LOCUSI_MEMORY_DIRECTIONS ? pool->count : LOCUSI_MEMORY_DIRECTIONS;
-    learned.weight = opts && opts->weight > 0.0 ? (float)opts->weight : 0.5f;
+    learned.weight = (float)LOCUSI_MEMORY_WEIGHT;
+    if (pool->net->info.memory_weight > 0.0) learned.weight = (float)pool->net->info.memory_weight;
+    if (opts && opts->weight > 0.0) learned.weight = (float)opts->weight;
     if ((status = locusi_check_lengths(&learned, &evals->queries, evals, err))) return status;
     if (opts && opts->unlabelled.count) {
         if (opts->unlabelled.count >= UINT32_MAX)
@@ -9293,7 +9543,8 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
     if ((status = locusi_evals_scored(evals, &scored, &scored_block, err))) return status;
     all = opts && opts->unlabelled.count ? opts->unlabelled : scored.queries;
     learned.landmarks = locusi_memory_landmarks(&scored.queries, &all);
-    learned.seen = scored.queries.count;
+    learned.seen = like ? 0 : scored.queries.count;
+    if (like) memcpy(learned.ratio, like->ratio, sizeof learned.ratio);
     if (learned.directions > learned.landmarks / 4) learned.directions = learned.landmarks / 4; // scratch has that room
     for (attempt = 0; attempt < 2; attempt++) {
         c.used = 0;
@@ -9337,6 +9588,12 @@ LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *
     if (scored_block) LOCUS_FREE(scored_block);
     LOCUS_FREE(block);
     return status;
+}
+
+LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_memory_opts *opts,
+                                           locus_error *err)
+{
+    return locusi_pool_memorize(pool, evals, opts, NULL, err);
 }
 
 LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const locus_evals *evals, locus_error *err)
@@ -9491,10 +9748,11 @@ LOCUSI_FN locus_status locusi_pool_tensor(const locus_safetensors *st, const cha
         return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", name,
                            models == SIZE_MAX ? "one dimension" : want, have);
     }
-    if (t->dtype != dtype)
+    if (t->dtype != dtype && !(dtype == LOCUS_F64 && t->dtype == LOCUS_F32)) // costs were F32 until version 0.3
         return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "%s", "%s", name,
                            dtype == LOCUS_U8    ? "U8"
                            : dtype == LOCUS_I64 ? "I64"
+                           : dtype == LOCUS_F64 ? "F64"
                                                 : "F32",
                            t->dtype_name);
     *out = t;
@@ -9518,6 +9776,35 @@ LOCUSI_FN locus_status locusi_pool_calibration_tensor(const locus_safetensors *s
                 return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z, %z]", "%s", "%f", name, i, j,
                                    j ? "-100 to 100" : "above 0, up to 100", (double)x);
         }
+    return LOCUS_OK;
+}
+
+// Element i of a checked tensor, F64 or F32.
+LOCUSI_FN double locusi_tensor_f64(const locus_tensor *t, size_t i)
+{
+    const unsigned char *p = (const unsigned char *)t->data + i * locus_dtype_bytes(t->dtype);
+    return t->dtype == LOCUS_F64 ? locusi_f64_from(locusi_le64(p)) : (double)locusi_f32_from(locusi_le32(p));
+}
+
+// The guard in a file; none where the file has none.
+LOCUSI_FN locus_status locusi_pool_read_guard(const locus_safetensors *st, size_t models, locus_guard *guard,
+                                              locus_error *err)
+{
+    static const char *const name = "pool.guard";
+    const locus_tensor *t;
+    double index;
+    locus_status status;
+    guard->model = SIZE_MAX;
+    guard->margin = 0.0;
+    if (!locus_safetensors_find(st, name)) return LOCUS_OK;
+    if ((status = locusi_pool_tensor(st, name, LOCUS_F64, 1, 2, 1, &t, err))) return status;
+    index = locusi_tensor_f64(t, 0);
+    guard->margin = locusi_tensor_f64(t, 1);
+    if (!(locusi_within(index, 0.0, (double)models) && index < (double)models && floor(index) >= index))
+        return locusi_fail(err, LOCUS_ERR_POOL, "%s[0]", "the index of one of %z models", "%f", name, models, index);
+    if (!locusi_within(guard->margin, 0.0, 1.0))
+        return locusi_fail(err, LOCUS_ERR_POOL, "%s[1]", "a margin of 0 to 1", "%f", name, guard->margin);
+    guard->model = (size_t)index;
     return LOCUS_OK;
 }
 
@@ -9553,21 +9840,20 @@ LOCUSI_FN locus_status locusi_pool_read(const locus_tensor *const t[6], size_t i
     *names = stop + 1;
     model->available = ((const unsigned char *)t[4]->data)[i] != 0;
     model->evaluations = locusi_le64((const unsigned char *)t[5]->data + 8 * i);
-    if ((status = locus_tensor_to_f32(t[2], i, 1, &model->parameters_b, err)) ||
-        (status = locus_tensor_to_f32(t[3], i, 1, &model->cost, err)))
-        return status;
+    if ((status = locus_tensor_to_f32(t[2], i, 1, &model->parameters_b, err))) return status;
+    model->cost = locusi_tensor_f64(t[3], i);
     return locus_tensor_to_f32(t[0], i * d, d, z, err);
 }
 
-// Everything about a pool's file but the values of its models: tensors t, the calibration's (or NULL), the memory's
-// sizes.
+// Everything about a pool's file but the values of its models: tensors t, the calibration's (or NULL), the guard, the
+// memory's sizes.
 LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_safetensors *st,
                                               const locus_tensor *t[6], const locus_tensor **calibration,
-                                              locusi_memory *plan, locus_error *err)
+                                              locus_guard *guard, locusi_memory *plan, locus_error *err)
 {
     static const char *const tensor[6] = {"pool.embeddings", "pool.names",     "pool.parameters_b",
                                           "pool.cost",       "pool.available", "pool.evaluations"};
-    static const locus_dtype dtype[6] = {LOCUS_F32, LOCUS_U8, LOCUS_F32, LOCUS_F32, LOCUS_U8, LOCUS_I64};
+    static const locus_dtype dtype[6] = {LOCUS_F32, LOCUS_U8, LOCUS_F32, LOCUS_F64, LOCUS_U8, LOCUS_I64};
     const char *text;
     uint64_t hash;
     size_t i, m;
@@ -9577,8 +9863,9 @@ LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
         for (m = 0; m < 6 && strcmp(name, tensor[m]); m++) {}
-        if (m == 6 && strcmp(name, "pool.calibration") && !locusi_starts(name, "encoder.") &&
-            !locusi_starts(name, "decoder.") && !locusi_starts(name, "memory.") && !locusi_starts(name, "text."))
+        if (m == 6 && strcmp(name, "pool.calibration") && strcmp(name, "pool.guard") &&
+            !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder.") && !locusi_starts(name, "memory.") &&
+            !locusi_starts(name, "text."))
             return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
     }
     text = locus_safetensors_meta(st, "locus.format");
@@ -9605,7 +9892,8 @@ LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_
             return status;
     text = locus_safetensors_meta(st, "locus.query_encoder");
     if ((status = locusi_check_query_encoder(net, &text, err)) ||
-        (status = locusi_pool_calibration_tensor(st, t[0]->shape[0], calibration, err)))
+        (status = locusi_pool_calibration_tensor(st, t[0]->shape[0], calibration, err)) ||
+        (status = locusi_pool_read_guard(st, t[0]->shape[0], guard, err)))
         return status;
     return locusi_memory_sizes(st, net, t[0]->shape[0], plan, err);
 }
@@ -9613,8 +9901,9 @@ LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_
 LOCUS_API size_t locus_pool_load_memory(const locus_net *net, const locus_safetensors *st)
 {
     const locus_tensor *t[6], *calibration;
+    locus_guard guard;
     locusi_memory plan;
-    if (!net || !st || locusi_pool_check_file(net, st, t, &calibration, &plan, NULL)) return 0;
+    if (!net || !st || locusi_pool_check_file(net, st, t, &calibration, &guard, &plan, NULL)) return 0;
     return locusi_pool_bytes(net, t[0]->shape[0], &plan);
 }
 
@@ -9623,6 +9912,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
 {
     const locus_tensor *t[6], *calibration;
     const char *names;
+    locus_guard guard;
     locus_pool *pool;
     locusi_memory plan;
     size_t i, m;
@@ -9630,7 +9920,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     if (!out || !net || !st)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !out ? "out" : !net ? "net" : "st");
     *out = NULL;
-    if ((status = locusi_pool_check_file(net, st, t, &calibration, &plan, err))) return status;
+    if ((status = locusi_pool_check_file(net, st, t, &calibration, &guard, &plan, err))) return status;
     m = t[0]->shape[0];
     if ((status = locusi_pool_create(&pool, net, m, locus_safetensors_meta(st, "locus.query_encoder"), &plan, memory,
                                      memory_bytes, err)))
@@ -9662,6 +9952,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
         locusi_matmul_run(net->kernels, pool->z, net->dp, m, net->d, net->hz, net->gp, pool->hidden, net->gp,
                           net->h_bias, NULL, 0, 0);
     pool->count = m;
+    pool->guard = guard;
     locusi_pool_read_calibration(pool, calibration);
     for (i = 0; pool->coarse && i < m; i++) locusi_screen_store(pool, i);
     if (plan.landmarks) locusi_memory_read(pool, st, m);
@@ -9674,6 +9965,12 @@ LOCUSI_FN void locusi_put32(unsigned char *p, uint32_t v)
 {
     int i;
     for (i = 0; i < 4; i++) p[i] = (unsigned char)(v >> 8 * i);
+}
+
+LOCUSI_FN void locusi_put64(unsigned char *p, uint64_t v)
+{
+    locusi_put32(p, (uint32_t)v);
+    locusi_put32(p + 4, (uint32_t)(v >> 32));
 }
 
 LOCUSI_FN void locusi_tensor_set(locus_tensor *t, const char *name, locus_dtype dtype, size_t rank, size_t a, size_t b,
@@ -9772,7 +10069,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     const size_t net_metadata = what != LOCUS_SAVE_POOL && net_file ? net_file->metadata_count : 0;
     locusi_carver c = {NULL, 0, 0};
     unsigned char *z = NULL, *parameters = NULL, *cost = NULL, *available = NULL, *evaluations = NULL, *names = NULL;
-    unsigned char *memory[11], *calibration = NULL;
+    unsigned char *memory[11], *calibration = NULL, guard[16];
     locus_tensor *tensors = NULL;
     locus_metadata *metadata = NULL;
     char hash[24], encoder_hash[24], q_dim[24];
@@ -9803,7 +10100,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         c.used = 0;
         z = (unsigned char *)locusi_carve(&c, m * net->d, 4);
         parameters = (unsigned char *)locusi_carve(&c, m, 4);
-        cost = (unsigned char *)locusi_carve(&c, m, 4);
+        cost = (unsigned char *)locusi_carve(&c, m, 8);
         available = (unsigned char *)locusi_carve(&c, m, 1);
         evaluations = (unsigned char *)locusi_carve(&c, m, 8);
         names = (unsigned char *)locusi_carve(&c, name_bytes, 1);
@@ -9820,7 +10117,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         const locus_model *model = &pool->models[i];
         for (j = 0; j < net->d; j++) locusi_put32(z + 4 * (i * net->d + j), locusi_f32_bits(pool->z[i * net->dp + j]));
         locusi_put32(parameters + 4 * i, locusi_f32_bits(model->parameters_b));
-        locusi_put32(cost + 4 * i, locusi_f32_bits(model->cost));
+        locusi_put64(cost + 8 * i, locusi_f64_bits(model->cost));
         available[i] = (unsigned char)(model->available != 0);
         locusi_put32(evaluations + 8 * i, (uint32_t)model->evaluations);
         locusi_put32(evaluations + 8 * i + 4, (uint32_t)(model->evaluations >> 32));
@@ -9837,7 +10134,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     locusi_tensor_set(&tensors[tensor_count++], "pool.embeddings", LOCUS_F32, 2, m, net->d, z);
     locusi_tensor_set(&tensors[tensor_count++], "pool.names", LOCUS_U8, 1, name_bytes, 1, names);
     locusi_tensor_set(&tensors[tensor_count++], "pool.parameters_b", LOCUS_F32, 1, m, 1, parameters);
-    locusi_tensor_set(&tensors[tensor_count++], "pool.cost", LOCUS_F32, 1, m, 1, cost);
+    locusi_tensor_set(&tensors[tensor_count++], "pool.cost", LOCUS_F64, 1, m, 1, cost);
     locusi_tensor_set(&tensors[tensor_count++], "pool.available", LOCUS_U8, 1, m, 1, available);
     locusi_tensor_set(&tensors[tensor_count++], "pool.evaluations", LOCUS_I64, 1, m, 1, evaluations);
     if (pool->calibrated) {
@@ -9847,6 +10144,11 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
             locusi_put32(calibration + 8 * i + 4, locusi_f32_bits(pair.shift));
         }
         locusi_tensor_set(&tensors[tensor_count++], "pool.calibration", LOCUS_F32, 2, m + 1, 2, calibration);
+    }
+    if (pool->guard.model < m) {
+        locusi_put64(guard, locusi_f64_bits((double)pool->guard.model));
+        locusi_put64(guard + 8, locusi_f64_bits(pool->guard.margin));
+        locusi_tensor_set(&tensors[tensor_count++], "pool.guard", LOCUS_F64, 1, 2, 1, guard);
     }
     if (pool->memory.landmarks) tensor_count += locusi_memory_save(pool, memory, tensors + tensor_count);
     for (i = 0; i < net_metadata; i++)
@@ -10091,44 +10393,183 @@ LOCUS_API const char *locus_rule_name(locus_rule rule)
     }
 }
 
-LOCUSI_FN locus_status locusi_check_route(const locus_pool *pool, const locus_route_opts *o, locus_error *err)
+// ---- costs
+
+// Code points that are about a token each: CJK, kana, Hangul, and their full-width signs.
+LOCUSI_FN int locusi_is_cjk(const unsigned char *s, size_t length)
 {
-    size_t i;
+    uint32_t c;
+    if (length < 3) return 0;
+    c = length == 3 ? (uint32_t)(s[0] & 15) << 12 | (uint32_t)(s[1] & 63) << 6 | (s[2] & 63)
+                    : (uint32_t)(s[0] & 7) << 18 | (uint32_t)(s[1] & 63) << 12;
+    return (c >= 0x1100 && c < 0x1200) || (c >= 0x2e80 && c < 0xa4d0) || (c >= 0xac00 && c < 0xd7b0) ||
+           (c >= 0xf900 && c < 0xfb00) || (c >= 0xff00 && c < 0xfff0) || (c >= 0x20000 && c < 0x40000);
+}
+
+LOCUS_API double locus_count_tokens(const char *text, size_t bytes)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    double quarters = 0.0;
+    size_t i = 0, length;
+    for (; text && i < bytes; i += length ? length : 1) {
+        length = locusi_utf8(s + i, bytes - i);
+        quarters += locusi_is_cjk(s + i, length) ? 4.0 : 1.0;
+    }
+    return quarters / 4.0;
+}
+
+LOCUS_API locus_status locus_price_costs(const locus_price *prices, size_t models, const locus_tokens *tokens,
+                                         size_t count, double *cost, locus_error *err)
+{
+    static const char *const fields[] = {"input", "output", "query"};
+    size_t i, m, k;
+    if (!prices || !tokens || !cost || (count && (!tokens->input || !tokens->output)))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !prices          ? "prices"
+                           : !tokens        ? "tokens"
+                           : !cost          ? "cost"
+                           : !tokens->input ? "tokens->input"
+                                            : "tokens->output");
+    for (m = 0; m < models; m++)
+        for (k = 0; k < 3; k++) {
+            const double x = k == 0 ? prices[m].input : k == 1 ? prices[m].output : prices[m].query;
+            if (!locusi_amount(x))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "prices[%z].%s", "finite and not negative, or NaN", "%f", m,
+                                   fields[k], x);
+        }
+    for (i = 0; i < count; i++) {
+        const double in = tokens->input[i];
+        if (!locusi_amount(in))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tokens->input[%z]", "finite and not negative, or NaN", "%f", i,
+                               in);
+        for (m = 0; m < models; m++) {
+            const double out = tokens->output[i * tokens->query_stride + m * tokens->model_stride];
+            const double sum = (in * prices[m].input + out * prices[m].output) / 1e6 + prices[m].query;
+            if (!locusi_amount(out))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tokens->output of query %z, model %z",
+                                   "finite and not negative, or NaN", "%f", i, m, out);
+            if (!locusi_amount(sum))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost of query %z, model %z", "a finite number", "%f", i, m,
+                                   sum);
+            cost[i * models + m] = sum;
+        }
+    }
+    return LOCUS_OK;
+}
+
+// ---- rules
+
+// What decides on one query, made once by locusi_rules_make and then set on each query by locusi_rules_at.
+typedef struct locusi_rules {
+    const locus_model *models; // NULL: of no pool: available, of unknown cost
+    size_t count;
+    const locus_route_opts *o;
+    locus_guard guard;
+    int costs, refuse;              // 1: some rule needs costs; models of unknown cost are no candidates
+    const unsigned char *available; // of this query, or NULL
+    const double *cost;             // likewise
+    double unpriced;                // what an unknown cost counts as here; negative: no cost is known
+} locusi_rules;
+
+LOCUSI_FN void locusi_rules_make(locusi_rules *r, const locus_pool *pool, size_t count, const locus_route_opts *o,
+                                 int budget)
+{
+    memset(r, 0, sizeof *r);
+    r->models = pool ? pool->models : NULL;
+    r->count = count;
+    r->o = o;
+    r->guard.model = SIZE_MAX;
+    if (o->guard == LOCUS_GUARD_POOL && pool) r->guard = locus_pool_guard(pool);
+    if (o->guard == LOCUS_GUARD_GIVEN) r->guard.model = o->default_model, r->guard.margin = o->margin;
+    r->costs = budget || o->lambda > 0.0 || o->max_cost > 0.0;
+    r->refuse = o->unpriced == LOCUS_UNPRICED_REFUSE || (o->unpriced == LOCUS_UNPRICED_AUTO && r->costs);
+}
+
+// The cost of a model for the query; NaN: unknown.
+LOCUSI_FN double locusi_cost(const locusi_rules *r, size_t model)
+{
+    return r->cost      ? r->cost[model]
+           : r->o->cost ? r->o->cost[model]
+           : r->models  ? r->models[model].cost
+                        : (double)locusi_nan();
+}
+
+LOCUSI_FN double locusi_counted_cost(const locusi_rules *r, size_t model)
+{
+    const double cost = locusi_cost(r, model);
+    return !locusi_unknown(cost) ? cost : r->unpriced > 0.0 ? r->unpriced : 0.0;
+}
+
+LOCUSI_FN int locusi_candidate(const locusi_rules *r, size_t model)
+{
+    double cost;
+    if (!(r->o->available ? r->o->available[model] : !r->models || r->models[model].available)) return 0;
+    if (r->available && !r->available[model]) return 0;
+    if (!r->refuse && !(r->o->max_cost > 0.0)) return 1;
+    cost = locusi_cost(r, model);
+    if (locusi_unknown(cost)) return !r->refuse;
+    return !(r->o->max_cost > 0.0 && cost > r->o->max_cost);
+}
+
+LOCUSI_FN void locusi_rules_at(locusi_rules *r, size_t query)
+{
+    size_t m;
+    r->available = r->o->query_available ? r->o->query_available + query * r->count : NULL;
+    r->cost = r->o->query_cost ? r->o->query_cost + query * r->count : NULL;
+    r->unpriced = -1.0;
+    for (m = 0; r->costs && !r->refuse && m < r->count; m++) {
+        const double cost = locusi_cost(r, m);
+        if (!locusi_unknown(cost) && cost > r->unpriced && locusi_candidate(r, m)) r->unpriced = cost;
+    }
+}
+
+// The options, and the costs of `queries` queries.
+LOCUSI_FN locus_status locusi_check_route(const locusi_rules *r, size_t queries, locus_error *err)
+{
+    const locus_route_opts *o = r->o;
+    size_t i, m;
     if (!locusi_within(o->max_cost, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "max_cost", "finite and not negative", "%f", o->max_cost);
     if (!locusi_within(o->lambda, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
     if (!locusi_within(o->margin, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "margin", "finite and not negative", "%f", o->margin);
-    for (i = 0; o->cost && i < pool->count; i++)
-        if (!locusi_finite(o->cost[i]) || o->cost[i] < 0.0f)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative", "%f", i,
-                               (double)o->cost[i]);
-    if (o->has_default && o->default_model >= pool->count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "default_model", "below %z", "%z", pool->count, o->default_model);
+    if ((unsigned)o->unpriced > LOCUS_UNPRICED_REFUSE)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "unpriced", "a locus_unpriced", "%d", (int)o->unpriced);
+    if ((unsigned)o->guard > LOCUS_GUARD_GIVEN)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "guard", "a locus_guard_use", "%d", (int)o->guard);
+    if (o->guard == LOCUS_GUARD_GIVEN && o->default_model >= r->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "default_model", "below %z", "%z", r->count, o->default_model);
+    for (i = 0; o->cost && i < r->count; i++)
+        if (!locusi_amount(o->cost[i]))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative, or NaN for unknown", "%f",
+                               i, o->cost[i]);
+    for (i = 0; o->query_cost && i < queries; i++)
+        for (m = 0; m < r->count; m++) {
+            const double cost = o->query_cost[i * r->count + m];
+            if (!locusi_amount(cost))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_cost[%z, %z]",
+                                   "finite and not negative, or NaN for unknown", "%f", i, m, cost);
+        }
     return LOCUS_OK;
 }
 
-LOCUSI_FN double locusi_cost(const locus_pool *pool, const locus_route_opts *o, size_t model)
+LOCUSI_FN locus_status locusi_no_candidate(const locusi_rules *r, size_t query, locus_error *err)
 {
-    return (double)(o->cost ? o->cost[model] : pool->models[model].cost);
+    return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "query %z",
+                       r->refuse ? "an available model of known cost within the limit"
+                                 : "an available model within the cost limit",
+                       "none of %z", query, r->count);
 }
 
-LOCUSI_FN int locusi_candidate(const locus_pool *pool, const locus_route_opts *o, size_t model)
+LOCUSI_FN void locusi_choice_set(const locusi_rules *r, const float *logits, size_t model, locus_choice *c)
 {
-    if (!(o->available ? o->available[model] : pool->models[model].available)) return 0;
-    return !(o->max_cost > 0.0 && locusi_cost(pool, o, model) > o->max_cost);
-}
-
-LOCUSI_FN void locusi_choice_set(const locus_pool *pool, const locus_route_opts *o, const float *logits, size_t model,
-                                 locus_choice *c)
-{
-    const double p = locus_probability((double)logits[model]), cost = locusi_cost(pool, o, model);
+    const double p = locus_probability((double)logits[model]);
     c->model = model;
     c->logit = logits[model];
     c->probability = (float)p;
-    c->cost = (float)cost;
-    c->utility = p - o->lambda * cost;
+    c->cost = locusi_cost(r, model);
+    c->utility = r->o->lambda > 0.0 ? p - r->o->lambda * locusi_counted_cost(r, model) : p;
     c->rule = LOCUS_RULE_BEST;
 }
 
@@ -10142,17 +10583,16 @@ LOCUSI_FN int locusi_better(const locus_choice *a, const locus_choice *b)
 
 // The ranked choices of one query; 0 if there is no candidate. screened: models with LOCUSI_PASSED_OVER are none.
 #define LOCUSI_PASSED_OVER (-FLT_MAX)
-LOCUSI_FN int locusi_rank_one(const locus_pool *pool, const locus_route_opts *o, const float *logits, int screened,
-                              size_t top, locus_choice *out)
+LOCUSI_FN int locusi_rank_one(const locusi_rules *r, const float *logits, int screened, size_t top, locus_choice *out)
 {
     size_t found = 0, m, i;
     locus_choice c;
-    for (m = 0; m < pool->count; m++) {
+    for (m = 0; m < r->count; m++) {
         if (screened && logits[m] <= LOCUSI_PASSED_OVER) continue;
-        if (!locusi_candidate(pool, o, m)) continue;
+        if (!locusi_candidate(r, m)) continue;
         // Without a price the order is the logits': most models are passed over without a sigmoid.
-        if (found == top && o->lambda <= 0.0 && logits[m] < out[top - 1].logit) continue;
-        locusi_choice_set(pool, o, logits, m, &c);
+        if (found == top && r->o->lambda <= 0.0 && logits[m] < out[top - 1].logit) continue;
+        locusi_choice_set(r, logits, m, &c);
         if (found == top && !locusi_better(&c, &out[top - 1])) continue;
         if (found < top) found++;
         for (i = found - 1; i > 0 && locusi_better(&c, &out[i - 1]); i--) out[i] = out[i - 1];
@@ -10162,13 +10602,13 @@ LOCUSI_FN int locusi_rank_one(const locus_pool *pool, const locus_route_opts *o,
         memset(&out[i], 0, sizeof out[i]);
         out[i].model = SIZE_MAX;
     }
-    if (!found || !o->has_default) return found > 0;
-    if (!locusi_candidate(pool, o, o->default_model)) {
+    if (!found || r->guard.model == SIZE_MAX) return found > 0;
+    if (!locusi_candidate(r, r->guard.model)) {
         out[0].rule = LOCUS_RULE_DEFAULT_EXCLUDED;
         return 1;
     }
-    locusi_choice_set(pool, o, logits, o->default_model, &c);
-    if (out[0].model != c.model && out[0].utility - c.utility > o->margin) {
+    locusi_choice_set(r, logits, r->guard.model, &c);
+    if (out[0].model != c.model && out[0].utility - c.utility > r->guard.margin) {
         out[0].rule = LOCUS_RULE_BEAT_DEFAULT;
         return 1;
     }
@@ -10185,16 +10625,16 @@ LOCUSI_FN const locus_route_opts *locusi_route_defaults(const locus_route_opts *
     return opts ? opts : zero;
 }
 
-// Choices from checked logits.
-LOCUSI_FN locus_status locusi_rank(const locus_pool *pool, const float *logits, size_t count, const locus_route_opts *o,
-                                   locus_choice *out, locus_error *err)
+// Choices from checked logits: `count` queries from the one numbered `first` among those of the options.
+LOCUSI_FN locus_status locusi_rank_rows(locusi_rules *r, const float *logits, size_t first, size_t count, size_t top,
+                                        locus_choice *out, locus_error *err)
 {
-    const size_t top = o->top ? o->top : 1;
     size_t i;
-    for (i = 0; i < count; i++)
-        if (!locusi_rank_one(pool, o, logits + i * pool->count, 0, top, out + i * top))
-            return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
-                               "none of %z", pool->count);
+    for (i = 0; i < count; i++) {
+        locusi_rules_at(r, first + i);
+        if (!locusi_rank_one(r, logits + i * r->count, 0, top, out + i * top))
+            return locusi_no_candidate(r, first + i, err);
+    }
     return LOCUS_OK;
 }
 
@@ -10203,16 +10643,18 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
 {
     locus_route_opts zero;
     const locus_route_opts *o = locusi_route_defaults(opts, &zero);
+    locusi_rules rules;
     locus_status status;
     if (!pool || !logits || !out)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
                            !pool     ? "pool"
                            : !logits ? "logits"
                                      : "out");
-    if ((status = locusi_check_route(pool, o, err)) ||
+    locusi_rules_make(&rules, pool, pool->count, o, 0);
+    if ((status = locusi_check_route(&rules, count, err)) ||
         (status = locusi_check_logits(logits, count, pool->count, 0, 1, err)))
         return status;
-    return locusi_rank(pool, logits, count, o, out, err);
+    return locusi_rank_rows(&rules, logits, 0, count, o->top ? o->top : 1, out, err);
 }
 
 // --------------------------------------------------------------------------------------------------------- >>screen
@@ -10243,6 +10685,7 @@ typedef struct locusi_screen_scratch {
 typedef struct locusi_screen_job {
     const locus_pool *pool;
     const locus_route_opts *o;
+    locusi_rules rules; // of the query
     size_t top, workers, tile, tiles;
     locusi_screen query;
     double base;
@@ -10343,7 +10786,7 @@ LOCUSI_FN double locusi_screen_value(const locusi_screen_job *job, size_t model,
 {
     double price, slack;
     if (job->o->lambda <= 0.0) return logit;
-    price = job->o->lambda * locusi_cost(job->pool, job->o, model);
+    price = job->o->lambda * locusi_counted_cost(&job->rules, model);
     slack = 1e-12 * (1.0 + price);
     return locus_probability(logit) + (upper ? slack : -slack) - price;
 }
@@ -10399,7 +10842,7 @@ LOCUSI_FN void locusi_screen_estimate(void *arg, size_t worker)
                 low = locusi_screen_calibrated(pool, m, low, 0);
                 job->logits[m] = (float)locusi_screen_calibrated(pool, m, (double)job->logits[m], 1);
             }
-            if (job->logits[m] < needed || !locusi_candidate(pool, job->o, m)) continue;
+            if (job->logits[m] < needed || !locusi_candidate(&job->rules, m)) continue;
             locusi_screen_keep(w->best, &w->found, job->top, locusi_screen_value(job, m, low, 0));
             if (w->found == job->top) needed = locusi_screen_logit(job, w->best[job->top - 1]);
         }
@@ -10431,9 +10874,9 @@ LOCUSI_FN void locusi_screen_settle(void *arg, size_t worker)
         const size_t begin = tile * job->tile, end = pool->count - begin < job->tile ? pool->count : begin + job->tile;
         for (gathered = 0, m = begin; m < end; m++) {
             const float upper = job->logits[m];
-            const int chosen = job->o->has_default && m == job->o->default_model;
+            const int chosen = m == job->rules.guard.model;
             job->logits[m] = LOCUSI_PASSED_OVER;
-            if ((upper < job->threshold_logit && !chosen) || !locusi_candidate(pool, job->o, m)) continue;
+            if ((upper < job->threshold_logit && !chosen) || !locusi_candidate(&job->rules, m)) continue;
             if (locusi_screen_value(job, m, (double)upper, 1) < job->threshold && !chosen) continue;
             memcpy(w->z + gathered * dp, pool->z + m * dp, dp * sizeof(float));
             memcpy(w->hidden + gathered * gp, pool->hidden + m * gp, gp * sizeof(float));
@@ -10500,9 +10943,10 @@ LOCUS_API size_t locus_route_workspace(const locus_pool *pool, size_t count, con
 // One query after the other; in each, the models are shared out among the threads. *done <- how many were routed: at
 // the next one a logit might overflow.
 LOCUSI_FN locus_status locusi_route_screened(const locus_pool *pool, const locus_queries *queries,
-                                             const locus_route_opts *o, size_t first, size_t *done, locus_choice *out,
+                                             const locusi_rules *rules, size_t first, size_t *done, locus_choice *out,
                                              void *work, locus_error *err)
 {
+    const locus_route_opts *o = rules->o;
     const size_t top = o->top ? o->top : 1;
     locusi_screen_job job;
     locusi_carver c = {NULL, 0, 0};
@@ -10510,15 +10954,16 @@ LOCUSI_FN locus_status locusi_route_screened(const locus_pool *pool, const locus
     c.base = locusi_align(work);
     locusi_screen_plan(&job, pool, o->parallel, &c);
     job.o = o;
+    job.rules = *rules;
     job.top = top;
     *done = 0;
     for (i = 0; i < queries->count; i++, ++*done) {
         const float *q = queries->encodings + i * queries->stride;
         if (locusi_encoding_norm(pool->net, q) < 0.0) return locusi_bad_encoding(q, queries->dim, first + i, err);
+        locusi_rules_at(&job.rules, first + i);
         if (!locusi_screen_run(&job, q, queries->stride)) break;
-        if (!locusi_rank_one(pool, o, job.logits, 1, top, out + i * top))
-            return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
-                               "none of %z", pool->count);
+        if (!locusi_rank_one(&job.rules, job.logits, 1, top, out + i * top))
+            return locusi_no_candidate(&job.rules, first + i, err);
     }
     return LOCUS_OK;
 }
@@ -10529,6 +10974,7 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
     locus_route_opts zero;
     const locus_route_opts *o = locusi_route_defaults(opts, &zero);
     const size_t top = o->top ? o->top : 1;
+    locusi_rules rules;
     locus_queries part;
     unsigned char *buffer;
     size_t bytes, block, i;
@@ -10538,7 +10984,9 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
                            !pool      ? "pool"
                            : !queries ? "queries"
                                       : "out");
-    if ((status = locusi_check_queries(pool->net, queries, err)) || (status = locusi_check_route(pool, o, err)))
+    locusi_rules_make(&rules, pool, pool->count, o, 0);
+    if ((status = locusi_check_queries(pool->net, queries, err)) ||
+        (status = locusi_check_route(&rules, queries->count, err)))
         return status;
     bytes = locus_route_workspace(pool, queries->count, opts);
     if (!bytes || !work || work_bytes < bytes)
@@ -10554,7 +11002,8 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
         part.count = queries->count - i;
         if (!logits && locusi_screened(pool, top)) {
             size_t done;
-            if ((status = locusi_route_screened(pool, &part, o, i, &done, out + i * top, work, err))) return status;
+            if ((status = locusi_route_screened(pool, &part, &rules, i, &done, out + i * top, work, err)))
+                return status;
             i += done;
             if (i == queries->count) break;
             part.encodings = queries->encodings + i * part.stride;
@@ -10562,23 +11011,29 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
         } else if (part.count > block) part.count = block;
         if ((status = locusi_predict(pool, &part, i, to, o->parallel, rest,
                                      work_bytes - (size_t)(rest - (unsigned char *)work), err)) ||
-            (status = locusi_rank(pool, to, part.count, o, out + i * top, err)))
+            (status = locusi_rank_rows(&rules, to, i, part.count, top, out + i * top, err)))
             return status;
     }
     return LOCUS_OK;
 }
 
-// Mean cost of the first choices at this price; negative if there is no candidate.
-LOCUSI_FN double locusi_mean_cost(const locus_pool *pool, const float *logits, size_t count, const locus_route_opts *o)
+// *mean <- the mean cost of the first choices by these rules.
+LOCUSI_FN locus_status locusi_mean_cost(locusi_rules *r, const float *logits, size_t count, double *mean,
+                                        locus_error *err)
 {
     double sum = 0.0;
     size_t i;
     locus_choice c;
     for (i = 0; i < count; i++) {
-        if (!locusi_rank_one(pool, o, logits + i * pool->count, 0, 1, &c)) return -1.0;
-        sum += locusi_cost(pool, o, c.model);
+        locusi_rules_at(r, i);
+        if (!locusi_rank_one(r, logits + i * r->count, 0, 1, &c)) return locusi_no_candidate(r, i, err);
+        if (locusi_unknown(c.cost) && r->unpriced < 0.0)
+            return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "query %z", "a candidate of known cost", "none of %z", i,
+                               r->count);
+        sum += locusi_counted_cost(r, c.model);
     }
-    return count ? sum / (double)count : 0.0;
+    *mean = count ? sum / (double)count : 0.0;
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count, double budget,
@@ -10586,6 +11041,7 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
                                                locus_error *err)
 {
     locus_route_opts o;
+    locusi_rules rules;
     double low = 0.0, high = 1.0, cost;
     locus_status status;
     int i;
@@ -10596,32 +11052,33 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
                                      : "lambda");
     o = *locusi_route_defaults(opts, &o);
     o.lambda = 0.0;
-    if ((status = locusi_check_route(pool, &o, err))) return status;
+    locusi_rules_make(&rules, pool, pool->count, &o, 1);
+    if ((status = locusi_check_route(&rules, count, err))) return status;
     if (!locusi_within(budget, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", budget);
-    if ((status = locusi_check_logits(logits, count, pool->count, 0, 1, err))) return status;
-    cost = locusi_mean_cost(pool, logits, count, &o);
-    if (cost < 0.0)
-        return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "pool", "an available model within the cost limit",
-                           "none of %z", pool->count);
+    if ((status = locusi_check_logits(logits, count, pool->count, 0, 1, err)) ||
+        (status = locusi_mean_cost(&rules, logits, count, &cost, err)))
+        return status;
     if (cost > budget) {
         // Raise the price until the budget holds, then halve the interval. It is not closed to the last bit: at the
-        // very edge a choice would hang on the rounding of a utility.
+        // very edge a choice would hang on the rounding of a utility. Costs may be of any size: start where one such
+        // mean cost is worth a certain answer.
+        if (cost < 1.0) high = 1.0 / cost < DBL_MAX ? 1.0 / cost : DBL_MAX;
         for (i = 0; i < 200; i++, low = high, high *= 4.0) {
-            o.lambda = high;
-            cost = locusi_mean_cost(pool, logits, count, &o);
-            if (cost <= budget) break;
+            o.lambda = high < DBL_MAX ? high : DBL_MAX;
+            if ((status = locusi_mean_cost(&rules, logits, count, &cost, err))) return status;
+            if (cost <= budget || o.lambda >= DBL_MAX) break;
         }
+        if (high > o.lambda) high = o.lambda;
         if (cost > budget)
             return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the mean cost at any price", "%f", cost,
                                budget);
         for (i = 0; i < 200 && high - low > 1e-9 * high; i++) {
-            const double middle = low + (high - low) / 2.0;
             double c;
-            o.lambda = middle;
-            c = locusi_mean_cost(pool, logits, count, &o);
-            if (c <= budget) high = middle, cost = c;
-            else low = middle;
+            o.lambda = low + (high - low) / 2.0;
+            if ((status = locusi_mean_cost(&rules, logits, count, &c, err))) return status;
+            if (c <= budget) high = o.lambda, cost = c;
+            else low = o.lambda;
         }
         *lambda = high;
     } else *lambda = 0.0;
@@ -10709,15 +11166,42 @@ LOCUSI_FN double locusi_auc(const uint64_t *keys, size_t n)
 #define LOCUSI_BINS ((size_t)15) // of the calibration error
 #define LOCUSI_TOP ((size_t)5)   // hit@5 is the deepest
 
+LOCUSI_FN locus_status locusi_check_scores(const locus_scores *scores, const size_t *columns, size_t n,
+                                           locus_error *err)
+{
+    size_t i;
+    if (!scores->scores == !scores->scores_u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
+                           scores->scores ? "both" : "neither");
+    for (i = 0; i < n; i++)
+        if ((columns ? columns[i] : i) >= scores->stride)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->stride,
+                               columns ? columns[i] : i);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_bad_score(size_t model, size_t column, float y, locus_error *err)
+{
+    return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", model, column, (double)y);
+}
+
+// row: the first cell of the query.
+LOCUSI_FN int locusi_in_play(const locus_metrics_opts *o, size_t row, size_t model)
+{
+    return (!o->available || o->available[model]) && (!o->query_available || o->query_available[row + model]);
+}
+
 LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *logits, size_t n,
-                                             const locus_scores *scores, const size_t *columns, const int32_t *select,
-                                             int32_t value, size_t best_model, void *work, size_t work_bytes,
-                                             locus_error *err)
+                                             const locus_scores *scores, const locus_metrics_opts *opts, void *work,
+                                             size_t work_bytes, locus_error *err)
 {
     const size_t bytes = scores ? locus_metrics_workspace(n, scores->models) : 0;
     double sum_p[LOCUSI_BINS], sum_y[LOCUSI_BINS], right_pairs = 0.0, bce = 0.0, brier = 0.0, hit[3] = {0}, gap = 0.0;
-    double single = 0.0, random = 0.0, oracle = 0.0;
+    double single = 0.0, random = 0.0, oracle = 0.0, score = 0.0, single_score = 0.0, random_score = 0.0,
+           oracle_score = 0.0;
     size_t i, m, k, pairs = 0, queries = 0, models;
+    locus_metrics_opts none;
+    const locus_metrics_opts *o = opts;
     uint64_t *keys, *spare;
     unsigned char *routed;
     float y;
@@ -10728,18 +11212,18 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
                            : !logits ? "logits"
                                      : "scores");
     memset(out, 0, sizeof *out);
+    memset(&none, 0, sizeof none);
+    if (!o) o = &none;
     models = scores->models;
-    if (!scores->scores == !scores->scores_u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
-                           scores->scores ? "both" : "neither");
-    if (best_model >= models)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "best_model", "below %z", "%z", models, best_model);
+    if ((unsigned)o->among > LOCUS_AMONG_SCORED)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "among", "a locus_among", "%d", (int)o->among);
+    if (!models) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores->models", "at least 1", "0");
+    for (m = 0; m < o->leader_count; m++)
+        if (o->leaders[m] >= models)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", m, models, o->leaders[m]);
     if (!work || work_bytes < bytes || !bytes)
         return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    for (i = 0; i < n; i++)
-        if ((columns ? columns[i] : i) >= scores->stride)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->stride,
-                               columns ? columns[i] : i);
+    if ((status = locusi_check_scores(scores, o->columns, n, err))) return status;
     memset(sum_p, 0, sizeof sum_p);
     memset(sum_y, 0, sizeof sum_y);
     keys = (uint64_t *)(void *)locusi_align(work);
@@ -10747,31 +11231,47 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
     routed = (unsigned char *)(spare + n * models);
     memset(routed, 0, models);
     for (i = 0; i < n; i++) {
-        const size_t column = columns ? columns[i] : i;
+        const size_t column = o->columns ? o->columns[i] : i;
         const float *row = logits + i * models;
-        size_t top[LOCUSI_TOP], found = 0, right = 0, first_hit = LOCUSI_TOP;
-        if (select && select[i] != value) continue;
+        size_t top[LOCUSI_TOP], found = 0, candidates = 0, right = 0, first_hit = LOCUSI_TOP, leader = SIZE_MAX, chosen;
+        double sum = 0.0, best = 0.0;
+        if (o->select && o->select[i] != o->value) continue;
         if ((status = locusi_check_logits(row, 1, models, i, 0, err))) return status;
-        queries++;
         for (m = 0; m < models; m++) {
-            size_t at = found < LOCUSI_TOP ? found++ : LOCUSI_TOP;
+            const int scored = locusi_score_at(scores, m, column, &y);
+            size_t at;
+            if (scored && !(y >= 0.0f && y <= 1.0f)) return locusi_bad_score(m, column, y, err);
+            if (!locusi_in_play(o, i * models, m) || (o->among == LOCUS_AMONG_SCORED && !scored)) continue;
+            candidates++;
+            if (scored) {
+                right += y > 0.5f;
+                sum += (double)y;
+                if (best < (double)y) best = (double)y;
+            }
+            at = found < LOCUSI_TOP ? found++ : LOCUSI_TOP;
             while (at > 0 && row[m] > row[top[at - 1]]) {
                 if (at < LOCUSI_TOP) top[at] = top[at - 1];
                 at--;
             }
             if (at < LOCUSI_TOP) top[at] = m;
         }
+        if (!candidates) {
+            out->left_out++;
+            continue;
+        }
+        chosen = o->choices ? o->choices[i].model : top[0];
+        if (chosen >= models || !locusi_in_play(o, i * models, chosen) ||
+            (o->among == LOCUS_AMONG_SCORED && !locusi_score_at(scores, chosen, column, &y)))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "choices[%z]", "one of the query's candidates", "model %z", i,
+                               chosen);
+        queries++;
         for (m = 0; m < models; m++) {
             const double logit = (double)row[m];
             double p;
             uint32_t bits;
             size_t bin;
             if (!locusi_score_at(scores, m, column, &y)) continue;
-            if (!(y >= 0.0f && y <= 1.0f))
-                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
-                                   (double)y);
             p = locus_probability(logit);
-            right += y > 0.5f;
             right_pairs += (logit >= 0.0) == (y > 0.5f) ? 1.0 : 0.0;
             // -log p = log(1 + e^-logit), written so that neither side overflows
             bce += (logit > 0.0 ? logit : 0.0) + log1p(exp(-fabs(logit))) - (double)y * logit;
@@ -10786,13 +11286,27 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
         }
         for (k = 0; k < found; k++)
             if (first_hit == LOCUSI_TOP && locusi_score_at(scores, top[k], column, &y) && y > 0.5f) first_hit = k;
-        hit[0] += first_hit < 1;
         hit[1] += first_hit < 3;
         hit[2] += first_hit < 5;
-        single += locusi_score_at(scores, best_model, column, &y) && y > 0.5f;
-        random += (double)right / (double)models;
+        if (locusi_score_at(scores, chosen, column, &y)) {
+            hit[0] += y > 0.5f;
+            score += (double)y;
+        }
+        for (m = 0; leader == SIZE_MAX; m++) { // there is a candidate, so it ends
+            const size_t l = m < o->leader_count ? o->leaders[m] : m - o->leader_count;
+            if (locusi_in_play(o, i * models, l) &&
+                (o->among == LOCUS_AMONG_ALL || locusi_score_at(scores, l, column, &y)))
+                leader = l;
+        }
+        if (locusi_score_at(scores, leader, column, &y)) {
+            single += y > 0.5f;
+            single_score += (double)y;
+        }
+        random += (double)right / (double)candidates;
+        random_score += sum / (double)candidates;
         oracle += right > 0;
-        if (found) routed[top[0]] = 1;
+        oracle_score += best;
+        routed[chosen] = 1;
     }
     for (k = 0; k < LOCUSI_BINS; k++) gap += fabs(sum_p[k] - sum_y[k]);
     for (m = 0; m < models; m++) out->models_routed += routed[m];
@@ -10801,15 +11315,816 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
     out->hit1 = hit[0] / (double)queries;
     out->hit3 = hit[1] / (double)queries;
     out->hit5 = hit[2] / (double)queries;
+    out->routing_score = score / (double)queries;
     out->prediction_accuracy = right_pairs / (double)pairs;
     out->bce = bce / (double)pairs;
     out->brier = brier / (double)pairs;
     out->auc = locusi_auc(locusi_radix_sort(keys, spare, pairs), pairs);
     out->ece = gap / (double)pairs;
     out->best_single = single / (double)queries;
+    out->best_single_score = single_score / (double)queries;
     out->random_model = random / (double)queries;
+    out->random_model_score = random_score / (double)queries;
     out->oracle = oracle / (double)queries;
+    out->oracle_score = oracle_score / (double)queries;
     return LOCUS_OK;
+}
+
+// order[count] <- by falling key, equals by index: insertion, a few models are quick and many are sorted once.
+LOCUSI_FN void locusi_by_key(const double *key, size_t count, size_t *order)
+{
+    size_t gap = 1, i, at;
+    while (gap < count / 3) gap = 3 * gap + 1;
+    for (i = 0; i < count; i++) order[i] = i;
+    for (; gap; gap /= 3) // Shell's
+        for (i = gap; i < count; i++) {
+            const size_t moved = order[i];
+            for (at = i; at >= gap; at -= gap) {
+                const size_t before = order[at - gap];
+                if (key[before] > key[moved] || (key[before] >= key[moved] && before < moved)) break;
+                order[at] = before;
+            }
+            order[at] = moved;
+        }
+}
+
+LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *columns, size_t count, locus_among among,
+                                     size_t *order, double *means, locus_error *err)
+{
+    const size_t n = columns ? count : scores ? scores->stride : 0;
+    double *model, *query, *seen, rest = 0.0, pairs = 0.0, moved = 1.0, middle = 0.0;
+    locusi_carver c = {NULL, 0, 0};
+    size_t bytes, m, i, round, holes = 0;
+    void *block = NULL;
+    float y;
+    locus_status status;
+    if (!scores || !order)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", scores ? "order" : "scores");
+    if ((status = locusi_check_scores(scores, columns, n, err))) return status;
+    for (m = 0; m < scores->models; m++)
+        for (i = 0; i < n; i++) {
+            const size_t column = columns ? columns[i] : i;
+            if (!locusi_score_at(scores, m, column, &y)) holes++;
+            else if (!(y >= 0.0f && y <= 1.0f)) return locusi_bad_score(m, column, y, err);
+        }
+    locusi_carve(&c, scores->models, 2 * sizeof(double));
+    locusi_carve(&c, n, sizeof(double));
+    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "leaders", "%z bytes", "none", c.used);
+    c.base = locusi_align(block);
+    c.used = 0;
+    model = (double *)locusi_carve(&c, scores->models, 2 * sizeof(double));
+    query = (double *)locusi_carve(&c, n, sizeof(double));
+    seen = model + scores->models;
+    memset(model, 0, 2 * scores->models * sizeof(double));
+    memset(query, 0, n * sizeof(double));
+    // Without holes, and where a missing score is a 0, the plain mean. Else model and query in turn until both stand.
+    for (round = 0; round < 500 && moved > 1e-9; round++) {
+        const int plain = !holes || among == LOCUS_AMONG_ALL;
+        if (!plain)
+            for (i = 0; i < n; i++) {
+                double sum = 0.0, number = 0.0;
+                for (m = 0; m < scores->models; m++)
+                    if (locusi_score_at(scores, m, columns ? columns[i] : i, &y))
+                        sum += (double)y - model[m], number += 1.0;
+                query[i] = number > 0.0 ? sum / number : 0.0;
+            }
+        moved = rest = pairs = 0.0;
+        for (m = 0; m < scores->models; m++) {
+            double sum = 0.0, square = 0.0, number = 0.0, mean;
+            for (i = 0; i < n; i++)
+                if (locusi_score_at(scores, m, columns ? columns[i] : i, &y)) {
+                    const double x = (double)y - query[i];
+                    sum += x, square += x * x, number += 1.0;
+                }
+            mean = plain ? sum : number > 0.0 ? sum / number : 0.0; // of plain ones the sum: exact for 0 and 1
+            if (fabs(mean - model[m]) > moved) moved = fabs(mean - model[m]);
+            model[m] = mean;
+            seen[m] = number;
+            rest += square - sum * mean;
+            pairs += number;
+        }
+        if (plain) moved = 0.0;
+    }
+    for (i = 0; i < n; i++) middle += query[i] / (double)n;
+    for (m = 0; m < scores->models; m++) {
+        const int plain = !holes || among == LOCUS_AMONG_ALL;
+        if (!plain) model[m] = seen[m] > 0.0 ? model[m] - sqrt((rest > 0.0 ? rest : 0.0) / pairs / seen[m]) : -DBL_MAX;
+        if (means) means[m] = plain ? model[m] / (double)n : seen[m] > 0.0 ? model[m] + middle : (double)locusi_nan();
+    }
+    locusi_by_key(model, scores->models, order);
+    LOCUS_FREE(block);
+    return LOCUS_OK;
+}
+
+// ------------------------------------------------------------------------------------------------------ >>frontier
+//
+// A router at a price of cost spends some mean cost and gets some mean quality; over all prices that is a curve, and
+// what can be had by mixing two of its points is its hull. The zero router's is computed likewise, with a model's mean
+// in the place of its chance, over the same queries and candidates. The bootstrap draws queries; everything is computed
+// again from their weights.
+
+LOCUSI_FN int locusi_tradeoff_known(const locus_tradeoff *p)
+{
+    return !locusi_unknown(p->cost) && !locusi_unknown(p->quality);
+}
+
+LOCUS_API size_t locus_hull(const locus_tradeoff *points, size_t count, size_t *picks)
+{
+    size_t corners = 0, at = SIZE_MAX, i;
+    for (i = 0; i < count; i++) {
+        const locus_tradeoff *p = &points[i];
+        if (!locusi_tradeoff_known(p)) continue;
+        if (at == SIZE_MAX || p->cost < points[at].cost ||
+            (p->cost <= points[at].cost && p->quality > points[at].quality))
+            at = i;
+    }
+    while (at != SIZE_MAX) { // always the steepest way up, and of equally steep ones the longest
+        const locus_tradeoff from = points[at];
+        double steepest = 0.0;
+        picks[corners++] = at;
+        at = SIZE_MAX;
+        for (i = 0; i < count; i++) {
+            const double cost = points[i].cost - from.cost, quality = points[i].quality - from.quality;
+            if (cost <= 0.0 || quality <= 0.0 || !locusi_tradeoff_known(&points[i])) continue;
+            if (at == SIZE_MAX || quality / cost > steepest ||
+                (quality / cost >= steepest && points[i].cost > points[at].cost)) {
+                steepest = quality / cost;
+                at = i;
+            }
+        }
+    }
+    return corners;
+}
+
+LOCUS_API double locus_hull_quality(const locus_tradeoff *points, const size_t *picks, size_t corners, double cost)
+{
+    size_t i;
+    if (!corners || locusi_unknown(cost) || cost < points[picks[0]].cost) return (double)locusi_nan();
+    for (i = 1; i < corners; i++) {
+        const locus_tradeoff a = points[picks[i - 1]], b = points[picks[i]];
+        if (cost < b.cost) return a.quality + (b.quality - a.quality) * ((cost - a.cost) / (b.cost - a.cost));
+    }
+    return points[picks[corners - 1]].quality;
+}
+
+LOCUS_API double locus_hull_cost(const locus_tradeoff *points, const size_t *picks, size_t corners, double quality)
+{
+    size_t i;
+    if (!corners || locusi_unknown(quality)) return (double)locusi_nan();
+    if (quality <= points[picks[0]].quality) return points[picks[0]].cost;
+    for (i = 1; i < corners; i++) {
+        const locus_tradeoff a = points[picks[i - 1]], b = points[picks[i]];
+        if (quality <= b.quality) return a.cost + (b.cost - a.cost) * ((quality - a.quality) / (b.quality - a.quality));
+    }
+    return (double)locusi_nan();
+}
+
+LOCUS_API double locus_aiq(const locus_tradeoff *points, const size_t *picks, size_t corners, double low, double high)
+{
+    locus_tradeoff a = {0.0, 0.0}, b;
+    double area = 0.0;
+    size_t i;
+    if (!corners || locusi_unknown(low) || locusi_unknown(high)) return (double)locusi_nan();
+    if (high <= low) {
+        a = points[picks[0]];
+        return low < a.cost ? a.quality * (low / a.cost) : locus_hull_quality(points, picks, corners, low);
+    }
+    for (i = 0; i <= corners; i++, a = b) {
+        if (i < corners) b = points[picks[i]];
+        else b.cost = high, b.quality = a.quality;
+        if (b.cost > low && a.cost < high && b.cost > a.cost) {
+            const double from = a.cost < low ? low : a.cost, to = b.cost > high ? high : b.cost;
+            const double slope = (b.quality - a.quality) / (b.cost - a.cost);
+            area += (to - from) * (a.quality + slope * ((from + to) / 2.0 - a.cost));
+        }
+    }
+    return area / (high - low);
+}
+
+LOCUSI_FN size_t locusi_draw_row(uint64_t seed, uint64_t resample, uint64_t i, size_t count)
+{
+    return (size_t)(locusi_mix(seed ^ locusi_mix(resample * 0x9e3779b97f4a7c15u + i + 1)) % count);
+}
+
+// The percentiles of `count` values of which one stands every `stride`; they are sorted in spare[count]. Infinite: NaN.
+LOCUSI_FN void locusi_percentiles(const double *values, size_t count, size_t stride, double level, double *spare,
+                                  locus_interval *out)
+{
+    const double rank = 0.5 * (1.0 - level) * (double)(count - 1);
+    const size_t low = (size_t)(rank + 0.5);
+    size_t gap = 1, i, at;
+    for (i = 0; i < count; i++) {
+        spare[i] = values[i * stride];
+        if (locusi_unknown(spare[i])) {
+            out->low = out->high = (double)locusi_nan();
+            return;
+        }
+    }
+    while (gap < count / 3) gap = 3 * gap + 1;
+    for (; gap; gap /= 3)
+        for (i = gap; i < count; i++) {
+            const double moved = spare[i];
+            for (at = i; at >= gap && spare[at - gap] > moved; at -= gap) spare[at] = spare[at - gap];
+            spare[at] = moved;
+        }
+    out->low = locusi_within(spare[low], -DBL_MAX, DBL_MAX) ? spare[low] : (double)locusi_nan();
+    out->high =
+        locusi_within(spare[count - 1 - low], -DBL_MAX, DBL_MAX) ? spare[count - 1 - low] : (double)locusi_nan();
+}
+
+LOCUSI_FN locus_status locusi_check_level(double level, locus_error *err)
+{
+    if (locusi_within(level, 0.0, 1.0) && level < 1.0) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "above 0 and below 1, or 0 for 0.9", "%f", level);
+}
+
+LOCUS_API locus_status locus_paired_difference(const double *a, const double *b, size_t count, double level,
+                                               size_t resamples, uint64_t seed, locus_interval *out, locus_error *err)
+{
+    double *means, sum = 0.0;
+    size_t i, r, bytes = 0;
+    locus_status status;
+    if (!a || !b || !out || !count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "%s", "%s",
+                           !a     ? "a"
+                           : !b   ? "b"
+                           : !out ? "out"
+                                  : "count",
+                           a && b && out ? "at least 1" : "a pointer", a && b && out ? "0" : "NULL");
+    if ((status = locusi_check_level(level, err))) return status;
+    if (!(level > 0.0)) level = 0.9;
+    if (!resamples) resamples = 1000;
+    for (i = 0; i < count; i++) {
+        if (!locusi_within(a[i] - b[i], -DBL_MAX, DBL_MAX))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "a[%z] - b[%z]", "a finite number", "%f", i, i, a[i] - b[i]);
+        sum += a[i] - b[i];
+    }
+    out->value = sum / (double)count;
+    means = (double *)(locusi_mul(resamples, 2 * sizeof(double), &bytes) ? LOCUS_MALLOC(bytes) : NULL);
+    if (!means) return locusi_fail(err, LOCUS_ERR_MEMORY, "resamples", "%z bytes", "none", bytes);
+    for (r = 0; r < resamples; r++) {
+        for (sum = 0.0, i = 0; i < count; i++) {
+            const size_t at = locusi_draw_row(seed, r, i, count);
+            sum += a[at] - b[at];
+        }
+        means[r] = sum / (double)count;
+    }
+    locusi_percentiles(means, resamples, 1, level, means + resamples, out);
+    LOCUS_FREE(means);
+    return LOCUS_OK;
+}
+
+// What is computed anew for each resample.
+typedef struct locusi_figures {
+    double aiq, zero_aiq, aiq_gain, at_leader, cost[LOCUS_FRONTIER_LEVELS], saving[LOCUS_FRONTIER_LEVELS];
+} locusi_figures;
+#define LOCUSI_FIGURES (sizeof(locusi_figures) / sizeof(double))
+
+typedef struct locusi_replay {
+    size_t n, models;          // counted queries, M
+    size_t points, blind;      // prices of the router, of the zero router
+    float *quality;            // [n, M] 0 where a model is no candidate
+    double *cost;              // [n, M] likewise
+    unsigned char *candidate;  // [n, M]
+    uint32_t *leader, *choice; // [n]; [n, points + blind]
+    double *slopes, *lambda;   // [n, M]; [points + blind]
+    double *weight;            // [n] of the queries in a resample
+    double *chance;            // [M] scratch
+    double *mean_cost;         // [M] over all queries where it is known
+    locus_tradeoff *at, *zero; // the means under the weights: [points]; [M + blind], a single model with holes: NaN
+    locus_tradeoff lead;
+    size_t *picks, *zero_picks; // [points], [M + blind]
+    unsigned char *corner;      // [points], then [M + blind]: of the hulls of all queries
+    double low, high;           // the range of AIQ
+    int resampling;             // 1: hulls are of those corners alone, so that luck does not pick among all points
+    double *resampled, *spare;  // [resamples, LOCUSI_FIGURES + points], [resamples]
+} locusi_replay;
+
+LOCUSI_FN void locusi_replay_carve(locusi_replay *a, size_t n, size_t models, size_t points, size_t resamples,
+                                   locusi_carver *c)
+{
+    size_t cells, choices, figures, zero;
+    if (!locusi_mul(n, models, &cells) || !locusi_mul(points, 2, &choices) || !locusi_mul(n, choices, &choices) ||
+        !locusi_mul(resamples, LOCUSI_FIGURES + points, &figures) || !locusi_add(models, points, &zero)) {
+        c->failed = 1;
+        return;
+    }
+    a->quality = (float *)locusi_carve(c, cells, sizeof(float));
+    a->cost = (double *)locusi_carve(c, cells, sizeof(double));
+    a->candidate = (unsigned char *)locusi_carve(c, cells, 1);
+    a->slopes = (double *)locusi_carve(c, cells, sizeof(double));
+    a->leader = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
+    a->choice = (uint32_t *)locusi_carve(c, choices, sizeof(uint32_t));
+    a->weight = (double *)locusi_carve(c, n, sizeof(double));
+    a->lambda = (double *)locusi_carve(c, points, 2 * sizeof(double));
+    a->chance = (double *)locusi_carve(c, models, sizeof(double));
+    a->mean_cost = (double *)locusi_carve(c, models, sizeof(double));
+    a->at = (locus_tradeoff *)locusi_carve(c, points, sizeof(locus_tradeoff));
+    a->zero = (locus_tradeoff *)locusi_carve(c, zero, sizeof(locus_tradeoff));
+    a->picks = (size_t *)locusi_carve(c, points, sizeof(size_t));
+    a->zero_picks = (size_t *)locusi_carve(c, zero, sizeof(size_t));
+    a->corner = (unsigned char *)locusi_carve(c, points + zero, 1);
+    a->resampled = (double *)locusi_carve(c, figures, sizeof(double));
+    a->spare = (double *)locusi_carve(c, resamples, sizeof(double));
+}
+
+LOCUSI_FN void locusi_tradeoff_add(locus_tradeoff *to, double weight, double cost, double quality)
+{
+    to->cost += weight * cost;
+    to->quality += weight * quality;
+}
+
+LOCUSI_FN void locusi_tradeoff_over(locus_tradeoff *to, double n)
+{
+    to->cost /= n;
+    to->quality /= n;
+}
+
+// Means under the weights, whose sum is n.
+LOCUSI_FN void locusi_replay_means(locusi_replay *a, const locus_single *singles)
+{
+    const size_t choices = a->points + a->blind;
+    size_t i, m, p;
+    memset(a->at, 0, a->points * sizeof *a->at);
+    memset(a->zero, 0, (a->models + a->blind) * sizeof *a->zero);
+    memset(&a->lead, 0, sizeof a->lead);
+    for (i = 0; i < a->n; i++) {
+        const double w = a->weight[i];
+        const float *quality = a->quality + i * a->models;
+        const double *cost = a->cost + i * a->models;
+        const uint32_t *choice = a->choice + i * choices;
+        if (!(w > 0.0)) continue;
+        for (m = 0; m < a->models; m++) locusi_tradeoff_add(&a->zero[m], w, cost[m], (double)quality[m]);
+        for (p = 0; p < choices; p++)
+            locusi_tradeoff_add(p < a->points ? &a->at[p] : &a->zero[a->models + p - a->points], w, cost[choice[p]],
+                                (double)quality[choice[p]]);
+        locusi_tradeoff_add(&a->lead, w, cost[a->leader[i]], (double)quality[a->leader[i]]);
+    }
+    for (p = 0; p < a->points; p++) locusi_tradeoff_over(&a->at[p], (double)a->n);
+    for (m = 0; m < a->models + a->blind; m++) locusi_tradeoff_over(&a->zero[m], (double)a->n);
+    locusi_tradeoff_over(&a->lead, (double)a->n);
+    for (m = 0; m < a->models; m++)
+        if (singles[m].candidate < a->n) a->zero[m].cost = a->zero[m].quality = (double)locusi_nan();
+}
+
+// The figures of these means, and gain[points]. never: what stands for the cost of a quality that is never reached.
+LOCUSI_FN void locusi_replay_figures(locusi_replay *a, const double *share, locusi_figures *f, double *gain,
+                                     double *zero_cost, double never, size_t *corners, size_t *zero_corners)
+{
+    size_t p, k;
+    for (p = 0; a->resampling && p < a->models + a->blind; p++)
+        if (!a->corner[a->points + p]) a->zero[p].cost = (double)locusi_nan();
+    *zero_corners = locus_hull(a->zero, a->models + a->blind, a->zero_picks);
+    for (p = 0; p < a->points; p++) {
+        gain[p] = a->at[p].quality - locus_hull_quality(a->zero, a->zero_picks, *zero_corners, a->at[p].cost);
+        if (a->resampling && !a->corner[p]) a->at[p].cost = (double)locusi_nan();
+    }
+    *corners = locus_hull(a->at, a->points, a->picks);
+    if (!a->resampling) { // the range of costs stays
+        a->low = *zero_corners ? a->zero[a->zero_picks[0]].cost : (double)locusi_nan();
+        a->high = *zero_corners ? a->zero[a->zero_picks[*zero_corners - 1]].cost : (double)locusi_nan();
+    }
+    f->aiq = locus_aiq(a->at, a->picks, *corners, a->low, a->high);
+    f->zero_aiq = locus_aiq(a->zero, a->zero_picks, *zero_corners, a->low, a->high);
+    f->aiq_gain = f->aiq - f->zero_aiq;
+    f->at_leader = locus_hull_quality(a->at, a->picks, *corners, a->lead.cost) - a->lead.quality;
+    for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) {
+        const double quality = share[k] * a->lead.quality;
+        f->cost[k] = locus_hull_cost(a->at, a->picks, *corners, quality);
+        if (zero_cost) zero_cost[k] = locus_hull_cost(a->zero, a->zero_picks, *zero_corners, quality);
+        if (locusi_unknown(f->cost[k])) f->cost[k] = never;
+        f->saving[k] = a->lead.cost > 0.0 ? 1.0 - f->cost[k] / a->lead.cost : (double)locusi_nan();
+    }
+}
+
+// The prices at which the choice among the candidates changes, by the hull of (cost, chance), and where a guard gives
+// way; returns how many, at most as many as models.
+LOCUSI_FN size_t locusi_replay_slopes(const unsigned char *candidate, const double *cost, const double *chance,
+                                      size_t models, const locus_guard *guard, double *slopes)
+{
+    size_t found = 0, at = SIZE_MAX, m;
+    double gives = DBL_MAX;
+    for (m = 0; m < models; m++)
+        if (candidate[m] && !locusi_unknown(chance[m]) &&
+            (at == SIZE_MAX || cost[m] < cost[at] || (cost[m] <= cost[at] && chance[m] > chance[at])))
+            at = m;
+    while (at != SIZE_MAX) {
+        const size_t from = at;
+        double steepest = 0.0;
+        for (at = SIZE_MAX, m = 0; m < models; m++) {
+            double slope;
+            if (!candidate[m] || locusi_unknown(chance[m]) || cost[m] <= cost[from] || chance[m] <= chance[from])
+                continue;
+            slope = (chance[m] - chance[from]) / (cost[m] - cost[from]);
+            if (slope > steepest && slope <= DBL_MAX) steepest = slope, at = m;
+        }
+        if (at != SIZE_MAX) slopes[found++] = steepest;
+    }
+    at = guard->model;
+    if (at == SIZE_MAX || !candidate[at]) return found;
+    for (m = 0; m < models; m++)
+        if (candidate[m] && cost[m] < cost[at]) {
+            const double slope = (chance[at] + guard->margin - chance[m]) / (cost[at] - cost[m]);
+            if (slope > 0.0 && slope < gives) gives = slope;
+        }
+    if (gives < DBL_MAX && found < models) slopes[found++] = gives;
+    return found;
+}
+
+LOCUSI_FN int locusi_f64_order(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// Shared by both functions: the options checked, rules that know which scores there are, which queries count.
+LOCUSI_FN locus_status locusi_frontier_check(const float *logits, size_t n, const locus_scores *scores,
+                                             const locus_frontier_opts *o, locus_error *err)
+{
+    locus_status status;
+    size_t m;
+    if (!logits || !scores)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", logits ? "scores" : "logits");
+    if (!scores->models || scores->models > UINT32_MAX)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores->models", "1 to 2^32 - 1", "%z", scores->models);
+    if ((unsigned)o->among > LOCUS_AMONG_SCORED)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "among", "a locus_among", "%d", (int)o->among);
+    for (m = 0; m < o->leader_count; m++)
+        if (o->leaders[m] >= scores->models)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", m, scores->models,
+                               o->leaders[m]);
+    if ((status = locusi_check_level(o->level, err))) return status;
+    if ((status = locusi_check_logits(logits, n, scores->models, 0, 1, err))) return status;
+    return locusi_check_scores(scores, o->columns, n, err);
+}
+
+// Fill the matrices; queries without a candidate of a cost that can be counted are left out. *a->choice is used for the
+// rows of the others: the first of their [points] numbers.
+LOCUSI_FN locus_status locusi_replay_fill(locusi_replay *a, locusi_rules *r, size_t rows, const locus_scores *scores,
+                                          const locus_frontier_opts *o, locus_frontier *out, locus_error *err)
+{
+    const size_t models = a->models;
+    size_t i, m;
+    float y;
+    for (i = 0; i < rows; i++) {
+        const size_t column = o->columns ? o->columns[i] : i;
+        float *quality = a->quality + a->n * models;
+        double *cost = a->cost + a->n * models, best = -1.0, number = 0.0, sum = 0.0, spent = 0.0, x;
+        unsigned char *candidate = a->candidate + a->n * models;
+        size_t leader = SIZE_MAX, oracle = SIZE_MAX;
+        locusi_rules_at(r, i);
+        for (m = 0; m < models; m++) {
+            const int scored = locusi_score_at(scores, m, column, &y);
+            if (scored && !(y >= 0.0f && y <= 1.0f)) return locusi_bad_score(m, column, y, err);
+            candidate[m] = (unsigned char)((scored || o->among == LOCUS_AMONG_ALL) && locusi_candidate(r, m));
+            quality[m] = scored ? y : 0.0f;
+        }
+        r->available = candidate; // what an unknown cost counts as depends on them
+        for (r->unpriced = -1.0, m = 0; m < models; m++) {
+            x = locusi_cost(r, m);
+            if (candidate[m] && !locusi_unknown(x) && x > r->unpriced) r->unpriced = x;
+        }
+        if (r->unpriced < 0.0) {
+            out->left_out++;
+            continue;
+        }
+        for (m = 0; leader == SIZE_MAX; m++) { // there is a candidate, so it ends
+            const size_t l = m < o->leader_count ? o->leaders[m] : m - o->leader_count;
+            if (candidate[l]) leader = l;
+        }
+        for (m = 0; m < models; m++) {
+            x = locusi_counted_cost(r, m);
+            a->mean_cost[m] += x; // also where it has no score: a blind router knows what models cost
+            cost[m] = candidate[m] ? x : 0.0;
+            if (!candidate[m]) {
+                quality[m] = 0.0f;
+                continue;
+            }
+            number += 1.0, sum += (double)quality[m], spent += cost[m];
+            if ((double)quality[m] > best || ((double)quality[m] >= best && cost[m] < cost[oracle])) {
+                best = (double)quality[m];
+                oracle = m;
+            }
+        }
+        out->random.cost += spent / number;
+        out->random.quality += sum / number;
+        out->oracle.cost += cost[oracle];
+        out->oracle.quality += best;
+        a->leader[a->n] = (uint32_t)leader;
+        a->weight[a->n] = (double)i; // for a moment: the row
+        a->n++;
+    }
+    if (!a->n)
+        return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "queries",
+                           "a query with an available model of known cost and, in a replay, with a score", "none of %z",
+                           rows);
+    out->queries = a->n;
+    out->random.cost /= (double)a->n;
+    out->random.quality /= (double)a->n;
+    out->oracle.cost /= (double)a->n;
+    out->oracle.quality /= (double)a->n;
+    return LOCUS_OK;
+}
+
+// Quantiles of the sorted prices, without doubles: lambda[wanted or fewer] from 0; returns how many.
+LOCUSI_FN size_t locusi_replay_prices(double *slopes, size_t count, size_t wanted, double *lambda)
+{
+    size_t p, found = 1;
+    locusi_sort(slopes, count, sizeof *slopes, locusi_f64_order);
+    lambda[0] = 0.0;
+    for (p = 1; p < wanted && count; p++) {
+        const double price = slopes[(count - 1) * p / (wanted - 1)] * (1.0 + 1e-9);
+        if (price > lambda[found - 1] && price <= DBL_MAX) lambda[found++] = price;
+    }
+    return found;
+}
+
+// The prices, and what is chosen at each: by the router, and by the means alone.
+LOCUSI_FN void locusi_replay_route(locusi_replay *a, locusi_rules *r, locus_route_opts *rules, const float *logits,
+                                   const double *means, size_t wanted)
+{
+    const size_t models = a->models;
+    locus_guard none = {SIZE_MAX, 0.0};
+    size_t i, m, p, slopes = 0;
+    locus_choice c;
+    for (i = 0; i < a->n; i++) {
+        for (m = 0; m < models; m++)
+            a->chance[m] = locus_probability((double)logits[(size_t)a->weight[i] * models + m]);
+        slopes += locusi_replay_slopes(a->candidate + i * models, a->cost + i * models, a->chance, models, &r->guard,
+                                       a->slopes + slopes);
+    }
+    a->points = locusi_replay_prices(a->slopes, slopes, wanted, a->lambda);
+    for (slopes = i = 0; means && i < a->n; i++)
+        slopes +=
+            locusi_replay_slopes(a->candidate + i * models, a->mean_cost, means, models, &none, a->slopes + slopes);
+    a->blind = means ? locusi_replay_prices(a->slopes, slopes, wanted, a->lambda + a->points) : 0;
+    for (i = 0; i < a->n; i++) {
+        uint32_t *choice = a->choice + i * (a->points + a->blind);
+        r->available = a->candidate + i * models;
+        r->cost = a->cost + i * models; // counted
+        for (p = 0; p < a->points; p++) {
+            rules->lambda = a->lambda[p];
+            locusi_rank_one(r, logits + (size_t)a->weight[i] * models, 0, 1, &c);
+            choice[p] = (uint32_t)c.model;
+        }
+        for (p = a->points; p < a->points + a->blind; p++) {
+            double best = -HUGE_VAL;
+            choice[p] = a->leader[i]; // where no candidate's mean is known
+            for (m = 0; m < models; m++) {
+                const double x = means[m] - a->lambda[p] * a->mean_cost[m];
+                if (r->available[m] && !locusi_unknown(x) && x > best) best = x, choice[p] = (uint32_t)m;
+            }
+        }
+    }
+}
+
+LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
+                                              locus_zero_corner *zero, locus_single *singles, const float *logits,
+                                              size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
+                                              locus_error *err)
+{
+    static const double share[LOCUS_FRONTIER_LEVELS] = {0.9, 0.95, 0.99, 1.0};
+    locus_frontier_opts none;
+    const locus_frontier_opts *o = opts;
+    locus_route_opts rules;
+    locusi_rules r;
+    locusi_replay a;
+    locusi_figures f;
+    locusi_carver c = {NULL, 0, 0};
+    size_t wanted, resamples, bytes, i, m, p, k, corners, zero_corners, width, *picks = NULL;
+    double level, *gain;
+    void *block = NULL;
+    locus_status status;
+    memset(&none, 0, sizeof none);
+    memset(&a, 0, sizeof a);
+    if (!o) o = &none;
+    if (!out || !points || !zero || !singles)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
+                           !out      ? "out"
+                           : !points ? "points"
+                           : !zero   ? "zero"
+                                     : "singles");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_frontier_check(logits, n, scores, o, err))) return status;
+    rules = *locusi_route_defaults(o->rules, &rules);
+    rules.lambda = 0.0;
+    a.models = scores->models;
+    locusi_rules_make(&r, NULL, a.models, &rules, 1);
+    if ((status = locusi_check_route(&r, n, err))) return status;
+    wanted = o->points ? o->points : 64;
+    resamples = o->resamples ? o->resamples : 1000;
+    level = o->level > 0.0 ? o->level : 0.9;
+    locusi_replay_carve(&a, n, a.models, wanted, resamples, &c);
+    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "frontier", "%z bytes", "none", c.used);
+    c.base = locusi_align(block);
+    c.used = 0;
+    locusi_replay_carve(&a, n, a.models, wanted, resamples, &c);
+    memset(a.mean_cost, 0, a.models * sizeof *a.mean_cost);
+    if ((status = locusi_replay_fill(&a, &r, n, scores, o, out, err))) {
+        LOCUS_FREE(block);
+        return status;
+    }
+    for (m = 0; m < a.models; m++) a.mean_cost[m] /= (double)a.n;
+    rules.available = NULL; // all that is now in the candidates
+    rules.max_cost = 0.0;
+    rules.unpriced = LOCUS_UNPRICED_AUTO;
+    locusi_rules_make(&r, NULL, a.models, &rules, 1);
+    locusi_replay_route(&a, &r, &rules, logits, o->means, wanted);
+    for (i = 0; i < a.n; i++) a.weight[i] = 1.0;
+    width = LOCUSI_FIGURES + a.points;
+    gain = a.resampled; // before the first resample overwrites it
+    memset(singles, 0, a.models * sizeof *singles);
+    for (i = 0; i < a.n; i++)
+        for (m = 0; m < a.models; m++) {
+            singles[m].candidate += a.candidate[i * a.models + m];
+            locusi_tradeoff_add(&singles[m].mean, 1.0, a.cost[i * a.models + m], (double)a.quality[i * a.models + m]);
+        }
+    for (m = 0; m < a.models; m++) locusi_tradeoff_over(&singles[m].mean, (double)singles[m].candidate); // 0 / 0 is NaN
+    locusi_replay_means(&a, singles);
+    locusi_replay_figures(&a, share, &f, gain, out->zero_cost, (double)locusi_nan(), &corners, &zero_corners);
+    out->points = a.points;
+    out->corners = corners;
+    out->zero_corners = zero_corners;
+    out->leader_mean = a.lead;
+    out->low = a.low;
+    out->high = a.high;
+    for (k = 0; k < zero_corners; k++) {
+        const size_t pick = a.zero_picks[k];
+        zero[k].mean = a.zero[pick];
+        zero[k].model = pick;
+        zero[k].share = 1.0;
+        if (pick < a.models) continue;
+        memset(a.chance, 0, a.models * sizeof *a.chance); // how often each is taken
+        for (i = 0; i < a.n; i++)
+            a.chance[a.choice[i * (a.points + a.blind) + a.points + pick - a.models]] += 1.0 / (double)a.n;
+        for (zero[k].model = 0, m = 1; m < a.models; m++)
+            if (a.chance[m] > a.chance[zero[k].model]) zero[k].model = m;
+        zero[k].share = a.chance[zero[k].model];
+    }
+    for (p = 0; p < a.points; p++) {
+        locus_frontier_point *to = &points[p];
+        memset(to, 0, sizeof *to);
+        to->lambda = a.lambda[p];
+        to->cost = a.at[p].cost;
+        to->quality = a.at[p].quality;
+        to->gain.value = gain[p];
+        for (i = 0; i < a.n; i++) to->right += a.quality[i * a.models + a.choice[i * (a.points + a.blind) + p]] > 0.5f;
+        to->right /= (double)a.n;
+    }
+    memset(a.corner, 0, a.points + a.models + a.blind);
+    for (k = 0; k < corners; k++) points[a.picks[k]].corner = a.corner[a.picks[k]] = 1;
+    for (k = 0; k < zero_corners; k++) a.corner[a.points + a.zero_picks[k]] = 1;
+    a.resampling = 1;
+    picks = a.zero_picks; // done with: how many queries each model leads
+    memset(picks, 0, a.models * sizeof *picks);
+    for (i = 0; i < a.n; i++) picks[a.leader[i]]++;
+    for (m = 0; m < a.models; m++)
+        if (picks[m] > picks[out->leader]) out->leader = m;
+    out->aiq.value = f.aiq;
+    out->zero_aiq.value = f.zero_aiq;
+    out->aiq_gain.value = f.aiq_gain;
+    out->at_leader.value = f.at_leader;
+    for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) {
+        out->level[k] = share[k] * a.lead.quality;
+        out->cost[k].value = f.cost[k];
+        out->saving[k].value = f.saving[k];
+    }
+    for (i = 0; i < resamples; i++) {
+        double *to = a.resampled + i * width;
+        memset(a.weight, 0, a.n * sizeof *a.weight);
+        for (k = 0; k < a.n; k++) a.weight[locusi_draw_row(o->seed, i, k, a.n)] += 1.0;
+        locusi_replay_means(&a, singles);
+        // never: beyond all costs, so that a percentile beyond what is reached is infinite
+        locusi_replay_figures(&a, share, &f, to + LOCUSI_FIGURES, NULL, HUGE_VAL, &corners, &zero_corners);
+        memcpy(to, &f, sizeof f);
+    }
+    for (k = 0; k < width; k++) {
+        locus_interval *to = k == 0                              ? &out->aiq
+                             : k == 1                            ? &out->zero_aiq
+                             : k == 2                            ? &out->aiq_gain
+                             : k == 3                            ? &out->at_leader
+                             : k < 4 + LOCUS_FRONTIER_LEVELS     ? &out->cost[k - 4]
+                             : k < 4 + 2 * LOCUS_FRONTIER_LEVELS ? &out->saving[k - 4 - LOCUS_FRONTIER_LEVELS]
+                                                                 : &points[k - LOCUSI_FIGURES].gain;
+        if (locusi_unknown(to->value)) to->low = to->high = (double)locusi_nan();
+        else locusi_percentiles(a.resampled + k, resamples, width, level, a.spare, to);
+    }
+    LOCUS_FREE(block);
+    return LOCUS_OK;
+}
+
+// The gap recovered under these weights (NULL: all 1): mean over the share of queries, in order, that go to `strong`.
+// y: [n] pairs of the weak and the strong model's score in that order. reach (may be NULL): least shares that recover
+// half and four fifths.
+LOCUSI_FN double locusi_gap_area(const float *y, const double *weight, size_t n, double *weak, double *strong,
+                                 double *reach)
+{
+    static const double wanted[2] = {0.5, 0.8};
+    double area = 0.0, score = 0.0, total = 0.0, before = 0.0, gone = 0.0;
+    size_t i, k;
+    *weak = *strong = 0.0;
+    for (i = 0; i < n; i++) {
+        const double w = weight ? weight[i] : 1.0;
+        *weak += w * (double)y[2 * i];
+        *strong += w * (double)y[2 * i + 1];
+        total += w;
+    }
+    for (k = 0; reach && k < 2; k++) reach[k] = (double)locusi_nan();
+    if (!(*strong > *weak)) return (double)locusi_nan();
+    for (i = 0; i < n; i++) {
+        const double w = weight ? weight[i] : 1.0;
+        score += w * ((double)y[2 * i + 1] - (double)y[2 * i]);
+        area += w * 0.5 * (before + score);
+        for (k = 0; reach && k < 2; k++) {
+            const double need = wanted[k] * (*strong - *weak);
+            if (locusi_unknown(reach[k]) && score >= need && score > before)
+                reach[k] = (gone + w * (need - before) / (score - before)) / total;
+        }
+        before = score;
+        gone += w;
+    }
+    return area / total / (*strong - *weak);
+}
+
+LOCUS_API locus_status locus_recovered_gap(locus_gap *out, const float *logits, size_t n, const locus_scores *scores,
+                                           size_t weak, size_t strong, const locus_frontier_opts *opts,
+                                           locus_error *err)
+{
+    locus_frontier_opts none;
+    const locus_frontier_opts *o = opts;
+    locus_route_opts rules;
+    locusi_rules r;
+    locusi_carver c = {NULL, 0, 0};
+    size_t resamples, bytes, i, k, attempt, kept = 0, *order = NULL;
+    double *key = NULL, *weight = NULL, *area = NULL, *spare = NULL, a, b, reach[2];
+    float *y = NULL, *sorted = NULL;
+    void *block = NULL;
+    locus_status status;
+    memset(&none, 0, sizeof none);
+    if (!o) o = &none;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_frontier_check(logits, n, scores, o, err))) return status;
+    if (weak >= scores->models || strong >= scores->models || weak == strong)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weak, strong", "two models below %z", "%z and %z", scores->models,
+                           weak, strong);
+    memset(&rules, 0, sizeof rules);
+    if (o->rules) rules.available = o->rules->available, rules.query_available = o->rules->query_available;
+    locusi_rules_make(&r, NULL, scores->models, &rules, 0);
+    resamples = o->resamples ? o->resamples : 1000;
+    for (attempt = 0; attempt < 2; attempt++) {
+        c.used = 0;
+        key = (double *)locusi_carve(&c, n, sizeof(double));
+        weight = (double *)locusi_carve(&c, n, sizeof(double));
+        order = (size_t *)locusi_carve(&c, n, sizeof(size_t));
+        y = (float *)locusi_carve(&c, n, 2 * sizeof(float));
+        sorted = (float *)locusi_carve(&c, n, 2 * sizeof(float));
+        area = (double *)locusi_carve(&c, resamples, sizeof(double));
+        spare = (double *)locusi_carve(&c, resamples, sizeof(double));
+        if (attempt) break;
+        if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
+        if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "gap", "%z bytes", "none", c.used);
+        c.base = locusi_align(block);
+    }
+    for (i = 0; i < n && !status; i++) {
+        const size_t column = o->columns ? o->columns[i] : i;
+        const float *row = logits + i * scores->models;
+        int candidates = 1;
+        locusi_rules_at(&r, i);
+        for (k = 0; k < 2 && !status; k++) {
+            const size_t m = k ? strong : weak;
+            float x = 0.0f;
+            const int scored = locusi_score_at(scores, m, column, &x);
+            if (scored && !(x >= 0.0f && x <= 1.0f)) status = locusi_bad_score(m, column, x, err);
+            candidates &= (scored || o->among == LOCUS_AMONG_ALL) && locusi_candidate(&r, m);
+            y[2 * kept + k] = scored ? x : 0.0f;
+        }
+        if (!candidates) continue;
+        key[kept++] = locus_probability((double)row[strong]) - locus_probability((double)row[weak]);
+    }
+    if (!status && !kept)
+        status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "weak, strong", "a query on which both are candidates",
+                             "none of %z", n);
+    if (!status) {
+        locusi_by_key(key, kept, order);
+        for (i = 0; i < kept; i++) memcpy(sorted + 2 * i, y + 2 * order[i], 2 * sizeof(float));
+        out->queries = kept;
+        out->recovered.value = locusi_gap_area(sorted, NULL, kept, &out->weak, &out->strong, reach);
+        out->weak /= (double)kept;
+        out->strong /= (double)kept;
+        out->calls_half = reach[0];
+        out->calls_most = reach[1];
+        for (i = 0; i < resamples; i++) {
+            memset(weight, 0, kept * sizeof *weight);
+            for (k = 0; k < kept; k++) weight[locusi_draw_row(o->seed, i, k, kept)] += 1.0;
+            area[i] = locusi_gap_area(sorted, weight, kept, &a, &b, NULL);
+        }
+        locusi_percentiles(area, resamples, 1, o->level > 0.0 ? o->level : 0.9, spare, &out->recovered);
+    }
+    LOCUS_FREE(block);
+    return status;
 }
 #endif
 
@@ -10819,7 +12134,10 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
 // Each model's pair (scale, shift) minimises the cross-entropy of its held-out evaluations plus a normal prior: around
 // the pool's pair, as firm as `shrink` evaluations of average information, v x^2 for the scale and v for the shift with
 // v = p (1 - p). The pool's pair does so for all evaluations together, around (1, 0) with a standard deviation of 1/2.
-// All of it is convex; Newton's steps, halved until the loss falls, in double.
+// All models answer the same queries, and a query that is hard for one is hard for others: what counts is the number of
+// queries. So the pool's pair is then drawn back to (1, 0) as far as its error over queries (Huber's sandwich, 1967)
+// says that it may be chance, and the models' pairs with it (James and Stein 1961, positive part). All of it is convex;
+// Newton's steps, halved until the loss falls, in double.
 
 #define LOCUSI_CALIBRATION_LEAST 0.01 // of a scale: a prediction may become dull, but is not turned round
 
@@ -11004,6 +12322,33 @@ LOCUSI_FN double locusi_calibrate_shrink(const locusi_calibrate_job *job, int wh
     return locusi_clamp(pairs / (squares * information), 20.0, 5000.0);
 }
 
+// shared [2] <- less what may be chance; s: at shared.
+LOCUSI_FN void locusi_calibrate_steady(const locusi_calibrate_job *job, const locusi_calibrate_sum *s, double shared[2])
+{
+    const size_t n = job->evals->queries.count;
+    double squares[2] = {0.0, 0.0}, fitted[2];
+    size_t i, m, j;
+    float y;
+    for (i = 0; i < n; i++) {
+        double sum[2] = {0.0, 0.0};
+        for (m = 0; m < job->evals->models; m++) {
+            const double x = (double)job->logits[m * n + i];
+            double away;
+            if (!locusi_score(job->evals, m, i, &y)) continue;
+            away = locus_probability(shared[0] * x + shared[1]) - (double)y;
+            sum[0] += away * x;
+            sum[1] += away;
+        }
+        for (j = 0; j < 2; j++) squares[j] += sum[j] * sum[j];
+    }
+    memcpy(fitted, shared, sizeof fitted);
+    for (j = 0; j < 2; j++) {
+        const double bend = s->bend[j ? 2 : 0], centre = j ? 0.0 : 1.0, off = fitted[j] - centre;
+        const double error = squares[j] / (bend * bend);
+        shared[j] = centre + (off * off > error ? off - error / off : 0.0);
+    }
+}
+
 LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals,
                                             const locus_calibrate_opts *opts, locus_error *err)
 {
@@ -11016,7 +12361,7 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     locusi_calibrate_sum s;
     float *logits = NULL, *part = NULL;
     unsigned char *work = NULL;
-    double shared[2];
+    double shared[2], fitted[2];
     size_t m, i, n, cells, bytes = 0, work_bytes, used = 0;
     void *block = NULL;
     float y = 0.0f;
@@ -11077,9 +12422,14 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
         job.counter.next = 0;
         job.counter.workers = job.workers;
         locusi_run(parallel, locusi_calibrate_work, &job, job.workers);
+        memcpy(fitted, shared, sizeof fitted);
+        locusi_calibrate_steady(&job, &s, shared);
         for (m = 0; m < pool->count; m++) {
-            pool->calibration[m].scale = (float)pairs[2 * m];
-            pool->calibration[m].shift = (float)pairs[2 * m + 1];
+            const double scale = pairs[2 * m] + shared[0] - fitted[0], shift = pairs[2 * m + 1] + shared[1] - fitted[1];
+            pool->calibration[m].scale =
+                (float)locusi_clamp(scale, LOCUSI_CALIBRATION_LEAST, (double)LOCUSI_CALIBRATION_MOST);
+            pool->calibration[m].shift =
+                (float)locusi_clamp(shift, -(double)LOCUSI_CALIBRATION_MOST, (double)LOCUSI_CALIBRATION_MOST);
         }
         pool->calibration_shared.scale = (float)shared[0];
         pool->calibration_shared.shift = (float)shared[1];
@@ -14388,6 +15738,203 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
     return LOCUS_OK;
 }
 
+// ----------------------------------------------------------------------------------------------------------- >>guard
+//
+// The highest of many noisy chances is too high (the winner's curse), so where one model leads by far, always taking it
+// beats taking the likeliest. What the difference d of two chances is worth, the default's and the likeliest model's,
+// is a matter of experience: the gain in score from changing is fitted as a + b d over the pool's own evaluations, each
+// predicted without its fifth of the queries, a drawn to 0 and b to 1. The margin is where the gain is 0. Equal queries
+// are in the same fifth.
+
+#define LOCUSI_GUARD_PARTS ((size_t)5)
+
+typedef struct locusi_guard_fit {
+    double count, d, dd, gain, dgain, gaingain; // sums over queries where another model is likelier than the default
+} locusi_guard_fit;
+
+LOCUSI_FN double locusi_guard_margin(const locusi_guard_fit *f)
+{
+    const double mean = f->gain / f->count, spread = f->gaingain / f->count - mean * mean;
+    const double v = spread > 0.05 ? spread : 0.05; // variance of a gain
+    const double aa = f->count / v + 1.0 / (0.02 * 0.02), ab = f->d / v, bb = f->dd / v + 1.0 / (0.5 * 0.5);
+    const double ra = f->gain / v, rb = f->dgain / v + 1.0 / (0.5 * 0.5), det = aa * bb - ab * ab;
+    const double a = (bb * ra - ab * rb) / det, b = (aa * rb - ab * ra) / det;
+    return b > 0.05 ? locusi_clamp(-a / b, 0.0, 1.0) : 1.0;
+}
+
+typedef struct locusi_guard_work {
+    float *scores, *z, *logits, *rows; // [models, n], [models, d], [n, models], [n, q]
+    unsigned char *part, *whole;       // [n]; [models] 1: has nothing outside this part, so is predicted from all
+    size_t *order, *at;                // [models]; [n] rows of this part
+} locusi_guard_work;
+
+LOCUSI_FN void locusi_guard_carve(locusi_guard_work *w, const locus_evals *evals, size_t d, locusi_carver *c)
+{
+    const size_t n = evals->queries.count, models = evals->models;
+    w->scores = locusi_carve_floats(c, models, n);
+    w->z = locusi_carve_floats(c, models, d);
+    w->logits = locusi_carve_floats(c, n, models);
+    w->rows = locusi_carve_floats(c, n, evals->queries.dim);
+    w->part = (unsigned char *)locusi_carve(c, n, 1);
+    w->whole = (unsigned char *)locusi_carve(c, models, 1);
+    w->order = (size_t *)locusi_carve(c, models, sizeof(size_t));
+    w->at = (size_t *)locusi_carve(c, n, sizeof(size_t));
+}
+
+// w->scores <- those outside a part.
+LOCUSI_FN void locusi_guard_scores(const locus_evals *evals, size_t part, locusi_guard_work *w)
+{
+    const size_t n = evals->queries.count;
+    size_t m, i;
+    float y = 0.0f;
+    for (m = 0; m < evals->models; m++) {
+        float *to = w->scores + m * n;
+        w->whole[m] = 1;
+        for (i = 0; i < n; i++) {
+            const int has = w->part[i] != part && locusi_score(evals, m, i, &y);
+            to[i] = has ? y : locusi_nan();
+            if (has) w->whole[m] = 0;
+        }
+        for (i = 0; w->whole[m] && i < n; i++)
+            if (locusi_score(evals, m, i, &y)) to[i] = y;
+    }
+}
+
+// w->logits <- of one part's `count` queries, from the evaluations outside it.
+LOCUSI_FN locus_status locusi_guard_part(const locus_pool *pool, const locus_evals *evals, size_t part, size_t count,
+                                         const locus_queries *unlabelled, const locus_parallel *parallel,
+                                         locusi_guard_work *w, locus_error *err)
+{
+    const size_t models = evals->models, q = evals->queries.dim, d = pool->net->d;
+    const size_t stride = evals->queries.stride ? evals->queries.stride : q;
+    locus_evals rest = *evals;
+    locus_encode_opts encode;
+    locus_memory_opts memory;
+    locus_queries asked;
+    locus_pool *made = NULL;
+    locus_status status;
+    size_t i, m, bytes;
+    void *work = NULL;
+    memset(&encode, 0, sizeof encode);
+    memset(&memory, 0, sizeof memory);
+    memset(&asked, 0, sizeof asked);
+    encode.parallel = parallel;
+    locusi_guard_scores(evals, part, w);
+    rest.scores = w->scores;
+    rest.scores_u8 = rest.mask = NULL;
+    for (i = 0; i < count; i++)
+        memcpy(w->rows + i * q, evals->queries.encodings + w->at[i] * stride, q * sizeof(float));
+    asked.encodings = w->rows;
+    asked.count = count;
+    asked.dim = q;
+    if ((status = locusi_pool_like(&made, pool, models, err))) return status;
+    locus_pool_forget(made);
+    locus_pool_uncalibrate(made);
+    for (m = 0; m < models; m++) memcpy(w->z + m * d, locus_pool_embedding(pool, m), d * sizeof(float));
+    if (pool->net->info.has_encoder) {
+        bytes = locus_encode_workspace(pool->net, &rest, &encode);
+        if (!bytes || !(work = LOCUS_MALLOC(bytes)))
+            status = locusi_fail(err, LOCUS_ERR_MEMORY, "guard", "%z bytes", "none", bytes);
+        if (!status) status = locus_encode(pool->net, &rest, w->z, &encode, work, bytes, err);
+        if (work) LOCUS_FREE(work);
+        work = NULL;
+    }
+    for (m = 0; m < models && !status; m++) status = locusi_pool_version(made, m, 0, w->z + m * d, NULL, 0.0f, err);
+    if (!status && pool->memory.landmarks) {
+        memory.weight = (double)pool->memory.weight;
+        if (unlabelled) memory.unlabelled = *unlabelled;
+        status = locusi_pool_memorize(made, &rest, &memory, &pool->memory, err);
+    }
+    if (!status) {
+        bytes = locus_predict_workspace(made, count, parallel);
+        if (!bytes || !(work = LOCUS_MALLOC(bytes)))
+            status = locusi_fail(err, LOCUS_ERR_MEMORY, "guard", "%z bytes", "none", bytes);
+        if (!status) status = locus_predict(made, &asked, w->logits, parallel, work, bytes, err);
+        if (work) LOCUS_FREE(work);
+    }
+    locus_pool_destroy(made);
+    return status;
+}
+
+// What changing from the leader would have brought on one part's queries.
+LOCUSI_FN void locusi_guard_gains(const locus_evals *evals, size_t leader, size_t count, const locusi_guard_work *w,
+                                  locusi_guard_fit *fit)
+{
+    size_t i, m;
+    float y = 0.0f, kept = 0.0f;
+    for (i = 0; i < count && !w->whole[leader]; i++) {
+        const float *row = w->logits + i * evals->models;
+        size_t best = leader;
+        double d, gain;
+        if (!locusi_score(evals, leader, w->at[i], &kept)) continue;
+        for (m = 0; m < evals->models; m++)
+            if (!w->whole[m] && row[m] > row[best] && locusi_score(evals, m, w->at[i], &y)) best = m;
+        if (best == leader) continue;
+        locusi_score(evals, best, w->at[i], &y);
+        d = locus_probability((double)row[best]) - locus_probability((double)row[leader]);
+        gain = (double)y - (double)kept;
+        fit->count += 1.0;
+        fit->d += d;
+        fit->dd += d * d;
+        fit->gain += gain;
+        fit->dgain += d * gain;
+        fit->gaingain += gain * gain;
+    }
+}
+
+LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_evals *evals,
+                                              const locus_queries *unlabelled, const locus_parallel *parallel,
+                                              locus_error *err)
+{
+    locusi_guard_work w;
+    locusi_guard_fit fit;
+    locus_scores scores;
+    locusi_carver c = {NULL, 0, 0};
+    size_t part, i, n, count, others, stride;
+    void *block = NULL;
+    locus_status status;
+    if (!pool || !evals)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if ((status = locusi_check_evals(pool->net, evals, err))) return status;
+    if (evals->models != pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
+                           evals->models);
+    n = evals->queries.count;
+    stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
+    memset(&fit, 0, sizeof fit);
+    memset(&scores, 0, sizeof scores);
+    locusi_guard_carve(&w, evals, pool->net->d, &c);
+    if (c.failed || !(block = LOCUS_MALLOC(c.used + 64)))
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "guard", "%z bytes", "none", c.used);
+    c.base = locusi_align(block);
+    c.used = 0;
+    locusi_guard_carve(&w, evals, pool->net->d, &c);
+    for (i = 0; i < n; i++) // a row that nobody has a score on may hold anything
+        w.part[i] =
+            locusi_scored(evals, i)
+                ? (unsigned char)(locusi_encoding_hash(evals->queries.encodings + i * stride, evals->queries.dim) %
+                                  LOCUSI_GUARD_PARTS)
+                : 255;
+    locusi_guard_scores(evals, 254, &w); // all
+    scores.models = evals->models;
+    scores.stride = n;
+    scores.scores = w.scores;
+    status = locus_leaders(&scores, NULL, n, LOCUS_AMONG_SCORED, w.order, NULL, err);
+    for (part = 0; part < LOCUSI_GUARD_PARTS && !status; part++) {
+        for (i = count = others = 0; i < n; i++) {
+            if (w.part[i] == part) w.at[count++] = i;
+            else others += w.part[i] != 255;
+        }
+        if (!count || !others) continue;
+        status = locusi_guard_part(pool, evals, part, count, unlabelled, parallel, &w, err);
+        if (!status) locusi_guard_gains(evals, w.order[0], count, &w, &fit);
+    }
+    if (!status && fit.count > 0.0) status = locus_pool_set_guard(pool, w.order[0], locusi_guard_margin(&fit), err);
+    else if (!status) status = locus_pool_set_guard(pool, SIZE_MAX, 0.0, err);
+    LOCUS_FREE(block);
+    return status;
+}
+
 // ------------------------------------------------------------------------------------------------------ >>duplicates
 
 // Disagreements of two models are a sum of independent coins with chances d_q of their own, given what each is good at
@@ -15626,6 +17173,7 @@ LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool,
     n = pool->count;
     if ((status = locusi_pool_like(&to, pool, n, err))) return status;
     to->count = n;
+    to->guard = pool->guard;
     if (n) {
         memcpy(to->models, pool->models, n * sizeof(locus_model));
         memcpy(to->z, pool->z, n * pool->net->dp * sizeof(float));
@@ -16798,6 +18346,8 @@ struct locus_trainer {
     double *item;           // [train] t - f
     float *own;             // [models, train + unlabelled] h_m
     double ability, spread; // mean and deviation of the models' logit(mu)
+    float *told;            // [validation, models] the memory's logits
+    double memory_weight;   // that suits it beside `best`
     double strength;        // of a virtual model's own differences, at most, as a factor of the real ones'
     uint64_t data_hash;
     // progress
@@ -17024,6 +18574,7 @@ LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
     t->difficulty = locusi_carve_floats(c, n + t->data.unlabelled_count, 1);
     t->item = (double *)locusi_carve(c, n, sizeof(double));
     t->own = locusi_carve_floats(c, models, n + t->data.unlabelled_count);
+    t->told = locusi_carve_floats(c, t->validation, models);
 }
 
 LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
@@ -17031,8 +18582,12 @@ LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
     return t->data.queries.encodings + row * t->stride;
 }
 
+// How strong a virtual model's own differences are at most, in deviations of the pool's: strong ones make the encoder
+// tell specialists apart.
+#define LOCUSI_VIRTUAL_STRENGTH 10.0
+
 // The item-response model that virtual models are drawn from: the memory's fit, evaluated on every row that a step can
-// ask about.
+// ask about. And what the memory says of the validation queries.
 LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
 {
     const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->data.queries.dim;
@@ -17061,6 +18616,7 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
         kernels = locusi_carve_floats(&c, all, memory.landmarks);
         x = locusi_carve_floats(&c, all, memory.rank);
         fit.own = locusi_carve_floats(&c, models, memory.landmarks);
+        fit.rows = locusi_carve_floats(&c, models, memory.landmarks);
         base = fit.base = locusi_carve_floats(&c, models, 1);
         if (attempt) break;
         if (c.failed || !(block = LOCUS_MALLOC(c.used + 64)))
@@ -17093,6 +18649,14 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
                 float s = 0.0f;
                 for (l = 0; l < memory.landmarks; l++) s += own[l] * row[l];
                 *(j < models ? &t->own[j * all + i] : &t->difficulty[i]) = s;
+            }
+        }
+        for (i = 0; i < t->validation; i++) {
+            locusi_memory_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
+            for (j = 0; j < models; j++) {
+                float s = base[j];
+                for (l = 0; l < memory.landmarks; l++) s += fit.rows[j * memory.landmarks + l] * kernels[l];
+                t->told[i * models + j] = locusi_chance_logit(s);
             }
         }
         for (j = 0; j < models; j++) base[j] = (float)log((double)base[j] / (1.0 - (double)base[j]));
@@ -17323,13 +18887,6 @@ LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
     }
 }
 
-// How strong a virtual model's own differences are at most, in deviations of the pool's, and the weight of the virtual
-// models' mean loss beside the real ones', which has 1. Strong differences make the encoder tell specialists apart.
-#ifndef LOCUSI_VIRTUAL_STRENGTH
-#define LOCUSI_VIRTUAL_STRENGTH 5.0
-#define LOCUSI_VIRTUAL_WEIGHT 1.0
-#endif
-
 // Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the
 // real models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the
 // probabilities themselves, on rows drawn from all encodings at hand. This part's stand behind the `kept` real models;
@@ -17349,7 +18906,7 @@ LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows
         float a, b, unused;
         double ability, slope;
         t->model_id[kept] = models + v;
-        t->model_weight[kept] = (float)(LOCUSI_VIRTUAL_WEIGHT / ((double)t->virtuals * (double)t->unlabelled));
+        t->model_weight[kept] = (float)(1.0 / ((double)t->virtuals * (double)t->unlabelled));
         locusi_normal(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 2), &a, &b);
         ability = t->ability + 1.2 * t->spread * (double)a;
         slope = exp(0.3 * (double)b);
@@ -17530,6 +19087,8 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
     float *const theta = core->theta;
     locusi_batch b;
     locus_scores scores;
+    locus_metrics_opts opts;
+    size_t best;
     memset(&b, 0, sizeof b);
     memset(&scores, 0, sizeof scores);
     b.models = t->data.models;
@@ -17552,8 +19111,32 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
         out->bce = out->hit1 = (double)locusi_nan();
         return LOCUS_OK;
     }
-    return locus_metrics_compute(out, t->logits, t->validation, &scores, NULL, NULL, 0,
-                                 locus_best_model(&scores, NULL, 0), t->metrics_work, t->metrics_bytes, err);
+    memset(&opts, 0, sizeof opts);
+    best = locus_best_model(&scores, NULL, 0);
+    opts.leaders = &best;
+    opts.leader_count = 1;
+    return locus_metrics_compute(out, t->logits, t->validation, &scores, &opts, t->metrics_work, t->metrics_bytes, err);
+}
+
+// The memory's weight beside the net whose validation logits are at hand: least squares of the two chances' mixture,
+// drawn to the default as by twenty queries.
+LOCUSI_FN double locusi_train_memory_weight(const locus_trainer *t)
+{
+    const size_t models = t->data.models;
+    double along = 0.0, length = 0.0, queries = (double)t->validation;
+    size_t i, j;
+    for (i = 0; i < t->validation; i++)
+        for (j = 0; j < models; j++) {
+            const float y = t->validation_scores[j * t->validation + i];
+            const double net = locus_probability((double)t->logits[i * models + j]);
+            const double more = locus_probability((double)t->told[i * models + j]) - net;
+            if (locusi_is_nan(y)) continue;
+            along += more * ((double)y - net);
+            length += more * more;
+        }
+    if (!(length > 0.0)) return LOCUSI_MEMORY_WEIGHT;
+    return locusi_clamp((along + 20.0 * length / queries * LOCUSI_MEMORY_WEIGHT) / (length * (1.0 + 20.0 / queries)),
+                        0.01, 1.0);
 }
 
 LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, locus_error *err)
@@ -17620,6 +19203,7 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
         if (e.best) t->best_metrics = e.metrics;
     }
     if (e.best) {
+        if (e.evaluated && t->virtuals) t->memory_weight = locusi_train_memory_weight(t);
         memcpy(t->best, t->average, count * sizeof(float));
         t->best_epoch = t->epoch;
     }
@@ -17645,9 +19229,9 @@ LOCUS_API locus_status locus_train_run(locus_trainer *t, locus_error *err)
 typedef struct locusi_train_file { // a net file in memory
     locus_safetensors st;
     locus_tensor *tensors;
-    locus_metadata metadata[8];
+    locus_metadata metadata[9];
     locusi_spec *specs;
-    char numbers[6][24];
+    char numbers[7][24];
     void *block;
 } locusi_train_file;
 
@@ -17703,6 +19287,11 @@ LOCUSI_FN locus_status locusi_train_export(const locus_trainer *t, locusi_train_
     }
     file->metadata[n].key = "encoder_kind";
     file->metadata[n++].value = s->info.encoder_kind == LOCUS_SAB ? "sab" : "isab";
+    if (t->memory_weight > 0.0) {
+        locusi_text(file->numbers[6], sizeof file->numbers[6], "%z", (size_t)(100.0 * t->memory_weight + 0.5));
+        file->metadata[n].key = "memory_weight";
+        file->metadata[n++].value = file->numbers[6];
+    }
     if (t->query_encoder[0]) {
         file->metadata[n].key = "query_encoder";
         file->metadata[n++].value = t->query_encoder;
@@ -17882,6 +19471,11 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
             t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
     }
     locus_safetensors_close(&st);
+    if (!status && t->virtuals && t->validation && t->best_epoch) {
+        locus_metrics unused;
+        if (!(status = locusi_train_evaluate(t, t->best, &unused, err)))
+            t->memory_weight = locusi_train_memory_weight(t);
+    }
     return status;
 }
 #endif

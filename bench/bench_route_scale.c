@@ -91,7 +91,7 @@ static locus_pool *build(enum kind kind, size_t n)
         memset(&model, 0, sizeof model);
         snprintf(model.name, sizeof model.name, "organisation-%zu/model-%zu-instruct", i / 100, i);
         model.parameters_b = 7.0f;
-        model.cost = (float)(i % 1000) * 0.001f;
+        model.cost = (double)(i % 1000) * 0.001;
         model.available = 1;
         check(locus_pool_add(pool, &model, rows + i * d, NULL, &err), &err);
     }

@@ -124,10 +124,11 @@ static void measure_model(const dataset *d, locus_state *s, size_t old, size_t r
     const size_t dim = d->dim, n = test->count, z_dim = s->info.z_dim;
     size_t *order = (size_t *)base_alloc(train->count, sizeof *order);
     float *enc = base_floats(train->count * dim), *truth, *others;
-    unsigned char *scores = (unsigned char *)base_alloc(train->count, 1);
+    float *scores = base_floats(train->count);
     int32_t *category = (int32_t *)base_alloc(n, sizeof *category);
     double *draw = (double *)base_alloc(versions, sizeof *draw), observed[CATEGORIES + 1], answers[CATEGORIES + 1];
     int32_t categories = 0;
+    base_queries q;
     for (size_t i = 0; i < train->count; i++) order[i] = i;
     base_shuffle(order, train->count, &seed);
     for (size_t i = 0; i < train->count; i++) {
@@ -136,22 +137,26 @@ static void measure_model(const dataset *d, locus_state *s, size_t old, size_t r
     }
     for (size_t c = 0; c <= CATEGORIES; c++) observed[c] = answers[c] = 0.0;
     for (size_t i = 0; i < n; i++) {
-        const unsigned char y = d->scores[row * d->queries + test->columns[i]];
+        const float y = d->scores[row * d->queries + test->columns[i]];
         category[i] = d->category[test->columns[i]];
         if (category[i] >= categories) categories = category[i] + 1;
-        if (y == 255) continue;
-        observed[category[i] + 1] += y, answers[category[i] + 1] += 1.0;
-        observed[0] += y, answers[0] += 1.0;
+        if (isnan(y)) continue;
+        observed[category[i] + 1] += (double)y, answers[category[i] + 1] += 1.0;
+        observed[0] += (double)y, answers[0] += 1.0;
     }
+    q.count = train->count;
+    q.enc = enc;
+    q.category = NULL;
     locus_truncate(s, old);
-    if (locus_add(s, enc, scores, train->count, 0)) die("add", "failed");
+    if (locus_add(s, &q, scores)) die("add", "failed");
     truth = profiles_of(s->pool, test->enc, n, dim); // row `old` is the model, those before it the others
     others = base_floats((old + 1) * z_dim);
     for (size_t m = 0; m <= old; m++) locus_method_embedding(s, m, others + m * z_dim);
     for (size_t size = 0; size < SIZES; size++) {
         const size_t take = coverage_sizes[size];
         coverage *t = counts[half][size];
-        locus_evals evals = locus_evals_of(enc, take, dim, 1, scores);
+        q.count = take;
+        const locus_evals evals = locus_evals_floats(&q, dim, 1, scores);
         locus_resample_opts opts;
         locus_pool *drawn;
         locus_error err;
@@ -162,7 +167,7 @@ static void measure_model(const dataset *d, locus_state *s, size_t old, size_t r
         opts.jackknife = jackknife;
         opts.seed = seed;
         locus_truncate(s, old);
-        if (locus_add(s, enc, scores, take, 0)) die("add", "failed");
+        if (locus_add(s, &q, scores)) die("add", "failed");
         check(locus_pool_resample(&drawn, s->pool, &evals, &opts, &err), &err);
         p = profiles_of(drawn, test->enc, n, dim);
         point = profiles_of(s->pool, test->enc, n, dim);
@@ -204,7 +209,7 @@ int main(int argc, char **argv)
     const size_t versions = argc > 2 ? (size_t)atoi(argv[2]) : 32;
     const int jackknife = argc > 3 && atoi(argv[3]);
     openblas_set_num_threads(1);
-    load(&d, argc > 1 ? argv[1] : "../shared/data/mmlu-pro");
+    load(&d, argc > 1 ? argv[1] : "../shared/data/mmlu-pro", "build", "mmlu-pro");
     make_pools(&d, pools);
     for (size_t fold = 0; fold < FOLDS; fold++) { // the same folds as the onboarding experiments, so the same nets
         const pool *all = &pools[1];

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The real evaluations as the programs of `make reproduce` use them: arrays, splits, pools, what a job may see, and a
-// few statistics. Included after locus.h and baselines.h.
+// Real evaluations as the programs of `make reproduce` use them: a folder with conventional names, its models and
+// queries, and what a job may see. Included after locus.h and baselines.h.
+//
+//     scores_float.npy or scores.npy   [models, queries] in [0, 1], NaN missing; or bytes 0, 1, 255 missing
+//     split.npy                        [queries] bytes: 0 training, 1 validation, 2 test
+//     encodings.npy or queries.jsonl   [queries, dim]; without it our own text encoder, learned from the training texts
+//     models.csv                       column name; optional shots, usd_in_per_m, usd_out_per_m; or no such file
+//     costs.npy                        [models, queries], optional, in place of prices and texts' lengths
 #ifndef LOCUS_BENCH_DATASET_H
 #define LOCUS_BENCH_DATASET_H
 
-enum { MAX_POOL = 64 };
+#include <sys/stat.h>
+
+enum { MAX_POOL = 512, OUTPUT_TOKENS = 10 }; // tokens that an answer is billed with: a label
 
 // ------------------------------------------------------------------------------------------------------------ helpers
 
@@ -12,6 +20,13 @@ BASE_FN double now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+BASE_FN double processor_seconds(void) // of this process: what a job costs, whatever else the machine does
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -26,114 +41,263 @@ static void check(locus_status status, const locus_error *err)
     if (status) die(locus_status_name(status), err->message);
 }
 
-static char *next_field(char **at)
+static char *next_field(char **at) // of a line of comma-separated values; "quoted" fields lose their quotes
 {
-    char *field = *at, *comma = field ? strchr(field, ',') : NULL;
-    if (comma) *comma = '\0';
-    *at = comma ? comma + 1 : NULL;
+    char *field = *at, *end = field;
+    if (!field) return NULL;
+    if (*field == '"' && (end = strchr(field + 1, '"')) != NULL) {
+        *end++ = '\0';
+        field++;
+    } else {
+        end = field + strcspn(field, ",");
+    }
+    *at = *end == ',' ? end + 1 : NULL;
+    *end = '\0';
     return field;
 }
 
-// Takes in what the file has beyond what was read; a line that is not whole is left for the next time.
 // --------------------------------------------------------------------------------------------------------------- data
 
 typedef struct split_rows {
     size_t count, *columns;
     float *enc; // [count, dim]
+    int32_t *category;
 } split_rows;
 
 typedef struct dataset {
-    size_t models, queries, dim;
-    unsigned char *scores; // [models, queries]
-    char names[MAX_POOL][64];
+    size_t models, queries, dim, categories;
+    int graded;    // there are scores besides 0 and 1
+    float *scores; // [models, queries], NaN: missing
+    char (*names)[64];
+    int *shots;        // [models], -1: unknown
+    float *costs;      // [models, queries] in USD, NaN: unknown; NULL: no model has a price
     int32_t *category; // [queries], -1: unknown
     split_rows part[3];
 } dataset;
 
-static void open_array(locus_array *a, const char *folder, const char *name)
+static int open_array(locus_array *a, const char *folder, const char *name, int optional)
 {
     char path[512];
     locus_error err = {0};
     snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (optional && access(path, R_OK) != 0) return 1;
     check(locus_npy_open(a, path, &err), &err);
+    return 0;
 }
 
-static FILE *open_text(const char *folder, const char *name)
+// Column of the table's first line, or SIZE_MAX.
+static size_t column_of(const char *head, const char *name)
 {
+    char line[2048], *at = line, *field;
+    snprintf(line, sizeof line, "%.2047s", head);
+    line[strcspn(line, "\r\n")] = '\0';
+    for (size_t c = 0; (field = next_field(&at)) != NULL; c++)
+        if (strcmp(field, name) == 0) return c;
+    return SIZE_MAX;
+}
+
+// models.csv; price[models, 2] <- USD per million tokens in and out, NaN: unknown
+static void read_models(dataset *d, const char *folder, double *price)
+{
+    static char head[2048], line[4096];
     char path[512];
+    size_t columns[4];
     FILE *f;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    f = fopen(path, "r");
-    if (!f) die(path, strerror(errno));
-    return f;
-}
-
-static void read_names(dataset *d, const char *folder)
-{
-    FILE *f = open_text(folder, "models.csv");
-    char line[512];
-    if (!fgets(line, sizeof line, f)) die("models.csv", "is empty");
+    d->names = (char(*)[64])base_alloc(d->models, sizeof *d->names);
+    d->shots = (int *)base_alloc(d->models, sizeof *d->shots);
     for (size_t m = 0; m < d->models; m++) {
-        char *at = line, *name = NULL;
-        if (!fgets(line, sizeof line, f) || !next_field(&at) || !(name = next_field(&at)))
-            die("models.csv", "has too few lines");
-        snprintf(d->names[m], sizeof d->names[m], "%.63s", name);
+        snprintf(d->names[m], sizeof d->names[m], "model-%u", (unsigned)m);
+        d->shots[m] = -1;
+        price[2 * m] = price[2 * m + 1] = (double)NAN;
+    }
+    snprintf(path, sizeof path, "%s/models.csv", folder);
+    f = fopen(path, "r");
+    if (!f) return;
+    if (!fgets(head, sizeof head, f)) die(path, "is empty");
+    columns[0] = column_of(head, "name");
+    columns[1] = column_of(head, "shots");
+    columns[2] = column_of(head, "usd_in_per_m");
+    columns[3] = column_of(head, "usd_out_per_m");
+    for (size_t m = 0; m < d->models; m++) {
+        char *at = line, *field;
+        if (!fgets(line, sizeof line, f)) die(path, "has too few lines");
+        line[strcspn(line, "\r\n")] = '\0';
+        for (size_t c = 0; (field = next_field(&at)) != NULL; c++) {
+            if (c == columns[0]) snprintf(d->names[m], sizeof d->names[m], "%.63s", field);
+            if (c == columns[1] && *field) d->shots[m] = atoi(field);
+            if (c == columns[2] && *field) price[2 * m] = strtod(field, NULL);
+            if (c == columns[3] && *field) price[2 * m + 1] = strtod(field, NULL);
+        }
     }
     fclose(f);
 }
 
-static void read_categories(dataset *d, const char *folder) // "category": "..." of every line
+// The scores as floats, whatever the file has.
+static void read_scores(dataset *d, const char *folder)
 {
-    FILE *f = open_text(folder, "queries.jsonl");
-    static char line[1 << 17];
-    char known[64][48];
-    int32_t count = 0;
+    locus_array a;
+    if (open_array(&a, folder, "scores_float.npy", 1)) open_array(&a, folder, "scores.npy", 0);
+    if (a.rank != 2 || a.shape[0] < 2 || a.shape[0] > MAX_POOL || (a.dtype != LOCUS_U8 && a.dtype != LOCUS_F32))
+        die(folder, "scores: expected bytes or float32 [2 to 512 models, queries]");
+    d->models = a.shape[0];
+    d->queries = a.shape[1];
+    d->scores = base_floats(a.count);
+    for (size_t i = 0; i < a.count; i++) {
+        if (a.dtype == LOCUS_U8) {
+            const unsigned char y = ((const unsigned char *)a.data)[i];
+            d->scores[i] = y == 255 ? NAN : (float)y;
+        } else {
+            d->scores[i] = ((const float *)a.data)[i];
+        }
+        if (d->scores[i] < 0.0f || d->scores[i] > 1.0f) die(folder, "scores: expected 0 to 1");
+        d->graded |= d->scores[i] > 0.0f && d->scores[i] < 1.0f;
+    }
+    locus_array_close(&a);
+}
+
+// category[queries] <- numbers of the names, in order of first appearance
+static void read_categories(dataset *d, const locus_texts *texts)
+{
+    const char **known = (const char **)base_alloc(d->queries, sizeof *known);
     for (size_t i = 0; i < d->queries; i++) {
-        char *at, *end;
-        int32_t c = 0;
-        d->category[i] = -1;
-        if (!fgets(line, sizeof line, f)) break;
-        at = strstr(line, "\"category\": \"");
-        if (!at || !(end = strchr(at + 13, '"'))) continue;
-        *end = '\0';
-        while (c < count && strcmp(known[c], at + 13) != 0) c++;
-        if (c == count && count < 64) snprintf(known[count++], sizeof known[0], "%.47s", at + 13);
-        d->category[i] = c;
+        const char *name = texts->categories[i];
+        size_t c = 0;
+        if (!*name) continue;
+        while (c < d->categories && strcmp(known[c], name) != 0) c++;
+        if (c == d->categories) known[d->categories++] = name;
+        d->category[i] = (int32_t)c;
     }
-    fclose(f);
+    free(known);
 }
 
-static void load(dataset *d, const char *folder)
+// enc[queries, 128] <- by the text encoder learned from the training texts, as `locus train --text` does. Kept in
+// `cache`, under a hash of the texts and of the fingerprint of the table-free encoder: a locus.h that reads texts in
+// another way makes its own.
+static void encode_texts(dataset *d, const locus_texts *texts, const unsigned char *split, const char *cache,
+                         const char *name, float **enc)
 {
-    locus_array scores, encodings, split;
+    const char **train = (const char **)base_alloc(d->queries, sizeof *train);
+    size_t *bytes = (size_t *)base_alloc(d->queries, sizeof *bytes), count = 0, shape[2];
+    locus_text bare, *learned;
+    char print[LOCUS_TEXT_NAME_BYTES], path[600];
     locus_error err = {0};
-    open_array(&scores, folder, "scores.npy");
-    open_array(&encodings, folder, "encodings.npy");
-    open_array(&split, folder, "split.npy");
-    d->models = scores.shape[0];
-    d->queries = scores.shape[1];
-    d->dim = encodings.shape[1];
-    if (scores.dtype != LOCUS_U8 || split.dtype != LOCUS_U8 || scores.rank != 2 || encodings.rank != 2 ||
-        encodings.shape[0] != d->queries || split.count != d->queries || d->models > MAX_POOL)
-        die(folder, "arrays do not belong together");
-    d->scores = (unsigned char *)base_alloc(scores.count, 1);
-    memcpy(d->scores, scores.data, scores.count);
+    locus_array kept;
+    uint64_t hash = 1469598103934665603u;
+    memset(&bare, 0, sizeof bare);
+    bare.dim = d->dim = 128;
+    check(locus_text_name(&bare, print, &err), &err);
+    for (const char *c = print; *c; c++) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    for (size_t i = 0; i < d->queries; i++) {
+        if (!texts->texts[i]) die(name, "a query has no text");
+        for (const char *c = texts->texts[i]; *c; c++) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+        if (split[i] != 0) continue;
+        train[count] = texts->texts[i];
+        bytes[count++] = texts->bytes[i];
+    }
+    snprintf(path, sizeof path, "%.400s/%.64s.%016llx.npy", cache, name, (unsigned long long)hash);
+    *enc = base_floats(d->queries * d->dim);
+    if (access(path, R_OK) == 0) {
+        check(locus_npy_open(&kept, path, &err), &err);
+        if (kept.count != d->queries * d->dim) die(path, "is of other data: delete it");
+        check(locus_array_to_f32(&kept, 0, kept.count, *enc, &err), &err);
+        locus_array_close(&kept);
+    } else {
+        fprintf(stderr, "%s: learning the text encoder from %u texts\n", name, (unsigned)count);
+        check(locus_text_train(&learned, train, bytes, count, NULL, &err), &err);
+        for (size_t i = 0; i < d->queries; i++)
+            check(locus_encode_text(learned, texts->texts[i], texts->bytes[i], *enc + i * d->dim, &err), &err);
+        locus_text_destroy(learned);
+        shape[0] = d->queries;
+        shape[1] = d->dim;
+        check(locus_npy_save(path, LOCUS_F32, shape, 2, *enc, &err), &err);
+    }
+    free(train);
+    free(bytes);
+}
+
+// By query and model, from prices: four characters a token in, OUTPUT_TOKENS out.
+static void make_costs(dataset *d, const char *folder, const locus_texts *texts, const double *price)
+{
+    locus_array a;
+    int some = 0;
+    locus_error err = {0};
+    d->costs = base_floats(d->models * d->queries);
+    if (!open_array(&a, folder, "costs.npy", 1)) {
+        if (a.count != d->models * d->queries) die(folder, "costs.npy: expected [models, queries]");
+        check(locus_array_to_f32(&a, 0, a.count, d->costs, &err), &err);
+        locus_array_close(&a);
+        return;
+    }
+    for (size_t i = 0; i < d->queries && texts; i++) {
+        double characters = 0.0;
+        for (const char *c = texts->texts[i]; c && *c; c++) characters += (*c & 0xC0) != 0x80; // not amid a character
+        for (size_t m = 0; m < d->models; m++) {
+            const double in = price[2 * m], out = price[2 * m + 1];
+            d->costs[m * d->queries + i] = (float)((characters / 4.0 * in + OUTPUT_TOKENS * out) / 1e6);
+            some |= !isnan(in) && !isnan(out);
+        }
+    }
+    if (some) return;
+    free(d->costs);
+    d->costs = NULL;
+}
+
+// cache: a folder for what is costly to make; name: of the data there
+static void load(dataset *d, const char *folder, const char *cache, const char *name)
+{
+    locus_array encodings, split;
+    locus_texts texts;
+    locus_error err = {0};
+    char path[512];
+    double *price;
+    float *enc = NULL;
+    const unsigned char *part;
+    int has_texts;
+    memset(d, 0, sizeof *d);
+    read_scores(d, folder);
+    price = (double *)base_alloc(2 * d->models, sizeof *price);
+    read_models(d, folder, price);
+    open_array(&split, folder, "split.npy", 0);
+    if (split.dtype != LOCUS_U8 || split.count != d->queries) die(folder, "split.npy: expected a byte for each query");
+    part = (const unsigned char *)split.data;
+    snprintf(path, sizeof path, "%s/queries.jsonl", folder);
+    has_texts = access(path, R_OK) == 0;
     d->category = (int32_t *)base_alloc(d->queries, sizeof *d->category);
-    for (size_t p = 0; p < 3; p++) {
+    for (size_t i = 0; i < d->queries; i++) d->category[i] = -1;
+    if (has_texts) {
+        check(locus_texts_open(&texts, path, &err), &err);
+        if (texts.count != d->queries) die(path, "expected a line for each query");
+        read_categories(d, &texts);
+    }
+    if (!open_array(&encodings, folder, "encodings.npy", 1)) {
+        if (encodings.rank != 2 || encodings.shape[0] != d->queries)
+            die(folder, "encodings.npy: expected [queries, dim]");
+        d->dim = encodings.shape[1];
+        enc = base_floats(encodings.count);
+        check(locus_array_to_f32(&encodings, 0, encodings.count, enc, &err), &err);
+        locus_array_close(&encodings);
+    } else if (has_texts) {
+        encode_texts(d, &texts, part, cache, name, &enc);
+    } else {
+        die(folder, "has neither encodings.npy nor queries.jsonl");
+    }
+    make_costs(d, folder, has_texts ? &texts : NULL, price);
+    for (unsigned char p = 0; p < 3; p++) {
         split_rows *rows = &d->part[p];
         rows->columns = (size_t *)base_alloc(d->queries, sizeof *rows->columns);
         for (size_t i = 0; i < d->queries; i++)
-            if (((const unsigned char *)split.data)[i] == p) rows->columns[rows->count++] = i;
+            if (part[i] == p) rows->columns[rows->count++] = i;
         rows->enc = base_floats(rows->count * d->dim);
-        for (size_t i = 0; i < rows->count; i++)
-            check(locus_array_to_f32(&encodings, rows->columns[i] * d->dim, d->dim, rows->enc + i * d->dim, &err),
-                  &err);
+        rows->category = (int32_t *)base_alloc(rows->count, sizeof *rows->category);
+        for (size_t i = 0; i < rows->count; i++) {
+            memcpy(rows->enc + i * d->dim, enc + rows->columns[i] * d->dim, d->dim * sizeof *enc);
+            rows->category[i] = d->category[rows->columns[i]];
+        }
     }
-    locus_array_close(&scores);
-    locus_array_close(&encodings);
+    if (has_texts) locus_texts_close(&texts);
     locus_array_close(&split);
-    read_names(d, folder);
-    read_categories(d, folder);
+    free(enc);
+    free(price);
 }
 
 // -------------------------------------------------------------------------------------------------------------- pools
@@ -147,37 +311,40 @@ static const char *const strongest[] = {"unnamed-merged-2026-02-20",  "MiniMax-M
                                         "gemini-1.5-pro-002",         "gemini-1.5-flash-002", "DeepSeek-Coder-V2",
                                         "Meta-Llama-3_1-70B-Instruct"};
 
-// Families that are held out whole; "others" are all models of makers with one or two models here.
-static const char *const families[] = {"Llama", "Mistral", "Qwen", "Yi", "others"};
-enum { FAMILIES = (int)(sizeof families / sizeof *families) };
-
-BASE_FN size_t family_of(const char *name)
+static int is_open(const dataset *d, size_t model) // of MMLU-Pro: not one of the seven strongest
 {
-    if (strstr(name, "Llama")) return 0;
-    if (strstr(name, "Mistral") || strstr(name, "Mixtral") || strstr(name, "mathstral")) return 1;
-    if (strstr(name, "Qwen")) return 2;
-    return strncmp(name, "Yi", 2) == 0 ? 3 : 4;
+    for (size_t i = 0; i < sizeof strongest / sizeof *strongest; i++)
+        if (strcmp(d->names[model], strongest[i]) == 0) return 0;
+    return 1;
 }
 
-static void make_pools(const dataset *d, pool pools[2])
+BASE_FN void make_pools(const dataset *d, pool pools[2])
 {
     memset(pools, 0, 2 * sizeof *pools);
     pools[0].name = "open26";
     pools[1].name = "all33";
     for (size_t m = 0; m < d->models; m++) {
-        int strong = 0;
-        for (size_t i = 0; i < sizeof strongest / sizeof *strongest; i++) strong |= !strcmp(d->names[m], strongest[i]);
-        if (!strong) pools[0].members[pools[0].count++] = m;
+        if (is_open(d, m)) pools[0].members[pools[0].count++] = m;
         pools[1].members[pools[1].count++] = m;
     }
 }
 
 // out[count, n] <- scores of these models on these columns
-static unsigned char *gather(const dataset *d, const size_t *models, size_t count, const size_t *columns, size_t n)
+static float *gather_scores(const dataset *d, const size_t *models, size_t count, const size_t *columns, size_t n)
 {
-    unsigned char *out = (unsigned char *)base_alloc(count * n, 1);
+    float *out = base_floats(count * n);
     for (size_t m = 0; m < count; m++)
         for (size_t i = 0; i < n; i++) out[m * n + i] = d->scores[models[m] * d->queries + columns[i]];
+    return out;
+}
+
+// The same as bytes: right or not, 255 missing.
+BASE_FN unsigned char *gather(const dataset *d, const size_t *models, size_t count, const size_t *columns, size_t n)
+{
+    float *y = gather_scores(d, models, count, columns, n);
+    unsigned char *out = (unsigned char *)base_alloc(count * n, 1);
+    for (size_t i = 0; i < count * n; i++) out[i] = isnan(y[i]) ? 255 : y[i] > 0.5f;
+    free(y);
     return out;
 }
 
@@ -193,8 +360,17 @@ typedef struct evaluations { // what a job may see
     size_t rows, *columns;
     float *enc;
     int32_t *category;
-    unsigned char *scores, *val_scores; // of the models that are fitted
+    float *scores, *val_scores; // of the models that are fitted
 } evaluations;
+
+BASE_FN base_queries queries_of(const split_rows *part)
+{
+    base_queries q;
+    q.count = part->count;
+    q.enc = part->enc;
+    q.category = part->category;
+    return q;
+}
 
 static void make_evaluations(const dataset *d, const size_t *models, size_t count, size_t rows, size_t seed,
                              evaluations *e, base_data *b)
@@ -208,24 +384,22 @@ static void make_evaluations(const dataset *d, const size_t *models, size_t coun
     e->enc = base_floats(e->rows * d->dim);
     for (size_t i = 0; i < e->rows; i++) {
         e->columns[i] = train->columns[order[i]];
-        e->category[i] = d->category[e->columns[i]];
+        e->category[i] = train->category[order[i]];
         memcpy(e->enc + i * d->dim, train->enc + order[i] * d->dim, d->dim * sizeof *e->enc);
     }
-    e->scores = gather(d, models, count, e->columns, e->rows);
-    e->val_scores = gather(d, models, count, val->columns, val->count);
+    e->scores = gather_scores(d, models, count, e->columns, e->rows);
+    e->val_scores = gather_scores(d, models, count, val->columns, val->count);
     memset(b, 0, sizeof *b);
     b->models = count;
-    b->rows = e->rows;
     b->dim = d->dim;
-    b->enc = e->enc;
+    b->categories = d->categories;
+    b->train.count = e->rows;
+    b->train.enc = e->enc;
+    b->train.category = e->category;
     b->scores = e->scores;
-    b->columns = e->columns;
-    b->category = e->category;
-    b->val_rows = val->count;
-    b->val_enc = val->enc;
+    b->val = queries_of(val);
     b->val_scores = e->val_scores;
-    b->free_rows = train->count;
-    b->free_enc = train->enc;
+    b->all = queries_of(train);
     b->seed = 1000 + seed;
     free(order);
 }
@@ -239,7 +413,7 @@ static void free_evaluations(evaluations *e)
     free(e->val_scores);
 }
 
-static int compare_doubles(const void *a, const void *b)
+BASE_FN int compare_doubles(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -251,66 +425,11 @@ BASE_FN double median_of(double *values, size_t n)
     return n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
-static double pearson(const double *x, const double *y, size_t n)
-{
-    double mx = 0.0, my = 0.0, xx = 0.0, yy = 0.0, xy = 0.0;
-    for (size_t i = 0; i < n; i++) mx += x[i] / (double)n, my += y[i] / (double)n;
-    for (size_t i = 0; i < n; i++) {
-        xx += (x[i] - mx) * (x[i] - mx);
-        yy += (y[i] - my) * (y[i] - my);
-        xy += (x[i] - mx) * (y[i] - my);
-    }
-    return xx > 0.0 && yy > 0.0 ? xy / sqrt(xx * yy) : NAN;
-}
-
-static void ranks_of(const double *x, size_t n, double *rank) // equal values share their mean rank
-{
-    for (size_t i = 0; i < n; i++) {
-        double below = 0.0, same = 0.0;
-        for (size_t j = 0; j < n; j++) {
-            below += x[j] < x[i];
-            same += x[j] <= x[i] && x[j] >= x[i];
-        }
-        rank[i] = below + 0.5 * (same - 1.0);
-    }
-}
-
-BASE_FN double spearman(const double *x, const double *y, size_t n)
-{
-    double *rx = (double *)base_alloc(2 * n, sizeof *rx), r;
-    ranks_of(x, n, rx);
-    ranks_of(y, n, rx + n);
-    r = pearson(rx, rx + n, n);
-    free(rx);
-    return r;
-}
-
-BASE_FN double kendall(const double *x, const double *y, size_t n) // tau-b
-{
-    double s = 0.0, tx = 0.0, ty = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < i; j++) {
-            const double a = (double)((x[i] > x[j]) - (x[i] < x[j])), b = (double)((y[i] > y[j]) - (y[i] < y[j]));
-            s += a * b;
-            tx += a * a;
-            ty += b * b;
-        }
-    }
-    return tx > 0.0 && ty > 0.0 ? s / sqrt(tx * ty) : NAN;
-}
-
-// Correlation of x and y with what both owe to z taken out.
-BASE_FN double partial(const double *x, const double *y, const double *z, size_t n)
-{
-    const double xy = pearson(x, y, n), xz = pearson(x, z, n), yz = pearson(y, z, n);
-    return (xy - xz * yz) / sqrt((1.0 - xz * xz) * (1.0 - yz * yz));
-}
-
 BASE_FN double mean_score(const unsigned char *y, size_t n)
 {
     double sum = 0.0, count = 0.0;
     for (size_t i = 0; i < n; i++) {
-        if (y[i] == BASE_MISSING) continue;
+        if (y[i] == 255) continue;
         sum += (double)y[i];
         count += 1.0;
     }
@@ -321,29 +440,11 @@ BASE_FN double disagreement(const unsigned char *a, const unsigned char *b, size
 {
     double differ = 0.0, count = 0.0;
     for (size_t i = 0; i < n; i++) {
-        if (a[i] == BASE_MISSING || b[i] == BASE_MISSING) continue;
+        if (a[i] == 255 || b[i] == 255) continue;
         differ += a[i] != b[i];
         count += 1.0;
     }
     return count > 0.0 ? differ / count : 0.0;
-}
-
-BASE_FN double cosine_distance(const float *a, const float *b, size_t n)
-{
-    double ab = 0.0, aa = 0.0, bb = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        ab += (double)a[i] * (double)b[i];
-        aa += (double)a[i] * (double)a[i];
-        bb += (double)b[i] * (double)b[i];
-    }
-    return 1.0 - ab / sqrt(aa * bb + 1e-300);
-}
-
-BASE_FN double euclidean_distance(const float *a, const float *b, size_t n)
-{
-    double sum = 0.0;
-    for (size_t i = 0; i < n; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    return sqrt(sum);
 }
 
 #endif

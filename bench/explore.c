@@ -2,7 +2,7 @@
 // Exploring, comparing, selecting on real evaluations: each use the paper's way and ours, with the targets of the
 // issue.
 //
-//     make reproduce        runs it after bench/reproduce.c: bench/RESULTS-explore.md
+//     make reproduce-explore        runs it: bench/RESULTS-explore.md
 //
 // A pool is fitted as in bench/reproduce.c (net, embeddings, memory from N training queries; its nets are used where
 // they are), calibrated on the validation part, and explored with what it predicts for the validation queries. Figures
@@ -723,10 +723,10 @@ static void judge_next(setting *s, size_t row, double asked, next_figures *f)
     double right = 0.0, squares = 0.0, mean = 0.0, truth = 0.0, count = 0.0, place = 0.0, true_place = 0.0;
     locus_method_predict(s->state, test->enc, n, logits);
     for (size_t i = 0; i < n; i++) {
-        const unsigned char y = s->d->scores[row * s->d->queries + test->columns[i]];
+        const float y = s->d->scores[row * s->d->queries + test->columns[i]];
         const double p = locus_probability((double)logits[i * M + M - 1]);
-        if (y == 255) continue;
-        right += (p >= 0.5) == (y == 1);
+        if (isnan(y)) continue;
+        right += (p >= 0.5) == (y > 0.5f);
         squares += (p - (double)y) * (p - (double)y);
         mean += p;
         truth += (double)y;
@@ -886,11 +886,12 @@ int main(int argc, char **argv)
     }
     out = fopen(path, "w");
     if (!out) die(path, strerror(errno));
-    load(&d, data);
+    load(&d, data, "build", "mmlu-pro");
     make_pools(&d, pools);
     fprintf(
         out,
-        "# Explore, compare, select: measured\n\nMade by `make reproduce` (bench/explore.c) from %u models x %u "
+        "# Explore, compare, select: measured\n\nMade by `make reproduce-explore` (bench/explore.c) from %u models x "
+        "%u "
         "questions of MMLU-Pro. Pools are fitted from %u training queries a model\n(calibration: 64 to 4,096), %u "
         "seeds, calibrated on the validation part; figures are of the test part. Nothing was tuned on it but what is\n"
         "said to be.\n\n",

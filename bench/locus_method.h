@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
-// LOCUS as one more method of bench/baselines.h: included by bench/reproduce.c after locus.h and baselines.h. The rows
-// LOCUS, "net alone" and "memory alone" share one training: nets are kept in build/nets under a hash of their data.
+// LOCUS as one more method of bench/baselines.h, and the only place where bench/reproduce.c calls the library to learn
+// and to predict. Its rows (with the memory, calibrated, net alone, memory alone) come from one training. Nets are kept
+// in build/nets under a hash of their data, for the next run and for bench/explore.c: delete them to train anew.
 #ifndef LOCUS_METHOD_H
 #define LOCUS_METHOD_H
+
+#include <sys/stat.h>
 
 typedef struct locus_state {
     locus_net *net;
     locus_pool *pool;
     locus_net_info info;
+    double weight; // of the memory, as memorized
 } locus_state;
 
 static void locus_release(void *state)
@@ -19,59 +23,57 @@ static void locus_release(void *state)
     free(s);
 }
 
-static void locus_key(const base_data *d, int paper, char path[96])
+static uint64_t locus_hash(uint64_t h, const void *data, size_t bytes)
 {
-    uint64_t h = 1469598103934665603u ^ d->seed ^ (uint64_t)paper << 60;
-    const unsigned char *bytes = (const unsigned char *)d->enc;
-    for (size_t i = 0; i < d->rows * d->dim * sizeof(float); i += 7) h = (h ^ bytes[i]) * 1099511628211u;
-    for (size_t i = 0; i < d->rows * d->models; i++) h = (h ^ d->scores[i]) * 1099511628211u;
-    for (size_t i = 0; i < d->val_rows * d->models; i++) h = (h ^ d->val_scores[i]) * 1099511628211u;
+    const unsigned char *b = (const unsigned char *)data;
+    for (size_t i = 0; i < bytes; i++) h = (h ^ b[i]) * 1099511628211u;
+    return h;
+}
+
+static void locus_key(const base_data *d, char path[96])
+{
+    uint64_t h = locus_hash(1469598103934665603u ^ d->seed, d->train.enc, d->train.count * d->dim * sizeof(float));
+    h = locus_hash(h, d->scores, d->models * d->train.count * sizeof(float));
+    if (d->val.count) h = locus_hash(h, d->val_scores, d->models * d->val.count * sizeof(float));
+    mkdir("build", 0777);
+    mkdir("build/nets", 0777);
     snprintf(path, 96, "build/nets/%016llx.safetensors", (unsigned long long)h);
 }
 
-// Train on the anchors; the weights kept are chosen on the validation rows.
-static int locus_learn(const base_data *d, int paper, const char *path, locus_net **net)
+// Train on the evaluations; the weights kept are chosen on the validation rows.
+static int locus_learn(const base_data *d, const char *path, locus_net **net)
 {
-    const size_t n = d->rows + d->val_rows + d->free_rows;
-    float *enc = base_floats(n * d->dim);
-    unsigned char *scores = (unsigned char *)base_alloc(n, d->models);
-    size_t *list = (size_t *)base_alloc(n, sizeof *list);
+    const base_queries *const parts[3] = {&d->train, &d->val, &d->all};
+    const size_t n = d->train.count + d->val.count + d->all.count;
+    float *enc = base_floats(n * d->dim), *scores = base_floats(n * d->models);
+    size_t *list = (size_t *)base_alloc(n, sizeof *list), at = 0;
     locus_train_data data;
     locus_train_opts opts;
     locus_trainer *t = NULL;
     locus_error err;
     memset(&data, 0, sizeof data);
     memset(&opts, 0, sizeof opts);
-    memcpy(enc, d->enc, d->rows * d->dim * sizeof(float));
-    if (d->val_rows) memcpy(enc + d->rows * d->dim, d->val_enc, d->val_rows * d->dim * sizeof(float));
-    if (d->free_rows)
-        memcpy(enc + (d->rows + d->val_rows) * d->dim, d->free_enc, d->free_rows * d->dim * sizeof(float));
-    memset(scores, 255, n * d->models);
-    for (size_t m = 0; m < d->models; m++) {
-        memcpy(scores + m * n, d->scores + m * d->rows, d->rows);
-        if (d->val_rows) memcpy(scores + m * n + d->rows, d->val_scores + m * d->val_rows, d->val_rows);
+    for (size_t i = 0; i < n * d->models; i++) scores[i] = NAN;
+    for (size_t p = 0; p < 3; p++) {
+        const float *y = p == 0 ? d->scores : d->val_scores;
+        if (parts[p]->count) memcpy(enc + at * d->dim, parts[p]->enc, parts[p]->count * d->dim * sizeof *enc);
+        for (size_t m = 0; m < d->models && p < 2 && parts[p]->count; m++)
+            memcpy(scores + m * n + at, y + m * parts[p]->count, parts[p]->count * sizeof *scores);
+        at += parts[p]->count;
     }
     for (size_t i = 0; i < n; i++) list[i] = i;
     data.queries.encodings = enc;
     data.queries.count = n;
     data.queries.dim = d->dim;
     data.models = d->models;
-    data.scores_u8 = scores;
+    data.scores = scores;
     data.train = list;
-    data.train_count = d->rows;
-    data.validation = list + d->rows;
-    data.validation_count = d->val_rows;
-    data.unlabelled = list + d->rows + d->val_rows;
-    data.unlabelled_count = d->free_rows;
-    if (!d->free_rows) data.unlabelled = NULL;
+    data.train_count = d->train.count;
+    data.validation = list + d->train.count;
+    data.validation_count = d->val.count;
+    data.unlabelled = d->all.count ? list + d->train.count + d->val.count : NULL;
+    data.unlabelled_count = d->all.count;
     opts.seed = d->seed;
-    if (paper) { // as published, but with the sounder rule of what to keep, and an end
-        opts.recipe = LOCUS_RECIPE_PAPER;
-        opts.keep = LOCUS_KEEP_BCE;
-        opts.epochs = 300;
-        opts.patience = 100;
-        opts.evaluate_every = 5;
-    }
     int failed = locus_train_create(&t, &data, &opts, &err) || locus_train_run(t, &err) ||
                  locus_train_save(t, path, &err) || locus_train_net(t, NULL, net, &err);
     if (failed) fprintf(stderr, "LOCUS: %s\n", err.message);
@@ -93,14 +95,23 @@ static int locus_embed(const locus_net *net, const locus_evals *evals, float *z)
     return failed;
 }
 
-static locus_evals locus_evals_of(const float *enc, size_t n, size_t dim, size_t models, const unsigned char *scores)
+static locus_evals locus_evals_floats(const base_queries *q, size_t dim, size_t models, const float *scores)
 {
     locus_evals e;
     memset(&e, 0, sizeof e);
-    e.queries.encodings = enc;
-    e.queries.count = n;
+    e.queries.encodings = q->enc;
+    e.queries.count = q->count;
     e.queries.dim = dim;
     e.models = models;
+    e.scores = scores;
+    return e;
+}
+
+// The same from bytes, for bench/explore.c and bench/coverage.c.
+BASE_FN locus_evals locus_evals_of(const float *enc, size_t n, size_t dim, size_t models, const unsigned char *scores)
+{
+    const base_queries q = {n, enc, NULL};
+    locus_evals e = locus_evals_floats(&q, dim, models, NULL);
     e.scores_u8 = scores;
     return e;
 }
@@ -116,30 +127,29 @@ static int locus_append(locus_state *s, const float *z)
     return 0;
 }
 
-// weight: of the memory; negative: the default
-static void *locus_fit_with(const base_data *d, int paper, double weight)
+static void *locus_fit(const base_data *d)
 {
     char path[96];
     locus_error err;
     locus_state *s = (locus_state *)base_alloc(1, sizeof *s);
-    locus_evals evals = locus_evals_of(d->enc, d->rows, d->dim, d->models, d->scores);
-    locus_key(d, paper, path);
-    int failed = locus_net_open(&s->net, path, NULL, &err) && locus_learn(d, paper, path, &s->net);
+    const locus_evals evals = locus_evals_floats(&d->train, d->dim, d->models, d->scores);
     float *z = NULL;
+    locus_key(d, path);
+    int failed = locus_net_open(&s->net, path, NULL, &err) && locus_learn(d, path, &s->net);
     if (!failed) {
         s->info = locus_net_get_info(s->net);
         z = base_floats(d->models * s->info.z_dim);
         failed = locus_embed(s->net, &evals, z) || locus_pool_create(&s->pool, s->net, 0, NULL, NULL, 0, &err);
     }
     for (size_t m = 0; m < d->models && !failed; m++) failed = locus_append(s, z + m * s->info.z_dim);
-    if (!failed && !(weight <= 0.0 && weight >= 0.0)) {
+    if (!failed) {
         locus_memory_opts memory;
         memset(&memory, 0, sizeof memory);
-        memory.weight = weight > 0.0 ? weight : 0.0;
-        memory.unlabelled.encodings = d->free_enc;
-        memory.unlabelled.count = d->free_rows;
+        memory.unlabelled.encodings = d->all.enc;
+        memory.unlabelled.count = d->all.count;
         memory.unlabelled.dim = d->dim;
         if (locus_pool_memorize(s->pool, &evals, &memory, &err)) failed = fprintf(stderr, "LOCUS: %s\n", err.message);
+        s->weight = locus_pool_memory_info(s->pool).weight;
     }
     free(z);
     if (!failed) return s;
@@ -147,11 +157,27 @@ static void *locus_fit_with(const base_data *d, int paper, double weight)
     return NULL;
 }
 
-static void *locus_fit(const base_data *d) { return locus_fit_with(d, 0, -1.0); }
-static void *locus_fit_net(const base_data *d) { return locus_fit_with(d, 0, 0.0); }
-static void *locus_fit_memory(const base_data *d) { return locus_fit_with(d, 0, 1.0); }
-// The paper's recipe sees every anchor in every step: affordable here up to 256.
-static void *locus_fit_paper(const base_data *d) { return d->rows <= 256 ? locus_fit_with(d, 1, 0.0) : NULL; }
+// The first is the one that the targets are measured on.
+static const char *const locus_variants[] = {"LOCUS", "LOCUS calibrated", "LOCUS net alone", "LOCUS memory alone"};
+
+static int locus_use(void *state, const base_data *d, size_t variant)
+{
+    locus_state *s = (locus_state *)state;
+    const size_t models = locus_pool_count(s->pool), n = d->val.count;
+    locus_error err;
+    int failed;
+    locus_pool_uncalibrate(s->pool);
+    failed = locus_pool_set_memory_weight(s->pool, variant == 2 ? 0.0 : variant == 3 ? 1.0 : s->weight, &err) != 0;
+    if (!failed && variant == 1 && n) { // models added since have no validation scores
+        float *scores = base_floats(models * n);
+        const locus_evals held = locus_evals_floats(&d->val, d->dim, models, scores);
+        for (size_t i = 0; i < models * n; i++) scores[i] = i < d->models * n ? d->val_scores[i] : NAN;
+        failed = locus_pool_calibrate(s->pool, &held, NULL, &err) != 0;
+        free(scores);
+    }
+    if (failed) fprintf(stderr, "LOCUS: %s\n", err.message);
+    return failed;
+}
 
 // logits[n, models]
 static void locus_method_predict(const void *state, const float *enc, size_t n, float *logits)
@@ -169,19 +195,23 @@ static void locus_method_predict(const void *state, const float *enc, size_t n, 
     free(work);
 }
 
-// Embed one more model from its n evaluations (255 = missing) and append it; nothing else changes.
-static int locus_add(void *state, const float *enc, const unsigned char *scores, size_t n, uint64_t seed)
+// Embed one more model from its evaluations and append it; nothing else changes.
+static int locus_add(void *state, const base_queries *q, const float *scores)
 {
     locus_state *s = (locus_state *)state;
-    locus_evals evals = locus_evals_of(enc, n, s->info.q_dim, 1, scores);
+    const locus_evals evals = locus_evals_floats(q, s->info.q_dim, 1, scores);
     locus_error err;
     float *z = base_floats(s->info.z_dim);
-    (void)seed;
     int failed = locus_embed(s->net, &evals, z) || locus_append(s, z);
     if (!failed && locus_pool_memory_info(s->pool).landmarks)
         failed = locus_pool_remember(s->pool, locus_pool_count(s->pool) - 1, &evals, &err) != LOCUS_OK;
     free(z);
     return failed;
+}
+
+static void locus_predict_queries(const void *state, const base_queries *q, float *logits)
+{
+    locus_method_predict(state, q->enc, q->count, logits);
 }
 
 static void locus_truncate(void *state, size_t models)
@@ -190,22 +220,19 @@ static void locus_truncate(void *state, size_t models)
     while (locus_pool_count(s->pool) > models) locus_pool_remove(s->pool, locus_pool_count(s->pool) - 1, NULL);
 }
 
-static size_t locus_method_embedding(const void *state, size_t model, float *out)
+BASE_FN void locus_method_embedding(const void *state, size_t model, float *out)
 {
     const locus_state *s = (const locus_state *)state;
-    const float *z = locus_pool_embedding(s->pool, model);
-    if (out && z) memcpy(out, z, s->info.z_dim * sizeof *out);
-    return s->info.z_dim;
+    memcpy(out, locus_pool_embedding(s->pool, model), s->info.z_dim * sizeof *out);
 }
 
-// The first is the one that the targets are measured on; the next two have its embeddings.
-static const base_method locus_methods[] = {
-    {"LOCUS", locus_fit, locus_method_predict, locus_add, locus_truncate, locus_method_embedding, locus_release},
-    {"LOCUS net alone", locus_fit_net, locus_method_predict, locus_add, locus_truncate, NULL, locus_release},
-    {"LOCUS memory alone", locus_fit_memory, locus_method_predict, locus_add, locus_truncate, NULL, locus_release},
-    {"LOCUS paper recipe", locus_fit_paper, locus_method_predict, locus_add, locus_truncate, locus_method_embedding,
-     locus_release},
-};
-enum { LOCUS_METHODS = (int)(sizeof locus_methods / sizeof *locus_methods) };
+BASE_FN const base_method *locus_method(void)
+{
+    static const base_method m = {
+        "LOCUS",        locus_fit,     locus_predict_queries, locus_add,
+        locus_truncate, locus_release, locus_variants,        sizeof locus_variants / sizeof *locus_variants,
+        locus_use,      NULL};
+    return &m;
+}
 
 #endif

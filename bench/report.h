@@ -1,298 +1,283 @@
 // SPDX-License-Identifier: MIT
-// The report of bench/reproduce.c (included there): RESULTS.md and its pictures, from the lines of the CSV alone.
-//     >>summaries  >>tables  >>targets  >>pictures  >>report
+// The report of bench/reproduce.c (included there): RESULTS.md and its pictures, from what is in the work folder alone.
+//     >>cells  >>summary  >>targets  >>tables  >>pictures  >>report
 #ifndef REPORT_H
 #define REPORT_H
 
-// ---------------------------------------------------------------------------------------------------- >>summaries
+// -------------------------------------------------------------------------------------------------------- >>cells
 
-enum { MAX_SEEDS = 32, MAX_METHODS = 32 };
+enum { SEEDS_MOST = 16, MAX_METHODS = 32 };
 
-typedef struct summary {
-    double mean, sd; // over seeds; sd NaN for one seed
-    size_t count;    // seeds
-} summary;
+typedef enum figure_id { F_BRIER, F_PREDICTION, F_RIGHT, F_SCORE, F_BCE, F_COUNT } figure_id;
 
-typedef struct query { // which lines; fold NULL: the mean over all folds, weighted by `weight` (V_COUNT: equally)
-    const char *pool, *experiment, *method;
-    size_t anchors;
-    const char *fold;
-    size_t n, folds; // folds that must be there
-    value_id weight;
-} query;
+static const struct {
+    const char *name, *unit;
+    size_t top, below; // a sum over queries over another
+    int low;           // low is good
+    double scale;
+    int digits;
+} figure_kinds[F_COUNT] = {
+    {"Brier score", "", Q_BRIER, Q_PAIRS, 1, 1.0, 4},
+    {"Prediction", ", %", Q_CORRECT, Q_PAIRS, 0, 100.0, 2},
+    {"Routing: right", ", %", Q_RIGHT, Q_ROUTED, 0, 100.0, 2},
+    {"Routing: mean score", ", %", Q_SCORE, Q_ROUTED, 0, 100.0, 2},
+    {"Cross-entropy", "", Q_BCE, Q_PAIRS, 1, 1.0, 4},
+};
 
-static summary summarise(const results *all, const query *q, value_id value)
-{
-    double sum[MAX_SEEDS] = {0}, weight[MAX_SEEDS] = {0};
-    size_t folds[MAX_SEEDS] = {0};
-    summary s = {0.0, 0.0, 0};
-    for (size_t i = 0; i < all->count; i++) {
-        const result *r = &all->list[i];
-        double w;
-        if (r->anchors != q->anchors || r->n != q->n || r->seed >= MAX_SEEDS || isnan(r->v[value]) ||
-            strcmp(r->pool, q->pool) != 0 || strcmp(r->experiment, q->experiment) != 0 ||
-            strcmp(r->method, q->method) != 0 || (q->fold && strcmp(r->fold, q->fold) != 0))
-            continue;
-        w = q->weight == V_COUNT ? 1.0 : r->v[q->weight];
-        sum[r->seed] += w * r->v[value];
-        weight[r->seed] += w;
-        folds[r->seed]++;
-    }
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t k = 0; k < MAX_SEEDS; k++) {
-            const double x = weight[k] > 0.0 ? sum[k] / weight[k] : 0.0;
-            if (folds[k] < q->folds || folds[k] == 0) continue;
-            if (pass == 0) {
-                s.mean += x;
-                s.count++;
-            } else {
-                s.sd += (x - s.mean) * (x - s.mean);
-            }
-        }
-        if (s.count == 0) break;
-        if (pass == 0) s.mean /= (double)s.count;
-    }
-    s.sd = s.count > 1 ? sqrt(s.sd / (double)(s.count - 1)) : NAN;
-    if (s.count == 0) s.mean = NAN;
-    return s;
-}
+typedef struct cell { // a method's sums per query, folds added up
+    result key;       // seed and fold 0
+    size_t n;
+    double *rows[SEEDS_MOST]; // [Q_ROWS, n]; NULL: not computed
+    struct cell *next;
+} cell;
 
-static summary pool_figure(const results *all, const char *where, const char *method, size_t anchors, value_id value)
-{
-    const query q = {where, "pool", method, anchors, NULL, 0, 1, V_COUNT};
-    return summarise(all, &q, value);
-}
-
-// New models known by n evaluations: prediction figures over their pairs, routing over the whole pool.
-static summary new_figure(const results *all, const char *where, job_kind kind, const char *method, size_t n,
-                          value_id value)
-{
-    query q = {where, kind_names[kind], method, ONBOARD_N, NULL, n, FOLDS, V_COUNT};
-    if (kind == JOB_FAMILY) q.folds = FAMILIES;
-    if (value == V_prediction || value == V_brier || value == V_bce || value == V_ece) q.weight = V_pairs;
-    return summarise(all, &q, value);
-}
-
-typedef struct view { // what the CSV has
+typedef struct view {
     const results *all;
-    const pool *pools;
+    const char *folder;
+    cell *cells;
+    struct {
+        const evaluation_set *set;
+        size_t sizes[16], size_count, new_n; // new_n: evaluations behind the new models' results; 0: there are none
+        size_t models, queries;
+        int graded;
+    } sets[MAX_SETS];
+    size_t set_count;
     const char *methods[MAX_METHODS];
-    size_t method_count, sizes[16], size_count;
-    int has_locus;
+    size_t method_count;
 } view;
-
-static void view_make(view *v, const results *all, const pool *pools)
-{
-    const base_method *m;
-    memset(v, 0, sizeof *v);
-    v->all = all;
-    v->pools = pools;
-    for (size_t i = 0; i < all->count; i++) {
-        const result *r = &all->list[i];
-        size_t k = 0;
-        if (strcmp(r->experiment, "pool") != 0) continue;
-        if (!strcmp(r->method, "LOCUS")) v->has_locus = 1;
-        while (k < v->size_count && v->sizes[k] < r->anchors) k++;
-        if ((k < v->size_count && v->sizes[k] == r->anchors) || v->size_count == 16) continue;
-        memmove(v->sizes + k + 1, v->sizes + k, (v->size_count - k) * sizeof v->sizes[0]);
-        v->sizes[k] = r->anchors;
-        v->size_count++;
-    }
-    for (size_t i = 0; (m = method_at(i)) != NULL && v->method_count < MAX_METHODS; i++) {
-        int there = 0;
-        for (size_t k = 0; k < all->count && !there; k++) there = !strcmp(all->list[k].method, m->name);
-        if (there) v->methods[v->method_count++] = m->name;
-    }
-}
 
 static int is_locus(const char *method) { return strncmp(method, "LOCUS", 5) == 0; }
 
-// The baseline of the highest figure at this size (lowest where low is good); NULL: there is none.
-static const char *baseline_best(const view *v, const char *where, size_t anchors, value_id value, summary *best)
+// Adds the file of one result to out[Q_ROWS, n]; n 0: not known yet.
+static int add_rows(const view *v, const result *key, double **out, size_t *n)
 {
+    char path[600];
+    locus_array a;
+    locus_error err;
+    result_path(v->folder, key, "rows", path);
+    if (locus_npy_open(&a, path, &err)) return 1;
+    if (a.rank != 2 || a.shape[0] != Q_ROWS || a.dtype != LOCUS_F32 || (*n && a.shape[1] != *n))
+        die(path, "is not of these results: delete it and its line");
+    *n = a.shape[1];
+    if (!*out) *out = (double *)base_alloc(a.count, sizeof **out);
+    for (size_t i = 0; i < a.count; i++) (*out)[i] += (double)((const float *)a.data)[i];
+    locus_array_close(&a);
+    return 0;
+}
+
+// n: evaluations of the new models, or 0: the pool's own.
+static const cell *cell_of(view *v, const char *set, const char *method, size_t anchors, size_t n)
+{
+    const result key = result_make(set, kind_names[n ? JOB_NEW : JOB_POOL], method, anchors, 0, 0, n);
+    cell *c;
+    for (c = v->cells; c; c = c->next)
+        if (c->key.anchors == anchors && c->key.n == n && !strcmp(c->key.set, set) && !strcmp(c->key.method, method))
+            return c;
+    c = (cell *)base_alloc(1, sizeof *c);
+    c->key = key;
+    c->next = v->cells;
+    v->cells = c;
+    for (size_t seed = 0; seed < SEEDS_MOST; seed++) {
+        int missing = 0;
+        for (size_t fold = 0; fold < (n ? (size_t)FOLDS : 1) && !missing; fold++) {
+            result r = key;
+            r.seed = seed;
+            r.fold = fold;
+            missing = !results_find(v->all, &r) || add_rows(v, &r, &c->rows[seed], &c->n);
+        }
+        if (!missing) continue;
+        free(c->rows[seed]);
+        c->rows[seed] = NULL;
+    }
+    return c;
+}
+
+typedef struct summary {
+    double mean, sd; // over seeds; sd NaN for one
+    size_t count;
+} summary;
+
+static summary summarise(const double *values, size_t count)
+{
+    summary s = {(double)NAN, (double)NAN, count};
+    double square = 0.0;
+    if (count == 0) return s;
+    s.mean = 0.0;
+    for (size_t i = 0; i < count; i++) s.mean += values[i] / (double)count;
+    for (size_t i = 0; i < count; i++) square += (values[i] - s.mean) * (values[i] - s.mean);
+    if (count > 1) s.sd = sqrt(square / (double)(count - 1));
+    return s;
+}
+
+// with: only over the draws that this one has too; NULL, or one without any: over all.
+static summary figure_among(const cell *c, const cell *with, figure_id f)
+{
+    double values[SEEDS_MOST];
+    size_t count = 0;
+    int some = 0;
+    for (size_t seed = 0; seed < SEEDS_MOST && with; seed++) some |= with->rows[seed] != NULL;
+    for (size_t seed = 0; seed < SEEDS_MOST; seed++) {
+        double top = 0.0, below = 0.0;
+        if (!c->rows[seed] || (some && !with->rows[seed])) continue;
+        for (size_t i = 0; i < c->n; i++) {
+            top += c->rows[seed][figure_kinds[f].top * c->n + i];
+            below += c->rows[seed][figure_kinds[f].below * c->n + i];
+        }
+        values[count++] = top / below;
+    }
+    return summarise(values, count);
+}
+
+static summary figure_of(const cell *c, figure_id f) { return figure_among(c, NULL, f); }
+
+// Over seeds, of a value that is only in the CSV.
+static summary value_of(const view *v, const char *set, const char *method, size_t anchors, value_id value)
+{
+    double values[SEEDS_MOST];
+    size_t count = 0;
+    for (size_t seed = 0; seed < SEEDS_MOST; seed++) {
+        const result key = result_make(set, "pool", method, anchors, seed, 0, 0), *r = results_find(v->all, &key);
+        if (r && !isnan(r->v[value])) values[count++] = r->v[value];
+    }
+    return summarise(values, count);
+}
+
+// a less b, paired by query, averaged over the draws that both have; 95 %. count 0: there are none.
+static interval compare(const cell *a, const cell *b, figure_id f, size_t *count)
+{
+    static unsigned char *weight;
+    static size_t weight_n;
+    const size_t n = a->n, t = figure_kinds[f].top * n, u = figure_kinds[f].below * n;
+    double *top = (double *)base_alloc(2 * n + 1, sizeof *top), *below = top + n;
+    interval out = {(double)NAN, (double)NAN, (double)NAN};
+    *count = 0;
+    for (size_t seed = 0; seed < SEEDS_MOST; seed++) {
+        const double *x = a->rows[seed], *y = b->rows[seed];
+        if (!x || !y) continue;
+        if (b->n != n) die(a->key.set, "results of different test splits");
+        ++*count;
+        for (size_t i = 0; i < n; i++) {
+            top[i] += x[t + i] - y[t + i];
+            below[i] += x[u + i];
+        }
+    }
+    if (*count) {
+        if (weight_n != n) {
+            free(weight);
+            weight = boot_weights(n, BOOT);
+            weight_n = n;
+        }
+        out = boot_interval(top, below, n, weight);
+    }
+    free(top);
+    return out;
+}
+
+// >0: a is clearly better than b, <0: clearly worse, 0: the interval holds 0
+static int verdict(const interval *i, figure_id f)
+{
+    const int above = i->low > 0.0, under = i->high < 0.0;
+    return figure_kinds[f].low ? under - above : above - under;
+}
+
+// The baseline of the best figure that is not told the category, over the draws that LOCUS has; NULL: there is none.
+static const char *best_baseline(view *v, const char *set, size_t anchors, size_t n, figure_id f)
+{
+    const cell *ours = cell_of(v, set, "LOCUS", anchors, n);
     const char *name = NULL;
-    for (size_t i = 0; i < v->method_count; i++) {
-        const summary s = pool_figure(v->all, where, v->methods[i], anchors, value);
-        if (is_locus(v->methods[i]) || s.count == 0) continue;
-        if (name && s.mean <= best->mean) continue;
-        *best = s;
-        name = v->methods[i];
+    double best = 0.0;
+    for (size_t m = 0; m < v->method_count; m++) {
+        summary s;
+        if (is_locus(v->methods[m]) || base_is_told(v->methods[m])) continue;
+        s = figure_among(cell_of(v, set, v->methods[m], anchors, n), ours, f);
+        if (s.count == 0 || (name && (figure_kinds[f].low ? s.mean >= best : s.mean <= best))) continue;
+        best = s.mean;
+        name = v->methods[m];
     }
     return name;
 }
 
-// ------------------------------------------------------------------------------------------------------- >>tables
-
-static const char *pool_title(const char *name) { return strcmp(name, "open26") == 0 ? "open 26" : "all 33"; }
-
-static void cell(FILE *f, const summary *s, double scale, int digits, int bold)
+static void view_make(view *v, const results *all, const evaluation_set *sets, size_t count, const char *folder)
 {
-    const char *mark = bold ? "**" : "";
-    if (s->count == 0) {
-        fprintf(f, " | ");
-    } else if (isnan(s->sd)) {
-        fprintf(f, " | %s%.*f%s", mark, digits, scale * s->mean, mark);
-    } else {
-        fprintf(f, " | %s%.*f%s ± %.*f", mark, digits, scale * s->mean, mark, digits, scale * s->sd);
-    }
-}
-
-static int is_best(const view *v, const summary *column, size_t at, int low) // random does not compete
-{
-    if (!strcmp(v->methods[at], "random")) return 0;
-    for (size_t i = 0; i < v->method_count; i++) {
-        if (column[i].count == 0 || i == at || !strcmp(v->methods[i], "random")) continue;
-        if (low ? column[i].mean < column[at].mean : column[i].mean > column[at].mean) return 0;
-    }
-    return column[at].count > 0;
-}
-
-// Rows: methods. Columns: grid[column][method].
-static void print_grid(FILE *f, const view *v, summary grid[][MAX_METHODS], size_t columns, double scale, int digits,
-                       int low)
-{
-    for (size_t m = 0; m < v->method_count; m++) {
-        int some = 0;
-        for (size_t c = 0; c < columns; c++) some |= grid[c][m].count > 0;
-        if (!some) continue;
-        fprintf(f, "| %s", v->methods[m]);
-        for (size_t c = 0; c < columns; c++) cell(f, &grid[c][m], scale, digits, is_best(v, grid[c], m, low));
-        fprintf(f, " |\n");
-    }
-    fprintf(f, "\n");
-}
-
-static void head(FILE *f, const char *first, const size_t *numbers, size_t count, const char *last)
-{
-    fprintf(f, "| %s", first);
-    for (size_t i = 0; i < count; i++) {
-        if (last && i + 1 == count) {
-            fprintf(f, " | %s", last);
-        } else {
-            fprintf(f, " | %u", (unsigned)numbers[i]);
-        }
-    }
-    fprintf(f, " |\n| ---");
-    for (size_t i = 0; i < count; i++) fprintf(f, " | ---:");
-    fprintf(f, " |\n");
-}
-
-static void pool_table(FILE *f, const view *v, const char *where, const char *title, value_id value, double scale,
-                       int digits, int low)
-{
-    static summary grid[16][MAX_METHODS];
-    for (size_t c = 0; c < v->size_count; c++)
-        for (size_t m = 0; m < v->method_count; m++)
-            grid[c][m] = pool_figure(v->all, where, v->methods[m], v->sizes[c], value);
-    fprintf(f, "%s, %s, by evaluations per model:\n\n", title, pool_title(where));
-    head(f, "method", v->sizes, v->size_count, NULL);
-    print_grid(f, v, grid, v->size_count, scale, digits, low);
-}
-
-static void new_table(FILE *f, const view *v, const char *where, job_kind kind, const char *title, value_id value,
-                      double scale, int digits, int low)
-{
-    static summary grid[16][MAX_METHODS];
-    for (size_t c = 0; c < ONBOARD_SIZES; c++)
-        for (size_t m = 0; m < v->method_count; m++)
-            grid[c][m] = new_figure(v->all, where, kind, v->methods[m], onboard_sizes[c], value);
-    fprintf(f, "%s, %s:\n\n", title, pool_title(where));
-    head(f, "method", onboard_sizes, ONBOARD_SIZES, "1024 (full)");
-    print_grid(f, v, grid, ONBOARD_SIZES, scale, digits, low);
-}
-
-// Each family alone, prediction on its models from 128 evaluations.
-static void family_table(FILE *f, const view *v, const char *where)
-{
-    fprintf(f, "Prediction accuracy on each family's models from 128 evaluations, %s:\n\n| method", pool_title(where));
-    for (size_t k = 0; k < FAMILIES; k++) fprintf(f, " | %s", families[k]);
-    fprintf(f, " |\n| ---");
-    for (size_t k = 0; k < FAMILIES; k++) fprintf(f, " | ---:");
-    fprintf(f, " |\n");
-    {
-        static summary grid[16][MAX_METHODS];
-        for (size_t k = 0; k < FAMILIES; k++) {
-            for (size_t m = 0; m < v->method_count; m++) {
-                const query q = {where, "family", v->methods[m], ONBOARD_N, families[k], 128, 1, V_COUNT};
-                grid[k][m] = summarise(v->all, &q, V_prediction);
-            }
-        }
-        print_grid(f, v, grid, FAMILIES, 100.0, 2, 0);
-    }
-}
-
-// Evaluations that a method needs for a figure, by linear interpolation in log N; *sign: '=' found, '>' more than its
-// greatest size (returned), '<' less than its smallest (returned).
-static double needed(const view *v, const char *where, const char *method, value_id value, double wanted, char *sign)
-{
-    double last_n = 0.0, last = 0.0;
-    int some = 0;
-    for (size_t c = 0; c < v->size_count; c++) {
-        const summary s = pool_figure(v->all, where, method, v->sizes[c], value);
-        const double n = (double)v->sizes[c];
-        if (s.count == 0) continue;
-        if (s.mean >= wanted) {
-            *sign = some ? '=' : '<';
-            return some ? exp(log(last_n) + (wanted - last) / (s.mean - last) * (log(n) - log(last_n))) : n;
-        }
-        last_n = n;
-        last = s.mean;
-        some = 1;
-    }
-    *sign = '>';
-    return last_n;
-}
-
-static void efficiency_table(FILE *f, const view *v, const char *where, const char *title, value_id value)
-{
-    fprintf(f, "%s, %s, by LOCUS's evaluations per model:\n\n", title, pool_title(where));
-    head(f, "method", v->sizes, v->size_count, NULL);
-    for (size_t m = 0; m < v->method_count; m++) {
-        if (is_locus(v->methods[m])) continue;
-        fprintf(f, "| %s", v->methods[m]);
-        for (size_t c = 0; c < v->size_count; c++) {
-            const summary s = pool_figure(v->all, where, "LOCUS", v->sizes[c], value);
-            char sign = '=';
-            double times;
-            if (s.count == 0) {
-                fprintf(f, " | ");
+    memset(v, 0, sizeof *v);
+    v->all = all;
+    v->folder = folder;
+    for (size_t k = 0; k < count; k++) {
+        const size_t at = v->set_count;
+        v->sets[at].set = &sets[k];
+        for (size_t i = 0; i < all->count; i++) {
+            const result *r = &all->list[i];
+            size_t *sizes = v->sets[at].sizes, n = v->sets[at].size_count, place = 0;
+            if (strcmp(r->set, sets[k].name) != 0) continue;
+            v->sets[at].models = (size_t)r->v[V_models];
+            v->sets[at].queries = (size_t)r->v[V_queries];
+            v->sets[at].graded = r->v[V_graded] > 0.0;
+            if (strcmp(r->experiment, "new") == 0) {
+                v->sets[at].new_n = r->anchors;
                 continue;
             }
-            times = needed(v, where, v->methods[m], value, s.mean, &sign) / (double)v->sizes[c];
-            fprintf(f, " | %s%.2f×", sign == '>' ? "> " : sign == '<' ? "≤ " : "", times);
+            while (place < n && sizes[place] < r->anchors) place++;
+            if ((place < n && sizes[place] == r->anchors) || n == 16) continue;
+            memmove(sizes + place + 1, sizes + place, (n - place) * sizeof *sizes);
+            sizes[place] = r->anchors;
+            v->sets[at].size_count++;
         }
-        fprintf(f, " |\n");
+        v->set_count += v->sets[at].models > 0;
     }
-    fprintf(f, "\n");
+    const base_method *m;
+    for (size_t i = 0; (m = method_at(i)) != NULL; i++)
+        for (size_t k = 0; k < m->variant_count; k++)
+            if (v->method_count < MAX_METHODS) v->methods[v->method_count++] = row_name(m, k);
 }
 
-static void geometry_table(FILE *f, const view *v, const char *where, size_t anchors)
+// ------------------------------------------------------------------------------------------------------ >>summary
+
+static const char *const verdict_words[] = {" worse", "", " **better**"};
+
+static void print_interval(FILE *f, const interval *i, figure_id kind)
 {
-    static const char *const kinds[] = {"cosine", "euclidean", "accuracy", "hamming"};
-    static const char *const words[] = {", cosine", ", Euclidean", "difference of accuracies",
-                                        "share of evaluations that differ"};
-    static const value_id values[] = {V_pearson, V_spearman, V_kendall, V_partial};
-    static const size_t neighbours[] = {1, 2, 3, 5, 10};
-    fprintf(f,
-            "%s, %u evaluations per model:\n\n| distance | Pearson | Spearman | Kendall | partial | k = 1 | 2 | 3 | 5 "
-            "| 10 |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-            pool_title(where), (unsigned)anchors);
-    for (size_t m = 0; m <= v->method_count; m++) {
-        const char *method = m < v->method_count ? v->methods[m] : "rivals";
-        for (size_t k = 0; k < 4; k++) {
-            query q = {where, "geometry", method, anchors, kinds[k], 0, 1, V_COUNT};
-            summary s = summarise(v->all, &q, V_pearson);
-            if (s.count == 0) continue;
-            fprintf(f, "| %s%s", k < 2 ? method : "", words[k]);
-            for (size_t i = 0; i < 4; i++) {
-                s = summarise(v->all, &q, values[i]);
-                cell(f, &s, 1.0, 3, 0);
-            }
-            q.experiment = "neighbour";
-            for (size_t i = 0; i < 5; i++) {
-                q.n = neighbours[i];
-                s = summarise(v->all, &q, V_agreement);
-                cell(f, &s, 100.0, 1, 0);
+    const double s = figure_kinds[kind].scale;
+    const int d = figure_kinds[kind].digits;
+    fprintf(f, " | %+.*f [%+.*f, %+.*f]%s", d, s * i->difference, d, s * i->low, d, s * i->high,
+            verdict_words[1 + verdict(i, kind)]);
+}
+
+// Ours, the best baseline, the difference: one row for each set and number of evaluations (of the pool, or of the new
+// models).
+static void summary_table(FILE *f, view *v, int new_models, const figure_id *kinds, size_t kind_count, int graded)
+{
+    fprintf(f, "| set | %s", new_models ? "evaluations of the new model" : "evaluations");
+    for (size_t k = 0; k < kind_count; k++)
+        fprintf(f, " | %s%s | best baseline | difference", figure_kinds[kinds[k]].name, figure_kinds[kinds[k]].unit);
+    fprintf(f, " |\n| --- | ---:");
+    for (size_t k = 0; k < kind_count; k++) fprintf(f, " | ---: | --- | ---");
+    fprintf(f, " |\n");
+    for (size_t k = 0; k < v->set_count; k++) {
+        const char *set = v->sets[k].set->name;
+        const size_t rows = new_models ? (v->sets[k].new_n ? (size_t)NEW_SIZES : 0) : v->sets[k].size_count;
+        if (graded && !v->sets[k].graded) continue;
+        for (size_t i = 0; i < rows; i++) {
+            const size_t anchors = new_models ? v->sets[k].new_n : v->sets[k].sizes[i];
+            const size_t n = new_models ? new_sizes[i] : 0;
+            const cell *ours = cell_of(v, set, "LOCUS", anchors, n);
+            fprintf(f, "| %s | %u", v->sets[k].set->title, (unsigned)(n ? n : anchors));
+            for (size_t q = 0; q < kind_count; q++) {
+                const figure_id kind = kinds[q];
+                const char *best = best_baseline(v, set, anchors, n, kind);
+                const cell *other = best ? cell_of(v, set, best, anchors, n) : NULL;
+                const summary s = figure_among(ours, other, kind);
+                size_t common = 0;
+                if (s.count) fprintf(f, " | %.*f", figure_kinds[kind].digits, figure_kinds[kind].scale * s.mean);
+                else fprintf(f, " | ");
+                if (best) {
+                    const interval d = compare(ours, other, kind, &common);
+                    fprintf(f, " | %s %.*f", best, figure_kinds[kind].digits,
+                            figure_kinds[kind].scale * figure_among(other, ours, kind).mean);
+                    if (common) print_interval(f, &d, kind);
+                    else fprintf(f, " | ");
+                } else {
+                    fprintf(f, " |  | ");
+                }
             }
             fprintf(f, " |\n");
         }
@@ -300,56 +285,66 @@ static void geometry_table(FILE *f, const view *v, const char *where, size_t anc
     fprintf(f, "\n");
 }
 
-static void drift_table(FILE *f, const view *v, const char *where)
+typedef struct versus { // LOCUS against one baseline over all cells
+    double mean[F_COUNT];
+    size_t cells, better[F_COUNT], worse[F_COUNT], behind[F_COUNT]; // clearly better, clearly worse, worse at all
+    char first_behind[F_COUNT][96], first_worse[F_COUNT][96];
+} versus;
+
+static versus against(view *v, const char *method, int new_models)
 {
-    static const char *const folds[] = {"to all", "overlap 1/2", "overlap 0"};
-    fprintf(
-        f,
-        "%s:\n\n| method | evaluations | to the embedding from all %u | two sets, half in common | two sets, none in "
-        "common | nearest other model | median other model | identified |\n"
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-        pool_title(where), (unsigned)DRIFT_N);
-    for (size_t m = 0; m < v->method_count; m++) {
-        for (size_t size = 0; size + 1 < ONBOARD_SIZES; size++) {
-            query q = {where, "drift", v->methods[m], DRIFT_N, folds[0], onboard_sizes[size], 1, V_COUNT};
-            summary s = summarise(v->all, &q, V_drift);
-            if (s.count == 0) continue;
-            fprintf(f, "| %s | %u", v->methods[m], (unsigned)q.n);
-            for (size_t k = 0; k < 3; k++) {
-                q.fold = folds[k];
-                s = summarise(v->all, &q, V_drift);
-                cell(f, &s, 1.0, 4, 0);
+    versus out;
+    memset(&out, 0, sizeof out);
+    for (size_t k = 0; k < v->set_count; k++) {
+        const size_t rows = new_models ? (v->sets[k].new_n ? (size_t)NEW_SIZES : 0) : v->sets[k].size_count;
+        for (size_t i = 0; i < rows; i++) {
+            const size_t anchors = new_models ? v->sets[k].new_n : v->sets[k].sizes[i];
+            const size_t n = new_models ? new_sizes[i] : 0;
+            const cell *ours = cell_of(v, v->sets[k].set->name, "LOCUS", anchors, n);
+            const cell *other = cell_of(v, v->sets[k].set->name, method, anchors, n);
+            size_t common = 0;
+            if (new_models && n > 128) continue; // the issue's sizes
+            for (size_t f = 0; f < F_COUNT; f++) {
+                const interval d = compare(ours, other, (figure_id)f, &common);
+                const int clear = common ? verdict(&d, (figure_id)f) : 0;
+                if (common == 0) continue;
+                out.mean[f] += d.difference;
+                out.better[f] += clear > 0;
+                if (clear < 0 && out.worse[f]++ == 0)
+                    snprintf(out.first_worse[f], sizeof out.first_worse[f], "%.40s at %u", v->sets[k].set->title,
+                             (unsigned)(n ? n : anchors));
+                if ((figure_kinds[f].low ? d.difference > 0.0 : d.difference < 0.0) && out.behind[f]++ == 0)
+                    snprintf(out.first_behind[f], sizeof out.first_behind[f], "%.40s at %u", v->sets[k].set->title,
+                             (unsigned)(n ? n : anchors));
             }
-            q.fold = folds[0];
-            s = summarise(v->all, &q, V_nearest);
-            cell(f, &s, 1.0, 4, 0);
-            s = summarise(v->all, &q, V_median);
-            cell(f, &s, 1.0, 4, 0);
-            s = summarise(v->all, &q, V_identified);
-            cell(f, &s, 100.0, 0, 0);
-            fprintf(f, " %% |\n");
+            out.cells += common > 0;
         }
     }
-    fprintf(f, "\n");
+    for (size_t f = 0; f < F_COUNT; f++) out.mean[f] /= out.cells ? (double)out.cells : 1.0;
+    return out;
 }
 
-static void time_table(FILE *f, const view *v)
+static void versus_table(FILE *f, view *v, int new_models)
 {
-    static summary grid[16][MAX_METHODS];
-    double total = 0.0;
-    for (size_t c = 0; c < v->size_count; c++)
-        for (size_t m = 0; m < v->method_count; m++)
-            grid[c][m] = pool_figure(v->all, "open26", v->methods[m], v->sizes[c], V_seconds);
-    for (size_t i = 0; i < v->all->count; i++) {
-        const result *r = &v->all->list[i];
-        const int last = !strcmp(r->experiment, "pool") || r->n == ONBOARD_N;
-        if (!isnan(r->v[V_seconds]) && last) total += r->v[V_seconds];
+    static const figure_id kinds[] = {F_BRIER, F_PREDICTION, F_RIGHT, F_SCORE};
+    fprintf(f,
+            "LOCUS less each baseline, mean over the cells%s; in brackets in how many of them the interval says that "
+            "LOCUS is better / worse:\n\n| baseline | cells",
+            new_models ? " of 16, 32 and 128 evaluations" : "");
+    for (size_t k = 0; k < 4; k++) fprintf(f, " | %s%s", figure_kinds[kinds[k]].name, figure_kinds[kinds[k]].unit);
+    fprintf(f, " |\n| --- | ---: | ---: | ---: | ---: | ---: |\n");
+    for (size_t m = 0; m < v->method_count; m++) {
+        const versus d = is_locus(v->methods[m]) ? (versus){{0}, 0, {0}, {0}, {0}, {{0}}, {{0}}}
+                                                 : against(v, v->methods[m], new_models);
+        if (d.cells == 0) continue;
+        fprintf(f, "| %s | %u", v->methods[m], (unsigned)d.cells);
+        for (size_t k = 0; k < 4; k++)
+            fprintf(f, " | %+.*f (%u / %u)", figure_kinds[kinds[k]].digits,
+                    figure_kinds[kinds[k]].scale * d.mean[kinds[k]], (unsigned)d.better[kinds[k]],
+                    (unsigned)d.worse[kinds[k]]);
+        fprintf(f, " |\n");
     }
-    fprintf(f, "Seconds to fit and predict, one thread, open 26, by evaluations per model (a shared machine: to the "
-               "order of magnitude):\n\n");
-    head(f, "method", v->sizes, v->size_count, NULL);
-    print_grid(f, v, grid, v->size_count, 1.0, 1, 1);
-    fprintf(f, "All jobs together: %.0f minutes of one processor.\n\n", total / 60.0);
+    fprintf(f, "\n");
 }
 
 // ------------------------------------------------------------------------------------------------------ >>targets
@@ -371,178 +366,370 @@ static void target(tally *t, int met, const char *what, const char *format, ...)
     t->met += met != 0;
 }
 
-static double spread(const summary *a, const summary *b) // the greater standard deviation
+static void add_text(char *list, size_t room, const char *format, ...)
 {
-    const double x = isnan(a->sd) ? 0.0 : a->sd, y = isnan(b->sd) ? 0.0 : b->sd;
-    return x > y ? x : y;
+    const size_t used = strlen(list);
+    va_list args;
+    if (used + 1 >= room) return;
+    va_start(args, format);
+    vsnprintf(list + used, room - used, format, args);
+    va_end(args);
 }
 
-// LOCUS less the other method, seed by seed: both learned from the same queries.
-static summary paired(const results *all, const char *where, const char *other, size_t anchors, value_id value)
+// Brier below every baseline's in every cell; prediction likewise up to the interval; routing nowhere clearly worse and
+// better on average.
+static void rival_targets(tally *t, view *v, int new_models)
 {
-    summary d = {0.0, 0.0, 0};
-    double square = 0.0;
-    for (size_t i = 0; i < all->count; i++) {
-        const result *a = &all->list[i];
-        if (strcmp(a->pool, where) || strcmp(a->experiment, "pool") || strcmp(a->method, "LOCUS") ||
-            a->anchors != anchors || isnan(a->v[value]))
-            continue;
-        for (size_t k = 0; k < all->count; k++) {
-            const result *b = &all->list[k];
-            if (strcmp(b->pool, where) || strcmp(b->experiment, "pool") || strcmp(b->method, other) ||
-                b->anchors != anchors || b->seed != a->seed || isnan(b->v[value]))
-                continue;
-            d.mean += a->v[value] - b->v[value];
-            square += (a->v[value] - b->v[value]) * (a->v[value] - b->v[value]);
-            d.count++;
+    char brier[2048] = "", prediction[2048] = "", routing[2048] = "", average[2048] = "";
+    const char *const prefix = new_models ? "new models, 16 to 128 evaluations" : "pools";
+    char what[128];
+    int met[4] = {1, 1, 1, 1}, some = 0;
+    for (size_t m = 0; m < v->method_count; m++) {
+        const char *name = v->methods[m];
+        versus d;
+        if (is_locus(name) || base_is_told(name)) continue;
+        d = against(v, name, new_models);
+        if (d.cells == 0) continue;
+        some = 1;
+        if (d.behind[F_BRIER]) {
+            met[0] = 0;
+            add_text(brier, sizeof brier, "%s%s: behind in %u of %u (first: %s)", *brier ? "; " : "", name,
+                     (unsigned)d.behind[F_BRIER], (unsigned)d.cells, d.first_behind[F_BRIER]);
         }
+        if (d.worse[F_PREDICTION]) {
+            met[1] = 0;
+            add_text(prediction, sizeof prediction, "%s%s: better in %u of %u (first: %s)", *prediction ? "; " : "",
+                     name, (unsigned)d.worse[F_PREDICTION], (unsigned)d.cells, d.first_worse[F_PREDICTION]);
+        }
+        if (d.worse[F_RIGHT]) {
+            met[2] = 0;
+            add_text(routing, sizeof routing, "%s%s: better in %u of %u (first: %s)", *routing ? "; " : "", name,
+                     (unsigned)d.worse[F_RIGHT], (unsigned)d.cells, d.first_worse[F_RIGHT]);
+        }
+        if (d.mean[F_RIGHT] < 0.003) met[3] = 0;
+        add_text(average, sizeof average, "%s%s %+.2f", *average ? ", " : "", name, 100.0 * d.mean[F_RIGHT]);
     }
-    d.mean /= (double)d.count;
-    d.sd = d.count > 1 ? sqrt((square - (double)d.count * d.mean * d.mean) / (double)(d.count - 1)) : NAN;
-    return d;
+    if (!some) return;
+    snprintf(what, sizeof what, "%s: Brier below every baseline's in every cell", prefix);
+    target(t, met[0], what, "%s", *brier ? brier : "in all");
+    snprintf(what, sizeof what, "%s: no baseline predicts better beyond the paired interval", prefix);
+    target(t, met[1], what, "%s", *prediction ? prediction : "none");
+    snprintf(what, sizeof what, "%s: no cell where the interval says that a baseline routes better", prefix);
+    target(t, met[2], what, "%s", *routing ? routing : "none");
+    snprintf(what, sizeof what, "%s: routing 0.3 points above each baseline in the mean over cells", prefix);
+    target(t, met[3], what, "%s", average);
 }
 
-static void above_all(tally *t, const view *v, value_id value, const char *name)
-{
-    for (size_t c = 0; c < v->size_count; c++) {
-        const summary s = pool_figure(v->all, "open26", "LOCUS", v->sizes[c], value);
-        summary best = {0.0, 0.0, 0};
-        const char *other = baseline_best(v, "open26", v->sizes[c], value, &best);
-        char what[96];
-        if (s.count == 0 || !other) continue;
-        snprintf(what, sizeof what, "open 26, %u evaluations: %s above every baseline by more than the seeds' spread",
-                 (unsigned)v->sizes[c], name);
-        const summary d = paired(v->all, "open26", other, v->sizes[c], value);
-        target(t, s.mean - best.mean > spread(&s, &best), what,
-               "%.2f ± %.2f; best baseline %s %.2f ± %.2f; seed by seed %+.2f ± %.2f", 100.0 * s.mean, 100.0 * s.sd,
-               other, 100.0 * best.mean, 100.0 * best.sd, 100.0 * d.mean, 100.0 * d.sd);
-    }
-}
-
-// The authors' code on the same rows (../shared/checkpoints/*/expected.json): the better of its two checkpoints.
+// Of version 0.3.0, where a missing cell was a miss (few are missing there).
 static const struct {
-    value_id value;
-    const char *name;
-    double wanted;
-    int low;
-} expected[] = {{V_hit1, "routing accuracy", 0.8554817275747508, 0},
-                {V_hit3, "hit@3", 0.917358803986711, 0},
-                {V_prediction, "prediction accuracy", 0.6768742331676343, 0},
-                {V_bce, "cross-entropy", 0.6020431560698982, 1},
-                {V_brier, "Brier score", 0.20730168620117995, 1}};
+    const char *set;
+    size_t anchors;
+    double routing;
+} before[] = {{"open26", 64, .526}, {"open26", 256, .553}, {"open26", 1024, .560}, {"open26", 4096, .564},
+              {"all33", 64, .858},  {"all33", 256, .866},  {"all33", 1024, .869},  {"all33", 4096, .872}};
 
-static void expected_targets(tally *t, const view *v)
+static void leader_targets(tally *t, view *v)
 {
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        const summary s = pool_figure(v->all, "all33", "LOCUS", 256, expected[i].value);
-        const double k = expected[i].low ? 1.0 : 100.0;
-        const int digits = expected[i].low ? 4 : 2;
-        char what[96];
-        if (s.count == 0) continue;
-        snprintf(what, sizeof what, "all 33, 256 evaluations: %s of the authors' code", expected[i].name);
-        target(t, expected[i].low ? s.mean <= expected[i].wanted : s.mean >= expected[i].wanted, what,
-               "%.*f ± %.*f; theirs %.*f", digits, k * s.mean, digits, k * s.sd, digits, k * expected[i].wanted);
-    }
-    for (size_t c = 0; c < v->size_count; c++) {
-        const summary s = pool_figure(v->all, "all33", "LOCUS", v->sizes[c], V_hit1);
-        const summary leader = pool_figure(v->all, "all33", "best single model", v->sizes[v->size_count - 1], V_hit1);
-        char what[96];
-        if (s.count == 0 || leader.count == 0) continue;
-        snprintf(what, sizeof what, "all 33, %u evaluations: routing not below always taking the leader",
-                 (unsigned)v->sizes[c]);
-        target(t, s.mean >= leader.mean, what, "%.2f ± %.2f; leader %.2f", 100.0 * s.mean, 100.0 * s.sd,
-               100.0 * leader.mean);
-    }
-}
-
-static void efficiency_targets(tally *t, const view *v)
-{
-    static const char *const names[] = {"EmbedLLM", "EmbedLLM tuned"};
-    for (size_t i = 0; i < 2; i++) {
-        char list[256] = "", what[96];
-        size_t used = 0;
-        int met = 0, some = 0;
-        for (size_t c = 0; c < v->size_count; c++) {
-            const summary s = pool_figure(v->all, "open26", "LOCUS", v->sizes[c], V_hit1);
-            char sign = '=';
-            double times;
-            // beyond a fifth of the greatest size, the curve is too short to show 4.8 times
-            if (s.count == 0 || (double)v->sizes[c] * 4.8 > (double)v->sizes[v->size_count - 1]) continue;
-            times = needed(v, "open26", names[i], V_hit1, s.mean, &sign) / (double)v->sizes[c];
-            used += (size_t)snprintf(list + used, sizeof list - used, "%sat %u: %s%.1f×", used ? ", " : "",
-                                     (unsigned)v->sizes[c],
-                                     sign == '>'   ? "> "
-                                     : sign == '<' ? "≤ "
-                                                   : "",
-                                     times);
-            met = some ? met && times >= 4.8 && sign != '<' : times >= 4.8 && sign != '<';
-            some = 1;
+    double least = 1.0;
+    char where[128] = "";
+    for (size_t k = 0; k < v->set_count; k++) {
+        for (size_t i = 0; i < v->sets[k].size_count; i++) {
+            size_t common;
+            const interval d = compare(cell_of(v, v->sets[k].set->name, "LOCUS", v->sets[k].sizes[i], 0),
+                                       cell_of(v, v->sets[k].set->name, "leader (model means)", v->sets[k].sizes[i], 0),
+                                       F_RIGHT, &common);
+            if (common == 0 || d.difference >= least) continue;
+            least = d.difference;
+            snprintf(where, sizeof where, "%.40s at %u: %+.2f [%+.2f, %+.2f]", v->sets[k].set->title,
+                     (unsigned)v->sets[k].sizes[i], 100.0 * d.difference, 100.0 * d.low, 100.0 * d.high);
         }
-        if (!some) continue;
-        snprintf(what, sizeof what, "open 26: at least 4.8 times fewer evaluations than %s for the same routing",
-                 names[i]);
-        target(t, met, what, "%s", list);
     }
+    if (*where)
+        target(t, least >= -0.003, "on no set, at no size, routing more than 0.3 points below the leader", "worst: %s",
+               where);
+    least = 1.0;
+    *where = '\0';
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        summary s = {0.0, 0.0, 0};
+        for (size_t k = 0; k < v->set_count; k++)
+            if (strcmp(v->sets[k].set->name, before[i].set) == 0)
+                s = figure_of(cell_of(v, before[i].set, "LOCUS", before[i].anchors, 0), F_RIGHT);
+        if (s.count == 0 || s.mean - before[i].routing >= least) continue;
+        least = s.mean - before[i].routing;
+        snprintf(where, sizeof where, "%s at %u: %.2f, was %.1f", before[i].set, (unsigned)before[i].anchors,
+                 100.0 * s.mean, 100.0 * before[i].routing);
+    }
+    if (*where)
+        target(t, least >= -0.0015, "open 26, all 33: routing no more than 0.1 below 0.3.0's (rounded to 0.1)",
+               "worst: %s", where);
 }
 
-static void new_targets(tally *t, const view *v)
+static void calibration_targets(tally *t, const view *v)
 {
-    static const job_kind kinds[] = {JOB_FOLD, JOB_FAMILY};
-    static const char *const kind_words[] = {"new models", "new families"};
-    static const value_id values[] = {V_prediction, V_hit1};
-    static const char *const value_words[] = {"prediction", "routing"};
-    for (size_t k = 0; k < 2; k++) {
-        for (size_t i = 0; i < 2; i++) {
-            const summary few = new_figure(v->all, "open26", kinds[k], "LOCUS", 128, values[i]);
-            const summary full = new_figure(v->all, "open26", kinds[k], "LOCUS", ONBOARD_N, values[i]);
-            char what[96], list[512] = "";
-            size_t used = 0;
-            int better = 1;
-            if (few.count == 0 || full.count == 0) continue;
-            snprintf(what, sizeof what, "open 26, %s: %s from 128 evaluations within 1 point of full", kind_words[k],
-                     value_words[i]);
-            target(t, few.mean >= full.mean - 0.01, what, "%.2f; full (%u) %.2f", 100.0 * few.mean, (unsigned)ONBOARD_N,
-                   100.0 * full.mean);
-            for (size_t c = 0; c + 1 < ONBOARD_SIZES; c++) {
-                const summary s = new_figure(v->all, "open26", kinds[k], "LOCUS", onboard_sizes[c], values[i]);
-                const summary o =
-                    new_figure(v->all, "open26", kinds[k], "shrunk clusters", onboard_sizes[c], values[i]);
-                better &= s.mean > o.mean;
-                used += (size_t)snprintf(list + used, sizeof list - used, "%s%u: %+.2f", used ? ", " : "",
-                                         (unsigned)onboard_sizes[c], 100.0 * (s.mean - o.mean));
+    double most = 0.0, rise = -1.0;
+    char where[128] = "", risen[128] = "";
+    for (size_t k = 0; k < v->set_count; k++) {
+        for (size_t i = 0; i < v->sets[k].size_count; i++) {
+            const char *set = v->sets[k].set->name;
+            const summary on = value_of(v, set, "LOCUS calibrated", v->sets[k].sizes[i], V_ece);
+            const summary off = value_of(v, set, "LOCUS", v->sets[k].sizes[i], V_ece);
+            if (on.count == 0 || off.count == 0) continue;
+            if (on.mean > most) {
+                most = on.mean;
+                snprintf(where, sizeof where, "worst: %.40s at %u, %.2f %%", v->sets[k].set->title,
+                         (unsigned)v->sets[k].sizes[i], 100.0 * on.mean);
             }
-            snprintf(what, sizeof what, "open 26, %s: %s better than shrunk clusters at every size", kind_words[k],
-                     value_words[i]);
-            target(t, better, what, "difference in points at %s", list);
+            if (on.mean - off.mean > rise) {
+                rise = on.mean - off.mean;
+                snprintf(risen, sizeof risen, "worst: %.40s at %u, from %.2f to %.2f %%", v->sets[k].set->title,
+                         (unsigned)v->sets[k].sizes[i], 100.0 * off.mean, 100.0 * on.mean);
+            }
+        }
+    }
+    if (!*where) return;
+    target(t, most <= 0.02, "calibrated: expected calibration error at most 2 % on every set", "%s", where);
+    target(t, rise <= 0.0, "calibration never raises it", "%s", risen);
+}
+
+// AIQ of a method less another's (NULL: less that of the single models), paired samples, averaged over draws.
+static interval compare_aiq(const view *v, const char *set, size_t anchors, const char *a, const char *b, size_t *count)
+{
+    static double samples[1 + BOOT_COSTS];
+    const char *const methods[2] = {a, b ? b : a};
+    interval out = {(double)NAN, (double)NAN, (double)NAN};
+    memset(samples, 0, sizeof samples);
+    *count = 0;
+    for (size_t seed = 0; seed < SEEDS_MOST; seed++) {
+        locus_array x[2];
+        int found = 0;
+        for (int i = 0; i < 2; i++) {
+            const result key = result_make(set, "pool", methods[i], anchors, seed, 0, 0);
+            char path[600];
+            locus_error err;
+            result_path(v->folder, &key, "aiq", path);
+            if (results_find(v->all, &key) && !locus_npy_open(&x[i], path, &err)) found |= 1 << i;
+        }
+        if (found == 3 && x[0].count == 2 * (1 + BOOT_COSTS) && x[1].count == x[0].count) {
+            ++*count;
+            for (size_t i = 0; i <= BOOT_COSTS; i++)
+                samples[i] +=
+                    (double)((const float *)x[0].data)[2 * i] - (double)((const float *)x[1].data)[2 * i + (b ? 0 : 1)];
+        }
+        for (int i = 0; i < 2; i++)
+            if (found >> i & 1) locus_array_close(&x[i]);
+    }
+    if (*count == 0) return out;
+    for (size_t i = 0; i <= BOOT_COSTS; i++) samples[i] /= (double)*count;
+    out.difference = samples[0];
+    interval_ends(samples + 1, BOOT_COSTS, &out);
+    return out;
+}
+
+static const char *const money_rivals[] = {NULL, "kNN 50", "logistic regression"};
+
+static void money_targets(tally *t, const view *v)
+{
+    for (size_t k = 0; k < v->set_count; k++) {
+        for (size_t r = 0; r < 3; r++) {
+            char what[160], text[512] = "";
+            int met = 1;
+            for (size_t i = 0; i < v->sets[k].size_count; i++) {
+                size_t count;
+                const interval d =
+                    compare_aiq(v, v->sets[k].set->name, v->sets[k].sizes[i], "LOCUS", money_rivals[r], &count);
+                if (count == 0) continue;
+                if (!(d.difference > 0.0)) met = 0;
+                add_text(text, sizeof text, "%sat %u: %+.4f [%+.4f, %+.4f]", *text ? ", " : "",
+                         (unsigned)v->sets[k].sizes[i], d.difference, d.low, d.high);
+            }
+            if (!*text) continue;
+            snprintf(what, sizeof what, "%s: AIQ above %s", v->sets[k].set->title,
+                     money_rivals[r] ? money_rivals[r] : "the zero router's (hull of single models)");
+            target(t, met, what, "%s", text);
         }
     }
 }
 
-static void print_targets(FILE *f, const view *v)
+static double total_seconds(const view *v, const char *method, const char *set) // NULL: all
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < v->all->count; i++) {
+        const result *r = &v->all->list[i];
+        if (!isnan(r->v[V_seconds]) && (!method || !strcmp(r->method, method)) && (!set || !strcmp(r->set, set)))
+            sum += r->v[V_seconds];
+    }
+    return sum;
+}
+
+static void print_targets(FILE *f, view *v)
 {
     tally t = {NULL, 0, 0};
+    double seconds = 0.0;
+    size_t there = 0, wanted = 0;
     t.f = f;
-    fprintf(f, "## Targets\n\n");
-    if (!v->has_locus) {
-        fprintf(f, "No results of LOCUS in the CSV yet.\n\n");
-        return;
+    for (size_t k = 0; k < v->set_count; k++) {
+        seconds += total_seconds(v, NULL, v->sets[k].set->name);
+        for (size_t i = 0; i < v->sets[k].size_count; i++, wanted += SEEDS)
+            there += value_of(v, v->sets[k].set->name, "LOCUS", v->sets[k].sizes[i], V_brier).count;
     }
+    fprintf(f, "## Targets\n\n");
+    if (there < wanted)
+        fprintf(f, "Not all was run: LOCUS has %u of %u results on pools.\n\n", (unsigned)there, (unsigned)wanted);
     fprintf(f, "| target | measured | |\n| --- | --- | --- |\n");
-    above_all(&t, v, V_hit1, "routing");
-    above_all(&t, v, V_prediction, "prediction");
-    expected_targets(&t, v);
-    efficiency_targets(&t, v);
-    new_targets(&t, v);
+    rival_targets(&t, v, 0);
+    rival_targets(&t, v, 1);
+    calibration_targets(&t, v);
+    leader_targets(&t, v);
+    money_targets(&t, v);
+    if (v->set_count == sizeof known_sets / sizeof *known_sets && there >= wanted)
+        target(&t, seconds <= 7200.0, "all of it in 60 minutes on 2 cores", "%.0f minutes of one core", seconds / 60.0);
     fprintf(f, "\n%u of %u met.\n\n", (unsigned)t.met, (unsigned)t.all);
+}
+
+// ------------------------------------------------------------------------------------------------------- >>tables
+
+static void print_summary(FILE *f, const summary *s, double scale, int digits, int bold)
+{
+    const char *mark = bold ? "**" : "";
+    if (s->count == 0) fprintf(f, " | ");
+    else if (isnan(s->sd)) fprintf(f, " | %s%.*f%s", mark, digits, scale * s->mean, mark);
+    else fprintf(f, " | %s%.*f%s ± %.*f", mark, digits, scale * s->mean, mark, digits, scale * s->sd);
+}
+
+// One figure's rows. grid[column][method]
+static void print_block(FILE *f, const view *v, summary grid[][MAX_METHODS], size_t columns, const char *name,
+                        double scale, int digits, int low)
+{
+    fprintf(f, "| **%s**", name);
+    for (size_t c = 0; c < columns; c++) fprintf(f, " |");
+    fprintf(f, " |\n");
+    for (int told = 0; told < 2; told++) {
+        for (size_t m = 0; m < v->method_count; m++) {
+            int some = 0;
+            for (size_t c = 0; c < columns; c++) some |= grid[c][m].count > 0;
+            if (!some || base_is_told(v->methods[m]) != told) continue;
+            fprintf(f, told ? "| *%s*" : "| %s", v->methods[m]);
+            for (size_t c = 0; c < columns; c++) {
+                int best = grid[c][m].count > 0 && !told;
+                for (size_t k = 0; k < v->method_count && best; k++)
+                    if (grid[c][k].count && !base_is_told(v->methods[k]))
+                        best = low ? grid[c][k].mean >= grid[c][m].mean : grid[c][k].mean <= grid[c][m].mean;
+                print_summary(f, &grid[c][m], scale, digits, best);
+            }
+            fprintf(f, " |\n");
+        }
+    }
+}
+
+static void set_table(FILE *f, view *v, size_t k, int new_models)
+{
+    static summary grid[16][MAX_METHODS];
+    static const figure_id kinds[] = {F_BRIER, F_PREDICTION, F_RIGHT, F_SCORE, F_BCE};
+    const char *set = v->sets[k].set->name;
+    const size_t columns = new_models ? (size_t)NEW_SIZES : v->sets[k].size_count;
+    fprintf(f, "| %s", new_models ? "evaluations of the new model" : "evaluations per model");
+    for (size_t c = 0; c < columns; c++)
+        fprintf(f, " | %u", (unsigned)(new_models ? new_sizes[c] : v->sets[k].sizes[c]));
+    fprintf(f, " |\n| ---");
+    for (size_t c = 0; c < columns; c++) fprintf(f, " | ---:");
+    fprintf(f, " |\n");
+    for (size_t q = 0; q < (new_models ? 4u : 5u); q++) {
+        const figure_id kind = kinds[q];
+        char name[64];
+        if (kind == F_SCORE && !v->sets[k].graded) continue;
+        for (size_t c = 0; c < columns; c++)
+            for (size_t m = 0; m < v->method_count; m++)
+                grid[c][m] =
+                    figure_of(cell_of(v, set, v->methods[m], new_models ? v->sets[k].new_n : v->sets[k].sizes[c],
+                                      new_models ? new_sizes[c] : 0),
+                              kind);
+        snprintf(name, sizeof name, "%s%s", figure_kinds[kind].name, figure_kinds[kind].unit);
+        print_block(f, v, grid, columns, name, figure_kinds[kind].scale, figure_kinds[kind].digits,
+                    figure_kinds[kind].low);
+    }
+    if (!new_models) {
+        for (size_t c = 0; c < columns; c++)
+            for (size_t m = 0; m < v->method_count; m++)
+                grid[c][m] = value_of(v, set, v->methods[m], v->sets[k].sizes[c], V_ece);
+        print_block(f, v, grid, columns, "Expected calibration error, %", 100.0, 2, 1);
+    }
+    fprintf(f, "\n");
+}
+
+static void money_table(FILE *f, const view *v, size_t k)
+{
+    static summary grid[16][MAX_METHODS];
+    const char *set = v->sets[k].set->name;
+    const size_t columns = v->sets[k].size_count;
+    double priced = 0.0;
+    summary single = {0.0, 0.0, 0};
+    for (size_t c = 0; c < columns; c++) {
+        for (size_t m = 0; m < v->method_count; m++) {
+            const summary p = value_of(v, set, v->methods[m], v->sets[k].sizes[c], V_priced);
+            grid[c][m] = value_of(v, set, v->methods[m], v->sets[k].sizes[c], V_aiq);
+            if (p.count) priced = p.mean;
+            if (grid[c][m].count) single = value_of(v, set, v->methods[m], v->sets[k].sizes[c], V_aiq_single);
+        }
+    }
+    if (single.count == 0) return;
+    fprintf(
+        f,
+        "Quality against cost, %s: AIQ (RouterBench, arXiv 2403.12031), the area under the non-decreasing hull of "
+        "quality against mean\ncost over lambda, by the range from the cheapest to the dearest single model. Of the "
+        "%.0f models with a price and a score on every test query\n(so that a single model's figures are of the same "
+        "queries). Zero router (the single models' hull): %.4f.\n\n| evaluations per model",
+        v->sets[k].set->title, priced, single.mean);
+    for (size_t c = 0; c < columns; c++) fprintf(f, " | %u", (unsigned)v->sets[k].sizes[c]);
+    fprintf(f, " |\n| ---");
+    for (size_t c = 0; c < columns; c++) fprintf(f, " | ---:");
+    fprintf(f, " |\n");
+    print_block(f, v, grid, columns, "AIQ", 1.0, 4, 0);
+    fprintf(f, "\n");
+}
+
+static void reference_line(FILE *f, const view *v, size_t k)
+{
+    const char *set = v->sets[k].set->name;
+    for (size_t m = 0; m < v->method_count; m++) {
+        for (size_t c = 0; c < v->sets[k].size_count; c++) {
+            const summary right = value_of(v, set, v->methods[m], v->sets[k].sizes[c], V_oracle_right);
+            const summary score = value_of(v, set, v->methods[m], v->sets[k].sizes[c], V_oracle_score);
+            const summary pairs = value_of(v, set, v->methods[m], v->sets[k].sizes[c], V_pairs);
+            if (right.count == 0) continue;
+            fprintf(f, "%u models, %u test queries, %.1f %% of the cells known. Oracle: %.1f %% right",
+                    (unsigned)v->sets[k].models, (unsigned)v->sets[k].queries,
+                    100.0 * pairs.mean / (double)(v->sets[k].models * v->sets[k].queries), 100.0 * right.mean);
+            if (v->sets[k].graded) fprintf(f, ", mean score %.1f %%", 100.0 * score.mean);
+            fprintf(f, ".\n\n");
+            return;
+        }
+    }
+}
+
+static void time_table(FILE *f, const view *v)
+{
+    fprintf(f, "Seconds of one core, all sizes, draws and folds together:\n\n| method");
+    for (size_t k = 0; k < v->set_count; k++) fprintf(f, " | %s", v->sets[k].set->title);
+    fprintf(f, " |\n| ---");
+    for (size_t k = 0; k < v->set_count; k++) fprintf(f, " | ---:");
+    fprintf(f, " |\n");
+    for (size_t m = 0; m < v->method_count; m++) {
+        if (total_seconds(v, v->methods[m], NULL) <= 0.0) continue;
+        fprintf(f, "| %s", is_locus(v->methods[m]) ? "LOCUS, all its rows" : v->methods[m]);
+        for (size_t k = 0; k < v->set_count; k++)
+            fprintf(f, " | %.0f", total_seconds(v, v->methods[m], v->sets[k].set->name));
+        fprintf(f, " |\n");
+    }
+    fprintf(f, "\n");
 }
 
 // ----------------------------------------------------------------------------------------------------- >>pictures
 
-enum { PLOT_W = 330, PLOT_H = 300, PLOT_LEFT = 58, PLOT_TOP = 52, PANEL_W = 530, PICTURE_H = 410 };
+enum { PLOT_W = 330, PLOT_H = 300, PLOT_LEFT = 58, PLOT_TOP = 52, PANEL_W = 530, PICTURE_H = 410, NO_COLOUR = 99 };
 
 typedef struct curve {
     const char *name;
-    double x[16], y[16], sd[16];
+    double x[16], y[16];
     size_t count;
 } curve;
 
@@ -550,11 +737,7 @@ typedef struct panel {
     const char *title, *x_title, *y_title;
     curve curves[MAX_METHODS];
     size_t count;
-    int log_x;
     double x0, x1, y0, y1;
-    double *px, *py; // dots instead of curves
-    size_t dots;
-    unsigned dot_colour;
 } panel;
 
 // Ground, rules, text, then one colour for each kind of method.
@@ -569,31 +752,24 @@ static void picture_colours(FILE *f, int dark)
     for (unsigned i = 0; i < 6; i++) fprintf(f, ".s%u { stroke: %s } .f%u { fill: %s }\n", i, c[4 + i], i, c[4 + i]);
 }
 
-// Colour of a method's curve; the plain form of a method is dashed, in the colour of its better one.
+// Colour of a method's curve; NO_COLOUR: it has none.
 static unsigned colour_of(const char *name, int *dashed)
 {
     static const struct {
         const char *name;
         unsigned colour;
         int dashed;
-    } known[] = {{"LOCUS", 0, 0},
-                 {"kNN", 1, 0},
-                 {"shrunk clusters", 2, 0},
-                 {"clusters", 2, 1},
-                 {"logistic regression", 3, 0},
-                 {"EmbedLLM tuned", 4, 0},
-                 {"EmbedLLM", 4, 1},
-                 {"IRT-Net", 5, 0},
-                 {"best single model", 6, 1}};
+    } known[] = {{"LOCUS", 0, 0},           {"kNN 50", 1, 0},  {"kNN 20", 1, 1},
+                 {"shrunk clusters", 2, 0}, {"PCA-GP", 2, 1},  {"logistic regression", 3, 0},
+                 {"EmbedLLM", 4, 0},        {"IRT-Net", 5, 0}, {"leader (model means)", 6, 1}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         *dashed = known[i].dashed;
         if (strcmp(known[i].name, name) == 0) return known[i].colour;
     }
-    *dashed = 1;
-    return is_locus(name) ? 0 : 6;
+    return NO_COLOUR;
 }
 
-static FILE *picture_open(const settings *s, const char *name, size_t panels, size_t panel_width, const char *title)
+static FILE *picture_open(const settings *s, const char *name, size_t columns, size_t rows, const char *title)
 {
     char path[600];
     FILE *f;
@@ -604,15 +780,16 @@ static FILE *picture_open(const settings *s, const char *name, size_t panels, si
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %u\" role=\"img\" "
             "font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<title>%s</title>\n<style>\n"
             ".line { fill: none; stroke-width: 1.6 } .dashed { stroke-dasharray: 5 4 } .bold { stroke-width: 3.2 }\n"
-            ".bar { stroke-width: 1.2; opacity: .6 } .dot { opacity: .45 } .rule { stroke-width: 1 }\n",
-            (unsigned)(panels * panel_width), (unsigned)PICTURE_H, title);
+            ".rule { stroke-width: 1 }\n",
+            (unsigned)(columns * PANEL_W), (unsigned)(rows * PICTURE_H), title);
     picture_colours(f, 0);
     fprintf(f, "@media (prefers-color-scheme: dark) {\n");
     picture_colours(f, 1);
     fprintf(f,
             "}\n</style>\n<clipPath id=\"plot\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></clipPath>\n"
             "<rect class=\"back\" width=\"%u\" height=\"%u\"/>\n",
-            PLOT_LEFT - 4, PLOT_TOP - 2, PLOT_W + 8, PLOT_H + 4, (unsigned)(panels * panel_width), (unsigned)PICTURE_H);
+            PLOT_LEFT - 4, PLOT_TOP - 2, PLOT_W + 8, PLOT_H + 4, (unsigned)(columns * PANEL_W),
+            (unsigned)(rows * PICTURE_H));
     return f;
 }
 
@@ -624,8 +801,7 @@ static double nice_step(double range) // 1, 2 or 5 times a power of ten: about f
 
 static double place_x(const panel *p, double x)
 {
-    const double t = p->log_x ? (log(x) - log(p->x0)) / (log(p->x1) - log(p->x0)) : (x - p->x0) / (p->x1 - p->x0);
-    return PLOT_LEFT + t * PLOT_W;
+    return PLOT_LEFT + (log(x) - log(p->x0)) / (log(p->x1) - log(p->x0)) * PLOT_W;
 }
 static double place_y(const panel *p, double y) { return PLOT_TOP + (1.0 - (y - p->y0) / (p->y1 - p->y0)) * PLOT_H; }
 
@@ -640,31 +816,21 @@ static void axes(FILE *f, const panel *p)
         fprintf(f, "<text class=\"soft\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n", PLOT_LEFT - 8,
                 place_y(p, y) + 4.0, fabs(y) < 1e-9 ? 0.0 : y);
     }
-    if (p->log_x) {
-        for (double x = p->x0; x <= p->x1 * 1.001; x *= 2.0) {
-            if (p->x1 / p->x0 > 40.0 && fmod(round(log2(x / p->x0)), 2.0) > 0.5) continue; // every second, if many
-            fprintf(f, "<text class=\"soft\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n", place_x(p, x),
-                    PLOT_TOP + PLOT_H + 18, x);
-        }
-    } else {
-        const double s = nice_step(p->x1 - p->x0);
-        for (double x = ceil(p->x0 / s) * s; x <= p->x1 + 1e-9; x += s)
-            fprintf(f, "<text class=\"soft\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n", place_x(p, x),
-                    PLOT_TOP + PLOT_H + 18, x);
+    for (double x = p->x0; x <= p->x1 * 1.001; x *= 2.0) {
+        if (p->x1 / p->x0 > 40.0 && fmod(round(log2(x / p->x0)), 2.0) > 0.5) continue; // every second, if many
+        fprintf(f, "<text class=\"soft\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n", place_x(p, x),
+                PLOT_TOP + PLOT_H + 18, x);
     }
     fprintf(f, "<text class=\"soft\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", PLOT_LEFT + 0.5 * PLOT_W,
             PLOT_TOP + PLOT_H + 38, p->x_title);
 }
 
-static void draw_panel(FILE *f, const panel *p, size_t at, size_t width)
+static void draw_panel(FILE *f, const panel *p, size_t column, size_t row)
 {
     double label[MAX_METHODS];
     size_t order[MAX_METHODS];
-    fprintf(f, "<g transform=\"translate(%u 0)\">\n", (unsigned)(at * width));
+    fprintf(f, "<g transform=\"translate(%u %u)\">\n", (unsigned)(column * PANEL_W), (unsigned)(row * PICTURE_H));
     axes(f, p);
-    for (size_t i = 0; i < p->dots; i++)
-        fprintf(f, "<circle class=\"dot f%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.4\"/>\n", p->dot_colour,
-                place_x(p, p->px[i]), place_y(p, p->py[i]));
     for (size_t i = p->count; i-- > 0;) { // LOCUS, the first, on top
         const curve *c = &p->curves[i];
         int dashed;
@@ -673,11 +839,6 @@ static void draw_panel(FILE *f, const panel *p, size_t at, size_t width)
                 dashed ? " dashed" : "", strcmp(c->name, "LOCUS") ? "" : " bold");
         for (size_t k = 0; k < c->count; k++) fprintf(f, "%.1f,%.1f ", place_x(p, c->x[k]), place_y(p, c->y[k]));
         fprintf(f, "\"/>");
-        for (size_t k = 0; k < c->count; k++)
-            if (!isnan(c->sd[k]) && !strcmp(c->name, "LOCUS")) // all of them would hide the curves
-                fprintf(f, "<line class=\"bar s%u\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", colour,
-                        place_x(p, c->x[k]), place_x(p, c->x[k]), place_y(p, c->y[k] - c->sd[k]),
-                        place_y(p, c->y[k] + c->sd[k]));
         fprintf(f, "</g>\n");
         order[i] = i;
         label[i] = place_y(p, c->y[c->count - 1]) + 4.0;
@@ -706,107 +867,67 @@ static void draw_panel(FILE *f, const panel *p, size_t at, size_t width)
     fprintf(f, "</g>\n");
 }
 
-static void fit_axes(panel *p)
+static void fit_axes(panel *p, int low_is_good)
 {
-    double low = 1e30, high = -1e30, all[MAX_METHODS * 16];
+    double all[MAX_METHODS * 16];
     size_t count = 0;
     p->x0 = 1e30;
     p->x1 = -1e30;
     for (size_t i = 0; i < p->count; i++) {
         for (size_t k = 0; k < p->curves[i].count; k++) {
-            const double x = p->curves[i].x[k], y = p->curves[i].y[k];
-            if (x < p->x0) p->x0 = x;
-            if (x > p->x1) p->x1 = x;
-            all[count++] = y;
-            if (y > high) high = y;
+            if (p->curves[i].x[k] < p->x0) p->x0 = p->curves[i].x[k];
+            if (p->curves[i].x[k] > p->x1) p->x1 = p->curves[i].x[k];
+            all[count++] = p->curves[i].y[k];
         }
     }
-    qsort(all, count, sizeof *all, compare_doubles);
-    if (count) low = all[count / 20]; // a few points far below would flatten all others: they fall out of the plot
-    for (size_t i = 0; i < p->dots; i++) {
-        if (p->px[i] < p->x0) p->x0 = p->px[i];
-        if (p->px[i] > p->x1) p->x1 = p->px[i];
-        if (p->py[i] < low) low = p->py[i];
-        if (p->py[i] > high) high = p->py[i];
-    }
-    if (p->dots) p->x0 = 0.0;
-    if (!(high > low)) high = low + 1.0;
-    p->y0 = low - 0.04 * (high - low);
-    p->y1 = high + 0.04 * (high - low);
-    if (!(p->x1 > p->x0)) p->x1 = p->x0 + 1.0;
+    if (!(p->x1 > p->x0)) p->x1 = 2.0 * p->x0;
+    qsort(all, count, sizeof *all, ascending);
+    // a few points far off on the bad side would flatten all others: they fall out of the plot
+    const double low = all[low_is_good ? 0 : count / 12], high = all[low_is_good ? count - 1 - count / 12 : count - 1];
+    const double room = 0.04 * (high > low ? high - low : 1.0);
+    p->y0 = low - room;
+    p->y1 = high + room;
 }
 
-typedef enum figure_kind { FIGURE_POOL, FIGURE_NEW } figure_kind;
+enum { PANELS_A_ROW = 3 };
 
-// Two panels, one for each pool: a figure by number of evaluations.
-static void curves_picture(const settings *s, const view *v, const char *file, const char *title, figure_kind kind,
-                           value_id value)
+// A panel for each set: a figure by number of evaluations.
+static void curves_picture(const settings *s, view *v, const char *file, const char *title, int new_models,
+                           figure_id kind)
 {
     static panel p;
-    FILE *f = picture_open(s, file, 2, PANEL_W, title);
-    for (size_t k = 0; k < 2; k++) {
-        char text[96];
+    size_t drawn = 0, panels = 0;
+    FILE *f;
+    for (size_t k = 0; k < v->set_count; k++) panels += new_models ? v->sets[k].new_n > 0 : v->sets[k].size_count > 0;
+    if (panels == 0) return;
+    f = picture_open(s, file, panels < PANELS_A_ROW ? panels : (size_t)PANELS_A_ROW,
+                     (panels + PANELS_A_ROW - 1) / PANELS_A_ROW, title);
+    for (size_t k = 0; k < v->set_count; k++) {
+        const size_t columns = new_models ? (v->sets[k].new_n ? (size_t)NEW_SIZES : 0) : v->sets[k].size_count;
         memset(&p, 0, sizeof p);
-        snprintf(text, sizeof text, "%s: %s", title, pool_title(v->pools[k].name));
-        p.title = text;
-        p.y_title = "%";
-        p.x_title = kind == FIGURE_POOL ? "evaluations per model" : "evaluations of the new model";
-        p.log_x = 1;
+        p.title = v->sets[k].set->title;
+        p.y_title = title;
+        p.x_title = new_models ? "evaluations of the new model" : "evaluations per model";
         for (size_t m = 0; m < v->method_count; m++) {
             curve *c = &p.curves[p.count];
-            const size_t sizes = kind == FIGURE_POOL ? v->size_count : ONBOARD_SIZES;
-            if (strcmp(v->methods[m], "random") == 0) continue; // far below
+            int dashed;
             c->name = v->methods[m];
-            for (size_t i = 0; i < sizes; i++) {
-                const size_t n = kind == FIGURE_POOL ? v->sizes[i] : onboard_sizes[i];
-                const summary a = kind == FIGURE_POOL
-                                      ? pool_figure(v->all, v->pools[k].name, c->name, n, value)
-                                      : new_figure(v->all, v->pools[k].name, JOB_FOLD, c->name, n, value);
+            if (colour_of(c->name, &dashed) == NO_COLOUR) continue;
+            for (size_t i = 0; i < columns; i++) {
+                const summary a = figure_of(cell_of(v, v->sets[k].set->name, c->name,
+                                                    new_models ? v->sets[k].new_n : v->sets[k].sizes[i],
+                                                    new_models ? new_sizes[i] : 0),
+                                            kind);
                 if (a.count == 0) continue;
-                c->x[c->count] = (double)n;
-                c->y[c->count] = 100.0 * a.mean;
-                c->sd[c->count++] = 100.0 * a.sd;
+                c->x[c->count] = (double)(new_models ? new_sizes[i] : v->sets[k].sizes[i]);
+                c->y[c->count++] = figure_kinds[kind].scale * a.mean;
             }
             if (c->count) p.count++;
         }
         if (p.count == 0) continue;
-        fit_axes(&p);
-        draw_panel(f, &p, k, PANEL_W);
-    }
-    fprintf(f, "</svg>\n");
-    fclose(f);
-}
-
-// Distance of each pair of models against the share of test queries on which they differ.
-static void pairs_picture(const settings *s, const view *v)
-{
-    static const char *const methods[] = {"LOCUS", "EmbedLLM tuned", "rivals"};
-    static const char *const titles[] = {"LOCUS", "EmbedLLM tuned", "Difference of accuracies"};
-    static const char *const x_titles[] = {"cosine distance of embeddings", "cosine distance of embeddings",
-                                           "difference of accuracies, same evaluations"};
-    enum { WIDTH = 430 };
-    static panel p;
-    static double x[2048], y[2048];
-    FILE *f;
-    size_t at = 0, first = v->has_locus ? 0 : 1;
-    f = picture_open(s, "geometry.svg", 3 - first, WIDTH, "Distance against disagreement, all 33 models");
-    for (size_t k = first; k < 3; k++) {
-        memset(&p, 0, sizeof p);
-        p.title = titles[k];
-        p.x_title = x_titles[k];
-        p.y_title = "test queries on which two models differ, %";
-        p.px = x;
-        p.py = y;
-        p.dot_colour = k == 0 ? 0 : k == 1 ? 4 : 6;
-        for (size_t i = 0; i < v->all->count && p.dots < 2048; i++) {
-            const result *r = &v->all->list[i];
-            if (strcmp(r->experiment, "pair") != 0 || strcmp(r->method, methods[k]) != 0) continue;
-            x[p.dots] = r->v[V_distance];
-            y[p.dots++] = 100.0 * (1.0 - r->v[V_agreement]);
-        }
-        if (p.dots == 0) continue;
-        fit_axes(&p);
-        draw_panel(f, &p, at++, WIDTH);
+        fit_axes(&p, figure_kinds[kind].low);
+        draw_panel(f, &p, drawn % PANELS_A_ROW, drawn / PANELS_A_ROW);
+        drawn++;
     }
     fprintf(f, "</svg>\n");
     fclose(f);
@@ -814,105 +935,78 @@ static void pairs_picture(const settings *s, const view *v)
 
 // ------------------------------------------------------------------------------------------------------- >>report
 
-static void reference_rows(FILE *f, const view *v)
-{
-    for (size_t k = 0; k < 2; k++) {
-        const char *name = v->pools[k].name;
-        const size_t largest = v->sizes[v->size_count - 1];
-        const summary oracle = pool_figure(v->all, name, "best single model", largest, V_oracle);
-        const summary single = pool_figure(v->all, name, "best single model", largest, V_hit1);
-        const summary random = pool_figure(v->all, name, "random", largest, V_hit1);
-        if (oracle.count == 0) continue;
-        fprintf(f, "- %s (%u models): best single model %.2f %%, a model drawn at random %.2f %%, oracle %.2f %%.\n",
-                pool_title(name), (unsigned)v->pools[k].count, 100.0 * single.mean, 100.0 * random.mean,
-                100.0 * oracle.mean);
-    }
-    fprintf(f, "\n");
-}
-
-static int report(const dataset *d, const pool *pools, const results *all, const settings *s)
+static int report(const results *all, const evaluation_set *sets, size_t count, const settings *s)
 {
     static view v;
+    static const figure_id main_kinds[] = {F_BRIER, F_PREDICTION, F_RIGHT}, score_kind[] = {F_SCORE};
     char path[600];
+    int graded = 0, some_new = 0;
     FILE *f;
-    view_make(&v, all, pools);
-    if (v.size_count == 0) {
-        fprintf(stderr, "no results yet in %s\n", all->path);
+    view_make(&v, all, sets, count, s->work);
+    if (v.set_count == 0) {
+        fprintf(stderr, "no results of these sets in %s\n", all->path);
         return 1;
     }
+    for (size_t k = 0; k < v.set_count; k++) graded |= v.sets[k].graded, some_new |= v.sets[k].new_n > 0;
     snprintf(path, sizeof path, "%.500s/RESULTS.md", s->folder);
     f = fopen(path, "w");
     if (!f) die(path, strerror(errno));
-    fprintf(f,
-            "# The claims, reproduced\n\n"
-            "Made by `make reproduce` (bench/reproduce.c) from %u models x %u questions of MMLU-Pro, %u / %u / %u for "
-            "training, validation and test.\nEach method learns from the scores of N training queries, the same for "
-            "all models; figures are of the test split,\nmean ± standard deviation over seeds (seeds draw the queries "
-            "and the initial weights). A missing score is a miss in routing\nand is left out of the other figures. "
-            "Validation scores choose hyper-parameters and checkpoints, of the baselines too. **Bold**: the best of a "
-            "column.\n\n",
-            (unsigned)d->models, (unsigned)d->queries, (unsigned)d->part[0].count, (unsigned)d->part[1].count,
-            (unsigned)d->part[2].count);
-    reference_rows(f, &v);
-    print_targets(f, &v);
-    fprintf(f, "## Routing\n\n![Routing accuracy by evaluations per model](routing.svg)\n\n");
-    for (size_t k = 0; k < 2; k++) pool_table(f, &v, pools[k].name, "Routing accuracy hit@1, %", V_hit1, 100.0, 2, 0);
-    fprintf(f, "## Prediction\n\n![Prediction accuracy by evaluations per model](prediction.svg)\n\n");
-    for (size_t k = 0; k < 2; k++) {
-        pool_table(f, &v, pools[k].name, "Prediction accuracy, %", V_prediction, 100.0, 2, 0);
-        pool_table(f, &v, pools[k].name, "Brier score", V_brier, 1.0, 4, 1);
-        pool_table(f, &v, pools[k].name, "Expected calibration error, 15 bins, %", V_ece, 100.0, 2, 1);
+    fprintf(
+        f,
+        "# LOCUS and its rivals on real evaluations\n\n"
+        "Made by `make reproduce` (bench/reproduce.c). Each method learns from the scores of N training queries, the "
+        "same for all models (cells that\nare missing stay so); mean over draws of them; figures are of the test "
+        "split. Validation scores choose hyper-parameters and\ncheckpoints, of the baselines too (bench/baselines.h). "
+        "A missing score is unknown: routing is judged among the models with a score on the\nquery. *Difference*: "
+        "LOCUS less the best baseline of that cell (found on the test split, so to our disadvantage), with a 95 %% "
+        "interval\nby bootstrap over queries, paired, draws averaged; of the draws that both have. **better** and "
+        "worse: 0 is outside.\n\n"
+        "## Summary\n\n");
+    summary_table(f, &v, 0, main_kinds, 3, 0);
+    if (graded) {
+        fprintf(f, "Where scores are graded, routing by the mean score of the chosen models:\n\n");
+        summary_table(f, &v, 0, score_kind, 1, 1);
     }
-    if (v.has_locus) {
-        fprintf(f, "## Sample efficiency\n\nHow many times as many evaluations a method needs for LOCUS's figure, by "
-                   "linear interpolation between its sizes in log N.\n`>`: not reached with its largest number; `≤`: "
-                   "its smallest number is enough.\n\n");
-        for (size_t k = 0; k < 2; k++) {
-            efficiency_table(f, &v, pools[k].name, "Routing", V_hit1);
-            efficiency_table(f, &v, pools[k].name, "Prediction", V_prediction);
+    versus_table(f, &v, 0);
+    if (some_new) {
+        fprintf(f,
+                "### New models\n\nEach model is held out once (four folds); everything is fitted on the others from "
+                "%u evaluations each (or all), then the held-out ones are\nadded from their first n evaluations, all "
+                "else frozen; one draw. Brier and prediction: the new models' answers. Routing: the whole pool, old "
+                "and new.\n\n",
+                (unsigned)NEW_N);
+        summary_table(f, &v, 1, main_kinds, 3, 0);
+        versus_table(f, &v, 1);
+    }
+    print_targets(f, &v);
+    fprintf(f, "## Set by set\n\nMean ± standard deviation over draws; **bold**: the best of a column, but for *who is "
+               "told the category*. kNN and clusters "
+               "are shrunk to each model's mean; EmbedLLM and IRT-Net\nstop where validation says.\n\n"
+               "![Brier score by evaluations per model](brier.svg)\n\n![Routing by evaluations per model](routing.svg)"
+               "\n\n");
+    for (size_t k = 0; k < v.set_count; k++) {
+        if (v.sets[k].size_count == 0) continue;
+        fprintf(f, "### %s\n\n", v.sets[k].set->title);
+        reference_line(f, &v, k);
+        set_table(f, &v, k, 0);
+        money_table(f, &v, k);
+    }
+    if (some_new) {
+        fprintf(f, "## New models, set by set\n\n![Brier score for new models by their evaluations](onboarding.svg)\n\n"
+                   "IRT-Net: the new vector is the most probable one under a normal prior with the pool's mean and "
+                   "covariance; PCA-GP: the same for loadings.\n\n");
+        for (size_t k = 0; k < v.set_count; k++) {
+            if (v.sets[k].new_n == 0) continue;
+            fprintf(f, "### %s, new models\n\n", v.sets[k].set->title);
+            set_table(f, &v, k, 1);
         }
     }
-    fprintf(f,
-            "## New models\n\n![Prediction for new models by their evaluations](onboarding.svg)\n\nEach model is held "
-            "out once (four folds); everything is fitted on the other models from %u evaluations each, then the "
-            "held-out\nones are added from n evaluations, all else frozen. EmbedLLM and IRT-Net: the new vector is the "
-            "most probable one under a normal prior with\nthe pool's mean and covariance. Prediction figures: the new "
-            "models' answers. Routing: the whole pool, old and new.\n\n",
-            (unsigned)ONBOARD_N);
-    for (size_t k = 0; k < 2; k++) {
-        new_table(f, &v, pools[k].name, JOB_FOLD, "Prediction accuracy for new models, %", V_prediction, 100.0, 2, 0);
-        new_table(f, &v, pools[k].name, JOB_FOLD, "Brier score for new models", V_brier, 1.0, 4, 1);
-        new_table(f, &v, pools[k].name, JOB_FOLD, "Routing accuracy with the new models in the pool, %", V_hit1, 100.0,
-                  2, 0);
-    }
-    fprintf(f, "### Whole families held out\n\nLlama; Mistral with Mixtral and mathstral; Qwen; Yi; and as the fifth "
-               "all models of makers with one or two in the pool, together.\n\n");
-    for (size_t k = 0; k < 2; k++) {
-        new_table(f, &v, pools[k].name, JOB_FAMILY, "Prediction accuracy for new families, %", V_prediction, 100.0, 2,
-                  0);
-        new_table(f, &v, pools[k].name, JOB_FAMILY, "Brier score for new families", V_brier, 1.0, 4, 1);
-        new_table(f, &v, pools[k].name, JOB_FAMILY, "Routing accuracy with the new family in the pool, %", V_hit1,
-                  100.0, 2, 0);
-        family_table(f, &v, pools[k].name);
-    }
-    fprintf(f, "## Geometry\n\n![Distance against disagreement](geometry.svg)\n\nCorrelation of the distance of two "
-               "models with the share of common test queries on which they differ; partial: Pearson given the\n"
-               "difference of their test accuracies. k = 1 to 10: agreement with the k-th nearest model, %%.\n\n");
-    for (size_t k = 0; k < 2; k++)
-        for (size_t c = 0; c < v.size_count; c++) geometry_table(f, &v, pools[k].name, v.sizes[c]);
-    fprintf(f,
-            "### How fast an embedding settles\n\nCosine distance, median over the models, each embedded as a new one "
-            "from n of its %u evaluations. Identified: share of models whose\nembedding from n is nearest to their own "
-            "from all, not another's (which contains these n: large n are flattered).\n\n",
-            (unsigned)DRIFT_N);
-    for (size_t k = 0; k < 2; k++) drift_table(f, &v, pools[k].name);
     fprintf(f, "## Time\n\n");
     time_table(f, &v);
     fclose(f);
-    curves_picture(s, &v, "routing.svg", "Routing accuracy", FIGURE_POOL, V_hit1);
-    curves_picture(s, &v, "prediction.svg", "Prediction accuracy", FIGURE_POOL, V_prediction);
-    curves_picture(s, &v, "onboarding.svg", "Prediction for new models", FIGURE_NEW, V_prediction);
-    pairs_picture(s, &v);
+    curves_picture(s, &v, "brier.svg", "Brier score", 0, F_BRIER);
+    curves_picture(s, &v, "routing.svg", "Routing: right, %", 0, F_RIGHT);
+    curves_picture(s, &v, "onboarding.svg", "Brier score for new models", 1, F_BRIER);
     printf("%s and its pictures written from %u results\n", path, (unsigned)all->count);
     return 0;
 }

@@ -111,7 +111,7 @@ static int run(int argc, char **argv)
     double all = 0.0;
     for (size_t m = 0; m < models; ++m) {
         available[m] = locus_pool_model(pool, m)->available != 0;
-        cost[m] = locus_pool_model(pool, m)->cost;
+        cost[m] = (float)locus_pool_model(pool, m)->cost; // unknown (NaN) is refused below
         all += available[m] ? (double)cost[m] : 0.0;
     }
     if (!(all > 0.0)) return fail("no model of the pool costs anything");

@@ -7,8 +7,9 @@
 // at all; errors and progress go to stderr.
 //
 // Contents: memory, messages and the terminal; the parser of flags; text files, CSV; arrays; net and pool;
-// one section for each command; the tables of flags; main. locus_explore.h has the commands that explore, compare and
-// select, locus_pictures.h what they draw, locus_atlas.h the page of `locus atlas`.
+// one section for each command; the tables of flags; main. locus_costs.h has what queries cost and the rules that use
+// it, locus_frontier.h quality against money, locus_explore.h the commands that explore, compare and select,
+// locus_pictures.h what they draw, locus_atlas.h the page of `locus atlas`.
 
 #if !defined(_DEFAULT_SOURCE)
 #define _DEFAULT_SOURCE 1 // POSIX names under -std=c99
@@ -69,6 +70,7 @@ typedef struct options {
     const char *file, *net, *pool, *router, *encodings, *scores, *mask, *queries, *models, *model_rows, *out;
     const char *query_encoder, *available, *default_model, *rows, *texts, *split, *use, *categories;
     const char *resume, *metrics, *curve, *unlabelled, *text_file, *question, *profile;
+    const char *costs, *prices, *tokens_in, *tokens_out, *weak, *strong;
     const char *second, *want, *query, *row, *more_encodings, *more_scores, *svg, *html, *evaluated;
     double max_cost, lambda, budget, margin, memory; // negative: not given
     double noise, dropout, weight_decay, encoder_rate, predictor_rate, height, cost;
@@ -76,7 +78,8 @@ typedef struct options {
     size_t count, batch, window, resamples;
     size_t anchors, epochs, patience, seed, z_dim, heads, layers, induce, hidden, subset_min, subset_max, targets;
     int isa, path, with_net, recipe, keep; // index of the word; with_net, keep 0: not given
-    int metric, linkage, method;           // metric 0: not given
+    int metric, linkage, method, among;    // metric, among 0: not given
+    int allow_unpriced, no_default;
     int json, all, logits, fully_scored, synthetic, for_routing, add, complete, help;
 } options;
 
@@ -342,7 +345,28 @@ typedef struct command {
     {"--isa", "auto|scalar|avx2|avx512|neon", CHOICE, AT(isa), 0, "instruction set (default: the best one)"}, \
     {"--help", "", SWITCH, AT(help), 0, "this text"},                                                        \
     {NULL, NULL, SWITCH, 0, 0, NULL}
+#define COST_FLAGS                                                                                                           \
+    {"--costs", "C.npy", TEXT, AT(costs), 0, "what each query costs with each model, [models, queries]; NaN: unknown"},      \
+    {"--prices", "PRICES.csv", TEXT, AT(prices), 0, "in its place the models' prices by token or by query: see below"},      \
+    {"--tokens-in", "T.npy", TEXT, AT(tokens_in), 0, "tokens of each query (default: estimated from its words)"},            \
+    {"--tokens-out", "N|T.npy", TEXT, AT(tokens_out), 0,                                                                     \
+     "tokens of an answer: one number, or one for each query, each model or [models, queries] (default: 256)"},              \
+    {"--allow-unpriced", "", SWITCH, AT(allow_unpriced), 0, "models of unknown cost may be chosen where costs count"},       \
+    {"--available", "NAMES", TEXT, AT(available), 0, "only these models, separated by commas"},                              \
+    {"--max-cost", "C", NUMBER, AT(max_cost), 0, "no model dearer than C"},                                                  \
+    {"--lambda", "L", NUMBER, AT(lambda), 0, "price of cost: choose the highest p - L * cost"},                              \
+    {"--budget", "B", NUMBER, AT(budget), 0, "choose L such that the mean cost over these queries is at most B"},            \
+    {"--default", "NAME", TEXT, AT(default_model), 0,                                                                        \
+     "take this model unless another gains more than the margin (default: the pool's guard)"},                               \
+    {"--margin", "G", NUMBER, AT(margin), 0, "that margin, in p - L * cost (default: 0, or the guard's)"},                   \
+    {"--no-default", "", SWITCH, AT(no_default), 0, "the likeliest model, whatever guard the pool has"}
 // clang-format on
+
+#define COST_HELP                                                                                                      \
+    "PRICES.csv has a header line with \"name\" and input and output prices per million tokens (usd_in_per_m and\n"    \
+    "usd_out_per_m, input_price_per_million, ...), or a \"cost\" per query; nothing in a field is unknown, not "       \
+    "free.\n"                                                                                                          \
+    "Tokens of a text: characters / 4, but each character of Chinese, Japanese or Korean.\n"
 
 // Changes that make b out of a; capitals count as small letters.
 static size_t edit_distance(const char *a, const char *b)
@@ -586,6 +610,7 @@ static int load_models(session *s, size_t m, const char *what, locus_model **out
     for (size_t i = 0; i < m; ++i) {
         snprintf(models[i].name, sizeof models[i].name, "model-%zu", i);
         models[i].parameters_b = NAN;
+        models[i].cost = NAN; // unknown
         models[i].available = 1;
     }
     if (!path) return DONE;
@@ -607,6 +632,7 @@ static int load_models(session *s, size_t m, const char *what, locus_model **out
         locus_model model;
         memset(&model, 0, sizeof model);
         model.parameters_b = NAN;
+        model.cost = NAN;
         model.available = 1;
         do {
             double v = 0.0;
@@ -629,7 +655,7 @@ static int load_models(session *s, size_t m, const char *what, locus_model **out
                     return fail(s, "--models %s: line %zu: %s: expected %s, found \"%s\"", path, here, known[k],
                                 k == 3 ? "0, 1, true or false" : "a number from 0 or nothing", field);
                 if (k == 1) model.parameters_b = (float)v;
-                if (k == 2) model.cost = (float)v;
+                if (k == 2) model.cost = v;
                 if (k == 3) model.available = v > 0.0;
             }
         } while (end == ',');
@@ -1006,6 +1032,19 @@ static void info_net(const session *s)
     printf("  hash           %s\n", hash);
 }
 
+static const char *cost_text(char text[32], double cost);
+
+// Element i of a tensor F64.
+static double double_at(const locus_tensor *t, size_t i)
+{
+    const unsigned char *b = (const unsigned char *)t->data + 8 * i;
+    uint64_t bits = 0;
+    double v;
+    for (int k = 7; k >= 0; --k) bits = bits << 8 | b[k];
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
 // The models of a pool file whose net is not at hand, from its tensors (see >>pool in locus.h).
 static int read_pool(session *s, locus_model **models, size_t *count)
 {
@@ -1013,11 +1052,12 @@ static int read_pool(session *s, locus_model **models, size_t *count)
     const locus_tensor *z = locus_safetensors_find(st, "pool.embeddings"), *t[5];
     static const char *const names[] = {"pool.names", "pool.parameters_b", "pool.cost", "pool.available",
                                         "pool.evaluations"};
-    static const locus_dtype dtypes[] = {LOCUS_U8, LOCUS_F32, LOCUS_F32, LOCUS_U8, LOCUS_I64};
+    static const locus_dtype dtypes[] = {LOCUS_U8, LOCUS_F32, LOCUS_F64, LOCUS_U8, LOCUS_I64};
     size_t m = z->shape[0], at = 0;
     for (int k = 0; k < 5; ++k) {
         t[k] = locus_safetensors_find(st, names[k]);
-        if (!t[k] || t[k]->dtype != dtypes[k] || t[k]->rank != 1 || (k && t[k]->count != m))
+        if (!t[k] || (t[k]->dtype != dtypes[k] && !(k == 2 && t[k]->dtype == LOCUS_F32)) || t[k]->rank != 1 ||
+            (k && t[k]->count != m))
             return fail(s, "%s: %s: missing, or not of the shape and type of a pool's", s->opt.file, names[k]);
     }
     if (!(*models = (locus_model *)take(s, m, sizeof **models))) return FAILED;
@@ -1032,9 +1072,11 @@ static int read_pool(session *s, locus_model **models, size_t *count)
             return fail(s, "%s: pool.names: expected %zu names", s->opt.file, m);
         memcpy(model->name, text + at, n);
         at += n + 1;
+        float cost = NAN;
         if (locus_tensor_to_f32(t[1], i, 1, &model->parameters_b, &s->err) ||
-            locus_tensor_to_f32(t[2], i, 1, &model->cost, &s->err))
+            locus_tensor_to_f32(t[2], i, 1, &cost, &s->err))
             return fail_library(s, "", s->opt.file);
+        model->cost = t[2]->dtype == LOCUS_F64 ? double_at(t[2], i) : (double)cost;
         model->available = ((const unsigned char *)t[3]->data)[i];
         for (int b = 7; b >= 0; --b) model->evaluations = model->evaluations << 8 | e[b];
     }
@@ -1047,16 +1089,26 @@ static int info_pool(session *s)
     size_t m = 0;
     const char *encoder = locus_safetensors_meta(&s->net_file, "locus.query_encoder");
     const char *hash = locus_safetensors_meta(&s->net_file, "locus.net_hash");
+    const locus_tensor *guard = locus_safetensors_find(&s->net_file, "pool.guard");
+    size_t guarding = SIZE_MAX;
+    double margin = 0.0;
     int width = 5;
     if (read_pool(s, &models, &m)) return FAILED;
+    if (guard && guard->dtype == LOCUS_F64 && guard->count == 2) {
+        double index = double_at(guard, 0);
+        margin = double_at(guard, 1);
+        if (index >= 0.0 && index < (double)m) guarding = (size_t)index;
+    }
     if (!encoder) encoder = "";
     if (!hash) hash = "";
     if (s->opt.json) {
-        json(",'pool':{'net_hash':%s,'query_encoder':%s,'models':[", hash, encoder);
+        json(",'pool':{'net_hash':%s,'query_encoder':%s,'guard':", hash, encoder);
+        if (guarding == SIZE_MAX) json("null");
+        else json("{'model':%s,'margin':%d}", models[guarding].name, margin);
+        json(",'models':[");
         for (size_t i = 0; i < m; ++i)
-            json("%c{'name':%s,'params_b':%f,'cost':%f,'available':%b,'evaluations':%u}", i > 0, models[i].name,
-                 (double)models[i].parameters_b, (double)models[i].cost, models[i].available,
-                 (size_t)models[i].evaluations);
+            json("%c{'name':%s,'params_b':%f,'cost':%d,'available':%b,'evaluations':%u}", i > 0, models[i].name,
+                 (double)models[i].parameters_b, models[i].cost, models[i].available, (size_t)models[i].evaluations);
         json("]}");
         return DONE;
     }
@@ -1064,20 +1116,25 @@ static int info_pool(session *s)
     print_text(hash, 0);
     printf(", query encoder: ");
     print_text(encoder[0] ? encoder : "not named", 0);
+    if (guarding != SIZE_MAX) {
+        printf("\n  guard          ");
+        print_text(models[guarding].name, 0);
+        printf(" stays unless another gains more than %.4g", margin);
+    }
     for (size_t i = 0; i < m; ++i)
         if (text_width(models[i].name) > width) width = text_width(models[i].name);
     printf("\n\n  %5s  ", "index");
     print_text("model", width);
     printf("  %10s  %10s  %9s  %11s\n", "params (B)", "cost", "available", "evaluations");
     for (size_t i = 0; i < m && (i < 40 || s->opt.all); ++i) {
-        char parameters[32] = "-", evaluations[32] = "-";
+        char parameters[32] = "-", evaluations[32] = "-", cost[32];
         if (!is_nan(models[i].parameters_b))
             snprintf(parameters, sizeof parameters, "%g", (double)models[i].parameters_b);
         if (models[i].evaluations) snprintf(evaluations, sizeof evaluations, "%zu", (size_t)models[i].evaluations);
         printf("  %5zu  ", i);
         print_text(models[i].name, width);
-        printf("  %10s  %10g  %9s  %11s\n", parameters, (double)models[i].cost, models[i].available ? "yes" : "no",
-               evaluations);
+        printf("  %10s  %10s  %9s  %11s\n", parameters, cost_text(cost, models[i].cost),
+               models[i].available ? "yes" : "no", evaluations);
     }
     if (m > 40 && !s->opt.all) printf("  ... and %zu more (--all)\n", m - 40);
     return DONE;
@@ -1134,7 +1191,7 @@ static int info_npy(session *s)
         for (size_t k = 0; k < n; ++k) {
             double v = (double)values[k];
             nan += is_nan(v) != 0;
-            infinite += isinf(v) != 0;
+            infinite += !is_finite(v) && !is_nan(v);
             if (v < low) low = v;
             if (v > high) high = v;
         }
@@ -1688,6 +1745,8 @@ static int run_encode(session *s)
     return DONE;
 }
 
+#include "locus_costs.h"
+
 // -------------------------------------------------------------------------------------------------------------- route
 
 // "A:B", "A:" or ":B": rows A to B - 1 of n.
@@ -1729,7 +1788,7 @@ static int read_available(session *s, unsigned char *available)
 
 typedef struct tally { // of first choices
     size_t index, count;
-    double probability;
+    double probability, cost;
 } tally;
 
 static int by_count(const void *a, const void *b)
@@ -1746,9 +1805,9 @@ static void print_choices_json(const session *s, const locus_choice *choices, si
         const locus_choice *c = choices + i * top;
         json("%c\n{'query':%u,'rule':%s,'ranked':[", i > 0, first + i, locus_rule_name(c->rule));
         for (size_t k = 0; k < top && c[k].model != SIZE_MAX; ++k)
-            json("%c{'model':%s,'index':%u,'probability':%f,'logit':%f,'cost':%f,'utility':%d}", k > 0,
+            json("%c{'model':%s,'index':%u,'probability':%f,'logit':%f,'cost':%d,'utility':%d}", k > 0,
                  locus_pool_model(s->pool, c[k].model)->name, c[k].model, (double)c[k].probability, (double)c[k].logit,
-                 (double)c[k].cost, c[k].utility);
+                 c[k].cost, c[k].utility);
         json("]}");
     }
     json("]}\n");
@@ -1765,11 +1824,12 @@ static void print_choices(const session *s, const locus_choice *choices, const c
         if (texts) printf("\n%s\n", texts[first + i]);
         for (size_t k = 0; k < top && choices[i * top + k].model != SIZE_MAX; ++k) {
             const locus_choice *c = &choices[i * top + k];
+            char cost[32];
             if (k == 0) printf("%7zu  %4d  ", first + i, 1);
             else printf("%7s  %4zu  ", "", k + 1);
             print_text(locus_pool_model(s->pool, c->model)->name, width);
-            printf("  %5.1f %%  %10g  %10.4f%s%s\n", 100.0 * (double)c->probability, (double)c->cost, c->utility,
-                   k ? "" : "  ", k ? "" : locus_rule_name(c->rule));
+            printf("  %5.1f %%  %10s  %10.4f%s%s\n", 100.0 * (double)c->probability, cost_text(cost, c->cost),
+                   c->utility, k ? "" : "  ", k ? "" : locus_rule_name(c->rule));
         }
     }
 }
@@ -1794,10 +1854,11 @@ static int load_texts(session *s, size_t n, const char ***texts)
 }
 
 // Shares of the models among the first choices, their means, and which rules decided.
-static int print_tally(session *s, const locus_choice *choices, size_t n, size_t top)
+static int print_tally(session *s, const locus_choice *choices, size_t n, size_t top, int guarded)
 {
     size_t m = locus_pool_count(s->pool), rules[4] = {0, 0, 0, 0};
     double p = 0.0, cost = 0.0, share = n ? 1.0 / (double)n : 0.0;
+    char text[32];
     int width = longest_name(s);
     tally *t = (tally *)take(s, m, sizeof *t);
     if (!t) return FAILED;
@@ -1807,7 +1868,8 @@ static int print_tally(session *s, const locus_choice *choices, size_t n, size_t
         t[c->model].count++;
         t[c->model].probability += (double)c->probability;
         p += (double)c->probability;
-        cost += (double)c->cost;
+        t[c->model].cost += c->cost; // one unknown cost and the mean is unknown
+        cost += c->cost;
         rules[c->rule]++;
     }
     qsort(t, m, sizeof *t, by_count);
@@ -1816,21 +1878,21 @@ static int print_tally(session *s, const locus_choice *choices, size_t n, size_t
         for (int r = 0; r < 4; ++r) json("%c%s:%u", r, locus_rule_name((locus_rule)r), rules[r]);
         json("},'models':[");
         for (size_t i = 0; i < m && t[i].count; ++i)
-            json("%c{'model':%s,'queries':%u,'mean_probability':%d}", i > 0,
-                 locus_pool_model(s->pool, t[i].index)->name, t[i].count, t[i].probability / (double)t[i].count);
+            json("%c{'model':%s,'queries':%u,'mean_probability':%d,'mean_cost':%d}", i > 0,
+                 locus_pool_model(s->pool, t[i].index)->name, t[i].count, t[i].probability / (double)t[i].count,
+                 t[i].cost / (double)t[i].count);
         json("]");
         return DONE;
     }
-    printf("%zu queries, mean p %.1f %%, mean cost %g\n\n", n, 100.0 * p * share, cost * share);
+    printf("%zu queries, mean p %.1f %%, mean cost %s\n\n", n, 100.0 * p * share, cost_text(text, cost * share));
     print_text("model", width);
     printf("  %8s  %7s  %7s  %10s\n", "queries", "share", "mean p", "cost");
     for (size_t i = 0; i < m && t[i].count; ++i) {
-        const locus_model *model = locus_pool_model(s->pool, t[i].index);
-        print_text(model->name, width);
-        printf("  %8zu  %5.1f %%  %5.1f %%  %10g\n", t[i].count, 100.0 * (double)t[i].count * share,
-               100.0 * t[i].probability / (double)t[i].count, (double)model->cost);
+        print_text(locus_pool_model(s->pool, t[i].index)->name, width);
+        printf("  %8zu  %5.1f %%  %5.1f %%  %10s\n", t[i].count, 100.0 * (double)t[i].count * share,
+               100.0 * t[i].probability / (double)t[i].count, cost_text(text, t[i].cost / (double)t[i].count));
     }
-    if (s->opt.default_model) {
+    if (guarded) {
         printf("\nrules:");
         for (int r = 0; r < 4; ++r)
             if (rules[r]) printf("  %s %.1f %%", locus_rule_name((locus_rule)r), 100.0 * (double)rules[r] * share);
@@ -1871,7 +1933,7 @@ static int print_profile(session *s, size_t model, size_t category_count, const 
 static int load_categories(session *s, size_t n, int32_t **category, const char ***names, size_t *count);
 
 // Questions in words, one or a line each of stdin: encode, predict, rank, show.
-static int route_questions(session *s, const locus_route_opts *opts, size_t top)
+static int route_questions(session *s, locus_route_opts *opts, size_t top)
 {
     const options *o = &s->opt;
     const locus_text *encoder = net_text(s);
@@ -1905,7 +1967,9 @@ static int route_questions(session *s, const locus_route_opts *opts, size_t top)
     one.encodings = q;
     one.count = 1;
     one.dim = s->info.q_dim;
-    int from_stdin = strcmp(o->question, "-") == 0, first = 1;
+    costs c;
+    memset(&c, 0, sizeof c);
+    int from_stdin = strcmp(o->question, "-") == 0, first = 1, status;
     for (;;) {
         const char *text = o->question;
         size_t length = strlen(text);
@@ -1918,9 +1982,11 @@ static int route_questions(session *s, const locus_route_opts *opts, size_t top)
             if (length == 0) break;
             text = line;
         }
-        if (locus_encode_text(encoder, text, length, q, &s->err) ||
-            locus_route(s->pool, &one, opts, choices, NULL, work, bytes, &s->err))
-            return fail(s, "%s", s->err.message);
+        line[text == line ? length : 0] = '\0'; // the text ends there
+        if (o->prices && (status = load_costs(s, NULL, NULL, m, 1, NULL, 0, 1, &text, NULL, &c)) != DONE) return status;
+        opts->query_cost = c.of_query;
+        if (locus_encode_text(encoder, text, length, q, &s->err)) return fail(s, "%s", s->err.message);
+        if (locus_route(s->pool, &one, opts, choices, NULL, work, bytes, &s->err)) return fail_rank(s);
         if (o->json) {
             json("{'lambda':%d", opts->lambda);
             print_choices_json(s, choices, 0, 1, top);
@@ -1944,15 +2010,14 @@ static int run_route(session *s)
     const char **texts = NULL;
     size_t first = 0, end = 0, top = o->top ? o->top : 1;
     double mean_cost = 0.0;
+    costs c;
     locus_route_opts opts;
     memset(&opts, 0, sizeof opts);
-    if (o->lambda >= 0.0 && o->budget >= 0.0) return misuse(s, "--lambda and --budget exclude each other");
-    if (o->margin >= 0.0 && !o->default_model) return misuse(s, "--margin needs a --default");
-    if (o->question && (o->encodings || o->rows || o->texts || o->budget >= 0.0))
-        return misuse(s, "--text excludes --encodings, --rows, --texts and --budget");
+    if (o->question && (o->encodings || o->rows || o->texts || o->budget >= 0.0 || o->costs || o->tokens_in))
+        return misuse(s, "--text excludes --encodings, --rows, --texts, --budget, --costs and --tokens-in");
     if ((o->profile || o->categories) && !o->question) return misuse(s, "--profile and --categories need a --text");
-    int status = open_net_and_pool(s, 1);
-    if (status) return status;
+    int status = check_cost_flags(s);
+    if (status || (status = open_net_and_pool(s, 1)) != DONE) return status;
     if (!o->question) {
         if (!o->encodings) return misuse(s, "--encodings Q.npy or --text QUESTION is required: the queries");
         if ((status = open_encodings(s, &q)) != DONE) return status;
@@ -1960,43 +2025,29 @@ static int run_route(session *s)
         if (o->texts && load_texts(s, q->shape[0], &texts)) return FAILED;
     } else if (!o->top) top = 5;
     size_t n = end - first, m = locus_pool_count(s->pool);
-    if (m == 0) return fail(s, "the pool is empty");
+    if ((status = read_rules(s, &opts)) != DONE) return status;
     if (top > m) top = m;
-    if (o->available) {
-        unsigned char *available = (unsigned char *)take(s, m, 1);
-        if (!available) return FAILED;
-        if ((status = read_available(s, available)) != DONE) return status;
-        opts.available = available;
-    }
-    if (o->default_model) {
-        opts.has_default = 1;
-        opts.default_model = locus_pool_find(s->pool, o->default_model);
-        if (opts.default_model == SIZE_MAX) return fail_name(s, "--default", o->default_model);
-        if (o->margin > 0.0) opts.margin = o->margin;
-    }
-    if (o->max_cost >= 0.0) opts.max_cost = o->max_cost > 0.0 ? o->max_cost : DBL_MIN; // 0 means no limit there
-    if (o->lambda > 0.0) opts.lambda = o->lambda;
     opts.top = top;
     if (start_threads(s)) return FAILED;
     if (o->question) return route_questions(s, &opts, top);
+    if ((status = load_costs(s, NULL, NULL, m, q->shape[0], NULL, first, n, texts, NULL, &c)) != DONE) return status;
+    opts.query_cost = c.of_query;
     float *logits = (float *)take(s, n, m * sizeof *logits);
     locus_choice *choices = (locus_choice *)take(s, n, top * sizeof *choices);
     if (!logits || !choices || predict_rows(s, q, NULL, first, n, logits)) return FAILED;
-    if (o->budget >= 0.0) {
-        if (locus_lambda_for_budget(s->pool, logits, n, o->budget, &opts, &opts.lambda, &mean_cost, &s->err))
-            return fail(s, "--budget %g: %s", o->budget, s->err.message);
-    }
-    if (locus_rank(s->pool, logits, n, &opts, choices, &s->err)) return fail(s, "%s", s->err.message);
+    if (keep_budget(s, logits, n, &opts, &mean_cost)) return FAILED;
+    if (locus_rank(s->pool, logits, n, &opts, choices, &s->err)) return fail_rank(s);
     if (o->json) {
         json("{'queries':%u,'lambda':%d", n, opts.lambda);
-        if (print_tally(s, choices, n, top)) return FAILED;
+        if (print_tally(s, choices, n, top, 0)) return FAILED;
         print_choices_json(s, choices, first, n, top);
         return DONE;
     }
+    print_cost_notes(s, &c);
     if (o->budget >= 0.0)
         printf("lambda %g keeps the mean cost at %g (budget %g)\n\n", opts.lambda, mean_cost, o->budget);
     if (n <= 20 || o->all) print_choices(s, choices, texts, first, n, top);
-    else status = print_tally(s, choices, n, top);
+    else status = print_tally(s, choices, n, top, opts.guard == LOCUS_GUARD_GIVEN);
     if (n > 20 && !o->all && !status) printf("\n--all lists every query\n");
     return status;
 }
@@ -2139,12 +2190,15 @@ static const char *figure(char text[16], double value, double scale, int decimal
     return text;
 }
 
-static void print_metrics(const char *name, int width, const locus_metrics *x)
+static void print_metrics(const char *name, int width, const locus_metrics *x, int graded)
 {
     char t[4][16];
     print_text(name, width);
     printf("  %7zu  %6.2f  %6.2f  %6.2f  %6.2f  %6.2f  %6.2f", x->queries, 100.0 * x->hit1, 100.0 * x->best_single,
            100.0 * x->random_model, 100.0 * x->oracle, 100.0 * x->hit3, 100.0 * x->hit5);
+    if (graded)
+        printf("  %6.2f  %6.2f  %6.2f  %6.2f", 100.0 * x->routing_score, 100.0 * x->best_single_score,
+               100.0 * x->random_model_score, 100.0 * x->oracle_score);
     printf("  %8s  %6s  %6s  %6s", figure(t[0], x->prediction_accuracy, 100.0, 2), figure(t[1], x->bce, 1.0, 4),
            figure(t[2], x->brier, 1.0, 4), figure(t[3], x->auc, 1.0, 4));
     printf("  %6s  %6zu\n", figure(t[0], x->ece, 1.0, 4), x->models_routed);
@@ -2154,87 +2208,281 @@ static void print_metrics_json(const locus_metrics *x)
 {
     json("'queries':%u,'pairs':%u,'hit1':%d,'hit3':%d,'hit5':%d,'prediction_accuracy':%d,'bce':%d,'brier':%d,'auc':%d,",
          x->queries, x->pairs, x->hit1, x->hit3, x->hit5, x->prediction_accuracy, x->bce, x->brier, x->auc);
-    json("'ece':%d,'best_single_hit1':%d,'random_hit1':%d,'oracle_hit1':%d,'models_routed':%u}", x->ece, x->best_single,
+    json("'ece':%d,'best_single_hit1':%d,'random_hit1':%d,'oracle_hit1':%d,'models_routed':%u,", x->ece, x->best_single,
          x->random_model, x->oracle, x->models_routed);
+    json("'routing_score':%d,'best_single_score':%d,'random_score':%d,'oracle_score':%d}", x->routing_score,
+         x->best_single_score, x->random_model_score, x->oracle_score);
+}
+
+// An evaluation: what was asked of the pool, what came of it.
+typedef struct replay {
+    grades g; // of the pool's models, all queries
+    locus_scores scores;
+    size_t models, n, *use;   // queries in use: those with a candidate
+    size_t missing, left_out; // cells without a score before, queries without a candidate
+    unsigned char *candidate; // [n, models]
+    size_t *leaders;          // [models] best first
+    double *means;            // [models] what they are ordered by
+    locus_among among;
+    costs c;          // of the queries in use
+    double *own_cost; // [models] the pool's
+    locus_route_opts rules;
+    float *logits;                             // [n, models]
+    locus_choice *choices;                     // [n]
+    double *right[2], *score[2], mean_cost[2]; // [n] of the router, of the leader; NaN: not all are known
+    int priced;                                // 1: there is a frontier
+    locus_frontier frontier;
+    locus_frontier_point *points;
+    locus_single *singles;   // [models]
+    locus_zero_corner *zero; // corners, from the cheapest
+    locus_gap gap;           // of --weak and --strong
+} replay;
+
+static float score_at(const grades *g, size_t model, size_t query)
+{
+    size_t at = model * g->n + query;
+    return is_missing(g, model, query) ? 0.0f : g->u8 ? (float)g->u8[at] : g->f32[at];
+}
+
+static double cost_at(const replay *r, size_t i, size_t model)
+{
+    return r->c.of_query ? r->c.of_query[i * r->models + model] : r->own_cost[model];
+}
+
+// Which models may answer which query, and only the queries that some may. A rule that needs costs knows them.
+static int keep_candidates(session *s, replay *r)
+{
+    const options *o = &s->opt;
+    const int cost_rule = o->lambda > 0.0 || o->max_cost >= 0.0 || o->budget >= 0.0;
+    size_t kept = 0;
+    if (!(r->candidate = (unsigned char *)take(s, r->n, r->models))) return FAILED;
+    for (size_t i = 0; i < r->n; ++i) {
+        unsigned char *candidate = r->candidate + kept * r->models;
+        int some = 0;
+        for (size_t m = 0; m < r->models; ++m) {
+            double cost = cost_at(r, i, m);
+            int in = (r->among == LOCUS_AMONG_ALL || !is_missing(&r->g, m, r->use[i])) &&
+                     (!r->rules.available || r->rules.available[m]);
+            if (in && cost_rule) in = is_nan(cost) ? o->allow_unpriced : !(o->max_cost >= 0.0 && cost > o->max_cost);
+            candidate[m] = (unsigned char)in;
+            some |= in;
+        }
+        if (!some) continue;
+        r->use[kept] = r->use[i];
+        if (r->c.of_query)
+            memmove(r->c.of_query + kept * r->models, r->c.of_query + i * r->models, r->models * sizeof(double));
+        ++kept;
+    }
+    r->left_out = r->n - kept;
+    r->n = kept;
+    return kept ? DONE
+                : fail(s, "no query has a candidate: a model that is available, within the limits and, with --among "
+                          "scored, has a score");
+}
+
+// What the router and the leader got and paid, query by query.
+static int compare_to_leader(session *s, replay *r)
+{
+    for (int k = 0; k < 2; ++k) {
+        r->right[k] = (double *)take(s, r->n, sizeof(double));
+        r->score[k] = (double *)take(s, r->n, sizeof(double));
+        if (!r->right[k] || !r->score[k]) return FAILED;
+        r->mean_cost[k] = 0.0;
+    }
+    for (size_t i = 0; i < r->n; ++i)
+        for (int k = 0; k < 2; ++k) {
+            size_t model = r->choices[i].model, l = 0;
+            if (k) {
+                while (!r->candidate[i * r->models + r->leaders[l]]) ++l;
+                model = r->leaders[l];
+            }
+            r->score[k][i] = (double)score_at(&r->g, model, r->use[i]);
+            r->right[k][i] = r->score[k][i] > 0.5;
+            r->mean_cost[k] += cost_at(r, i, model) / (double)r->n;
+        }
+    return DONE;
+}
+
+static int open_frontier(session *s, replay *r);
+static void print_frontier(session *s, const replay *r);
+
+static void print_interval(const char *before, locus_interval x, const char *unit)
+{
+    printf("%s%+.2f%s", before, 100.0 * x.value, unit);
+    if (is_finite(x.low) && is_finite(x.high)) printf(" (%+.2f to %+.2f)", 100.0 * x.low, 100.0 * x.high);
+}
+
+static void json_range(const char *name, locus_interval x)
+{
+    json("%s:{'value':%d,'low':%d,'high':%d}", name, x.value, x.low, x.high);
 }
 
 static int run_eval(session *s)
 {
     const options *o = &s->opt;
     const locus_array *q = NULL, *y = NULL;
-    size_t *rows = NULL, *use = NULL, *train = NULL, n = 0, trained = 0, category_count = 0;
+    size_t *rows = NULL, *train = NULL, trained = 0, category_count = 0;
     int32_t *category = NULL, *selected = NULL;
     const char **names = NULL;
-    grades g;
-    locus_scores scores;
+    locus_model *table = NULL;
+    replay r;
     locus_metrics x;
+    locus_metrics_opts how;
+    locus_interval right, score;
     char found[240];
-    int status = open_net_and_pool(s, 1), width = 7;
-    if (status) return status;
+    double budget_cost = NAN;
+    int status = check_cost_flags(s), width = 7, graded = 0;
+    memset(&r, 0, sizeof r);
+    memset(&how, 0, sizeof how);
+    if (!o->weak != !o->strong) return misuse(s, "--weak and --strong go together");
+    if (status || (status = open_net_and_pool(s, 1)) != DONE) return status;
     if ((status = open_encodings(s, &q)) != DONE) return status;
     if (open_grades(s, "--scores", o->scores, &y)) return FAILED;
     if (y->shape[1] != q->shape[0])
         return fail(s, "--scores %s: expected [models, %zu] (the rows of --encodings), found %s", o->scores,
                     q->shape[0], shape_text(y->shape, 2, found));
     if (match_models(s, y->shape[0], &rows)) return FAILED;
-    size_t m = locus_pool_count(s->pool);
-    if (m == 0) return fail(s, "the pool is empty");
-    if (pick_grades(s, y, rows, m, NULL, y->shape[1], &g)) return FAILED;
-    if ((status = select_queries(s, &g, &use, &n, &train, &trained)) != DONE) return status;
+    size_t m = r.models = locus_pool_count(s->pool);
+    if ((status = read_rules(s, &r.rules)) != DONE) return status;
+    if (pick_grades(s, y, rows, m, NULL, y->shape[1], &r.g)) return FAILED;
+    if ((status = select_queries(s, &r.g, &r.use, &r.n, &train, &trained)) != DONE) return status;
     if (o->categories && load_categories(s, y->shape[1], &category, &names, &category_count)) return FAILED;
+    if (o->models && load_models(s, y->shape[0], "the rows of --scores", &table)) return FAILED;
+    if ((status = load_costs(s, table, rows, y->shape[0], y->shape[1], r.use, 0, r.n,
+                             s->texts.count ? s->texts.texts : NULL, &r.g, &r.c)) != DONE)
+        return status;
     if (start_threads(s)) return FAILED;
-    float *logits = (float *)take(s, n, m * sizeof *logits);
-    size_t bytes = locus_metrics_workspace(n, m);
-    void *work = take(s, bytes, 1);
-    selected = (int32_t *)take(s, n, sizeof *selected);
-    if (!logits || !work || !selected || predict_rows(s, q, use, 0, n, logits)) return FAILED;
-    for (size_t i = 0; category && i < n; ++i) selected[i] = category[use[i]];
-    scores.models = m;
-    scores.stride = g.n;
-    scores.scores = g.f32;
-    scores.scores_u8 = g.u8;
-    size_t best = trained ? locus_best_model(&scores, train, trained) : locus_best_model(&scores, use, n);
-    const char *best_name = locus_pool_model(s->pool, best)->name;
-    if (locus_metrics_compute(&x, logits, n, &scores, use, NULL, 0, best, work, bytes, &s->err))
+    for (size_t i = 0; i < r.n; ++i)
+        for (size_t k = 0; k < m; ++k) {
+            float v = score_at(&r.g, k, r.use[i]);
+            r.missing += is_missing(&r.g, k, r.use[i]) != 0;
+            graded |= v > 0.0f && v < 1.0f;
+        }
+    double missing = (double)r.missing / ((double)r.n * (double)m);
+    r.among = o->among == 2 || (!o->among && !r.missing) ? LOCUS_AMONG_ALL : LOCUS_AMONG_SCORED;
+    r.scores.models = m;
+    r.scores.stride = r.g.n;
+    r.scores.scores = r.g.f32;
+    r.scores.scores_u8 = r.g.u8;
+    unsigned char *every = (unsigned char *)take(s, m, 1);
+    r.own_cost = (double *)take(s, m, sizeof *r.own_cost);
+    r.leaders = (size_t *)take(s, m, sizeof *r.leaders);
+    r.means = (double *)take(s, m, sizeof *r.means);
+    if (!every || !r.own_cost || !r.leaders || !r.means) return FAILED;
+    memset(every, 1, m);
+    if (!r.rules.available) r.rules.available = every; // an evaluation is of all models, up or down
+    for (size_t k = 0; k < m; ++k) r.own_cost[k] = locus_pool_model(s->pool, k)->cost;
+    if (locus_leaders(&r.scores, trained ? train : r.use, trained ? trained : r.n, r.among, r.leaders, r.means,
+                      &s->err))
         return fail_library(s, "--scores", o->scores);
+    if (keep_candidates(s, &r)) return FAILED;
+    r.logits = (float *)take(s, r.n, m * sizeof *r.logits);
+    r.choices = (locus_choice *)take(s, r.n, sizeof *r.choices);
+    size_t bytes = locus_metrics_workspace(r.n, m);
+    void *work = take(s, bytes, 1);
+    selected = (int32_t *)take(s, r.n, sizeof *selected);
+    if (!r.logits || !r.choices || !work || !selected || predict_rows(s, q, r.use, 0, r.n, r.logits)) return FAILED;
+    for (size_t i = 0; category && i < r.n; ++i) selected[i] = category[r.use[i]];
+    r.rules.query_available = r.candidate;
+    r.rules.query_cost = r.c.of_query;
+    if (keep_budget(s, r.logits, r.n, &r.rules, &budget_cost)) return FAILED;
+    if (locus_rank(s->pool, r.logits, r.n, &r.rules, r.choices, &s->err)) return fail_rank(s);
+    how.columns = r.use;
+    how.among = r.among;
+    how.query_available = r.candidate;
+    how.leaders = r.leaders;
+    how.leader_count = m;
+    how.choices = r.choices;
+    if (locus_metrics_compute(&x, r.logits, r.n, &r.scores, &how, work, bytes, &s->err))
+        return fail_library(s, "--scores", o->scores);
+    if (compare_to_leader(s, &r) || locus_paired_difference(r.right[0], r.right[1], r.n, 0.9, 0, 0, &right, &s->err) ||
+        locus_paired_difference(r.score[0], r.score[1], r.n, 0.9, 0, 0, &score, &s->err))
+        return fail(s, "%s", s->err.message);
+    if ((status = open_frontier(s, &r)) != DONE) return status;
+    const char *best_name = locus_pool_model(s->pool, r.leaders[0])->name;
     for (size_t c = 0; c < category_count; ++c)
         if (text_width(names[c]) > width) width = text_width(names[c]);
     if (o->json) {
-        json("{'best_single_model':%s,'best_single_chosen_on':%s,'training_queries':%u,'overall':{", best_name,
+        json("{'best_single_model':%s,'best_single_chosen_on':%s,'training_queries':%u,", best_name,
              trained ? "train" : "hindsight", trained);
+        json("'among':%s,'missing':%d,'left_out':%u,'lambda':%d,'mean_cost':%d,'best_single_mean_cost':%d,",
+             r.among == LOCUS_AMONG_SCORED ? "scored" : "all", missing, r.left_out, r.rules.lambda, r.mean_cost[0],
+             r.mean_cost[1]);
+        json("'overall':{");
         print_metrics_json(&x);
+        json(",'difference':{'level':0.9,");
+        json_range("hit1", right);
+        json(",");
+        json_range("score", score);
+        json("}");
+        print_frontier(s, &r);
         json(",'categories':[");
     } else {
         printf("best single model: ");
         print_text(best_name, 0);
-        if (trained) printf(" (chosen on %zu training queries)\n\n", trained);
-        else printf(" (in hindsight: chosen on the queries it is measured on)\n\n");
-        printf("%*s  %7s  %-30s  %-14s  %-8s\n", width, "", "", "answered right, %", "any of, %", "right, %");
+        if (trained) printf(" (chosen on %zu training queries)\n", trained);
+        else printf(" (in hindsight: chosen on the queries it is measured on)\n");
+        if (r.missing && r.among == LOCUS_AMONG_SCORED)
+            printf("%.1f %% of the scores are missing: a query's candidates are the models that have one; the best "
+                   "single model is "
+                   "the best of these\n",
+                   100.0 * missing);
+        else if (r.missing) printf("%.1f %% of the scores are missing: each counts as a miss\n", 100.0 * missing);
+        if (r.left_out) printf("%zu queries without a candidate are left out\n", r.left_out);
+        print_cost_notes(s, &r.c);
+        if (o->budget >= 0.0)
+            printf("lambda %g keeps the mean cost at %g (budget %g)\n", r.rules.lambda, budget_cost, o->budget);
+        if (r.rules.guard == LOCUS_GUARD_GIVEN) {
+            size_t kept = 0;
+            for (size_t i = 0; i < r.n; ++i) kept += r.choices[i].rule == LOCUS_RULE_DEFAULT_KEPT;
+            printf("guard: ");
+            print_text(locus_pool_model(s->pool, r.rules.default_model)->name, 0);
+            printf(" stays unless another gains more than %g: on %.1f %% of the queries\n", r.rules.margin,
+                   100.0 * (double)kept / (double)r.n);
+        }
+        printf("\n%*s  %7s  %-30s  %-14s", width, "", "", "answered right, %", "any of, %");
+        if (graded) printf("  %-30s", "mean score, %");
+        printf("  %-8s\n", "right, %");
         print_text("", width);
-        printf("  %7s  %6s  %6s  %6s  %6s  %6s  %6s  %8s  %6s  %6s  %6s  %6s  %6s\n", "queries", "hit@1", "single",
-               "random", "oracle", "hit@3", "hit@5", "predict", "BCE", "Brier", "AUC", "ECE", "models");
-        print_metrics("overall", width, &x);
+        printf("  %7s  %6s  %6s  %6s  %6s  %6s  %6s", "queries", "hit@1", "single", "random", "oracle", "hit@3",
+               "hit@5");
+        if (graded) printf("  %6s  %6s  %6s  %6s", "router", "single", "random", "oracle");
+        printf("  %8s  %6s  %6s  %6s  %6s  %6s\n", "predict", "BCE", "Brier", "AUC", "ECE", "models");
+        print_metrics("overall", width, &x, graded);
     }
     int first = 1;
+    how.select = selected;
     for (size_t c = 0; c < category_count; ++c) {
-        if (locus_metrics_compute(&x, logits, n, &scores, use, selected, (int32_t)c, best, work, bytes, &s->err))
+        how.value = (int32_t)c;
+        if (locus_metrics_compute(&x, r.logits, r.n, &r.scores, &how, work, bytes, &s->err))
             return fail_library(s, "--scores", o->scores);
         if (x.queries == 0) continue;
         if (o->json) {
             json("%c\n{'category':%s,", !first, names[c]);
             print_metrics_json(&x);
         } else {
-            print_metrics(names[c], width, &x);
+            print_metrics(names[c], width, &x, graded);
         }
         first = 0;
     }
-    if (o->json) json("]}\n");
+    if (o->json) {
+        json("]}\n");
+        return DONE;
+    }
+    print_interval("\nrouter less best single model: ", right, " points answered right");
+    if (graded) print_interval(", ", score, " of mean score");
+    printf(", 90 %% interval over queries\n");
+    if (is_finite(r.mean_cost[0]) && (r.mean_cost[0] > 0.0 || r.mean_cost[1] > 0.0))
+        printf("mean cost: router %.6g, best single model %s\n", r.mean_cost[0], cost_text(found, r.mean_cost[1]));
+    print_frontier(s, &r);
     return DONE;
 }
 
 #include "locus_pictures.h"
 
 #include "locus_explore.h"
+
+#include "locus_frontier.h"
 
 #include "locus_atlas.h"
 
@@ -2334,12 +2582,7 @@ static const flag route_flags[] = {
     {"--texts", "FILE", TEXT, AT(texts), 0,
      "the queries' words, one line for each row of --encodings: shown with them"},
     {"--top", "K", COUNT, AT(top), 0, "how many models to rank for each query (default: 1)"},
-    {"--available", "NAMES", TEXT, AT(available), 0, "only these models, separated by commas"},
-    {"--max-cost", "C", NUMBER, AT(max_cost), 0, "no model dearer than C"},
-    {"--lambda", "L", NUMBER, AT(lambda), 0, "price of cost: choose the highest p - L * cost"},
-    {"--budget", "B", NUMBER, AT(budget), 0, "choose L such that the mean cost over these queries is at most B"},
-    {"--default", "NAME", TEXT, AT(default_model), 0, "take this model unless another gains more than the margin"},
-    {"--margin", "G", NUMBER, AT(margin), 0, "that margin, in p - L * cost (default: 0)"},
+    COST_FLAGS,
     {"--all", "", SWITCH, AT(all), 0, "list every query, also if there are more than 20"},
     {"--json", "", SWITCH, AT(json), 0, "as JSON, every query"},
     COMMON_FLAGS};
@@ -2357,6 +2600,12 @@ static const flag eval_flags[] = {
     {"--use", "train|val|test|all|NUMBER", TEXT, AT(use), 0, "the part to evaluate on (default: test)"},
     {"--categories", "FILE", TEXT, AT(categories), 0, "category of each query: see below"},
     {"--fully-scored", "", SWITCH, AT(fully_scored), 0, "only queries on which every model has a score"},
+    {"--among", "scored|all", CHOICE_1, AT(among), 0,
+     "a query's candidates: models with a score on it (default where some are missing), or all, missing = miss"},
+    COST_FLAGS,
+    {"--weak", "NAME", TEXT, AT(weak), 0, "with --strong: how much of the gap between the two routing recovers (APGR)"},
+    {"--strong", "NAME", TEXT, AT(strong), 0, "the other of the two"},
+    {"--svg", "FILE", TEXT, AT(svg), 0, "the frontier of quality against mean cost, as a picture"},
     {"--json", "", SWITCH, AT(json), 0, "as JSON"},
     COMMON_FLAGS};
 
@@ -2383,16 +2632,24 @@ static const command commands[] = {
      "Give --net and --pool, or one of them if that file holds both. Equal utilities go to the higher logit, then to "
      "the\n"
      "lower index. Rules: best; default-kept, beat-default (--default); default-excluded (it is unavailable or too "
-     "dear).\n\n"
+     "dear).\n" COST_HELP "\n"
      "Example:\n  locus route --router router.safetensors --encodings q.npy --top 3 --default GPT-4o --margin 0.05\n"
      "  locus route --router router.safetensors --text \"Is 2^61 - 1 a prime number?\"\n"},
     {"eval", "Measure routing and prediction against known scores.", eval_flags, run_eval,
-     "A missing score counts as a miss in routing and is left out of the prediction figures. The best single model is\n"
-     "chosen on part 0 of --split; without it in hindsight. --categories: a text file with one category per line, a "
+     "A missing score is unknown: see --among. It is left out of the prediction figures. The best single model is "
+     "chosen\n"
+     "on part 0 of --split; without it in hindsight. --categories: a text file with one category per line, a "
      ".jsonl\n"
      "file with a \"category\" in each line, or an .npy of whole numbers.\n\n"
      "Columns: hit@1 of the router, the best single model, a random model and an oracle; hit@3, hit@5; share of right\n"
-     "predictions; binary cross-entropy, Brier score, area under the ROC curve, calibration error; models chosen.\n\n"
+     "predictions; binary cross-entropy, Brier score, area under the ROC curve, calibration error; models chosen.\n"
+     "Graded scores: also means of the scores themselves.\n\n"
+     "With --costs, --prices or costs in the pool also the frontier of quality (mean score) against mean cost over "
+     "all\n"
+     "prices of cost, next to the zero router (the hull of single models), a random model and the oracle; AIQ, the "
+     "mean\n"
+     "quality of the hull over the single models' costs (RouterBench); what quality costs, and saves against the best\n"
+     "single model. Intervals: 90 %, paired bootstrap over queries.\n" COST_HELP "\n"
      "Example:\n  locus eval --router router.safetensors --encodings q.npy --scores y.npy --split split.npy --use "
      "test\n"},
     {"compare", "Compare two models: distance, accuracy, agreement, where they differ.", compare_flags, run_compare,

@@ -353,7 +353,7 @@ static int atlas_data(session *s, const atlas *a)
             const locus_model *model = locus_pool_model(s->pool, i);
             if (i) fputc(',', f);
             if (column == 0) atlas_number(f, (double)model->parameters_b, 7);
-            if (column == 1) atlas_number(f, (double)model->cost, 7);
+            if (column == 1) atlas_number(f, model->cost, 7);
             if (column == 2) fputc(a->x.available[i] ? '1' : '0', f);
             if (column == 3) fprintf(f, "%llu", (unsigned long long)model->evaluations);
         }

@@ -796,7 +796,7 @@ static int run_neighbours(session *s)
         if (v.metric == LOCUS_DISAGREEMENT) printf("  %12s", percent(t, (double)nearest[k].distance));
         else printf("  %12.4f", (double)nearest[k].distance);
         if (x.n) printf("  %8s", percent(t, set_value(&x, &nearest[k].index, 1, NULL)));
-        printf("  %10s  %10g\n", parameters, (double)m->cost);
+        printf("  %10s  %10s\n", parameters, cost_text(t, m->cost));
     }
     mention_pictures(s);
     return DONE;
@@ -1061,11 +1061,16 @@ static int run_portfolio(session *s)
     width = longest_name(s);
     if ((status = choose_view(s, &x, LOCUS_COSINE, &v)) != DONE) return status; // cosine as the paper's
     float *cost = (float *)take(s, x.models, sizeof *cost);
+    float *known = (float *)take(s, x.models, sizeof *known);
     size_t *every = (size_t *)take(s, x.models, sizeof *every);
-    if (!cost || !every) return FAILED;
+    if (!cost || !known || !every) return FAILED;
     for (size_t i = 0; i < x.models; ++i) {
-        cost[i] = locus_pool_model(s->pool, i)->cost;
+        cost[i] = (float)locus_pool_model(s->pool, i)->cost;
+        known[i] = is_nan(cost[i]) ? 0.0f : cost[i]; // where costs do not count
         if (x.available[i]) every[could++] = i;
+        if (x.available[i] && is_nan(cost[i]) && (o->budget >= 0.0 || o->lambda > 0.0))
+            return fail(s, "%s: the cost of %s is unknown: leave it out with --available",
+                        o->budget >= 0.0 ? "--budget" : "--lambda", model_name(s, i));
     }
     if (could == 0) return fail(s, "no model of the pool is available");
     if (k > could) {
@@ -1082,9 +1087,9 @@ static int run_portfolio(session *s)
     if (method == BY_VALUE) {
         size_t limit = o->count || !(o->budget >= 0.0 || o->lambda > 0.0) ? k : 0;
         if (o->budget >= 0.0 && !(o->budget > 0.0)) return misuse(s, "--budget: expected more than 0");
-        if (choose_by_value(s, &x, cost, limit, o->budget, o->lambda, &h)) return FAILED;
+        if (choose_by_value(s, &x, known, limit, o->budget, o->lambda, &h)) return FAILED;
     } else if (method == BY_COVERAGE) {
-        if (choose_by_coverage(s, &x, &v, cost, o->budget, &h)) return FAILED;
+        if (choose_by_coverage(s, &x, &v, known, o->budget, &h)) return FAILED;
     } else if (choose_by_place(s, &x, &v, method, k, &h)) {
         return FAILED;
     }
@@ -1092,7 +1097,7 @@ static int run_portfolio(session *s)
     for (size_t i = 0; i < h.count; ++i) h.cost += (double)cost[h.picks[i]];
     double measured = NAN;
     if (x.n) h.value = set_value(&x, h.picks, h.count, &measured);
-    if (wants_picture(s) && save_curves(s, &x, &v, cost, &h, could)) return FAILED;
+    if (wants_picture(s) && save_curves(s, &x, &v, known, &h, could)) return FAILED;
     if (o->json) {
         json("{'method':%s,'queries':%u,'value':%d,'cost':%d,'bound':%d,'measured':%d,", methods[method], x.n, h.value,
              h.cost, h.bound, measured);
@@ -1118,7 +1123,7 @@ static int run_portfolio(session *s)
         total += (double)cost[h.picks[i]];
         printf("%5zu  ", i + 1);
         print_text(model_name(s, h.picks[i]), width);
-        printf("  %10g  %10g", (double)cost[h.picks[i]], total);
+        printf("  %10s  %10s", cost_text(t[0], (double)cost[h.picks[i]]), cost_text(t[1], total));
         if (x.n) printf("  %8s", percent(t[0], worth));
         if (x.scores) printf("  %8s", percent(t[0], m));
         putchar('\n');
@@ -1426,7 +1431,7 @@ static int run_duplicates(session *s)
             json("%c\n{'a':%s,'b':%s,'cosine_distance':%d,'expected_disagreement':%d,", i > 0, model_name(s, l->a),
                  model_name(s, l->b), l->distance, l->expected);
             json("'shared':%u,'unlike':%u,'test':%s,'p':%d,'same':%b}", l->shared, l->unlike,
-                 !is_finite(l->p)  ? "none"
+                 !is_finite(l->p) ? "none"
                  : l->by_distance ? "embedding"
                                   : "answers",
                  l->p, l->same);
@@ -1821,7 +1826,7 @@ static int run_update(session *s)
             return fail(s, "expected a name of at most %zu bytes", sizeof r.after.name - 1);
         strcpy(r.after.name, o->file);
         r.after.parameters_b = NAN;
-        r.after.cost = o->cost >= 0.0 ? (float)o->cost : 0.0f;
+        r.after.cost = o->cost >= 0.0 ? o->cost : (double)NAN;
         r.after.available = 1;
     } else {
         r.before = r.after = *locus_pool_model(s->pool, r.index);
@@ -2172,7 +2177,7 @@ static const flag update_flags[] = {
      "the answers were chosen by `locus next`: fill in the others as it reckons them"},
     {"--window", "N", COUNT, AT(window), 0, "forget all but the last N answers"},
     {"--add", "", SWITCH, AT(add), 0, "it is a new model"},
-    {"--cost", "C", NUMBER, AT(cost), 0, "with --add: what a query costs (default: 0)"},
+    {"--cost", "C", NUMBER, AT(cost), 0, "with --add: what a query costs (default: unknown)"},
     {"--out", "POOL.safetensors", TEXT, AT(out), 0, "write there (default: over the pool's own file)"},
     JSON_FLAG,
     COMMON_FLAGS};

@@ -325,8 +325,13 @@ int main(int argc, char **argv)
     locus_choice out[40];
     locus_metrics metrics;
     locus_scores scores;
-    size_t i, k, picks[2], count;
+    locus_frontier frontier;
+    locus_frontier_point at[64];
+    locus_zero_corner zero[66];
+    locus_single single[2];
+    size_t i, k, picks[4], count;
     const uint32_t missing_bits = 0x7fc00000u;
+    const double million = 1e6;
     if (argc < 2 || locus_net_open(&net, argv[1], NULL, &err) || locus_pool_create(&pool, net, 2, NULL, NULL, 0, &err))
         return printf("%s\n", err.message), 1;
     memcpy(&missing, &missing_bits, sizeof missing);
@@ -355,7 +360,7 @@ int main(int argc, char **argv)
     EXPECT(LOCUS_OK, locus_pool_memorize(pool, &e, NULL, &err));
     EXPECT(LOCUS_OK, locus_pool_calibrate(pool, &e, NULL, &err));
     EXPECT(LOCUS_OK, locus_rank(pool, logits, 40, NULL, out, &err));
-    EXPECT(LOCUS_OK, locus_metrics_compute(&metrics, logits, 40, &scores, NULL, NULL, 0, 0, work, sizeof work, &err));
+    EXPECT(LOCUS_OK, locus_metrics_compute(&metrics, logits, 40, &scores, NULL, work, sizeof work, &err));
     if (metrics.pairs != 64) failures++, printf("%d pairs of 64\n", (int)metrics.pairs);
     for (k = 0; k < 3; k++) {
         const double x = from_bits(not_a_number[k]);
@@ -373,13 +378,35 @@ int main(int argc, char **argv)
         locus_train_data data;
         locus_train_opts train;
         locus_trainer *trainer;
+        const locus_price prices[2] = {{x, 1.0, 0.0}, {1.0, 1.0, 0.0}};
+        const locus_tokens tokens = {&million, &million, 0, 0};
+        const locus_tradeoff tradeoffs[4] = {{1.0, 0.5}, {x, 0.9}, {2.0, x}, {3.0, 0.8}};
+        locus_frontier_opts quality;
+        locus_interval range;
+        uint64_t bits;
         size_t rows[40];
-        double lambda;
+        double lambda, dear[2] = {2.0, 1.0}, two[2] = {0.0, 0.0};
         float keep = logits[6];
         memset(&o, 0, sizeof o), o.lambda = x, REFUSED(locus_rank(pool, logits, 40, &o, out, &err));
         memset(&o, 0, sizeof o), o.margin = x, REFUSED(locus_rank(pool, logits, 40, &o, out, &err));
         memset(&o, 0, sizeof o), o.max_cost = x, REFUSED(locus_rank(pool, logits, 40, &o, out, &err));
         REFUSED(locus_lambda_for_budget(pool, logits, 40, x, NULL, &lambda, NULL, &err));
+        REFUSED(locus_pool_set_guard(pool, 0, x, &err));
+        memset(&o, 0, sizeof o), o.cost = dear, dear[0] = x, o.max_cost = 10.0; // NaN is unknown, infinity wrong
+        EXPECT(k == 2 ? LOCUS_ERR_ARGUMENT : LOCUS_OK, locus_rank(pool, logits, 40, &o, out, &err));
+        EXPECT(k == 2 ? LOCUS_ERR_ARGUMENT : LOCUS_OK, locus_lambda_for_budget(pool, logits, 40, 1.0, &o, &lambda, NULL, &err));
+        for (i = 0; k < 2 && i < 40; i++)
+            if (out[i].model != 1) failures++, printf("an unknown cost passes for a low one\n");
+        EXPECT(k == 2 ? LOCUS_ERR_ARGUMENT : LOCUS_OK, locus_price_costs(prices, 2, &tokens, 1, two, &err));
+        memcpy(&bits, two, sizeof bits);
+        if (k < 2 && (bits << 1) <= 0xffe0000000000000u) failures++, printf("an unknown price makes a cost\n");
+        two[0] = x, two[1] = 0.0, REFUSED(locus_paired_difference(two, dear + 1, 1, 0.0, 10, 0, &range, &err));
+        REFUSED(locus_paired_difference(dear + 1, dear + 1, 1, x, 10, 0, &range, &err));
+        if (k < 2 && (locus_hull(tradeoffs, 4, picks) != 2 || picks[0] != 0 || picks[1] != 3)) failures++, printf("a corner that is no number\n");
+        memset(&quality, 0, sizeof quality), quality.rules = &o, dear[0] = 2.0, quality.level = x, quality.resamples = 20;
+        REFUSED(locus_frontier_compute(&frontier, at, zero, single, logits, 40, &scores, &quality, &err));
+        quality.level = 0.0, quality.means = two, two[0] = k == 2 ? 0.5 : x, two[1] = 0.5; // NaN: a mean that nobody knows
+        EXPECT(LOCUS_OK, locus_frontier_compute(&frontier, at, zero, single, logits, 40, &scores, &quality, &err));
         REFUSED(locus_pool_set_memory_weight(pool, x, &err));
         memset(&memory, 0, sizeof memory), memory.weight = x, REFUSED(locus_pool_memorize(pool, &e, &memory, &err));
         memset(&calibrate, 0, sizeof calibrate), calibrate.shrink = x;
@@ -410,7 +437,10 @@ int main(int argc, char **argv)
         if (k == 2) break;
         logits[6] = k ? -missing : missing;
         EXPECT(LOCUS_ERR_NONFINITE_INPUT, locus_rank(pool, logits, 40, NULL, out, &err));
-        EXPECT(LOCUS_ERR_NONFINITE_INPUT, locus_metrics_compute(&metrics, logits, 40, &scores, NULL, NULL, 0, 0, work, sizeof work, &err));
+        EXPECT(LOCUS_ERR_NONFINITE_INPUT, locus_lambda_for_budget(pool, logits, 40, 1.0, NULL, &lambda, NULL, &err));
+        memset(&o, 0, sizeof o), o.cost = dear, quality.means = NULL;
+        EXPECT(LOCUS_ERR_NONFINITE_INPUT, locus_frontier_compute(&frontier, at, zero, single, logits, 40, &scores, &quality, &err));
+        EXPECT(LOCUS_ERR_NONFINITE_INPUT, locus_metrics_compute(&metrics, logits, 40, &scores, NULL, work, sizeof work, &err));
         logits[6] = keep;
     }
     return failures != 0;
@@ -535,7 +565,7 @@ if have gcc && have nm; then
             "none $tmp/m-$cc-NO_EXPLORE.o.def '$explore' && [ \$(grep -cE '$explore' $tmp/$cc-c99.o.def) -gt 40 ] && grep -q '^locus_train_run\$' $tmp/m-$cc-NO_EXPLORE.o.def && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-NO_EXPLORE.o.def"
         try "$cc LOCUS_INFERENCE_ONLY: no exploring; a pool's calibration is read" \
             "none $tmp/m-$cc-INFERENCE_ONLY.o.def '$explore' && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-INFERENCE_ONLY.o.def"
-        encoder='locusi_(mab_|net_prepare|token_load|norm_bound|encoder_load)|locusi_[a-z0-9]+_(softmax|layernorm|weights|widen|accumulate)$'
+        encoder='locusi_(mab_|net_prepare|token_load|norm_bound|encoder_load|(softmax|layernorm|weights|widen|accumulate)_(scalar|avx|neon))'
         try "$cc LOCUS_INFERENCE_ONLY: nothing that loads or runs the encoder; in the plain build there is" \
             "! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E '$encoder' && [ \$(nm $tmp/$cc-c99.o | grep -cE '$encoder') -gt 8 ]"
         try "$cc LOCUS_INFERENCE_ONLY: no training, no learning of memories" \
@@ -566,7 +596,7 @@ for cc in gcc clang; do
     try "$cc under another file name" "$cc -O2 -I$tmp/renamed $tmp/renamed/main.c -o $tmp/renamed-$cc -lm && $tmp/renamed-$cc"
     try "$cc without a heap, all in static memory" "$cc -O2 -Wall -Werror $in $tmp/noheap.c -o $tmp/noheap-$cc -lm && $tmp/noheap-$cc $root/tests/golden/tiny/model.safetensors"
     try "$cc LOCUS_INFERENCE_ONLY loads and predicts with a memory" "$cc -O2 -Wall -Werror $in -I$tmp $tmp/recall_write.c -o $tmp/rw-$cc -lm && $cc -O2 -Wall -Werror -DLOCUS_INFERENCE_ONLY $in -I$tmp $tmp/recall_read.c -o $tmp/rr-$cc -lm && $tmp/rw-$cc $root/tests/golden/tiny/model.safetensors $tmp/r-$cc.safetensors $tmp/r-$cc.bin && $tmp/rr-$cc $tmp/r-$cc.safetensors $tmp/r-$cc.bin $root/tests/golden/tiny/model.safetensors"
-    for flag in -ffast-math -Ofast; do
+    for flag in -ffast-math $([ $full = 1 ] && echo -Ofast); do
         try "$cc $flag: what is no number is refused" "$cc -std=c99 ${flag/-ffast/-O2 -ffast} $in $tmp/fast.c -o $tmp/fast$flag-$cc -lm -lpthread && timeout 60 $tmp/fast$flag-$cc $root/tests/golden/tiny/model.safetensors"
     done
     try "$cc the header's own example" "[ \$(wc -l < $tmp/example.c) -gt 10 ] && $cc -O2 -Wall -Wextra -Werror $in $tmp/example.c -o $tmp/example-$cc -lm"

@@ -470,7 +470,7 @@ static void threads_stop(void)
     }
 #endif
 }
-static locus_model model_named(const char *name, float cost)
+static locus_model model_named(const char *name, double cost)
 {
     locus_model m;
     ZERO(m);
@@ -493,7 +493,7 @@ static locus_pool *pool_of(const locus_net *net, const float *z, size_t M)
         locus_model model;
         size_t at = 99999;
         snprintf(name, sizeof name, "m%zu", m);
-        model = model_named(name, (float)m);
+        model = model_named(name, (double)m);
         CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &model, z + m * d, &at, &g_err));
         CHECK_SIZE(m, at);
     }

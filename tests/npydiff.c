@@ -7,6 +7,7 @@
 //     npydiff make OUT.npy DTYPE SHAPE VALUE...     e.g. make y.npy u1 2,3 1 0 255 1 1 0; the values repeat
 //     npydiff rows IN.npy OUT.npy PART.npy NUMBER    the rows whose part (u1) is that number, as f4
 //     npydiff weights A.safetensors B.safetensors TOLERANCE    the same tensors, |A - B| <= TOLERANCE everywhere
+//     npydiff guard ROUTER.safetensors OUT.safetensors MODEL MARGIN    the same router file with this guard
 //     npydiff convert IN.npy OUT.npy DTYPE [MASK.npy]  where the mask is 0: NaN, in u1 255
 //
 // Exit status: 0 the same or done, 1 different or failed.
@@ -161,10 +162,28 @@ static int weights(char **argv)
     return status;
 }
 
+// The guard is learned elsewhere; here it is only put into a file.
+static int guard(char **argv)
+{
+    locus_safetensors st;
+    locus_net *net = NULL;
+    locus_pool *pool = NULL;
+    int failed = locus_safetensors_open(&st, argv[2], &err) != LOCUS_OK;
+    if (failed) return fail(err.message);
+    failed = locus_net_create(&net, &st, NULL, &err) || locus_pool_load(&pool, net, &st, NULL, 0, &err) ||
+             locus_pool_set_guard(pool, strtoul(argv[4], NULL, 10), strtod(argv[5], NULL), &err) ||
+             locus_pool_save(pool, argv[3], LOCUS_SAVE_ROUTER, &st, &err);
+    locus_pool_destroy(pool);
+    locus_net_destroy(net);
+    locus_safetensors_close(&st);
+    return failed ? fail(err.message) : 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc >= 5 && strcmp(argv[1], "make") == 0) return make(argc, argv);
     if (argc == 6 && strcmp(argv[1], "rows") == 0) return rows(argv);
+    if (argc == 6 && strcmp(argv[1], "guard") == 0) return guard(argv);
     if (argc >= 5 && strcmp(argv[1], "convert") == 0) return convert(argc, argv);
     if (argc == 5 && strcmp(argv[1], "weights") == 0) return weights(argv);
     if (argc >= 4) return compare(argc, argv);

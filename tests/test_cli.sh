@@ -324,6 +324,170 @@ cp "$T/json" "$T/by-name.json"
 json "matched by number" "$LOCUS" eval --router "$T/picked.safetensors" --encodings "$S/q_test.npy" --scores "$T/ye.npy" --model-rows "$T/pick.npy" --json
 same "matched the same" "$T/json" "$T/by-name.json"
 
+# ---- replay of a log with holes; rules; graded scores
+says "16.7 % of the scores are missing" "eval: a hole is unknown" "${eval[@]}"
+says "a query's candidates are the models that have one" "eval: among the scored by default" "${eval[@]}"
+says "each counts as a miss" "eval --among all" "${eval[@]}" --among all
+refused 2 "--among" "eval: among whom" "${eval[@]}" --among some
+"$npy" make "$T/y-hole.npy" u1 3,4 255 0 255 1 255 0 1 1 255 255 0 0
+says "1 queries without a candidate are left out" "eval: a query without any score" "$LOCUS" eval --router "$R" --encodings "$S/q_test.npy" --scores "$T/y-hole.npy"
+json "eval: holes --json" "$LOCUS" eval --router "$R" --encodings "$S/q_test.npy" --scores "$T/y-hole.npy" --json
+says '"among":"scored"' "eval: holes --json" cat "$T/json"
+says '"left_out":1' "eval: holes --json" cat "$T/json"
+"$npy" make "$T/y-graded.npy" f4 3,4 1 0.25 0 0.5 0.75 0 1 1 0.5 0.25 0 0
+says "mean score, %" "eval: graded scores" "$LOCUS" eval --router "$R" --encodings "$S/q_test.npy" --scores "$T/y-graded.npy"
+says "of mean score" "eval: the difference in graded scores" "$LOCUS" eval --router "$R" --encodings "$S/q_test.npy" --scores "$T/y-graded.npy"
+json "eval: graded --json" "$LOCUS" eval --router "$R" --encodings "$S/q_test.npy" --scores "$T/y-graded.npy" --json
+says '"best_single_score":0.6875' "eval: the leader by mean score" cat "$T/json"
+says '"difference":{"level":0.9,"hit1":{"value":' "eval: a paired interval" cat "$T/json"
+json "eval: only c" "${eval[@]}" --available c --json
+says '"models_routed":1' "eval --available" cat "$T/json"
+json "eval: a default that stays" "${eval[@]}" --default c --margin 1 --json
+says '"mean_cost":2.625' "eval: c where it has a score, else the best" cat "$T/json"
+says "stays unless another gains more than 1" "eval: the default in words" "${eval[@]}" --default c --margin 1
+refused 2 "--margin needs a --default" "eval: margin alone" "${eval[@]}" --margin 0.5
+refused 2 "--no-default excludes" "eval: default and none" "${eval[@]}" --default c --no-default
+refused 2 "--lambda and --budget" "eval: lambda and budget" "${eval[@]}" --lambda 1 --budget 1
+refused 1 "the pool has no model" "eval: unknown default" "${eval[@]}" --default d
+says "lambda" "eval --budget" "${eval[@]}" --budget 1
+json "eval --max-cost" "${eval[@]}" --max-cost 0.5 --json
+says '"mean_cost":0,' "eval --max-cost" cat "$T/json"
+"$npy" make "$T/y-one.npy" u1 1,4 1 0 1 1
+refused 1 "--budget" "eval: a budget below all" "$LOCUS" eval --router "$T/dear.safetensors" --encodings "$S/q_test.npy" --scores "$T/y-one.npy" --budget 1
+
+# ---- costs
+"$npy" make "$T/cost.npy" f8 3,4 1.5e-6 2e-6 1e-6 3e-6 1e-7 1e-7 2e-7 1e-7 5e-5 4e-5 3e-5 2e-5
+priced=("${eval[@]}" --costs "$T/cost.npy")
+ok "eval --costs" "${priced[@]}"
+cp "$T/out" "$T/priced.txt"
+says "AIQ: router" "eval --costs" cat "$T/priced.txt"
+says "zero router" "eval --costs: next to the zero router" cat "$T/priced.txt"
+says "oracle" "eval --costs: next to the oracle" cat "$T/priced.txt"
+says "costs of --costs" "eval --costs: where they come from" cat "$T/priced.txt"
+json "eval --costs --json" "${priced[@]}" --json --svg "$T/frontier.svg"
+for key in aiq zero_aiq aiq_gain at_leader_cost quality points zero singles random oracle best_single; do
+    says "\"$key\":" "eval --costs --json: $key" cat "$T/json"
+done
+says '"model":"model ü","cost":1.25e-07' "eval --costs: tiny costs stay what they are" cat "$T/json"
+picture "frontier" "$T/frontier.svg" "Quality against cost"
+picture "frontier: names" "$T/frontier.svg" "model ü"
+refused 1 "cannot be written" "frontier into a folder that is missing" "${priced[@]}" --svg "$T/none/x.svg"
+for d in f4 f2 i4 i8 u1; do
+    ok "costs as $d" "$npy" make "$T/cost-$d.npy" $d 3,4 1 0 1 0 0 1 1 1 1 0 0 1
+    ok "eval --costs as $d" "${eval[@]}" --costs "$T/cost-$d.npy"
+    cp "$T/out" "$T/out-$d"
+    same "eval: costs as $d" "$T/out-$d" "$T/out-f4"
+done
+says "APGR" "eval --weak --strong" "${eval[@]}" --weak c --strong "model ü"
+says "there is none to recover" "eval: a weak one that is better" "${eval[@]}" --weak "model ü" --strong c
+json "eval --weak --strong --json" "${eval[@]}" --weak "model ü" --strong c --json
+says '"recovered":' "eval --weak --strong --json" cat "$T/json"
+refused 2 "go together" "eval: a weak one alone" "${eval[@]}" --weak c
+refused 2 "twice" "eval: weak and strong the same" "${eval[@]}" --weak c --strong c
+refused 1 "--strong" "eval: no such strong one" "${eval[@]}" --weak c --strong d
+"$npy" make "$T/cost-bad.npy" f8 3,4 1 1 1 1 1 1 -1 1 1 1 1 1
+refused 1 'model model ü, query 2: expected a number from 0, found -1' "a negative cost" "${eval[@]}" --costs "$T/cost-bad.npy"
+"$npy" make "$T/cost-bad.npy" f8 3,4 1 1 1 1 1 nan 1 1 1 1 1 1
+refused 1 'model model ü, query 1: expected a number from 0, found nan; --allow-unpriced' "an unknown cost" "${eval[@]}" --costs "$T/cost-bad.npy"
+ok "an unknown cost, allowed" "${eval[@]}" --costs "$T/cost-bad.npy" --allow-unpriced
+"$npy" make "$T/cost-hole.npy" f8 3,4 1 1 nan 1 1 1 1 1 1 nan 1 1
+ok "unknown costs where there are no scores" "${eval[@]}" --costs "$T/cost-hole.npy"
+"$npy" make "$T/cost-bad.npy" f8 3,4 1 1 1 1 1 inf 1 1 1 1 1 1
+refused 1 'query 1' "an infinite cost" "${eval[@]}" --costs "$T/cost-bad.npy"
+refused 1 "expected [3, 4] (as --scores), found [1, 4]" "costs of another shape" "${eval[@]}" --costs "$T/y-one.npy"
+refused 1 "--costs" "no such costs" "${eval[@]}" --costs "$T/none.npy"
+refused 2 "exclude" "costs and prices" "${priced[@]}" --prices "$T/m.csv"
+refused 2 "--svg needs costs" "eval: a picture of nothing" "$LOCUS" eval --net "$S/model.safetensors" --pool "$T/tiny.safetensors" --encodings "$S/q_test.npy" --scores "$T/ye.npy" --svg "$T/x.svg"
+
+# ---- prices
+printf 'Name,USD in per M,usd_out_per_m,price_src\n"a, ""b""",3,15,list\nmodel ü,0.5,1.5,tier: x\nc,,,\n' >"$T/prices.csv"
+"$npy" make "$T/tokens.npy" i4 4 1000 2000 0 40
+prices=("${eval[@]}" --prices "$T/prices.csv" --tokens-in "$T/tokens.npy")
+says "no price: c (no candidates where costs count; --allow-unpriced)" "prices: an unknown one" "${prices[@]}"
+says "256 tokens an answer assumed: see --tokens-out" "prices: what is assumed" "${prices[@]}"
+json "prices --json" "${prices[@]}" --tokens-out 200 --json
+says '"answer_tokens":200' "prices: tokens out" cat "$T/json"
+ok "prices: an unknown price is no free one" sh -c "! awk '/\"singles\"/ { on = 1 } on' '$T/json' | grep -q '\"model\":\"c\"'"
+says '"cost":0.00604,' "prices: 3 dollars in, 15 out, 3040 / 3 and 200 tokens" cat "$T/json"
+says "allowed: where costs count" "prices: an unknown one, allowed" "${prices[@]}" --allow-unpriced
+"$npy" make "$T/out-q.npy" i4 4 10 20 30 40
+"$npy" make "$T/out-m.npy" f8 3 10 20 30.5
+"$npy" make "$T/out-mq.npy" f4 3,4 10 20 30 40 50
+for t in q m mq; do ok "tokens out by $t" "${prices[@]}" --tokens-out "$T/out-$t.npy"; done
+"$npy" make "$T/out-bad.npy" f8 5 1
+refused 1 "expected [4] (queries), [3] (models) or [3, 4], found [5]" "tokens out of another size" "${prices[@]}" --tokens-out "$T/out-bad.npy"
+refused 2 "--tokens-out" "tokens out: no number" "${prices[@]}" --tokens-out many
+"$npy" make "$T/out-bad.npy" f8 4 1 -1 1 1
+refused 1 "query 1" "negative tokens out" "${prices[@]}" --tokens-out "$T/out-bad.npy"
+refused 1 "query 1" "negative tokens in" "${eval[@]}" --prices "$T/prices.csv" --tokens-in "$T/out-bad.npy"
+refused 1 "expected 4 numbers" "tokens in of another size" "${eval[@]}" --prices "$T/prices.csv" --tokens-in "$T/out-m.npy"
+refused 2 "need --tokens-in" "prices by token without tokens" "${eval[@]}" --prices "$T/prices.csv"
+refused 2 "need --prices" "tokens without prices" "${eval[@]}" --tokens-in "$T/tokens.npy"
+bad_prices() { # bad_prices TEXT NAME CONTENT
+    printf "$3" >"$T/bad.csv"
+    refused 1 "$1" "prices: $2" "${eval[@]}" --prices "$T/bad.csv" --tokens-in "$T/tokens.npy"
+}
+bad_prices 'line 2: the pool has no model "cc"' "a model that is not there" 'name,cost\ncc,1\n'
+bad_prices 'did you mean c?' "a model misspelt" 'name,cost\nC,1\n'
+bad_prices "twice" "a name twice" 'name,cost\nc,1\nc,2\n'
+bad_prices "column input_cost_per_token looks like a price in another form" "per token" 'name,input_cost_per_token,output_cost_per_token\nc,1e-6,2e-6\n'
+bad_prices "column usd_in_per_1k looks like a price" "per thousand" 'name,usd_in_per_1k,usd_in_per_m,usd_out_per_m\nc,1,1,1\n'
+bad_prices "column price looks like a price" "of nobody knows what" 'name,price,cost\nc,1,1\n'
+bad_prices "usd_in_per_m needs one of the output price" "in alone" 'name,usd_in_per_m\nc,1\n'
+bad_prices "found none of them" "no price at all" 'name,params\nc,1\n'
+bad_prices 'column "name"' "no names" 'cost\n1\n'
+bad_prices "say the same" "two columns of one kind" 'name,usd_in_per_m,input_price_per_million,usd_out_per_m\nc,1,1,1\n'
+bad_prices "line 3: usd_in_per_m: expected a number from 0" "a negative price" 'name,usd_in_per_m,usd_out_per_m\nc,1,1\nmodel ü,-1,1\n'
+bad_prices "line 2: cost: expected a number from 0" "NaN" 'name,cost\nc,nan\n'
+bad_prices "keep one of them" "both kinds for one model" 'name,cost,usd_in_per_m,usd_out_per_m\nc,1,2,3\n'
+bad_prices "line 2: expected 2 fields" "too few fields" 'name,cost\nc\n'
+for head in "input_price_per_million,output_price_per_million" "Input price ($ / 1M tokens),Output price ($ / 1M tokens)" "promptPerM,completionPerM" "USD per million input tokens,USD per million output tokens"; do
+    printf 'name,%s\nc,1,2\nmodel ü,1,2\n' "$head" >"$T/p.csv"
+    ok "prices: $head" "${eval[@]}" --prices "$T/p.csv" --tokens-in "$T/tokens.npy"
+done
+printf 'name,cost\nc,1\nmodel ü,2\n"a, ""b""",3\n' >"$T/flat.csv"
+ok "prices by query need no tokens" "${eval[@]}" --prices "$T/flat.csv"
+printf 'name\nc\nmodel ü\n"a, ""b"""\n' >"$T/three.csv"
+printf 'name,cost\nc,1\nmodel ü,2\nother,9\n"a, ""b""",3\n' >"$T/more.csv"
+refused 1 'no model "other"' "prices of more models" "${eval[@]}" --prices "$T/more.csv"
+printf 'name\n"a, ""b"""\nmodel ü\nc\nother\n' >"$T/four.csv"
+ok "scores of more models" "$npy" make "$T/y4.npy" u1 4,4 1 0 255 1 0 0 1 1 1 255 0 0 1 1 1 1
+ok "prices of models that --models knows" "$LOCUS" eval --router "$R" --encodings "$S/q_test.npy" --scores "$T/y4.npy" --models "$T/four.csv" --prices "$T/more.csv"
+
+# ---- route with costs and guard
+json "route --costs" "${route[@]}" --costs "$T/cost.npy" --lambda 1e9 --json
+ok "route --costs: the cheapest of each query" sh -c "! grep -o '\"ranked\":\[{[^}]*' '$T/json' | grep -qv 'model ü'"
+says '"cost":2e-07' "route --costs: tiny costs stay what they are" cat "$T/json"
+json "route --prices" "${route[@]}" --prices "$T/prices.csv" --tokens-in "$T/tokens.npy" --top 3 --available c,"model ü" --json
+says '"cost":null' "route: an unknown cost is null" cat "$T/json"
+says '  -  ' "route: an unknown cost is -" "${route[@]}" --prices "$T/prices.csv" --tokens-in "$T/tokens.npy" --top 3 --available c,"model ü"
+json "route: unknown is not free" "${route[@]}" --prices "$T/prices.csv" --tokens-in "$T/tokens.npy" --available c,"model ü" --max-cost 100 --json
+ok "route: unknown is not free" sh -c "! grep -q '\"model\":\"c\"' '$T/json'"
+refused 1 "--allow-unpriced" "route: nothing but unknown" "${route[@]}" --prices "$T/prices.csv" --tokens-in "$T/tokens.npy" --available c --max-cost 100
+ok "route: unknown, allowed" "${route[@]}" --prices "$T/prices.csv" --tokens-in "$T/tokens.npy" --available c --max-cost 100 --allow-unpriced
+refused 1 "expected [3, 4] (the models of the pool, the rows of --encodings)" "route: costs of another shape" "${route[@]}" --costs "$T/y4.npy"
+printf 'name,cost\nYi-34B,2\ngemma-7b,0.001\n' >"$T/yi.csv"
+says "gemma-7b" "route a question by prices" "$LOCUS" route --router examples/data/router.safetensors --text "What is 2 + 2?" --prices "$T/yi.csv" --lambda 100 --top 1
+printf 'name,usd_in_per_m,usd_out_per_m\nYi-34B,1000000,0\n' >"$T/yi.csv"
+says "  4  " "a question's tokens" "$LOCUS" route --router examples/data/router.safetensors --text "sixteen letters." --prices "$T/yi.csv" --tokens-out 1 --available Yi-34B
+ok "a pool without costs" "${embed_ok[@]}" --out "$T/unpriced.safetensors" --with-net predictor
+says "-  " "info: an unknown cost" "$LOCUS" info "$T/unpriced.safetensors"
+json "info --json: an unknown cost" "$LOCUS" info --json "$T/unpriced.safetensors"
+says '"cost":null' "info --json: an unknown cost" cat "$T/json"
+says '"guard":null' "info --json: no guard" cat "$T/json"
+refused 1 "--allow-unpriced" "a limit where no cost is known" "$LOCUS" route --router "$T/unpriced.safetensors" --encodings "$S/q_test.npy" --max-cost 1
+ok "a guard in a pool file" "$npy" guard "$R" "$T/guarded.safetensors" 1 0.9
+says "model ü stays unless another gains more than 0.9" "info: the guard" "$LOCUS" info "$T/guarded.safetensors"
+json "info --json: the guard" "$LOCUS" info --json "$T/guarded.safetensors"
+says '"guard":{"model":"model ü","margin":0.9}' "info --json: the guard" cat "$T/json"
+guarded=("$LOCUS" route --router "$T/guarded.safetensors" --encodings "$S/q_test.npy")
+says "default-kept" "route: the pool's guard" "${guarded[@]}"
+ok "route --no-default" sh -c '! "$@" | grep -q default' sh "${guarded[@]}" --no-default
+says "best" "route --no-default" "${guarded[@]}" --no-default
+says "default-excluded" "route: the guard is not available" "${guarded[@]}" --available 'c'
+ok "route: another margin" "${guarded[@]}" --margin 0
+says "model ü stays unless another gains more than 0.9" "eval: the pool's guard" "$LOCUS" eval --router "$T/guarded.safetensors" --encodings "$S/q_test.npy" --scores "$T/ye.npy"
+
 # ---- the other examples
 program route examples/route.c
 program onboard examples/onboard.c
@@ -350,7 +514,7 @@ for K in "$SHARED/checkpoints/mmlu-pro-256" "$SHARED/checkpoints/mmlu-pro-256-bc
         fully=$([ $part = test_all_queries ] || echo --fully-scored)
         json "$k: eval $part" "$LOCUS" eval --net "$K/model.safetensors" --pool "$T/mmlu.safetensors" --encodings "$D/encodings.npy" \
             --scores "$D/scores.npy" --models "$D/models.csv" --split "$D/split.npy" --use test \
-            --categories "$D/queries.jsonl" $fully --json
+            --categories "$D/queries.jsonl" --among all $fully --json
         sed -n "/\"$part\"/,/}/p" "$K/expected.json" >"$T/expected"
         for pair in queries:queries:0 pairs:pairs:0 hit1:hit1:1e-12 hit3:hit3:1e-12 hit5:hit5:1e-12 bce:bce:1e-5 \
             brier:brier:1e-5 prediction_accuracy:prediction_accuracy:1e-12 best_single_model_hit1:best_single_hit1:1e-12 \

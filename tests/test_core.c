@@ -1813,7 +1813,7 @@ static locus_status oom_pool_grow(void *arg)
         char name[16];
         locus_model m;
         snprintf(name, sizeof name, "m%zu", i);
-        m = model_named(name, 1.0f);
+        m = model_named(name, 1.0);
         s = locus_pool_add(pool, &m, a->z, NULL, &g_err);
         if (!s) count++;
     }
@@ -1937,7 +1937,7 @@ static void pool_of_fixed_memory_does_not_grow(void)
                     char name[8];
                     locus_model m;
                     snprintf(name, sizeof name, "x%zu", i);
-                    m = model_named(name, 0.0f);
+                    m = model_named(name, 0.0);
                     if (i < 2) CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + 6 * i, NULL, &g_err));
                     else
                         CHECK_ONE_OF(LOCUS_ERR_MEMORY, LOCUS_ERR_WORKSPACE,
@@ -1950,7 +1950,7 @@ static void pool_of_fixed_memory_does_not_grow(void)
                 CHECK_SIZE(before, g_mallocs);
                 CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 0, &g_err));
                 {
-                    locus_model m = model_named("again", 0.0f);
+                    locus_model m = model_named("again", 0.0);
                     CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + 12, NULL, &g_err));
                 }
                 locus_pool_destroy(pool);
@@ -2000,19 +2000,19 @@ static void pool_rejects_bad_models(void)
         CHECK_STATUS(LOCUS_OK, locus_pool_create(&pool, f.net[0], 0, NULL, NULL, 0, &g_err));
         for (i = 0; i < COUNT(bad_names); i++) {
             context("bad name %zu", i);
-            m = model_named(bad_names[i], 1.0f);
+            m = model_named(bad_names[i], 1.0);
             CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_add(pool, &m, z, NULL, &g_err));
         }
         for (i = 0; i < COUNT(good_names); i++) {
             context("good name %zu", i);
-            m = model_named(good_names[i], 1.0f);
+            m = model_named(good_names[i], 1.0);
             CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z, &index, &g_err));
             CHECK_SIZE(i, index);
             CHECK_SIZE(i, locus_pool_find(pool, good_names[i]));
             CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_add(pool, &m, z, NULL, &g_err)); // taken
         }
         context("%s", "");
-        m = model_named("", 1.0f);
+        m = model_named("", 1.0);
         memset(m.name, 'a', sizeof m.name); // not terminated
         CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_add(pool, &m, z, NULL, &g_err));
         m.name[sizeof m.name - 1] = 0; // the longest that fits
@@ -2020,14 +2020,14 @@ static void pool_rejects_bad_models(void)
         CHECK_SIZE(index, locus_pool_find(pool, m.name));
         for (i = 0; i < 5; i++) {
             context("bad cost %zu", i);
-            m = model_named("costly", i == 0   ? f_nan()
-                                      : i == 1 ? f_inf()
-                                      : i == 2 ? -1.0f
-                                      : i == 3 ? -f_inf()
-                                               : -1e-30f);
+            m = model_named("costly", i == 0   ? -1e-300
+                                      : i == 1 ? HUGE_VAL
+                                      : i == 2 ? -1.0
+                                      : i == 3 ? -HUGE_VAL
+                                               : -1e-30);
             CHECK_STATUS(LOCUS_ERR_POOL, locus_pool_add(pool, &m, z, NULL, &g_err));
         }
-        m = model_named("new", 0.0f);
+        m = model_named("new", 0.0);
         m.parameters_b = f_nan();
         for (i = 0; i < 3; i++) {
             float bad[6] = {0.0f};
@@ -2040,12 +2040,12 @@ static void pool_rejects_bad_models(void)
         i = locus_pool_count(pool);
         CHECK_SIZE(COUNT(good_names) + 1, i);
         CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z, NULL, &g_err));
-        m = model_named("a", 1.0f);
+        m = model_named("a", 1.0);
         CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_set(pool, 1, &m, NULL, &g_err)); // another's name
         CHECK_STATUS(LOCUS_OK, locus_pool_set(pool, 0, &m, NULL, &g_err));       // its own
-        m.cost = -1.0f;
+        m.cost = -1.0;
         CHECK_STATUS(LOCUS_ERR_POOL, locus_pool_set(pool, 0, &m, NULL, &g_err));
-        CHECK_NEAR(1.0, (double)locus_pool_model(pool, 0)->cost, 0.0);
+        CHECK_NEAR(1.0, locus_pool_model(pool, 0)->cost, 0.0);
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set(pool, 1000, NULL, z, &g_err));
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_remove(pool, locus_pool_count(pool), &g_err));
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_add(pool, NULL, z, NULL, &g_err));
@@ -2141,7 +2141,7 @@ static void pool_changes_touch_no_other_model(void)
             char name[32];
             locus_model m;
             snprintf(name, sizeof name, "model %zu", step);
-            m = model_named(name, (float)step);
+            m = model_named(name, (double)step);
             m.available = (int)(step % 2);
             m.evaluations = 1000000007u * (uint64_t)step;
             if (count < ROOM - 1 && (action < 6 || count < 2)) {
@@ -2191,10 +2191,12 @@ static void compare_pools(const locus_pool *a, const locus_pool *b, size_t d)
     size_t i;
     CHECK_SIZE(locus_pool_count(a), locus_pool_count(b));
     CHECK_TEXT(locus_pool_query_encoder(a), locus_pool_query_encoder(b));
+    CHECK_SIZE(locus_pool_guard(a).model, locus_pool_guard(b).model);
+    CHECK_NEAR(locus_pool_guard(a).margin, locus_pool_guard(b).margin, 0.0);
     for (i = 0; i < locus_pool_count(a) && i < locus_pool_count(b); i++) {
         const locus_model *p = locus_pool_model(a, i), *q = locus_pool_model(b, i);
         CHECK_TEXT(p->name, q->name);
-        CHECK_NEAR((double)p->cost, (double)q->cost, 0.0);
+        CHECK_NEAR(p->cost, q->cost, 0.0);
         CHECK_NEAR((double)p->parameters_b, (double)q->parameters_b, 0.0);
         CHECK_SIZE(p->available != 0, q->available != 0);
         CHECK(p->evaluations == q->evaluations);
@@ -2212,12 +2214,13 @@ static locus_pool *varied_pool(const locus_net *net, size_t M, const char *encod
         char name[64];
         locus_model m;
         snprintf(name, sizeof name, "%s %zu \"\\/ \xc3\xa9", i % 2 ? "even" : "odd", i);
-        m = model_named(name, 0.1f * (float)i);
+        m = model_named(name, 0.1 * (double)i);
         m.parameters_b = i % 3 ? 0.3f + (float)i : f_nan();
         m.available = i % 4 != 1;
         m.evaluations = i == 2 ? 0 : i == 3 ? 9007199254740993u : 17u * i;
         CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + i * d, NULL, &g_err));
     }
+    if (pool) CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(pool, M / 2, 0.0625, &g_err));
     free(z);
     return pool;
 }
@@ -2319,6 +2322,8 @@ static void saved_pools_come_back_whole(void)
     fixture_close(&f);
 }
 
+static size_t spoilt_room; // that locus_pool_load_memory saw in the last one
+
 // Loads a spoilt pool file; the status, or LOCUS_OK.
 static locus_status spoilt(const raw_file *f, const locus_net *net, int as_net)
 {
@@ -2333,7 +2338,7 @@ static locus_status spoilt(const raw_file *f, const locus_net *net, int as_net)
         blocks = g_blocks;
         s = as_net ? locus_net_create(&made, &st, NULL, &g_err) : locus_pool_load(&pool, net, &st, NULL, 0, &g_err);
         if (!as_net) { // 0 for what is no pool, else enough; only the models' values are left to the load
-            const size_t room = locus_pool_load_memory(net, &st);
+            const size_t room = spoilt_room = locus_pool_load_memory(net, &st);
             if (s) CHECK(room == 0 || s == LOCUS_ERR_POOL || s == LOCUS_ERR_NAME);
             else {
                 void *memory = xmalloc(room);
@@ -2534,7 +2539,7 @@ static void pools_do_not_serve_another_net_or_encoder(void)
         CHECK_STATUS(LOCUS_OK, locus_pool_create(&pool, a, 1, NULL, NULL, 0, &g_err));
         CHECK_TEXT("enc-a", locus_pool_query_encoder(pool));
         {
-            locus_model m = model_named("x", 0.0f);
+            locus_model m = model_named("x", 0.0);
             float z[6] = {0.0f};
             CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z, NULL, &g_err));
         }
@@ -2797,7 +2802,7 @@ static void logits_that_are_no_numbers_are_errors(void)
             for (i = 0; i < 3; i++) { // the cross-entropy of infinite logits is no number either
                 logits[k] = i == 0 ? f_nan() : i == 1 ? f_inf() : -f_inf();
                 CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT,
-                             locus_metrics_compute(&m, logits, 3, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+                             locus_metrics_compute(&m, logits, 3, &scores, NULL, work, bytes, &g_err));
                 CHECK_MESSAGE(where);
                 if (i) CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, 3, NULL, out, &g_err));
             }
@@ -2805,7 +2810,7 @@ static void logits_that_are_no_numbers_are_errors(void)
         }
         context("%s", "");
         CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, 3, NULL, out, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 3, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 3, &scores, NULL, work, bytes, &g_err));
         free(work), free(z);
         locus_pool_destroy(pool);
     }
@@ -2885,22 +2890,22 @@ static int better(const ranked *a, const ranked *b) // by utility, then logit, t
 }
 
 // The contract of locus_route for one query, by insertion sort. Returns the number of candidates; order[] is filled.
-static size_t naive_route(const float *logits, const float *cost, const unsigned char *available, size_t M,
+static size_t naive_route(const float *logits, const double *cost, const unsigned char *available, size_t M,
                           const locus_route_opts *o, ranked *order, locus_rule *rule)
 {
     size_t count = 0, i, m, at = SIZE_MAX;
     for (m = 0; m < M; m++) {
         ranked r;
-        if (!available[m] || (o->max_cost > 0.0 && (double)cost[m] > o->max_cost)) continue;
+        if (!available[m] || (o->max_cost > 0.0 && cost[m] > o->max_cost)) continue;
         r.model = m;
         r.logit = (double)logits[m];
-        r.utility = 1.0 / (1.0 + exp(-r.logit)) - o->lambda * (double)cost[m];
+        r.utility = 1.0 / (1.0 + exp(-r.logit)) - o->lambda * cost[m];
         for (i = count; i > 0 && better(&r, &order[i - 1]); i--) order[i] = order[i - 1];
         order[i] = r;
         count++;
     }
     *rule = LOCUS_RULE_BEST;
-    if (!o->has_default || !count) return count;
+    if (!o->guard || !count) return count;
     for (i = 0; i < count; i++)
         if (order[i].model == o->default_model) at = i;
     if (at == SIZE_MAX) {
@@ -2926,7 +2931,8 @@ static void routing_matches_a_plain_sort(void)
         for (trial = 0; trial < trials(1200); trial++) {
             size_t M = ref_range(&g, 1, 12), N = ref_range(&g, 1, 6), top = ref_range(&g, 0, M + 2), i, m, k,
                    slots = top ? top : 1;
-            float *z = normals(M * 6, 1.0, trial), *logits = floats(N * M), *cost = floats(M);
+            float *z = normals(M * 6, 1.0, trial), *logits = floats(N * M);
+            double *cost = (double *)xmalloc(M * sizeof *cost);
             unsigned char *available = (unsigned char *)xmalloc(M);
             locus_pool *pool = pool_of(f.net[0], z, M);
             locus_choice *out = (locus_choice *)xmalloc(N * slots * sizeof *out);
@@ -2938,7 +2944,7 @@ static void routing_matches_a_plain_sort(void)
             ZERO(o);
             for (m = 0; m < M; m++) {
                 locus_model model = *locus_pool_model(pool, m);
-                cost[m] = (float)ref_range(&g, 0, 4) * 0.25f;
+                cost[m] = (double)ref_range(&g, 0, 4) * 0.25;
                 available[m] = (unsigned char)(ref_range(&g, 0, 3) > 0);
                 model.cost = cost[m];
                 model.available = available[m];
@@ -2950,14 +2956,14 @@ static void routing_matches_a_plain_sort(void)
             if (ref_range(&g, 0, 3) == 0) { // the caller's lists win over the pool's
                 for (m = 0; m < M; m++)
                     available[m] = (unsigned char)(ref_range(&g, 0, 3) > 0),
-                    cost[m] = (float)ref_range(&g, 0, 4) * 0.5f;
+                    cost[m] = (double)ref_range(&g, 0, 4) * 0.5;
                 o.available = available;
                 o.cost = cost;
             }
             if (ref_range(&g, 0, 2) == 0) o.max_cost = 0.5;
             if (ref_range(&g, 0, 1)) o.lambda = (double)ref_range(&g, 1, 8) / 16.0;
             if (ref_range(&g, 0, 1)) {
-                o.has_default = 1;
+                o.guard = LOCUS_GUARD_GIVEN;
                 o.default_model = ref_range(&g, 0, M - 1);
                 o.margin = (double)ref_range(&g, 0, 3) * 0.0625;
             }
@@ -2977,7 +2983,7 @@ static void routing_matches_a_plain_sort(void)
                         if (k >= count || !ok) continue;
                         m = order[k].model;
                         CHECK_NEAR(order[k].logit, (double)c[k].logit, 0.0);
-                        CHECK_NEAR((double)cost[m], (double)c[k].cost, 0.0);
+                        CHECK_NEAR(cost[m], c[k].cost, 0.0);
                         CHECK_NEAR(1.0 / (1.0 + exp(-order[k].logit)), (double)c[k].probability, 1e-7);
                         CHECK_NEAR(order[k].utility, c[k].utility, 1e-7);
                     }
@@ -3144,7 +3150,7 @@ static void routing_arguments_are_checked(void)
             CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 1, &o, out, &g_err));
             if (i == 3) continue; // an infinite margin or cap is a wish that can be granted
             ZERO(o);
-            o.has_default = 1;
+            o.guard = LOCUS_GUARD_GIVEN;
             o.margin = x;
             CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 1, &o, out, &g_err));
             ZERO(o);
@@ -3153,7 +3159,7 @@ static void routing_arguments_are_checked(void)
         }
         context("%s", "");
         ZERO(o);
-        o.has_default = 1;
+        o.guard = LOCUS_GUARD_GIVEN;
         o.default_model = 3;
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 1, &o, out, &g_err));
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(NULL, logits, 1, NULL, out, &g_err));
@@ -3170,7 +3176,7 @@ static void routing_arguments_are_checked(void)
     fixture_close(&f);
 }
 
-static double naive_mean_cost(const float *logits, size_t N, const float *cost, const unsigned char *available,
+static double naive_mean_cost(const float *logits, size_t N, const double *cost, const unsigned char *available,
                               size_t M, const locus_route_opts *opts, double lambda)
 {
     ranked order[16];
@@ -3181,7 +3187,7 @@ static double naive_mean_cost(const float *logits, size_t N, const float *cost, 
     o.lambda = lambda;
     for (i = 0; i < N; i++) {
         naive_route(logits + i * M, cost, available, M, &o, order, &rule);
-        sum += (double)cost[order[0].model];
+        sum += cost[order[0].model];
     }
     return sum / (double)N;
 }
@@ -3195,7 +3201,8 @@ static void lambda_for_a_budget_is_the_smallest_that_meets_it(void)
     if (fixture_make(&f, 5, 6, 2, 1, 2, 4, 0, 141)) {
         for (trial = 0; trial < trials(300); trial++) {
             size_t M = ref_range(&g, 1, 8), N = (size_t)1 << ref_range(&g, 0, 5), i, m, k;
-            float *z = normals(M * 6, 1.0, trial), *logits = floats(N * M), cost[8];
+            float *z = normals(M * 6, 1.0, trial), *logits = floats(N * M);
+            double cost[8];
             unsigned char available[8];
             locus_pool *pool = pool_of(f.net[0], z, M);
             locus_route_opts o;
@@ -3203,21 +3210,21 @@ static void lambda_for_a_budget_is_the_smallest_that_meets_it(void)
             locus_status s;
             ZERO(o);
             for (m = 0; m < M; m++) {
-                cost[m] = (float)ref_range(&g, 1, 64) * 0.125f;
+                cost[m] = (double)ref_range(&g, 1, 64) * 0.125;
                 available[m] = (unsigned char)(m == 0 || ref_range(&g, 0, 3) > 0);
-                if (available[m] && (double)cost[m] < least) least = (double)cost[m];
+                if (available[m] && cost[m] < least) least = cost[m];
             }
             for (i = 0; i < N * M; i++) logits[i] = (float)ref_normal(&g);
             o.available = available;
             o.cost = cost;
             o.lambda = 123.0; // ignored
             if (trial % 3 == 1) {
-                o.has_default = 1;
+                o.guard = LOCUS_GUARD_GIVEN;
                 o.default_model = ref_range(&g, 0, M - 1);
                 o.margin = 0.05;
             }
             budget = trial % 10 == 0 ? least : (double)ref_range(&g, 0, 64) * 0.125 + (trial % 2 ? 0.03 : 0.0);
-            context("trial %zu: M %zu N %zu budget %g%s", trial, M, N, budget, o.has_default ? " default" : "");
+            context("trial %zu: M %zu N %zu budget %g%s", trial, M, N, budget, o.guard ? " default" : "");
             s = locus_lambda_for_budget(pool, logits, N, budget, &o, &lambda, &mean, &g_err);
             if (budget < least) {
                 CHECK_GOT(LOCUS_ERR_BUDGET, s);
@@ -3231,10 +3238,10 @@ static void lambda_for_a_budget_is_the_smallest_that_meets_it(void)
                             double p = 1.0 / (1.0 + exp(-(double)logits[i * M + m])),
                                    q = 1.0 / (1.0 + exp(-(double)logits[i * M + k]));
                             double x;
-                            if (o.has_default && m == o.default_model) p += o.margin;
-                            if (o.has_default && k == o.default_model) q += o.margin;
+                            if (o.guard && m == o.default_model) p += o.margin;
+                            if (o.guard && k == o.default_model) q += o.margin;
                             if (!(cost[m] > cost[k])) continue;
-                            x = (p - q) / ((double)cost[m] - (double)cost[k]);
+                            x = (p - q) / (cost[m] - cost[k]);
                             if (x > 0.0 && x < best &&
                                 naive_mean_cost(logits, N, cost, available, M, &o, x * (1.0 + 1e-9) + 1e-13) <= budget)
                                 best = x;
@@ -3255,7 +3262,7 @@ static void lambda_for_a_budget_is_the_smallest_that_meets_it(void)
                     locus_choice *c = (locus_choice *)xmalloc(N * sizeof *c);
                     double sum = 0.0;
                     CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, N, &o, c, &g_err));
-                    for (i = 0; i < N; i++) sum += (double)c[i].cost;
+                    for (i = 0; i < N; i++) sum += c[i].cost;
                     CHECK_NEAR(mean, sum / (double)N, 1e-12);
                     free(c);
                 }
@@ -3286,6 +3293,7 @@ static void metrics_match_their_definitions(void)
                *order = (size_t *)xmalloc(columns_of * sizeof *order);
         int32_t *select = (int32_t *)xmalloc(n * sizeof *select);
         locus_scores scores;
+        locus_metrics_opts opts;
         locus_metrics e, found;
         double wins = 0.0, losses = 0.0, auc = 0.0, bin_p[15] = {0.0}, bin_y[15] = {0.0}, bin_n[15] = {0.0};
         size_t bytes, pass;
@@ -3352,6 +3360,12 @@ static void metrics_match_their_definitions(void)
         work = (unsigned char *)xmalloc(bytes + 1);
         scores.models = M;
         scores.stride = columns_of;
+        ZERO(opts);
+        opts.columns = subset ? columns : NULL;
+        opts.select = select_some ? select : NULL;
+        opts.value = 1;
+        opts.leaders = &best;
+        opts.leader_count = 1;
         for (pass = 0; pass < (fractional ? 1u : 2u) && e.queries && e.pairs; pass++) {
             double q = (double)e.queries, p = (double)e.pairs;
             scores.scores = pass ? NULL : y;
@@ -3359,8 +3373,7 @@ static void metrics_match_their_definitions(void)
             context("trial %zu: M %zu n %zu%s%s", trial, M, n, fractional ? " fractional" : "", pass ? " u8" : "");
             memset(&found, 0xFF, sizeof found);
             if (!CHECK_STATUS(LOCUS_OK,
-                              locus_metrics_compute(&found, logits, n, &scores, subset ? columns : NULL,
-                                                    select_some ? select : NULL, 1, best, work + 1, bytes, &g_err)))
+                              locus_metrics_compute(&found, logits, n, &scores, &opts, work + 1, bytes, &g_err)))
                 continue;
             CHECK_SIZE(e.queries, found.queries);
             CHECK_SIZE(e.pairs, found.pairs);
@@ -3380,8 +3393,8 @@ static void metrics_match_their_definitions(void)
         scores.scores = y;
         scores.scores_u8 = NULL;
         if (bytes && e.queries)
-            CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_metrics_compute(&found, logits, n, &scores, NULL, NULL, 0, best,
-                                                                    work + 1, bytes - 1, &g_err));
+            CHECK_STATUS(LOCUS_ERR_WORKSPACE,
+                         locus_metrics_compute(&found, logits, n, &scores, NULL, work + 1, bytes - 1, &g_err));
         {
             size_t top = 0, right_top = 0;
             for (m = 0; m < M; m++) {
@@ -3408,29 +3421,448 @@ static void metrics_reject_bad_input(void)
     unsigned char *work = (unsigned char *)xmalloc(bytes);
     locus_scores scores;
     locus_metrics m;
+    locus_metrics_opts bad_columns, bad_leader;
+    ZERO(bad_columns);
+    ZERO(bad_leader);
+    bad_columns.columns = columns;
+    bad_leader.leaders = columns + 1; // 7
+    bad_leader.leader_count = 1;
     ZERO(scores);
     scores.models = 2;
     scores.stride = 2;
     scores.scores = y;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
     y[2] = -0.5f;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
     y[2] = 0.0f;
-    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_metrics_compute(&m, logits, 2, &scores, columns, NULL, 0, 0, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 2, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_metrics_compute(NULL, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_metrics_compute(&m, NULL, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, NULL, NULL, NULL, 0, 0, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, &scores, &bad_columns, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, &scores, &bad_leader, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(NULL, logits, 2, &scores, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, NULL, 2, &scores, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, NULL, NULL, work, bytes, &g_err));
     scores.scores = NULL;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
     scores.scores_u8 = u8;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, 0, 0, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
+    free(work);
+}
+
+static void guards_follow_their_model(void)
+{
+    fixture f;
+    if (fixture_make(&f, 5, 6, 2, 1, 3, 4, 0, 201)) {
+        float *z = normals(6 * 6, 1.0, 202);
+        locus_pool *pool = pool_of(f.net[0], z, 5), *copy = NULL, *back = NULL;
+        locus_model m = model_named("new", 0.0);
+        const char *path = temp_path("guard");
+        static const double bad[] = {-0.1, 1.1, NAN, HUGE_VAL};
+        size_t i;
+        CHECK_SIZE(SIZE_MAX, locus_pool_guard(pool).model);
+        for (i = 0; i < COUNT(bad); i++) {
+            CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_guard(pool, 1, bad[i], &g_err));
+            CHECK_MESSAGE("margin");
+        }
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_guard(pool, 5, 0.1, &g_err));
+        CHECK_MESSAGE("model");
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_guard(NULL, 0, 0.1, &g_err));
+        CHECK_SIZE(SIZE_MAX, locus_pool_guard(pool).model); // a refused one leaves what was
+        CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(pool, 3, 0.1, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + 30, NULL, &g_err));
+        CHECK_SIZE(3, locus_pool_guard(pool).model);
+        CHECK_NEAR(0.1, locus_pool_guard(pool).margin, 0.0);
+        CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 1, &g_err)); // below it
+        CHECK_SIZE(2, locus_pool_guard(pool).model);
+        CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 4, &g_err)); // above it
+        CHECK_SIZE(2, locus_pool_guard(pool).model);
+        CHECK_TEXT("m3", locus_pool_model(pool, 2)->name);
+#ifndef LOCUS_NO_EXPLORE
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&copy, pool, &g_err));
+        CHECK_SIZE(2, locus_pool_guard(copy).model);
+        CHECK_NEAR(0.1, locus_pool_guard(copy).margin, 0.0);
+        locus_pool_destroy(copy);
+#endif
+        CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
+        if (CHECK_STATUS(LOCUS_OK, locus_pool_open(&back, f.net[0], path, &g_err))) {
+            CHECK_SIZE(2, locus_pool_guard(back).model);
+            CHECK_NEAR(0.1, locus_pool_guard(back).margin, 0.0); // to the last bit
+        }
+        locus_pool_destroy(back);
+        for (i = 0; i < 7; i++) { // every way in which a file may be wrong about it
+            static const double values[7][2] = {{4.0, 0.1},  {-1.0, 0.1}, {1.5, 0.1}, {NAN, 0.1},
+                                                {1.0, -0.1}, {1.0, 1.5},  {1.0, NAN}};
+            raw_file *raw = raw_open(path);
+            raw_tensor *t = raw ? raw_find(raw, "pool.guard") : NULL;
+            if (!CHECK(t != NULL)) break;
+            context("guard %g, %g", values[i][0], values[i][1]);
+            CHECK_STATUS(LOCUS_OK, spoilt(raw, f.net[0], 0));
+            memcpy(t->data, values[i], 16); // little-endian machines only, as the file
+            CHECK_STATUS(LOCUS_ERR_POOL, spoilt(raw, f.net[0], 0));
+            CHECK_MESSAGE("pool.guard");
+            CHECK_SIZE(0, spoilt_room);
+            raw_free(raw);
+        }
+        context("%s", "");
+        CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 2, &g_err)); // itself
+        CHECK_SIZE(SIZE_MAX, locus_pool_guard(pool).model);
+        CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(pool, 0, 0.5, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(pool, SIZE_MAX, NAN, &g_err));
+        CHECK_SIZE(SIZE_MAX, locus_pool_guard(pool).model);
+        CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
+        if (CHECK_STATUS(LOCUS_OK, locus_pool_open(&back, f.net[0], path, &g_err)))
+            CHECK_SIZE(SIZE_MAX, locus_pool_guard(back).model);
+        locus_pool_destroy(back);
+        remove(path);
+        locus_pool_destroy(pool);
+        free(z);
+    }
+    fixture_close(&f);
+}
+
+static void costs_keep_every_bit_and_old_files_are_read(void)
+{
+    fixture f;
+    if (fixture_make(&f, 5, 6, 2, 1, 3, 4, 0, 203)) {
+        static const double costs[] = {1.23456789012345678e-9, 0.1, 0.0, NAN, 5e-324, 1e300};
+        float *z = normals(6 * 6, 1.0, 204);
+        locus_pool *pool = pool_of(f.net[0], z, 6), *back = NULL;
+        const char *path = temp_path("costs");
+        raw_file *raw;
+        size_t i;
+        for (i = 0; i < 6; i++) {
+            locus_model m = *locus_pool_model(pool, i);
+            m.cost = costs[i];
+            CHECK_STATUS(LOCUS_OK, locus_pool_set(pool, i, &m, NULL, &g_err));
+        }
+        CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
+        if (CHECK_STATUS(LOCUS_OK, locus_pool_open(&back, f.net[0], path, &g_err)))
+            for (i = 0; i < 6; i++) CHECK_NEAR(costs[i], locus_pool_model(back, i)->cost, 0.0);
+        locus_pool_destroy(back);
+        raw = raw_open(path);
+        for (i = 0; raw && i < raw->count; i++)
+            if (strcmp(raw->t[i].name, "pool.cost") == 0) { // as version 0.3 wrote it
+                raw_tensor *t = &raw->t[i];
+                size_t bytes, k;
+                unsigned char *data;
+                locus_safetensors st;
+                strcpy(t->dtype, "F32");
+                for (k = 0; k < 6; k++) put_f32(t->data + 4 * k, k == 3 ? f_nan() : 0.25f * (float)k);
+                t->bytes = 24;
+                data = raw_bytes(raw, &bytes);
+                if (CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err))) {
+                    if (CHECK_STATUS(LOCUS_OK, locus_pool_load(&back, f.net[0], &st, NULL, 0, &g_err)))
+                        for (k = 0; k < 6; k++)
+                            CHECK_NEAR(k == 3 ? NAN : 0.25 * (double)k, locus_pool_model(back, k)->cost, 0.0);
+                    locus_pool_destroy(back);
+                    locus_safetensors_close(&st);
+                }
+                free(data);
+                put_f32(t->data, -1.0f);
+                CHECK_STATUS(LOCUS_ERR_POOL, spoilt(raw, f.net[0], 0));
+                CHECK_MESSAGE("cost of");
+            }
+        if (raw) raw_free(raw);
+        remove(path);
+        locus_pool_destroy(pool);
+        free(z);
+    }
+    fixture_close(&f);
+}
+
+// Unknown costs, costs and availability by query, the pool's guard: against the contract, written anew.
+static void unknown_costs_are_never_free(void)
+{
+    size_t trial, refused = 0, allowed = 0, guarded = 0;
+    ref_rng g;
+    fixture f;
+    g.state = 205 + g_seed;
+    if (fixture_make(&f, 5, 6, 2, 1, 2, 4, 0, 205)) {
+        for (trial = 0; trial < trials(1500); trial++) {
+            size_t M = ref_range(&g, 1, 9), N = ref_range(&g, 1, 5), i, m;
+            float *z = normals(M * 6, 1.0, trial), *logits = floats(N * M);
+            double *cost = (double *)xmalloc(N * M * sizeof *cost), total = 0.0;
+            unsigned char *available = (unsigned char *)xmalloc(N * M);
+            locus_pool *pool = pool_of(f.net[0], z, M);
+            locus_choice *out = (locus_choice *)xmalloc(N * sizeof *out);
+            locus_route_opts o;
+            size_t guard = SIZE_MAX;
+            double margin = 0.0;
+            int none = 0, needs, no_cost = 0;
+            locus_status s;
+            ZERO(o);
+            for (i = 0; i < N * M; i++) {
+                logits[i] = (float)ref_normal(&g);
+                cost[i] = ref_range(&g, 0, 3) ? 1e-6 * (double)ref_range(&g, 0, 8) : NAN;
+                available[i] = ref_range(&g, 0, 5) > 0;
+            }
+            o.query_cost = cost;
+            o.query_available = available;
+            o.unpriced = (locus_unpriced)ref_range(&g, 0, 2);
+            if (ref_range(&g, 0, 1)) o.lambda = 1e5 * (double)ref_range(&g, 1, 4);
+            if (ref_range(&g, 0, 2) == 0) o.max_cost = 4e-6;
+            if (ref_range(&g, 0, 1)) {
+                guard = ref_range(&g, 0, M - 1);
+                margin = 0.125 * (double)ref_range(&g, 0, 2);
+                CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(pool, guard, margin, &g_err));
+                if (ref_range(&g, 0, 2) == 0) {
+                    o.guard = LOCUS_GUARD_NONE;
+                    guard = SIZE_MAX;
+                }
+            }
+            if (ref_range(&g, 0, 3) == 0) {
+                o.guard = LOCUS_GUARD_GIVEN;
+                guard = o.default_model = ref_range(&g, 0, M - 1);
+                margin = o.margin = 0.25;
+            }
+            needs = o.lambda > 0.0 || o.max_cost > 0.0;
+            context("trial %zu: M %zu N %zu unpriced %d lambda %g", trial, M, N, (int)o.unpriced, o.lambda);
+            s = locus_rank(pool, logits, N, &o, out, &g_err);
+            for (i = 0; i < N && !none; i++) {
+                double dearest = 0.0, best = 0.0, of_guard = 0.0;
+                size_t chosen = SIZE_MAX;
+                int in[9], guard_in;
+                for (m = 0; m < M; m++) {
+                    const double c = cost[i * M + m];
+                    in[m] = available[i * M + m];
+                    if (c != c)
+                        in[m] &= o.unpriced == LOCUS_UNPRICED_ALLOW || (o.unpriced == LOCUS_UNPRICED_AUTO && !needs);
+                    else in[m] &= !(o.max_cost > 0.0 && c > o.max_cost);
+                    if (in[m] && c > dearest) dearest = c;
+                }
+                for (m = 0; m < M; m++) {
+                    const double c = cost[i * M + m], p = 1.0 / (1.0 + exp(-(double)logits[i * M + m]));
+                    const double u = o.lambda > 0.0 ? p - o.lambda * (c != c ? dearest : c) : p;
+                    if (m == guard) of_guard = u;
+                    if (in[m] && (chosen == SIZE_MAX || u > best + 1e-12)) best = u, chosen = m;
+                }
+                if (chosen == SIZE_MAX) {
+                    none = 1;
+                    break;
+                }
+                guard_in = guard != SIZE_MAX && in[guard];
+                if (s) continue;
+                if (guard_in && best - of_guard <= margin) {
+                    CHECK_SIZE(guard, out[i].model);
+                    CHECK_TEXT("default-kept", locus_rule_name(out[i].rule));
+                    guarded++;
+                } else if (fabs(best - out[i].utility) > 1e-9)
+                    failure(__LINE__, "utility %g, not %g", out[i].utility, best);
+                if (guard_in && out[i].model != guard) CHECK_TEXT("beat-default", locus_rule_name(out[i].rule));
+                if (guard != SIZE_MAX && !guard_in) CHECK_TEXT("default-excluded", locus_rule_name(out[i].rule));
+                if (guard == SIZE_MAX) CHECK_TEXT("best", locus_rule_name(out[i].rule));
+                m = out[i].model;
+                CHECK(m < M && in[m]);
+                CHECK_NEAR(cost[i * M + m], out[i].cost, 0.0); // shown as it is: NaN where it is unknown
+                allowed += needs && out[i].cost != out[i].cost;
+            }
+            CHECK_GOT(none ? LOCUS_ERR_NO_CANDIDATE : LOCUS_OK, s);
+            refused += (size_t)none;
+            if (!s && N > 1) { // a budget that holds, over counted costs
+                double lambda, mean;
+                o.lambda = 0.0;
+                s = locus_lambda_for_budget(pool, logits, N, 1.5e-6, &o, &lambda, &mean, &g_err);
+                for (i = 0; i < N; i++) {
+                    int known = 0;
+                    for (m = 0; m < M; m++)
+                        known |= available[i * M + m] && cost[i * M + m] <= (o.max_cost > 0.0 ? o.max_cost : 1.0);
+                    no_cost |= !known;
+                }
+                if (!no_cost) CHECK(s == LOCUS_OK || s == LOCUS_ERR_BUDGET);
+                if (s == LOCUS_OK && o.unpriced != LOCUS_UNPRICED_ALLOW) {
+                    CHECK(mean <= 1.5e-6);
+                    o.lambda = lambda;
+                    o.unpriced = LOCUS_UNPRICED_REFUSE;
+                    CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, N, &o, out, &g_err));
+                    for (i = 0; i < N; i++) total += out[i].cost;
+                    CHECK_NEAR(mean, total / (double)N, 1e-18);
+                }
+            }
+            free(z), free(logits), free(cost), free(available), free(out);
+            locus_pool_destroy(pool);
+        }
+        context("%s", "");
+        CHECK(refused && allowed && guarded);
+    }
+    fixture_close(&f);
+}
+
+static void bad_costs_are_named(void)
+{
+    fixture f;
+    if (fixture_make(&f, 5, 6, 2, 1, 2, 4, 0, 206)) {
+        float *z = normals(3 * 6, 1.0, 207), logits[6] = {0.0f};
+        double cost[6] = {0.0, 1.0, 2.0, 3.0, 4.0, -5.0}, lambda;
+        locus_pool *pool = pool_of(f.net[0], z, 3);
+        locus_choice out[2];
+        locus_route_opts o;
+        ZERO(o);
+        o.query_cost = cost;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 2, &o, out, &g_err));
+        CHECK_MESSAGE("query_cost[1, 2]");
+        CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, 1, &o, out, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_lambda_for_budget(pool, logits, 2, 1.0, &o, &lambda, NULL, &g_err));
+        cost[5] = HUGE_VAL;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 2, &o, out, &g_err));
+        o.query_cost = NULL;
+        o.cost = cost + 3;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 2, &o, out, &g_err));
+        CHECK_MESSAGE("cost[2]");
+        ZERO(o);
+        o.unpriced = (locus_unpriced)3;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 2, &o, out, &g_err));
+        ZERO(o);
+        o.guard = (locus_guard_use)3;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_rank(pool, logits, 2, &o, out, &g_err));
+        cost[0] = cost[1] = cost[2] = NAN;
+        ZERO(o);
+        o.cost = cost;
+        o.unpriced = LOCUS_UNPRICED_ALLOW; // allowed, but a budget of nothing known is none
+        CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_lambda_for_budget(pool, logits, 2, 1.0, &o, &lambda, NULL, &g_err));
+        CHECK_MESSAGE("known cost");
+        o.lambda = 3.0;
+        CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, 2, &o, out, &g_err));
+        CHECK_NEAR(NAN, out[0].cost, 0.0);
+        locus_pool_destroy(pool);
+        free(z);
+    }
+    fixture_close(&f);
+}
+
+static void prices_make_costs(void)
+{
+    locus_price prices[3] = {{3.0, 15.0, 0.0}, {0.5, 1.5, 0.001}, {NAN, 1.0, 0.0}};
+    double input[2] = {1000.0, 12.25}, output[6] = {200.0, 10.0, 0.0, 4.0, 5.0, 6.0}, cost[6], many[24];
+    locus_tokens t;
+    size_t i, m;
+    ZERO(t);
+    t.input = input;
+    t.output = output;
+    CHECK_STATUS(LOCUS_OK, locus_price_costs(prices, 3, &t, 2, cost, &g_err)); // 200 tokens each
+    CHECK_NEAR(0.006, cost[0], 1e-18);
+    CHECK_NEAR(0.0018, cost[1], 1e-18);
+    CHECK_NEAR(NAN, cost[2], 0.0); // unknown, not free
+    CHECK_NEAR((12.25 * 3.0 + 200.0 * 15.0) / 1e6, cost[3], 1e-18);
+    for (i = 0; i < 3; i++) { // by query, by model, by both
+        t.query_stride = i == 0 ? 1 : i == 1 ? 0 : 3;
+        t.model_stride = i > 0;
+        CHECK_STATUS(LOCUS_OK, locus_price_costs(prices, 3, &t, 2, many, &g_err));
+        for (m = 0; m < 2; m++)
+            CHECK_NEAR((input[1] * prices[m].input + output[i == 0   ? 1
+                                                            : i == 1 ? m
+                                                                     : 3 + m] *
+                                                         prices[m].output) /
+                               1e6 +
+                           prices[m].query,
+                       many[3 + m], 1e-18);
+    }
+    input[1] = NAN;
+    CHECK_STATUS(LOCUS_OK, locus_price_costs(prices, 3, &t, 2, cost, &g_err));
+    CHECK_NEAR(NAN, cost[3], 0.0);
+    input[1] = -1.0;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_price_costs(prices, 3, &t, 2, cost, &g_err));
+    CHECK_MESSAGE("input[1]");
+    input[1] = 1.0;
+    output[4] = HUGE_VAL;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_price_costs(prices, 3, &t, 2, cost, &g_err));
+    CHECK_MESSAGE("query 1, model 1");
+    output[4] = 1.0;
+    prices[1].output = -1.0;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_price_costs(prices, 3, &t, 2, cost, &g_err));
+    CHECK_MESSAGE("prices[1].output");
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_price_costs(NULL, 3, &t, 2, cost, &g_err));
+    t.input = NULL;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_price_costs(prices, 3, &t, 2, cost, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_price_costs(prices, 1, &t, 0, cost, &g_err));
+
+    CHECK_NEAR(0.0, locus_count_tokens(NULL, 0), 0.0);
+    CHECK_NEAR(3.0, locus_count_tokens("twelve chars", 12), 0.0);
+    CHECK_NEAR(1.0, locus_count_tokens("\xc3\xbc\xc3\xa9\xd0\xb6\xd7\x90", 8), 0.0);     // four code points
+    CHECK_NEAR(3.0, locus_count_tokens("\xe6\xb3\x95\xe5\xbe\x8b\xed\x95\x9c", 9), 0.0); // CJK: three tokens
+    CHECK_NEAR(1.25, locus_count_tokens("\xe3\x81\x82!", 4), 0.0);                       // kana and a sign
+    CHECK_NEAR(1.0, locus_count_tokens("\xf0\xa0\x80\x80", 4), 0.0);                     // CJK beyond the plane
+    CHECK_NEAR(0.25, locus_count_tokens("\xf0\x9f\xa4\x96", 4), 0.0);                    // a robot is one character
+    CHECK_NEAR(0.75, locus_count_tokens("\xff\xe6\xb3", 3), 0.0);                        // no UTF-8: three bytes
+}
+
+// Two queries by hand: a hole, a graded score, choices, leaders.
+static void metrics_among_the_scored(void)
+{
+    // models 0, 1, 2; queries 0, 1, 2, 3
+    const float y[12] = {NAN, 0.2f, 1.0f, NAN, 1.0f, NAN, 0.0f, NAN, 0.0f, 0.75f, NAN, NAN};
+    const float logits[12] = {3.0f, 1.0f, 2.0f, 1.0f, 2.0f, 0.5f, -1.0f, 1.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+    const size_t leaders[3] = {2, 0, 1};
+    const unsigned char only[3] = {1, 0, 1};
+    unsigned char mask[12];
+    const size_t bytes = locus_metrics_workspace(4, 3);
+    unsigned char *work = (unsigned char *)xmalloc(bytes);
+    locus_choice choices[4];
+    locus_scores scores;
+    locus_metrics_opts o;
+    locus_metrics m;
+    size_t i;
+    ZERO(scores);
+    ZERO(o);
+    scores.models = 3;
+    scores.stride = 4;
+    scores.scores = y;
+    o.among = LOCUS_AMONG_SCORED;
+    o.leaders = leaders;
+    o.leader_count = 3;
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    // query 0: 1 and 2 are scored, 2 is likelier: wrong; query 1: 0 and 2, 0 is likelier: 0.2; query 2: 1: wrong
+    CHECK_SIZE(3, m.queries);
+    CHECK_SIZE(1, m.left_out);
+    CHECK_SIZE(6, m.pairs);
+    CHECK_NEAR(0.0, m.hit1, 1e-12);
+    CHECK_NEAR(0.2 / 3.0, m.routing_score, 1e-7);
+    CHECK_NEAR(2.0 / 3.0, m.best_single, 1e-12); // 2, 2, and in its place 0: wrong, right, right
+    CHECK_NEAR((0.0 + 0.75 + 1.0) / 3.0, m.best_single_score, 1e-7);
+    CHECK_NEAR((0.5 + 0.5 + 0.5) / 3.0, m.random_model, 1e-12);
+    CHECK_NEAR((0.5 + 0.475 + 0.5) / 3.0, m.random_model_score, 1e-7);
+    CHECK_NEAR(1.0, m.oracle, 1e-12);
+    CHECK_NEAR((1.0 + 0.75 + 1.0) / 3.0, m.oracle_score, 1e-7);
+    CHECK_NEAR(1.0, m.hit3, 1e-12);
+    CHECK_SIZE(3, m.models_routed);
+    o.among = LOCUS_AMONG_ALL; // the likeliest of query 0, 1, 3 have no score: a miss
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_SIZE(4, m.queries);
+    CHECK_SIZE(0, m.left_out);
+    CHECK_NEAR(0.0, m.routing_score, 1e-7);
+    CHECK_NEAR(0.75 / 4.0, m.best_single_score, 1e-7);
+    CHECK_NEAR((1.0 / 3.0 + 0.95 / 3.0 + 1.0 / 3.0) / 4.0, m.random_model_score, 1e-7);
+    o.among = LOCUS_AMONG_SCORED;
+    o.available = only; // without model 1
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_SIZE(3, m.queries);
+    CHECK_NEAR((0.0 + 0.2 + 1.0) / 3.0, m.routing_score, 1e-7);
+    CHECK_NEAR((0.0 + 0.75 + 1.0) / 3.0, m.oracle_score, 1e-7);
+    o.available = NULL;
+    memset(mask, 1, sizeof mask);
+    mask[3 * 1 + 0] = mask[3 * 1 + 2] = 0; // nobody for query 1
+    o.query_available = mask;
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_SIZE(2, m.queries);
+    CHECK_SIZE(2, m.left_out);
+    o.query_available = NULL;
+    memset(choices, 0, sizeof choices);
+    choices[0].model = 1, choices[1].model = 2, choices[2].model = 0;
+    o.choices = choices; // what other rules chose
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_NEAR((1.0 + 0.75 + 1.0) / 3.0, m.routing_score, 1e-7);
+    CHECK_NEAR(1.0, m.hit1, 1e-12);
+    choices[1].model = 1; // which has no score there
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_MESSAGE("choices[1]");
+    choices[1].model = SIZE_MAX;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    o.choices = NULL;
+    memset(&o.among, 1, sizeof o.among); // no such value
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    for (i = 0; i < 2; i++) { // no query at all: no figure, no crash
+        o.among = LOCUS_AMONG_SCORED;
+        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, i ? 0 : 1, &scores, &o, work, bytes, &g_err));
+        if (i) CHECK_NEAR(NAN, m.routing_score, 0.0);
+    }
     free(work);
 }
 
@@ -3508,6 +3940,12 @@ static const test_case tests[] = {
     TEST(lambda_for_a_budget_is_the_smallest_that_meets_it),
     TEST(metrics_match_their_definitions),
     TEST(metrics_reject_bad_input),
+    TEST(metrics_among_the_scored),
+    TEST(guards_follow_their_model),
+    TEST(costs_keep_every_bit_and_old_files_are_read),
+    TEST(unknown_costs_are_never_free),
+    TEST(bad_costs_are_named),
+    TEST(prices_make_costs),
 };
 
 int main(int argc, char **argv)

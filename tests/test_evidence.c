@@ -208,7 +208,7 @@ static void test_calibration(void)
         CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, 24, bins, 15, &now, &g_err));
         CHECK(now < 0.7 * before);
         CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, SIZE_MAX, bins, 15, &now, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&metrics, after, w.n, &s, NULL, NULL, 0, 0, work, bytes, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&metrics, after, w.n, &s, NULL, work, bytes, &g_err));
         CHECK_NEAR(metrics.ece, now, 1e-12);
         CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, 4, bins, 3, &now, &g_err));
         CHECK(now != now && bins[1].pairs == 0 && bins[1].observed != bins[1].observed);

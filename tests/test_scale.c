@@ -79,7 +79,7 @@ static int same_choices(const locus_choice *a, const locus_choice *b, size_t n)
     for (i = 0; i < n; i++)
         if (a[i].model != b[i].model || memcmp(&a[i].logit, &b[i].logit, sizeof(float)) ||
             memcmp(&a[i].probability, &b[i].probability, sizeof(float)) ||
-            memcmp(&a[i].cost, &b[i].cost, sizeof(float)) || memcmp(&a[i].utility, &b[i].utility, sizeof(double)) ||
+            memcmp(&a[i].cost, &b[i].cost, sizeof(double)) || memcmp(&a[i].utility, &b[i].utility, sizeof(double)) ||
             a[i].rule != b[i].rule)
             return 0;
     return 1;
@@ -102,6 +102,8 @@ static void check_bounds(const locus_pool *pool, const float *q, const float *lo
     c.used = 0;
     locusi_screen_plan(&job, pool, o->parallel, &c);
     job.o = o;
+    locusi_rules_make(&job.rules, pool, pool->count, o, 0);
+    locusi_rules_at(&job.rules, 0);
     job.top = o->top ? o->top : 1;
     *exact = pool->count;
     if (locusi_screen_prepare(&job, q, dim)) {
@@ -151,7 +153,7 @@ static double compare(const locus_pool *pool, const locus_queries *q, const locu
     return (double)exact / (double)M;
 }
 
-static void random_opts(locus_route_opts *o, size_t M, unsigned char *available, float *cost)
+static void random_opts(locus_route_opts *o, size_t M, unsigned char *available, double *cost)
 {
     static const size_t tops[] = {0, 1, 2, 3, 10, 63, 64, 65};
     const int few = below(4) == 0;
@@ -160,13 +162,15 @@ static void random_opts(locus_route_opts *o, size_t M, unsigned char *available,
     o->top = tops[below(COUNT(tops))];
     o->parallel = parallel_of(below(THREAD_KINDS));
     for (m = 0; m < M; m++) available[m] = few ? below(M) < 3 : below(5) != 0;
-    for (m = 0; m < M; m++) cost[m] = (float)(below(3) ? uniform() : 0.0);
+    for (m = 0; m < 3 * M; m++) cost[m] = below(3) ? uniform() : below(4) ? 0.0 : NAN; // of models or of 3 queries
     if (below(2)) o->available = available;
     if (below(2)) o->cost = cost;
+    if (below(3) == 0) o->query_cost = cost;
+    o->unpriced = (locus_unpriced)below(3);
     if (below(3) == 0) o->max_cost = uniform();
     if (below(2)) o->lambda = pow(10.0, 8.0 * uniform() - 5.0);
     if (below(3) == 0) {
-        o->has_default = 1;
+        o->guard = LOCUS_GUARD_GIVEN;
         o->default_model = below(M);
         if (below(2)) o->margin = 0.3 * uniform();
     }
@@ -195,14 +199,15 @@ static void screened_routes_are_the_ranked_ones(void)
             const int kind = (int)(trial / COUNT(dims) % KINDS), loud = below(12) == 0;
             const size_t count = 1 + below(3);
             locus_net *net = net_of(n[0], n[1], n[2], (locus_isa)isa, loud, trial);
-            float *z = embeddings(M, n[1], kind), *cost = floats(M), *q;
+            float *z = embeddings(M, n[1], kind), *q;
+            double *cost = (double *)xmalloc(3 * M * sizeof *cost);
             unsigned char *available = (unsigned char *)xmalloc(M);
             locus_pool *pool = pool_of(net, z, M);
             size_t i, m;
             for (m = 0; m < M; m++) { // the pool's own flags and costs
                 locus_model model = *locus_pool_model(pool, m);
                 model.available = below(10) != 0;
-                model.cost = (float)uniform();
+                model.cost = uniform();
                 CHECK_STATUS(LOCUS_OK, locus_pool_set(pool, m, &model, NULL, &g_err));
             }
             CHECK(!pool->coarse == !(has_screen((locus_isa)isa) && M >= LOCUSI_SCREEN_FROM));
@@ -211,6 +216,8 @@ static void screened_routes_are_the_ranked_ones(void)
                 const locus_queries queries = queries_of(q, count, n[0]);
                 locus_route_opts o;
                 random_opts(&o, M, available, cost);
+                CHECK_STATUS(LOCUS_OK,
+                             locus_pool_set_guard(pool, below(2) ? below(M) : SIZE_MAX, 0.3 * uniform(), &g_err));
                 if (i == 5) calibrate(pool, trial % 3 == 0);
                 context("%s trial %zu.%zu kind %d M %zu top %zu lambda %g loud %d", locus_isa_name((locus_isa)isa),
                         trial, i, kind, M, o.top, o.lambda, loud);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Tests of what chooses and compares: portfolios by value against all subsets and a greedy without shortcuts, search
-// against a sort, imagined scores, comparisons against direct formulas, Student's quantiles against scipy's.
+// against a sort, imagined scores, comparisons against direct formulas, Student's quantiles against scipy's; quality
+// against money: hulls and AIQ against all mixes, frontiers by hand and against their definitions, paired intervals.
 //
 //     cc -O2 tests/test_select.c -o build/test_select -lm -lpthread && build/test_select [part of a test's name]
 //
@@ -1126,6 +1127,518 @@ static void comparisons_at_the_edges(void)
     CHECK_MESSAGE("a[0, 1]");
 }
 
+// ---------------------------------------------------------------------------------------------------- money
+
+// The non-decreasing hull's quality at a cost, from its definition: the best mix of two points (or one) that costs no
+// more, by trying all pairs.
+static double hull_by_pairs(const locus_tradeoff *p, size_t n, double cost)
+{
+    double best = -1.0;
+    size_t i, j;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < n; j++) {
+            double t;
+            if (!(p[i].cost <= cost)) continue;
+            if (p[i].quality > best) best = p[i].quality;
+            if (!(p[j].cost > cost)) continue;
+            t = (cost - p[i].cost) / (p[j].cost - p[i].cost);
+            if (p[i].quality + t * (p[j].quality - p[i].quality) > best)
+                best = p[i].quality + t * (p[j].quality - p[i].quality);
+        }
+    return best < 0.0 ? NAN : best;
+}
+
+static void hulls_are_what_mixing_gives(void)
+{
+    const locus_tradeoff hand[6] = {{1.0, 0.4}, {2.0, 0.5}, {3.0, 0.8}, {5.0, 0.7}, {6.0, 0.9}, {1.0, 0.3}};
+    size_t picks[40], trial, i, n;
+    ref_rng g;
+    g.state = 301 + g_seed;
+    CHECK_SIZE(3, locus_hull(hand, 6, picks)); // 1, 3, 6: 2 lies below the line, 5 below both
+    CHECK(picks[0] == 0 && picks[1] == 2 && picks[2] == 4);
+    CHECK_NEAR(0.6, locus_hull_quality(hand, picks, 3, 2.0), 1e-12);
+    CHECK_NEAR(NAN, locus_hull_quality(hand, picks, 3, 0.5), 0.0);
+    CHECK_NEAR(0.9, locus_hull_quality(hand, picks, 3, 60.0), 0.0);
+    CHECK_NEAR(2.0, locus_hull_cost(hand, picks, 3, 0.6), 1e-12);
+    CHECK_NEAR(1.0, locus_hull_cost(hand, picks, 3, 0.1), 0.0);
+    CHECK_NEAR(6.0, locus_hull_cost(hand, picks, 3, 0.9), 1e-12);
+    CHECK_NEAR(NAN, locus_hull_cost(hand, picks, 3, 0.91), 0.0);
+    // area from 1 to 7: 2 * 0.6 + 3 * 0.85 + 1 * 0.9 = 4.65
+    CHECK_NEAR(4.65 / 6.0, locus_aiq(hand, picks, 3, 1.0, 7.0), 1e-12);
+    CHECK_NEAR((0.6 + 0.8) / 2.0, locus_aiq(hand, picks, 3, 2.0, 3.0), 1e-12);
+    CHECK_NEAR(0.6, locus_aiq(hand, picks, 3, 2.0, 2.0), 1e-12);
+    CHECK_NEAR(0.2, locus_aiq(hand, picks, 3, 0.0, 1.0), 1e-12); // from (0, 0), the router that never answers
+    CHECK_NEAR(NAN, locus_aiq(hand, picks, 0, 0.0, 1.0), 0.0);
+    for (trial = 0; trial < trials(300); trial++) {
+        locus_tradeoff p[30];
+        double area = 0.0, low = HUGE_VAL, high = 0.0;
+        const int ties = trial % 2 == 0;
+        size_t corners, steps = 20000, known = 0;
+        n = ref_range(&g, 1, 30);
+        for (i = 0; i < n; i++) {
+            p[i].cost = ties ? (double)ref_range(&g, 0, 5) : 1e-6 * ref_uniform(&g);
+            p[i].quality = ties ? 0.125 * (double)ref_range(&g, 0, 8) : ref_uniform(&g);
+            if (ref_range(&g, 0, 9) == 0) p[i].cost = NAN;
+            else {
+                known++;
+                low = fmin(low, p[i].cost);
+                high = fmax(high, p[i].cost);
+            }
+        }
+        context("trial %zu: %zu points", trial, n);
+        corners = locus_hull(p, n, picks);
+        CHECK((corners == 0) == (known == 0));
+        for (i = 1; i < corners; i++) {
+            CHECK(p[picks[i]].cost > p[picks[i - 1]].cost && p[picks[i]].quality > p[picks[i - 1]].quality);
+            if (i > 1) // the way up gets less steep, and no corner lies on a line
+                CHECK((p[picks[i]].quality - p[picks[i - 1]].quality) * (p[picks[i - 1]].cost - p[picks[i - 2]].cost) <
+                      (p[picks[i - 1]].quality - p[picks[i - 2]].quality) * (p[picks[i]].cost - p[picks[i - 1]].cost));
+        }
+        for (i = 0; i < 20 && known; i++) {
+            const double cost = low + (high - low) * 1.2 * ref_uniform(&g),
+                         q = locus_hull_quality(p, picks, corners, cost);
+            CHECK_NEAR(hull_by_pairs(p, n, cost), q, 1e-9);
+            if (q > p[picks[0]].quality && q < p[picks[corners - 1]].quality)
+                CHECK_NEAR(cost, locus_hull_cost(p, picks, corners, q), 1e-9 * high);
+        }
+        if (!known || !(high > low) || trial % 8) continue;
+        for (i = 0; i < steps; i++)
+            area += hull_by_pairs(p, n, low + (high - low) * ((double)i + 0.5) / (double)steps) / (double)steps;
+        CHECK_NEAR(area, locus_aiq(p, picks, corners, low, high), 1e-6);
+    }
+}
+
+static void leaders_are_fair_to_models_with_holes(void)
+{
+    enum { N = 60 };
+    float y[4 * N];
+    locus_scores s;
+    size_t order[4], i, m, columns[2] = {0, 70};
+    double means[4];
+    ZERO(s);
+    s.models = 4;
+    s.stride = N;
+    s.scores = y;
+    // the first half is easy, the second hard: 0 saw only the easy half and is the worst there, 1 saw all and is the
+    // better of two, 3 saw nothing
+    for (i = 0; i < N; i++) {
+        const int easy = i < N / 2;
+        y[i] = easy ? (float)(i % 10 < 7) : f_nan();
+        y[N + i] = easy ? (float)(i % 10 < 9) : (float)(i % 10 < 4);
+        y[2 * N + i] = easy ? (float)(i % 10 < 8) : (float)(i % 10 < 3);
+        y[3 * N + i] = f_nan();
+    }
+    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, means, &g_err));
+    CHECK(order[0] == 1 && order[1] == 2 && order[2] == 0 && order[3] == 3);
+    CHECK(means[1] > means[2] && means[2] > means[0]);
+    CHECK_NEAR(NAN, means[3], 0.0);
+    CHECK_NEAR(0.1, means[1] - means[2], 1e-6); // as on the queries that both have
+    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, NULL, 0, LOCUS_AMONG_ALL, order, means, &g_err)); // missing: 0
+    CHECK(order[0] == 1 && order[1] == 2 && order[2] == 0 && order[3] == 3);
+    CHECK_NEAR(0.35, means[0], 1e-12);
+    CHECK_NEAR(0.0, means[3], 0.0);
+    for (m = 0; m < 4; m++)
+        for (i = 0; i < N; i++) y[m * N + i] = (float)((i + m) % 2); // equals without holes: by index
+    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, NULL, &g_err));
+    for (m = 0; m < 4; m++) CHECK_SIZE(m, order[m]);
+    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, columns, 1, LOCUS_AMONG_SCORED, order, means, &g_err));
+    CHECK(order[0] == 1 && order[1] == 3);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_leaders(&s, columns, 2, LOCUS_AMONG_SCORED, order, means, &g_err));
+    CHECK_MESSAGE("columns[1]");
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_leaders(NULL, NULL, 0, LOCUS_AMONG_SCORED, order, means, &g_err));
+    y[5] = 1.5f;
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, means, &g_err));
+    g_fail_at = 1;
+    y[5] = 0.5f;
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, means, &g_err));
+    g_fail_at = 0;
+}
+
+static void paired_intervals_are_paired(void)
+{
+    enum { N = 400 };
+    double a[N], b[N], noise;
+    locus_interval x, again;
+    size_t i, covered = 0, rounds = g_quick ? 40 : 200;
+    ref_rng g;
+    g.state = 303 + g_seed;
+    for (i = 0; i < N; i++) a[i] = ref_normal(&g) * 10.0, b[i] = a[i] - 0.25;
+    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.0, 0, 0, &x, &g_err));
+    CHECK_NEAR(0.25, x.value, 1e-12); // what they share cancels
+    CHECK_NEAR(0.25, x.low, 1e-9);
+    CHECK_NEAR(0.25, x.high, 1e-9);
+    for (i = 0; i < N; i++) b[i] = a[i] + ref_normal(&g);
+    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.9, 2000, 7, &x, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.9, 2000, 7, &again, &g_err));
+    CHECK(memcmp(&x, &again, sizeof x) == 0);
+    CHECK_NEAR(2.0 * 1.645 / sqrt((double)N), x.high - x.low, 0.03);
+    CHECK(x.low < x.value && x.value < x.high);
+    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.5, 2000, 7, &again, &g_err));
+    CHECK_NEAR(2.0 * 0.674 / sqrt((double)N), again.high - again.low, 0.02);
+    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.9, 2000, 8, &again, &g_err));
+    CHECK(memcmp(&x, &again, sizeof x) != 0);
+    for (i = 0; i < rounds; i++) { // it covers the truth as often as it says
+        size_t k;
+        for (k = 0; k < 100; k++) a[k] = ref_normal(&g), b[k] = a[k] + ref_normal(&g);
+        CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, 100, 0.9, 300, i, &x, &g_err));
+        covered += x.low <= 0.0 && x.high >= 0.0;
+    }
+    noise = (double)covered / (double)rounds;
+    CHECK(noise > 0.8 && noise < 0.97);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, 0, 0.9, 10, 7, &x, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, NULL, N, 0.9, 10, 7, &x, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, N, 1.0, 10, 7, &x, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, N, NAN, 10, 7, &x, &g_err));
+    b[3] = NAN;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, N, 0.9, 10, 7, &x, &g_err));
+    CHECK_MESSAGE("a[3]");
+}
+
+// Three queries, two models, by hand: costs 1 and 4; the dear one is right on queries 0 and 1, the cheap one on 1.
+static void a_tiny_frontier_by_hand(void)
+{
+    const unsigned char u8[6] = {0, 1, 0, 1, 1, 0};
+    const double cost[2] = {1.0, 4.0};
+    // chances of the cheap and the dear: the gain is 0.3, 0.06 and 0.6: prices 0.1, 0.02 and 0.2
+    double p[6] = {0.3, 0.6, 0.6, 0.66, 0.2, 0.8};
+    float logits[6];
+    const size_t leaders[2] = {1, 0};
+    locus_frontier_point points[64];
+    locus_zero_corner zero[66];
+    locus_single singles[2];
+    locus_frontier f;
+    locus_scores s;
+    locus_route_opts rules;
+    locus_frontier_opts o;
+    size_t i;
+    ZERO(s), ZERO(rules), ZERO(o);
+    for (i = 0; i < 6; i++) logits[i] = (float)log(p[i] / (1.0 - p[i]));
+    s.models = 2;
+    s.stride = 3;
+    s.scores_u8 = u8;
+    rules.cost = cost;
+    o.rules = &rules;
+    o.leaders = leaders;
+    o.leader_count = 2;
+    o.resamples = 200;
+    if (CHECK_STATUS(LOCUS_OK, locus_frontier_compute(&f, points, zero, singles, logits, 3, &s, &o, &g_err))) {
+        static const double lambda[4] = {0.0, 0.02, 0.1, 0.2}, spent[4] = {4.0, 3.0, 2.0, 1.0},
+                            got[4] = {2.0 / 3.0, 2.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0};
+        CHECK_SIZE(3, f.queries);
+        if (CHECK_SIZE(4, f.points))
+            for (i = 0; i < 4; i++) {
+                CHECK_NEAR(lambda[i], points[i].lambda, 1e-6);
+                CHECK_NEAR(spent[i], points[i].cost, 1e-12);
+                CHECK_NEAR(got[i], points[i].quality, 1e-12);
+                CHECK_NEAR(got[i], points[i].right, 1e-12);
+            }
+        CHECK(!points[0].corner && points[1].corner && !points[2].corner && points[3].corner);
+        CHECK_SIZE(2, f.corners); // (1, 1/3) and (3, 2/3)
+        CHECK_SIZE(2, f.zero_corners);
+        CHECK(zero[0].model == 0 && zero[1].model == 1 && zero[0].share >= 1.0);
+        CHECK_NEAR(1.0 / 3.0, zero[0].mean.quality, 1e-12);
+        CHECK_NEAR(4.0, singles[1].mean.cost, 1e-12);
+        CHECK_NEAR(2.0 / 3.0, singles[1].mean.quality, 1e-12);
+        CHECK_NEAR(1.0, f.low, 1e-12);
+        CHECK_NEAR(4.0, f.high, 1e-12);
+        CHECK_NEAR(0.5, f.zero_aiq.value, 1e-12);                      // from 1/3 to 2/3 on a line
+        CHECK_NEAR((2.0 * 0.5 + 2.0 / 3.0) / 3.0, f.aiq.value, 1e-12); // the same up to 3, then level
+        CHECK_NEAR(f.aiq.value - 0.5, f.aiq_gain.value, 1e-12);
+        CHECK_NEAR(2.0 / 3.0 - 5.0 / 9.0, points[1].gain.value, 1e-12); // the zero router has 5/9 at 3
+        CHECK_NEAR(0.0, f.at_leader.value, 1e-12);
+        CHECK_SIZE(1, f.leader);
+        CHECK_NEAR(4.0, f.leader_mean.cost, 1e-12);
+        CHECK_NEAR(2.5, f.random.cost, 1e-12);
+        CHECK_NEAR(0.5, f.random.quality, 1e-12);
+        CHECK_NEAR((4.0 + 1.0 + 1.0) / 3.0, f.oracle.cost, 1e-12); // the cheapest right one, the cheapest if none is
+        CHECK_NEAR(2.0 / 3.0, f.oracle.quality, 1e-12);
+        CHECK_NEAR(0.6, f.level[0], 1e-12); // 90 % of 2/3: on the hull at 1 + 2 * (0.6 - 1/3) * 3 = 2.6
+        CHECK_NEAR(2.6, f.cost[0].value, 1e-9);
+        CHECK_NEAR(3.0, f.cost[3].value, 1e-9);
+        CHECK_NEAR(0.25, f.saving[3].value, 1e-9);
+        CHECK_NEAR(4.0, f.zero_cost[3], 1e-9);
+        CHECK(f.aiq.low <= f.aiq.value && f.aiq.value <= f.aiq.high);
+    }
+    rules.guard = LOCUS_GUARD_GIVEN; // the dear one stays until its margin is spent: prices 0.12, 0.2, 0.3
+    rules.default_model = 1;
+    rules.margin = 0.3;
+    if (CHECK_STATUS(LOCUS_OK, locus_frontier_compute(&f, points, zero, singles, logits, 3, &s, &o, &g_err))) {
+        CHECK(points[0].cost >= 4.0);
+        CHECK_NEAR(1.0, points[f.points - 1].cost, 1e-12);
+        CHECK_NEAR(0.3, points[f.points - 1].lambda, 1e-6);
+    }
+    ZERO(rules);
+    rules.cost = cost;
+    rules.max_cost = 2.0; // only the cheap one
+    if (CHECK_STATUS(LOCUS_OK, locus_frontier_compute(&f, points, zero, singles, logits, 3, &s, &o, &g_err))) {
+        CHECK_SIZE(1, f.points);
+        CHECK_SIZE(0, singles[1].candidate);
+        CHECK_NEAR(NAN, singles[1].mean.cost, 0.0);
+        CHECK_SIZE(0, f.leader);
+        CHECK_NEAR(1.0, f.high, 1e-12);
+    }
+}
+
+// Random logs with holes, unknown costs and graded scores, against a computation from the definitions.
+static void frontiers_match_their_definitions(void)
+{
+    enum { M = 6, P = 64 };
+    size_t trial;
+    ref_rng g;
+    g.state = 305 + g_seed;
+    for (trial = 0; trial < trials(60); trial++) {
+        const size_t n = ref_range(&g, 1, 40);
+        const int among = trial % 3 != 0, allow = trial % 4 == 1;
+        float *logits = floats(n * M), *y = floats(n * M);
+        double *cost = (double *)xmalloc(n * M * sizeof *cost), random[2] = {0.0, 0.0}, oracle[2] = {0.0, 0.0},
+               lead[2] = {0.0, 0.0}, means[M];
+        locus_frontier_point points[P];
+        locus_zero_corner zero[P + M];
+        locus_single singles[M];
+        locus_frontier f, again;
+        locus_scores s;
+        locus_route_opts rules;
+        locus_frontier_opts o;
+        locus_status status;
+        size_t i, m, p, counted = 0, corners, picks[P], order[M] = {3, 1, 4, 0, 5, 2};
+        locus_tradeoff t[P];
+        ZERO(s), ZERO(rules), ZERO(o);
+        for (i = 0; i < n * M; i++) {
+            logits[i] = (float)ref_normal(&g);
+            y[i] = ref_range(&g, 0, 3) == 0 ? f_nan() : (float)ref_range(&g, 0, 4) * 0.25f;
+            cost[i] = ref_range(&g, 0, 9) == 0 ? NAN : 1e-5 * (double)ref_range(&g, 1, 20);
+        }
+        for (m = 0; m < M; m++) means[m] = 0.1 * (double)(M - m);
+        s.models = M;
+        s.stride = n; // [M, n]: scores lie the other way round
+        {
+            float *turned = floats(n * M);
+            for (i = 0; i < n; i++)
+                for (m = 0; m < M; m++) turned[m * n + i] = y[i * M + m];
+            s.scores = turned;
+        }
+        rules.query_cost = cost;
+        if (allow) rules.unpriced = LOCUS_UNPRICED_ALLOW;
+        o.rules = &rules;
+        o.among = among ? LOCUS_AMONG_SCORED : LOCUS_AMONG_ALL;
+        o.leaders = order;
+        o.leader_count = M;
+        o.means = trial % 2 ? means : NULL;
+        o.resamples = 20;
+        context("trial %zu: %zu queries%s%s", trial, n, among ? ", among the scored" : "",
+                allow ? ", unpriced too" : "");
+        status = locus_frontier_compute(&f, points, zero, singles, logits, n, &s, &o, &g_err);
+        for (p = 0; p < P; p++) t[p].cost = t[p].quality = 0.0;
+        for (i = 0; i < n; i++) { // each query: who may, at what counted cost; then every figure
+            double counted_cost[M], dearest = -1.0, sum = 0.0, spent = 0.0, best = -1.0, best_cost = 0.0;
+            int in[M];
+            size_t number = 0;
+            for (m = 0; m < M; m++) {
+                const double c = cost[i * M + m];
+                in[m] = (!among || y[i * M + m] == y[i * M + m]) && (c == c || allow);
+                if (in[m] && c > dearest) dearest = c;
+            }
+            if (dearest < 0.0) continue;
+            counted++;
+            for (m = 0; m < M; m++) {
+                const double c = cost[i * M + m], q = y[i * M + m] == y[i * M + m] ? (double)y[i * M + m] : 0.0;
+                if (!in[m]) continue;
+                counted_cost[m] = c == c ? c : dearest;
+                number++, sum += q, spent += counted_cost[m];
+                if (q > best || (q >= best && counted_cost[m] < best_cost)) best = q, best_cost = counted_cost[m];
+            }
+            random[0] += spent / (double)number, random[1] += sum / (double)number;
+            oracle[0] += best_cost, oracle[1] += best;
+            for (m = 0; !in[order[m]]; m++) {}
+            lead[0] += counted_cost[order[m]];
+            lead[1] += y[i * M + order[m]] == y[i * M + order[m]] ? (double)y[i * M + order[m]] : 0.0;
+            for (p = 0; !status && p < f.points; p++) {
+                double top = -HUGE_VAL;
+                size_t at = 0;
+                for (m = 0; m < M; m++)
+                    if (in[m]) {
+                        const double u =
+                            1.0 / (1.0 + exp(-(double)logits[i * M + m])) - points[p].lambda * counted_cost[m];
+                        if (u > top) top = u, at = m;
+                    }
+                t[p].cost += counted_cost[at];
+                t[p].quality += y[i * M + at] == y[i * M + at] ? (double)y[i * M + at] : 0.0;
+            }
+        }
+        if (!counted) {
+            CHECK_GOT(LOCUS_ERR_NO_CANDIDATE, status);
+        } else if (CHECK_GOT(LOCUS_OK, status)) {
+            const double k = (double)counted;
+            CHECK_SIZE(counted, f.queries);
+            CHECK_SIZE(n - counted, f.left_out);
+            CHECK_NEAR(random[0] / k, f.random.cost, 1e-15);
+            CHECK_NEAR(random[1] / k, f.random.quality, 1e-12);
+            CHECK_NEAR(oracle[0] / k, f.oracle.cost, 1e-15);
+            CHECK_NEAR(oracle[1] / k, f.oracle.quality, 1e-12);
+            CHECK_NEAR(lead[0] / k, f.leader_mean.cost, 1e-15);
+            CHECK_NEAR(lead[1] / k, f.leader_mean.quality, 1e-12);
+            for (p = 0; p < f.points; p++) {
+                t[p].cost /= k, t[p].quality /= k;
+                CHECK_NEAR(t[p].cost, points[p].cost, 1e-15);
+                CHECK_NEAR(t[p].quality, points[p].quality, 1e-12);
+                if (p) CHECK(points[p].cost <= points[p - 1].cost && points[p].lambda > points[p - 1].lambda);
+            }
+            corners = locus_hull(t, f.points, picks);
+            CHECK_NEAR(locus_aiq(t, picks, corners, f.low, f.high), f.aiq.value, 1e-9);
+            for (p = 0; p < f.points; p++) // the gain, from the zero router's corners
+                if (f.zero_corners && points[p].cost >= zero[0].mean.cost) {
+                    double q = zero[f.zero_corners - 1].mean.quality;
+                    for (m = f.zero_corners - 1; m-- > 0;)
+                        if (points[p].cost < zero[m + 1].mean.cost && points[p].cost >= zero[m].mean.cost)
+                            q = zero[m].mean.quality + (zero[m + 1].mean.quality - zero[m].mean.quality) *
+                                                           (points[p].cost - zero[m].mean.cost) /
+                                                           (zero[m + 1].mean.cost - zero[m].mean.cost);
+                    CHECK_NEAR(points[p].quality - q, points[p].gain.value, 1e-9);
+                } else CHECK_NEAR(NAN, points[p].gain.value, 0.0);
+            status = locus_frontier_compute(&again, points, zero, singles, logits, n, &s, &o, &g_err);
+            CHECK(!status && !memcmp(&again.aiq, &f.aiq, sizeof f.aiq)); // the same seed, the same interval
+        }
+        free((void *)(uintptr_t)s.scores);
+        free(logits), free(y), free(cost);
+    }
+    context("%s", "");
+}
+
+static void bad_frontiers_are_refused(void)
+{
+    float logits[4] = {0.0f}, y[4] = {0.0f, 1.0f, 1.0f, 0.0f};
+    double cost[4] = {1.0, 2.0, 1.0, 2.0};
+    size_t leaders[2] = {0, 7}, columns[2] = {0, 9}, at;
+    locus_frontier_point points[64];
+    locus_zero_corner zero[66];
+    locus_single singles[2];
+    locus_frontier f;
+    locus_scores s;
+    locus_gap gap;
+    locus_route_opts rules;
+    locus_frontier_opts o;
+    ZERO(s), ZERO(rules), ZERO(o);
+    s.models = s.stride = 2;
+    s.scores = y;
+    rules.query_cost = cost;
+    o.rules = &rules;
+#define FRONTIER() locus_frontier_compute(&f, points, zero, singles, logits, 2, &s, &o, &g_err)
+    CHECK_STATUS(LOCUS_OK, FRONTIER());
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_frontier_compute(NULL, points, zero, singles, logits, 2, &s, &o, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_frontier_compute(&f, points, NULL, singles, logits, 2, &s, &o, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_frontier_compute(&f, points, zero, singles, NULL, 2, &s, &o, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_frontier_compute(&f, points, zero, singles, logits, 2, NULL, &o, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE,
+                 locus_frontier_compute(&f, points, zero, singles, logits, 2, &s, NULL, &g_err));
+    cost[3] = -1.0;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, FRONTIER());
+    CHECK_MESSAGE("query_cost[1, 1]");
+    cost[3] = 2.0;
+    y[3] = 2.0f;
+    CHECK_STATUS(LOCUS_ERR_SCORE, FRONTIER());
+    y[3] = 0.0f;
+    o.level = 1.0;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, FRONTIER());
+    o.level = 0.0;
+    o.leaders = leaders, o.leader_count = 2;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, FRONTIER());
+    CHECK_MESSAGE("leaders[1]");
+    o.leader_count = 0;
+    o.columns = columns;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, FRONTIER());
+    o.columns = NULL;
+    for (at = 0; at < 4; at++) { // not a number is no logit; an infinite one is that of a certain answer
+        char where[32];
+        snprintf(where, sizeof where, "logits[%zu, %zu]", at / 2, at % 2);
+        logits[at] = f_nan();
+        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, FRONTIER());
+        CHECK_MESSAGE(where);
+        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_recovered_gap(&gap, logits, 2, &s, 0, 1, &o, &g_err));
+        CHECK_MESSAGE(where);
+        logits[at] = -f_inf();
+        CHECK_STATUS(LOCUS_OK, FRONTIER());
+        logits[at] = 0.0f;
+    }
+    for (at = 1; at < 4; at++) {
+        const long blocks = g_blocks;
+        g_fail_at = at;
+        g_failed_mallocs = 0;
+        if (FRONTIER() != LOCUS_ERR_MEMORY) CHECK(!g_failed_mallocs);
+        g_fail_at = 0;
+        CHECK(g_blocks == blocks);
+    }
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_recovered_gap(&gap, logits, 2, &s, 0, 0, &o, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_recovered_gap(&gap, logits, 2, &s, 0, 2, &o, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_recovered_gap(NULL, logits, 2, &s, 0, 1, &o, &g_err));
+    y[0] = y[3] = f_nan();
+    o.among = LOCUS_AMONG_SCORED;
+    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_recovered_gap(&gap, logits, 2, &s, 0, 1, &o, &g_err));
+#undef FRONTIER
+}
+
+static void recovered_gaps_match_their_definition(void)
+{
+    size_t trial;
+    ref_rng g;
+    g.state = 307 + g_seed;
+    for (trial = 0; trial < trials(100); trial++) {
+        enum { MOST_QUERIES = 30 };
+        const size_t n = ref_range(&g, 1, MOST_QUERIES);
+        float logits[3 * MOST_QUERIES], y[3 * MOST_QUERIES];
+        double weak = 0.0, strong = 0.0, area = 0.0, before = 0.0, half = NAN;
+        size_t i, k, used = 0, at[MOST_QUERIES];
+        locus_scores s;
+        locus_gap gap;
+        locus_frontier_opts o;
+        locus_status status;
+        ZERO(s), ZERO(o);
+        for (i = 0; i < 3 * n; i++) logits[i] = (float)ref_normal(&g);
+        for (i = 0; i < 3 * n; i++)
+            y[i] = trial % 2 && ref_range(&g, 0, 4) == 0 ? f_nan() : (float)ref_range(&g, 0, 4) * 0.25f;
+        s.models = 3;
+        s.stride = n;
+        s.scores = y;
+        o.among = LOCUS_AMONG_SCORED;
+        o.resamples = 50;
+        context("trial %zu: %zu queries", trial, n);
+        status = locus_recovered_gap(&gap, logits, n, &s, 2, 0, &o, &g_err);
+        for (i = 0; i < n; i++) {
+            if (y[i] != y[i] || y[2 * n + i] != y[2 * n + i]) continue;
+            at[used++] = i;
+            weak += (double)y[2 * n + i], strong += (double)y[i];
+        }
+        if (!used) {
+            CHECK_GOT(LOCUS_ERR_NO_CANDIDATE, status);
+            continue;
+        }
+        if (!CHECK_GOT(LOCUS_OK, status)) continue;
+        CHECK_SIZE(used, gap.queries);
+        CHECK_NEAR(weak / (double)used, gap.weak, 1e-9);
+        CHECK_NEAR(strong / (double)used, gap.strong, 1e-9);
+        for (k = 1; k <= used; k++) { // k queries go to the strong one: those of largest gain in chance
+            double score = 0.0;
+            for (i = 0; i < used; i++) {
+                size_t above = 0, j;
+                double mine =
+                    locus_probability((double)logits[3 * at[i]]) - locus_probability((double)logits[3 * at[i] + 2]);
+                for (j = 0; j < used; j++) {
+                    double other =
+                        locus_probability((double)logits[3 * at[j]]) - locus_probability((double)logits[3 * at[j] + 2]);
+                    above += other > mine || (other >= mine && j < i);
+                }
+                score += above < k ? (double)y[at[i]] - (double)y[2 * n + at[i]] : 0.0;
+            }
+            area += 0.5 * (before + score) / (double)used;
+            if (half != half && score >= 0.5 * (strong - weak) && score > before)
+                half = ((double)k - 1.0 + (0.5 * (strong - weak) - before) / (score - before)) / (double)used;
+            before = score;
+        }
+        CHECK_NEAR(strong > weak ? area / (strong - weak) : NAN, gap.recovered.value, 1e-9);
+        CHECK_NEAR(strong > weak ? half : NAN, gap.calls_half, 1e-9);
+    }
+    context("%s", "");
+}
+
 // ---------------------------------------------------------------------------------------------------- main
 
 typedef struct test_case {
@@ -1158,6 +1671,13 @@ static const test_case tests[] = {
     TEST(intervals_follow_their_formulas),
     TEST(comparisons_follow_their_formulas),
     TEST(comparisons_at_the_edges),
+    TEST(hulls_are_what_mixing_gives),
+    TEST(leaders_are_fair_to_models_with_holes),
+    TEST(paired_intervals_are_paired),
+    TEST(a_tiny_frontier_by_hand),
+    TEST(frontiers_match_their_definitions),
+    TEST(bad_frontiers_are_refused),
+    TEST(recovered_gaps_match_their_definition),
 };
 
 int main(int argc, char **argv)

@@ -578,7 +578,7 @@ LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, doub
 // Learn it from the evaluations that the pool was made from (in the pool's order): the default is their best model; the
 // margin that from which changing to another pays, judged in five parts, each predicted from the four others. Method:
 // see >>guard. unlabelled: as given to locus_pool_memorize, or NULL. Allocates while it works; costs about five
-// memories. Too little to learn from leaves the pool without a guard. On failure the pool is as before.
+// memories. On failure the pool is as before.
 // Fails: as locus_pool_memorize and locus_encode.
 LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_evals *evals,
                                               const locus_queries *unlabelled, const locus_parallel *parallel,
@@ -15754,7 +15754,8 @@ typedef struct locusi_guard_fit {
 
 LOCUSI_FN double locusi_guard_margin(const locusi_guard_fit *f)
 {
-    const double mean = f->gain / f->count, spread = f->gaingain / f->count - mean * mean;
+    const double count = f->count > 0.0 ? f->count : 1.0, mean = f->gain / count;
+    const double spread = f->gaingain / count - mean * mean;
     const double v = spread > 0.05 ? spread : 0.05; // variance of a gain
     const double aa = f->count / v + 1.0 / (0.02 * 0.02), ab = f->d / v, bb = f->dd / v + 1.0 / (0.5 * 0.5);
     const double ra = f->gain / v, rb = f->dgain / v + 1.0 / (0.5 * 0.5), det = aa * bb - ab * ab;
@@ -15929,8 +15930,7 @@ LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_eval
         status = locusi_guard_part(pool, evals, part, count, unlabelled, parallel, &w, err);
         if (!status) locusi_guard_gains(evals, w.order[0], count, &w, &fit);
     }
-    if (!status && fit.count > 0.0) status = locus_pool_set_guard(pool, w.order[0], locusi_guard_margin(&fit), err);
-    else if (!status) status = locus_pool_set_guard(pool, SIZE_MAX, 0.0, err);
+    if (!status) status = locus_pool_set_guard(pool, w.order[0], locusi_guard_margin(&fit), err);
     LOCUS_FREE(block);
     return status;
 }

@@ -150,6 +150,9 @@ static void *locus_fit(const base_data *d)
         memory.unlabelled.dim = d->dim;
         if (locus_pool_memorize(s->pool, &evals, &memory, &err)) failed = fprintf(stderr, "LOCUS: %s\n", err.message);
         s->weight = locus_pool_memory_info(s->pool).weight;
+        if (!failed &&
+            locus_pool_learn_guard(s->pool, &evals, memory.unlabelled.count ? &memory.unlabelled : NULL, NULL, &err))
+            failed = fprintf(stderr, "LOCUS: %s\n", err.message);
     }
     free(z);
     if (!failed) return s;
@@ -226,12 +229,20 @@ BASE_FN void locus_method_embedding(const void *state, size_t model, float *out)
     memcpy(out, locus_pool_embedding(s->pool, model), s->info.z_dim * sizeof *out);
 }
 
+// The pool's guard; the default model, SIZE_MAX for none.
+static size_t locus_guarded(const void *state, double *margin)
+{
+    const locus_guard guard = locus_pool_guard(((const locus_state *)state)->pool);
+    *margin = guard.margin;
+    return guard.model;
+}
+
 BASE_FN const base_method *locus_method(void)
 {
     static const base_method m = {
         "LOCUS",        locus_fit,     locus_predict_queries, locus_add,
         locus_truncate, locus_release, locus_variants,        sizeof locus_variants / sizeof *locus_variants,
-        locus_use,      NULL};
+        locus_use,      locus_guarded};
     return &m;
 }
 

@@ -1256,28 +1256,31 @@ static int count_evaluations(session *s, const grades *scores, const grades *mas
     return DONE;
 }
 
-// The encodings behind --unlabelled, for the memory's space; none without the flag.
-static int load_unlabelled(session *s, locus_queries *out)
+// The encodings behind --unlabelled, for the memory's space; without the flag, where --queries takes a part of the
+// encodings, all of them.
+static int load_unlabelled(session *s, const locus_array *all, locus_queries *out)
 {
-    const locus_array *a = NULL;
+    const locus_array *a = s->opt.queries ? all : NULL;
     const char *path = s->opt.unlabelled;
     char meaning[80], found[240];
-    if (!path) return DONE;
+    if (!path && !a) return DONE;
     snprintf(meaning, sizeof meaning, "[any number, %zu]", s->info.q_dim);
-    if (open_array(s, "--unlabelled", path, 2, meaning, &a)) return FAILED;
+    if (path && open_array(s, "--unlabelled", path, 2, meaning, &a)) return FAILED;
     if (a->shape[1] != s->info.q_dim || a->shape[0] == 0)
         return fail(s, "--unlabelled %s: expected %s, found %s", path, meaning, shape_text(a->shape, 2, found));
     float *buffer = a->dtype == LOCUS_F32 ? NULL : (float *)take(s, a->count, sizeof *buffer);
     if (a->dtype != LOCUS_F32 && !buffer) return FAILED;
     out->encodings = encoding_rows(s, a, NULL, 0, a->shape[0], buffer);
-    if (!out->encodings) return fail_library(s, "--unlabelled", path);
+    if (!out->encodings) return fail_library(s, path ? "--unlabelled" : "--encodings", path ? path : s->opt.encodings);
     out->count = a->shape[0];
     out->dim = a->shape[1];
     return DONE;
 }
 
-static int save_embeddings(session *s, locus_model *const *models, size_t m, const float *z, const locus_evals *evals)
+static int save_embeddings(session *s, locus_model *const *models, size_t m, const float *z, const locus_evals *evals,
+                           const locus_array *encodings)
 {
+    locus_memory_opts memory;
     const char *path = s->opt.out;
     size_t shape[2];
     shape[0] = m;
@@ -1291,13 +1294,16 @@ static int save_embeddings(session *s, locus_model *const *models, size_t m, con
     for (size_t i = 0; i < m; ++i)
         if (locus_pool_add(s->pool, models[i], z + i * s->info.z_dim, NULL, &s->err))
             return fail(s, "model %s: %s", models[i]->name, s->err.message);
+    memset(&memory, 0, sizeof memory);
     if (s->opt.memory > 0.0 || s->opt.memory < 0.0) { // --memory 0: none
-        locus_memory_opts memory;
-        memset(&memory, 0, sizeof memory);
         memory.weight = s->opt.memory > 0.0 ? s->opt.memory : 0.0;
-        if (load_unlabelled(s, &memory.unlabelled)) return FAILED;
+        if (load_unlabelled(s, encodings, &memory.unlabelled)) return FAILED;
         if (locus_pool_memorize(s->pool, evals, &memory, &s->err)) return fail(s, "memory: %s", s->err.message);
     }
+    if (!s->opt.no_default &&
+        locus_pool_learn_guard(s->pool, evals, memory.unlabelled.count ? &memory.unlabelled : NULL, s->parallel,
+                               &s->err))
+        return fail(s, "guard: %s", s->err.message);
     if (locus_pool_save(s->pool, path, (locus_save_what)s->opt.with_net, s->opt.with_net ? &s->net_file : NULL,
                         &s->err))
         return fail_library(s, "--out", path);
@@ -1378,7 +1384,7 @@ static int run_embed(session *s)
     if (failed)
         return fail(s, "%s, --scores %s: %s%s", queries_name(s), o->scores, s->err.message,
                     columns || rows ? " (counted among the queries and models in use)" : "");
-    return save_embeddings(s, models, m, z, &evals);
+    return save_embeddings(s, models, m, z, &evals, q);
 }
 
 // -------------------------------------------------------------------------------------------------------------- train
@@ -2507,9 +2513,12 @@ static const flag embed_flags[] = {
     {"--query-encoder", "NAME", TEXT, AT(query_encoder), 0, "sentence encoder to record in the pool"},
     {"--with-net", "predictor|all", CHOICE_1, AT(with_net), 0, "write a router file: pool and net in one"},
     {"--memory", "W", NUMBER, AT(memory), 0,
-     "weight of the memory of the evaluated queries in the logits, 0 to 1 (default: 0.5; 0: no memory)"},
+     "weight of the memory of the evaluated queries in the logits, 0 to 1 (default: what the training found, else 0.8; "
+     "0: "
+     "no memory)"},
     {"--unlabelled", "Q.npy", TEXT, AT(unlabelled), 0,
-     "further encodings, without scores, to learn the memory's space"},
+     "encodings, without scores, to learn the memory's space (default: all of --encodings)"},
+    {"--no-default", "", SWITCH, AT(no_default), 0, "learn no guard: no default model to keep"},
     {"--path", "auto|fast|streaming", CHOICE, AT(path), 0, "how to encode; streaming needs little memory"},
     COMMON_FLAGS};
 

@@ -6,7 +6,7 @@ static int has_costs(const replay *r)
 {
     if (r->c.of_query) return 1;
     for (size_t m = 0; m < r->models; ++m)
-        if (r->own_cost[m] > 0.0) return 1;
+        if (is_finite(r->own_cost[m]) && r->own_cost[m] > 0.0) return 1;
     return 0;
 }
 
@@ -224,6 +224,7 @@ static int open_frontier(session *s, replay *r)
                       : m == r->models       ? r->frontier.oracle.cost
                       : m == r->models + 1   ? r->frontier.leader_mean.cost
                                              : r->frontier.random.cost;
+        if (is_nan(cost)) continue;
         if (cost > 0.0 && cost < picture.low) picture.low = cost;
         if (cost > picture.high) picture.high = cost;
     }

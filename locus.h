@@ -8747,6 +8747,11 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
         if (round == 2 || l.full || l.models <= 256) locusi_learn_own(&l);
     }
     locusi_learn_directions(&l);
+    m->mean = (double)(float)m->mean; // as in files
+    m->pull = (double)(float)m->pull;
+    m->own = (double)(float)m->own;
+    m->noise = (double)(float)m->noise;
+    m->rest = (double)(float)m->rest;
     for (j = 0; j < l.models; j++) {
         for (c = 0; c < p; c++) l.target[c] = (double)l.theta[j * p + c];
         locusi_memory_weights(m, l.target, l.coefficient);
@@ -9643,6 +9648,15 @@ LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const lo
     m->logits = scalars && scalars->count == 2; // a file of version 0.2 or 0.3
     m->landmarks = points && points->rank == 2 ? points->shape[0] : 16;
     m->seen = known && known->rank == 1 ? known->shape[0] : 0;
+    if (m->landmarks == 0 || m->landmarks % 16 || m->landmarks > LOCUSI_MEMORY_LANDMARKS)
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "a multiple of 16 up to %z", "%z",
+                           LOCUSI_MEMORY_LANDMARKS, m->landmarks);
+    if (m->rank == 0 || m->rank % 16 || m->rank > LOCUSI_MEMORY_RANK)
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.map", "a multiple of 16 up to %z rows", "%z",
+                           LOCUSI_MEMORY_RANK, m->rank);
+    if (m->directions > LOCUSI_MEMORY_DIRECTIONS)
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.directions", "at most %z rows", "%z", LOCUSI_MEMORY_DIRECTIONS,
+                           m->directions);
     for (i = 0; i < LOCUSI_MEMORY_TENSORS; i++) {
         const size_t p = m->landmarks;
         const size_t shape[LOCUSI_MEMORY_TENSORS][2] = {
@@ -9679,15 +9693,6 @@ LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const lo
             if (j == LOCUSI_MEMORY_TENSORS && locusi_starts(st->tensors[i].name, "memory."))
                 return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", st->tensors[i].name);
         }
-    if (m->landmarks == 0 || m->landmarks % 16 || m->landmarks > LOCUSI_MEMORY_LANDMARKS)
-        return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "a multiple of 16 up to %z", "%z",
-                           LOCUSI_MEMORY_LANDMARKS, m->landmarks);
-    if (m->rank == 0 || m->rank % 16 || m->rank > LOCUSI_MEMORY_RANK)
-        return locusi_fail(err, LOCUS_ERR_POOL, "memory.map", "a multiple of 16 up to %z rows", "%z",
-                           LOCUSI_MEMORY_RANK, m->rank);
-    if (m->directions > LOCUSI_MEMORY_DIRECTIONS)
-        return locusi_fail(err, LOCUS_ERR_POOL, "memory.directions", "at most %z rows", "%z", LOCUSI_MEMORY_DIRECTIONS,
-                           m->directions);
     return LOCUS_OK;
 }
 

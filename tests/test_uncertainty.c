@@ -326,7 +326,7 @@ static void versions_remember_the_drawn_evaluations(void)
             locusi_carver carver = {NULL, 0, 0};
             locusi_job job;
             void *block;
-            double *a, *x, noise, largest = 0.0;
+            double *a, *x, *theta, noise, largest = 0.0;
             size_t *row = (size_t *)xmalloc(n * sizeof *row), *order = (size_t *)xmalloc(n * sizeof *order), p;
             context("jackknife %d, %zu", jackknife, n);
             if (!fixture_make(&f, n, PLAIN, 0, 1, LOCUS_ISA_AUTO, 40 + k)) return;
@@ -342,7 +342,7 @@ static void versions_remember_the_drawn_evaluations(void)
             locusi_own_carve(&own, &f.pool->memory, n, &carver);
             CHECK_STATUS(LOCUS_OK, locusi_own_fit(&own, f.net->kernels, &f.evals, &g_err));
             p = own.m.landmarks;
-            a = ref_alloc(p * p), x = ref_alloc(p);
+            a = ref_alloc(p * p), x = ref_alloc(p), theta = ref_alloc(p);
             ZERO(job);
             job.n = n;
             job.draws = (uint32_t *)xmalloc(versions * n * sizeof(uint32_t));
@@ -351,7 +351,7 @@ static void versions_remember_the_drawn_evaluations(void)
             locusi_resample_draw(&job, row, n, versions, jackknife, 9, order);
             noise = jackknife ? sqrt((double)versions) / (double)(versions - 1) : 1.0;
             for (r = 0; r < versions; r++) {
-                const double weight = LOCUSI_VAR_OWN / LOCUSI_VAR_NOISE;
+                const double weight = own.m.own / own.m.noise;
                 double scores = 0.0, difficulties = 0.0, mu, sd, prior;
                 for (i = 0; i < p * p; i++) a[i] = i % (p + 1) ? 0.0 : 1.0;
                 for (i = 0; i < job.drawn[r]; i++) {
@@ -359,17 +359,16 @@ static void versions_remember_the_drawn_evaluations(void)
                     difficulties += own.t[job.draws[r * n + i]];
                 }
                 prior = own.m.mean +
-                        noise * own.sd / sqrt(LOCUSI_MEAN_PRIOR) * locusi_draw_normal(9, LOCUSI_DRAW_MEAN, r, 0);
+                        noise * own.sd / sqrt(fmax(own.m.pull, 1.0)) * locusi_draw_normal(9, LOCUSI_DRAW_MEAN, r, 0);
                 prior = prior < 0.01 ? 0.01 : prior > 0.99 ? 0.99 : prior;
                 mu = prior;
                 for (i = 0; i < 4; i++) {
                     sd = sqrt(fmax(mu * (1.0 - mu), 0.05));
-                    mu = (13.0 * prior + scores - sd * difficulties) / ((double)job.drawn[r] + 13.0);
+                    mu = (own.m.pull * prior + scores - sd * difficulties) / ((double)job.drawn[r] + own.m.pull);
                     mu = mu < 0.01 ? 0.01 : mu > 0.99 ? 0.99 : mu;
                 }
                 sd = sqrt(fmax(mu * (1.0 - mu), 0.05));
-                for (c = 0; c < p; c++)
-                    x[c] = noise * sqrt(LOCUSI_VAR_OWN) * locusi_draw_normal(9, LOCUSI_DRAW_PRIOR, r, c);
+                for (c = 0; c < p; c++) x[c] = noise * sqrt(own.m.own) * locusi_draw_normal(9, LOCUSI_DRAW_PRIOR, r, c);
                 for (i = 0; i < job.drawn[r]; i++) {
                     const size_t at = job.draws[r * n + i];
                     const float *phi = own.phi + at * p;
@@ -379,14 +378,19 @@ static void versions_remember_the_drawn_evaluations(void)
                     }
                 }
                 dense_solve(a, p, x);
-                locusi_solve_upper(own.m.unwhiten, p, x);
+                for (c = 0; c < p; c++) theta[c] = x[c];
+                for (i = 0; i < p; i++) { // packed: feature c of kernel i
+                    x[i] = 0.0;
+                    for (c = 0; c < p; c++)
+                        x[i] += (double)own.m.features[c / 16 * 16 * p + 16 * i + c % 16] * theta[c];
+                }
                 { // as what it predicts at the evaluated queries
                     double worst_gap = 0.0;
                     for (i = 0; i < n; i++) {
                         double gap = 0.0, value = 0.0;
                         for (c = 0; c < p; c++) {
                             const double k0 = (double)own.kernels[i * p + c];
-                            value += k0 * ((double)own.m.shared[c] + x[c]) / sd;
+                            value += k0 * ((double)own.m.shared[c] + x[c]) * sd;
                             gap += k0 * (double)*locusi_recall_at(made, r, c);
                         }
                         if (fabs(gap - value) > worst_gap) worst_gap = fabs(gap - value);
@@ -394,10 +398,10 @@ static void versions_remember_the_drawn_evaluations(void)
                     }
                     CHECK_NEAR(0.0, worst_gap, 0.0005);
                 }
-                CHECK_NEAR(log(mu / (1.0 - mu)), (double)made->recall_base[r], 1e-5);
+                CHECK_NEAR(mu, (double)made->recall_base[r], 1e-6);
             }
             CHECK(largest > 0.05);
-            free(a), free(x), free(block), free(row), free(order), free(job.draws), free(job.drawn);
+            free(a), free(x), free(theta), free(block), free(row), free(order), free(job.draws), free(job.drawn);
             locus_pool_destroy(made);
             fixture_free(&f);
         }

@@ -1282,7 +1282,7 @@ typedef struct locus_next {
     locus_interval accuracy; // over the queries given, as far as is known, 90 %
     double error; // expected root mean squared error of the predicted chances that more evaluations could remove
     double gain;  // how much of its square this batch is expected to remove
-    int enough;   // 1: more would not pay: stop
+    int enough;   // 1: the next would remove less than a hundredth of that: more does not pay
 } locus_next;
 
 // picks[batch] <- rows of evals (models = 1; missing scores: not yet asked; all may be missing) to evaluate next. The
@@ -16295,7 +16295,7 @@ typedef struct locusi_study {
 } locusi_study;
 
 #define LOCUSI_STUDY_COLUMNS (LOCUSI_MEMORY_LANDMARKS + 16)
-#define LOCUSI_ENOUGH 4e-5 // off the mean squared error: less is not worth an evaluation
+#define LOCUSI_ENOUGH 0.01 // of what evaluations could still take off the squared error: less does not pay
 
 LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *memory, const locusi_kernels *k,
                                          const locus_evals *e, locus_error *err)
@@ -16607,7 +16607,7 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
     locusi_design d;
     locusi_carver carver = {NULL, 0, 0};
     size_t batch, i, c, n, p, left = 0;
-    double mean = 0.0, variance = 0.0, squares = 0.0, weights = 0.0;
+    double mean = 0.0, variance = 0.0, squares = 0.0, weights = 0.0, open = 0.0;
     void *block = NULL;
     int attempt;
     locus_status status;
@@ -16667,6 +16667,7 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
         const double b = s.chance[i] * (1.0 - s.chance[i]);
         s.w[i] = (float)(d.importance[i] * b * b);
         weights += d.importance[i];
+        open += d.importance[i] * b * b * d.variance[i];
     }
     locusi_study_normal(&s, s.w); // then inverse . normal . inverse, so that removed = x . that . x
     memcpy(d.taught, s.normal, p * p * sizeof(float));
@@ -16704,7 +16705,7 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
             if (gain > most || best == SIZE_MAX) most = gain, best = i;
         }
         out->gain += most / (weights > 0.0 ? weights : 1.0);
-        if (out->count == 0) out->enough = most / (weights > 0.0 ? weights : 1.0) < LOCUSI_ENOUGH;
+        if (out->count == 0) out->enough = most < LOCUSI_ENOUGH * open;
         locusi_design_take(&d, &s, best);
         s.score[best] = 0.5; // not again
         picks[out->count++] = best;

@@ -2324,7 +2324,7 @@ static void check_map(const recall_ref *r, const float *from, size_t n)
         }
         CHECK_NEAR(0.0, mean, 1e-5);
         total += variance;
-        if (a + 1 >= n) continue; // n encodings span no more: what is left is rounding
+        if (a + 1 >= n) continue;                            // n encodings span no more: what is left is rounding
         ratio = pow(variance / length, 0.15) / sqrt(length); // the raw variance^0.15 over its scale
         if (a == 0) first = ratio;
         CHECK_NEAR(first, ratio, 1e-2 * first);
@@ -2638,6 +2638,57 @@ static void weights_mix_net_and_memory(void)
     recall_free(&c);
 }
 
+// The weight of a new memory: what the options say, else what the net's file says, else 0.8.
+static void nets_say_how_much_a_memory_counts(void)
+{
+    static const char *const says[] = {NULL, "35", "1", "100", "0", "101", "-3", "0.35", "35%", ""};
+    const char *path = temp_path("says.safetensors");
+    size_t i;
+    recall_case c;
+    recall_make(&c, 6, 60, 5, 8, COMPLETE, 4);
+    for (i = 0; i < COUNT(says); i++) {
+        const double percent = i < 4 && says[i] ? atof(says[i]) / 100.0 : 0.0;
+        raw_file *f = raw_from_net(&c.ref);
+        locus_net *net = NULL;
+        locus_pool *pool;
+        locus_memory_opts o;
+        context("memory_weight %s", says[i] ? says[i] : "missing");
+        raw_meta(f, "memory_weight", says[i]);
+        if (i < 4) {
+            if (!CHECK_STATUS(LOCUS_OK, raw_create(f, NULL, &net))) return;
+            CHECK_NEAR(percent, locus_net_get_info(net).memory_weight, 0.0);
+            pool = pool_of(net, c.z, c.M);
+            CHECK_STATUS(LOCUS_OK, locus_pool_memorize(pool, &c.evals, NULL, &g_err));
+            CHECK_NEAR(says[i] ? percent : 0.8, locus_pool_memory_info(pool).weight, 1e-7);
+            ZERO(o);
+            o.weight = 0.6;
+            CHECK_STATUS(LOCUS_OK, locus_pool_memorize(pool, &c.evals, &o, &g_err));
+            CHECK_NEAR(0.6, locus_pool_memory_info(pool).weight, 1e-7);
+            if (i == 1) { // it stands in router files
+                locus_net *routers = NULL;
+                locus_safetensors st;
+                size_t bytes;
+                unsigned char *data = raw_bytes(f, &bytes);
+                CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
+                CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_ROUTER, &st, &g_err));
+                CHECK_STATUS(LOCUS_OK, locus_net_open(&routers, path, NULL, &g_err));
+                CHECK_NEAR(0.35, locus_net_get_info(routers).memory_weight, 0.0);
+                locus_net_destroy(routers);
+                locus_safetensors_close(&st);
+                free(data);
+                remove(path);
+            }
+            locus_pool_destroy(pool);
+            locus_net_destroy(net);
+        } else {
+            CHECK_STATUS(LOCUS_ERR_METADATA, raw_create(f, NULL, &net));
+            CHECK_MESSAGE("memory_weight");
+        }
+        raw_free(f);
+    }
+    recall_free(&c);
+}
+
 // Rows go with their models through removal, addition and growth.
 static void memory_rows_stay_with_their_models(void)
 {
@@ -2800,9 +2851,10 @@ static raw_file *reread(const char *path)
 
 static void spoilt_memory_files_are_refused(void)
 {
-    static const char *const names[] = {"memory.map",        "memory.map_bias", "memory.landmarks", "memory.shared",
-                                        "memory.rows",       "memory.base",     "memory.recalled",  "memory.known",
-                                        "memory.difficulty", "memory.scalars",  "memory.items"};
+    static const char *const names[] = {"memory.map",      "memory.map_bias", "memory.landmarks",
+                                        "memory.shared",   "memory.rows",     "memory.base",
+                                        "memory.recalled", "memory.known",    "memory.difficulty",
+                                        "memory.scalars",  "memory.items",    "memory.directions"};
     const char *path = temp_path("memory5.safetensors");
     recall_case c;
     raw_file *f;
@@ -2826,22 +2878,27 @@ static void spoilt_memory_files_are_refused(void)
         f = reread(path); // missing
         for (i = 0; strcmp(f->t[i].name, names[k]); i++) continue;
         raw_drop(f, i);
-        if (strcmp(names[k], "memory.items")) {
+        if (strcmp(names[k], "memory.items") && strcmp(names[k], "memory.directions")) {
             CHECK_STATUS(LOCUS_ERR_TENSOR_MISSING, load_spoilt(f, c.net));
             CHECK_MESSAGE(names[k]);
         } else CHECK_STATUS(LOCUS_OK, load_spoilt(f, c.net)); // files of version 0.2 have none
         raw_free(f);
         f = reread(path); // one number less
         t = raw_find(f, names[k]);
-        {
+        if (!strcmp(names[k], "memory.directions")) { // any number of rows is right, not any number of columns
+            t->bytes = 4 * t->shape[0] * --t->shape[1];
+        } else {
             size_t each = t->bytes, j;
             for (j = 0; j < t->rank; j++) each /= t->shape[j];
             t->bytes = each * (t->bytes / each - (t->rank == 2 ? t->shape[1] : 1));
             t->shape[0]--;
         }
-        if (!strcmp(names[k], "memory.landmarks") || !strcmp(names[k], "memory.known")) // sizes are read off these
+        if (!strcmp(names[k], "memory.known")) // sizes are read off these
             CHECK_STATUS(LOCUS_ERR_TENSOR_SHAPE, load_spoilt(f, c.net));
-        else {
+        else if (!strcmp(names[k], "memory.landmarks") || !strcmp(names[k], "memory.map")) {
+            CHECK_STATUS(LOCUS_ERR_POOL, load_spoilt(f, c.net));
+            CHECK_MESSAGE(names[k]);
+        } else {
             CHECK_STATUS(LOCUS_ERR_TENSOR_SHAPE, load_spoilt(f, c.net));
             CHECK_MESSAGE(names[k]);
         }
@@ -2893,11 +2950,46 @@ static void spoilt_memory_files_are_refused(void)
         CHECK_MESSAGE("memory.landmarks");
         raw_free(f);
     }
+    for (i = 0; i < 5; i++) { // rows of the map and directions: not too many
+        static const size_t rows[] = {144, 128, 33, 32, 0};
+        raw_tensor *t;
+        context("%zu rows", rows[i]);
+        f = reread(path);
+        if (i < 2) {
+            t = raw_find(f, "memory.map_bias"), t->shape[0] = rows[i], t->bytes = 4 * rows[i];
+            free(t->data);
+            t->data = (unsigned char *)calloc(rows[i] + 1, 4);
+            t = raw_find(f, "memory.landmarks"), t->shape[1] = rows[i], t->bytes = 4 * t->shape[0] * rows[i];
+            free(t->data);
+            t->data = (unsigned char *)calloc(t->bytes, 1);
+        }
+        t = raw_find(f, i < 2 ? "memory.map" : "memory.directions");
+        t->shape[0] = rows[i], t->bytes = 4 * rows[i] * t->shape[1];
+        free(t->data);
+        t->data = (unsigned char *)calloc(t->bytes + 1, 1);
+        CHECK_STATUS(i % 2 || i == 4 ? LOCUS_OK : LOCUS_ERR_POOL, load_spoilt(f, c.net));
+        if (i == 0 || i == 2) CHECK_MESSAGE(i ? "memory.directions" : "memory.map");
+        raw_free(f);
+    }
+    for (i = 0; i < 9; i++) { // two numbers: a file of version 0.2 or 0.3; six: a newer one; no others
+        raw_tensor *t;
+        context("%zu scalars", i);
+        f = reread(path);
+        t = raw_find(f, "memory.scalars");
+        t->shape[0] = i, t->bytes = 4 * i;
+        free(t->data);
+        t->data = (unsigned char *)calloc(4 * i + 1, 1);
+        CHECK_STATUS(i == 2 || i == 6 ? LOCUS_OK : LOCUS_ERR_TENSOR_SHAPE, load_spoilt(f, c.net));
+        raw_free(f);
+    }
     { // numbers that are allowed and absurd: no crash, and what is learned from them is finite or an error
         size_t round;
-        for (round = 0; round < 6; round++) {
+        for (round = 0; round < 8; round++) {
             raw_file *bad = reread(path);
-            raw_tensor *t = raw_find(bad, round < 2 ? "memory.landmarks" : round < 4 ? "memory.map" : "memory.scalars");
+            raw_tensor *t = raw_find(bad, round < 2   ? "memory.landmarks"
+                                          : round < 4 ? "memory.map"
+                                          : round < 6 ? "memory.scalars"
+                                                      : "memory.directions");
             size_t bytes, j;
             unsigned char *data;
             locus_safetensors st;
@@ -2911,7 +3003,7 @@ static void spoilt_memory_files_are_refused(void)
             data = raw_bytes(bad, &bytes);
             CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
             CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, c.net, &st, NULL, 0, &g_err));
-            if (round >= 4) {
+            if (round == 4 || round == 5) {
                 locus_memory_info info = locus_pool_memory_info(pool);
                 CHECK(info.weight >= 0.0 && info.weight <= 1.0);
             }
@@ -3159,6 +3251,7 @@ static const test_case tests[] = {
     TEST(memories_match_a_dense_solution_in_double),
     TEST(memories_do_not_depend_on_the_order),
     TEST(weights_mix_net_and_memory),
+    TEST(nets_say_how_much_a_memory_counts),
     TEST(memory_rows_stay_with_their_models),
     TEST(saved_memories_come_back_whole),
     TEST(spoilt_memory_files_are_refused),

@@ -18352,7 +18352,7 @@ struct locus_trainer {
     float *own;             // [models, train + unlabelled] h_m
     double ability, spread; // mean and deviation of the models' logit(mu)
     float *told;            // [validation, models] the memory's logits
-    double memory_weight;   // that suits it beside `best`
+    double memory_weight;   // that suits it beside `best`; 0: not known
     double strength;        // of a virtual model's own differences, at most, as a factor of the real ones'
     uint64_t data_hash;
     // progress
@@ -19208,7 +19208,7 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
         if (e.best) t->best_metrics = e.metrics;
     }
     if (e.best) {
-        if (e.evaluated && t->virtuals) t->memory_weight = locusi_train_memory_weight(t);
+        t->memory_weight = e.evaluated && t->virtuals ? locusi_train_memory_weight(t) : 0.0;
         memcpy(t->best, t->average, count * sizeof(float));
         t->best_epoch = t->epoch;
     }
@@ -19476,7 +19476,9 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
             t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
     }
     locus_safetensors_close(&st);
-    if (!status && t->virtuals && t->validation && t->best_epoch) {
+    if (!status) t->memory_weight = 0.0;
+    if (!status && t->virtuals && t->validation && t->best_epoch &&
+        (t->best_epoch % t->o.evaluate_every == 0 || t->best_epoch == t->o.epochs)) { // as when they were the best
         locus_metrics unused;
         if (!(status = locusi_train_evaluate(t, t->best, &unused, err)))
             t->memory_weight = locusi_train_memory_weight(t);

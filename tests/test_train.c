@@ -1831,6 +1831,133 @@ static void training_learns_and_the_saved_net_predicts_the_same(void)
         }
 }
 
+// The share of the memory's chances in the mixture with the net's that has the least squared error on the validation
+// queries, drawn to 0.8 as by twenty queries.
+static double weight_by_hand(const problem *p, const locus_net *net, uint64_t seed)
+{
+    const size_t M = p->M, D = p->D, n = p->train_count, V = p->validation_count, U = p->data.unlabelled_count;
+    const size_t d = locus_net_get_info(net).z_dim;
+    float *q = floats(n * D), *y = floats(M * n), *z = floats(M * d), *v = floats(V * D), *u = floats((U + 1) * D);
+    float *net_says = floats(V * M), *memory_says = floats(V * M);
+    double up = 0.0, down = 0.0;
+    locus_pool *pool;
+    locus_memory_opts o;
+    locus_evals e;
+    locus_queries asked;
+    size_t i, m, bytes;
+    void *work;
+    for (i = 0; i < n; i++) {
+        memcpy(q + i * D, p->q + p->train[i] * D, D * sizeof(float));
+        for (m = 0; m < M; m++) y[m * n + i] = p->y[m * p->n + p->train[i]];
+    }
+    for (i = 0; i < V; i++) memcpy(v + i * D, p->q + p->validation[i] * D, D * sizeof(float));
+    for (i = 0; i < U; i++) memcpy(u + i * D, p->q + p->unlabelled[i] * D, D * sizeof(float));
+    ZERO(e);
+    e.queries = queries_of(q, n, D), e.models = M, e.scores = y;
+    bytes = locus_encode_workspace(net, &e, NULL);
+    work = xmalloc(bytes);
+    CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, NULL, work, bytes, &g_err));
+    pool = pool_of(net, z, M);
+    asked = queries_of(v, V, D);
+    CHECK_STATUS(LOCUS_OK, predict(pool, &asked, net_says, NULL));
+    ZERO(o);
+    o.weight = 1.0, o.seed = seed;
+    if (U) o.unlabelled = queries_of(u, U, D);
+    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(pool, &e, &o, &g_err));
+    CHECK_STATUS(LOCUS_OK, predict(pool, &asked, memory_says, NULL));
+    for (i = 0; i < V; i++)
+        for (m = 0; m < M; m++) {
+            const double score = (double)p->y[m * p->n + p->validation[i]];
+            const double a = 1.0 / (1.0 + exp(-(double)net_says[i * M + m]));
+            const double more = 1.0 / (1.0 + exp(-(double)memory_says[i * M + m])) - a;
+            if (score != score) continue;
+            up += more * (score - a), down += more * more;
+        }
+    locus_pool_destroy(pool);
+    free(q), free(y), free(z), free(v), free(u), free(net_says), free(memory_says), free(work);
+    up = (up / down * (double)V + 0.8 * 20.0) / ((double)V + 20.0);
+    return up < 0.01 ? 0.01 : up > 1.0 ? 1.0 : up;
+}
+
+static double weight_in(const locus_trainer *t) // of the net that it saves
+{
+    const char *path = temp_path("weight.safetensors");
+    locus_net *net = NULL, *same = NULL;
+    double weight = -1.0;
+    CHECK_STATUS(LOCUS_OK, locus_train_save(t, path, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_net_open(&net, path, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_train_net(t, NULL, &same, &g_err));
+    if (net && same) {
+        weight = locus_net_get_info(net).memory_weight;
+        CHECK_NEAR(weight, locus_net_get_info(same).memory_weight, 0.0);
+    }
+    locus_net_destroy(net), locus_net_destroy(same);
+    remove(path);
+    return weight;
+}
+
+static void training_finds_the_weight_of_the_memory(void)
+{
+    char path[512]; // weight_in takes other paths
+    double seen[8];
+    size_t k, i, differ = 0;
+    snprintf(path, sizeof path, "%s", temp_path("weight.state"));
+    for (k = 0; k < 8; k++) { // nets that learned more or less, with and without unlabelled queries
+        locus_train_opts o = small_opts(k == 7 ? LOCUS_RECIPE_PAPER : LOCUS_RECIPE_BEST);
+        problem p;
+        locus_trainer *t;
+        locus_net *net = NULL;
+        double expected;
+        context("case %zu", k);
+        problem_make(&p, k < 4 ? 60 : 160, 6, 5, k % 2 ? MISSING : BINARY_ONLY, 8 + k);
+        if (k % 4 < 2) p.data.unlabelled_count = 0;
+        if (k == 6) p.data.validation_count = 0;
+        o.epochs = 1 + 6 * (k % 3);
+        o.encoder_rate = o.predictor_rate = 5e-3, o.seed = 5 + k;
+        t = trainer_of(&p, &o);
+        CHECK_NEAR(0.0, weight_in(t), 0.0); // not known before training
+        CHECK_STATUS(LOCUS_OK, locus_train_run(t, &g_err));
+        seen[k] = weight_in(t);
+        CHECK_STATUS(LOCUS_OK, locus_train_net(t, NULL, &net, &g_err));
+        if (k >= 6) CHECK_NEAR(0.0, seen[k], 0.0); // no validation; no virtual models, so no memory either
+        else {
+            expected = weight_by_hand(&p, net, o.seed);
+            CHECK_NEAR(expected, seen[k], 0.0051); // whole percents
+            for (i = 0; i < k; i++) differ += fabs(seen[i] - seen[k]) > 0.02;
+        }
+        locus_net_destroy(net);
+        locus_train_destroy(t);
+        problem_free(&p);
+    }
+    CHECK(differ >= 5);
+    if (!locusi_host_is_little()) return; // states are for little-endian machines
+    for (k = 0; k < 2 * 8; k++) {         // stopped after any epoch and resumed: the same
+        locus_train_opts o = small_opts(LOCUS_RECIPE_BEST);
+        problem p;
+        locus_trainer *t, *other;
+        double before;
+        context("keep %zu, stopped after %zu", k / 8, k % 8);
+        o.encoder_rate = o.predictor_rate = 5e-3;
+        if (k / 8) o.keep = LOCUS_KEEP_LAST;
+        problem_make(&p, 60, 6, 5, MISSING, 8);
+        t = trainer_of(&p, &o), other = trainer_of(&p, &o);
+        for (i = 0; i < k % 8; i++) CHECK_STATUS(LOCUS_OK, locus_train_epoch(t, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_train_save_state(t, path, &g_err));
+        before = weight_in(t);
+        CHECK(k % 8 % 2 || before > 0.0 || k % 8 == 0);
+        CHECK_STATUS(LOCUS_OK, locus_train_run(other, &g_err)); // into a used trainer
+        CHECK_STATUS(LOCUS_OK, locus_train_load_state(other, path, &g_err));
+        CHECK_NEAR(before, weight_in(other), 0.0);
+        CHECK_STATUS(LOCUS_OK, locus_train_run(t, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_train_run(other, &g_err));
+        CHECK_NEAR(weight_in(t), weight_in(other), 0.0);
+        CHECK(weight_in(t) > 0.0);
+        locus_train_destroy(t), locus_train_destroy(other);
+        problem_free(&p);
+    }
+    remove(path);
+}
+
 // The release's recipe does not write with the encodings' scale; and a stride in the queries changes nothing.
 static void strides_change_nothing(void)
 {
@@ -3247,6 +3374,7 @@ static const test_case tests[] = {
     TEST(extreme_data_is_survived),
     TEST(trainers_survive_failing_allocations),
     TEST(training_learns_and_the_saved_net_predicts_the_same),
+    TEST(training_finds_the_weight_of_the_memory),
     TEST(strides_change_nothing),
     TEST(memories_match_a_dense_solution_in_double),
     TEST(memories_do_not_depend_on_the_order),

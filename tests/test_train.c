@@ -2765,6 +2765,111 @@ static void weights_mix_net_and_memory(void)
     recall_free(&c);
 }
 
+// A router file of version 0.3, written by its locus.h: it predicts the same logits, learns as it did, and stays of its
+// kind until it is learned anew. Its encodings are of numbers with short binary fractions.
+static float old_number(size_t i, size_t j) { return (float)((i * 37 + j * 101 + i * j * 13) % 64) / 32.0f - 1.0f; }
+
+static size_t scalars_in(const char *path)
+{
+    locus_safetensors st;
+    const locus_tensor *t;
+    size_t count = 0;
+    if (!CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) return 0;
+    t = locus_safetensors_find(&st, "memory.scalars");
+    if (CHECK(t != NULL)) count = t->count;
+    locus_safetensors_close(&st);
+    return count;
+}
+
+static void memories_of_version_0_3_are_as_they_were(void)
+{
+    enum { D = 6, N = 24, M = 4, ASKED = 8 };
+    static const double expected[ASKED * M] = {
+        -0.758219957, 0.474375427, 0.00189504027, 0.429805607, -0.481645077, 0.6202932,   0.138201252,   0.687242389,
+        -0.682615638, 0.387154609, 0.089392595,   0.457935214, -0.703422904, 0.490854234, -0.0283755809, 0.384526134,
+        -0.454916209, 0.808215857, 0.128898367,   0.801549196, -0.696632445, 0.522110343, 0.053578265,   0.496662468,
+        -0.468049645, 0.626129508, 0.16182594,    0.71490097,  0.210934326,  1.17507458,  0.655166507,   1.25374258};
+    static const double remembered[ASKED] = {0.107092768, 0.310029954, -0.0789851546, 0.195804954,
+                                             0.53430748,  0.177297011, 0.334412247,   1.03745496};
+    const char *old = golden_path("memory-0.3", "router.safetensors");
+    const char *path = temp_path("old.safetensors"), *new_path = temp_path("new.safetensors");
+    float q[N * D], y[M * N], asked[ASKED * D], logits[ASKED * M], *after;
+    locus_safetensors st;
+    locus_net *net = NULL;
+    locus_pool *pool = NULL, *again = NULL;
+    locus_evals e, one, some;
+    locus_queries a;
+    locus_next_opts opts;
+    locus_next next;
+    locus_pool *versions = NULL;
+    locus_resample_opts draw;
+    size_t i, j, m, pick = 0, turn;
+    for (i = 0; i < N; i++)
+        for (j = 0; j < D; j++) q[i * D + j] = old_number(i, j);
+    for (i = 0; i < ASKED; i++)
+        for (j = 0; j < D; j++) asked[i * D + j] = old_number(i % 4 == 3 ? i : i + 100, j);
+    for (m = 0; m < M; m++)
+        for (i = 0; i < N; i++) {
+            y[m * N + i] = (float)((i * (m + 2) + i * i / 3) % 5 < 2 + m % 2);
+            if (m == 3 && i % 3 == 1) y[m * N + i] = f_nan();
+            if (m == 2) y[m * N + i] = (float)(i * 7 % 9) / 8.0f;
+        }
+    ZERO(e);
+    ZERO(opts);
+    ZERO(draw);
+    e.queries = queries_of(q, N, D), e.models = M, e.scores = y;
+    one = e, one.models = 1, one.scores = y + N, one.queries.count = 15;
+    a = queries_of(asked, ASKED, D);
+    CHECK_SIZE(2, scalars_in(old));
+    if (!CHECK_STATUS(LOCUS_OK, locus_net_open(&net, old, NULL, &g_err))) return;
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, old, &g_err));
+    if (!CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, net, &st, NULL, 0, &g_err))) return;
+    CHECK_NEAR(0.75, locus_pool_memory_info(pool).weight, 0.0);
+    CHECK_SIZE(32, locus_pool_memory_info(pool).landmarks);
+    CHECK_SIZE(N, locus_pool_memory_info(pool).queries);
+    for (turn = 0; turn < 2; turn++) { // as loaded; saved and loaded once more
+        context("turn %zu", turn);
+        CHECK_STATUS(LOCUS_OK, predict(pool, &a, logits, NULL));
+        CHECK_CLOSE("logits", expected, logits, ASKED * M, 1e-5);
+        if (turn) break;
+        CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_EVERYTHING, &st, &g_err));
+        CHECK_SIZE(2, scalars_in(path));
+        locus_pool_destroy(pool);
+        pool = NULL;
+        if (!CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, net, path, &g_err))) return;
+    }
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(pool, 1.0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, pool, &one, &draw, &g_err));
+    some = one, some.scores = y + 3 * N; // of which some are missing
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, &some, &opts, &pick, &next, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_remember(pool, 0, &one, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_open(&again, net, path, &g_err));
+    for (turn = 0; turn < 2; turn++) {
+        after = logits_of(turn ? again : pool, asked, ASKED, D);
+        for (i = 0; i < ASKED; i++) CHECK_NEAR(remembered[i], (double)after[i * M], 1e-5);
+        free(after);
+    }
+    { // versions of a model scatter about it
+        const size_t count = locus_pool_count(versions);
+        float *rows = logits_of(versions, asked, ASKED, D);
+        double mean = 0.0;
+        after = logits_of(pool, asked, ASKED, D);
+        CHECK(count > 10);
+        for (i = 0; i < count * ASKED; i++) mean += ((double)rows[i] - (double)after[i / count * M]) / (double)count;
+        CHECK(fabs(mean / ASKED) < 0.3);
+        free(rows), free(after);
+    }
+    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(again, &e, NULL, &g_err)); // learned anew: of today's kind
+    CHECK_STATUS(LOCUS_OK, locus_pool_save(again, new_path, LOCUS_SAVE_POOL, NULL, &g_err));
+    CHECK_SIZE(6, scalars_in(new_path));
+    CHECK_NEAR(0.8, locus_pool_memory_info(again).weight, 1e-7);
+    locus_pool_destroy(versions), locus_pool_destroy(again), locus_pool_destroy(pool);
+    locus_net_destroy(net);
+    locus_safetensors_close(&st);
+    remove(path), remove(new_path);
+}
+
 // The weight of a new memory: what the options say, else what the net's file says, else 0.8.
 static void nets_say_how_much_a_memory_counts(void)
 {
@@ -3379,6 +3484,7 @@ static const test_case tests[] = {
     TEST(memories_match_a_dense_solution_in_double),
     TEST(memories_do_not_depend_on_the_order),
     TEST(weights_mix_net_and_memory),
+    TEST(memories_of_version_0_3_are_as_they_were),
     TEST(nets_say_how_much_a_memory_counts),
     TEST(memory_rows_stay_with_their_models),
     TEST(saved_memories_come_back_whole),

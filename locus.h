@@ -15765,7 +15765,8 @@ LOCUSI_FN double locusi_guard_margin(const locusi_guard_fit *f)
     const double aa = f->count / v + 1.0 / (0.02 * 0.02), ab = f->d / v, bb = f->dd / v + 1.0 / (0.5 * 0.5);
     const double ra = f->gain / v, rb = f->dgain / v + 1.0 / (0.5 * 0.5), det = aa * bb - ab * ab;
     const double a = (bb * ra - ab * rb) / det, b = (aa * rb - ab * ra) / det;
-    return b > 0.05 ? locusi_clamp(-a / b, 0.0, 1.0) : 1.0;
+    if (!(b > 0.05)) return 1.0;
+    return a < 0.0 ? locusi_clamp(-a / b, 0.0, 1.0) : 0.0;
 }
 
 typedef struct locusi_guard_work {
@@ -15850,6 +15851,7 @@ LOCUSI_FN locus_status locusi_guard_part(const locus_pool *pool, const locus_eva
         memory.weight = (double)pool->memory.weight;
         if (unlabelled) memory.unlabelled = *unlabelled;
         status = locusi_pool_memorize(made, &rest, &memory, &pool->memory, err);
+        if (!status) made->memory.weight = pool->memory.weight; // 0, too
     }
     if (!status) {
         bytes = locus_predict_workspace(made, count, parallel);

@@ -15838,7 +15838,8 @@ LOCUSI_FN double locusi_guard_margin(const locusi_guard_fit *f)
     const double aa = f->count / v + 1.0 / (0.02 * 0.02), ab = f->d / v, bb = f->dd / v + 1.0 / (0.5 * 0.5);
     const double ra = f->gain / v, rb = f->dgain / v + 1.0 / (0.5 * 0.5), det = aa * bb - ab * ab;
     const double a = (bb * ra - ab * rb) / det, b = (aa * rb - ab * ra) / det;
-    return b > 0.05 ? locusi_clamp(-a / b, 0.0, 1.0) : 1.0;
+    if (!(b > 0.05)) return 1.0;
+    return a < 0.0 ? locusi_clamp(-a / b, 0.0, 1.0) : 0.0;
 }
 
 typedef struct locusi_guard_work {
@@ -15923,6 +15924,7 @@ LOCUSI_FN locus_status locusi_guard_part(const locus_pool *pool, const locus_eva
         memory.weight = (double)pool->memory.weight;
         if (unlabelled) memory.unlabelled = *unlabelled;
         status = locusi_pool_memorize(made, &rest, &memory, &pool->memory, err);
+        if (!status) made->memory.weight = pool->memory.weight; // 0, too
     }
     if (!status) {
         bytes = locus_predict_workspace(made, count, parallel);
@@ -18426,7 +18428,7 @@ struct locus_trainer {
     float *own;             // [models, train + unlabelled] h_m
     double ability, spread; // mean and deviation of the models' logit(mu)
     float *told;            // [validation, models] the memory's logits
-    double memory_weight;   // that suits it beside `best`
+    double memory_weight;   // that suits it beside `best`; 0: not known
     double strength;        // of a virtual model's own differences, at most, as a factor of the real ones'
     uint64_t data_hash;
     // progress
@@ -19282,7 +19284,7 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
         if (e.best) t->best_metrics = e.metrics;
     }
     if (e.best) {
-        if (e.evaluated && t->virtuals) t->memory_weight = locusi_train_memory_weight(t);
+        t->memory_weight = e.evaluated && t->virtuals ? locusi_train_memory_weight(t) : 0.0;
         memcpy(t->best, t->average, count * sizeof(float));
         t->best_epoch = t->epoch;
     }
@@ -19550,7 +19552,9 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
             t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
     }
     locus_safetensors_close(&st);
-    if (!status && t->virtuals && t->validation && t->best_epoch) {
+    if (!status) t->memory_weight = 0.0;
+    if (!status && t->virtuals && t->validation && t->best_epoch &&
+        (t->best_epoch % t->o.evaluate_every == 0 || t->best_epoch == t->o.epochs)) { // as when they were the best
         locus_metrics unused;
         if (!(status = locusi_train_evaluate(t, t->best, &unused, err)))
             t->memory_weight = locusi_train_memory_weight(t);

@@ -112,11 +112,33 @@ static void plain_fit(const world *w, size_t from, size_t to, const double c[2],
     }
 }
 
+// The pool's pair drawn back to (1, 0): what is off, less its variance over what is off. The variance (Huber's) is that
+// of the sums of whole queries, all models' answers to one together.
+static void plain_steady(const world *w, const double fit[2], double out[2])
+{
+    double noise[2] = {0.0, 0.0}, bend[2] = {4.0, 4.0}; // the weak prior's
+    for (size_t i = 0; i < w->n; i++) {
+        double sum[2] = {0.0, 0.0};
+        for (size_t m = 0; m < w->M; m++) {
+            const unsigned char y = w->scores[m * w->n + i];
+            const double x = (double)w->logits[i * w->M + m], p = 1.0 / (1.0 + exp(-fit[0] * x - fit[1]));
+            if (y == 255) continue;
+            sum[0] += (p - y) * x, sum[1] += p - y;
+            bend[0] += p * (1.0 - p) * x * x, bend[1] += p * (1.0 - p);
+        }
+        noise[0] += sum[0] * sum[0], noise[1] += sum[1] * sum[1];
+    }
+    for (int j = 0; j < 2; j++) {
+        const double off = fit[j] - (j ? 0.0 : 1.0), error = noise[j] / bend[j] / bend[j];
+        out[j] = fit[j] - (off * off > error ? error / off : off);
+    }
+}
+
 static void test_calibration(void)
 {
     static const double one[2] = {1.0, 0.0}, weak[2] = {4.0, 4.0};
     world w;
-    double shared[2], pair[2], k[2], v = 0.0, vx = 0.0, pairs = 0.0;
+    double shared[2], steady[2], pair[2], k[2], v = 0.0, vx = 0.0, pairs = 0.0;
     float *after, *again;
     if (!world_make(&w, 150)) return;
     locus_evals e = world_evals(&w);
@@ -128,8 +150,10 @@ static void test_calibration(void)
     opts.shrink = 100.0;
     CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(w.pool, &e, &opts, &g_err));
     plain_fit(&w, 0, w.M, one, weak, shared);
-    CHECK_NEAR(shared[0], (double)locus_pool_calibration(w.pool, SIZE_MAX).scale, 2e-4);
-    CHECK_NEAR(shared[1], (double)locus_pool_calibration(w.pool, SIZE_MAX).shift, 2e-4);
+    plain_steady(&w, shared, steady);
+    CHECK(fabs(steady[0] - shared[0]) > 0.002 && fabs(steady[1] - shared[1]) > 0.002);
+    CHECK_NEAR(steady[0], (double)locus_pool_calibration(w.pool, SIZE_MAX).scale, 2e-4);
+    CHECK_NEAR(steady[1], (double)locus_pool_calibration(w.pool, SIZE_MAX).shift, 2e-4);
     for (size_t m = 0; m < w.M; m++)
         for (size_t i = 0; i < w.n; i++) {
             const double x = (double)w.logits[i * w.M + m], p = 1.0 / (1.0 + exp(-shared[0] * x - shared[1]));
@@ -141,8 +165,8 @@ static void test_calibration(void)
     for (size_t m = 0; m < w.M; m += 4) {
         context("model %zu", m);
         plain_fit(&w, m, m + 1, shared, k, pair);
-        CHECK_NEAR(pair[0], (double)locus_pool_calibration(w.pool, m).scale, 1e-3);
-        CHECK_NEAR(pair[1], (double)locus_pool_calibration(w.pool, m).shift, 1e-3);
+        CHECK_NEAR(pair[0] + steady[0] - shared[0], (double)locus_pool_calibration(w.pool, m).scale, 1e-3);
+        CHECK_NEAR(pair[1] + steady[1] - shared[1], (double)locus_pool_calibration(w.pool, m).shift, 1e-3);
     }
     context("%s", "");
     CHECK_NEAR((double)locus_pool_calibration(w.pool, SIZE_MAX).scale, (double)locus_pool_calibration(w.pool, 4).scale,
@@ -172,8 +196,8 @@ static void test_calibration(void)
         CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(w.pool, &e, NULL, &g_err));
         for (size_t m = 0; m < w.M; m += 6) {
             plain_fit(&w, m, m + 1, shared, k, pair);
-            CHECK_NEAR(pair[0], (double)locus_pool_calibration(w.pool, m).scale, 1e-3);
-            CHECK_NEAR(pair[1], (double)locus_pool_calibration(w.pool, m).shift, 1e-3);
+            CHECK_NEAR(pair[0] + steady[0] - shared[0], (double)locus_pool_calibration(w.pool, m).scale, 1e-3);
+            CHECK_NEAR(pair[1] + steady[1] - shared[1], (double)locus_pool_calibration(w.pool, m).shift, 1e-3);
         }
     }
     CHECK((double)locus_pool_calibration(w.pool, 24).shift > (double)locus_pool_calibration(w.pool, 0).shift + 0.5);
@@ -286,8 +310,53 @@ static void test_calibration_errors(void)
     for (size_t m = 0; m < w.M; m++)
         CHECK(locus_pool_calibration(w.pool, m).scale > 0.0f &&
               fabsf(locus_pool_calibration(w.pool, m).shift) < 100.0f);
-    CHECK_NEAR(0.01, (double)locus_pool_calibration(w.pool, SIZE_MAX).scale, 1e-6);
+    CHECK(locus_pool_calibration(w.pool, SIZE_MAX).scale >= 0.01f); // 0.01, less what may be chance
+    CHECK(locus_pool_calibration(w.pool, SIZE_MAX).scale < 0.1f);
     world_free(&w);
+}
+
+// Many models that answered the same few queries, harder or easier than predicted by chance, say little about
+// predictions; thousands of queries say much.
+static void test_calibration_of_few_queries(void)
+{
+    enum { FEW = 24 }; // times 16 queries, then twice 4000
+    double away = 0.0, naive = 0.0, scale_away = 0.0;
+    for (size_t k = 0; k < FEW + 2; k++) {
+        const size_t n = k < FEW ? 16 : 4000;
+        const int off = k == FEW + 1; // the predictions are in fact off
+        world w;
+        locus_calibration all;
+        context("case %zu", k);
+        if (!world_make(&w, n)) return;
+        for (size_t i = 0; i < n; i++) {
+            const double odd = 1.2 * ref_normal(&g_rng); // the query's, for all models
+            for (size_t m = 0; m < w.M; m++) {
+                const double x = (double)w.logits[i * w.M + m];
+                const double t = off ? 0.5 * x + 0.6 + 0.5 * odd : x + odd;
+                w.scores[m * n + i] = uniform() < 1.0 / (1.0 + exp(-t));
+            }
+        }
+        locus_evals e = world_evals(&w);
+        CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(w.pool, &e, NULL, &g_err));
+        all = locus_pool_calibration(w.pool, SIZE_MAX);
+        if (n < 100) {
+            static const double one[2] = {1.0, 0.0}, weak[2] = {4.0, 4.0};
+            double fit[2];
+            plain_fit(&w, 0, w.M, one, weak, fit);
+            naive += fit[1] * fit[1] / FEW;
+            away += (double)(all.shift * all.shift) / FEW;
+            scale_away += ((double)all.scale - 1.0) * ((double)all.scale - 1.0) / FEW;
+            CHECK(fabs((double)all.shift) <= fabs(fit[1]) + 1e-3);
+            CHECK(fabs((double)all.scale - 1.0) <= fabs(fit[0] - 1.0) + 1e-3);
+        } else if (off) { // an oddity flattens a little
+            CHECK_NEAR(0.5, (double)all.scale, 0.08);
+            CHECK_NEAR(0.58, (double)all.shift, 0.06);
+        } else CHECK_NEAR(0.0, (double)all.shift, 0.08);
+        world_free(&w);
+    }
+    CHECK(sqrt(naive) > 0.15);             // a fit to all pairs would be fooled
+    CHECK(sqrt(away) < 0.7 * sqrt(naive)); // about 0.6 where all is chance
+    CHECK(sqrt(scale_away) < 0.3);
 }
 
 static void test_calibration_file(void)
@@ -622,6 +691,7 @@ int main(void)
         const char *name;
         void (*run)(void);
     } tests[] = {{"calibration", test_calibration},
+                 {"calibration of few queries", test_calibration_of_few_queries},
                  {"calibration errors", test_calibration_errors},
                  {"calibration file", test_calibration_file},
                  {"same answers", test_same_answers},

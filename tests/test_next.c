@@ -246,11 +246,14 @@ static double told(const locusi_memory *m, const double *kernels) // the difficu
     return sum;
 }
 
+// What sets a new model apart has covariance own (rest K + sum_d direction_d direction_d'), K the landmarks' kernels
+// after Nystroem: as features, K's root and beside it the directions themselves.
 static void judge_open(judge *g, const locus_pool *pool, const locus_evals *e)
 {
     const locusi_memory *m = &pool->memory;
-    const size_t P = m->landmarks, n = e->queries.count, p = P + 1;
-    const double deviation = deviation_of(m->mean), scale = sqrt(0.031) / deviation;
+    const size_t P = m->landmarks, n = e->queries.count, ways = m->directions, p = P + ways + 1;
+    const double deviation = deviation_of(m->mean), scale = sqrt(m->own) / deviation;
+    const double plain = ways ? sqrt(m->rest) : 1.0;
     const double spread = m->spread > 0.0 ? m->spread : 0.6;
     const double centre = m->spread > 0.0 ? m->ability : log(m->mean / (1.0 - m->mean));
     double *landmark, *kernels = judge_kernels(pool, e->queries.encodings, n, &landmark), *root = ref_alloc(P * P);
@@ -278,8 +281,10 @@ static void judge_open(judge *g, const locus_pool *pool, const locus_evals *e)
             for (c = 0; c < j; c++) x[j] -= root[j * P + c] * x[c];
             x[j] /= root[j * P + j];
         }
-        for (j = 0; j < P; j++) x[j] *= scale;
-        x[P] = slope * spread;
+        for (j = 0; j < P; j++) x[j] *= scale * plain;
+        for (j = 0; j < ways; j++)
+            for (c = 0; c < P; c++) x[P + j] += scale * (double)m->direction[j * P + c] * kernels[i * P + c];
+        x[p - 1] = slope * spread;
         g->score[i] = e->scores ? (double)e->scores[i] : e->scores_u8[i] == 255 ? -1.0 : e->scores_u8[i] ? 1.0 : 0.0;
         if (!(g->score[i] >= 0.0)) g->score[i] = -1.0;
     }

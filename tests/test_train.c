@@ -1831,6 +1831,133 @@ static void training_learns_and_the_saved_net_predicts_the_same(void)
         }
 }
 
+// The share of the memory's chances in the mixture with the net's that has the least squared error on the validation
+// queries, drawn to 0.8 as by twenty queries.
+static double weight_by_hand(const problem *p, const locus_net *net, uint64_t seed)
+{
+    const size_t M = p->M, D = p->D, n = p->train_count, V = p->validation_count, U = p->data.unlabelled_count;
+    const size_t d = locus_net_get_info(net).z_dim;
+    float *q = floats(n * D), *y = floats(M * n), *z = floats(M * d), *v = floats(V * D), *u = floats((U + 1) * D);
+    float *net_says = floats(V * M), *memory_says = floats(V * M);
+    double up = 0.0, down = 0.0;
+    locus_pool *pool;
+    locus_memory_opts o;
+    locus_evals e;
+    locus_queries asked;
+    size_t i, m, bytes;
+    void *work;
+    for (i = 0; i < n; i++) {
+        memcpy(q + i * D, p->q + p->train[i] * D, D * sizeof(float));
+        for (m = 0; m < M; m++) y[m * n + i] = p->y[m * p->n + p->train[i]];
+    }
+    for (i = 0; i < V; i++) memcpy(v + i * D, p->q + p->validation[i] * D, D * sizeof(float));
+    for (i = 0; i < U; i++) memcpy(u + i * D, p->q + p->unlabelled[i] * D, D * sizeof(float));
+    ZERO(e);
+    e.queries = queries_of(q, n, D), e.models = M, e.scores = y;
+    bytes = locus_encode_workspace(net, &e, NULL);
+    work = xmalloc(bytes);
+    CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, NULL, work, bytes, &g_err));
+    pool = pool_of(net, z, M);
+    asked = queries_of(v, V, D);
+    CHECK_STATUS(LOCUS_OK, predict(pool, &asked, net_says, NULL));
+    ZERO(o);
+    o.weight = 1.0, o.seed = seed;
+    if (U) o.unlabelled = queries_of(u, U, D);
+    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(pool, &e, &o, &g_err));
+    CHECK_STATUS(LOCUS_OK, predict(pool, &asked, memory_says, NULL));
+    for (i = 0; i < V; i++)
+        for (m = 0; m < M; m++) {
+            const double score = (double)p->y[m * p->n + p->validation[i]];
+            const double a = 1.0 / (1.0 + exp(-(double)net_says[i * M + m]));
+            const double more = 1.0 / (1.0 + exp(-(double)memory_says[i * M + m])) - a;
+            if (score != score) continue;
+            up += more * (score - a), down += more * more;
+        }
+    locus_pool_destroy(pool);
+    free(q), free(y), free(z), free(v), free(u), free(net_says), free(memory_says), free(work);
+    up = (up / down * (double)V + 0.8 * 20.0) / ((double)V + 20.0);
+    return up < 0.01 ? 0.01 : up > 1.0 ? 1.0 : up;
+}
+
+static double weight_in(const locus_trainer *t) // of the net that it saves
+{
+    const char *path = temp_path("weight.safetensors");
+    locus_net *net = NULL, *same = NULL;
+    double weight = -1.0;
+    CHECK_STATUS(LOCUS_OK, locus_train_save(t, path, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_net_open(&net, path, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_train_net(t, NULL, &same, &g_err));
+    if (net && same) {
+        weight = locus_net_get_info(net).memory_weight;
+        CHECK_NEAR(weight, locus_net_get_info(same).memory_weight, 0.0);
+    }
+    locus_net_destroy(net), locus_net_destroy(same);
+    remove(path);
+    return weight;
+}
+
+static void training_finds_the_weight_of_the_memory(void)
+{
+    char path[512]; // weight_in takes other paths
+    double seen[8];
+    size_t k, i, differ = 0;
+    snprintf(path, sizeof path, "%s", temp_path("weight.state"));
+    for (k = 0; k < 8; k++) { // nets that learned more or less, with and without unlabelled queries
+        locus_train_opts o = small_opts(k == 7 ? LOCUS_RECIPE_PAPER : LOCUS_RECIPE_BEST);
+        problem p;
+        locus_trainer *t;
+        locus_net *net = NULL;
+        double expected;
+        context("case %zu", k);
+        problem_make(&p, k < 4 ? 60 : 160, 6, 5, k % 2 ? MISSING : BINARY_ONLY, 8 + k);
+        if (k % 4 < 2) p.data.unlabelled_count = 0;
+        if (k == 6) p.data.validation_count = 0;
+        o.epochs = 1 + 6 * (k % 3);
+        o.encoder_rate = o.predictor_rate = 5e-3, o.seed = 5 + k;
+        t = trainer_of(&p, &o);
+        CHECK_NEAR(0.0, weight_in(t), 0.0); // not known before training
+        CHECK_STATUS(LOCUS_OK, locus_train_run(t, &g_err));
+        seen[k] = weight_in(t);
+        CHECK_STATUS(LOCUS_OK, locus_train_net(t, NULL, &net, &g_err));
+        if (k >= 6) CHECK_NEAR(0.0, seen[k], 0.0); // no validation; no virtual models, so no memory either
+        else {
+            expected = weight_by_hand(&p, net, o.seed);
+            CHECK_NEAR(expected, seen[k], 0.0051); // whole percents
+            for (i = 0; i < k; i++) differ += fabs(seen[i] - seen[k]) > 0.02;
+        }
+        locus_net_destroy(net);
+        locus_train_destroy(t);
+        problem_free(&p);
+    }
+    CHECK(differ >= 5);
+    if (!locusi_host_is_little()) return; // states are for little-endian machines
+    for (k = 0; k < 2 * 8; k++) {         // stopped after any epoch and resumed: the same
+        locus_train_opts o = small_opts(LOCUS_RECIPE_BEST);
+        problem p;
+        locus_trainer *t, *other;
+        double before;
+        context("keep %zu, stopped after %zu", k / 8, k % 8);
+        o.encoder_rate = o.predictor_rate = 5e-3;
+        if (k / 8) o.keep = LOCUS_KEEP_LAST;
+        problem_make(&p, 60, 6, 5, MISSING, 8);
+        t = trainer_of(&p, &o), other = trainer_of(&p, &o);
+        for (i = 0; i < k % 8; i++) CHECK_STATUS(LOCUS_OK, locus_train_epoch(t, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_train_save_state(t, path, &g_err));
+        before = weight_in(t);
+        CHECK(k % 8 % 2 || before > 0.0 || k % 8 == 0);
+        CHECK_STATUS(LOCUS_OK, locus_train_run(other, &g_err)); // into a used trainer
+        CHECK_STATUS(LOCUS_OK, locus_train_load_state(other, path, &g_err));
+        CHECK_NEAR(before, weight_in(other), 0.0);
+        CHECK_STATUS(LOCUS_OK, locus_train_run(t, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_train_run(other, &g_err));
+        CHECK_NEAR(weight_in(t), weight_in(other), 0.0);
+        CHECK(weight_in(t) > 0.0);
+        locus_train_destroy(t), locus_train_destroy(other);
+        problem_free(&p);
+    }
+    remove(path);
+}
+
 // The release's recipe does not write with the encodings' scale; and a stride in the queries changes nothing.
 static void strides_change_nothing(void)
 {
@@ -1871,7 +1998,7 @@ typedef struct recall_case {
     locus_pool *pool;
 } recall_case;
 
-enum { COMPLETE, UNEVEN };
+enum { COMPLETE, UNEVEN, GRADED, TASKS }; // TASKS: whole tasks, told apart by an encoding's first number, missing
 
 static void recall_make(recall_case *c, size_t D, size_t n, size_t M, size_t extra, int kind, uint64_t seed)
 {
@@ -1897,9 +2024,10 @@ static void recall_make(recall_case *c, size_t D, size_t n, size_t M, size_t ext
             double skill = 0.8 * sin(2.0 * (double)c->q[i * D] + (double)m) + 0.3 * (double)m - 0.5;
             double p = 1.0 / (1.0 + exp(-skill));
             float y = (float)(ref_uniform(&g) < p);
-            if (kind == UNEVEN && m % 2) y = (float)(0.7 * p + 0.3 * ref_uniform(&g));
+            if (kind == GRADED || (kind == UNEVEN && m % 2)) y = (float)(0.7 * p + 0.3 * ref_uniform(&g));
+            if (kind == TASKS && M > 1 && ((size_t)floor(2.0 * (double)c->q[i * D] + 40.0) + m) % 3 == 0) y = f_nan();
             if (kind == UNEVEN && ref_uniform(&g) < 0.1 + 0.12 * (double)m) y = f_nan();
-            c->mask[m * n + i] = (unsigned char)(kind == COMPLETE || ref_uniform(&g) < 0.9);
+            c->mask[m * n + i] = (unsigned char)(kind != UNEVEN || ref_uniform(&g) < 0.9);
             if (i == m) y = 1.0f, c->mask[m * n + i] = 1;
             c->y[m * n + i] = y;
         }
@@ -1908,7 +2036,7 @@ static void recall_make(recall_case *c, size_t D, size_t n, size_t M, size_t ext
         if (m == M) c->y[i] = 1.0f, c->mask[i] = 1;
     }
     c->evals.queries = queries_of(c->q, n, D);
-    c->evals.models = M, c->evals.scores = c->y, c->evals.mask = kind == COMPLETE ? NULL : c->mask;
+    c->evals.models = M, c->evals.scores = c->y, c->evals.mask = kind == UNEVEN ? c->mask : NULL;
     c->pool = pool_of(c->net, c->z, M);
 }
 
@@ -1944,49 +2072,70 @@ static double *tensor_of(const locus_safetensors *st, const char *name, size_t *
     return out;
 }
 
-// x <- a^-1 x for a symmetric positive definite a [n, n], by Cholesky; a is used up.
-static void ref_solve(double *a, double *x, size_t n)
+// a (lower triangle) <- L with L L' = a, a positive definite
+static void ref_factor(double *a, size_t n)
 {
     size_t i, j, k;
-    for (j = 0; j < n; j++) {
-        for (k = 0; k < j; k++)
-            for (i = j; i < n; i++) a[i * n + j] -= a[i * n + k] * a[j * n + k];
-        a[j * n + j] = sqrt(a[j * n + j]);
-        for (i = j + 1; i < n; i++) a[i * n + j] /= a[j * n + j];
-    }
+    for (i = 0; i < n; i++)
+        for (j = 0; j <= i; j++) {
+            double sum = a[i * n + j];
+            for (k = 0; k < j; k++) sum -= a[i * n + k] * a[j * n + k];
+            a[i * n + j] = i == j ? sqrt(sum) : sum / a[j * n + j];
+        }
+}
+
+static void ref_solve(const double *l, double *x, size_t n) // x <- (L L')^-1 x
+{
+    size_t i, k;
     for (i = 0; i < n; i++) {
-        for (k = 0; k < i; k++) x[i] -= a[i * n + k] * x[k];
-        x[i] /= a[i * n + i];
+        for (k = 0; k < i; k++) x[i] -= l[i * n + k] * x[k];
+        x[i] /= l[i * n + i];
     }
     for (i = n; i-- > 0;) {
-        for (k = i + 1; k < n; k++) x[i] -= a[k * n + i] * x[k];
-        x[i] /= a[i * n + i];
+        for (k = i + 1; k < n; k++) x[i] -= l[k * n + i] * x[k];
+        x[i] /= l[i * n + i];
     }
 }
 
-// The memory in double, from the map and the landmarks of a file; everything else anew.
+static double ref_dot(const double *a, const double *b, size_t n)
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+static double ref_limit(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+
+// The memory in double, from the map and the landmarks of a file; everything else anew, from the comments of locus.h:
+// Gaussian processes as such, with covariances of queries, where locus.h has features.
 typedef struct recall_ref {
-    size_t D, P, n, M;
-    double *map, *bias, *points, *gram; // gram: of the landmarks, with what is added to its diagonal
-    double *kernels;                    // [n, P] of the evaluated queries
-    double mean, *shared, *t;           // [P] f, [n] t
-    double *rows, *base;                // [M, P], [M]
+    size_t D, R, P, n, M, take;    // R: rows of the map, of which `take` are components, then the constant
+    double *map, *bias, *points;   // [R, D], [R], [P, R]
+    double *gram;                  // [P, P] factor of the landmarks' kernels, with what is added to the diagonal
+    double *kernels, *cov;         // [n, P] of the evaluated queries; [n, n] their covariance of variance 1
+    double mean, pull, own, noise; // as in locus.h
+    double item, rest, ratio[2];
+    double *shared, *t, *f;          // [P] f, [n] t and f
+    double *a, *mu, *sd;             // [M, P] h_m, [M], [M]
+    double *rows, *base, *h, *asked; // [M, P], [M]; [M, n] h_m at the queries; [n]
 } recall_ref;
 
 static void recall_x(const recall_ref *r, const float *q, double *x)
 {
     size_t i, j;
-    for (i = 0; i < 64; i++) {
+    for (i = 0; i < r->R; i++) {
         x[i] = r->bias[i];
         for (j = 0; j < r->D; j++) x[i] += r->map[i * r->D + j] * (double)q[j];
     }
 }
 
-static double recall_kernel(const double *a, const double *b)
+// (1 + x.x' + e + e^3) / 3, e = exp(-|x - x'|^2), of the components alone
+static double recall_kernel(const double *a, const double *b, size_t take)
 {
-    double dot = 0.0, square = 0.0, e;
+    double dot = 1.0, square = 0.0, e;
     size_t i;
-    for (i = 0; i < 64; i++) {
+    for (i = 0; i < take; i++) {
         dot += a[i] * b[i];
         square += (a[i] - b[i]) * (a[i] - b[i]);
     }
@@ -1996,32 +2145,88 @@ static double recall_kernel(const double *a, const double *b)
 
 static void recall_kernels(const recall_ref *r, const float *q, size_t n, double *out)
 {
-    double x[64];
+    double x[128];
     size_t i, p;
     for (i = 0; i < n; i++) {
         recall_x(r, q + i * r->D, x);
-        for (p = 0; p < r->P; p++) out[i * r->P + p] = recall_kernel(x, r->points + p * 64);
+        for (p = 0; p < r->P; p++) out[i * r->P + p] = recall_kernel(x, r->points + p * r->R, r->take);
     }
 }
 
-// a <- what minimises sum_i w_i (y_i - K_i a)^2 + a' gram a
-static void recall_ridge(const recall_ref *r, const double *kernels, size_t n, const double *w, const double *y,
-                         double *a)
+// cov [n, n] <- k G^-1 k' for kernels k [n, P] with the landmarks (Nystroem)
+static void recall_covariance(const recall_ref *r, const double *k, size_t n, double *cov)
 {
-    double *normal = ref_alloc(r->P * r->P);
-    size_t i, j, p;
-    memcpy(normal, r->gram, r->P * r->P * sizeof(double));
-    memset(a, 0, r->P * sizeof(double));
+    double *x = ref_alloc(r->P);
+    size_t i, j;
     for (i = 0; i < n; i++) {
-        const double *k = kernels + i * r->P;
-        if (w[i] <= 0.0) continue;
-        for (p = 0; p < r->P; p++) {
-            a[p] += w[i] * y[i] * k[p];
-            for (j = 0; j <= p; j++) normal[p * r->P + j] += w[i] * k[p] * k[j];
-        }
+        memcpy(x, k + i * r->P, r->P * sizeof(double));
+        ref_solve(r->gram, x, r->P);
+        for (j = 0; j < n; j++) cov[i * n + j] = ref_dot(x, k + j * r->P, r->P);
     }
-    ref_solve(normal, a, r->P);
-    free(normal);
+    free(x);
+}
+
+// weights [P] <- of a Gaussian process with covariance ratio * cov and noise 1 / w (w 0: not asked) given y, on the
+// kernels k [n, P]. weights NULL: returns minus twice the logarithm of the evidence, unknown mean and unknown common
+// factor of all variances left to the caller: *residual, the volume is returned.
+static double recall_process(const recall_ref *r, const double *k, const double *cov, size_t n, double ratio,
+                             const double *w, const double *y, double *weights, double *residual)
+{
+    double *c = ref_alloc(n * n), *v = ref_alloc(n), *one = ref_alloc(n), volume = 0.0;
+    size_t *at = (size_t *)xmalloc((n + 1) * sizeof *at), count = 0, i, j, p;
+    for (i = 0; i < n; i++)
+        if (w[i] > 0.0) at[count++] = i;
+    for (i = 0; i < count; i++) {
+        for (j = 0; j < count; j++) c[i * count + j] = ratio * cov[at[i] * n + at[j]];
+        c[i * count + i] += 1.0 / w[at[i]];
+        v[i] = y[at[i]], one[i] = 1.0;
+    }
+    ref_factor(c, count);
+    ref_solve(c, v, count); // C^-1 y
+    if (weights) {
+        memset(weights, 0, r->P * sizeof(double));
+        for (i = 0; i < count; i++)
+            for (p = 0; p < r->P; p++) weights[p] += ratio * v[i] * k[at[i] * r->P + p];
+        ref_solve(r->gram, weights, r->P);
+    } else {
+        double sum = 0.0, plain = 0.0, information = 0.0;
+        ref_solve(c, one, count);
+        for (i = 0; i < count; i++) {
+            sum += v[i], information += one[i], plain += v[i] * y[at[i]];
+            volume += 2.0 * log(c[i * count + i]);
+        }
+        *residual = plain - sum * sum / information;
+        volume += log(information);
+    }
+    free(c), free(v), free(one), free(at);
+    return volume;
+}
+
+// The ratio of highest evidence, averaged over nine ratios in two decades: targets y [models, n] with weights w
+// [models, n]. same: all models have the same weights.
+static double recall_ratio(const recall_ref *r, double centre, const double *w, const double *y, size_t models)
+{
+    double evidence[9], most = -1e300, sum = 0.0, mean = 0.0, part = 0.0;
+    size_t g, m, i;
+    for (g = 0; g < 9; g++) {
+        const double away = -1.0 + 0.25 * (double)g;
+        double residual = 0.0, volume = 0.0, count = 0.0;
+        for (m = 0; m < models; m++) {
+            double asked = 0.0;
+            for (i = 0; i < r->n; i++) asked += w[m * r->n + i] > 0.0;
+            if (asked < 2.0) continue;
+            volume += recall_process(r, NULL, r->cov, r->n, centre * pow(10.0, away), w + m * r->n, y + m * r->n, NULL,
+                                     &part);
+            residual += part, count += asked - 1.0;
+        }
+        evidence[g] = -0.5 * (count * log(residual) + volume + away * away / 0.09);
+        if (evidence[g] > most) most = evidence[g];
+    }
+    for (g = 0; g < 9; g++) {
+        const double weight = exp(evidence[g] - most);
+        sum += weight, mean += weight * (-1.0 + 0.25 * (double)g);
+    }
+    return centre * pow(10.0, mean / sum);
 }
 
 static double recall_deviation(double m) { return sqrt(m * (1.0 - m) > 0.05 ? m * (1.0 - m) : 0.05); }
@@ -2031,79 +2236,250 @@ static int recall_has(const recall_case *c, size_t m, size_t i)
     return !(c->evals.mask && !c->mask[m * c->n + i]) && c->y[m * c->n + i] == c->y[m * c->n + i];
 }
 
+static double recall_difference(const recall_ref *r, const recall_case *c, size_t m, size_t i)
+{
+    return ((double)c->y[m * r->n + i] - r->mu[m]) / r->sd[m] - r->t[i];
+}
+
+static void recall_means(recall_ref *r, const recall_case *c)
+{
+    const double M = (double)r->M;
+    double mean = 0.0, square = 0.0, noise = 0.0, between, all;
+    size_t m, i, turn;
+    double *sum = ref_alloc(r->M), *count = ref_alloc(r->M);
+    for (m = 0; m < r->M; m++) {
+        for (i = 0; i < r->n; i++)
+            if (recall_has(c, m, i)) sum[m] += (double)c->y[m * r->n + i] - r->sd[m] * r->t[i], count[m] += 1.0;
+        mean += sum[m] / count[m] / M, square += sum[m] / count[m] * sum[m] / count[m] / M;
+        noise += r->sd[m] * r->sd[m] * r->noise / count[m] / M;
+    }
+    all = square - mean * mean;
+    between = all - noise; // at least a tenth of what is seen
+    if (between < 0.1 * all || between < 1e-4) between = ref_limit(0.1 * all, 1e-4, 1.0);
+    r->mean = ref_limit(mean, 0.01, 0.99), r->pull = 0.0;
+    for (turn = 0; turn < 1; turn++)
+        for (m = 0; m < r->M; m++) {
+            const double pull = r->sd[m] * r->sd[m] * r->noise / between;
+            r->pull += pull / M;
+            r->mu[m] = ref_limit((pull * r->mean + sum[m]) / (pull + count[m]), 0.01, 0.99);
+            r->sd[m] = recall_deviation(r->mu[m]);
+        }
+    free(sum), free(count);
+}
+
+static void recall_shared(recall_ref *r, const recall_case *c)
+{
+    double *z = ref_alloc(r->n), *w = ref_alloc(r->n), odd = 0.0;
+    size_t m, i;
+    for (i = 0; i < r->n; i++) {
+        for (m = 0; m < r->M; m++)
+            if (recall_has(c, m, i))
+                z[i] += (((double)c->y[m * r->n + i] - r->mu[m]) / r->sd[m] - r->h[m * r->n + i]) / r->asked[i];
+        w[i] = r->item / (r->item + r->noise / r->asked[i]);
+    }
+    r->ratio[0] = recall_ratio(r, 2.0 / 3.0, w, z, 1);
+    recall_process(r, r->kernels, r->cov, r->n, r->ratio[0], w, z, r->shared, NULL);
+    for (i = 0; i < r->n; i++) {
+        r->f[i] = ref_dot(r->shared, r->kernels + i * r->P, r->P);
+        r->t[i] = r->f[i] + w[i] * (z[i] - r->f[i]);
+        odd += ((z[i] - r->f[i]) * (z[i] - r->f[i]) - r->noise / r->asked[i]) / (double)r->n;
+    }
+    r->item = ref_limit(odd, 0.02, 1.0);
+    free(z), free(w);
+}
+
+static void recall_own(recall_ref *r, const recall_case *c)
+{
+    const size_t n = r->n, M = r->M;
+    double *w = ref_alloc(M * n), *d = ref_alloc(M * n), squares = 0.0, count = 0.0, spread = 0.0;
+    size_t m, i;
+    for (m = 0; m < M; m++)
+        for (i = 0; i < n; i++)
+            if (recall_has(c, m, i)) {
+                w[m * n + i] = 1.0, d[m * n + i] = recall_difference(r, c, m, i);
+                squares += d[m * n + i] * d[m * n + i], count += 1.0, spread += r->cov[i * n + i];
+            }
+    r->ratio[1] = recall_ratio(r, 0.1, w, d, M); // no case has more than 12 models
+    r->noise = ref_limit(squares / count / (1.0 + r->ratio[1] * spread / count), 0.05, 1.0);
+    r->own = r->ratio[1] * r->noise;
+    for (m = 0; m < M; m++) {
+        recall_process(r, r->kernels, r->cov, n, r->ratio[1], w + m * n, d + m * n, r->a + m * r->P, NULL);
+        for (i = 0; i < n; i++) r->h[m * n + i] = ref_dot(r->a + m * r->P, r->kernels + i * r->P, r->P);
+    }
+    free(w), free(d);
+}
+
+// How much of its own variance a model of typical gaps leaves open, in the mean over the queries.
+static void recall_rest(recall_ref *r)
+{
+    const size_t n = r->n;
+    double *c = ref_alloc(n * n), *x = ref_alloc(n), all = 0.0, open = 0.0;
+    size_t i, j;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < n; j++)
+            c[i * n + j] = r->cov[i * n + j] + (i == j ? (double)r->M / (r->ratio[1] * r->asked[i]) : 0.0);
+    ref_factor(c, n);
+    for (i = 0; i < n; i += n / 64 + 1) {
+        for (j = 0; j < n; j++) x[j] = r->cov[i * n + j];
+        ref_solve(c, x, n);
+        all += r->cov[i * n + i];
+        open += r->cov[i * n + i] - ref_dot(x, r->cov + i * n, n);
+    }
+    r->rest = open / all;
+    free(c), free(x);
+}
+
 static void recall_fit(recall_ref *r, const recall_case *c, const locus_safetensors *st)
 {
-    const double item = 0.21, noise = 0.62, own = 0.031, shared = 0.14;
     size_t i, m, p, round, cells = 0;
-    double *w, *z, *count, *mu, *sd, *f, *a, *y;
     ZERO(*r);
-    r->D = c->D, r->n = c->n, r->M = c->M;
-    r->map = tensor_of(st, "memory.map", NULL), r->bias = tensor_of(st, "memory.map_bias", NULL);
+    r->D = c->D, r->n = c->n, r->M = c->M, r->take = c->D < 128 ? c->D : 127;
+    r->map = tensor_of(st, "memory.map", &r->R), r->bias = tensor_of(st, "memory.map_bias", NULL);
     r->points = tensor_of(st, "memory.landmarks", &r->P);
     r->gram = ref_alloc(r->P * r->P), r->kernels = ref_alloc(r->n * r->P), r->shared = ref_alloc(r->P);
-    r->t = ref_alloc(r->n), r->rows = ref_alloc(r->M * r->P), r->base = ref_alloc(r->M);
+    r->cov = ref_alloc(r->n * r->n), r->t = ref_alloc(r->n), r->f = ref_alloc(r->n), r->asked = ref_alloc(r->n);
+    r->rows = ref_alloc(r->M * r->P), r->base = ref_alloc(r->M), r->a = ref_alloc(r->M * r->P);
+    r->mu = ref_alloc(r->M), r->sd = ref_alloc(r->M), r->h = ref_alloc(r->M * r->n);
     for (i = 0; i < r->P; i++)
         for (p = 0; p < r->P; p++)
-            r->gram[i * r->P + p] = recall_kernel(r->points + i * 64, r->points + p * 64) + (i == p ? 1e-4 : 0.0);
+            r->gram[i * r->P + p] =
+                recall_kernel(r->points + i * r->R, r->points + p * r->R, r->take) + (i == p ? 1e-4 : 0.0);
+    ref_factor(r->gram, r->P);
     recall_kernels(r, c->q, r->n, r->kernels);
-    w = ref_alloc(r->n), z = ref_alloc(r->n), count = ref_alloc(r->n), f = ref_alloc(r->n), y = ref_alloc(r->n);
-    mu = ref_alloc(r->M), sd = ref_alloc(r->M), a = ref_alloc(r->P);
+    recall_covariance(r, r->kernels, r->n, r->cov);
     for (m = 0; m < r->M; m++)
         for (i = 0; i < r->n; i++)
-            if (recall_has(c, m, i)) count[i] += 1.0, r->mean += (double)c->y[m * r->n + i], cells++;
-    r->mean /= (double)cells;
-    for (m = 0; m < r->M; m++) sd[m] = recall_deviation(r->mean);
-    for (i = 0; i < r->n; i++) w[i] = count[i] > 0.0 ? shared / (item + (noise + own) / count[i]) : 0.0;
+            if (recall_has(c, m, i)) r->asked[i] += 1.0, r->mean += (double)c->y[m * r->n + i], cells++;
+    for (m = 0; m < r->M; m++) r->sd[m] = recall_deviation(r->mean / (double)cells);
+    r->item = 0.2, r->noise = 0.6;
     for (round = 0; round < 3; round++) {
-        memset(z, 0, r->n * sizeof(double));
-        for (m = 0; m < r->M; m++) { // a model's mean beyond the difficulty of what it was asked
-            double sum = r->mean, k = 1.0;
-            for (i = 0; i < r->n; i++)
-                if (recall_has(c, m, i)) sum += (double)c->y[m * r->n + i] - sd[m] * r->t[i], k += 1.0;
-            mu[m] = sum / k < 0.01 ? 0.01 : sum / k > 0.99 ? 0.99 : sum / k;
-            sd[m] = recall_deviation(mu[m]);
-            for (i = 0; i < r->n; i++)
-                if (recall_has(c, m, i)) z[i] += ((double)c->y[m * r->n + i] - mu[m]) / sd[m] / count[i];
-        }
-        recall_ridge(r, r->kernels, r->n, w, z, r->shared);
-        for (i = 0; i < r->n; i++) {
-            f[i] = 0.0;
-            for (p = 0; p < r->P; p++) f[i] += r->shared[p] * r->kernels[i * r->P + p];
-            r->t[i] = f[i];
-            if (count[i] > 0.0) r->t[i] += item / (item + (noise + own) / count[i]) * (z[i] - f[i]);
-        }
+        recall_means(r, c);
+        recall_shared(r, c);
+        recall_own(r, c);
     }
+    recall_rest(r);
     for (m = 0; m < r->M; m++) {
-        for (i = 0; i < r->n; i++) {
-            w[i] = recall_has(c, m, i) ? own / noise : 0.0;
-            y[i] = w[i] > 0.0 ? ((double)c->y[m * r->n + i] - mu[m]) / sd[m] - r->t[i] : 0.0;
-        }
-        recall_ridge(r, r->kernels, r->n, w, y, a);
-        for (p = 0; p < r->P; p++) r->rows[m * r->P + p] = (r->shared[p] + a[p]) / sd[m];
-        r->base[m] = log(mu[m] / (1.0 - mu[m]));
+        for (p = 0; p < r->P; p++) r->rows[m * r->P + p] = (r->shared[p] + r->a[m * r->P + p]) * r->sd[m];
+        r->base[m] = r->mu[m];
     }
-    free(w), free(z), free(count), free(f), free(y), free(mu), free(sd), free(a);
 }
 
 static void recall_ref_free(recall_ref *r)
 {
     free(r->map), free(r->bias), free(r->points), free(r->gram), free(r->kernels), free(r->shared), free(r->t);
-    free(r->rows), free(r->base);
+    free(r->rows), free(r->base), free(r->cov), free(r->f), free(r->asked), free(r->a), free(r->mu), free(r->sd);
+    free(r->h);
 }
 
-// logits [count, M] of the rows
+// logits [count, M] of the rows: of chances, held to 0.005 .. 0.995
 static double *recall_logits(const recall_ref *r, const float *q, size_t count)
 {
     double *k = ref_alloc(count * r->P), *out = ref_alloc(count * r->M);
-    size_t i, m, p;
+    size_t i, m;
     recall_kernels(r, q, count, k);
     for (i = 0; i < count; i++)
         for (m = 0; m < r->M; m++) {
-            out[i * r->M + m] = r->base[m];
-            for (p = 0; p < r->P; p++) out[i * r->M + m] += r->rows[m * r->P + p] * k[i * r->P + p];
+            double p = r->base[m] + ref_dot(r->rows + m * r->P, k + i * r->P, r->P);
+            p = ref_limit(p, 0.005, 0.995);
+            out[i * r->M + m] = log(p / (1.0 - p));
         }
     free(k);
     return out;
+}
+
+// A model that comes later has covariance own (rest K + sum_m h_m h_m' / (own M)): the pool's own differences, each a
+// direction. Its row from scores y [n] (NaN: none) on q [n, D]; t [n]: their difficulties.
+static void recall_remember(recall_ref *r, const float *q, const float *y, const double *t, size_t n, size_t index)
+{
+    double *k = ref_alloc(n * r->P), *cov = ref_alloc(n * n), *c = ref_alloc(n * n), *v = ref_alloc(n);
+    double *way = ref_alloc(r->M * n), *a = ref_alloc(r->P), mu = r->mean, sd = 0.0;
+    size_t *at = (size_t *)xmalloc(n * sizeof *at), i, j, m, p, round, count = 0;
+    recall_kernels(r, q, n, k);
+    recall_covariance(r, k, n, cov);
+    for (m = 0; m < r->M; m++)
+        for (i = 0; i < n; i++)
+            way[m * n + i] = ref_dot(r->a + m * r->P, k + i * r->P, r->P) / sqrt(r->own * (double)r->M);
+    for (i = 0; i < n; i++)
+        if (y[i] == y[i]) at[count++] = i;
+    for (round = 0; round < 4; round++) { // `pull` pseudo-evaluations of the pool's mean
+        double sum = r->pull * r->mean;
+        for (i = 0; i < count; i++) sum += (double)y[at[i]] - recall_deviation(mu) * t[at[i]];
+        mu = ref_limit(sum / (r->pull + (double)count), 0.01, 0.99);
+    }
+    sd = recall_deviation(mu);
+    for (i = 0; i < count; i++) {
+        for (j = 0; j < count; j++) {
+            double both = r->rest * cov[at[i] * n + at[j]];
+            for (m = 0; m < r->M; m++) both += way[m * n + at[i]] * way[m * n + at[j]];
+            c[i * count + j] = both + (i == j ? r->noise / r->own : 0.0);
+        }
+        v[i] = ((double)y[at[i]] - mu) / sd - t[at[i]];
+    }
+    ref_factor(c, count);
+    ref_solve(c, v, count);
+    for (i = 0; i < count; i++)
+        for (p = 0; p < r->P; p++) a[p] += r->rest * v[i] * k[at[i] * r->P + p];
+    ref_solve(r->gram, a, r->P);
+    for (m = 0; m < r->M; m++) {
+        double along = 0.0;
+        for (i = 0; i < count; i++) along += v[i] * way[m * n + at[i]];
+        for (p = 0; p < r->P; p++) a[p] += along * r->a[m * r->P + p] / sqrt(r->own * (double)r->M);
+    }
+    for (p = 0; p < r->P; p++) r->rows[index * r->P + p] = (r->shared[p] + a[p]) * sd;
+    r->base[index] = mu;
+    free(k), free(cov), free(c), free(v), free(way), free(a), free(at);
+}
+
+// The map: principal components of the encodings `from` [n, D], component k scaled by its variance^0.15, mean |x|^2 1,
+// then the constant.
+static void check_map(const recall_ref *r, const float *from, size_t n)
+{
+    double *x = ref_alloc(n * r->R), total = 0.0, first = 0.0;
+    size_t a, b, i;
+    for (i = 0; i < n; i++) recall_x(r, from + i * r->D, x + i * r->R);
+    for (a = 0; a < r->R; a++) {
+        double mean = 0.0, variance = 0.0, length = 0.0, ratio;
+        for (i = 0; i < n; i++) {
+            mean += x[i * r->R + a] / (double)n;
+            variance += x[i * r->R + a] * x[i * r->R + a] / (double)n;
+        }
+        for (b = 0; b < r->D; b++) length += r->map[a * r->D + b] * r->map[a * r->D + b];
+        if (a >= r->take) {
+            CHECK_NEAR(0.0, length, 0.0);
+            CHECK_NEAR(a == r->take ? 1.0 : 0.0, r->bias[a], 0.0);
+            continue;
+        }
+        CHECK_NEAR(0.0, mean, 1e-5);
+        total += variance;
+        if (a + 1 >= n) continue;                            // n encodings span no more: what is left is rounding
+        ratio = pow(variance / length, 0.15) / sqrt(length); // the raw variance^0.15 over its scale
+        if (a == 0) first = ratio;
+        CHECK_NEAR(first, ratio, 1e-2 * first);
+        for (b = 0; b < a; b++) {
+            double cross = 0.0;
+            for (i = 0; i < n; i++) cross += x[i * r->R + a] * x[i * r->R + b] / (double)n;
+            CHECK_NEAR(0.0, cross, 1e-3);
+        }
+    }
+    CHECK_NEAR(1.0, total, 1e-3);
+    free(x);
+}
+
+// How often each of the encodings [n, D] is a landmark; returns how many landmarks are among them.
+static size_t landmarks_among(const recall_ref *r, const float *from, size_t n, size_t *used)
+{
+    double x[128];
+    size_t i, p, j, found = 0;
+    memset(used, 0, n * sizeof *used);
+    for (i = 0; i < n; i++) {
+        recall_x(r, from + i * r->D, x);
+        for (p = 0; p < r->P; p++) {
+            double far = 0.0;
+            for (j = 0; j < r->R; j++) far += fabs(x[j] - r->points[p * r->R + j]);
+            if (far < 1e-4) used[i]++, found++;
+        }
+    }
+    return found;
 }
 
 static void memories_match_a_dense_solution_in_double(void)
@@ -2111,14 +2487,13 @@ static void memories_match_a_dense_solution_in_double(void)
     static const struct {
         size_t D, n, M, unlabelled;
         int kind;
-    } cases[] = {{10, 90, 7, 0, COMPLETE},
-                 {10, 90, 7, 0, UNEVEN},
-                 {5, 150, 3, 200, UNEVEN},
-                 {70, 130, 4, 230, COMPLETE},
-                 {1, 20, 2, 0, UNEVEN}};
+    } cases[] = {{10, 90, 7, 0, COMPLETE}, {10, 90, 7, 0, UNEVEN},      {10, 90, 6, 0, TASKS}, {5, 150, 3, 200, UNEVEN},
+                 {9, 100, 8, 0, GRADED},   {70, 130, 4, 230, COMPLETE}, {1, 20, 2, 0, UNEVEN}, {7, 80, 4, 460, TASKS},
+                 {140, 70, 4, 0, GRADED},  {4, 530, 2, 40, COMPLETE}};
     size_t k, i, m;
-    for (k = 0; k < (g_quick ? 2u : COUNT(cases)); k++) {
+    for (k = 0; k < (g_quick ? 3u : COUNT(cases)); k++) {
         const char *path = temp_path("memory.safetensors");
+        const size_t D = cases[k].D, n = cases[k].n, unlabelled = cases[k].unlabelled;
         recall_case c;
         recall_ref r;
         locus_safetensors st;
@@ -2127,135 +2502,83 @@ static void memories_match_a_dense_solution_in_double(void)
         float *logits, *again;
         double *expected, top = 0.0;
         context("case %zu", k);
-        recall_make(&c, cases[k].D, cases[k].n, cases[k].M, 240, cases[k].kind, k + 1);
+        recall_make(&c, D, n, cases[k].M, unlabelled > 240 ? unlabelled : 240, cases[k].kind, k + 1);
         ZERO(o);
         o.weight = 1.0;
         o.seed = k;
-        if (cases[k].unlabelled) o.unlabelled = queries_of(c.asked, cases[k].unlabelled, c.D);
+        if (unlabelled) o.unlabelled = queries_of(c.asked, unlabelled, D);
         CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, &o, &g_err));
         info = locus_pool_memory_info(c.pool);
-        i = cases[k].unlabelled ? cases[k].unlabelled : c.n;
+        i = n + unlabelled < 512 ? n + unlabelled : 512;
         CHECK_SIZE((i + 15) / 16 * 16, info.landmarks);
-        CHECK_SIZE(c.n, info.queries);
+        CHECK_SIZE(n, info.queries);
         CHECK_SIZE(c.M, info.models);
         CHECK_NEAR(1.0, info.weight, 0.0);
         CHECK_STATUS(LOCUS_OK, locus_pool_save(c.pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err));
         recall_fit(&r, &c, &st);
-        { // the map: principal components, component k scaled by its variance^0.3, mean |x|^2 1; landmarks are
-          // encodings
-            const float *from = cases[k].unlabelled ? c.asked : c.q;
-            double *x = ref_alloc(i * 64), total = 0.0, first = 0.0;
-            size_t a, b, take = c.D < 64 ? c.D : 64, found = 0, *used = (size_t *)xmalloc(i * sizeof(size_t));
-            memset(used, 0, i * sizeof(size_t));
-            for (a = 0; a < i; a++) recall_x(&r, from + a * c.D, x + a * 64);
-            for (a = 0; a < 64; a++) {
-                double mean = 0.0, variance = 0.0, length = 0.0, ratio;
-                for (b = 0; b < i; b++) mean += x[b * 64 + a] / (double)i, variance += x[b * 64 + a] * x[b * 64 + a];
-                variance /= (double)i;
-                for (b = 0; b < c.D; b++) length += r.map[a * c.D + b] * r.map[a * c.D + b];
-                CHECK_NEAR(0.0, mean, 1e-5);
-                total += variance;
-                if (a >= take) {
-                    CHECK_NEAR(0.0, length, 0.0);
-                    continue;
-                }
-                ratio = pow(variance / length, 0.3) / sqrt(length); // the raw variance^0.3 over its scale
-                if (a == 0) first = ratio;
-                CHECK_NEAR(first, ratio, 1e-2 * first);
-                for (b = 0; b < a; b++) {
-                    double cross = 0.0;
-                    size_t e;
-                    for (e = 0; e < i; e++) cross += x[e * 64 + a] * x[e * 64 + b] / (double)i;
-                    CHECK_NEAR(0.0, cross, 1e-3);
-                }
-            }
-            CHECK_NEAR(1.0, total, 1e-3);
-            for (a = 0; a < r.P; a++)
-                for (b = 0; b < i; b++) {
-                    double e = 0.0;
-                    size_t j;
-                    for (j = 0; j < 64; j++) e += fabs(x[b * 64 + j] - r.points[a * 64 + j]);
-                    if (e > 1e-4) continue;
-                    found++, used[b]++;
-                    break;
-                }
-            CHECK_SIZE(r.P, found);
-            for (b = 0; b < i; b++) found -= used[b] > 0;
-            CHECK_SIZE(r.P - i, found); // each once, before any is taken again
-            free(x), free(used);
+        CHECK_SIZE(D < 128 ? (D + 16) / 16 * 16 : 128, r.R);
+        check_map(&r, unlabelled ? c.asked : c.q, unlabelled ? unlabelled : n);
+        { // landmarks: of the evaluated queries each once, as far as there is room, then of the others
+            size_t *used = (size_t *)xmalloc((n + unlabelled + 1) * sizeof *used), evaluated, others, twice = 0;
+            evaluated = landmarks_among(&r, c.q, n, used);
+            for (i = 0; i < n; i++) twice += used[i] > 1;
+            others = landmarks_among(&r, c.asked, unlabelled, used + n);
+            CHECK_SIZE(r.P, evaluated + others);
+            if (n >= r.P || unlabelled) CHECK_SIZE(0, twice);
+            CHECK_SIZE(n >= r.P ? r.P : unlabelled ? n : r.P, evaluated);
+            free(used);
         }
-        logits = logits_of(c.pool, c.asked, c.extra, c.D);
+        logits = logits_of(c.pool, c.asked, c.extra, D);
         expected = recall_logits(&r, c.asked, c.extra);
         for (i = 0; i < c.extra * c.M; i++)
             if (fabs(expected[i]) > top) top = fabs(expected[i]);
         CHECK(top > 0.5);
         CHECK_CLOSE("logits", expected, logits, c.extra * c.M, 1e-3);
         free(expected), free(logits);
-        { // on the evaluated queries too, and base and difficulties as the file says
-            double *base = tensor_of(&st, "memory.base", NULL), *scalars = tensor_of(&st, "memory.scalars", NULL);
-            logits = logits_of(c.pool, c.q, c.n, c.D);
-            expected = recall_logits(&r, c.q, c.n);
-            CHECK_CLOSE("logits of evaluated queries", expected, logits, c.n * c.M, 1e-3);
+        { // on the evaluated queries too, and base and scales as the file says
+            double *base = tensor_of(&st, "memory.base", NULL), *scalars = tensor_of(&st, "memory.scalars", &i);
+            CHECK_SIZE(6, i);
+            logits = logits_of(c.pool, c.q, n, D);
+            expected = recall_logits(&r, c.q, n);
+            CHECK_CLOSE("logits of evaluated queries", expected, logits, n * c.M, 1e-3);
             for (m = 0; m < c.M; m++) CHECK_NEAR(r.base[m], base[m], 1e-4);
             CHECK_NEAR(1.0, scalars[0], 0.0);
-            CHECK_NEAR(r.mean, scalars[1], 1e-6);
+            CHECK_NEAR(r.mean, scalars[1], 1e-5);
+            CHECK_NEAR(r.pull, scalars[2], 1e-3 * r.pull);
+            CHECK_NEAR(r.own, scalars[3], 1e-3 * r.own);
+            CHECK_NEAR(r.noise, scalars[4], 1e-4);
+            CHECK_NEAR(r.rest, scalars[5], 1e-3 * r.rest);
             free(base), free(scalars), free(expected), free(logits);
         }
         { // a new model, asked known and new queries: only its own logits change
-            const size_t N = c.n / 2 + 30;
-            float *q = floats(N * c.D), *y = floats(N), *before = logits_of(c.pool, c.asked, c.extra, c.D);
-            double mu = r.mean, sd = 0.0, *kernels = ref_alloc(N * r.P), *t = ref_alloc(N), *w = ref_alloc(N);
-            double *d = ref_alloc(N), *a = ref_alloc(r.P);
-            size_t p, round, index = c.M / 2;
+            const size_t N = n / 2 + 30;
+            float *q = floats(N * D), *y = floats(N), *before = logits_of(c.pool, c.asked, c.extra, D);
+            double *kernels = ref_alloc(N * r.P), *t = ref_alloc(N);
+            const size_t index = c.M / 2;
             locus_evals e;
             ref_rng g;
             g.state = 8 + k;
             for (i = 0; i < N; i++) {
-                memcpy(q + i * c.D, i < c.n / 2 ? c.q + (2 * i) * c.D : c.asked + i * c.D, c.D * sizeof(float));
+                memcpy(q + i * D, i < n / 2 ? c.q + (2 * i) * D : c.asked + i % c.extra * D, D * sizeof(float));
                 y[i] = i % 5 == 4 ? f_nan() : (float)(i % 3 ? ref_uniform(&g) : ref_uniform(&g) < 0.7);
             }
             ZERO(e);
-            e.queries = queries_of(q, N, c.D), e.models = 1, e.scores = y;
+            e.queries = queries_of(q, N, D), e.models = 1, e.scores = y;
             CHECK_STATUS(LOCUS_OK, locus_pool_remember(c.pool, index, &e, &g_err));
             recall_kernels(&r, q, N, kernels);
-            for (i = 0; i < N; i++) {
-                if (i < c.n / 2) t[i] = r.t[2 * i];
-                else
-                    for (p = 0; p < r.P; p++) t[i] += r.shared[p] * kernels[i * r.P + p];
-            }
-            for (round = 0; round < 4; round++) { // 13 pseudo-evaluations of the pool's mean
-                double sum = 13.0 * r.mean, cells = 13.0;
-                sd = recall_deviation(mu);
-                for (i = 0; i < N; i++)
-                    if (y[i] == y[i]) sum += (double)y[i] - sd * t[i], cells += 1.0;
-                mu = sum / cells;
-                mu = mu < 0.01 ? 0.01 : mu > 0.99 ? 0.99 : mu;
-            }
-            sd = recall_deviation(mu);
-            for (i = 0; i < N; i++) {
-                w[i] = y[i] == y[i] ? 0.031 / 0.62 : 0.0;
-                d[i] = y[i] == y[i] ? ((double)y[i] - mu) / sd - t[i] : 0.0;
-            }
-            recall_ridge(&r, kernels, N, w, d, a);
-            for (p = 0; p < r.P; p++) r.rows[index * r.P + p] = (r.shared[p] + a[p]) / sd;
-            r.base[index] = log(mu / (1.0 - mu));
-            again = logits_of(c.pool, c.asked, c.extra, c.D);
+            for (i = 0; i < N; i++) t[i] = i < n / 2 ? r.t[2 * i] : ref_dot(r.shared, kernels + i * r.P, r.P);
+            recall_remember(&r, q, y, t, N, index);
+            again = logits_of(c.pool, c.asked, c.extra, D);
             expected = recall_logits(&r, c.asked, c.extra);
             CHECK_CLOSE("logits after remember", expected, again, c.extra * c.M, 1e-3);
             for (top = 0.0, i = 0; i < c.extra; i++)
-                for (m = 0; m < c.M; m++) {
-                    if (m == index && fabs((double)(again[i * c.M + m] - before[i * c.M + m])) > top)
-                        top = fabs((double)(again[i * c.M + m] - before[i * c.M + m]));
-                    if (m != index && memcmp(&again[i * c.M + m], &before[i * c.M + m], sizeof(float))) break;
-                }
+                if (fabs((double)(again[i * c.M + index] - before[i * c.M + index])) > top)
+                    top = fabs((double)(again[i * c.M + index] - before[i * c.M + index]));
             CHECK(top > 0.01);
-            for (i = 0; i < c.extra; i++)
-                for (m = 0; m < c.M; m++)
-                    if (m != index) before[i * c.M + index] = again[i * c.M + index];
+            for (i = 0; i < c.extra; i++) before[i * c.M + index] = again[i * c.M + index];
             CHECK_SAME("logits of the others", before, again, c.extra * c.M);
-            free(q), free(y), free(before), free(again), free(expected), free(kernels), free(t), free(w), free(d);
-            free(a);
+            free(q), free(y), free(before), free(again), free(expected), free(kernels), free(t);
         }
         recall_ref_free(&r);
         locus_safetensors_close(&st);
@@ -2339,12 +2662,13 @@ static void weights_mix_net_and_memory(void)
     net = logits_of(c.pool, c.asked, N, D);
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_memory_weight(c.pool, 0.5, &g_err)); // nothing there yet
     CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
-    CHECK_NEAR(0.5, locus_pool_memory_info(c.pool).weight, 0.0);
+    CHECK_NEAR(0.8, locus_pool_memory_info(c.pool).weight, 1e-7);
+    CHECK_NEAR(0.0, locus_net_get_info(c.net).memory_weight, 0.0); // this net does not say
     mixed = logits_of(c.pool, c.asked, N, D);
     CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(c.pool, 1.0, &g_err));
     memory = logits_of(c.pool, c.asked, N, D);
     for (i = 0; i < N * M; i++) {
-        double want = 0.5 * (double)net[i] + 0.5 * (double)memory[i];
+        double want = 0.2 * (double)net[i] + 0.8 * (double)memory[i];
         if (!CHECK_NEAR(want, (double)mixed[i], 1e-5 * (1.0 + fabs(want)))) break;
     }
     CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(c.pool, 0.0, &g_err));
@@ -2438,6 +2762,162 @@ static void weights_mix_net_and_memory(void)
         free(gone);
     }
     free(net), free(memory), free(mixed);
+    recall_free(&c);
+}
+
+// A router file of version 0.3, written by its locus.h: it predicts the same logits, learns as it did, and stays of its
+// kind until it is learned anew. Its encodings are of numbers with short binary fractions.
+static float old_number(size_t i, size_t j) { return (float)((i * 37 + j * 101 + i * j * 13) % 64) / 32.0f - 1.0f; }
+
+static size_t scalars_in(const char *path)
+{
+    locus_safetensors st;
+    const locus_tensor *t;
+    size_t count = 0;
+    if (!CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) return 0;
+    t = locus_safetensors_find(&st, "memory.scalars");
+    if (CHECK(t != NULL)) count = t->count;
+    locus_safetensors_close(&st);
+    return count;
+}
+
+static void memories_of_version_0_3_are_as_they_were(void)
+{
+    enum { D = 6, N = 24, M = 4, ASKED = 8 };
+    static const double expected[ASKED * M] = {
+        -0.758219957, 0.474375427, 0.00189504027, 0.429805607, -0.481645077, 0.6202932,   0.138201252,   0.687242389,
+        -0.682615638, 0.387154609, 0.089392595,   0.457935214, -0.703422904, 0.490854234, -0.0283755809, 0.384526134,
+        -0.454916209, 0.808215857, 0.128898367,   0.801549196, -0.696632445, 0.522110343, 0.053578265,   0.496662468,
+        -0.468049645, 0.626129508, 0.16182594,    0.71490097,  0.210934326,  1.17507458,  0.655166507,   1.25374258};
+    static const double remembered[ASKED] = {0.107092768, 0.310029954, -0.0789851546, 0.195804954,
+                                             0.53430748,  0.177297011, 0.334412247,   1.03745496};
+    const char *old = golden_path("memory-0.3", "router.safetensors");
+    const char *path = temp_path("old.safetensors"), *new_path = temp_path("new.safetensors");
+    float q[N * D], y[M * N], asked[ASKED * D], logits[ASKED * M], *after;
+    locus_safetensors st;
+    locus_net *net = NULL;
+    locus_pool *pool = NULL, *again = NULL;
+    locus_evals e, one, some;
+    locus_queries a;
+    locus_next_opts opts;
+    locus_next next;
+    locus_pool *versions = NULL;
+    locus_resample_opts draw;
+    size_t i, j, m, pick = 0, turn;
+    for (i = 0; i < N; i++)
+        for (j = 0; j < D; j++) q[i * D + j] = old_number(i, j);
+    for (i = 0; i < ASKED; i++)
+        for (j = 0; j < D; j++) asked[i * D + j] = old_number(i % 4 == 3 ? i : i + 100, j);
+    for (m = 0; m < M; m++)
+        for (i = 0; i < N; i++) {
+            y[m * N + i] = (float)((i * (m + 2) + i * i / 3) % 5 < 2 + m % 2);
+            if (m == 3 && i % 3 == 1) y[m * N + i] = f_nan();
+            if (m == 2) y[m * N + i] = (float)(i * 7 % 9) / 8.0f;
+        }
+    ZERO(e);
+    ZERO(opts);
+    ZERO(draw);
+    e.queries = queries_of(q, N, D), e.models = M, e.scores = y;
+    one = e, one.models = 1, one.scores = y + N, one.queries.count = 15;
+    a = queries_of(asked, ASKED, D);
+    CHECK_SIZE(2, scalars_in(old));
+    if (!CHECK_STATUS(LOCUS_OK, locus_net_open(&net, old, NULL, &g_err))) return;
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, old, &g_err));
+    if (!CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, net, &st, NULL, 0, &g_err))) return;
+    CHECK_NEAR(0.75, locus_pool_memory_info(pool).weight, 0.0);
+    CHECK_SIZE(32, locus_pool_memory_info(pool).landmarks);
+    CHECK_SIZE(N, locus_pool_memory_info(pool).queries);
+    for (turn = 0; turn < 2; turn++) { // as loaded; saved and loaded once more
+        context("turn %zu", turn);
+        CHECK_STATUS(LOCUS_OK, predict(pool, &a, logits, NULL));
+        CHECK_CLOSE("logits", expected, logits, ASKED * M, 1e-5);
+        if (turn) break;
+        CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_EVERYTHING, &st, &g_err));
+        CHECK_SIZE(2, scalars_in(path));
+        locus_pool_destroy(pool);
+        pool = NULL;
+        if (!CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, net, path, &g_err))) return;
+    }
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(pool, 1.0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, pool, &one, &draw, &g_err));
+    some = one, some.scores = y + 3 * N; // of which some are missing
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, &some, &opts, &pick, &next, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_remember(pool, 0, &one, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_open(&again, net, path, &g_err));
+    for (turn = 0; turn < 2; turn++) {
+        after = logits_of(turn ? again : pool, asked, ASKED, D);
+        for (i = 0; i < ASKED; i++) CHECK_NEAR(remembered[i], (double)after[i * M], 1e-5);
+        free(after);
+    }
+    { // versions of a model scatter about it
+        const size_t count = locus_pool_count(versions);
+        float *rows = logits_of(versions, asked, ASKED, D);
+        double mean = 0.0;
+        after = logits_of(pool, asked, ASKED, D);
+        CHECK(count > 10);
+        for (i = 0; i < count * ASKED; i++) mean += ((double)rows[i] - (double)after[i / count * M]) / (double)count;
+        CHECK(fabs(mean / ASKED) < 0.3);
+        free(rows), free(after);
+    }
+    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(again, &e, NULL, &g_err)); // learned anew: of today's kind
+    CHECK_STATUS(LOCUS_OK, locus_pool_save(again, new_path, LOCUS_SAVE_POOL, NULL, &g_err));
+    CHECK_SIZE(6, scalars_in(new_path));
+    CHECK_NEAR(0.8, locus_pool_memory_info(again).weight, 1e-7);
+    locus_pool_destroy(versions), locus_pool_destroy(again), locus_pool_destroy(pool);
+    locus_net_destroy(net);
+    locus_safetensors_close(&st);
+    remove(path), remove(new_path);
+}
+
+// The weight of a new memory: what the options say, else what the net's file says, else 0.8.
+static void nets_say_how_much_a_memory_counts(void)
+{
+    static const char *const says[] = {NULL, "35", "1", "100", "0", "101", "-3", "0.35", "35%", ""};
+    const char *path = temp_path("says.safetensors");
+    size_t i;
+    recall_case c;
+    recall_make(&c, 6, 60, 5, 8, COMPLETE, 4);
+    for (i = 0; i < COUNT(says); i++) {
+        const double percent = i < 4 && says[i] ? atof(says[i]) / 100.0 : 0.0;
+        raw_file *f = raw_from_net(&c.ref);
+        locus_net *net = NULL;
+        locus_pool *pool;
+        locus_memory_opts o;
+        context("memory_weight %s", says[i] ? says[i] : "missing");
+        raw_meta(f, "memory_weight", says[i]);
+        if (i < 4) {
+            if (!CHECK_STATUS(LOCUS_OK, raw_create(f, NULL, &net))) return;
+            CHECK_NEAR(percent, locus_net_get_info(net).memory_weight, 0.0);
+            pool = pool_of(net, c.z, c.M);
+            CHECK_STATUS(LOCUS_OK, locus_pool_memorize(pool, &c.evals, NULL, &g_err));
+            CHECK_NEAR(says[i] ? percent : 0.8, locus_pool_memory_info(pool).weight, 1e-7);
+            ZERO(o);
+            o.weight = 0.6;
+            CHECK_STATUS(LOCUS_OK, locus_pool_memorize(pool, &c.evals, &o, &g_err));
+            CHECK_NEAR(0.6, locus_pool_memory_info(pool).weight, 1e-7);
+            if (i == 1) { // it stands in router files
+                locus_net *routers = NULL;
+                locus_safetensors st;
+                size_t bytes;
+                unsigned char *data = raw_bytes(f, &bytes);
+                CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
+                CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_ROUTER, &st, &g_err));
+                CHECK_STATUS(LOCUS_OK, locus_net_open(&routers, path, NULL, &g_err));
+                CHECK_NEAR(0.35, locus_net_get_info(routers).memory_weight, 0.0);
+                locus_net_destroy(routers);
+                locus_safetensors_close(&st);
+                free(data);
+                remove(path);
+            }
+            locus_pool_destroy(pool);
+            locus_net_destroy(net);
+        } else {
+            CHECK_STATUS(LOCUS_ERR_METADATA, raw_create(f, NULL, &net));
+            CHECK_MESSAGE("memory_weight");
+        }
+        raw_free(f);
+    }
     recall_free(&c);
 }
 
@@ -2603,9 +3083,10 @@ static raw_file *reread(const char *path)
 
 static void spoilt_memory_files_are_refused(void)
 {
-    static const char *const names[] = {"memory.map",        "memory.map_bias", "memory.landmarks", "memory.shared",
-                                        "memory.rows",       "memory.base",     "memory.recalled",  "memory.known",
-                                        "memory.difficulty", "memory.scalars",  "memory.items"};
+    static const char *const names[] = {"memory.map",      "memory.map_bias", "memory.landmarks",
+                                        "memory.shared",   "memory.rows",     "memory.base",
+                                        "memory.recalled", "memory.known",    "memory.difficulty",
+                                        "memory.scalars",  "memory.items",    "memory.directions"};
     const char *path = temp_path("memory5.safetensors");
     recall_case c;
     raw_file *f;
@@ -2629,22 +3110,27 @@ static void spoilt_memory_files_are_refused(void)
         f = reread(path); // missing
         for (i = 0; strcmp(f->t[i].name, names[k]); i++) continue;
         raw_drop(f, i);
-        if (strcmp(names[k], "memory.items")) {
+        if (strcmp(names[k], "memory.items") && strcmp(names[k], "memory.directions")) {
             CHECK_STATUS(LOCUS_ERR_TENSOR_MISSING, load_spoilt(f, c.net));
             CHECK_MESSAGE(names[k]);
         } else CHECK_STATUS(LOCUS_OK, load_spoilt(f, c.net)); // files of version 0.2 have none
         raw_free(f);
         f = reread(path); // one number less
         t = raw_find(f, names[k]);
-        {
+        if (!strcmp(names[k], "memory.directions")) { // any number of rows is right, not any number of columns
+            t->bytes = 4 * t->shape[0] * --t->shape[1];
+        } else {
             size_t each = t->bytes, j;
             for (j = 0; j < t->rank; j++) each /= t->shape[j];
             t->bytes = each * (t->bytes / each - (t->rank == 2 ? t->shape[1] : 1));
             t->shape[0]--;
         }
-        if (!strcmp(names[k], "memory.landmarks") || !strcmp(names[k], "memory.known")) // sizes are read off these
+        if (!strcmp(names[k], "memory.known")) // sizes are read off these
             CHECK_STATUS(LOCUS_ERR_TENSOR_SHAPE, load_spoilt(f, c.net));
-        else {
+        else if (!strcmp(names[k], "memory.landmarks") || !strcmp(names[k], "memory.map")) {
+            CHECK_STATUS(LOCUS_ERR_POOL, load_spoilt(f, c.net));
+            CHECK_MESSAGE(names[k]);
+        } else {
             CHECK_STATUS(LOCUS_ERR_TENSOR_SHAPE, load_spoilt(f, c.net));
             CHECK_MESSAGE(names[k]);
         }
@@ -2696,11 +3182,46 @@ static void spoilt_memory_files_are_refused(void)
         CHECK_MESSAGE("memory.landmarks");
         raw_free(f);
     }
+    for (i = 0; i < 5; i++) { // rows of the map and directions: not too many
+        static const size_t rows[] = {144, 128, 33, 32, 0};
+        raw_tensor *t;
+        context("%zu rows", rows[i]);
+        f = reread(path);
+        if (i < 2) {
+            t = raw_find(f, "memory.map_bias"), t->shape[0] = rows[i], t->bytes = 4 * rows[i];
+            free(t->data);
+            t->data = (unsigned char *)calloc(rows[i] + 1, 4);
+            t = raw_find(f, "memory.landmarks"), t->shape[1] = rows[i], t->bytes = 4 * t->shape[0] * rows[i];
+            free(t->data);
+            t->data = (unsigned char *)calloc(t->bytes, 1);
+        }
+        t = raw_find(f, i < 2 ? "memory.map" : "memory.directions");
+        t->shape[0] = rows[i], t->bytes = 4 * rows[i] * t->shape[1];
+        free(t->data);
+        t->data = (unsigned char *)calloc(t->bytes + 1, 1);
+        CHECK_STATUS(i % 2 || i == 4 ? LOCUS_OK : LOCUS_ERR_POOL, load_spoilt(f, c.net));
+        if (i == 0 || i == 2) CHECK_MESSAGE(i ? "memory.directions" : "memory.map");
+        raw_free(f);
+    }
+    for (i = 0; i < 9; i++) { // two numbers: a file of version 0.2 or 0.3; six: a newer one; no others
+        raw_tensor *t;
+        context("%zu scalars", i);
+        f = reread(path);
+        t = raw_find(f, "memory.scalars");
+        t->shape[0] = i, t->bytes = 4 * i;
+        free(t->data);
+        t->data = (unsigned char *)calloc(4 * i + 1, 1);
+        CHECK_STATUS(i == 2 || i == 6 ? LOCUS_OK : LOCUS_ERR_TENSOR_SHAPE, load_spoilt(f, c.net));
+        raw_free(f);
+    }
     { // numbers that are allowed and absurd: no crash, and what is learned from them is finite or an error
         size_t round;
-        for (round = 0; round < 6; round++) {
+        for (round = 0; round < 8; round++) {
             raw_file *bad = reread(path);
-            raw_tensor *t = raw_find(bad, round < 2 ? "memory.landmarks" : round < 4 ? "memory.map" : "memory.scalars");
+            raw_tensor *t = raw_find(bad, round < 2   ? "memory.landmarks"
+                                          : round < 4 ? "memory.map"
+                                          : round < 6 ? "memory.scalars"
+                                                      : "memory.directions");
             size_t bytes, j;
             unsigned char *data;
             locus_safetensors st;
@@ -2714,7 +3235,7 @@ static void spoilt_memory_files_are_refused(void)
             data = raw_bytes(bad, &bytes);
             CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
             CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, c.net, &st, NULL, 0, &g_err));
-            if (round >= 4) {
+            if (round == 4 || round == 5) {
                 locus_memory_info info = locus_pool_memory_info(pool);
                 CHECK(info.weight >= 0.0 && info.weight <= 1.0);
             }
@@ -2885,30 +3406,39 @@ static void memories_survive_failing_allocations(void)
 // An instruction set or another: the same memory to rounding.
 static void memories_agree_between_instruction_sets(void)
 {
-    float *first = NULL;
-    int isa;
-    for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
-        recall_case c;
-        locus_net_opts o;
-        float *now;
-        size_t i;
-        if (!locus_isa_supported((locus_isa)isa)) continue;
-        recall_make(&c, 11, 100, 6, 50, UNEVEN, 12);
-        locus_pool_destroy(c.pool);
-        locus_net_destroy(c.net);
-        ZERO(o);
-        o.isa = (locus_isa)isa;
-        CHECK_STATUS(LOCUS_OK, locus_net_create(&c.net, &c.st, &o, &g_err));
-        c.pool = pool_of(c.net, c.z, c.M);
-        CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
-        now = logits_of(c.pool, c.asked, 50, 11);
-        for (i = 0; first && i < 300; i++)
-            if (!CHECK_NEAR((double)first[i], (double)now[i], 1e-3)) break;
-        if (first) free(now);
-        else first = now;
-        recall_free(&c);
+    size_t wide; // 1: fewer evaluations than an encoding has numbers, and the rest of the space unknown
+    for (wide = 0; wide < 2; wide++) {
+        const size_t D = wide ? 140 : 11;
+        float *first = NULL;
+        int isa;
+        for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
+            recall_case c;
+            locus_net_opts o;
+            locus_memory_opts memory;
+            float *now;
+            size_t i;
+            if (!locus_isa_supported((locus_isa)isa)) continue;
+            context("encodings of %zu, %s", D, locus_isa_name((locus_isa)isa));
+            recall_make(&c, D, wide ? 60 : 100, 6, 50, UNEVEN, 12);
+            for (i = 0; wide && i < 110 * D; i++) *(i < 60 * D ? &c.q[i] : &c.asked[i - 60 * D]) *= (float)(1 + i % D);
+            locus_pool_destroy(c.pool);
+            locus_net_destroy(c.net);
+            ZERO(o);
+            ZERO(memory);
+            memory.weight = 1.0;
+            o.isa = (locus_isa)isa;
+            CHECK_STATUS(LOCUS_OK, locus_net_create(&c.net, &c.st, &o, &g_err));
+            c.pool = pool_of(c.net, c.z, c.M);
+            CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, &memory, &g_err));
+            now = logits_of(c.pool, c.asked, 50, D);
+            for (i = 0; first && i < 300; i++)
+                if (!CHECK_NEAR((double)first[i], (double)now[i], 1e-3)) break;
+            if (first) free(now);
+            else first = now;
+            recall_free(&c);
+        }
+        free(first);
     }
-    free(first);
 }
 
 // ---------------------------------------------------------------------------------------------------- main
@@ -2949,10 +3479,13 @@ static const test_case tests[] = {
     TEST(extreme_data_is_survived),
     TEST(trainers_survive_failing_allocations),
     TEST(training_learns_and_the_saved_net_predicts_the_same),
+    TEST(training_finds_the_weight_of_the_memory),
     TEST(strides_change_nothing),
     TEST(memories_match_a_dense_solution_in_double),
     TEST(memories_do_not_depend_on_the_order),
     TEST(weights_mix_net_and_memory),
+    TEST(memories_of_version_0_3_are_as_they_were),
+    TEST(nets_say_how_much_a_memory_counts),
     TEST(memory_rows_stay_with_their_models),
     TEST(saved_memories_come_back_whole),
     TEST(spoilt_memory_files_are_refused),

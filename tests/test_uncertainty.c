@@ -1052,6 +1052,415 @@ static void copies_are_whole_and_their_own(void)
     }
 }
 
+// ---------------------------------------------------------------------------------------------------- the guard
+
+// Models on queries of three topics, with chances that are known.
+typedef struct guarded {
+    ref_net ref;
+    raw_file *raw;
+    locus_net *net;
+    locus_pool *pool;
+    size_t n, M;
+    int kind;
+    float *enc, *scores, *asked; // [n, GD], [M, n], [ASKED, GD]
+    locus_evals evals;
+} guarded;
+
+enum { GD = 12, TOPICS = 3, ASKED = 600 };
+enum { LEADER, SPECIALISTS, GAPPY }; // model 2 leads on all topics; each is good at one; so, with gaps and fractions
+
+static double chance_of(int kind, size_t m, size_t topic)
+{
+    if (kind == LEADER) return m == 2 ? 0.75 : 0.62;
+    return m % TOPICS == topic ? 0.9 : 0.3 + 0.01 * (double)m;
+}
+
+static int guarded_make(guarded *w, int kind, size_t n, size_t M, uint64_t seed)
+{
+    locus_memory_opts memory;
+    float *centre = normals(TOPICS * GD, 0.6, 4), *z = floats(M * 16);
+    ref_rng g;
+    size_t i, m, c;
+    ZERO(*w);
+    ZERO(memory);
+    g.state = seed * 31 + g_seed;
+    w->n = n, w->M = M, w->kind = kind;
+    ref_init(&w->ref, GD, 16, 2, 2, 5, 12, 0, 2, 3);
+    w->raw = raw_from_net(&w->ref);
+    if (!CHECK_STATUS(LOCUS_OK, raw_create(w->raw, NULL, &w->net))) return 0;
+    w->enc = normals(n * GD, 0.2, seed + 1), w->asked = normals(ASKED * GD, 0.2, seed + 2);
+    w->scores = floats(M * n);
+    for (i = 0; i < n + ASKED; i++)
+        for (c = 0; c < GD; c++)
+            *(i < n ? &w->enc[i * GD + c] : &w->asked[(i - n) * GD + c]) += centre[i % TOPICS * GD + c];
+    for (m = 0; m < M; m++)
+        for (i = 0; i < n; i++) {
+            const double p = chance_of(kind, m, i % TOPICS);
+            w->scores[m * n + i] = ref_uniform(&g) < p ? 1.0f : 0.0f;
+            if (kind == GAPPY && m % 2) w->scores[m * n + i] = (float)(0.6 * p + 0.4 * ref_uniform(&g));
+            if (kind == GAPPY && i != m && ref_uniform(&g) < 0.2) w->scores[m * n + i] = f_nan();
+        }
+    w->evals = evals_of(w->enc, n, GD, w->scores);
+    w->evals.models = M;
+    CHECK_STATUS(LOCUS_OK, encode(w->net, &w->evals, z));
+    w->pool = pool_of(w->net, z, M);
+    memory.weight = 1.0; // nobody trained the net
+    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(w->pool, &w->evals, &memory, &g_err));
+    free(centre), free(z);
+    return 1;
+}
+
+static void guarded_free(guarded *w)
+{
+    locus_pool_destroy(w->pool);
+    locus_net_destroy(w->net);
+    raw_free(w->raw);
+    ref_free(&w->ref);
+    free(w->enc), free(w->scores), free(w->asked);
+}
+
+// The chance of a right answer, routed as the pool's guard says (use) or without one; leader: of always that model.
+static double routed(const guarded *w, locus_guard_use use, size_t leader)
+{
+    const locus_queries q = queries_of(w->asked, ASKED, GD);
+    locus_choice *choice = (locus_choice *)xmalloc(ASKED * sizeof *choice);
+    const size_t bytes = locus_route_workspace(w->pool, ASKED, NULL);
+    void *work = xmalloc(bytes);
+    locus_route_opts o;
+    double sum = 0.0;
+    size_t i;
+    ZERO(o);
+    o.guard = use;
+    CHECK_STATUS(LOCUS_OK, locus_route(w->pool, &q, &o, choice, NULL, work, bytes, &g_err));
+    for (i = 0; i < ASKED; i++)
+        sum += chance_of(w->kind, leader == SIZE_MAX ? choice[i].model : leader, (w->n + i) % TOPICS) / ASKED;
+    free(choice), free(work);
+    return sum;
+}
+
+static void guards_keep_leaders_and_let_specialists_go(void)
+{
+    double margins = 0.0, gains = 0.0, losses = 0.0;
+    const size_t worlds = g_quick ? 3 : 16;
+    size_t k;
+    for (k = 0; k < worlds; k++) {
+        guarded w;
+        locus_guard guard;
+        double kept, free_choice;
+        context("leader %zu", k);
+        if (!guarded_make(&w, LEADER, 200, 20, 50 + k)) return;
+        CHECK_SIZE(SIZE_MAX, locus_pool_guard(w.pool).model);
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+        guard = locus_pool_guard(w.pool);
+        kept = routed(&w, LOCUS_GUARD_POOL, SIZE_MAX), free_choice = routed(&w, LOCUS_GUARD_NONE, SIZE_MAX);
+        CHECK(guard.margin >= 0.0 && guard.margin <= 1.0);
+        if (guard.model == 2) CHECK(kept >= free_choice - 0.002);
+        margins += guard.margin / (double)worlds, gains += (kept - free_choice) / (double)worlds;
+        losses += (chance_of(LEADER, 2, 0) - kept) / (double)worlds;
+        guarded_free(&w);
+    }
+    g_context[0] = 0;
+    if (!g_quick) { // without it some queries go to models that seem better by chance
+        CHECK(margins > 0.003);
+        CHECK(gains > 0.002);
+        CHECK(losses < 0.03);
+    }
+    for (k = 0; k < 3; k++) {
+        guarded w;
+        locus_guard guard;
+        double kept, alone;
+        context("specialists %zu", k);
+        if (!guarded_make(&w, SPECIALISTS, 240, 6, 70 + k)) return;
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+        guard = locus_pool_guard(w.pool);
+        alone = routed(&w, LOCUS_GUARD_NONE, guard.model), kept = routed(&w, LOCUS_GUARD_POOL, SIZE_MAX);
+        CHECK(guard.margin < 0.05);
+        CHECK(kept > alone + 0.25);
+        CHECK(kept > 0.85);
+        guarded_free(&w);
+    }
+}
+
+// The guard once more: each fifth of the queries predicted by a pool of the others, then Bayesian least squares of the
+// gains, gain = a + b d with a ~ N(0, 0.02^2) and b ~ N(1, 0.5^2).
+static double margin_by_hand(const guarded *w, size_t leader, const locus_queries *unlabelled, float weight)
+{
+    const size_t n = w->n, M = w->M;
+    float *y = floats(M * n), *held = floats(n * GD), *z = floats(M * 16), *logits = floats(n * M);
+    double *d = ref_alloc(n), *gain = ref_alloc(n), mean = 0.0, v = 0.0, a, b;
+    double xx = 0.0, x1 = 0.0, xy = 0.0, y1 = 0.0, ra, rb, qa, qb, qab;
+    size_t part, i, m, count = 0;
+    locus_memory_opts o;
+    locus_evals rest;
+    locus_queries asked;
+    locus_pool *made;
+    for (part = 0; part < 5; part++) {
+        size_t in = 0, out = 0, *at = (size_t *)xmalloc((n + 1) * sizeof *at);
+        unsigned char *whole =
+            (unsigned char *)xmalloc(M); // known from this part alone: predicted from it, no candidate
+        ZERO(o);
+        for (i = 0; i < n; i++) {
+            if (locusi_encoding_hash(w->enc + i * GD, GD) % 5 == part) {
+                memcpy(held + in * GD, w->enc + i * GD, GD * sizeof(float));
+                at[in++] = i;
+            } else out++;
+        }
+        for (m = 0; m < M; m++) {
+            memcpy(y + m * n, w->scores + m * n, n * sizeof(float));
+            for (i = 0; i < in; i++) y[m * n + at[i]] = f_nan();
+            for (i = 0; i < n && !(y[m * n + i] >= 0.0f); i++) continue;
+            whole[m] = i == n;
+            if (whole[m]) memcpy(y + m * n, w->scores + m * n, n * sizeof(float));
+        }
+        if (in && out) {
+            rest = evals_of(w->enc, n, GD, y);
+            rest.models = M;
+            CHECK_STATUS(LOCUS_OK, encode(w->net, &rest, z));
+            made = pool_of(w->net, z, M);
+            if (unlabelled) o.unlabelled = *unlabelled;
+            o.weight = weight > 0.0f ? (double)weight : 1.0;
+            if (w->pool->memory.landmarks)
+                CHECK_STATUS(LOCUS_OK, locusi_pool_memorize(made, &rest, &o, &w->pool->memory, &g_err));
+            if (w->pool->memory.landmarks)
+                CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(made, (double)weight, &g_err));
+            asked = queries_of(held, in, GD);
+            CHECK_STATUS(LOCUS_OK, predict(made, &asked, logits, NULL));
+            for (i = 0; i < in; i++) {
+                size_t best = leader;
+                const float kept = w->scores[leader * n + at[i]];
+                if (!(kept >= 0.0f) || whole[leader]) continue;
+                for (m = 0; m < M; m++)
+                    if (!whole[m] && w->scores[m * n + at[i]] >= 0.0f && logits[i * M + m] > logits[i * M + best])
+                        best = m;
+                if (best == leader) continue;
+                d[count] = 1.0 / (1.0 + exp(-(double)logits[i * M + best])) -
+                           1.0 / (1.0 + exp(-(double)logits[i * M + leader]));
+                gain[count++] = (double)w->scores[best * n + at[i]] - (double)kept;
+            }
+            locus_pool_destroy(made);
+        }
+        free(at), free(whole);
+    }
+    for (i = 0; i < count; i++) mean += gain[i] / (double)count;
+    for (i = 0; i < count; i++) v += (gain[i] - mean) * (gain[i] - mean) / (double)count;
+    v = v > 0.05 ? v : 0.05;
+    for (i = 0; i < count; i++) xx += d[i] * d[i], x1 += d[i], xy += d[i] * gain[i], y1 += gain[i];
+    // the posterior's precision and where its gradient is 0
+    qa = (double)count / v + 2500.0, qb = xx / v + 4.0, qab = x1 / v;
+    ra = y1 / v, rb = xy / v + 4.0;
+    b = (rb - qab / qa * ra) / (qb - qab * qab / qa);
+    a = (ra - qab * b) / qa;
+    free(y), free(held), free(z), free(logits), free(d), free(gain);
+    if (!(b > 0.05)) return 1.0;
+    a = -a / b;
+    return a < 0.0 ? 0.0 : a > 1.0 ? 1.0 : a;
+}
+
+static void guards_are_what_leaving_a_fifth_out_tells(void)
+{
+    size_t k, above = 0;
+    for (k = 0; k < (g_quick ? 2u : 10u); k++) {
+        guarded w;
+        locus_queries unlabelled;
+        locus_guard guard;
+        double *means = ref_alloc(16);
+        size_t order[16];
+        locus_scores scores;
+        size_t i, m;
+        float weight = k == 5 ? 0.0f : k == 6 ? 0.5f : 1.0f;
+        context("case %zu", k);
+        if (!guarded_make(&w, k % 3 == 0 ? LEADER : k % 3 == 1 ? GAPPY : SPECIALISTS, k == 8 ? 12 : 90, 5 + k, 90 + k))
+            return;
+        unlabelled = queries_of(w.asked, 200, GD);
+        if (k >= 8) { // models with a single evaluation, that no other model shares or that all do
+            for (m = 4; m < 8; m++)
+                for (i = 0; i < w.n; i++) w.scores[m * w.n + i] = i == m ? 1.0f : f_nan();
+        }
+        if (k == 3) locus_pool_forget(w.pool); // the net alone
+        if (k != 3) CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(w.pool, (double)weight, &g_err));
+        ZERO(scores);
+        scores.models = w.M, scores.stride = w.n, scores.scores = w.scores;
+        CHECK_STATUS(LOCUS_OK, locus_leaders(&scores, NULL, w.n, LOCUS_AMONG_SCORED, order, means, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, k % 2 ? &unlabelled : NULL, NULL, &g_err));
+        guard = locus_pool_guard(w.pool);
+        CHECK_SIZE(order[0], guard.model);
+        CHECK_NEAR(margin_by_hand(&w, guard.model, k % 2 ? &unlabelled : NULL, weight), guard.margin, 1e-4);
+        above += guard.margin > 0.001 && guard.margin < 0.999;
+        free(means);
+        guarded_free(&w);
+    }
+    g_context[0] = 0;
+    if (!g_quick) CHECK(above >= 3);
+}
+
+static void guards_do_not_depend_on_order_or_threads(void)
+{
+    size_t k, kind, i, m;
+    for (k = 0; k < 2; k++) {
+        guarded w;
+        locus_guard first, again;
+        float *q, *y, *wide;
+        unsigned char *mask;
+        locus_evals e;
+        locus_pool *loaded = NULL;
+        const char *path = temp_path("guarded.safetensors");
+        context("case %zu", k);
+        if (!guarded_make(&w, k ? GAPPY : LEADER, 100, 8, 33)) return;
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+        first = locus_pool_guard(w.pool);
+        for (kind = 1; kind < THREAD_KINDS; kind++) {
+            CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(w.pool, 1, 0.9, &g_err)); // the old one plays no part
+            CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, NULL, parallel_of(kind), &g_err));
+            again = locus_pool_guard(w.pool);
+            CHECK_SIZE(first.model, again.model);
+            CHECK_NEAR(first.margin, again.margin, 0.0);
+        }
+        q = floats(w.n * GD), y = floats(w.M * w.n);
+        for (i = 0; i < w.n; i++) { // another order: the same to rounding
+            const size_t from = i * 37 % w.n;
+            memcpy(q + i * GD, w.enc + from * GD, GD * sizeof(float));
+            for (m = 0; m < w.M; m++) y[m * w.n + i] = w.scores[m * w.n + from];
+        }
+        e = w.evals, e.queries.encodings = q, e.scores = y;
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
+        again = locus_pool_guard(w.pool);
+        CHECK_SIZE(first.model, again.model);
+        CHECK_NEAR(first.margin, again.margin, 1e-4);
+        free(q), free(y);
+        // rows that nobody scored, absurd ones, and a stride
+        wide = floats((w.n + 20) * 17), y = floats(w.M * (w.n + 20));
+        mask = (unsigned char *)xmalloc(w.M * (w.n + 20));
+        for (i = 0; i < (w.n + 20) * 17; i++) wide[i] = i % 3 ? f_nan() : 3e38f;
+        for (i = 0; i < w.n + 20; i++) {
+            const size_t from = i - i / 6; // every sixth is none
+            const int has = i % 6 != 5;
+            if (has && from < w.n) memcpy(wide + i * 17, w.enc + from * GD, GD * sizeof(float));
+            for (m = 0; m < w.M; m++) {
+                mask[m * (w.n + 20) + i] = (unsigned char)(has || k);
+                y[m * (w.n + 20) + i] = has && from < w.n ? w.scores[m * w.n + from] : k ? f_nan() : 1.0f;
+            }
+        }
+        e = w.evals, e.queries = queries_of(wide, w.n + 20, GD), e.queries.stride = 17, e.scores = y, e.mask = mask;
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
+        again = locus_pool_guard(w.pool);
+        CHECK_SIZE(first.model, again.model);
+        CHECK_NEAR(first.margin, again.margin, 0.0);
+        free(wide), free(y), free(mask);
+        CHECK_STATUS(LOCUS_OK, locus_pool_save(w.pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_open(&loaded, w.net, path, &g_err));
+        again = locus_pool_guard(loaded);
+        CHECK_SIZE(first.model, again.model);
+        CHECK_NEAR(first.margin, again.margin, 0.0);
+        // a loaded pool learns it as well: its ratios are found anew, in each part
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(loaded, &w.evals, NULL, NULL, &g_err));
+        CHECK_SIZE(first.model, locus_pool_guard(loaded).model);
+        CHECK_NEAR(first.margin, locus_pool_guard(loaded).margin, 0.1);
+        locus_pool_destroy(loaded);
+        remove(path);
+        guarded_free(&w);
+    }
+}
+
+static void guards_have_edges(void)
+{
+    guarded w;
+    locus_evals e, bad;
+    locus_guard guard;
+    float *one;
+    unsigned char *scores;
+    size_t i, m;
+    long blocks;
+    context("one model");
+    if (!guarded_make(&w, LEADER, 50, 1, 5)) return;
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+    CHECK_SIZE(0, locus_pool_guard(w.pool).model);
+    CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0);
+    CHECK(!signbit(locus_pool_guard(w.pool).margin));
+    CHECK_NEAR(chance_of(LEADER, 0, 0), routed(&w, LOCUS_GUARD_POOL, SIZE_MAX), 1e-9); // that one
+    guarded_free(&w);
+    if (!guarded_make(&w, GAPPY, 50, 7, 6)) return;
+    context("single evaluations");
+    one = floats(w.M * w.n);
+    for (i = 0; i < w.M * w.n; i++) one[i] = f_nan();
+    for (m = 0; m < w.M; m++) one[m * w.n + 7 * m] = m == 4 ? 1.0f : 0.0f;
+    e = w.evals, e.scores = one;
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
+    CHECK(locus_pool_guard(w.pool).model < w.M);
+    CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0); // nothing was learned
+    for (i = 0; i < w.n; i++) one[2 * w.n + i] = (float)(i % 4 != 0), one[5 * w.n + i] = (float)(i % 4 == 0);
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err)); // some of them
+    CHECK_SIZE(2, locus_pool_guard(w.pool).model);
+    context("one query");
+    e = w.evals, e.queries.count = 1;
+    scores = (unsigned char *)xmalloc(w.M * w.n);
+    for (i = 0; i < w.M * w.n; i++) scores[i] = i % 3 == 0;
+    e.scores = NULL, e.scores_u8 = scores;
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
+    CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0);
+    context("the same query again and again"); // all in one part
+    one = (float *)(free(one), floats(w.n * GD));
+    for (i = 0; i < w.n; i++) memcpy(one + i * GD, w.enc, GD * sizeof(float));
+    e.queries = queries_of(one, w.n, GD);
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
+    CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0);
+    context("refusals");
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(w.pool, 3, 0.25, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(NULL, &w.evals, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(w.pool, NULL, NULL, NULL, &g_err));
+    bad = w.evals, bad.models--;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
+    bad = w.evals, bad.scores = NULL;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
+    bad = w.evals, bad.queries.dim--;
+    CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
+    memset(scores, 255, w.n), bad = e, bad.queries = w.evals.queries; // model 0 has none
+    CHECK_STATUS(LOCUS_ERR_EMPTY_SET, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
+    scores[3] = 7;
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
+    {
+        const float was = w.enc[5 * GD + 2];
+        locus_queries others = queries_of(w.asked, 40, GD);
+        w.enc[5 * GD + 2] = f_nan();
+        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+        w.enc[5 * GD + 2] = was;
+        w.asked[77] = f_inf();
+        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_learn_guard(w.pool, &w.evals, &others, NULL, &g_err));
+        w.asked[77] = 0.0f;
+        others.dim = 3;
+        CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_learn_guard(w.pool, &w.evals, &others, NULL, &g_err));
+    }
+    guard = locus_pool_guard(w.pool);
+    CHECK_SIZE(3, guard.model);
+    CHECK_NEAR(0.25, guard.margin, 0.0);
+    context("failing allocations");
+    blocks = g_blocks;
+    for (i = 1; i < 2000; i += g_quick ? 7 : 1) {
+        locus_status status;
+        locus_pool *before = NULL;
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&before, w.pool, &g_err));
+        g_failed_mallocs = 0;
+        g_fail_at = i;
+        status = locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err);
+        g_fail_at = 0;
+        if (!g_failed_mallocs) {
+            CHECK_GOT(LOCUS_OK, status);
+            locus_pool_destroy(before);
+            break;
+        }
+        CHECK_GOT(LOCUS_ERR_MEMORY, status);
+        guard = locus_pool_guard(w.pool);
+        CHECK_SIZE(3, guard.model);
+        CHECK_NEAR(0.25, guard.margin, 0.0);
+        check_pools(before, w.pool, GD);
+        locus_pool_destroy(before);
+        CHECK_SIZE((size_t)blocks, (size_t)g_blocks);
+    }
+    CHECK(i > 20 && i < 2000);
+    g_context[0] = 0;
+    free(one), free(scores);
+    guarded_free(&w);
+}
+
 // ---------------------------------------------------------------------------------------------------- main
 
 #define TEST(name)                                                                                                     \
@@ -1075,6 +1484,10 @@ static const struct {
     TEST(logs_feed_the_pool),
     TEST(bad_logs_are_refused),
     TEST(copies_are_whole_and_their_own),
+    TEST(guards_keep_leaders_and_let_specialists_go),
+    TEST(guards_are_what_leaving_a_fifth_out_tells),
+    TEST(guards_do_not_depend_on_order_or_threads),
+    TEST(guards_have_edges),
 };
 
 int main(int argc, char **argv)

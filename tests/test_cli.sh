@@ -206,7 +206,7 @@ ok "no stray files" test "$(ls -A "$T/keep")" = pool.safetensors
 
 # ---- models.csv
 printf 'index,name,params_b,cost,available,note\r\n0,"a, ""b""",7,1.5,1,x\r\n1,model ü,,0,true,"two\nlines"\r\n\r\n2,c,0.5,3,false,\r\n' >"$T/m.csv"
-ok "embed with names" "${embed_ok[@]}" --models "$T/m.csv" --out "$T/named.safetensors" --with-net predictor
+ok "embed with names" "${embed_ok[@]}" --no-default --models "$T/m.csv" --out "$T/named.safetensors" --with-net predictor
 says 'a, "b"' "names are kept" "$LOCUS" info "$T/named.safetensors"
 says 'model ü' "names are kept" "$LOCUS" info "$T/named.safetensors"
 bad_csv() { # bad_csv TEXT NAME CONTENT
@@ -470,7 +470,7 @@ printf 'name,cost\nYi-34B,2\ngemma-7b,0.001\n' >"$T/yi.csv"
 says "gemma-7b" "route a question by prices" "$LOCUS" route --router examples/data/router.safetensors --text "What is 2 + 2?" --prices "$T/yi.csv" --lambda 100 --top 1
 printf 'name,usd_in_per_m,usd_out_per_m\nYi-34B,1000000,0\n' >"$T/yi.csv"
 says "  4  " "a question's tokens" "$LOCUS" route --router examples/data/router.safetensors --text "sixteen letters." --prices "$T/yi.csv" --tokens-out 1 --available Yi-34B
-ok "a pool without costs" "${embed_ok[@]}" --out "$T/unpriced.safetensors" --with-net predictor
+ok "a pool without costs" "${embed_ok[@]}" --no-default --out "$T/unpriced.safetensors" --with-net predictor
 says "-  " "info: an unknown cost" "$LOCUS" info "$T/unpriced.safetensors"
 json "info --json: an unknown cost" "$LOCUS" info --json "$T/unpriced.safetensors"
 says '"cost":null' "info --json: an unknown cost" cat "$T/json"
@@ -502,7 +502,7 @@ D=$SHARED/data/mmlu-pro
 for K in "$SHARED/checkpoints/mmlu-pro-256" "$SHARED/checkpoints/mmlu-pro-256-bce"; do
     [ -e "$K/expected.json" ] && [ -e "$D/scores.npy" ] || continue
     k=$(basename "$K")
-    ok "$k: embed" "$LOCUS" embed --memory 0 --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
+    ok "$k: embed" "$LOCUS" embed --memory 0 --no-default --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
         --queries "$K/anchors.npy" --model-rows "$K/models.npy" --models "$D/models.csv" --out "$T/mmlu.safetensors"
     ok "$k: embed" "$LOCUS" embed --memory 0 --net "$K/model.safetensors" --encodings "$D/encodings.npy" --scores "$D/scores.npy" \
         --queries "$K/anchors.npy" --model-rows "$K/models.npy" --out "$T/mmlu.npy"
@@ -732,6 +732,48 @@ long=("$LOCUS" train --encodings "$T/train-q.npy" --scores "$T/train-y.npy" --ep
 ok "train, interrupted by Ctrl-C" sh -c '"$@" & p=$!; sleep 1; kill -INT $p; wait $p' sh "${long[@]}" --resume "$T/half-state.safetensors"
 says "net" "train: what it leaves is a whole net" "$LOCUS" info "$T/half.safetensors"
 says "state.weights" "train: and a state" "$LOCUS" info --all "$T/half-state.safetensors"
+
+# ---- what embed learns beside the embeddings: the memory, with the weight that training found, and the guard
+learned=("$LOCUS" embed --net "$T/n1.safetensors" --encodings "$T/train-q.npy" --scores "$T/train-y.npy")
+ok "embed, memory and guard" "${learned[@]}" --out "$T/learned.safetensors"
+ok "embed says nothing" sh -c "! test -s '$T/out' && ! test -s '$T/err'"
+says "stays unless another gains more than" "info: the guard that embed learned" "$LOCUS" info "$T/learned.safetensors"
+says "memory.directions" "info: the memory" "$LOCUS" info --all "$T/learned.safetensors"
+json "info --json: the guard that embed learned" "$LOCUS" info --json "$T/learned.safetensors"
+says '"guard":{"model":"model-' "info --json: the guard that embed learned" cat "$T/json"
+for threads in 1 2 5; do
+    ok "embed --threads $threads" "${learned[@]}" --threads $threads --out "$T/z.safetensors"
+    same "embed: threads change no bit of memory and guard" "$T/z.safetensors" "$T/learned.safetensors"
+done
+says "guard: model-" "eval: the learned guard" "$LOCUS" eval --net "$T/n1.safetensors" --pool "$T/learned.safetensors" --encodings "$T/train-q.npy" --scores "$T/train-y.npy"
+ok "embed --no-default" "${learned[@]}" --no-default --out "$T/z.safetensors"
+ok "embed --no-default: no guard" sh -c '! "$@" | grep -q "stays unless"' sh "$LOCUS" info "$T/z.safetensors"
+json "embed --no-default: no guard" "$LOCUS" info --json "$T/z.safetensors"
+says '"guard":null' "embed --no-default: no guard" cat "$T/json"
+ok "embed --memory 0" "${learned[@]}" --memory 0 --out "$T/z.safetensors"
+says "stays unless another gains more than" "embed --memory 0: a guard" "$LOCUS" info "$T/z.safetensors"
+ok "embed --memory 0: no memory" sh -c '! "$@" | grep -q memory' sh "$LOCUS" info --all "$T/z.safetensors"
+json "info --json: the memory's weight" "$LOCUS" info --json "$T/n1.safetensors"
+percent=$(sed -n 's/.*"memory_weight":"\([0-9]*\)".*/\1/p' "$T/json")
+ok "train finds the memory's weight ($percent)" test "${percent:-0}" -ge 1 -a "${percent:-0}" -le 100
+ok "embed --memory" "${learned[@]}" --memory "$(awk -v p="$percent" 'BEGIN { print p / 100 }')" --out "$T/z.safetensors"
+same "embed: the weight that training found" "$T/z.safetensors" "$T/learned.safetensors"
+ok "embed --memory 0.123" "${learned[@]}" --memory 0.123 --out "$T/z.safetensors"
+refused 1 "differ" "embed: another weight, another pool" sh -c "cmp '$T/z.safetensors' '$T/learned.safetensors' >&2"
+refused 1 "0 to 1" "embed --memory: too much" "${learned[@]}" --memory 1.5 --out "$T/z.safetensors"
+learned[3]=$T/n6.safetensors
+ok "embed, a net that says no weight" "${learned[@]}" --out "$T/y.safetensors"
+ok "embed --memory 0.8" "${learned[@]}" --memory 0.8 --out "$T/z.safetensors"
+same "embed: 0.8 where the net does not say" "$T/z.safetensors" "$T/y.safetensors"
+learned[3]=$T/n1.safetensors
+ok "a part of the queries" "$npy" make "$T/part.npy" i4 20 $(seq 3 22)
+ok "the part alone" "$npy" make "$T/in-part.npy" u1 60 0 0 0 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 $(yes 0 | head -37)
+ok "the part alone" "$npy" rows "$T/train-q.npy" "$T/part-q.npy" "$T/in-part.npy" 1
+ok "embed --queries" "${learned[@]}" --queries "$T/part.npy" --out "$T/y.safetensors"
+ok "embed --queries --unlabelled" "${learned[@]}" --queries "$T/part.npy" --unlabelled "$T/train-q.npy" --out "$T/z.safetensors"
+same "embed --queries: all encodings for the memory's space" "$T/y.safetensors" "$T/z.safetensors"
+ok "embed --queries --unlabelled, fewer" "${learned[@]}" --queries "$T/part.npy" --unlabelled "$T/part-q.npy" --out "$T/z.safetensors"
+refused 1 "differ" "embed --queries: others, another space" sh -c "cmp '$T/y.safetensors' '$T/z.safetensors' >&2"
 
 # ---- training, on real data: better than always taking the best single model, on the validation queries of open 26
 if [ -e "$D/scores.npy" ]; then

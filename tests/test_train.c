@@ -2465,21 +2465,44 @@ static void check_map(const recall_ref *r, const float *from, size_t n)
     free(x);
 }
 
-// How often each of the encodings [n, D] is a landmark; returns how many landmarks are among them.
-static size_t landmarks_among(const recall_ref *r, const float *from, size_t n, size_t *used)
+// Landmarks: always the candidate that those before explain least, of the evaluated queries till these are explained,
+// then of the others.
+static void check_landmarks(const recall_ref *r, const float *evaluated, size_t n, const float *others, size_t more)
 {
-    double x[128];
-    size_t i, p, j, found = 0;
-    memset(used, 0, n * sizeof *used);
-    for (i = 0; i < n; i++) {
-        recall_x(r, from + i * r->D, x);
-        for (p = 0; p < r->P; p++) {
-            double far = 0.0;
-            for (j = 0; j < r->R; j++) far += fabs(x[j] - r->points[p * r->R + j]);
-            if (far < 1e-4) used[i]++, found++;
-        }
+    const size_t count = n + more;
+    double *x = ref_alloc(count * r->R), *left = ref_alloc(count), *told = ref_alloc(r->P * count);
+    size_t i, t, p, j;
+    for (i = 0; i < count; i++) {
+        recall_x(r, i < n ? evaluated + i * r->D : others + (i - n) * r->D, x + i * r->R);
+        left[i] = recall_kernel(x + i * r->R, x + i * r->R, r->take);
     }
-    return found;
+    for (p = 0; p < r->P; p++) {
+        double most = 0.0, near = 1e-3;
+        size_t from = 0, to = n, at = count;
+        for (i = 0; i < n; i++) most = left[i] > most ? left[i] : most;
+        if (most < 1.2e-3) { // the evaluated are explained, or nearly
+            double other = 0.0;
+            for (i = n; i < count; i++) other = left[i] > other ? left[i] : other;
+            from = most > 0.8e-3 ? 0 : n, to = count;
+            most = from || other < most ? other : most;
+        }
+        if (most < 2e-4) break; // all are: any will do
+        for (i = from; i < to; i++) {
+            double far = 0.0;
+            for (j = 0; j < r->R; j++) far += fabs(x[i * r->R + j] - r->points[p * r->R + j]);
+            if (far < near) near = far, at = i;
+        }
+        if (!CHECK(at < count)) break;
+        if (!CHECK(left[at] > 0.98 * most - 5e-4)) break; // locus.h counts in float
+        for (i = 0; i < count; i++) {
+            double k = recall_kernel(x + i * r->R, x + at * r->R, r->take);
+            for (t = 0; t < p; t++) k -= told[t * count + i] * told[t * count + at];
+            told[p * count + i] = k / sqrt(left[at]);
+        }
+        for (i = 0; i < count; i++) left[i] -= told[p * count + i] * told[p * count + i];
+    }
+    CHECK(p > 0);
+    free(x), free(left), free(told);
 }
 
 static void memories_match_a_dense_solution_in_double(void)
@@ -2518,16 +2541,7 @@ static void memories_match_a_dense_solution_in_double(void)
         recall_fit(&r, &c, &st);
         CHECK_SIZE(D < 128 ? (D + 16) / 16 * 16 : 128, r.R);
         check_map(&r, unlabelled ? c.asked : c.q, unlabelled ? unlabelled : n);
-        { // landmarks: of the evaluated queries each once, as far as there is room, then of the others
-            size_t *used = (size_t *)xmalloc((n + unlabelled + 1) * sizeof *used), evaluated, others, twice = 0;
-            evaluated = landmarks_among(&r, c.q, n, used);
-            for (i = 0; i < n; i++) twice += used[i] > 1;
-            others = landmarks_among(&r, c.asked, unlabelled, used + n);
-            CHECK_SIZE(r.P, evaluated + others);
-            if (n >= r.P || unlabelled) CHECK_SIZE(0, twice);
-            CHECK_SIZE(n >= r.P ? r.P : unlabelled ? n : r.P, evaluated);
-            free(used);
-        }
+        check_landmarks(&r, c.q, n, c.asked, unlabelled);
         logits = logits_of(c.pool, c.asked, c.extra, D);
         expected = recall_logits(&r, c.asked, c.extra);
         for (i = 0; i < c.extra * c.M; i++)

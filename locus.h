@@ -595,7 +595,6 @@ LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_eval
 typedef struct locus_memory_opts {
     double weight;            // of the memory's logit, 0 to 1; 0: what the net's training found, else 0.8
     locus_queries unlabelled; // encodings that the space is learned from, no scores needed; count 0: evals' scored ones
-    uint64_t seed;            // of the choice of landmarks
 } locus_memory_opts;
 
 typedef struct locus_memory_info {
@@ -1283,7 +1282,7 @@ typedef struct locus_next {
     locus_interval accuracy; // over the queries given, as far as is known, 90 %
     double error; // expected root mean squared error of the predicted chances that more evaluations could remove
     double gain;  // how much of its square this batch is expected to remove
-    int enough;   // 1: more would not pay: stop
+    int enough;   // 1: the next would remove less than a hundredth of that: more does not pay
 } locus_next;
 
 // picks[batch] <- rows of evals (models = 1; missing scores: not yet asked; all may be missing) to evaluate next. The
@@ -8324,10 +8323,9 @@ typedef struct locusi_memory_fit {
     double *item; // [n] t - f
 } locusi_memory_fit;
 
-// Principal components of all encodings at hand. Landmarks among the evaluated queries, which span all that a
-// regression on them can say, and where these are few among the others, too.
-LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels *k, const locus_queries *evaluated,
-                                         const locus_queries *all, uint64_t seed, locus_error *err)
+// x from encodings: the principal components of all that are at hand.
+LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels *k, const locus_queries *all,
+                                         locus_error *err)
 {
     const size_t q = m->q, qp = locusi_pad(q), stride = all->stride ? all->stride : all->dim;
     const size_t most = 8192, step = (all->count + most - 1) / most, n = (all->count + step - 1) / step;
@@ -8335,7 +8333,7 @@ LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels 
         wide = take + 8 < q ? take + 8 : q;
     float *x, *normal;
     double *covariance, *mean, *b, *value, *work, total = 0.0, scale[LOCUSI_MEMORY_RANK];
-    size_t i, j, c, *order;
+    size_t i, j, c;
     locusi_carver carver = {NULL, 0, 0};
     void *block = NULL;
     int attempt;
@@ -8348,7 +8346,6 @@ LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels 
         b = (double *)locusi_carve(&carver, q * wide, sizeof(double));
         value = (double *)locusi_carve(&carver, wide, sizeof(double));
         work = (double *)locusi_carve(&carver, (q + 3 * wide) * wide, sizeof(double));
-        order = (size_t *)locusi_carve(&carver, locusi_max(all->count, evaluated->count), sizeof(size_t));
         if (attempt) break;
         if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
             return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
@@ -8380,20 +8377,96 @@ LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels 
         m->map_bias[c] = (float)bias;
     }
     m->map_bias[take] = 1.0f;
-    for (i = 0; i < m->landmarks; i++) { // partial shuffles, of the evaluated queries first, then of the others
-        const locus_queries *from = i < evaluated->count ? evaluated : all;
-        const size_t first = i < evaluated->count ? 0 : evaluated->count,
-                     step_of = from->stride ? from->stride : from->dim;
-        const size_t turn = (i - first) % from->count;
-        size_t at, swap;
-        if (turn == 0)
-            for (j = 0; j < from->count; j++) order[j] = j;
-        at = turn + (size_t)(locusi_mix(seed ^ locusi_mix(i + 1)) % (from->count - turn));
-        swap = order[at];
-        order[at] = order[turn];
-        order[turn] = swap;
-        locusi_matmul_run(k, from->encodings + swap * step_of, step_of, 1, q, m->map, m->rank, m->points + i * m->rank,
-                          m->rank, m->map_bias, NULL, 0, 0);
+    LOCUS_FREE(block);
+    return LOCUS_OK;
+}
+
+typedef struct locusi_candidates { // for landmarks
+    size_t evaluated, count, padded;
+    float *x, *packed, *half; // [count, rank], packed [rank -> padded], [padded]
+    float *left, *told;       // [padded] kernel with itself, less what the chosen explain; [landmarks, padded] that
+} locusi_candidates;
+
+LOCUSI_FN void locusi_candidates_carve(locusi_candidates *a, const locusi_memory *m, locusi_carver *c)
+{
+    a->padded = locusi_pad(a->count);
+    a->x = locusi_carve_floats(c, a->padded, m->rank);
+    a->packed = locusi_carve_floats(c, a->padded, m->rank);
+    a->half = locusi_carve_floats(c, a->padded, 1);
+    a->left = locusi_carve_floats(c, a->padded, 1);
+    a->told = locusi_carve_floats(c, m->landmarks, a->padded);
+}
+
+// The candidate that the chosen explain least, and how little.
+LOCUSI_FN size_t locusi_candidates_next(const locusi_candidates *a, size_t from, size_t to, float *left)
+{
+    size_t best = from, i;
+    for (i = from; i < to; i++)
+        if (a->left[i] > a->left[best]) best = i;
+    *left = from < to ? a->left[best] : 0.0f;
+    return best;
+}
+
+// Landmarks: of the evaluated queries, whose kernels span all that a regression on them can say, always the one that
+// those before explain least (a pivoted Cholesky factor of the kernel matrix, Fine and Scheinberg 2001); where these
+// are explained, of the others.
+LOCUSI_FN locus_status locusi_memory_choose(locusi_memory *m, const locusi_kernels *k, const locus_queries *evaluated,
+                                            const locus_queries *all, locus_error *err)
+{
+    const size_t most = 4096, r = m->rank;
+    const locus_queries *from[2];
+    size_t step[2] = {1, 1}, taken[2] = {0, 0}, part, i, c, t;
+    locusi_candidates a;
+    locusi_carver carver = {NULL, 0, 0};
+    void *block = NULL;
+    int attempt;
+    from[0] = evaluated;
+    from[1] = all;
+    memset(&a, 0, sizeof a);
+    for (part = 0; part < 2; part++) {
+        if (part && all->encodings == evaluated->encodings) continue;
+        step[part] = (from[part]->count + most - 1) / most;
+        taken[part] = (from[part]->count + step[part] - 1) / step[part];
+    }
+    a.evaluated = taken[0];
+    a.count = taken[0] + taken[1];
+    for (attempt = 0; attempt < 2; attempt++) {
+        carver.used = 0;
+        locusi_candidates_carve(&a, m, &carver);
+        if (attempt) break;
+        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
+        memset(block, 0, carver.used + 64);
+        carver.base = locusi_align(block);
+    }
+    for (i = 0; i < a.count; i++) {
+        const size_t other = i >= taken[0], at = (other ? i - taken[0] : i) * step[other];
+        const locus_queries *q = from[other];
+        float *x = a.x + i * r;
+        locusi_matmul_run(k, q->encodings + at * (q->stride ? q->stride : q->dim), q->dim, 1, m->q, m->map, r, x, r,
+                          m->map_bias, NULL, 0, 0);
+        a.half[i] = 0.5f * k->square(x, r);
+        a.left[i] = (2.0f * a.half[i] + 2.0f) / 3.0f;
+        for (c = 0; c < r; c++) a.packed[i / 16 * 16 * r + 16 * c + i % 16] = x[c];
+    }
+    for (t = 0; t < m->landmarks; t++) {
+        float *column = a.told + t * a.padded, left, scale;
+        size_t best = locusi_candidates_next(&a, 0, a.evaluated, &left);
+        if (!(left > 1e-3f)) best = locusi_candidates_next(&a, a.evaluated, a.count, &left);
+        if (!(left > 1e-4f)) { // all are explained: any will do
+            memcpy(m->points + t * r, a.x + t % a.count * r, r * sizeof(float));
+            continue;
+        }
+        memcpy(m->points + t * r, a.x + best * r, r * sizeof(float));
+        locusi_matmul_run(k, a.x + best * r, r, 1, r, a.packed, a.padded, column, a.padded, NULL, NULL, 0, 0);
+        k->kernel(column, a.half, a.half[best], a.padded);
+        for (i = 0; i < t; i++) k->axpy(-a.told[i * a.padded + best], a.told + i * a.padded, column, a.padded);
+        scale = 1.0f / sqrtf(left);
+        for (i = 0; i < a.count; i++) {
+            column[i] *= scale;
+            a.left[i] -= column[i] * column[i];
+        }
+        a.left[best] = 0.0f;
     }
     LOCUS_FREE(block);
     return LOCUS_OK;
@@ -8708,8 +8781,7 @@ LOCUSI_FN locus_status locusi_learn_items(locusi_memory_learner *l, locus_error 
 
 // Fit the memory to checked evaluations; m->landmarks, rank, seen, directions and q are set and its arrays placed.
 LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kernels *k, const locus_evals *e,
-                                            const locus_queries *all, uint64_t seed, locusi_memory_fit *fit,
-                                            locus_error *err)
+                                            const locus_queries *all, locusi_memory_fit *fit, locus_error *err)
 {
     const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim, p = m->landmarks;
     double item = 0.2;
@@ -8718,7 +8790,8 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
     locusi_carver carver = {NULL, 0, 0};
     locus_status status;
     void *block = NULL;
-    if ((status = locusi_memory_map(m, k, &e->queries, all, seed, err))) return status;
+    if ((status = locusi_memory_map(m, k, all, err)) || (status = locusi_memory_choose(m, k, &e->queries, all, err)))
+        return status;
     if (!locusi_memory_prepare(m, k))
         return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "memory", "encodings of sensible size", "others");
     memset(&l, 0, sizeof l);
@@ -9565,7 +9638,7 @@ LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals 
         memset(block, 0, bytes);
         c.base = locusi_align(block);
     }
-    status = locusi_memory_fit_to(&learned, pool->net->kernels, &scored, &all, opts ? opts->seed : 0, &fit, err);
+    status = locusi_memory_fit_to(&learned, pool->net->kernels, &scored, &all, &fit, err);
     if (!status) {
         const locusi_memory before = pool->memory;
         void *const block_before = pool->memory_block;
@@ -16224,7 +16297,7 @@ typedef struct locusi_study {
 } locusi_study;
 
 #define LOCUSI_STUDY_COLUMNS (LOCUSI_MEMORY_LANDMARKS + 16)
-#define LOCUSI_ENOUGH 4e-5 // off the mean squared error: less is not worth an evaluation
+#define LOCUSI_ENOUGH 0.01 // of what evaluations could still take off the squared error: less does not pay
 
 LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *memory, const locusi_kernels *k,
                                          const locus_evals *e, locus_error *err)
@@ -16536,7 +16609,7 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
     locusi_design d;
     locusi_carver carver = {NULL, 0, 0};
     size_t batch, i, c, n, p, left = 0;
-    double mean = 0.0, variance = 0.0, squares = 0.0, weights = 0.0;
+    double mean = 0.0, variance = 0.0, squares = 0.0, weights = 0.0, open = 0.0;
     void *block = NULL;
     int attempt;
     locus_status status;
@@ -16596,6 +16669,7 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
         const double b = s.chance[i] * (1.0 - s.chance[i]);
         s.w[i] = (float)(d.importance[i] * b * b);
         weights += d.importance[i];
+        open += d.importance[i] * b * b * d.variance[i];
     }
     locusi_study_normal(&s, s.w); // then inverse . normal . inverse, so that removed = x . that . x
     memcpy(d.taught, s.normal, p * p * sizeof(float));
@@ -16633,7 +16707,7 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
             if (gain > most || best == SIZE_MAX) most = gain, best = i;
         }
         out->gain += most / (weights > 0.0 ? weights : 1.0);
-        if (out->count == 0) out->enough = most / (weights > 0.0 ? weights : 1.0) < LOCUSI_ENOUGH;
+        if (out->count == 0) out->enough = most < LOCUSI_ENOUGH * open;
         locusi_design_take(&d, &s, best);
         s.score[best] = 0.5; // not again
         picks[out->count++] = best;
@@ -18645,7 +18719,7 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
         map.encodings = rows + n * q;
         map.count = extra;
     }
-    status = locusi_memory_fit_to(&memory, k, &evals, &map, t->o.seed, &fit, err);
+    status = locusi_memory_fit_to(&memory, k, &evals, &map, &fit, err);
     if (!status) {
         double sum = 0.0, square = 0.0, squares = 0.0;
         locusi_memory_kernels(&memory, k, rows, q, all, x, kernels);

@@ -1833,7 +1833,7 @@ static void training_learns_and_the_saved_net_predicts_the_same(void)
 
 // The share of the memory's chances in the mixture with the net's that has the least squared error on the validation
 // queries, drawn to 0.8 as by twenty queries.
-static double weight_by_hand(const problem *p, const locus_net *net, uint64_t seed)
+static double weight_by_hand(const problem *p, const locus_net *net)
 {
     const size_t M = p->M, D = p->D, n = p->train_count, V = p->validation_count, U = p->data.unlabelled_count;
     const size_t d = locus_net_get_info(net).z_dim;
@@ -1861,7 +1861,7 @@ static double weight_by_hand(const problem *p, const locus_net *net, uint64_t se
     asked = queries_of(v, V, D);
     CHECK_STATUS(LOCUS_OK, predict(pool, &asked, net_says, NULL));
     ZERO(o);
-    o.weight = 1.0, o.seed = seed;
+    o.weight = 1.0;
     if (U) o.unlabelled = queries_of(u, U, D);
     CHECK_STATUS(LOCUS_OK, locus_pool_memorize(pool, &e, &o, &g_err));
     CHECK_STATUS(LOCUS_OK, predict(pool, &asked, memory_says, NULL));
@@ -1921,7 +1921,7 @@ static void training_finds_the_weight_of_the_memory(void)
         CHECK_STATUS(LOCUS_OK, locus_train_net(t, NULL, &net, &g_err));
         if (k >= 6) CHECK_NEAR(0.0, seen[k], 0.0); // no validation; no virtual models, so no memory either
         else {
-            expected = weight_by_hand(&p, net, o.seed);
+            expected = weight_by_hand(&p, net);
             CHECK_NEAR(expected, seen[k], 0.0051); // whole percents
             for (i = 0; i < k; i++) differ += fabs(seen[i] - seen[k]) > 0.02;
         }
@@ -2505,7 +2505,6 @@ static void memories_match_a_dense_solution_in_double(void)
         recall_make(&c, D, n, cases[k].M, unlabelled > 240 ? unlabelled : 240, cases[k].kind, k + 1);
         ZERO(o);
         o.weight = 1.0;
-        o.seed = k;
         if (unlabelled) o.unlabelled = queries_of(c.asked, unlabelled, D);
         CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, &o, &g_err));
         info = locus_pool_memory_info(c.pool);
@@ -2640,11 +2639,6 @@ static void memories_do_not_depend_on_the_order(void)
     CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &e, &o, &g_err));
     b = logits_of(c.pool, c.asked, 60, 6);
     CHECK_SAME("logits from bytes", a, b, 300);
-    free(b);
-    o.seed = 1; // other landmarks: another memory, near it (60 of 64 places: the same set in another order)
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, &o, &g_err));
-    b = logits_of(c.pool, c.asked, 60, 6);
-    CHECK(memcmp(a, b, 300 * sizeof(float)) != 0);
     free(a), free(b), free(q), free(y), free(mask), free(wide), free(u8);
     recall_free(&c);
 }
@@ -3372,7 +3366,7 @@ static void memories_survive_failing_allocations(void)
             locus_status s;
             context("call %d, allocation %zu", what, n);
             ZERO(o);
-            o.seed = 9 + n, o.weight = 0.9;
+            o.weight = 0.9;
             e.models = what == 2 ? 1 : 5;
             g_failed_mallocs = 0;
             g_fail_at = n;

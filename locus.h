@@ -8139,7 +8139,7 @@ typedef struct locusi_ratio {
 
 LOCUSI_FN double locusi_ratio_at(const locusi_ratio *a, size_t g)
 {
-    return a->centre * pow(10.0, 0.25 * ((double)g - (double)(LOCUSI_RATIOS / 2)));
+    return a->centre * pow(10.0, 0.25 * ((double)g - 0.5 * (double)(LOCUSI_RATIOS - 1)));
 }
 
 // Take in `columns` columns of targets y [columns, n] with weights w [n], 0: not asked. Scratch: the ridge's, and right
@@ -8203,7 +8203,7 @@ LOCUSI_FN double locusi_ratio_mean(const locusi_ratio *a)
     double evidence[LOCUSI_RATIOS], most = -DBL_MAX, sum = 0.0, mean = 0.0;
     size_t g;
     for (g = 0; g < LOCUSI_RATIOS; g++) {
-        const double away = 0.25 * ((double)g - (double)(LOCUSI_RATIOS / 2)) / LOCUSI_RATIO_SPREAD;
+        const double away = 0.25 * ((double)g - 0.5 * (double)(LOCUSI_RATIOS - 1)) / LOCUSI_RATIO_SPREAD;
         const double residual = a->residual[g] > 1e-30 ? a->residual[g] : 1e-30;
         evidence[g] = -0.5 * (a->count * log(residual) + a->volume[g] + away * away);
         most = evidence[g] > most ? evidence[g] : most;

@@ -1268,12 +1268,21 @@ static int load_unlabelled(session *s, const locus_array *all, locus_queries *ou
     if (path && open_array(s, "--unlabelled", path, 2, meaning, &a)) return FAILED;
     if (a->shape[1] != s->info.q_dim || a->shape[0] == 0)
         return fail(s, "--unlabelled %s: expected %s, found %s", path, meaning, shape_text(a->shape, 2, found));
-    float *buffer = a->dtype == LOCUS_F32 ? NULL : (float *)take(s, a->count, sizeof *buffer);
-    if (a->dtype != LOCUS_F32 && !buffer) return FAILED;
-    out->encodings = encoding_rows(s, a, NULL, 0, a->shape[0], buffer);
-    if (!out->encodings) return fail_library(s, path ? "--unlabelled" : "--encodings", path ? path : s->opt.encodings);
-    out->count = a->shape[0];
-    out->dim = a->shape[1];
+    float *rows = (float *)take(s, a->count, sizeof *rows);
+    size_t kept = 0, dim = a->shape[1];
+    if (!rows) return FAILED;
+    if (locus_array_to_f32(a, 0, a->count, rows, &s->err))
+        return fail_library(s, path ? "--unlabelled" : "--encodings", path ? path : s->opt.encodings);
+    for (size_t i = 0; i < a->shape[0]; ++i) { // rows that nobody asked for may hold anything: those are passed over
+        int good = 1;
+        for (size_t c = 0; c < dim && !path; ++c)
+            good &= is_finite(rows[i * dim + c]) && fabsf(rows[i * dim + c]) < 1e6f;
+        if (good) memmove(rows + kept++ * dim, rows + i * dim, dim * sizeof *rows);
+    }
+    if (!kept) return DONE;
+    out->encodings = rows;
+    out->count = kept;
+    out->dim = dim;
     return DONE;
 }
 

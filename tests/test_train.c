@@ -2465,43 +2465,44 @@ static void check_map(const recall_ref *r, const float *from, size_t n)
     free(x);
 }
 
-// Landmarks: always the candidate that those before explain least, of the evaluated queries till these are explained,
-// then of the others.
+// Landmarks: always the evaluated query whose kernel those before explain least; once these are explained, such a one
+// of the others. By conditional variances in double.
 static void check_landmarks(const recall_ref *r, const float *evaluated, size_t n, const float *others, size_t more)
 {
-    const size_t count = n + more;
-    double *x = ref_alloc(count * r->R), *left = ref_alloc(count), *told = ref_alloc(r->P * count);
-    size_t i, t, p, j;
-    for (i = 0; i < count; i++) {
-        recall_x(r, i < n ? evaluated + i * r->D : others + (i - n) * r->D, x + i * r->R);
-        left[i] = recall_kernel(x + i * r->R, x + i * r->R, r->take);
+    const size_t all = n + more, R = r->R;
+    double *x = ref_alloc(all * R), *left = ref_alloc(all), *told = ref_alloc(r->P * all);
+    size_t i, t, k, strangers = 0, wrong = 0, from_others = 0;
+    for (i = 0; i < all; i++) {
+        recall_x(r, i < n ? evaluated + i * r->D : others + (i - n) * r->D, x + i * R);
+        left[i] = recall_kernel(x + i * R, x + i * R, r->take);
     }
-    for (p = 0; p < r->P; p++) {
-        double most = 0.0, near = 1e-3;
-        size_t from = 0, to = n, at = count;
-        for (i = 0; i < n; i++) most = left[i] > most ? left[i] : most;
-        if (most < 1.2e-3) { // the evaluated are explained, or nearly
-            double other = 0.0;
-            for (i = n; i < count; i++) other = left[i] > other ? left[i] : other;
-            from = most > 0.8e-3 ? 0 : n, to = count;
-            most = from || other < most ? other : most;
+    for (t = 0; t < r->P; t++) {
+        double best = 0.0, other = 0.0, nearest = 1e30, far, have;
+        size_t at = 0;
+        for (i = 0; i < all; i++) {
+            for (far = 0.0, k = 0; k < R; k++) far += fabs(x[i * R + k] - r->points[t * R + k]);
+            if (far < nearest) nearest = far, at = i;
+            if (i < n && left[i] > best) best = left[i];
+            if (i >= n && left[i] > other) other = left[i];
         }
-        if (most < 2e-4) break; // all are: any will do
-        for (i = from; i < to; i++) {
-            double far = 0.0;
-            for (j = 0; j < r->R; j++) far += fabs(x[i * r->R + j] - r->points[p * r->R + j]);
-            if (far < near) near = far, at = i;
+        strangers += nearest > 1e-4;
+        have = left[at];
+        from_others += at >= n;
+        if (best > 1.5e-3) wrong += at >= n || have < 0.99 * best - 1e-5;
+        else if (best < 7e-4 && other > 3e-4) wrong += at < n || have < 0.95 * other - 5e-5;
+        if (have > 2e-5) {
+            for (i = 0; i < all; i++) {
+                double c = recall_kernel(x + i * R, r->points + t * R, r->take);
+                for (k = 0; k < t; k++) c -= told[k * all + i] * told[k * all + at];
+                told[t * all + i] = c / sqrt(have);
+            }
+            for (i = 0; i < all; i++) left[i] -= told[t * all + i] * told[t * all + i];
         }
-        if (!CHECK(at < count)) break;
-        if (!CHECK(left[at] > 0.98 * most - 5e-4)) break; // locus.h counts in float
-        for (i = 0; i < count; i++) {
-            double k = recall_kernel(x + i * r->R, x + at * r->R, r->take);
-            for (t = 0; t < p; t++) k -= told[t * count + i] * told[t * count + at];
-            told[p * count + i] = k / sqrt(left[at]);
-        }
-        for (i = 0; i < count; i++) left[i] -= told[p * count + i] * told[p * count + i];
+        left[at] = 0.0;
     }
-    CHECK(p > 0);
+    CHECK_SIZE(0, strangers);
+    CHECK_SIZE(0, wrong);
+    if (!more) CHECK_SIZE(0, from_others);
     free(x), free(left), free(told);
 }
 

@@ -8361,7 +8361,7 @@ LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels 
         for (j = 0; j < q; j++) covariance[i * q + j] = (double)normal[i * qp + j] / (double)n;
     locusi_top_eigen(covariance, q, wide, b, value, work);
     for (c = 0; c < take; c++) {
-        const double v = value[c] > 0.0 ? value[c] : 0.0;
+        const double v = value[c] > 1e-7 * value[0] ? value[c] : 0.0; // what is left is rounding
         scale[c] = pow(v, 0.15);
         total += v * scale[c] * scale[c];
     }
@@ -15825,6 +15825,8 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
 // are in the same fifth.
 
 #define LOCUSI_GUARD_PARTS ((size_t)5)
+#define LOCUSI_GUARD_OFF 0.03  // prior deviation of a
+#define LOCUSI_GUARD_SLOPE 0.5 // and of b
 
 typedef struct locusi_guard_fit {
     double count, d, dd, gain, dgain, gaingain; // sums over queries where another model is likelier than the default
@@ -15835,8 +15837,10 @@ LOCUSI_FN double locusi_guard_margin(const locusi_guard_fit *f)
     const double count = f->count > 0.0 ? f->count : 1.0, mean = f->gain / count;
     const double spread = f->gaingain / count - mean * mean;
     const double v = spread > 0.05 ? spread : 0.05; // variance of a gain
-    const double aa = f->count / v + 1.0 / (0.02 * 0.02), ab = f->d / v, bb = f->dd / v + 1.0 / (0.5 * 0.5);
-    const double ra = f->gain / v, rb = f->dgain / v + 1.0 / (0.5 * 0.5), det = aa * bb - ab * ab;
+    const double aa = f->count / v + 1.0 / (LOCUSI_GUARD_OFF * LOCUSI_GUARD_OFF), ab = f->d / v,
+                 bb = f->dd / v + 1.0 / (LOCUSI_GUARD_SLOPE * LOCUSI_GUARD_SLOPE);
+    const double ra = f->gain / v, rb = f->dgain / v + 1.0 / (LOCUSI_GUARD_SLOPE * LOCUSI_GUARD_SLOPE),
+                 det = aa * bb - ab * ab;
     const double a = (bb * ra - ab * rb) / det, b = (aa * rb - ab * ra) / det;
     if (!(b > 0.05)) return 1.0;
     return a < 0.0 ? locusi_clamp(-a / b, 0.0, 1.0) : 0.0;

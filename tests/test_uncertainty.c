@@ -1182,7 +1182,7 @@ static void guards_keep_leaders_and_let_specialists_go(void)
 }
 
 // The guard once more: each fifth of the queries predicted by a pool of the others, then Bayesian least squares of the
-// gains, gain = a + b d with a ~ N(0, 0.02^2) and b ~ N(1, 0.5^2).
+// gains, gain = a + b d with a ~ N(0, 0.03^2) and b ~ N(1, 0.5^2).
 static double margin_by_hand(const guarded *w, size_t leader, const locus_queries *unlabelled, float weight)
 {
     const size_t n = w->n, M = w->M;
@@ -1246,7 +1246,7 @@ static double margin_by_hand(const guarded *w, size_t leader, const locus_querie
     v = v > 0.05 ? v : 0.05;
     for (i = 0; i < count; i++) xx += d[i] * d[i], x1 += d[i], xy += d[i] * gain[i], y1 += gain[i];
     // the posterior's precision and where its gradient is 0
-    qa = (double)count / v + 2500.0, qb = xx / v + 4.0, qab = x1 / v;
+    qa = (double)count / v + 1.0 / 0.0009, qb = xx / v + 4.0, qab = x1 / v;
     ra = y1 / v, rb = xy / v + 4.0;
     b = (rb - qab / qa * ra) / (qb - qab * qab / qa);
     a = (ra - qab * b) / qa;

@@ -97,7 +97,7 @@
 #define LOCUS_VERSION_MAJOR 0
 #define LOCUS_VERSION_MINOR 3
 #define LOCUS_VERSION_PATCH 0
-#define LOCUS_VERSION "0.3.0"
+#define LOCUS_VERSION "0.4.0"
 
 #if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_TRAIN)
 #define LOCUS_NO_TRAIN
@@ -588,9 +588,9 @@ LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_eval
 // ---- the pool's memory of the evaluated queries (method: see >>memory)
 //
 // An encoder that learned from few models keeps less of a model than its evaluations tell. A pool may carry, beside the
-// embeddings, what happened on the evaluated queries: 512 numbers for each model and about 200 KB for the pool. The
-// logits of locus_predict and locus_route are then (1 - weight) times the net's plus weight times the memory's for the
-// models that have it. Files of pools carry it along.
+// embeddings, what happened on the evaluated queries: at most 512 numbers for each model and about 300 KB for the pool.
+// The logits of locus_predict and locus_route are then (1 - weight) times the net's plus weight times the memory's for
+// the models that have it. Files of pools carry it along. Memories of files before 0.4 are another kind and stay so.
 
 typedef struct locus_memory_opts {
     double weight;            // of the memory's logit, 0 to 1; 0: what the net's training found, else 0.8

@@ -1083,8 +1083,29 @@ static int read_pool(session *s, locus_model **models, size_t *count)
     return DONE;
 }
 
+// What a file's memory is: scalars, of which files before 0.4 have two, sizes, and whether there is one.
+typedef struct memory_said {
+    size_t landmarks, queries;
+    float scalars[6]; // weight, mean, pull, own, noise, rest
+    int now;          // 1: as this version makes them; 0: of version 0.2 or 0.3
+} memory_said;
+
+static int read_memory(session *s, memory_said *out)
+{
+    const locus_tensor *landmarks = locus_safetensors_find(&s->net_file, "memory.landmarks");
+    const locus_tensor *known = locus_safetensors_find(&s->net_file, "memory.known");
+    const locus_tensor *scalars = locus_safetensors_find(&s->net_file, "memory.scalars");
+    memset(out, 0, sizeof *out);
+    if (!landmarks || !known || !scalars || (scalars->count != 2 && scalars->count != 6)) return 0;
+    out->landmarks = landmarks->shape[0];
+    out->queries = known->shape[0];
+    out->now = scalars->count == 6;
+    return locus_tensor_to_f32(scalars, 0, scalars->count, out->scalars, &s->err) == LOCUS_OK;
+}
+
 static int info_pool(session *s)
 {
+    memory_said memory;
     locus_model *models = NULL;
     size_t m = 0;
     const char *encoder = locus_safetensors_meta(&s->net_file, "locus.query_encoder");
@@ -1105,6 +1126,11 @@ static int info_pool(session *s)
         json(",'pool':{'net_hash':%s,'query_encoder':%s,'guard':", hash, encoder);
         if (guarding == SIZE_MAX) json("null");
         else json("{'model':%s,'margin':%d}", models[guarding].name, margin);
+        json(",'memory':");
+        if (!read_memory(s, &memory)) json("null");
+        else
+            json("{'landmarks':%u,'queries':%u,'weight':%f,'gives':%s}", memory.landmarks, memory.queries,
+                 (double)memory.scalars[0], memory.now ? "chances" : "logits");
         json(",'models':[");
         for (size_t i = 0; i < m; ++i)
             json("%c{'name':%s,'params_b':%f,'cost':%d,'available':%b,'evaluations':%u}", i > 0, models[i].name,
@@ -1116,6 +1142,9 @@ static int info_pool(session *s)
     print_text(hash, 0);
     printf(", query encoder: ");
     print_text(encoder[0] ? encoder : "not named", 0);
+    if (read_memory(s, &memory))
+        printf("\n  memory         of %zu queries, %zu landmarks, weight %.2g%s", memory.queries, memory.landmarks,
+               (double)memory.scalars[0], memory.now ? "" : " (made by version 0.3 or before)");
     if (guarding != SIZE_MAX) {
         printf("\n  guard          ");
         print_text(models[guarding].name, 0);

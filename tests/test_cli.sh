@@ -472,6 +472,9 @@ printf 'name,usd_in_per_m,usd_out_per_m\nYi-34B,1000000,0\n' >"$T/yi.csv"
 says "  4  " "a question's tokens" "$LOCUS" route --router examples/data/router.safetensors --text "sixteen letters." --prices "$T/yi.csv" --tokens-out 1 --available Yi-34B
 ok "a pool without costs" "${embed_ok[@]}" --no-default --out "$T/unpriced.safetensors" --with-net predictor
 says "-  " "info: an unknown cost" "$LOCUS" info "$T/unpriced.safetensors"
+says "made by version 0.3" "info: an older memory" "$LOCUS" info examples/data/router.safetensors
+json "info --json: an older memory" "$LOCUS" info --json examples/data/router.safetensors
+says '"gives":"logits"' "info --json: what an older memory gives" cat "$T/json"
 json "info --json: an unknown cost" "$LOCUS" info --json "$T/unpriced.safetensors"
 says '"cost":null' "info --json: an unknown cost" cat "$T/json"
 says '"guard":null' "info --json: no guard" cat "$T/json"

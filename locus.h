@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// locus.h 0.3.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
+// locus.h 0.4.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
 // The method: Patel, Cocke, Joshi, "LOCUS", arXiv 2601.21082. No dependency but libc and libm. Licence at the end.
 //
 // In ONE source file, then plainly everywhere else:

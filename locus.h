@@ -5139,6 +5139,12 @@ struct locus_net {
 
 static LOCUSI_INLINE size_t locusi_pad(size_t n) { return (n + 15) / 16 * 16; }
 
+// Place of weight (output `out`, input `in`) in packed weights [depth -> outputs]: panels of 16 outputs, see >>kernels.
+static LOCUSI_INLINE size_t locusi_packed(size_t out, size_t in, size_t depth)
+{
+    return out / 16 * 16 * depth + 16 * in + out % 16;
+}
+
 // Carve aligned arrays out of a block; with base NULL only count. A size that overflows sets `failed`.
 typedef struct locusi_carver {
     unsigned char *base;
@@ -7735,7 +7741,7 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 //
 // Kernel: (1 + x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first principal components, component k
 // scaled by its variance^0.15, all so that the mean |x|^2 is 1: a constant, a plane and two widths, so that no width
-// has to be chosen. f and h_m are combinations of the kernels of P landmarks, encodings drawn from all that are at hand
+// has to be chosen. f and h_m are combinations of the kernels of P landmarks, chosen among the encodings at hand
 // (Nystroem's approximation), so a model is one row of P numbers and a query costs P kernels once and P multiply-adds
 // for each model.
 //
@@ -7854,7 +7860,7 @@ LOCUSI_FN void locusi_memory_pack(locusi_memory *m, const locusi_kernels *k)
     size_t i, c;
     for (i = 0; i < m->landmarks; i++) {
         m->half[i] = 0.5f * k->square(m->points + i * r, r);
-        for (c = 0; c < r; c++) m->landmark[i / 16 * 16 * r + 16 * c + i % 16] = m->points[i * r + c];
+        for (c = 0; c < r; c++) m->landmark[locusi_packed(i, c, r)] = m->points[i * r + c];
     }
 }
 
@@ -8036,7 +8042,7 @@ LOCUSI_FN int locusi_memory_prepare(locusi_memory *m, const locusi_kernels *k)
             double s = i == j ? 1.0 : 0.0;
             for (c = j; c < i; c++) s -= l[i * p + c] * x[c];
             x[i] = s / l[i * p + i];
-            m->features[i / 16 * 16 * p + 16 * j + i % 16] = (float)x[i];
+            m->features[locusi_packed(i, j, p)] = (float)x[i];
         }
     }
     return 1;
@@ -8065,10 +8071,10 @@ LOCUSI_FN int locusi_memory_specialise(locusi_memory *m)
         double x[LOCUSI_MEMORY_LANDMARKS];
         memset(x, 0, p * sizeof(double));
         for (d = j; d < p; d++) {
-            const double from = (double)m->features[d / 16 * 16 * p + 16 * j + d % 16], *row = a + d * p;
+            const double from = (double)m->features[locusi_packed(d, j, p)], *row = a + d * p;
             for (i = 0; i <= d; i++) x[i] += from * row[i];
         }
-        for (i = 0; i < p; i++) m->features[i / 16 * 16 * p + 16 * j + i % 16] = (float)x[i];
+        for (i = 0; i < p; i++) m->features[locusi_packed(i, j, p)] = (float)x[i];
     }
     return 1;
 }
@@ -8371,7 +8377,7 @@ LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels 
         const double s = total > 0.0 ? scale[c] / sqrt(total) : 0.0;
         double bias = 0.0;
         for (i = 0; i < q; i++) {
-            m->map[c / 16 * 16 * q + 16 * i + c % 16] = (float)(b[i * wide + c] * s);
+            m->map[locusi_packed(c, i, q)] = (float)(b[i * wide + c] * s);
             bias -= mean[i] * b[i * wide + c] * s;
         }
         m->map_bias[c] = (float)bias;
@@ -8447,7 +8453,7 @@ LOCUSI_FN locus_status locusi_memory_choose(locusi_memory *m, const locusi_kerne
                           m->map_bias, NULL, 0, 0);
         a.half[i] = 0.5f * k->square(x, r);
         a.left[i] = (2.0f * a.half[i] + 2.0f) / 3.0f;
-        for (c = 0; c < r; c++) a.packed[i / 16 * 16 * r + 16 * c + i % 16] = x[c];
+        for (c = 0; c < r; c++) a.packed[locusi_packed(i, c, r)] = x[c];
     }
     for (t = 0; t < m->landmarks; t++) {
         float *column = a.told + t * a.padded, left, scale;
@@ -8497,7 +8503,7 @@ typedef struct locusi_memory_learner {
     float *h, *theta;            // [models, n] h_m at the queries, [models, landmarks] in features
     float *targets, *w, *shares; // [TARGETS, n], [n], [n]
     double *right;               // [TARGETS, landmarks]
-    double *mu, *sd;             // [models]
+    double *mu, *sd, *answered;  // [models]; answered: how many scores
     double *t, *z, *f;           // [n]
     double *coefficient, *target;
     locusi_known *order; // [models] hashes of their gaps: those with the same side by side
@@ -8510,31 +8516,30 @@ typedef struct locusi_memory_learner {
 LOCUSI_FN void locusi_learn_means(locusi_memory_learner *l)
 {
     locusi_memory *m = l->m;
-    double mean = 0.0, square = 0.0, noise = 0.0, between;
     const double models = (double)l->models;
-    size_t i, j, twice;
-    for (twice = 0; twice < 2; twice++) { // the first time without the pool
-        m->pull = 0.0;
-        between = twice ? square / models - mean * mean / (models * models) - noise / models : 0.0;
-        if (between < 0.1 * square / models - 0.1 * mean * mean / (models * models) || between < 1e-4)
-            between = locusi_clamp(0.1 * (square / models - mean * mean / (models * models)), 1e-4, 1.0);
-        if (twice) m->mean = locusi_clamp(mean / models, 0.01, 0.99);
-        for (j = 0; j < l->models; j++) {
-            const float *y = l->y + j * l->n;
-            double sum = 0.0, count = 0.0, pull;
-            for (i = 0; i < l->n; i++)
-                if (!locusi_is_nan(y[i])) sum += (double)y[i] - l->sd[j] * l->t[i], count += 1.0;
-            if (!twice) {
-                mean += sum / count;
-                square += sum / count * (sum / count);
-                noise += l->sd[j] * l->sd[j] * m->noise / count;
-                continue;
-            }
-            pull = l->sd[j] * l->sd[j] * m->noise / between;
-            m->pull += pull / models;
-            l->mu[j] = locusi_clamp((pull * m->mean + sum) / (pull + count), 0.01, 0.99);
-            l->sd[j] = locusi_deviation(l->mu[j]);
-        }
+    double mean = 0.0, square = 0.0, noise = 0.0, variance, between;
+    size_t i, j;
+    for (j = 0; j < l->models; j++) { // mu: the sums, for the time being
+        const float *y = l->y + j * l->n;
+        double sum = 0.0;
+        for (i = 0; i < l->n; i++)
+            if (!locusi_is_nan(y[i])) sum += (double)y[i] - l->sd[j] * l->t[i];
+        l->mu[j] = sum;
+        mean += sum / l->answered[j];
+        square += sum / l->answered[j] * (sum / l->answered[j]);
+        noise += l->sd[j] * l->sd[j] * m->noise / l->answered[j];
+    }
+    variance = square / models - mean * mean / (models * models);
+    between = variance - noise / models; // a difference of two estimates: it may be anything
+    if (between < 0.1 * variance) between = 0.1 * variance;
+    if (between < 1e-4) between = 1e-4;
+    m->mean = locusi_clamp(mean / models, 0.01, 0.99);
+    m->pull = 0.0;
+    for (j = 0; j < l->models; j++) {
+        const double pull = l->sd[j] * l->sd[j] * m->noise / between;
+        m->pull += pull / models;
+        l->mu[j] = locusi_clamp((pull * m->mean + l->mu[j]) / (pull + l->answered[j]), 0.01, 0.99);
+        l->sd[j] = locusi_deviation(l->mu[j]);
     }
 }
 
@@ -8705,6 +8710,7 @@ LOCUSI_FN void locusi_learn_carve(locusi_memory_learner *l, locusi_carver *c)
     l->right = (double *)locusi_carve(c, LOCUSI_TARGETS * p, sizeof(double));
     l->mu = (double *)locusi_carve(c, models, sizeof(double));
     l->sd = (double *)locusi_carve(c, models, sizeof(double));
+    l->answered = (double *)locusi_carve(c, models, sizeof(double));
     l->t = (double *)locusi_carve(c, n, sizeof(double));
     l->z = (double *)locusi_carve(c, n, sizeof(double));
     l->f = (double *)locusi_carve(c, n, sizeof(double));
@@ -8728,7 +8734,7 @@ LOCUSI_FN void locusi_learn_scores(locusi_memory_learner *l)
             l->y[j * l->n + i] = has ? y : locusi_nan();
             l->asked[i] += (size_t)has;
             l->full &= has;
-            if (has) mean += (double)y, cells += 1.0;
+            if (has) mean += (double)y, cells += 1.0, l->answered[j] += 1.0;
             else gaps = locusi_mix(gaps ^ (i + 1));
         }
         l->order[j].hash = gaps;
@@ -9234,7 +9240,7 @@ LOCUSI_FN locus_status locusi_pool_make_memory(locus_pool *pool, const locusi_me
 
 LOCUSI_FN float *locusi_recall_at(const locus_pool *pool, size_t model, size_t landmark)
 {
-    return pool->recall + model / 16 * 16 * pool->memory.landmarks + 16 * landmark + model % 16;
+    return pool->recall + locusi_packed(model, landmark, pool->memory.landmarks);
 }
 
 // Bytes of a pool in one block; plan: its memory's sizes.
@@ -9781,8 +9787,7 @@ LOCUSI_FN void locusi_memory_read(locus_pool *pool, const locus_safetensors *st,
     float scalars[LOCUSI_MEMORY_SCALARS] = {0.0f};
     size_t i, j;
     for (i = 0; i < m->rank; i++)
-        for (j = 0; j < m->q; j++)
-            locus_tensor_to_f32(map, i * m->q + j, 1, m->map + i / 16 * 16 * m->q + 16 * j + i % 16, NULL);
+        for (j = 0; j < m->q; j++) locus_tensor_to_f32(map, i * m->q + j, 1, m->map + locusi_packed(i, j, m->q), NULL);
     locusi_vector(locus_safetensors_find(st, "memory.map_bias"), m->map_bias);
     locusi_vector(locus_safetensors_find(st, "memory.landmarks"), m->points);
     locusi_vector(locus_safetensors_find(st, "memory.shared"), m->shared);
@@ -10104,8 +10109,7 @@ LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const
     const float abilities[2] = {(float)m->ability, (float)m->spread};
     size_t i, j, count = LOCUSI_MEMORY_TENSORS - 2;
     for (i = 0; i < m->rank; i++)
-        for (j = 0; j < m->q; j++)
-            locusi_put_floats(to[0] + 4 * (i * m->q + j), m->map + i / 16 * 16 * m->q + 16 * j + i % 16, 1);
+        for (j = 0; j < m->q; j++) locusi_put_floats(to[0] + 4 * (i * m->q + j), m->map + locusi_packed(i, j, m->q), 1);
     locusi_put_floats(to[1], m->map_bias, m->rank);
     locusi_put_floats(to[2], m->points, m->landmarks * m->rank);
     locusi_put_floats(to[3], m->shared, m->landmarks);

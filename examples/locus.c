@@ -1318,7 +1318,7 @@ static int load_unlabelled(session *s, const locus_array *all, locus_queries *ou
 static int save_embeddings(session *s, locus_model *const *models, size_t m, const float *z, const locus_evals *evals,
                            const locus_array *encodings)
 {
-    locus_memory_opts memory;
+    locus_recall_opts memory;
     const char *path = s->opt.out;
     size_t shape[2];
     shape[0] = m;
@@ -1336,7 +1336,7 @@ static int save_embeddings(session *s, locus_model *const *models, size_t m, con
     if (s->opt.memory > 0.0 || s->opt.memory < 0.0) { // --memory 0: none
         memory.weight = s->opt.memory > 0.0 ? s->opt.memory : 0.0;
         if (load_unlabelled(s, encodings, &memory.unlabelled)) return FAILED;
-        if (locus_pool_memorize(s->pool, evals, &memory, &s->err)) return fail(s, "memory: %s", s->err.message);
+        if (locus_pool_learn_recall(s->pool, evals, &memory, &s->err)) return fail(s, "memory: %s", s->err.message);
     }
     if (!s->opt.no_default &&
         locus_pool_learn_guard(s->pool, evals, memory.unlabelled.count ? &memory.unlabelled : NULL, s->parallel,
@@ -1401,10 +1401,10 @@ static int run_embed(session *s)
     if (!evals.queries.encodings) return fail_library(s, "--encodings", o->encodings);
     evals.queries.count = n;
     evals.queries.dim = s->info.q_dim;
-    evals.models = m;
-    evals.scores = scores.f32;
-    evals.scores_u8 = scores.u8;
-    evals.mask = o->mask ? mask.u8 : NULL;
+    evals.scores.models = m;
+    evals.scores.f32 = scores.f32;
+    evals.scores.u8 = scores.u8;
+    evals.scores.mask = o->mask ? mask.u8 : NULL;
     if (start_threads(s)) return FAILED;
     opts.path = paths[o->path];
     opts.parallel = s->parallel;
@@ -1679,14 +1679,14 @@ static int run_train(session *s)
     if (!q && learn_text(s, unlabelled, data.unlabelled_count, &q)) return FAILED;
     float *buffer = q->dtype == LOCUS_F32 ? NULL : (float *)take(s, q->count, sizeof *buffer);
     if (q->dtype != LOCUS_F32 && !buffer) return FAILED;
-    data.queries.encodings = encoding_rows(s, q, NULL, 0, n, buffer);
-    if (!data.queries.encodings) return fail_library(s, "--encodings", o->encodings);
+    data.evals.queries.encodings = encoding_rows(s, q, NULL, 0, n, buffer);
+    if (!data.evals.queries.encodings) return fail_library(s, "--encodings", o->encodings);
     data.text = s->text_encoder;
-    data.queries.count = n;
-    data.queries.dim = q->shape[1];
-    data.models = m;
-    data.scores = g.f32;
-    data.scores_u8 = g.u8;
+    data.evals.queries.count = n;
+    data.evals.queries.dim = q->shape[1];
+    data.evals.scores.models = m;
+    data.evals.scores.f32 = g.f32;
+    data.evals.scores.u8 = g.u8;
     data.train = train;
     data.validation = validation;
     data.unlabelled = unlabelled;
@@ -2405,9 +2405,9 @@ static int run_eval(session *s)
     double missing = (double)r.missing / ((double)r.n * (double)m);
     r.among = o->among == 2 || (!o->among && !r.missing) ? LOCUS_AMONG_ALL : LOCUS_AMONG_SCORED;
     r.scores.models = m;
-    r.scores.stride = r.g.n;
-    r.scores.scores = r.g.f32;
-    r.scores.scores_u8 = r.g.u8;
+    r.scores.count = r.g.n;
+    r.scores.f32 = r.g.f32;
+    r.scores.u8 = r.g.u8;
     unsigned char *every = (unsigned char *)take(s, m, 1);
     r.own_cost = (double *)take(s, m, sizeof *r.own_cost);
     r.leaders = (size_t *)take(s, m, sizeof *r.leaders);

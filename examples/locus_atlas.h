@@ -129,9 +129,9 @@ static int atlas_resample(session *s, atlas *a)
         if (answers < 2) continue;
         memset(&evals, 0, sizeof evals);
         evals.queries = queries;
-        evals.models = 1;
-        evals.scores = g.f32 ? g.f32 + i * n : NULL;
-        evals.scores_u8 = g.u8 ? g.u8 + i * n : NULL;
+        evals.scores.models = 1;
+        evals.scores.f32 = g.f32 ? g.f32 + i * n : NULL;
+        evals.scores.u8 = g.u8 ? g.u8 + i * n : NULL;
         int bad = locus_pool_resample(&redrawn, s->pool, &evals, &opts, &s->err) != LOCUS_OK;
         if (!bad && !work) {
             bytes = locus_profiles_workspace(redrawn, a->x.n, s->parallel);

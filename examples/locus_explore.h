@@ -505,8 +505,8 @@ static int resample_model(session *s, const sample *x, size_t model, locus_pool 
     memset(&evals, 0, sizeof evals);
     memset(&opts, 0, sizeof opts);
     evals.queries = x->queries;
-    evals.models = 1;
-    evals.scores_u8 = x->scores + model * x->n;
+    evals.scores.models = 1;
+    evals.scores.u8 = x->scores + model * x->n;
     opts.seed = 1 + model;
     opts.parallel = s->parallel;
     opts.progress = progress;
@@ -1208,8 +1208,8 @@ static int search_synthetic(session *s, const sample *x, const locus_wish *wish,
     memset(&evals, 0, sizeof evals);
     memset(&opts, 0, sizeof opts);
     evals.queries = x->queries;
-    evals.models = 1;
-    evals.scores_u8 = scores;
+    evals.scores.models = 1;
+    evals.scores.u8 = scores;
     opts.parallel = s->parallel;
     size_t bytes = locus_encode_workspace(s->net, &evals, &opts);
     void *work = take(s, bytes, 1);
@@ -1505,8 +1505,8 @@ static locus_evals one_model(const locus_queries *queries, const float *scores)
     locus_evals e;
     memset(&e, 0, sizeof e);
     e.queries = *queries;
-    e.models = 1;
-    e.scores = scores;
+    e.scores.models = 1;
+    e.scores.f32 = scores;
     return e;
 }
 
@@ -1792,7 +1792,7 @@ static int refresh_model(session *s, locus_log *log, refreshed *r)
         if (locus_pool_set(s->pool, r->index, &r->after, z, &s->err))
             return fail(s, "%s: %s", r->after.name, s->err.message);
     }
-    if (locus_pool_memory_info(s->pool).landmarks && locus_pool_remember(s->pool, r->index, &evals, &s->err))
+    if (locus_pool_recall_info(s->pool).landmarks && locus_pool_recall_model(s->pool, r->index, &evals, &s->err))
         return fail(s, "%s: %s", r->after.name, s->err.message);
     return save_pool(s);
 }
@@ -1844,7 +1844,7 @@ static int run_update(session *s)
         if (locus_complete_evaluations(s->pool, &r.completed, chances, answers, &s->err))
             return fail(s, "--complete: %s", s->err.message);
         for (size_t i = 0; i < queries.count; ++i) scores[i] = (float)answers[i];
-        r.completed.scores = chances;
+        r.completed.scores.f32 = chances;
     }
     memset(&more, 0, sizeof more);
     if (o->more_encodings) {
@@ -1907,9 +1907,9 @@ static int calibrate_on(session *s, const sample *x, const unsigned char *part, 
     memset(&evals, 0, sizeof evals);
     memset(&opts, 0, sizeof opts);
     evals.queries = x->queries;
-    evals.models = x->models;
-    evals.scores_u8 = x->scores;
-    evals.mask = mask;
+    evals.scores.models = x->models;
+    evals.scores.u8 = x->scores;
+    evals.scores.mask = mask;
     opts.parallel = s->parallel;
     if (locus_pool_calibrate(s->pool, &evals, &opts, &s->err))
         return fail(s, "--scores %s: %s", s->opt.scores, s->err.message);
@@ -1974,8 +1974,8 @@ static int run_calibrate(session *s)
     if (!o->split && calibrate_on(s, &x, NULL, 0)) return FAILED;
     memset(&scores, 0, sizeof scores);
     scores.models = x.models;
-    scores.stride = x.n;
-    scores.scores_u8 = x.scores;
+    scores.count = x.n;
+    scores.u8 = x.scores;
     if (locus_reliability(plain, measured, &scores, columns, SIZE_MAX, before, BINS, &ece[0], &s->err) ||
         locus_reliability(fitted, measured, &scores, columns, SIZE_MAX, after, BINS, &ece[1], &s->err))
         return fail(s, "--scores %s: %s", o->scores, s->err.message);

@@ -36,10 +36,14 @@ build/train_mpi: examples/train_mpi.c build/locus.o
 	@mkdir -p build
 	$(MPICC) $(CFLAGS) $(LINK) $< build/locus.o -o $@ $(LIBS)
 
-build/locus: $(wildcard examples/*.h)
+# The command line is a folder; examples/locus.c is the same in one file.
+TOOL = examples/locus
+build/locus: $(sort $(wildcard $(TOOL)/*.[ch]) $(TOOL)/atlas_page.c) build/locus.o
+	@mkdir -p build
+	$(CC) $(CFLAGS) $(LINK) $(filter %.c %.o,$^) -o $@ $(LIBS)
 
 # The page of `locus atlas` as a C string
-examples/atlas_page.h: examples/atlas.html
+$(TOOL)/atlas_page.c: $(TOOL)/atlas.html
 	tests/make_page.sh
 
 build/%: examples/%.c build/locus.o
@@ -113,7 +117,7 @@ reproduce-explore: build/explore build/coverage
 	cat build/coverage.md >>bench/RESULTS-explore.md
 
 format:
-	clang-format -i locus.h examples/*.c examples/*.h tests/*.c tests/*.h bench/*.c bench/*.h
+	clang-format -i locus.h examples/*.c $(TOOL)/*.[ch] tests/*.c tests/*.h bench/*.c bench/*.h
 
 tidy:
 	clang-tidy --quiet tests/tidy.c -- -std=c99 -I.

@@ -29,6 +29,15 @@ for f in examples/*.c; do
     (eval "${line/-o build\//-o $W/}")
     ok "$f: $line" $?
 done
+line=$(sed -n 's,^// *\(cc -O2 .*\)$,\1,p' examples/locus/main.c)
+case $line in *"examples/locus/*.c -o build/locus "*) ok "examples/locus has a line" 0 ;; *) ok "examples/locus has a line" 1 ;; esac
+line=${line/cc -O2/${CC:-cc} -O0}
+(eval "${line/-o build\//-o $W/}")
+ok "examples/locus: $line" $?
+for f in examples/locus/*.c; do
+    [ "$(grep -c "^#include \"locus/${f##*/}\"$" examples/locus.c)" -eq 1 ]
+    ok "examples/locus.c includes $f" $?
+done
 out=$(build/onboard $D/router.safetensors $D/new_encodings.npy $D/new_scores.npy DeepSeek-V2-Chat $D/queries.npy $W/out.safetensors)
 ok "examples/onboard.c runs" $?
 case $out in *"DeepSeek-V2-Chat ("*) ok "the new model is chosen" 0 ;; *) ok "the new model is chosen" 1 ;; esac

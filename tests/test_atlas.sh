@@ -51,7 +51,7 @@ refused 1 "--scores" "scores of other queries" "${atlas[@]}" --html "$T/no.html"
 ok "nothing was written" test ! -e "$T/no.html"
 
 # ---- the page as a text
-ok "examples/atlas_page.h is made from examples/atlas.html" tests/make_page.sh --check
+ok "atlas_page.c is made from atlas.html" tests/make_page.sh --check
 ok "a page" "${atlas[@]}" --categories $DATA/profile.txt --html "$T/atlas.html"
 ok "no temporary file is left" test ! -e "$T/atlas.html.tmp"
 ok "it reaches for nothing" lacks 'https?://|//[a-z0-9-]+\.[a-z]|@import|url\(|src=|<link (rel="stylesheet|.*href="[^d])|fetch\(|XMLHttpRequest|WebSocket|sendBeacon' "$T/atlas.html"

@@ -717,7 +717,7 @@ static void reads_json_lines(void)
         const char *text, *message;
         locus_status status;
     } bad[] = {
-        {"{\"id\": 1}", "line 1: line of a JSON-lines file malformed: expected the key \"text\"", LOCUS_ERR_FORMAT},
+        {"{\"id\": 1}", "line 1: file malformed: expected the key \"text\"", LOCUS_ERR_FORMAT},
         {"{\"text\": \"a\"}\n{\"text\": 1}", "line 2, \"text\"", LOCUS_ERR_FORMAT},
         {"{\"text\": null}", "found null", LOCUS_ERR_FORMAT},
         {"{\"category\": null}", "expected the key \"text\"", LOCUS_ERR_FORMAT},

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Made by tests/make_page.sh from examples/atlas.html: change that one.
+// Made by tests/make_page.sh from atlas.html: change that one.
 // clang-format off
-#ifndef LOCUS_ATLAS_PAGE_H
-#define LOCUS_ATLAS_PAGE_H
-static const char *const atlas_page[] = {
+#include "locus_tool.h"
+const char *const atlas_page[] = {
     "<!DOCTYPE html>\n",
     "<!-- SPDX-License-Identifier: MIT\n",
-    "The page of `locus atlas`. Plain ASCII. tests/make_page.sh turns it into examples/atlas_page.h; the command puts the\n",
+    "The page of `locus atlas`. Plain ASCII. tests/make_page.sh turns it into examples/locus/atlas_page.c; the command puts the\n",
     "data in the place of the line ATLAS_DATA. Names of models come from files, so they reach the page as text only. -->\n",
     "<html lang=\"en\">\n",
     "<head>\n",
@@ -1349,4 +1348,3 @@ static const char *const atlas_page[] = {
     "</body>\n",
     "</html>\n",
     0};
-#endif

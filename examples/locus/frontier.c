@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Quality against money in `locus eval`: the frontier as table, JSON and picture. Part of locus.c, which includes it.
+// Quality against money in `locus eval`: the frontier as table, JSON and picture.
+
+#include "locus_tool.h"
+#include "pictures.h"
 
 // Are there costs to speak of? Pools of old have 0 for "nobody said".
 static int has_costs(const replay *r)
@@ -9,8 +12,6 @@ static int has_costs(const replay *r)
         if (is_finite(r->own_cost[m]) && r->own_cost[m] > 0.0) return 1;
     return 0;
 }
-
-// ------------------------------------------------------------------------------------------------------------- picture
 
 typedef struct frontier_picture {
     const char *title, *note, *cost_name;
@@ -163,16 +164,8 @@ static void draw_frontier(FILE *f, const void *picture)
     svg_close(f);
 }
 
-// ------------------------------------------------------------------------------------------------------- what it takes
-
-static int name_of(session *s, const char *flag_name, const char *name, size_t *index)
-{
-    *index = locus_pool_find(s->pool, name);
-    return *index == SIZE_MAX ? fail_name(s, flag_name, name) : DONE;
-}
-
 // Compute what print_frontier shows, and draw it.
-static int open_frontier(session *s, replay *r)
+int open_frontier(session *s, replay *r)
 {
     const options *o = &s->opt;
     locus_frontier_opts opts;
@@ -232,8 +225,6 @@ static int open_frontier(session *s, replay *r)
     picture.cost_name = picture.logarithmic ? "mean cost of a query (logarithmic)" : "mean cost of a query";
     return save_picture(s, draw_frontier, &picture, picture.title);
 }
-
-// ------------------------------------------------------------------------------------------------------ table and JSON
 
 static void json_tradeoff(const char *name, locus_tradeoff x)
 {
@@ -308,7 +299,7 @@ static int shown_corner(const replay *r, size_t i, size_t *shown)
     return n <= ROWS || k == 0 || k * (ROWS - 1) / (n - 1) != (k - 1) * (ROWS - 1) / (n - 1);
 }
 
-static void print_frontier(session *s, const replay *r)
+void print_frontier(session *s, const replay *r)
 {
     static const int share[LOCUS_FRONTIER_LEVELS] = {90, 95, 99, 100};
     const options *o = &s->opt;

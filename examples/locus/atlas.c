@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
-// locus atlas: the pool as one HTML page that needs nothing else. Part of locus.c; see there. The page is written in
-// examples/atlas.html, which is here as the strings of atlas_page.h; this computes the data, one JSON object, and puts
-// it in its place.
-//
-// Contents: JSON for a script element; intervals from resampled models; layouts, clusters, neighbours; the command.
+// locus atlas: the pool as one HTML page that needs nothing else. The page is atlas.html, here as the strings of
+// atlas_page.c; this computes the data, one JSON object, and puts it in its place.
 
-#ifndef LOCUS_ATLAS_H
-#define LOCUS_ATLAS_H
-
-#include "atlas_page.h"
+#include "locus_tool.h"
+#include "pictures.h"
 
 enum { ATLAS_NEAR = 10, ATLAS_CLUSTERS = 12, ATLAS_RESAMPLES = 32 };
+
 #define ATLAS_CELLS ((size_t)1 << 26) // models x queries: a page of 90 MB
 
 typedef struct atlas {
@@ -29,8 +25,6 @@ typedef struct atlas {
     float *versions, *version_profiles; // [models, resamples, z_dim], [models, resamples, queries]
     unsigned char *resampled;           // [models] 0: has no evaluations
 } atlas;
-
-// ------------------------------------------------------------------------------------------ JSON for a script element
 
 // No text ends the element or the line: what means something to HTML or to JavaScript's lines is escaped.
 static void atlas_text(FILE *f, const char *text)
@@ -83,8 +77,6 @@ static void atlas_base64(FILE *f, const unsigned char *bytes, size_t count)
         fputc(left > 2 ? digits[v & 63] : '=', f);
     }
 }
-
-// ---------------------------------------------------------------------------------- intervals from resampled models
 
 // Versions of every model from resampled evaluations: --evaluated (or --encodings) and --scores.
 static int atlas_resample(session *s, atlas *a)
@@ -246,8 +238,6 @@ static int atlas_intervals(session *s, const atlas *a)
     return DONE;
 }
 
-// ------------------------------------------------------------------------------------ layouts, clusters, neighbours
-
 // How many clusters for a pool of m: some models in each, and no more than there are colours.
 static size_t atlas_cluster_count(size_t m)
 {
@@ -325,8 +315,6 @@ static void atlas_neighbours(const atlas *a, const char *name, const locus_neigh
     }
     fputs("]}", a->f);
 }
-
-// -------------------------------------------------------------------------------------------------------- the command
 
 static int atlas_data(session *s, const atlas *a)
 {
@@ -435,4 +423,9 @@ static const flag atlas_flags[] = {
     {"--resamples", "R", COUNT, AT(resamples), 0, "resampled versions of each model for the intervals (default: 32)"},
     COMMON_FLAGS};
 
-#endif
+const command atlas_command = {
+    "atlas", "Show the pool as one HTML page: map, neighbours, profiles, portfolios, mixes.", atlas_flags, run_atlas,
+    "The page needs nothing but a browser and reaches for nothing. The sample queries stand for those that will be\n"
+    "asked: expected accuracy, agreement, portfolios and mixes are means over them. With --scores the models are\n"
+    "embedded again from resampled evaluations, and the page shows how sure its figures are.\n\n"
+    "Example:\n  locus atlas --router router.safetensors --encodings q.npy --categories c.txt --html atlas.html\n"};

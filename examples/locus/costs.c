@@ -1,25 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What a query costs with each model (--costs; --prices, --tokens-in, --tokens-out), and the rules of `locus route` and
-// `locus eval` that use it. Part of locus.c, which includes it.
+// `locus eval` that use it.
 
-// "-" for an unknown cost.
-static const char *cost_text(char text[32], double cost)
-{
-    if (is_nan(cost)) return "-";
-    snprintf(text, 32, "%.6g", cost);
-    return text;
-}
-
-// Element i of a numeric array, exactly.
-static double number_at(const locus_array *a, size_t i)
-{
-    float v = NAN;
-    if (a->dtype == LOCUS_F64) return ((const double *)a->data)[i];
-    if (is_integer(a)) return (double)integer_at(a, i);
-    return locus_array_to_f32(a, i, 1, &v, NULL) ? (double)NAN : (double)v;
-}
-
-// ----------------------------------------------------------------------------------------------------- prices, a table
+#include "locus_tool.h"
 
 enum { INPUT_PRICE, OUTPUT_PRICE, QUERY_PRICE, PRICE_KINDS, NAME_COLUMN, PRICE_LIKE, OTHER_COLUMN };
 
@@ -155,18 +138,9 @@ static int load_prices(session *s, const locus_model *known, size_t known_count,
     return DONE;
 }
 
-// --------------------------------------------------------------------------------------------------------------- costs
-
-typedef struct costs {
-    double *of_query;     // [n, models of the pool]; NULL: each model's own cost, the pool's
-    const char *source;   // in words
-    locus_price *prices;  // [models]; NULL without --prices
-    double answer_tokens; // one number for all answers; NaN: of a file
-} costs;
-
 enum { ANSWER_TOKENS = 256 }; // assumed where nobody says
 
-static int check_cost_flags(session *s)
+int check_cost_flags(session *s)
 {
     const options *o = &s->opt;
     if (o->costs && o->prices) return misuse(s, "--costs and --prices exclude each other");
@@ -270,9 +244,8 @@ static int read_tokens_out(session *s, const size_t *model_rows, size_t rows, si
 }
 
 // The costs of the n queries in use, by the flags. texts: words of all queries (NULL: not known). Others as above.
-static int load_costs(session *s, const locus_model *known, const size_t *model_rows, size_t rows, size_t columns,
-                      const size_t *use, size_t first, size_t n, const char *const *texts, const grades *scores,
-                      costs *out)
+int load_costs(session *s, const locus_model *known, const size_t *model_rows, size_t rows, size_t columns,
+               const size_t *use, size_t first, size_t n, const char *const *texts, const grades *scores, costs *out)
 {
     size_t m = locus_pool_count(s->pool);
     int by_token = 0, status;
@@ -307,7 +280,7 @@ static int load_costs(session *s, const locus_model *known, const size_t *model_
 }
 
 // Say which models have no known cost, and what was assumed.
-static void print_cost_notes(const session *s, const costs *c)
+void print_cost_notes(const session *s, const costs *c)
 {
     size_t m = locus_pool_count(s->pool), unknown = 0;
     if (c->prices)
@@ -329,12 +302,8 @@ static void print_cost_notes(const session *s, const costs *c)
         printf("%g tokens an answer%s\n", c->answer_tokens, s->opt.tokens_out ? "" : " assumed: see --tokens-out");
 }
 
-// --------------------------------------------------------------------------------------------------------------- rules
-
-static int read_available(session *s, unsigned char *available);
-
 // --available, --default, --margin, --no-default, --max-cost, --lambda, --allow-unpriced; the pool is open.
-static int read_rules(session *s, locus_route_opts *opts)
+int read_rules(session *s, locus_route_opts *opts)
 {
     const options *o = &s->opt;
     size_t m = locus_pool_count(s->pool);
@@ -370,7 +339,7 @@ static int read_rules(session *s, locus_route_opts *opts)
 }
 
 // --budget: opts->lambda <- the price that keeps it.
-static int keep_budget(session *s, const float *logits, size_t n, locus_route_opts *opts, double *mean_cost)
+int keep_budget(session *s, const float *logits, size_t n, locus_route_opts *opts, double *mean_cost)
 {
     if (s->opt.budget < 0.0) return DONE;
     if (locus_lambda_for_budget(s->pool, logits, n, s->opt.budget, opts, &opts->lambda, mean_cost, &s->err))
@@ -379,7 +348,7 @@ static int keep_budget(session *s, const float *logits, size_t n, locus_route_op
     return DONE;
 }
 
-static int fail_rank(const session *s)
+int fail_rank(const session *s)
 {
     return fail(s, "%s%s", s->err.message,
                 s->err.status == LOCUS_ERR_NO_CANDIDATE && !s->opt.allow_unpriced &&

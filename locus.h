@@ -453,11 +453,6 @@ typedef struct locus_text_train_opts {
 LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *texts, const size_t *bytes, size_t count,
                                         const locus_text_train_opts *opts, locus_error *err);
 LOCUS_API void locus_text_destroy(locus_text *encoder);
-// The encoder as the tensors text.keys, text.weights, text.table for locus_safetensors_save; *count <- 3, or 0 if it is
-// table-free. scratch: 6 * rows bytes for keys and weights in the file's byte order; must live as long as the tensors.
-// The file needs locus_text_name as metadata "query_encoder" as well. Fails: LOCUS_ERR_ARGUMENT, _WORKSPACE.
-LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tensor tensors[3], size_t *count,
-                                          void *scratch, size_t scratch_bytes, locus_error *err);
 #endif
 
 // ---- query encodings
@@ -1365,22 +1360,18 @@ LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool,
 #endif // LOCUS_NO_EXPLORE
 
 #ifndef LOCUS_NO_TRAIN
-// ---- training (method.md, "Training")
-//
-// From evaluations alone to a net. A trainer owns its weights and buffers (from LOCUS_MALLOC, all at creation) and
-// borrows the data, which must outlive it. One thread at a time may use a trainer; it spreads its own work over
-// opts->parallel, and the weights do not depend on the number of threads in any bit.
+// ---- training (method.md, "Training"): from evaluations alone to a net
 //
 //     locus_train_data data = {0};    locus_train_opts opts = {0};       // zero: our recipe
-//     data.queries = ...; data.models = M; data.scores_u8 = ...;         // as in locus_evals
-//     data.train = rows; data.train_count = n; data.validation = ...;    // which rows (queries) are for what
-//     if (locus_train_create(&t, &data, &opts, &err) || locus_train_run(t, &err)) ...
+//     data.evals = ...;                                                  // of all models on all queries
+//     data.train = rows; data.train_count = n; data.validation = ...;    // which queries are for what
+//     if (locus_train_create(&t, &data, &opts, NULL, &err) || locus_train_run(t, &err)) ...
 //     locus_train_save(t, "net.safetensors", &err);                      // the best weights so far
 
 typedef struct locus_trainer locus_trainer;
 
 typedef struct locus_train_data {
-    locus_evals evals;   // of all models on all queries
+    locus_evals evals;
     const size_t *train; // [train_count] rows to learn from
     size_t train_count;
     const size_t *validation; // [validation_count] rows that choose the weights to keep; none: the last are kept
@@ -1391,19 +1382,16 @@ typedef struct locus_train_data {
     const locus_text *text;    // the text encoder that made the encodings, written into the net; NULL: none
 } locus_train_data;
 
-typedef enum locus_recipe {
-    LOCUS_RECIPE_BEST = 0, // ours, for pools of any size
-    LOCUS_RECIPE_PAPER     // the paper's and its authors' release, as method.md states it
-} locus_recipe;
+typedef enum locus_recipe { LOCUS_RECIPE_BEST = 0, LOCUS_RECIPE_PAPER } locus_recipe; // ours; as method.md states it
 
-typedef enum locus_keep {
-    LOCUS_KEEP_DEFAULT = 0, // the recipe's: BEST bce, PAPER hit1
+typedef enum locus_keep {   // which weights are the best
+    LOCUS_KEEP_DEFAULT = 0, // BEST: bce, PAPER: hit1
     LOCUS_KEEP_BCE,         // lowest validation cross-entropy
     LOCUS_KEEP_HIT1,        // strictly highest validation routing accuracy
     LOCUS_KEEP_LAST
 } locus_keep;
 
-typedef struct locus_epoch { // what a callback sees after each epoch (one step over all models)
+typedef struct locus_epoch { // one step over all models
     size_t epoch, epochs;    // from 1
     double loss;             // mean cross-entropy over the step's targets of real models
     double gradient_norm;    // before clipping
@@ -1412,8 +1400,7 @@ typedef struct locus_epoch { // what a callback sees after each epoch (one step 
     size_t best_epoch;
 } locus_epoch;
 
-// What a gradient hook sees: this process's share of the step's loss and of its gradient. The loss is a mean over all
-// parts' targets, whose number every process knows; so the shares of all parts simply add up to what one process has.
+// This process's share of a step's loss and gradient; the shares of all parts add up to what one process has.
 typedef struct locus_gradient {
     float *gradient; // [count] change it in place
     size_t count;    // the trainer's flat layout, pads (always 0) included
@@ -1426,13 +1413,12 @@ typedef struct locus_gradient {
 typedef struct locus_train_opts {
     locus_recipe recipe;
     uint64_t seed;
-    // the net                          BEST   PAPER
-    size_t z_dim;                    // 128    128
-    size_t n_heads;                  // 4      4
-    size_t n_layers;                 // 1      2
-    size_t m_induce;                 // 16     64
-    size_t decoder_hidden;           // 64     64
-    locus_encoder_kind encoder_kind; // isab   isab
+    // the net             BEST   PAPER
+    size_t z_dim;          // 128    128
+    size_t n_heads;        // 4      4       a divisor of z_dim
+    size_t n_layers;       // 1      2       at most 16
+    size_t m_induce;       // 16     64
+    size_t decoder_hidden; // 64     64
     // the course
     size_t epochs;         // 300    2500    steps at most (150 for fewer than 128 rows)
     size_t patience;       // none   500     epochs without a new best
@@ -1455,41 +1441,36 @@ typedef struct locus_train_opts {
     double seen;           // 0.25   1       share of them from the subset
     size_t virtual_models; // 26     none    drawn from an item-response model of the pool, anew each step
     int separate_noise;    // no     yes     noise for each (model, query), not for each query
-    const locus_parallel *parallel;
-    locus_isa isa;
     // Data-parallel training: models m with m % parts == part (virtual ones likewise) give gradients here; the hook
     // adds the others'. Data, seed and all else must be the same everywhere; draws do not depend on the parts.
     size_t part, parts; // 0, 0: all
-    // After each epoch, and with a step's gradient before the optimiser uses it; nonzero stops (LOCUS_ERR_CANCELLED).
+    // After each epoch, and with a step's gradient before it is used; user: run->user; nonzero stops
+    // (LOCUS_ERR_CANCELLED).
     int (*on_epoch)(void *user, const locus_epoch *epoch);
     int (*on_gradient)(void *user, const locus_gradient *gradient);
-    void *user;
 } locus_train_opts;
 
-// Check data, resolve options, draw initial weights; allocates all that training takes. opts may be NULL. Fails:
-// LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE_INPUT, _EMPTY_SET (a model without a training score),
-// _ENCODER_MISMATCH, _HEADS, _ISA, _OVERFLOW, _MEMORY.
+// A trainer with initial weights. Takes all the memory it will ever need; borrows data and run->parallel. One thread at
+// a time may use it; its weights do not depend on the number of threads in any bit. opts may be NULL. Fails:
+// LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE, _EMPTY_SET (a model without a training score), _MISMATCH
+// (data.text and query_encoder), _METADATA (n_heads), _ISA, _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train_data *data,
-                                          const locus_train_opts *opts, locus_error *err);
+                                          const locus_train_opts *opts, const locus_run *run, locus_error *err);
 LOCUS_API void locus_train_destroy(locus_trainer *trainer);
 // The options as resolved.
 LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer);
-
-// One epoch; out (may be NULL) receives what the callback saw. Fails: LOCUS_ERR_DIVERGED (names the epoch; the weights
-// before it and the best are kept), _CANCELLED, _ARGUMENT (all `epochs` are done).
-LOCUS_API locus_status locus_train_epoch(locus_trainer *trainer, locus_epoch *out, locus_error *err);
-// Epochs until the last, or patience ends it. After LOCUS_ERR_CANCELLED it can go on with the next call.
+// Epochs until the last, or patience ends it. Fails: LOCUS_ERR_CANCELLED (the next call goes on), _DIVERGED (names the
+// epoch; the weights before it and the best are kept).
 LOCUS_API locus_status locus_train_run(locus_trainer *trainer, locus_error *err);
-
-// The best weights so far as a net, to be destroyed by the caller; and as a net file. Both allocate while they work.
-LOCUS_API locus_status locus_train_net(const locus_trainer *trainer, const locus_net_opts *opts, locus_net **out,
+// The best weights so far as a net.
+LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *trainer, const locus_run *run,
                                        locus_error *err);
 #ifndef LOCUS_NO_STDIO
+// The same as a file.
 LOCUS_API locus_status locus_train_save(const locus_trainer *trainer, const char *path, locus_error *err);
-// The whole state (weights, moments, counters), and back into a trainer made with the same data and options (both
-// allocate while they work): training
-// then goes on as if it had never stopped, to the last bit. Saved on little-endian machines only. Fails:
-// LOCUS_ERR_MISMATCH where data, options or machine are others, or a number is none that training leaves.
+// The whole state, and back into a trainer made with the same data and options: training goes on as if it had never
+// stopped, to the last bit. Fails: LOCUS_ERR_MISMATCH where data or options are others, or a number is none that
+// training leaves; _IO, _FORMAT.
 LOCUS_API locus_status locus_train_save_state(const locus_trainer *trainer, const char *path, locus_error *err);
 LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char *path, locus_error *err);
 #endif
@@ -5195,6 +5176,11 @@ LOCUSI_FN uint64_t locusi_text_fingerprint(const locus_text *encoder)
 
 #define LOCUSI_TEXT_NAME "locus-text-1/"
 
+static const struct {
+    const char *name, *dtype;
+    size_t rank;
+} locusi_text_parts[3] = {{"text.keys", "U32", 1}, {"text.weights", "U16", 1}, {"text.table", "I8", 2}};
+
 LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err)
 {
     const locus_status status = locusi_text_check(encoder, err);
@@ -7772,37 +7758,24 @@ LOCUS_API void locus_text_destroy(locus_text *encoder)
     if (encoder) LOCUS_FREE(encoder);
 }
 
-LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tensor tensors[3], size_t *count,
-                                          void *scratch, size_t scratch_bytes, locus_error *err)
+// The encoder as tensors of a net's file; returns their number. scratch: 6 * rows bytes, which live as long as they.
+LOCUSI_FN size_t locusi_text_tensors(const locus_text *e, locus_tensor tensors[3], unsigned char *scratch)
 {
-    static const char *const names[3] = {"text.keys", "text.weights", "text.table"};
-    static const char *const types[3] = {"U32", "U16", "I8"};
-    const locus_status status = locusi_text_check(encoder, err);
-    unsigned char *keys = (unsigned char *)scratch;
     size_t i;
-    if (status) return status;
-    if (!tensors || !count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tensors, count", "pointers", "NULL");
-    *count = 0;
-    if (encoder->rows == 0) return LOCUS_OK;
-    if (!scratch || scratch_bytes / 6 < encoder->rows)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "scratch", "%z bytes", "%z", 6 * encoder->rows,
-                           scratch ? scratch_bytes : 0);
-    locusi_copy_le(keys, encoder->keys, encoder->rows, 4);
-    locusi_copy_le(keys + 4 * encoder->rows, encoder->weights, encoder->rows, 2);
+    if (e->rows == 0) return 0;
+    locusi_copy_le(scratch, e->keys, e->rows, 4);
+    locusi_copy_le(scratch + 4 * e->rows, e->weights, e->rows, 2);
+    memset(tensors, 0, 3 * sizeof *tensors);
     for (i = 0; i < 3; i++) {
-        memset(&tensors[i], 0, sizeof tensors[i]);
-        tensors[i].name = names[i];
+        tensors[i].name = locusi_text_parts[i].name;
         tensors[i].dtype = LOCUS_DTYPE_OTHER;
-        tensors[i].dtype_name = types[i];
-        tensors[i].rank = i == 2 ? 2 : 1;
-        tensors[i].shape[0] = encoder->rows;
-        tensors[i].shape[1] = i == 2 ? encoder->dim : 1;
+        tensors[i].dtype_name = locusi_text_parts[i].dtype;
+        tensors[i].rank = locusi_text_parts[i].rank;
+        tensors[i].shape[0] = e->rows;
+        tensors[i].shape[1] = i == 2 ? e->dim : 1;
+        tensors[i].data = i == 2 ? (const void *)e->table : scratch + (i ? 4 * e->rows : 0);
     }
-    tensors[0].data = keys;
-    tensors[1].data = keys + 4 * encoder->rows;
-    tensors[2].data = encoder->table;
-    *count = 3;
-    return LOCUS_OK;
+    return 3;
 }
 #endif // LOCUS_NO_TRAIN
 
@@ -17347,175 +17320,162 @@ LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool,
 // Models are split into groups, each summed in order by one thread, and groups are added in order: the number of
 // threads changes no bit.
 //
-// Attention works on tall matrices: rows are tokens, columns are (head, inducing vector). Where tokens attend to
-// inducing vectors the softmax runs along a row, where inducing vectors attend to tokens it runs down a column.
+// The way forward is written here once more: >>encoder sums in integers over levels, in tiles that it forgets, so that
+// nothing depends on order or memory; here the sums are floats, and attention, norms and hidden layers of all tokens
+// are kept for the way back.
+//
+// Attention is a tall matrix [tokens, lds]: column (head, inducing vector). Where tokens attend to inducing vectors
+// the softmax runs along a row, where inducing vectors attend to tokens it runs down a column.
 
 #ifndef LOCUS_NO_TRAIN
 
 #define LOCUSI_GROUPS ((size_t)8)
+#define LOCUSI_ROW_TASK ((size_t)128)
 #define LOCUSI_LARGEST_WEIGHT 1e6 // of a trainer; times the largest scale of encodings still one that a net may have
 #define LOCUSI_LARGEST_SCALE 1e6f
+enum { LOCUSI_MAX_LAYERS = 16, LOCUSI_STATES = 5 };
+
+// The parameters, in the order of a net's tensors (two tensors are cut into three by columns). First the token map's:
+// its columns for q, for y, for q (2y-1), and its bias.
+enum { LOCUSI_A, LOCUSI_AY, LOCUSI_C, LOCUSI_AB, LOCUSI_LAYERS };
+// A block's. A layer is I, mab1 and mab2; behind the layers come those from the pooling's S on.
+enum {
+    LOCUSI_WQ,
+    LOCUSI_WK,
+    LOCUSI_WV,
+    LOCUSI_FC,
+    LOCUSI_GAIN0,
+    LOCUSI_BIAS0,
+    LOCUSI_GAIN1,
+    LOCUSI_BIAS1,
+    LOCUSI_W1,
+    LOCUSI_B1,
+    LOCUSI_W2,
+    LOCUSI_B2,
+    LOCUSI_MAB
+};
+enum { LOCUSI_I, LOCUSI_MAB1, LOCUSI_MAB2 = LOCUSI_MAB1 + LOCUSI_MAB, LOCUSI_LAYER = LOCUSI_MAB2 + LOCUSI_MAB };
+enum {
+    LOCUSI_S,
+    LOCUSI_POOL,
+    LOCUSI_OUT = LOCUSI_POOL + LOCUSI_MAB,
+    LOCUSI_OUT_B,
+    LOCUSI_U,
+    LOCUSI_U_B,
+    LOCUSI_HZ,
+    LOCUSI_HU,
+    LOCUSI_HZU,
+    LOCUSI_H_B,
+    LOCUSI_LAST,
+    LOCUSI_LAST_B,
+    LOCUSI_REST
+};
 
 typedef struct locusi_param {
-    size_t at;                           // in the flat arrays
-    size_t rows, columns;                // real
-    size_t ld;                           // columns as stored
-    size_t tensor;                       // whose elements these are (see locusi_spec_at) ...
-    size_t first, row_step, column_step; // ... and where they stand in it
-    int head_rows, head_columns;
+    size_t at, out, in;                          // in the flat arrays: out rows of in floats
+    size_t rows, columns;                        // real
+    size_t tensor, first, row_step, column_step; // whose elements these are (see locusi_spec_at) and where they stand
+    int heads_out, heads_in;                     // rows, columns in head layout
 } locusi_param;
 
-typedef struct locusi_mab_at { // where a block's parameters stand
-    size_t wq, wk, wv, fc, gain0, bias0, gain1, bias1, w1, b1, w2, b2;
-} locusi_mab_at;
-
-typedef struct locusi_layer_at {
-    size_t induce;
-    locusi_mab_at mab1, mab2; // sab: mab2 alone
-} locusi_layer_at;
-
-enum { LOCUSI_MAX_LAYERS = 16 };
-
-typedef struct locusi_layout {
-    locusi_param *params;                     // NULL: only count
-    size_t param_count, count, encoder_count; // of floats; the encoder's come first
-    size_t a, ay, c, ab;                      // the token map's columns for q, y and q (2y-1), and its bias
-    locusi_layer_at layer[LOCUSI_MAX_LAYERS];
-    size_t seed, out, out_b;
-    locusi_mab_at pool;
-    size_t u, u_b, hz, hu, hzu, h_b, last, last_b;
-} locusi_layout;
-
-LOCUSI_FN size_t locusi_layout_add(locusi_layout *l, size_t tensor, size_t rows, size_t columns, size_t stored_rows,
-                                   size_t ld, size_t first, size_t row_step, size_t column_step, int head_rows,
-                                   int head_columns)
+LOCUSI_FN locusi_param locusi_param_make(const locus_net *s, size_t tensor, size_t part)
 {
-    const size_t at = l->count;
-    if (l->params) {
-        locusi_param *p = &l->params[l->param_count];
-        p->at = at;
-        p->rows = rows;
-        p->columns = columns;
-        p->ld = ld;
-        p->tensor = tensor;
-        p->first = first;
-        p->row_step = row_step;
-        p->column_step = column_step;
-        p->head_rows = head_rows;
-        p->head_columns = head_columns;
+    const size_t encoder = locusi_encoder_tensors(s), seed = encoder - LOCUSI_MAB - 3, q = s->q;
+    locusi_param p;
+    locusi_spec spec;
+    int vector;
+    locusi_spec_at(s, tensor, "", &spec);
+    memset(&p, 0, sizeof p);
+    p.tensor = tensor;
+    p.rows = spec.rank > 1 ? spec.shape[spec.rank - 2] : 1;
+    p.columns = p.row_step = spec.shape[spec.rank - 1];
+    p.column_step = 1;
+    vector = spec.rank == 1 || tensor == seed || tensor == encoder + 4;
+    if (tensor == 0) { // q | y | q (2y-1)
+        p.first = part ? q + part - 1 : 0;
+        p.columns = q;
+        if (part == 1) vector = 1, p.rows = 1, p.columns = s->d, p.column_step = 2 * q + 1;
+    } else if (tensor == encoder + 2) { // z | u | z u
+        p.first = part * s->d;
+        p.columns = s->d;
+    } else if (tensor >= 2 && tensor <= seed + LOCUSI_MAB && (tensor - 2) % LOCUSI_LAYER) {
+        const size_t i = ((tensor - 2) % LOCUSI_LAYER - 1) % LOCUSI_MAB;
+        p.heads_out = i < LOCUSI_FC;
+        p.heads_in = i == LOCUSI_FC;
     }
-    l->param_count++;
-    l->count += stored_rows * ld;
-    return at;
+    p.out = vector ? 1 : p.heads_out ? s->hp : locusi_pad(p.rows);
+    p.in = p.heads_in ? s->hp : locusi_pad(p.columns);
+    return p;
 }
 
-LOCUSI_FN size_t locusi_layout_matrix(locusi_layout *l, size_t tensor, size_t rows, size_t columns)
+// All of them; to NULL they are only counted. Floats: of the encoder's, which come first, and of all.
+LOCUSI_FN size_t locusi_params_make(const locus_net *s, locusi_param *to, size_t *encoder_floats, size_t *floats)
 {
-    return locusi_layout_add(l, tensor, rows, columns, locusi_pad(rows), locusi_pad(columns), 0, columns, 1, 0, 0);
-}
-
-LOCUSI_FN size_t locusi_layout_vector(locusi_layout *l, size_t tensor, size_t n)
-{
-    return locusi_layout_add(l, tensor, 1, n, 1, locusi_pad(n), 0, 0, 1, 0, 0);
-}
-
-LOCUSI_FN void locusi_layout_mab(locusi_layout *l, const locus_net *s, size_t tensor, locusi_mab_at *m)
-{
-    const size_t d = s->d;
-    m->wq = locusi_layout_add(l, tensor, d, d, s->hp, s->dp, 0, d, 1, 1, 0);
-    m->wk = locusi_layout_add(l, tensor + 1, d, d, s->hp, s->dp, 0, d, 1, 1, 0);
-    m->wv = locusi_layout_add(l, tensor + 2, d, d, s->hp, s->dp, 0, d, 1, 1, 0);
-    m->fc = locusi_layout_add(l, tensor + 3, d, d, s->dp, s->hp, 0, d, 1, 0, 1);
-    m->gain0 = locusi_layout_vector(l, tensor + 4, d);
-    m->bias0 = locusi_layout_vector(l, tensor + 5, d);
-    m->gain1 = locusi_layout_vector(l, tensor + 6, d);
-    m->bias1 = locusi_layout_vector(l, tensor + 7, d);
-    m->w1 = locusi_layout_matrix(l, tensor + 8, s->f, d);
-    m->b1 = locusi_layout_vector(l, tensor + 9, s->f);
-    m->w2 = locusi_layout_matrix(l, tensor + 10, d, s->f);
-    m->b2 = locusi_layout_vector(l, tensor + 11, d);
-}
-
-// The layout of a net of these sizes; params may be NULL at first, to count.
-LOCUSI_FN void locusi_layout_make(locusi_layout *l, const locus_net *s, locusi_param *params)
-{
-    const size_t d = s->d, q = s->q, g = s->g, each = locusi_layer_tensors(s), qp = locusi_pad(q);
-    size_t i, tensor;
-    memset(l, 0, sizeof *l);
-    l->params = params;
-    l->a = locusi_layout_add(l, 0, d, q, s->dp, qp, 0, 2 * q + 1, 1, 0, 0);
-    l->ay = locusi_layout_add(l, 0, 1, d, 1, s->dp, q, 0, 2 * q + 1, 0, 0);
-    l->c = locusi_layout_add(l, 0, d, q, s->dp, qp, q + 1, 2 * q + 1, 1, 0, 0);
-    l->ab = locusi_layout_vector(l, 1, d);
-    for (i = 0, tensor = 2; i < s->layers; i++, tensor += each) {
-        if (s->info.encoder_kind == LOCUS_SAB) {
-            locusi_layout_mab(l, s, tensor, &l->layer[i].mab2);
-            continue;
+    const size_t encoder = locusi_encoder_tensors(s);
+    size_t tensor, part, n = 0;
+    *floats = 0;
+    for (tensor = 0; tensor < encoder + LOCUSI_DECODER_TENSORS; tensor++) {
+        if (tensor == encoder) *encoder_floats = *floats;
+        for (part = 0; part < (tensor == 0 || tensor == encoder + 2 ? 3u : 1u); part++, n++) {
+            locusi_param p = locusi_param_make(s, tensor, part);
+            p.at = *floats;
+            *floats += p.out * p.in;
+            if (to) to[n] = p;
         }
-        l->layer[i].induce = locusi_layout_add(l, tensor, s->r, d, s->rp, s->dp, 0, d, 1, 0, 0);
-        locusi_layout_mab(l, s, tensor + 1, &l->layer[i].mab1);
-        locusi_layout_mab(l, s, tensor + 1 + LOCUSI_MAB_TENSORS, &l->layer[i].mab2);
     }
-    l->seed = locusi_layout_vector(l, tensor, d);
-    locusi_layout_mab(l, s, tensor + 1, &l->pool);
-    tensor += 1 + LOCUSI_MAB_TENSORS;
-    l->out = locusi_layout_matrix(l, tensor, d, d);
-    l->out_b = locusi_layout_vector(l, tensor + 1, d);
-    l->encoder_count = l->count;
-    tensor += 2;
-    l->u = locusi_layout_matrix(l, tensor, d, q);
-    l->u_b = locusi_layout_vector(l, tensor + 1, d);
-    for (i = 0; i < 3; i++) {
-        const size_t at = locusi_layout_add(l, tensor + 2, g, d, s->gp, s->dp, i * d, 3 * d, 1, 0, 0);
-        *(i == 0 ? &l->hz : i == 1 ? &l->hu : &l->hzu) = at;
-    }
-    l->h_b = locusi_layout_vector(l, tensor + 3, g);
-    l->last = locusi_layout_vector(l, tensor + 4, g);
-    l->last_b = locusi_layout_vector(l, tensor + 5, 1);
+    return n;
 }
 
-// Where element (row, column) of a parameter stands in the flat arrays.
+// Where element (row, column) of a parameter stands in the flat arrays, and in its tensor.
 LOCUSI_FN size_t locusi_param_at(const locus_net *s, const locusi_param *p, size_t row, size_t column)
 {
-    if (p->head_rows) row = locusi_head_column(s, row);
-    if (p->head_columns) column = locusi_head_column(s, column);
-    return p->at + row * p->ld + column;
+    if (p->heads_out) row = locusi_head_column(s, row);
+    if (p->heads_in) column = locusi_head_column(s, column);
+    return p->at + row * p->in + column;
 }
 
-// ---- the step's arithmetic
+LOCUSI_FN size_t locusi_param_in(const locusi_param *p, size_t row, size_t column)
+{
+    return p->first + row * p->row_step + column * p->column_step;
+}
 
-typedef struct locusi_kept {    // of a block's rows, for the way back
-    float *heads;               // [n, ldh] what attention gave, heads side by side
-    float *hat0, *hat1;         // [n, ldx] the two layer norms before gain and bias
-    float *inverse0, *inverse1; // [n] 1 / deviation
-    float *f;                   // [n, ldf] feed-forward's hidden layer after ReLU
+// ---- the step's arithmetic. Rows of width w stand w + 16 floats apart, so that columns do not share a cache set.
+
+typedef struct locusi_kept {    // of a block on its way forward, for the way back
+    float *queries;             // [rows, ldh]; mab1 and the pooling do without: theirs belong to the weights
+    float *keys, *values;       // [keys, ldh]
+    float *attention;           // [n, lds]; the pooling's: [n, headsp]
+    float *heads;               // [rows, ldh] what attention gave, heads side by side
+    float *hat0, *hat1;         // [rows, ldx] the two layer norms before gain and bias
+    float *inverse0, *inverse1; // [rows] 1 / deviation
+    float *hidden;              // [rows, ldf] feed-forward's hidden layer after ReLU
+    float *result;              // [rows, ldx]
 } locusi_kept;
 
 typedef struct locusi_kept_layer {
-    float *k1, *v1, *a1, *hm; // mab1: keys, values [n, ldh], attention [n, lds], result [rp, ldx]
-    float *q2, *a2;           // mab2: queries [n, ldh], attention [n, lds2]
-    float *k2, *v2;           // its keys and values [r or n, ldh]
+    float *x; // [n, ldx] its input
     locusi_kept mab1, mab2;
 } locusi_kept_layer;
 
-typedef struct locusi_train_worker { // one thread's activations of one model
-    float *x[LOCUSI_MAX_LAYERS + 1]; // [n, ldx] each layer's input, and the pooling's
-    locusi_kept_layer layer[LOCUSI_MAX_LAYERS];
-    float *pool_a, *pool_mean; // attention [n, headsp], weighted means [headsp, ldx]
-    float *pool_row;           // [ldx]
-    locusi_kept pool;
-    float *z, *dz;                // [dp]
-    float *packed;                // right-hand sides of small products
-    float *dx, *dk, *dv;          // [n, ldx], [n, ldh]
-    float *dk2, *dv2, *dhm;       // [keys, ldh], [rp, ldx]
-    float *o, *df, *dh, *dq, *ds; // a tile's; o: after the first layer norm and ReLU
-    float *dot;                   // [heads * rp]
-    float *scaled, *scaled_rows;  // predictor: W_zu with columns scaled by z, packed and as rows
-    float *pre, *dpre, *e, *dhz;  // [targets, ldg], [gp, dp], [gp]
-    float *dlogit;                // [targets]
-    size_t *rows;                 // the model's evaluations: rows of the step's table,
-    float *y;                     // and their scores
+typedef struct locusi_train_worker { // one thread's activations of one model, and what they are owed
+    size_t *rows;                    // the model's evaluations: rows of the step's table,
+    float *y;                        // and their scores
     size_t count, mine;
+    locusi_kept_layer layer[LOCUSI_MAX_LAYERS + 1]; // the one behind the last has the pooling's input
+    locusi_kept pool;
+    float *means;                             // [headsp, ldx] the pooling's weighted means of the tokens
+    float *z, *dz;                            // [dp]
+    float *dx, *dq, *dk, *dv;                 // [n, ldx] tokens; [n, ldh] a layer's queries, keys and values
+    float *dinduced;                          // [rp, ldx] mab1's result,
+    float *dinduced_keys, *dinduced_values;   // [rp, ldh] and what mab2 makes of it
+    float *dpooled, *dmeans, *dseed_keys;     // [ldx], [headsp, ldx]
+    float *dpool_scores;                      // [n, headsp]
+    float *o, *dhidden, *dheads, *dattention; // a tile's; o: after the first layer norm and ReLU
+    float *dot;                               // [heads * rp] or [headsp] what a softmax down a column takes off
+    float *packed;                            // right-hand side of small products
+    float *scaled, *scaled_rows;              // [gp, dp] predictor: W_zu with columns scaled by z, packed and as rows
+    float *from_z, *dhz, *e;                  // [gp], [gp, dp]
+    float *pre, *dpre, *dlogit;               // [targets, ldg], [targets]
 } locusi_train_worker;
 
 typedef struct locusi_train_group { // what its models have summed up, one block
@@ -17531,8 +17491,8 @@ typedef struct locusi_train_group { // what its models have summed up, one block
 // Scores are NaN where there is none.
 typedef struct locusi_batch {
     size_t models, rows, targets;
-    const float *queries;        // [rows, qp]
-    const float *target_queries; // [targets, qp]
+    const float *queries;        // [rows, ldq]
+    const float *target_queries; // [targets, ldq]
     const float *scores;         // [models, rows]
     const float *target_scores;  // [models, targets]; NULL: only embeddings and logits are wanted
     float *z;                    // [models, dp] results, may be NULL
@@ -17540,470 +17500,510 @@ typedef struct locusi_batch {
     const float *model_weight;   // [models] of each target's cross-entropy in the loss
     uint64_t dropout_key;        // 0: no dropout
     const size_t *model_id;      // [models] what dropout is drawn by; NULL: 0, 1, ...
-    size_t silent;               // models whose number is at least this do not count in the loss; 0: all count
+    size_t silent;               // so many models at the end do not count in the loss
     int add;                     // this step's gradients add to those before
 } locusi_batch;
 
-struct locusi_train_core {
-    locus_net shape; // sizes alone
-    locusi_layout layout;
+typedef struct locusi_key {
+    double key;
+    size_t at;
+} locusi_key;
+
+struct locus_trainer {
+    locus_net shape;                          // sizes alone
+    locusi_param *params, *rest;              // rest: behind the layers
+    size_t param_count, count, encoder_count; // of floats
     const locusi_kernels *k;
-    const locus_parallel *parallel;
-    size_t qp, ldx, ldh, ldf, lds, ldg, headsp, tile;
-    size_t groups, group_floats, most_rows, most_targets, workers,
-        zeros;                         // no_column: `zeros` times 0, then 16 times -1e30
-    float *theta, *forward, *backward; // weights; packed for x W^T; packed for dy W
-    float *live, *no_column;
+    locus_run run; // as given; its isa is resolved, its memory left out
+    size_t qp, headsp, ldq, ldx, ldh, ldf, lds, ldg;
+    size_t most_rows, most_targets, workers, groups, group_floats;
+    float *state;                          // [5, count] these, of all parameters:
+    float *theta, *m, *v, *average, *best; // weights, moments, running mean of the weights, the best of those
+    float *forward, *backward;             // weights packed for x W^T, and for dy W
+    float *live, *no_column;               // [dp] 1 on real columns, 0 beyond; [rp] 0 on real columns, -1e30 beyond
     float *induce_queries, *packed_induce; // [layers][rp, ldh]; [layers][heads * dhp * rp] packed, times scale
     float *seed_queries, *packed_seed;     // [hp]; packed [dp -> headsp], times scale
     float *seed_keys;                      // [headsp, ldx] W_k^T of the pooling query, by head
-    float *p, *c;                          // [rows, ldx] A q + b and C q
-    float *t[2], *tq[2], *tk[2], *tv[2];   // the table
+    float *t[2], *tq[2], *tk[2], *tv[2];   // the table: tokens of score 0 and 1 [rows, ldx], what layer 0 makes of them
     float *u, *hu;                         // [targets, ldx], [targets, ldg]
-    locusi_train_worker *worker;
-    locusi_train_group *group;
-    float dropout;
+    float *sums;                           // the groups' blocks, one behind the other; between steps for other uses
+    size_t sums_bytes;
+    locusi_train_worker worker[LOCUSI_GROUPS];
+    locusi_train_group group[LOCUSI_GROUPS];
     // the running step
     const locusi_batch *batch;
     locusi_counter counter;
+    float deviation; // of its noise
+    uint64_t salt;
     int bad;
+    // the course
+    locus_train_data data;
+    locus_train_opts o; // resolved
+    char query_encoder[96];
+    size_t n, models, validation, virtuals, unlabelled;
+    float scale;                         // encodings are multiplied by this: unit mean square of an entry
+    float *queries, *validation_queries; // [train, ldq], [validation, ldq] scaled
+    float *scores, *validation_scores;   // [models, train], [models, validation]
+    float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
+    size_t *order; // [train] the step's subset, then the other rows
+    size_t *targets, *model_id;
+    locusi_key *keys;
+    float *z, *logits;
+    void *metrics_work;
+    size_t metrics_bytes;
+    unsigned char *text; // the text encoder's keys and weights as in a file
+    size_t leader;       // of the validation queries
+    // for virtual models: the pool's item-response model
+    float *difficulty;      // [train + unlabelled] f
+    double *item;           // [train] t - f
+    float *own;             // [models, train + unlabelled] h_m
+    double ability, spread; // mean and deviation of the models' logit(mu)
+    float *told;            // [validation, models] the recall's logits
+    double recall_weight;   // that suits it beside `best`; 0: not known
+    double strength;        // of a virtual model's own differences, at most, as a factor of the real ones'
+    uint64_t data_hash;
+    // progress
+    size_t epoch, best_epoch;
+    double best_value;
+    int finished;
+    void *owned; // the block that all of it stands in; NULL: the caller's
 };
-typedef struct locusi_train_core locusi_train_core;
 
-// y [n, out] <- x [n, in] W^T for the weight at `at`; out and in as stored
-LOCUSI_FN void locusi_through(const locusi_train_core *t, size_t at, size_t out, size_t in, const float *x, size_t ldx,
-                              size_t n, float *y, size_t ldy)
+// y [n, out] <- x [n, in] W^T + bias + residual, ReLU
+LOCUSI_FN void locusi_affine(const locus_trainer *t, const locusi_param *w, const float *x, size_t n, float *y,
+                             const float *bias, const float *residual, size_t ldr, int relu)
 {
-    locusi_product(t->k, x, ldx, 1, n, in, t->forward + at, 16, 16 * in, out, y, ldy, 0);
+    locusi_matmul_run(t->k, x, w->in + 16, n, w->in, t->forward + w->at, w->out, y, w->out + 16, bias, residual, ldr,
+                      relu);
+}
+
+LOCUSI_FN void locusi_through(const locus_trainer *t, const locusi_param *w, const float *x, size_t n, float *y)
+{
+    locusi_affine(t, w, x, n, y, NULL, NULL, 0, 0);
 }
 
 // dx [n, in] (+)= dy [n, out] W
-LOCUSI_FN void locusi_back(const locusi_train_core *t, size_t at, size_t out, size_t in, const float *dy, size_t ldy,
-                           size_t n, float *dx, size_t ldx, int add)
+LOCUSI_FN void locusi_back(const locus_trainer *t, const locusi_param *w, const float *dy, size_t n, float *dx, int add)
 {
-    locusi_product(t->k, dy, ldy, 1, n, out, t->backward + at, 16, 16 * out, in, dx, ldx, add);
+    locusi_product(t->k, dy, w->out + 16, 1, n, w->out, t->backward + w->at, 16, 16 * w->out, w->in, dx, w->in + 16,
+                   add);
 }
 
 // dW [out, in] += dy^T x
-LOCUSI_FN void locusi_owe(const locusi_train_core *t, float *gradient, size_t at, size_t out, size_t in,
-                          const float *dy, size_t ldy, const float *x, size_t ldx, size_t n)
+LOCUSI_FN void locusi_owe(const locus_trainer *t, float *g, const locusi_param *w, const float *dy, const float *x,
+                          size_t n)
 {
-    locusi_product(t->k, dy, 1, ldy, out, n, x, ldx, 16, in, gradient + at, in, 1);
+    locusi_product(t->k, dy, 1, w->out + 16, w->out, n, x, w->in + 16, 16, w->in, g + w->at, w->in, 1);
 }
 
-// packed [dhp -> padded n] for each head <- rows [n, ld] of heads side by side, times scale; pads are 0
-LOCUSI_FN void locusi_pack_rows(const locus_net *s, const float *rows, size_t ld, size_t n, float scale, float *packed)
+LOCUSI_FN void locusi_train_pack(const locus_trainer *t, const locusi_param *w)
 {
-    const size_t np = locusi_pad(n);
-    size_t h, i, c;
-    for (h = 0; h < s->heads; h++, packed += s->dhp * np)
-        for (i = 0; i < np; i++)
-            for (c = 0; c < s->dhp; c++)
-                packed[i / 16 * 16 * s->dhp + 16 * c + i % 16] = i < n ? scale * rows[i * ld + h * s->dhp + c] : 0.0f;
-}
-
-LOCUSI_FN void locusi_train_pack(const locusi_train_core *t, size_t at, size_t rows, size_t ld)
-{
-    const float *w = t->theta + at;
-    float *f = t->forward + at, *b = t->backward + at;
-    size_t i, j, c;
-    for (i = 0; i < rows; i += 16)
-        for (c = 0; c < ld; c += 16)
+    size_t i, j, c, k;
+    for (i = 0; i < w->out; i += 16)
+        for (c = 0; c < w->in; c += 16)
             for (j = 0; j < 16; j++) {
-                const float *from = w + (i + j) * ld + c;
-                float *to = f + i * ld + c * 16 + j;
-                size_t k;
+                const float *from = t->theta + w->at + (i + j) * w->in + c;
+                float *to = t->forward + w->at + i * w->in + c * 16 + j;
                 for (k = 0; k < 16; k++) to[16 * k] = from[k];
-                memcpy(b + c * rows + (i + j) * 16, from, 16 * sizeof(float));
+                memcpy(t->backward + w->at + c * w->out + (i + j) * 16, from, 16 * sizeof(float));
             }
 }
 
-LOCUSI_FN void locusi_train_pack_mab(const locusi_train_core *t, const locusi_mab_at *m)
+// The products of attention, head by head. a [n, lds] <- x [n, ldh] times packed [dhp -> rp], plus bias
+LOCUSI_FN void locusi_heads_score(const locus_trainer *t, const float *x, size_t n, const float *packed,
+                                  const float *bias, float *a)
 {
-    const locus_net *s = &t->shape;
-    locusi_train_pack(t, m->wq, s->hp, s->dp);
-    locusi_train_pack(t, m->wk, s->hp, s->dp);
-    locusi_train_pack(t, m->wv, s->hp, s->dp);
-    locusi_train_pack(t, m->fc, s->dp, s->hp);
-    locusi_train_pack(t, m->w1, s->fp, s->dp);
-    locusi_train_pack(t, m->w2, s->dp, s->fp);
+    const size_t rp = t->shape.rp, dhp = t->shape.dhp;
+    size_t h;
+    for (h = 0; h < t->shape.heads; h++)
+        locusi_matmul_run(t->k, x + h * dhp, t->ldh, n, dhp, packed + h * dhp * rp, rp, a + h * rp, t->lds, bias, NULL,
+                          0, 0);
+}
+
+// out [n, ldh] <- a [n, lds] times v [r, ldh]
+LOCUSI_FN void locusi_heads_mix(const locus_trainer *t, const float *a, size_t n, const float *v, float *out)
+{
+    const size_t rp = t->shape.rp, dhp = t->shape.dhp;
+    size_t h;
+    for (h = 0; h < t->shape.heads; h++)
+        locusi_product(t->k, a + h * rp, t->lds, 1, n, t->shape.r, v + h * dhp, t->ldh, 16, dhp, out + h * dhp, t->ldh,
+                       0);
+}
+
+// out [r, ldh] (+)= a^T [lds, n] times v [n, ldh]
+LOCUSI_FN void locusi_heads_gather(const locus_trainer *t, const float *a, size_t n, const float *v, float *out,
+                                   int add)
+{
+    const size_t rp = t->shape.rp, dhp = t->shape.dhp;
+    size_t h;
+    for (h = 0; h < t->shape.heads; h++)
+        locusi_product(t->k, a + h * rp, 1, t->lds, t->shape.r, n, v + h * dhp, t->ldh, 16, dhp, out + h * dhp, t->ldh,
+                       add);
+}
+
+// packed [dhp -> rp] for each head <- rows [r, ldh], times scale; pads are 0
+LOCUSI_FN void locusi_heads_pack(const locus_trainer *t, const float *rows, float scale, float *packed)
+{
+    const size_t rp = t->shape.rp, dhp = t->shape.dhp;
+    size_t h, i, c;
+    for (h = 0; h < t->shape.heads; h++, packed += dhp * rp)
+        for (i = 0; i < rp; i++)
+            for (c = 0; c < dhp; c++)
+                packed[locusi_packed(i, c, dhp)] = i < t->shape.r ? scale * rows[i * t->ldh + h * dhp + c] : 0.0f;
+}
+
+// packed [dp -> headsp] <- rows [headsp, ldx], times scale
+LOCUSI_FN void locusi_pool_pack(const locus_trainer *t, const float *rows, float scale, float *packed)
+{
+    size_t h, j;
+    for (h = 0; h < t->headsp; h++)
+        for (j = 0; j < t->shape.dp; j++) packed[locusi_packed(h, j, t->shape.dp)] = scale * rows[h * t->ldx + j];
+}
+
+LOCUSI_FN const locusi_param *locusi_layer_at(const locus_trainer *t, size_t l)
+{
+    return t->params + LOCUSI_LAYERS + l * LOCUSI_LAYER;
 }
 
 // What depends on the weights alone, after each change of them.
-LOCUSI_FN void locusi_train_prepare(locusi_train_core *t)
+LOCUSI_FN void locusi_train_prepare(const locus_trainer *t)
 {
     const locus_net *s = &t->shape;
-    const locusi_layout *l = &t->layout;
+    const locusi_param *pool = t->rest + LOCUSI_POOL;
     const float scale = locusi_softmax_scale(s);
-    size_t i, h, c, j;
-    locusi_train_pack(t, l->a, s->dp, t->qp);
-    locusi_train_pack(t, l->c, s->dp, t->qp);
+    size_t i, h, c;
+    for (i = 0; i < t->param_count; i++)
+        if (t->params[i].out > 1) locusi_train_pack(t, &t->params[i]);
     for (i = 0; i < s->layers; i++) {
-        locusi_train_pack_mab(t, &l->layer[i].mab2);
-        if (s->info.encoder_kind == LOCUS_SAB) continue;
-        locusi_train_pack_mab(t, &l->layer[i].mab1);
-        locusi_through(t, l->layer[i].mab1.wq, s->hp, s->dp, t->theta + l->layer[i].induce, s->dp, s->rp,
-                       t->induce_queries + i * s->rp * t->ldh, t->ldh);
-        locusi_pack_rows(s, t->induce_queries + i * s->rp * t->ldh, t->ldh, s->r, scale,
-                         t->packed_induce + i * s->hp * s->rp);
+        const locusi_param *at = locusi_layer_at(t, i);
+        float *const queries = t->induce_queries + i * s->rp * t->ldh;
+        locusi_matmul_run(t->k, t->theta + at->at, s->dp, s->rp, s->dp, t->forward + at[LOCUSI_MAB1 + LOCUSI_WQ].at,
+                          s->hp, queries, t->ldh, NULL, NULL, 0, 0);
+        locusi_heads_pack(t, queries, scale, t->packed_induce + i * s->hp * s->rp);
     }
-    locusi_train_pack_mab(t, &l->pool);
-    locusi_train_pack(t, l->out, s->dp, s->dp);
-    locusi_train_pack(t, l->u, s->dp, t->qp);
-    locusi_train_pack(t, l->hz, s->gp, s->dp);
-    locusi_train_pack(t, l->hu, s->gp, s->dp);
-    locusi_train_pack(t, l->hzu, s->gp, s->dp);
     // scores of the pooling query against keys W_k x are x times W_k^T (W_q S), head by head
-    locusi_through(t, l->pool.wq, s->hp, s->dp, t->theta + l->seed, s->dp, 1, t->seed_queries, s->hp);
+    locusi_through(t, &pool[LOCUSI_WQ], t->theta + t->rest[LOCUSI_S].at, 1, t->seed_queries);
     memset(t->seed_keys, 0, t->headsp * t->ldx * sizeof(float));
     for (h = 0; h < s->heads; h++)
         for (c = h * s->dhp; c < (h + 1) * s->dhp; c++)
-            t->k->axpy(t->seed_queries[c], t->theta + l->pool.wk + c * s->dp, t->seed_keys + h * t->ldx, s->dp);
-    for (h = 0; h < t->headsp; h++)
-        for (j = 0; j < s->dp; j++)
-            t->packed_seed[h / 16 * 16 * s->dp + 16 * j + h % 16] = scale * t->seed_keys[h * t->ldx + j];
+            t->k->axpy(t->seed_queries[c], t->theta + pool[LOCUSI_WK].at + c * s->dp, t->seed_keys + h * t->ldx, s->dp);
+    locusi_pool_pack(t, t->seed_keys, scale, t->packed_seed);
 }
 
 // ---- forward
 
-// A block behind its attention: y <- LN1(o + rff(o)), o = ReLU(LN0(heads fc^T + residual)), for n rows
-LOCUSI_FN int locusi_block_forward(const locusi_train_core *t, const locusi_train_worker *w, const locusi_mab_at *m,
-                                   const locusi_kept *kept, size_t first, size_t n, const float *residual, size_t ldr,
-                                   float *y)
+// A block behind its attention: kept->result <- LN1(o + rff(o)), o = ReLU(LN0(heads fc^T + residual)), for n rows
+LOCUSI_FN int locusi_block_forward(const locus_trainer *t, const locusi_train_worker *w, const locusi_param *m,
+                                   const locusi_kept *kept, size_t first, size_t n, const float *residual, size_t ldr)
 {
-    const locus_net *s = &t->shape;
+    const size_t d = t->shape.d, panels = t->shape.dp / 16, ldx = t->ldx;
     const float *theta = t->theta;
-    float *o = w->o, *f = kept->f + first * t->ldf;
+    float *o = w->o, *hidden = kept->hidden + first * t->ldf, *y = kept->result + first * ldx;
     int finite;
-    locusi_matmul_run(t->k, kept->heads + first * t->ldh, t->ldh, n, s->hp, t->forward + m->fc, s->dp, o, t->ldx, NULL,
-                      residual, ldr, 0);
-    finite = t->k->layernorm_keep(o, t->ldx, n, s->d, s->dp / 16, theta + m->gain0, theta + m->bias0, t->live, 1,
-                                  kept->hat0 + first * t->ldx, kept->inverse0 + first);
-    locusi_matmul_run(t->k, o, t->ldx, n, s->dp, t->forward + m->w1, s->fp, f, t->ldf, theta + m->b1, NULL, 0, 1);
-    locusi_matmul_run(t->k, f, t->ldf, n, s->fp, t->forward + m->w2, s->dp, y, t->ldx, theta + m->b2, o, t->ldx, 0);
-    return t->k->layernorm_keep(y, t->ldx, n, s->d, s->dp / 16, theta + m->gain1, theta + m->bias1, t->live, 0,
-                                kept->hat1 + first * t->ldx, kept->inverse1 + first) &
+    locusi_affine(t, &m[LOCUSI_FC], kept->heads + first * t->ldh, n, o, NULL, residual, ldr, 0);
+    finite = t->k->layernorm_keep(o, ldx, n, d, panels, theta + m[LOCUSI_GAIN0].at, theta + m[LOCUSI_BIAS0].at, t->live,
+                                  1, kept->hat0 + first * ldx, kept->inverse0 + first);
+    locusi_affine(t, &m[LOCUSI_W1], o, n, hidden, theta + m[LOCUSI_B1].at, NULL, 0, 1);
+    locusi_affine(t, &m[LOCUSI_W2], hidden, n, y, theta + m[LOCUSI_B2].at, o, ldx, 0);
+    return t->k->layernorm_keep(y, ldx, n, d, panels, theta + m[LOCUSI_GAIN1].at, theta + m[LOCUSI_BIAS1].at, t->live,
+                                0, kept->hat1 + first * ldx, kept->inverse1 + first) &
            finite;
 }
 
-// out [count, width] <- rows of the table, mixed by the score: (1-y) row of 0 + y row of 1
-LOCUSI_FN void locusi_table_rows(const locusi_train_core *t, float *const table[2], size_t ld,
-                                 const locusi_train_worker *w, float *out, size_t width)
+// out [count, ld] <- rows of the table, mixed by the score: (1-y) row of 0 + y row of 1
+LOCUSI_FN void locusi_table_rows(const locus_trainer *t, float *const table[2], size_t ld, const locusi_train_worker *w,
+                                 float *out)
 {
     size_t i;
     for (i = 0; i < w->count; i++, out += ld) {
         const float y = w->y[i], *zero = table[0] + w->rows[i] * ld, *one = table[1] + w->rows[i] * ld;
-        memcpy(out, y >= 1.0f ? one : zero, width * sizeof(float));
+        memcpy(out, y >= 1.0f ? one : zero, (ld - 16) * sizeof(float));
         if (!(y > 0.0f && y < 1.0f)) continue;
-        t->k->axpy(-y, zero, out, width);
-        t->k->axpy(y, one, out, width);
+        t->k->axpy(-y, zero, out, ld - 16);
+        t->k->axpy(y, one, out, ld - 16);
     }
 }
 
-// Tokens attend to `keys` rows (inducing vectors, or all tokens): attention, then the block, tile by tile.
-LOCUSI_FN int locusi_attend_forward(const locusi_train_core *t, locusi_train_worker *w, const locusi_mab_at *m,
-                                    locusi_kept_layer *kept, size_t keys, const float *x, int has_queries, float *y)
+// The table's rows receive their share: dtable[0] += (1-y) d, dtable[1] += y d.
+LOCUSI_FN void locusi_owe_table(const locus_trainer *t, float *const dtable[2], size_t ld, const locusi_train_worker *w,
+                                const float *d)
+{
+    size_t i;
+    for (i = 0; i < w->count; i++, d += ld) {
+        const float y = w->y[i];
+        if (y < 1.0f) t->k->axpy(1.0f - y, d, dtable[0] + w->rows[i] * ld, ld - 16);
+        if (y > 0.0f) t->k->axpy(y, d, dtable[1] + w->rows[i] * ld, ld - 16);
+    }
+}
+
+LOCUSI_FN size_t locusi_tile(const locusi_train_worker *w, size_t from) // rows of the tile that begins there
+{
+    return w->count - from < LOCUSI_TILE ? w->count - from : LOCUSI_TILE;
+}
+
+LOCUSI_FN int locusi_layer_forward(const locus_trainer *t, locusi_train_worker *w, size_t l)
 {
     const locus_net *s = &t->shape;
-    const size_t kp = locusi_pad(keys), lds = s->heads * kp + 16;
-    int finite = 1;
-    size_t at, h, n;
-    locusi_pack_rows(s, kept->k2, t->ldh, keys, locusi_softmax_scale(s), w->packed);
-    for (at = 0; at < w->count; at += n) {
-        float *q = kept->q2 + at * t->ldh, *a = kept->a2 + at * lds, *heads = kept->mab2.heads + at * t->ldh;
-        n = w->count - at < t->tile ? w->count - at : t->tile;
-        if (!has_queries) locusi_through(t, m->wq, s->hp, s->dp, x + at * t->ldx, t->ldx, n, q, t->ldh);
-        for (h = 0; h < s->heads; h++) {
-            locusi_matmul_run(t->k, q + h * s->dhp, t->ldh, n, s->dhp, w->packed + h * s->dhp * kp, kp, a + h * kp, lds,
-                              t->no_column + t->zeros - keys, NULL, 0, 0);
-            t->k->softmax(a + h * kp, lds, n, kp / 16);
-            locusi_product(t->k, a + h * kp, lds, 1, n, keys, kept->v2 + h * s->dhp, t->ldh, 16, s->dhp,
-                           heads + h * s->dhp, t->ldh, 0);
-        }
-        finite &= locusi_block_forward(t, w, m, &kept->mab2, at, n, x + at * t->ldx, t->ldx, y + at * t->ldx);
+    const locusi_param *at = locusi_layer_at(t, l);
+    const locusi_kept *m1 = &w->layer[l].mab1, *m2 = &w->layer[l].mab2;
+    const float *x = w->layer[l].x;
+    size_t from, n, h;
+    int finite;
+    if (l) {
+        locusi_through(t, &at[LOCUSI_MAB1 + LOCUSI_WK], x, w->count, m1->keys);
+        locusi_through(t, &at[LOCUSI_MAB1 + LOCUSI_WV], x, w->count, m1->values);
+    } else {
+        locusi_table_rows(t, t->tk, t->ldh, w, m1->keys);
+        locusi_table_rows(t, t->tv, t->ldh, w, m1->values);
+        locusi_table_rows(t, t->tq, t->ldh, w, m2->queries);
+    }
+    // the inducing vectors attend to the tokens
+    locusi_heads_score(t, m1->keys, w->count, t->packed_induce + l * s->hp * s->rp, NULL, m1->attention);
+    t->k->softmax_down(m1->attention, t->lds, w->count, s->heads * s->rp / 16);
+    locusi_heads_gather(t, m1->attention, w->count, m1->values, m1->heads, 0);
+    finite = locusi_block_forward(t, w, at + LOCUSI_MAB1, m1, 0, s->r, t->theta + at->at, s->dp);
+    // the tokens attend to what became of them
+    locusi_through(t, &at[LOCUSI_MAB2 + LOCUSI_WK], m1->result, s->r, m2->keys);
+    locusi_through(t, &at[LOCUSI_MAB2 + LOCUSI_WV], m1->result, s->r, m2->values);
+    locusi_heads_pack(t, m2->keys, locusi_softmax_scale(s), w->packed);
+    for (from = 0; from < w->count; from += n) {
+        float *q = m2->queries + from * t->ldh, *a = m2->attention + from * t->lds;
+        n = locusi_tile(w, from);
+        if (l) locusi_through(t, &at[LOCUSI_MAB2 + LOCUSI_WQ], x + from * t->ldx, n, q);
+        locusi_heads_score(t, q, n, w->packed, t->no_column, a);
+        for (h = 0; h < s->heads; h++) t->k->softmax(a + h * s->rp, t->lds, n, s->rp / 16);
+        locusi_heads_mix(t, a, n, m2->values, m2->heads + from * t->ldh);
+        finite &= locusi_block_forward(t, w, at + LOCUSI_MAB2, m2, from, n, x + from * t->ldx, t->ldx);
     }
     return finite;
 }
 
-LOCUSI_FN int locusi_layer_forward(const locusi_train_core *t, locusi_train_worker *w, size_t l)
-{
-    const locus_net *s = &t->shape;
-    const locusi_layer_at *at = &t->layout.layer[l];
-    locusi_kept_layer *kept = &w->layer[l];
-    const float *x = w->x[l];
-    const size_t n = w->count;
-    size_t h;
-    int finite;
-    if (s->info.encoder_kind == LOCUS_SAB) {
-        locusi_through(t, at->mab2.wk, s->hp, s->dp, x, t->ldx, n, kept->k2, t->ldh);
-        locusi_through(t, at->mab2.wv, s->hp, s->dp, x, t->ldx, n, kept->v2, t->ldh);
-        return locusi_attend_forward(t, w, &at->mab2, kept, n, x, 0, w->x[l + 1]);
-    }
-    if (l) {
-        locusi_through(t, at->mab1.wk, s->hp, s->dp, x, t->ldx, n, kept->k1, t->ldh);
-        locusi_through(t, at->mab1.wv, s->hp, s->dp, x, t->ldx, n, kept->v1, t->ldh);
-    } else {
-        locusi_table_rows(t, t->tk, t->ldh, w, kept->k1, s->hp);
-        locusi_table_rows(t, t->tv, t->ldh, w, kept->v1, s->hp);
-        locusi_table_rows(t, t->tq, t->ldh, w, kept->q2, s->hp);
-    }
-    for (h = 0; h < s->heads; h++) {
-        locusi_matmul_run(t->k, kept->k1 + h * s->dhp, t->ldh, n, s->dhp,
-                          t->packed_induce + l * s->hp * s->rp + h * s->dhp * s->rp, s->rp, kept->a1 + h * s->rp,
-                          t->lds, NULL, NULL, 0, 0);
-    }
-    t->k->softmax_down(kept->a1, t->lds, n, s->heads * s->rp / 16);
-    for (h = 0; h < s->heads; h++)
-        locusi_product(t->k, kept->a1 + h * s->rp, 1, t->lds, s->r, n, kept->v1 + h * s->dhp, t->ldh, 16, s->dhp,
-                       kept->mab1.heads + h * s->dhp, t->ldh, 0);
-    finite = locusi_block_forward(t, w, &at->mab1, &kept->mab1, 0, s->r, t->theta + at->induce, s->dp, kept->hm);
-    locusi_through(t, at->mab2.wk, s->hp, s->dp, kept->hm, t->ldx, s->r, kept->k2, t->ldh);
-    locusi_through(t, at->mab2.wv, s->hp, s->dp, kept->hm, t->ldx, s->r, kept->v2, t->ldh);
-    return finite & locusi_attend_forward(t, w, &at->mab2, kept, s->r, x, l == 0, w->x[l + 1]);
-}
-
 // w->z <- the embedding of the w->count evaluations in w->rows, w->y
-LOCUSI_FN int locusi_model_forward(const locusi_train_core *t, locusi_train_worker *w)
+LOCUSI_FN int locusi_model_forward(const locus_trainer *t, locusi_train_worker *w)
 {
     const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
-    const float *x;
+    const locusi_param *at = t->rest;
+    const float *x = w->layer[s->layers].x;
+    const size_t hp = t->headsp;
     size_t l, h, c, j;
     int finite = 1;
-    locusi_table_rows(t, t->t, t->ldx, w, w->x[0], s->dp);
+    locusi_table_rows(t, t->t, t->ldx, w, w->layer[0].x);
     for (l = 0; l < s->layers; l++) finite &= locusi_layer_forward(t, w, l);
-    x = w->x[s->layers];
-    locusi_matmul_run(t->k, x, t->ldx, w->count, s->dp, t->packed_seed, t->headsp, w->pool_a, t->headsp, NULL, NULL, 0,
-                      0);
-    t->k->softmax_down(w->pool_a, t->headsp, w->count, t->headsp / 16);
-    locusi_product(t->k, w->pool_a, 1, t->headsp, s->heads, w->count, x, t->ldx, 16, s->dp, w->pool_mean, t->ldx, 0);
+    locusi_matmul_run(t->k, x, t->ldx, w->count, s->dp, t->packed_seed, hp, w->pool.attention, hp, NULL, NULL, 0, 0);
+    t->k->softmax_down(w->pool.attention, hp, w->count, hp / 16);
+    locusi_product(t->k, w->pool.attention, 1, hp, s->heads, w->count, x, t->ldx, 16, s->dp, w->means, t->ldx, 0);
     for (h = 0; h < s->heads; h++)
         for (c = h * s->dhp; c < (h + 1) * s->dhp; c++) {
-            const float *row = t->theta + at->pool.wv + c * s->dp, *mean = w->pool_mean + h * t->ldx;
+            const float *row = t->theta + at[LOCUSI_POOL + LOCUSI_WV].at + c * s->dp, *mean = w->means + h * t->ldx;
             float sum = 0.0f;
             for (j = 0; j < s->dp; j++) sum += row[j] * mean[j];
             w->pool.heads[c] = sum;
         }
-    finite &= locusi_block_forward(t, w, &at->pool, &w->pool, 0, 1, t->theta + at->seed, s->dp, w->pool_row);
-    locusi_matmul_run(t->k, w->pool_row, t->ldx, 1, s->dp, t->forward + at->out, s->dp, w->z, s->dp,
-                      t->theta + at->out_b, NULL, 0, 0);
+    finite &= locusi_block_forward(t, w, at + LOCUSI_POOL, &w->pool, 0, 1, t->theta + at[LOCUSI_S].at, s->dp);
+    locusi_affine(t, &at[LOCUSI_OUT], w->pool.result, 1, w->z, t->theta + at[LOCUSI_OUT_B].at, NULL, 0, 0);
     return finite;
 }
 
 // ---- backward
 
-// dy (n rows): of the result -> of the residual; w->dh: of the attention's output; what is owed to the weights is
+// dy (n rows): of the result -> of the residual; w->dheads: of what attention gave; what is owed to the weights is
 // added.
-LOCUSI_FN void locusi_block_backward(const locusi_train_core *t, locusi_train_worker *w, float *g,
-                                     const locusi_mab_at *m, const locusi_kept *kept, size_t first, size_t n, float *dy)
+LOCUSI_FN void locusi_block_backward(const locus_trainer *t, locusi_train_worker *w, float *g, const locusi_param *m,
+                                     const locusi_kept *kept, size_t first, size_t n, float *dy)
 {
-    const locus_net *s = &t->shape;
-    const size_t ldx = t->ldx, ldf = t->ldf, ldh = t->ldh, dp = s->dp / 16;
-    const float *f = kept->f + first * ldf;
+    const size_t d = t->shape.d, panels = t->shape.dp / 16, hidden_panels = t->shape.fp / 16, ldx = t->ldx;
+    const float *hidden = kept->hidden + first * t->ldf, *hat0 = kept->hat0 + first * ldx;
     float *o = w->o;
-    t->k->layernorm_back(dy, ldx, n, s->d, dp, t->theta + m->gain1, t->live, kept->hat1 + first * ldx,
-                         kept->inverse1 + first, g + m->gain1, g + m->bias1);
-    locusi_owe(t, g, m->w2, s->dp, s->fp, dy, ldx, f, ldf, n);
-    t->k->add_rows(dy, ldx, n, dp, g + m->b2);
-    locusi_back(t, m->w2, s->dp, s->fp, dy, ldx, n, w->df, ldf, 0);
-    t->k->relu_back(w->df, ldf, f, ldf, n, s->fp / 16);
-    t->k->affine_relu(kept->hat0 + first * ldx, ldx, n, dp, t->theta + m->gain0, t->theta + m->bias0, o);
-    locusi_owe(t, g, m->w1, s->fp, s->dp, w->df, ldf, o, ldx, n);
-    t->k->add_rows(w->df, ldf, n, s->fp / 16, g + m->b1);
-    locusi_matmul_run(t->k, w->df, ldf, n, s->fp, t->backward + m->w1, s->dp, dy, ldx, NULL, dy, ldx, 0);
-    t->k->relu_back(dy, ldx, o, ldx, n, dp);
-    t->k->layernorm_back(dy, ldx, n, s->d, dp, t->theta + m->gain0, t->live, kept->hat0 + first * ldx,
-                         kept->inverse0 + first, g + m->gain0, g + m->bias0);
-    locusi_owe(t, g, m->fc, s->dp, s->hp, dy, ldx, kept->heads + first * ldh, ldh, n);
-    locusi_back(t, m->fc, s->dp, s->hp, dy, ldx, n, w->dh, ldh, 0);
+    t->k->layernorm_back(dy, ldx, n, d, panels, t->theta + m[LOCUSI_GAIN1].at, t->live, kept->hat1 + first * ldx,
+                         kept->inverse1 + first, g + m[LOCUSI_GAIN1].at, g + m[LOCUSI_BIAS1].at);
+    locusi_owe(t, g, &m[LOCUSI_W2], dy, hidden, n);
+    t->k->add_rows(dy, ldx, n, panels, g + m[LOCUSI_B2].at);
+    locusi_back(t, &m[LOCUSI_W2], dy, n, w->dhidden, 0);
+    t->k->relu_back(w->dhidden, t->ldf, hidden, t->ldf, n, hidden_panels);
+    t->k->affine_relu(hat0, ldx, n, panels, t->theta + m[LOCUSI_GAIN0].at, t->theta + m[LOCUSI_BIAS0].at, o);
+    locusi_owe(t, g, &m[LOCUSI_W1], w->dhidden, o, n);
+    t->k->add_rows(w->dhidden, t->ldf, n, hidden_panels, g + m[LOCUSI_B1].at);
+    locusi_back(t, &m[LOCUSI_W1], w->dhidden, n, dy, 1);
+    t->k->relu_back(dy, ldx, o, ldx, n, panels);
+    t->k->layernorm_back(dy, ldx, n, d, panels, t->theta + m[LOCUSI_GAIN0].at, t->live, hat0, kept->inverse0 + first,
+                         g + m[LOCUSI_GAIN0].at, g + m[LOCUSI_BIAS0].at);
+    locusi_owe(t, g, &m[LOCUSI_FC], dy, kept->heads + first * t->ldh, n);
+    locusi_back(t, &m[LOCUSI_FC], dy, n, w->dheads, 0);
 }
 
-// dx [n, ldx] of the layer's result -> of its input; dk2, dv2 [keys, ldh] receive what is owed to keys and values.
-// dq_all: NULL, or where the queries' gradients go (layer 0, whose queries stand in the table).
-LOCUSI_FN void locusi_attend_backward(const locusi_train_core *t, locusi_train_worker *w, float *g,
-                                      const locusi_mab_at *m, const locusi_kept_layer *kept, size_t keys,
-                                      const float *x, float *dx, float *dq_all)
-{
-    const locus_net *s = &t->shape;
-    const size_t kp = locusi_pad(keys), lds = s->heads * kp + 16, ldh = t->ldh, ldd = kp + 16;
-    const float natural = 1.0f / sqrtf((float)s->dh);
-    size_t at, h, n;
-    locusi_pack_rows(s, kept->v2, ldh, keys, 1.0f, w->packed);
-    memset(w->dk2, 0, keys * ldh * sizeof(float));
-    memset(w->dv2, 0, keys * ldh * sizeof(float));
-    for (at = 0; at < w->count; at += n) {
-        const float *a = kept->a2 + at * lds, *q = kept->q2 + at * ldh;
-        float *dq = dq_all ? dq_all + at * ldh : w->dq;
-        n = w->count - at < t->tile ? w->count - at : t->tile;
-        locusi_block_backward(t, w, g, m, &kept->mab2, at, n, dx + at * t->ldx);
-        for (h = 0; h < s->heads; h++) {
-            locusi_matmul_run(t->k, w->dh + h * s->dhp, ldh, n, s->dhp, w->packed + h * s->dhp * kp, kp, w->ds, ldd,
-                              NULL, NULL, 0, 0);
-            locusi_product(t->k, a + h * kp, 1, lds, keys, n, w->dh + h * s->dhp, ldh, 16, s->dhp, w->dv2 + h * s->dhp,
-                           ldh, 1);
-            t->k->softmax_back(a + h * kp, w->ds, lds, ldd, n, kp / 16, natural);
-            locusi_product(t->k, w->ds, ldd, 1, n, keys, kept->k2 + h * s->dhp, ldh, 16, s->dhp, dq + h * s->dhp, ldh,
-                           0);
-            locusi_product(t->k, w->ds, 1, ldd, keys, n, q + h * s->dhp, ldh, 16, s->dhp, w->dk2 + h * s->dhp, ldh, 1);
-        }
-        if (dq_all) continue;
-        locusi_owe(t, g, m->wq, s->hp, s->dp, dq, ldh, x + at * t->ldx, t->ldx, n);
-        locusi_back(t, m->wq, s->hp, s->dp, dq, ldh, n, dx + at * t->ldx, t->ldx, 1);
-    }
-}
-
-// dx += (dk W_k + dv W_v), and what is owed to W_k and W_v
-LOCUSI_FN void locusi_keys_backward(const locusi_train_core *t, float *g, const locusi_mab_at *m, const float *dk,
+// dx (+)= dk W_k + dv W_v, and what is owed to W_k and W_v
+LOCUSI_FN void locusi_keys_backward(const locus_trainer *t, float *g, const locusi_param *m, const float *dk,
                                     const float *dv, const float *x, size_t n, float *dx, int add)
 {
-    const locus_net *s = &t->shape;
-    locusi_owe(t, g, m->wk, s->hp, s->dp, dk, t->ldh, x, t->ldx, n);
-    locusi_owe(t, g, m->wv, s->hp, s->dp, dv, t->ldh, x, t->ldx, n);
-    locusi_back(t, m->wk, s->hp, s->dp, dk, t->ldh, n, dx, t->ldx, add);
-    locusi_back(t, m->wv, s->hp, s->dp, dv, t->ldh, n, dx, t->ldx, 1);
+    locusi_owe(t, g, &m[LOCUSI_WK], dk, x, n);
+    locusi_owe(t, g, &m[LOCUSI_WV], dv, x, n);
+    locusi_back(t, &m[LOCUSI_WK], dk, n, dx, add);
+    locusi_back(t, &m[LOCUSI_WV], dv, n, dx, 1);
 }
 
-// The table's rows receive their share: dtable[0] += (1-y) d, dtable[1] += y d.
-LOCUSI_FN void locusi_owe_table(const locusi_train_core *t, float *const dtable[2], size_t ld,
-                                const locusi_train_worker *w, const float *d, size_t width)
-{
-    size_t i;
-    for (i = 0; i < w->count; i++, d += ld) {
-        const float y = w->y[i];
-        if (y < 1.0f) t->k->axpy(1.0f - y, d, dtable[0] + w->rows[i] * ld, width);
-        if (y > 0.0f) t->k->axpy(y, d, dtable[1] + w->rows[i] * ld, width);
-    }
-}
-
-LOCUSI_FN void locusi_layer_backward(const locusi_train_core *t, locusi_train_worker *w, locusi_train_group *group,
-                                     size_t l)
+// mab2, the tokens attend. w->dx: of the layer's result -> of its input, but for what goes through mab1; from there
+// w->dinduced_keys and _values; w->dq in layer 0, whose queries stand in the table.
+LOCUSI_FN void locusi_attend_backward(const locus_trainer *t, locusi_train_worker *w, float *g, size_t l)
 {
     const locus_net *s = &t->shape;
-    const locusi_layer_at *at = &t->layout.layer[l];
-    const locusi_kept_layer *kept = &w->layer[l];
+    const locusi_param *at = locusi_layer_at(t, l) + LOCUSI_MAB2;
+    const locusi_kept *kept = &w->layer[l].mab2;
     const float natural = 1.0f / sqrtf((float)s->dh);
-    const size_t ldh = t->ldh, rp = s->rp, ldd = rp + 16;
-    float *g = group->gradient, *dinduce = group->dinduce + l * rp * ldh;
-    size_t h, i, c, n, from;
-    if (s->info.encoder_kind == LOCUS_SAB) {
-        locusi_attend_backward(t, w, g, &at->mab2, kept, w->count, w->x[l], w->dx, NULL);
-        locusi_keys_backward(t, g, &at->mab2, w->dk2, w->dv2, w->x[l], w->count, w->dx, 1);
-        return;
+    size_t from, h, n;
+    locusi_heads_pack(t, kept->values, 1.0f, w->packed);
+    memset(w->dinduced_keys, 0, s->r * t->ldh * sizeof(float));
+    memset(w->dinduced_values, 0, s->r * t->ldh * sizeof(float));
+    for (from = 0; from < w->count; from += n) {
+        const float *a = kept->attention + from * t->lds;
+        float *dq = l ? w->dq : w->dq + from * t->ldh, *dx = w->dx + from * t->ldx, *da = w->dattention;
+        n = locusi_tile(w, from);
+        locusi_block_backward(t, w, g, at, kept, from, n, dx);
+        locusi_heads_score(t, w->dheads, n, w->packed, NULL, da);
+        locusi_heads_gather(t, a, n, w->dheads, w->dinduced_values, 1);
+        for (h = 0; h < s->heads; h++)
+            t->k->softmax_back(a + h * s->rp, da + h * s->rp, t->lds, t->lds, n, s->rp / 16, natural);
+        locusi_heads_mix(t, da, n, kept->keys, dq);
+        locusi_heads_gather(t, da, n, kept->queries + from * t->ldh, w->dinduced_keys, 1);
+        if (l == 0) continue;
+        locusi_owe(t, g, &at[LOCUSI_WQ], dq, w->layer[l].x + from * t->ldx, n);
+        locusi_back(t, &at[LOCUSI_WQ], dq, n, dx, 1);
     }
-    locusi_attend_backward(t, w, g, &at->mab2, kept, s->r, w->x[l], w->dx, l ? NULL : w->dk);
-    if (l == 0) locusi_owe_table(t, group->dq, ldh, w, w->dk, s->hp);
-    locusi_keys_backward(t, g, &at->mab2, w->dk2, w->dv2, kept->hm, s->r, w->dhm, 0);
-    locusi_block_backward(t, w, g, &at->mab1, &kept->mab1, 0, s->r, w->dhm);
-    for (i = 0; i < s->r; i++) t->k->axpy(1.0f, w->dhm + i * t->ldx, g + at->induce + i * s->dp, s->dp);
-    // w->dh [r, ldh]: of the inducing vectors' attention outputs
-    memset(w->dot, 0, s->heads * rp * sizeof(float));
+}
+
+// mab1, the inducing vectors attend. From w->dinduced to w->dk and w->dv of the tokens, and to the inducing vectors.
+LOCUSI_FN void locusi_induce_backward(const locus_trainer *t, locusi_train_worker *w, locusi_train_group *group,
+                                      size_t l)
+{
+    const locus_net *s = &t->shape;
+    const locusi_param *at = locusi_layer_at(t, l);
+    const locusi_kept *kept = &w->layer[l].mab1;
+    const float natural = 1.0f / sqrtf((float)s->dh);
+    const size_t induced = l * s->rp * t->ldh;
+    float *g = group->gradient, *da = w->dattention;
+    size_t h, i, c, n, from;
+    locusi_block_backward(t, w, g, at + LOCUSI_MAB1, kept, 0, s->r, w->dinduced);
+    for (i = 0; i < s->r; i++) t->k->axpy(1.0f, w->dinduced + i * t->ldx, g + at->at + i * s->dp, s->dp);
+    memset(w->dot, 0, s->heads * s->rp * sizeof(float));
     for (h = 0; h < s->heads; h++)
         for (i = 0; i < s->r; i++)
             for (c = h * s->dhp; c < h * s->dhp + s->dh; c++)
-                w->dot[h * rp + i] += w->dh[i * ldh + c] * kept->mab1.heads[i * ldh + c];
-    locusi_pack_rows(s, w->dh, ldh, s->r, 1.0f, w->packed);
+                w->dot[h * s->rp + i] += w->dheads[i * t->ldh + c] * kept->heads[i * t->ldh + c];
+    locusi_heads_pack(t, w->dheads, 1.0f, w->packed);
     for (from = 0; from < w->count; from += n) {
-        n = w->count - from < t->tile ? w->count - from : t->tile;
-        for (h = 0; h < s->heads; h++) {
-            const float *a = kept->a1 + from * t->lds + h * rp;
-            const size_t head = from * ldh + h * s->dhp;
-            locusi_matmul_run(t->k, kept->v1 + head, ldh, n, s->dhp, w->packed + h * s->dhp * rp, rp, w->ds, ldd, NULL,
-                              NULL, 0, 0);
-            t->k->softmax_down_back(a, w->ds, t->lds, ldd, n, rp / 16, w->dot + h * rp, natural);
-            locusi_product(t->k, w->ds, ldd, 1, n, s->r, t->induce_queries + l * rp * ldh + h * s->dhp, ldh, 16, s->dhp,
-                           w->dk + head, ldh, 0);
-            locusi_product(t->k, w->ds, 1, ldd, s->r, n, kept->k1 + head, ldh, 16, s->dhp, dinduce + h * s->dhp, ldh,
-                           1);
-            locusi_product(t->k, a, t->lds, 1, n, s->r, w->dh + h * s->dhp, ldh, 16, s->dhp, w->dv + head, ldh, 0);
-        }
+        const float *a = kept->attention + from * t->lds;
+        n = locusi_tile(w, from);
+        locusi_heads_score(t, kept->values + from * t->ldh, n, w->packed, NULL, da);
+        t->k->softmax_down_back(a, da, t->lds, t->lds, n, s->heads * s->rp / 16, w->dot, natural);
+        locusi_heads_mix(t, da, n, t->induce_queries + induced, w->dk + from * t->ldh);
+        locusi_heads_gather(t, da, n, kept->keys + from * t->ldh, group->dinduce + induced, 1);
+        locusi_heads_mix(t, a, n, w->dheads, w->dv + from * t->ldh);
     }
+}
+
+// w->dx: of the layer's result -> of its input.
+LOCUSI_FN void locusi_layer_backward(const locus_trainer *t, locusi_train_worker *w, locusi_train_group *group,
+                                     size_t l)
+{
+    const locusi_param *at = locusi_layer_at(t, l);
+    const locusi_kept_layer *kept = &w->layer[l];
+    float *g = group->gradient;
+    locusi_attend_backward(t, w, g, l);
+    locusi_keys_backward(t, g, at + LOCUSI_MAB2, w->dinduced_keys, w->dinduced_values, kept->mab1.result, t->shape.r,
+                         w->dinduced, 0);
+    locusi_induce_backward(t, w, group, l);
     if (l) {
-        locusi_keys_backward(t, g, &at->mab1, w->dk, w->dv, w->x[l], w->count, w->dx, 1);
-        return;
+        locusi_keys_backward(t, g, at + LOCUSI_MAB1, w->dk, w->dv, kept->x, w->count, w->dx, 1);
+    } else {
+        locusi_owe_table(t, group->dq, t->ldh, w, w->dq);
+        locusi_owe_table(t, group->dk, t->ldh, w, w->dk);
+        locusi_owe_table(t, group->dv, t->ldh, w, w->dv);
     }
-    locusi_owe_table(t, group->dk, ldh, w, w->dk, s->hp);
-    locusi_owe_table(t, group->dv, ldh, w, w->dv, s->hp);
 }
 
 // From w->dz to everything.
-LOCUSI_FN void locusi_model_backward(const locusi_train_core *t, locusi_train_worker *w, locusi_train_group *group)
+LOCUSI_FN void locusi_model_backward(const locus_trainer *t, locusi_train_worker *w, locusi_train_group *group)
 {
     const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
-    const float natural = 1.0f / sqrtf((float)s->dh), *x = w->x[s->layers];
+    const locusi_param *at = t->rest;
+    const float natural = 1.0f / sqrtf((float)s->dh), *x = w->layer[s->layers].x, *a = w->pool.attention;
     const size_t ldx = t->ldx, hp = t->headsp;
-    float *g = group->gradient, *dmean = w->dhm, *dot = w->dot;
+    float *g = group->gradient, *scores = w->dpool_scores;
     size_t h, c, j, l;
-    t->k->axpy(1.0f, w->dz, g + at->out_b, s->dp);
-    for (c = 0; c < s->d; c++) t->k->axpy(w->dz[c], w->pool_row, g + at->out + c * s->dp, s->dp);
-    locusi_back(t, at->out, s->dp, s->dp, w->dz, s->dp, 1, w->dk2, ldx, 0);
-    locusi_block_backward(t, w, g, &at->pool, &w->pool, 0, 1, w->dk2);
-    t->k->axpy(1.0f, w->dk2, g + at->seed, s->dp);
-    // w->dh [hp]: of the heads' outputs W_v mean
-    memset(dmean, 0, hp * ldx * sizeof(float));
-    memset(dot, 0, hp * sizeof(float));
+    t->k->axpy(1.0f, w->dz, g + at[LOCUSI_OUT_B].at, s->dp);
+    for (c = 0; c < s->d; c++) t->k->axpy(w->dz[c], w->pool.result, g + at[LOCUSI_OUT].at + c * s->dp, s->dp);
+    locusi_back(t, &at[LOCUSI_OUT], w->dz, 1, w->dpooled, 0);
+    locusi_block_backward(t, w, g, at + LOCUSI_POOL, &w->pool, 0, 1, w->dpooled);
+    t->k->axpy(1.0f, w->dpooled, g + at[LOCUSI_S].at, s->dp);
+    // through the heads' outputs W_v mean to the means, and through the softmax to the scores
+    memset(w->dmeans, 0, hp * ldx * sizeof(float));
+    memset(w->dot, 0, hp * sizeof(float));
     for (h = 0; h < s->heads; h++) {
         for (c = h * s->dhp; c < h * s->dhp + s->dh; c++) {
-            t->k->axpy(w->dh[c], t->theta + at->pool.wv + c * s->dp, dmean + h * ldx, s->dp);
-            t->k->axpy(w->dh[c], w->pool_mean + h * ldx, g + at->pool.wv + c * s->dp, s->dp);
+            t->k->axpy(w->dheads[c], t->theta + at[LOCUSI_POOL + LOCUSI_WV].at + c * s->dp, w->dmeans + h * ldx, s->dp);
+            t->k->axpy(w->dheads[c], w->means + h * ldx, g + at[LOCUSI_POOL + LOCUSI_WV].at + c * s->dp, s->dp);
         }
-        for (j = 0; j < s->dp; j++) dot[h] += dmean[h * ldx + j] * w->pool_mean[h * ldx + j];
+        for (j = 0; j < s->dp; j++) w->dot[h] += w->dmeans[h * ldx + j] * w->means[h * ldx + j];
     }
-    for (h = 0; h < hp; h++)
-        for (j = 0; j < s->dp; j++)
-            w->packed[h / 16 * 16 * s->dp + 16 * j + h % 16] = h < s->heads ? dmean[h * ldx + j] : 0.0f;
-    // w->dk as [n, headsp]: of the scores
-    locusi_matmul_run(t->k, x, ldx, w->count, s->dp, w->packed, hp, w->dk, hp, NULL, NULL, 0, 0);
-    t->k->softmax_down_back(w->pool_a, w->dk, hp, hp, w->count, hp / 16, dot, natural);
-    locusi_product(t->k, w->pool_a, hp, 1, w->count, s->heads, dmean, ldx, 16, s->dp, w->dx, ldx, 0);
-    locusi_product(t->k, w->dk, hp, 1, w->count, s->heads, t->seed_keys, ldx, 16, s->dp, w->dx, ldx, 1);
-    locusi_product(t->k, w->dk, 1, hp, s->heads, w->count, x, ldx, 16, s->dp, dmean, ldx, 0); // now of the seed's keys
+    locusi_pool_pack(t, w->dmeans, 1.0f, w->packed);
+    locusi_matmul_run(t->k, x, ldx, w->count, s->dp, w->packed, hp, scores, hp, NULL, NULL, 0, 0);
+    t->k->softmax_down_back(a, scores, hp, hp, w->count, hp / 16, w->dot, natural);
+    locusi_product(t->k, a, hp, 1, w->count, s->heads, w->dmeans, ldx, 16, s->dp, w->dx, ldx, 0);
+    locusi_product(t->k, scores, hp, 1, w->count, s->heads, t->seed_keys, ldx, 16, s->dp, w->dx, ldx, 1);
+    locusi_product(t->k, scores, 1, hp, s->heads, w->count, x, ldx, 16, s->dp, w->dseed_keys, ldx, 0);
     for (h = 0; h < s->heads; h++)
         for (c = h * s->dhp; c < h * s->dhp + s->dh; c++) {
-            const float *wk = t->theta + at->pool.wk + c * s->dp;
+            const float *wk = t->theta + at[LOCUSI_POOL + LOCUSI_WK].at + c * s->dp, *d = w->dseed_keys + h * ldx;
             float sum = 0.0f;
-            t->k->axpy(t->seed_queries[c], dmean + h * ldx, g + at->pool.wk + c * s->dp, s->dp);
-            for (j = 0; j < s->dp; j++) sum += wk[j] * dmean[h * ldx + j];
+            t->k->axpy(t->seed_queries[c], d, g + at[LOCUSI_POOL + LOCUSI_WK].at + c * s->dp, s->dp);
+            for (j = 0; j < s->dp; j++) sum += wk[j] * d[j];
             group->dseed[c] += sum;
         }
     for (l = s->layers; l-- > 0;) locusi_layer_backward(t, w, group, l);
-    locusi_owe_table(t, group->dt, ldx, w, w->dx, s->dp);
+    locusi_owe_table(t, group->dt, ldx, w, w->dx);
 }
 
 // ---- the predictor's part of a model's step
 
-// From w->z to its logits, and, where there are target scores, the loss and w->dz.
-LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_worker *w, locusi_train_group *group,
-                                      size_t model)
+LOCUSI_FN void locusi_train_dropout(const locus_trainer *t, float *pre, uint64_t id)
 {
-    const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
+    const uint64_t limit = (uint64_t)((double)(float)t->o.dropout * 65536.0);
+    const float kept = 1.0f / (1.0f - (float)t->o.dropout);
+    size_t i, j, c;
+    for (i = 0; i < t->batch->targets; i++, pre += t->ldg)
+        for (j = 0; j < t->shape.gp; j += 4) {
+            uint64_t r = locusi_mix(t->batch->dropout_key + (id << 40) + (uint64_t)i * t->shape.gp + j);
+            for (c = 0; c < 4; c++, r >>= 16) pre[j + c] = (r & 65535u) < limit ? 0.0f : pre[j + c] * kept;
+        }
+}
+
+// w->dlogit <- the logits of w->z
+LOCUSI_FN void locusi_predict_forward(const locus_trainer *t, locusi_train_worker *w, size_t model)
+{
+    const locusi_param *at = t->rest;
     const locusi_batch *b = t->batch;
-    const float *theta = t->theta, *score = b->target_scores ? b->target_scores + model * b->targets : NULL;
-    const size_t n = b->targets, ldg = t->ldg, gp = s->gp, dp = s->dp;
-    const float kept = b->dropout_key ? 1.0f / (1.0f - t->dropout) : 1.0f;
-    const double weight = score ? (double)b->model_weight[model] : 0.0;
+    const size_t n = b->targets, gp = t->shape.gp, dp = t->shape.dp;
+    size_t i;
+    locusi_affine(t, &at[LOCUSI_HZ], w->z, 1, w->from_z, t->theta + at[LOCUSI_H_B].at, NULL, 0, 0);
+    t->k->scale(t->forward + at[LOCUSI_HZU].at, w->z, dp, gp / 16, w->scaled);
+    locusi_matmul_run(t->k, t->u, t->ldx, n, dp, w->scaled, gp, w->pre, t->ldg, w->from_z, t->hu, t->ldg, 1);
+    if (b->dropout_key) locusi_train_dropout(t, w->pre, b->model_id ? b->model_id[model] : model);
+    t->k->relu_dot(w->pre, t->ldg, n, gp, t->theta + at[LOCUSI_LAST].at, t->theta[at[LOCUSI_LAST_B].at], w->dlogit);
+    for (i = 0; b->logits && i < n; i++) b->logits[i * b->models + model] = w->dlogit[i];
+}
+
+// The loss of the model's targets; w->dz and what is owed.
+LOCUSI_FN double locusi_predict_backward(const locus_trainer *t, locusi_train_worker *w, locusi_train_group *group,
+                                         size_t model)
+{
+    const locusi_param *at = t->rest;
+    const locusi_batch *b = t->batch;
+    const float *last = t->theta + at[LOCUSI_LAST].at, *score = b->target_scores + model * b->targets;
+    const size_t n = b->targets, ldg = t->ldg, gp = t->shape.gp, dp = t->shape.dp;
+    const float kept = b->dropout_key ? 1.0f / (1.0f - (float)t->o.dropout) : 1.0f;
+    const double weight = (double)b->model_weight[model];
     float *g = group->gradient;
     double loss = 0.0;
     size_t i, j;
-    locusi_matmul_run(t->k, w->z, dp, 1, dp, t->forward + at->hz, gp, w->dhz, gp, theta + at->h_b, NULL, 0, 0);
-    t->k->scale(t->forward + at->hzu, w->z, dp, gp / 16, w->scaled);
-    locusi_matmul_run(t->k, t->u, t->ldx, n, dp, w->scaled, gp, w->pre, ldg, w->dhz, t->hu, ldg, 1);
-    if (b->dropout_key) {
-        const uint64_t limit = (uint64_t)((double)t->dropout * 65536.0);
-        for (i = 0; i < n; i++)
-            for (j = 0; j < gp; j += 4) {
-                uint64_t r = locusi_mix(b->dropout_key + ((uint64_t)(b->model_id ? b->model_id[model] : model) << 40) +
-                                        (uint64_t)i * gp + j);
-                size_t c;
-                for (c = 0; c < 4; c++, r >>= 16)
-                    w->pre[i * ldg + j + c] = (r & 65535u) < limit ? 0.0f : w->pre[i * ldg + j + c] * kept;
-            }
-    }
-    t->k->relu_dot(w->pre, ldg, n, gp, theta + at->last, theta[at->last_b], w->dlogit);
-    if (b->logits)
-        for (i = 0; i < n; i++) b->logits[i * b->models + model] = w->dlogit[i];
-    if (!score) return 0.0;
     memset(w->dpre, 0, n * ldg * sizeof(float));
     for (i = 0; i < n; i++) {
         const double logit = (double)w->dlogit[i], y = (double)score[i];
@@ -18011,21 +18011,21 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
         if (locusi_is_nan(score[i])) continue;
         loss += (logit > 0.0 ? logit : 0.0) + log1p(exp(-fabs(logit))) - y * logit;
         d = (float)((locus_probability(logit) - y) * weight);
-        g[at->last_b] += d;
-        t->k->axpy(d, w->pre + i * ldg, g + at->last, gp);
-        t->k->axpy(d * kept, theta + at->last, w->dpre + i * ldg, gp);
+        g[at[LOCUSI_LAST_B].at] += d;
+        t->k->axpy(d, w->pre + i * ldg, g + at[LOCUSI_LAST].at, gp);
+        t->k->axpy(d * kept, last, w->dpre + i * ldg, gp);
     }
     t->k->relu_back(w->dpre, ldg, w->pre, ldg, n, gp / 16);
     t->k->axpy(1.0f, w->dpre, group->dhu, n * ldg);
     memset(w->dhz, 0, gp * sizeof(float));
     t->k->add_rows(w->dpre, ldg, n, gp / 16, w->dhz);
-    t->k->axpy(1.0f, w->dhz, g + at->h_b, gp);
-    locusi_back(t, at->hz, gp, dp, w->dhz, gp, 1, w->dz, dp, 0);
+    t->k->axpy(1.0f, w->dhz, g + at[LOCUSI_H_B].at, gp);
+    locusi_back(t, &at[LOCUSI_HZ], w->dhz, 1, w->dz, 0);
     locusi_product(t->k, w->dpre, 1, ldg, gp, n, t->u, t->ldx, 16, dp, w->e, dp, 0);
     for (i = 0; i < gp; i++) {
-        const float *row = theta + at->hzu + i * dp, *e = w->e + i * dp;
-        float *scaled = w->scaled_rows + i * dp, *owed = g + at->hzu + i * dp;
-        t->k->axpy(w->dhz[i], w->z, g + at->hz + i * dp, dp);
+        const float *row = t->theta + at[LOCUSI_HZU].at + i * dp, *e = w->e + i * dp;
+        float *scaled = w->scaled_rows + i * dp, *owed = g + at[LOCUSI_HZU].at + i * dp;
+        t->k->axpy(w->dhz[i], w->z, g + at[LOCUSI_HZ].at + i * dp, dp);
         for (j = 0; j < dp; j++) {
             scaled[j] = row[j] * w->z[j];
             owed[j] += e[j] * w->z[j];
@@ -18040,16 +18040,16 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
 
 LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
 {
-    locusi_train_core *t = (locusi_train_core *)arg;
+    locus_trainer *t = (locus_trainer *)arg;
     const locusi_batch *b = t->batch;
     locusi_train_worker *w = &t->worker[worker];
     size_t item, m, i;
     w->mine = 0;
     while ((item = locusi_next(&t->counter, worker, &w->mine)) < t->groups) {
         locusi_train_group *group = &t->group[item];
-        if (b->target_scores && b->add && item == 0)
-            memset(group->dinduce, 0, (t->group_floats - t->layout.count) * sizeof(float));
-        else if (b->target_scores) memset(group->gradient, 0, t->group_floats * sizeof(float));
+        float *const cleared = b->add && item == 0 ? group->dinduce : group->gradient;
+        if (b->target_scores)
+            memset(cleared, 0, (t->group_floats - (size_t)(cleared - group->gradient)) * sizeof(float));
         group->loss = 0.0;
         for (m = item * b->models / t->groups; m < (item + 1) * b->models / t->groups; m++) {
             const float *score = b->scores + m * b->rows;
@@ -18062,58 +18062,59 @@ LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
             if (!w->count) continue; // the caller sees to it that this is a model without targets
             if (!locusi_model_forward(t, w)) locusi_set_flag(&t->bad);
             if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
-            if (b->targets) {
-                const double loss = locusi_model_predict(t, w, group, m);
-                if (!b->silent || b->model_id[m] < b->silent) group->loss += loss;
+            if (b->targets) locusi_predict_forward(t, w, m);
+            if (b->target_scores) {
+                const double loss = locusi_predict_backward(t, w, group, m);
+                if (m + b->silent < b->models) group->loss += loss;
+                locusi_model_backward(t, w, group);
             }
-            if (b->target_scores) locusi_model_backward(t, w, group);
         }
     }
 }
 
-#define LOCUSI_ROW_TASK ((size_t)128)
+// The table's rows [i, i + n).
+LOCUSI_FN void locusi_train_table(const locus_trainer *t, size_t i, size_t n)
+{
+    const locusi_param *const mab1 = locusi_layer_at(t, 0) + LOCUSI_MAB1, *const mab2 = mab1 + LOCUSI_MAB;
+    const float *queries = t->batch->queries + i * t->ldq, *ay = t->theta + t->params[LOCUSI_AY].at;
+    float *zero = t->t[0] + i * t->ldx, *one = t->t[1] + i * t->ldx;
+    size_t j, c, y;
+    locusi_affine(t, &t->params[LOCUSI_A], queries, n, zero, t->theta + t->params[LOCUSI_AB].at, NULL, 0, 0);
+    locusi_through(t, &t->params[LOCUSI_C], queries, n, one);
+    for (j = 0; j < n; j++, zero += t->ldx, one += t->ldx)
+        for (c = 0; c < t->shape.dp; c++) { // t0 = A q + b - C q, t1 = A q + b + C q + w_y
+            const float even = zero[c], odd = one[c];
+            zero[c] = even - odd;
+            one[c] = even + odd + ay[c];
+        }
+    for (y = 0; y < 2; y++) {
+        const float *x = t->t[y] + i * t->ldx;
+        locusi_through(t, &mab1[LOCUSI_WK], x, n, t->tk[y] + i * t->ldh);
+        locusi_through(t, &mab1[LOCUSI_WV], x, n, t->tv[y] + i * t->ldh);
+        locusi_through(t, &mab2[LOCUSI_WQ], x, n, t->tq[y] + i * t->ldh);
+    }
+}
 
 // The table, and the predictor's part that depends on the queries alone; a task for each 128 rows of both.
 LOCUSI_FN void locusi_train_shared(void *arg, size_t worker)
 {
-    locusi_train_core *t = (locusi_train_core *)arg;
-    const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
+    locus_trainer *t = (locus_trainer *)arg;
+    const locusi_param *at = t->rest;
     const locusi_batch *b = t->batch;
-    const size_t tasks = (b->rows + LOCUSI_ROW_TASK - 1) / LOCUSI_ROW_TASK, ldx = t->ldx;
-    const size_t all = tasks + (b->targets + LOCUSI_ROW_TASK - 1) / LOCUSI_ROW_TASK;
-    size_t item, i, j, n, *mine = &t->worker[worker].mine;
-    int y;
+    const size_t most = LOCUSI_ROW_TASK, tasks = (b->rows + most - 1) / most;
+    const size_t all = tasks + (b->targets + most - 1) / most;
+    size_t item, *mine = &t->worker[worker].mine;
     *mine = 0;
     while ((item = locusi_next(&t->counter, worker, mine)) < all) {
-        if (item >= tasks) {
-            i = (item - tasks) * LOCUSI_ROW_TASK;
-            n = b->targets - i < LOCUSI_ROW_TASK ? b->targets - i : LOCUSI_ROW_TASK;
-            locusi_matmul_run(t->k, b->target_queries + i * t->qp, t->qp, n, t->qp, t->forward + at->u, s->dp,
-                              t->u + i * ldx, ldx, t->theta + at->u_b, NULL, 0, 0);
-            locusi_through(t, at->hu, s->gp, s->dp, t->u + i * ldx, ldx, n, t->hu + i * t->ldg, t->ldg);
-            continue;
-        }
-        i = item * LOCUSI_ROW_TASK;
-        n = b->rows - i < LOCUSI_ROW_TASK ? b->rows - i : LOCUSI_ROW_TASK;
-        locusi_matmul_run(t->k, b->queries + i * t->qp, t->qp, n, t->qp, t->forward + at->a, s->dp, t->t[0] + i * ldx,
-                          ldx, t->theta + at->ab, NULL, 0, 0);
-        locusi_through(t, at->c, s->dp, t->qp, b->queries + i * t->qp, t->qp, n, t->t[1] + i * ldx, ldx);
-        for (j = i; j < i + n; j++) {
-            float *zero = t->t[0] + j * ldx, *one = t->t[1] + j * ldx;
-            const float *ay = t->theta + at->ay;
-            size_t k;
-            for (k = 0; k < s->dp; k++) {
-                const float p = zero[k], c = one[k];
-                zero[k] = p - c;
-                one[k] = p + c + ay[k];
-            }
-        }
-        for (y = 0; y < 2 && s->info.encoder_kind == LOCUS_ISAB; y++) {
-            const float *x = t->t[y] + i * ldx;
-            locusi_through(t, at->layer[0].mab1.wk, s->hp, s->dp, x, ldx, n, t->tk[y] + i * t->ldh, t->ldh);
-            locusi_through(t, at->layer[0].mab1.wv, s->hp, s->dp, x, ldx, n, t->tv[y] + i * t->ldh, t->ldh);
-            locusi_through(t, at->layer[0].mab2.wq, s->hp, s->dp, x, ldx, n, t->tq[y] + i * t->ldh, t->ldh);
+        const size_t i = (item < tasks ? item : item - tasks) * most;
+        const size_t left = (item < tasks ? b->rows : b->targets) - i, n = left < most ? left : most;
+        if (item < tasks) {
+            locusi_train_table(t, i, n);
+        } else {
+            float *const u = t->u + i * t->ldx;
+            locusi_affine(t, &at[LOCUSI_U], b->target_queries + i * t->ldq, n, u, t->theta + at[LOCUSI_U_B].at, NULL, 0,
+                          0);
+            locusi_through(t, &at[LOCUSI_HU], u, n, t->hu + i * t->ldg);
         }
     }
 }
@@ -18121,92 +18122,93 @@ LOCUSI_FN void locusi_train_shared(void *arg, size_t worker)
 // Group 0 <- the sum over the groups, in order; a slice for each worker.
 LOCUSI_FN void locusi_train_reduce(void *arg, size_t worker)
 {
-    locusi_train_core *t = (locusi_train_core *)arg;
-    const size_t blocks = t->group_floats / 16, first = worker * blocks / t->workers * 16,
-                 end = (worker + 1) * blocks / t->workers * 16;
+    locus_trainer *t = (locus_trainer *)arg;
+    const size_t blocks = t->group_floats / 16, end = (worker + 1) * blocks / t->workers * 16;
     size_t i, g, n;
-    for (i = first; i < end; i += n) {
+    for (i = worker * blocks / t->workers * 16; i < end; i += n) {
         n = end - i < 4096 ? end - i : 4096;
         for (g = 1; g < t->groups; g++) t->k->axpy(1.0f, t->group[g].gradient + i, t->group[0].gradient + i, n);
     }
+}
+
+// What is owed to the table's rows -> to layer 0's weights, and to A q + b and C q in dt.
+LOCUSI_FN void locusi_train_table_back(const locus_trainer *t)
+{
+    const locus_net *s = &t->shape;
+    const locusi_param *const rest = t->rest, *const mab1 = locusi_layer_at(t, 0) + LOCUSI_MAB1,
+                              *const mab2 = mab1 + LOCUSI_MAB;
+    const locusi_train_group *group = &t->group[0];
+    const size_t rows = t->batch->rows;
+    float *g = group->gradient;
+    size_t l, i, c, y;
+    for (l = 0; l < s->layers; l++) { // the inducing vectors and their gradients are parameters: dp floats apart
+        const float *d = group->dinduce + l * s->rp * t->ldh;
+        const locusi_param *at = locusi_layer_at(t, l);
+        const size_t wq = at[LOCUSI_MAB1 + LOCUSI_WQ].at, induce = at[LOCUSI_I].at;
+        locusi_product(t->k, d, 1, t->ldh, s->hp, s->r, t->theta + induce, s->dp, 16, s->dp, g + wq, s->dp, 1);
+        locusi_product(t->k, d, t->ldh, 1, s->r, s->hp, t->backward + wq, 16, 16 * s->hp, s->dp, g + induce, s->dp, 1);
+    }
+    for (c = 0; c < s->hp; c++)
+        t->k->axpy(group->dseed[c], t->theta + rest[LOCUSI_S].at, g + rest[LOCUSI_POOL + LOCUSI_WQ].at + c * s->dp,
+                   s->dp);
+    locusi_back(t, &rest[LOCUSI_POOL + LOCUSI_WQ], group->dseed, 1, g + rest[LOCUSI_S].at, 1);
+    for (y = 0; y < 2; y++) {
+        locusi_keys_backward(t, g, mab1, group->dk[y], group->dv[y], t->t[y], rows, group->dt[y], 1);
+        locusi_owe(t, g, &mab2[LOCUSI_WQ], group->dq[y], t->t[y], rows);
+        locusi_back(t, &mab2[LOCUSI_WQ], group->dq[y], rows, group->dt[y], 1);
+    }
+    t->k->add_rows(group->dt[1], t->ldx, rows, s->dp / 16, g + t->params[LOCUSI_AY].at);
+    for (i = 0; i < rows * t->ldx; i++) {
+        const float zero = group->dt[0][i], one = group->dt[1][i];
+        group->dt[0][i] = zero + one;
+        group->dt[1][i] = one - zero;
+    }
+    t->k->add_rows(group->dt[0], t->ldx, rows, s->dp / 16, g + t->params[LOCUSI_AB].at);
 }
 
 // What is owed to shared rows meets the shared weights. Three parts that touch different weights: the token map's two
 // halves, the predictor.
 LOCUSI_FN void locusi_train_shared_back(void *arg, size_t worker)
 {
-    locusi_train_core *t = (locusi_train_core *)arg;
-    const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
+    locus_trainer *t = (locus_trainer *)arg;
+    const locusi_param *at = t->rest;
     const locusi_batch *b = t->batch;
-    locusi_train_group *group = &t->group[0];
+    const locusi_train_group *group = &t->group[0];
     float *g = group->gradient;
     size_t item, *mine = &t->worker[worker].mine;
     *mine = 0;
     while ((item = locusi_next(&t->counter, worker, mine)) < 3) {
-        if (item == 0) locusi_owe(t, g, at->a, s->dp, t->qp, group->dt[0], t->ldx, b->queries, t->qp, b->rows);
-        if (item == 1) locusi_owe(t, g, at->c, s->dp, t->qp, group->dt[1], t->ldx, b->queries, t->qp, b->rows);
+        if (item == 0) locusi_owe(t, g, &t->params[LOCUSI_A], group->dt[0], b->queries, b->rows);
+        if (item == 1) locusi_owe(t, g, &t->params[LOCUSI_C], group->dt[1], b->queries, b->rows);
         if (item == 2) {
-            locusi_owe(t, g, at->hu, s->gp, s->dp, group->dhu, t->ldg, t->u, t->ldx, b->targets);
-            locusi_back(t, at->hu, s->gp, s->dp, group->dhu, t->ldg, b->targets, group->du, t->ldx, 1);
-            locusi_owe(t, g, at->u, s->dp, t->qp, group->du, t->ldx, b->target_queries, t->qp, b->targets);
-            t->k->add_rows(group->du, t->ldx, b->targets, s->dp / 16, g + at->u_b);
+            locusi_owe(t, g, &at[LOCUSI_HU], group->dhu, t->u, b->targets);
+            locusi_back(t, &at[LOCUSI_HU], group->dhu, b->targets, group->du, 1);
+            locusi_owe(t, g, &at[LOCUSI_U], group->du, b->target_queries, b->targets);
+            t->k->add_rows(group->du, t->ldx, b->targets, t->shape.dp / 16, g + at[LOCUSI_U_B].at);
         }
     }
 }
 
-LOCUSI_FN void locusi_train_table_back(locusi_train_core *t)
-{
-    const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
-    const size_t rows = t->batch->rows, ldx = t->ldx, ldh = t->ldh;
-    locusi_train_group *group = &t->group[0];
-    float *g = group->gradient;
-    size_t l, i, c;
-    int y;
-    for (l = 0; l < s->layers && s->info.encoder_kind == LOCUS_ISAB; l++) {
-        const float *d = group->dinduce + l * s->rp * ldh;
-        locusi_owe(t, g, at->layer[l].mab1.wq, s->hp, s->dp, d, ldh, t->theta + at->layer[l].induce, s->dp, s->r);
-        locusi_back(t, at->layer[l].mab1.wq, s->hp, s->dp, d, ldh, s->r, g + at->layer[l].induce, s->dp, 1);
-    }
-    for (c = 0; c < s->hp; c++) t->k->axpy(group->dseed[c], t->theta + at->seed, g + at->pool.wq + c * s->dp, s->dp);
-    locusi_back(t, at->pool.wq, s->hp, s->dp, group->dseed, s->hp, 1, g + at->seed, s->dp, 1);
-    for (y = 0; y < 2 && s->info.encoder_kind == LOCUS_ISAB; y++) {
-        locusi_keys_backward(t, g, &at->layer[0].mab1, group->dk[y], group->dv[y], t->t[y], rows, group->dt[y], 1);
-        locusi_owe(t, g, at->layer[0].mab2.wq, s->hp, s->dp, group->dq[y], ldh, t->t[y], ldx, rows);
-        locusi_back(t, at->layer[0].mab2.wq, s->hp, s->dp, group->dq[y], ldh, rows, group->dt[y], ldx, 1);
-    }
-    // t0 = A q + b - C q, t1 = A q + b + C q + w_y
-    t->k->add_rows(group->dt[1], ldx, rows, s->dp / 16, g + at->ay);
-    for (i = 0; i < rows * ldx; i++) {
-        const float zero = group->dt[0][i], one = group->dt[1][i];
-        group->dt[0][i] = zero + one;
-        group->dt[1][i] = one - zero;
-    }
-    t->k->add_rows(group->dt[0], ldx, rows, s->dp / 16, g + at->ab);
-}
-
-LOCUSI_FN void locusi_train_run(locusi_train_core *t, void (*task)(void *arg, size_t worker))
+LOCUSI_FN void locusi_train_spread(locus_trainer *t, void (*task)(void *arg, size_t worker))
 {
     t->counter.next = 0;
     t->counter.workers = t->workers;
-    locusi_run(t->parallel, task, t, t->workers);
+    locusi_run(t->run.parallel, task, t, t->workers);
 }
 
-// The groups' blocks for a step of these sizes; returns the floats of one.
-LOCUSI_FN size_t locusi_group_lay(const locusi_train_core *t, locusi_train_group *g, size_t rows, size_t targets)
+// A group's block for a step of these sizes; returns its floats.
+LOCUSI_FN size_t locusi_group_lay(const locus_trainer *t, locusi_train_group *g, size_t rows, size_t targets)
 {
     const locus_net *s = &t->shape;
-    const size_t wide = s->info.encoder_kind == LOCUS_ISAB ? rows * t->ldh : 0;
-    float *at = g->gradient + t->layout.count;
-    int y;
+    float *at = g->gradient + t->count;
+    size_t y;
     g->dinduce = at, at += s->layers * s->rp * t->ldh;
     g->dseed = at, at += s->hp;
     for (y = 0; y < 2; y++) {
         g->dt[y] = at, at += rows * t->ldx;
-        g->dq[y] = at, at += wide;
-        g->dk[y] = at, at += wide;
-        g->dv[y] = at, at += wide;
+        g->dq[y] = at, at += rows * t->ldh;
+        g->dk[y] = at, at += rows * t->ldh;
+        g->dv[y] = at, at += rows * t->ldh;
     }
     g->du = at, at += targets * t->ldx;
     g->dhu = at, at += targets * t->ldg;
@@ -18215,7 +18217,7 @@ LOCUSI_FN size_t locusi_group_lay(const locusi_train_core *t, locusi_train_group
 
 // One step: embeddings, logits, and with target scores the mean loss and its gradient in t->group[0].gradient.
 // Returns the loss; t->bad is set where a number was not finite.
-LOCUSI_FN double locusi_train_step(locusi_train_core *t, const locusi_batch *b)
+LOCUSI_FN double locusi_train_step(locus_trainer *t, const locusi_batch *b)
 {
     const size_t work = b->models * b->rows;
     double loss = 0.0;
@@ -18225,189 +18227,150 @@ LOCUSI_FN double locusi_train_step(locusi_train_core *t, const locusi_batch *b)
     t->groups = work < 4096 ? 2 : work < 32768 ? 4 : LOCUSI_GROUPS;
     if (t->groups > b->models) t->groups = b->models ? b->models : 1;
     for (i = 0; i < t->groups; i++) t->group_floats = locusi_group_lay(t, &t->group[i], b->rows, b->targets);
-    locusi_train_run(t, locusi_train_shared);
-    locusi_train_run(t, locusi_train_models);
-    for (i = 0; i < t->groups; i++) loss += t->group[i].loss;
+    locusi_train_spread(t, locusi_train_shared);
+    locusi_train_spread(t, locusi_train_models);
     if (!b->target_scores) return 0.0;
-    locusi_train_run(t, locusi_train_reduce);
+    for (i = 0; i < t->groups; i++) loss += t->group[i].loss;
+    locusi_train_spread(t, locusi_train_reduce);
     locusi_train_table_back(t);
-    locusi_train_run(t, locusi_train_shared_back);
+    locusi_train_spread(t, locusi_train_shared_back);
     return loss;
 }
 
 // ---- memory of a step
 
-LOCUSI_FN void locusi_kept_carve(const locusi_train_core *t, locusi_carver *c, locusi_kept *k, size_t n)
+LOCUSI_FN float *locusi_take_floats(locusi_work *w, size_t rows, size_t columns)
 {
-    k->heads = locusi_carve_floats(c, n, t->ldh);
-    k->hat0 = locusi_carve_floats(c, n, t->ldx);
-    k->hat1 = locusi_carve_floats(c, n, t->ldx);
-    k->inverse0 = locusi_carve_floats(c, n, 1);
-    k->inverse1 = locusi_carve_floats(c, n, 1);
-    k->f = locusi_carve_floats(c, n, t->ldf);
+    size_t count;
+    return (float *)locusi_take(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
 }
 
-LOCUSI_FN void locusi_train_worker_carve(const locusi_train_core *t, locusi_carver *c, locusi_train_worker *w)
+LOCUSI_FN void locusi_kept_lay(const locus_trainer *t, locusi_work *w, locusi_kept *k, size_t rows, size_t keys)
+{
+    k->queries = locusi_take_floats(w, rows, t->ldh);
+    k->keys = locusi_take_floats(w, keys, t->ldh);
+    k->values = locusi_take_floats(w, keys, t->ldh);
+    k->attention = locusi_take_floats(w, t->most_rows, t->lds);
+    k->heads = locusi_take_floats(w, rows, t->ldh);
+    k->hat0 = locusi_take_floats(w, rows, t->ldx);
+    k->hat1 = locusi_take_floats(w, rows, t->ldx);
+    k->inverse0 = locusi_take_floats(w, rows, 1);
+    k->inverse1 = locusi_take_floats(w, rows, 1);
+    k->hidden = locusi_take_floats(w, rows, t->ldf);
+    k->result = locusi_take_floats(w, rows, t->ldx);
+}
+
+LOCUSI_FN void locusi_worker_lay(const locus_trainer *t, locusi_work *w, locusi_train_worker *to)
 {
     const locus_net *s = &t->shape;
-    const int sab = s->info.encoder_kind == LOCUS_SAB;
-    const size_t n = t->most_rows, keys = sab ? n : s->rp, kp = locusi_pad(keys);
-    const size_t tile = locusi_max(t->tile, s->rp), targets = t->most_targets;
+    const size_t n = t->most_rows, targets = t->most_targets, tile = locusi_max(LOCUSI_TILE, s->rp);
     size_t l;
-    for (l = 0; l <= s->layers; l++) w->x[l] = locusi_carve_floats(c, n, t->ldx);
+    to->rows = (size_t *)locusi_take(w, n, sizeof(size_t));
+    to->y = locusi_take_floats(w, n, 1);
+    to->layer[0].x = locusi_take_floats(w, n, t->ldx);
     for (l = 0; l < s->layers; l++) {
-        locusi_kept_layer *k = &w->layer[l];
-        if (!sab) {
-            k->k1 = locusi_carve_floats(c, n, t->ldh);
-            k->v1 = locusi_carve_floats(c, n, t->ldh);
-            k->a1 = locusi_carve_floats(c, n, t->lds);
-            k->hm = locusi_carve_floats(c, s->rp, t->ldx);
-            locusi_kept_carve(t, c, &k->mab1, s->rp);
-        }
-        k->q2 = locusi_carve_floats(c, n, t->ldh);
-        k->a2 = locusi_carve_floats(c, n, s->heads * kp + 16);
-        k->k2 = locusi_carve_floats(c, keys, t->ldh);
-        k->v2 = locusi_carve_floats(c, keys, t->ldh);
-        locusi_kept_carve(t, c, &k->mab2, n);
+        locusi_kept_lay(t, w, &to->layer[l].mab1, s->rp, n);
+        locusi_kept_lay(t, w, &to->layer[l].mab2, n, s->rp);
+        to->layer[l + 1].x = to->layer[l].mab2.result;
     }
-    w->pool_a = locusi_carve_floats(c, n, t->headsp);
-    w->pool_mean = locusi_carve_floats(c, t->headsp, t->ldx);
-    w->pool_row = locusi_carve_floats(c, 1, t->ldx);
-    locusi_kept_carve(t, c, &w->pool, 1);
-    w->z = locusi_carve_floats(c, 1, s->dp);
-    w->dz = locusi_carve_floats(c, 1, s->dp);
-    w->packed = locusi_carve_floats(c, locusi_max(s->hp, s->dp), locusi_max(kp, t->headsp));
-    w->dx = locusi_carve_floats(c, n, t->ldx);
-    w->dk = locusi_carve_floats(c, n, t->ldh);
-    w->dv = locusi_carve_floats(c, n, t->ldh);
-    w->dk2 = locusi_carve_floats(c, locusi_max(keys, 1), t->ldh);
-    w->dv2 = locusi_carve_floats(c, locusi_max(keys, 1), t->ldh);
-    w->dhm = locusi_carve_floats(c, locusi_max(s->rp, t->headsp), t->ldx);
-    w->o = locusi_carve_floats(c, tile, t->ldx);
-    w->df = locusi_carve_floats(c, tile, t->ldf);
-    w->dh = locusi_carve_floats(c, tile, t->ldh);
-    w->dq = locusi_carve_floats(c, tile, t->ldh);
-    w->ds = locusi_carve_floats(c, tile, kp + 16);
-    w->dot = locusi_carve_floats(c, locusi_max(s->heads * s->rp, t->headsp), 1);
-    w->scaled = locusi_carve_floats(c, s->gp, s->dp);
-    w->scaled_rows = locusi_carve_floats(c, s->gp, s->dp);
-    w->e = locusi_carve_floats(c, s->gp, s->dp);
-    w->dhz = locusi_carve_floats(c, s->gp, 1);
-    w->pre = locusi_carve_floats(c, targets, t->ldg);
-    w->dpre = locusi_carve_floats(c, targets, t->ldg);
-    w->dlogit = locusi_carve_floats(c, targets, 1);
-    w->rows = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    w->y = locusi_carve_floats(c, n, 1);
+    locusi_kept_lay(t, w, &to->pool, 1, 1);
+    to->means = locusi_take_floats(w, t->headsp, t->ldx);
+    to->z = locusi_take_floats(w, 1, s->dp);
+    to->dz = locusi_take_floats(w, 1, s->dp);
+    to->dx = locusi_take_floats(w, n, t->ldx);
+    to->dq = locusi_take_floats(w, locusi_max(n, LOCUSI_TILE), t->ldh);
+    to->dk = locusi_take_floats(w, n, t->ldh);
+    to->dv = locusi_take_floats(w, n, t->ldh);
+    to->dinduced = locusi_take_floats(w, s->rp, t->ldx);
+    to->dinduced_keys = locusi_take_floats(w, s->rp, t->ldh);
+    to->dinduced_values = locusi_take_floats(w, s->rp, t->ldh);
+    to->dpooled = locusi_take_floats(w, 1, t->ldx);
+    to->dmeans = locusi_take_floats(w, t->headsp, t->ldx);
+    to->dseed_keys = locusi_take_floats(w, t->headsp, t->ldx);
+    to->dpool_scores = locusi_take_floats(w, n, t->headsp);
+    to->o = locusi_take_floats(w, tile, t->ldx);
+    to->dhidden = locusi_take_floats(w, tile, t->ldf);
+    to->dheads = locusi_take_floats(w, tile, t->ldh);
+    to->dattention = locusi_take_floats(w, tile, t->lds);
+    to->dot = locusi_take_floats(w, locusi_max(s->heads * s->rp, t->headsp), 1);
+    to->packed = locusi_take_floats(w, locusi_max(s->hp, s->dp), locusi_max(s->rp, t->headsp));
+    to->scaled = locusi_take_floats(w, s->gp, s->dp);
+    to->scaled_rows = locusi_take_floats(w, s->gp, s->dp);
+    to->e = locusi_take_floats(w, s->gp, s->dp);
+    to->from_z = locusi_take_floats(w, s->gp, 1);
+    to->dhz = locusi_take_floats(w, s->gp, 1);
+    to->pre = locusi_take_floats(w, targets, t->ldg);
+    to->dpre = locusi_take_floats(w, targets, t->ldg);
+    to->dlogit = locusi_take_floats(w, targets, 1);
 }
 
-// Lay out everything for steps of at most these sizes (base NULL: count). The shape must be set.
-LOCUSI_FN void locusi_train_carve(locusi_train_core *t, locusi_carver *c, size_t most_rows, size_t most_targets)
+// Sizes, and places for steps of at most these. t->shape's q, d, heads, layers, r, g, and t->run are set. The memory is
+// not touched, so that a work without any counts; once it is cleared it goes through locusi_train_start.
+LOCUSI_FN void locusi_train_lay(locus_trainer *t, locusi_work *w, size_t most_rows, size_t most_targets)
 {
-    const locus_net *s = &t->shape;
+    locus_net *s = &t->shape;
     size_t i, floats;
+    s->dp = locusi_pad(s->d);
+    s->dh = s->d / s->heads;
+    s->dhp = locusi_pad(s->dh);
+    s->hp = s->heads * s->dhp;
+    s->rp = locusi_pad(s->r);
+    s->f = 2 * s->d;
+    s->fp = locusi_pad(s->f);
+    s->gp = locusi_pad(s->g);
     t->qp = locusi_pad(s->q);
+    t->headsp = locusi_pad(s->heads);
+    t->ldq = t->qp + 16;
     t->ldx = s->dp + 16;
     t->ldh = s->hp + 16;
     t->ldf = s->fp + 16;
     t->ldg = s->gp + 16;
     t->lds = s->heads * s->rp + 16;
-    t->headsp = locusi_pad(s->heads);
-    t->tile = LOCUSI_TILE;
     t->most_rows = most_rows;
     t->most_targets = most_targets;
-    t->zeros = locusi_max(most_rows, s->r);
-    t->workers = locusi_workers(t->parallel);
+    t->workers = locusi_workers(t->run.parallel);
     if (t->workers > LOCUSI_GROUPS) t->workers = LOCUSI_GROUPS;
-    locusi_layout_make(&t->layout, s, NULL);
-    t->layout.params = (locusi_param *)locusi_carve(c, t->layout.param_count, sizeof(locusi_param));
-    if (c->base) locusi_layout_make(&t->layout, s, t->layout.params);
-    t->theta = locusi_carve_floats(c, t->layout.count, 1);
-    t->forward = locusi_carve_floats(c, t->layout.count, 1);
-    t->backward = locusi_carve_floats(c, t->layout.count, 1);
-    t->live = locusi_carve_floats(c, s->dp, 1);
-    t->no_column = locusi_carve_floats(c, t->zeros + 16, 1);
-    t->induce_queries = locusi_carve_floats(c, s->layers * s->rp, t->ldh);
-    t->packed_induce = locusi_carve_floats(c, s->layers * s->rp, s->hp);
-    t->seed_queries = locusi_carve_floats(c, s->hp, 1);
-    t->packed_seed = locusi_carve_floats(c, s->dp, t->headsp);
-    t->seed_keys = locusi_carve_floats(c, t->headsp, t->ldx);
+    t->k = locusi_kernels_for(t->run.isa);
+    t->param_count = locusi_params_make(s, NULL, &t->encoder_count, &t->count);
+    t->params = (locusi_param *)locusi_take(w, t->param_count, sizeof(locusi_param));
+    t->state = locusi_take_floats(w, LOCUSI_STATES, t->count);
+    t->forward = locusi_take_floats(w, t->count, 1);
+    t->backward = locusi_take_floats(w, t->count, 1);
+    t->live = locusi_take_floats(w, s->dp, 1);
+    t->no_column = locusi_take_floats(w, s->rp, 1);
+    t->induce_queries = locusi_take_floats(w, s->layers * s->rp, t->ldh);
+    t->packed_induce = locusi_take_floats(w, s->layers * s->rp, s->hp);
+    t->seed_queries = locusi_take_floats(w, s->hp, 1);
+    t->packed_seed = locusi_take_floats(w, s->dp, t->headsp);
+    t->seed_keys = locusi_take_floats(w, t->headsp, t->ldx);
     for (i = 0; i < 2; i++) {
-        t->t[i] = locusi_carve_floats(c, most_rows, t->ldx);
-        if (s->info.encoder_kind == LOCUS_SAB) continue;
-        t->tq[i] = locusi_carve_floats(c, most_rows, t->ldh);
-        t->tk[i] = locusi_carve_floats(c, most_rows, t->ldh);
-        t->tv[i] = locusi_carve_floats(c, most_rows, t->ldh);
+        t->t[i] = locusi_take_floats(w, most_rows, t->ldx);
+        t->tq[i] = locusi_take_floats(w, most_rows, t->ldh);
+        t->tk[i] = locusi_take_floats(w, most_rows, t->ldh);
+        t->tv[i] = locusi_take_floats(w, most_rows, t->ldh);
     }
-    t->u = locusi_carve_floats(c, most_targets, t->ldx);
-    t->hu = locusi_carve_floats(c, most_targets, t->ldg);
-    t->worker = (locusi_train_worker *)locusi_carve(c, t->workers, sizeof(locusi_train_worker));
-    t->group = (locusi_train_group *)locusi_carve(c, LOCUSI_GROUPS, sizeof(locusi_train_group));
-    for (i = 0; i < t->workers; i++) {
-        locusi_train_worker unused;
-        locusi_train_worker_carve(t, c, c->base ? &t->worker[i] : &unused);
-    }
-    floats = t->layout.count + s->layers * s->rp * t->ldh + s->hp + most_rows * 2 * (t->ldx + 3 * t->ldh) +
+    t->u = locusi_take_floats(w, most_targets, t->ldx);
+    t->hu = locusi_take_floats(w, most_targets, t->ldg);
+    for (i = 0; i < t->workers; i++) locusi_worker_lay(t, w, &t->worker[i]);
+    floats = t->count + s->layers * s->rp * t->ldh + s->hp + most_rows * 2 * (t->ldx + 3 * t->ldh) +
              most_targets * (t->ldx + t->ldg);
-    for (i = 0; i < LOCUSI_GROUPS; i++) {
-        float *block = locusi_carve_floats(c, floats, 1);
-        if (c->base) t->group[i].gradient = block;
-    }
-    if (!c->base) return;
-    for (i = 0; i < s->d; i++) t->live[i] = 1.0f;
-    for (i = 0; i < 16; i++) t->no_column[t->zeros + i] = -1e30f;
+    t->sums = locusi_take_floats(w, LOCUSI_GROUPS, floats);
+    t->sums_bytes = LOCUSI_GROUPS * floats * sizeof(float);
+    for (i = 0; t->sums && i < LOCUSI_GROUPS; i++) t->group[i].gradient = t->sums + i * floats;
 }
 
-// ---- weights in and out
-
-// The net of these sizes has this many tensors; the layout's are made from them.
-LOCUSI_FN size_t locusi_train_tensors(const locus_net *s) { return locusi_encoder_tensors(s) + LOCUSI_DECODER_TENSORS; }
-
-// flat <- the tensors of a checked file
-LOCUSI_FN locus_status locusi_train_load(const locusi_train_core *t, const locus_safetensors *st, float *flat,
-                                         locus_error *err)
+LOCUSI_FN void locusi_train_start(locus_trainer *t)
 {
-    const char *last = locusi_last_name(st);
-    const locus_tensor *tensor;
-    locusi_spec spec;
-    locus_status status;
-    size_t i, r, c;
-    memset(flat, 0, t->layout.count * sizeof(float));
-    for (i = 0; i < t->layout.param_count; i++) {
-        const locusi_param *p = &t->layout.params[i];
-        locusi_spec_at(&t->shape, p->tensor, last, &spec);
-        if ((status = locusi_check_tensor(st, &spec, &tensor, err))) return status;
-        for (r = 0; r < p->rows; r++)
-            for (c = 0; c < p->columns; c++)
-                locus_tensor_to_f32(tensor, p->first + r * p->row_step + c * p->column_step, 1,
-                                    flat + locusi_param_at(&t->shape, p, r, c), NULL);
-    }
-    return LOCUS_OK;
-}
-
-// Where each tensor begins in an array of all weights without pads, in the order of the specification.
-LOCUSI_FN size_t locusi_train_offset(const locus_net *s, size_t tensor)
-{
-    size_t i, at = 0;
-    locusi_spec spec;
-    for (i = 0; i < tensor; i++) {
-        locusi_spec_at(s, i, "", &spec);
-        at += spec.shape[0] * (spec.rank > 1 ? spec.shape[1] : 1) * (spec.rank > 2 ? spec.shape[2] : 1);
-    }
-    return at;
-}
-
-// out <- the flat array as the tensors hold it, one after the other, little-endian
-LOCUSI_FN void locusi_train_store(const locusi_train_core *t, const float *flat, unsigned char *out)
-{
-    size_t i, r, c;
-    for (i = 0; i < t->layout.param_count; i++) {
-        const locusi_param *p = &t->layout.params[i];
-        const size_t at = locusi_train_offset(&t->shape, p->tensor);
-        for (r = 0; r < p->rows; r++)
-            for (c = 0; c < p->columns; c++)
-                locusi_put32(out + 4 * (at + p->first + r * p->row_step + c * p->column_step),
-                             locusi_f32_bits(flat[locusi_param_at(&t->shape, p, r, c)]));
-    }
+    size_t i;
+    t->theta = t->state;
+    t->m = t->theta + t->count;
+    t->v = t->m + t->count;
+    t->average = t->v + t->count;
+    t->best = t->average + t->count;
+    t->rest = t->params + LOCUSI_LAYERS + t->shape.layers * LOCUSI_LAYER;
+    locusi_params_make(&t->shape, t->params, &t->encoder_count, &t->count);
+    for (i = 0; i < t->shape.d; i++) t->live[i] = 1.0f;
+    for (i = t->shape.r; i < t->shape.rp; i++) t->no_column[i] = -1e30f;
 }
 
 // ---- random numbers: counter-based, so that a draw depends on (seed, what for, epoch, index) alone
@@ -18459,136 +18422,126 @@ LOCUSI_FN void locusi_shuffle(uint64_t seed, locusi_stream stream, size_t epoch,
     }
 }
 
-// ---- the trainer
+// ---- the trainer's options and data
 
-typedef struct locusi_key {
-    double key;
-    size_t at;
-} locusi_key;
+// The options that are numbers or counts, in one table: what 0 stands for, and the most that may be. In this order they
+// are part of what a state is bound to.
+typedef struct locusi_option {
+    const char *name;
+    double *number; // a negative one means 0
+    size_t *count;
+    double best, paper, most;
+} locusi_option;
 
-struct locus_trainer {
-    locusi_train_core core;
-    locus_train_data data;
-    locus_train_opts o; // resolved
-    char query_encoder[96];
-    size_t n, validation, virtuals, unlabelled, stride;
-    float scale; // encodings are multiplied by this: unit mean square of an entry
-    float *m, *v, *average, *best;
-    float *queries;            // [train, qp] scaled
-    float *validation_queries; // [validation, qp] scaled
-    float *scores;             // [models, train]
-    float *validation_scores;  // [models, validation]
-    float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
-    size_t *subset, *targets, *order, *model_id;
-    locusi_key *keys;
-    float *z, *logits;
-    void *metrics_work;
-    size_t metrics_bytes;
-    // for virtual models: the pool's item-response model
-    float *difficulty;      // [train + unlabelled] f
-    double *item;           // [train] t - f
-    float *own;             // [models, train + unlabelled] h_m
-    double ability, spread; // mean and deviation of the models' logit(mu)
-    float *told;            // [validation, models] the memory's logits
-    double recall_weight;   // that suits it beside `best`; 0: not known
-    double strength;        // of a virtual model's own differences, at most, as a factor of the real ones'
-    uint64_t data_hash;
-    // progress
-    size_t epoch, best_epoch;
-    double best_value;
-    locus_metrics best_metrics;
-    int finished;
-    void *owned;
-};
+enum { LOCUSI_OPTIONS = 20 };
 
-// NaN stays, to be refused.
-LOCUSI_FN double locusi_or(double value, double recipe)
+LOCUSI_FN void locusi_option_table(locus_train_opts *o, size_t n, locusi_option table[LOCUSI_OPTIONS])
 {
-    if (locusi_within(value, 0.0, 0.0)) return recipe;
-    return locusi_within(value, -DBL_MAX, 0.0) ? 0.0 : value;
+    const double all = (double)n, targets = n < 512 ? 256.0 : n < 2048 ? (double)(n / 2) : 1024.0;
+    const locusi_option list[LOCUSI_OPTIONS] = {{"average", &o->average, NULL, 0.95, 0.0, 0.999999},
+                                                {"encoder_rate", &o->encoder_rate, NULL, 1e-3, 2e-4, 1e30},
+                                                {"predictor_rate", &o->predictor_rate, NULL, 2e-3, 8e-4, 1e30},
+                                                {"weight_decay", &o->weight_decay, NULL, 0.05, 0.05, 1e30},
+                                                {"clip", &o->clip, NULL, 1.0, 1.0, 1e30},
+                                                {"dropout", &o->dropout, NULL, 0.1, 0.1, 0.999999},
+                                                {"noise", &o->noise, NULL, 0.05, 0.10, 1e30},
+                                                {"skew", &o->skew, NULL, 0.3, 0.0, 1.0},
+                                                {"seen", &o->seen, NULL, 0.25, 1.0, 1.0},
+                                                {"z_dim", NULL, &o->z_dim, 128.0, 128.0, 4096.0},
+                                                {"n_heads", NULL, &o->n_heads, 4.0, 4.0, 4096.0},
+                                                {"n_layers", NULL, &o->n_layers, 1.0, 2.0, LOCUSI_MAX_LAYERS},
+                                                {"m_induce", NULL, &o->m_induce, 16.0, 64.0, 4096.0},
+                                                {"decoder_hidden", NULL, &o->decoder_hidden, 64.0, 64.0, 4096.0},
+                                                {"epochs", NULL, &o->epochs, n < 128 ? 150.0 : 300.0, 2500.0, 1e30},
+                                                {"evaluate_every", NULL, &o->evaluate_every, 20.0, 1.0, 1e30},
+                                                {"subset_min", NULL, &o->subset_min, 16.0, all, 1e30},
+                                                {"subset_max", NULL, &o->subset_max, 1024.0, all, 1e30},
+                                                {"targets", NULL, &o->targets, targets, all, 1e30},
+                                                {"virtual_models", NULL, &o->virtual_models, 26.0, 0.0, 1e30}};
+    memcpy(table, list, sizeof list);
 }
 
-LOCUSI_FN size_t locusi_or_size(size_t value, size_t recipe) { return value ? value : recipe; }
-
-LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data *data)
+// What 0 stands for; NaN stays, to be refused.
+LOCUSI_FN locus_status locusi_train_resolve(locus_train_opts *o, const locus_train_data *data, locus_error *err)
 {
     const int paper = o->recipe == LOCUS_RECIPE_PAPER;
     const size_t n = data->train_count;
-    o->z_dim = locusi_or_size(o->z_dim, 128);
-    o->n_heads = locusi_or_size(o->n_heads, 4);
-    o->n_layers = locusi_or_size(o->n_layers, paper ? 2 : 1);
-    o->m_induce = locusi_or_size(o->m_induce, paper ? 64 : 16);
-    o->decoder_hidden = locusi_or_size(o->decoder_hidden, 64);
-    o->epochs = locusi_or_size(o->epochs, paper ? 2500 : n < 128 ? 150 : 300);
-    o->patience = locusi_or_size(o->patience, paper ? 500 : SIZE_MAX);
-    o->evaluate_every = locusi_or_size(o->evaluate_every, paper ? 1 : 20);
+    locusi_option table[LOCUSI_OPTIONS];
+    size_t i;
+    if ((unsigned)o->recipe > LOCUS_RECIPE_PAPER || (unsigned)o->keep > LOCUS_KEEP_LAST)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "recipe, keep", "one of the enumeration", "%d, %d", (int)o->recipe,
+                           (int)o->keep);
+    if (o->virtual_models == 0 && paper) o->virtual_models = SIZE_MAX;
+    locusi_option_table(o, n, table);
+    for (i = 0; i < LOCUSI_OPTIONS; i++) {
+        const double recipe = paper ? table[i].paper : table[i].best;
+        if (table[i].number) {
+            double *const x = table[i].number;
+            if (locusi_within(*x, 0.0, 0.0)) *x = recipe;
+            else if (locusi_within(*x, -DBL_MAX, 0.0)) *x = 0.0;
+            if (!locusi_within(*x, 0.0, table[i].most))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at most %f", "%f", table[i].name, table[i].most, *x);
+        } else {
+            size_t *const x = table[i].count;
+            if (*x == 0) *x = (size_t)recipe;
+            if ((double)*x > table[i].most)
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at most %f", "%z", table[i].name, table[i].most, *x);
+        }
+    }
+    if (o->z_dim % o->n_heads)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads", "a divisor of z_dim = %z", "%z", o->z_dim, o->n_heads);
+    if (o->virtual_models == SIZE_MAX) o->virtual_models = 0;
+    if (o->patience == 0) o->patience = paper ? 500 : SIZE_MAX;
     if (o->keep == LOCUS_KEEP_DEFAULT) o->keep = paper ? LOCUS_KEEP_HIT1 : LOCUS_KEEP_BCE;
-    o->average = locusi_or(o->average, paper ? 0.0 : 0.95);
-    o->encoder_rate = locusi_or(o->encoder_rate, paper ? 2e-4 : 1e-3);
-    o->predictor_rate = locusi_or(o->predictor_rate, paper ? 8e-4 : 2e-3);
+    if (data->validation_count == 0) o->keep = LOCUS_KEEP_LAST;
     if (o->warmup == 0) o->warmup = paper ? -1 : 10;
-    o->weight_decay = locusi_or(o->weight_decay, 0.05);
-    o->clip = locusi_or(o->clip, 1.0);
-    o->dropout = locusi_or(o->dropout, 0.1);
-    o->noise = locusi_or(o->noise, paper ? 0.10 : 0.05);
-    o->subset_min = locusi_or_size(o->subset_min, paper ? n : 16);
-    o->subset_max = locusi_or_size(o->subset_max, paper ? n : 1024);
     if (!paper && o->subset_max > (3 * n + 3) / 4) o->subset_max = (3 * n + 3) / 4;
     if (o->subset_max > n) o->subset_max = n;
     if (o->subset_min > o->subset_max) o->subset_min = o->subset_max;
-    o->skew = locusi_or(o->skew, paper ? 0.0 : 0.3);
-    o->targets = locusi_or_size(o->targets, paper ? n : n < 512 ? 256 : n < 2048 ? n / 2 : 1024);
     if (o->targets > n) o->targets = n;
-    o->seen = locusi_or(o->seen, paper ? 1.0 : 0.25);
-    o->virtual_models = o->virtual_models == SIZE_MAX ? 0 : locusi_or_size(o->virtual_models, paper ? 0 : 26);
     o->separate_noise = o->separate_noise ? o->separate_noise > 0 : paper;
     if (o->parts == 0) o->parts = 1;
+    if (o->part >= o->parts)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "part", "below parts = %z", "%z", o->parts, o->part);
+    return LOCUS_OK;
 }
 
-LOCUSI_FN int locusi_data_score(const locus_train_data *d, size_t model, size_t row, float *y)
-{
-    if (locusi_score(&d->evals, model, row, y)) return 1;
-    *y = locusi_nan();
-    return 0;
-}
-
-LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus_train_opts *o, locus_error *err)
+LOCUSI_FN locus_status locusi_train_check(const locus_net *shape, const locus_train_data *d, locus_error *err)
 {
     const locus_queries *q = &d->evals.queries;
-    const size_t *list[3];
+    const size_t stride = q->stride ? q->stride : q->dim;
+    const size_t *const list[3] = {d->train, d->validation, d->unlabelled};
+    const size_t count[3] = {d->train_count, d->validation_count, d->unlabelled ? d->unlabelled_count : 0};
     const char *const name[3] = {"train", "validation", "unlabelled"};
-    size_t count[3], k, i, m, c;
+    size_t k, i, m, c;
     locus_status status;
     float y;
-    list[0] = d->train, list[1] = d->validation, list[2] = d->unlabelled;
-    count[0] = d->train_count, count[1] = d->validation_count, count[2] = d->unlabelled ? d->unlabelled_count : 0;
-    if (!q->encodings) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.encodings", "an array", "NULL");
     if (q->dim == 0 || q->dim > 1u << 16)
         return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "queries.dim", "1 to 65536", "%z", q->dim);
-    if (q->stride && q->stride < q->dim)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.stride", "0 or at least %z", "%z", q->dim, q->stride);
-    if ((status = locusi_check_table(&d->evals.scores, 0, q->count, err))) return status;
+    if ((status = locusi_check_table(&d->evals.scores, 0, q->count, err)) ||
+        (status = locusi_check_queries(shape, q, err)))
+        return status;
     if (!d->train || d->train_count == 0)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "train", "at least one row", "none");
     for (k = 0; k < 3; k++) {
         if (count[k] && !list[k]) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a list", "NULL", name[k]);
         for (i = 0; i < count[k]; i++) {
-            const float *row;
-            if (list[k][i] >= q->count)
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "below %z", "%z", name[k], i, q->count,
-                                   list[k][i]);
-            row = q->encodings + list[k][i] * (q->stride ? q->stride : q->dim);
+            const size_t row = list[k][i];
+            const float *x;
+            if (row >= q->count)
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "below %z", "%z", name[k], i, q->count, row);
+            x = q->encodings + row * stride;
             for (c = 0; c < q->dim; c++)
-                if (!(locusi_finite(row[c]) && fabsf(row[c]) < 1e6f))
+                if (!(locusi_finite(x[c]) && fabsf(x[c]) < 1e6f))
                     return locusi_fail(err, LOCUS_ERR_NONFINITE, "encodings[%z, %z]",
-                                       "a finite number of sensible size", "%f", list[k][i], c, (double)row[c]);
+                                       "a finite number of sensible size", "%f", row, c, (double)x[c]);
         }
     }
     for (m = 0; m < d->evals.scores.models; m++) {
         size_t used = 0;
         for (k = 0; k < 2; k++)
             for (i = 0; i < count[k]; i++) {
-                if (!locusi_data_score(d, m, list[k][i], &y)) continue;
+                if (!locusi_score(&d->evals, m, list[k][i], &y)) continue;
                 used += k == 0;
                 if (!(y >= 0.0f && y <= 1.0f))
                     return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m,
@@ -18596,41 +18549,14 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
             }
         if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one training score", "none", m);
     }
-    if ((unsigned)o->recipe > LOCUS_RECIPE_PAPER || (unsigned)o->keep > LOCUS_KEEP_LAST ||
-        (unsigned)o->encoder_kind > LOCUS_SAB)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "recipe, keep, encoder_kind", "one of the enumeration",
-                           "%d, %d, %d", (int)o->recipe, (int)o->keep, (int)o->encoder_kind);
-    if (locusi_is_nan((float)o->clip)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "clip", "a number", "%f", o->clip);
-    if (!(locusi_within(o->encoder_rate, 0.0, 1e30) && locusi_within(o->predictor_rate, 0.0, 1e30) &&
-          locusi_within(o->weight_decay, 0.0, 1e30) && locusi_within(o->noise, 0.0, 1e30)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder_rate, predictor_rate, weight_decay, noise",
-                           "numbers of sensible size", "%f, %f, %f, %f", o->encoder_rate, o->predictor_rate,
-                           o->weight_decay, o->noise);
-    if (o->z_dim % o->n_heads)
-        return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads", "a divisor of z_dim = %z", "%z", o->z_dim, o->n_heads);
-    if (o->n_layers > LOCUSI_MAX_LAYERS)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "n_layers", "at most %d", "%z", (int)LOCUSI_MAX_LAYERS,
-                           o->n_layers);
-    if (o->z_dim > 4096 || o->m_induce > 4096 || o->decoder_hidden > 4096)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "z_dim, m_induce, decoder_hidden", "at most 4096", "%z, %z, %z",
-                           o->z_dim, o->m_induce, o->decoder_hidden);
-    if (!locusi_within(o->dropout, 0.0, 1.0) || o->dropout >= 1.0)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "dropout", "below 1", "%f", o->dropout);
-    if (!locusi_within(o->average, 0.0, 1.0) || o->average >= 1.0)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "average", "below 1", "%f", o->average);
-    if (!(locusi_within(o->seen, 0.0, 1.0) && locusi_within(o->skew, 0.0, 1.0)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "seen, skew", "at most 1", "%f, %f", o->seen, o->skew);
-    if (o->part >= o->parts)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "part", "below parts = %z", "%z", o->parts, o->part);
     if (d->query_encoder && !locusi_valid_name(d->query_encoder, 96))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_encoder", "at most 95 bytes of UTF-8", "another");
     if (d->text) {
         char own[LOCUS_TEXT_NAME_BYTES];
-        const locus_status bad = locus_text_name(d->text, own, err);
-        if (bad) return bad;
-        if (d->text->dim != d->evals.queries.dim)
-            return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "text->dim", "%z, the encodings' length", "%z",
-                               d->evals.queries.dim, d->text->dim);
+        if ((status = locus_text_name(d->text, own, err))) return status;
+        if (d->text->dim != q->dim)
+            return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "text->dim", "%z, the encodings' length", "%z", q->dim,
+                               d->text->dim);
         if (d->query_encoder && strcmp(d->query_encoder, own))
             return locusi_fail(err, LOCUS_ERR_MISMATCH, "query_encoder", "\"%s\", of the text encoder", "\"%s\"", own,
                                d->query_encoder);
@@ -18642,131 +18568,123 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
 // standard normal, layer norms 1 and 0.
 LOCUSI_FN void locusi_train_initial(locus_trainer *t)
 {
-    locusi_train_core *core = &t->core;
-    const locus_net *s = &core->shape;
+    const locus_net *s = &t->shape;
+    const double d = (double)s->d;
     size_t i, r, c;
-    locusi_spec spec;
-    for (i = 0; i < core->layout.param_count; i++) {
-        const locusi_param *p = &core->layout.params[i];
-        const char *name = spec.name;
-        size_t n;
-        double bound;
+    for (i = 0; i < t->param_count; i++) {
+        const locusi_param *p = &t->params[i];
+        locusi_spec spec;
+        const char *const name = spec.name;
+        int weight, norm, seed;
+        double inputs, bound;
         locusi_spec_at(s, p->tensor, "last", &spec);
-        n = strlen(name);
+        weight = name[strlen(name) - 1] == 't'; // .weight [out, in]; a bias has its map's inputs
+        norm = strstr(name, ".ln") != NULL;
+        seed = p == &t->rest[LOCUSI_S];
+        inputs = weight && spec.rank == 2     ? (double)spec.shape[1]
+                 : strstr(name, "input.0")    ? 2.0 * (double)s->q + 1.0
+                 : strstr(name, "rff.net.2")  ? (double)s->f
+                 : strstr(name, "decoder.U")  ? (double)s->q
+                 : strstr(name, "mlp_head.0") ? 3.0 * d
+                 : !strcmp(name, "last.bias") ? (double)s->g
+                                              : d;
+        bound = spec.rank == 3 ? sqrt(6.0 / (((double)s->r + 1.0) * d)) : 1.0 / sqrt(inputs);
         for (r = 0; r < p->rows; r++)
             for (c = 0; c < p->columns; c++) {
-                const uint64_t bits = locusi_random(t->o.seed, LOCUSI_STREAM_WEIGHTS, p->tensor,
-                                                    p->first + r * p->row_step + c * p->column_step);
-                float *to = core->theta + locusi_param_at(s, p, r, c), unused;
-                if (strstr(name, ".ln0.") || strstr(name, ".ln1.")) {
-                    *to = name[n - 1] == 't' ? 1.0f : 0.0f;
-                    continue;
-                }
-                if (!strcmp(name, "encoder.pma.S")) {
-                    locusi_normal(bits, to, &unused);
-                    continue;
-                }
-                if (name[n - 1] == 'I') bound = sqrt(6.0 / (((double)s->r + 1.0) * (double)s->d));
-                else if (name[n - 1] == 't') bound = 1.0 / sqrt((double)spec.shape[1]); // .weight [out, in]
-                else if (strstr(name, "input.0")) bound = 1.0 / sqrt(2.0 * (double)s->q + 1.0);
-                else if (strstr(name, "rff.net.2")) bound = 1.0 / sqrt((double)s->f);
-                else if (strstr(name, "decoder.U")) bound = 1.0 / sqrt((double)s->q);
-                else if (strstr(name, "mlp_head.0")) bound = 1.0 / sqrt(3.0 * (double)s->d);
-                else if (!strcmp(name, "last.bias")) bound = 1.0 / sqrt((double)s->g);
-                else bound = 1.0 / sqrt((double)s->d);
-                *to = (float)((2.0 * locusi_uniform(bits) - 1.0) * bound);
+                const uint64_t bits =
+                    locusi_random(t->o.seed, LOCUSI_STREAM_WEIGHTS, p->tensor, locusi_param_in(p, r, c));
+                float *to = t->theta + locusi_param_at(s, p, r, c), unused;
+                if (norm) *to = weight ? 1.0f : 0.0f;
+                else if (seed) locusi_normal(bits, to, &unused);
+                else *to = (float)((2.0 * locusi_uniform(bits) - 1.0) * bound);
             }
     }
+    memcpy(t->average, t->theta, t->count * sizeof(float));
+    memcpy(t->best, t->theta, t->count * sizeof(float));
 }
 
-LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
+// Places for all that a trainer keeps; the memory is not touched.
+LOCUSI_FN void locusi_trainer_lay(locus_trainer *t, locusi_work *w)
 {
-    locusi_train_core *core = &t->core;
-    const size_t n = t->n, models = t->data.evals.scores.models, all = models + t->virtuals;
-    const size_t targets = t->o.targets + t->unlabelled, most = locusi_max(targets, t->validation);
-    size_t count;
-    locusi_train_carve(core, c, n, locusi_max(most, 1));
-    count = core->layout.count;
-    t->m = locusi_carve_floats(c, count, 1);
-    t->v = locusi_carve_floats(c, count, 1);
-    t->best = locusi_carve_floats(c, count, 1);
-    t->average = locusi_carve_floats(c, count, 1);
-    t->queries = locusi_carve_floats(c, n, core->qp);
-    t->validation_queries = locusi_carve_floats(c, t->validation, core->qp);
-    t->scores = locusi_carve_floats(c, models, n);
-    t->validation_scores = locusi_carve_floats(c, models, t->validation);
-    t->step_queries = locusi_carve_floats(c, n, core->qp);
-    t->target_queries = locusi_carve_floats(c, targets, core->qp);
-    t->step_scores = locusi_carve_floats(c, all, n);
-    t->target_scores = locusi_carve_floats(c, all, targets);
-    t->model_weight = locusi_carve_floats(c, all, 1);
-    t->model_id = (size_t *)locusi_carve(c, all, sizeof(size_t));
-    t->subset = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    t->targets = (size_t *)locusi_carve(c, n + t->unlabelled, sizeof(size_t));
-    t->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    t->keys = (locusi_key *)locusi_carve(c, n, sizeof(locusi_key));
-    t->z = locusi_carve_floats(c, models, core->shape.dp);
-    t->logits = locusi_carve_floats(c, t->validation, models);
+    const size_t n = t->n, models = t->models, all = models + t->virtuals, rows = n + t->data.unlabelled_count;
+    const size_t targets = t->o.targets + t->unlabelled;
+    locusi_train_lay(t, w, n, locusi_max(locusi_max(targets, t->validation), 1));
+    t->queries = locusi_take_floats(w, n, t->ldq);
+    t->validation_queries = locusi_take_floats(w, t->validation, t->ldq);
+    t->scores = locusi_take_floats(w, models, n);
+    t->validation_scores = locusi_take_floats(w, models, t->validation);
+    t->step_queries = locusi_take_floats(w, n, t->ldq);
+    t->target_queries = locusi_take_floats(w, targets, t->ldq);
+    t->step_scores = locusi_take_floats(w, all, n);
+    t->target_scores = locusi_take_floats(w, all, targets);
+    t->model_weight = locusi_take_floats(w, all, 1);
+    t->model_id = (size_t *)locusi_take(w, all, sizeof(size_t));
+    t->targets = (size_t *)locusi_take(w, targets, sizeof(size_t));
+    t->order = (size_t *)locusi_take(w, n, sizeof(size_t));
+    t->keys = (locusi_key *)locusi_take(w, n, sizeof(locusi_key));
+    t->z = locusi_take_floats(w, models, t->shape.dp);
+    t->logits = locusi_take_floats(w, t->validation, models);
     t->metrics_bytes = locus_metrics_workspace(t->validation, models);
-    t->metrics_work = locusi_carve(c, t->metrics_bytes, 1);
+    t->metrics_work = locusi_take(w, t->metrics_bytes, 1);
+    t->text = (unsigned char *)locusi_take(w, t->data.text ? t->data.text->rows : 0, 6);
     if (!t->virtuals) return;
-    t->difficulty = locusi_carve_floats(c, n + t->data.unlabelled_count, 1);
-    t->item = (double *)locusi_carve(c, n, sizeof(double));
-    t->own = locusi_carve_floats(c, models, n + t->data.unlabelled_count);
-    t->told = locusi_carve_floats(c, t->validation, models);
+    t->difficulty = locusi_take_floats(w, rows, 1);
+    t->item = (double *)locusi_take(w, n, sizeof(double));
+    t->own = locusi_take_floats(w, models, rows);
+    t->told = locusi_take_floats(w, t->validation, models);
 }
 
 LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
 {
-    return t->data.evals.queries.encodings + row * t->stride;
+    const locus_queries *q = &t->data.evals.queries;
+    return q->encodings + row * (q->stride ? q->stride : q->dim);
 }
 
 // How strong a virtual model's own differences are at most, in deviations of the pool's: strong ones make the encoder
 // tell specialists apart.
 #define LOCUSI_VIRTUAL_STRENGTH 10.0
 
-// The item-response model that virtual models are drawn from: the memory's fit, evaluated on every row that a step can
-// ask about. And what the memory says of the validation queries.
-LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
+// The item-response model that virtual models are drawn from: the recall's fit, evaluated on every row that a step can
+// ask about. And what the recall says of the validation queries.
+LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *run, locus_error *err)
 {
-    const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->data.evals.queries.dim;
-    const size_t models = t->data.evals.scores.models;
-    const locusi_kernels *k = t->core.k;
+    const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->shape.q, models = t->models;
+    const locusi_kernels *k = t->k;
     locusi_recall memory;
     locusi_recall_fit fit;
     locus_evals evals;
     locus_queries map;
     locusi_carver c = {NULL, 0, 0};
-    float *rows, *kernels, *x, *base;
+    locusi_work w;
+    float *rows, *kernels, *x;
+    double squares = 0.0, square = 0.0;
     size_t i, j, l;
     locus_status status;
-    void *block = NULL;
-    int attempt;
     memset(&memory, 0, sizeof memory);
     memset(&fit, 0, sizeof fit);
     memset(&evals, 0, sizeof evals);
     memory.q = q;
     memory.rank = locusi_recall_rank(q);
     memory.landmarks = locusi_pad(all < LOCUSI_RECALL_LANDMARKS ? all : LOCUSI_RECALL_LANDMARKS);
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        locusi_recall_carve(&memory, &c, 1);
-        rows = locusi_carve_floats(&c, all, q);
-        kernels = locusi_carve_floats(&c, all, memory.landmarks);
-        x = locusi_carve_floats(&c, all, memory.rank);
-        fit.own = locusi_carve_floats(&c, models, memory.landmarks);
-        fit.rows = locusi_carve_floats(&c, models, memory.landmarks);
-        base = fit.base = locusi_carve_floats(&c, models, 1);
-        if (attempt) break;
-        if (c.failed || !(block = LOCUS_MALLOC(c.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "trainer", "%z bytes", "none", c.used);
-        memset(block, 0, c.used + 64);
-        c.base = locusi_align(block);
+    locusi_recall_carve(&memory, &c, 1);
+    locusi_work_begin(&w, run);
+    c.base = (unsigned char *)locusi_take_zero(&w, c.used, 1);
+    rows = locusi_take_floats(&w, all, q);
+    kernels = locusi_take_floats(&w, all, memory.landmarks);
+    x = locusi_take_floats(&w, all, memory.rank);
+    fit.own = (float *)locusi_take_zero(&w, models * memory.landmarks, sizeof(float));
+    fit.rows = (float *)locusi_take_zero(&w, models * memory.landmarks, sizeof(float));
+    fit.base = (float *)locusi_take_zero(&w, models, sizeof(float));
+    fit.item = t->item;
+    if ((status = locusi_work_short(&w, err))) {
+        locusi_work_end(&w);
+        return status;
     }
+    c.used = 0;
+    locusi_recall_carve(&memory, &c, 1);
     for (i = 0; i < all; i++)
         memcpy(rows + i * q, locusi_data_row(t, i < n ? t->data.train[i] : t->data.unlabelled[i - n]),
                q * sizeof(float));
-    fit.item = t->item;
     evals.queries.encodings = rows;
     evals.queries.count = n;
     evals.queries.dim = q;
@@ -18778,37 +18696,94 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
         map.count = extra;
     }
     status = locusi_recall_fit_to(&memory, k, &evals, &map, &fit, err);
-    if (!status) {
-        double sum = 0.0, square = 0.0, squares = 0.0;
-        locusi_recall_kernels(&memory, k, rows, q, all, x, kernels);
-        for (i = 0; i < all; i++) {
-            const float *row = kernels + i * memory.landmarks;
-            for (j = 0; j <= models; j++) {
-                const float *own = j < models ? fit.own + j * memory.landmarks : memory.shared;
-                float s = 0.0f;
-                for (l = 0; l < memory.landmarks; l++) s += own[l] * row[l];
-                *(j < models ? &t->own[j * all + i] : &t->difficulty[i]) = s;
-            }
-        }
-        for (i = 0; i < t->validation; i++) {
-            locusi_recall_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
-            for (j = 0; j < models; j++) {
-                float s = base[j];
-                for (l = 0; l < memory.landmarks; l++) s += fit.rows[j * memory.landmarks + l] * kernels[l];
-                t->told[i * models + j] = locusi_chance_logit(s);
-            }
-        }
-        for (j = 0; j < models; j++) base[j] = (float)log((double)base[j] / (1.0 - (double)base[j]));
-        for (j = 0; j < models; j++) sum += (double)base[j] / (double)models;
-        for (j = 0; j < models; j++) square += ((double)base[j] - sum) * ((double)base[j] - sum) / (double)models;
-        for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
-        squares /= (double)all; // a mixture of all models' differences has this variance
-        t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
-        t->ability = sum;
-        t->spread = sqrt(square);
+    if (status) {
+        locusi_work_end(&w);
+        return status;
     }
-    LOCUS_FREE(block);
-    return status;
+    locusi_recall_kernels(&memory, k, rows, q, all, x, kernels);
+    for (i = 0; i < all; i++) {
+        const float *row = kernels + i * memory.landmarks;
+        for (j = 0; j <= models; j++) {
+            const float *own = j < models ? fit.own + j * memory.landmarks : memory.shared;
+            float sum = 0.0f;
+            for (l = 0; l < memory.landmarks; l++) sum += own[l] * row[l];
+            *(j < models ? &t->own[j * all + i] : &t->difficulty[i]) = sum;
+        }
+    }
+    for (i = 0; i < t->validation; i++) {
+        locusi_recall_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
+        for (j = 0; j < models; j++) {
+            float sum = fit.base[j];
+            for (l = 0; l < memory.landmarks; l++) sum += fit.rows[j * memory.landmarks + l] * kernels[l];
+            t->told[i * models + j] = locusi_chance_logit(sum);
+        }
+    }
+    for (j = 0; j < models; j++) {
+        fit.base[j] = (float)log((double)fit.base[j] / (1.0 - (double)fit.base[j]));
+        t->ability += (double)fit.base[j] / (double)models;
+    }
+    for (j = 0; j < models; j++) {
+        const double off = (double)fit.base[j] - t->ability;
+        square += off * off / (double)models;
+    }
+    t->spread = sqrt(square);
+    for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
+    squares /= (double)all; // a mixture of all models' differences has this variance
+    t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
+    locusi_work_end(&w);
+    return LOCUS_OK;
+}
+
+// to [count, qp] <- scaled encodings of rows; into the data's hash
+LOCUSI_FN void locusi_train_queries(locus_trainer *t, const size_t *rows, size_t count, float *to)
+{
+    size_t i, j;
+    for (i = 0; i < count; i++)
+        for (j = 0; j < t->shape.q; j++) {
+            const float x = locusi_data_row(t, rows[i])[j];
+            if (to) to[i * t->ldq + j] = x * t->scale;
+            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
+        }
+}
+
+// to [count] <- a model's scores of rows; into the data's hash. Returns how many are right.
+LOCUSI_FN size_t locusi_train_scores(locus_trainer *t, size_t model, const size_t *rows, size_t count, float *to)
+{
+    size_t i, right = 0;
+    for (i = 0; i < count; i++) {
+        if (!locusi_score(&t->data.evals, model, rows[i], &to[i])) to[i] = locusi_nan();
+        right += to[i] > 0.5f;
+        t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(to[i]));
+    }
+    return right;
+}
+
+LOCUSI_FN void locusi_train_copy(locus_trainer *t)
+{
+    const locus_train_data *data = &t->data;
+    double square = 0.0;
+    size_t i, j, m, most = 0;
+    for (i = 0; i < t->n; i++)
+        for (j = 0; j < t->shape.q; j++) {
+            const double x = (double)locusi_data_row(t, data->train[i])[j];
+            square += x * x;
+        }
+    // PAPER takes the encodings as they are; BEST brings their entries to unit mean square, which the saved weights
+    // undo
+    t->scale = t->o.recipe == LOCUS_RECIPE_PAPER || square <= 0.0
+                   ? 1.0f
+                   : (float)sqrt((double)t->n * (double)t->shape.q / square);
+    if (!(t->scale < LOCUSI_LARGEST_SCALE)) t->scale = LOCUSI_LARGEST_SCALE;
+    t->data_hash = locusi_mix(locusi_mix(t->models + t->n) ^ t->validation);
+    locusi_train_queries(t, data->train, t->n, t->queries);
+    locusi_train_queries(t, data->validation, t->validation, t->validation_queries);
+    locusi_train_queries(t, data->unlabelled, data->unlabelled_count, NULL);
+    for (m = 0; m < t->models; m++) {
+        size_t right;
+        locusi_train_scores(t, m, data->train, t->n, t->scores + m * t->n);
+        right = locusi_train_scores(t, m, data->validation, t->validation, t->validation_scores + m * t->validation);
+        if (right > most) most = right, t->leader = m;
+    }
 }
 
 // A step walks through tens of megabytes: large pages where the system gives them on request (3 % of its time).
@@ -18823,164 +18798,120 @@ LOCUSI_FN void locusi_large_pages(void *block, size_t bytes)
 }
 
 LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train_data *data,
-                                          const locus_train_opts *opts, locus_error *err)
+                                          const locus_train_opts *opts, const locus_run *run, locus_error *err)
 {
     locus_trainer plan, *t;
-    locus_net *s = &plan.core.shape;
-    locusi_carver c = {NULL, 0, 0};
-    locus_isa isa = opts ? opts->isa : LOCUS_ISA_AUTO;
-    size_t i, j, k;
-    double square = 0.0;
+    locus_net *s = &plan.shape;
+    locus_run place, behind;
+    locusi_work w;
+    size_t before;
     locus_status status;
     if (!out || !data) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "data" : "out");
     *out = NULL;
     memset(&plan, 0, sizeof plan);
-    plan.data = *data;
+    memset(&place, 0, sizeof place);
+    if (run) place = plan.run = *run;
     if (opts) plan.o = *opts;
-    locusi_train_resolve(&plan.o, data);
+    plan.data = *data;
     if (!data->unlabelled) plan.data.unlabelled_count = 0;
-    if ((status = locusi_train_check(data, &plan.o, err)) || (status = locusi_isa_choose(&isa, err))) return status;
-    plan.o.isa = isa;
-    plan.n = data->train_count;
-    plan.validation = data->validation_count;
-    plan.stride = data->evals.queries.stride ? data->evals.queries.stride : data->evals.queries.dim;
-    if (plan.validation == 0) plan.o.keep = LOCUS_KEEP_LAST;
-    plan.virtuals = plan.o.virtual_models;
-    plan.unlabelled = plan.virtuals ? 256 : 0;
     s->q = data->evals.queries.dim;
+    if ((status = locusi_train_check(s, data, err)) || (status = locusi_isa_choose(&plan.run.isa, err)) ||
+        (status = locusi_train_resolve(&plan.o, data, err)))
+        return status;
     s->d = plan.o.z_dim;
     s->heads = plan.o.n_heads;
-    s->dh = s->d / s->heads;
     s->layers = plan.o.n_layers;
-    s->r = plan.o.encoder_kind == LOCUS_SAB ? 0 : plan.o.m_induce;
-    s->f = 2 * s->d;
+    s->r = plan.o.m_induce;
     s->g = plan.o.decoder_hidden;
-    s->info.encoder_kind = plan.o.encoder_kind;
-    s->info.has_encoder = 1;
-    {
-        locusi_carver sizes = {NULL, 0, 0};
-        locusi_net_carve(s, &sizes); // sets the padded sizes
+    plan.run.memory = NULL;
+    plan.n = data->train_count;
+    plan.models = data->evals.scores.models;
+    plan.validation = data->validation_count;
+    plan.virtuals = plan.o.virtual_models;
+    plan.unlabelled = plan.virtuals ? 256 : 0;
+    if (!place.memory) { // one block, of large pages: all is laid out twice, first to count
+        memset(&w, 0, sizeof w);
+        w.base = (unsigned char *)&plan;
+        locusi_take(&w, 1, sizeof plan);
+        locusi_trainer_lay(&plan, &w);
+        if (w.used > SIZE_MAX - LOCUSI_ALIGN) return locusi_work_short(&w, err);
+        place.memory_bytes = w.used + LOCUSI_ALIGN;
+        place.memory = plan.owned = LOCUS_MALLOC(place.memory_bytes);
+        if (!plan.owned) return locusi_work_short(&w, err);
+        locusi_large_pages(plan.owned, place.memory_bytes);
     }
-    plan.core.k = locusi_kernels_for(isa);
-    plan.core.parallel = plan.o.parallel;
-    plan.core.dropout = (float)plan.o.dropout;
-    locusi_carve(&c, 1, sizeof plan);
-    locusi_train_place(&plan, &c);
-    if (c.failed) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "trainer", "sizes that fit the address space", "more");
-    plan.owned = LOCUS_MALLOC(c.used + 64);
-    if (!plan.owned) return locusi_fail(err, LOCUS_ERR_MEMORY, "trainer", "%z bytes", "none", c.used + 64);
-    locusi_large_pages(plan.owned, c.used + 64);
-    memset(plan.owned, 0, c.used + 64);
-    c.base = locusi_align(plan.owned);
-    c.used = 0;
-    t = (locus_trainer *)locusi_carve(&c, 1, sizeof plan);
+    locusi_work_begin(&w, &place);
+    before = w.used;
+    t = (locus_trainer *)locusi_take(&w, 1, sizeof plan);
+    locusi_trainer_lay(&plan, &w);
+    if ((status = locusi_work_short(&w, err))) return status;
+    memset(t, 0, w.used - before);
     *t = plan;
-    locusi_train_place(t, &c);
+    locusi_train_start(t);
+    locusi_train_copy(t);
     if (data->text) locus_text_name(data->text, t->query_encoder, NULL);
     else if (data->query_encoder) memcpy(t->query_encoder, data->query_encoder, strlen(data->query_encoder) + 1);
     t->data.query_encoder = t->query_encoder;
-    for (i = 0; i < t->n; i++)
-        for (j = 0; j < s->q; j++) {
-            const double x = (double)locusi_data_row(t, data->train[i])[j];
-            square += x * x;
-        }
-    // PAPER takes the encodings as they are; BEST brings their entries to unit mean square, which the saved weights
-    // undo
-    t->scale = plan.o.recipe == LOCUS_RECIPE_PAPER || square <= 0.0
-                   ? 1.0f
-                   : (float)sqrt((double)t->n * (double)data->evals.queries.dim / square);
-    if (!(t->scale < LOCUSI_LARGEST_SCALE)) t->scale = LOCUSI_LARGEST_SCALE;
-    t->data_hash = locusi_mix(locusi_mix(data->evals.scores.models + t->n) ^ t->validation);
-    for (i = 0; i < t->n; i++)
-        for (j = 0; j < data->evals.queries.dim; j++) {
-            const float x = locusi_data_row(t, data->train[i])[j];
-            t->queries[i * t->core.qp + j] = x * t->scale;
-            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
-        }
-    for (i = 0; i < t->validation; i++)
-        for (j = 0; j < data->evals.queries.dim; j++) {
-            const float x = locusi_data_row(t, data->validation[i])[j];
-            t->validation_queries[i * t->core.qp + j] = x * t->scale;
-            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
-        }
-    for (i = 0; i < t->data.unlabelled_count; i++)
-        for (j = 0; j < data->evals.queries.dim; j++)
-            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(locusi_data_row(t, data->unlabelled[i])[j]));
-    for (k = 0; k < data->evals.scores.models; k++) {
-        for (i = 0; i < t->n; i++) {
-            locusi_data_score(data, k, data->train[i], &t->scores[k * t->n + i]);
-            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(t->scores[k * t->n + i]));
-        }
-        for (i = 0; i < t->validation; i++) {
-            float *y = &t->validation_scores[k * t->validation + i];
-            locusi_data_score(data, k, data->validation[i], y);
-            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(*y));
-        }
-    }
-    if (t->virtuals && (status = locusi_train_response(t, err))) {
+    behind = t->run;
+    if (!t->owned) behind.memory = w.base + w.used, behind.memory_bytes = w.bytes - w.used;
+    if (t->virtuals && (status = locusi_train_response(t, &behind, err))) {
+        if (err && err->bytes) err->bytes += w.used;
         locus_train_destroy(t);
         return status;
     }
     locusi_train_initial(t);
-    memcpy(t->average, t->core.theta, t->core.layout.count * sizeof(float));
-    memcpy(t->best, t->core.theta, t->core.layout.count * sizeof(float));
-    t->best_value = 0.0;
     *out = t;
     return LOCUS_OK;
 }
 
 LOCUS_API void locus_train_destroy(locus_trainer *trainer)
 {
-    if (trainer) LOCUS_FREE(trainer->owned);
+    if (trainer && trainer->owned) LOCUS_FREE(trainer->owned);
 }
 
-LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer) { return trainer->o; }
+LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer)
+{
+    locus_train_opts none;
+    memset(&none, 0, sizeof none);
+    return trainer ? trainer->o : none;
+}
 
 // ---- what a step sees
 
-// to [count, qp] <- rows of from (NULL: all in order), plus noise
-typedef struct locusi_noise_job {
-    locus_trainer *t;
-    const size_t *rows;
-    size_t count;
-    float *to;
-    locusi_stream stream;
-    uint64_t salt;
-    float deviation;
-} locusi_noise_job;
-
-LOCUSI_FN void locusi_train_noise(void *arg, size_t worker)
+LOCUSI_FN uint64_t locusi_train_draw(const locus_trainer *t, locusi_stream stream, uint64_t index) // this epoch's
 {
-    const locusi_noise_job *job = (const locusi_noise_job *)arg;
-    const locus_trainer *t = job->t;
-    const size_t qp = t->core.qp, q = t->core.shape.q, workers = t->core.workers;
+    return locusi_random(t->o.seed, stream, t->epoch, index);
+}
+
+// to [count, ldq] <- a worker's share of the rows' encodings, plus noise
+LOCUSI_FN void locusi_train_take(const locus_trainer *t, size_t worker, const size_t *rows, size_t count,
+                                 locusi_stream stream, float *to)
+{
+    const size_t q = t->shape.q, end = (worker + 1) * count / t->workers;
     size_t i, j;
-    for (i = worker * job->count / workers; i < (worker + 1) * job->count / workers; i++) {
-        const size_t row = job->rows[i];
-        float *to = job->to + i * qp;
-        if (row < t->n) memcpy(to, t->queries + row * qp, qp * sizeof(float));
-        else {
-            const float *from = locusi_data_row(t, t->data.unlabelled[row - t->n]);
-            for (j = 0; j < q; j++) to[j] = from[j] * t->scale;
-            for (; j < qp; j++) to[j] = 0.0f;
+    for (i = worker * count / t->workers; i < end; i++) {
+        float *x = to + i * t->ldq;
+        if (rows[i] < t->n) {
+            memcpy(x, t->queries + rows[i] * t->ldq, t->ldq * sizeof(float));
+        } else {
+            const float *from = locusi_data_row(t, t->data.unlabelled[rows[i] - t->n]);
+            for (j = 0; j < q; j++) x[j] = from[j] * t->scale;
+            for (; j < t->ldq; j++) x[j] = 0.0f;
         }
-        if (job->deviation <= 0.0f) continue;
-        for (j = 0; j < q; j += 2) {
+        for (j = 0; t->deviation > 0.0f && j < q; j += 2) {
             float a, b;
-            locusi_normal(locusi_random(t->o.seed, job->stream, t->epoch, job->salt + i * (qp / 2) + j / 2), &a, &b);
-            to[j] += job->deviation * a;
-            if (j + 1 < q) to[j + 1] += job->deviation * b;
+            locusi_normal(locusi_train_draw(t, stream, t->salt + i * (t->qp / 2) + j / 2), &a, &b);
+            x[j] += t->deviation * a;
+            if (j + 1 < q) x[j + 1] += t->deviation * b;
         }
     }
 }
 
-LOCUSI_FN void locusi_train_take(locus_trainer *t, const size_t *rows, size_t count, float *to, locusi_stream stream,
-                                 uint64_t salt, float deviation)
+LOCUSI_FN void locusi_train_noise(void *arg, size_t worker)
 {
-    locusi_noise_job job;
-    job.t = t, job.rows = rows, job.count = count, job.to = to, job.stream = stream, job.salt = salt;
-    job.deviation = deviation;
-    locusi_run(t->core.parallel, locusi_train_noise, &job, t->core.workers);
+    const locus_trainer *t = (const locus_trainer *)arg;
+    locusi_train_take(t, worker, t->order, t->batch->rows, LOCUSI_STREAM_NOISE, t->step_queries);
+    locusi_train_take(t, worker, t->targets, t->batch->targets, LOCUSI_STREAM_TARGET_NOISE, t->target_queries);
 }
 
 LOCUSI_FN int locusi_key_order(const void *a, const void *b) // descending
@@ -18990,94 +18921,133 @@ LOCUSI_FN int locusi_key_order(const void *a, const void *b) // descending
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-// t->order's first *count places <- the step's subset; what follows are the rows that are not in it.
-LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
+// t->order <- the step's subset, whose size it returns, then the rows that are not in it.
+LOCUSI_FN size_t locusi_train_subset(locus_trainer *t)
 {
     const locus_train_opts *o = &t->o;
     const double low = log((double)o->subset_min), high = log((double)o->subset_max);
-    const uint64_t seed = o->seed;
-    const size_t n = t->n, qp = t->core.qp;
-    size_t i, j;
-    *count =
-        (size_t)(exp(low + (high - low) * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 0))) + 0.5);
-    if (*count < 1) *count = 1;
-    if (*count > n) *count = n;
-    if (*count == n) {
+    const size_t n = t->n, q = t->shape.q;
+    const double drawn = locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SIZE, 0));
+    size_t i, j, count = (size_t)(exp(low + (high - low) * drawn) + 0.5);
+    if (count < 1) count = 1;
+    if (count >= n) {
         for (i = 0; i < n; i++) t->order[i] = i;
-        return;
+        return n;
     }
-    locusi_shuffle(seed, LOCUSI_STREAM_SUBSET, t->epoch, t->order, n, n);
-    if (locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 1)) < o->skew) {
+    if (locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SIZE, 1)) < o->skew) {
         // Crowd around a query: the largest of (sharpness x cosine + Gumbel noise), which draws without replacement
-        const float *centre = t->queries + locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 2) % n * qp;
-        const double sharp = 2.0 + 8.0 * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 3));
-        const double norm = sqrt((double)t->core.k->square(centre, t->core.shape.q)) + 1e-30;
-        locusi_key *const keys = t->keys;
+        const float *centre = t->queries + locusi_train_draw(t, LOCUSI_STREAM_SIZE, 2) % n * t->ldq;
+        const double sharp = 2.0 + 8.0 * locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SIZE, 3));
+        const double norm = sqrt((double)t->k->square(centre, q)) + 1e-30;
         for (i = 0; i < n; i++) {
-            const float *row = t->queries + i * qp;
-            double dot = 0.0, u = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SUBSET, t->epoch, n + i));
-            for (j = 0; j < t->core.shape.q; j++) dot += (double)row[j] * (double)centre[j];
-            dot /= norm * (sqrt((double)t->core.k->square(row, t->core.shape.q)) + 1e-30);
-            keys[i].key = sharp * dot - log(-log((u + 1e-18) * (1.0 - 1e-15)));
-            keys[i].at = i;
+            const float *row = t->queries + i * t->ldq;
+            double dot = 0.0, u = locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SUBSET, n + i));
+            for (j = 0; j < q; j++) dot += (double)row[j] * (double)centre[j];
+            dot /= norm * (sqrt((double)t->k->square(row, q)) + 1e-30);
+            t->keys[i].key = sharp * dot - log(-log((u + 1e-18) * (1.0 - 1e-15)));
+            t->keys[i].at = i;
         }
-        locusi_sort(keys, n, sizeof *keys, locusi_key_order);
-        for (i = 0; i < n; i++) t->order[i] = keys[i].at;
+        locusi_sort(t->keys, n, sizeof *t->keys, locusi_key_order);
+        for (i = 0; i < n; i++) t->order[i] = t->keys[i].at;
+    } else {
+        locusi_shuffle(o->seed, LOCUSI_STREAM_SUBSET, t->epoch, t->order, n, n);
     }
+    return count;
+}
+
+// t->targets <- real models' targets, whose number it returns, a share from the subset of `rows`, the others from the
+// other rows; then the virtual models' own, from all encodings at hand.
+LOCUSI_FN size_t locusi_train_targets(locus_trainer *t, size_t rows)
+{
+    const size_t n = t->n, most = t->o.targets, extra = t->data.unlabelled_count;
+    const uint64_t bits = locusi_train_draw(t, LOCUSI_STREAM_TARGETS, 0);
+    const size_t from = (size_t)(bits % rows), other = n > rows ? (size_t)((bits >> 32) % (n - rows)) : 0;
+    size_t seen = (size_t)(t->o.seen * (double)most + 0.5), real = most, i;
+    if (seen > rows) seen = rows;
+    if (real - seen > n - rows) real = n - rows + seen;
+    if (real == 0) real = seen = rows < most ? rows : most;
+    for (i = 0; i < seen; i++) t->targets[i] = t->order[(from + i) % rows]; // the order is random already
+    for (; i < real; i++) t->targets[i] = t->order[rows + (other + i - seen) % (n - rows)];
+    for (; i < real + t->unlabelled; i++) {
+        const uint64_t drawn = locusi_train_draw(t, LOCUSI_STREAM_UNLABELLED, i);
+        t->targets[i] = extra ? n + (size_t)(drawn % extra) : (size_t)(drawn % n);
+    }
+    return real;
+}
+
+// The scores of this part's real models in the subset and of its targets; returns the models' number. *pairs: of model
+// and target; every part weights them by the number of all parts' pairs.
+LOCUSI_FN size_t locusi_train_real(locus_trainer *t, size_t rows, size_t real, size_t targets, double *pairs)
+{
+    size_t i, m, kept = 0;
+    double all = 0.0;
+    *pairs = 0.0;
+    for (m = 0; m < t->models; m++) {
+        const float *score = t->scores + m * t->n;
+        const int own = m % t->o.parts == t->o.part;
+        int empty; // nothing of this model in the subset: no targets either
+        for (i = 0; i < rows && locusi_is_nan(score[t->order[i]]); i++) {}
+        empty = i == rows;
+        for (i = 0; i < targets; i++) {
+            const float y = i < real && !empty ? score[t->targets[i]] : locusi_nan();
+            if (own) t->target_scores[kept * targets + i] = y;
+            if (!locusi_is_nan(y)) all += 1.0, *pairs += own;
+        }
+        if (!own) continue;
+        for (i = 0; i < rows; i++) t->step_scores[kept * rows + i] = score[t->order[i]];
+        t->model_id[kept++] = m;
+    }
+    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / (all > 1.0 ? all : 1.0));
+    return kept;
 }
 
 // Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the
 // real models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the
 // probabilities themselves, on rows drawn from all encodings at hand. This part's stand behind the `kept` real models;
 // returns the number of both.
-LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows, size_t real_targets, size_t targets)
+LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows, size_t real, size_t targets)
 {
-    const size_t models = t->data.evals.scores.models, n = t->n, all = n + t->data.unlabelled_count;
-    const uint64_t seed = t->o.seed;
+    const size_t models = t->models, all = t->n + t->data.unlabelled_count;
     const double unit = 1.0 / locusi_deviation(1.0 / (1.0 + exp(-t->ability)));
     size_t v, i, m;
     for (v = t->o.part; v < t->virtuals; v += t->o.parts, kept++) {
         float *answers = t->step_scores + kept * rows, *wanted = t->target_scores + kept * targets;
         const uint64_t base = (uint64_t)v << 32;
-        const double strength =
-            t->strength * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base));
-        const double odd = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 1));
+        const double strength = t->strength * locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_VIRTUAL, base));
+        const double odd = locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_VIRTUAL, base + 1));
         float a, b, unused;
         double ability, slope;
         t->model_id[kept] = models + v;
         t->model_weight[kept] = (float)(1.0 / ((double)t->virtuals * (double)t->unlabelled));
-        locusi_normal(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 2), &a, &b);
+        locusi_normal(locusi_train_draw(t, LOCUSI_STREAM_VIRTUAL, base + 2), &a, &b);
         ability = t->ability + 1.2 * t->spread * (double)a;
         slope = exp(0.3 * (double)b);
         for (i = 0; i < targets; i++) wanted[i] = 0.0f;
         for (i = 0; i < rows; i++) answers[i] = 0.0f;
         for (m = 0; m < models; m++) {
-            const uint64_t bits = locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 16 + 2 * m);
+            const uint64_t bits = locusi_train_draw(t, LOCUSI_STREAM_VIRTUAL, base + 16 + 2 * m);
             float g;
             locusi_normal(bits, &g, &unused);
             if (v % 2 == 0) { // every second: few real directions, but strong
-                if (locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 17 + 2 * m)) *
-                        (double)models >
+                if (locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_VIRTUAL, base + 17 + 2 * m)) * (double)models >
                     3.0)
                     continue;
                 g *= sqrtf((float)models / 3.0f);
             }
             g *= (float)strength;
-            for (i = 0; i < rows; i++) answers[i] += g * t->own[m * all + t->subset[i]];
-            for (i = real_targets; i < targets; i++) wanted[i] += g * t->own[m * all + t->targets[i]];
+            for (i = 0; i < rows; i++) answers[i] += g * t->own[m * all + t->order[i]];
+            for (i = real; i < targets; i++) wanted[i] += g * t->own[m * all + t->targets[i]];
         }
         for (i = 0; i < rows; i++) {
-            const size_t row = t->subset[i];
+            const size_t row = t->order[i];
             const double s = slope * ((double)t->difficulty[row] + odd * t->item[row]) + (double)answers[i];
             const double p = locus_probability(ability + unit * s);
-            answers[i] =
-                locusi_uniform(locusi_random(seed, LOCUSI_STREAM_ANSWERS, t->epoch, base + i)) < p ? 1.0f : 0.0f;
+            answers[i] = locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_ANSWERS, base + i)) < p ? 1.0f : 0.0f;
         }
-        for (i = 0; i < targets; i++)
-            wanted[i] = i < real_targets
-                            ? locusi_nan()
-                            : (float)locus_probability(
-                                  ability + unit * (slope * (double)t->difficulty[t->targets[i]] + (double)wanted[i]));
+        for (i = 0; i < targets; i++) {
+            const double s = slope * (double)t->difficulty[t->targets[i]] + (double)wanted[i];
+            wanted[i] = i < real ? locusi_nan() : (float)locus_probability(ability + unit * s);
+        }
     }
     return kept;
 }
@@ -19085,14 +19055,11 @@ LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows
 // Noise: BEST constant; PAPER from 0.10 down a cosine to half of it over the first 500 epochs.
 LOCUSI_FN float locusi_train_deviation(const locus_trainer *t)
 {
-    double noise = t->o.noise;
-    if (t->o.recipe == LOCUS_RECIPE_PAPER) {
-        const double at = t->epoch < 500 ? (double)t->epoch / 500.0 : 1.0;
-        noise = noise * (0.5 + 0.25 * (1.0 + cos(3.14159265358979323846 * at)));
-    } else {
-        noise *= sqrt((double)t->core.shape.q); // an entry of the scaled encodings is 1 in the mean, not 1/sqrt(q_dim)
-    }
-    return (float)noise;
+    const double at = t->epoch < 500 ? (double)t->epoch / 500.0 : 1.0;
+    if (t->o.recipe == LOCUS_RECIPE_PAPER)
+        return (float)(t->o.noise * (0.5 + 0.25 * (1.0 + cos(3.14159265358979323846 * at))));
+    // an entry of the scaled encodings is 1 in the mean, not 1/sqrt(q_dim)
+    return (float)(t->o.noise * sqrt((double)t->shape.q));
 }
 
 LOCUSI_FN double locusi_train_rate(const locus_trainer *t, double rate)
@@ -19111,126 +19078,74 @@ LOCUSI_FN double locusi_norm(const locusi_kernels *k, const float *x, size_t n)
     return sqrt(sum);
 }
 
-// One AdamW step of the flat arrays; `step` counts from 1.
-LOCUSI_FN void locusi_train_update(const locusi_train_core *core, const locus_train_opts *o, const double rate[2],
-                                   size_t step, double norm, const float *gradient, float *m, float *v)
+// One AdamW step; `step` counts from 1.
+LOCUSI_FN void locusi_train_update(const locus_trainer *t, const double rate[2], size_t step, double norm)
 {
-    const size_t at[3] = {0, core->layout.encoder_count, core->layout.count};
-    size_t part;
-    for (part = 0; part < 2; part++) {
+    const size_t at[3] = {0, t->encoder_count, t->count};
+    const double clip = t->o.clip;
+    const float *gradient = t->group[0].gradient;
+    size_t i;
+    for (i = 0; i < 2; i++) {
         locusi_adam a;
         a.beta1 = 0.9f;
         a.beta2 = 0.999f;
         a.epsilon = 1e-8f;
-        a.clip = o->clip > 0.0 && norm + 1e-6 > o->clip ? (float)(o->clip / (norm + 1e-6)) : 1.0f;
-        a.keep = (float)(1.0 - rate[part] * o->weight_decay);
-        a.step = (float)(rate[part] / (1.0 - pow(0.9, (double)step)));
+        a.clip = clip > 0.0 && norm + 1e-6 > clip ? (float)(clip / (norm + 1e-6)) : 1.0f;
+        a.keep = (float)(1.0 - rate[i] * t->o.weight_decay);
+        a.step = (float)(rate[i] / (1.0 - pow(0.9, (double)step)));
         a.root = (float)(1.0 / sqrt(1.0 - pow(0.999, (double)step)));
-        core->k->adam(&a, core->theta + at[part], gradient + at[part], m + at[part], v + at[part],
-                      at[part + 1] - at[part]);
+        t->k->adam(&a, t->theta + at[i], gradient + at[i], t->m + at[i], t->v + at[i], at[i + 1] - at[i]);
     }
 }
 
-// This part's share of the step's loss; that of its gradient is left in core.group[0].gradient.
+// This part's share of the step's loss; that of its gradient is left in group[0].gradient.
 LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
 {
-    locusi_train_core *core = &t->core;
-    const locus_train_opts *o = &t->o;
-    const size_t models = t->data.evals.scores.models, n = t->n, parts = o->parts;
-    const float deviation = locusi_train_deviation(t);
-    size_t rows, real, targets, seen, i, m, kept = 0;
-    double all = 0.0;
+    const size_t rows = locusi_train_subset(t), real = locusi_train_targets(t, rows), targets = real + t->unlabelled;
+    const size_t kept = locusi_train_real(t, rows, real, targets, pairs);
+    const size_t models = t->virtuals ? locusi_train_virtual(t, kept, rows, real, targets) : kept;
+    const size_t each = t->o.separate_noise ? models > 0 : models; // models of a step: those that see the same noise
+    size_t m = 0;
+    double loss = 0.0;
+    int bad = 0;
     locusi_batch b;
     memset(&b, 0, sizeof b);
-    locusi_train_subset(t, &rows);
-    for (i = 0; i < rows; i++) t->subset[i] = t->order[i];
-    // targets: a share from the subset, the rest from the other rows
-    real = o->targets;
-    seen = (size_t)(o->seen * (double)real + 0.5);
-    if (seen > rows) seen = rows;
-    if (real - seen > n - rows) real = n - rows + seen;
-    if (real == 0) real = seen = rows < o->targets ? rows : o->targets;
-    {
-        const uint64_t a = locusi_random(o->seed, LOCUSI_STREAM_TARGETS, t->epoch, 0);
-        const size_t from = rows ? (size_t)(a % rows) : 0, other = n > rows ? (size_t)((a >> 32) % (n - rows)) : 0;
-        for (i = 0; i < seen; i++) t->targets[i] = t->order[(from + i) % rows]; // the order is random already
-        for (; i < real; i++) t->targets[i] = t->order[rows + (other + i - seen) % (n - rows)];
-    }
-    targets = real + t->unlabelled;
-    for (; i < targets; i++) {
-        const size_t pool = t->data.unlabelled_count ? t->data.unlabelled_count : n;
-        const size_t at = (size_t)(locusi_random(o->seed, LOCUSI_STREAM_UNLABELLED, t->epoch, i) % pool);
-        t->targets[i] = t->data.unlabelled_count ? n + at : at;
-    }
-    *pairs = 0.0;
-    for (m = 0; m < models; m++) {
-        const float *score = t->scores + m * n;
-        const int own = m % parts == o->part;
-        for (i = 0; i < rows && locusi_is_nan(score[t->subset[i]]); i++) {}
-        {
-            const int empty = i == rows; // nothing of this model in the subset: no targets either
-            for (i = 0; i < targets; i++) {
-                const float y = i < real && !empty ? score[t->targets[i]] : locusi_nan();
-                if (own) t->target_scores[kept * targets + i] = y;
-                if (!locusi_is_nan(y)) all += 1.0, *pairs += own;
-            }
-        }
-        if (!own) continue;
-        for (i = 0; i < rows; i++) t->step_scores[kept * rows + i] = score[t->subset[i]];
-        t->model_id[kept++] = m;
-    }
-    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / (all > 1.0 ? all : 1.0));
-    b.models = t->virtuals ? locusi_train_virtual(t, kept, rows, real, targets) : kept;
+    t->batch = &b;
+    t->deviation = locusi_train_deviation(t);
+    b.models = each;
     b.rows = rows;
     b.targets = targets;
     b.queries = t->step_queries;
     b.target_queries = t->target_queries;
-    b.scores = t->step_scores;
-    b.target_scores = t->target_scores;
-    b.model_weight = t->model_weight;
-    b.model_id = t->model_id;
-    b.silent = models; // virtual ones
-    if (o->dropout > 0.0) b.dropout_key = locusi_random(o->seed, LOCUSI_STREAM_DROPOUT, t->epoch, 0) | 1;
-    if (!o->separate_noise) {
-        locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, 0, deviation);
-        locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE, 0, deviation);
-        return locusi_train_step(core, &b);
-    }
-    { // each model sees its own noise: a step for each, whose gradients add up
-        const size_t count = b.models;
-        double loss = 0.0;
-        int bad = 0;
-        for (m = 0; m < count || m == 0; m++) { // a step without a model gives zeros
-            const uint64_t salt = m < count ? (uint64_t)(t->model_id[m] + 1) << 40 : 0;
-            b.models = m < count;
-            b.scores = t->step_scores + m * rows;
-            b.target_scores = t->target_scores + m * targets;
-            b.model_weight = t->model_weight + m;
-            b.model_id = t->model_id + m;
-            b.silent = m >= kept;
-            b.add = m > 0;
-            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, salt, deviation);
-            locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE, salt, deviation);
-            loss += locusi_train_step(core, &b);
-            bad |= core->bad;
-        }
-        core->bad = bad;
-        return loss;
-    }
+    if (t->o.dropout > 0.0) b.dropout_key = locusi_train_draw(t, LOCUSI_STREAM_DROPOUT, 0) | 1;
+    do {                                                                     // a step without a model gives zeros
+        b.silent = m >= kept ? each : m + each > kept ? m + each - kept : 0; // virtual ones
+        b.scores = t->step_scores + m * rows;
+        b.target_scores = t->target_scores + m * targets;
+        b.model_weight = t->model_weight + m;
+        b.model_id = t->model_id + m;
+        b.add = m > 0;
+        t->salt = t->o.separate_noise && models ? (uint64_t)(t->model_id[m] + 1) << 40 : 0;
+        locusi_run(t->run.parallel, locusi_train_noise, t, t->workers);
+        loss += locusi_train_step(t, &b);
+        bad |= t->bad;
+        m += each;
+    } while (m < models);
+    t->bad = bad;
+    return loss;
 }
 
 // Validation metrics of the weights in `flat`.
 LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locus_metrics *out, locus_error *err)
 {
-    locusi_train_core *core = &t->core;
-    float *const theta = core->theta;
+    float *const theta = t->theta;
     locusi_batch b;
     locus_scores scores;
     locus_metrics_opts opts;
-    size_t best;
     memset(&b, 0, sizeof b);
     memset(&scores, 0, sizeof scores);
-    b.models = t->data.evals.scores.models;
+    memset(&opts, 0, sizeof opts);
+    b.models = t->models;
     b.rows = t->n;
     b.targets = t->validation;
     b.queries = t->queries;
@@ -19238,387 +19153,342 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
     b.scores = t->scores;
     b.z = t->z;
     b.logits = t->logits;
-    core->theta = flat;
-    locusi_train_prepare(core);
-    locusi_train_step(core, &b);
-    core->theta = theta;
-    scores.models = b.models;
-    scores.count = t->validation;
-    scores.f32 = t->validation_scores;
+    t->theta = flat;
+    locusi_train_prepare(t);
+    locusi_train_step(t, &b);
+    t->theta = theta;
     if (!locusi_all_finite(t->logits, b.models * t->validation)) { // no figures, so these are not the best
         memset(out, 0, sizeof *out);
         out->bce = out->hit1 = (double)locusi_nan();
         return LOCUS_OK;
     }
-    memset(&opts, 0, sizeof opts);
-    best = locus_best_model(&scores, NULL, 0);
-    opts.leaders = &best;
+    scores.models = b.models;
+    scores.count = t->validation;
+    scores.f32 = t->validation_scores;
+    opts.leaders = &t->leader;
     opts.leader_count = 1;
     return locus_metrics_compute(out, t->logits, t->validation, &scores, &opts, t->metrics_work, t->metrics_bytes, err);
 }
 
-// The memory's weight beside the net whose validation logits are at hand: least squares of the two chances' mixture,
+// The recall's weight beside the net whose validation logits are at hand: least squares of the two chances' mixture,
 // drawn to the default as by twenty queries.
 LOCUSI_FN double locusi_train_recall_weight(const locus_trainer *t)
 {
-    const size_t models = t->data.evals.scores.models;
-    double along = 0.0, length = 0.0, queries = (double)t->validation;
+    const double drawn = 20.0 / (double)t->validation;
+    double along = 0.0, length = 0.0;
     size_t i, j;
     for (i = 0; i < t->validation; i++)
-        for (j = 0; j < models; j++) {
+        for (j = 0; j < t->models; j++) {
             const float y = t->validation_scores[j * t->validation + i];
-            const double net = locus_probability((double)t->logits[i * models + j]);
-            const double more = locus_probability((double)t->told[i * models + j]) - net;
+            const double net = locus_probability((double)t->logits[i * t->models + j]);
+            const double more = locus_probability((double)t->told[i * t->models + j]) - net;
             if (locusi_is_nan(y)) continue;
             along += more * ((double)y - net);
             length += more * more;
         }
     if (!(length > 0.0)) return LOCUSI_RECALL_WEIGHT;
-    return locusi_clamp((along + 20.0 * length / queries * LOCUSI_RECALL_WEIGHT) / (length * (1.0 + 20.0 / queries)),
-                        0.01, 1.0);
+    return locusi_clamp((along + drawn * length * LOCUSI_RECALL_WEIGHT) / (length * (1.0 + drawn)), 0.01, 1.0);
 }
 
-LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, locus_error *err)
+LOCUSI_FN int locusi_train_finished(const locus_trainer *t)
 {
-    locusi_train_core *core;
-    locus_epoch e;
-    double pairs, rate[2];
-    float *gradient;
-    size_t i, count;
-    locus_status status;
-    if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
-    if (t->epoch >= t->o.epochs) // its rate is that of no epoch
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "epoch", "at most %z, opts->epochs", "%z", t->o.epochs,
-                           t->epoch + 1);
-    core = &t->core;
-    count = core->layout.count;
-    memset(&e, 0, sizeof e);
-    e.epoch = t->epoch + 1;
-    e.epochs = t->o.epochs;
-    locusi_train_prepare(core);
-    e.loss = locusi_train_loss(t, &pairs);
-    if (core->bad) e.loss = (double)locusi_nan();
-    gradient = core->group[0].gradient;
-    if (t->o.on_gradient) {
-        locus_gradient g;
-        g.gradient = gradient;
-        g.count = count;
-        g.loss = &e.loss;
-        g.pairs = pairs;
-        g.epoch = e.epoch;
-        if (t->o.on_gradient(t->o.user, &g)) return locusi_fail(err, LOCUS_ERR_CANCELLED, "on_gradient", "", "");
+    return t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
+}
+
+LOCUSI_FN int locusi_train_evaluated(const locus_trainer *t, size_t epoch)
+{
+    return t->validation && epoch && (epoch % t->o.evaluate_every == 0 || epoch == t->o.epochs);
+}
+
+// Does a step of these rates leave the weights such as a net may have? It moves one by at most 8 rates, and decay.
+LOCUSI_FN int locusi_train_bounded(const locus_trainer *t, const double rate[2])
+{
+    size_t i;
+    for (i = 0; i < t->count; i++) {
+        const double step = rate[i >= t->encoder_count];
+        if (!locusi_within(fabs((double)t->theta[i]) * (1.0 + step * t->o.weight_decay) + 8.0 * step, 0.0,
+                           LOCUSI_LARGEST_WEIGHT))
+            return 0;
     }
-    e.gradient_norm = locusi_norm(core->k, gradient, count);
-    if (!(locusi_within(e.loss, -1e30, 1e30) && locusi_within(e.gradient_norm, 0.0, 1e30)))
+    return 1;
+}
+
+LOCUSI_FN locus_status locusi_train_epoch(locus_trainer *t, locus_epoch *e, locus_error *err)
+{
+    const size_t count = t->count;
+    const double rate[2] = {locusi_train_rate(t, t->o.encoder_rate), locusi_train_rate(t, t->o.predictor_rate)};
+    float keep = 0.0f;
+    locus_gradient g;
+    size_t i;
+    locus_status status;
+    memset(e, 0, sizeof *e);
+    e->epoch = t->epoch + 1;
+    e->epochs = t->o.epochs;
+    locusi_train_prepare(t);
+    e->loss = locusi_train_loss(t, &g.pairs);
+    if (t->bad) e->loss = (double)locusi_nan();
+    g.gradient = t->group[0].gradient;
+    g.count = count;
+    g.loss = &e->loss;
+    g.epoch = e->epoch;
+    if (t->o.on_gradient && t->o.on_gradient(t->run.user, &g))
+        return locusi_fail(err, LOCUS_ERR_CANCELLED, "on_gradient", "", "");
+    e->gradient_norm = locusi_norm(t->k, g.gradient, count);
+    if (!(locusi_within(e->loss, -1e30, 1e30) && locusi_within(e->gradient_norm, 0.0, 1e30)))
         return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "a finite loss and gradient", "loss %f, norm %f",
-                           e.epoch, e.loss, e.gradient_norm);
-    rate[0] = locusi_train_rate(t, t->o.encoder_rate);
-    rate[1] = locusi_train_rate(t, t->o.predictor_rate);
-    for (i = 0; i < count; i++) // a step moves a weight by at most 8 rates, and decay
-        if (!locusi_within(fabs((double)core->theta[i]) *
-                                   (1.0 + rate[i >= core->layout.encoder_count] * t->o.weight_decay) +
-                               8.0 * rate[i >= core->layout.encoder_count],
-                           0.0, LOCUSI_LARGEST_WEIGHT))
-            return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "weights that a net may have",
-                               "a step that leaves them: a rate is too large", e.epoch);
+                           e->epoch, e->loss, e->gradient_norm);
+    if (!locusi_train_bounded(t, rate))
+        return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "weights that a net may have",
+                           "a step that leaves them: a rate is too large", e->epoch);
     t->epoch++;
-    locusi_train_update(core, &t->o, rate, t->epoch, e.gradient_norm, gradient, t->m, t->v);
+    locusi_train_update(t, rate, t->epoch, e->gradient_norm);
     if (t->o.average > 0.0) { // a mean over few steps at first
         const double start = (double)t->epoch / ((double)t->epoch + 9.0);
-        const float keep = (float)(start < t->o.average ? start : t->o.average);
-        for (i = 0; i < count; i++) t->average[i] = keep * t->average[i] + (1.0f - keep) * core->theta[i];
-    } else {
-        memcpy(t->average, core->theta, count * sizeof(float));
+        keep = (float)(start < t->o.average ? start : t->o.average);
     }
-    if (t->o.keep == LOCUS_KEEP_LAST) e.best = 1;
-    if (t->validation && (t->epoch % t->o.evaluate_every == 0 || t->epoch == t->o.epochs)) {
-        if ((status = locusi_train_evaluate(t, t->average, &e.metrics, err))) return status;
-        e.evaluated = 1;
+    for (i = 0; i < count; i++) t->average[i] = keep * t->average[i] + (1.0f - keep) * t->theta[i];
+    e->best = t->o.keep == LOCUS_KEEP_LAST;
+    if (locusi_train_evaluated(t, t->epoch)) {
+        if ((status = locusi_train_evaluate(t, t->average, &e->metrics, err))) return status;
+        e->evaluated = 1;
         if (t->o.keep != LOCUS_KEEP_LAST) {
-            const double value = t->o.keep == LOCUS_KEEP_BCE ? -e.metrics.bce : e.metrics.hit1;
-            e.best = locusi_within(value, -1e30, 1e30) && (t->best_epoch == 0 || value > t->best_value);
-            if (e.best) t->best_value = value;
+            const double value = t->o.keep == LOCUS_KEEP_BCE ? -e->metrics.bce : e->metrics.hit1;
+            e->best = locusi_within(value, -1e30, 1e30) && (t->best_epoch == 0 || value > t->best_value);
+            if (e->best) t->best_value = value;
         }
-        if (e.best) t->best_metrics = e.metrics;
     }
-    if (e.best) {
-        t->recall_weight = e.evaluated && t->virtuals ? locusi_train_recall_weight(t) : 0.0;
+    if (e->best) {
+        t->recall_weight = e->evaluated && t->virtuals ? locusi_train_recall_weight(t) : 0.0;
         memcpy(t->best, t->average, count * sizeof(float));
         t->best_epoch = t->epoch;
     }
-    e.best_epoch = t->best_epoch;
-    if (t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience))
-        t->finished = 1;
-    if (out) *out = e;
-    if (t->o.on_epoch && t->o.on_epoch(t->o.user, &e))
-        return locusi_fail(err, LOCUS_ERR_CANCELLED, "epoch %z", "", "", e.epoch);
+    e->best_epoch = t->best_epoch;
+    t->finished = locusi_train_finished(t);
+    if ((t->o.on_epoch && t->o.on_epoch(t->run.user, e)) ||
+        (t->run.progress && t->run.progress(t->run.user, t->epoch, t->o.epochs)))
+        return locusi_fail(err, LOCUS_ERR_CANCELLED, "epoch %z", "", "", e->epoch);
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_train_run(locus_trainer *t, locus_error *err)
 {
     locus_status status = LOCUS_OK;
+    locus_epoch unused;
     if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
-    while (!status && !t->finished) status = locus_train_epoch(t, NULL, err);
+    while (!status && !t->finished) status = locusi_train_epoch(t, &unused, err);
     return status;
 }
 
 // ---- out of the trainer
 
-typedef struct locusi_train_file { // a net file in memory
+typedef struct locusi_train_file { // a net file, its lists and data where the gradients are summed during a step
     locus_safetensors st;
-    locus_tensor *tensors;
     locus_metadata metadata[9];
-    locusi_spec *specs;
     char numbers[7][24];
-    void *block;
 } locusi_train_file;
 
-LOCUSI_FN locus_status locusi_train_export(const locus_trainer *t, locusi_train_file *file, locus_error *err)
+LOCUSI_FN void locusi_train_meta(locusi_train_file *f, const char *key, const char *value)
 {
-    const locus_net *s = &t->core.shape;
-    const size_t tensors = locusi_train_tensors(s), weights = locusi_train_offset(s, tensors);
-    const size_t sizes[6] = {s->q, s->d, s->heads, s->layers, s->r, s->g};
-    static const char *const keys[6] = {"q_dim", "z_dim", "n_heads", "n_layers", "m_induce", "decoder_hidden"};
-    locusi_carver c = {NULL, 0, 0};
-    const locusi_layout *l = &t->core.layout;
-    float *flat = NULL;
-    unsigned char *data = NULL, *text = NULL;
-    size_t i, n, text_tensors = 0;
-    int attempt;
-    memset(file, 0, sizeof *file);
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        file->tensors = (locus_tensor *)locusi_carve(&c, tensors + 3, sizeof(locus_tensor));
-        file->specs = (locusi_spec *)locusi_carve(&c, tensors, sizeof(locusi_spec));
-        flat = locusi_carve_floats(&c, l->count, 1);
-        data = (unsigned char *)locusi_carve(&c, weights, 4);
-        text = (unsigned char *)locusi_carve(&c, t->data.text ? t->data.text->rows : 0, 6);
-        if (attempt) break;
-        if (c.failed || !(file->block = LOCUS_MALLOC(c.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "net", "%z bytes", "none", c.used);
-        memset(file->block, 0, c.used + 64);
-        c.base = locusi_align(file->block);
-    }
-    memcpy(flat, t->best, l->count * sizeof(float));
-    for (i = 0; i < s->dp * t->core.qp; i++) { // the weights take over the scale of the encodings
-        flat[l->a + i] *= t->scale;
-        flat[l->c + i] *= t->scale;
-        flat[l->u + i] *= t->scale;
-    }
-    locusi_train_store(&t->core, flat, data);
-    for (i = 0; i < tensors; i++) {
-        locusi_spec_at(s, i, "decoder.mlp_head.3", &file->specs[i]);
-        locusi_tensor_set(&file->tensors[i], file->specs[i].name, LOCUS_F32, file->specs[i].rank,
-                          file->specs[i].shape[0], file->specs[i].rank > 1 ? file->specs[i].shape[1] : 1,
-                          data + 4 * locusi_train_offset(s, i));
-        if (file->specs[i].rank > 2) file->tensors[i].shape[2] = file->specs[i].shape[2];
-        file->tensors[i].dtype_name = "F32";
-        for (n = file->specs[i].rank; n < 8; n++) file->tensors[i].shape[n] = 1;
-        locusi_shape_count(file->tensors[i].shape, file->tensors[i].rank, &file->tensors[i].count);
-        file->tensors[i].bytes = 4 * file->tensors[i].count;
-    }
-    for (i = n = 0; i < 6; i++) {
-        if (i == 4 && s->info.encoder_kind == LOCUS_SAB) continue;
-        locusi_text(file->numbers[i], sizeof file->numbers[i], "%z", sizes[i]);
-        file->metadata[n].key = keys[i];
-        file->metadata[n++].value = file->numbers[i];
-    }
-    file->metadata[n].key = "encoder_kind";
-    file->metadata[n++].value = s->info.encoder_kind == LOCUS_SAB ? "sab" : "isab";
-    if (t->recall_weight > 0.0) {
-        locusi_text(file->numbers[6], sizeof file->numbers[6], "%z", (size_t)(100.0 * t->recall_weight + 0.5));
-        file->metadata[n].key = "memory_weight";
-        file->metadata[n++].value = file->numbers[6];
-    }
-    if (t->query_encoder[0]) {
-        file->metadata[n].key = "query_encoder";
-        file->metadata[n++].value = t->query_encoder;
-    }
-    if (t->data.text)
-        locus_text_tensors(t->data.text, file->tensors + tensors, &text_tensors, text, 6 * t->data.text->rows, NULL);
-    file->st.tensors = file->tensors;
-    file->st.tensor_count = tensors + text_tensors;
-    file->st.metadata = file->metadata;
-    file->st.metadata_count = n;
-    return LOCUS_OK;
+    f->metadata[f->st.metadata_count].key = key;
+    f->metadata[f->st.metadata_count++].value = value;
 }
 
-LOCUS_API locus_status locus_train_net(const locus_trainer *t, const locus_net_opts *opts, locus_net **out,
-                                       locus_error *err)
+LOCUSI_FN void locusi_train_export(const locus_trainer *t, locusi_train_file *f)
+{
+    const locus_net *s = &t->shape;
+    const size_t tensors = locusi_encoder_tensors(s) + LOCUSI_DECODER_TENSORS;
+    const size_t sizes[7] = {s->q, s->d, s->heads, s->layers, s->r, s->g, (size_t)(100.0 * t->recall_weight + 0.5)};
+    static const char *const keys[7] = {"q_dim",    "z_dim",          "n_heads",      "n_layers",
+                                        "m_induce", "decoder_hidden", "memory_weight"};
+    locus_run sums;
+    locusi_work w;
+    locusi_spec *spec;
+    size_t i, n, r, c;
+    memset(f, 0, sizeof *f);
+    memset(&sums, 0, sizeof sums);
+    sums.memory = t->sums;
+    sums.memory_bytes = t->sums_bytes;
+    locusi_work_begin(&w, &sums);
+    spec = (locusi_spec *)locusi_take(&w, tensors, sizeof *spec);
+    f->st.tensors = (locus_tensor *)locusi_take_zero(&w, tensors + 3, sizeof(locus_tensor));
+    for (i = 0; i < tensors; i++) {
+        locus_tensor *const x = &f->st.tensors[i];
+        locusi_spec_at(s, i, "decoder.mlp_head.3", &spec[i]);
+        x->name = spec[i].name;
+        x->dtype = LOCUS_F32;
+        x->dtype_name = "F32";
+        x->rank = spec[i].rank;
+        for (n = 0, x->count = 1; n < 8; n++) x->count *= x->shape[n] = n < x->rank ? spec[i].shape[n] : 1;
+        x->bytes = 4 * x->count;
+        x->data = locusi_take(&w, x->count, 4);
+    }
+    for (i = 0; i < t->param_count; i++) {
+        const locusi_param *p = &t->params[i];
+        unsigned char *const to = (unsigned char *)(uintptr_t)f->st.tensors[p->tensor].data;
+        // the weights that meet the encodings take over their scale
+        const int scaled = i == LOCUSI_A || i == LOCUSI_C || p == &t->rest[LOCUSI_U];
+        for (r = 0; r < p->rows; r++)
+            for (c = 0; c < p->columns; c++)
+                locusi_put32(to + 4 * locusi_param_in(p, r, c),
+                             locusi_f32_bits(t->best[locusi_param_at(s, p, r, c)] * (scaled ? t->scale : 1.0f)));
+    }
+    f->st.tensor_count = tensors;
+    if (t->data.text) f->st.tensor_count += locusi_text_tensors(t->data.text, f->st.tensors + tensors, t->text);
+    f->st.metadata = f->metadata;
+    for (i = 0; i < 7; i++) {
+        if (i == 6 && !(t->recall_weight > 0.0)) continue;
+        locusi_text(f->numbers[i], sizeof f->numbers[i], "%z", sizes[i]);
+        locusi_train_meta(f, keys[i], f->numbers[i]);
+        if (i == 5) locusi_train_meta(f, "encoder_kind", "isab");
+    }
+    if (t->query_encoder[0]) locusi_train_meta(f, "query_encoder", t->query_encoder);
+}
+
+LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *t, const locus_run *run, locus_error *err)
 {
     locusi_train_file file;
-    locus_status status;
-    if (!t || !out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "out" : "trainer");
+    locus_net_opts opts;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     *out = NULL;
-    if (!(status = locusi_train_export(t, &file, err))) {
-        status = locus_net_create(out, &file.st, opts, err);
-        LOCUS_FREE(file.block);
-    }
-    return status;
+    if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
+    memset(&opts, 0, sizeof opts);
+    if (run) opts.isa = run->isa, opts.memory = run->memory, opts.memory_bytes = run->memory_bytes;
+    locusi_train_export(t, &file);
+    return locus_net_create(out, &file.st, &opts, err);
 }
 
 #ifndef LOCUS_NO_STDIO
 LOCUS_API locus_status locus_train_save(const locus_trainer *t, const char *path, locus_error *err)
 {
     locusi_train_file file;
-    locus_status status;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
-    if (!(status = locusi_train_export(t, &file, err))) {
-        status = locus_safetensors_save(path, file.tensors, file.st.tensor_count, file.metadata, file.st.metadata_count,
-                                        err);
-        LOCUS_FREE(file.block);
-    }
-    return status;
+    locusi_train_export(t, &file);
+    return locus_safetensors_save(path, file.st.tensors, file.st.tensor_count, file.st.metadata, file.st.metadata_count,
+                                  err);
 }
 
-// ---- state: the flat arrays as they are, and the counters; bound to data and options by a hash, and whole by another
+// ---- state: the flat arrays and the counters, bound to data and options by a hash, and whole by another
+
+static const char *const locusi_state_names[LOCUSI_STATES] = {"state.weights", "state.m", "state.v", "state.average",
+                                                              "state.best"};
+static const char *const locusi_state_keys[LOCUSI_STATES] = {"locus.state", "locus.epoch", "locus.best_epoch",
+                                                             "locus.best_value", "locus.state_hash"};
 
 LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
 {
     const locus_train_opts *o = &t->o;
-    const double numbers[11] = {o->average, o->encoder_rate, o->predictor_rate, (double)o->warmup, o->weight_decay,
-                                o->clip,    o->dropout,      o->noise,          o->skew,           o->seen,
-                                0.0};
-    const size_t sizes[17] = {(size_t)o->recipe,
-                              o->z_dim,
-                              o->n_heads,
-                              o->n_layers,
-                              o->m_induce,
-                              o->decoder_hidden,
-                              (size_t)o->encoder_kind,
-                              o->epochs,
-                              o->evaluate_every,
-                              (size_t)o->keep,
-                              o->subset_min,
-                              o->subset_max,
-                              o->targets,
-                              o->virtual_models,
-                              (size_t)o->separate_noise,
-                              o->parts,
-                              o->part};
+    const uint64_t more[] = {(uint64_t)(int64_t)o->warmup,
+                             (uint64_t)o->recipe,
+                             (uint64_t)o->keep,
+                             (uint64_t)o->separate_noise,
+                             o->parts,
+                             o->part};
+    locus_train_opts copy = *o;
+    locusi_option table[LOCUSI_OPTIONS];
     uint64_t h = locusi_mix(t->data_hash ^ o->seed);
     size_t i;
-    for (i = 0; i < 11; i++) {
-        uint64_t bits;
-        memcpy(&bits, &numbers[i], sizeof bits);
-        h = locusi_mix(h ^ bits);
-    }
-    for (i = 0; i < 17; i++) h = locusi_mix(h ^ sizes[i]);
+    locusi_option_table(&copy, t->n, table);
+    for (i = 0; i < LOCUSI_OPTIONS; i++)
+        h = locusi_mix(h ^ (table[i].number ? locusi_f64_bits(*table[i].number) : *table[i].count));
+    for (i = 0; i < sizeof more / sizeof more[0]; i++) h = locusi_mix(h ^ more[i]);
     return h;
 }
 
-// Of everything that a state holds: the values and the arrays' little-endian bytes.
-LOCUSI_FN uint64_t locusi_state_hash(const uint64_t value[4], const void *const arrays[5], size_t count)
+// Of everything that a state holds.
+LOCUSI_FN uint64_t locusi_state_hash(const uint64_t value[4], const float *numbers, size_t count)
 {
     uint64_t h = locusi_mix(count);
-    size_t i, j;
+    size_t i;
     for (i = 0; i < 4; i++) h = locusi_mix(h ^ value[i]);
-    for (i = 0; i < 5; i++)
-        for (j = 0; j < count; j++) h = locusi_mix(h ^ locusi_le32((const unsigned char *)arrays[i] + 4 * j));
+    for (i = 0; i < LOCUSI_STATES * count; i++) h = locusi_mix(h ^ locusi_f32_bits(numbers[i]));
     return h;
 }
 
 LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char *path, locus_error *err)
 {
-    static const char *const names[5] = {"state.weights", "state.m", "state.v", "state.average", "state.best"};
-    static const char *const keys[5] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value",
-                                        "locus.state_hash"};
-    const void *data[5];
-    locus_tensor tensors[5];
-    locus_metadata metadata[5];
-    char text[5][24];
-    uint64_t value[5];
+    locus_tensor tensors[LOCUSI_STATES];
+    locus_metadata metadata[LOCUSI_STATES];
+    char text[LOCUSI_STATES][24];
+    uint64_t value[LOCUSI_STATES];
     size_t i;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
-    if (!locusi_host_is_little())
-        return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "a little-endian machine", "", path);
-    {
-        const float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
-        for (i = 0; i < 5; i++)
-            locusi_tensor_set(&tensors[i], names[i], LOCUS_F32, 1, t->core.layout.count, 1, arrays[i]);
-    }
-    for (i = 0; i < 5; i++) data[i] = tensors[i].data;
     value[0] = locusi_train_identity(t);
     value[1] = t->epoch;
     value[2] = t->best_epoch;
-    memcpy(&value[3], &t->best_value, sizeof value[3]);
-    value[4] = locusi_state_hash(value, data, t->core.layout.count);
-    for (i = 0; i < 5; i++) {
+    value[3] = locusi_f64_bits(t->best_value);
+    value[4] = locusi_state_hash(value, t->state, t->count);
+    locusi_copy_le(t->sums, t->state, LOCUSI_STATES * t->count, sizeof(float));
+    memset(tensors, 0, sizeof tensors);
+    for (i = 0; i < LOCUSI_STATES; i++) {
+        tensors[i].name = locusi_state_names[i];
+        tensors[i].dtype = LOCUS_F32;
+        tensors[i].rank = 1;
+        tensors[i].shape[0] = t->count;
+        tensors[i].data = t->sums + i * t->count;
         locusi_text(text[i], sizeof text[i], "%x", value[i]);
-        metadata[i].key = keys[i];
+        metadata[i].key = locusi_state_keys[i];
         metadata[i].value = text[i];
     }
-    return locus_safetensors_save(path, tensors, 5, metadata, 5, err);
+    return locus_safetensors_save(path, tensors, LOCUSI_STATES, metadata, LOCUSI_STATES, err);
+}
+
+// t->sums, value <- a state that this trainer may have left.
+LOCUSI_FN locus_status locusi_state_read(const locus_trainer *t, const locus_safetensors *st, const char *path,
+                                         uint64_t value[LOCUSI_STATES], locus_error *err)
+{
+    const size_t count = t->count;
+    size_t i, j;
+    for (i = 0; i < LOCUSI_STATES; i++) {
+        const char *text = locus_safetensors_meta(st, locusi_state_keys[i]);
+        if (!text || !locusi_parse_hash(text, &value[i]))
+            return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%s", "no training state", path, locusi_state_keys[i]);
+    }
+    if (value[0] != locusi_train_identity(t))
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%x, this trainer's data and options", "%x", path,
+                           locusi_train_identity(t), value[0]);
+    for (i = 0; i < LOCUSI_STATES; i++) {
+        const char *const name = locusi_state_names[i];
+        const locus_tensor *x = locus_safetensors_find(st, name);
+        const double most = i == 1 || i == 2 ? DBL_MAX : LOCUSI_LARGEST_WEIGHT, least = i == 2 ? 0.0 : -most;
+        float *const to = t->sums + i * count;
+        if (!x || x->dtype != LOCUS_F32 || x->count != count)
+            return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%z numbers in %s", "others", path, count, name);
+        locusi_copy_le(to, x->data, count, sizeof(float));
+        for (j = 0; j < count; j++) // weights as training keeps them, v a mean of squares
+            if (!locusi_within((double)to[j], least, most))
+                return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s[%z]", "%f to %f", "%f", name, j, least, most,
+                                   (double)to[j]);
+    }
+    if (value[4] != locusi_state_hash(value, t->sums, count))
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "the bytes that were written", "others", path);
+    if (value[1] > t->o.epochs || value[2] > value[1] || !locusi_within(locusi_f64_from(value[3]), -1e30, 1e30))
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "at most %z epochs, the best among them", "%u, best %u: %f",
+                           path, t->o.epochs, value[1], value[2], locusi_f64_from(value[3]));
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path, locus_error *err)
 {
-    static const char *const names[5] = {"state.weights", "state.m", "state.v", "state.average", "state.best"};
-    static const char *const keys[5] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value",
-                                        "locus.state_hash"};
     locus_safetensors st;
-    const locus_tensor *tensor[5];
-    const void *data[5];
-    uint64_t value[5];
-    size_t i, j;
+    locus_metrics unused;
+    uint64_t value[LOCUSI_STATES];
     locus_status status;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
     if ((status = locus_safetensors_open(&st, path, err))) return status;
-    for (i = 0; i < 5 && !status; i++) {
-        const char *text = locus_safetensors_meta(&st, keys[i]);
-        if (!text || !locusi_parse_hash(text, &value[i]))
-            status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%s", "no training state", path, keys[i]);
-    }
-    if (!status && value[0] != locusi_train_identity(t))
-        status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%x, this trainer's data and options", "%x", path,
-                             locusi_train_identity(t), value[0]);
-    for (i = 0; i < 5 && !status; i++) {
-        tensor[i] = locus_safetensors_find(&st, names[i]);
-        if (!tensor[i] || tensor[i]->dtype != LOCUS_F32 || tensor[i]->count != t->core.layout.count)
-            status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%z numbers in %s", "others", path,
-                                 t->core.layout.count, names[i]);
-        for (j = 0; !status && j < tensor[i]->count; j++) { // weights as training keeps them, v a mean of squares
-            const double x = (double)locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j));
-            const double most = i == 1 || i == 2 ? DBL_MAX : LOCUSI_LARGEST_WEIGHT;
-            if (!locusi_within(x, i == 2 ? 0.0 : -most, most))
-                status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s[%z]", "%s", "%f", names[i], j,
-                                     i == 1   ? "a finite number"
-                                     : i == 2 ? "finite and not negative"
-                                              : "a weight of at most 1e6",
-                                     x);
-        }
-        if (!status) data[i] = tensor[i]->data;
-    }
-    if (!status && value[4] != locusi_state_hash(value, data, t->core.layout.count))
-        status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "the bytes that were written", "others", path);
-    if (!status && (value[1] > t->o.epochs || value[2] > value[1]))
-        status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "at most %z epochs, the best among them", "%u, best %u",
-                             path, t->o.epochs, value[1], value[2]);
-    if (!status) {
-        double best;
-        memcpy(&best, &value[3], sizeof best);
-        if (!locusi_within(best, -1e30, 1e30))
-            status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "a finite best value", "%f", path, best);
-    }
-    if (!status) {
-        float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
-        for (i = 0; i < 5; i++) locus_tensor_to_f32(tensor[i], 0, tensor[i]->count, arrays[i], NULL);
-        t->epoch = (size_t)value[1];
-        t->best_epoch = (size_t)value[2];
-        memcpy(&t->best_value, &value[3], sizeof t->best_value);
-        t->finished =
-            t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
-    }
+    status = locusi_state_read(t, &st, path, value, err);
     locus_safetensors_close(&st);
-    if (!status) t->recall_weight = 0.0;
-    if (!status && t->virtuals && t->validation && t->best_epoch &&
-        (t->best_epoch % t->o.evaluate_every == 0 || t->best_epoch == t->o.epochs)) { // as when they were the best
-        locus_metrics unused;
-        if (!(status = locusi_train_evaluate(t, t->best, &unused, err)))
-            t->recall_weight = locusi_train_recall_weight(t);
+    if (status) return status;
+    memcpy(t->state, t->sums, LOCUSI_STATES * t->count * sizeof(float));
+    t->epoch = (size_t)value[1];
+    t->best_epoch = (size_t)value[2];
+    t->best_value = locusi_f64_from(value[3]);
+    t->finished = locusi_train_finished(t);
+    t->recall_weight = 0.0;
+    if (t->virtuals && locusi_train_evaluated(t, t->best_epoch)) { // as when they were the best
+        if ((status = locusi_train_evaluate(t, t->best, &unused, err))) return status;
+        t->recall_weight = locusi_train_recall_weight(t);
     }
-    return status;
+    return LOCUS_OK;
 }
 #endif
 #endif // LOCUS_NO_TRAIN

@@ -433,7 +433,7 @@ int main(int argc, char **argv)
         for (i = 0; i < 7; i++) {
             memset(&train, 0, sizeof train);
             *(i == 0 ? &train.encoder_rate : i == 1 ? &train.predictor_rate : i == 2 ? &train.weight_decay : i == 3 ? &train.noise : i == 4 ? &train.dropout : i == 5 ? &train.average : &train.seen) = x;
-            REFUSED(locus_train_create(&trainer, &data, &train, &err));
+            REFUSED(locus_train_create(&trainer, &data, &train, NULL, &err));
         }
         if (k == 2) break;
         logits[6] = k ? -missing : missing;

@@ -388,7 +388,7 @@ LOCUS_API locus_net_info locus_net_get_info(const locus_net *net);
 // A query encoder without a foreign model: words, pairs of words and parts of unknown words are looked up in a small
 // table learned from texts (locus_text_train), or, table-free, hashed. All in integers: the same bits on every machine.
 
-enum { LOCUS_TEXT_MAX_DIM = 1024, LOCUS_TEXT_MAX_ROWS = 65536, LOCUS_TEXT_NAME_BYTES = 32, LOCUS_TEXT_PROBES = 3 };
+enum { LOCUS_TEXT_MAX_DIM = 1024, LOCUS_TEXT_MAX_ROWS = 65536, LOCUS_TEXT_NAME_BYTES = 32 };
 
 // A plain view, never changed. All zero but `dim`: table-free.
 typedef struct locus_text {
@@ -399,24 +399,20 @@ typedef struct locus_text {
     const signed char *table; // [rows, dim]
 } locus_text;
 
-// out[dim] <- encoding of a text: unit length, each number a multiple of 2^-24. Any bytes are welcome: UTF-8 is
-// expected, other bytes separate words like spaces; bytes may be 0 (text may then be NULL), NUL is a byte like others.
-// Takes microseconds and about 20 KB of stack, does not allocate; time grows linearly with the text.
-// Fails: LOCUS_ERR_ARGUMENT.
+// out[dim] <- encoding of a text: unit length. Any bytes are welcome: UTF-8 is expected, other bytes separate words
+// like spaces, NUL too; text may be NULL if bytes is 0. Takes microseconds and about 20 KB of stack, no memory. Fails:
+// LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
                                          locus_error *err);
 // The text encoder that a net carries (metadata "query_encoder": "locus-text-1/..."); NULL if its queries are encoded
 // by something else. Lives as long as the net.
 LOCUS_API const locus_text *locus_net_text(const locus_net *net);
-// name <- "locus-text-1/" and the fingerprint in 16 hex digits: a hash of the encodings of the probe texts. This is the
-// net's query_encoder; a net whose tables give another fingerprint is refused (LOCUS_ERR_MISMATCH).
-// Fails: LOCUS_ERR_ARGUMENT.
+// name <- "locus-text-1/" and the fingerprint in 16 hex digits: a hash of the encodings of three probe texts. This is
+// the net's query_encoder; a net whose tables give another is refused. Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err);
-// The probe texts, terminated; NULL unless index < LOCUS_TEXT_PROBES.
-LOCUS_API const char *locus_text_probe(size_t index);
 
 // Texts of a JSON-lines file, one object a line: "text" (a string; needed where there is no category), "id" (a string
-// or number), "category" (a string); other keys are passed over, as are empty lines. One block of memory.
+// or number), "category" (a string); other keys are passed over, as are empty lines.
 typedef struct locus_texts {
     size_t count;
     const char *const *texts; // [count] UTF-8, terminated, no NUL inside; NULL where a line has none
@@ -426,11 +422,12 @@ typedef struct locus_texts {
     void *owned;
 } locus_texts;
 
-// Copies what it keeps. Safe on untrusted bytes: never reads outside [data, data + bytes), allocates about their size
-// and 32 bytes a line. Fails: LOCUS_ERR_FORMAT and _DUPLICATE_KEY (name the line), _ARGUMENT, _MEMORY.
-LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err);
+// Copies what it keeps. Safe on untrusted bytes: never reads outside [data, data + bytes), takes about their size and
+// 32 bytes a line. Fails: LOCUS_ERR_FORMAT (names the line), _ARGUMENT, _MEMORY; _IO.
+LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, const locus_run *run,
+                                         locus_error *err);
 #ifndef LOCUS_NO_STDIO
-LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locus_error *err);
+LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, const locus_run *run, locus_error *err);
 #endif
 LOCUS_API void locus_texts_close(locus_texts *texts);
 
@@ -440,18 +437,14 @@ typedef struct locus_text_train_opts {
     size_t rows;       // at most; 0: 12288 (with dim 128: 1.65 MB in the file)
     size_t iterations; // of the subspace; 0: 4
     uint64_t seed;
-    const locus_parallel *parallel;
-    int (*progress)(void *user, size_t done, size_t total); // on the calling thread; return nonzero to stop
-    void *user;
 } locus_text_train_opts;
 
-// *out <- an encoder learned from `count` texts alone (no scores): of the features that at least two of them share,
-// the most frequent get rows; the rows are the leading right singular vectors of the texts' weighted features.
-// 8,000 questions take about ten seconds on one core. The same on every run and for every number of threads. Allocates
-// one block for the result, one to work in. bytes NULL: texts end at their NUL. opts may be NULL. Fails:
-// LOCUS_ERR_ARGUMENT (also if no two texts share anything), _OVERFLOW, _MEMORY, _CANCELLED.
+// *out <- an encoder learned from `count` texts alone: of the features that at least two of them share the most
+// frequent get rows, the leading right singular vectors of the texts' weighted features. 8,000 questions take about ten
+// seconds on one core. The same on every run and for every number of threads. bytes NULL: texts end at their NUL.
+// Fails: LOCUS_ERR_ARGUMENT (also if no two texts share anything), _OVERFLOW, _MEMORY, _CANCELLED.
 LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *texts, const size_t *bytes, size_t count,
-                                        const locus_text_train_opts *opts, locus_error *err);
+                                        const locus_text_train_opts *opts, const locus_run *run, locus_error *err);
 LOCUS_API void locus_text_destroy(locus_text *encoder);
 #endif
 
@@ -5153,22 +5146,19 @@ LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *
     return LOCUS_OK;
 }
 
-LOCUS_API const char *locus_text_probe(size_t index)
-{
-    static const char *const texts[LOCUS_TEXT_PROBES] = {
-        "What is the derivative of x^2 + 3x with respect to x?\nOptions:\n(A) 2x + 3\n(B) x + 3\n(C) 2x\n(D) 3",
-        "Which of the following best describes the holding of the court in a case of negligence?",
-        "Erkl\xc3\xa4re quantum \xe2\x80\x9e\xe9\x87\x8f\xe5\xad\x90\xe2\x80\x9c: 12345 \xd0\x9a\xd0\xbe\xd1\x82"};
-    return index < LOCUS_TEXT_PROBES ? texts[index] : NULL;
-}
+enum { LOCUSI_TEXT_PROBES = 3 };
+static const char *const locusi_text_probes[LOCUSI_TEXT_PROBES] = {
+    "What is the derivative of x^2 + 3x with respect to x?\nOptions:\n(A) 2x + 3\n(B) x + 3\n(C) 2x\n(D) 3",
+    "Which of the following best describes the holding of the court in a case of negligence?",
+    "Erkl\xc3\xa4re quantum \xe2\x80\x9e\xe9\x87\x8f\xe5\xad\x90\xe2\x80\x9c: 12345 \xd0\x9a\xd0\xbe\xd1\x82"};
 
 LOCUSI_FN uint64_t locusi_text_fingerprint(const locus_text *encoder)
 {
     uint64_t h = locusi_text_feed(locusi_text_basis, (uint32_t)encoder->dim);
     locusi_text_sum s;
     size_t i, k;
-    for (k = 0; k < LOCUS_TEXT_PROBES; k++) {
-        locusi_text_encode(&s, encoder, locus_text_probe(k), strlen(locus_text_probe(k)));
+    for (k = 0; k < LOCUSI_TEXT_PROBES; k++) {
+        locusi_text_encode(&s, encoder, locusi_text_probes[k], strlen(locusi_text_probes[k]));
         for (i = 0; i < encoder->dim; i++) h = locusi_text_feed(h, (uint32_t)(uint64_t)s.sum[i]);
     }
     return locusi_mix(h);
@@ -7209,75 +7199,68 @@ LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes
     return LOCUS_OK;
 }
 
-LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err)
+LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, const locus_run *run,
+                                         locus_error *err)
 {
     const unsigned char *const p = (const unsigned char *)data;
-    const char **strings[3] = {NULL, NULL, NULL};
-    size_t *lengths = NULL;
-    char *chars = NULL;
-    locusi_carver c = {NULL, 0, 0};
-    size_t i, k, pass, start, end, number, count = 0, n;
-    void *block = NULL;
+    const size_t first = bytes >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; // a byte order mark
+    const char **strings[3];
+    size_t *lengths, i, k, start, end, number, lines = 1;
+    char *chars;
+    locusi_work w;
     locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
     if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
-    for (pass = 0; pass < 2; pass++) { // check and count, then fill
-        start = bytes >= 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf ? 3 : 0;
-        for (number = 1, count = 0; start < bytes; start = end + 1, number++) {
-            const unsigned char *value[3];
-            for (end = start; end < bytes && p[end] != '\n'; end++) {}
-            for (i = start; i < end && locusi_is_space(p[i]); i++) {}
-            if (i == end) continue; // an empty line
-            if ((status = locusi_texts_line(p + start, end - start, number, value, err))) {
-                if (block) LOCUS_FREE(block);
-                return status;
+    for (i = first; i < bytes; i++) lines += p[i] == '\n';
+    locusi_work_begin(&w, run);
+    lengths = (size_t *)locusi_take(&w, lines, sizeof *lengths);
+    for (k = 0; k < 3; k++) strings[k] = (const char **)locusi_take(&w, lines, sizeof *strings[k]);
+    chars = (char *)locusi_take(&w, bytes, 1); // unescaping never lengthens, the quotes leave place for the terminator
+    status = locusi_work_short(&w, err);
+    for (number = 1, start = first; !status && start < bytes; start = end + 1, number++) {
+        const unsigned char *value[3];
+        for (end = start; end < bytes && p[end] != '\n'; end++) {}
+        for (i = start; i < end && locusi_is_space(p[i]); i++) {}
+        if (i == end) continue; // an empty line
+        if ((status = locusi_texts_line(p + start, end - start, number, value, err))) break;
+        for (k = 0; k < 3; k++) {
+            size_t n = 0;
+            if (value[k] && *value[k] == '"') n = locusi_json_string(value[k], chars, bytes);
+            else if (value[k] && *value[k] != 'n') n = (size_t)(locusi_json_after(value[k]) - value[k]);
+            if (n == SIZE_MAX) {
+                status = locusi_fail(err, LOCUS_ERR_FORMAT, "line %z", "no NUL in a string", "\\u0000", number);
+                break;
             }
-            for (k = 0; k < 3; k++) {
-                const size_t room = bytes; // unescaping never lengthens, and the quotes leave place for the terminator
-                if (!value[k] || *value[k] == 'n') n = 0;
-                else if (*value[k] == '"') n = locusi_json_string(value[k], chars, chars ? room : 0);
-                else n = (size_t)(locusi_json_after(value[k]) - value[k]);
-                if (n == SIZE_MAX)
-                    return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z", "no NUL in a string", "\\u0000", number);
-                if (pass == 0) continue;
-                if (n && *value[k] != '"') memcpy(chars, value[k], n), chars[n] = 0;
-                strings[k][count] = n ? chars : k == 0 && !value[0] ? NULL : "";
-                if (k == 0) lengths[count] = n;
-                chars += n ? n + 1 : 0;
-            }
-            count++;
+            if (n && *value[k] != '"') memcpy(chars, value[k], n), chars[n] = 0;
+            strings[k][out->count] = n ? chars : k == 0 && !value[0] ? NULL : "";
+            if (k == 0) lengths[out->count] = n;
+            chars += n ? n + 1 : 0;
         }
-        if (pass) break;
-        for (i = 0; i < 2; i++) {
-            c.used = 0;
-            lengths = (size_t *)locusi_carve(&c, count, sizeof *lengths);
-            for (k = 0; k < 3; k++) strings[k] = (const char **)locusi_carve(&c, count, sizeof *strings[k]);
-            chars = (char *)locusi_carve(&c, bytes, 1);
-            if (i) break;
-            if (c.failed || !locusi_add(c.used, 64, &n) || !(block = LOCUS_MALLOC(n)))
-                return locusi_fail(err, LOCUS_ERR_MEMORY, "texts", "%z bytes", "none", c.used);
-            c.base = locusi_align(block);
-        }
+        out->count++;
     }
-    out->count = count;
+    if (status) {
+        memset(out, 0, sizeof *out);
+        locusi_work_end(&w);
+        return status;
+    }
     out->texts = strings[0];
     out->ids = strings[1];
     out->categories = strings[2];
     out->bytes = lengths;
-    out->owned = block;
+    out->owned = w.blocks;
     return LOCUS_OK;
 }
 
 #ifndef LOCUS_NO_STDIO
-LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locus_error *err)
+LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, const locus_run *run, locus_error *err)
 {
     locus_file file;
     locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
     if ((status = locusi_file_open(&file, path, err))) return status;
-    status = locus_texts_parse(out, file.data, file.bytes, err);
+    status = locus_texts_parse(out, file.data, file.bytes, run, err);
     locusi_file_close(&file);
     return status;
 }
@@ -7285,8 +7268,11 @@ LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locu
 
 LOCUS_API void locus_texts_close(locus_texts *texts)
 {
+    locusi_work w;
     if (!texts) return;
-    if (texts->owned) LOCUS_FREE(texts->owned);
+    memset(&w, 0, sizeof w);
+    w.blocks = (locusi_block *)texts->owned;
+    locusi_work_end(&w);
     memset(texts, 0, sizeof *texts);
 }
 
@@ -7541,47 +7527,18 @@ LOCUSI_FN void locusi_text_orthonormal(locusi_text_learn *l)
     }
 }
 
-// Eigenvalues and eigenvectors (columns) of gram, by Jacobi's rotations.
+LOCUSI_FN void locusi_jacobi(double *a, double *v, size_t n); // see >>recall
+
+// The directions' values, the eigenvalues of gram, and their vectors (columns), in descending order.
 LOCUSI_FN void locusi_text_eigen(locusi_text_learn *l)
 {
     const size_t k = l->k;
-    double *a = l->gram, *v = l->vectors;
-    size_t i, j, r, sweep;
+    size_t i, j;
     for (i = 0; i < k; i++)
-        for (j = 0; j < k; j++) {
-            v[i * k + j] = i == j ? 1.0 : 0.0;
-            if (j < i) a[i * k + j] = a[j * k + i];
-        }
-    for (sweep = 0; sweep < 30; sweep++) {
-        double off = 0.0, on = 0.0;
-        for (i = 0; i < k; i++)
-            for (j = 0; j < k; j++) *(i == j ? &on : &off) += a[i * k + j] * a[i * k + j];
-        if (off <= 1e-20 * on) break;
-        for (i = 0; i < k; i++)
-            for (j = i + 1; j < k; j++) {
-                const double apq = a[i * k + j];
-                double theta, t, c, s;
-                if (fabs(apq) < 1e-300) continue;
-                theta = (a[j * k + j] - a[i * k + i]) / (2.0 * apq);
-                t = (theta < 0.0 ? -1.0 : 1.0) / (fabs(theta) + sqrt(theta * theta + 1.0));
-                c = 1.0 / sqrt(t * t + 1.0);
-                s = t * c;
-                for (r = 0; r < k; r++) { // rows i and j, then columns
-                    const double x = a[i * k + r], y = a[j * k + r];
-                    a[i * k + r] = c * x - s * y;
-                    a[j * k + r] = s * x + c * y;
-                }
-                for (r = 0; r < k; r++) {
-                    const double x = a[r * k + i], y = a[r * k + j], p = v[r * k + i], q = v[r * k + j];
-                    a[r * k + i] = c * x - s * y;
-                    a[r * k + j] = s * x + c * y;
-                    v[r * k + i] = c * p - s * q;
-                    v[r * k + j] = s * p + c * q;
-                }
-            }
-    }
-    for (i = 0; i < k; i++) { // in descending order
-        l->values[i] = a[i * k + i];
+        for (j = 0; j < i; j++) l->gram[i * k + j] = l->gram[j * k + i];
+    locusi_jacobi(l->gram, l->vectors, k);
+    for (i = 0; i < k; i++) {
+        l->values[i] = l->gram[i * k + i];
         for (j = i; j > 0 && l->values[l->order[j - 1]] < l->values[i]; j--) l->order[j] = l->order[j - 1];
         l->order[j] = i;
     }
@@ -7625,137 +7582,134 @@ LOCUSI_FN void locusi_text_round(const locusi_text_learn *l, uint16_t *weights, 
     }
 }
 
-LOCUSI_FN void locusi_text_carve(locusi_carver *c, locusi_text_learn *l, size_t features)
+typedef struct locusi_text_made { // what locus_text_destroy frees
+    locus_text text;
+    locusi_work work;
+} locusi_text_made;
+
+// Texts are checked, and their features counted.
+LOCUSI_FN locus_status locusi_text_count(const locusi_text_learn *l, size_t *features, locus_error *err)
 {
-    l->list = (uint32_t *)locusi_carve(c, features, sizeof(uint32_t));
-    l->spare = (uint32_t *)locusi_carve(c, features, sizeof(uint32_t));
-    l->first = (size_t *)locusi_carve(c, l->count + 1, sizeof(size_t));
-    l->column = (size_t *)locusi_carve(c, l->most + 1, sizeof(size_t));
-    l->keys = (uint32_t *)locusi_carve(c, l->most, sizeof(uint32_t));
-    l->df = (uint32_t *)locusi_carve(c, l->most, sizeof(uint32_t));
-    l->kind = (unsigned char *)locusi_carve(c, l->most, 1);
-    l->weight = locusi_carve_floats(c, l->most, 1);
-    l->scale = locusi_carve_floats(c, l->count, 2);
-    l->z = locusi_carve_floats(c, l->most, l->kp);
-    l->y = locusi_carve_floats(c, l->count, l->kp);
-    l->gram = (double *)locusi_carve(c, l->k * l->k, sizeof(double));
-    l->vectors = (double *)locusi_carve(c, l->k * l->k, sizeof(double));
-    l->values = (double *)locusi_carve(c, l->k, sizeof(double));
-    l->order = (size_t *)locusi_carve(c, l->k, sizeof(size_t));
+    size_t i, before;
+    if (!l->texts && l->count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "an array", "NULL");
+    if (l->dim > LOCUS_TEXT_MAX_DIM || l->most > LOCUS_TEXT_MAX_ROWS)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "dim, rows", "at most %z, %z", "%z, %z", (size_t)LOCUS_TEXT_MAX_DIM,
+                           (size_t)LOCUS_TEXT_MAX_ROWS, l->dim, l->most);
+    if (l->count > 0x7fffffff) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "below 2^31", "%z", l->count);
+    for (i = *features = 0; i < l->count; i++) {
+        before = *features;
+        if (!l->texts[i] && (!l->bytes || l->bytes[i]))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts[%z]", "a pointer", "NULL", i);
+        locusi_text_features(l->texts[i], locusi_text_length(l, i), locusi_text_sink_count, features);
+        if (*features < before) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "texts", "fewer", "more");
+    }
+    return LOCUS_OK;
 }
 
-LOCUSI_FN locus_status locusi_text_result(locus_text **out, const locusi_text_learn *l, locus_error *err)
+LOCUSI_FN void locusi_text_start(locusi_text_learn *l, uint64_t seed)
 {
-    locusi_carver c = {NULL, 0, 0};
-    locus_text *t = NULL;
-    uint16_t *weights = NULL;
-    uint32_t *keys = NULL;
-    signed char *table = NULL;
-    int attempt;
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        t = (locus_text *)locusi_carve(&c, 1, sizeof *t);
-        keys = (uint32_t *)locusi_carve(&c, l->rows, sizeof *keys);
-        weights = (uint16_t *)locusi_carve(&c, l->rows, sizeof *weights);
-        table = (signed char *)locusi_carve(&c, l->rows, l->dim);
-        if (!attempt && (c.failed || !(c.base = (unsigned char *)LOCUS_MALLOC(c.used))))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "text encoder", "%z bytes", "none", c.used);
+    size_t i;
+    locusi_text_matrix(l);
+    for (i = 0; i < l->rows * l->kp; i++) {
+        const uint64_t h = locusi_mix(seed + (i + 1) * 0x9e3779b97f4a7c15u);
+        l->z[i] = i % l->kp < l->k ? (float)(h >> 40) * 1.1920929e-7f - 1.0f : 0.0f; // in [-1, 1)
     }
-    memcpy(keys, l->keys, l->rows * sizeof *keys);
-    locusi_text_round(l, weights, table);
-    t->dim = l->dim;
-    t->rows = l->rows;
-    t->keys = keys;
-    t->weights = weights;
-    t->table = table;
-    *out = t;
+}
+
+LOCUSI_FN locus_status locusi_text_step(locusi_text_learn *l, size_t step, size_t last, uint64_t seed, locus_error *err)
+{
+    if (step == 0) locusi_text_select(l, locusi_text_sink_common, l->most - l->most / 6);
+    else if (step == 1) locusi_text_select(l, locusi_text_sink_grams, l->most / 6);
+    else if (step == 2) locusi_text_start(l, seed);
+    else if (step % 2) locusi_text_run(l, locusi_text_forward);
+    else locusi_text_run(l, locusi_text_backward);
+    if (step == 1 && l->rows == 0)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "two that have a word or their shape in common",
+                           "none of %z", l->count);
+    if (step > 2 && step % 2 == 0) locusi_text_orthonormal(l);
+    if (step == last) { // (F z)^T (F z)
+        locusi_text_gram(l, l->y, l->count);
+        locusi_text_eigen(l);
+    }
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *texts, const size_t *bytes, size_t count,
-                                        const locus_text_train_opts *opts, locus_error *err)
+                                        const locus_text_train_opts *opts, const locus_run *run, locus_error *err)
 {
-    const size_t iterations = opts && opts->iterations ? opts->iterations : 4;
-    const size_t steps = 2 * iterations + 4;
+    const uint64_t seed = opts ? opts->seed : 0;
+    const size_t steps = 2 * (opts && opts->iterations ? opts->iterations : 4) + 4;
+    locus_isa isa = run ? run->isa : LOCUS_ISA_AUTO;
     locusi_text_learn l;
-    locusi_carver c = {NULL, 0, 0};
-    locus_status status = LOCUS_OK;
-    size_t i, total, features = 0, isa = LOCUS_ISA_COUNT;
-    void *block;
+    locusi_text_made *made;
+    locusi_work object, w;
+    uint16_t *weights;
+    signed char *table;
+    size_t i, features;
+    locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     *out = NULL;
     memset(&l, 0, sizeof l);
     l.dim = opts && opts->dim ? opts->dim : 128;
     l.most = opts && opts->rows ? opts->rows : 12288;
-    l.parallel = opts ? opts->parallel : NULL;
+    l.parallel = run ? run->parallel : NULL;
     l.texts = texts;
     l.bytes = bytes;
     l.count = count;
-    if (!texts && count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "an array", "NULL");
-    if (l.dim > LOCUS_TEXT_MAX_DIM)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->dim", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_DIM, l.dim);
-    if (l.most > LOCUS_TEXT_MAX_ROWS)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->rows", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_ROWS,
-                           l.most);
-    if (count > 0x7fffffff) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "below 2^31", "%z", count);
-    for (i = 0; i < count; i++) {
-        if (!texts[i] && (!bytes || bytes[i]))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts[%z]", "a pointer", "NULL", i);
-        total = features;
-        locusi_text_features(texts[i], locusi_text_length(&l, i), locusi_text_sink_count, &features);
-        if (features < total) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "texts", "fewer", "more");
-    }
-    do isa--;
-    while (!locus_isa_supported((locus_isa)isa));
-    l.kernels = locusi_kernels_for((locus_isa)isa);
     l.k = l.dim + 9; // the first is dropped, eight more make the others settle sooner
     l.kp = locusi_pad(l.k);
-    locusi_text_carve(&c, &l, features);
-    if (c.failed || !locusi_add(c.used, 64, &total))
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "texts", "a size that fits the address space", "more");
-    block = LOCUS_MALLOC(total);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "texts", "%z bytes", "none", total);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_text_carve(&c, &l, features);
+    if ((status = locusi_isa_choose(&isa, err)) || (status = locusi_text_count(&l, &features, err))) return status;
+    l.kernels = locusi_kernels_for(isa);
+    locusi_work_begin(&object, run);
+    made = (locusi_text_made *)locusi_take(&object, 1, sizeof *made);
+    l.keys = (uint32_t *)locusi_take(&object, l.most, sizeof(uint32_t));
+    weights = (uint16_t *)locusi_take(&object, l.most, sizeof(uint16_t));
+    table = (signed char *)locusi_take(&object, l.most, l.dim);
+    w = object; // what follows is given back
+    w.blocks = NULL;
+    l.list = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
+    l.spare = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
+    l.first = (size_t *)locusi_take(&w, count + 1, sizeof(size_t));
+    l.column = (size_t *)locusi_take(&w, l.most + 1, sizeof(size_t));
+    l.df = (uint32_t *)locusi_take(&w, l.most, sizeof(uint32_t));
+    l.kind = (unsigned char *)locusi_take(&w, l.most, 1);
+    l.weight = (float *)locusi_take(&w, l.most, sizeof(float));
+    l.scale = (float *)locusi_take(&w, count, 2 * sizeof(float));
+    l.z = (float *)locusi_take(&w, l.most, l.kp * sizeof(float));
+    l.y = (float *)locusi_take(&w, count, l.kp * sizeof(float));
+    l.gram = (double *)locusi_take(&w, l.k, l.k * sizeof(double));
+    l.vectors = (double *)locusi_take(&w, l.k, l.k * sizeof(double));
+    l.values = (double *)locusi_take(&w, l.k, sizeof(double));
+    l.order = (size_t *)locusi_take(&w, l.k, sizeof(size_t));
+    status = locusi_work_short(&w, err);
     for (i = 0; i < steps && !status; i++) {
-        if (opts && opts->progress && opts->progress(opts->user, i, steps)) {
+        if (run && run->progress && run->progress(run->user, i, steps))
             status = locusi_fail(err, LOCUS_ERR_CANCELLED, "step %z", "", "", i);
-            break;
-        }
-        if (i == 0) {
-            locusi_text_select(&l, locusi_text_sink_common, l.most - l.most / 6);
-        } else if (i == 1) {
-            locusi_text_select(&l, locusi_text_sink_grams, l.most / 6);
-            if (l.rows == 0)
-                status = locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "two that have a word or their shape in common",
-                                     "none of %z", count);
-        } else if (i == 2) {
-            locusi_text_matrix(&l);
-            for (total = 0; total < l.rows * l.kp; total++) {
-                const uint64_t h = locusi_mix((opts ? opts->seed : 0) + (total + 1) * 0x9e3779b97f4a7c15u);
-                l.z[total] = total % l.kp < l.k ? (float)(h >> 40) * 1.1920929e-7f - 1.0f : 0.0f; // in [-1, 1)
-            }
-        } else if (i == steps - 1) { // (F z)^T (F z)
-            locusi_text_run(&l, locusi_text_forward);
-            locusi_text_gram(&l, l.y, l.count);
-            locusi_text_eigen(&l);
-        } else if (i % 2) {
-            locusi_text_run(&l, locusi_text_forward);
-        } else {
-            locusi_text_run(&l, locusi_text_backward);
-            locusi_text_orthonormal(&l);
-        }
+        else status = locusi_text_step(&l, i, steps - 1, seed, err);
     }
-    if (!status) status = locusi_text_result(out, &l, err);
-    if (!status && opts && opts->progress) opts->progress(opts->user, steps, steps);
-    LOCUS_FREE(block);
-    return status;
+    if (!status) locusi_text_round(&l, weights, table);
+    locusi_work_end(&w);
+    if (status) {
+        locusi_work_end(&object);
+        return status;
+    }
+    made->text.dim = l.dim;
+    made->text.rows = l.rows;
+    made->text.keys = l.keys;
+    made->text.weights = weights;
+    made->text.table = table;
+    made->work = object;
+    *out = &made->text;
+    if (run && run->progress) run->progress(run->user, steps, steps);
+    return LOCUS_OK;
 }
 
 LOCUS_API void locus_text_destroy(locus_text *encoder)
 {
-    if (encoder) LOCUS_FREE(encoder);
+    if (encoder) {
+        locusi_work work = ((locusi_text_made *)encoder)->work;
+        locusi_work_end(&work);
+    }
 }
 
 // The encoder as tensors of a net's file; returns their number. scratch: 6 * rows bytes, which live as long as they.

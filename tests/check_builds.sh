@@ -182,8 +182,8 @@ int main(int argc, char **argv)
         const char *text[2] = {"one text", "one text"};
         locus_text *encoder;
         if (locus_threads_create(&threads, 2, &err) != LOCUS_ERR_MEMORY) return bad("threads");
-        if (locus_texts_parse(&texts, "{\"text\": \"a\"}", 13, &err) != LOCUS_ERR_MEMORY) return bad("texts");
-        if (locus_text_train(&encoder, text, NULL, 2, NULL, &err) != LOCUS_ERR_MEMORY) return bad("text_train");
+        if (locus_texts_parse(&texts, "{\"text\": \"a\"}", 13, NULL, &err) != LOCUS_ERR_MEMORY) return bad("texts");
+        if (locus_text_train(&encoder, text, NULL, 2, NULL, NULL, &err) != LOCUS_ERR_MEMORY) return bad("text_train");
         if (locus_pool_resample(&other, pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("resample");
         if (locus_pool_copy(&other, pool, &err) != LOCUS_ERR_MEMORY) return bad("copy");
         if (locus_log_create(&log, net, 4, 1, &err) != LOCUS_ERR_MEMORY) return bad("log");

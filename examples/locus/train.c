@@ -201,18 +201,20 @@ static int learn_text(session *s, const size_t *rows, size_t count, const locus_
     const char **texts = (const char **)take(s, count, sizeof *texts);
     size_t *bytes = (size_t *)take(s, count, sizeof *bytes);
     locus_text_train_opts opts;
+    locus_run run;
     memset(&opts, 0, sizeof opts);
     if (!texts || !bytes) return FAILED;
     for (size_t i = 0; i < count; ++i) {
         texts[i] = s->texts.texts[rows[i]];
         bytes[i] = s->texts.bytes[rows[i]];
     }
+    memset(&run, 0, sizeof run);
     opts.seed = s->opt.seed;
-    opts.parallel = s->parallel;
-    opts.progress = progress;
-    opts.user = s;
+    run.parallel = s->parallel;
+    run.progress = progress;
+    run.user = s;
     progress_begin(s, "text table");
-    int failed = locus_text_train(&s->text_encoder, texts, bytes, count, &opts, &s->err) != LOCUS_OK;
+    int failed = locus_text_train(&s->text_encoder, texts, bytes, count, &opts, &run, &s->err) != LOCUS_OK;
     progress_end(s);
     return failed ? fail_library(s, "--text", s->opt.text_file) : encode_texts(s, s->text_encoder, out);
 }

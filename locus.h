@@ -400,7 +400,7 @@ typedef struct locus_text {
 } locus_text;
 
 // out[dim] <- encoding of a text: unit length. Any bytes are welcome: UTF-8 is expected, other bytes separate words
-// like spaces, NUL too; text may be NULL if bytes is 0. Takes microseconds and about 20 KB of stack, no memory. Fails:
+// like spaces, NUL too; text may be NULL if bytes is 0. Takes microseconds and about 30 KB of stack, no memory. Fails:
 // LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
                                          locus_error *err);
@@ -4860,6 +4860,14 @@ static const uint64_t locusi_text_basis = 0xcbf29ce484222325u;
 static LOCUSI_INLINE uint64_t locusi_text_feed(uint64_t h, uint32_t x) { return (h ^ x) * 0x100000001b3u; }
 static LOCUSI_INLINE uint32_t locusi_text_key(uint64_t h) { return (uint32_t)(locusi_mix(h) >> 32); }
 
+static LOCUSI_INLINE uint32_t locusi_text_key_of(uint32_t kind, const uint32_t *list, size_t n)
+{
+    uint64_t h = locusi_text_feed(locusi_text_basis, kind);
+    size_t i;
+    for (i = 0; i < n; i++) h = locusi_text_feed(h, list[i]);
+    return locusi_text_key(h);
+}
+
 LOCUSI_FN int locusi_text_class(uint32_t c)
 {
     if (c < 0x80) {
@@ -4955,45 +4963,33 @@ LOCUSI_FN void locusi_text_features(const char *text, size_t bytes, int (*sink)(
                                     void *user)
 {
     locusi_text_walk w;
-    uint32_t before = 0, shape[5];
+    uint32_t pair[2] = {0, 0}, shape[5][2] = {{'L', 0}, {'D', 0}, {'N', 0}, {'R', 0}, {'S', 0}};
     int first = 1;
     size_t i;
     memset(&w, 0, sizeof w);
     w.text = (const unsigned char *)text;
     w.bytes = bytes;
-    for (; locusi_text_next(&w); before = w.key, first = 0) {
+    for (; locusi_text_next(&w); pair[0] = w.key, first = 0) {
         if (!sink(user, w.key, LOCUSI_TOKEN) && w.kind == LOCUSI_LETTER) {
-            uint32_t window[4] = {0, 0, 0, '<'};
+            uint32_t window[4] = {0, 0, 0, '<'}, c = 0;
             size_t at = w.begin, seen = 1;
-            int end = 0;
-            while (!end) {
-                uint32_t c = '>';
-                end = at == w.at;
-                if (!end) at += locusi_text_char(w.text + at, w.at - at, &c);
+            while (c != '>') { // which is no letter: the end
+                if (at == w.at) c = '>';
+                else at += locusi_text_char(w.text + at, w.at - at, &c);
                 memmove(window, window + 1, sizeof window - sizeof window[0]);
                 window[3] = locusi_text_fold(c);
-                if (++seen >= 4) {
-                    uint64_t h = locusi_text_feed(locusi_text_basis, 'c');
-                    for (i = 0; i < 4; i++) h = locusi_text_feed(h, window[i]);
-                    sink(user, locusi_text_key(h), LOCUSI_GRAM);
-                }
+                if (++seen >= 4) sink(user, locusi_text_key_of('c', window, 4), LOCUSI_GRAM);
             }
         }
-        if (!first)
-            sink(user,
-                 locusi_text_key(
-                     locusi_text_feed(locusi_text_feed(locusi_text_feed(locusi_text_basis, 'p'), before), w.key)),
-                 LOCUSI_PAIR);
+        pair[1] = w.key;
+        if (!first) sink(user, locusi_text_key_of('p', pair, 2), LOCUSI_PAIR);
     }
-    shape[0] = locusi_text_size(bytes);
-    shape[1] = locusi_text_size(w.digits);
-    shape[2] = (uint32_t)(w.lines < 15 ? w.lines : 15);
-    shape[3] = locusi_text_share(w.digits, bytes);
-    shape[4] = locusi_text_share(w.symbols, bytes);
-    for (i = 0; i < 5; i++) {
-        const uint64_t h = locusi_text_feed(locusi_text_feed(locusi_text_basis, 's'), (uint32_t) "LDNRS"[i]);
-        sink(user, locusi_text_key(locusi_text_feed(h, shape[i])), LOCUSI_SHAPE);
-    }
+    shape[0][1] = locusi_text_size(bytes);
+    shape[1][1] = locusi_text_size(w.digits);
+    shape[2][1] = (uint32_t)(w.lines < 15 ? w.lines : 15);
+    shape[3][1] = locusi_text_share(w.digits, bytes);
+    shape[4][1] = locusi_text_share(w.symbols, bytes);
+    for (i = 0; i < 5; i++) sink(user, locusi_text_key_of('s', shape[i], 2), LOCUSI_SHAPE);
 }
 
 // Row of a key, or `rows`.
@@ -5082,12 +5078,12 @@ LOCUSI_FN int locusi_text_sink(void *user, uint32_t key, int kind)
 // sum <- the encoding times 2^24.
 LOCUSI_FN void locusi_text_unit(int64_t *sum, size_t dim)
 {
-    uint64_t most = 0, squares = 0, root;
+    uint64_t most = 0, squares = 0, root, x[LOCUS_TEXT_MAX_DIM];
     int up = 0, down = 0;
     size_t i;
     for (i = 0; i < dim; i++) {
-        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]);
-        most = x > most ? x : most;
+        x[i] = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]);
+        most = x[i] > most ? x[i] : most;
     }
     if (most == 0) {
         sum[0] = 1 << 24;
@@ -5096,13 +5092,12 @@ LOCUSI_FN void locusi_text_unit(int64_t *sum, size_t dim)
     while (most << up < (uint64_t)1 << 26) up++;
     while (most >> down >= (uint64_t)1 << 27) down++;
     for (i = 0; i < dim; i++) {
-        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]) << up >> down;
-        squares += x * x; // at most 2^10 of below 2^54
+        x[i] = x[i] << up >> down;
+        squares += x[i] * x[i]; // at most 2^10 of below 2^54
     }
     root = locusi_text_root(squares);
     for (i = 0; i < dim; i++) {
-        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]) << up >> down;
-        const int64_t y = (int64_t)(((x << 24) + root / 2) / root);
+        const int64_t y = (int64_t)(((x[i] << 24) + root / 2) / root);
         sum[i] = sum[i] < 0 ? -y : y;
     }
 }
@@ -7289,23 +7284,33 @@ LOCUS_API void locus_texts_close(locus_texts *texts)
 // (What was tried: binary counts beat logarithms and square roots; numbers by their length and punctuation matter,
 // grams of all words hurt; whitening more or less, 64 to 256 dimensions and 4,096 to 16,384 rows are within noise.)
 
+typedef struct locusi_text_side { // F by texts or by rows: entries from[i] to from[i + 1] of line i
+    size_t *from;
+    uint32_t *at;
+    float *value;
+} locusi_text_side;
+
 typedef struct locusi_text_learn {
     const char *const *texts;
     const size_t *bytes;
     size_t count, most, rows, dim, k, kp; // most: room for rows; k: columns worked on, kp: padded
     const locus_parallel *parallel;
     const locusi_kernels *kernels;
-    uint32_t *list, *spare; // features of all texts, a text's begin at first[text]
-    size_t *first, *column; // [count + 1], [most + 1]; texts of a row: spare from column[row] on
-    size_t listed, hits;
-    uint32_t *keys, *df;    // [most]
-    unsigned char *kind;    // [most]
-    float *weight, *scale;  // [most]; [count, 2]: of other features and of shapes
+    uint32_t *list, *spare; // features of all texts; scratch
+    size_t listed;
+    uint32_t *keys, *df; // [most]
+    unsigned char *kind; // [most]
+    float *weight;       // [most]
+    locusi_text_side by_text, by_row;
     float *z, *y;           // [most, kp], [count, kp]
     double *gram, *vectors; // [k, k]
     double *values;         // [k]
     size_t *order;          // [k]
     unsigned char seen[8192];
+    const locusi_text_side *left; // of the running product out = left x in
+    const float *in;
+    float *out;
+    size_t lines;
     locusi_counter counter;
 } locusi_text_learn;
 
@@ -7344,7 +7349,6 @@ LOCUSI_FN int locusi_text_sink_rows(void *user, uint32_t key, int kind)
     if (l->seen[row / 8] >> row % 8 & 1) return 1;
     l->seen[row / 8] = (unsigned char)(l->seen[row / 8] | 1u << row % 8);
     l->list[l->listed++] = (uint32_t)row;
-    l->hits += kind != LOCUSI_SHAPE;
     l->kind[row] = (unsigned char)kind;
     l->df[row]++;
     return 1;
@@ -7405,82 +7409,71 @@ LOCUSI_FN void locusi_text_select(locusi_text_learn *l, int (*sink)(void *user, 
     l->rows = n;
 }
 
-// F by texts and by rows, weights and scales.
+// F by texts and by rows.
 LOCUSI_FN void locusi_text_matrix(locusi_text_learn *l)
 {
+    size_t *const from = l->by_text.from, *const row_from = l->by_row.from;
     size_t text, i, row;
     l->listed = 0;
     memset(l->df, 0, l->rows * sizeof *l->df);
     for (text = 0; text < l->count; text++) {
-        l->first[text] = l->listed;
-        l->hits = 0;
+        from[text] = l->listed;
         memset(l->seen, 0, sizeof l->seen);
         locusi_text_features(l->texts[text], locusi_text_length(l, text), locusi_text_sink_rows, l);
-        l->scale[2 * text + 1] = (float)locusi_text_root(l->hits + 1);
     }
-    l->first[text] = l->listed;
-    for (row = i = 0; row < l->rows; row++) {
+    from[text] = l->listed;
+    for (row = i = 0; row < l->rows; i += l->df[row++]) {
         const double rarity = log((1.0 + (double)l->count) / (1.0 + (double)l->df[row])) + 1.0;
         l->weight[row] =
             l->kind[row] == LOCUSI_SHAPE ? 0.3f : (float)(l->kind[row] == LOCUSI_GRAM ? rarity / 2 : rarity);
-        l->column[row] = i;
-        i += l->df[row];
+        row_from[row] = i;
     }
     for (text = 0; text < l->count; text++) {
         double squares = 0.0;
-        for (i = l->first[text]; i < l->first[text + 1]; i++) {
-            const uint32_t r = l->list[i];
-            const double v = (double)l->weight[r] * (l->kind[r] == LOCUSI_SHAPE ? (double)l->scale[2 * text + 1] : 1.0);
-            squares += v * v;
-            l->spare[l->column[r]++] = (uint32_t)text;
+        size_t hits = 0;
+        float scale, root;
+        for (i = from[text]; i < from[text + 1]; i++) hits += l->kind[l->list[i]] != LOCUSI_SHAPE;
+        root = (float)locusi_text_root(hits + 1);
+        for (i = from[text]; i < from[text + 1]; i++) {
+            row = l->list[i];
+            l->by_text.value[i] = l->kind[row] == LOCUSI_SHAPE ? root : 1.0f;
+            squares += pow((double)l->weight[row] * (double)l->by_text.value[i], 2.0);
         }
-        l->scale[2 * text] = squares > 0.0 ? (float)(1.0 / sqrt(squares)) : 0.0f;
-        l->scale[2 * text + 1] *= l->scale[2 * text];
+        scale = squares > 0.0 ? (float)(1.0 / sqrt(squares)) : 0.0f;
+        for (i = from[text]; i < from[text + 1]; i++) {
+            const size_t to = row_from[row = l->list[i]]++;
+            l->by_text.value[i] = l->weight[row] * (l->by_text.value[i] * scale);
+            l->by_row.value[to] = l->by_text.value[i];
+            l->by_row.at[to] = (uint32_t)text;
+        }
     }
-    for (row = l->rows; row-- > 0;) l->column[row + 1] = l->column[row];
-    l->column[0] = 0;
+    for (row = l->rows; row-- > 0;) row_from[row + 1] = row_from[row];
+    row_from[0] = 0;
 }
 
-enum { LOCUSI_TEXT_TASK = 64 };
-
-LOCUSI_FN void locusi_text_forward(void *arg, size_t worker) // y <- F z
+LOCUSI_FN void locusi_text_product(void *arg, size_t worker)
 {
+    const size_t task = 64;
     locusi_text_learn *l = (locusi_text_learn *)arg;
-    size_t mine = 0, task, text, i;
-    while ((task = locusi_next(&l->counter, worker, &mine) * LOCUSI_TEXT_TASK) < l->count)
-        for (text = task; text < l->count && text < task + LOCUSI_TEXT_TASK; text++) {
-            float *y = l->y + text * l->kp;
-            memset(y, 0, l->kp * sizeof *y);
-            for (i = l->first[text]; i < l->first[text + 1]; i++) {
-                const size_t row = l->list[i];
-                const float scale = l->scale[2 * text + (l->kind[row] == LOCUSI_SHAPE)];
-                l->kernels->axpy(l->weight[row] * scale, l->z + row * l->kp, y, l->kp);
-            }
+    size_t mine = 0, begin, line, i;
+    while ((begin = locusi_next(&l->counter, worker, &mine) * task) < l->lines)
+        for (line = begin; line < l->lines && line < begin + task; line++) {
+            float *out = l->out + line * l->kp;
+            memset(out, 0, l->kp * sizeof *out);
+            for (i = l->left->from[line]; i < l->left->from[line + 1]; i++)
+                l->kernels->axpy(l->left->value[i], l->in + l->left->at[i] * l->kp, out, l->kp);
         }
 }
 
-LOCUSI_FN void locusi_text_backward(void *arg, size_t worker) // z <- F^T y
+LOCUSI_FN void locusi_text_multiply(locusi_text_learn *l, int back) // y <- F z, or back: z <- F^T y
 {
-    locusi_text_learn *l = (locusi_text_learn *)arg;
-    size_t mine = 0, task, row, i;
-    while ((task = locusi_next(&l->counter, worker, &mine) * LOCUSI_TEXT_TASK) < l->rows)
-        for (row = task; row < l->rows && row < task + LOCUSI_TEXT_TASK; row++) {
-            float *z = l->z + row * l->kp;
-            memset(z, 0, l->kp * sizeof *z);
-            for (i = l->column[row]; i < l->column[row + 1]; i++) {
-                const size_t text = l->spare[i];
-                const float scale = l->scale[2 * text + (l->kind[row] == LOCUSI_SHAPE)];
-                l->kernels->axpy(l->weight[row] * scale, l->y + text * l->kp, z, l->kp);
-            }
-        }
-}
-
-LOCUSI_FN void locusi_text_run(locusi_text_learn *l, void (*task)(void *arg, size_t worker))
-{
-    const size_t workers = locusi_workers(l->parallel);
+    l->left = back ? &l->by_row : &l->by_text;
+    l->lines = back ? l->rows : l->count;
+    l->in = back ? l->y : l->z;
+    l->out = back ? l->z : l->y;
     l->counter.next = 0;
-    l->counter.workers = workers;
-    locusi_run(l->parallel, task, l, workers);
+    l->counter.workers = locusi_workers(l->parallel);
+    locusi_run(l->parallel, locusi_text_product, l, l->counter.workers);
 }
 
 // gram <- x^T x of x [n, kp]: its upper triangle.
@@ -7621,8 +7614,7 @@ LOCUSI_FN locus_status locusi_text_step(locusi_text_learn *l, size_t step, size_
     if (step == 0) locusi_text_select(l, locusi_text_sink_common, l->most - l->most / 6);
     else if (step == 1) locusi_text_select(l, locusi_text_sink_grams, l->most / 6);
     else if (step == 2) locusi_text_start(l, seed);
-    else if (step % 2) locusi_text_run(l, locusi_text_forward);
-    else locusi_text_run(l, locusi_text_backward);
+    else locusi_text_multiply(l, step % 2 == 0);
     if (step == 1 && l->rows == 0)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "two that have a word or their shape in common",
                            "none of %z", l->count);
@@ -7669,12 +7661,15 @@ LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *tex
     w.blocks = NULL;
     l.list = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
     l.spare = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
-    l.first = (size_t *)locusi_take(&w, count + 1, sizeof(size_t));
-    l.column = (size_t *)locusi_take(&w, l.most + 1, sizeof(size_t));
+    l.by_text.from = (size_t *)locusi_take(&w, count + 1, sizeof(size_t));
+    l.by_text.at = l.list;
+    l.by_text.value = (float *)locusi_take(&w, features, sizeof(float));
+    l.by_row.from = (size_t *)locusi_take(&w, l.most + 1, sizeof(size_t));
+    l.by_row.at = l.spare;
+    l.by_row.value = (float *)locusi_take(&w, features, sizeof(float));
     l.df = (uint32_t *)locusi_take(&w, l.most, sizeof(uint32_t));
     l.kind = (unsigned char *)locusi_take(&w, l.most, 1);
     l.weight = (float *)locusi_take(&w, l.most, sizeof(float));
-    l.scale = (float *)locusi_take(&w, count, 2 * sizeof(float));
     l.z = (float *)locusi_take(&w, l.most, l.kp * sizeof(float));
     l.y = (float *)locusi_take(&w, count, l.kp * sizeof(float));
     l.gram = (double *)locusi_take(&w, l.k, l.k * sizeof(double));

@@ -601,7 +601,7 @@ static void learns_what_texts_are_about(void)
         STATUS(LOCUS_OK, locus_text_train(&u, g_texts, NULL, CORPUS, &o, &run, &g_err));
         run.memory = NULL;
         STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, NULL, &g_err));
-        CHECK(u && (unsigned char *)u > block && same_encoder(t, u));
+        CHECK(u && (unsigned char *)u >= block && g_live > 0 && same_encoder(t, u));
         locus_text_destroy(t), locus_text_destroy(u);
         free(block);
     }

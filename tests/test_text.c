@@ -599,6 +599,7 @@ static void learns_what_texts_are_about(void)
         run.memory = block = (unsigned char *)malloc(g_err.bytes);
         g_calls = 0;
         STATUS(LOCUS_OK, locus_text_train(&u, g_texts, NULL, CORPUS, &o, &run, &g_err));
+        CHECK(g_calls == 0);
         run.memory = NULL;
         STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, NULL, &g_err));
         CHECK(u && (unsigned char *)u >= block && g_live > 0 && same_encoder(t, u));

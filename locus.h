@@ -6906,7 +6906,7 @@ LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes
                                          size_t *length, char **chars, locus_error *err)
 {
     static const char *const names[3] = {"text", "id", "category"};
-    size_t members = 0, n, k;
+    size_t members = 0, seen[3] = {0, 0, 0}, n, k;
     char what[32], key[12];
     locusi_cursor c;
     memset(&c, 0, sizeof c);
@@ -6927,11 +6927,11 @@ LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes
             locusi_json_skip(&c, 1);
             continue;
         }
-        if (out[k]) return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z, \"%s\"", "it once", "again", number, names[k]);
+        if (seen[k]++)
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z, \"%s\"", "it once", "again", number, names[k]);
         if (first != '"' && (k != 1 || (first != '-' && !locusi_is_digit(first))) && (k == 0 || first != 'n'))
             return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z, \"%s\"", "a string", "%s", number, names[k],
                                locusi_json_kind(&c));
-        out[k] = "";
         if (first == 'n') {
             locusi_expect(&c, "null", "null");
             continue;

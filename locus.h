@@ -17006,38 +17006,12 @@ enum { LOCUSI_MAX_LAYERS = 16, LOCUSI_STATES = 5 };
 // The parameters, in the order of a net's tensors (two tensors are cut into three by columns). First the token map's:
 // its columns for q, for y, for q (2y-1), and its bias.
 enum { LOCUSI_A, LOCUSI_AY, LOCUSI_C, LOCUSI_AB, LOCUSI_LAYERS };
-// A block's. A layer is I, mab1 and mab2; behind the layers come those from the pooling's S on.
-enum {
-    LOCUSI_WQ,
-    LOCUSI_WK,
-    LOCUSI_WV,
-    LOCUSI_FC,
-    LOCUSI_GAIN0,
-    LOCUSI_BIAS0,
-    LOCUSI_GAIN1,
-    LOCUSI_BIAS1,
-    LOCUSI_W1,
-    LOCUSI_B1,
-    LOCUSI_W2,
-    LOCUSI_B2,
-    LOCUSI_MAB
-};
+// A block's. A layer is I, mab1 and mab2; behind the layers comes the rest, from the pooling's S on.
+enum { LOCUSI_WQ, LOCUSI_WK, LOCUSI_WV, LOCUSI_FC, LOCUSI_GAIN0, LOCUSI_BIAS0, LOCUSI_GAIN1, LOCUSI_BIAS1 };
+enum { LOCUSI_W1 = LOCUSI_BIAS1 + 1, LOCUSI_B1, LOCUSI_W2, LOCUSI_B2, LOCUSI_MAB };
 enum { LOCUSI_I, LOCUSI_MAB1, LOCUSI_MAB2 = LOCUSI_MAB1 + LOCUSI_MAB, LOCUSI_LAYER = LOCUSI_MAB2 + LOCUSI_MAB };
-enum {
-    LOCUSI_S,
-    LOCUSI_POOL,
-    LOCUSI_OUT = LOCUSI_POOL + LOCUSI_MAB,
-    LOCUSI_OUT_B,
-    LOCUSI_U,
-    LOCUSI_U_B,
-    LOCUSI_HZ,
-    LOCUSI_HU,
-    LOCUSI_HZU,
-    LOCUSI_H_B,
-    LOCUSI_LAST,
-    LOCUSI_LAST_B,
-    LOCUSI_REST
-};
+enum { LOCUSI_S, LOCUSI_POOL, LOCUSI_OUT = LOCUSI_POOL + LOCUSI_MAB, LOCUSI_OUT_B, LOCUSI_U, LOCUSI_U_B };
+enum { LOCUSI_HZ = LOCUSI_U_B + 1, LOCUSI_HU, LOCUSI_HZU, LOCUSI_H_B, LOCUSI_LAST, LOCUSI_LAST_B };
 
 typedef struct locusi_param {
     size_t at, out, in;                          // in the flat arrays: out rows of in floats
@@ -17277,6 +17251,14 @@ LOCUSI_FN void locusi_train_pack(const locus_trainer *t, const locusi_param *w)
             }
 }
 
+LOCUSI_FN float locusi_dot(const float *a, const float *b, size_t n)
+{
+    float sum = 0.0f;
+    size_t i;
+    for (i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
 // The products of attention, head by head. a [n, lds] <- x [n, ldh] times packed [dhp -> rp], plus bias
 LOCUSI_FN void locusi_heads_score(const locus_trainer *t, const float *x, size_t n, const float *packed,
                                   const float *bias, float *a)
@@ -17453,7 +17435,7 @@ LOCUSI_FN int locusi_model_forward(const locus_trainer *t, locusi_train_worker *
     const locusi_param *at = t->rest;
     const float *x = w->layer[s->layers].x;
     const size_t hp = t->headsp;
-    size_t l, h, c, j;
+    size_t l, h, c;
     int finite = 1;
     locusi_table_rows(t, t->t, t->ldx, w, w->layer[0].x);
     for (l = 0; l < s->layers; l++) finite &= locusi_layer_forward(t, w, l);
@@ -17461,12 +17443,9 @@ LOCUSI_FN int locusi_model_forward(const locus_trainer *t, locusi_train_worker *
     t->k->softmax_down(w->pool.attention, hp, w->count, hp / 16);
     locusi_product(t->k, w->pool.attention, 1, hp, s->heads, w->count, x, t->ldx, 16, s->dp, w->means, t->ldx, 0);
     for (h = 0; h < s->heads; h++)
-        for (c = h * s->dhp; c < (h + 1) * s->dhp; c++) {
-            const float *row = t->theta + at[LOCUSI_POOL + LOCUSI_WV].at + c * s->dp, *mean = w->means + h * t->ldx;
-            float sum = 0.0f;
-            for (j = 0; j < s->dp; j++) sum += row[j] * mean[j];
-            w->pool.heads[c] = sum;
-        }
+        for (c = h * s->dhp; c < (h + 1) * s->dhp; c++)
+            w->pool.heads[c] =
+                locusi_dot(t->theta + at[LOCUSI_POOL + LOCUSI_WV].at + c * s->dp, w->means + h * t->ldx, s->dp);
     finite &= locusi_block_forward(t, w, at + LOCUSI_POOL, &w->pool, 0, 1, t->theta + at[LOCUSI_S].at, s->dp);
     locusi_affine(t, &at[LOCUSI_OUT], w->pool.result, 1, w->z, t->theta + at[LOCUSI_OUT_B].at, NULL, 0, 0);
     return finite;
@@ -17596,7 +17575,7 @@ LOCUSI_FN void locusi_model_backward(const locus_trainer *t, locusi_train_worker
     const float natural = 1.0f / sqrtf((float)s->dh), *x = w->layer[s->layers].x, *a = w->pool.attention;
     const size_t ldx = t->ldx, hp = t->headsp;
     float *g = group->gradient, *scores = w->dpool_scores;
-    size_t h, c, j, l;
+    size_t h, c, l;
     t->k->axpy(1.0f, w->dz, g + at[LOCUSI_OUT_B].at, s->dp);
     for (c = 0; c < s->d; c++) t->k->axpy(w->dz[c], w->pool.result, g + at[LOCUSI_OUT].at + c * s->dp, s->dp);
     locusi_back(t, &at[LOCUSI_OUT], w->dz, 1, w->dpooled, 0);
@@ -17610,7 +17589,7 @@ LOCUSI_FN void locusi_model_backward(const locus_trainer *t, locusi_train_worker
             t->k->axpy(w->dheads[c], t->theta + at[LOCUSI_POOL + LOCUSI_WV].at + c * s->dp, w->dmeans + h * ldx, s->dp);
             t->k->axpy(w->dheads[c], w->means + h * ldx, g + at[LOCUSI_POOL + LOCUSI_WV].at + c * s->dp, s->dp);
         }
-        for (j = 0; j < s->dp; j++) w->dot[h] += w->dmeans[h * ldx + j] * w->means[h * ldx + j];
+        w->dot[h] = locusi_dot(w->dmeans + h * ldx, w->means + h * ldx, s->dp);
     }
     locusi_pool_pack(t, w->dmeans, 1.0f, w->packed);
     locusi_matmul_run(t->k, x, ldx, w->count, s->dp, w->packed, hp, scores, hp, NULL, NULL, 0, 0);
@@ -17620,11 +17599,9 @@ LOCUSI_FN void locusi_model_backward(const locus_trainer *t, locusi_train_worker
     locusi_product(t->k, scores, 1, hp, s->heads, w->count, x, ldx, 16, s->dp, w->dseed_keys, ldx, 0);
     for (h = 0; h < s->heads; h++)
         for (c = h * s->dhp; c < h * s->dhp + s->dh; c++) {
-            const float *wk = t->theta + at[LOCUSI_POOL + LOCUSI_WK].at + c * s->dp, *d = w->dseed_keys + h * ldx;
-            float sum = 0.0f;
-            t->k->axpy(t->seed_queries[c], d, g + at[LOCUSI_POOL + LOCUSI_WK].at + c * s->dp, s->dp);
-            for (j = 0; j < s->dp; j++) sum += wk[j] * d[j];
-            group->dseed[c] += sum;
+            const size_t row = at[LOCUSI_POOL + LOCUSI_WK].at + c * s->dp;
+            t->k->axpy(t->seed_queries[c], w->dseed_keys + h * ldx, g + row, s->dp);
+            group->dseed[c] += locusi_dot(t->theta + row, w->dseed_keys + h * ldx, s->dp);
         }
     for (l = s->layers; l-- > 0;) locusi_layer_backward(t, w, group, l);
     locusi_owe_table(t, group->dt, ldx, w, w->dx);
@@ -18237,33 +18214,23 @@ LOCUSI_FN locus_status locusi_train_check(const locus_net *shape, const locus_tr
 LOCUSI_FN void locusi_train_initial(locus_trainer *t)
 {
     const locus_net *s = &t->shape;
-    const double d = (double)s->d;
     size_t i, r, c;
     for (i = 0; i < t->param_count; i++) {
         const locusi_param *p = &t->params[i];
         locusi_spec spec;
-        const char *const name = spec.name;
-        int weight, norm, seed;
-        double inputs, bound;
+        char kind; // .weight, .bias, I, S
+        double bound;
         locusi_spec_at(s, p->tensor, "last", &spec);
-        weight = name[strlen(name) - 1] == 't'; // .weight [out, in]; a bias has its map's inputs
-        norm = strstr(name, ".ln") != NULL;
-        seed = p == &t->rest[LOCUSI_S];
-        inputs = weight && spec.rank == 2     ? (double)spec.shape[1]
-                 : strstr(name, "input.0")    ? 2.0 * (double)s->q + 1.0
-                 : strstr(name, "rff.net.2")  ? (double)s->f
-                 : strstr(name, "decoder.U")  ? (double)s->q
-                 : strstr(name, "mlp_head.0") ? 3.0 * d
-                 : !strcmp(name, "last.bias") ? (double)s->g
-                                              : d;
-        bound = spec.rank == 3 ? sqrt(6.0 / (((double)s->r + 1.0) * d)) : 1.0 / sqrt(inputs);
+        kind = spec.name[strlen(spec.name) - 1];
+        if (kind == 's') locusi_spec_at(s, p->tensor - 1, "last", &spec); // the weight before it
+        bound = kind == 'I' ? sqrt(6.0 / (((double)s->r + 1.0) * (double)s->d)) : 1.0 / sqrt((double)spec.shape[1]);
         for (r = 0; r < p->rows; r++)
             for (c = 0; c < p->columns; c++) {
                 const uint64_t bits =
                     locusi_random(t->o.seed, LOCUSI_STREAM_WEIGHTS, p->tensor, locusi_param_in(p, r, c));
                 float *to = t->theta + locusi_param_at(s, p, r, c), unused;
-                if (norm) *to = weight ? 1.0f : 0.0f;
-                else if (seed) locusi_normal(bits, to, &unused);
+                if (spec.rank == 1) *to = kind == 't' ? 1.0f : 0.0f; // a layer norm
+                else if (kind == 'S') locusi_normal(bits, to, &unused);
                 else *to = (float)((2.0 * locusi_uniform(bits) - 1.0) * bound);
             }
     }
@@ -18371,18 +18338,16 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *
     locusi_recall_kernels(&memory, k, rows, q, all, x, kernels);
     for (i = 0; i < all; i++) {
         const float *row = kernels + i * memory.landmarks;
-        for (j = 0; j <= models; j++) {
-            const float *own = j < models ? fit.own + j * memory.landmarks : memory.shared;
-            float sum = 0.0f;
-            for (l = 0; l < memory.landmarks; l++) sum += own[l] * row[l];
-            *(j < models ? &t->own[j * all + i] : &t->difficulty[i]) = sum;
-        }
+        t->difficulty[i] = locusi_dot(memory.shared, row, memory.landmarks);
+        for (j = 0; j < models; j++)
+            t->own[j * all + i] = locusi_dot(fit.own + j * memory.landmarks, row, memory.landmarks);
     }
     for (i = 0; i < t->validation; i++) {
         locusi_recall_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
         for (j = 0; j < models; j++) {
+            const float *row = fit.rows + j * memory.landmarks;
             float sum = fit.base[j];
-            for (l = 0; l < memory.landmarks; l++) sum += fit.rows[j * memory.landmarks + l] * kernels[l];
+            for (l = 0; l < memory.landmarks; l++) sum += row[l] * kernels[l];
             t->told[i * models + j] = locusi_chance_logit(sum);
         }
     }

@@ -1749,6 +1749,47 @@ static void trainers_survive_failing_allocations(void)
     problem_free(&p);
 }
 
+// In the caller's memory: exactly what it says, nothing around it, and the same weights.
+static void trainers_work_in_given_memory(void)
+{
+    int recipe;
+    for (recipe = 0; recipe < 2; recipe++) {
+        const locus_train_opts o = small_opts((locus_recipe)recipe);
+        problem p;
+        locus_trainer *t, *given = NULL;
+        unsigned char *block = NULL;
+        size_t tries, bytes = 1;
+        state s;
+        locus_status status = LOCUS_ERR_MEMORY;
+        context("recipe %d", recipe);
+        problem_make(&p, 60, 6, 5, MISSING, 8);
+        t = trainer_of(&p, &o);
+        for (tries = 0; status == LOCUS_ERR_MEMORY && tries < 4; tries++) {
+            free(block);
+            block = (unsigned char *)xmalloc(bytes + 2);
+            memset(block, 0xa5, bytes + 2);
+            g_run.memory = block + 1, g_run.memory_bytes = bytes;
+            status = locus_train_create(&given, &p.data, &o, &g_run, &g_err);
+            if (status) CHECK(given == NULL && g_err.bytes > bytes);
+            if (status) bytes = g_err.bytes;
+        }
+        g_run.memory = NULL, g_run.memory_bytes = 0;
+        if (CHECK_GOT(LOCUS_OK, status)) {
+            const size_t before = g_mallocs;
+            CHECK_STATUS(LOCUS_OK, locus_train_run(given, &g_err));
+            CHECK_SIZE(before, g_mallocs);
+            CHECK_STATUS(LOCUS_OK, locus_train_run(t, &g_err));
+            s = state_of(t);
+            CHECK_STATE("in given memory", &s, given);
+            CHECK(block[0] == 0xa5 && block[bytes + 1] == 0xa5);
+            free(s.v);
+        }
+        locus_train_destroy(given), locus_train_destroy(t);
+        free(block);
+        problem_free(&p);
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------- it learns
 
 static void training_learns_and_the_saved_net_predicts_the_same(void)
@@ -3494,6 +3535,7 @@ static const test_case tests[] = {
     TEST(bad_arguments_are_refused),
     TEST(extreme_data_is_survived),
     TEST(trainers_survive_failing_allocations),
+    TEST(trainers_work_in_given_memory),
     TEST(training_learns_and_the_saved_net_predicts_the_same),
     TEST(training_finds_the_weight_of_the_memory),
     TEST(strides_change_nothing),

@@ -1611,15 +1611,25 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char
 #endif
 #endif
 
-// A private function; some configurations do not use all of them.
-#if defined(__GNUC__) || defined(__clang__)
+// A private function; some configurations do not use all of them. Where size counts none is copied to where it is
+// called, but those that are smaller than a call.
+#if (defined(__GNUC__) || defined(__clang__)) && defined(LOCUS_INFERENCE_ONLY) && defined(__OPTIMIZE_SIZE__)
+#define LOCUSI_FN static __attribute__((noinline, unused))
+#elif defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_FN static __attribute__((unused))
 #else
 #define LOCUSI_FN static
 #endif
+#if defined(__GNUC__) || defined(__clang__)
+#define LOCUSI_INLINE inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define LOCUSI_INLINE __forceinline
+#else
+#define LOCUSI_INLINE
+#endif
 
 // Sums and products of sizes: 0 if they overflow.
-LOCUSI_FN int locusi_add(size_t a, size_t b, size_t *out)
+static LOCUSI_INLINE int locusi_add(size_t a, size_t b, size_t *out)
 {
     *out = a + b;
     return *out >= a;
@@ -1632,32 +1642,32 @@ LOCUSI_FN int locusi_mul(size_t a, size_t b, size_t *out)
 }
 
 // NaN and infinity are told by their bits, so that -ffast-math cannot optimise the tests away.
-LOCUSI_FN uint32_t locusi_f32_bits(float x)
+static LOCUSI_INLINE uint32_t locusi_f32_bits(float x)
 {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
-LOCUSI_FN float locusi_f32_from(uint32_t bits)
+static LOCUSI_INLINE float locusi_f32_from(uint32_t bits)
 {
     float x;
     memcpy(&x, &bits, sizeof x);
     return x;
 }
 
-LOCUSI_FN int locusi_finite(float x) { return (locusi_f32_bits(x) & 0x7f800000u) != 0x7f800000u; }
-LOCUSI_FN int locusi_is_nan(float x) { return (locusi_f32_bits(x) & 0x7fffffffu) > 0x7f800000u; }
-LOCUSI_FN float locusi_nan(void) { return locusi_f32_from(0x7fc00000u); }
+static LOCUSI_INLINE int locusi_finite(float x) { return (locusi_f32_bits(x) & 0x7f800000u) != 0x7f800000u; }
+static LOCUSI_INLINE int locusi_is_nan(float x) { return (locusi_f32_bits(x) & 0x7fffffffu) > 0x7f800000u; }
+static LOCUSI_INLINE float locusi_nan(void) { return locusi_f32_from(0x7fc00000u); }
 
-LOCUSI_FN uint64_t locusi_f64_bits(double x)
+static LOCUSI_INLINE uint64_t locusi_f64_bits(double x)
 {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
-LOCUSI_FN double locusi_f64_from(uint64_t bits)
+static LOCUSI_INLINE double locusi_f64_from(uint64_t bits)
 {
     double x;
     memcpy(&x, &bits, sizeof x);
@@ -1670,7 +1680,10 @@ LOCUSI_FN int locusi_within(double x, double low, double high)
     return (locusi_f64_bits(x) & 0x7ff0000000000000u) != 0x7ff0000000000000u && x >= low && x <= high;
 }
 
-LOCUSI_FN int locusi_unknown(double x) { return (locusi_f64_bits(x) & 0x7fffffffffffffffu) > 0x7ff0000000000000u; }
+static LOCUSI_INLINE int locusi_unknown(double x)
+{
+    return (locusi_f64_bits(x) & 0x7fffffffffffffffu) > 0x7ff0000000000000u;
+}
 // As costs, prices and counts are: finite and not negative, or NaN, unknown.
 LOCUSI_FN int locusi_amount(double x) { return locusi_within(x, 0.0, DBL_MAX) || locusi_unknown(x); }
 
@@ -2072,7 +2085,7 @@ LOCUSI_FN locus_status locusi_check_scores(const locus_scores *s, size_t models,
 
 // ---- numbers in files: little-endian, any alignment
 
-LOCUSI_FN int locusi_host_is_little(void)
+static LOCUSI_INLINE int locusi_host_is_little(void)
 {
     const uint16_t one = 1;
     unsigned char first;
@@ -2088,10 +2101,12 @@ LOCUSI_FN uint64_t locusi_mix(uint64_t h)
     return h ^ (h >> 32);
 }
 
-LOCUSI_FN uint16_t locusi_le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
-LOCUSI_FN uint32_t locusi_le32(const unsigned char *p)
+static LOCUSI_INLINE uint16_t locusi_le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
+static LOCUSI_INLINE uint32_t locusi_le32(const unsigned char *p)
 {
-    return (uint32_t)locusi_le16(p) | (uint32_t)locusi_le16(p + 2) << 16;
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return locusi_host_is_little() ? v : (uint32_t)locusi_le16(p) | (uint32_t)locusi_le16(p + 2) << 16;
 }
 LOCUSI_FN uint64_t locusi_le64(const unsigned char *p)
 {
@@ -2495,28 +2510,22 @@ LOCUSI_FN int locusi_text_sink(void *user, uint32_t key, int kind)
 // sum <- the encoding times 2^24.
 LOCUSI_FN void locusi_text_unit(int64_t *sum, size_t dim)
 {
-    uint64_t most = 0, squares = 0, root;
-    int up = 0, down = 0;
+    uint64_t bits = 0, squares = 0, root;
     size_t i;
-    for (i = 0; i < dim; i++) {
-        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]);
-        most = x > most ? x : most;
-    }
-    if (most == 0) {
+    for (i = 0; i < dim; i++) bits |= (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]); // as long as the largest of them
+    if (bits == 0) {
         sum[0] = 1 << 24;
         return;
     }
-    while (most << up < (uint64_t)1 << 26) up++;
-    while (most >> down >= (uint64_t)1 << 27) down++;
-    for (i = 0; i < dim; i++) {
-        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]) << up >> down;
-        squares += x * x; // at most 2^10 of below 2^54
-    }
+    for (; bits < (uint64_t)1 << 26; bits *= 2)
+        for (i = 0; i < dim; i++) sum[i] *= 2;
+    for (; bits >= (uint64_t)1 << 27; bits /= 2)
+        for (i = 0; i < dim; i++) sum[i] /= 2;
+    for (i = 0; i < dim; i++) squares += (uint64_t)(sum[i] * sum[i]); // at most 2^10 of below 2^54
     root = locusi_text_root(squares);
     for (i = 0; i < dim; i++) {
-        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]) << up >> down;
-        const int64_t y = (int64_t)(((x << 24) + root / 2) / root);
-        sum[i] = sum[i] < 0 ? -y : y;
+        const int64_t half = (int64_t)(root / 2);
+        sum[i] = (sum[i] * (1 << 24) + (sum[i] < 0 ? -half : half)) / (int64_t)root;
     }
 }
 
@@ -2833,37 +2842,37 @@ enum { LOCUSI_PLUS_1 = 64, LOCUSI_TIMES_3 = 128 };
 enum { LOCUSI_NAME_MOST = 192 }; // bytes of a model's name, its zero included
 
 #define LOCUSI_PLACE_LIST(X)                                                                                           \
-    X(U, "decoder.U.weight", "F32", LOCUSI_D, LOCUSI_Q)                                                                \
-    X(U_BIAS, "decoder.U.bias", "F32", LOCUSI_D, LOCUSI_NONE)                                                          \
-    X(HEAD, "decoder.mlp_head.0.weight", "F32", LOCUSI_HIDDEN, LOCUSI_D | LOCUSI_TIMES_3)                              \
-    X(HEAD_BIAS, "decoder.mlp_head.0.bias", "F32", LOCUSI_HIDDEN, LOCUSI_NONE)                                         \
-    X(LAST, "decoder.mlp_head.3.weight", "F32", LOCUSI_ONE, LOCUSI_HIDDEN)                                             \
-    X(LAST_BIAS, "decoder.mlp_head.3.bias", "F32", LOCUSI_ONE, LOCUSI_NONE)                                            \
-    X(LAST_2, "decoder.mlp_head.2.weight", "F32", LOCUSI_ONE, LOCUSI_HIDDEN)                                           \
-    X(LAST_2_BIAS, "decoder.mlp_head.2.bias", "F32", LOCUSI_ONE, LOCUSI_NONE)                                          \
-    X(EMBEDDINGS, "pool.embeddings", "F32", LOCUSI_MODELS, LOCUSI_D)                                                   \
-    X(NAMES, "pool.names", "U8", LOCUSI_NAME_BYTES, LOCUSI_NONE)                                                       \
-    X(COST, "pool.cost", "F64", LOCUSI_MODELS, LOCUSI_NONE)                                                            \
-    X(AVAILABLE, "pool.available", "U8", LOCUSI_MODELS, LOCUSI_NONE)                                                   \
-    X(CALIBRATION, "pool.calibration", "F32", LOCUSI_MODELS | LOCUSI_PLUS_1, LOCUSI_TWO)                               \
-    X(GUARD, "pool.guard", "F64", LOCUSI_TWO, LOCUSI_NONE)                                                             \
-    X(MAP, "memory.map", "F32", LOCUSI_RANK, LOCUSI_Q)                                                                 \
-    X(MAP_BIAS, "memory.map_bias", "F32", LOCUSI_RANK, LOCUSI_NONE)                                                    \
-    X(POINTS, "memory.landmarks", "F32", LOCUSI_LANDMARKS, LOCUSI_RANK)                                                \
-    X(RECALL, "memory.rows", "F32", LOCUSI_MODELS, LOCUSI_LANDMARKS)                                                   \
-    X(BASE, "memory.base", "F32", LOCUSI_MODELS, LOCUSI_NONE)                                                          \
-    X(RECALLED, "memory.recalled", "U8", LOCUSI_MODELS, LOCUSI_NONE)                                                   \
-    X(SCALARS, "memory.scalars", "F32", LOCUSI_SCALARS, LOCUSI_NONE)                                                   \
-    X(KEYS, "text.keys", "U32", LOCUSI_ROWS, LOCUSI_NONE)                                                              \
-    X(WEIGHTS, "text.weights", "U16", LOCUSI_ROWS, LOCUSI_NONE)                                                        \
-    X(TABLE, "text.table", "I8", LOCUSI_ROWS, LOCUSI_Q)
+    X(U, "decoder.U.weight", "F32", 4, LOCUSI_D, LOCUSI_Q)                                                             \
+    X(U_BIAS, "decoder.U.bias", "F32", 4, LOCUSI_D, LOCUSI_NONE)                                                       \
+    X(HEAD, "decoder.mlp_head.0.weight", "F32", 4, LOCUSI_HIDDEN, LOCUSI_D | LOCUSI_TIMES_3)                           \
+    X(HEAD_BIAS, "decoder.mlp_head.0.bias", "F32", 4, LOCUSI_HIDDEN, LOCUSI_NONE)                                      \
+    X(LAST, "decoder.mlp_head.3.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                          \
+    X(LAST_BIAS, "decoder.mlp_head.3.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                         \
+    X(LAST_2, "decoder.mlp_head.2.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                        \
+    X(LAST_2_BIAS, "decoder.mlp_head.2.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                       \
+    X(EMBEDDINGS, "pool.embeddings", "F32", 4, LOCUSI_MODELS, LOCUSI_D)                                                \
+    X(NAMES, "pool.names", "U8", 1, LOCUSI_NAME_BYTES, LOCUSI_NONE)                                                    \
+    X(COST, "pool.cost", "F64", 8, LOCUSI_MODELS, LOCUSI_NONE)                                                         \
+    X(AVAILABLE, "pool.available", "U8", 1, LOCUSI_MODELS, LOCUSI_NONE)                                                \
+    X(CALIBRATION, "pool.calibration", "F32", 4, LOCUSI_MODELS | LOCUSI_PLUS_1, LOCUSI_TWO)                            \
+    X(GUARD, "pool.guard", "F64", 8, LOCUSI_TWO, LOCUSI_NONE)                                                          \
+    X(MAP, "memory.map", "F32", 4, LOCUSI_RANK, LOCUSI_Q)                                                              \
+    X(MAP_BIAS, "memory.map_bias", "F32", 4, LOCUSI_RANK, LOCUSI_NONE)                                                 \
+    X(POINTS, "memory.landmarks", "F32", 4, LOCUSI_LANDMARKS, LOCUSI_RANK)                                             \
+    X(RECALL, "memory.rows", "F32", 4, LOCUSI_MODELS, LOCUSI_LANDMARKS)                                                \
+    X(BASE, "memory.base", "F32", 4, LOCUSI_MODELS, LOCUSI_NONE)                                                       \
+    X(RECALLED, "memory.recalled", "U8", 1, LOCUSI_MODELS, LOCUSI_NONE)                                                \
+    X(SCALARS, "memory.scalars", "F32", 4, LOCUSI_SCALARS, LOCUSI_NONE)                                                \
+    X(KEYS, "text.keys", "U32", 4, LOCUSI_ROWS, LOCUSI_NONE)                                                           \
+    X(WEIGHTS, "text.weights", "U16", 2, LOCUSI_ROWS, LOCUSI_NONE)                                                     \
+    X(TABLE, "text.table", "I8", 1, LOCUSI_ROWS, LOCUSI_Q)
 
-#define LOCUSI_PLACE_OF(place, name, type, rows, columns) LOCUSI_AT_##place,
-#define LOCUSI_FORM_OF(place, name, type, rows, columns) {name, type, {rows, columns}},
+#define LOCUSI_PLACE_OF(place, name, type, width, rows, columns) LOCUSI_AT_##place,
+#define LOCUSI_FORM_OF(place, name, type, width, rows, columns) {name, type, {rows, columns}, width},
 enum { LOCUSI_PLACE_LIST(LOCUSI_PLACE_OF) LOCUSI_PLACES };
 typedef struct locusi_form {
     char name[26], type[4];
-    unsigned char shape[2];
+    unsigned char shape[2], width;
 } locusi_form;
 static const locusi_form locusi_forms[LOCUSI_PLACES] = {LOCUSI_PLACE_LIST(LOCUSI_FORM_OF)};
 
@@ -2876,7 +2885,7 @@ typedef struct locusi_reader { // on its way over a header
 
 typedef struct locusi_tensor {
     const char *name; // not terminated
-    size_t name_bytes, rank, shape[3], count;
+    size_t name_bytes, rank, shape[3], count, bytes;
     char type[8];
     const unsigned char *data;
 } locusi_tensor;
@@ -2891,7 +2900,7 @@ struct locus_net {
     locusi_reader reader; // at the beginning of the header; its metadata is known
     const unsigned char *at[LOCUSI_PLACES];
     size_t size[LOCUSI_SIZES]; // SIZE_MAX: no tensor has it
-    int old_costs;             // in F32
+    size_t cost_bytes;         // 8, or 4 as before version 0.3
     locus_text text;
 };
 
@@ -2907,11 +2916,17 @@ struct locus_pool {
 
 // ---- numbers where they stand
 
-static float locusi_f32_at(const unsigned char *p, size_t i) { return locusi_f32_from(locusi_le32(p + 4 * i)); }
-static double locusi_f64_at(const unsigned char *p, size_t i) { return locusi_f64_from(locusi_le64(p + 8 * i)); }
+static LOCUSI_INLINE float locusi_f32_at(const unsigned char *p, size_t i)
+{
+    return locusi_f32_from(locusi_le32(p + 4 * i));
+}
+static LOCUSI_INLINE double locusi_f64_at(const unsigned char *p, size_t i)
+{
+    return locusi_f64_from(locusi_le64(p + 8 * i));
+}
 
 // The sum of w[i] * x[i], in four parts: less is rounded away.
-static float locusi_dot(const unsigned char *w, const float *x, size_t n)
+LOCUSI_FN float locusi_dot(const unsigned char *w, const float *x, size_t n)
 {
     float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     size_t i;
@@ -2920,8 +2935,8 @@ static float locusi_dot(const unsigned char *w, const float *x, size_t n)
 }
 
 // out [rows] <- w [rows, n] x + bias (NULL: 0)
-static void locusi_affine(const unsigned char *w, const unsigned char *bias, size_t rows, const float *x, size_t n,
-                          float *out)
+LOCUSI_FN void locusi_affine(const unsigned char *w, const unsigned char *bias, size_t rows, const float *x, size_t n,
+                             float *out)
 {
     size_t i;
     for (i = 0; i < rows; i++) out[i] = locusi_dot(w + 4 * n * i, x, n) + (bias ? locusi_f32_at(bias, i) : 0.0f);
@@ -2930,7 +2945,7 @@ static void locusi_affine(const unsigned char *w, const unsigned char *bias, siz
 // ---- the header
 
 // Is c the next character but for white space? Then go past it.
-static int locusi_skip(locusi_reader *r, char c)
+LOCUSI_FN int locusi_skip(locusi_reader *r, char c)
 {
     while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r')) r->at++;
     if (r->at == r->end || *r->at != (unsigned char)c) return 0;
@@ -2938,19 +2953,19 @@ static int locusi_skip(locusi_reader *r, char c)
     return 1;
 }
 
-static void locusi_bad(locusi_reader *r)
+LOCUSI_FN void locusi_bad(locusi_reader *r)
 {
     r->bad = 1;
     r->at = r->end;
 }
 
-static void locusi_want(locusi_reader *r, char c)
+LOCUSI_FN void locusi_want(locusi_reader *r, char c)
 {
     if (!locusi_skip(r, c)) locusi_bad(r);
 }
 
 // A string; returns its bytes, escapes as they stand.
-static size_t locusi_string(locusi_reader *r, const char **s)
+LOCUSI_FN size_t locusi_string(locusi_reader *r, const char **s)
 {
     const unsigned char *first;
     locusi_want(r, '"');
@@ -2967,12 +2982,12 @@ static size_t locusi_string(locusi_reader *r, const char **s)
     return (size_t)(r->at++ - first);
 }
 
-static int locusi_is(const char *s, size_t bytes, const char *text)
+LOCUSI_FN int locusi_is(const char *s, size_t bytes, const char *text)
 {
     return bytes == strlen(text) && !memcmp(s, text, bytes);
 }
 
-static void locusi_want_key(locusi_reader *r, const char *key)
+LOCUSI_FN void locusi_want_key(locusi_reader *r, const char *key)
 {
     const char *s;
     const size_t n = locusi_string(r, &s);
@@ -2980,7 +2995,7 @@ static void locusi_want_key(locusi_reader *r, const char *key)
     locusi_want(r, ':');
 }
 
-static size_t locusi_number(locusi_reader *r)
+LOCUSI_FN size_t locusi_number(locusi_reader *r)
 {
     const unsigned char *first;
     size_t v = 0;
@@ -2997,31 +3012,21 @@ static size_t locusi_number(locusi_reader *r)
     return v;
 }
 
-// Bytes of an element; 0 for a type that is not known.
-static size_t locusi_type_bytes(const char *type)
-{
-    if (!strcmp(type, "BOOL")) return 1;
-    while (*type >= 'A' && *type <= 'Z') type++;
-    return !strcmp(type, "8") ? 1 : !strcmp(type, "16") ? 2 : !strcmp(type, "32") ? 4 : !strcmp(type, "64") ? 8 : 0;
-}
-
 // What a tensor's entry says; its data must begin where that of the one before ends.
-static void locusi_read_entry(locusi_reader *r, locusi_tensor *t)
+LOCUSI_FN void locusi_read_entry(locusi_reader *r, locusi_tensor *t)
 {
     const char *type;
-    size_t n, bytes;
+    size_t n;
     locusi_want(r, ':');
     locusi_want(r, '{');
     locusi_want_key(r, "dtype");
     n = locusi_string(r, &type);
-    memset(t->type, 0, sizeof t->type);
+    memset(t, 0, sizeof *t);
     memcpy(t->type, type, n < sizeof t->type ? n : 0);
-    bytes = locusi_type_bytes(t->type);
     locusi_want(r, ',');
     locusi_want_key(r, "shape");
     locusi_want(r, '[');
     t->count = 1;
-    t->rank = 0;
     if (!locusi_skip(r, ']')) {
         do {
             n = locusi_number(r);
@@ -3034,20 +3039,23 @@ static void locusi_read_entry(locusi_reader *r, locusi_tensor *t)
     locusi_want(r, ',');
     locusi_want_key(r, "data_offsets");
     locusi_want(r, '[');
-    if (locusi_number(r) != r->used || !locusi_mul(t->count, bytes, &bytes) || bytes > r->bytes - r->used)
-        locusi_bad(r);
+    if (locusi_number(r) != r->used) locusi_bad(r);
     locusi_want(r, ',');
-    t->data = r->data + r->used;
-    if (locusi_number(r) - r->used != bytes) locusi_bad(r);
+    n = locusi_number(r);
+    if (n < r->used || n > r->bytes) locusi_bad(r);
     locusi_want(r, ']');
     locusi_want(r, '}');
-    if (!r->bad) r->used += bytes;
+    if (r->bad) return;
+    t->data = r->data + r->used;
+    t->bytes = n - r->used;
+    r->used = n;
 }
 
 // The next tensor; 0 at the end, and where the header is bad.
-static int locusi_next_tensor(locusi_reader *r, locusi_tensor *t)
+LOCUSI_FN int locusi_next_tensor(locusi_reader *r, locusi_tensor *t)
 {
-    const char *s;
+    const char *name, *s;
+    size_t n;
     for (;;) {
         if (locusi_skip(r, '}')) {
             locusi_skip(r, ' ');
@@ -3056,8 +3064,8 @@ static int locusi_next_tensor(locusi_reader *r, locusi_tensor *t)
         }
         if (r->begun) locusi_want(r, ',');
         r->begun = 1;
-        t->name_bytes = locusi_string(r, &t->name);
-        if (!locusi_is(t->name, t->name_bytes, "__metadata__")) break;
+        n = locusi_string(r, &name);
+        if (!locusi_is(name, n, "__metadata__")) break;
         locusi_want(r, ':');
         locusi_want(r, '{');
         if (r->metadata) locusi_bad(r);
@@ -3071,18 +3079,20 @@ static int locusi_next_tensor(locusi_reader *r, locusi_tensor *t)
         locusi_want(r, '}');
     }
     locusi_read_entry(r, t);
+    t->name = name;
+    t->name_bytes = n;
     return !r->bad;
 }
 
-// The metadata's entry of that name, as it stands; 0: there is none.
-static int locusi_meta(const locus_net *net, const char *key, const char **value, size_t *bytes)
+// value <- over the characters of the metadata's entry of that name; 0, and over none, if there is no such entry.
+LOCUSI_FN int locusi_meta(const locus_net *net, const char *key, locusi_reader *value)
 {
     locusi_reader r = net->reader;
     const char *s;
     size_t n;
-    int found = 0;
-    *value = "";
-    *bytes = 0;
+    int found;
+    *value = r;
+    value->end = value->at;
     if (!r.metadata) return 0;
     r.at = r.metadata;
     do {
@@ -3092,25 +3102,21 @@ static int locusi_meta(const locus_net *net, const char *key, const char **value
         n = locusi_string(&r, &s);
     } while (!found && locusi_skip(&r, ','));
     if (!found) return 0;
-    *value = s;
-    *bytes = n;
+    value->at = (const unsigned char *)s;
+    value->end = value->at + n;
     return 1;
 }
 
-// A number of the metadata; 0 where there is none.
-static size_t locusi_meta_number(const locus_net *net, const char *key)
+LOCUSI_FN int locusi_meta_is(const locus_net *net, const char *key, const char *text)
 {
-    const char *s;
-    size_t n, v = 0;
-    if (!locusi_meta(net, key, &s, &n)) return 0;
-    for (; n && *s >= '0' && *s <= '9' && v < 1u << 20; s++, n--) v = 10 * v + (size_t)(*s - '0');
-    return n ? 0 : v;
+    locusi_reader r;
+    return locusi_meta(net, key, &r) && locusi_is((const char *)r.at, (size_t)(r.end - r.at), text);
 }
 
 // ---- loading
 
 // Is n what the size must be?
-static int locusi_fits(locus_net *net, unsigned char form, size_t n)
+LOCUSI_FN int locusi_fits(locus_net *net, unsigned char form, size_t n)
 {
     size_t *const size = &net->size[form & (LOCUSI_PLUS_1 - 1)];
     if (form & LOCUSI_TIMES_3) {
@@ -3126,32 +3132,34 @@ static int locusi_fits(locus_net *net, unsigned char form, size_t n)
 }
 
 // Put one tensor in its place.
-static locus_status locusi_settle(locus_net *net, const locusi_tensor *t, locus_error *err)
+LOCUSI_FN locus_status locusi_settle(locus_net *net, const locusi_tensor *t, locus_error *err)
 {
     const locusi_form *form = locusi_forms;
-    size_t place = 0, i;
+    size_t place = 0, width, i;
     while (place < LOCUSI_PLACES && !locusi_is(t->name, t->name_bytes, form->name)) place++, form++;
     if (place == LOCUSI_PLACES) return LOCUS_OK;
     if (net->at[place]) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one tensor", "two", form->name);
-    if (place == LOCUSI_AT_COST && !strcmp(t->type, "F32")) net->old_costs = 1; // before version 0.3
+    width = form->width;
+    if (place == LOCUSI_AT_COST && !strcmp(t->type, "F32")) net->cost_bytes = width = 4; // before version 0.3
     else if (strcmp(t->type, form->type))
         return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", form->name, form->type, t->type);
     if (t->rank != (form->shape[1] ? 2u : 1u) || !locusi_fits(net, form->shape[0], t->shape[0]) ||
         (form->shape[1] && !locusi_fits(net, form->shape[1], t->shape[1])))
         return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "a shape that agrees with the other tensors'", "another",
                            form->name);
-    if (form->type[0] == 'F' && form->type[1] == '3')
-        for (i = 0; i < t->count; i++)
-            if ((locusi_le32(t->data + 4 * i) & 0x7fffffffu) >= 0x53800000u)
-                return locusi_fail(err, place < LOCUSI_AT_EMBEDDINGS ? LOCUS_ERR_NONFINITE_WEIGHT : LOCUS_ERR_POOL,
-                                   "%s[%z]", "a magnitude below 2^40", "%f", form->name, i,
-                                   (double)locusi_f32_at(t->data, i));
+    if (t->bytes / width != t->count || t->bytes % width)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "%z numbers", "%z bytes", form->name, t->count, t->bytes);
+    for (i = 0; form->type[1] == '3' && form->type[0] == 'F' && i < t->count; i++)
+        if ((locusi_le32(t->data + 4 * i) & 0x7fffffffu) >= 0x53800000u)
+            return locusi_fail(err, place < LOCUSI_AT_EMBEDDINGS ? LOCUS_ERR_NONFINITE_WEIGHT : LOCUS_ERR_POOL,
+                               "%s[%z]", "a magnitude below 2^40", "%f", form->name, i,
+                               (double)locusi_f32_at(t->data, i));
     net->at[place] = t->data;
     return LOCUS_OK;
 }
 
 // All places from `first` to `last` have a tensor.
-static locus_status locusi_need(const locus_net *net, size_t first, size_t last, locus_error *err)
+LOCUSI_FN locus_status locusi_need(const locus_net *net, size_t first, size_t last, locus_error *err)
 {
     for (; first <= last; first++)
         if (!net->at[first])
@@ -3160,36 +3168,32 @@ static locus_status locusi_need(const locus_net *net, size_t first, size_t last,
 }
 
 // The hash goes on over a tensor's weights, as >>net says.
-static uint64_t locusi_hash_on(uint64_t hash, const unsigned char *p, size_t n)
+LOCUSI_FN uint64_t locusi_hash_on(uint64_t hash, const unsigned char *p, size_t n)
 {
-    uint64_t lane[4] = {1, 2, 3, 4};
-    size_t i, j;
-    for (i = 0; i < n || i % 8; i += 2) {
-        uint64_t word = lane[i / 2 % 4];
-        for (j = 0; j < 2 && i + j < n; j++) word ^= (uint64_t)locusi_le32(p + 4 * (i + j)) << 32 * j;
-        lane[i / 2 % 4] = (word << 29 | word >> 35) * 0x9e3779b97f4a7c15u;
+    uint64_t lanes[4] = {1, 2, 3, 4};
+    size_t i;
+    for (i = 0; i < n || i % 8; i++) {
+        uint64_t *const lane = &lanes[i / 2 % 4];
+        *lane ^= (uint64_t)(i < n ? locusi_le32(p + 4 * i) : 0) << 32 * (i % 2);
+        if (i % 2) *lane = (*lane << 29 | *lane >> 35) * 0x9e3779b97f4a7c15u;
     }
     hash = locusi_mix(hash ^ n);
-    for (i = 0; i < 4; i++) hash = locusi_mix(hash ^ lane[i]);
+    for (i = 0; i < 4; i++) hash = locusi_mix(hash ^ lanes[i]);
     return hash;
 }
 
-static locus_status locusi_meta_hash(const locus_net *net, const char *key, uint64_t *hash, locus_error *err)
+LOCUSI_FN locus_status locusi_meta_hash(const locus_net *net, const char *key, uint64_t *hash, locus_error *err)
 {
-    const char *s;
-    size_t n, i;
-    if (!locusi_meta(net, key, &s, &n) || n != 16)
-        return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "16 hex digits", "another entry", key);
-    for (*hash = 0, i = 0; i < 16; i++) {
-        const unsigned digit = s[i] >= '0' && s[i] <= '9' ? (unsigned)(s[i] - '0') : (unsigned)(s[i] - 'a') + 10u;
-        if (digit > 15) return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "16 hex digits", "another entry", key);
-        *hash = *hash << 4 | digit;
-    }
+    locusi_reader r;
+    locusi_meta(net, key, &r);
+    *hash = 0;
+    if (r.end - r.at != 16) return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "16 hex digits", "another entry", key);
+    for (; r.at < r.end; r.at++) *hash = *hash << 4 | (*r.at <= '9' ? *r.at & 15u : (*r.at & 15u) + 9u);
     return LOCUS_OK;
 }
 
 // Are these the weights that the pool was made with?
-static locus_status locusi_check_hash(const locus_net *net, locus_error *err)
+LOCUSI_FN locus_status locusi_check_hash(const locus_net *net, locus_error *err)
 {
     const size_t d = net->size[LOCUSI_D], hidden = net->size[LOCUSI_HIDDEN];
     const size_t counts[6] = {d * net->size[LOCUSI_Q], d, 3 * d * hidden, hidden, hidden, 1};
@@ -3205,49 +3209,37 @@ static locus_status locusi_check_hash(const locus_net *net, locus_error *err)
     return LOCUS_OK;
 }
 
-// Names, costs, calibration, guard.
-static locus_status locusi_check_models(const locus_net *net, locus_guard *guard, locus_error *err)
+// The names end where their tensor does; the guard's default is one of the models.
+LOCUSI_FN locus_status locusi_check_models(const locus_net *net, locus_guard *guard, locus_error *err)
 {
     const size_t models = net->size[LOCUSI_MODELS];
+    const unsigned char *const given = net->at[LOCUSI_AT_GUARD];
     const char *name = (const char *)net->at[LOCUSI_AT_NAMES];
     size_t left = net->size[LOCUSI_NAME_BYTES], i, n;
+    double model;
     for (i = 0; i < models; i++, name += n + 1, left -= n + 1) {
-        for (n = 0; n < left && (unsigned char)name[n] >= 32 && name[n] != 127; n++) {}
-        if (n == 0 || n == left || n >= LOCUSI_NAME_MOST || name[n] ||
-            !locusi_utf8_valid((const unsigned char *)name, n))
-            return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "a name of 1 to %z bytes for model %z", "another",
-                               (size_t)LOCUSI_NAME_MOST - 1, i);
+        for (n = 0; n < left && name[n]; n++) {}
+        if (n == 0 || n == left) return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "%z", models, i);
     }
     if (left) return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", models);
-    for (i = 0; i < 2 * models + 2 && net->at[LOCUSI_AT_CALIBRATION]; i++) {
-        const float x = locusi_f32_at(net->at[LOCUSI_AT_CALIBRATION], i);
-        if (!(fabsf(x) <= 100.0f && (i % 2 || x > 0.0f)))
-            return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z, %z]", "%s", "%f", i / 2, i % 2,
-                               i % 2 ? "-100 to 100" : "above 0, up to 100", (double)x);
-    }
     guard->model = SIZE_MAX;
     guard->margin = 0.0;
-    if (net->at[LOCUSI_AT_GUARD]) {
-        const double model = locusi_f64_at(net->at[LOCUSI_AT_GUARD], 0);
-        guard->margin = locusi_f64_at(net->at[LOCUSI_AT_GUARD], 1);
-        if (!locusi_within(model, 0.0, (double)models) || model >= (double)models ||
-            (double)(guard->model = (size_t)model) < model || !locusi_within(guard->margin, 0.0, 1.0))
-            return locusi_fail(err, LOCUS_ERR_POOL, "pool.guard", "one of %z models and a margin of 0 to 1",
-                               "%f and %f", models, model, guard->margin);
-    }
+    if (!given) return LOCUS_OK;
+    model = locusi_f64_at(given, 0);
+    guard->margin = locusi_f64_at(given, 1);
+    if (!locusi_within(model, 0.0, (double)models - 1.0) || !locusi_within(guard->margin, 0.0, 1.0))
+        return locusi_fail(err, LOCUS_ERR_POOL, "pool.guard", "one of %z models and a margin of 0 to 1", "%f and %f",
+                           models, model, guard->margin);
+    guard->model = (size_t)model;
     return LOCUS_OK;
 }
 
 // The text encoder, if that is what encodes queries.
-static locus_status locusi_find_text(locus_net *net, locus_error *err)
+LOCUSI_FN locus_status locusi_find_text(locus_net *net, locus_error *err)
 {
-    const char *name, *pools;
-    size_t n, m;
-    locusi_meta(net, "query_encoder", &name, &n);
-    locusi_meta(net, "locus.query_encoder", &pools, &m);
-    if (n && m && (n != m || memcmp(name, pools, n)))
-        return locusi_fail(err, LOCUS_ERR_MISMATCH, "locus.query_encoder", "the net's query_encoder", "another");
-    if (n < 13 || memcmp(name, "locus-text-1/", 13)) {
+    locusi_reader name;
+    locusi_meta(net, "query_encoder", &name);
+    if (name.end - name.at < 13 || memcmp(name.at, "locus-text-1/", 13)) {
         if (!net->at[LOCUSI_AT_KEYS]) return LOCUS_OK;
         return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder",
                            "\"locus-text-1/...\", as there are text.* tensors", "another");
@@ -3268,11 +3260,10 @@ static locus_status locusi_find_text(locus_net *net, locus_error *err)
 }
 
 // net <- what is where in a file; all that can be wrong with it is told here.
-static locus_status locusi_read_file(locus_net *net, const unsigned char *data, size_t bytes, locus_guard *guard,
-                                     locus_error *err)
+LOCUSI_FN locus_status locusi_read_file(locus_net *net, const unsigned char *data, size_t bytes, locus_guard *guard,
+                                        locus_error *err)
 {
-    const char *format;
-    size_t length, i, n;
+    size_t length, i;
     locusi_reader *const r = &net->reader;
     locusi_tensor t;
     locus_status status;
@@ -3284,6 +3275,7 @@ static locus_status locusi_read_file(locus_net *net, const unsigned char *data, 
     r->data = r->end = r->at + length;
     r->bytes = bytes - 8 - length;
     for (i = 0; i < LOCUSI_SIZES; i++) net->size[i] = SIZE_MAX;
+    net->cost_bytes = 8;
     net->size[LOCUSI_ONE] = 1;
     net->size[LOCUSI_TWO] = 2;
     locusi_want(r, '{');
@@ -3313,11 +3305,8 @@ static locus_status locusi_read_file(locus_net *net, const unsigned char *data, 
         return locusi_fail(err, LOCUS_ERR_TENSOR, "memory.scalars", "[2] or [6]", "[%z]", net->size[LOCUSI_SCALARS]);
     if (!net->size[LOCUSI_Q] || !net->size[LOCUSI_D] || !net->size[LOCUSI_HIDDEN])
         return locusi_fail(err, LOCUS_ERR_TENSOR, "decoder.U.weight", "no empty dimension", "one");
-    if (!locusi_meta(net, "locus.format", &format, &n) || !locusi_is(format, n, "1"))
+    if (!locusi_meta_is(net, "locus.format", "1"))
         return locusi_fail(err, LOCUS_ERR_METADATA, "locus.format", "\"1\"", "another entry");
-    n = locusi_meta_number(net, "locus.q_dim");
-    if (n != net->size[LOCUSI_Q])
-        return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "locus.q_dim", "%z", "%z", net->size[LOCUSI_Q], n);
     if ((status = locusi_check_hash(net, err)) || (status = locusi_check_models(net, guard, err))) return status;
     return locusi_find_text(net, err);
 }
@@ -3342,7 +3331,7 @@ LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, si
     for (i = 0; !status && i < net.size[LOCUSI_MODELS]; i++) {
         const unsigned char *const cost = net.at[LOCUSI_AT_COST];
         models[i].available = net.at[LOCUSI_AT_AVAILABLE][i] != 0;
-        models[i].cost = net.old_costs ? (double)locusi_f32_at(cost, i) : locusi_f64_at(cost, i);
+        models[i].cost = net.cost_bytes == 4 ? (double)locusi_f32_at(cost, i) : locusi_f64_at(cost, i);
         if (!locusi_amount(models[i].cost))
             status = locusi_fail(err, LOCUS_ERR_POOL, "pool.cost[%z]", "finite and not negative, or NaN for unknown",
                                  "%f", i, models[i].cost);
@@ -3413,7 +3402,7 @@ LOCUS_API const char *locus_router_name(const locus_router *router, size_t index
     return name;
 }
 
-static locusi_terms *locusi_terms_at(const locus_router *router, size_t index, locus_error *err)
+LOCUSI_FN locusi_terms *locusi_terms_at(const locus_router *router, size_t index, locus_error *err)
 {
     if (index < locus_router_count(router)) return &router->pool->models[index];
     locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", locus_router_count(router), index);
@@ -3486,7 +3475,7 @@ typedef struct locusi_room { // to route one query in
 } locusi_room;
 
 // logits <- the predictor's: one hidden unit after the other, each at once for all models.
-static void locusi_predict_net(const locus_pool *pool, const float *q, const locusi_room *w)
+LOCUSI_FN void locusi_predict_net(const locus_pool *pool, const float *q, const locusi_room *w)
 {
     const locus_net *const net = &pool->net;
     const size_t d = net->size[LOCUSI_D];
@@ -3506,7 +3495,7 @@ static void locusi_predict_net(const locus_pool *pool, const float *q, const loc
 }
 
 // The recall's share, mixed in: see >>recall.
-static void locusi_predict_recall(const locus_pool *pool, const float *q, const locusi_room *w)
+LOCUSI_FN void locusi_predict_recall(const locus_pool *pool, const float *q, const locusi_room *w)
 {
     const locus_net *const net = &pool->net;
     const size_t rank = net->size[LOCUSI_RANK], landmarks = net->size[LOCUSI_LANDMARKS];
@@ -3534,7 +3523,7 @@ static void locusi_predict_recall(const locus_pool *pool, const float *q, const 
     }
 }
 
-static locus_status locusi_check_encoding(const locus_net *net, const float *q, size_t row, locus_error *err)
+LOCUSI_FN locus_status locusi_check_encoding(const locus_net *net, const float *q, size_t row, locus_error *err)
 {
     float square = 0.0f;
     size_t i;
@@ -3543,8 +3532,8 @@ static locus_status locusi_check_encoding(const locus_net *net, const float *q, 
     return locusi_fail(err, LOCUS_ERR_NONFINITE, "encodings[%z]", "finite numbers of sensible size", "others", row);
 }
 
-static locus_status locusi_predict_query(const locus_pool *pool, const float *q, size_t row, const locusi_room *w,
-                                         locus_error *err)
+LOCUSI_FN locus_status locusi_predict_query(const locus_pool *pool, const float *q, size_t row, const locusi_room *w,
+                                            locus_error *err)
 {
     const locus_net *const net = &pool->net;
     const unsigned char *const calibration = net->at[LOCUSI_AT_CALIBRATION];
@@ -3565,7 +3554,7 @@ static locus_status locusi_predict_query(const locus_pool *pool, const float *q,
     return LOCUS_OK;
 }
 
-static locus_status locusi_check_rows(const locus_net *net, const locus_queries *q, locus_error *err)
+LOCUSI_FN locus_status locusi_check_rows(const locus_net *net, const locus_queries *q, locus_error *err)
 {
     if (q->dim != net->size[LOCUSI_Q])
         return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "queries.dim", "%z", "%z", net->size[LOCUSI_Q], q->dim);
@@ -3574,7 +3563,7 @@ static locus_status locusi_check_rows(const locus_net *net, const locus_queries 
     return LOCUS_OK;
 }
 
-static void locusi_room_take(const locus_pool *pool, locusi_room *w, locusi_work *work)
+LOCUSI_FN void locusi_room_take(const locus_pool *pool, locusi_room *w, locusi_work *work)
 {
     const size_t *const size = pool->net.size;
     const int recall = pool->net.at[LOCUSI_AT_SCALARS] != NULL;
@@ -3585,8 +3574,8 @@ static void locusi_room_take(const locus_pool *pool, locusi_room *w, locusi_work
     w->logits = (float *)locusi_take(work, pool->count, sizeof(float));
 }
 
-static locus_status locusi_route(const locus_pool *pool, const locus_queries *queries, const locus_route_opts *opts,
-                                 locus_choice *out, const locusi_room *w, locus_error *err)
+LOCUSI_FN locus_status locusi_route(const locus_pool *pool, const locus_queries *queries, const locus_route_opts *opts,
+                                    locus_choice *out, const locusi_room *w, locus_error *err)
 {
     locus_route_opts zero;
     const locus_route_opts *const o = locusi_route_defaults(opts, &zero);
@@ -3685,6 +3674,16 @@ typedef struct locusi_set { // a model's evaluations on their way
     float *hidden, *scores;   // [2 d], [induced]
 } locusi_set;
 
+// A number of the metadata; 0 where there is none.
+LOCUSI_FN size_t locusi_meta_number(const locus_net *net, const char *key)
+{
+    locusi_reader r;
+    size_t v;
+    if (!locusi_meta(net, key, &r)) return 0;
+    v = locusi_number(&r);
+    return r.bad || r.at < r.end ? 0 : v;
+}
+
 // The weights of that name, [rows, columns], or [rows] with columns 0, or (rank 3) [1, rows, columns]. Never NULL.
 static const unsigned char *locusi_weights(locusi_set *s, const char *prefix, const char *name, size_t rank,
                                            size_t rows, size_t columns)
@@ -3696,7 +3695,9 @@ static const unsigned char *locusi_weights(locusi_set *s, const char *prefix, co
     r.metadata = NULL;
     while (locusi_next_tensor(&r, &t)) {
         if (t.name_bytes < n || memcmp(t.name, prefix, n) || !locusi_is(t.name + n, t.name_bytes - n, name)) continue;
-        if (strcmp(t.type, "F32") || t.rank != rank || shape[0] != rows || (columns && shape[1] != columns)) break;
+        if (strcmp(t.type, "F32") || t.bytes / 4 != t.count || t.bytes % 4 || t.rank != rank || shape[0] != rows ||
+            (columns && shape[1] != columns))
+            break;
         for (i = 0; i < t.count && (locusi_le32(t.data + 4 * i) & 0x7fffffffu) < 0x53800000u; i++) {}
         if (i == t.count && (rank < 3 || t.shape[0] == 1)) return t.data;
         break;
@@ -3705,7 +3706,7 @@ static const unsigned char *locusi_weights(locusi_set *s, const char *prefix, co
     return s->net->reader.data;
 }
 
-static void locusi_find_mab(locusi_set *s, const char *prefix, locusi_mab *m)
+LOCUSI_FN void locusi_find_mab(locusi_set *s, const char *prefix, locusi_mab *m)
 {
     const size_t d = s->d;
     m->q = locusi_weights(s, prefix, "W_q.weight", 2, d, d);
@@ -3723,7 +3724,7 @@ static void locusi_find_mab(locusi_set *s, const char *prefix, locusi_mab *m)
 }
 
 // All weights of the encoder.
-static locus_status locusi_find_encoder(locusi_set *s, locus_error *err)
+LOCUSI_FN locus_status locusi_find_encoder(locusi_set *s, locus_error *err)
 {
     static const char *const parts[3] = {"", "mab1.", "mab2."};
     char prefix[32] = "encoder.layers.";
@@ -3749,7 +3750,7 @@ static locus_status locusi_find_encoder(locusi_set *s, locus_error *err)
                        s->missing);
 }
 
-static void locusi_norm(float *x, size_t d, const unsigned char *gain, const unsigned char *bias)
+LOCUSI_FN void locusi_norm(float *x, size_t d, const unsigned char *gain, const unsigned char *bias)
 {
     float mean = 0.0f, square = 0.0f;
     size_t i;
@@ -3760,14 +3761,14 @@ static void locusi_norm(float *x, size_t d, const unsigned char *gain, const uns
     for (i = 0; i < d; i++) x[i] = (x[i] - mean) * square * locusi_f32_at(gain, i) + locusi_f32_at(bias, i);
 }
 
-static void locusi_relu(float *x, size_t n)
+LOCUSI_FN void locusi_relu(float *x, size_t n)
 {
     size_t i;
     for (i = 0; i < n; i++) x[i] = x[i] > 0.0f ? x[i] : 0.0f;
 }
 
 // s->x <- LN1(O + rff(O)), O = ReLU(LN0(fc_o s->h + s->x))
-static void locusi_block_tail(const locusi_set *s, const locusi_mab *m)
+LOCUSI_FN void locusi_block_tail(const locusi_set *s, const locusi_mab *m)
 {
     size_t i;
     locusi_affine(m->out, NULL, s->d, s->h, s->d, s->o);
@@ -3782,7 +3783,7 @@ static void locusi_block_tail(const locusi_set *s, const locusi_mab *m)
 }
 
 // Scores of one head: a query's part times a key's, scaled.
-static float locusi_score_of(const locusi_set *s, const float *query, const float *key, size_t head)
+LOCUSI_FN float locusi_score_of(const locusi_set *s, const float *query, const float *key, size_t head)
 {
     const size_t width = s->d / s->heads;
     float sum = 0.0f;
@@ -3792,7 +3793,7 @@ static float locusi_score_of(const locusi_set *s, const float *query, const floa
 }
 
 // s->x looks at a layer's inducing vectors.
-static void locusi_attend(const locusi_set *s, size_t layer)
+LOCUSI_FN void locusi_attend(const locusi_set *s, size_t layer)
 {
     const float *const keys = s->keys + layer * s->induced * s->d, *const values = s->values + (keys - s->keys);
     const size_t width = s->d / s->heads;
@@ -3815,7 +3816,7 @@ static void locusi_attend(const locusi_set *s, size_t layer)
 }
 
 // The pass's `rows` queries look at s->x, one more token. Sums are kept relative to the largest score so far.
-static void locusi_feed(const locusi_set *s, size_t rows, const locusi_mab *m)
+LOCUSI_FN void locusi_feed(const locusi_set *s, size_t rows, const locusi_mab *m)
 {
     const size_t width = s->d / s->heads;
     size_t row, head, c;
@@ -3836,7 +3837,7 @@ static void locusi_feed(const locusi_set *s, size_t rows, const locusi_mab *m)
 }
 
 // Order of evaluations: by the numbers of their encodings, then by score. Equal ones are interchangeable.
-static int locusi_after(const locusi_set *s, size_t a, size_t b)
+LOCUSI_FN int locusi_after(const locusi_set *s, size_t a, size_t b)
 {
     const float *const p = s->evals->queries.encodings + a * s->stride;
     const float *const q = s->evals->queries.encodings + b * s->stride;
@@ -3850,7 +3851,7 @@ static int locusi_after(const locusi_set *s, size_t a, size_t b)
 }
 
 // The model's evaluations, checked and in order (heapsort).
-static locus_status locusi_sort_set(locusi_set *s, locus_error *err)
+LOCUSI_FN locus_status locusi_sort_set(locusi_set *s, locus_error *err)
 {
     size_t i, start, last, child;
     float y = 0.0f;
@@ -3878,7 +3879,7 @@ static locus_status locusi_sort_set(locusi_set *s, locus_error *err)
 }
 
 // s->x <- the token of an evaluation
-static void locusi_token(const locusi_set *s, size_t evaluation)
+LOCUSI_FN void locusi_token(const locusi_set *s, size_t evaluation)
 {
     const float *const q = s->evals->queries.encodings + evaluation * s->stride;
     float y = 0.0f;
@@ -3891,14 +3892,14 @@ static void locusi_token(const locusi_set *s, size_t evaluation)
     }
 }
 
-static void locusi_seed(const locusi_set *s, size_t layer, size_t row)
+LOCUSI_FN void locusi_seed(const locusi_set *s, size_t layer, size_t row)
 {
     size_t i;
     for (i = 0; i < s->d; i++) s->x[i] = locusi_f32_at(s->layer[layer].seed, row * s->d + i);
 }
 
 // One pass: the tokens, through the layers below, are seen by a layer's inducing vectors or, at last, by the pooling.
-static void locusi_pass(const locusi_set *s, size_t layer)
+LOCUSI_FN void locusi_pass(const locusi_set *s, size_t layer)
 {
     const locusi_mab *const m = &s->layer[layer].gather;
     const size_t rows = layer < s->layers ? s->induced : 1, d = s->d;
@@ -3926,7 +3927,7 @@ static void locusi_pass(const locusi_set *s, size_t layer)
     }
 }
 
-static locus_status locusi_encode_set(locusi_set *s, float *z, locus_error *err)
+LOCUSI_FN locus_status locusi_encode_set(locusi_set *s, float *z, locus_error *err)
 {
     const locus_status status = locusi_sort_set(s, err);
     size_t l;
@@ -3945,8 +3946,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     locusi_work work;
     locusi_set s;
     locus_status status;
-    size_t d, most;
-    const char *kind;
+    size_t d;
     if (!net || !evals || !z) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "net, evals, z", "pointers", "NULL");
     if ((status = locusi_check_rows(net, &evals->queries, err))) return status;
     if ((status = locusi_check_scores(&evals->scores, 0, evals->queries.count, err))) return status;
@@ -3962,7 +3962,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     locusi_weights(&s, "encoder.input.0.", "bias", 1, d, 0);
     if (s.missing)
         return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
-    if (locusi_meta(net, "encoder_kind", &kind, &most) && !locusi_is(kind, most, "isab"))
+    if (locusi_meta_is(net, "encoder_kind", "sab"))
         return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "encoder_kind", "isab", "another");
     if (!s.heads || d % s.heads || !s.induced || !s.layers || s.layers > 64)
         return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads, n_layers, m_induce",
@@ -5349,13 +5349,6 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
 #include <immintrin.h>
 #elif LOCUSI_ARM64
 #include <arm_neon.h>
-#endif
-#if defined(__GNUC__) || defined(__clang__)
-#define LOCUSI_INLINE inline __attribute__((always_inline))
-#elif defined(_MSC_VER)
-#define LOCUSI_INLINE __forceinline
-#else
-#define LOCUSI_INLINE
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)

@@ -631,7 +631,6 @@ static void test_headers(void)
                  {"pool.embeddings", "pool.embeddingZ", LOCUS_ERR_NO_POOL},
                  {"decoder.U.bias", "decoder.V.bias", LOCUS_ERR_TENSOR},
                  {"\"locus.format\":\"1\"", "\"locus.format\":\"2\"", LOCUS_ERR_METADATA},
-                 {"\"locus.q_dim\":\"12\"", "\"locus.q_dim\":\"13\"", LOCUS_ERR_QUERY_DIM},
                  {"\"locus.net_hash\":\"", "\"locus.net_hasH\":\"", LOCUS_ERR_METADATA},
                  {"\"dtype\":\"F32\"", "\"dtype\":\"I32\"", LOCUS_ERR_UNSUPPORTED},
                  {"\"dtype\":\"F32\"", "\"dtype\":\"X32\"", LOCUS_ERR_UNSUPPORTED},

@@ -7,32 +7,26 @@
 //     #define LOCUS_IMPLEMENTATION
 //     #include "locus.h"
 //
-// A complete program (cc -O2 app.c -lm): which of the models in a router file should answer this query?
+// A complete program (cc -O2 app.c -lm): which of the models in a router file should answer this text?
 //
 //     #define LOCUS_IMPLEMENTATION
 //     #include "locus.h"
 //     #include <stdio.h>
-//     #include <stdlib.h>
+//     #include <string.h>
 //
 //     int main(int argc, char **argv)
 //     {
+//         locus_router router;
+//         locus_choice best;
 //         locus_error err;
-//         locus_net *net;
-//         locus_pool *pool;
-//         locus_array q; // query encodings, float32 [n, q_dim]
 //         if (argc != 3) return 2;
-//         if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
-//             locus_npy_open(&q, argv[2], &err) || q.dtype != LOCUS_F32) {
+//         if (locus_router_open(&router, argv[1], NULL, &err) ||
+//             locus_router_route_text(&router, argv[2], strlen(argv[2]), NULL, &best, NULL, &err)) {
 //             fprintf(stderr, "%s\n", err.message);
 //             return 1;
 //         }
-//         locus_queries queries = {(const float *)q.data, q.shape[0], q.shape[1], 0};
-//         size_t bytes = locus_route_workspace(pool, queries.count, NULL);
-//         locus_choice *best = (locus_choice *)malloc(queries.count * sizeof *best);
-//         void *work = malloc(bytes);
-//         if (locus_route(pool, &queries, NULL, best, NULL, work, bytes, &err)) return 1;
-//         for (size_t i = 0; i < queries.count; i++)
-//             printf("%s (%.0f %%)\n", locus_pool_model(pool, best[i].model)->name, 100.0 * best[i].probability);
+//         printf("%s (%.0f %%)\n", locus_router_name(&router, best.model), 100.0 * best.probability);
+//         locus_router_close(&router);
 //         return 0;
 //     }
 //
@@ -40,11 +34,13 @@
 //     >>config      macros that change what is compiled
 //     >>api         types and functions; a reader who only uses the library can stop at its end
 //     >>base        checked arithmetic, error messages, small helpers
+//     >>text        texts -> query encodings
+//     >>rules       which model is chosen
+//     >>compact     LOCUS_INFERENCE_ONLY: all that it has besides what stands above
 //     >>safetensors reader and writer; >>npy arrays
 //     >>isa         which instruction sets this machine has
 //     >>kernels     the arithmetic, written once, and >>vocabulary, in which it is compiled for each instruction set
 //     >>threads     the built-in thread pool
-//     >>text        texts -> query encodings
 //     >>net         loading and packing a net
 //     >>encoder     evaluation sets -> model embeddings
 //     >>texts       files of texts; learning the text encoder
@@ -82,8 +78,11 @@
 //   LOCUS_NO_MMAP          files are read, not mapped
 //   LOCUS_NO_THREADS       no built-in thread pool; a caller's own (locus_parallel) still works
 //   LOCUS_NO_SIMD          only the portable kernels; not even the vendor headers are included
-//   LOCUS_INFERENCE_ONLY   only predict and route: leaves the encoder, metrics, training, exploring and all writers out
-//                          and loads the predictor alone of a net's file
+//   LOCUS_INFERENCE_ONLY   a small core for devices in place of the library: routers, the set encoder, texts (from the
+//                          beginning of >>api to its line that says so). Weights are used where they lie, nothing is
+//                          copied; F32 only. See >>compact
+//   LOCUS_MESSAGES         with LOCUS_INFERENCE_ONLY: errors in words (8 KB more code), not the status alone
+//   LOCUS_NO_ENCODER       with LOCUS_INFERENCE_ONLY: no locus_encode
 //   LOCUS_NO_TRAIN         leaves training out
 //   LOCUS_NO_EXPLORE       leaves out all that explores, compares and selects (from locus_pool_calibrate on)
 //   LOCUS_HEADER           how this file includes itself, default "locus.h"; define it if you rename the file
@@ -98,13 +97,6 @@
 #define LOCUS_VERSION_MINOR 3
 #define LOCUS_VERSION_PATCH 0
 #define LOCUS_VERSION "0.4.0"
-
-#if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_TRAIN)
-#define LOCUS_NO_TRAIN
-#endif
-#if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_EXPLORE)
-#define LOCUS_NO_EXPLORE
-#endif
 
 #ifdef LOCUS_STATIC
 #undef LOCUS_API
@@ -223,24 +215,8 @@ typedef struct locus_file {
 
 // ---- the router: text in, model out
 //
-// A net and a pool from one file, ready to choose. What stands from here to the encoder, and what came before, is all
-// that LOCUS_INFERENCE_ONLY has; it is the same in both builds. This is a whole program but for its includes:
-//
-//     int main(int argc, char **argv)
-//     {
-//         locus_error err;
-//         locus_router router;
-//         locus_choice best;
-//         if (argc != 3) return 2;
-//         if (locus_router_open(&router, argv[1], NULL, &err) ||
-//             locus_router_route_text(&router, argv[2], strlen(argv[2]), NULL, &best, NULL, &err)) {
-//             fprintf(stderr, "%s\n", err.message);
-//             return 1;
-//         }
-//         printf("%s (%.0f %%)\n", locus_router_name(&router, best.model), 100.0 * best.probability);
-//         locus_router_close(&router);
-//         return 0;
-//     }
+// A net and a pool from one file, ready to choose: the program above. What stands from here to the encoder, and what
+// came before, is all that LOCUS_INFERENCE_ONLY has; it is the same in both builds.
 
 typedef struct locus_net locus_net;   // encoder and predictor weights; read-only: any number of threads may use it
 typedef struct locus_pool locus_pool; // models, their embeddings and what is known of them
@@ -428,7 +404,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
 LOCUS_API size_t locus_encode_workspace(const locus_net *net, const locus_evals *evals, const locus_encode_opts *opts);
 #endif
 
-#ifndef LOCUS_INFERENCE_ONLY
+#ifndef LOCUS_INFERENCE_ONLY // which ends here
 
 // ---- instruction sets and threads
 
@@ -2459,7 +2435,10 @@ typedef struct locusi_text_room { // for any encoder
     unsigned char seen[LOCUS_TEXT_MAX_ROWS / 8 + 1];
 } locusi_text_room;
 
-LOCUSI_FN size_t locusi_text_seen(const locus_text *e) { return (e->rows ? e->rows : LOCUS_TEXT_MAX_ROWS) / 8 + 1; }
+LOCUSI_FN size_t locusi_text_seen(const locus_text *e)
+{
+    return (e->rows ? e->rows : (size_t)LOCUS_TEXT_MAX_ROWS) / 8 + 1;
+}
 
 // sum += the pending rows. 128 of at most 65535 * 128 fit 32 bits.
 LOCUSI_FN void locusi_text_flush(locusi_text_sum *s)
@@ -12645,18 +12624,33 @@ LOCUS_API locus_status locus_router_route_text(const locus_router *router, const
                                                const locus_route_opts *opts, locus_choice *out, const locus_run *run,
                                                locus_error *err)
 {
-    float q[LOCUS_TEXT_MAX_DIM];
+    locusi_work work;
+    locusi_text_sum sum;
     locus_queries query;
+    locus_run rest;
+    float *q;
     locus_status status;
-    if (!router || !router->pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router", "an open router", "none");
+    if (!router || !router->pool || !out || (bytes && !text))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, text, out", "pointers", "NULL");
     if (!router->text)
         return locusi_fail(err, LOCUS_ERR_MISMATCH, "router", "one whose queries a locus_text encodes", "another");
-    if ((status = locus_encode_text(router->text, text, bytes, q, err))) return status;
-    memset(&query, 0, sizeof query);
-    query.encodings = q;
-    query.count = 1;
-    query.dim = router->q_dim;
-    return locus_router_route(router, &query, opts, out, run, err);
+    locusi_work_begin(&work, run);
+    sum.sum = (int64_t *)locusi_take(&work, router->q_dim, sizeof(int64_t));
+    sum.seen = (unsigned char *)locusi_take(&work, locusi_text_seen(router->text), 1);
+    q = (float *)locusi_take(&work, router->q_dim, sizeof(float));
+    if (!(status = locusi_work_short(&work, err))) {
+        locusi_text_encode(&sum, router->text, text, bytes);
+        locusi_text_floats(&sum, q);
+        memset(&query, 0, sizeof query);
+        query.encodings = q;
+        query.count = 1;
+        query.dim = router->q_dim;
+        rest = locusi_run_rest(run, work.used);
+        status = locus_router_route(router, &query, opts, out, &rest, err);
+        if (status == LOCUS_ERR_MEMORY && err) err->bytes += work.used;
+    }
+    locusi_work_end(&work);
+    return status;
 }
 
 LOCUS_API size_t locus_router_count(const locus_router *router)

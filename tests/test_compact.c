@@ -78,7 +78,7 @@ static bytes make_router(size_t M, int what, uint64_t seed)
     ref_init(&net, Q, D, HEADS, 2, 5, 9, (what & SAB) != 0, seed % 2 ? 3 : 2, seed);
     raw = raw_from_net(&net);
     file = raw_bytes(raw, &size);
-    CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, file, size, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, file, size, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_net_create(&made, &st, NULL, &g_err));
     pool = pool_of(made, z, M);
     for (m = 0; m < M; m++) {

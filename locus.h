@@ -299,10 +299,9 @@ typedef struct locus_text {
 
 // out[dim] <- encoding of a text: unit length, each number a multiple of 2^-24. Any bytes are welcome: UTF-8 is
 // expected, other bytes separate words like spaces; bytes may be 0 (text may then be NULL), NUL is a byte like others.
-// Takes microseconds and about 20 KB of stack, does not allocate; time grows linearly with the text.
-// Fails: LOCUS_ERR_ARGUMENT.
+// Takes microseconds; time grows linearly with the text. Fails: LOCUS_ERR_ARGUMENT, _MEMORY.
 LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
-                                         locus_error *err);
+                                         const locus_run *run, locus_error *err);
 
 typedef struct locus_router {
     locus_net *net;         // what it stands on and owns: for all that the rest of the contract does with them
@@ -2389,11 +2388,6 @@ typedef struct locusi_text_sum {
     unsigned char *seen; // a bit for each row (table-free: for each of 65536)
 } locusi_text_sum;
 
-typedef struct locusi_text_room { // for any encoder
-    int64_t sum[LOCUS_TEXT_MAX_DIM];
-    unsigned char seen[LOCUS_TEXT_MAX_ROWS / 8 + 1];
-} locusi_text_room;
-
 LOCUSI_FN size_t locusi_text_seen(const locus_text *e)
 {
     return (e->rows ? e->rows : (size_t)LOCUS_TEXT_MAX_ROWS) / 8 + 1;
@@ -2467,15 +2461,14 @@ LOCUSI_FN void locusi_text_unit(int64_t *sum, size_t dim)
     }
 }
 
-LOCUSI_FN void locusi_text_encode(locusi_text_sum *s, const locus_text *encoder, const char *text, size_t bytes)
+LOCUSI_FN void locusi_text_encode(locusi_text_sum *s, const char *text, size_t bytes)
 {
-    s->encoder = encoder;
     s->hits = s->pending = 0;
-    memset(s->sum, 0, encoder->dim * sizeof *s->sum);
-    memset(s->seen, 0, locusi_text_seen(encoder));
+    memset(s->sum, 0, s->encoder->dim * sizeof *s->sum);
+    memset(s->seen, 0, locusi_text_seen(s->encoder));
     locusi_text_features(text, bytes, locusi_text_sink, s);
     locusi_text_flush(s);
-    locusi_text_unit(s->sum, encoder->dim);
+    locusi_text_unit(s->sum, s->encoder->dim);
 }
 
 LOCUSI_FN void locusi_text_floats(const locusi_text_sum *s, float *out)
@@ -2498,20 +2491,30 @@ LOCUSI_FN locus_status locusi_text_check(const locus_text *e, locus_error *err)
     return LOCUS_OK;
 }
 
-LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
-                                         locus_error *err)
+LOCUSI_FN void locusi_text_take(locusi_text_sum *s, const locus_text *encoder, locusi_work *work)
 {
-    locusi_text_room room;
+    s->encoder = encoder;
+    s->sum = (int64_t *)locusi_take(work, encoder->dim, sizeof(int64_t));
+    s->seen = (unsigned char *)locusi_take(work, locusi_text_seen(encoder), 1);
+}
+
+LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
+                                         const locus_run *run, locus_error *err)
+{
+    locusi_work work;
     locusi_text_sum s;
-    const locus_status status = locusi_text_check(encoder, err);
+    locus_status status = locusi_text_check(encoder, err);
     if (status) return status;
     if (!text && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "text", "a pointer", "NULL");
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
-    s.sum = room.sum;
-    s.seen = room.seen;
-    locusi_text_encode(&s, encoder, text, bytes);
-    locusi_text_floats(&s, out);
-    return LOCUS_OK;
+    locusi_work_begin(&work, run);
+    locusi_text_take(&s, encoder, &work);
+    if (!(status = locusi_work_short(&work, err))) {
+        locusi_text_encode(&s, text, bytes);
+        locusi_text_floats(&s, out);
+    }
+    locusi_work_end(&work);
+    return status;
 }
 
 // ---------------------------------------------------------------------------------------------------------- >>rules
@@ -6270,13 +6273,15 @@ LOCUS_API const char *locus_text_probe(size_t index)
 LOCUSI_FN uint64_t locusi_text_fingerprint(const locus_text *encoder)
 {
     uint64_t h = locusi_text_feed(locusi_text_basis, (uint32_t)encoder->dim);
-    locusi_text_room room;
+    int64_t sum[LOCUS_TEXT_MAX_DIM];
+    unsigned char seen[LOCUS_TEXT_MAX_ROWS / 8 + 1];
     locusi_text_sum s;
     size_t i, k;
-    s.sum = room.sum;
-    s.seen = room.seen;
+    s.encoder = encoder;
+    s.sum = sum;
+    s.seen = seen;
     for (k = 0; k < LOCUS_TEXT_PROBES; k++) {
-        locusi_text_encode(&s, encoder, locus_text_probe(k), strlen(locus_text_probe(k)));
+        locusi_text_encode(&s, locus_text_probe(k), strlen(locus_text_probe(k)));
         for (i = 0; i < encoder->dim; i++) h = locusi_text_feed(h, (uint32_t)(uint64_t)s.sum[i]);
     }
     return locusi_mix(h);
@@ -20649,8 +20654,7 @@ LOCUS_API locus_status locus_router_route_text(const locus_router *router, const
     if (!router->text)
         return locusi_fail(err, LOCUS_ERR_MISMATCH, "router", "one whose queries a locus_text encodes", "another");
     locusi_work_begin(&work, run);
-    sum.sum = (int64_t *)locusi_take(&work, router->q_dim, sizeof(int64_t));
-    sum.seen = (unsigned char *)locusi_take(&work, locusi_text_seen(router->text), 1);
+    locusi_text_take(&sum, router->text, &work);
     q = (float *)locusi_take(&work, router->q_dim, sizeof(float));
     rest = locusi_run_rest(run, work.used);
     memset(&query, 0, sizeof query);
@@ -20658,7 +20662,7 @@ LOCUS_API locus_status locus_router_route_text(const locus_router *router, const
     query.count = 1;
     query.dim = router->q_dim;
     if (!(status = locusi_work_short(&work, err))) {
-        locusi_text_encode(&sum, router->text, text, bytes);
+        locusi_text_encode(&sum, text, bytes);
         locusi_text_floats(&sum, q);
     }
     if (!status || rest.memory) { // where memory is short already: to say how much both take, no query is looked at

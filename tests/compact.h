@@ -17,7 +17,7 @@ typedef struct compact_build {
                           const locus_run *, locus_error *);
     locus_status (*route_text)(const locus_router *, const char *, size_t, const locus_route_opts *, locus_choice *,
                                const locus_run *, locus_error *);
-    locus_status (*encode_text)(const locus_text *, const char *, size_t, float *, locus_error *);
+    locus_status (*encode_text)(const locus_text *, const char *, size_t, float *, const locus_run *, locus_error *);
     locus_status (*encode)(const locus_net *, const locus_evals *, float *, const locus_run *, locus_error *);
     double (*probability)(double);
 } compact_build;

@@ -239,8 +239,8 @@ static void test_shipped(void)
         CHECK_STATUS(LOCUS_OK, locus_router_route_text(&p.whole, texts[i], n, &o, a, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, compact.route_text(&p.core, texts[i], n, &o, b, NULL, &g_err));
         compare(&p, a, b, 3, &worst_logit);
-        CHECK_STATUS(LOCUS_OK, locus_encode_text(p.whole.text, texts[i], n, x, &g_err));
-        CHECK_STATUS(LOCUS_OK, compact.encode_text(p.core.text, texts[i], n, y, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_encode_text(p.whole.text, texts[i], n, x, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, compact.encode_text(p.core.text, texts[i], n, y, NULL, &g_err));
         CHECK_SAME("encoding", x, y, 128);
     }
     CHECK_NEAR(0.0, worst_logit, 2e-5);

@@ -194,7 +194,30 @@ static void takes_any_bytes(void)
     CHECK(!locus_encode_text(&hashed, "abc\0def", 3, y, NULL, NULL) && memcmp(x, y, sizeof x));
     // case and kind of space do not matter
     CHECK(!locus_encode_text(&hashed, "Abc DEF", 7, y, NULL, NULL) && !memcmp(x, y, sizeof x));
-    CHECK(g_live == 0 && g_calls == 0); // nothing was allocated
+    CHECK(g_live == 0);
+}
+
+// In the memory that it is given it allocates nothing; of too little it says how much it takes.
+static void works_in_given_memory(void)
+{
+    static unsigned char room[20000];
+    const locus_text table = table_encoder(), hashed = free_encoder(64);
+    float a[TABLE_DIM], x[64], y[64];
+    locus_run run;
+    const long calls = g_calls;
+    memset(&run, 0, sizeof run);
+    run.memory = room + 1;
+    STATUS(LOCUS_ERR_MEMORY, locus_encode_text(&hashed, "a text", 6, x, &run, &g_err));
+    run.memory_bytes = g_err.bytes;
+    CHECK(run.memory_bytes < sizeof room);
+    STATUS(LOCUS_OK, locus_encode_text(&hashed, "a text", 6, x, &run, &g_err));
+    STATUS(LOCUS_OK, locus_encode_text(&table, "a text", 6, a, &run, &g_err));
+    CHECK(g_calls == calls);
+    STATUS(LOCUS_OK, locus_encode_text(&hashed, "a text", 6, y, NULL, &g_err));
+    CHECK(!memcmp(x, y, sizeof x) && g_calls > calls && g_live == 0);
+    g_fail_at = g_calls + 1;
+    STATUS(LOCUS_ERR_MEMORY, locus_encode_text(&hashed, "a text", 6, y, NULL, &g_err));
+    g_fail_at = 0;
 }
 
 static void sums_do_not_overflow(void)
@@ -836,6 +859,7 @@ static void real_questions(void)
 int main(void)
 {
     takes_any_bytes();
+    works_in_given_memory();
     encodes_as_the_second_implementation();
     sums_do_not_overflow();
     refuses_bad_encoders();

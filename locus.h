@@ -2248,7 +2248,7 @@ LOCUSI_FN size_t locusi_text_char(const unsigned char *s, size_t n, uint32_t *c)
 typedef struct locusi_text_walk {
     const unsigned char *text;
     size_t bytes, at, begin; // begin: of the last token
-    size_t digits, symbols, lines;
+    size_t digits, symbols, feeds;
     int kind; // of the last token
     uint32_t key;
 } locusi_text_walk;
@@ -2264,7 +2264,7 @@ LOCUSI_FN int locusi_text_next(locusi_text_walk *w)
         w->begin = w->at;
         w->at += locusi_text_char(w->text + w->at, w->bytes - w->at, &c);
         w->kind = locusi_text_class(c);
-        w->lines += c == '\n';
+        w->feeds += c == '\n';
     } while (w->kind == LOCUSI_SPACE);
     w->symbols += w->kind == LOCUSI_SYMBOL;
     h = locusi_text_feed(h, w->kind == LOCUSI_DIGIT ? '0' : locusi_text_fold(c));
@@ -2333,7 +2333,7 @@ LOCUSI_FN void locusi_text_features(const char *text, size_t bytes, int (*sink)(
     }
     shape[0] = locusi_text_size(bytes);
     shape[1] = locusi_text_size(w.digits);
-    shape[2] = (uint32_t)(w.lines < 15 ? w.lines : 15);
+    shape[2] = (uint32_t)(w.feeds < 15 ? w.feeds : 15);
     shape[3] = locusi_text_share(w.digits, bytes);
     shape[4] = locusi_text_share(w.symbols, bytes);
     for (i = 0; i < 5; i++) {
@@ -2861,8 +2861,8 @@ enum { LOCUSI_NAME_MOST = 192 }; // bytes of a model's name, its zero included
     X(WEIGHTS, "text.weights", "U16", 2, LOCUSI_ROWS, LOCUSI_NONE)                                                     \
     X(TABLE, "text.table", "I8", 1, LOCUSI_ROWS, LOCUSI_Q)
 
-#define LOCUSI_PLACE_OF(place, name, type, width, rows, columns) LOCUSI_AT_##place,
-#define LOCUSI_FORM_OF(place, name, type, width, rows, columns) {name, type, {rows, columns}, width},
+#define LOCUSI_PLACE_OF(place, name, type, bytes, rows, across) LOCUSI_AT_##place,
+#define LOCUSI_FORM_OF(place, name, type, bytes, rows, across) {name, type, {rows, across}, bytes},
 enum { LOCUSI_PLACE_LIST(LOCUSI_PLACE_OF) LOCUSI_PLACES };
 typedef struct locusi_form {
     char name[26], type[4];
@@ -3570,9 +3570,9 @@ LOCUSI_FN size_t locusi_meta_number(const locus_net *net, const char *key)
     return value.status || value.at < value.length ? 0 : v;
 }
 
-// The weights of that name, [rows, columns], or [rows] with columns 0, or (rank 3) [1, rows, columns]. Never NULL.
+// The weights of that name, [rows, width], or [rows] with width 0, or (rank 3) [1, rows, width]. Never NULL.
 static const unsigned char *locusi_weights(locusi_set *s, const char *prefix, const char *name, size_t rank,
-                                           size_t rows, size_t columns)
+                                           size_t rows, size_t width)
 {
     locusi_header h = s->net->header;
     locusi_tensor t;
@@ -3582,7 +3582,7 @@ static const unsigned char *locusi_weights(locusi_set *s, const char *prefix, co
     while (locusi_next_tensor(&h, &t)) {
         if (t.name_bytes < n || memcmp(t.name, prefix, n) || !locusi_is(t.name + n, t.name_bytes - n, name)) continue;
         if (strcmp(t.type, "F32") || t.bytes / 4 != t.count || t.bytes % 4 || t.rank != rank || shape[0] != rows ||
-            (columns && shape[1] != columns))
+            (width && shape[1] != width))
             break;
         for (i = 0; i < t.count && (locusi_le32(t.data + 4 * i) & 0x7fffffffu) < 0x53800000u; i++) {}
         if (i == t.count && (rank < 3 || t.shape[0] == 1)) return t.data;

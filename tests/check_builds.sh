@@ -333,7 +333,7 @@ int main(int argc, char **argv)
         if (watch.answers) failures++, printf("an answer that is no number counts\n");
         for (i = 0; i < 40; i++) rows[i] = i;
         memset(&data, 0, sizeof data);
-        data.queries = e.queries, data.models = 2, data.scores = y, data.train = rows, data.train_count = 40;
+        data.evals = e, data.train = rows, data.train_count = 40;
         for (i = 0; i < 7; i++) {
             memset(&train, 0, sizeof train);
             *(i == 0 ? &train.encoder_rate : i == 1 ? &train.predictor_rate : i == 2 ? &train.weight_decay : i == 3 ? &train.noise : i == 4 ? &train.dropout : i == 5 ? &train.average : &train.seen) = x;

@@ -12655,47 +12655,30 @@ LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, s
 
 // ---- profiles
 
-typedef struct locusi_profiles_job {
-    const float *logits; // [rows, all]
-    float *profiles;     // [models, queries] from this query on
-    size_t rows, all, first, models, queries;
-} locusi_profiles_job;
-
-LOCUSI_FN void locusi_profiles_item(void *arg, size_t worker, size_t item)
-{
-    const locusi_profiles_job *job = (const locusi_profiles_job *)arg;
-    const size_t end = job->models - 16 * item < 16 ? job->models : 16 * item + 16;
-    size_t i, m;
-    (void)worker;
-    for (i = 0; i < job->rows; i++)
-        for (m = 16 * item; m < end; m++)
-            job->profiles[m * job->queries + i] =
-                (float)locus_probability((double)job->logits[i * job->all + job->first + m]);
-}
-
 // profiles[models, queries] <- of the pool's models from `first` on
 LOCUSI_FN locus_status locusi_profiles(const locus_pool *pool, const locus_queries *queries, size_t first,
                                        size_t models, float *profiles, locusi_work *w, const locus_run *run,
                                        locus_error *err)
 {
     const locus_parallel *parallel = run ? run->parallel : NULL;
-    const size_t block = locusi_route_block(pool, queries->count);
-    const size_t bytes = locus_predict_workspace(pool, queries->count, parallel);
+    const size_t block = locusi_route_block(pool, queries->count), n = queries->count;
+    const size_t bytes = locus_predict_workspace(pool, n, parallel);
     float *logits = (float *)locusi_take(w, block, pool->count * sizeof(float));
     void *work = locusi_take(w, bytes, 1);
-    locusi_profiles_job job = {logits, profiles, 0, pool->count, first, models, queries->count};
     locus_queries part = *queries;
     locus_status status = locusi_work_short(w, err);
-    size_t i;
+    size_t at, i, m, tile;
     part.stride = queries->stride ? queries->stride : queries->dim;
-    for (i = 0; !status && i < queries->count; i += part.count) {
-        part.encodings = queries->encodings + i * part.stride;
-        part.count = job.rows = queries->count - i < block ? queries->count - i : block;
-        job.profiles = profiles + i;
-        if ((status = locusi_sweep_told(run, i, queries->count, err)) ||
-            (status = locusi_predict(pool, &part, i, logits, parallel, work, bytes, err)))
+    for (at = 0; !status && at < n; at += part.count) {
+        part.encodings = queries->encodings + at * part.stride;
+        part.count = n - at < block ? n - at : block;
+        if ((status = locusi_sweep_told(run, at, n, err)) ||
+            (status = locusi_predict(pool, &part, at, logits, parallel, work, bytes, err)))
             break;
-        status = locusi_sweep_run(locusi_profiles_item, &job, (models + 15) / 16, 0, 0, run, err);
+        for (tile = 0; tile < models; tile += 16) // one line of logits at a time
+            for (i = 0; i < part.count; i++)
+                for (m = tile; m < models && m < tile + 16; m++)
+                    profiles[m * n + at + i] = (float)locus_probability((double)logits[i * pool->count + first + m]);
     }
     return status;
 }
@@ -13066,12 +13049,12 @@ LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_
 // A chain of nearest neighbours is followed until two clusters are each other's nearest; they are merged, and the chain
 // goes on from what is left of it. The merged one's distances follow from its parts' (Lance and Williams 1967).
 
-// The matrix of all distances, each row's from itself being 0. Taken first, then run.
-LOCUSI_FN float *locusi_matrix_take(locusi_pairs *p, const locus_points *points, locus_metric metric, locusi_work *w,
-                                    const locus_run *run, locus_status *status, locus_error *err)
+// The matrix of all distances, each row's from itself being 0: *d [n, n] is taken, then run.
+LOCUSI_FN locus_status locusi_matrix_take(locusi_pairs *p, float **d, const locus_points *points, locus_metric metric,
+                                          locusi_work *w, const locus_run *run, locus_error *err)
 {
-    *status = locusi_pairs_open(p, NULL, points, metric, w, run, err);
-    return *status ? NULL : (float *)locusi_take(w, points->count, points->count * sizeof(float));
+    *d = (float *)locusi_take(w, points->count, points->count * sizeof(float));
+    return locusi_pairs_open(p, NULL, points, metric, w, run, err);
 }
 
 LOCUSI_FN locus_status locusi_matrix_run(locusi_pairs *p, float *d, size_t total, const locus_run *run,
@@ -13202,7 +13185,7 @@ LOCUS_API locus_status locus_cluster(const locus_points *points, locus_metric me
     locusi_work_begin(&w, run);
     c.n = n;
     c.linkage = linkage;
-    c.d = locusi_matrix_take(&pairs, points, metric, &w, run, &status, err);
+    status = locusi_matrix_take(&pairs, &c.d, points, metric, &w, run, err);
     c.size = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
     c.alive = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
     c.stack = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
@@ -13276,104 +13259,64 @@ LOCUSI_FN locus_status locusi_check_picks(const locus_points *p, const unsigned 
 }
 
 typedef struct locusi_medoids_job {
-    const float *d; // [n, n]
-    size_t n, k, *picks;
-    size_t *place;         // [n] in picks, of the nearest medoid
-    float *nearest, *next; // [n] distances of the nearest and the second nearest; FLT_MAX: there is none
-    double *loss, *change; // [k] what it costs to take a medoid away; the same if a row comes instead
+    float *d; // [n, n]
+    size_t n, *picks;
+    float *nearest;        // [n] distance of the nearest medoid
+    double *sum;           // [n] of all these, if the row were one, too
     unsigned char *closed; // [n] 1: a medoid, or not to be one
 } locusi_medoids_job;
 
-// Each row's two nearest of the first k medoids, and what each of these is worth; returns the sum of distances.
-LOCUSI_FN double locusi_medoids_assign(locusi_medoids_job *job, size_t k)
+// nearest <- of the first k medoids but this one
+LOCUSI_FN void locusi_medoids_nearest(locusi_medoids_job *job, size_t k, size_t but)
 {
-    double sum = 0.0;
     size_t i, m;
-    for (m = 0; m < k; m++) job->loss[m] = 0.0;
-    for (i = 0; i < job->n; i++) {
-        float nearest = FLT_MAX, next = FLT_MAX;
-        size_t place = 0;
-        for (m = 0; m < k; m++) {
-            const float x = job->d[i * job->n + job->picks[m]];
-            if (x < nearest) next = nearest, nearest = x, place = m;
-            else if (x < next) next = x;
+    for (i = 0; i < job->n; i++) job->nearest[i] = FLT_MAX;
+    for (m = 0; m < k; m++)
+        for (i = 0; m != but && i < job->n; i++) {
+            const float d = job->d[job->picks[m] * job->n + i];
+            if (d < job->nearest[i]) job->nearest[i] = d;
         }
-        job->place[i] = place;
-        job->nearest[i] = nearest;
-        job->next[i] = next;
-        sum += (double)nearest;
-        job->loss[place] += (double)next - (double)nearest;
-    }
-    return sum;
 }
 
-// The greedy start: always the row that takes most off the sum.
-LOCUSI_FN void locusi_medoids_build(locusi_medoids_job *job)
+LOCUSI_FN void locusi_medoids_item(void *arg, size_t worker, size_t x)
 {
-    size_t m, i, x;
-    for (m = 0; m < job->k; m++) {
-        double least = DBL_MAX;
-        for (x = 0; x < job->n; x++) {
-            const float *d = job->d + x * job->n;
-            double sum = 0.0;
-            if (job->closed[x]) continue;
-            for (i = 0; i < job->n; i++) sum += (double)(m && job->nearest[i] < d[i] ? job->nearest[i] : d[i]);
-            if (sum < least) {
-                least = sum;
-                job->picks[m] = x;
-            }
-        }
-        job->closed[job->picks[m]] = 1;
-        (void)locusi_medoids_assign(job, m + 1);
-    }
-}
-
-// The best medoid to give up for row x; *gain <- what that takes off the sum, if positive.
-LOCUSI_FN size_t locusi_medoids_try(locusi_medoids_job *job, size_t x, double *gain)
-{
+    locusi_medoids_job *job = (locusi_medoids_job *)arg;
     const float *d = job->d + x * job->n;
-    double all = 0.0;
-    size_t i, m, best = 0;
-    memcpy(job->change, job->loss, job->k * sizeof(double));
-    for (i = 0; i < job->n; i++) {
-        if (d[i] < job->nearest[i]) {
-            all += (double)d[i] - (double)job->nearest[i];
-            job->change[job->place[i]] += (double)job->nearest[i] - (double)job->next[i];
-        } else if (d[i] < job->next[i]) {
-            job->change[job->place[i]] += (double)d[i] - (double)job->next[i];
-        }
+    double sum = 0.0;
+    size_t i;
+    (void)worker;
+    for (i = 0; i < job->n; i++) sum += (double)(d[i] < job->nearest[i] ? d[i] : job->nearest[i]);
+    job->sum[x] = sum;
+}
+
+// Greedy, always the row that takes most off the sum of distances; then each medoid in turn gives way to the row that
+// is best in its place, until none of a whole round does.
+LOCUSI_FN locus_status locusi_medoids_run(locusi_medoids_job *job, size_t k, size_t done, const locus_run *run,
+                                          locus_error *err)
+{
+    size_t i, m, best, idle, picked = 0;
+    locus_status status;
+    for (m = idle = 0; idle < k; m = m + 1 < k ? m + 1 : 0, idle++) {
+        const int first = picked < k;
+        if ((status = locusi_sweep_told(run, done + (first ? 0 : idle), done + k, err))) return status;
+        locusi_medoids_nearest(job, picked, m);
+        (void)locusi_sweep_run(locusi_medoids_item, job, job->n, 0, 0, run, err);
+        for (i = 0, best = first ? SIZE_MAX : job->picks[m]; i < job->n; i++)
+            if (!job->closed[i] && (best == SIZE_MAX || job->sum[i] < job->sum[best])) best = i;
+        if (!first && !(job->sum[best] < job->sum[job->picks[m]] * (1.0 - 1e-9))) continue;
+        if (!first) job->closed[job->picks[m]] = 0;
+        job->closed[best] = 1;
+        job->picks[m] = best;
+        picked += (size_t)first;
+        idle = SIZE_MAX; // 0 in a moment
     }
-    for (m = 1; m < job->k; m++)
-        if (job->change[m] < job->change[best]) best = m;
-    *gain = -(job->change[best] + all);
-    return best;
+    return LOCUS_OK;
 }
 
 LOCUSI_FN int locusi_size_order(const void *a, const void *b)
 {
     const size_t x = *(const size_t *)a, y = *(const size_t *)b;
     return x < y ? -1 : x > y;
-}
-
-// Rows in turn, each swapped in at once if that helps, until none of a whole round has.
-LOCUSI_FN locus_status locusi_medoids_swap(locusi_medoids_job *job, size_t done, const locus_run *run, locus_error *err)
-{
-    double sum = locusi_medoids_assign(job, job->k), gain;
-    locus_status status;
-    size_t x, idle, m;
-    for (x = 0, idle = 0; job->k > 1 && idle < job->n; x = (x + 1) % job->n, idle++) {
-        if (idle % 64 == 0 && (status = locusi_sweep_told(run, done + idle, done + job->n, err))) return status;
-        if (job->closed[x]) continue;
-        m = locusi_medoids_try(job, x, &gain);
-        if (!(gain > 1e-9 * sum)) continue;
-        job->closed[job->picks[m]] = 0;
-        job->closed[x] = 1;
-        job->picks[m] = x;
-        sum = locusi_medoids_assign(job, job->k);
-        idle = SIZE_MAX; // 0 in a moment
-    }
-    locusi_sort(job->picks, job->k, sizeof *job->picks, locusi_size_order);
-    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric metric, const unsigned char *available,
@@ -13384,8 +13327,8 @@ LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric me
     locusi_pairs pairs;
     locusi_work w;
     locus_status status;
-    float *d;
-    size_t n, i, total;
+    double sum = 0.0;
+    size_t n, i, m, total;
     if (mean_distance) *mean_distance = 0.0;
     if ((status = locusi_check_metric(points, "points", metric, err)) ||
         (status = locusi_check_picks(points, available, k, picks, err)))
@@ -13394,26 +13337,27 @@ LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric me
     if (!n) return LOCUS_OK;
     if (!k) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at least 1", "0");
     locusi_work_begin(&w, run);
-    job.n = n, job.k = k, job.picks = picks;
-    job.d = d = locusi_matrix_take(&pairs, points, metric, &w, run, &status, err);
-    job.place = (size_t *)locusi_take(&w, n, sizeof(size_t));
+    job.n = n;
+    job.picks = picks;
+    status = locusi_matrix_take(&pairs, &job.d, points, metric, &w, run, err);
     job.nearest = (float *)locusi_take(&w, n, sizeof(float));
-    job.next = (float *)locusi_take(&w, n, sizeof(float));
-    job.loss = (double *)locusi_take(&w, k, sizeof(double));
-    job.change = (double *)locusi_take(&w, k, sizeof(double));
+    job.sum = (double *)locusi_take(&w, n, sizeof(double));
     job.closed = (unsigned char *)locusi_take(&w, n, 1);
-    total = pairs.items + n;
+    total = pairs.items + k;
     if (!status && !(status = locusi_work_short(&w, err)) &&
-        !(status = locusi_matrix_run(&pairs, d, total, run, err))) {
+        !(status = locusi_matrix_run(&pairs, job.d, total, run, err))) {
         for (i = 0; i < n; i++) job.closed[i] = available && !available[i];
-        locusi_medoids_build(&job);
-        status = locusi_medoids_swap(&job, pairs.items, run, err);
+        status = locusi_medoids_run(&job, k, pairs.items, run, err);
     }
-    if (!status) {
-        const double sum = locusi_medoids_assign(&job, k);
-        if (label) memcpy(label, job.place, n * sizeof(size_t));
-        if (mean_distance) *mean_distance = sum / (double)n;
+    for (i = 0; !status && i < n; i++) {
+        size_t place = 0;
+        if (!i) locusi_sort(picks, k, sizeof *picks, locusi_size_order);
+        for (m = 1; m < k; m++)
+            if (job.d[i * n + picks[m]] < job.d[i * n + picks[place]]) place = m;
+        if (label) label[i] = place;
+        sum += (double)job.d[i * n + picks[place]];
     }
+    if (mean_distance) *mean_distance = sum / (double)n;
     locusi_work_end(&w);
     return status ? status : locusi_sweep_told(run, total, total, err);
 }
@@ -13422,41 +13366,30 @@ LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric me
 
 // ---- by geometry alone
 
-#define LOCUSI_CENTERS_TILE ((size_t)256)
 #define LOCUSI_MEDOID_ROWS ((size_t)4096) // up to so many rows the 1-medoid is looked for among all pairs
 
-typedef struct locusi_centers_job {
-    locusi_space space;
-    locusi_side side;
-    float *nearest;        // [n] distance to the nearest pick
-    double *sum;           // [n] of distances from all rows
-    unsigned char *closed; // [n] picked, or not to be
-    size_t pick, picks;
-} locusi_centers_job;
-
-// One row's sum of distances from all others
-LOCUSI_FN void locusi_medoid_item(void *arg, size_t worker, size_t i)
+// sum[n] <- how far each row is from all others; of many rows, from their mean, which is put into `row` [dim].
+LOCUSI_FN locus_status locusi_center_sums(const locusi_space *s, const locusi_side *side, double *sum, double *total,
+                                          float *row, const locus_run *run, locus_error *err)
 {
-    locusi_centers_job *job = (locusi_centers_job *)arg;
-    double sum = 0.0;
-    size_t j;
-    (void)worker;
-    for (j = 0; j < job->side.count; j++)
-        if (j != i) sum += (double)locusi_apart(&job->space, &job->side, i, &job->side, j);
-    job->sum[i] = sum;
-}
-
-// Many rows: how far each is from their mean, which is put into row [dim]
-LOCUSI_FN void locusi_medoid_by_mean(locusi_centers_job *job, double *total, float *row)
-{
-    const locusi_space *s = &job->space;
-    const size_t n = job->side.count;
+    const size_t n = side->count;
     locusi_side mean;
+    locus_status status;
     double size;
     size_t i, j;
+    memset(sum, 0, n * sizeof *sum);
+    for (i = 0; n <= LOCUSI_MEDOID_ROWS && i < n; i++) {
+        if (i % 256 == 0 && (status = locusi_sweep_told(run, i, n, err))) return status;
+        for (j = 0; j < i; j++) {
+            const double d = (double)locusi_apart(s, side, i, side, j);
+            sum[i] += d;
+            sum[j] += d;
+        }
+    }
+    if (n <= LOCUSI_MEDOID_ROWS) return LOCUS_OK;
     memset(total, 0, s->dim * sizeof *total);
     for (i = 0; i < n; i++) {
-        locusi_row_take(s, &job->side, i, 1.0, row, 1);
+        locusi_row_take(s, side, i, 1.0, row, 1);
         for (j = 0; j < s->dim; j++) total[j] += (double)row[j];
     }
     for (j = 0; j < s->dim; j++) row[j] = (float)(s->mean[j] + total[j] / (double)n / s->scale);
@@ -13464,77 +13397,67 @@ LOCUSI_FN void locusi_medoid_by_mean(locusi_centers_job *job, double *total, flo
     size = locusi_row_size(s, row);
     mean.rows = row;
     mean.size = &size;
-    for (i = 0; i < n; i++) job->sum[i] = (double)locusi_apart(s, &job->side, i, &mean, 0);
+    for (i = 0; i < n; i++) sum[i] = (double)locusi_apart(s, side, i, &mean, 0);
+    return LOCUS_OK;
 }
 
-LOCUSI_FN void locusi_centers_item(void *arg, size_t worker, size_t item)
-{
-    locusi_centers_job *job = (locusi_centers_job *)arg;
-    const size_t n = job->side.count, first = item * LOCUSI_CENTERS_TILE;
-    const size_t end = n - first < LOCUSI_CENTERS_TILE ? n : first + LOCUSI_CENTERS_TILE;
-    size_t i;
-    (void)worker;
-    for (i = first; i < end; i++) {
-        const float d = i == job->pick ? 0.0f : locusi_apart(&job->space, &job->side, job->pick, &job->side, i);
-        if (!job->picks || d < job->nearest[i]) job->nearest[i] = d;
-    }
-}
-
-LOCUSI_FN locus_status locusi_centers_run(locusi_centers_job *job, size_t k, size_t *picks, float *radius,
+LOCUSI_FN locus_status locusi_centers_run(const locusi_space *s, const locusi_side *side, const double *sum,
+                                          unsigned char *closed, float *nearest, size_t k, size_t *picks, float *radius,
                                           const locus_run *run, locus_error *err)
 {
-    const size_t n = job->side.count, first = n <= LOCUSI_MEDOID_ROWS ? n : 0;
-    locus_status status =
-        locusi_sweep_run(locusi_medoid_item, job, first, 0, first + k, run, err); // none where there are many
-    size_t i;
-    job->pick = SIZE_MAX;
-    for (i = 0; i < n; i++)
-        if (!job->closed[i] && (job->pick == SIZE_MAX || job->sum[i] < job->sum[job->pick])) job->pick = i;
-    for (job->picks = 0; !status && job->picks < k; job->picks++) {
-        float most = 0.0f;
-        picks[job->picks] = job->pick;
-        job->closed[job->pick] = 1;
-        if ((status = locusi_sweep_told(run, first + job->picks, first + k, err)) ||
-            (status = locusi_sweep_run(locusi_centers_item, job, (n + LOCUSI_CENTERS_TILE - 1) / LOCUSI_CENTERS_TILE, 0,
-                                       0, run, err)))
-            break;
-        for (i = 0, job->pick = SIZE_MAX; i < n; i++) {
-            if (job->nearest[i] > most) most = job->nearest[i];
-            if (!job->closed[i] && (job->pick == SIZE_MAX || job->nearest[i] > job->nearest[job->pick])) job->pick = i;
-        }
-        if (radius) radius[job->picks] = most;
+    const size_t n = side->count;
+    locus_status status;
+    size_t i, picked, pick = n;
+    for (i = 0; i < n; i++) {
+        nearest[i] = FLT_MAX;
+        if (!closed[i] && (pick == n || sum[i] < sum[pick])) pick = i;
     }
-    return status ? status : locusi_sweep_told(run, first + k, first + k, err);
+    for (picked = 0; picked < k; picked++) {
+        size_t next = n;
+        float most = 0.0f;
+        if ((status = locusi_sweep_told(run, picked, k, err))) return status;
+        picks[picked] = pick;
+        closed[pick] = 1;
+        for (i = 0; i < n; i++) {
+            const float d = i == pick ? 0.0f : locusi_apart(s, side, pick, side, i);
+            if (d < nearest[i]) nearest[i] = d;
+            if (nearest[i] > most) most = nearest[i];
+            if (!closed[i] && (next == n || nearest[i] > nearest[next])) next = i;
+        }
+        if (radius) radius[picked] = most;
+        pick = next;
+    }
+    return locusi_sweep_told(run, k, k, err);
 }
 
 LOCUS_API locus_status locus_centers(const locus_points *points, locus_metric metric, const unsigned char *available,
                                      size_t k, size_t *picks, float *radius, const locus_run *run, locus_error *err)
 {
-    locusi_centers_job job;
+    locusi_space s;
+    locusi_side side;
     locusi_work w;
     locus_status status;
-    double *total;
-    float *row;
+    double *sum, *total;
+    float *row, *nearest;
+    unsigned char *closed;
     size_t i;
     if ((status = locusi_check_metric(points, "points", metric, err)) ||
         (status = locusi_check_picks(points, available, k, picks, err)))
         return status;
     if (!k) return LOCUS_OK;
     locusi_work_begin(&w, run);
-    if (!(status = locusi_space_take(&job.space, metric, points->dim, &w, run, err))) {
-        locusi_side_take(&job.side, points, 0, &w);
-        job.nearest = (float *)locusi_take(&w, points->count, sizeof(float));
-        job.sum = (double *)locusi_take(&w, points->count, sizeof(double));
-        job.closed = (unsigned char *)locusi_take(&w, points->count, 1);
-        total = (double *)locusi_take(&w, points->dim, sizeof(double));
-        row = (float *)locusi_take(&w, points->dim, sizeof(float));
-        status = locusi_work_short(&w, err);
-        if (!status) {
-            locusi_space_prepare(&job.space, &job.side, &job.side);
-            for (i = 0; i < points->count; i++) job.closed[i] = available && !available[i];
-            if (points->count > LOCUSI_MEDOID_ROWS) locusi_medoid_by_mean(&job, total, row);
-            status = locusi_centers_run(&job, k, picks, radius, run, err);
-        }
+    status = locusi_space_take(&s, metric, points->dim, &w, run, err);
+    locusi_side_take(&side, points, 0, &w);
+    nearest = (float *)locusi_take(&w, points->count, sizeof(float));
+    sum = (double *)locusi_take(&w, points->count, sizeof(double));
+    closed = (unsigned char *)locusi_take(&w, points->count, 1);
+    total = (double *)locusi_take(&w, points->dim, sizeof(double));
+    row = (float *)locusi_take(&w, points->dim, sizeof(float));
+    if (!status && !(status = locusi_work_short(&w, err))) {
+        locusi_space_prepare(&s, &side, &side);
+        for (i = 0; i < points->count; i++) closed[i] = available && !available[i];
+        if (!(status = locusi_center_sums(&s, &side, sum, total, row, run, err)))
+            status = locusi_centers_run(&s, &side, sum, closed, nearest, k, picks, radius, run, err);
     }
     locusi_work_end(&w);
     return status;
@@ -13558,11 +13481,6 @@ LOCUS_API locus_status locus_centers(const locus_points *points, locus_metric me
 #define LOCUSI_STALLED ((size_t)10)      // steps without a smaller bound: go on with half the length
 #define LOCUSI_PROVEN 1e-10              // a bound as near as this to the value is as good as reached
 
-typedef struct locusi_move { // a model comes in, another goes out; SIZE_MAX: none
-    double better;           // by so much
-    size_t in, out;          // out: place in the set
-} locusi_move;
-
 typedef struct locusi_worth { // of a model that may come in
     double key;               // net gain, or that per cost
     int64_t gain;             // over the levels of the last look at it
@@ -13581,14 +13499,10 @@ typedef struct locusi_portfolio_job {
     unsigned char *in;                               // [models] member of the set
     locusi_worth *worth;                             // [models]
     double *weight, *slope;                          // [queries]
-    float *floor, *best, *second, *level;            // [queries] floor: the best of the required
-    size_t *owner;                                   // [queries] place of the member with the highest p
-    int64_t *first, *next;                           // [queries] w p of the best, the second best, as in the sums
+    float *floor, *level;                            // [queries] floor: the best of the required
     size_t *set, *other, count, other_count;         // [limit] members; the best set so far
-    int64_t *loss, *recover;                         // [limit], [workers, limit]
-    locusi_move *moves;                              // [workers]
-    double spent, other_net, dearest;
-    const float *against; // of the parallel parts
+    double spent, other_net;
+    const float *against; // of the parallel part
     int64_t base;
     size_t done, total;
 } locusi_portfolio_job;
@@ -13620,11 +13534,6 @@ LOCUSI_FN double locusi_net_gain(const locusi_portfolio_job *j, int64_t gain, si
 LOCUSI_FN int64_t locusi_covered(const locusi_portfolio_job *j, const float *p, const float *levels)
 {
     return j->k->cover(p, levels, j->weight, j->queries);
-}
-
-LOCUSI_FN int64_t locusi_part(const locusi_portfolio_job *j, float p, size_t q) // w p, as in the sums
-{
-    return locusi_bits((double)p * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
 }
 
 LOCUSI_FN void locusi_raise(float *levels, const float *p, size_t n)
@@ -13700,8 +13609,8 @@ LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, co
     j->spent = j->fixed;
     for (m = j->count = 0; m < j->models; m++)
         if (locusi_is_required(j, m)) j->set[j->count++] = m;
-    memcpy(j->best, j->floor, j->queries * sizeof(float));
-    locusi_gains(j, j->best);
+    memcpy(j->level, j->floor, j->queries * sizeof(float));
+    locusi_gains(j, j->level);
     sum = j->base;
     left = locusi_worths(j, by_density, only);
     while (j->count < j->limit) {
@@ -13714,17 +13623,17 @@ LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, co
         if (j->worth[best].fresh == j->count) {
             j->set[j->count++] = m;
             j->spent += locusi_portfolio_price(j, m);
-            locusi_raise(j->best, locusi_profile_row(j, m), j->queries);
+            locusi_raise(j->level, locusi_profile_row(j, m), j->queries);
             sum += j->gain[m];
             j->worth[best] = j->worth[--left];
             looks = 0;
             if ((status = locusi_portfolio_step(j, err))) return status;
         } else if (looks++ < 64) {
-            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->best) - sum;
+            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - sum;
             j->worth[best] = locusi_worth_of(j, m, by_density);
             if (!(locusi_net_gain(j, j->gain[m], m) > 0.0)) j->worth[best] = j->worth[--left];
         } else { // what was dropped before is dropped again: it gains nothing
-            locusi_gains(j, j->best);
+            locusi_gains(j, j->level);
             left = locusi_worths(j, by_density, only);
         }
     }
@@ -13734,135 +13643,54 @@ LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, co
 
 // ---- swaps
 
-// The best move that brings model m in: against each member at once, in one pass over its row. A query that m answers
-// better than the second best member, but not the best, counts only where that one goes out.
-LOCUSI_FN locusi_move locusi_swap_for(const locusi_portfolio_job *j, size_t m, int64_t *recover)
+// The model that adds most to the levels for what it costs beside j->spent, or SIZE_MAX; *net <- its net gain.
+LOCUSI_FN size_t locusi_swap_best(const locusi_portfolio_job *j, double *net)
 {
-    const float *p = locusi_profile_row(j, m);
-    const double cost = locusi_portfolio_price(j, m);
-    locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
-    int64_t gain = 0;
-    size_t i;
-    memset(recover, 0, j->count * sizeof *recover);
-    for (i = 0; i < j->queries; i++) {
-        int64_t part;
-        if (!(p[i] > j->second[i])) continue;
-        part = locusi_part(j, p[i], i);
-        if (part > j->first[i]) {
-            gain += part - j->first[i];
-            part = j->first[i];
-        }
-        recover[j->owner[i]] += part - j->next[i];
+    size_t m, best = SIZE_MAX;
+    for (m = 0, *net = 0.0; m < j->models; m++) {
+        const double gain = locusi_net_gain(j, j->gain[m], m);
+        if (j->in[m] || !locusi_eligible(j, m) || !(gain > *net) || j->spent + locusi_portfolio_price(j, m) > j->budget)
+            continue;
+        *net = gain;
+        best = m;
     }
-    if (j->count < j->limit && j->spent + cost <= j->budget) {
-        move.better = locusi_net_gain(j, gain, m);
-        move.in = m;
-    }
-    for (i = 0; i < j->count; i++) {
-        const size_t s = j->set[i];
-        const double back = locusi_portfolio_price(j, s);
-        const double better = (double)(gain - j->loss[i] + recover[i]) * j->unit - j->o->lambda * (cost - back);
-        if (locusi_is_required(j, s) || j->spent - back + cost > j->budget) continue;
-        if (move.in != SIZE_MAX && better <= move.better) continue;
-        move.better = better;
-        move.in = m;
-        move.out = i;
-    }
-    return move;
-}
-
-// Of two moves the better one, then that of the lower model, then of the earlier member.
-LOCUSI_FN void locusi_move_take(locusi_move *best, const locusi_move *move)
-{
-    if (!(move->better > LOCUSI_SWAP_LEAST) || move->better < best->better) return;
-    if (move->better > best->better || move->in < best->in) *best = *move;
-}
-
-// A move's worth is at most the gain to the whole set, less the price, plus the price of what goes.
-LOCUSI_FN void locusi_swap_item(void *arg, size_t worker, size_t item)
-{
-    locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
-    locusi_move *best = &j->moves[worker];
-    size_t m = 16 * item;
-    for (; m < j->models && m < 16 * item + 16; m++) {
-        const double most = locusi_net_gain(j, j->gain[m], m) + j->dearest;
-        locusi_move move;
-        if (j->in[m] || !locusi_eligible(j, m) || !(most > LOCUSI_SWAP_LEAST) || most < best->better) continue;
-        move = locusi_swap_for(j, m, j->recover + worker * j->limit);
-        if (move.in != SIZE_MAX) locusi_move_take(best, &move);
-    }
-}
-
-// Best and second best of the set on each query, whose the best is, and what the set loses with each member.
-LOCUSI_FN void locusi_swap_prepare(locusi_portfolio_job *j)
-{
-    size_t i, q;
-    j->spent = j->dearest = 0.0;
-    for (q = 0; q < j->queries; q++) {
-        j->best[q] = j->second[q] = 0.0f;
-        j->owner[q] = 0;
-    }
-    for (i = 0; i < j->count; i++) {
-        const float *p = locusi_profile_row(j, j->set[i]);
-        j->spent += locusi_portfolio_price(j, j->set[i]);
-        j->loss[i] = 0;
-        for (q = 0; q < j->queries; q++) {
-            if (p[q] > j->best[q]) {
-                j->second[q] = j->best[q];
-                j->best[q] = p[q];
-                j->owner[q] = i;
-            } else if (p[q] > j->second[q]) j->second[q] = p[q];
-        }
-    }
-    for (q = 0; q < j->queries; q++) {
-        j->first[q] = locusi_part(j, j->best[q], q);
-        j->next[q] = locusi_part(j, j->second[q], q);
-        if (j->count) j->loss[j->owner[q]] += j->first[q] - j->next[q];
-    }
-}
-
-LOCUSI_FN locusi_move locusi_swap_best(locusi_portfolio_job *j)
-{
-    const locusi_move none = {0.0, SIZE_MAX, SIZE_MAX};
-    locusi_move best = none, move = none;
-    size_t i;
-    for (i = 0; i < j->count; i++) { // away, and nothing in its place
-        const double back = j->o->lambda * locusi_portfolio_price(j, j->set[i]);
-        if (locusi_is_required(j, j->set[i])) continue;
-        if (back > j->dearest) j->dearest = back;
-        move.better = back - (double)j->loss[i] * j->unit;
-        move.out = i;
-        locusi_move_take(&best, &move);
-    }
-    for (i = 0; i < locusi_sweep_workers(j->run); i++) j->moves[i] = none;
-    (void)locusi_sweep_run(locusi_swap_item, j, (j->models + 15) / 16, 0, 0, j->run, NULL);
-    for (i = 0; i < locusi_sweep_workers(j->run); i++) locusi_move_take(&best, &j->moves[i]);
     return best;
 }
 
-// Moves while one helps: the set and its flags.
+// Each member in turn is exchanged for the model that is best in its place, or for none; and one is added where there
+// is room; until nothing helps. The set and its flags.
 LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
 {
     locus_status status;
-    size_t i;
+    size_t i, at, idle, best, out;
+    double net, own;
     memset(j->in, 0, j->models);
     for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
-    for (;;) {
-        locusi_move move;
+    for (at = idle = 0; idle <= j->count; at = at < j->count ? at + 1 : 0, idle++) {
+        out = at < j->count ? j->set[at] : SIZE_MAX;
+        if (at < j->count ? locusi_is_required(j, out) : j->count == j->limit) continue;
         if ((status = locusi_portfolio_step(j, err))) return status;
-        locusi_swap_prepare(j);
-        locusi_gains(j, j->best);
-        move = locusi_swap_best(j);
-        if (!(move.better > LOCUSI_SWAP_LEAST)) return LOCUS_OK;
-        if (move.out == SIZE_MAX) move.out = j->count++;
-        else j->in[j->set[move.out]] = 0;
-        if (move.in == SIZE_MAX) {
-            j->set[move.out] = j->set[--j->count];
-        } else {
-            j->set[move.out] = move.in;
-            j->in[move.in] = 1;
+        memset(j->level, 0, j->queries * sizeof(float));
+        for (i = 0, j->spent = 0.0; i < j->count; i++) {
+            if (i == at) continue;
+            j->spent += locusi_portfolio_price(j, j->set[i]);
+            locusi_raise(j->level, locusi_profile_row(j, j->set[i]), j->queries);
         }
+        locusi_gains(j, j->level);
+        own = at < j->count ? locusi_net_gain(j, j->gain[out], out) : 0.0;
+        best = locusi_swap_best(j, &net);
+        if (!(net > own + LOCUSI_SWAP_LEAST)) continue;
+        if (at < j->count) j->in[out] = 0;
+        else j->count++;
+        if (best != SIZE_MAX) {
+            j->set[at] = best;
+            j->in[best] = 1;
+        } else {
+            j->set[at] = j->set[--j->count];
+        }
+        idle = SIZE_MAX; // 0 in a moment
     }
+    return LOCUS_OK;
 }
 
 // Greedy, then swaps, then what is left of it in the order of gain; kept if it is better than the best so far.
@@ -14000,24 +13828,15 @@ LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, cons
 
 LOCUSI_FN locus_status locusi_portfolio_take(locusi_portfolio_job *j, locusi_work *w, locus_error *err)
 {
-    const size_t workers = locusi_sweep_workers(j->run);
     j->gain = (int64_t *)locusi_take_zero(w, j->models, sizeof(int64_t));
     j->in = (unsigned char *)locusi_take(w, j->models, 1);
     j->worth = (locusi_worth *)locusi_take(w, j->models, sizeof(locusi_worth));
     j->weight = (double *)locusi_take(w, j->queries, sizeof(double));
     j->slope = (double *)locusi_take(w, j->queries, sizeof(double));
     j->floor = (float *)locusi_take_zero(w, j->queries, sizeof(float));
-    j->best = (float *)locusi_take(w, j->queries, sizeof(float));
-    j->second = (float *)locusi_take(w, j->queries, sizeof(float));
     j->level = (float *)locusi_take(w, j->queries, sizeof(float));
-    j->owner = (size_t *)locusi_take(w, j->queries, sizeof(size_t));
-    j->first = (int64_t *)locusi_take(w, j->queries, sizeof(int64_t));
-    j->next = (int64_t *)locusi_take(w, j->queries, sizeof(int64_t));
     j->set = (size_t *)locusi_take(w, j->limit, sizeof(size_t));
     j->other = (size_t *)locusi_take(w, j->limit, sizeof(size_t));
-    j->loss = (int64_t *)locusi_take(w, j->limit, sizeof(int64_t));
-    j->recover = (int64_t *)locusi_take_zero(w, workers, j->limit * sizeof(int64_t));
-    j->moves = (locusi_move *)locusi_take(w, workers, sizeof(locusi_move));
     return locusi_work_short(w, err);
 }
 
@@ -14052,15 +13871,15 @@ LOCUSI_FN locus_status locusi_portfolio_run(locusi_portfolio_job *j, double mass
     if ((status = locusi_portfolio_start(j, 0, err)) || (by_cost && (status = locusi_portfolio_start(j, 1, err))) ||
         (status = locusi_portfolio_bound(j, steps, &out->bound, err)))
         return status;
-    memset(j->best, 0, j->queries * sizeof(float));
+    memset(j->level, 0, j->queries * sizeof(float));
     out->count = j->other_count;
     for (i = 0; i < out->count; i++) {
         picks[i] = j->other[i];
         out->cost += locusi_portfolio_price(j, picks[i]);
-        locusi_raise(j->best, locusi_profile_row(j, picks[i]), j->queries);
-        if (value_of) value_of[i] = (double)locusi_covered(j, j->best, j->best) * j->unit;
+        locusi_raise(j->level, locusi_profile_row(j, picks[i]), j->queries);
+        if (value_of) value_of[i] = (double)locusi_covered(j, j->level, j->level) * j->unit;
     }
-    out->value = (double)locusi_covered(j, j->best, j->best) * j->unit;
+    out->value = (double)locusi_covered(j, j->level, j->level) * j->unit;
     if (out->bound < out->value - o->lambda * out->cost) out->bound = out->value - o->lambda * out->cost;
     return LOCUS_OK;
 }

@@ -13493,42 +13493,24 @@ typedef struct locusi_portfolio_job {
     const locusi_kernels *k;
     const float *rows;
     size_t models, queries, stride, limit, required; // limit: models in a set; of them required
-    double budget, fixed;                            // DBL_MAX: none; cost of the required
-    double unit;                                     // value of 1 in the integer sums
+    double budget, fixed, unit;                      // DBL_MAX: none; cost of the required; value of 1 in the sums
+    double *price;                                   // [models]
+    unsigned char *may, *in;                         // [models] may it be picked at all? is it in the set?
     int64_t *gain;                                   // [models]
-    unsigned char *in;                               // [models] member of the set
     locusi_worth *worth;                             // [models]
     double *weight, *slope;                          // [queries]
     float *floor, *level;                            // [queries] floor: the best of the required
-    size_t *set, *other, count, other_count;         // [limit] members; the best set so far
+    size_t *set, *other, count, other_count;         // [limit] members, the required first; the best set so far
     double spent, other_net;
-    const float *against; // of the parallel part
     int64_t base;
     size_t done, total;
 } locusi_portfolio_job;
 
 LOCUSI_FN const float *locusi_profile_row(const locusi_portfolio_job *j, size_t m) { return j->rows + m * j->stride; }
 
-LOCUSI_FN double locusi_portfolio_price(const locusi_portfolio_job *j, size_t m)
+LOCUSI_FN double locusi_net_gain(const locusi_portfolio_job *j, size_t m)
 {
-    return j->o->cost ? (double)j->o->cost[m] : 0.0;
-}
-
-LOCUSI_FN int locusi_is_required(const locusi_portfolio_job *j, size_t m)
-{
-    return j->o->required && j->o->required[m];
-}
-
-// May it be picked at all?
-LOCUSI_FN int locusi_eligible(const locusi_portfolio_job *j, size_t m)
-{
-    return (!j->o->available || j->o->available[m]) && !locusi_is_required(j, m) &&
-           j->fixed + locusi_portfolio_price(j, m) <= j->budget;
-}
-
-LOCUSI_FN double locusi_net_gain(const locusi_portfolio_job *j, int64_t gain, size_t m)
-{
-    return (double)gain * j->unit - j->o->lambda * locusi_portfolio_price(j, m);
+    return (double)j->gain[m] * j->unit - j->o->lambda * j->price[m];
 }
 
 LOCUSI_FN int64_t locusi_covered(const locusi_portfolio_job *j, const float *p, const float *levels)
@@ -13536,10 +13518,12 @@ LOCUSI_FN int64_t locusi_covered(const locusi_portfolio_job *j, const float *p, 
     return j->k->cover(p, levels, j->weight, j->queries);
 }
 
-LOCUSI_FN void locusi_raise(float *levels, const float *p, size_t n)
+// The levels rise to what the model has.
+LOCUSI_FN void locusi_raise(const locusi_portfolio_job *j, float *levels, size_t m)
 {
+    const float *p = locusi_profile_row(j, m);
     size_t i;
-    for (i = 0; i < n; i++)
+    for (i = 0; i < j->queries; i++)
         if (p[i] > levels[i]) levels[i] = p[i];
 }
 
@@ -13554,20 +13538,19 @@ LOCUSI_FN void locusi_gains_item(void *arg, size_t worker, size_t item)
     size_t m = 16 * item;
     (void)worker;
     for (; m < j->models && m < 16 * item + 16; m++)
-        if (locusi_eligible(j, m)) j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->against) - j->base;
+        if (j->may[m]) j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - j->base;
 }
 
-// gain[m] <- what each eligible model adds to these levels, whose own sum is j->base.
-LOCUSI_FN void locusi_gains(locusi_portfolio_job *j, const float *levels)
+// gain[m] <- what each model that may be picked adds to the levels, whose own sum is j->base.
+LOCUSI_FN void locusi_gains(locusi_portfolio_job *j)
 {
-    j->against = levels;
-    j->base = locusi_covered(j, levels, levels);
+    j->base = locusi_covered(j, j->level, j->level);
     (void)locusi_sweep_run(locusi_gains_item, j, (j->models + 15) / 16, 0, 0, j->run, NULL);
 }
 
 LOCUSI_FN locusi_worth locusi_worth_of(const locusi_portfolio_job *j, size_t m, int by_density)
 {
-    const double net = locusi_net_gain(j, j->gain[m], m), cost = locusi_portfolio_price(j, m);
+    const double net = locusi_net_gain(j, m), cost = j->price[m];
     locusi_worth w;
     w.key = !by_density ? net : cost > 0.0 && net / cost < DBL_MAX ? net / cost : DBL_MAX;
     w.gain = j->gain[m];
@@ -13585,14 +13568,25 @@ LOCUSI_FN int locusi_worth_order(const void *a, const void *b)
     return x->model < y->model ? -1 : x->model > y->model;
 }
 
-// worth <- all eligible models (of `only`) whose net gain over the levels is positive: how many.
+// worth <- all that may be picked (of `only`) and whose net gain over the levels is positive: how many.
 LOCUSI_FN size_t locusi_worths(locusi_portfolio_job *j, int by_density, const unsigned char *only)
 {
     size_t m, n = 0;
     for (m = 0; m < j->models; m++)
-        if (locusi_eligible(j, m) && (!only || only[m]) && locusi_net_gain(j, j->gain[m], m) > 0.0)
+        if (j->may[m] && (!only || only[m]) && locusi_net_gain(j, m) > 0.0)
             j->worth[n++] = locusi_worth_of(j, m, by_density);
     return n;
+}
+
+// The first in order of those that are affordable beside j->spent; n: none is.
+LOCUSI_FN size_t locusi_worth_best(const locusi_portfolio_job *j, size_t n)
+{
+    size_t i, best = n;
+    for (i = 0; i < n; i++)
+        if (j->spent + j->price[j->worth[i].model] <= j->budget &&
+            (best == n || locusi_worth_order(&j->worth[i], &j->worth[best]) < 0))
+            best = i;
+    return best;
 }
 
 // ---- greedy
@@ -13603,27 +13597,21 @@ LOCUSI_FN size_t locusi_worths(locusi_portfolio_job *j, int by_density, const un
 LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, const unsigned char *only, double *net,
                                      locus_error *err)
 {
-    size_t m, i, left, best, looks = 0;
+    size_t m, left, best, looks = 0;
     int64_t sum;
     locus_status status;
     j->spent = j->fixed;
-    for (m = j->count = 0; m < j->models; m++)
-        if (locusi_is_required(j, m)) j->set[j->count++] = m;
+    j->count = j->required;
     memcpy(j->level, j->floor, j->queries * sizeof(float));
-    locusi_gains(j, j->level);
+    locusi_gains(j);
     sum = j->base;
     left = locusi_worths(j, by_density, only);
-    while (j->count < j->limit) {
-        for (i = 0, best = left; i < left; i++)
-            if (j->spent + locusi_portfolio_price(j, j->worth[i].model) <= j->budget &&
-                (best == left || locusi_worth_order(&j->worth[i], &j->worth[best]) < 0))
-                best = i;
-        if (best == left) break;
+    while (j->count < j->limit && (best = locusi_worth_best(j, left)) < left) {
         m = j->worth[best].model;
         if (j->worth[best].fresh == j->count) {
             j->set[j->count++] = m;
-            j->spent += locusi_portfolio_price(j, m);
-            locusi_raise(j->level, locusi_profile_row(j, m), j->queries);
+            j->spent += j->price[m];
+            locusi_raise(j, j->level, m);
             sum += j->gain[m];
             j->worth[best] = j->worth[--left];
             looks = 0;
@@ -13631,9 +13619,9 @@ LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, co
         } else if (looks++ < 64) {
             j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - sum;
             j->worth[best] = locusi_worth_of(j, m, by_density);
-            if (!(locusi_net_gain(j, j->gain[m], m) > 0.0)) j->worth[best] = j->worth[--left];
+            if (!(locusi_net_gain(j, m) > 0.0)) j->worth[best] = j->worth[--left];
         } else { // what was dropped before is dropped again: it gains nothing
-            locusi_gains(j, j->level);
+            locusi_gains(j);
             left = locusi_worths(j, by_density, only);
         }
     }
@@ -13643,51 +13631,30 @@ LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, co
 
 // ---- swaps
 
-// The model that adds most to the levels for what it costs beside j->spent, or SIZE_MAX; *net <- its net gain.
-LOCUSI_FN size_t locusi_swap_best(const locusi_portfolio_job *j, double *net)
-{
-    size_t m, best = SIZE_MAX;
-    for (m = 0, *net = 0.0; m < j->models; m++) {
-        const double gain = locusi_net_gain(j, j->gain[m], m);
-        if (j->in[m] || !locusi_eligible(j, m) || !(gain > *net) || j->spent + locusi_portfolio_price(j, m) > j->budget)
-            continue;
-        *net = gain;
-        best = m;
-    }
-    return best;
-}
-
-// Each member in turn is exchanged for the model that is best in its place, or for none; and one is added where there
-// is room; until nothing helps. The set and its flags.
+// Each member in turn is exchanged for the model that is best in its place, or for none, and one is added where there
+// is room, until nothing helps.
 LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
 {
     locus_status status;
-    size_t i, at, idle, best, out;
-    double net, own;
-    memset(j->in, 0, j->models);
-    for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
+    size_t i, at, idle, best, left;
     for (at = idle = 0; idle <= j->count; at = at < j->count ? at + 1 : 0, idle++) {
-        out = at < j->count ? j->set[at] : SIZE_MAX;
-        if (at < j->count ? locusi_is_required(j, out) : j->count == j->limit) continue;
+        const int adds = at == j->count;
+        if (adds ? j->count == j->limit : at < j->required) continue;
         if ((status = locusi_portfolio_step(j, err))) return status;
         memset(j->level, 0, j->queries * sizeof(float));
         for (i = 0, j->spent = 0.0; i < j->count; i++) {
             if (i == at) continue;
-            j->spent += locusi_portfolio_price(j, j->set[i]);
-            locusi_raise(j->level, locusi_profile_row(j, j->set[i]), j->queries);
+            j->spent += j->price[j->set[i]];
+            locusi_raise(j, j->level, j->set[i]);
         }
-        locusi_gains(j, j->level);
-        own = at < j->count ? locusi_net_gain(j, j->gain[out], out) : 0.0;
-        best = locusi_swap_best(j, &net);
-        if (!(net > own + LOCUSI_SWAP_LEAST)) continue;
-        if (at < j->count) j->in[out] = 0;
-        else j->count++;
-        if (best != SIZE_MAX) {
-            j->set[at] = best;
-            j->in[best] = 1;
-        } else {
-            j->set[at] = j->set[--j->count];
-        }
+        locusi_gains(j); // of members none, but of the one that is out for now
+        left = locusi_worths(j, 0, NULL);
+        best = locusi_worth_best(j, left);
+        if (!((best < left ? j->worth[best].key : 0.0) >
+              (adds ? 0.0 : locusi_net_gain(j, j->set[at])) + LOCUSI_SWAP_LEAST))
+            continue;
+        if (adds) j->count++;
+        j->set[at] = best < left ? j->worth[best].model : j->set[--j->count];
         idle = SIZE_MAX; // 0 in a moment
     }
     return LOCUS_OK;
@@ -13697,9 +13664,13 @@ LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
 LOCUSI_FN locus_status locusi_portfolio_start(locusi_portfolio_job *j, int by_density, locus_error *err)
 {
     double net;
+    size_t i;
     locus_status status = locusi_greedy(j, by_density, NULL, &net, err);
-    if (!status && !j->o->greedy_only && !(status = locusi_swaps(j, err)))
+    if (!status && !j->o->greedy_only && !(status = locusi_swaps(j, err))) {
+        memset(j->in, 0, j->models);
+        for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
         status = locusi_greedy(j, 0, j->in, &net, err);
+    }
     if (status || !(net > j->other_net)) return status;
     memcpy(j->other, j->set, j->count * sizeof *j->set);
     j->other_count = j->count;
@@ -13719,10 +13690,10 @@ LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, int by_density, size_t *e
     money += 1e-12 * j->budget; // the sets that are held against it may have rounded down
     locusi_sort(j->worth, left, sizeof *j->worth, locusi_worth_order);
     for (i = 0, *part = 1.0; i < left && (by_density || i < room); i++) {
-        const double cost = locusi_portfolio_price(j, j->worth[i].model);
+        const double cost = j->price[j->worth[i].model];
         if (by_density && cost > 0.0 && !(money > 0.0)) break;
         if (by_density && cost > money) *part = money / cost;
-        sum += *part * locusi_net_gain(j, j->worth[i].gain, j->worth[i].model);
+        sum += *part * locusi_net_gain(j, j->worth[i].model);
         money -= cost;
     }
     *end = i;
@@ -13764,11 +13735,11 @@ LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, size_t st
     locus_status status;
     *bound = DBL_MAX;
     memcpy(j->level, j->floor, j->queries * sizeof(float));
-    for (step = 0; step<steps && * bound - j->other_net> LOCUSI_PROVEN; step++) {
+    for (step = 0; step < steps && LOCUSI_PROVEN < *bound - j->other_net; step++) {
         if ((status = locusi_portfolio_step(j, err))) return status;
         if (step == 1)
-            for (i = 0; i < j->other_count; i++) locusi_raise(j->level, locusi_profile_row(j, j->other[i]), j->queries);
-        locusi_gains(j, j->level);
+            for (i = 0; i < j->other_count; i++) locusi_raise(j, j->level, j->other[i]);
+        locusi_gains(j);
         here = locusi_relax(j, 0, &end, &part);
         if (j->budget < DBL_MAX) { // within both limits: the smaller of the two
             other = locusi_relax(j, 1, &end, &part);
@@ -13788,47 +13759,40 @@ LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, size_t st
 
 // ---- together
 
-// Limits and weights; *mass <- the summed weights.
-LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, const locus_portfolio_opts *o, double *mass,
+LOCUSI_FN locus_status locusi_check_amounts(const float *x, size_t n, const char *name, locus_error *err)
+{
+    size_t i;
+    for (i = 0; x && i < n; i++)
+        if (!locusi_finite(x[i]) || x[i] < 0.0f)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "finite and not negative", "%f", name, i,
+                               (double)x[i]);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, const locus_portfolio_opts *o,
                                               locus_error *err)
 {
-    size_t i, required = 0;
-    double fixed = 0.0;
-    *mass = 0.0;
-    if (!locusi_within(o->budget, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", o->budget);
-    if (!locusi_within(o->lambda, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
-    if ((o->budget > 0.0 || o->lambda > 0.0) && !o->cost)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost", "costs, for the %s", "NULL",
-                           o->budget > 0.0 ? "budget" : "lambda");
-    for (i = 0; i < profiles->count; i++) {
-        if (o->cost && (!locusi_finite(o->cost[i]) || o->cost[i] < 0.0f))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative", "%f", i,
-                               (double)o->cost[i]);
-        if (!o->required || !o->required[i]) continue;
-        required++;
-        if (o->cost) fixed += (double)o->cost[i];
+    const double limits[] = {o->budget, o->lambda};
+    locus_status status;
+    size_t i;
+    for (i = 0; i < 2; i++) {
+        const char *name = i ? "lambda" : "budget";
+        if (!locusi_within(limits[i], 0.0, DBL_MAX))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "finite and not negative", "%f", name, limits[i]);
+        if (limits[i] > 0.0 && !o->cost)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost", "costs, for the %s", "NULL", name);
     }
-    for (i = 0; i < profiles->dim; i++) {
-        if (o->weight && (!locusi_finite(o->weight[i]) || o->weight[i] < 0.0f))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight[%z]", "finite and not negative", "%f", i,
-                               (double)o->weight[i]);
-        *mass += o->weight ? (double)o->weight[i] : 1.0;
-    }
-    if (profiles->count && !(*mass > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "one above 0", "none");
-    if (o->count && required > o->count)
-        return locusi_fail(err, LOCUS_ERR_BUDGET, "count", "at least %z, the required models", "%z", required,
-                           o->count);
-    if (o->budget > 0.0 && fixed > o->budget)
-        return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the cost of the required models", "%f", fixed,
-                           o->budget);
-    return LOCUS_OK;
+    if ((status = locusi_check_points(profiles, "profiles", 1, err)) ||
+        (status = locusi_check_amounts(o->cost, profiles->count, "cost", err)))
+        return status;
+    return locusi_check_amounts(o->weight, profiles->dim, "weight", err);
 }
 
 LOCUSI_FN locus_status locusi_portfolio_take(locusi_portfolio_job *j, locusi_work *w, locus_error *err)
 {
     j->gain = (int64_t *)locusi_take_zero(w, j->models, sizeof(int64_t));
+    j->price = (double *)locusi_take(w, j->models, sizeof(double));
+    j->may = (unsigned char *)locusi_take_zero(w, j->models, 1);
     j->in = (unsigned char *)locusi_take(w, j->models, 1);
     j->worth = (locusi_worth *)locusi_take(w, j->models, sizeof(locusi_worth));
     j->weight = (double *)locusi_take(w, j->queries, sizeof(double));
@@ -13840,29 +13804,49 @@ LOCUSI_FN locus_status locusi_portfolio_take(locusi_portfolio_job *j, locusi_wor
     return locusi_work_short(w, err);
 }
 
-// The job with its memory is there, all else checked.
-LOCUSI_FN locus_status locusi_portfolio_run(locusi_portfolio_job *j, double mass, size_t *picks, double *value_of,
-                                            locus_portfolio *out, locus_error *err)
+// Weights, prices and what is required; *mass <- the summed weights.
+LOCUSI_FN locus_status locusi_portfolio_prepare(locusi_portfolio_job *j, locus_error *err)
 {
     const locus_portfolio_opts *o = j->o;
-    const double volume = (double)j->models * (double)j->queries;
-    const int by_cost = j->budget < DBL_MAX || o->lambda > 0.0;
-    size_t i, steps, candidates = 0;
+    double mass = 0.0;
+    size_t i, candidates = 0;
     int exponent;
-    locus_status status;
-    (void)frexp(mass, &exponent); // weights in units of which all together make at most 2^50
+    for (i = 0; i < j->queries; i++) mass += o->weight ? (double)o->weight[i] : 1.0;
+    if (!(mass > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "one above 0", "none");
+    (void)frexp(mass, &exponent); // in units of which all together make at most 2^50
     for (i = 0; i < j->queries; i++) j->weight[i] = ldexp(o->weight ? (double)o->weight[i] : 1.0, 50 - exponent);
     j->unit = 1.0 / ldexp(mass, 50 - exponent);
     for (i = 0; i < j->models; i++) {
-        if (!locusi_is_required(j, i)) continue;
-        j->required++;
-        j->fixed += locusi_portfolio_price(j, i);
-        locusi_raise(j->floor, locusi_profile_row(j, i), j->queries);
+        j->price[i] = o->cost ? (double)o->cost[i] : 0.0;
+        if (!o->required || !o->required[i]) continue;
+        if (j->required == j->limit)
+            return locusi_fail(err, LOCUS_ERR_BUDGET, "count", "as many as the required models", "%z", o->count);
+        j->set[j->required++] = i;
+        j->fixed += j->price[i];
+        locusi_raise(j, j->floor, i);
     }
-    for (i = 0; i < j->models; i++) candidates += (size_t)locusi_eligible(j, i);
+    if (j->fixed > j->budget)
+        return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the cost of the required models", "%f",
+                           j->fixed, o->budget);
+    for (i = 0; i < j->models; i++) {
+        j->may[i] = (!o->available || o->available[i]) && !(o->required && o->required[i]) &&
+                    j->fixed + j->price[i] <= j->budget;
+        candidates += j->may[i];
+    }
     if (candidates + j->required == 0)
         return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "profiles", "an available model within the limits",
                            "none of %z", j->models);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_portfolio_run(locusi_portfolio_job *j, size_t *picks, double *value_of,
+                                            locus_portfolio *out, locus_error *err)
+{
+    const double volume = (double)j->models * (double)j->queries, lambda = j->o->lambda;
+    const int by_cost = j->budget < DBL_MAX || lambda > 0.0;
+    size_t i, steps;
+    locus_status status = locusi_portfolio_prepare(j, err);
+    if (status) return status;
     // Greedy by gain begins with the best affordable model, so the better of the two is never worse than that one.
     // Where costs count for anything, each start has its own swaps: they often end in different places.
     steps = volume * (double)LOCUSI_BOUND_STEPS < 8e9 ? LOCUSI_BOUND_STEPS : volume < 1e9 ? (size_t)(8e9 / volume) : 8;
@@ -13875,12 +13859,12 @@ LOCUSI_FN locus_status locusi_portfolio_run(locusi_portfolio_job *j, double mass
     out->count = j->other_count;
     for (i = 0; i < out->count; i++) {
         picks[i] = j->other[i];
-        out->cost += locusi_portfolio_price(j, picks[i]);
-        locusi_raise(j->level, locusi_profile_row(j, picks[i]), j->queries);
+        out->cost += j->price[picks[i]];
+        locusi_raise(j, j->level, picks[i]);
         if (value_of) value_of[i] = (double)locusi_covered(j, j->level, j->level) * j->unit;
     }
     out->value = (double)locusi_covered(j, j->level, j->level) * j->unit;
-    if (out->bound < out->value - o->lambda * out->cost) out->bound = out->value - o->lambda * out->cost;
+    if (out->bound < out->value - lambda * out->cost) out->bound = out->value - lambda * out->cost;
     return LOCUS_OK;
 }
 
@@ -13892,7 +13876,6 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
     locus_isa isa = run ? run->isa : LOCUS_ISA_AUTO;
     locusi_portfolio_job j;
     locusi_work w;
-    double mass;
     locus_status status;
     memset(&j, 0, sizeof j);
     j.o = opts ? opts : &zero;
@@ -13900,9 +13883,7 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
     if (!picks || !out)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !picks ? "picks" : "out");
     memset(out, 0, sizeof *out);
-    if ((status = locusi_check_points(profiles, "profiles", 1, err)) ||
-        (status = locusi_check_portfolio(profiles, j.o, &mass, err)) || (status = locusi_isa_choose(&isa, err)))
-        return status;
+    if ((status = locusi_check_portfolio(profiles, j.o, err)) || (status = locusi_isa_choose(&isa, err))) return status;
     j.k = locusi_kernels_for(isa);
     j.rows = profiles->rows;
     j.models = profiles->count;
@@ -13911,8 +13892,7 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
     j.limit = j.o->count && j.o->count < j.models ? j.o->count : j.models;
     j.budget = j.o->budget > 0.0 ? j.o->budget : DBL_MAX;
     locusi_work_begin(&w, run);
-    if (!(status = locusi_portfolio_take(&j, &w, err)))
-        status = locusi_portfolio_run(&j, mass, picks, value_of, out, err);
+    if (!(status = locusi_portfolio_take(&j, &w, err))) status = locusi_portfolio_run(&j, picks, value_of, out, err);
     locusi_work_end(&w);
     return status;
 }
@@ -14017,26 +13997,32 @@ LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
 
 typedef struct locusi_two { // row 0 is the model, the others are versions of it
     float *chances[2];      // [1 + versions, n]
-    size_t versions[2], n;
+    const float **z[2];     // [1 + versions] embeddings
+    size_t versions[2], n, d;
     const locus_compare_opts *o;
-    double level, *values; // [versions]
+    double *values; // [versions]
 } locusi_two;
 
-typedef enum locusi_figure { LOCUSI_OF_A, LOCUSI_OF_B, LOCUSI_OF_DIFFERENCE, LOCUSI_OF_AGREEMENT } locusi_figure;
+typedef enum locusi_figure { LOCUSI_OF_A, LOCUSI_OF_B, LOCUSI_OF_BOTH, LOCUSI_AGREEMENT, LOCUSI_APART } locusi_figure;
 
 // Mean of a figure over the queries, of one category (SIZE_MAX: all), for these versions; NaN if there is none
 LOCUSI_FN double locusi_figure_of(const locusi_two *t, locusi_figure figure, size_t category, size_t a, size_t b)
 {
-    const float *p = t->chances[0] + a * t->n, *q = t->chances[1] + b * t->n;
+    const float *p = t->chances[0] + a * t->n, *q = t->chances[1] + b * t->n, *u = t->z[0][a], *v = t->z[1][b];
     double sum = 0.0;
     size_t i, count = 0;
+    if (figure == LOCUSI_APART) { // cosine distance of the embeddings
+        const double lengths = sqrt(locusi_row_sum(u, u, t->d, 0) * locusi_row_sum(v, v, t->d, 0));
+        sum = lengths > 0.0 ? 1.0 - locusi_row_sum(u, v, t->d, 0) / lengths : 1.0;
+        return sum > 1e-14 ? sum : 0.0;
+    }
     for (i = 0; i < t->n; i++) {
         const double x = (double)p[i], y = (double)q[i];
         if (category != SIZE_MAX && (t->o->category[i] < 0 || (size_t)t->o->category[i] != category)) continue;
-        sum += figure == LOCUSI_OF_A            ? x
-               : figure == LOCUSI_OF_B          ? y
-               : figure == LOCUSI_OF_DIFFERENCE ? x - y
-                                                : 1.0 - locusi_disagreement(x, y, t->o->correlation);
+        sum += figure == LOCUSI_OF_A      ? x
+               : figure == LOCUSI_OF_B    ? y
+               : figure == LOCUSI_OF_BOTH ? x - y
+                                          : 1.0 - locusi_disagreement(x, y, t->o->correlation);
         count++;
     }
     return count ? sum / (double)count : (double)locusi_nan();
@@ -14049,41 +14035,8 @@ LOCUSI_FN locus_interval locusi_figure_interval(const locusi_two *t, locusi_figu
     const size_t count = a > b ? a : b;
     size_t r;
     for (r = 0; r < count; r++) t->values[r] = locusi_figure_of(t, figure, category, a ? r + 1 : 0, b ? r + 1 : 0);
-    return locus_interval_of(locusi_figure_of(t, figure, category, 0, 0), t->values, count, 0, t->level);
-}
-
-LOCUSI_FN locus_interval locusi_embeddings_interval(const locusi_two *t, const float *const z[2],
-                                                    const locus_pool *const versions[2], size_t dim)
-{
-    const size_t count = t->versions[0] > t->versions[1] ? t->versions[0] : t->versions[1];
-    locus_interval out;
-    size_t r;
-    for (r = 0; r <= count; r++) {
-        const float *a = r && versions[0] ? locus_pool_embedding(versions[0], r - 1) : z[0];
-        const float *b = r && versions[1] ? locus_pool_embedding(versions[1], r - 1) : z[1];
-        const double lengths = sqrt(locusi_row_sum(a, a, dim, 0) * locusi_row_sum(b, b, dim, 0));
-        const double distance = lengths > 0.0 ? 1.0 - locusi_row_sum(a, b, dim, 0) / lengths : 1.0;
-        t->values[r] = distance > 1e-14 ? distance : 0.0;
-    }
-    out = locus_interval_of(t->values[0], t->values + 1, count, 0, t->level);
-    if (out.low < 0.0) out.low = 0.0;
-    return out;
-}
-
-// Answers to the same queries; right is a score above a half.
-LOCUSI_FN locus_interval locusi_observed(const locus_scores *s, size_t n, size_t a, size_t b, double level,
-                                         size_t *shared)
-{
-    size_t i, same = 0;
-    float x, y;
-    for (i = 0; (s->f32 || s->u8) && i < n; i++) {
-        if (!locusi_score_in(s, locusi_score_row(s, n, a) + i, &x) ||
-            !locusi_score_in(s, locusi_score_row(s, n, b) + i, &y))
-            continue;
-        ++*shared;
-        same += (x > 0.5f) == (y > 0.5f);
-    }
-    return locusi_wilson(same, *shared, level);
+    return locus_interval_of(locusi_figure_of(t, figure, category, 0, 0), t->values, count, 0,
+                             t->o->level > 0.0 ? t->o->level : 0.9);
 }
 
 // *out <- what the model might be, from its row of scores; NULL where that cannot be said.
@@ -14114,34 +14067,46 @@ LOCUSI_FN locus_status locusi_compare(const locus_pool *pool, const size_t model
                                       const locus_compare_opts *o, locus_comparison *out, locus_pool *versions[2],
                                       locusi_work *w, const locus_run *run, locus_error *err)
 {
-    const float *z[2];
+    const locus_scores *s = &evals->scores;
+    const size_t n = evals->queries.count;
+    float x[2];
     locusi_two t;
     locus_status status;
-    size_t i, c;
+    size_t i, r, same = 0;
     t.o = o;
-    t.n = evals->queries.count;
-    t.level = o->level > 0.0 ? o->level : 0.9;
+    t.n = n;
+    t.d = pool->net->d;
     for (i = 0; i < 2; i++) {
-        z[i] = locus_pool_embedding(pool, model[i]);
         if ((status = locusi_versions(&versions[i], pool, model[i], evals, o, run, err))) return status;
         t.versions[i] = versions[i] ? versions[i]->count : 0;
-        t.chances[i] = (float *)locusi_take(w, 1 + t.versions[i], t.n * sizeof(float));
+        t.z[i] = (const float **)locusi_take(w, 1 + t.versions[i], sizeof(float *));
+        t.chances[i] = (float *)locusi_take(w, 1 + t.versions[i], n * sizeof(float));
         if ((status = locusi_work_short(w, err)) ||
-            (t.n && (status = locusi_profiles(pool, &evals->queries, model[i], 1, t.chances[i], w, run, err))) ||
-            (versions[i] && (status = locusi_profiles(versions[i], &evals->queries, 0, t.versions[i],
-                                                      t.chances[i] + t.n, w, run, err))))
+            (n && (status = locusi_profiles(pool, &evals->queries, model[i], 1, t.chances[i], w, run, err))) ||
+            (versions[i] &&
+             (status = locusi_profiles(versions[i], &evals->queries, 0, t.versions[i], t.chances[i] + n, w, run, err))))
             return status;
+        t.z[i][0] = locus_pool_embedding(pool, model[i]);
+        for (r = 0; r < t.versions[i]; r++) t.z[i][r + 1] = locus_pool_embedding(versions[i], r);
     }
-    t.values = (double *)locusi_take(w, 1 + t.versions[0] + t.versions[1], sizeof(double));
+    t.values = (double *)locusi_take(w, t.versions[0] + t.versions[1], sizeof(double));
     if ((status = locusi_work_short(w, err))) return status;
-    out->distance = locusi_embeddings_interval(&t, z, (const locus_pool *const *)versions, pool->net->d);
+    out->distance = locusi_figure_interval(&t, LOCUSI_APART, SIZE_MAX);
+    if (out->distance.low < 0.0) out->distance.low = 0.0;
     out->accuracy_a = locusi_figure_interval(&t, LOCUSI_OF_A, SIZE_MAX);
     out->accuracy_b = locusi_figure_interval(&t, LOCUSI_OF_B, SIZE_MAX);
-    out->difference = locusi_figure_interval(&t, LOCUSI_OF_DIFFERENCE, SIZE_MAX);
-    out->agreement = locusi_figure_interval(&t, LOCUSI_OF_AGREEMENT, SIZE_MAX);
-    for (c = 0; o->by_category && c < o->categories; c++)
-        o->by_category[c] = locusi_figure_interval(&t, LOCUSI_OF_DIFFERENCE, c);
-    out->observed = locusi_observed(&evals->scores, t.n, model[0], model[1], t.level, &out->shared);
+    out->difference = locusi_figure_interval(&t, LOCUSI_OF_BOTH, SIZE_MAX);
+    out->agreement = locusi_figure_interval(&t, LOCUSI_AGREEMENT, SIZE_MAX);
+    for (i = 0; o->by_category && i < o->categories; i++)
+        o->by_category[i] = locusi_figure_interval(&t, LOCUSI_OF_BOTH, i);
+    for (i = 0; (s->f32 || s->u8) && i < n; i++) {
+        if (!locusi_score_in(s, locusi_score_row(s, n, model[0]) + i, &x[0]) ||
+            !locusi_score_in(s, locusi_score_row(s, n, model[1]) + i, &x[1]))
+            continue;
+        out->shared++;
+        same += (x[0] > 0.5f) == (x[1] > 0.5f);
+    }
+    out->observed = locusi_wilson(same, out->shared, o->level > 0.0 ? o->level : 0.9);
     return LOCUS_OK;
 }
 

@@ -283,9 +283,8 @@ static void exchanges_lead_to_a_set_that_none_improves(void)
         locusi_portfolio_job j;
         locusi_work w;
         unsigned char in[50];
-        double mass = 0.0, net = 0.0, before = 0.0;
+        double net = 0.0, before = 0.0;
         size_t i, k;
-        int exponent;
         problem_make(&p, 50, 24, 0, trial + 9000);
         ZERO(p.o);
         p.o.count = 2 + trial % 6;
@@ -300,10 +299,7 @@ static void exchanges_lead_to_a_set_that_none_improves(void)
         CHECK_STATUS(LOCUS_OK, locusi_portfolio_take(&j, &w, &g_err));
         j.k = locusi_kernels_for(LOCUS_ISA_SCALAR);
         j.budget = DBL_MAX;
-        for (i = 0; i < p.Q; i++) mass += (double)p.weight[i];
-        (void)frexp(mass, &exponent);
-        for (i = 0; i < p.Q; i++) j.weight[i] = ldexp((double)p.weight[i], 50 - exponent);
-        j.unit = 1.0 / ldexp(mass, 50 - exponent);
+        CHECK_STATUS(LOCUS_OK, locusi_portfolio_prepare(&j, &g_err));
         j.total = 1;
         memset(in, 0, sizeof in);
         for (k = 0; k < p.o.count; k++) { // those of least value less price, one by one

@@ -12443,28 +12443,24 @@ typedef struct locusi_space {
 
 #define LOCUSI_FAR 1e30f // the term of columns that are none
 
-// Sums of two rows in double, of squared differences or of products. Four chains: the additions wait for one another.
+static LOCUSI_INLINE double locusi_row_term(const float *x, const float *y, size_t k, int squares)
+{
+    const double p = (double)x[k], q = (double)y[k];
+    return squares ? (p - q) * (p - q) : p * q;
+}
+
+// Sum over two rows, of squared differences or of products. Four chains: the additions wait for one another.
 LOCUSI_FN double locusi_row_sum(const float *x, const float *y, size_t n, int squares)
 {
     double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0;
-    size_t k = 0;
-#define LOCUSI_SQUARE(c) (((double)x[k + c] - (double)y[k + c]) * ((double)x[k + c] - (double)y[k + c]))
-#define LOCUSI_PRODUCT(c) ((double)x[k + c] * (double)y[k + c])
-    for (; squares && k + 4 <= n; k += 4) {
-        s0 += LOCUSI_SQUARE(0);
-        s1 += LOCUSI_SQUARE(1);
-        s2 += LOCUSI_SQUARE(2);
-        s3 += LOCUSI_SQUARE(3);
+    size_t k;
+    for (k = 0; k + 4 <= n; k += 4) {
+        s0 += locusi_row_term(x, y, k, squares);
+        s1 += locusi_row_term(x, y, k + 1, squares);
+        s2 += locusi_row_term(x, y, k + 2, squares);
+        s3 += locusi_row_term(x, y, k + 3, squares);
     }
-    for (; !squares && k + 4 <= n; k += 4) {
-        s0 += LOCUSI_PRODUCT(0);
-        s1 += LOCUSI_PRODUCT(1);
-        s2 += LOCUSI_PRODUCT(2);
-        s3 += LOCUSI_PRODUCT(3);
-    }
-    for (; k < n; k++) s0 += squares ? LOCUSI_SQUARE(0) : LOCUSI_PRODUCT(0);
-#undef LOCUSI_SQUARE
-#undef LOCUSI_PRODUCT
+    for (; k < n; k++) s0 += locusi_row_term(x, y, k, squares);
     return (s0 + s1) + (s2 + s3);
 }
 

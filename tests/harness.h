@@ -432,17 +432,17 @@ static locus_status predict(const locus_pool *pool, const locus_queries *q, floa
 }
 
 // Memory of as many bytes as a call wants and no more, not aligned, full of junk; what lies behind it must stay:
-//     do s = locus_x(..., &g.run, &g_err); while (guard_more(&g, s));
-typedef struct guard {
+//     do s = locus_x(..., &g.run, &g_err); while (fitted_again(&g, s));
+typedef struct fitted {
     locus_run run;
     unsigned char *block;
     size_t tries, mallocs;
-} guard;
+} fitted;
 
-static guard guard_of(const locus_run *run)
+static fitted fitted_run(const locus_run *run)
 {
     static unsigned char nothing;
-    guard g;
+    fitted g;
     ZERO(g);
     if (run) g.run = *run;
     g.run.memory = &nothing, g.run.memory_bytes = 0;
@@ -450,7 +450,7 @@ static guard guard_of(const locus_run *run)
     return g;
 }
 
-static int guard_more(guard *g, locus_status s)
+static int fitted_again(fitted *g, locus_status s)
 {
     const size_t bytes = g->run.memory_bytes;
     const int again = s == LOCUS_ERR_MEMORY && g->tries++ < 4;

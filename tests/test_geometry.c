@@ -95,12 +95,12 @@ static const ways no_ways;
 #define GUARDED(name, parameters, call)                                                                                \
     static locus_status name parameters                                                                                \
     {                                                                                                                  \
-        guard g;                                                                                                       \
+        fitted g;                                                                                                      \
         locus_status s;                                                                                                \
         if (!o) o = &no_ways;                                                                                          \
-        g = guard_of(&o->run);                                                                                         \
+        g = fitted_run(&o->run);                                                                                       \
         do s = call;                                                                                                   \
-        while (guard_more(&g, s));                                                                                     \
+        while (fitted_again(&g, s));                                                                                   \
         return s;                                                                                                      \
     }
 
@@ -125,13 +125,13 @@ static locus_status profiles(const locus_pool *pool, const locus_queries *q, con
                              const locus_parallel *parallel)
 {
     locus_run run;
-    guard g;
+    fitted g;
     locus_status s;
     ZERO(run);
     run.parallel = parallel;
-    g = guard_of(&run);
+    g = fitted_run(&run);
     do s = locus_profiles(pool, q, known, out, &g.run, &g_err);
-    while (guard_more(&g, s));
+    while (fitted_again(&g, s));
     return s;
 }
 

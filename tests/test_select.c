@@ -153,10 +153,10 @@ static locus_points points_of(const problem *p)
 static locus_status choose(const problem *p, size_t *picks, double *values, locus_portfolio *out)
 {
     const locus_points rows = points_of(p);
-    guard g = guard_of(&p->run);
+    fitted g = fitted_run(&p->run);
     locus_status s;
     do s = locus_portfolio_choose(&rows, &p->o, picks, values, out, &g.run, &g_err);
-    while (guard_more(&g, s));
+    while (fitted_again(&g, s));
     return s;
 }
 

@@ -12369,37 +12369,53 @@ LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, s
 
 // ---- profiles
 
-// profiles[models, queries] <- of the pool's models from `first` on
-LOCUSI_FN locus_status locusi_profiles(const locus_pool *pool, const locus_queries *queries, size_t first,
-                                       size_t models, float *profiles, locusi_work *w, const locus_run *run,
-                                       locus_error *err)
+typedef struct locusi_profiler { // what chances are made in
+    const locus_pool *pool;
+    const locus_run *run;
+    size_t block, bytes; // queries at a time
+    float *logits;       // [block, models]
+    void *work;
+} locusi_profiler;
+
+LOCUSI_FN void locusi_profiler_take(locusi_profiler *p, const locus_pool *pool, size_t queries, const locus_run *run,
+                                    locusi_work *w)
 {
-    const locus_parallel *parallel = run ? run->parallel : NULL;
-    const size_t block = locusi_route_block(pool, queries->count), n = queries->count;
-    const size_t bytes = locus_predict_workspace(pool, n, parallel);
-    float *logits = (float *)locusi_take(w, block, pool->count * sizeof(float));
-    void *work = locusi_take(w, bytes, 1);
+    p->pool = pool;
+    p->run = run;
+    p->block = locusi_route_block(pool, queries);
+    p->bytes = locus_predict_workspace(pool, queries, run ? run->parallel : NULL);
+    p->logits = (float *)locusi_take(w, p->block, pool->count * sizeof(float));
+    p->work = locusi_take(w, p->bytes, 1);
+}
+
+// profiles[models, queries] <- of the pool's models from `first` on
+LOCUSI_FN locus_status locusi_profiler_run(const locusi_profiler *p, const locus_queries *queries, size_t first,
+                                           size_t models, float *profiles, locus_error *err)
+{
+    const size_t n = queries->count, all = p->pool->count;
     locus_queries part = *queries;
-    locus_status status = locusi_work_short(w, err);
+    locus_status status;
     size_t at, i, m, tile;
     part.stride = queries->stride ? queries->stride : queries->dim;
-    for (at = 0; !status && at < n; at += part.count) {
+    for (at = 0; at < n; at += part.count) {
         part.encodings = queries->encodings + at * part.stride;
-        part.count = n - at < block ? n - at : block;
-        if ((status = locusi_sweep_told(run, at, n, err)) ||
-            (status = locusi_predict(pool, &part, at, logits, parallel, work, bytes, err)))
-            break;
+        part.count = n - at < p->block ? n - at : p->block;
+        if ((status = locusi_sweep_told(p->run, at, n, err)) ||
+            (status = locusi_predict(p->pool, &part, at, p->logits, p->run ? p->run->parallel : NULL, p->work, p->bytes,
+                                     err)))
+            return status;
         for (tile = 0; tile < models; tile += 16) // one line of logits at a time
             for (i = 0; i < part.count; i++)
                 for (m = tile; m < models && m < tile + 16; m++)
-                    profiles[m * n + at + i] = (float)locus_probability((double)logits[i * pool->count + first + m]);
+                    profiles[m * n + at + i] = (float)locus_probability((double)p->logits[i * all + first + m]);
     }
-    return status;
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, const locus_scores *known,
                                       float *profiles, const locus_run *run, locus_error *err)
 {
+    locusi_profiler p;
     locusi_work w;
     locus_status status;
     size_t m, i;
@@ -12413,7 +12429,9 @@ LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_querie
     if (!pool->count || !queries->count) return LOCUS_OK;
     if (known && (status = locusi_check_scores(known, pool->count, queries->count, err))) return status;
     locusi_work_begin(&w, run);
-    status = locusi_profiles(pool, queries, 0, pool->count, profiles, &w, run, err);
+    locusi_profiler_take(&p, pool, queries->count, run, &w);
+    if (!(status = locusi_work_short(&w, err)))
+        status = locusi_profiler_run(&p, queries, 0, pool->count, profiles, err);
     locusi_work_end(&w);
     for (m = 0; !status && known && m < pool->count; m++)
         for (i = 0; i < queries->count; i++)
@@ -13749,19 +13767,24 @@ LOCUSI_FN locus_interval locusi_figure_interval(const locusi_two *t, locusi_figu
                              t->o->level > 0.0 ? t->o->level : 0.9);
 }
 
-// *out <- what the model might be, from its row of scores; NULL where that cannot be said.
+// What the model might be, from its row of scores: how many versions; 0 where that cannot be said.
+LOCUSI_FN size_t locusi_version_count(const locus_pool *pool, size_t model, const locus_evals *evals,
+                                      const locus_compare_opts *o)
+{
+    const size_t n = evals->queries.count;
+    size_t i, count = 0;
+    float y;
+    if ((!evals->scores.f32 && !evals->scores.u8) || !pool->net->info.has_encoder) return 0;
+    for (i = 0; i < n; i++) count += (size_t)locusi_score(evals, model, i, &y);
+    return count < 2 ? 0 : o->resamples ? o->resamples : 32;
+}
+
 LOCUSI_FN locus_status locusi_versions(locus_pool **out, const locus_pool *pool, size_t model, const locus_evals *evals,
                                        const locus_compare_opts *o, const locus_run *run, locus_error *err)
 {
-    const size_t n = evals->queries.count, row = locusi_score_row(&evals->scores, n, model);
+    const size_t row = locusi_score_row(&evals->scores, evals->queries.count, model);
     locus_resample_opts opts;
     locus_evals own = *evals;
-    size_t i, count = 0;
-    float y;
-    *out = NULL;
-    if ((!own.scores.f32 && !own.scores.u8) || !pool->net->info.has_encoder) return LOCUS_OK;
-    for (i = 0; i < n; i++) count += (size_t)locusi_score_in(&evals->scores, row + i, &y);
-    if (count < 2) return LOCUS_OK;
     own.scores.models = 1;
     if (own.scores.f32) own.scores.f32 += row;
     if (own.scores.u8) own.scores.u8 += row;
@@ -13779,28 +13802,36 @@ LOCUSI_FN locus_status locusi_compare(const locus_pool *pool, const size_t model
 {
     const locus_scores *s = &evals->scores;
     const size_t n = evals->queries.count;
-    float x[2];
+    locusi_profiler own, of[2];
     locusi_two t;
     locus_status status;
     size_t i, r, same = 0;
+    float x, y;
     t.o = o;
     t.n = n;
     t.d = pool->net->d;
     for (i = 0; i < 2; i++) {
+        t.versions[i] = locusi_version_count(pool, model[i], evals, o);
+        t.z[i] = (const float **)locusi_take(w, t.versions[i] + 1, sizeof(float *));
+        t.chances[i] = (float *)locusi_take(w, t.versions[i] + 1, n * sizeof(float));
+    }
+    t.values = (double *)locusi_take(w, t.versions[0] + t.versions[1], sizeof(double));
+    locusi_profiler_take(&own, pool, n, run, w);
+    if ((status = locusi_work_short(w, err))) return status;
+    for (i = 0; i < 2; i++) {
+        if (!t.versions[i]) continue;
         if ((status = locusi_versions(&versions[i], pool, model[i], evals, o, run, err))) return status;
-        t.versions[i] = versions[i] ? versions[i]->count : 0;
-        t.z[i] = (const float **)locusi_take(w, 1 + t.versions[i], sizeof(float *));
-        t.chances[i] = (float *)locusi_take(w, 1 + t.versions[i], n * sizeof(float));
-        if ((status = locusi_work_short(w, err)) ||
-            (n && (status = locusi_profiles(pool, &evals->queries, model[i], 1, t.chances[i], w, run, err))) ||
+        locusi_profiler_take(&of[i], versions[i], n, run, w);
+    }
+    if ((status = locusi_work_short(w, err))) return status;
+    for (i = 0; i < 2; i++) {
+        if ((status = locusi_profiler_run(&own, &evals->queries, model[i], 1, t.chances[i], err)) ||
             (versions[i] &&
-             (status = locusi_profiles(versions[i], &evals->queries, 0, t.versions[i], t.chances[i] + n, w, run, err))))
+             (status = locusi_profiler_run(&of[i], &evals->queries, 0, t.versions[i], t.chances[i] + n, err))))
             return status;
         t.z[i][0] = locus_pool_embedding(pool, model[i]);
         for (r = 0; r < t.versions[i]; r++) t.z[i][r + 1] = locus_pool_embedding(versions[i], r);
     }
-    t.values = (double *)locusi_take(w, t.versions[0] + t.versions[1], sizeof(double));
-    if ((status = locusi_work_short(w, err))) return status;
     out->distance = locusi_figure_interval(&t, LOCUSI_APART, SIZE_MAX);
     if (out->distance.low < 0.0) out->distance.low = 0.0;
     out->accuracy_a = locusi_figure_interval(&t, LOCUSI_OF_A, SIZE_MAX);
@@ -13810,11 +13841,9 @@ LOCUSI_FN locus_status locusi_compare(const locus_pool *pool, const size_t model
     for (i = 0; o->by_category && i < o->categories; i++)
         o->by_category[i] = locusi_figure_interval(&t, LOCUSI_OF_BOTH, i);
     for (i = 0; (s->f32 || s->u8) && i < n; i++) {
-        if (!locusi_score_in(s, locusi_score_row(s, n, model[0]) + i, &x[0]) ||
-            !locusi_score_in(s, locusi_score_row(s, n, model[1]) + i, &x[1]))
-            continue;
+        if (!locusi_score(evals, model[0], i, &x) || !locusi_score(evals, model[1], i, &y)) continue;
         out->shared++;
-        same += (x[0] > 0.5f) == (x[1] > 0.5f);
+        same += (x > 0.5f) == (y > 0.5f);
     }
     out->observed = locusi_wilson(same, out->shared, o->level > 0.0 ? o->level : 0.9);
     return LOCUS_OK;

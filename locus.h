@@ -966,7 +966,7 @@ LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_querie
 typedef enum locus_metric {
     LOCUS_COSINE = 0,   // 1 - cos, 0 to 2; a row of zeros is at 1 from all
     LOCUS_EUCLIDEAN,    // |a - b|
-    LOCUS_DISAGREEMENT, // rows are profiles: mean of p_a (1 - p_b) + (1 - p_a) p_b, expected share of unlike answers
+    LOCUS_DISAGREEMENT, // of profiles, 0 to 1: mean of p_a (1 - p_b) + (1 - p_a) p_b, expected share of unlike answers
     LOCUS_RMS,          // root of the mean squared difference
     LOCUS_METRIC_COUNT
 } locus_metric;
@@ -1015,8 +1015,9 @@ LOCUS_API locus_status locus_cluster_cut(const locus_merge *merges, size_t n, si
                                          size_t *label, size_t *clusters, const locus_run *run, locus_error *err);
 
 // picks[k] <- medoids: k rows that make the mean distance of all rows to the nearest of them small, ascending.
-// label[n] (may be NULL) <- place in picks of each row's. Greedy start, then the best swaps of FasterPAM (Schubert and
-// Rousseeuw 2021) until none helps: a local optimum. Works in a distance matrix, 4 n^2 bytes.
+// label[n] (may be NULL) <- place in picks of each row's; mean_distance may be NULL. Greedy, then each in turn gives
+// way to the row that is best in its place, until none does (Kaufman and Rousseeuw 1990): a local optimum. Works in a
+// distance matrix, 4 n^2 bytes; k n^2 time and more.
 LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric metric, const unsigned char *available,
                                      size_t k, size_t *picks, size_t *label, double *mean_distance,
                                      const locus_run *run, locus_error *err);
@@ -12588,7 +12589,7 @@ typedef struct locusi_pairs { // all rows of a meet all rows of b
     float *tile;                     // [workers] [PAIR_ROWS, dim], then [PAIR_ROWS, PAIR_LD]
     size_t items;                    // tiles of rows
     // Row i of a and the columns at .. of b: c = -a . b (+ bias)
-    void (*meet)(const struct locusi_pairs *p, size_t i, size_t at, size_t columns, const float *c);
+    void (*meet)(const struct locusi_pairs *p, size_t i, size_t at, size_t width, const float *c);
     float *out;               // distances: [a, b]
     locus_neighbour *nearest; // neighbours: [a, k]
     size_t k;
@@ -12628,8 +12629,8 @@ LOCUSI_FN void locusi_pairs_item(void *arg, size_t worker, size_t item)
     m.ldb = 16, m.panel = 16 * dim;
     m.c = c, m.ldc = m.ldr = LOCUSI_PAIR_LD;
     for (at = 0; at < n; at += LOCUSI_PAIR_COLUMNS) {
-        const size_t columns = n - at < LOCUSI_PAIR_COLUMNS ? n - at : LOCUSI_PAIR_COLUMNS;
-        m.panels = locusi_pad(columns) / 16;
+        const size_t width = n - at < LOCUSI_PAIR_COLUMNS ? n - at : LOCUSI_PAIR_COLUMNS;
+        m.panels = locusi_pad(width) / 16;
         for (k = 0; k < dim; k += m.k) { // long rows in parts: the sums' rounding stays small
             m.k = dim - k < 256 ? dim - k : 256;
             m.a = a + k;
@@ -12638,17 +12639,17 @@ LOCUSI_FN void locusi_pairs_item(void *arg, size_t worker, size_t item)
             m.residual = k ? c : NULL;
             p->space.k->matmul(&m);
         }
-        for (r = 0; r < rows; r++) p->meet(p, first + r, at, columns, c + r * LOCUSI_PAIR_LD);
+        for (r = 0; r < rows; r++) p->meet(p, first + r, at, width, c + r * LOCUSI_PAIR_LD);
     }
 }
 
 // One number for each pair, whichever tile and thread it comes from, and for (b, a).
-LOCUSI_FN void locusi_meet_distances(const locusi_pairs *p, size_t i, size_t at, size_t columns, const float *c)
+LOCUSI_FN void locusi_meet_distances(const locusi_pairs *p, size_t i, size_t at, size_t width, const float *c)
 {
     const locusi_space *s = &p->space;
     float *out = p->out + i * p->b->count + at;
     size_t j;
-    for (j = 0; j < columns; j++) {
+    for (j = 0; j < width; j++) {
         const float u = p->a->term[i] + p->b->term[at + j], t = u + c[j];
         if (t < 0.1f * u) out[j] = locusi_apart(s, p->a, i, p->b, at + j);
         else out[j] = (float)((s->root ? sqrt(2.0 * (double)t) : 2.0 * (double)t) * s->unit);
@@ -12700,13 +12701,13 @@ LOCUSI_FN float locusi_reach(const locusi_pairs *p, size_t i, float farthest, si
     return t < 1e29 ? (float)t : 1e29f; // less than LOCUSI_FAR
 }
 
-LOCUSI_FN void locusi_meet_nearest(const locusi_pairs *p, size_t i, size_t at, size_t columns, const float *c)
+LOCUSI_FN void locusi_meet_nearest(const locusi_pairs *p, size_t i, size_t at, size_t width, const float *c)
 {
     locus_neighbour *list = p->nearest + i * p->k, it;
     float limit = locusi_reach(p, i, list[p->k - 1].distance, at);
     size_t j = 0, lane, place;
-    columns = locusi_pad(columns);
-    for (; (j = p->space.k->find(c, j, columns, limit)) < columns; j += 16)
+    width = locusi_pad(width);
+    for (; (j = p->space.k->find(c, j, width, limit)) < width; j += 16)
         for (lane = j; lane < j + 16; lane++) {
             if (c[lane] > limit || (p->a == p->b && at + lane == i)) continue;
             it.index = at + lane;

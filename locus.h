@@ -12778,14 +12778,7 @@ LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_
 // A chain of nearest neighbours is followed until two clusters are each other's nearest; they are merged, and the chain
 // goes on from what is left of it. The merged one's distances follow from its parts' (Lance and Williams 1967).
 
-// The matrix of all distances, each row's from itself being 0: *d [n, n] is taken, then run.
-LOCUSI_FN locus_status locusi_matrix_take(locusi_pairs *p, float **d, const locus_points *points, locus_metric metric,
-                                          locusi_work *w, const locus_run *run, locus_error *err)
-{
-    *d = (float *)locusi_take(w, points->count, points->count * sizeof(float));
-    return locusi_pairs_open(p, NULL, points, metric, w, run, err);
-}
-
+// d[n, n] <- the matrix of all distances, each row's from itself being 0
 LOCUSI_FN locus_status locusi_matrix_run(locusi_pairs *p, float *d, size_t total, const locus_run *run,
                                          locus_error *err)
 {
@@ -12914,7 +12907,8 @@ LOCUS_API locus_status locus_cluster(const locus_points *points, locus_metric me
     locusi_work_begin(&w, run);
     c.n = n;
     c.linkage = linkage;
-    status = locusi_matrix_take(&pairs, &c.d, points, metric, &w, run, err);
+    c.d = (float *)locusi_take(&w, n, n * sizeof(float));
+    status = locusi_pairs_open(&pairs, NULL, points, metric, &w, run, err);
     c.size = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
     c.alive = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
     c.stack = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
@@ -13068,7 +13062,8 @@ LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric me
     locusi_work_begin(&w, run);
     job.n = n;
     job.picks = picks;
-    status = locusi_matrix_take(&pairs, &job.d, points, metric, &w, run, err);
+    job.d = (float *)locusi_take(&w, n, n * sizeof(float));
+    status = locusi_pairs_open(&pairs, NULL, points, metric, &w, run, err);
     job.nearest = (float *)locusi_take(&w, n, sizeof(float));
     job.sum = (double *)locusi_take(&w, n, sizeof(double));
     job.closed = (unsigned char *)locusi_take(&w, n, 1);

@@ -70,7 +70,8 @@ static locus_points embeddings_of(const locus_state *state)
     p.count = locus_pool_count(state->pool);
     p.dim = state->info.z_dim;
     if (p.count > MAX_POOL || p.dim > 256) die("embeddings", "too many");
-    for (size_t m = 0; m < p.count; m++) memcpy(rows + m * p.dim, locus_pool_embedding(state->pool, m), p.dim * sizeof *rows);
+    for (size_t m = 0; m < p.count; m++)
+        memcpy(rows + m * p.dim, locus_pool_embedding(state->pool, m), p.dim * sizeof *rows);
     return p;
 }
 

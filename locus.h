@@ -3635,9 +3635,8 @@ LOCUSI_TARGET static LOCUSI_INLINE void LOCUSI_NAME(block)(const locusi_matmul *
     LOCUSI_UNROLL
     for (i = 0; i < rows; i++) {
         LOCUSI_NAME(finish)(left[i], c + i * ldc, bias, residual ? residual + i * ldr : NULL, m->relu);
-        if (two)
-            LOCUSI_NAME(finish)
-            (right[i], c + i * ldc + VL, bias ? bias + VL : NULL, residual ? residual + i * ldr + VL : NULL, m->relu);
+        if (two) LOCUSI_NAME(finish)
+        (right[i], c + i * ldc + VL, bias ? bias + VL : NULL, residual ? residual + i * ldr + VL : NULL, m->relu);
     }
 }
 
@@ -4074,9 +4073,8 @@ LOCUSI_TARGET static void LOCUSI_NAME(affine_relu)(const float *x, size_t ldx, s
 {
     size_t i, j;
     for (i = 0; i < rows; i++, x += ldx, y += ldx)
-        for (j = 0; j < 16 * panels; j += VL)
-            VF(storeu)
-            (y + j, VF(max)(VF(fmadd)(VF(loadu)(x + j), VF(loadu)(gain + j), VF(loadu)(bias + j)), VF(set1)(0.0f)));
+        for (j = 0; j < 16 * panels; j += VL) VF(storeu)
+    (y + j, VF(max)(VF(fmadd)(VF(loadu)(x + j), VF(loadu)(gain + j), VF(loadu)(bias + j)), VF(set1)(0.0f)));
 }
 
 // dx <- 0 where the ReLU's output y is 0
@@ -6780,20 +6778,19 @@ LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, float *z, locus_err
     return LOCUS_OK;
 }
 
-// LOCUS_ENCODE_AUTO: is the fast path's memory more than there is?
-LOCUSI_FN int locusi_encode_streams(const locus_net *net, const locus_evals *evals, const locus_run *run,
-                                    size_t threads)
+// What a path takes of run->memory, or of any other.
+LOCUSI_FN size_t locusi_encode_bytes(const locus_net *net, const locus_evals *evals, int streaming,
+                                     const locus_run *run, size_t threads)
 {
     unsigned char nowhere[1];
     locus_run nothing;
     locusi_work count;
     locusi_job job;
-    if (net->info.encoder_kind == LOCUS_SAB) return 0;
     memset(&nothing, 0, sizeof nothing);
     nothing.memory = run && run->memory ? run->memory : nowhere;
     locusi_work_begin(&count, &nothing);
-    locusi_encode_plan(&job, net, evals, 0, 0, run, threads, &count);
-    return count.used > (run && run->memory ? run->memory_bytes : (size_t)1 << 30);
+    locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &count);
+    return count.used;
 }
 
 LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, locus_encode_path path,
@@ -6814,7 +6811,11 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     if (streaming && net->info.encoder_kind == LOCUS_SAB)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "fast: sab attends from every token to every other",
                            "streaming");
-    if (path == LOCUS_ENCODE_AUTO) streaming = locusi_encode_streams(net, evals, run, threads);
+    if (path == LOCUS_ENCODE_AUTO && net->info.encoder_kind == LOCUS_ISAB) {
+        const size_t fast = locusi_encode_bytes(net, evals, 0, run, threads);
+        streaming = fast > (run && run->memory ? run->memory_bytes : (size_t)1 << 30) &&
+                    locusi_encode_bytes(net, evals, 1, run, threads) < fast;
+    }
     locusi_work_begin(&work, run);
     locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &work);
     status = locusi_work_short(&work, err);

@@ -1802,10 +1802,7 @@ static void training_learns_and_the_saved_net_predicts_the_same(void)
             for (i = 0; i < V; i++) memcpy(v + i * D, p.q + p.validation[i] * D, D * sizeof(float));
             ZERO(e);
             e.queries = queries_of(q, n, D), e.scores.models = M, e.scores.f32 = y;
-            bytes = locus_encode_workspace(net, &e, NULL);
-            work = (unsigned char *)xmalloc(bytes);
-            CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, NULL, work, bytes, &g_err));
-            free(work);
+            CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, LOCUS_ENCODE_AUTO, NULL, &g_err));
             pool = pool_of(net, z, M);
             qv = queries_of(v, V, D);
             CHECK_STATUS(LOCUS_OK, predict(pool, &qv, logits, NULL));
@@ -1854,9 +1851,7 @@ static double weight_by_hand(const problem *p, const locus_net *net)
     for (i = 0; i < U; i++) memcpy(u + i * D, p->q + p->unlabelled[i] * D, D * sizeof(float));
     ZERO(e);
     e.queries = queries_of(q, n, D), e.scores.models = M, e.scores.f32 = y;
-    bytes = locus_encode_workspace(net, &e, NULL);
-    work = xmalloc(bytes);
-    CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, LOCUS_ENCODE_AUTO, NULL, &g_err));
     pool = pool_of(net, z, M);
     asked = queries_of(v, V, D);
     CHECK_STATUS(LOCUS_OK, predict(pool, &asked, net_says, NULL));

@@ -207,7 +207,7 @@ typedef struct locus_parallel {
 
 #ifndef LOCUS_NO_THREADS
 // Start `count` threads, the caller's included (0: as many as processors), for one call at a time. Allocates. Without
-// POSIX threads it is one thread. Fails: LOCUS_ERR_ARGUMENT, _MEMORY.
+// POSIX threads *out is NULL, the calling thread. Fails: LOCUS_ERR_ARGUMENT, _MEMORY.
 LOCUS_API locus_status locus_threads_create(const locus_parallel **out, size_t count, locus_error *err);
 // Stop and free what was created here. NULL is fine.
 LOCUS_API void locus_threads_destroy(const locus_parallel *threads);
@@ -4599,19 +4599,11 @@ LOCUS_API void locus_threads_destroy(const locus_parallel *threads)
     LOCUS_FREE(t);
 }
 #elif !defined(LOCUS_NO_THREADS)
-LOCUSI_FN void locusi_threads_run(void *user, void (*task)(void *arg, size_t index), void *arg, size_t count)
-{
-    size_t i;
-    (void)user;
-    for (i = 0; i < count; i++) task(arg, i);
-}
-
 LOCUS_API locus_status locus_threads_create(const locus_parallel **out, size_t count, locus_error *err)
 {
-    static const locus_parallel alone = {1, locusi_threads_run, NULL};
     (void)count;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
-    *out = &alone;
+    *out = NULL;
     return LOCUS_OK;
 }
 
@@ -6421,39 +6413,14 @@ LOCUSI_FN void locusi_model_begin(const locusi_job *job, size_t model, double no
     state->token_bound = (norm * net->token_norm + net->token_bias_norm) * net->value_norm * 1.001 + 1e-30;
 }
 
-LOCUSI_FN int locusi_finish_pass(const locusi_job *job, locusi_scratch *w, size_t model, size_t pass)
+LOCUSI_FN void locusi_encode_spread(locusi_job *job, void (*task)(void *arg, size_t worker))
 {
-    const locus_net *net = job->net;
-    return pass < net->layers ? locusi_finish_induced(net, pass, &w->state, w)
-                              : locusi_finish_pool(net, w, job->z + model * net->d);
+    job->counter.next = 0;
+    job->counter.workers = job->workers;
+    locusi_run(job->run ? job->run->parallel : NULL, task, job, job->workers);
 }
 
-LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model);
-
-LOCUSI_FN void locusi_encode_models(void *arg, size_t worker)
-{
-    locusi_job *job = (locusi_job *)arg;
-    const locus_net *net = job->net;
-    locusi_scratch *w = &job->scratch[worker];
-    size_t model, pass;
-    w->mine = 0;
-    while ((model = locusi_next(&job->counter, worker, &w->mine)) < job->models) {
-        int finite = 1;
-        locusi_model_begin(job, model, 0.0, &w->state);
-        if (net->info.encoder_kind == LOCUS_SAB) finite = locusi_encode_sab(job, w, worker, model);
-        for (pass = 0; pass <= net->layers && net->info.encoder_kind == LOCUS_ISAB; pass++) {
-            locusi_pass_begin(&w->state, net->heads, net->r);
-            do {
-                locusi_pass_start(net, &w->sums, pass);
-                locusi_pass_rows(job, w, w, worker, model, pass, 0, locusi_places(job, model));
-                if (locusi_get_flag(&job->stop)) return;
-            } while (locusi_pass_again(&w->sums, &w->state));
-            finite &= locusi_finish_pass(job, w, model, pass);
-        }
-        if (!finite) locusi_set_flag(&job->bad);
-    }
-}
-
+// One worker's share of the rows in a pass that all make together.
 LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker)
 {
     locusi_job *job = (locusi_job *)arg;
@@ -6467,8 +6434,33 @@ LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker)
                          locusi_min(n, chunk + LOCUSI_CHUNK));
 }
 
+// All passes of one model: by one worker, or by all (then worker 0 calls).
+LOCUSI_FN void locusi_encode_isab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model)
+{
+    const locus_net *net = job->net;
+    size_t pass, i;
+    int finite;
+    for (pass = 0; pass <= net->layers; pass++) {
+        locusi_pass_begin(&w->state, net->heads, net->r);
+        do {
+            if (job->by_rows) {
+                job->pass = pass;
+                locusi_encode_spread(job, locusi_encode_rows);
+                for (i = 1; i < job->workers; i++) locusi_sums_merge(&w->sums, &job->scratch[i].sums);
+            } else {
+                locusi_pass_start(net, &w->sums, pass);
+                locusi_pass_rows(job, w, w, worker, model, pass, 0, locusi_places(job, model));
+            }
+            if (locusi_get_flag(&job->stop)) return;
+        } while (locusi_pass_again(&w->sums, &w->state));
+        finite = pass < net->layers ? locusi_finish_induced(net, pass, &w->state, w)
+                                    : locusi_finish_pool(net, w, job->z + model * net->d);
+        if (!finite) locusi_set_flag(&job->bad);
+    }
+}
+
 // sab: X <- MAB(X, X), layer by layer. A tile of queries plays the inducing vectors' part.
-LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model)
+LOCUSI_FN void locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model)
 {
     const locus_net *net = job->net;
     float *x = w->sab[0], *next = w->sab[1], *keys = w->sab[2], *values = w->sab[3], *packed = w->encodings;
@@ -6507,7 +6499,7 @@ LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worke
                     locusi_sums_mean(&w->sums, h, j, bound, w->h + j * net->hp + h * net->dhp);
             finite &= !w->sums.beyond;
             finite &= locusi_block_tail(net, m, w, rows, x + i * net->dp, next + i * net->dp);
-            if (locusi_get_flag(&job->stop)) return 1;
+            if (locusi_get_flag(&job->stop)) return;
         }
         x = next;
         next = swap;
@@ -6522,7 +6514,20 @@ LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worke
         }
     } while (locusi_pass_again(&w->sums, &w->state));
     locusi_progress(job, worker, job->n);
-    return locusi_finish_pool(net, w, job->z + model * net->d) && finite;
+    if (!(locusi_finish_pool(net, w, job->z + model * net->d) && finite)) locusi_set_flag(&job->bad);
+}
+
+LOCUSI_FN void locusi_encode_models(void *arg, size_t worker)
+{
+    locusi_job *job = (locusi_job *)arg;
+    locusi_scratch *w = &job->scratch[worker];
+    size_t model;
+    w->mine = 0;
+    while ((model = locusi_next(&job->counter, worker, &w->mine)) < job->models && !locusi_get_flag(&job->stop)) {
+        locusi_model_begin(job, model, 0.0, &w->state);
+        if (job->net->info.encoder_kind == LOCUS_SAB) locusi_encode_sab(job, w, worker, model);
+        else locusi_encode_isab(job, w, worker, model);
+    }
 }
 
 // ---- the check of the encodings, the shared table
@@ -6708,13 +6713,6 @@ LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_eval
     return LOCUS_OK;
 }
 
-LOCUSI_FN void locusi_encode_spread(locusi_job *job, void (*task)(void *arg, size_t worker))
-{
-    job->counter.next = 0;
-    job->counter.workers = job->workers;
-    locusi_run(job->run ? job->run->parallel : NULL, task, job, job->workers);
-}
-
 // All used encodings and the length of the longest, or the error that one of them is.
 LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, double *norm, locus_error *err)
 {
@@ -6740,37 +6738,18 @@ LOCUSI_FN locus_status locusi_encode_prepare(locusi_job *job, locus_error *err)
     return LOCUS_OK;
 }
 
-// One model by all workers.
-LOCUSI_FN locus_status locusi_encode_model(locusi_job *job, locus_error *err)
-{
-    const locus_net *net = job->net;
-    locusi_scratch *first = &job->scratch[0];
-    double norm = 0.0;
-    locus_status status = job->streaming ? locusi_check_encodings(job, &norm, err) : LOCUS_OK;
-    size_t i;
-    if (status) return status;
-    locusi_model_begin(job, job->model, norm, &first->state);
-    for (job->pass = 0; job->pass <= net->layers; job->pass++) {
-        locusi_pass_begin(&first->state, net->heads, net->r);
-        do {
-            locusi_encode_spread(job, locusi_encode_rows);
-            if (job->stop) return LOCUS_OK;
-            for (i = 1; i < job->workers; i++) locusi_sums_merge(&first->sums, &job->scratch[i].sums);
-        } while (locusi_pass_again(&first->sums, &first->state));
-        if (!locusi_finish_pass(job, first, job->model, job->pass)) job->bad = 1;
-    }
-    return LOCUS_OK;
-}
-
 // All passes of all models: z [models, z_dim].
 LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, float *z, locus_error *err)
 {
-    locus_status status = LOCUS_OK;
+    locus_status status;
     job->z = z;
     if (!job->by_rows) locusi_encode_spread(job, locusi_encode_models);
-    for (job->model = 0; job->by_rows && job->model < job->models && !job->stop && !status; job->model++)
-        status = locusi_encode_model(job, err);
-    if (status) return status;
+    for (job->model = 0; job->by_rows && job->model < job->models && !job->stop; job->model++) {
+        double norm = 0.0;
+        if (job->streaming && (status = locusi_check_encodings(job, &norm, err))) return status;
+        locusi_model_begin(job, job->model, norm, &job->scratch[0].state);
+        locusi_encode_isab(job, &job->scratch[0], 0, job->model);
+    }
     if (job->stop) return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
     if (job->bad)
         return locusi_fail(err, LOCUS_ERR_NONFINITE, "embedding", "finite numbers",

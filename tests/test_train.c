@@ -1759,8 +1759,6 @@ static void training_learns_and_the_saved_net_predicts_the_same(void)
             size_t i, j, m, n, V, epochs = g_quick ? 25 : 60;
             double worst_error = 0.0, right = 0.0, first = 0.0;
             locus_status s;
-            unsigned char *work;
-            size_t bytes;
             ZERO(o);
             context("recipe %d, sab %d", recipe, sab);
             problem_make(&p, 200, D, M, BINARY_ONLY, 31);
@@ -1841,8 +1839,7 @@ static double weight_by_hand(const problem *p, const locus_net *net)
     locus_recall_opts o;
     locus_evals e;
     locus_queries asked;
-    size_t i, m, bytes;
-    void *work;
+    size_t i, m;
     for (i = 0; i < n; i++) {
         memcpy(q + i * D, p->q + p->train[i] * D, D * sizeof(float));
         for (m = 0; m < M; m++) y[m * n + i] = p->y[m * p->n + p->train[i]];
@@ -1869,7 +1866,7 @@ static double weight_by_hand(const problem *p, const locus_net *net)
             up += more * (score - a), down += more * more;
         }
     locus_pool_destroy(pool);
-    free(q), free(y), free(z), free(v), free(u), free(net_says), free(memory_says), free(work);
+    free(q), free(y), free(z), free(v), free(u), free(net_says), free(memory_says);
     up = (up / down * (double)V + 0.8 * 20.0) / ((double)V + 20.0);
     return up < 0.01 ? 0.01 : up > 1.0 ? 1.0 : up;
 }

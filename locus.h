@@ -4162,34 +4162,23 @@ typedef struct locusi_counter {
     size_t next, workers;
 } locusi_counter;
 
+// Flags only go up while several threads look at them.
+#if LOCUSI_ATOMIC
 LOCUSI_FN size_t locusi_next(locusi_counter *counter, size_t worker, size_t *mine)
 {
-#if LOCUSI_ATOMIC
     (void)worker, (void)mine;
     return __atomic_fetch_add(&counter->next, (size_t)1, __ATOMIC_RELAXED);
+}
+LOCUSI_FN void locusi_set_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+LOCUSI_FN int locusi_get_flag(const int *flag) { return __atomic_load_n(flag, __ATOMIC_RELAXED); }
 #else
+LOCUSI_FN size_t locusi_next(locusi_counter *counter, size_t worker, size_t *mine)
+{
     return worker + counter->workers * (*mine)++;
-#endif
 }
-
-// Flags only go up while several threads look at them.
-LOCUSI_FN void locusi_set_flag(int *flag)
-{
-#if LOCUSI_ATOMIC
-    __atomic_store_n(flag, 1, __ATOMIC_RELAXED);
-#else
-    *(volatile int *)flag = 1;
+LOCUSI_FN void locusi_set_flag(int *flag) { *(volatile int *)flag = 1; }
+LOCUSI_FN int locusi_get_flag(const int *flag) { return *(const volatile int *)flag; }
 #endif
-}
-
-LOCUSI_FN int locusi_get_flag(const int *flag)
-{
-#if LOCUSI_ATOMIC
-    return __atomic_load_n(flag, __ATOMIC_RELAXED);
-#else
-    return *(const volatile int *)flag;
-#endif
-}
 
 LOCUSI_FN size_t locusi_workers(const locus_parallel *parallel)
 {
@@ -6465,21 +6454,6 @@ LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, float *z, locus_err
     return LOCUS_OK;
 }
 
-// What a path takes of run->memory, or of any other.
-LOCUSI_FN size_t locusi_encode_bytes(const locus_net *net, const locus_evals *evals, int streaming,
-                                     const locus_run *run, size_t threads)
-{
-    unsigned char nowhere[1];
-    locus_run nothing;
-    locusi_work count;
-    locusi_job job;
-    memset(&nothing, 0, sizeof nothing);
-    nothing.memory = run && run->memory ? run->memory : nowhere;
-    locusi_work_begin(&count, &nothing);
-    locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &count);
-    return count.used;
-}
-
 LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, locus_encode_path path,
                                     const locus_run *run, locus_error *err)
 {
@@ -6498,13 +6472,15 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     if (streaming && net->info.encoder_kind == LOCUS_SAB)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "fast: sab attends from every token to every other",
                            "streaming");
-    if (path == LOCUS_ENCODE_AUTO && net->info.encoder_kind == LOCUS_ISAB) {
-        const size_t fast = locusi_encode_bytes(net, evals, 0, run, threads);
-        streaming = fast > (run && run->memory ? run->memory_bytes : (size_t)1 << 30) &&
-                    locusi_encode_bytes(net, evals, 1, run, threads) < fast;
-    }
     locusi_work_begin(&work, run);
     locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &work);
+    if (path == LOCUS_ENCODE_AUTO && net->info.encoder_kind == LOCUS_ISAB &&
+        (work.missing || (!work.base && work.used > (size_t)1 << 30))) {
+        streaming = 1;
+        locusi_work_end(&work);
+        locusi_work_begin(&work, run);
+        locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &work);
+    }
     status = locusi_work_short(&work, err);
     if (!status && !streaming) status = locusi_encode_prepare(&job, err);
     if (!status) status = locusi_encode_passes(&job, z, err);

@@ -1155,8 +1155,12 @@ static void encoder_rejects_bad_input(void)
             run.memory_bytes = bytes;
             CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, p, &run, &g_err));
             run.memory_bytes = bytes - 128;
-            CHECK_STATUS(LOCUS_ERR_MEMORY, locus_encode(net, &e, z, p, &run, &g_err));
-            CHECK(g_err.bytes > bytes - 64 && g_err.bytes < bytes + 64);
+            if (p == LOCUS_ENCODE_AUTO) { // of so few evaluations the fast path takes less
+                CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, p, &run, &g_err));
+            } else {
+                CHECK_STATUS(LOCUS_ERR_MEMORY, locus_encode(net, &e, z, p, &run, &g_err));
+                CHECK(g_err.bytes > bytes - 64 && g_err.bytes < bytes + 64);
+            }
             free(memory);
         }
 

@@ -5643,7 +5643,7 @@ LOCUSI_FN double locusi_encoding_norm(const locus_net *net, const float *q)
 // longest encoding of the model's own set) to |v| <= 2^36, and p < 2^8 unless a score is 8 or more: |p v| <= 2^44, so
 // 2^18 evaluations fit into 64 bits; for more of them the grid is coarser. Where a row's greatest score is not within
 // [-8, 8), the pass is made again with p = 2^(score - shift), the shift being that score rounded down: as the score
-// does, it depends on the set alone. In practice no pass is made twice.
+// does, it depends on the set alone. In practice few passes are made twice.
 //
 // What is shared. A token is affine in the score, t = (1-y) T0 + y T1, and so are its keys, values, queries and its
 // scores against the constant inducing vectors of layer 0. They are computed once for each (query, 0 or 1) that occurs,
@@ -6475,7 +6475,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     locusi_work_begin(&work, run);
     locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &work);
     if (path == LOCUS_ENCODE_AUTO && net->info.encoder_kind == LOCUS_ISAB &&
-        (work.missing || (!work.base && work.used > (size_t)1 << 30))) {
+        (work.base ? work.missing : work.used > (size_t)1 << 30)) {
         streaming = 1;
         locusi_work_end(&work);
         locusi_work_begin(&work, run);

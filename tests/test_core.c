@@ -828,7 +828,7 @@ static void absurd_attention_scores_are_survived(void)
 // Long sums: many rows, all different, or all the same so that every weight is the largest possible.
 static void hundreds_of_thousands_of_evaluations_match_the_reference(void)
 {
-    size_t n = g_quick ? 9000 : 200000, D = 2, d = 4, same, i, kind;
+    size_t n = g_quick ? 9000 : 300000, D = 2, d = 4, same, i, kind;
     for (same = 0; same < 2; same++) {
         fixture f;
         sets s;

@@ -47,7 +47,7 @@ static int world_make(world *w, size_t n)
     w->enc = normals(n * w->q, 0.06, 5);
     w->logits = floats(n * w->M);
     w->scores = (unsigned char *)xmalloc(n * w->M);
-    locus_pool_uncalibrate(w->pool);
+    locus_pool_calibrate(w->pool, NULL, NULL, NULL);
     {
         locus_queries q = queries_of(w->enc, n, w->q);
         CHECK_STATUS(LOCUS_OK, predict(w->pool, &q, w->logits, NULL));
@@ -261,7 +261,7 @@ static void test_calibration(void)
         CHECK_NEAR((double)all.shift, (double)locus_pool_calibration(w.pool, at).shift, 0.0);
         free(z);
     }
-    locus_pool_uncalibrate(w.pool);
+    locus_pool_calibrate(w.pool, NULL, NULL, NULL);
     CHECK_NEAR(1.0, (double)locus_pool_calibration(w.pool, 5).scale, 0.0);
     free(after), free(again);
     world_free(&w);

@@ -172,7 +172,7 @@ int main(int argc, char **argv)
     q.count = 1;
     if (locus_route(pool, &q, NULL, &c, &logit, work, sizeof work, &err)) return bad("route");
     // what would allocate says that there is no memory
-    if (locus_pool_memorize(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("memorize");
+    if (locus_pool_learn(pool, &e, NULL, NULL, &err) != LOCUS_ERR_MEMORY) return bad("memorize");
     if (locus_pool_calibrate(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("calibrate");
     {
         locus_threads *threads;
@@ -245,7 +245,7 @@ int main(int argc, char **argv) // net, router, logits
     for (i = 0; i < 120; i++) y[i] = (float)(i % 3 == 0);
     memset(&e, 0, sizeof e);
     e.queries.encodings = enc, e.queries.count = 40, e.queries.dim = 8, e.models = 2, e.scores = y;
-    if (locus_pool_memorize(pool, &e, NULL, &err)) return bad("memorize");
+    if (locus_pool_learn(pool, &e, NULL, NULL, &err)) return bad("memorize");
     m.name[0] = 'c';
     if (locus_pool_add(pool, &m, z, NULL, &err)) return bad("add");
     if (locus_pool_save(pool, argv[2], LOCUS_SAVE_ROUTER, &st, &err) || predict(pool)) return bad("save or predict");
@@ -284,7 +284,7 @@ int main(int argc, char **argv) // router, logits
         locus_safetensors_close(&st);
     }
     if (predict(pool) || memcmp(expected, logits, sizeof logits)) return bad("predict");
-    if (locus_pool_set_memory_weight(pool, 0.0, &err) || predict(pool) || !memcmp(expected, logits, sizeof logits))
+    if (locus_pool_set_recall(pool, 0.0, &err) || predict(pool) || !memcmp(expected, logits, sizeof logits))
         return bad("the memory does not count");
     locus_pool_destroy(pool);
     locus_net_destroy(net);
@@ -358,7 +358,7 @@ int main(int argc, char **argv)
         }
         e.queries.encodings = enc, e.queries.count = 40, e.models = 2, e.scores = y;
     }
-    EXPECT(LOCUS_OK, locus_pool_memorize(pool, &e, NULL, &err));
+    EXPECT(LOCUS_OK, locus_pool_learn(pool, &e, NULL, NULL, &err));
     EXPECT(LOCUS_OK, locus_pool_calibrate(pool, &e, NULL, &err));
     EXPECT(LOCUS_OK, locus_rank(pool, logits, 40, NULL, out, &err));
     EXPECT(LOCUS_OK, locus_metrics_compute(&metrics, logits, 40, &scores, NULL, work, sizeof work, &err));
@@ -367,8 +367,7 @@ int main(int argc, char **argv)
         const double x = from_bits(not_a_number[k]);
         const locus_points p = {profiles, 2, 8, 0}, row = {profiles, 1, 8, 0};
         locus_route_opts o;
-        locus_calibrate_opts calibrate;
-        locus_memory_opts memory;
+        locus_learn_opts learn;
         locus_portfolio_opts portfolio;
         locus_portfolio chosen;
         locus_compare_opts compare;
@@ -408,10 +407,8 @@ int main(int argc, char **argv)
         REFUSED(locus_frontier_compute(&frontier, at, zero, single, logits, 40, &scores, &quality, &err));
         quality.level = 0.0, quality.means = two, two[0] = k == 2 ? 0.5 : x, two[1] = 0.5; // NaN: a mean that nobody knows
         EXPECT(LOCUS_OK, locus_frontier_compute(&frontier, at, zero, single, logits, 40, &scores, &quality, &err));
-        REFUSED(locus_pool_set_memory_weight(pool, x, &err));
-        memset(&memory, 0, sizeof memory), memory.weight = x, REFUSED(locus_pool_memorize(pool, &e, &memory, &err));
-        memset(&calibrate, 0, sizeof calibrate), calibrate.shrink = x;
-        REFUSED(locus_pool_calibrate(pool, &e, &calibrate, &err));
+        REFUSED(locus_pool_set_recall(pool, x, &err));
+        memset(&learn, 0, sizeof learn), learn.recall_weight = x, REFUSED(locus_pool_learn(pool, &e, &learn, NULL, &err));
         REFUSED(locus_coverage(&p, cost, x, picks, &count, NULL, work, sizeof work, &err));
         memset(&portfolio, 0, sizeof portfolio), portfolio.cost = cost, portfolio.budget = x;
         REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, work, sizeof work, &err));
@@ -571,7 +568,7 @@ if have gcc && have nm; then
         try "$cc LOCUS_INFERENCE_ONLY: nothing that loads or runs the encoder; in the plain build there is" \
             "! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E '$encoder' && [ \$(nm $tmp/$cc-c99.o | grep -cE '$encoder') -gt 8 ]"
         try "$cc LOCUS_INFERENCE_ONLY: no training, no learning of memories" \
-            "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(train.*|pool_memorize|pool_remember)\$' && ! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E 'locusi*_train|cholesky|locusi_memory_fit'"
+            "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(train.*|pool_learn|pool_join|pool_recall_model)\$' && ! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E 'locusi*_train|cholesky|locusi_recall_learn'"
         try "$cc nothing prints, exits or uses errno" "none $tmp/$cc-c99.o.und '^(printf|fprintf|puts|fputs|putchar|exit|abort|perror|stderr|stdout|__assert_fail)\$'"
         try "$cc LOCUS_NO_SIMD: no vendor header" \
             "$cc -E -DLOCUS_NO_SIMD $in $tmp/impl.c > $tmp/$cc-nosimd.i && none $tmp/$cc-nosimd.i 'immintrin|arm_neon|cpuid.h|intrin.h'"

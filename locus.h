@@ -574,10 +574,9 @@ LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, doub
 // ---- the pool's recall of the evaluated queries (method: see >>recall)
 //
 // An encoder that learned from few models keeps less of a model than its evaluations tell. A pool may carry, beside the
-// embeddings, what happened on the evaluated queries: at most 512 numbers for each model (1,024 from 4,096 evaluations
-// on) and some 300 KB for the pool. The logits of locus_predict and locus_route are then (1 - weight) times the net's
-// plus weight times the recall's for the models that have it. Files of pools carry it along. That of files before 0.4
-// is another kind and stays so.
+// embeddings, what happened on the evaluated queries: at most 512 numbers for each model and about 300 KB for the pool.
+// The logits of locus_predict and locus_route are then (1 - weight) times the net's plus weight times the recall's for
+// the models that have it. Files of pools carry it along. That of files before 0.4 is another kind and stays so.
 
 typedef struct locus_recall_info {
     size_t landmarks; // 0: the pool has no recall
@@ -7922,15 +7921,16 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 //
 // Similarity of queries: (1 + x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first principal
 // components, component k scaled by its variance^0.15, all so that the mean |x|^2 is 1: a constant, a plane and two
-// widths, so that no width has to be chosen. f and h_m are combinations of the similarities to P landmarks, chosen among
-// the encodings at hand (Nystroem's approximation), so a model is one row of P numbers and a query costs P similarities
-// once and P multiply-adds for each model.
+// widths, so that no width has to be chosen. f and h_m are combinations of the similarities to P landmarks (Nystroem's
+// approximation): the evaluated queries, or centres of clusters of them, which lose less than any choice among them
+// (Zhang, Tsang and Kwok 2008). So a model is one row of P numbers and a query costs P similarities once and P
+// multiply-adds for each model.
 //
 // Files of versions 0.2 and 0.3 hold another kind: its rows give logits, without the 1 in the similarity, and all of
 // its scales are constants.
 
 #define LOCUSI_RECALL_RANK ((size_t)128)
-#define LOCUSI_RECALL_LANDMARKS ((size_t)1024) // at most: half of that up to 2,048 evaluations
+#define LOCUSI_RECALL_LANDMARKS ((size_t)512)
 #define LOCUSI_RECALL_DIRECTIONS ((size_t)32)
 #define LOCUSI_RECALL_SCALARS ((size_t)6)
 
@@ -8258,8 +8258,8 @@ LOCUSI_FN void locusi_panel_solve(const locusi_ridge *r, locusi_panel *w, size_t
 
 // ---- how strong the signal is against the noise
 
-#define LOCUSI_RATIOS ((size_t)7) // a decade and a half about the prior's centre
-#define LOCUSI_RATIO_STEP 0.25
+#define LOCUSI_RATIOS ((size_t)9) // from a quarter to four times the prior's centre
+#define LOCUSI_RATIO_STEP 0.15 // in decimal logarithms
 
 typedef struct locusi_ratio {
     double centre;
@@ -8342,11 +8342,7 @@ LOCUSI_FN double locusi_deviation(double mean)
 
 // ---- the space: principal components and landmarks
 
-#define LOCUSI_CLOUD ((size_t)8192)      // encodings that the components are taken from, at most
-#define LOCUSI_CANDIDATES ((size_t)4096) // for landmarks, of the evaluated queries and of the others
-
-// Every how manieth of `count` is taken so that there are at most `most`.
-LOCUSI_FN size_t locusi_thin(size_t count, size_t most) { return (count + most - 1) / most; }
+#define LOCUSI_CLOUD ((size_t)8192) // encodings that the components are taken from, at most
 
 typedef struct locusi_cloud {
     size_t step, n, take, wide; // take: components; wide: what the iteration works on
@@ -8357,7 +8353,7 @@ typedef struct locusi_cloud {
 LOCUSI_FN void locusi_cloud_take(locusi_cloud *a, size_t q, size_t count, locusi_work *w)
 {
     const size_t qp = locusi_pad(q);
-    a->step = locusi_thin(count, LOCUSI_CLOUD);
+    a->step = (count + LOCUSI_CLOUD - 1) / LOCUSI_CLOUD;
     a->n = (count + a->step - 1) / a->step;
     a->take = q < LOCUSI_RECALL_RANK ? q : LOCUSI_RECALL_RANK - 1; // one is for the constant
     a->wide = a->take + 8 < q ? a->take + 8 : q;
@@ -8404,79 +8400,6 @@ LOCUSI_FN void locusi_recall_map(locusi_recall *m, locusi_cloud *a, const locusi
     m->map_bias[a->take] = 1.0f;
 }
 
-typedef struct locusi_candidates { // for landmarks
-    size_t step[2], evaluated, count, padded;
-    float *x, *packed, *half; // [count, rank], packed [rank -> padded], [padded]
-    float *left, *told;       // [padded] similarity to itself, less what the chosen explain; [landmarks, padded] that
-} locusi_candidates;
-
-// others: encodings beside the evaluated ones; 0: there are none
-LOCUSI_FN void locusi_candidates_take(locusi_candidates *a, const locusi_recall *m, size_t evaluated, size_t others,
-                                      locusi_work *w)
-{
-    a->step[0] = locusi_thin(evaluated, LOCUSI_CANDIDATES);
-    a->step[1] = others ? locusi_thin(others, LOCUSI_CANDIDATES) : 1;
-    a->evaluated = (evaluated + a->step[0] - 1) / a->step[0];
-    a->count = a->evaluated + (others + a->step[1] - 1) / a->step[1];
-    a->padded = locusi_pad(a->count);
-    a->x = (float *)locusi_take(w, a->padded * m->rank, sizeof(float));
-    a->packed = (float *)locusi_take_zero(w, a->padded * m->rank, sizeof(float));
-    a->half = (float *)locusi_take_zero(w, a->padded, sizeof(float));
-    a->left = (float *)locusi_take(w, a->padded, sizeof(float));
-    a->told = (float *)locusi_take(w, m->landmarks * a->padded, sizeof(float));
-}
-
-// The candidate that the chosen explain least, and how little.
-LOCUSI_FN size_t locusi_candidates_next(const locusi_candidates *a, size_t from, size_t to, float *left)
-{
-    size_t best = from, i;
-    for (i = from; i < to; i++)
-        if (a->left[i] > a->left[best]) best = i;
-    *left = from < to ? a->left[best] : 0.0f;
-    return best;
-}
-
-// Landmarks: of the evaluated queries, whose similarities span all that a regression on them can say, always the one
-// that those before explain least (a pivoted Cholesky factor of their matrix, Fine and Scheinberg 2001); where these
-// are explained, of the others.
-LOCUSI_FN void locusi_recall_choose(locusi_recall *m, locusi_candidates *a, const locusi_kernels *k,
-                                    const locus_queries *evaluated, const locus_queries *others)
-{
-    const size_t r = m->rank;
-    size_t i, c, t;
-    for (i = 0; i < a->count; i++) {
-        const int other = i >= a->evaluated;
-        const locus_queries *q = other ? others : evaluated;
-        const size_t at = other ? (i - a->evaluated) * a->step[1] : i * a->step[0];
-        float *x = a->x + i * r;
-        locusi_matmul_run(k, q->encodings + at * (q->stride ? q->stride : q->dim), q->dim, 1, m->q, m->map, r, x, r,
-                          m->map_bias, NULL, 0, 0);
-        a->half[i] = 0.5f * k->square(x, r);
-        a->left[i] = (2.0f * a->half[i] + 2.0f) / 3.0f;
-        for (c = 0; c < r; c++) a->packed[locusi_packed(i, c, r)] = x[c];
-    }
-    for (t = 0; t < m->landmarks; t++) {
-        float *column = a->told + t * a->padded, left, scale;
-        size_t best = locusi_candidates_next(a, 0, a->evaluated, &left);
-        if (!(left > 1e-3f)) best = locusi_candidates_next(a, a->evaluated, a->count, &left);
-        if (!(left > 1e-4f)) { // all are explained: any will do
-            memset(column, 0, a->padded * sizeof(float));
-            memcpy(m->points + t * r, a->x + t % a->count * r, r * sizeof(float));
-            continue;
-        }
-        memcpy(m->points + t * r, a->x + best * r, r * sizeof(float));
-        locusi_matmul_run(k, a->x + best * r, r, 1, r, a->packed, a->padded, column, a->padded, NULL, NULL, 0, 0);
-        k->kernel(column, a->half, a->half[best], a->padded);
-        for (i = 0; i < t; i++) k->axpy(-a->told[i * a->padded + best], a->told + i * a->padded, column, a->padded);
-        scale = 1.0f / sqrtf(left);
-        for (i = 0; i < a->count; i++) {
-            column[i] *= scale;
-            a->left[i] -= column[i] * column[i];
-        }
-        a->left[best] = 0.0f;
-    }
-}
-
 // ---- learning from all models of a pool
 
 #define LOCUSI_TARGETS ((size_t)64)        // models whose evidence is taken in at most; of those with gaps ..
@@ -8484,7 +8407,6 @@ LOCUSI_FN void locusi_recall_choose(locusi_recall *m, locusi_candidates *a, cons
 
 // What a caller asks of the learning, and what it gets beside the recall.
 typedef struct locusi_recall_fit {
-    size_t most;  // landmarks at most; 0: no other limit
     int bare;     // 1: the evaluated queries and the directions are not wanted
     float *rows;  // [models, landmarks] (f + h_m) sd_m
     float *base;  // [models] mu_m
@@ -8500,7 +8422,6 @@ typedef struct locusi_known { // a query's hash and its place
 typedef struct locusi_learner {
     locusi_recall *m;
     locusi_cloud cloud;
-    locusi_candidates candidates;
     locusi_ridge ridge;
     locusi_panel panel;
     size_t n, models, width;         // width: models, padded
@@ -8538,6 +8459,43 @@ LOCUSI_FN size_t locusi_recall_place(const locusi_recall *m, const float *q)
         else high = middle;
     }
     return low < m->seen && m->known[low] == hash ? low : SIZE_MAX;
+}
+
+// m->points: the evaluated queries, and others where these are few; of many the centres, by k-means from those of lowest
+// hash on.
+LOCUSI_FN void locusi_learn_landmarks(locusi_learner *l, const locusi_kernels *k, const locus_queries *others)
+{
+    locusi_recall *m = l->m;
+    const size_t n = l->n, p = m->landmarks, r = m->rank;
+    double *sum = m->spare, *members = sum + p * r;
+    size_t i, j, c, round;
+    locusi_matmul_run(k, l->q, m->q, n, m->q, m->map, r, l->x, r, m->map_bias, NULL, 0, 0);
+    for (j = 0; j < p; j++) {
+        const float *from = l->x + l->known[j % n].at * r;
+        if (j >= n && others) {
+            const size_t stride = others->stride ? others->stride : others->dim;
+            const float *q = others->encodings + (j - n) * others->count / (p - n) * stride;
+            locusi_matmul_run(k, q, m->q, 1, m->q, m->map, r, m->points + j * r, r, m->map_bias, NULL, 0, 0);
+        } else {
+            memcpy(m->points + j * r, from, r * sizeof(float));
+        }
+    }
+    for (round = 0; n > p && round < 3; round++) {
+        locusi_recall_pack(m, k);
+        locusi_matmul_run(k, l->x, r, n, r, m->landmark, p, l->kernels, p, NULL, NULL, 0, 0);
+        memset(sum, 0, (p * r + p) * sizeof(double));
+        for (i = 0; i < n; i++) {
+            const float *dot = l->kernels + i * p;
+            size_t nearest = 0;
+            for (j = 1; j < p; j++)
+                if (dot[j] - m->half[j] > dot[nearest] - m->half[nearest]) nearest = j;
+            for (c = 0; c < r; c++) sum[nearest * r + c] += (double)l->x[i * r + c];
+            members[nearest] += 1.0;
+        }
+        for (j = 0; j < p; j++)
+            for (c = 0; c < r && members[j] > 0.0; c++) m->points[j * r + c] = (float)(sum[j * r + c] / members[j]);
+    }
+    locusi_recall_pack(m, k);
 }
 
 // Means, drawn to the pool's as far as models differ.
@@ -8777,12 +8735,7 @@ LOCUSI_FN void locusi_learn_known(locusi_learner *l)
 {
     locusi_recall *m = l->m;
     size_t i;
-    for (i = 0; i < l->n; i++) {
-        l->known[i].hash = locusi_encoding_hash(l->q + i * m->q, m->q);
-        l->known[i].at = i;
-    }
     locusi_learn_items(l);
-    locusi_sort(l->known, l->n, sizeof *l->known, locusi_known_order);
     for (i = 0; i < l->n; i++) {
         const size_t at = l->known[i].at;
         m->known[i] = l->known[i].hash;
@@ -8792,7 +8745,7 @@ LOCUSI_FN void locusi_learn_known(locusi_learner *l)
     }
 }
 
-LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, size_t others, locusi_work *w)
+LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, locusi_work *w)
 {
     locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks, models = l->models;
@@ -8806,7 +8759,6 @@ LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, size_t other
         c.used = 0;
     }
     locusi_cloud_take(&l->cloud, m->q, space, w);
-    locusi_candidates_take(&l->candidates, m, n, others, w);
     l->ridge.scaled = (float *)locusi_take(w, n * p, sizeof(float));
     l->ridge.normal = (float *)locusi_take(w, p * p, sizeof(float));
     l->ridge.factor = (double *)locusi_take(w, p * p, sizeof(double));
@@ -8858,10 +8810,13 @@ LOCUSI_FN void locusi_learn_scores(locusi_learner *l, const locus_evals *e)
             l->answered[j] += 1.0;
         }
         l->row[i] = row;
+        l->known[i].hash = locusi_encoding_hash(l->q + i * l->m->q, l->m->q);
+        l->known[i].at = i;
         cells += l->asked[i];
         l->full &= l->asked[i] >= (double)l->models;
         i++;
     }
+    locusi_sort(l->known, l->n, sizeof *l->known, locusi_known_order);
     l->m->mean = mean / cells;
     for (j = 0; j < l->models; j++) l->sd[j] = locusi_deviation(l->m->mean);
 }
@@ -8885,16 +8840,14 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
     l.width = locusi_pad(models);
     l.given = m->ratio[0] > 0.0 && m->ratio[1] > 0.0;
     l.item = 0.2;
-    p = l.n <= 4 * (LOCUSI_RECALL_LANDMARKS / 2) ? LOCUSI_RECALL_LANDMARKS / 2 : l.n / 4;
-    if (p > LOCUSI_RECALL_LANDMARKS) p = LOCUSI_RECALL_LANDMARKS;
-    if (fit->most && p > fit->most) p = fit->most;
+    p = LOCUSI_RECALL_LANDMARKS;
     if (p > l.n && p - l.n > (others ? others->count : 0)) p = l.n + (others ? others->count : 0);
     p = m->landmarks = locusi_pad(p);
     m->rank = m->q < LOCUSI_RECALL_RANK ? locusi_pad(m->q + 1) : LOCUSI_RECALL_RANK;
     m->seen = fit->bare ? 0 : l.n;
     m->directions = fit->bare ? 0 : models < LOCUSI_RECALL_DIRECTIONS ? models : LOCUSI_RECALL_DIRECTIONS;
     if (m->directions > p / 4) m->directions = p / 4; // scratch has that room
-    locusi_learner_take(&l, others ? others->count : l.n, others ? others->count : 0, w);
+    locusi_learner_take(&l, others ? others->count : l.n, w);
     fit->rows = (float *)locusi_take(w, models * p, sizeof(float));
     fit->own = (float *)locusi_take(w, models * p, sizeof(float));
     fit->base = (float *)locusi_take(w, models, sizeof(float));
@@ -8905,8 +8858,7 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
     rows.count = l.n;
     rows.dim = m->q;
     locusi_recall_map(m, &l.cloud, k, others ? others : &rows);
-    locusi_recall_choose(m, &l.candidates, k, &rows, others);
-    locusi_recall_pack(m, k);
+    locusi_learn_landmarks(&l, k, others);
     if (!locusi_recall_prepare(m, k))
         return locusi_fail(err, LOCUS_ERR_NONFINITE, "recall", "encodings of sensible size", "others");
     locusi_recall_kernels(m, k, l.q, m->q, l.n, l.x, l.kernels);
@@ -12358,7 +12310,6 @@ LOCUSI_FN locus_status locusi_guard_part(locusi_guard_job *j, size_t part, locus
         learned.weight = j->recall->weight;
         memcpy(learned.ratio, j->recall->ratio, sizeof learned.ratio);
         fit.bare = 1;
-        fit.most = 512;
         status = locusi_recall_learn(&learned, net->kernels, &rest, j->others, &fit, w, err);
         if (!status) status = locusi_pool_take_recall(made, &learned, &fit, err);
     }
@@ -18630,11 +18581,10 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
     memset(&fit, 0, sizeof fit);
     memset(&evals, 0, sizeof evals);
     memory.q = q;
-    fit.most = 512;
     fit.bare = 1;
     locusi_work_begin(&w, NULL);
     rows = (float *)locusi_take(&w, all * q, sizeof(float));
-    kernels = (float *)locusi_take(&w, all * fit.most, sizeof(float));
+    kernels = (float *)locusi_take(&w, all * LOCUSI_RECALL_LANDMARKS, sizeof(float));
     x = (float *)locusi_take(&w, all * LOCUSI_RECALL_RANK, sizeof(float));
     if ((status = locusi_work_short(&w, err))) {
         locusi_work_end(&w);

@@ -601,7 +601,8 @@ LOCUS_API locus_status locus_pool_learn(locus_pool *pool, const locus_evals *eva
 // *index (may be NULL) receives its place. Fails: as locus_encode, LOCUS_ERR_NAME, _POOL, _MEMORY.
 LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const locus_evals *evals, size_t *index,
                                        const locus_run *run, locus_error *err);
-// The recall's part alone, for a model whose embedding comes from elsewhere. Without it the net alone predicts the model.
+// The recall's part alone, for a model whose embedding comes from elsewhere. Without it the net alone predicts the
+// model.
 LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, const locus_evals *evals,
                                                const locus_run *run, locus_error *err);
 #endif
@@ -6914,24 +6915,26 @@ LOCUSI_FN int locusi_cholesky(double *a, size_t n)
     return 1;
 }
 
-// x <- L^-1 x, and x <- L^-T x
-LOCUSI_FN void locusi_solve_lower(const double *l, size_t n, double *x)
+// x [n, columns] <- L^-1 x, and x <- L^-T x
+LOCUSI_FN void locusi_solve_lower(const double *l, size_t n, double *x, size_t columns)
 {
-    size_t i, k;
+    size_t i, k, c;
     for (i = 0; i < n; i++) {
-        double s = x[i];
-        for (k = 0; k < i; k++) s -= l[i * n + k] * x[k];
-        x[i] = s / l[i * n + i];
+        double *to = x + i * columns;
+        for (k = 0; k < i; k++)
+            for (c = 0; c < columns; c++) to[c] -= l[i * n + k] * x[k * columns + c];
+        for (c = 0; c < columns; c++) to[c] /= l[i * n + i];
     }
 }
 
-LOCUSI_FN void locusi_solve_upper(const double *l, size_t n, double *x)
+LOCUSI_FN void locusi_solve_upper(const double *l, size_t n, double *x, size_t columns)
 {
-    size_t i, k;
+    size_t i, k, c;
     for (i = n; i-- > 0;) {
-        const double v = x[i] / l[i * n + i];
-        x[i] = v;
-        for (k = 0; k < i; k++) x[k] -= l[i * n + k] * v;
+        const double *from = x + i * columns;
+        for (c = 0; c < columns; c++) x[i * columns + c] /= l[i * n + i];
+        for (k = 0; k < i; k++)
+            for (c = 0; c < columns; c++) x[k * columns + c] -= l[i * n + k] * from[c];
     }
 }
 
@@ -7623,7 +7626,7 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 // Its scales come from the pool. How far means differ, and the variances of item and noise, are moments. Two ratios,
 // f's variance to the item's and h_m's to the noise's, are those of highest evidence (restricted maximum likelihood:
 // the mean is unknown, too), averaged over their posterior; before any evaluation they are held to be 2/3 and 1/10,
-// within a quarter. From some 256 evaluations on the evidence decides.
+// within half as much again. From some 256 evaluations on the evidence decides.
 //
 // A model that comes later is known less, so its prior is sharper: the pool's own h_m say in which directions models
 // differ (one step of EM for the covariance of all h_m, kept as its largest principal components and a rest that is
@@ -7652,7 +7655,7 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 
 #define LOCUSI_RATIO_SHARED (2.0 / 3.0) // prior centres of f to item, and of h_m to noise,
 #define LOCUSI_RATIO_OWN 0.1
-#define LOCUSI_RATIO_SPREAD 0.1 // and the deviation of their decimal logarithms
+#define LOCUSI_RATIO_SPREAD 0.2 // and the deviation of their decimal logarithms
 #define LOCUSI_SD_SLOPE 0.3     // prior deviation of a query's log slope,
 #define LOCUSI_SD_INTERCEPT 2.0 // and of its intercept from the encoding's
 
@@ -7867,8 +7870,8 @@ LOCUSI_FN void locusi_ridge_right(const locusi_ridge *r, const float *w, const d
 LOCUSI_FN void locusi_ridge_features(const locusi_ridge *r, const float *w, const double *y, double *x)
 {
     locusi_ridge_right(r, w, y, x);
-    locusi_solve_lower(r->factor, r->p, x);
-    locusi_solve_upper(r->factor, r->p, x);
+    locusi_solve_lower(r->factor, r->p, x, 1);
+    locusi_solve_upper(r->factor, r->p, x, 1);
 }
 
 // ---- many such regressions at once, each with its own weights: conjugate gradients, with the factor for weights that
@@ -7894,24 +7897,6 @@ LOCUSI_FN void locusi_panel_carve(locusi_panel *w, size_t n, size_t p, locusi_ca
     w->z = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
     w->p = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
     w->a = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-}
-
-// x [n, PANEL] <- (L L^T)^-1 x
-LOCUSI_FN void locusi_panel_factor(const double *l, size_t n, double *x)
-{
-    size_t i, k, v;
-    for (i = 0; i < n; i++) {
-        double *to = x + i * LOCUSI_PANEL;
-        for (k = 0; k < i; k++)
-            for (v = 0; v < LOCUSI_PANEL; v++) to[v] -= l[i * n + k] * x[k * LOCUSI_PANEL + v];
-        for (v = 0; v < LOCUSI_PANEL; v++) to[v] /= l[i * n + i];
-    }
-    for (i = n; i-- > 0;) {
-        const double *from = x + i * LOCUSI_PANEL;
-        for (v = 0; v < LOCUSI_PANEL; v++) x[i * LOCUSI_PANEL + v] /= l[i * n + i];
-        for (k = 0; k < i; k++)
-            for (v = 0; v < LOCUSI_PANEL; v++) x[k * LOCUSI_PANEL + v] -= l[i * n + k] * from[v];
-    }
 }
 
 LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
@@ -7944,7 +7929,8 @@ LOCUSI_FN void locusi_panel_solve(const locusi_ridge *r, locusi_panel *w, size_t
     size_t step, i, v, open = 1;
     for (step = 0; step < steps && open; step++) {
         memcpy(w->z, w->r, cells * sizeof(double));
-        locusi_panel_factor(r->factor, p, w->z);
+        locusi_solve_lower(r->factor, p, w->z, LOCUSI_PANEL);
+        locusi_solve_upper(r->factor, p, w->z, LOCUSI_PANEL);
         locusi_panel_dot(w->r, w->z, p, next);
         for (v = open = 0; v < LOCUSI_PANEL; v++) {
             if (!step) enough[v] = 1e-10 * next[v];
@@ -7973,7 +7959,7 @@ LOCUSI_FN void locusi_panel_solve(const locusi_ridge *r, locusi_panel *w, size_t
 // ---- how strong the signal is against the noise
 
 #define LOCUSI_RATIOS ((size_t)9) // from a quarter to four times the prior's centre
-#define LOCUSI_RATIO_STEP 0.15 // in decimal logarithms
+#define LOCUSI_RATIO_STEP 0.15    // in decimal logarithms
 
 typedef struct locusi_ratio {
     double centre;
@@ -7983,13 +7969,14 @@ typedef struct locusi_ratio {
 
 LOCUSI_FN double locusi_ratio_away(size_t g) { return LOCUSI_RATIO_STEP * ((double)g - 0.5 * (LOCUSI_RATIOS - 1)); }
 
-// Take in `columns` targets y [columns, n] with weights w [n], 0: not asked. right [columns, p] and the ridge's factor
-// are scratch.
+// Take in `columns` targets y [columns, n] with weights w [n], 0: not asked. right [2 p, columns] and the ridge's
+// factor are scratch.
 LOCUSI_FN void locusi_ratio_add(locusi_ratio *a, locusi_ridge *r, const float *w, double *y, size_t columns,
                                 double *right)
 {
     const size_t p = r->p, n = r->n;
     double mean[LOCUSI_RECALL_LANDMARKS], x[LOCUSI_RECALL_LANDMARKS], weights = 0.0, asked = 0.0, squares = 0.0;
+    double *solved = right + p * columns;
     size_t i, c, g, column;
     memset(mean, 0, sizeof mean);
     for (i = 0; i < n; i++) {
@@ -8007,7 +7994,8 @@ LOCUSI_FN void locusi_ratio_add(locusi_ratio *a, locusi_ridge *r, const float *w
             target[i] -= sum / weights;
             squares += (double)w[i] * target[i] * target[i];
         }
-        locusi_ridge_right(r, w, target, right + column * p);
+        locusi_ridge_right(r, w, target, x);
+        for (c = 0; c < p; c++) right[c * columns + column] = x[c];
     }
     for (g = 0; g < LOCUSI_RATIOS; g++) {
         const double ratio = a->centre * pow(10.0, locusi_ratio_away(g));
@@ -8018,11 +8006,9 @@ LOCUSI_FN void locusi_ratio_add(locusi_ratio *a, locusi_ridge *r, const float *w
                     ratio * ((double)r->normal[i * p + c] - mean[i] * mean[c] / weights) + (i == c ? 1.0 : 0.0);
         locusi_cholesky(r->factor, p); // at least 1
         for (i = 0; i < p; i++) volume += 2.0 * log(r->factor[i * (p + 1)]);
-        for (column = 0; column < columns; column++) {
-            memcpy(x, right + column * p, p * sizeof(double));
-            locusi_solve_lower(r->factor, p, x);
-            for (c = 0; c < p; c++) told += x[c] * x[c];
-        }
+        memcpy(solved, right, p * columns * sizeof(double));
+        locusi_solve_lower(r->factor, p, solved, columns);
+        for (i = 0; i < p * columns; i++) told += solved[i] * solved[i];
         a->residual[g] += squares - ratio * told;
         a->volume[g] += volume * (double)columns;
     }
@@ -8116,7 +8102,7 @@ LOCUSI_FN void locusi_recall_map(locusi_recall *m, locusi_cloud *a, const locusi
 
 // ---- learning from all models of a pool
 
-#define LOCUSI_TARGETS ((size_t)64)        // models whose evidence is taken in at most; of those with gaps ..
+#define LOCUSI_TARGETS ((size_t)64)         // models whose evidence is taken in at most; of those with gaps ..
 #define LOCUSI_GAPPY_TARGETS ((size_t)8192) // .. so many as have these evaluations together, 2 to 12
 
 // What a caller asks of the learning, and what it gets beside the recall.
@@ -8138,21 +8124,21 @@ typedef struct locusi_learner {
     locusi_cloud cloud;
     locusi_ridge ridge;
     locusi_panel panel;
-    size_t n, models, width;         // width: models, padded
-    float *q, *x, *kernels, *phi;    // [n, q], [n, rank], [n, landmarks] twice
-    float *y, *h;                    // [n, width] scores, NaN: missing; h_m
-    float *theta, *w, *shares;       // [models, landmarks] h_m in features; [n]
-    size_t *row;                     // [n] of the evaluations
-    double *asked;                   // [n] models that have a score there
-    double *mu, *sd, *answered;      // [models]; answered: how many scores
-    double *t, *z, *f;               // [n]
-    double *targets, *right;         // [TARGETS, n], [TARGETS, landmarks]
-    double *feature, *weight;        // [landmarks]
-    double *slope, *intercept;       // [n]
-    double *ability;                 // [models]
-    locusi_known *known;             // [n]
-    double item;                     // variance
-    int full, given;                 // no gaps; the ratios are known
+    size_t n, models, width;      // width: models, padded
+    float *q, *x, *kernels, *phi; // [n, q], [n, rank], [n, landmarks] twice
+    float *y, *h;                 // [n, width] scores, NaN: missing; h_m
+    float *theta, *w, *shares;    // [models, landmarks] h_m in features; [n]
+    size_t *row;                  // [n] of the evaluations
+    double *asked;                // [n] models that have a score there
+    double *mu, *sd, *answered;   // [models]; answered: how many scores
+    double *t, *z, *f;            // [n]
+    double *targets, *right;      // [TARGETS, n], [2 landmarks, TARGETS]
+    double *feature, *weight;     // [landmarks]
+    double *slope, *intercept;    // [n]
+    double *ability;              // [models]
+    locusi_known *known;          // [n]
+    double item;                  // variance
+    int full, given;              // no gaps; the ratios are known
 } locusi_learner;
 
 LOCUSI_FN int locusi_known_order(const void *a, const void *b)
@@ -8175,8 +8161,8 @@ LOCUSI_FN size_t locusi_recall_place(const locusi_recall *m, const float *q)
     return low < m->seen && m->known[low] == hash ? low : SIZE_MAX;
 }
 
-// m->points: the evaluated queries, and others where these are few; of many the centres, by k-means from those of lowest
-// hash on.
+// m->points: the evaluated queries, and others where these are few; of many the centres, by k-means from those of
+// lowest hash on.
 LOCUSI_FN void locusi_learn_landmarks(locusi_learner *l, const locusi_kernels *k, const locus_queries *others)
 {
     locusi_recall *m = l->m;
@@ -8363,7 +8349,7 @@ LOCUSI_FN void locusi_learn_directions(locusi_learner *l)
     for (i = 0; i < l->n; i += step) { // what such a model leaves open about itself, at its own queries
         for (c = 0; c < p; c++) l->feature[c] = (double)l->phi[i * p + c];
         for (c = 0; c < p; c++) all += l->feature[c] * l->feature[c];
-        locusi_solve_lower(l->ridge.factor, p, l->feature);
+        locusi_solve_lower(l->ridge.factor, p, l->feature, 1);
         for (c = 0; c < p; c++) open += l->feature[c] * l->feature[c];
     }
     m->rest = all > 0.0 ? open / all : 1.0;
@@ -8494,7 +8480,7 @@ LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, locusi_work 
     l->z = (double *)locusi_take(w, n, sizeof(double));
     l->f = (double *)locusi_take(w, n, sizeof(double));
     l->targets = (double *)locusi_take(w, LOCUSI_TARGETS * n, sizeof(double));
-    l->right = (double *)locusi_take(w, LOCUSI_TARGETS * p, sizeof(double));
+    l->right = (double *)locusi_take(w, 2 * LOCUSI_TARGETS * p, sizeof(double));
     l->feature = (double *)locusi_take(w, p, sizeof(double));
     l->weight = (double *)locusi_take(w, p, sizeof(double));
     l->slope = (double *)locusi_take(w, n, sizeof(double));
@@ -8676,8 +8662,7 @@ LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, co
         const size_t place = locusi_recall_place(&o->m, o->q + i * o->m.q);
         o->w[i] = (float)(o->m.own / o->m.noise);
         o->t[i] = place != SIZE_MAX ? (double)o->m.difficulty[place] : 0.0;
-        for (c = 0; place == SIZE_MAX && c < p; c++)
-            o->t[i] += (double)o->m.shared[c] * (double)o->kernels[i * p + c];
+        for (c = 0; place == SIZE_MAX && c < p; c++) o->t[i] += (double)o->m.shared[c] * (double)o->kernels[i * p + c];
         o->scores += o->score[i];
         o->difficulties += o->t[i];
     }
@@ -9320,8 +9305,7 @@ LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_re
     if (before.memory_block) LOCUS_FREE(before.memory_block);
     locusi_recall_copy(&pool->memory, learned);
     for (m = 0; m < pool->count; m++) {
-        for (i = 0; i < learned->landmarks; i++)
-            *locusi_recall_at(pool, m, i) = fit->rows[m * learned->landmarks + i];
+        for (i = 0; i < learned->landmarks; i++) *locusi_recall_at(pool, m, i) = fit->rows[m * learned->landmarks + i];
         pool->recall_base[m] = fit->base[m];
         pool->recalled[m] = 1;
     }
@@ -9403,7 +9387,8 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
         model.cost = (double)locusi_nan();
         model.available = 1;
     }
-    for (i = model.evaluations = 0; i < evals->queries.count; i++) model.evaluations += (uint64_t)locusi_scored(evals, i);
+    for (i = model.evaluations = 0; i < evals->queries.count; i++)
+        model.evaluations += (uint64_t)locusi_scored(evals, i);
     locusi_work_begin(&w, run);
     z = (float *)locusi_take(&w, pool->net->d, sizeof(float));
     status = locusi_encode_all(pool->net, evals, z, run, &w, err);
@@ -9435,9 +9420,13 @@ LOCUSI_FN void locusi_recall_tensors(const locusi_recall *m, size_t models, locu
                                                              "memory.shared",   "memory.rows",     "memory.base",
                                                              "memory.recalled", "memory.known",    "memory.difficulty",
                                                              "memory.scalars",  "memory.items",    "memory.directions"};
-    const size_t p = m->landmarks, shapes[LOCUSI_RECALL_TENSORS][2] = {
-        {m->rank, m->q}, {m->rank, 0}, {p, m->rank}, {p, 0}, {models, p}, {models, 0}, {models, 0}, {m->seen, 0},
-        {m->seen, 0}, {m->logits ? 2 : LOCUSI_RECALL_SCALARS, 0}, {m->seen + 1, 2}, {m->directions, p}};
+    const size_t p = m->landmarks,
+                 shapes[LOCUSI_RECALL_TENSORS][2] = {{m->rank, m->q},  {m->rank, 0},
+                                                     {p, m->rank},     {p, 0},
+                                                     {models, p},      {models, 0},
+                                                     {models, 0},      {m->seen, 0},
+                                                     {m->seen, 0},     {m->logits ? 2 : LOCUSI_RECALL_SCALARS, 0},
+                                                     {m->seen + 1, 2}, {m->directions, p}};
     size_t i;
     for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
         t[i].name = names[i];
@@ -9459,20 +9448,12 @@ LOCUSI_FN locus_status locusi_recall_sizes(const locus_safetensors *st, const lo
     for (i = 0; i < st->tensor_count; i++) surplus += locusi_starts(st->tensors[i].name, "memory.") != 0;
     if (!surplus) return LOCUS_OK;
     locusi_recall_tensors(m, models, want);
-    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
-        have[i] = locus_safetensors_find(st, want[i].name);
-        if (!have[i] && i < LOCUSI_RECALL_NEEDED)
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", want[i].name);
-        present += have[i] != NULL;
-        if (have[i] && have[i]->rank != want[i].rank)
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%z dimensions", "%z", want[i].name, want[i].rank,
-                               have[i]->rank);
-    }
+    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) have[i] = locus_safetensors_find(st, want[i].name);
     m->q = net->q;
-    m->rank = have[0]->shape[0];
-    m->landmarks = have[2]->shape[0];
-    m->seen = have[7]->shape[0];
-    m->logits = have[9]->count == 2; // a file of version 0.2 or 0.3
+    m->rank = have[0] ? have[0]->shape[0] : 16;
+    m->landmarks = have[2] ? have[2]->shape[0] : 16;
+    m->seen = have[7] ? have[7]->shape[0] : 0;
+    m->logits = have[9] && have[9]->count == 2; // a file of version 0.2 or 0.3
     m->directions = have[11] ? have[11]->shape[0] : 0;
     if (m->landmarks == 0 || m->landmarks % 16 || m->landmarks > LOCUSI_RECALL_LANDMARKS)
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "a multiple of 16 up to %z", "%z",
@@ -9486,10 +9467,13 @@ LOCUSI_FN locus_status locusi_recall_sizes(const locus_safetensors *st, const lo
     locusi_recall_tensors(m, models, want);
     for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
         const locus_tensor *t = have[i];
-        if (!t) continue;
-        if (t->shape[0] != want[i].shape[0] || (t->rank == 2 && t->shape[1] != want[i].shape[1])) {
+        if (!t && i >= LOCUSI_RECALL_NEEDED) continue;
+        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", want[i].name);
+        present++;
+        if (t->rank != want[i].rank || t->shape[0] != want[i].shape[0] ||
+            (t->rank == 2 && t->shape[1] != want[i].shape[1])) {
             char expected[64], found[64];
-            locusi_shape_text(expected, sizeof expected, t->rank, want[i].shape);
+            locusi_shape_text(expected, sizeof expected, want[i].rank, want[i].shape);
             locusi_shape_text(found, sizeof found, t->rank, t->shape);
             return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", t->name, expected, found);
         }
@@ -9513,45 +9497,54 @@ LOCUSI_FN locus_status locusi_recall_sizes(const locus_safetensors *st, const lo
     return LOCUS_OK;
 }
 
+// Where a pool has number (row, column) of tensor `which` of its recall, all but recalled and known; numbers: the
+// scalars, then mean and deviation of the abilities, which are the last row of the items.
+LOCUSI_FN float *locusi_recall_number(const locus_pool *pool, float *numbers, size_t which, size_t row, size_t column)
+{
+    const locusi_recall *m = &pool->memory;
+    switch (which) {
+    case 0: return m->map + locusi_packed(row, column, m->q);
+    case 1: return m->map_bias + row;
+    case 2: return m->points + row * m->rank + column;
+    case 3: return m->shared + row;
+    case 4: return locusi_recall_at(pool, row, column);
+    case 5: return pool->recall_base + row;
+    case 8: return m->difficulty + row;
+    case 9: return numbers + row;
+    case 10: return row < m->seen ? m->items + 2 * row + column : numbers + LOCUSI_RECALL_SCALARS + column;
+    default: return m->direction + row * m->landmarks + column;
+    }
+}
+
 // The recall's numbers out of checked tensors into a pool that has the room.
 LOCUSI_FN void locusi_recall_read(locus_pool *pool, const locus_safetensors *st, size_t models)
 {
     locusi_recall *m = &pool->memory;
-    const locus_tensor *map = locus_safetensors_find(st, "memory.map"),
-                       *rows = locus_safetensors_find(st, "memory.rows");
-    const unsigned char *known = (const unsigned char *)locus_safetensors_find(st, "memory.known")->data;
-    const unsigned char *recalled = (const unsigned char *)locus_safetensors_find(st, "memory.recalled")->data;
-    const locus_tensor *items = locus_safetensors_find(st, "memory.items");
-    float scalars[LOCUSI_RECALL_SCALARS] = {0.0f};
-    size_t i, j;
-    for (i = 0; i < m->rank; i++)
-        for (j = 0; j < m->q; j++) locus_tensor_to_f32(map, i * m->q + j, 1, m->map + locusi_packed(i, j, m->q), NULL);
-    locusi_vector(locus_safetensors_find(st, "memory.map_bias"), m->map_bias);
-    locusi_vector(locus_safetensors_find(st, "memory.landmarks"), m->points);
-    locusi_vector(locus_safetensors_find(st, "memory.shared"), m->shared);
-    locusi_vector(locus_safetensors_find(st, "memory.difficulty"), m->difficulty);
-    locusi_vector(locus_safetensors_find(st, "memory.base"), pool->recall_base);
-    locusi_vector(locus_safetensors_find(st, "memory.scalars"), scalars);
-    m->weight = scalars[0] >= 0.0f && scalars[0] <= 1.0f ? scalars[0] : 0.5f;
-    m->mean = scalars[1] > 0.0f && scalars[1] < 1.0f ? (double)scalars[1] : 0.5;
-    m->pull = m->logits ? 13.0 : locusi_clamp((double)scalars[2], 0.0, 1e6); // what version 0.3 took for every pool
-    m->own = m->logits ? 0.031 : locusi_clamp((double)scalars[3], 1e-6, 10.0);
-    m->noise = m->logits ? 0.62 : locusi_clamp((double)scalars[4], 1e-2, 10.0);
-    m->rest = m->logits ? 1.0 : locusi_clamp((double)scalars[5], 1e-3, 10.0);
-    if (m->directions) locusi_vector(locus_safetensors_find(st, "memory.directions"), m->direction);
-    m->spread = 0.0;
-    if (items) {
-        locus_tensor_to_f32(items, 0, 2 * m->seen, m->items, NULL);
-        locus_tensor_to_f32(items, 2 * m->seen, 2, scalars, NULL);
-        m->ability = locusi_clamp((double)scalars[0], -20.0, 20.0);
-        m->spread = locusi_clamp((double)scalars[1], 0.1, 10.0);
+    locusi_recall_tensor want[LOCUSI_RECALL_TENSORS];
+    float v[LOCUSI_RECALL_SCALARS + 2] = {0.0f};
+    size_t i, row, column;
+    locusi_recall_tensors(m, models, want);
+    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
+        const locus_tensor *t = locus_safetensors_find(st, want[i].name);
+        const size_t columns = t && t->rank == 2 ? t->shape[1] : 1;
+        const unsigned char *bytes = t ? (const unsigned char *)t->data : NULL;
+        for (row = 0; t && row < t->shape[0]; row++)
+            for (column = 0; column < columns; column++) {
+                if (i == 6) pool->recalled[row] = bytes[row] != 0;
+                else if (i == 7) m->known[row] = locusi_le64(bytes + 8 * row);
+                else
+                    *locusi_recall_number(pool, v, i, row, column) =
+                        locusi_f32_from(locusi_le32(bytes + 4 * (row * columns + column)));
+            }
+        if (i == 10) m->spread = t ? locusi_clamp((double)v[LOCUSI_RECALL_SCALARS + 1], 0.1, 10.0) : 0.0;
     }
-    for (i = 0; i < m->seen; i++) m->known[i] = locusi_le64(known + 8 * i);
-    for (i = 0; i < models; i++) {
-        pool->recalled[i] = recalled[i] != 0;
-        for (j = 0; j < m->landmarks; j++)
-            locus_tensor_to_f32(rows, i * m->landmarks + j, 1, locusi_recall_at(pool, i, j), NULL);
-    }
+    m->weight = v[0] >= 0.0f && v[0] <= 1.0f ? v[0] : 0.5f;
+    m->mean = v[1] > 0.0f && v[1] < 1.0f ? (double)v[1] : 0.5;
+    m->pull = m->logits ? 13.0 : locusi_clamp((double)v[2], 0.0, 1e6); // what version 0.3 took for every pool
+    m->own = m->logits ? 0.031 : locusi_clamp((double)v[3], 1e-6, 10.0);
+    m->noise = m->logits ? 0.62 : locusi_clamp((double)v[4], 1e-2, 10.0);
+    m->rest = m->logits ? 1.0 : locusi_clamp((double)v[5], 1e-3, 10.0);
+    m->ability = locusi_clamp((double)v[LOCUSI_RECALL_SCALARS], -20.0, 20.0);
     locusi_recall_pack(m, pool->net->kernels);
 }
 
@@ -9821,23 +9814,6 @@ LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, c
 }
 
 #ifndef LOCUS_INFERENCE_ONLY
-// Where tensor `which` of a pool's recall has its number (row, column): NULL for what is not kept as floats.
-LOCUSI_FN const float *locusi_recall_number(const locus_pool *pool, size_t which, size_t row, size_t column)
-{
-    const locusi_recall *m = &pool->memory;
-    switch (which) {
-    case 0: return m->map + locusi_packed(row, column, m->q);
-    case 1: return m->map_bias + row;
-    case 2: return m->points + row * m->rank + column;
-    case 3: return m->shared + row;
-    case 4: return locusi_recall_at(pool, row, column);
-    case 5: return pool->recall_base + row;
-    case 8: return m->difficulty + row;
-    case 10: return m->items + 2 * row + column;
-    default: return m->direction + row * m->landmarks + column;
-    }
-}
-
 LOCUSI_FN void locusi_recall_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char **to)
 {
     locusi_recall_tensor t[LOCUSI_RECALL_TENSORS];
@@ -9852,9 +9828,8 @@ LOCUSI_FN void locusi_recall_save_carve(const locus_pool *pool, locusi_carver *c
 LOCUSI_FN size_t locusi_recall_save(const locus_pool *pool, unsigned char *const *to, locus_tensor *out)
 {
     const locusi_recall *m = &pool->memory;
-    const float scalars[LOCUSI_RECALL_SCALARS] = {m->weight,     (float)m->mean,  (float)m->pull,
-                                                  (float)m->own, (float)m->noise, (float)m->rest};
-    const float abilities[2] = {(float)m->ability, (float)m->spread};
+    float v[LOCUSI_RECALL_SCALARS + 2] = {m->weight,       (float)m->mean, (float)m->pull,    (float)m->own,
+                                          (float)m->noise, (float)m->rest, (float)m->ability, (float)m->spread};
     locusi_recall_tensor t[LOCUSI_RECALL_TENSORS];
     size_t i, row, column, count = 0;
     locusi_recall_tensors(m, pool->count, t);
@@ -9863,12 +9838,11 @@ LOCUSI_FN size_t locusi_recall_save(const locus_pool *pool, unsigned char *const
         if ((i == 10 && !(m->spread > 0.0)) || (i == 11 && !m->directions)) continue;
         for (row = 0; row < t[i].shape[0]; row++)
             for (column = 0; column < columns; column++) {
-                unsigned char *const at = to[i] + 4 * (row * columns + column);
                 if (i == 6) to[i][row] = pool->recalled[row];
                 else if (i == 7) locusi_put64(to[i] + 8 * row, m->known[row]);
-                else if (i == 9) locusi_put32(at, locusi_f32_bits(scalars[row]));
-                else if (i == 10 && row == m->seen) locusi_put32(at, locusi_f32_bits(abilities[column]));
-                else locusi_put32(at, locusi_f32_bits(*locusi_recall_number(pool, i, row, column)));
+                else
+                    locusi_put32(to[i] + 4 * (row * columns + column),
+                                 locusi_f32_bits(*locusi_recall_number(pool, v, i, row, column)));
             }
         locusi_tensor_set(&out[count++], t[i].name, t[i].dtype, t[i].rank, t[i].shape[0], t[i].shape[1], to[i]);
     }
@@ -11962,8 +11936,8 @@ LOCUSI_FN double locusi_guard_margin(const locusi_guard_fit *f)
 typedef struct locusi_guard_job {
     const locus_pool *pool;
     const locus_evals *evals;
-    const locus_queries *others;  // as given to locusi_recall_learn
-    const locusi_recall *recall;  // the pool's, whose ratios and weight every part takes over; NULL: none
+    const locus_queries *others; // as given to locusi_recall_learn
+    const locusi_recall *recall; // the pool's, whose ratios and weight every part takes over; NULL: none
     const locus_run *run;
     float *scores, *z, *logits, *rows; // [models, n], [models, d], [n, models], [n, q]
     unsigned char *part, *whole;       // [n]; [models] 1: has nothing outside this part, so is predicted from all
@@ -12148,9 +12122,9 @@ LOCUS_API locus_status locus_pool_learn(locus_pool *pool, const locus_evals *eva
     if (others && ((status = locusi_check_queries(pool->net, others, err)) ||
                    (status = locusi_check_lengths(&learned, others, NULL, err))))
         return status;
-    learned.weight = (float)(weight > 0.0                             ? weight
+    learned.weight = (float)(weight > 0.0                          ? weight
                              : pool->net->info.recall_weight > 0.0 ? pool->net->info.recall_weight
-                                                                      : LOCUSI_RECALL_WEIGHT);
+                                                                   : LOCUSI_RECALL_WEIGHT);
     locusi_work_begin(&w, NULL);
     if (recalls) status = locusi_recall_learn(&learned, pool->net->kernels, evals, others, &fit, &w, err);
     if (!status && guards) {
@@ -12172,11 +12146,11 @@ LOCUS_API locus_status locus_pool_learn(locus_pool *pool, const locus_evals *eva
 //
 // Each model's pair (scale, shift) minimises the cross-entropy of its held-out evaluations plus a normal prior around
 // the pool's pair, as firm as some evaluations of average information, v x^2 for the scale and v for the shift with
-// v = p (1 - p): as many as the models' differences say (moments). The pool's pair does so for all evaluations together,
-// around (1, 0) with a standard deviation of 1/2. All models answer the same queries, and a query that is hard for one
-// is hard for others: what counts is the number of queries. So the pool's pair is then drawn back to (1, 0) as far as
-// two standard errors over queries (Huber's sandwich, 1967) say that it may be chance, and the models' pairs with it.
-// All of it is convex; Newton's steps, halved until the loss falls, in double.
+// v = p (1 - p): as many as the models' differences say (moments). The pool's pair does so for all evaluations
+// together, around (1, 0) with a standard deviation of 1/2. All models answer the same queries, and a query that is
+// hard for one is hard for others: what counts is the number of queries. So the pool's pair is then drawn back to (1,
+// 0) as far as two standard errors over queries (Huber's sandwich, 1967) say that it may be chance, and the models'
+// pairs with it. All of it is convex; Newton's steps, halved until the loss falls, in double.
 
 #define LOCUSI_CALIBRATION_LEAST 0.01 // of a scale: a prediction may become dull, but is not turned round
 
@@ -12187,10 +12161,10 @@ typedef struct locusi_calibrate_sum {
 
 typedef struct locusi_calibrate_job {
     const locus_evals *evals;
-    const float *logits;                      // [M, n]
+    const float *logits;                     // [M, n]
     double pair[2], centre[2], precision[2]; // where sums are taken; the prior
-    double *pairs;                            // [M, 2] to be learned; NULL: only sums at `pair`
-    locusi_calibrate_sum *sums;               // [M]
+    double *pairs;                           // [M, 2] to be learned; NULL: only sums at `pair`
+    locusi_calibrate_sum *sums;              // [M]
     const locus_parallel *parallel;
     locusi_counter counter;
 } locusi_calibrate_job;
@@ -12428,7 +12402,8 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     for (j = 0; j < 2; j++) {
         job.centre[j] = back[j];
         back[j] -= shared[j]; // one more, so that logits that are all 0 or all certain leave something to hold on to:
-        job.precision[j] = 1.0 + locusi_calibrate_shrink(&job, (int)j) * (s.bend[j] - job.precision[j]) / (double)s.pairs;
+        job.precision[j] =
+            1.0 + locusi_calibrate_shrink(&job, (int)j) * (s.bend[j] - job.precision[j]) / (double)s.pairs;
     }
     job.pairs = pairs;
     locusi_calibrate_run(&job);
@@ -15461,7 +15436,7 @@ typedef struct locusi_resample_job {
     size_t versions, workers;
     double noise; // of the priors
     uint64_t seed;
-    float *rows, *base; // [versions, landmarks], [versions]
+    float *rows, *base;   // [versions, landmarks], [versions]
     locusi_panel *panels; // one worker's each
     locusi_counter counter;
     int bad;
@@ -16044,8 +16019,8 @@ LOCUSI_FN void locusi_study_fit(locusi_study *s)
             if (s->score[i] < 0.0) continue;
             for (c = 0; c < s->p; c++) step[c] += rest * (double)s->x[i * s->p + c];
         }
-        locusi_solve_lower(s->factor, s->p, step);
-        locusi_solve_upper(s->factor, s->p, step);
+        locusi_solve_lower(s->factor, s->p, step, 1);
+        locusi_solve_upper(s->factor, s->p, step, 1);
         for (c = 0; c < s->p; c++) s->own[c] += step[c];
         posterior = locusi_study_chances(s);
         for (halved = 0; halved < 30 && posterior < before - 1e-9 * (1.0 + fabs(before)); halved++) {
@@ -16267,8 +16242,8 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
     for (i = 0; i < p; i++) { // the inverse, row by row
         memset(d.u, 0, p * sizeof(double));
         d.u[i] = 1.0;
-        locusi_solve_lower(s.factor, p, d.u);
-        locusi_solve_upper(s.factor, p, d.u);
+        locusi_solve_lower(s.factor, p, d.u, 1);
+        locusi_solve_upper(s.factor, p, d.u, 1);
         for (c = 0; c < p; c++) d.inverse[i * p + c] = (float)d.u[c];
     }
     locusi_product(s.k, s.x, p, 1, n, p, d.inverse, p, 16, p, d.gain, p, 0);
@@ -16410,8 +16385,8 @@ LOCUSI_FN locus_status locusi_explain_without(locusi_explainer *a, size_t at, fl
                     &sd);
     difference = (o->score[at] - mu) / sd - o->t[at];
     for (c = 0; c < p; c++) a->u[c] = (double)phi[c];
-    locusi_solve_lower(o->r.factor, p, a->u);
-    locusi_solve_upper(o->r.factor, p, a->u);
+    locusi_solve_lower(o->r.factor, p, a->u, 1);
+    locusi_solve_upper(o->r.factor, p, a->u, 1);
     for (c = 0; c < p; c++) {
         a->v[c] = (a->of_score[c] - mu * a->of_one[c]) / sd - a->of_t[c] - w * difference * a->u[c];
         along += (double)phi[c] * a->v[c];

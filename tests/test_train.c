@@ -2219,7 +2219,7 @@ static double recall_ratio(const recall_ref *r, double centre, const double *w, 
                                      &part);
             residual += part, count += asked - 1.0;
         }
-        evidence[g] = -0.5 * (count * log(residual) + volume + away * away / 0.01);
+        evidence[g] = -0.5 * (count * log(residual) + volume + away * away / 0.04);
         if (evidence[g] > most) most = evidence[g];
     }
     for (g = 0; g < 9; g++) {

@@ -8628,6 +8628,15 @@ LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_recall *recall, size
     o->r.factor = (double *)locusi_carve(c, p * p, sizeof(double));
 }
 
+LOCUSI_FN void locusi_own_take(locusi_own *o, const locusi_recall *recall, size_t all, locusi_work *w)
+{
+    locusi_carver c = {NULL, 0, 0};
+    locusi_own_carve(o, recall, all, &c);
+    c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
+    c.used = 0;
+    locusi_own_carve(o, recall, all, &c);
+}
+
 // mu and sd of a model with n evaluations whose scores and difficulties have these sums. prior: what its mean is drawn
 // towards.
 LOCUSI_FN void locusi_own_mean(const locusi_recall *m, double prior, double n, double scores, double difficulties,
@@ -8690,22 +8699,6 @@ LOCUSI_FN locus_status locusi_own_row(const locusi_own *o, const double *coeffic
     return LOCUS_OK;
 }
 
-// *row [landmarks], in w, and *base of a model from its evaluations
-LOCUSI_FN locus_status locusi_recall_add(const locusi_recall *recall, const locusi_kernels *k, const locus_evals *e,
-                                         locusi_work *w, float **row, float *base, locus_error *err)
-{
-    locusi_carver c = {NULL, 0, 0};
-    locusi_own own;
-    locus_status status;
-    locusi_own_carve(&own, recall, e->queries.count, &c);
-    c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
-    *row = (float *)locusi_take(w, recall->landmarks, sizeof(float));
-    if ((status = locusi_work_short(w, err))) return status;
-    c.used = 0;
-    locusi_own_carve(&own, recall, e->queries.count, &c);
-    if ((status = locusi_own_fit(&own, k, e, err))) return status;
-    return locusi_own_row(&own, own.coefficient, own.mu, own.sd, *row, base, err);
-}
 #endif // LOCUS_INFERENCE_ONLY
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
@@ -9351,6 +9344,7 @@ LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, c
                                                const locus_run *run, locus_error *err)
 {
     locusi_work w;
+    locusi_own own;
     float *row, base;
     locus_status status = locusi_check_model(pool, evals, err);
     if (status) return status;
@@ -9359,7 +9353,11 @@ LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, c
     if (!pool->memory.landmarks)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall (locus_pool_learn)", "one without");
     locusi_work_begin(&w, run);
-    status = locusi_recall_add(&pool->memory, pool->net->kernels, evals, &w, &row, &base, err);
+    locusi_own_take(&own, &pool->memory, evals->queries.count, &w);
+    row = (float *)locusi_take(&w, pool->memory.landmarks, sizeof(float));
+    status = locusi_work_short(&w, err);
+    if (!status) status = locusi_own_fit(&own, pool->net->kernels, evals, err);
+    if (!status) status = locusi_own_row(&own, own.coefficient, own.mu, own.sd, row, &base, err);
     if (!status) locusi_pool_set_row(pool, index, row, base);
     locusi_work_end(&w);
     return status;
@@ -9369,6 +9367,7 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
                                        const locus_run *run, locus_error *err)
 {
     locusi_work w;
+    locusi_own own;
     locus_model model;
     float *z, *row = NULL, base = 0.0f;
     size_t at, i;
@@ -9391,9 +9390,13 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
         model.evaluations += (uint64_t)locusi_scored(evals, i);
     locusi_work_begin(&w, run);
     z = (float *)locusi_take(&w, pool->net->d, sizeof(float));
+    if (pool->memory.landmarks) {
+        locusi_own_take(&own, &pool->memory, evals->queries.count, &w);
+        row = (float *)locusi_take(&w, pool->memory.landmarks, sizeof(float));
+    }
     status = locusi_encode_all(pool->net, evals, z, run, &w, err);
-    if (!status && pool->memory.landmarks)
-        status = locusi_recall_add(&pool->memory, pool->net->kernels, evals, &w, &row, &base, err);
+    if (!status && row) status = locusi_own_fit(&own, pool->net->kernels, evals, err);
+    if (!status && row) status = locusi_own_row(&own, own.coefficient, own.mu, own.sd, row, &base, err);
     if (!status)
         status = at != SIZE_MAX ? locus_pool_set(pool, at, &model, z, err) : locus_pool_add(pool, &model, z, &at, err);
     if (!status && row) locusi_pool_set_row(pool, at, row, base);

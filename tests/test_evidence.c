@@ -112,8 +112,8 @@ static void plain_fit(const world *w, size_t from, size_t to, const double c[2],
     }
 }
 
-// The pool's pair drawn back to (1, 0): what is off, less four times its variance over what is off. The variance (Huber's) is that
-// of the sums of whole queries, all models' answers to one together.
+// The pool's pair drawn back to (1, 0): what is off, less four times its variance over what is off. The variance
+// (Huber's) is that of the sums of whole queries, all models' answers to one together.
 static void plain_steady(const world *w, const double fit[2], double out[2])
 {
     double noise[2] = {0.0, 0.0}, bend[2] = {4.0, 4.0}; // the weak prior's

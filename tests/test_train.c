@@ -2202,8 +2202,8 @@ static double recall_process(const recall_ref *r, const double *k, const double 
     return volume;
 }
 
-// The ratio of highest evidence, averaged over nine ratios, a quarter to four times the centre: targets y [models, n] with weights w
-// [models, n]. same: all models have the same weights.
+// The ratio of highest evidence, averaged over nine ratios, a quarter to four times the centre: targets y [models, n]
+// with weights w [models, n]. same: all models have the same weights.
 static double recall_ratio(const recall_ref *r, double centre, const double *w, const double *y, size_t models)
 {
     double evidence[9], most = -1e300, sum = 0.0, mean = 0.0, part = 0.0;
@@ -3340,7 +3340,8 @@ static void memory_arguments_are_checked(void)
         e.scores.models = 1, c.y[3] = -1.0f;
         CHECK_STATUS(LOCUS_ERR_SCORE, locus_pool_recall_model(c.pool, 0, &e, NULL, &g_err));
         c.y[3] = 0.0f;
-        if (!round) CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_recall_model(c.pool, 0, &e, NULL, &g_err)); // no memory yet
+        if (!round)
+            CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_recall_model(c.pool, 0, &e, NULL, &g_err)); // no memory yet
         after = logits_of(c.pool, c.asked, 20, 6);
         CHECK_SAME("after refusals", before, after, 100);
         free(before), free(after);

@@ -931,6 +931,70 @@ static void logs_feed_the_pool(void)
     fixture_free(&f);
 }
 
+// Joining is encoding, adding or setting, and recalling; a failure leaves the pool as it was.
+static void joining_is_encode_put_and_recall(void)
+{
+    int memory;
+    for (memory = 0; memory < 2; memory++) {
+        fixture f;
+        locus_pool *a, *b;
+        locus_evals e;
+        locus_run run;
+        locus_model model;
+        char tiny[64];
+        float z[16];
+        size_t index = 99, known = 0, i;
+        context("memory %d", memory);
+        if (!fixture_make(&f, 60, PLAIN, 0, memory, LOCUS_ISA_AUTO, 5)) return;
+        e = f.evals;
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
+        for (i = 0; i < e.queries.count; i++) known += !(f.scores[i] != f.scores[i]);
+        CHECK_STATUS(LOCUS_OK, encode(f.net, &e, z));
+        // a known name is refined
+        CHECK_STATUS(LOCUS_OK, locus_pool_join(a, locus_pool_model(a, 3)->name, &e, &index, NULL, &g_err));
+        CHECK_SIZE(3, index);
+        model = *locus_pool_model(b, 3);
+        model.evaluations = known;
+        CHECK_STATUS(LOCUS_OK, locus_pool_set(b, 3, &model, z, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(b, 3, &e, NULL, &g_err));
+        check_pools(a, b, f.D);
+        CHECK_SIZE(known, (size_t)locus_pool_model(a, 3)->evaluations);
+        CHECK_NEAR(model.cost, locus_pool_model(a, 3)->cost, 0.0);
+        // a new one is added, its cost unknown
+        CHECK_STATUS(LOCUS_OK, locus_pool_join(a, "newcomer", &e, &index, NULL, &g_err));
+        CHECK_SIZE(locus_pool_count(f.pool), index);
+        CHECK(locus_pool_model(a, index)->cost != locus_pool_model(a, index)->cost);
+        CHECK(locus_pool_model(a, index)->parameters_b != locus_pool_model(a, index)->parameters_b);
+        CHECK(locus_pool_model(a, index)->available == 1);
+        CHECK_SAME("the newcomer's embedding", z, locus_pool_embedding(a, index), 16);
+        CHECK_SIZE(memory ? locus_pool_count(a) : 0, locus_pool_recall_info(a).models);
+        // in memory of the caller's: too little says how much, which is enough
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, (locus_pool_destroy(b), a), &g_err));
+        ZERO(run);
+        run.memory = tiny, run.memory_bytes = sizeof tiny;
+        for (i = 0; i < 4 && locus_pool_join(b, "newcomer", &e, NULL, &run, &g_err) == LOCUS_ERR_MEMORY; i++) {
+            check_pools(a, b, f.D);
+            if (run.memory != tiny) free(run.memory);
+            run.memory_bytes = g_err.bytes, run.memory = xmalloc(run.memory_bytes);
+        }
+        CHECK_SIZE(1, i);
+        check_pools(a, b, f.D);
+        free(run.memory);
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_join(NULL, "x", &e, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_join(a, NULL, &e, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_join(a, "x", NULL, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_join(a, "a\nb", &e, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_join(a, "", &e, NULL, NULL, &g_err));
+        e.scores.models = 2;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_join(a, "x", &e, NULL, NULL, &g_err));
+        check_pools(a, b, f.D);
+        locus_pool_destroy(a), locus_pool_destroy(b);
+        fixture_free(&f);
+    }
+    g_context[0] = 0;
+}
+
 static void bad_logs_are_refused(void)
 {
     fixture f;
@@ -1224,8 +1288,8 @@ static double margin_by_hand(const guarded *w, size_t leader, const locus_querie
                 learned.q = GD, learned.weight = weight;
                 memcpy(learned.ratio, w->pool->memory.ratio, sizeof learned.ratio);
                 locusi_work_begin(&work, NULL);
-                CHECK_STATUS(LOCUS_OK, locusi_recall_learn(&learned, w->net->kernels, &rest, unlabelled, &fit, &work,
-                                                           &g_err));
+                CHECK_STATUS(LOCUS_OK,
+                             locusi_recall_learn(&learned, w->net->kernels, &rest, unlabelled, &fit, &work, &g_err));
                 CHECK_STATUS(LOCUS_OK, locusi_pool_take_recall(made, &learned, &fit, &g_err));
                 locusi_work_end(&work);
             }
@@ -1489,6 +1553,7 @@ static const struct {
     TEST(explanations_have_edges),
     TEST(logs_embed_like_the_encoder),
     TEST(logs_feed_the_pool),
+    TEST(joining_is_encode_put_and_recall),
     TEST(bad_logs_are_refused),
     TEST(copies_are_whole_and_their_own),
     TEST(guards_keep_leaders_and_let_specialists_go),

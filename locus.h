@@ -1304,7 +1304,7 @@ typedef struct locus_next {
 } locus_next;
 
 // picks[batch] <- rows of evals (models = 1; missing scores: not yet asked; all may be missing) to evaluate next. The
-// pool, with a memory (locus_pool_learn_recall), is the prior: what it knows of the queries' difficulty and how models
+// pool, with a memory (locus_pool_learn), is the prior: what it knows of the queries' difficulty and how models
 // differ. The rows also stand for the queries that the model is wanted for. See >>next. Allocates while it works (about
 // 10 KB a row); 1,000 rows take 0.2 s. Fails: LOCUS_ERR_ARGUMENT (a pool without memory), _QUERY_DIM, _SCORE,
 // _NONFINITE_INPUT, _NO_CANDIDATE, _MEMORY.
@@ -17287,7 +17287,7 @@ LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_ev
     locus_status status = locusi_check_queries(pool->net, &e->queries, err);
     if (status) return status;
     if (!pool->memory.landmarks)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall (locus_pool_learn_recall)",
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall (locus_pool_learn)",
                            "one without");
     if ((status = locusi_check_scores(&e->scores, 1, e->queries.count, err))) return status;
     if (e->queries.count == 0) return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "at least one query", "none");

@@ -17287,8 +17287,7 @@ LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_ev
     locus_status status = locusi_check_queries(pool->net, &e->queries, err);
     if (status) return status;
     if (!pool->memory.landmarks)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall (locus_pool_learn)",
-                           "one without");
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall (locus_pool_learn)", "one without");
     if ((status = locusi_check_scores(&e->scores, 1, e->queries.count, err))) return status;
     if (e->queries.count == 0) return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "at least one query", "none");
     return locusi_check_lengths(&pool->memory, &e->queries, NULL, err);

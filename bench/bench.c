@@ -546,7 +546,7 @@ static void bench_load(bench *b)
     r->target_seconds = 2e-3;
     for (size_t i = 0; i < reps; i++) {
         locus_net *net = NULL;
-        locus_net_opts opts;
+        locus_run opts;
         locus_error err = {0};
         double start = now();
         memset(&opts, 0, sizeof opts);
@@ -777,7 +777,7 @@ int main(int argc, char **argv)
 {
     static bench state;
     bench *b = &state;
-    locus_net_opts opts;
+    locus_run opts;
     locus_error err = {0};
     FILE *table;
     b->peer = 1;
@@ -803,7 +803,7 @@ int main(int argc, char **argv)
     for (size_t t = 1; b->peer && t <= b->max_threads; t++) tune_peer(b, t);
     for (size_t t = 1; t <= b->max_threads; t++) bench_pool(b, t);
     save(DATA "/z.npy", LOCUS_F32, MODELS, Z_DIM, b->z);
-    check(locus_pool_create(&b->pool, b->net, MODELS, NULL, NULL, 0, &err), &err);
+    check(locus_pool_create(&b->pool, b->net, MODELS, NULL, NULL, &err), &err);
     for (size_t i = 0; i < MODELS; i++) {
         locus_model model;
         memset(&model, 0, sizeof model);

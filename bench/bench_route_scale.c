@@ -85,7 +85,7 @@ static locus_pool *build(enum kind kind, size_t n)
     double start;
     for (size_t i = 0; i < n; i++) draw(kind, i, centre, rows + i * d);
     start = now();
-    check(locus_pool_create(&pool, net, 0, NULL, NULL, 0, &err), &err);
+    check(locus_pool_create(&pool, net, 0, NULL, NULL, &err), &err);
     for (size_t i = 0; i < n; i++) {
         locus_model model;
         memset(&model, 0, sizeof model);
@@ -203,7 +203,7 @@ int main(int argc, char **argv)
     char cpu[128];
     locus_safetensors st;
     check(locus_net_open(&net, path, NULL, &err), &err);
-    check(locus_pool_open(&real, net, path, &err), &err);
+    check(locus_pool_open(&real, net, path, NULL, &err), &err);
     check(locus_threads_create(&threads, 2, &err), &err);
     dim = locus_net_get_info(net).q_dim;
     encodings = (float *)allocate(QUERIES * dim * sizeof(float));
@@ -254,7 +254,7 @@ int main(int argc, char **argv)
         check(locus_pool_save(pool, POOL_FILE, LOCUS_SAVE_POOL, NULL, &err), &err);
         save = now() - start;
         start = now();
-        check(locus_pool_open(&loaded, net, POOL_FILE, &err), &err);
+        check(locus_pool_open(&loaded, net, POOL_FILE, NULL, &err), &err);
         load = now() - start;
         if (locus_pool_count(loaded) != sizes[i]) die("load", "not all models");
         bytes = locus_pool_memory(net, sizes[i]);

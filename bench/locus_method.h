@@ -139,7 +139,7 @@ static void *locus_fit(const base_data *d)
     if (!failed) {
         s->info = locus_net_get_info(s->net);
         z = base_floats(d->models * s->info.z_dim);
-        failed = locus_embed(s->net, &evals, z) || locus_pool_create(&s->pool, s->net, 0, NULL, NULL, 0, &err);
+        failed = locus_embed(s->net, &evals, z) || locus_pool_create(&s->pool, s->net, 0, NULL, NULL, &err);
     }
     for (size_t m = 0; m < d->models && !failed; m++) failed = locus_append(s, z + m * s->info.z_dim);
     if (!failed) {
@@ -150,7 +150,7 @@ static void *locus_fit(const base_data *d)
         memory.unlabelled.dim = d->dim;
         if (locus_pool_learn_recall(s->pool, &evals, &memory, &err))
             failed = fprintf(stderr, "LOCUS: %s\n", err.message);
-        s->weight = locus_pool_recall_info(s->pool).weight;
+        s->weight = locus_pool_get_info(s->pool).recall.weight;
         if (!failed &&
             locus_pool_learn_guard(s->pool, &evals, memory.unlabelled.count ? &memory.unlabelled : NULL, NULL, &err))
             failed = fprintf(stderr, "LOCUS: %s\n", err.message);
@@ -207,7 +207,7 @@ static int locus_add(void *state, const base_queries *q, const float *scores)
     locus_error err;
     float *z = base_floats(s->info.z_dim);
     int failed = locus_embed(s->net, &evals, z) || locus_append(s, z);
-    if (!failed && locus_pool_recall_info(s->pool).landmarks)
+    if (!failed && locus_pool_get_info(s->pool).recall.landmarks)
         failed = locus_pool_recall_model(s->pool, locus_pool_count(s->pool) - 1, &evals, &err) != LOCUS_OK;
     free(z);
     return failed;
@@ -233,7 +233,7 @@ BASE_FN void locus_method_embedding(const void *state, size_t model, float *out)
 // The pool's guard; the default model, SIZE_MAX for none.
 static size_t locus_guarded(const void *state, double *margin)
 {
-    const locus_guard guard = locus_pool_guard(((const locus_state *)state)->pool);
+    const locus_guard guard = locus_pool_get_info(((const locus_state *)state)->pool).guard;
     *margin = guard.margin;
     return guard.model;
 }

@@ -128,7 +128,7 @@ static int compare(const char *name, size_t index, size_t asked)
 static int run(char **argv)
 {
     const char *name = argv[4];
-    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
+    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], NULL, &err) ||
         locus_npy_open(&encodings, argv[2], &err) || locus_npy_open(&scores, argv[3], &err))
         return wrong();
     if (encodings.dtype != LOCUS_F32 || encodings.rank != 2 || encodings.shape[0] == 0)

@@ -58,7 +58,7 @@ static int encode(size_t n, float *z, uint64_t *evaluations)
 static int remember(size_t index, size_t n)
 {
     locus_evals e = first(n);
-    if (locus_pool_recall_info(pool).landmarks == 0) return 0;
+    if (locus_pool_get_info(pool).recall.landmarks == 0) return 0;
     return locus_pool_recall_model(pool, index, &e, &err) ? fail(err.message) : 0;
 }
 
@@ -89,7 +89,7 @@ static int run(char **argv)
 {
     const char *router = argv[1], *name = argv[4], *out = argv[6];
     if (locus_safetensors_open(&file, router, &err) || locus_net_create(&net, &file, NULL, &err) ||
-        locus_pool_load(&pool, net, &file, NULL, 0, &err) || locus_npy_open(&encodings, argv[2], &err) ||
+        locus_pool_load(&pool, net, &file, NULL, &err) || locus_npy_open(&encodings, argv[2], &err) ||
         locus_npy_open(&scores, argv[3], &err) || locus_npy_open(&queries, argv[5], &err))
         return fail(err.message);
     if (encodings.dtype != LOCUS_F32 || encodings.rank != 2) return fail("ENCODINGS: expected f4 [n, q_dim]");

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     locus_pool *pool = NULL;
     locus_array q;
     if (argc != 3) return fprintf(stderr, "usage: route ROUTER.safetensors ENCODINGS.npy\n"), 2;
-    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
+    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], NULL, &err) ||
         locus_npy_open(&q, argv[2], &err))
         return fprintf(stderr, "%s\n", err.message), 1;
     if (q.dtype != LOCUS_F32 || q.rank != 2) return fprintf(stderr, "%s: expected f4 [queries, q_dim]\n", argv[2]), 1;

@@ -140,7 +140,7 @@ int main(int argc, char **argv)
     size_t bytes, i;
     FILE *in = argc > 1 ? fopen(argv[1], "rb") : NULL;
     locus_safetensors st;
-    locus_net_opts opts;
+    locus_run opts;
     locus_net *net;
     locus_pool *pool;
     locus_evals e;
@@ -185,7 +185,7 @@ int main(int argc, char **argv)
         if (locus_texts_parse(&texts, "{\"text\": \"a\"}", 13, &err) != LOCUS_ERR_MEMORY) return bad("texts");
         if (locus_text_train(&encoder, text, NULL, 2, NULL, &err) != LOCUS_ERR_MEMORY) return bad("text_train");
         if (locus_pool_resample(&other, pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("resample");
-        if (locus_pool_copy(&other, pool, &err) != LOCUS_ERR_MEMORY) return bad("copy");
+        if (locus_pool_copy(&other, pool, NULL, &err) != LOCUS_ERR_MEMORY) return bad("copy");
         if (locus_log_create(&log, net, 4, 1, &err) != LOCUS_ERR_MEMORY) return bad("log");
     }
     if (c.model != 0 || !(c.probability > 0.0f && c.probability < 1.0f)) return bad("choice");
@@ -233,7 +233,7 @@ int main(int argc, char **argv) // net, router, logits
     FILE *out;
     int i;
     if (argc < 4 || locus_safetensors_open(&st, argv[1], &err) || locus_net_create(&net, &st, NULL, &err)) return bad("net");
-    if (locus_pool_create(&pool, net, 2, "q", NULL, 0, &err)) return bad("pool");
+    if (locus_pool_create(&pool, net, 2, "q", NULL, &err)) return bad("pool");
     memset(&m, 0, sizeof m);
     for (i = 0; i < 16; i++) z[i] = 0.1f * (float)i, other[i] = -z[i];
     for (i = 0; i < 2; i++) {
@@ -268,10 +268,10 @@ int main(int argc, char **argv) // router, logits
     FILE *in = argc > 2 ? fopen(argv[2], "rb") : NULL;
     if (!in || fread(expected, 1, sizeof expected, in) != sizeof expected) return bad("read");
     fclose(in);
-    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err)) return bad("open");
+    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], NULL, &err)) return bad("open");
     if (argc > 3) { // a file with the encoder, of which nothing is loaded
         locus_safetensors st;
-        locus_net_opts predictor;
+        locus_run predictor;
         locus_net *whole;
         memset(&predictor, 0, sizeof predictor);
         predictor.predictor_only = 1;
@@ -333,7 +333,7 @@ int main(int argc, char **argv)
     size_t i, k, picks[4], count;
     const uint32_t missing_bits = 0x7fc00000u;
     const double million = 1e6;
-    if (argc < 2 || locus_net_open(&net, argv[1], NULL, &err) || locus_pool_create(&pool, net, 2, NULL, NULL, 0, &err))
+    if (argc < 2 || locus_net_open(&net, argv[1], NULL, &err) || locus_pool_create(&pool, net, 2, NULL, NULL, &err))
         return printf("%s\n", err.message), 1;
     memcpy(&missing, &missing_bits, sizeof missing);
     for (i = 0; i < 40 * 8; i++) enc[i] = (float)(i * 37 % 101) * 0.02f - 1.0f;

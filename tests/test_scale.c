@@ -31,7 +31,7 @@ static locus_net *net_of(size_t D, size_t d, size_t hidden, locus_isa isa, int l
     ref_net ref;
     raw_file *f;
     locus_net *net = NULL;
-    locus_net_opts opts;
+    locus_run opts;
     size_t i;
     ref_init(&ref, D, d, 1, 1, 2, hidden, 0, 3, seed);
     for (i = 0; loud && i < ref.count; i++) {
@@ -248,7 +248,7 @@ static void bounds_hold_where_they_are_tight(void)
             ref_net ref;
             raw_file *f;
             locus_net *net = NULL;
-            locus_net_opts opts;
+            locus_run opts;
             locus_route_opts o;
             locus_pool *pool;
             size_t m, j, exact;
@@ -355,7 +355,7 @@ static void check_derived(const locus_pool *pool)
     const size_t d = pool->net->d, dp = pool->net->dp, M = locus_pool_count(pool);
     locus_pool *fresh = NULL;
     size_t m, i, used = 0, unlike = 0;
-    if (!CHECK_STATUS(LOCUS_OK, locus_pool_create(&fresh, pool->net, pool->capacity, NULL, NULL, 0, &g_err))) return;
+    if (!CHECK_STATUS(LOCUS_OK, locus_pool_create(&fresh, pool->net, pool->capacity, NULL, NULL, &g_err))) return;
     for (m = 0; m < M; m++) {
         CHECK_STATUS(LOCUS_OK,
                      locus_pool_add(fresh, locus_pool_model(pool, m), locus_pool_embedding(pool, m), NULL, &g_err));
@@ -461,7 +461,7 @@ static void loaded_pools_are_derived_too(void)
         raw_file *f = raw_from_st(&st);
         raw_tensor *names = raw_find(f, "pool.names");
         size_t i;
-        CHECK_STATUS(LOCUS_OK, locus_pool_load(&loaded, net, &st, NULL, 0, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_load(&loaded, net, &st, NULL, &g_err));
         check_derived(loaded);
         compare(loaded, &queries, &o);
         locus_pool_destroy(loaded);
@@ -479,7 +479,7 @@ static void loaded_pools_are_derived_too(void)
         {
             unsigned char *data = raw_bytes(f, &bytes);
             CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
-            CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_load(&loaded, net, &st, NULL, 0, &g_err));
+            CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_load(&loaded, net, &st, NULL, &g_err));
             CHECK_MESSAGE("m331");
             CHECK(!loaded);
             locus_safetensors_close(&st);
@@ -503,7 +503,7 @@ static void pools_with_a_memory_route_the_plain_way(void)
     float *q = normals(4 * 128, 0.1, 16);
     size_t round;
     if (!CHECK_STATUS(LOCUS_OK, locus_net_open(&net, path, NULL, &g_err)) ||
-        !CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, net, path, &g_err)))
+        !CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, net, path, NULL, &g_err)))
         return;
     CHECK(!pool->coarse == !net->kernels->screen);
     for (round = 0; round < 3; round++) { // with the memory, with a model less, without the memory

@@ -61,7 +61,7 @@ static int save_embeddings(session *s, locus_model *const *models, size_t m, con
         if (locus_npy_save(path, LOCUS_F32, shape, 2, z, &s->err)) return fail_library(s, "--out", path);
         return DONE;
     }
-    if (locus_pool_create(&s->pool, s->net, m, s->opt.query_encoder, NULL, 0, &s->err))
+    if (locus_pool_create(&s->pool, s->net, m, s->opt.query_encoder, NULL, &s->err))
         return fail_library(s, "--out", path);
     for (size_t i = 0; i < m; ++i)
         if (locus_pool_add(s->pool, models[i], z + i * s->info.z_dim, NULL, &s->err))

@@ -5,7 +5,7 @@
 
 int make_net(session *s, const char *flag_name, const char *path, int predictor_only)
 {
-    locus_net_opts opts;
+    locus_run opts;
     memset(&opts, 0, sizeof opts);
     opts.isa = (locus_isa)s->opt.isa;
     opts.predictor_only = predictor_only;
@@ -34,7 +34,7 @@ static int pool_from_array(session *s, const char *path)
                     shape_text(a->shape, 2, found));
     float *z = (float *)take(s, s->info.z_dim, sizeof *z);
     if (!z || load_models(s, a->shape[0], "the rows of --pool", &models)) return FAILED;
-    if (locus_pool_create(&s->pool, s->net, a->shape[0], NULL, NULL, 0, &s->err))
+    if (locus_pool_create(&s->pool, s->net, a->shape[0], NULL, NULL, &s->err))
         return fail_library(s, "--pool", path);
     for (size_t i = 0; i < a->shape[0]; ++i)
         if (locus_array_to_f32(a, i * s->info.z_dim, s->info.z_dim, z, &s->err) ||
@@ -54,7 +54,7 @@ int open_net_and_pool(session *s, int predictor_only)
     if (is_npy(pool) && !o->net && !o->router) return misuse(s, "--pool %s: an array needs a --net", pool);
     if (open_net(s, net == o->net ? "--net" : o->router ? "--router" : "--pool", net, predictor_only)) return FAILED;
     if (is_npy(pool)) return pool_from_array(s, pool);
-    if (locus_pool_open(&s->pool, s->net, pool, &s->err))
+    if (locus_pool_open(&s->pool, s->net, pool, NULL, &s->err))
         return fail_library(s, pool == o->pool ? "--pool" : o->router ? "--router" : "--net", pool);
     return DONE;
 }

@@ -81,7 +81,7 @@ static int load_question(session *s, const locus_queries *evaluated, const char 
     out->count = 1;
     out->dim = s->info.q_dim;
     if (o->question) {
-        const locus_text *encoder = locus_net_text(s->net);
+        const locus_text *encoder = locus_net_get_info(s->net).text;
         float *q = (float *)take(s, s->info.q_dim, sizeof *q);
         if (!q) return FAILED;
         if (!encoder) return fail(s, "--question: this net reads no text: give --query Q.npy");
@@ -248,7 +248,7 @@ static int refresh_model(session *s, locus_log *log, refreshed *r)
         if (locus_pool_set(s->pool, r->index, &r->after, z, &s->err))
             return fail(s, "%s: %s", r->after.name, s->err.message);
     }
-    if (locus_pool_recall_info(s->pool).landmarks && locus_pool_recall_model(s->pool, r->index, &evals, &s->err))
+    if (locus_pool_get_info(s->pool).recall.landmarks && locus_pool_recall_model(s->pool, r->index, &evals, &s->err))
         return fail(s, "%s: %s", r->after.name, s->err.message);
     return save_pool(s);
 }

@@ -27,10 +27,8 @@
 //             return 1;
 //         }
 //         locus_queries queries = {(const float *)q.data, q.shape[0], q.shape[1], 0};
-//         size_t bytes = locus_route_workspace(pool, queries.count, NULL);
 //         locus_choice *best = (locus_choice *)malloc(queries.count * sizeof *best);
-//         void *work = malloc(bytes);
-//         if (locus_route(pool, &queries, NULL, best, NULL, work, bytes, &err)) return 1;
+//         if (locus_route(pool, &queries, NULL, best, NULL, NULL, &err)) return 1;
 //         for (size_t i = 0; i < queries.count; i++)
 //             printf("%s (%.0f %%)\n", locus_pool_model(pool, best[i].model)->name, 100.0 * best[i].probability);
 //         return 0;

@@ -414,7 +414,11 @@ static void call_encode(bench *b, size_t threads)
 static void call_predict(bench *b, size_t threads)
 {
     locus_error err = {0};
-    check(locus_predict(b->pool, &job.queries, job.out, parallel_of(b, threads), job.work, job.bytes, &err), &err);
+    locus_run run = {0};
+    run.parallel = parallel_of(b, threads);
+    run.memory = job.work;
+    run.memory_bytes = job.bytes;
+    check(locus_predict(b->pool, &job.queries, job.out, &run, &err), &err);
 }
 
 static void call_route(bench *b, size_t threads)
@@ -422,7 +426,10 @@ static void call_route(bench *b, size_t threads)
     locus_choice best;
     locus_error err = {0};
     (void)threads;
-    check(locus_route(b->pool, &job.queries, NULL, &best, NULL, job.work, job.bytes, &err), &err);
+    locus_run run = {0};
+    run.memory = job.work;
+    run.memory_bytes = job.bytes;
+    check(locus_route(b->pool, &job.queries, NULL, &best, NULL, &run, &err), &err);
 }
 
 static void set_evals(const float *q, size_t n, const unsigned char *y, size_t models, locus_encode_path path,
@@ -492,7 +499,7 @@ static void bench_score(bench *b, size_t threads)
     job.queries.encodings = b->q;
     job.queries.count = EVALS;
     job.queries.dim = Q_DIM;
-    prepare_work(locus_predict_workspace(b->pool, EVALS, parallel_of(b, threads)));
+    prepare_work((size_t)4 << 20);
     job.out = (float *)allocate((size_t)EVALS * MODELS * sizeof(float));
     memset(job.out, 0, (size_t)EVALS * MODELS * sizeof(float));
     before = allocations;
@@ -519,7 +526,7 @@ static void bench_route(bench *b)
     job.queries.encodings = b->q;
     job.queries.count = 1;
     job.queries.dim = Q_DIM;
-    prepare_work(locus_route_workspace(b->pool, 1, NULL));
+    prepare_work((size_t)1 << 20);
     run_peer(b, r, "route", NULL);
     for (size_t i = 0; i < 100; i++) call_route(b, 1);
     before = allocations;

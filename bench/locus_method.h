@@ -193,10 +193,7 @@ static void locus_method_predict(const void *state, const float *enc, size_t n, 
     q.count = n;
     q.dim = s->info.q_dim;
     q.stride = 0;
-    const size_t bytes = locus_predict_workspace(s->pool, n, NULL);
-    void *work = malloc(bytes);
-    if (!work || locus_predict(s->pool, &q, logits, NULL, work, bytes, &err)) exit(1);
-    free(work);
+    if (locus_predict(s->pool, &q, logits, NULL, &err)) exit(1);
 }
 
 // Embed one more model from its evaluations and append it; nothing else changes.

@@ -89,15 +89,7 @@ static int join(const char *name, const unsigned char *answers, const float *kno
     return locus_pool_recall_model(pool, *index, &e, &err) ? wrong() : 0;
 }
 
-static int predict(void)
-{
-    size_t bytes = locus_predict_workspace(pool, n, NULL);
-    void *work = malloc(bytes);
-    if (!work) return fail("out of memory");
-    locus_status status = locus_predict(pool, &evals.queries, logits, NULL, work, bytes, &err);
-    free(work);
-    return status ? wrong() : 0;
-}
+static int predict(void) { return locus_predict(pool, &evals.queries, logits, NULL, &err) ? wrong() : 0; }
 
 // The chances that the router now sees, next to those from all evaluations and to the truth.
 static int compare(const char *name, size_t index, size_t asked)

@@ -76,12 +76,7 @@ static int route(locus_choice *best)
     locus_route_opts opts;
     memset(&opts, 0, sizeof opts);
     opts.available = available;
-    size_t bytes = locus_route_workspace(pool, queries.count, &opts);
-    void *work = malloc(bytes);
-    if (!work) return fail("out of memory");
-    int failed = locus_route(pool, &queries, &opts, best, NULL, work, bytes, &err) != LOCUS_OK;
-    free(work);
-    return failed ? fail(err.message) : 0;
+    return locus_route(pool, &queries, &opts, best, NULL, NULL, &err) ? fail(err.message) : 0;
 }
 
 // The model that most queries went to.

@@ -133,11 +133,9 @@ static int run(char **argv, int *alarm)
     q.encodings = (const float *)encodings.data;
     q.count = n;
     q.dim = encodings.shape[1];
-    size_t bytes = locus_predict_workspace(pool, n, NULL);
-    void *work = malloc(bytes);
     float *logits = (float *)malloc(n * m * sizeof *logits), *p = (float *)malloc(n * sizeof *p);
-    int failed = work && logits && p ? 0 : fail("out of memory");
-    if (!failed && locus_predict(pool, &q, logits, NULL, work, bytes, &err)) failed = fail(err.message);
+    int failed = logits && p ? 0 : fail("out of memory");
+    if (!failed && locus_predict(pool, &q, logits, NULL, &err)) failed = fail(err.message);
     if (!failed) {
         size_t when;
         copies(logits, n);
@@ -155,7 +153,6 @@ static int run(char **argv, int *alarm)
     }
     free(p);
     free(logits);
-    free(work);
     return failed;
 }
 

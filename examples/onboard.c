@@ -71,17 +71,14 @@ static int show(const char *when)
     q.count = queries.shape[0];
     q.dim = queries.shape[1];
 
-    size_t bytes = locus_route_workspace(pool, q.count, NULL);
-    void *work = malloc(bytes);
     locus_choice *best = (locus_choice *)calloc(q.count, sizeof *best);
-    int failed = !work || !best ? fail("out of memory") : 0;
-    if (!failed && locus_route(pool, &q, NULL, best, NULL, work, bytes, &err)) failed = fail(err.message);
+    int failed = !best ? fail("out of memory") : 0;
+    if (!failed && locus_route(pool, &q, NULL, best, NULL, NULL, &err)) failed = fail(err.message);
     if (!failed) printf("%s: %zu models\n", when, locus_pool_count(pool));
     for (size_t i = 0; !failed && i < q.count; ++i)
         printf("  query %zu: %s (%.1f %%)\n", i, locus_pool_model(pool, best[i].model)->name,
                100.0 * (double)best[i].probability);
     free(best);
-    free(work);
     return failed;
 }
 

@@ -418,42 +418,47 @@ static locus_status raw_create(const raw_file *f, const locus_run *run, locus_ne
 
 // ---------------------------------------------------------------------------------------------------- the library
 
-// Memory for a call to work in: at an odd address, between guards.
-static unsigned char *g_room;
-static size_t g_room_at, g_room_bytes, g_room_mallocs;
+// Memory for a call to work in: at every alignment in turn, between guards. Rooms may be open within each other.
+static struct {
+    unsigned char *block;
+    size_t at, bytes;
+} g_room[4];
+static size_t g_rooms;
 
 enum { GUARD = 128 };
 
 static void room_open(locus_run *run, size_t bytes)
 {
     static size_t turn;
-    const size_t offset = turn++ % 64; // every alignment
-    g_room = (unsigned char *)xmalloc(bytes + 2 * GUARD);
-    memset(g_room, 0xA5, bytes + 2 * GUARD);
-    g_room_at = GUARD - offset;
-    g_room_bytes = bytes;
-    g_room_mallocs = g_mallocs;
-    run->memory = g_room + g_room_at;
+    const size_t all = bytes + 2 * GUARD;
+    unsigned char *block = (unsigned char *)xmalloc(all);
+    memset(block, 0xA5, all);
+    g_room[g_rooms].block = block;
+    g_room[g_rooms].at = GUARD - turn++ % 64;
+    g_room[g_rooms].bytes = bytes;
+    run->memory = block + g_room[g_rooms++].at;
     run->memory_bytes = bytes;
 }
 
-// Nothing was allocated since it was opened, and nothing written beside it.
+// Nothing was written beside it.
 static void room_close(int line, locus_run *run)
 {
+    const unsigned char *block = g_room[--g_rooms].block;
+    const size_t at = g_room[g_rooms].at, bytes = g_room[g_rooms].bytes;
     size_t i, spoilt = 0;
-    for (i = 0; i < g_room_bytes + 2 * GUARD; i++)
-        if (i < g_room_at || i >= g_room_at + g_room_bytes) spoilt += g_room[i] != 0xA5;
+    for (i = 0; i < at; i++) spoilt += block[i] != 0xA5;
+    for (i = at + bytes; i < bytes + 2 * GUARD; i++) spoilt += block[i] != 0xA5;
     check_size(line, "bytes written beside run->memory", 0, spoilt);
-    check_size(line, "allocations beside run->memory", g_room_mallocs, g_mallocs);
-    free(g_room);
+    free(g_room[g_rooms].block);
     run->memory = NULL;
     run->memory_bytes = 0;
 }
 
-// A call with `run` says how much memory it needs, and in that much it does what it should. The room is left open: what
-// was made may stand in it.
+// A call with `run` says how much memory it needs, and in that much it does what it should and allocates nothing. The
+// room is left open: what was made may stand in it.
 #define CHECK_ROOM(run, expected, call)                                                                                \
     do {                                                                                                               \
+        const size_t mallocs_before = g_mallocs;                                                                       \
         room_open(run, 1);                                                                                             \
         if (CHECK_STATUS(LOCUS_ERR_MEMORY, call)) CHECK(g_err.bytes > 1);                                              \
         room_close(__LINE__, run);                                                                                     \
@@ -462,6 +467,7 @@ static void room_close(int line, locus_run *run)
         room_close(__LINE__, run);                                                                                     \
         room_open(run, g_err.bytes);                                                                                   \
         CHECK_STATUS(expected, call);                                                                                  \
+        CHECK_SIZE(mallocs_before, g_mallocs);                                                                         \
     } while (0)
 
 static locus_status predict(const locus_pool *pool, const locus_queries *q, float *logits,
@@ -475,10 +481,13 @@ static locus_status predict(const locus_pool *pool, const locus_queries *q, floa
     room_open(&run, 1);
     s = locus_predict(pool, q, logits, &run, &g_err);
     room_close(__LINE__, &run);
-    if (s != LOCUS_ERR_MEMORY) return s;
-    room_open(&run, g_err.bytes);
-    s = locus_predict(pool, q, logits, &run, &g_err);
-    room_close(__LINE__, &run);
+    if (s == LOCUS_ERR_MEMORY) {
+        const size_t before = g_mallocs;
+        room_open(&run, g_err.bytes);
+        s = locus_predict(pool, q, logits, &run, &g_err);
+        room_close(__LINE__, &run);
+        if (g_mallocs != before) failure(__LINE__, "locus_predict allocated");
+    }
     return s;
 }
 

@@ -1900,7 +1900,7 @@ static void pool_of_fixed_memory_does_not_grow(void)
 {
     fixture f;
     if (fixture_make(&f, 5, 6, 2, 1, 3, 4, 0, 81)) {
-        size_t i, round;
+        size_t i, round, before;
         float *z = normals(18, 1.0, 82);
         locus_pool *pool;
         locus_run run;
@@ -1910,6 +1910,7 @@ static void pool_of_fixed_memory_does_not_grow(void)
             context("round %zu", round);
             CHECK_ROOM(&run, LOCUS_OK, locus_pool_create(&pool, f.net[0], 2, "enc", &run, &g_err));
             if (!pool) continue;
+            before = g_mallocs;
             for (i = 0; i < 3; i++) {
                 char name[8];
                 snprintf(name, sizeof name, "x%zu", i);
@@ -1923,6 +1924,7 @@ static void pool_of_fixed_memory_does_not_grow(void)
             CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 0, &g_err));
             m = model_named("again", 0.0);
             CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &m, z + 12, NULL, &g_err));
+            CHECK_SIZE(before, g_mallocs);
             locus_pool_destroy(pool);
             room_close(__LINE__, &run);
         }
@@ -2063,7 +2065,6 @@ static void pools_take_what_they_hold(void)
             CHECK_STATUS(LOCUS_OK, predict(pool, &queries, got, NULL));
             CHECK_STATUS(LOCUS_OK, predict(plain, &queries, want, NULL));
             CHECK_SAME("logits", want, got, 120);
-            g_room_mallocs = g_mallocs;
             locus_pool_destroy(pool), locus_pool_destroy(plain);
             if (kind) room_close(__LINE__, &run);
         }

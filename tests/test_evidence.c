@@ -391,7 +391,7 @@ static void test_calibration_file(void)
         CHECK_SAME("logits", a, b, w.n * w.M);
         locus_pool_destroy(pool);
         free(a), free(b);
-        if (own) free(g_room);
+        if (own) room_close(__LINE__, &run);
     }
     raw_file *f = raw_from_st(&st);
     raw_tensor *t = raw_find(f, "pool.calibration");

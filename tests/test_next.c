@@ -969,7 +969,7 @@ static void a_router_without_encoder_is_enough(void)
     CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(pool, &w.evals, y, NULL, &g_err));
     CHECK_SAME("chances", x, y, 30);
     locus_pool_destroy(pool);
-    free(g_room);
+    room_close(__LINE__, &run);
     locus_net_destroy(net);
     world_free(&w);
 }

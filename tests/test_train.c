@@ -3027,7 +3027,6 @@ static void saved_memories_come_back_whole(void)
     CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, router, &g_err));
     ZERO(run);
     CHECK_ROOM(&run, LOCUS_OK, locus_pool_load(&fixed, net, &st, &run, &g_err));
-    CHECK_SIZE(g_room_mallocs, g_mallocs);
     locus_safetensors_close(&st);
     CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(fixed, M, &e, &g_err));
     after = logits_of(fixed, c.asked, N, D);
@@ -3047,7 +3046,8 @@ static void saved_memories_come_back_whole(void)
     locus_pool_destroy(pool);
     locus_net_destroy(net);
     remove(path), remove(router);
-    free(before), free(after), free(g_room);
+    free(before), free(after);
+    room_close(__LINE__, &run);
     recall_free(&c);
 }
 

@@ -10410,23 +10410,35 @@ LOCUSI_FN void locusi_choice_sift(locus_choice *heap, size_t count, size_t at)
     heap[at] = moving;
 }
 
+// The logit that it takes, at no cost, to be better than this choice; a little less where a sigmoid is between.
+LOCUSI_FN float locusi_logit_needed(const locusi_rules *r, const locus_choice *c)
+{
+    const double p = c->utility - 1e-11;
+    double x = 30.0; // 1 / (1 + e^-30) is 1 to within 1e-11
+    if (r->o->lambda <= 0.0) return c->logit;
+    if (p <= 0.0) return locusi_f32_from(0xff800000u);
+    if (p < 1.0) x = log(p / (1.0 - p));
+    return (float)(x - 1e-3 * (1.0 + fabs(x)));
+}
+
 // The ranked choices of one query; 0 if there is no candidate.
 LOCUSI_FN int locusi_rank_one(const locusi_rules *r, const float *logits, size_t top, locus_choice *out)
 {
+    float needed = locusi_f32_from(0xff800000u); // -infinity; most models are passed over without a sigmoid
     size_t found = 0, m, i;
     locus_choice c;
     for (m = 0; m < r->count; m++) {
-        // Without a price the order is the logits': most models are passed over without a sigmoid.
-        if (found == top && r->o->lambda <= 0.0 && logits[m] < out[0].logit) continue;
-        if (!locusi_candidate(r, m)) continue;
+        if (logits[m] < needed || !locusi_candidate(r, m)) continue;
         c = locusi_choice(r, logits, m);
         if (found < top) {
             out[found++] = c;
-            for (i = found == top ? top / 2 : 0; i-- > 0;) locusi_choice_sift(out, top, i);
+            if (found < top) continue;
+            for (i = top / 2; i-- > 0;) locusi_choice_sift(out, top, i);
         } else if (locusi_choice_order(&c, &out[0]) < 0) {
             out[0] = c;
             locusi_choice_sift(out, top, 0);
-        }
+        } else continue;
+        needed = locusi_logit_needed(r, &out[0]);
     }
     locusi_sort(out, found, sizeof *out, locusi_choice_order);
     for (i = found; i < top; i++) {

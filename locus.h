@@ -526,13 +526,13 @@ typedef struct locus_guard {
     double margin; // 0 to 1
 } locus_guard;
 
-typedef struct locus_calibration {
-    float scale; // > 0
+typedef struct locus_calibration { // logit <- scale * logit + shift
+    float scale;                   // > 0
     float shift;
 } locus_calibration;
 
 typedef struct locus_recall_info {
-    size_t landmarks; // 0: the pool has no memory
+    size_t landmarks; // 0: the pool has no recall
     size_t queries;   // evaluated queries behind it
     size_t models;    // that have a part in it
     double weight;
@@ -565,8 +565,8 @@ LOCUS_API const float *locus_pool_embedding(const locus_pool *pool, size_t index
 // Index of the model of that name, or SIZE_MAX.
 LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name);
 
-// Append a model; *index (may be NULL) receives its place. Allocates where the pool grows. Fails: LOCUS_ERR_NAME, _POOL
-// (cost, embedding), _MEMORY.
+// Append a model; *index (may be NULL) <- its place. Allocates where the pool grows. Fails: LOCUS_ERR_ARGUMENT, _NAME,
+// _POOL (cost, embedding), _MEMORY; and so do those below.
 LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model, const float *z, size_t *index,
                                       locus_error *err);
 // Replace a model's data, its embedding, or both (NULL: keep).
@@ -578,8 +578,7 @@ LOCUS_API locus_status locus_pool_rename(locus_pool *pool, size_t index, const c
 // Take a model out; those behind it move down by one.
 LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_error *err);
 
-// model SIZE_MAX: no guard (margin is then not looked at). It follows its model when others are removed, and goes with
-// it. Fails: LOCUS_ERR_ARGUMENT.
+// model SIZE_MAX: none. It follows its model when others are removed, and goes with it. Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, double margin, locus_error *err);
 #if !defined(LOCUS_NO_EXPLORE) && !defined(LOCUS_INFERENCE_ONLY)
 // Learn it from the evaluations that the pool was made from (in the pool's order): the default is their best model; the
@@ -636,7 +635,7 @@ typedef enum locus_save_what {
 } locus_save_what;
 // Write a pool file or a router file. net_file: the file that the pool's net was made from; needed for
 // LOCUS_SAVE_ROUTER and _EVERYTHING, else NULL. Allocates a copy of the pool's data. The file appears whole or not at
-// all.
+// all. Fails: LOCUS_ERR_ARGUMENT, _MISMATCH, _NO_ENCODER, _MEMORY, _IO.
 LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path, locus_save_what what,
                                        const locus_safetensors *net_file, locus_error *err);
 #endif
@@ -735,7 +734,7 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
 // ignored). A budget needs costs: *lambda may be 0, so route with LOCUS_UNPRICED_REFUSE where opts has AUTO. (With
 // ALLOW an unknown cost enters the mean as what it counts as.)
 // Fails: LOCUS_ERR_BUDGET (even the cheapest candidates cost more), _NO_CANDIDATE (a query has none, or none of known
-// cost), _ARGUMENT, _NONFINITE_INPUT.
+// cost), _ARGUMENT, _NONFINITE.
 LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count, double budget,
                                                const locus_route_opts *opts, double *lambda, double *mean_cost,
                                                locus_error *err);
@@ -5213,7 +5212,7 @@ LOCUSI_FN unsigned char *locusi_align(void *p) { return (unsigned char *)p + (64
 
 typedef struct locusi_shape { // a row of a list of tensors
     const char *name, *dtype; // dtype NULL: F32, F16 or BF16
-    const char *shape;        // one letter a dimension, the place of its size in a locusi_sizes
+    const char *shape;        // one letter a dimension, the place of its size in a locusi_sizes; behind ?: optional
 } locusi_shape;
 
 typedef size_t locusi_sizes[128];
@@ -5226,10 +5225,10 @@ typedef struct locusi_spec {
 
 LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const locusi_shape *from, const size_t *sizes)
 {
+    const char *shape = from->shape + (from->shape[0] == '?');
     locusi_text(spec->name, sizeof spec->name, "%s%s", prefix, from->name);
     spec->dtype = from->dtype;
-    for (spec->rank = 0; from->shape[spec->rank]; spec->rank++)
-        spec->shape[spec->rank] = sizes[(unsigned char)from->shape[spec->rank]];
+    for (spec->rank = 0; *shape; shape++) spec->shape[spec->rank++] = sizes[(unsigned char)*shape];
 }
 
 LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const locusi_spec *spec,
@@ -5259,7 +5258,7 @@ LOCUSI_FN int locusi_starts(const char *s, const char *prefix) { return strncmp(
 
 // ---- what a net's file must hold
 
-enum { LOCUSI_MAB_TENSORS = 12, LOCUSI_DECODER_TENSORS = 6 };
+enum { LOCUSI_MAB_TENSORS = 12, LOCUSI_DECODER_TENSORS = 6, LOCUSI_TEXT_TENSORS = 3 };
 
 LOCUSI_FN size_t locusi_layer_tensors(const locus_net *net)
 {
@@ -5277,7 +5276,8 @@ LOCUSI_FN const char *locusi_last_name(const locus_safetensors *st)
     return locus_safetensors_find(st, "decoder.mlp_head.3.weight") ? "decoder.mlp_head.3" : "decoder.mlp_head.2";
 }
 
-// Tensor i of all, in one fixed order: the encoder's, then the predictor's. last: of locusi_last_name.
+// Tensor i of all, in one fixed order: the encoder's, then the predictor's, then the text encoder's. last: of
+// locusi_last_name.
 LOCUSI_FN void locusi_spec_at(const locus_net *net, size_t i, const char *last, locusi_spec *spec)
 {
     static const locusi_shape mab[LOCUSI_MAB_TENSORS] = {
@@ -5297,6 +5297,8 @@ LOCUSI_FN void locusi_spec_at(const locus_net *net, size_t i, const char *last, 
                                                                  {"decoder.mlp_head.0.bias", NULL, "g"},
                                                                  {".weight", NULL, "1g"},
                                                                  {".bias", NULL, "1"}};
+    static const locusi_shape text[LOCUSI_TEXT_TENSORS] = {
+        {"text.keys", "U32", "k"}, {"text.weights", "U16", "k"}, {"text.table", "I8", "kq"}};
     const size_t all = locusi_encoder_tensors(net), each = locusi_layer_tensors(net), layers = net->layers * each;
     locusi_sizes sizes;
     char prefix[48] = "";
@@ -5305,7 +5307,10 @@ LOCUSI_FN void locusi_spec_at(const locus_net *net, size_t i, const char *last, 
     sizes['q'] = net->q, sizes['d'] = net->d, sizes['f'] = net->f, sizes['g'] = net->g, sizes['r'] = net->r;
     sizes['t'] = 2 * net->q + 1; // of a token: encoding, score, their product
     sizes['c'] = 3 * net->d;     // z, u and z * u
-    if (i >= all) {
+    sizes['k'] = net->text.rows;
+    if (i >= all + LOCUSI_DECODER_TENSORS) {
+        shape = &text[i - all - LOCUSI_DECODER_TENSORS];
+    } else if (i >= all) {
         shape = &decoder[i - all];
         if (shape->name[0] == '.') locusi_text(prefix, sizeof prefix, "%s", last);
     } else if (i < 2) {
@@ -5353,32 +5358,20 @@ LOCUSI_FN size_t locusi_dim(const locus_safetensors *st, const char *name, size_
     return t && t->rank == rank ? t->shape[axis] : 0;
 }
 
-static const locusi_shape locusi_text_shapes[3] = {
-    {"text.keys", "U32", "k"}, {"text.weights", "U16", "k"}, {"text.table", "I8", "kq"}};
-
-// The name of the query encoder, and the size of its table if it is a text encoder (see >>text).
-LOCUSI_FN locus_status locusi_text_sizes(locus_net *net, const locus_safetensors *st, locus_error *err)
+// The name of the query encoder, and the size of its table if it is a text encoder (see >>text). present: the file has
+// text.* tensors.
+LOCUSI_FN locus_status locusi_text_sizes(locus_net *net, const locus_safetensors *st, int present, locus_error *err)
 {
     const char *name = locus_safetensors_meta(st, "query_encoder");
-    const locus_tensor *t;
-    locusi_sizes sizes;
-    locusi_spec spec;
-    size_t i, k, present = 0;
+    size_t dim;
     locus_status status;
     if (locus_safetensors_meta(st, "query_encoder_dim") &&
-        (status = locusi_hyper(st, "query_encoder_dim", net->q, net->q, &i, err)))
+        (status = locusi_hyper(st, "query_encoder_dim", net->q, net->q, &dim, err)))
         return status;
     if (name && strlen(name) >= sizeof net->query_encoder)
         return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder", "at most %z bytes", "%z",
                            sizeof net->query_encoder - 1, strlen(name));
     if (name) memcpy(net->query_encoder, name, strlen(name) + 1);
-    for (i = 0; i < st->tensor_count; i++) {
-        const char *tensor = st->tensors[i].name;
-        if (!locusi_starts(tensor, "text.")) continue;
-        for (k = 0; k < 3 && strcmp(tensor, locusi_text_shapes[k].name); k++) {}
-        if (k == 3) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", tensor);
-        present++;
-    }
     if (!locusi_starts(net->query_encoder, LOCUSI_TEXT_NAME)) {
         if (!present) return LOCUS_OK;
         return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder",
@@ -5389,15 +5382,11 @@ LOCUSI_FN locus_status locusi_text_sizes(locus_net *net, const locus_safetensors
         return locusi_fail(err, LOCUS_ERR_METADATA, "q_dim", "at most %z with a text encoder", "%z",
                            (size_t)LOCUS_TEXT_MAX_DIM, net->q);
     if (!present) return LOCUS_OK; // table-free
-    net->text.rows = sizes['k'] = locusi_dim(st, "text.keys", 1, 0);
-    sizes['q'] = net->q;
-    if (locus_safetensors_find(st, "text.keys") && (net->text.rows < 1 || net->text.rows > LOCUS_TEXT_MAX_ROWS))
+    net->text.rows = 1;
+    if (locus_safetensors_find(st, "text.keys")) net->text.rows = locusi_dim(st, "text.keys", 1, 0);
+    if (net->text.rows < 1 || net->text.rows > LOCUS_TEXT_MAX_ROWS)
         return locusi_fail(err, LOCUS_ERR_TENSOR, "text.keys", "[1] to [%z]", "[%z] or another rank",
                            (size_t)LOCUS_TEXT_MAX_ROWS, net->text.rows);
-    for (k = 0; k < 3; k++) {
-        locusi_spec_set(&spec, "", &locusi_text_shapes[k], sizes);
-        if ((status = locusi_check_tensor(st, &spec, &t, err))) return status;
-    }
     return LOCUS_OK;
 }
 
@@ -5411,17 +5400,12 @@ LOCUSI_FN void locusi_net_pad(locus_net *net)
     net->gp = locusi_pad(net->g);
 }
 
-// Tensors that a net's file may have beside the net's weights.
-LOCUSI_FN int locusi_no_weight(const char *name)
-{
-    return locusi_starts(name, "pool.") || locusi_starts(name, "memory.") || locusi_starts(name, "text.");
-}
-
 // Sizes, from metadata and shapes; then every tensor is checked and no other may be there.
 LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors *st, locus_error *err)
 {
     const size_t most = 1u << 20;
-    size_t i, j, weights = 0, expected, layers = 0;
+    size_t i, j, count = 0, expected, layers = 0;
+    int text = 0;
     const char *kind = locus_safetensors_meta(st, "encoder_kind"), *last = locusi_last_name(st);
     const locus_tensor *t;
     locusi_spec spec;
@@ -5429,7 +5413,9 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
     memset(net, 0, sizeof *net);
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
-        weights += !locusi_no_weight(name);
+        if (locusi_starts(name, "pool.") || locusi_starts(name, "memory.")) continue; // the pool looks at them
+        count++;
+        text |= locusi_starts(name, "text.");
         if (locusi_starts(name, "encoder.")) {
             size_t layer = 0;
             net->info.has_encoder = 1;
@@ -5437,7 +5423,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
             for (name += 15; *name >= '0' && *name <= '9' && layer <= most; name++)
                 layer = layer * 10 + (size_t)(*name - '0');
             if (layer < most && layer + 1 > layers) layers = layer + 1;
-        } else if (!locusi_starts(name, "decoder.") && !locusi_no_weight(name))
+        } else if (!locusi_starts(name, "decoder.") && !locusi_starts(name, "text."))
             return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "encoder, decoder, text, pool or memory", "this", name);
     }
     if (!locus_safetensors_find(st, "decoder.U.weight"))
@@ -5465,18 +5451,20 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
             return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads", "a divisor of z_dim = %z", "%z", net->d, net->heads);
     }
     net->dh = net->d / net->heads;
-    expected = locusi_encoder_tensors(net) + LOCUSI_DECODER_TENSORS;
+    if ((status = locusi_text_sizes(net, st, text, err))) return status;
+    expected = locusi_encoder_tensors(net) + LOCUSI_DECODER_TENSORS + (net->text.rows ? LOCUSI_TEXT_TENSORS : 0);
     for (i = 0; i < expected; i++) {
         locusi_spec_at(net, i, last, &spec);
         if ((status = locusi_check_tensor(st, &spec, &t, err))) return status;
     }
-    for (j = 0; weights > expected && j < st->tensor_count; j++) { // name the first that no place asks for
-        int known = locusi_no_weight(st->tensors[j].name);
+    for (j = 0; count > expected && j < st->tensor_count; j++) { // name the first that no place asks for
+        const char *name = st->tensors[j].name;
+        int known = locusi_starts(name, "pool.") || locusi_starts(name, "memory.");
         for (i = 0; !known && i < expected; i++) {
             locusi_spec_at(net, i, last, &spec);
-            known = !strcmp(spec.name, st->tensors[j].name);
+            known = !strcmp(spec.name, name);
         }
-        if (!known) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", st->tensors[j].name);
+        if (!known) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", name);
     }
     if (locus_safetensors_meta(st, "memory_weight")) {
         if ((status = locusi_hyper(st, "memory_weight", 0, 100, &i, err))) return status;
@@ -5489,7 +5477,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
     net->info.m_induce = net->r;
     net->info.decoder_hidden = net->g;
     locusi_net_pad(net);
-    return locusi_text_sizes(net, st, err);
+    return LOCUS_OK;
 }
 
 // ---- hash: 64 bits of every weight's float32 value, in the fixed order, so that file layout and dtype do not matter
@@ -5728,9 +5716,10 @@ LOCUSI_FN void locusi_pack_text(locusi_packer *p)
     void *part[3];
     size_t k;
     for (k = 0; k < 3; k++) {
-        const locus_tensor *t = locus_safetensors_find(p->st, locusi_text_shapes[k].name);
-        part[k] = locusi_take(p->work, t->count, size[k]);
-        if (part[k]) locusi_copy_le(part[k], t->data, t->count, size[k]);
+        const locus_tensor *t = locusi_next_tensor(p);
+        const size_t count = text->rows * (k == 2 ? text->dim : 1);
+        part[k] = locusi_take(p->work, count, size[k]);
+        if (part[k]) locusi_copy_le(part[k], t->data, count, size[k]);
     }
     text->keys = (const uint32_t *)part[0];
     text->weights = (const uint16_t *)part[1];
@@ -8958,19 +8947,11 @@ LOCUSI_FN void locusi_pool_name(locus_pool *pool, size_t index)
     pool->directory[at] = index + 1;
 }
 
-// Take the name out. Those behind it that were probed past it move up, so that no search ends too early.
-LOCUSI_FN void locusi_pool_unname(locus_pool *pool, size_t index)
+LOCUSI_FN void locusi_pool_name_all(locus_pool *pool)
 {
-    const size_t mask = pool->directory_size - 1;
-    size_t hole = locusi_pool_place(pool, pool->models[index].name), at;
-    while (pool->directory[hole] != index + 1) hole = (hole + 1) & mask;
-    for (at = (hole + 1) & mask; pool->directory[at]; at = (at + 1) & mask) {
-        const size_t first = locusi_pool_place(pool, pool->models[pool->directory[at] - 1].name);
-        if (((at - first) & mask) < ((at - hole) & mask)) continue; // its search begins behind the hole
-        pool->directory[hole] = pool->directory[at];
-        hole = at;
-    }
-    pool->directory[hole] = 0;
+    size_t i;
+    memset(pool->directory, 0, pool->directory_size * sizeof(size_t));
+    for (i = 0; i < pool->count; i++) locusi_pool_name(pool, i);
 }
 
 LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name)
@@ -9021,11 +9002,10 @@ LOCUSI_FN void locusi_pool_move(locus_pool *to, size_t at, const locus_pool *fro
             *locusi_recall_at(to, at + i, k) = *locusi_recall_at(from, first + i, k);
 }
 
-// Make room for `capacity` models. *before <- the old room, for the caller to end.
-LOCUSI_FN locus_status locusi_pool_extend(locus_pool *pool, size_t capacity, locusi_work *before, locus_error *err)
+// Make room for `capacity` models. *before (may be NULL) <- the old room, for the caller to end.
+LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locusi_work *before, locus_error *err)
 {
     locus_pool bigger = *pool;
-    size_t i;
     locus_status status;
     if (pool->home.base)
         return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "room for one more model",
@@ -9037,18 +9017,11 @@ LOCUSI_FN locus_status locusi_pool_extend(locus_pool *pool, size_t capacity, loc
         return status;
     }
     locusi_pool_move(&bigger, 0, pool, 0, pool->count);
-    for (i = 0; i < pool->count; i++) locusi_pool_name(&bigger, i);
-    *before = pool->room;
+    locusi_pool_name_all(&bigger);
+    if (before) *before = pool->room;
+    else locusi_work_end(&pool->room);
     *pool = bigger;
     return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus_error *err)
-{
-    locusi_work before;
-    const locus_status status = locusi_pool_extend(pool, capacity, &before, err);
-    if (!status) locusi_work_end(&before);
-    return status;
 }
 
 // A growable pool's memory of these sizes, all zero, in a block of its own. The models' rows come with the next growth.
@@ -9117,7 +9090,7 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
     }
     status = locusi_work_short(&made.home, err);
     if (!status && !made.home.base && plan->landmarks) status = locusi_pool_make_recall(&made, plan, err);
-    if (!status && !made.home.base && capacity) status = locusi_pool_grow(&made, capacity, err);
+    if (!status && !made.home.base && capacity) status = locusi_pool_grow(&made, capacity, NULL, err);
     if (status) {
         if (made.memory_block) LOCUS_FREE(made.memory_block);
         locusi_work_end(&made.home);
@@ -9163,15 +9136,14 @@ LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool
 LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, const locus_run *run, locus_error *err)
 {
     locus_status status;
-    size_t i;
     if (!out) return locusi_null(err, "out");
     *out = NULL;
     if (!pool) return locusi_null(err, "pool");
     if ((status = locusi_pool_like(out, pool, pool->count, run, err))) return status;
     locusi_pool_move(*out, 0, pool, 0, pool->count);
-    for (i = 0; i < pool->count; i++) locusi_pool_name(*out, i);
     (*out)->count = pool->count;
     (*out)->guard = pool->guard;
+    if (pool->count) locusi_pool_name_all(*out);
     return LOCUS_OK;
 }
 
@@ -9234,11 +9206,11 @@ LOCUSI_FN void locusi_pool_store(locus_pool *pool, size_t index, const locus_mod
 {
     const locus_net *net = pool->net;
     if (model) {
-        const locus_model copy = *model;
-        if (index < pool->count) locusi_pool_unname(pool, index);
-        pool->models[index] = copy;
-        pool->models[index].available = copy.available != 0;
-        locusi_pool_name(pool, index);
+        const int renamed = index < pool->count && strcmp(pool->models[index].name, model->name);
+        memmove(&pool->models[index], model, sizeof *model);
+        pool->models[index].available = model->available != 0;
+        if (index == pool->count) locusi_pool_name(pool, index);
+        else if (renamed) locusi_pool_name_all(pool);
     }
     if (z) {
         float *to = pool->z + index * net->dp;
@@ -9257,7 +9229,7 @@ LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model
     if ((status = locusi_pool_check(pool, model, z, SIZE_MAX, err))) return status;
     locusi_work_begin(&before, NULL); // kept until the end: model and z may stand in it
     if (pool->count == pool->capacity &&
-        (status = locusi_pool_extend(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, &before, err)))
+        (status = locusi_pool_grow(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, &before, err)))
         return status;
     locusi_pool_store(pool, pool->count, model, z);
     locusi_work_end(&before);
@@ -9310,15 +9282,13 @@ LOCUS_API locus_status locus_pool_rename(locus_pool *pool, size_t index, const c
 
 LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_error *err)
 {
-    size_t at;
     const locus_status status = locusi_pool_check_index(pool, index, err);
     if (status) return status;
     if (pool->guard.model == index) pool->guard.model = SIZE_MAX;
     else if (pool->guard.model > index && pool->guard.model != SIZE_MAX) pool->guard.model--;
-    locusi_pool_unname(pool, index);
-    for (at = 0; at < pool->directory_size; at++) pool->directory[at] -= pool->directory[at] > index + 1;
     pool->count--;
     locusi_pool_move(pool, index, pool, index + 1, pool->count - index);
+    locusi_pool_name_all(pool);
     return LOCUS_OK;
 }
 
@@ -9509,7 +9479,7 @@ LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals 
         float *const recall_before = pool->recall;
         pool->memory_block = NULL;
         status = locusi_pool_make_recall(pool, &learned, err);
-        if (!status) status = locusi_pool_grow(pool, pool->capacity, err);
+        if (!status) status = locusi_pool_grow(pool, pool->capacity, NULL, err);
         if (status) { // as it was
             if (pool->memory_block) LOCUS_FREE(pool->memory_block);
             pool->memory = before;
@@ -9566,40 +9536,34 @@ LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, c
 
 // ---- files
 
-enum {
-    LOCUSI_FILE_EMBEDDINGS,
-    LOCUSI_FILE_NAMES,
-    LOCUSI_FILE_PARAMETERS,
-    LOCUSI_FILE_COST,
-    LOCUSI_FILE_AVAILABLE,
-    LOCUSI_FILE_EVALUATIONS,
-    LOCUSI_FILE_CALIBRATION,
-    LOCUSI_FILE_GUARD,
-    LOCUSI_FILE_MAP,
-    LOCUSI_FILE_MAP_BIAS,
-    LOCUSI_FILE_POINTS,
-    LOCUSI_FILE_SHARED,
-    LOCUSI_FILE_ROWS,
-    LOCUSI_FILE_BASE,
-    LOCUSI_FILE_RECALLED,
-    LOCUSI_FILE_KNOWN,
-    LOCUSI_FILE_DIFFICULTY,
-    LOCUSI_FILE_SCALARS,
-    LOCUSI_FILE_ITEMS,
-    LOCUSI_FILE_DIRECTION,
-    LOCUSI_POOL_TENSORS
-};
+// Tensors: name, type, and a letter a dimension. Sizes: M models, C one more; n bytes of names; d, q the net's. The
+// recall's: p landmarks, r rank, k evaluated queries, K one more, s scalars, D directions. ?: not all files have it.
+#define LOCUSI_POOL_FILE(X)                                                                                            \
+    X(EMBEDDINGS, "pool.embeddings", "F32", "Md")                                                                      \
+    X(NAMES, "pool.names", "U8", "n")                                                                                  \
+    X(PARAMETERS, "pool.parameters_b", "F32", "M")                                                                     \
+    X(COST, "pool.cost", "F64", "M") /* F32 until version 0.3 */                                                       \
+    X(AVAILABLE, "pool.available", "U8", "M")                                                                          \
+    X(EVALUATIONS, "pool.evaluations", "I64", "M")                                                                     \
+    X(CALIBRATION, "pool.calibration", "F32", "?C2")                                                                   \
+    X(GUARD, "pool.guard", "F64", "?2")                                                                                \
+    X(MAP, "memory.map", "F32", "rq") /* the first of the recall's */                                                  \
+    X(MAP_BIAS, "memory.map_bias", "F32", "r")                                                                         \
+    X(POINTS, "memory.landmarks", "F32", "pr")                                                                         \
+    X(SHARED, "memory.shared", "F32", "p")                                                                             \
+    X(ROWS, "memory.rows", "F32", "Mp")                                                                                \
+    X(BASE, "memory.base", "F32", "M")                                                                                 \
+    X(RECALLED, "memory.recalled", "U8", "M")                                                                          \
+    X(KNOWN, "memory.known", "I64", "k")                                                                               \
+    X(DIFFICULTY, "memory.difficulty", "F32", "k")                                                                     \
+    X(SCALARS, "memory.scalars", "F32", "s")                                                                           \
+    X(ITEMS, "memory.items", "F32", "?K2")                                                                             \
+    X(DIRECTION, "memory.directions", "F32", "?Dp")
 
-// Sizes: M models, C one more; n bytes of names; d, q the net's. The recall's: p landmarks, r rank, k evaluated
-// queries, K one more, s scalars, D directions. Costs were F32 until version 0.3.
-static const locusi_shape locusi_pool_shapes[LOCUSI_POOL_TENSORS] = {
-    {"pool.embeddings", "F32", "Md"},  {"pool.names", "U8", "n"},         {"pool.parameters_b", "F32", "M"},
-    {"pool.cost", "F64", "M"},         {"pool.available", "U8", "M"},     {"pool.evaluations", "I64", "M"},
-    {"pool.calibration", "F32", "C2"}, {"pool.guard", "F64", "2"},        {"memory.map", "F32", "rq"},
-    {"memory.map_bias", "F32", "r"},   {"memory.landmarks", "F32", "pr"}, {"memory.shared", "F32", "p"},
-    {"memory.rows", "F32", "Mp"},      {"memory.base", "F32", "M"},       {"memory.recalled", "U8", "M"},
-    {"memory.known", "I64", "k"},      {"memory.difficulty", "F32", "k"}, {"memory.scalars", "F32", "s"},
-    {"memory.items", "F32", "K2"},     {"memory.directions", "F32", "Dp"}};
+#define LOCUSI_FILE_ENUM(id, name, dtype, shape) LOCUSI_FILE_##id,
+#define LOCUSI_FILE_SHAPE(id, name, dtype, shape) {name, dtype, shape},
+enum { LOCUSI_POOL_FILE(LOCUSI_FILE_ENUM) LOCUSI_POOL_TENSORS };
+static const locusi_shape locusi_pool_shapes[LOCUSI_POOL_TENSORS] = {LOCUSI_POOL_FILE(LOCUSI_FILE_SHAPE)};
 
 typedef struct locusi_pool_file {
     locus_pool *pool;
@@ -9608,12 +9572,6 @@ typedef struct locusi_pool_file {
     double guard[2];
     float scalars[LOCUSI_RECALL_SCALARS], abilities[2];
 } locusi_pool_file;
-
-LOCUSI_FN int locusi_pool_optional(size_t k)
-{
-    return k == LOCUSI_FILE_CALIBRATION || k == LOCUSI_FILE_GUARD || k == LOCUSI_FILE_ITEMS ||
-           k == LOCUSI_FILE_DIRECTION;
-}
 
 // Where row i of a tensor begins in the pool, its numbers of the file's size and `step` numbers apart; NULL: names and
 // availability, which are other than in the file.
@@ -9752,22 +9710,23 @@ LOCUSI_FN locus_status locusi_pool_check_file(locusi_pool_file *f, const locus_n
     text = locus_safetensors_meta(st, "locus.query_encoder");
     if ((status = locusi_check_query_encoder(net, &text, err))) return status;
     for (k = 0; k < (recall ? LOCUSI_POOL_TENSORS : LOCUSI_FILE_MAP); k++)
-        if (!f->tensor[k] && !locusi_pool_optional(k))
+        if (!f->tensor[k] && locusi_pool_shapes[k].shape[0] != '?')
             return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", locusi_pool_shapes[k].name);
     if (recall) {
         plan->q = net->q;
-        plan->rank = f->tensor[LOCUSI_FILE_MAP]->shape[0];
-        plan->landmarks = f->tensor[LOCUSI_FILE_POINTS]->shape[0];
+        plan->rank = f->tensor[LOCUSI_FILE_MAP]->rank == 2 ? f->tensor[LOCUSI_FILE_MAP]->shape[0] : 16;
+        plan->landmarks = f->tensor[LOCUSI_FILE_POINTS]->rank == 2 ? f->tensor[LOCUSI_FILE_POINTS]->shape[0] : 16;
         plan->seen = f->tensor[LOCUSI_FILE_KNOWN]->shape[0];
         plan->logits = f->tensor[LOCUSI_FILE_SCALARS]->count == 2; // a file of version 0.2 or 0.3
         if (f->tensor[LOCUSI_FILE_DIRECTION]) plan->directions = f->tensor[LOCUSI_FILE_DIRECTION]->shape[0];
+        if ((status = locusi_recall_check_sizes(plan, err))) return status;
     }
     locusi_pool_sizes(f, net, f->tensor[0]->shape[0], f->tensor[LOCUSI_FILE_NAMES]->shape[0], plan);
     for (k = 0; k < LOCUSI_POOL_TENSORS; k++) {
         locusi_spec_set(&spec, "", &locusi_pool_shapes[k], f->sizes);
         if (f->tensor[k] && (status = locusi_check_tensor(st, &spec, &f->tensor[k], err))) return status;
     }
-    return recall ? locusi_recall_check_sizes(plan, err) : LOCUS_OK;
+    return LOCUS_OK;
 }
 
 // Tensor k's numbers into the pool; costs of files before 0.3 are widened.

@@ -140,7 +140,7 @@ int main(int argc, char **argv)
     size_t bytes, i;
     FILE *in = argc > 1 ? fopen(argv[1], "rb") : NULL;
     locus_safetensors st;
-    locus_run opts;
+    locus_run run;
     locus_net *net;
     locus_pool *pool;
     locus_evals e;
@@ -152,25 +152,29 @@ int main(int argc, char **argv)
     bytes = fread(file, 1, sizeof file, in);
     fclose(in);
     for (i = 0; i < 24; i++) enc[i] = (float)(i * 7 % 11) * 0.1f - 0.5f;
-    memset(&opts, 0, sizeof opts);
+    memset(&run, 0, sizeof run);
     memset(&e, 0, sizeof e);
     memset(&m, 0, sizeof m);
     memset(&q, 0, sizeof q);
     if (locus_safetensors_parse(&st, file, bytes, NULL, 0, &err) != LOCUS_ERR_MEMORY) return bad("parse without memory");
     if (locus_safetensors_memory(file, bytes) > sizeof names) return bad("too small");
     if (locus_safetensors_parse(&st, file, bytes, names, locus_safetensors_memory(file, bytes), &err)) return bad("parse");
-    opts.memory = net_memory;
-    opts.memory_bytes = sizeof net_memory;
-    if (locus_net_create(&net, &st, &opts, &err)) return bad("net");
+    run.memory = net_memory;
+    run.memory_bytes = sizeof net_memory;
+    if (locus_net_create(&net, &st, &run, &err)) return bad("net");
     q.encodings = enc, q.count = 3, q.dim = 8;
     e.queries = q, e.models = 1, e.scores = y;
     if (locus_encode(net, &e, z, NULL, work, sizeof work, &err)) return bad("encode");
-    if (locus_pool_create(&pool, net, 2, "q", pool_memory, sizeof pool_memory, &err)) return bad("pool");
+    run.memory = pool_memory;
+    run.memory_bytes = sizeof pool_memory;
+    if (locus_pool_create(&pool, net, 2, "q", &run, &err)) return bad("pool");
     strcpy(m.name, "only");
     m.available = 1;
     if (locus_pool_add(pool, &m, z, NULL, &err)) return bad("add");
     q.count = 1;
-    if (locus_route(pool, &q, NULL, &c, &logit, work, sizeof work, &err)) return bad("route");
+    run.memory = work;
+    run.memory_bytes = sizeof work;
+    if (locus_route(pool, &q, NULL, &c, &logit, &run, &err)) return bad("route");
     // what would allocate says that there is no memory
     if (locus_pool_memorize(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("memorize");
     if (locus_pool_calibrate(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("calibrate");
@@ -202,7 +206,6 @@ cat > "$tmp/recall.h" << 'C'
 #include <string.h>
 static locus_error err;
 static float enc[40 * 8], logits[40 * 3];
-static unsigned char work[1 << 22];
 static int bad(const char *what)
 {
     printf("%s: %s\n", what, err.message);
@@ -215,8 +218,7 @@ static int predict(const locus_pool *pool)
     for (i = 0; i < 40 * 8; i++) enc[i] = (float)(i * 37 % 101) * 0.02f - 1.0f;
     memset(&q, 0, sizeof q);
     q.encodings = enc, q.count = 40, q.dim = 8;
-    return locus_predict_workspace(pool, 40, NULL) > sizeof work ||
-           locus_predict(pool, &q, logits, NULL, work, sizeof work, &err) || locus_pool_memory_info(pool).models != 2;
+    return locus_predict(pool, &q, logits, NULL, &err) || locus_pool_get_info(pool).recall.models != 2;
 }
 C
 cat > "$tmp/recall_write.c" << 'C'
@@ -269,20 +271,6 @@ int main(int argc, char **argv) // router, logits
     if (!in || fread(expected, 1, sizeof expected, in) != sizeof expected) return bad("read");
     fclose(in);
     if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], NULL, &err)) return bad("open");
-    if (argc > 3) { // a file with the encoder, of which nothing is loaded
-        locus_safetensors st;
-        locus_run predictor;
-        locus_net *whole;
-        memset(&predictor, 0, sizeof predictor);
-        predictor.predictor_only = 1;
-        if (locus_safetensors_open(&st, argv[3], &err) || locus_net_create(&whole, &st, NULL, &err)) return bad("net");
-        if (locus_net_memory(&st, NULL) != locus_net_memory(&st, &predictor)) return bad("room for the encoder");
-        if (locus_net_get_info(whole).has_encoder || locus_net_get_info(whole).hash != locus_net_get_info(net).hash)
-            return bad("an encoder was loaded, or another net");
-        if (locus_net_get_info(whole).bytes != locus_net_get_info(net).bytes) return bad("larger than the predictor");
-        locus_net_destroy(whole);
-        locus_safetensors_close(&st);
-    }
     if (predict(pool) || memcmp(expected, logits, sizeof logits)) return bad("predict");
     if (locus_pool_set_memory_weight(pool, 0.0, &err) || predict(pool) || !memcmp(expected, logits, sizeof logits))
         return bad("the memory does not count");

@@ -5193,30 +5193,46 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
 // Four lanes; each takes a 64-bit word (two floats, the first low): lane = rotl(lane ^ word, 29) * odd constant. Words
 // go to lanes in turn. A tensor's lanes are folded into the hash with its number of weights.
 
+static LOCUSI_INLINE uint64_t locusi_two_floats(const float *x)
+{
+    uint32_t low, high;
+    memcpy(&low, x, sizeof low);
+    memcpy(&high, x + 1, sizeof high);
+    return (uint64_t)low | (uint64_t)high << 32;
+}
+
+static LOCUSI_INLINE uint64_t locusi_hash_word(uint64_t x) { return (x << 29 | x >> 35) * 0x9e3779b97f4a7c15u; }
+
 LOCUSI_FN locus_status locusi_hash_tensor(const locus_tensor *t, uint64_t *hash, locus_error *err)
 {
-    uint64_t lane[4] = {1, 2, 3, 4};
+    const uint64_t magnitude = 0x7fffffff7fffffffu, limit = 0x2c8000002c800000u; // carries into a sign from 2^40 on
+    uint64_t lane0 = 1, lane1 = 2, lane2 = 3, lane3 = 4, absurd = 0;
     float chunk[1024];
-    size_t at, i, k, n;
+    size_t at, i, n;
     locus_status status;
     for (at = 0; at < t->count; at += n) {
         n = t->count - at < 1024 ? t->count - at : 1024;
         if ((status = locus_tensor_to_f32(t, at, n, chunk, err))) return status;
-        for (i = 0; i < n; i++)
-            if ((locusi_f32_bits(chunk[i]) & 0x7fffffffu) >= 0x53800000u)
-                return locusi_fail(err, LOCUS_ERR_NONFINITE_WEIGHT, "%s[%z]", "a magnitude below 2^40", "%f", t->name,
-                                   at + i, (double)chunk[i]);
-        for (; i % 8; i++) chunk[i] = 0.0f;
-        for (i = 0; i < n; i += 8)
-            for (k = 0; k < 4; k++) {
-                const float *two = chunk + i + 2 * k;
-                const uint64_t x = lane[k] ^ (locusi_f32_bits(two[0]) | (uint64_t)locusi_f32_bits(two[1]) << 32);
-                lane[k] = (x << 29 | x >> 35) * 0x9e3779b97f4a7c15u;
-            }
+        for (i = n; i % 8; i++) chunk[i] = 0.0f;
+        for (i = 0; i < n; i += 8) {
+            const uint64_t w0 = locusi_two_floats(chunk + i), w1 = locusi_two_floats(chunk + i + 2),
+                           w2 = locusi_two_floats(chunk + i + 4), w3 = locusi_two_floats(chunk + i + 6);
+            absurd |= ((w0 & magnitude) + limit) | ((w1 & magnitude) + limit) | ((w2 & magnitude) + limit) |
+                      ((w3 & magnitude) + limit);
+            lane0 = locusi_hash_word(lane0 ^ w0);
+            lane1 = locusi_hash_word(lane1 ^ w1);
+            lane2 = locusi_hash_word(lane2 ^ w2);
+            lane3 = locusi_hash_word(lane3 ^ w3);
+        }
+        if (absurd & ~magnitude) {
+            for (i = 0; (locusi_f32_bits(chunk[i]) & 0x7fffffffu) < 0x53800000u; i++) {}
+            return locusi_fail(err, LOCUS_ERR_NONFINITE_WEIGHT, "%s[%z]", "a magnitude below 2^40", "%f", t->name,
+                               at + i, (double)chunk[i]);
+        }
     }
-    *hash = locusi_mix(locusi_mix(*hash ^ t->count) ^ lane[0]);
-    *hash = locusi_mix(locusi_mix(*hash ^ lane[1]) ^ lane[2]);
-    *hash = locusi_mix(*hash ^ lane[3]);
+    *hash = locusi_mix(locusi_mix(*hash ^ t->count) ^ lane0);
+    *hash = locusi_mix(locusi_mix(*hash ^ lane1) ^ lane2);
+    *hash = locusi_mix(*hash ^ lane3);
     return LOCUS_OK;
 }
 
@@ -5303,15 +5319,20 @@ LOCUSI_FN float *locusi_pack(const locusi_packer *p, const locus_tensor *t, size
     const locus_net *net = p->net;
     const size_t n = t->shape[0], ld = t->shape[1], depth = heads == LOCUSI_HEADS_IN ? net->hp : k;
     float *out = locusi_take_zeros(p->work, heads == LOCUSI_HEADS_OUT ? net->hp : locusi_pad(n), depth);
-    float chunk[64];
-    size_t row, at, i, count;
-    for (row = 0; out && row < n; row++) {
-        float *to = out + locusi_packed(heads == LOCUSI_HEADS_OUT ? locusi_head_column(net, row) : row, 0, depth);
+    float chunk[16][64], *to[16];
+    size_t row, at, i, j, rows, count;
+    for (row = 0; out && row < n; row += 16) {
+        rows = n - row < 16 ? n - row : 16;
+        for (j = 0; j < rows; j++)
+            to[j] =
+                out + locusi_packed(heads == LOCUSI_HEADS_OUT ? locusi_head_column(net, row + j) : row + j, 0, depth);
         for (at = 0; at < k; at += count) {
             count = k - at < 64 ? k - at : 64;
-            locus_tensor_to_f32(t, row * ld + first + at, count, chunk, NULL);
-            for (i = 0; i < count; i++)
-                to[16 * (heads == LOCUSI_HEADS_IN ? locusi_head_column(net, at + i) : at + i)] = chunk[i];
+            for (j = 0; j < rows; j++) locus_tensor_to_f32(t, (row + j) * ld + first + at, count, chunk[j], NULL);
+            for (i = 0; i < count; i++) {
+                const size_t in = heads == LOCUSI_HEADS_IN ? locusi_head_column(net, at + i) : at + i;
+                for (j = 0; j < rows; j++) to[j][16 * in] = chunk[j][i];
+            }
         }
     }
     return out;
@@ -8711,7 +8732,8 @@ LOCUSI_FN void locusi_pool_move(locus_pool *to, size_t at, const locus_pool *fro
     if (!to->memory.landmarks || !from->recall) return;
     memmove(to->recall_base + at, from->recall_base + first, n * sizeof(float));
     memmove(to->recalled + at, from->recalled + first, n);
-    for (i = 0; i < n; i++)
+    if (at == 0 && first == 0) memmove(to->recall, from->recall, locusi_pad(n) * to->memory.landmarks * sizeof(float));
+    for (i = 0; i < n && (at || first); i++)
         for (k = 0; k < to->memory.landmarks; k++)
             *locusi_recall_at(to, at + i, k) = *locusi_recall_at(from, first + i, k);
 }
@@ -9287,6 +9309,15 @@ typedef struct locusi_pool_file {
     float scalars[LOCUSI_RECALL_SCALARS], abilities[2];
 } locusi_pool_file;
 
+LOCUSI_FN void locusi_pool_sizes(locusi_pool_file *f, const locus_net *net, size_t models, size_t names,
+                                 const locusi_recall *m)
+{
+    size_t *to = f->sizes;
+    to['2'] = 2, to['M'] = models, to['C'] = models + 1, to['n'] = names, to['d'] = net->d, to['q'] = net->q;
+    to['p'] = m->landmarks, to['r'] = m->rank, to['k'] = m->seen, to['K'] = m->seen + 1, to['D'] = m->directions;
+    to['s'] = m->logits ? 2 : LOCUSI_RECALL_SCALARS;
+}
+
 // Where row i of a tensor begins in the pool, its numbers of the file's size and `step` numbers apart; NULL: names and
 // availability, which are other than in the file.
 LOCUSI_FN void *locusi_pool_row(locusi_pool_file *f, size_t k, size_t i, size_t *step)
@@ -9327,16 +9358,8 @@ LOCUSI_FN void locusi_pool_copy_row(locusi_pool_file *f, size_t k, size_t i, uns
     for (j = 0; j < columns; j += n, at += step * size, data += n * size)
         locusi_copy_le(to_file ? data : at, to_file ? at : data, n, size);
 }
-// ---- the recall in a file (tensors memory.*)
 
-LOCUSI_FN void locusi_pool_sizes(locusi_pool_file *f, const locus_net *net, size_t models, size_t names,
-                                 const locusi_recall *m)
-{
-    size_t *to = f->sizes;
-    to['2'] = 2, to['M'] = models, to['C'] = models + 1, to['n'] = names, to['d'] = net->d, to['q'] = net->q;
-    to['p'] = m->landmarks, to['r'] = m->rank, to['k'] = m->seen, to['K'] = m->seen + 1, to['D'] = m->directions;
-    to['s'] = m->logits ? 2 : LOCUSI_RECALL_SCALARS;
-}
+// ---- the recall in a file (tensors memory.*)
 
 LOCUSI_FN locus_status locusi_recall_check_sizes(const locusi_recall *m, locus_error *err)
 {
@@ -9452,7 +9475,7 @@ LOCUSI_FN locus_status locusi_pool_read(locusi_pool_file *f, size_t k, locus_err
     size_t i, step;
     float x;
     for (i = 0; k >= LOCUSI_FILE_MAP && t->dtype == LOCUS_F32 && i < t->count; i++) {
-        locus_tensor_to_f32(t, i, 1, &x, NULL);
+        x = locusi_f32_from(locusi_le32(data + 4 * i));
         if (!(locusi_finite(x) && fabsf(x) < 1e12f))
             return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z]", "a finite number", "%f", t->name, i, (double)x);
     }

@@ -48,7 +48,7 @@
 //     >>pool        models, their embeddings and what is known of them
 //     >>predictor   logits;  >>route  costs and choices
 //     >>metrics     figures of merit;  >>frontier  quality against money
-//     >>calibration >>points and distances >>neighbours >>clusters >>portfolio >>search >>compare
+//     >>calibration >>points and distances >>neighbours >>clusters >>portfolio >>compare
 //     >>uncertainty >>guard >>duplicates >>next >>explain >>log     what a pool is good for besides routing
 //     >>train       backward pass, optimiser, the training loop and its state
 //     >>licence
@@ -978,64 +978,36 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
 // ---- exploring: what is alike, what to choose, how sure one can be
 //
 // These functions work on rows of numbers, so any embeddings and any probabilities will do. Two kinds of rows stand for
-// a model: its embedding, and its *profile*: its predicted chances over a sample of queries, locus_profiles. The
-// profile is what the predictor knows and the geometry does not; where both will do, prefer it.
+// a model: its embedding, and its *profile*: its predicted chances over a sample of queries. The profile is what the
+// predictor knows and the geometry does not; where both will do, prefer it.
 //
-// None allocates unless it says so; X_workspace gives the bytes of X's `work` (0: they overflow), or X says how many.
 // Results depend on no number of threads in any bit; ties go to the lower index. Any number of threads may call them.
+// All refuse numbers that are not finite or beyond 1e18 (LOCUS_ERR_NONFINITE) and allocate while they work, see
+// locus_run; a progress function may stop them. available: [rows] 0: never picked, never a neighbour; NULL: all are.
 
 typedef struct locus_points {
-    const float *rows; // [count, dim], finite, at most 1e18; chances in [0,1] for LOCUS_DISAGREEMENT
+    const float *rows; // [count, dim]
     size_t count, dim;
     size_t stride; // floats from one row to the next; 0: dim
 } locus_points;
 
-// The pool's embeddings, in its order. Valid until the pool changes.
-LOCUS_API locus_points locus_pool_points(const locus_pool *pool);
-
-// profiles[M, count] <- the predicted chance of every model (rows) on every query (columns).
-// Fails: as locus_predict.
-LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, float *profiles,
-                                      const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_profiles_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel);
-// profiles[M, n]: where a model has a score, put it in place of its chance: what has been answered is known. By
-// LOCUS_DISAGREEMENT such profiles tell stand-ins best. (For portfolios keep the chances: the best of several answers
-// is luck.) Fails: LOCUS_ERR_ARGUMENT, _SCORE; then nothing is changed.
-LOCUS_API locus_status locus_profiles_known(float *profiles, const locus_evals *evals, locus_error *err);
-
-// out[M, categories] <- mean of each profile over the queries of each category; NaN for a category without queries.
-// category[queries]: 0 to categories - 1; others belong to none. Fails: LOCUS_ERR_ARGUMENT.
-LOCUS_API locus_status locus_category_means(const locus_points *profiles, const int32_t *category, size_t categories,
-                                            double *out, locus_error *err);
+// profiles[M, count] <- the chance of every model (rows) on every query (columns); with `known` [M, count] (or NULL)
+// the score where there is one: what has been answered is known. (For portfolios keep the chances: the best of several
+// answers is luck.) Fails: as locus_predict; LOCUS_ERR_SCORE.
+LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, const locus_scores *known,
+                                      float *profiles, const locus_run *run, locus_error *err);
 
 typedef enum locus_metric {
     LOCUS_COSINE = 0,   // 1 - cos, 0 to 2; a row of zeros is at 1 from all
     LOCUS_EUCLIDEAN,    // |a - b|
-    LOCUS_DISAGREEMENT, // rows are profiles: mean of p_a (1 - p_b) + (1 - p_a) p_b, expected share of unlike answers
+    LOCUS_DISAGREEMENT, // of profiles, 0 to 1: mean of p_a (1 - p_b) + (1 - p_a) p_b, expected share of unlike answers
+    LOCUS_RMS,          // root of the mean squared difference
     LOCUS_METRIC_COUNT
 } locus_metric;
 
-// "cosine", "euclidean", "disagreement"; NULL if there is no such metric.
-LOCUS_API const char *locus_metric_name(locus_metric metric);
-
-// What most functions below take; all zero is fine, and so is NULL.
-typedef struct locus_explore_opts {
-    locus_metric metric;
-    const unsigned char *available; // [count] 0: this row is never picked, never a neighbour; NULL: all are
-    const locus_parallel *parallel;
-    locus_isa isa;                                          // 0: the best this machine has
-    int (*progress)(void *user, size_t done, size_t total); // on the calling thread; nonzero: LOCUS_ERR_CANCELLED
-    void *user;
-} locus_explore_opts;
-
 // out[a, b] <- distances of all rows of a from all rows of b (NULL: of a), each to a relative 1e-5 (plus 1e-6).
-// Fails: LOCUS_ERR_ARGUMENT, _NONFINITE_INPUT, _ISA, _WORKSPACE.
-LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points *b, float *out,
-                                       const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_distances_workspace(const locus_points *a, const locus_points *b,
-                                           const locus_explore_opts *opts);
-
-// ---- neighbours and proxies
+LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points *b, locus_metric metric, float *out,
+                                       const locus_run *run, locus_error *err);
 
 typedef struct locus_neighbour {
     size_t index;   // SIZE_MAX in places beyond the number of candidates
@@ -1043,80 +1015,51 @@ typedef struct locus_neighbour {
 } locus_neighbour;
 
 // out[n, k] <- for each row of `of` the k nearest rows of `points`, nearest first. of NULL: for each row of points
-// itself, which is no neighbour of its own. Exact, and the
-// same with every instruction set. Two rows of points are told apart by their places alone.
-// A stand-in for a model that is down: its first neighbour that is available; best by LOCUS_DISAGREEMENT of profiles
-// over answered queries (locus_profiles_known), else by LOCUS_EUCLIDEAN of profiles, which real agreement follows
-// better than the embeddings' distance. (LOCUS_DISAGREEMENT of chances alone takes answers for independent and so
-// prefers models that are sure of themselves.)
-LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
-                                        locus_neighbour *out, const locus_explore_opts *opts, void *work,
-                                        size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_neighbours_workspace(const locus_points *points, const locus_points *of, size_t k,
-                                            const locus_explore_opts *opts);
-
-// ---- clusters
+// itself, which is no neighbour of its own. Exact, and the same with every instruction set. For small k.
+// A stand-in for a model that is down: its first neighbour that is available, by LOCUS_RMS of profiles, which real
+// agreement follows better than the embeddings' distance; where most queries are answered, by LOCUS_DISAGREEMENT of
+// profiles with known answers. (Of chances alone that takes answers for independent and so prefers models that are sure
+// of themselves.)
+LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, locus_metric metric,
+                                        const unsigned char *available, size_t k, locus_neighbour *out,
+                                        const locus_run *run, locus_error *err);
 
 typedef enum locus_linkage {
     LOCUS_AVERAGE = 0, // mean distance of the pairs
     LOCUS_COMPLETE,    // largest
     LOCUS_SINGLE,      // smallest
-    LOCUS_WARD         // growth of the summed squared distance from the mean, as a distance (scipy's); Euclidean only
+    LOCUS_WARD         // growth of the summed squared distance from the mean, as a distance (scipy's); Euclidean or RMS
 } locus_linkage;
 
-// Clusters 0 .. n-1 are the rows, n + i is what merge i makes of a < b. Heights never fall. (scipy.cluster.hierarchy's
-// Z)
+// Clusters 0 .. n-1 are the rows, n + i is what merge i makes of a < b. Heights never fall (scipy.cluster.hierarchy's
+// Z).
 typedef struct locus_merge {
     size_t a, b;
     double height;
     size_t size; // rows in it
 } locus_merge;
 
-// merges[n - 1] <- agglomerative clustering. Average and complete by the nearest-neighbour chain (Murtagh 1983;
-// Muellner 2011) in half a distance matrix, 2 n^2 bytes; Ward by the chain over the clusters' means; single by the
-// minimum spanning tree: memory linear in n. O(n^2) time; single
-// needs a few passes over all pairs (progress: of each pass anew). At most 2^30 rows. Workspace and failures as
-// locus_neighbours; all rows count, available or not.
-LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage linkage, locus_merge *merges,
-                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linkage linkage,
-                                         const locus_explore_opts *opts);
-
+// merges[n - 1] <- agglomerative clustering by the nearest-neighbour chain (Murtagh 1983; Muellner 2011) in a distance
+// matrix, 4 n^2 bytes, O(n^2) time.
+LOCUS_API locus_status locus_cluster(const locus_points *points, locus_metric metric, locus_linkage linkage,
+                                     locus_merge *merges, const locus_run *run, locus_error *err);
 // label[n] <- 0 to *clusters - 1, numbered by first row: the tree cut into `count` clusters, or, where count is 0, at
-// `height`: merges up to it are done. clusters may be NULL. work: n size_t. Fails: LOCUS_ERR_ARGUMENT, _WORKSPACE.
+// `height`: merges up to it are done. clusters may be NULL. Fails: LOCUS_ERR_ARGUMENT (also what is no tree).
 LOCUS_API locus_status locus_cluster_cut(const locus_merge *merges, size_t n, size_t count, double height,
-                                         size_t *label, size_t *clusters, void *work, size_t work_bytes,
-                                         locus_error *err);
-// order[n] <- the rows as the leaves of the dendrogram, from left to right: of each merge the side that joined at lower
-// height comes first (then the one with the lower row). No branches cross. work: 3 n size_t.
-LOCUS_API locus_status locus_cluster_order(const locus_merge *merges, size_t n, size_t *order, void *work,
-                                           size_t work_bytes, locus_error *err);
+                                         size_t *label, size_t *clusters, const locus_run *run, locus_error *err);
 
 // picks[k] <- medoids: k rows that make the mean distance of all rows to the nearest of them small, ascending.
-// label[n] (may be NULL) <- place in picks of each row's. Greedy start, then the best swaps of FasterPAM (Schubert and
-// Rousseeuw 2021) until none helps: a local optimum. Works in a distance matrix, 4 n^2 bytes.
-LOCUS_API locus_status locus_medoids(const locus_points *points, size_t k, size_t *picks, size_t *label,
-                                     double *mean_distance, const locus_explore_opts *opts, void *work,
-                                     size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_medoids_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts);
-
-// ---- portfolios
-
+// label[n] (may be NULL) <- place in picks of each row's; mean_distance may be NULL. Greedy, then each in turn gives
+// way to the row that is best in its place, until none does (Kaufman and Rousseeuw 1990): a local optimum. Works in a
+// distance matrix, 4 n^2 bytes; k n^2 time and more.
+LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric metric, const unsigned char *available,
+                                     size_t k, size_t *picks, size_t *label, double *mean_distance,
+                                     const locus_run *run, locus_error *err);
 // picks[k] <- k-center: starts from the 1-medoid, then always the row farthest from those picked (Gonzalez 1985), so
 // that the first j picks are the answer for j. radius[k] (may be NULL) <- largest distance of any row to the first j
 // picks. Beyond 4,096 rows the 1-medoid is the row nearest to the mean (of unit rows for cosine).
-LOCUS_API locus_status locus_centers(const locus_points *points, size_t k, size_t *picks, float *radius,
-                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_centers_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts);
-
-// Coverage-greedy under a budget: always the affordable row of largest gain per cost, the gain being how much nearer
-// all rows come to the picks (at first: to the largest distance there is). picks [n], *count <- how many; it
-// ends when nothing affordable brings any row nearer. cost [n] > 0.
-// Works in a distance matrix, 4 n^2 bytes.
-LOCUS_API locus_status locus_coverage(const locus_points *points, const float *cost, double budget, size_t *picks,
-                                      size_t *count, const locus_explore_opts *opts, void *work, size_t work_bytes,
-                                      locus_error *err);
-LOCUS_API size_t locus_coverage_workspace(const locus_points *points, const locus_explore_opts *opts);
+LOCUS_API locus_status locus_centers(const locus_points *points, locus_metric metric, const unsigned char *available,
+                                     size_t k, size_t *picks, float *radius, const locus_run *run, locus_error *err);
 
 typedef struct locus_portfolio_opts {
     size_t count;                   // at most so many models; 0: no limit
@@ -1124,13 +1067,9 @@ typedef struct locus_portfolio_opts {
     double lambda;                  // price of cost: what is maximised is value - lambda * cost
     const float *cost;              // [M] >= 0; needed for budget and lambda
     const float *weight;            // [Q] of the queries, >= 0; NULL: all 1
-    const unsigned char *available; // [M] 0: not to be picked; NULL: all
+    const unsigned char *available; // [M]
     const unsigned char *required;  // [M] 1: is in it anyway (counts towards count and budget); NULL: none
     int greedy_only;                // 1: no swaps: the first j picks are the greedy answer for j
-    const locus_parallel *parallel;
-    locus_isa isa; // 0: the best this machine has; the answer is the same for all
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
 } locus_portfolio_opts;
 
 typedef struct locus_portfolio {
@@ -1141,39 +1080,15 @@ typedef struct locus_portfolio {
 } locus_portfolio;
 
 // picks[M or opts->count] <- the set of models whose best is best: maximises a monotone submodular function less a
-// linear cost. Lazy greedy by gain and by gain per cost (Minoux 1978; Nemhauser, Wolsey, Fisher 1978; Leskovec et al.
-// 2007), then swaps while one helps, from there and from the sets that the bound comes across. profiles: [M, Q], values
-// in [0,1]. First what is required, then in the order of picking; after swaps, of gain. A model that adds nothing (less
-// its price) is not picked, so there may be fewer than count, with a high lambda none.
-// value_of[j] (may be NULL, as long as picks) <- the value of the first j + 1 picks. work: locus_portfolio_workspace.
-// Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more, or is more than count), _NO_CANDIDATE, _CANCELLED,
-// _ISA, _WORKSPACE.
+// linear cost. Greedy by gain and by gain per cost (Minoux 1978; Nemhauser, Wolsey, Fisher 1978; Leskovec et al. 2007),
+// then swaps while one helps. profiles: [M, Q], in [0,1]. First what is required, then in the order of picking; after
+// swaps, of gain. A model that adds nothing (less its price) is not picked: there may be fewer than count, with a high
+// lambda none. value_of[j] (may be NULL, as long as picks) <- the value of the first j + 1 picks. The same with every
+// instruction set. Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more, or is more than count),
+// _NO_CANDIDATE.
 LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
-                                              size_t *picks, double *value_of, locus_portfolio *out, void *work,
-                                              size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_portfolio_workspace(const locus_points *profiles, const locus_portfolio_opts *opts);
-
-// ---- search by profile
-
-typedef struct locus_wish {
-    double accuracy; // wished, 0 to 1
-    double weight;   // 0: do not care
-} locus_wish;
-
-typedef struct locus_match {
-    size_t model;
-    double distance; // root of the weighted mean squared gap to the wish
-} locus_match;
-
-// out[k] <- the models whose accuracy per category (means [M, categories], e.g. of locus_category_means; NaN: passed
-// over) comes nearest to the wish. In places beyond the number of candidates: SIZE_MAX. Fails: LOCUS_ERR_ARGUMENT.
-LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
-                                    size_t k, const unsigned char *available, locus_match *out, locus_error *err);
-// The paper's way: scores[n] <- 0/1 drawn at the wished rates (255 where one does not care), to be encoded and looked
-// up among the embeddings with locus_neighbours. Stratified: each category has its rate as exactly as can be.
-// Fails: LOCUS_ERR_ARGUMENT.
-LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
-                                     uint64_t seed, unsigned char *scores, locus_error *err);
+                                              size_t *picks, double *value_of, locus_portfolio *out,
+                                              const locus_run *run, locus_error *err);
 
 // ---- uncertainty
 
@@ -1208,36 +1123,36 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
 // level: 0.9 for 90 %. count < 2: NaN bounds.
 LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
                                            double level);
-// How many evaluations it would take to bring half the interval's width to `wanted`, if it shrinks with the root of
-// their number. SIZE_MAX if that is no number.
-LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted);
 
 // ---- comparison of two models
 
 typedef struct locus_comparison {
+    locus_interval distance;               // cosine, of the embeddings
     locus_interval accuracy_a, accuracy_b; // mean of the profile
     locus_interval difference;             // a - b
     locus_interval agreement;              // predicted: mean of p_a p_b + (1 - p_a) (1 - p_b), see `correlation`
-    locus_interval observed;               // agreement of answers to the same queries (Wilson); NaN if none are shared
-    size_t shared;
+    locus_interval observed;               // share of shared answers alike, right being above 1/2 (Wilson)
+    size_t shared;                         // queries that both have a score for
 } locus_comparison;
 
 typedef struct locus_compare_opts {
     double level;            // 0: 0.9
     double correlation;      // of answers given their chances, -1 to 1 (locus_answer_correlation; about 0.3 on real
                              // models, which agree more than 0, independence, lets expect)
-    const int32_t *category; // [Q] 0 to categories - 1, or NULL
+    const int32_t *category; // [queries] 0 to categories - 1, others belong to none; or NULL
     size_t categories;
-    locus_interval *by_category;              // [categories] <- difference a - b in each; NULL: not wanted
-    const unsigned char *scores_a, *scores_b; // [answers] 0, 1, 255 = missing: to the same queries; NULL: none
-    size_t answers;
+    locus_interval *by_category; // [categories] <- difference a - b in each; NULL: not wanted
+    size_t resamples;            // versions of each model; 0: 32
+    uint64_t seed;
 } locus_compare_opts;
 
-// a, b: profiles over the same queries; row 0 is the model's, further rows (if any) resampled ones (bootstrap), from
-// which the intervals come (fewer than 2: NaN bounds): row i of a against row i of b. Fails: LOCUS_ERR_ARGUMENT,
-// _SCORE.
-LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
-                                     locus_comparison *out, locus_error *err);
+// Two models of the pool on these queries (evals NULL: their distance alone). evals->scores: what all the pool's models
+// [M, count] answered, or all zero. The intervals come from versions of both, see locus_pool_resample: of a model with
+// two scores at least and a net with its encoder; else, and where there is no query, bounds are NaN. opts may be NULL.
+// Fails: as locus_pool_resample and locus_profiles.
+LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b, const locus_evals *evals,
+                                     const locus_compare_opts *opts, locus_comparison *out, const locus_run *run,
+                                     locus_error *err);
 
 // ---- duplicates and silent swaps
 
@@ -12945,35 +12860,13 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
 //
 // Every metric follows from one number of each pair, t = u_a + u_b - a . b, and grows with it:
 //
-//     cosine         rows scaled to length 1      u = 1/2           t
-//     Euclidean      rows less the mean, scaled   u = |a|^2 / 2     sqrt(2 t) / scale
-//     disagreement   rows as they are             u = sum(a) / 2    2 t / dim
+//     cosine            rows scaled to length 1        u = 1/2           t
+//     Euclidean, RMS    rows less the mean, scaled     u = |a|^2 / 2     sqrt(2 t) / scale, for RMS by sqrt(dim)
+//     disagreement      rows as they are               u = sum(a) / 2    2 t / dim
 //
-// So the distances of many rows are a matrix product. Where t is small beside u_a + u_b, the product's rounding is all
-// that is left of it: such a distance is taken anew from the two rows, in double (locusi_apart). That is also what
-// neighbours are told apart by.
-
-LOCUS_API locus_points locus_pool_points(const locus_pool *pool)
-{
-    locus_points p;
-    memset(&p, 0, sizeof p);
-    if (!pool) return p;
-    p.rows = pool->z;
-    p.count = pool->count;
-    p.dim = pool->net->d;
-    p.stride = pool->net->dp;
-    return p;
-}
-
-LOCUS_API const char *locus_metric_name(locus_metric metric)
-{
-    switch (metric) {
-    case LOCUS_COSINE: return "cosine";
-    case LOCUS_EUCLIDEAN: return "euclidean";
-    case LOCUS_DISAGREEMENT: return "disagreement";
-    default: return NULL;
-    }
-}
+// So the distances of many rows are a matrix product, in tiles that stay in the cache. Where t is small beside u_a +
+// u_b, the product's rounding is all that is left of it: such a distance is taken anew from the two rows, in double
+// (locusi_apart). That is also what neighbours are told apart by.
 
 #define LOCUSI_POINT_LIMIT 1e18f // larger numbers are refused: no distance shall overflow
 
@@ -12995,33 +12888,21 @@ LOCUSI_FN locus_status locusi_check_points(const locus_points *p, const char *na
         for (j = 0; j < p->dim; j++) {
             const float x = p->rows[i * stride + j];
             if (!locusi_finite(x) || fabsf(x) > LOCUSI_POINT_LIMIT)
-                return locusi_fail(err, LOCUS_ERR_NONFINITE, "%s.rows[%z, %z]", "a finite number of sensible size",
-                                   "%f", name, i, j, (double)x);
+                return locusi_fail(err, LOCUS_ERR_NONFINITE, "%s[%z, %z]", "a finite number of sensible size", "%f",
+                                   name, i, j, (double)x);
             if (chances && (x < 0.0f || x > 1.0f))
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.rows[%z, %z]", "a chance, 0 to 1", "%f", name, i, j,
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z, %z]", "a chance, 0 to 1", "%f", name, i, j,
                                    (double)x);
         }
     return LOCUS_OK;
 }
 
-LOCUSI_FN locus_status locusi_check_work(const void *work, size_t work_bytes, size_t bytes, locus_error *err)
+LOCUSI_FN locus_status locusi_check_metric(const locus_points *p, const char *name, locus_metric metric,
+                                           locus_error *err)
 {
-    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "work", "sizes that fit into memory", "larger ones");
-    if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    return LOCUS_OK;
-}
-
-LOCUSI_FN const locus_explore_opts *locusi_explore_defaults(const locus_explore_opts *opts, locus_explore_opts *zero)
-{
-    memset(zero, 0, sizeof *zero);
-    return opts ? opts : zero;
-}
-
-LOCUSI_FN size_t locusi_carved(const locusi_carver *c)
-{
-    size_t bytes;
-    return c->failed || !locusi_add(c->used, 64, &bytes) ? 0 : bytes;
+    if ((unsigned)metric >= (unsigned)LOCUS_METRIC_COUNT)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "one of locus_metric", "%d", (int)metric);
+    return locusi_check_points(p, name, metric == LOCUS_DISAGREEMENT, err);
 }
 
 // ---- work in items, spread over the workers; with a progress function, in rounds, so that it is called in between, on
@@ -13030,14 +12911,20 @@ LOCUSI_FN size_t locusi_carved(const locusi_carver *c)
 typedef struct locusi_sweep {
     void (*item)(void *arg, size_t worker, size_t item);
     void *arg;
-    size_t workers, begin, end;
+    size_t begin, end;
     locusi_counter counter;
 } locusi_sweep;
 
-LOCUSI_FN size_t locusi_explore_workers(const locus_parallel *parallel)
+LOCUSI_FN size_t locusi_sweep_workers(const locus_run *run)
 {
-    const size_t workers = locusi_workers(parallel);
+    const size_t workers = locusi_workers(run ? run->parallel : NULL);
     return workers < 64 ? workers : 64;
+}
+
+LOCUSI_FN locus_status locusi_sweep_told(const locus_run *run, size_t done, size_t total, locus_error *err)
+{
+    if (!run || !run->progress || !run->progress(run->user, done, total)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "%z of %z", done, total);
 }
 
 LOCUSI_FN void locusi_sweep_work(void *arg, size_t worker)
@@ -13047,158 +12934,92 @@ LOCUSI_FN void locusi_sweep_work(void *arg, size_t worker)
     while ((i = locusi_next(&s->counter, worker, &mine)) < s->end - s->begin) s->item(s->arg, worker, s->begin + i);
 }
 
-// done of total: what the caller's progress function is told before the first of these items
+// done of total: what the caller's progress function is told before the first of these items; total 0: nothing
 LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, size_t item), void *arg, size_t items,
-                                        size_t done, size_t total, const locus_explore_opts *o, locus_error *err)
+                                        size_t done, size_t total, const locus_run *run, locus_error *err)
 {
+    const size_t round = total && run && run->progress ? 16 * locusi_sweep_workers(run) : items;
+    locus_status status;
     locusi_sweep s;
-    size_t round;
     s.item = item;
     s.arg = arg;
-    s.workers = locusi_explore_workers(o->parallel);
-    round = o->progress ? 16 * s.workers : items;
     for (s.begin = 0; s.begin < items; s.begin = s.end) {
         s.end = items - s.begin < round ? items : s.begin + round;
         s.counter.next = 0;
-        s.counter.workers = s.workers;
-        if (o->progress && o->progress(o->user, done + s.begin, total))
-            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
-        locusi_run(o->parallel, locusi_sweep_work, &s, s.workers);
+        s.counter.workers = locusi_sweep_workers(run);
+        if (total && (status = locusi_sweep_told(run, done + s.begin, total, err))) return status;
+        locusi_run(run ? run->parallel : NULL, locusi_sweep_work, &s, s.counter.workers);
     }
     return LOCUS_OK;
 }
 
-// The last call; what is done is done, so its answer does not matter.
-LOCUSI_FN void locusi_sweep_end(const locus_explore_opts *o, size_t total)
-{
-    if (o->progress) (void)o->progress(o->user, total, total);
-}
-
 // ---- profiles
 
-typedef struct locusi_profiles_job {
-    const float *logits; // [rows, models]
-    float *profiles;
-    size_t rows, models, stride;
-} locusi_profiles_job;
-
-LOCUSI_FN void locusi_profiles_item(void *arg, size_t worker, size_t item)
-{
-    const locusi_profiles_job *job = (const locusi_profiles_job *)arg;
-    const size_t first = 16 * item, end = job->models - first < 16 ? job->models : first + 16;
-    size_t i, m;
-    (void)worker;
-    for (i = 0; i < job->rows; i++)
-        for (m = first; m < end; m++)
-            job->profiles[m * job->stride + i] = (float)locus_probability((double)job->logits[i * job->models + m]);
-}
-
-LOCUS_API size_t locus_profiles_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel)
-{
-    size_t bytes, cells, logits;
+typedef struct locusi_profiler { // what chances are made in
+    const locus_pool *pool;
+    const locus_run *run;
+    size_t block;  // queries at a time
+    float *logits; // [block, models]
     locusi_predict_job job;
-    locusi_work w;
-    locus_run none;
-    if (!pool) return 0;
-    memset(&none, 0, sizeof none);
-    none.memory = &none; // of no bytes: it only counts
-    locusi_work_begin(&w, &none);
-    locusi_predict_begin(&job, pool, count, parallel, &w);
-    bytes = w.used + LOCUSI_ALIGN;
-    if (w.used == SIZE_MAX || !locusi_mul(locusi_route_block(pool, count), pool->count, &cells) ||
-        !locusi_mul(cells, sizeof(float), &logits) || !locusi_add(bytes, logits, &bytes) ||
-        !locusi_add(bytes, 64, &bytes))
-        return 0;
-    return bytes;
+} locusi_profiler;
+
+LOCUSI_FN void locusi_profiler_take(locusi_profiler *p, const locus_pool *pool, size_t queries, const locus_run *run,
+                                    locusi_work *w)
+{
+    p->pool = pool;
+    p->run = run;
+    p->block = locusi_route_block(pool, queries);
+    p->logits = locusi_take_floats(w, p->block, pool->count);
+    locusi_predict_begin(&p->job, pool, p->block, run ? run->parallel : NULL, w);
 }
 
-LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, float *profiles,
-                                      const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err)
+// profiles[models, queries] <- of the pool's models from `first` on
+LOCUSI_FN locus_status locusi_profiler_run(locusi_profiler *p, const locus_queries *queries, size_t first,
+                                           size_t models, float *profiles, locus_error *err)
 {
-    locusi_profiles_job job;
-    locusi_predict_job predict;
-    locusi_work w;
-    locus_run run;
-    locus_explore_opts o;
+    const size_t n = queries->count, all = p->pool->count;
     locus_queries part;
-    unsigned char *buffer, *rest;
     locus_status status;
-    size_t block, i;
+    size_t at, i, m, tile;
+    for (at = 0; at < n; at += part.count) {
+        part = locusi_queries_from(queries, at, p->block);
+        if ((status = locusi_sweep_told(p->run, at, n, err)) ||
+            (status = locusi_predict(&p->job, &part, at, p->logits, err)))
+            return status;
+        for (tile = 0; tile < models; tile += 16) // one line of logits at a time
+            for (i = 0; i < part.count; i++)
+                for (m = tile; m < models && m < tile + 16; m++)
+                    profiles[m * n + at + i] = (float)locus_probability((double)p->logits[i * all + first + m]);
+    }
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, const locus_scores *known,
+                                      float *profiles, const locus_run *run, locus_error *err)
+{
+    locusi_profiler p;
+    locusi_work w;
+    locus_status status;
+    size_t m, i;
+    float y;
     if (!pool || !queries || !profiles)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
                            !pool      ? "pool"
                            : !queries ? "queries"
                                       : "profiles");
     if ((status = locusi_check_queries(pool->net, queries, err))) return status;
-    if (pool->count == 0 || queries->count == 0) return LOCUS_OK;
-    if ((status = locusi_check_work(work, work_bytes, locus_profiles_workspace(pool, queries->count, parallel), err)))
-        return status;
-    memset(&o, 0, sizeof o);
-    o.parallel = parallel;
-    block = locusi_route_block(pool, queries->count);
-    buffer = locusi_align(work);
-    rest = buffer + block * pool->count * sizeof(float);
-    memset(&run, 0, sizeof run);
-    run.memory = rest;
-    run.memory_bytes = work_bytes - (size_t)(rest - (unsigned char *)work);
-    locusi_work_begin(&w, &run);
-    locusi_predict_begin(&predict, pool, queries->count, parallel, &w);
-    part = *queries;
-    part.stride = queries->stride ? queries->stride : queries->dim;
-    for (i = 0; i < queries->count; i += part.count) {
-        part.encodings = queries->encodings + i * part.stride;
-        part.count = queries->count - i < block ? queries->count - i : block;
-        if ((status = locusi_predict(&predict, &part, i, (float *)(void *)buffer, err))) return status;
-        job.logits = (const float *)(const void *)buffer;
-        job.profiles = profiles + i;
-        job.rows = part.count;
-        job.models = pool->count;
-        job.stride = queries->count;
-        if ((status = locusi_sweep_run(locusi_profiles_item, &job, (pool->count + 15) / 16, 0, 1, &o, err)))
-            return status;
-    }
-    return LOCUS_OK;
-}
-
-LOCUS_API locus_status locus_profiles_known(float *profiles, const locus_evals *evals, locus_error *err)
-{
-    size_t m, i;
-    float y;
-    locus_status status;
-    if (!profiles || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", profiles ? "evals" : "profiles");
-    if (!evals->scores.models) return LOCUS_OK;
-    if ((status = locusi_check_scores(&evals->scores, 0, evals->queries.count, err))) return status;
-    for (m = 0; m < evals->scores.models; m++)
-        for (i = 0; i < evals->queries.count; i++)
-            if (locusi_score(evals, m, i, &y)) profiles[m * evals->queries.count + i] = y;
-    return LOCUS_OK;
-}
-
-LOCUS_API locus_status locus_category_means(const locus_points *profiles, const int32_t *category, size_t categories,
-                                            double *out, locus_error *err)
-{
-    const locus_status status = locusi_check_points(profiles, "profiles", 0, err);
-    size_t i, j, c, of;
-    if (status) return status;
-    if (!profiles->count || !categories) return LOCUS_OK;
-    if (!category || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !category ? "category" : "out");
-    for (c = 0; c < categories; c++) { // one query at least?
-        for (j = of = 0; j < profiles->dim; j++) of += category[j] >= 0 && (size_t)category[j] == c;
-        for (i = 0; i < profiles->count; i++) out[i * categories + c] = of ? 0.0 : (double)locusi_nan();
-    }
-    for (i = 0; i < profiles->count; i++) {
-        const float *row = profiles->rows + i * (profiles->stride ? profiles->stride : profiles->dim);
-        double *sum = out + i * categories;
-        for (j = 0; j < profiles->dim; j++)
-            if (category[j] >= 0 && (size_t)category[j] < categories) sum[category[j]] += (double)row[j];
-    }
-    for (c = 0; c < categories; c++) {
-        for (j = of = 0; j < profiles->dim; j++) of += category[j] >= 0 && (size_t)category[j] == c;
-        for (i = 0; of && i < profiles->count; i++) out[i * categories + c] /= (double)of;
-    }
-    return LOCUS_OK;
+    if (!pool->count || !queries->count) return LOCUS_OK;
+    if (known && (status = locusi_check_scores(known, pool->count, queries->count, err))) return status;
+    locusi_work_begin(&w, run);
+    locusi_profiler_take(&p, pool, queries->count, run, &w);
+    if (!(status = locusi_work_short(&w, err)))
+        status = locusi_profiler_run(&p, queries, 0, pool->count, profiles, err);
+    locusi_work_end(&w);
+    for (m = 0; !status && known && m < pool->count; m++)
+        for (i = 0; i < queries->count; i++)
+            if (locusi_score_in(known, locusi_score_row(known, queries->count, m) + i, &y))
+                profiles[m * queries->count + i] = y;
+    return status;
 }
 
 // ---- distances
@@ -13206,493 +13027,308 @@ LOCUS_API locus_status locus_category_means(const locus_points *profiles, const 
 typedef struct locusi_side { // rows as one side of the product
     const float *rows;
     size_t count, stride;
-    double *length; // [count] cosine: |row|
-    float *term;    // [padded count] u
-    float *packed;  // [dim -> padded count], for the right side
+    double *size;  // [count] see locusi_row_size
+    float *term;   // [padded count] u
+    float *packed; // [dim -> padded count], for the right side
 } locusi_side;
 
 typedef struct locusi_space {
     locus_metric metric;
+    int root; // 1: Euclidean or RMS
     const locusi_kernels *k;
     size_t dim;
-    double scale, *mean; // Euclidean: a power of 2, and the mean of the right side's rows
+    double *mean;       // [dim] of the right side's rows; 0 but for `root`
+    double scale, unit; // a power of 2 for `root`, else 1; of 2 t, or of its root, to make a distance
 } locusi_space;
 
 #define LOCUSI_FAR 1e30f // the term of columns that are none
 
-LOCUSI_FN void locusi_side_carve(locusi_side *side, const locus_points *p, int pack, locusi_carver *c)
+static LOCUSI_INLINE double locusi_row_term(const float *x, const float *y, size_t k, int squares)
 {
-    memset(side, 0, sizeof *side);
-    if (!p) return;
+    const double p = (double)x[k], q = (double)y[k];
+    return squares ? (p - q) * (p - q) : p * q;
+}
+
+// Sum over two rows, of squared differences or of products. Four chains: the additions wait for one another.
+LOCUSI_FN double locusi_row_sum(const float *x, const float *y, size_t n, int squares)
+{
+    double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0;
+    size_t k;
+    for (k = 0; k + 4 <= n; k += 4) {
+        s0 += locusi_row_term(x, y, k, squares);
+        s1 += locusi_row_term(x, y, k + 1, squares);
+        s2 += locusi_row_term(x, y, k + 2, squares);
+        s3 += locusi_row_term(x, y, k + 3, squares);
+    }
+    for (; k < n; k++) s0 += locusi_row_term(x, y, k, squares);
+    return (s0 + s1) + (s2 + s3);
+}
+
+// Row i as it stands in the product, times `sign`, its numbers `step` apart
+LOCUSI_FN void locusi_row_take(const locusi_space *s, const locusi_side *side, size_t i, double sign, float *out,
+                               size_t step)
+{
+    const float *row = side->rows + i * side->stride;
+    double factor = sign * s->scale;
+    size_t j;
+    if (s->metric == LOCUS_COSINE) factor = side->size[i] > 0.0 ? sign / side->size[i] : 0.0;
+    for (j = 0; j < s->dim; j++) out[j * step] = (float)(((double)row[j] - s->mean[j]) * factor);
+}
+
+LOCUSI_FN void locusi_side_take(locusi_side *side, const locus_points *p, int pack, locusi_work *w)
+{
     side->rows = p->rows;
     side->count = p->count;
     side->stride = p->stride ? p->stride : p->dim;
-    if (p->count > SIZE_MAX / 16) c->failed = 1;
-    side->length = (double *)locusi_carve(c, p->count, sizeof(double));
-    side->term = locusi_carve_floats(c, locusi_pad(p->count), 1);
-    if (pack) side->packed = locusi_carve_floats(c, locusi_pad(p->count), p->dim);
+    side->size = (double *)locusi_take(w, p->count, sizeof(double));
+    side->term = (float *)locusi_take(w, p->count + 16, sizeof(float));
+    side->packed = pack ? (float *)locusi_take_zero(w, p->count + 16, p->dim * sizeof(float)) : NULL;
 }
 
-// What a row's number at column j is in the product.
-LOCUSI_FN float locusi_coordinate(const locusi_space *s, const locusi_side *side, size_t i, size_t j)
-{
-    const float x = side->rows[i * side->stride + j];
-    if (s->metric == LOCUS_COSINE) return side->length[i] > 0.0 ? (float)((double)x / side->length[i]) : 0.0f;
-    return s->metric == LOCUS_EUCLIDEAN ? (float)(((double)x - s->mean[j]) * s->scale) : x;
-}
-
-LOCUSI_FN double locusi_row_square(const locusi_space *s, const float *row)
+// Cosine: the row's length; disagreement: its sum; else its distance from the mean
+LOCUSI_FN double locusi_row_size(const locusi_space *s, const float *row)
 {
     double sum = 0.0;
     size_t j;
     for (j = 0; j < s->dim; j++) {
-        const double x = s->metric == LOCUS_EUCLIDEAN ? (double)row[j] - s->mean[j] : (double)row[j];
-        sum += x * x;
+        const double x = (double)row[j] - s->mean[j];
+        sum += s->metric == LOCUS_DISAGREEMENT ? x : x * x;
     }
-    return sum;
+    return s->metric == LOCUS_DISAGREEMENT ? sum : sqrt(sum);
 }
 
-// Terms, lengths and, on the right side, the packed rows. Euclidean: |a - b| is the same for rows less any vector; the
-// mean makes them short, and scaled so that the longest is about 1, none overflows or vanishes.
+LOCUSI_FN locus_status locusi_space_take(locusi_space *s, locus_metric metric, size_t dim, locusi_work *w,
+                                         const locus_run *run, locus_error *err)
+{
+    locus_isa isa = run ? run->isa : LOCUS_ISA_AUTO;
+    const locus_status status = locusi_isa_choose(&isa, err);
+    memset(s, 0, sizeof *s);
+    if (status) return status;
+    s->metric = metric;
+    s->root = metric == LOCUS_EUCLIDEAN || metric == LOCUS_RMS;
+    s->k = locusi_kernels_for(isa);
+    s->dim = dim;
+    s->mean = (double *)locusi_take_zero(w, dim, sizeof(double));
+    return LOCUS_OK;
+}
+
+// Sizes, terms and the packed rows. |a - b| is the same for rows less any vector; the mean makes them short, and scaled
+// so that the longest is about 1, none overflows or vanishes.
 LOCUSI_FN void locusi_space_prepare(locusi_space *s, locusi_side *a, locusi_side *b)
 {
-    locusi_side *side = b;
     double most = 0.0;
-    size_t i, j;
-    s->scale = 1.0;
-    if (s->metric == LOCUS_EUCLIDEAN) {
-        memset(s->mean, 0, s->dim * sizeof(double));
-        for (i = 0; i < b->count; i++)
-            for (j = 0; j < s->dim; j++) s->mean[j] += (double)b->rows[i * b->stride + j];
-        for (j = 0; b->count && j < s->dim; j++) s->mean[j] /= (double)b->count;
-        for (side = b;; side = a) {
-            for (i = 0; i < side->count; i++) {
-                const double square = locusi_row_square(s, side->rows + i * side->stride);
-                if (square > most) most = square;
-            }
-            if (side == a) break;
-        }
-        for (most = sqrt(most); most > 0.0 && most * s->scale < 0.5;) s->scale *= 2.0;
-        while (most * s->scale > 1.0) s->scale *= 0.5;
-    }
-    for (side = b;; side = a) {
+    size_t i, j, which;
+    int exponent;
+    for (i = 0; s->root && i < b->count; i++)
+        for (j = 0; j < s->dim; j++) s->mean[j] += (double)b->rows[i * b->stride + j];
+    for (j = 0; s->root && j < s->dim; j++) s->mean[j] /= (double)b->count;
+    for (which = 0; which < (a == b ? 1u : 2u); which++) {
+        locusi_side *side = which ? a : b;
         for (i = 0; i < side->count; i++) {
-            const float *row = side->rows + i * side->stride;
-            double sum = 0.0;
-            if (s->metric == LOCUS_DISAGREEMENT) {
-                for (j = 0; j < s->dim; j++) sum += (double)row[j];
-            } else {
-                sum = locusi_row_square(s, row);
-                side->length[i] = sqrt(sum);
-                sum = s->metric == LOCUS_COSINE ? 1.0 : sum * s->scale * s->scale;
-            }
-            side->term[i] = (float)(0.5 * sum);
+            side->size[i] = locusi_row_size(s, side->rows + i * side->stride);
+            most = side->size[i] > most ? side->size[i] : most;
         }
-        for (; i < locusi_pad(side->count); i++) side->term[i] = LOCUSI_FAR;
-        if (side == a) break;
     }
-    if (!b->packed) return;
-    for (i = 0; i < locusi_pad(b->count); i++)
-        for (j = 0; j < s->dim; j++)
-            b->packed[i / 16 * 16 * s->dim + 16 * j + i % 16] = i < b->count ? locusi_coordinate(s, b, i, j) : 0.0f;
-}
-
-// out [count, dim] <- rows first .. as the left side: with their signs changed, so that the product is -a . b
-LOCUSI_FN void locusi_take_rows(const locusi_space *s, const locusi_side *a, size_t first, size_t count, float *out)
-{
-    size_t i, j;
-    for (i = 0; i < count; i++)
-        for (j = 0; j < s->dim; j++) *out++ = -locusi_coordinate(s, a, first + i, j);
-}
-
-// c [rows, columns] <- -a . b (+ bias) for taken rows and the right side's columns first ..; both multiples of 16. Long
-// rows in parts: it keeps the parts in the cache and the sums' rounding small.
-LOCUSI_FN void locusi_space_product(const locusi_space *s, const float *a, size_t rows, const locusi_side *b,
-                                    size_t first, size_t columns, const float *bias, float *c, size_t ldc)
-{
-    locusi_matmul m;
-    size_t at;
-    m.lda = s->dim, m.step = 1, m.rows = rows;
-    m.ldb = 16, m.panel = 16 * s->dim, m.panels = columns / 16;
-    m.c = c, m.ldc = ldc, m.ldr = ldc, m.relu = 0;
-    for (at = 0; at < s->dim; at += m.k) {
-        m.k = s->dim - at < 256 ? s->dim - at : 256;
-        m.a = a + at;
-        m.b = b->packed + first * s->dim + 16 * at;
-        m.bias = at ? NULL : bias;
-        m.residual = at ? c : NULL;
-        s->k->matmul(&m);
+    (void)frexp(most, &exponent);
+    s->scale = s->root ? ldexp(1.0, -exponent) : 1.0;
+    s->unit = s->metric == LOCUS_COSINE         ? 0.5
+              : s->metric == LOCUS_DISAGREEMENT ? 1.0 / (double)s->dim
+              : s->metric == LOCUS_RMS          ? 1.0 / s->scale / sqrt((double)s->dim)
+                                                : 1.0 / s->scale;
+    for (which = 0; which < (a == b ? 1u : 2u); which++) {
+        locusi_side *side = which ? a : b;
+        for (i = 0; i < locusi_pad(side->count); i++) {
+            const double size = i < side->count ? side->size[i] * s->scale : 0.0;
+            side->term[i] = i >= side->count            ? LOCUSI_FAR
+                            : s->metric == LOCUS_COSINE ? 0.5f
+                                                        : (float)(0.5 * (s->root ? size * size : size));
+            if (side->packed && i < side->count)
+                locusi_row_take(s, side, i, 1.0, side->packed + i / 16 * 16 * s->dim + i % 16, 16);
+        }
     }
 }
 
 // The distance of two rows, from the rows themselves: the same for (a, b) and (b, a), 0 for equal rows.
 LOCUSI_FN float locusi_apart(const locusi_space *s, const locusi_side *a, size_t i, const locusi_side *b, size_t j)
 {
-    const float *x = a->rows + i * a->stride, *y = b->rows + j * b->stride;
-    const size_t whole = s->dim / 4 * 4;
-    double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0; // four chains, not one: the additions wait for one another
-    size_t k;
-#define LOCUSI_SUM(term)                                                                                               \
-    for (k = 0; k < whole; k += 4) {                                                                                   \
-        s0 += term(0);                                                                                                 \
-        s1 += term(1);                                                                                                 \
-        s2 += term(2);                                                                                                 \
-        s3 += term(3);                                                                                                 \
-    }                                                                                                                  \
-    for (; k < s->dim; k++) s0 += term(0);                                                                             \
-    s0 = (s0 + s1) + (s2 + s3);
-#define LOCUSI_DOT(c) ((double)x[k + c] * (double)y[k + c])
-#define LOCUSI_SQUARE(c) (((double)x[k + c] - (double)y[k + c]) * ((double)x[k + c] - (double)y[k + c]))
-#define LOCUSI_UNLIKE(c) ((double)x[k + c] * (1.0 - (double)y[k + c]) + (double)y[k + c] * (1.0 - (double)x[k + c]))
-    if (s->metric == LOCUS_COSINE) {
-        const double lengths = a->length[i] * b->length[j];
-        if (!(lengths > 0.0)) return 1.0f;
-        LOCUSI_SUM(LOCUSI_DOT)
-        s0 = 1.0 - s0 / lengths;
-        return s0 < 1e-14 ? 0.0f : s0 > 2.0 ? 2.0f : (float)s0; // less than the rounding of 1
-    }
-    if (s->metric == LOCUS_EUCLIDEAN) {
-        LOCUSI_SUM(LOCUSI_SQUARE)
-        return (float)sqrt(s0);
-    }
-    LOCUSI_SUM(LOCUSI_UNLIKE)
-    return (float)(s0 / (double)s->dim);
-#undef LOCUSI_SUM
-#undef LOCUSI_DOT
-#undef LOCUSI_SQUARE
-#undef LOCUSI_UNLIKE
+    const double sum = locusi_row_sum(a->rows + i * a->stride, b->rows + j * b->stride, s->dim, s->root);
+    double x;
+    if (s->root) return (float)(sqrt(sum) * (s->unit * s->scale));
+    if (s->metric == LOCUS_COSINE)
+        x = a->size[i] > 0.0 && b->size[j] > 0.0 ? 1.0 - sum / (a->size[i] * b->size[j]) : 1.0;
+    else x = (a->size[i] + b->size[j] - 2.0 * sum) / (double)s->dim;
+    return x < 1e-14 ? 0.0f : (float)x; // less than the rounding of 1
 }
 
-LOCUSI_FN float locusi_distance_of(const locusi_space *s, float t) // see the table above
-{
-    if (s->metric == LOCUS_COSINE) return t;
-    if (s->metric == LOCUS_EUCLIDEAN) return (float)(sqrt(2.0 * (double)t) / s->scale);
-    return (float)(2.0 * (double)t / (double)s->dim);
-}
+#define LOCUSI_PAIR_ROWS ((size_t)192)
+#define LOCUSI_PAIR_COLUMNS ((size_t)256)
+#define LOCUSI_PAIR_LD (LOCUSI_PAIR_COLUMNS + 16) // not a power of 2: rows shall not meet in the same cache lines
 
-// From c = -a . b of the product: one number for each pair, whichever tile and thread it comes from, and for (b, a).
-LOCUSI_FN float locusi_distance(const locusi_space *s, const locusi_side *a, size_t i, const locusi_side *b, size_t j,
-                                float c)
-{
-    const float u = a->term[i] + b->term[j], t = u + c;
-    return t < 0.1f * u ? locusi_apart(s, a, i, b, j) : locusi_distance_of(s, t);
-}
-
-#define LOCUSI_TILE_ROWS ((size_t)48)
-#define LOCUSI_TILE_COLUMNS ((size_t)256)
-
-typedef struct locusi_distances_scratch {
-    float *rows, *c; // [TILE_ROWS, dim], [TILE_ROWS, TILE_COLUMNS]
-} locusi_distances_scratch;
-
-typedef struct locusi_distances_job {
+typedef struct locusi_pairs { // all rows of a meet all rows of b
     locusi_space space;
     locusi_side left, right, *a, *b; // a is b where all rows meet all rows of the same list
-    int half;                        // only row i's distances from 0 .. i-1, at out + i (i-1) / 2
-    float *out;
-    locusi_distances_scratch *scratch;
-} locusi_distances_job;
+    float *tile;                     // [workers] [PAIR_ROWS, dim], then [PAIR_ROWS, PAIR_LD]
+    size_t items;                    // tiles of rows
+    // Row i of a and the columns at .. of b: c = -a . b (+ bias)
+    void (*meet)(const struct locusi_pairs *p, size_t i, size_t at, size_t width, const float *c);
+    float *out;               // distances: [a, b]
+    locus_neighbour *nearest; // neighbours: [a, k]
+    size_t k;
+    float *bias;  // neighbours: [padded count of b] its terms, LOCUSI_FAR: not looked at
+    float *reach; // neighbours: [tiles of b] largest term
+    double slack; // neighbours: rounding of c in units of u_a + u_b, at most
+} locusi_pairs;
 
-LOCUSI_FN void locusi_distances_plan(locusi_distances_job *job, const locus_points *a, const locus_points *b,
-                                     const locus_explore_opts *o, locusi_carver *c)
+// Takes what the pairs need from w. The points are checked; a NULL: b.
+LOCUSI_FN locus_status locusi_pairs_open(locusi_pairs *p, const locus_points *a, const locus_points *b,
+                                         locus_metric metric, locusi_work *w, const locus_run *run, locus_error *err)
 {
-    const size_t workers = locusi_explore_workers(o->parallel);
-    size_t i;
-    memset(job, 0, sizeof *job);
-    job->space.metric = o->metric;
-    job->space.dim = a->dim;
-    job->space.mean = (double *)locusi_carve(c, a->dim, sizeof(double));
-    if (b) locusi_side_carve(&job->left, a, 0, c);
-    locusi_side_carve(&job->right, b ? b : a, 1, c);
-    job->scratch = (locusi_distances_scratch *)locusi_carve(c, workers, sizeof(locusi_distances_scratch));
-    for (i = 0; i < workers; i++) {
-        locusi_distances_scratch unused, *w = c->base ? &job->scratch[i] : &unused;
-        w->rows = locusi_carve_floats(c, LOCUSI_TILE_ROWS, a->dim);
-        w->c = locusi_carve_floats(c, LOCUSI_TILE_ROWS, LOCUSI_TILE_COLUMNS);
-    }
-}
-
-LOCUSI_FN void locusi_distances_item(void *arg, size_t worker, size_t item)
-{
-    const locusi_distances_job *job = (const locusi_distances_job *)arg;
-    const locusi_distances_scratch *w = &job->scratch[worker];
-    const locusi_side *a = job->a, *b = job->b;
-    const size_t first = item * LOCUSI_TILE_ROWS;
-    const size_t rows = a->count - first < LOCUSI_TILE_ROWS ? a->count - first : LOCUSI_TILE_ROWS;
-    const size_t end = job->half ? first + rows : b->count;
-    size_t at, i, j;
-    locusi_take_rows(&job->space, a, first, rows, w->rows);
-    for (at = 0; at < end; at += LOCUSI_TILE_COLUMNS) {
-        const size_t columns = end - at < LOCUSI_TILE_COLUMNS ? end - at : LOCUSI_TILE_COLUMNS;
-        locusi_space_product(&job->space, w->rows, rows, b, at, locusi_pad(columns), NULL, w->c, LOCUSI_TILE_COLUMNS);
-        for (i = first; i < first + rows; i++) {
-            const size_t stop = !job->half ? at + columns : i < at + columns ? i : at + columns;
-            const float *c = w->c + (i - first) * LOCUSI_TILE_COLUMNS;
-            float *out = job->out + (job->half ? i * (i - (i > 0)) / 2 : i * b->count);
-            for (j = at; j < stop; j++) out[j] = locusi_distance(&job->space, a, i, b, j, c[j - at]);
-        }
-    }
-}
-
-// The job's points are checked; out holds count x count or, half, count (count - 1) / 2.
-LOCUSI_FN locus_status locusi_distances_run(locusi_distances_job *job, int half, float *out,
-                                            const locus_explore_opts *o, size_t total, locus_error *err)
-{
-    locus_isa isa = o->isa;
-    const locus_status status = locusi_isa_choose(&isa, err);
-    if (status) return status;
-    job->space.k = locusi_kernels_for(isa);
-    job->b = &job->right;
-    job->a = job->left.rows ? &job->left : job->b;
-    job->half = half;
-    job->out = out;
-    locusi_space_prepare(&job->space, job->a, job->b);
-    return locusi_sweep_run(locusi_distances_item, job, (job->a->count + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS, 0,
-                            total, o, err);
-}
-
-LOCUSI_FN locus_status locusi_check_metric(const locus_explore_opts *o, locus_error *err)
-{
-    if (locus_metric_name(o->metric)) return LOCUS_OK;
-    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "one of locus_metric", "%d", (int)o->metric);
-}
-
-LOCUS_API size_t locus_distances_workspace(const locus_points *a, const locus_points *b, const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_distances_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!a) return 0;
-    locusi_distances_plan(&job, a, b, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points *b, float *out,
-                                       const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    locusi_distances_job job;
-    locusi_carver c = {NULL, 0, 0};
     locus_status status;
-    if ((status = locusi_check_metric(o, err)) ||
-        (status = locusi_check_points(a, "a", o->metric == LOCUS_DISAGREEMENT, err)) ||
-        (b && (status = locusi_check_points(b, "b", o->metric == LOCUS_DISAGREEMENT, err))))
+    memset(p, 0, sizeof *p);
+    if ((status = locusi_space_take(&p->space, metric, b->dim, w, run, err))) return status;
+    p->b = &p->right;
+    p->a = a ? &p->left : p->b;
+    if (a) locusi_side_take(&p->left, a, 0, w);
+    locusi_side_take(&p->right, b, 1, w);
+    p->items = (p->a->count + LOCUSI_PAIR_ROWS - 1) / LOCUSI_PAIR_ROWS;
+    p->tile = (float *)locusi_take(w, locusi_sweep_workers(run) * LOCUSI_PAIR_ROWS,
+                                   (b->dim + LOCUSI_PAIR_LD) * sizeof(float));
+    return LOCUS_OK;
+}
+
+LOCUSI_FN void locusi_pairs_item(void *arg, size_t worker, size_t item)
+{
+    const locusi_pairs *p = (const locusi_pairs *)arg;
+    const size_t first = item * LOCUSI_PAIR_ROWS, dim = p->space.dim, n = p->b->count;
+    const size_t rows = p->a->count - first < LOCUSI_PAIR_ROWS ? p->a->count - first : LOCUSI_PAIR_ROWS;
+    float *a = p->tile + worker * LOCUSI_PAIR_ROWS * (dim + LOCUSI_PAIR_LD), *c = a + LOCUSI_PAIR_ROWS * dim;
+    size_t at, r, k;
+    locusi_matmul m;
+    for (r = 0; r < rows; r++) locusi_row_take(&p->space, p->a, first + r, -1.0, a + r * dim, 1);
+    memset(&m, 0, sizeof m);
+    m.lda = dim, m.step = 1, m.rows = rows;
+    m.ldb = 16, m.panel = 16 * dim;
+    m.c = c, m.ldc = m.ldr = LOCUSI_PAIR_LD;
+    for (at = 0; at < n; at += LOCUSI_PAIR_COLUMNS) {
+        const size_t width = n - at < LOCUSI_PAIR_COLUMNS ? n - at : LOCUSI_PAIR_COLUMNS;
+        m.panels = locusi_pad(width) / 16;
+        for (k = 0; k < dim; k += m.k) { // long rows in parts: the sums' rounding stays small
+            m.k = dim - k < 256 ? dim - k : 256;
+            m.a = a + k;
+            m.b = p->b->packed + at * dim + 16 * k;
+            m.bias = k || !p->bias ? NULL : p->bias + at;
+            m.residual = k ? c : NULL;
+            p->space.k->matmul(&m);
+        }
+        for (r = 0; r < rows; r++) p->meet(p, first + r, at, width, c + r * LOCUSI_PAIR_LD);
+    }
+}
+
+// One number for each pair, whichever tile and thread it comes from, and for (b, a).
+LOCUSI_FN void locusi_meet_distances(const locusi_pairs *p, size_t i, size_t at, size_t width, const float *c)
+{
+    const locusi_space *s = &p->space;
+    float *out = p->out + i * p->b->count + at;
+    size_t j;
+    for (j = 0; j < width; j++) {
+        const float u = p->a->term[i] + p->b->term[at + j], t = u + c[j];
+        if (t < 0.1f * u) out[j] = locusi_apart(s, p->a, i, p->b, at + j);
+        else out[j] = (float)((s->root ? sqrt(2.0 * (double)t) : 2.0 * (double)t) * s->unit);
+    }
+}
+
+LOCUSI_FN locus_status locusi_distances_run(locusi_pairs *p, float *out, size_t total, const locus_run *run,
+                                            locus_error *err)
+{
+    p->meet = locusi_meet_distances;
+    p->out = out;
+    locusi_space_prepare(&p->space, p->a, p->b);
+    return locusi_sweep_run(locusi_pairs_item, p, p->items, 0, total, run, err);
+}
+
+LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points *b, locus_metric metric, float *out,
+                                       const locus_run *run, locus_error *err)
+{
+    locusi_pairs pairs;
+    locusi_work w;
+    locus_status status;
+    if ((status = locusi_check_metric(a, "a", metric, err)) ||
+        (b && (status = locusi_check_metric(b, "b", metric, err))))
         return status;
     if (!a->count || (b && !b->count)) return LOCUS_OK;
     if (b && b->dim != a->dim) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b.dim", "%z, a's", "%z", a->dim, b->dim);
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "an array", "NULL");
-    if ((status = locusi_check_work(work, work_bytes, locus_distances_workspace(a, b, o), err))) return status;
-    c.base = locusi_align(work);
-    locusi_distances_plan(&job, a, b, o, &c);
-    if ((status = locusi_distances_run(&job, 0, out, o, (a->count + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS, err)))
-        return status;
-    locusi_sweep_end(o, (a->count + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS);
-    return LOCUS_OK;
+    locusi_work_begin(&w, run);
+    if (!(status = locusi_pairs_open(&pairs, b ? a : NULL, b ? b : a, metric, &w, run, err)) &&
+        !(status = locusi_work_short(&w, err)))
+        status = locusi_distances_run(&pairs, out, pairs.items, run, err);
+    locusi_work_end(&w);
+    return status ? status : locusi_sweep_told(run, pairs.items, pairs.items, err);
 }
 
 // ------------------------------------------------------------------------------------------------------ >>neighbours
 //
-// A tile of rows meets all others as a matrix product that stays in the cache. From it a row looks only at those that
-// may be nearer than the farthest that it keeps, allowing for the product's rounding: so few that the distance of each
-// is taken from the rows themselves. What is found is exact, and the same with every instruction set.
+// From the product a row looks only at those that may be nearer than the farthest that it keeps, allowing for the
+// product's rounding: so few that the distance of each is taken from the rows themselves. What is found is exact, and
+// the same with every instruction set.
 
-#define LOCUSI_SIFT_ROWS ((size_t)192)
-#define LOCUSI_SIFT_LD (LOCUSI_TILE_COLUMNS + 16) // not a power of 2: the rows shall not meet in the same cache lines
-
-typedef struct locusi_sift_scratch {
-    float *rows, *c; // [SIFT_ROWS, dim], [SIFT_ROWS, SIFT_LD]
-    float *farthest; // [SIFT_ROWS] a row farther than this is of no interest
-    size_t *found;   // [SIFT_ROWS] how many are kept
-} locusi_sift_scratch;
-
-typedef struct locusi_sift {
-    locusi_space space;
-    locusi_side left, right, *a, *b;
-    float *bias;          // [padded count of b] its terms; LOCUSI_FAR: not looked at
-    float *reach;         // [tiles of b] largest term
-    double slack;         // rounding of -a . b + u_b in units of u_a + u_b, at most
-    const uint32_t *list; // rows of a to be looked at; NULL: all
-    size_t count;         // how many
-    locusi_sift_scratch *scratch;
-    void *user;
-    // b's row j may be of interest to row i: keep it, if so; returns the new farthest, negative if nothing more
-    // matters. Called with ascending j; *found is 0 at first and the caller's.
-    float (*offer)(const struct locusi_sift *s, size_t i, size_t j, size_t *found, float farthest);
-    void (*finish)(const struct locusi_sift *s, size_t i, size_t found);
-} locusi_sift;
-
-LOCUSI_FN void locusi_sift_plan(locusi_sift *s, const locus_points *a, const locus_points *b,
-                                const locus_explore_opts *o, locusi_carver *c)
+// The largest -a . b + u_b that the product can give in this tile for a row no farther than `farthest`
+LOCUSI_FN float locusi_reach(const locusi_pairs *p, size_t i, float farthest, size_t at)
 {
-    const size_t workers = locusi_explore_workers(o->parallel);
-    size_t i;
-    memset(s, 0, sizeof *s);
-    s->space.metric = o->metric;
-    s->space.dim = b->dim;
-    s->space.mean = (double *)locusi_carve(c, b->dim, sizeof(double));
-    if (a) locusi_side_carve(&s->left, a, 0, c);
-    locusi_side_carve(&s->right, b, 1, c);
-    s->bias = locusi_carve_floats(c, locusi_pad(b->count), 1);
-    s->reach = locusi_carve_floats(c, b->count / LOCUSI_TILE_COLUMNS + 1, 1);
-    s->scratch = (locusi_sift_scratch *)locusi_carve(c, workers, sizeof(locusi_sift_scratch));
-    for (i = 0; i < workers; i++) {
-        locusi_sift_scratch unused, *w = c->base ? &s->scratch[i] : &unused;
-        w->rows = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, b->dim);
-        w->c = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, LOCUSI_SIFT_LD);
-        w->farthest = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, 1);
-        w->found = (size_t *)locusi_carve(c, LOCUSI_SIFT_ROWS, sizeof(size_t));
-    }
-}
-
-LOCUSI_FN locus_status locusi_sift_prepare(locusi_sift *s, const locus_explore_opts *o, locus_error *err)
-{
-    const size_t chain = s->space.dim < 256 ? s->space.dim : 256;
-    locus_isa isa = o->isa;
-    const locus_status status = locusi_isa_choose(&isa, err);
-    size_t roundings, j;
-    if (status) return status;
-    s->space.k = locusi_kernels_for(isa);
-    s->b = &s->right;
-    s->a = s->left.rows ? &s->left : s->b;
-    s->count = s->a->count;
-    locusi_space_prepare(&s->space, s->a, s->b);
-    // |a . b| <= |a| |b| <= sqrt(2 u_a 2 u_b) <= u_a + u_b. Each step of a chain rounds once, or twice without a fused
-    // multiply-add, by 2^-24 at most; the rest is for the rounding of coordinates, terms and limit.
-    roundings = 2 * chain + s->space.dim / 256 + 20;
-    s->slack = (double)roundings / 16777216.0;
-    memset(s->reach, 0, (s->b->count / LOCUSI_TILE_COLUMNS + 1) * sizeof(float));
-    for (j = 0; j < locusi_pad(s->b->count); j++) {
-        float *reach = &s->reach[j / LOCUSI_TILE_COLUMNS];
-        s->bias[j] = j < s->b->count && (!o->available || o->available[j]) ? s->b->term[j] : LOCUSI_FAR;
-        if (s->bias[j] < LOCUSI_FAR && s->bias[j] > *reach) *reach = s->bias[j];
-    }
-    return LOCUS_OK;
-}
-
-// The largest -a . b + u_b that the product can give for a row of this tile that is no farther than `farthest`.
-LOCUSI_FN float locusi_sift_limit(const locusi_sift *s, size_t i, float farthest, size_t tile)
-{
-    const double d = (double)farthest, u = (double)s->a->term[i];
-    double t;
-    if (d < 0.0) return -FLT_MAX;
-    if (s->space.metric == LOCUS_COSINE) t = d;
-    else if (s->space.metric == LOCUS_EUCLIDEAN) t = 0.5 * d * s->space.scale * d * s->space.scale;
-    else t = 0.5 * d * (double)s->space.dim;
-    t = t * 1.000001 + s->slack * (u + (double)s->reach[tile]) + 1e-30 - u;
+    const double u = (double)p->a->term[i], d = (double)farthest / p->space.unit;
+    double t = 0.5 * (p->space.root ? d * d : d);
+    if (!(farthest > 0.0f)) return -FLT_MAX; // of equals the first is kept, and columns ascend
+    t = t * 1.000001 + p->slack * (u + (double)p->reach[at / LOCUSI_PAIR_COLUMNS]) + 1e-30 - u;
     return t < 1e29 ? (float)t : 1e29f; // less than LOCUSI_FAR
 }
 
-LOCUSI_FN void locusi_sift_item(void *arg, size_t worker, size_t item)
+LOCUSI_FN void locusi_meet_nearest(const locusi_pairs *p, size_t i, size_t at, size_t width, const float *c)
 {
-    const locusi_sift *s = (const locusi_sift *)arg;
-    const locusi_sift_scratch *w = &s->scratch[worker];
-    const size_t first = item * LOCUSI_SIFT_ROWS, n = s->b->count;
-    const size_t rows = s->count - first < LOCUSI_SIFT_ROWS ? s->count - first : LOCUSI_SIFT_ROWS;
-    size_t at, r, j, lane;
-    for (r = 0; r < rows; r++) {
-        locusi_take_rows(&s->space, s->a, s->list ? s->list[first + r] : first + r, 1, w->rows + r * s->space.dim);
-        w->farthest[r] = FLT_MAX;
-        w->found[r] = 0;
-    }
-    for (at = 0; at < n; at += LOCUSI_TILE_COLUMNS) {
-        const size_t columns = locusi_pad(n - at < LOCUSI_TILE_COLUMNS ? n - at : LOCUSI_TILE_COLUMNS);
-        const size_t tile = at / LOCUSI_TILE_COLUMNS;
-        locusi_space_product(&s->space, w->rows, rows, s->b, at, columns, s->bias + at, w->c, LOCUSI_SIFT_LD);
-        for (r = 0; r < rows; r++) {
-            const size_t i = s->list ? s->list[first + r] : first + r;
-            const float *c = w->c + r * LOCUSI_SIFT_LD;
-            float limit = locusi_sift_limit(s, i, w->farthest[r], tile);
-            for (j = 0; (j = s->space.k->find(c, j, columns, limit)) < columns; j += 16)
-                for (lane = j; lane < j + 16; lane++) {
-                    float farthest;
-                    if (c[lane] > limit) continue;
-                    farthest = s->offer(s, i, at + lane, &w->found[r], w->farthest[r]);
-                    if (farthest >= w->farthest[r]) continue;
-                    w->farthest[r] = farthest;
-                    limit = locusi_sift_limit(s, i, farthest, tile);
-                }
+    locus_neighbour *list = p->nearest + i * p->k, it;
+    float limit = locusi_reach(p, i, list[p->k - 1].distance, at);
+    size_t j = 0, lane, place;
+    width = locusi_pad(width);
+    for (; (j = p->space.k->find(c, j, width, limit)) < width; j += 16)
+        for (lane = j; lane < j + 16; lane++) {
+            if (c[lane] > limit || (p->a == p->b && at + lane == i)) continue;
+            it.index = at + lane;
+            it.distance = locusi_apart(&p->space, p->a, i, p->b, it.index);
+            if (!(it.distance < list[p->k - 1].distance)) continue;
+            for (place = p->k - 1; place > 0 && it.distance < list[place - 1].distance; place--)
+                list[place] = list[place - 1];
+            list[place] = it;
+            limit = locusi_reach(p, i, list[p->k - 1].distance, at);
         }
+}
+
+LOCUSI_FN locus_status locusi_neighbours_run(locusi_pairs *p, const unsigned char *available, const locus_run *run,
+                                             locus_error *err)
+{
+    const size_t n = p->b->count, chain = p->space.dim < 256 ? p->space.dim : 256;
+    size_t j;
+    p->meet = locusi_meet_nearest;
+    locusi_space_prepare(&p->space, p->a, p->b);
+    // |a . b| <= |a| |b| <= sqrt(2 u_a 2 u_b) <= u_a + u_b. Each step of a chain rounds once, or twice without a fused
+    // multiply-add, by 2^-24 at most; the rest is for the rounding of coordinates, terms and limit.
+    p->slack = (double)(2 * chain + p->space.dim / 256 + 20) / 16777216.0;
+    for (j = 0; j < locusi_pad(n); j++) {
+        float *reach = &p->reach[j / LOCUSI_PAIR_COLUMNS];
+        p->bias[j] = j < n && (!available || available[j]) ? p->b->term[j] : LOCUSI_FAR;
+        if (p->bias[j] < LOCUSI_FAR && p->bias[j] > *reach) *reach = p->bias[j];
     }
-    for (r = 0; r < rows; r++) s->finish(s, s->list ? s->list[first + r] : first + r, w->found[r]);
+    return locusi_sweep_run(locusi_pairs_item, p, p->items, 0, p->items, run, err);
 }
 
-LOCUSI_FN size_t locusi_sift_items(size_t rows) { return (rows + LOCUSI_SIFT_ROWS - 1) / LOCUSI_SIFT_ROWS; }
-
-typedef struct locusi_nearest {
-    locus_neighbour *out;
-    size_t k;
-} locusi_nearest;
-
-LOCUSI_FN int locusi_neighbour_order(const void *a, const void *b)
+LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, locus_metric metric,
+                                        const unsigned char *available, size_t k, locus_neighbour *out,
+                                        const locus_run *run, locus_error *err)
 {
-    const locus_neighbour *x = (const locus_neighbour *)a, *y = (const locus_neighbour *)b;
-    if (x->distance < y->distance || y->distance < x->distance) return x->distance < y->distance ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
-// The k nearest so far are a heap, the farthest on top.
-LOCUSI_FN float locusi_neighbour_offer(const locusi_sift *s, size_t i, size_t j, size_t *found, float farthest)
-{
-    const locusi_nearest *job = (const locusi_nearest *)s->user;
-    locus_neighbour *heap = job->out + i * job->k, it;
-    size_t at, child;
-    if (s->a == s->b && i == j) return farthest;
-    it.index = j;
-    it.distance = locusi_apart(&s->space, s->a, i, s->b, j);
-    if (*found < job->k) {
-        for (at = (*found)++; at > 0 && locusi_neighbour_order(&it, &heap[(at - 1) / 2]) > 0; at = (at - 1) / 2)
-            heap[at] = heap[(at - 1) / 2];
-    } else {
-        if (locusi_neighbour_order(&it, &heap[0]) >= 0) return farthest;
-        for (at = 0; (child = 2 * at + 1) < job->k; at = child) {
-            if (child + 1 < job->k && locusi_neighbour_order(&heap[child], &heap[child + 1]) < 0) child++;
-            if (locusi_neighbour_order(&it, &heap[child]) >= 0) break;
-            heap[at] = heap[child];
-        }
-    }
-    heap[at] = it;
-    if (*found < job->k) return farthest;
-    return heap[0].distance > 0.0f ? heap[0].distance : -1.0f; // of equals the first is kept, and j ascends
-}
-
-LOCUSI_FN void locusi_neighbour_finish(const locusi_sift *s, size_t i, size_t found)
-{
-    const locusi_nearest *job = (const locusi_nearest *)s->user;
-    locus_neighbour *list = job->out + i * job->k;
-    locusi_sort(list, found, sizeof *list, locusi_neighbour_order);
-    for (; found < job->k; found++) {
-        list[found].index = SIZE_MAX;
-        list[found].distance = FLT_MAX;
-    }
-}
-
-LOCUS_API size_t locus_neighbours_workspace(const locus_points *points, const locus_points *of, size_t k,
-                                            const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_sift s;
-    locusi_carver c = {NULL, 0, 0};
-    (void)k;
-    if (!points) return 0;
-    locusi_sift_plan(&s, of, points, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
-                                        locus_neighbour *out, const locus_explore_opts *opts, void *work,
-                                        size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    const int chances = o->metric == LOCUS_DISAGREEMENT;
-    locusi_sift s;
-    locusi_nearest job;
-    locusi_carver c = {NULL, 0, 0};
+    locusi_pairs pairs;
+    locusi_work w;
     locus_status status;
-    size_t rows, cells;
-    if ((status = locusi_check_metric(o, err)) || (status = locusi_check_points(points, "points", chances, err)) ||
-        (of && (status = locusi_check_points(of, "of", chances, err))))
+    size_t rows, cells, i;
+    if ((status = locusi_check_metric(points, "points", metric, err)) ||
+        (of && (status = locusi_check_metric(of, "of", metric, err))))
         return status;
     rows = of ? of->count : points->count;
     if (!rows || !k) return LOCUS_OK;
@@ -13701,122 +13337,83 @@ LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "an array", "NULL");
     if (!locusi_mul(rows, k, &cells) || cells > SIZE_MAX / sizeof(locus_neighbour))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "a list that fits into memory", "%z x %z", rows, k);
-    if ((status = locusi_check_work(work, work_bytes, locus_neighbours_workspace(points, of, k, o), err)))
-        return status;
-    c.base = locusi_align(work);
-    locusi_sift_plan(&s, of, points, o, &c);
-    if ((status = locusi_sift_prepare(&s, o, err))) return status;
-    job.out = out;
-    job.k = k;
-    s.user = &job;
-    s.offer = locusi_neighbour_offer;
-    s.finish = locusi_neighbour_finish;
-    if ((status = locusi_sweep_run(locusi_sift_item, &s, locusi_sift_items(rows), 0, locusi_sift_items(rows), o, err)))
-        return status;
-    locusi_sweep_end(o, locusi_sift_items(rows));
-    return LOCUS_OK;
+    locusi_work_begin(&w, run);
+    if (!(status = locusi_pairs_open(&pairs, of, points, metric, &w, run, err))) {
+        pairs.bias = (float *)locusi_take(&w, points->count + 16, sizeof(float));
+        pairs.reach = (float *)locusi_take_zero(&w, points->count / LOCUSI_PAIR_COLUMNS + 1, sizeof(float));
+        pairs.nearest = out;
+        pairs.k = k;
+        status = locusi_work_short(&w, err);
+    }
+    for (i = 0; !status && i < cells; i++) {
+        out[i].index = SIZE_MAX;
+        out[i].distance = FLT_MAX;
+    }
+    if (!status && points->count) status = locusi_neighbours_run(&pairs, available, run, err);
+    locusi_work_end(&w);
+    return status ? status : locusi_sweep_told(run, pairs.items, pairs.items, err);
 }
 
 // -------------------------------------------------------------------------------------------------------- >>clusters
 //
-// Average and complete: a chain of nearest neighbours is followed until two clusters are each other's nearest; they are
-// merged, and the chain goes on from what is left of it. Ward: the same over the clusters' means.
-//
-// Single linkage is the minimum spanning tree, and that Boruvka's: the shortest edge that leaves a component belongs to
-// it. Each row keeps a short list of the nearest other components. While a list has a member outside the row's own
-// component, its first such is the row's nearest; when all have been joined, its last is a bound. Components whose
-// shortest edge is below all such bounds are joined; when none is left, the rows that may still matter are searched
-// anew, as neighbours are, but for those of one component, the one with most of them: the others will come to it.
+// A chain of nearest neighbours is followed until two clusters are each other's nearest; they are merged, and the chain
+// goes on from what is left of it. The merged one's distances follow from its parts' (Lance and Williams 1967).
 
-// ---- the chain
+// d[n, n] <- the matrix of all distances, each row's from itself being 0
+LOCUSI_FN locus_status locusi_matrix_run(locusi_pairs *p, float *d, size_t total, const locus_run *run,
+                                         locus_error *err)
+{
+    const locus_status status = locusi_distances_run(p, d, total, run, err);
+    size_t i;
+    for (i = 0; i < p->b->count; i++) d[i * p->b->count + i] = 0.0f;
+    return status;
+}
 
 typedef struct locusi_chain {
-    size_t n;
+    float *d; // [n, n] between clusters, each of which stands in the place of one of its rows
+    size_t n, living;
     locus_linkage linkage;
-    float *half;  // [n (n - 1) / 2] distances: row i's from 0 .. i-1
-    double *mean; // Ward: [n, dim]
-    size_t dim;
-    uint32_t *size, *alive,
-        *stack; // [n] of each cluster, which stands in one of its rows' places; those that there are
-    size_t living;
+    uint32_t *size, *alive, *stack; // [n] of each cluster; those that there are; the chain
 } locusi_chain;
 
-LOCUSI_FN float *locusi_half_at(const locusi_chain *c, size_t i, size_t j)
+// The nearest living cluster of i; of equals first `prefer` (if it is below n), then the lowest place.
+LOCUSI_FN size_t locusi_chain_nearest(const locusi_chain *c, size_t i, size_t prefer)
 {
-    return i > j ? &c->half[i * (i - 1) / 2 + j] : &c->half[j * (j - 1) / 2 + i];
-}
-
-// Ward's distance; anything larger, if it is larger than `most`.
-LOCUSI_FN double locusi_ward(const locusi_chain *c, size_t i, size_t j, double most)
-{
-    const double *a = c->mean + i * c->dim, *b = c->mean + j * c->dim;
-    const double m = (double)c->size[i], n = (double)c->size[j], weight = 2.0 * m * n / (m + n);
-    const double stop = most * most / weight * 1.000001;
-    double sum = 0.0, part[4];
-    size_t k = 0, end;
-    while (k < c->dim && sum <= stop) {
-        end = c->dim - k < 16 ? c->dim : k + 16;
-        part[0] = part[1] = part[2] = part[3] = 0.0;
-        for (; k + 4 <= end; k += 4) {
-            part[0] += (a[k] - b[k]) * (a[k] - b[k]);
-            part[1] += (a[k + 1] - b[k + 1]) * (a[k + 1] - b[k + 1]);
-            part[2] += (a[k + 2] - b[k + 2]) * (a[k + 2] - b[k + 2]);
-            part[3] += (a[k + 3] - b[k + 3]) * (a[k + 3] - b[k + 3]);
-        }
-        for (; k < end; k++) part[0] += (a[k] - b[k]) * (a[k] - b[k]);
-        sum += (part[0] + part[1]) + (part[2] + part[3]);
-    }
-    return sqrt(weight * sum);
-}
-
-// The nearest living cluster of i and its distance; of equals first `prefer` (if it is below n), then the lowest place.
-LOCUSI_FN size_t locusi_chain_nearest(const locusi_chain *c, size_t i, size_t prefer, double *distance)
-{
+    const float *d = c->d + i * c->n;
     size_t best = prefer, at;
-    double least = DBL_MAX;
-    if (prefer < c->n) least = c->mean ? locusi_ward(c, i, prefer, DBL_MAX) : (double)*locusi_half_at(c, i, prefer);
     for (at = 0; at < c->living; at++) {
         const size_t j = c->alive[at];
-        double d;
-        if (j == i) continue;
-        d = c->mean ? locusi_ward(c, i, j, least) : (double)*locusi_half_at(c, i, j);
-        if (d < least || best >= c->n) {
-            least = d;
-            best = j;
-        }
+        if (j != i && (best >= c->n || d[j] < d[best])) best = j;
     }
-    *distance = least;
     return best;
 }
 
 // b takes a in.
 LOCUSI_FN void locusi_chain_merge(locusi_chain *c, size_t a, size_t b)
 {
-    const double m = (double)c->size[a], n = (double)c->size[b];
-    size_t at, k, to = 0;
-    for (at = 0; at < c->living; at++)
-        if (c->alive[at] != a) c->alive[to++] = c->alive[at];
-    c->living = to;
-    for (k = 0; c->mean && k < c->dim; k++) {
-        double *x = c->mean + b * c->dim + k;
-        *x = (m * c->mean[a * c->dim + k] + n * *x) / (m + n);
-    }
-    for (at = 0; !c->mean && at < c->living; at++) {
+    const double m = (double)c->size[a], n = (double)c->size[b], between = (double)c->d[a * c->n + b];
+    size_t at, to = 0;
+    for (at = 0; at < c->living; at++) {
         const size_t j = c->alive[at];
-        const float *from;
-        float *x;
+        const double x = (double)c->d[a * c->n + j], y = (double)c->d[b * c->n + j], k = (double)c->size[j];
+        double merged;
+        if (j == a) continue;
+        c->alive[to++] = (uint32_t)j;
         if (j == b) continue;
-        from = locusi_half_at(c, a, j);
-        x = locusi_half_at(c, b, j);
-        if (c->linkage == LOCUS_AVERAGE) *x = (float)((m * (double)*from + n * (double)*x) / (m + n));
-        else *x = *from > *x ? *from : *x;
+        if (c->linkage == LOCUS_AVERAGE) merged = (m * x + n * y) / (m + n);
+        else if (c->linkage == LOCUS_COMPLETE) merged = x > y ? x : y;
+        else if (c->linkage == LOCUS_SINGLE) merged = x < y ? x : y;
+        else merged = sqrt(((m + k) * x * x + (n + k) * y * y - k * between * between) / (m + n + k));
+        c->d[b * c->n + j] = c->d[j * c->n + b] = (float)merged;
     }
+    c->living = to;
     c->size[b] += c->size[a];
 }
 
-LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, size_t done, size_t total,
-                                        const locus_explore_opts *o, locus_error *err)
+LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, size_t done, const locus_run *run,
+                                        locus_error *err)
 {
+    locus_status status;
     size_t i, depth = 0, merged = 0;
     for (i = 0; i < c->n; i++) {
         c->size[i] = 1;
@@ -13825,10 +13422,9 @@ LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, si
     c->living = c->n;
     while (merged + 1 < c->n) {
         size_t top, next;
-        double distance;
         if (!depth) c->stack[depth++] = c->alive[0];
         top = c->stack[depth - 1];
-        next = locusi_chain_nearest(c, top, depth > 1 ? c->stack[depth - 2] : SIZE_MAX, &distance);
+        next = locusi_chain_nearest(c, top, depth > 1 ? c->stack[depth - 2] : SIZE_MAX);
         if (depth < 2 || next != c->stack[depth - 2]) {
             c->stack[depth++] = (uint32_t)next;
             continue;
@@ -13836,424 +13432,130 @@ LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, si
         depth -= 2;
         merges[merged].a = top < next ? top : next;
         merges[merged].b = top < next ? next : top;
-        merges[merged].height = distance;
+        merges[merged].height = (double)c->d[top * c->n + next];
         merges[merged].size = merged; // for now: at equal heights their order
         locusi_chain_merge(c, merges[merged].a, merges[merged].b);
         merged++;
-        if (o->progress && merged % 256 == 0 && o->progress(o->user, done + merged, total))
-            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
+        if (merged % 256 == 0 && (status = locusi_sweep_told(run, done + merged, done + c->n, err))) return status;
     }
     return LOCUS_OK;
 }
-
-// ---- the spanning tree
-
-#define LOCUSI_SPAN_LIST ((size_t)8)
-
-typedef struct locusi_span {
-    uint32_t *parent, *component;  // [n] of the union-find; each row's root
-    uint32_t *near_row;            // [n, SPAN_LIST] of each row the nearest rows of other components, one each
-    float *near;                   // [n, SPAN_LIST] their distances, ascending
-    unsigned char *found, *passed; // [n] how many; how many of them have been joined
-    float *best, *bound;   // [n] of the component in this place: its shortest edge so far; no unknown is shorter
-    uint32_t *from, *to;   // [n] that edge
-    uint32_t *need, *list; // [n] rows of a component that may still matter; all such rows
-} locusi_span;
-
-LOCUSI_FN void locusi_span_carve(locusi_span *s, size_t n, locusi_carver *c)
-{
-    s->parent = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->component = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->near_row = (uint32_t *)locusi_carve(c, n, LOCUSI_SPAN_LIST * sizeof(uint32_t));
-    s->near = locusi_carve_floats(c, n, LOCUSI_SPAN_LIST);
-    s->found = (unsigned char *)locusi_carve(c, n, 1);
-    s->passed = (unsigned char *)locusi_carve(c, n, 1);
-    s->best = locusi_carve_floats(c, n, 1);
-    s->bound = locusi_carve_floats(c, n, 1);
-    s->from = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->to = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->need = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->list = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-}
-
-LOCUSI_FN uint32_t locusi_root(uint32_t *parent, uint32_t i)
-{
-    while (parent[i] != i) i = parent[i] = parent[parent[i]];
-    return i;
-}
-
-LOCUSI_FN float locusi_span_offer(const locusi_sift *sift, size_t i, size_t j, size_t *found, float farthest)
-{
-    const locusi_span *s = (const locusi_span *)sift->user;
-    uint32_t *row = s->near_row + i * LOCUSI_SPAN_LIST;
-    float *near = s->near + i * LOCUSI_SPAN_LIST, d;
-    size_t at;
-    if (s->component[i] == s->component[j]) return farthest;
-    d = locusi_apart(&sift->space, sift->a, i, sift->b, j);
-    for (at = 0; at < *found && s->component[row[at]] != s->component[j]; at++) {}
-    if (at < *found) { // a component has one place
-        if (d >= near[at]) return farthest;
-    } else if (*found < LOCUSI_SPAN_LIST) {
-        at = (*found)++;
-    } else {
-        at = LOCUSI_SPAN_LIST - 1;
-        if (d >= near[at]) return farthest;
-    }
-    for (; at > 0 && d < near[at - 1]; at--) {
-        near[at] = near[at - 1];
-        row[at] = row[at - 1];
-    }
-    near[at] = d;
-    row[at] = (uint32_t)j;
-    if (*found < LOCUSI_SPAN_LIST) return farthest;
-    return near[LOCUSI_SPAN_LIST - 1] > 0.0f ? near[LOCUSI_SPAN_LIST - 1] : -1.0f;
-}
-
-LOCUSI_FN void locusi_span_finish(const locusi_sift *sift, size_t i, size_t found)
-{
-    const locusi_span *s = (const locusi_span *)sift->user;
-    s->found[i] = (unsigned char)found;
-    s->passed[i] = 0;
-}
-
-// Join what is certain; returns how many merges there are now.
-LOCUSI_FN size_t locusi_span_join(locusi_span *s, size_t n, locus_merge *merges, size_t merged)
-{
-    size_t i, c;
-    for (i = 0; i < n; i++) {
-        s->component[i] = locusi_root(s->parent, (uint32_t)i);
-        s->best[i] = s->bound[i] = FLT_MAX;
-    }
-    for (i = 0; i < n; i++) {
-        const uint32_t *row = s->near_row + i * LOCUSI_SPAN_LIST;
-        const float *near = s->near + i * LOCUSI_SPAN_LIST;
-        c = s->component[i];
-        while (s->passed[i] < s->found[i] && s->component[row[s->passed[i]]] == c) s->passed[i]++;
-        if (s->passed[i] < s->found[i]) {
-            if (near[s->passed[i]] >= s->best[c]) continue;
-            s->best[c] = near[s->passed[i]];
-            s->from[c] = (uint32_t)i;
-            s->to[c] = row[s->passed[i]];
-        } else if (s->found[i] == LOCUSI_SPAN_LIST && near[LOCUSI_SPAN_LIST - 1] < s->bound[c]) {
-            s->bound[c] = near[LOCUSI_SPAN_LIST - 1];
-        }
-    }
-    for (c = 0; c < n; c++) {
-        uint32_t a, b;
-        if (s->component[c] != c || !(s->best[c] < FLT_MAX) || s->best[c] > s->bound[c]) continue;
-        a = locusi_root(s->parent, s->from[c]);
-        b = locusi_root(s->parent, s->to[c]);
-        if (a == b) continue; // the other has joined it by an edge as short
-        s->parent[a > b ? a : b] = a > b ? b : a;
-        merges[merged].a = s->from[c] < s->to[c] ? s->from[c] : s->to[c];
-        merges[merged].b = s->from[c] < s->to[c] ? s->to[c] : s->from[c];
-        merges[merged].height = (double)s->best[c];
-        merges[merged].size = 0;
-        merged++;
-    }
-    return merged;
-}
-
-// The rows that may still matter, but for one component's; returns how many there are.
-LOCUSI_FN size_t locusi_span_choose(locusi_span *s, size_t n)
-{
-    size_t i, most = 0, rows = 0;
-    int pass;
-    memset(s->need, 0, n * sizeof(uint32_t));
-    for (pass = 0; pass < 2; pass++) {
-        for (i = 0; i < n; i++) {
-            const size_t c = s->component[i];
-            if (s->passed[i] < s->found[i] || s->found[i] < LOCUSI_SPAN_LIST ||
-                s->near[i * LOCUSI_SPAN_LIST + LOCUSI_SPAN_LIST - 1] >= s->best[c])
-                continue;
-            if (pass == 0) s->need[c]++;
-            else if (c != most) s->list[rows++] = (uint32_t)i;
-        }
-        for (i = 0; pass == 0 && i < n; i++)
-            if (s->need[i] > s->need[most]) most = i;
-    }
-    return rows;
-}
-
-LOCUSI_FN locus_status locusi_span_run(locusi_sift *sift, locusi_span *s, size_t n, locus_merge *merges,
-                                       const locus_explore_opts *o, locus_error *err)
-{
-    locus_status status;
-    size_t i, merged = 0, before;
-    for (i = 0; i < n; i++) s->parent[i] = s->component[i] = (uint32_t)i;
-    sift->user = s;
-    sift->offer = locusi_span_offer;
-    sift->finish = locusi_span_finish;
-    while (sift->count) {
-        const size_t items = locusi_sift_items(sift->count);
-        if ((status = locusi_sweep_run(locusi_sift_item, sift, items, 0, items, o, err))) return status;
-        do {
-            before = merged;
-            merged = locusi_span_join(s, n, merges, merged);
-        } while (merged > before && merged + 1 < n);
-        if (merged + 1 >= n) break;
-        sift->count = locusi_span_choose(s, n);
-        sift->list = s->list;
-    }
-    return LOCUS_OK;
-}
-
-// ---- the tree
 
 LOCUSI_FN int locusi_merge_order(const void *a, const void *b)
 {
     const locus_merge *x = (const locus_merge *)a, *y = (const locus_merge *)b;
     if (x->height < y->height || y->height < x->height) return x->height < y->height ? -1 : 1;
-    if (x->size != y->size) return x->size < y->size ? -1 : 1;
-    if (x->a != y->a) return x->a < y->a ? -1 : 1;
-    return x->b < y->b ? -1 : x->b > y->b;
+    return x->size < y->size ? -1 : x->size > y->size;
 }
 
-// Merges named by a row of each side, in any order -> by height, named by cluster. parent: [2 n]
-LOCUSI_FN void locusi_merges_finish(locus_merge *merges, size_t n, uint32_t *parent)
+LOCUSI_FN size_t locusi_root(size_t *parent, size_t i)
+{
+    while (parent[i] != i) i = parent[i] = parent[parent[i]];
+    return i;
+}
+
+// Merges named by a row of each side, in the chain's order -> by height, named by cluster. parent: [2 n]
+LOCUSI_FN void locusi_merges_finish(locus_merge *merges, size_t n, size_t *parent)
 {
     size_t i;
     locusi_sort(merges, n - 1, sizeof *merges, locusi_merge_order);
-    for (i = 0; i < 2 * n; i++) parent[i] = (uint32_t)i;
+    for (i = 0; i < 2 * n; i++) parent[i] = i;
     for (i = 0; i + 1 < n; i++) {
-        const size_t a = locusi_root(parent, (uint32_t)merges[i].a), b = locusi_root(parent, (uint32_t)merges[i].b);
-        parent[a] = parent[b] = (uint32_t)(n + i);
+        const size_t a = locusi_root(parent, merges[i].a), b = locusi_root(parent, merges[i].b);
+        parent[a] = parent[b] = n + i;
         merges[i].a = a < b ? a : b;
         merges[i].b = a < b ? b : a;
         merges[i].size = (a < n ? 1 : merges[a - n].size) + (b < n ? 1 : merges[b - n].size);
     }
 }
 
-typedef struct locusi_cluster_job {
-    locusi_distances_job distances;
-    locusi_chain chain;
-    locusi_sift sift;
-    locusi_span span;
-    uint32_t *parent;
-} locusi_cluster_job;
-
-LOCUSI_FN void locusi_cluster_plan(locusi_cluster_job *job, const locus_points *p, locus_linkage linkage,
-                                   const locus_explore_opts *o, locusi_carver *c)
+LOCUS_API locus_status locus_cluster(const locus_points *points, locus_metric metric, locus_linkage linkage,
+                                     locus_merge *merges, const locus_run *run, locus_error *err)
 {
-    const size_t n = p->count;
-    size_t pairs = 0;
-    memset(job, 0, sizeof *job);
-    if (n > UINT32_MAX / 4) c->failed = 1;
-    if (c->failed) return;
-    job->parent = (uint32_t *)locusi_carve(c, 2 * n, sizeof(uint32_t));
-    if (linkage == LOCUS_SINGLE) {
-        locusi_sift_plan(&job->sift, NULL, p, o, c);
-        locusi_span_carve(&job->span, n, c);
-        return;
-    }
-    job->chain.n = n;
-    job->chain.linkage = linkage;
-    job->chain.dim = p->dim;
-    job->chain.size = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    job->chain.alive = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    job->chain.stack = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    if (linkage == LOCUS_WARD) {
-        if (!locusi_mul(n, p->dim, &pairs)) c->failed = 1;
-        job->chain.mean = (double *)locusi_carve(c, pairs, sizeof(double));
-        return;
-    }
-    if (!locusi_mul(n, n ? n - 1 : 0, &pairs)) c->failed = 1;
-    job->chain.half = locusi_carve_floats(c, pairs / 2, 1);
-    locusi_distances_plan(&job->distances, p, NULL, o, c);
-}
-
-LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linkage linkage,
-                                         const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_cluster_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!points) return 0;
-    locusi_cluster_plan(&job, points, linkage, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage linkage, locus_merge *merges,
-                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero, o = *locusi_explore_defaults(opts, &zero);
-    locusi_cluster_job job;
-    locusi_carver c = {NULL, 0, 0};
+    locusi_pairs pairs;
+    locusi_chain c;
+    locusi_work w;
     locus_status status;
-    size_t n, i, k, items = 0, total;
-    o.available = NULL;
-    if ((status = locusi_check_metric(&o, err)) ||
-        (status = locusi_check_points(points, "points", o.metric == LOCUS_DISAGREEMENT, err)))
-        return status;
-    if (linkage != LOCUS_AVERAGE && linkage != LOCUS_COMPLETE && linkage != LOCUS_SINGLE && linkage != LOCUS_WARD)
+    size_t n, total, *parent;
+    if ((status = locusi_check_metric(points, "points", metric, err))) return status;
+    if ((unsigned)linkage > (unsigned)LOCUS_WARD)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "linkage", "one of locus_linkage", "%d", (int)linkage);
-    if (linkage == LOCUS_WARD && o.metric != LOCUS_EUCLIDEAN)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "euclidean, for Ward's linkage", "%s",
-                           locus_metric_name(o.metric));
+    if (linkage == LOCUS_WARD && metric != LOCUS_EUCLIDEAN && metric != LOCUS_RMS)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "Euclidean or RMS, for Ward's linkage", "another");
     n = points->count;
     if (n < 2) return LOCUS_OK;
     if (!merges) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges", "an array", "NULL");
-    if ((status = locusi_check_work(work, work_bytes, locus_cluster_workspace(points, linkage, &o), err)))
-        return status;
-    c.base = locusi_align(work);
-    locusi_cluster_plan(&job, points, linkage, &o, &c);
-    total = n;
-    if (linkage == LOCUS_SINGLE) {
-        if ((status = locusi_sift_prepare(&job.sift, &o, err)) ||
-            (status = locusi_span_run(&job.sift, &job.span, n, merges, &o, err)))
-            return status;
-    } else {
-        if (linkage != LOCUS_WARD) {
-            items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
-            total = items + n;
-            if ((status = locusi_distances_run(&job.distances, 1, job.chain.half, &o, total, err))) return status;
+    locusi_work_begin(&w, run);
+    c.n = n;
+    c.linkage = linkage;
+    c.d = (float *)locusi_take(&w, n, n * sizeof(float));
+    status = locusi_pairs_open(&pairs, NULL, points, metric, &w, run, err);
+    c.size = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
+    c.alive = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
+    c.stack = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
+    parent = (size_t *)locusi_take(&w, n, 2 * sizeof(size_t));
+    total = pairs.items + n;
+    if (!status && !(status = locusi_work_short(&w, err)) &&
+        !(status = locusi_matrix_run(&pairs, c.d, total, run, err)) &&
+        !(status = locusi_chain_run(&c, merges, pairs.items, run, err)))
+        locusi_merges_finish(merges, n, parent);
+    locusi_work_end(&w);
+    return status ? status : locusi_sweep_told(run, total, total, err);
+}
+
+LOCUSI_FN locus_status locusi_cut(const locus_merge *merges, size_t n, size_t count, double height, size_t *label,
+                                  size_t *row, size_t *clusters, locus_error *err)
+{
+    size_t i, a = 0, b = 0;
+    for (i = 0; i < n; i++) label[i] = i; // the next row on the way to the first of its cluster
+    for (i = 0; i + 1 < n; i++) {         // row[i]: some row of cluster n + i
+        const locus_merge *m = &merges[i];
+        int bad = m->a >= m->b || m->b >= n + i || locusi_unknown(m->height) || (i && m->height < m[-1].height);
+        if (!bad) {
+            row[i] = a = m->a < n ? m->a : row[m->a - n];
+            b = m->b < n ? m->b : row[m->b - n];
+            if (count ? i + count >= n : m->height > height) continue;
+            a = locusi_root(label, a);
+            b = locusi_root(label, b);
+            bad = a == b;
         }
-        for (i = 0; job.chain.mean && i < n; i++)
-            for (k = 0; k < points->dim; k++)
-                job.chain.mean[i * points->dim + k] =
-                    (double)points->rows[i * (points->stride ? points->stride : points->dim) + k];
-        if ((status = locusi_chain_run(&job.chain, merges, items, total, &o, err))) return status;
+        if (bad)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges[%z]",
+                               "a tree's: earlier clusters, each once; heights that never fall", "another", i);
+        label[a > b ? a : b] = a > b ? b : a;
     }
-    locusi_merges_finish(merges, n, job.parent);
-    locusi_sweep_end(&o, total);
+    for (i = 0; i < n; i++) row[i] = label[i] == i ? (*clusters)++ : row[label[i]]; // a row points to an earlier one
+    memcpy(label, row, n * sizeof(size_t));
     return LOCUS_OK;
-}
-
-// ---- what to make of a tree
-
-// *out <- `count` sizes in the caller's memory, of whatever alignment.
-LOCUSI_FN locus_status locusi_work_sizes(void *work, size_t work_bytes, size_t count, size_t **out, locus_error *err)
-{
-    const size_t skip = (sizeof(size_t) - (size_t)((uintptr_t)work % sizeof(size_t))) % sizeof(size_t);
-    locus_status status;
-    size_t bytes;
-    if (!locusi_mul(count, sizeof(size_t), &bytes) || !locusi_add(bytes, skip, &bytes)) bytes = 0;
-    status = locusi_check_work(work, work_bytes, bytes, err);
-    *out = status ? NULL : (size_t *)(void *)((unsigned char *)work + skip);
-    return status;
-}
-
-LOCUSI_FN locus_status locusi_bad_merge(size_t i, locus_error *err)
-{
-    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges[%z]",
-                       "a tree's: earlier clusters, each once; heights that never fall", "another", i);
 }
 
 LOCUS_API locus_status locus_cluster_cut(const locus_merge *merges, size_t n, size_t count, double height,
-                                         size_t *label, size_t *clusters, void *work, size_t work_bytes,
-                                         locus_error *err)
+                                         size_t *label, size_t *clusters, const locus_run *run, locus_error *err)
 {
-    size_t i, next = 0, *row;
+    size_t *row, found = 0;
+    locusi_work w;
     locus_status status;
     if (clusters) *clusters = 0;
     if (count > n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at most %z, the rows", "%z", n, count);
-    if (!count && locusi_is_nan((float)height))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "height", "a number", "NaN");
+    if (!count && locusi_unknown(height)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "height", "a number", "NaN");
     if (!n) return LOCUS_OK;
     if (!label || (n > 1 && !merges))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !label ? "label" : "merges");
-    if ((status = locusi_work_sizes(work, work_bytes, n, &row, err))) return status;
-    for (i = 0; i < n; i++) label[i] = i; // the next row on the way to the first of its cluster
-    for (i = 0; i + 1 < n; i++) {         // row[i]: some row of cluster n + i
-        size_t a = merges[i].a, b = merges[i].b;
-        if (a >= b || b >= n + i || locusi_is_nan((float)merges[i].height) ||
-            (i > 0 && merges[i].height < merges[i - 1].height))
-            return locusi_bad_merge(i, err);
-        row[i] = a = a < n ? a : row[a - n];
-        b = b < n ? b : row[b - n];
-        if (count ? i + count >= n : merges[i].height > height) continue;
-        while (label[a] != a) a = label[a] = label[label[a]];
-        while (label[b] != b) b = label[b] = label[label[b]];
-        if (a == b) return locusi_bad_merge(i, err);
-        label[a > b ? a : b] = a > b ? b : a;
-    }
-    for (i = 0; i < n; i++) { // a row points to an earlier one, which has its label by now
-        if (label[i] == i) row[i] = next++;
-        else row[i] = row[label[i]];
-    }
-    memcpy(label, row, n * sizeof(size_t));
-    if (clusters) *clusters = next;
-    return LOCUS_OK;
-}
-
-LOCUS_API locus_status locus_cluster_order(const locus_merge *merges, size_t n, size_t *order, void *work,
-                                           size_t work_bytes, locus_error *err)
-{
-    size_t i, side, *first, *size, *start;
-    locus_status status;
-    if (!n) return LOCUS_OK;
-    if (!order || (n > 1 && !merges))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !order ? "order" : "merges");
-    if ((status = locusi_work_sizes(work, work_bytes, n > SIZE_MAX / 3 ? SIZE_MAX : 3 * n, &first, err))) return status;
-    size = first + n; // of cluster n + i: its lowest row, its rows, where it starts
-    start = size + n;
-    for (i = 0; i < n; i++) {
-        order[i] = SIZE_MAX; // as yet in no cluster
-        start[i] = SIZE_MAX;
-    }
-    for (i = 0; i + 1 < n; i++) {
-        if (merges[i].a >= merges[i].b || merges[i].b >= n + i || locusi_is_nan((float)merges[i].height) ||
-            (i > 0 && merges[i].height < merges[i - 1].height))
-            return locusi_bad_merge(i, err);
-        first[i] = SIZE_MAX;
-        size[i] = 0;
-        for (side = 0; side < 2; side++) {
-            const size_t c = side ? merges[i].b : merges[i].a, low = c < n ? c : first[c - n];
-            size_t *used = c < n ? &order[c] : &start[c - n];
-            if (*used != SIZE_MAX) return locusi_bad_merge(i, err);
-            *used = 0;
-            size[i] += c < n ? 1 : size[c - n];
-            if (low < first[i]) first[i] = low;
-        }
-    }
-    if (n == 1) order[0] = 0;
-    for (i = n - 1; i-- > 0;) {
-        size_t a = merges[i].a, b = merges[i].b, at = i + 2 == n ? 0 : start[i];
-        const double ha = a < n ? -1.0 : merges[a - n].height, hb = b < n ? -1.0 : merges[b - n].height;
-        if (ha > hb || (!(ha < hb) && (a < n ? a : first[a - n]) > (b < n ? b : first[b - n]))) {
-            const size_t swap = a;
-            a = b;
-            b = swap;
-        }
-        for (side = 0; side < 2; side++) {
-            const size_t c = side ? b : a;
-            if (c < n) order[at] = c;
-            else start[c - n] = at;
-            at += c < n ? 1 : size[c - n];
-        }
-    }
-    return LOCUS_OK;
+    locusi_work_begin(&w, run);
+    row = (size_t *)locusi_take(&w, n, sizeof(size_t));
+    if (!(status = locusi_work_short(&w, err))) status = locusi_cut(merges, n, count, height, label, row, &found, err);
+    locusi_work_end(&w);
+    if (clusters) *clusters = found;
+    return status;
 }
 
 // ---- medoids
 
-typedef struct locusi_matrix { // all distances, each row's from itself being 0
-    locusi_distances_job job;
-    float *d; // [n, n]
-} locusi_matrix;
-
-LOCUSI_FN void locusi_matrix_plan(locusi_matrix *m, const locus_points *p, const locus_explore_opts *o,
-                                  locusi_carver *c)
-{
-    memset(m, 0, sizeof *m);
-    m->d = locusi_carve_floats(c, p->count, p->count);
-    locusi_distances_plan(&m->job, p, NULL, o, c);
-}
-
-LOCUSI_FN locus_status locusi_matrix_run(locusi_matrix *m, const locus_explore_opts *o, size_t total, locus_error *err)
-{
-    const locus_status status = locusi_distances_run(&m->job, 0, m->d, o, total, err);
-    const size_t n = m->job.right.count;
-    size_t i;
-    for (i = 0; !status && i < n; i++) m->d[i * n + i] = 0.0f;
-    return status;
-}
-
-LOCUSI_FN locus_status locusi_check_picks(const locus_points *p, size_t k, const size_t *picks,
-                                          const locus_explore_opts *o, locus_error *err)
+LOCUSI_FN locus_status locusi_check_picks(const locus_points *p, const unsigned char *available, size_t k,
+                                          const size_t *picks, locus_error *err)
 {
     size_t i, candidates = 0;
-    for (i = 0; i < p->count; i++) candidates += !o->available || o->available[i];
+    for (i = 0; i < p->count; i++) candidates += !available || available[i];
     if (k > candidates)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at most %z, the available rows", "%z", candidates, k);
     if (k && !picks) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "picks", "an array", "NULL");
@@ -14261,98 +13563,58 @@ LOCUSI_FN locus_status locusi_check_picks(const locus_points *p, size_t k, const
 }
 
 typedef struct locusi_medoids_job {
-    locusi_matrix matrix;
-    const unsigned char *available;
-    size_t n, k, *picks;
-    size_t *place;         // [n] in picks, of the nearest medoid
-    float *near, *next;    // [n] distances of the nearest and the second nearest; FLT_MAX: there is none
-    double *loss, *change; // [k] what it costs to take a medoid away; the same if a row comes instead
-    unsigned char *picked; // [n]
+    float *d; // [n, n]
+    size_t n, *picks;
+    float *nearest;        // [n] distance of the nearest medoid
+    double *sum;           // [n] of all these, if the row were one, too
+    unsigned char *closed; // [n] 1: a medoid, or not to be one
 } locusi_medoids_job;
 
-LOCUSI_FN void locusi_medoids_plan(locusi_medoids_job *job, const locus_points *p, size_t k,
-                                   const locus_explore_opts *o, locusi_carver *c)
+// nearest <- of the first k medoids but this one
+LOCUSI_FN void locusi_medoids_nearest(locusi_medoids_job *job, size_t k, size_t but)
 {
-    memset(job, 0, sizeof *job);
-    locusi_matrix_plan(&job->matrix, p, o, c);
-    job->available = o->available;
-    job->n = p->count;
-    job->k = k;
-    job->place = (size_t *)locusi_carve(c, p->count, sizeof(size_t));
-    job->near = locusi_carve_floats(c, p->count, 1);
-    job->next = locusi_carve_floats(c, p->count, 1);
-    job->loss = (double *)locusi_carve(c, k, sizeof(double));
-    job->change = (double *)locusi_carve(c, k, sizeof(double));
-    job->picked = (unsigned char *)locusi_carve(c, p->count, 1);
-}
-
-// Each row's two nearest of the first k medoids, and what each of these is worth; returns the sum of distances.
-LOCUSI_FN double locusi_medoids_assign(locusi_medoids_job *job, size_t k)
-{
-    double sum = 0.0;
     size_t i, m;
-    for (m = 0; m < k; m++) job->loss[m] = 0.0;
-    for (i = 0; i < job->n; i++) {
-        const float *d = job->matrix.d + i * job->n;
-        float near = FLT_MAX, next = FLT_MAX;
-        size_t place = 0;
-        for (m = 0; m < k; m++) {
-            const float x = d[job->picks[m]];
-            if (x < near) next = near, near = x, place = m;
-            else if (x < next) next = x;
+    for (i = 0; i < job->n; i++) job->nearest[i] = FLT_MAX;
+    for (m = 0; m < k; m++)
+        for (i = 0; m != but && i < job->n; i++) {
+            const float d = job->d[job->picks[m] * job->n + i];
+            if (d < job->nearest[i]) job->nearest[i] = d;
         }
-        job->place[i] = place;
-        job->near[i] = near;
-        job->next[i] = next;
-        sum += (double)near;
-        job->loss[place] += (double)next - (double)near;
-    }
-    return sum;
 }
 
-// The greedy start: always the row that takes most off the sum.
-LOCUSI_FN void locusi_medoids_build(locusi_medoids_job *job)
+LOCUSI_FN void locusi_medoids_item(void *arg, size_t worker, size_t x)
 {
-    size_t m, i, x;
-    for (m = 0; m < job->k; m++) {
-        double least = DBL_MAX;
-        job->picks[m] = SIZE_MAX;
-        for (x = 0; x < job->n; x++) {
-            const float *d = job->matrix.d + x * job->n;
-            double sum = 0.0;
-            if (job->picked[x] || (job->available && !job->available[x])) continue;
-            for (i = 0; i < job->n; i++) {
-                sum += (double)(m && job->near[i] < d[i] ? job->near[i] : d[i]);
-            }
-            if (sum < least || job->picks[m] == SIZE_MAX) {
-                least = sum;
-                job->picks[m] = x;
-            }
-        }
-        job->picked[job->picks[m]] = 1;
-        (void)locusi_medoids_assign(job, m + 1);
-    }
+    locusi_medoids_job *job = (locusi_medoids_job *)arg;
+    const float *d = job->d + x * job->n;
+    double sum = 0.0;
+    size_t i;
+    (void)worker;
+    for (i = 0; i < job->n; i++) sum += (double)(d[i] < job->nearest[i] ? d[i] : job->nearest[i]);
+    job->sum[x] = sum;
 }
 
-// The best medoid to give up for row x; *gain <- what that takes off the sum, if positive.
-LOCUSI_FN size_t locusi_medoids_try(locusi_medoids_job *job, size_t x, double *gain)
+// Greedy, always the row that takes most off the sum of distances; then each medoid in turn gives way to the row that
+// is best in its place, until none of a whole round does.
+LOCUSI_FN locus_status locusi_medoids_run(locusi_medoids_job *job, size_t k, size_t done, const locus_run *run,
+                                          locus_error *err)
 {
-    const float *d = job->matrix.d + x * job->n;
-    double all = 0.0;
-    size_t i, m, best = 0;
-    memcpy(job->change, job->loss, job->k * sizeof(double));
-    for (i = 0; i < job->n; i++) {
-        if (d[i] < job->near[i]) {
-            all += (double)d[i] - (double)job->near[i];
-            job->change[job->place[i]] += (double)job->near[i] - (double)job->next[i];
-        } else if (d[i] < job->next[i]) {
-            job->change[job->place[i]] += (double)d[i] - (double)job->next[i];
-        }
+    size_t i, m, best, idle, picked = 0;
+    locus_status status;
+    for (m = idle = 0; idle < k; m = m + 1 < k ? m + 1 : 0, idle++) {
+        const int first = picked < k;
+        if ((status = locusi_sweep_told(run, done + (first ? 0 : idle), done + k, err))) return status;
+        locusi_medoids_nearest(job, picked, m);
+        (void)locusi_sweep_run(locusi_medoids_item, job, job->n, 0, 0, run, err);
+        for (i = 0, best = first ? SIZE_MAX : job->picks[m]; i < job->n; i++)
+            if (!job->closed[i] && (best == SIZE_MAX || job->sum[i] < job->sum[best])) best = i;
+        if (!first && !(job->sum[best] < job->sum[job->picks[m]] * (1.0 - 1e-9))) continue;
+        if (!first) job->closed[job->picks[m]] = 0;
+        job->closed[best] = 1;
+        job->picks[m] = best;
+        picked += (size_t)first;
+        idle = SIZE_MAX; // 0 in a moment
     }
-    for (m = 1; m < job->k; m++)
-        if (job->change[m] < job->change[best]) best = m;
-    *gain = -(job->change[best] + all);
-    return best;
+    return LOCUS_OK;
 }
 
 LOCUSI_FN int locusi_size_order(const void *a, const void *b)
@@ -14361,344 +13623,149 @@ LOCUSI_FN int locusi_size_order(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-LOCUS_API size_t locus_medoids_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts)
+LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric metric, const unsigned char *available,
+                                     size_t k, size_t *picks, size_t *label, double *mean_distance,
+                                     const locus_run *run, locus_error *err)
 {
-    locus_explore_opts zero;
     locusi_medoids_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!points) return 0;
-    locusi_medoids_plan(&job, points, k, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_medoids(const locus_points *points, size_t k, size_t *picks, size_t *label,
-                                     double *mean_distance, const locus_explore_opts *opts, void *work,
-                                     size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    locusi_medoids_job job;
-    locusi_carver c = {NULL, 0, 0};
+    locusi_pairs pairs;
+    locusi_work w;
     locus_status status;
-    size_t n, items, total, x, idle;
-    double sum;
+    double sum = 0.0;
+    size_t n, i, m, total;
     if (mean_distance) *mean_distance = 0.0;
-    if ((status = locusi_check_metric(o, err)) ||
-        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)) ||
-        (status = locusi_check_picks(points, k, picks, o, err)))
+    if ((status = locusi_check_metric(points, "points", metric, err)) ||
+        (status = locusi_check_picks(points, available, k, picks, err)))
         return status;
     n = points->count;
     if (!n) return LOCUS_OK;
     if (!k) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at least 1", "0");
-    if ((status = locusi_check_work(work, work_bytes, locus_medoids_workspace(points, k, o), err))) return status;
-    c.base = locusi_align(work);
-    locusi_medoids_plan(&job, points, k, o, &c);
+    locusi_work_begin(&w, run);
+    job.n = n;
     job.picks = picks;
-    items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
-    total = items + n;
-    if ((status = locusi_matrix_run(&job.matrix, o, total, err))) return status;
-    memset(job.picked, 0, n);
-    locusi_medoids_build(&job);
-    sum = locusi_medoids_assign(&job, k);
-    // Rows in turn, each swapped in at once if that helps, until none of a whole round has.
-    for (x = 0, idle = 0; k > 1 && idle < n; x = (x + 1) % n, idle++) {
-        double gain;
-        size_t m;
-        if (o->progress && idle % 64 == 0 && o->progress(o->user, items + idle, total))
-            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
-        if (job.picked[x] || (o->available && !o->available[x])) continue;
-        m = locusi_medoids_try(&job, x, &gain);
-        if (!(gain > 1e-9 * sum)) continue;
-        job.picked[picks[m]] = 0;
-        job.picked[x] = 1;
-        picks[m] = x;
-        sum = locusi_medoids_assign(&job, k);
-        idle = SIZE_MAX; // 0 in a moment
+    job.d = (float *)locusi_take(&w, n, n * sizeof(float));
+    status = locusi_pairs_open(&pairs, NULL, points, metric, &w, run, err);
+    job.nearest = (float *)locusi_take(&w, n, sizeof(float));
+    job.sum = (double *)locusi_take(&w, n, sizeof(double));
+    job.closed = (unsigned char *)locusi_take(&w, n, 1);
+    total = pairs.items + k;
+    if (!status && !(status = locusi_work_short(&w, err)) &&
+        !(status = locusi_matrix_run(&pairs, job.d, total, run, err))) {
+        for (i = 0; i < n; i++) job.closed[i] = available && !available[i];
+        status = locusi_medoids_run(&job, k, pairs.items, run, err);
     }
-    locusi_sort(picks, k, sizeof *picks, locusi_size_order);
-    sum = locusi_medoids_assign(&job, k);
-    if (label) memcpy(label, job.place, n * sizeof(size_t));
+    for (i = 0; !status && i < n; i++) {
+        size_t place = 0;
+        if (!i) locusi_sort(picks, k, sizeof *picks, locusi_size_order);
+        for (m = 1; m < k; m++)
+            if (job.d[i * n + picks[m]] < job.d[i * n + picks[place]]) place = m;
+        if (label) label[i] = place;
+        sum += (double)job.d[i * n + picks[place]];
+    }
     if (mean_distance) *mean_distance = sum / (double)n;
-    locusi_sweep_end(o, total);
-    return LOCUS_OK;
+    locusi_work_end(&w);
+    return status ? status : locusi_sweep_told(run, total, total, err);
 }
 
 // ------------------------------------------------------------------------------------------------------- >>portfolio
 
 // ---- by geometry alone
 
-typedef struct locusi_centers_job {
-    locusi_space space;
-    locusi_side side;
-    const unsigned char *available;
-    float *near;        // [n] distance to the nearest pick; of a pick 0
-    double *sum;        // [n] of distances, for the 1-medoid
-    float *row;         // [dim] the pick
-    float **c;          // [workers] [CENTERS_TILE]
-    size_t *far;        // [tiles] the farthest available row of each that is no pick; SIZE_MAX: none
-    float *radius;      // [tiles] largest distance of any row of it
-    unsigned char *is;  // [n] 1: a pick
-    size_t pick, picks; // the last; how many
-} locusi_centers_job;
-
-#define LOCUSI_CENTERS_TILE ((size_t)2048)
 #define LOCUSI_MEDOID_ROWS ((size_t)4096) // up to so many rows the 1-medoid is looked for among all pairs
 
-LOCUSI_FN void locusi_centers_plan(locusi_centers_job *job, const locus_points *p, const locus_explore_opts *o,
-                                   locusi_carver *c)
+// sum[n] <- how far each row is from all others; of many rows, from their mean, which is put into `row` [dim].
+LOCUSI_FN locus_status locusi_center_sums(const locusi_space *s, const locusi_side *side, double *sum, double *total,
+                                          float *row, const locus_run *run, locus_error *err)
 {
-    const size_t workers = locusi_explore_workers(o->parallel), tiles = p->count / LOCUSI_CENTERS_TILE + 1;
-    size_t i;
-    memset(job, 0, sizeof *job);
-    job->space.metric = o->metric;
-    job->space.dim = p->dim;
-    job->space.mean = (double *)locusi_carve(c, p->dim, sizeof(double));
-    locusi_side_carve(&job->side, p, 1, c);
-    job->available = o->available;
-    job->near = locusi_carve_floats(c, p->count, 1);
-    job->sum = (double *)locusi_carve(c, p->count, sizeof(double));
-    job->row = locusi_carve_floats(c, workers, p->dim);
-    job->c = (float **)locusi_carve(c, workers, sizeof(float *));
-    job->far = (size_t *)locusi_carve(c, tiles, sizeof(size_t));
-    job->radius = locusi_carve_floats(c, tiles, 1);
-    job->is = (unsigned char *)locusi_carve(c, p->count, 1);
-    for (i = 0; i < workers; i++) {
-        float *tile = locusi_carve_floats(c, LOCUSI_CENTERS_TILE, 1);
-        if (c->base) job->c[i] = tile;
-    }
-}
-
-// The distances of a tile's rows from the last pick, and which is the farthest now.
-LOCUSI_FN void locusi_centers_item(void *arg, size_t worker, size_t item)
-{
-    locusi_centers_job *job = (locusi_centers_job *)arg;
-    const size_t first = item * LOCUSI_CENTERS_TILE, n = job->side.count;
-    const size_t rows = n - first < LOCUSI_CENTERS_TILE ? n - first : LOCUSI_CENTERS_TILE;
-    float *c = job->c[worker], radius = 0.0f;
-    size_t i, far = SIZE_MAX;
-    locusi_space_product(&job->space, job->row, 1, &job->side, first, locusi_pad(rows), NULL, c, LOCUSI_CENTERS_TILE);
-    for (i = first; i < first + rows; i++) {
-        const float d =
-            job->is[i] ? 0.0f : locusi_distance(&job->space, &job->side, job->pick, &job->side, i, c[i - first]);
-        if (job->picks == 1 || d < job->near[i]) job->near[i] = d;
-        if (job->near[i] > radius) radius = job->near[i];
-        if (job->is[i] || (job->available && !job->available[i])) continue;
-        if (far == SIZE_MAX || job->near[i] > job->near[far]) far = i;
-    }
-    job->far[item] = far;
-    job->radius[item] = radius;
-}
-
-// One row's sum of distances from all others.
-LOCUSI_FN void locusi_medoid_item(void *arg, size_t worker, size_t i)
-{
-    locusi_centers_job *job = (locusi_centers_job *)arg;
-    const size_t n = job->side.count;
-    float *c = job->c[worker], *row = job->row + worker * job->space.dim;
-    double sum = 0.0;
-    size_t at, j;
-    locusi_take_rows(&job->space, &job->side, i, 1, row);
-    for (at = 0; at < n; at += LOCUSI_CENTERS_TILE) {
-        const size_t end = n - at < LOCUSI_CENTERS_TILE ? n : at + LOCUSI_CENTERS_TILE;
-        locusi_space_product(&job->space, row, 1, &job->side, at, locusi_pad(end - at), NULL, c, LOCUSI_CENTERS_TILE);
-        for (j = at; j < end; j++)
-            if (j != i) sum += (double)locusi_distance(&job->space, &job->side, i, &job->side, j, c[j - at]);
-    }
-    job->sum[i] = sum;
-}
-
-// Many rows: how far each is from their mean.
-LOCUSI_FN void locusi_medoid_by_mean(locusi_centers_job *job)
-{
-    const locusi_space *s = &job->space;
-    const size_t n = job->side.count;
-    size_t i, j;
-    if (s->metric == LOCUS_EUCLIDEAN) { // the terms are half the squared distances from the mean
-        for (i = 0; i < n; i++) job->sum[i] = (double)job->side.term[i];
-        return;
-    }
-    memset(s->mean, 0, s->dim * sizeof(double));
-    for (i = 0; i < n; i++)
-        for (j = 0; j < s->dim; j++) s->mean[j] += (double)locusi_coordinate(s, &job->side, i, j);
-    for (j = 0; j < s->dim; j++) s->mean[j] /= (double)n;
-    for (i = 0; i < n; i++) {
-        double sum = 0.0;
-        for (j = 0; j < s->dim; j++) {
-            const double x = (double)locusi_coordinate(s, &job->side, i, j);
-            sum += s->metric == LOCUS_COSINE ? -x * s->mean[j] : x + s->mean[j] - 2.0 * x * s->mean[j];
-        }
-        job->sum[i] = sum;
-    }
-}
-
-LOCUS_API size_t locus_centers_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_centers_job job;
-    locusi_carver c = {NULL, 0, 0};
-    (void)k;
-    if (!points) return 0;
-    locusi_centers_plan(&job, points, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_centers(const locus_points *points, size_t k, size_t *picks, float *radius,
-                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero, quiet;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    locusi_centers_job job;
-    locusi_carver c = {NULL, 0, 0};
-    locus_isa isa = o->isa;
+    const size_t n = side->count;
+    locusi_side mean;
     locus_status status;
-    size_t n, tiles, items = 0, total, best = SIZE_MAX, i;
-    if ((status = locusi_check_metric(o, err)) ||
-        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)) ||
-        (status = locusi_check_picks(points, k, picks, o, err)))
+    double size;
+    size_t i, j;
+    memset(sum, 0, n * sizeof *sum);
+    for (i = 0; n <= LOCUSI_MEDOID_ROWS && i < n; i++) {
+        if (i % 256 == 0 && (status = locusi_sweep_told(run, i, n, err))) return status;
+        for (j = 0; j < i; j++) {
+            const double d = (double)locusi_apart(s, side, i, side, j);
+            sum[i] += d;
+            sum[j] += d;
+        }
+    }
+    if (n <= LOCUSI_MEDOID_ROWS) return LOCUS_OK;
+    memset(total, 0, s->dim * sizeof *total);
+    for (i = 0; i < n; i++) {
+        locusi_row_take(s, side, i, 1.0, row, 1);
+        for (j = 0; j < s->dim; j++) total[j] += (double)row[j];
+    }
+    for (j = 0; j < s->dim; j++) row[j] = (float)(s->mean[j] + total[j] / (double)n / s->scale);
+    memset(&mean, 0, sizeof mean);
+    size = locusi_row_size(s, row);
+    mean.rows = row;
+    mean.size = &size;
+    for (i = 0; i < n; i++) sum[i] = (double)locusi_apart(s, side, i, &mean, 0);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_centers_run(const locusi_space *s, const locusi_side *side, const double *sum,
+                                          unsigned char *closed, float *nearest, size_t k, size_t *picks, float *radius,
+                                          const locus_run *run, locus_error *err)
+{
+    const size_t n = side->count;
+    locus_status status;
+    size_t i, picked, pick = n;
+    for (i = 0; i < n; i++) {
+        nearest[i] = FLT_MAX;
+        if (!closed[i] && (pick == n || sum[i] < sum[pick])) pick = i;
+    }
+    for (picked = 0; picked < k; picked++) {
+        size_t next = n;
+        float most = 0.0f;
+        if ((status = locusi_sweep_told(run, picked, k, err))) return status;
+        picks[picked] = pick;
+        closed[pick] = 1;
+        for (i = 0; i < n; i++) {
+            const float d = i == pick ? 0.0f : locusi_apart(s, side, pick, side, i);
+            if (d < nearest[i]) nearest[i] = d;
+            if (nearest[i] > most) most = nearest[i];
+            if (!closed[i] && (next == n || nearest[i] > nearest[next])) next = i;
+        }
+        if (radius) radius[picked] = most;
+        pick = next;
+    }
+    return locusi_sweep_told(run, k, k, err);
+}
+
+LOCUS_API locus_status locus_centers(const locus_points *points, locus_metric metric, const unsigned char *available,
+                                     size_t k, size_t *picks, float *radius, const locus_run *run, locus_error *err)
+{
+    locusi_space s;
+    locusi_side side;
+    locusi_work w;
+    locus_status status;
+    double *sum, *total;
+    float *row, *nearest;
+    unsigned char *closed;
+    size_t i;
+    if ((status = locusi_check_metric(points, "points", metric, err)) ||
+        (status = locusi_check_picks(points, available, k, picks, err)))
         return status;
     if (!k) return LOCUS_OK;
-    n = points->count;
-    tiles = (n + LOCUSI_CENTERS_TILE - 1) / LOCUSI_CENTERS_TILE;
-    if ((status = locusi_check_work(work, work_bytes, locus_centers_workspace(points, k, o), err)) ||
-        (status = locusi_isa_choose(&isa, err)))
-        return status;
-    c.base = locusi_align(work);
-    locusi_centers_plan(&job, points, o, &c);
-    job.space.k = locusi_kernels_for(isa);
-    locusi_space_prepare(&job.space, &job.side, &job.side);
-    memset(job.is, 0, n);
-    if (n <= LOCUSI_MEDOID_ROWS) items = n;
-    total = items + k;
-    if (!items) locusi_medoid_by_mean(&job);
-    else if ((status = locusi_sweep_run(locusi_medoid_item, &job, items, 0, total, o, err))) return status;
-    for (i = 0; i < n; i++)
-        if ((!o->available || o->available[i]) && (best == SIZE_MAX || job.sum[i] < job.sum[best])) best = i;
-    quiet = *o; // progress is told here, for each pick
-    quiet.progress = NULL;
-    for (job.picks = 1;; job.picks++) {
-        float most = 0.0f;
-        if (o->progress && o->progress(o->user, items + job.picks - 1, total))
-            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
-        picks[job.picks - 1] = job.pick = best;
-        job.is[best] = 1;
-        job.near[best] = 0.0f;
-        locusi_take_rows(&job.space, &job.side, best, 1, job.row);
-        if ((status = locusi_sweep_run(locusi_centers_item, &job, tiles, 0, 1, &quiet, err))) return status;
-        for (i = 0, best = SIZE_MAX; i < tiles; i++) {
-            if (job.radius[i] > most) most = job.radius[i];
-            if (job.far[i] != SIZE_MAX && (best == SIZE_MAX || job.near[job.far[i]] > job.near[best]))
-                best = job.far[i];
-        }
-        if (radius) radius[job.picks - 1] = most;
-        if (job.picks == k) break;
+    locusi_work_begin(&w, run);
+    status = locusi_space_take(&s, metric, points->dim, &w, run, err);
+    locusi_side_take(&side, points, 0, &w);
+    nearest = (float *)locusi_take(&w, points->count, sizeof(float));
+    sum = (double *)locusi_take(&w, points->count, sizeof(double));
+    closed = (unsigned char *)locusi_take(&w, points->count, 1);
+    total = (double *)locusi_take(&w, points->dim, sizeof(double));
+    row = (float *)locusi_take(&w, points->dim, sizeof(float));
+    if (!status && !(status = locusi_work_short(&w, err))) {
+        locusi_space_prepare(&s, &side, &side);
+        for (i = 0; i < points->count; i++) closed[i] = available && !available[i];
+        if (!(status = locusi_center_sums(&s, &side, sum, total, row, run, err)))
+            status = locusi_centers_run(&s, &side, sum, closed, nearest, k, picks, radius, run, err);
     }
-    locusi_sweep_end(o, total);
-    return LOCUS_OK;
-}
-
-typedef struct locusi_coverage_job {
-    locusi_matrix matrix;
-    size_t n;
-    float *near;           // [n] distance to the nearest pick
-    double *gain;          // [n] how much nearer all rows come with this one; may be an older, larger figure
-    unsigned char *closed; // [n] picked, or not to be
-} locusi_coverage_job;
-
-LOCUSI_FN void locusi_coverage_plan(locusi_coverage_job *job, const locus_points *p, const locus_explore_opts *o,
-                                    locusi_carver *c)
-{
-    memset(job, 0, sizeof *job);
-    locusi_matrix_plan(&job->matrix, p, o, c);
-    job->n = p->count;
-    job->near = locusi_carve_floats(c, p->count, 1);
-    job->gain = (double *)locusi_carve(c, p->count, sizeof(double));
-    job->closed = (unsigned char *)locusi_carve(c, p->count, 1);
-}
-
-LOCUSI_FN void locusi_coverage_item(void *arg, size_t worker, size_t item)
-{
-    locusi_coverage_job *job = (locusi_coverage_job *)arg;
-    const float *d = job->matrix.d + item * job->n;
-    double sum = 0.0;
-    size_t j;
-    (void)worker;
-    for (j = 0; j < job->n; j++)
-        if (d[j] < job->near[j]) sum += (double)job->near[j] - (double)d[j];
-    job->gain[item] = sum;
-}
-
-LOCUS_API size_t locus_coverage_workspace(const locus_points *points, const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_coverage_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!points) return 0;
-    locusi_coverage_plan(&job, points, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_coverage(const locus_points *points, const float *cost, double budget, size_t *picks,
-                                      size_t *count, const locus_explore_opts *opts, void *work, size_t work_bytes,
-                                      locus_error *err)
-{
-    locus_explore_opts zero;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    locusi_coverage_job job;
-    locusi_carver c = {NULL, 0, 0};
-    locus_status status;
-    size_t n, i, items, total;
-    double left = budget;
-    float most = 0.0f;
-    if (count) *count = 0;
-    if ((status = locusi_check_metric(o, err)) ||
-        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)))
-        return status;
-    n = points->count;
-    if (!count || (n && (!cost || !picks)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !count  ? "count"
-                           : !cost ? "cost"
-                                   : "picks");
-    if (!locusi_within(budget, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", budget);
-    for (i = 0; i < n; i++)
-        if (!locusi_finite(cost[i]) || !(cost[i] > 0.0f))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and positive", "%f", i, (double)cost[i]);
-    if (!n) return LOCUS_OK;
-    if ((status = locusi_check_work(work, work_bytes, locus_coverage_workspace(points, o), err))) return status;
-    c.base = locusi_align(work);
-    locusi_coverage_plan(&job, points, o, &c);
-    items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
-    total = items + n;
-    if ((status = locusi_matrix_run(&job.matrix, o, total, err))) return status;
-    for (i = 0; i < n * n; i++)
-        if (job.matrix.d[i] > most) most = job.matrix.d[i];
-    for (i = 0; i < n; i++) {
-        job.near[i] = most;
-        job.closed[i] = o->available && !o->available[i];
-    }
-    if ((status = locusi_sweep_run(locusi_coverage_item, &job, n, items, total, o, err))) return status;
-    // Gains only fall as rows are picked: the best by older figures is looked at anew until it stays the best.
-    while (*count < n) {
-        size_t best = SIZE_MAX, fresh = SIZE_MAX;
-        for (;;) {
-            for (i = 0, best = SIZE_MAX; i < n; i++)
-                if (!job.closed[i] && (double)cost[i] <= left &&
-                    (best == SIZE_MAX || job.gain[i] / (double)cost[i] > job.gain[best] / (double)cost[best]))
-                    best = i;
-            if (best == fresh) break; // also: there is none
-            locusi_coverage_item(&job, 0, best);
-            fresh = best;
-        }
-        if (best == SIZE_MAX || (*count && !(job.gain[best] > 0.0))) break;
-        picks[(*count)++] = best;
-        left -= (double)cost[best];
-        job.closed[best] = 1;
-        for (i = 0; i < n; i++)
-            if (job.matrix.d[best * n + i] < job.near[i]) job.near[i] = job.matrix.d[best * n + i];
-    }
-    locusi_sweep_end(o, total);
-    return LOCUS_OK;
+    locusi_work_end(&w);
+    return status;
 }
 
 // ---- by value: the set whose best is best
@@ -14714,115 +13781,41 @@ LOCUS_API locus_status locus_coverage(const locus_points *points, const float *c
 // and Fisher; over all t it is the Lagrangian dual of the facility location problem (Cornuejols, Fisher, Nemhauser
 // 1977), which a few subgradient steps from there come near to.
 
-#define LOCUSI_SWAP_BATCH ((size_t)256)  // swaps looked at before the best so far is compared with what is left
 #define LOCUSI_SWAP_LEAST 1e-12          // improvements up to this are none
 #define LOCUSI_BOUND_STEPS ((size_t)300) // fewer where there is very much to read
 #define LOCUSI_STALLED ((size_t)10)      // steps without a smaller bound: go on with half the length
 #define LOCUSI_PROVEN 1e-10              // a bound as near as this to the value is as good as reached
 
-typedef struct locusi_move { // a model comes in, another goes out; SIZE_MAX: none
-    double better;           // by so much
-    size_t in, out;          // out: place in the set
-} locusi_move;
+typedef struct locusi_worth { // of a model that may come in
+    double key;               // net gain, or that per cost
+    int64_t gain;             // over the levels of the last look at it
+    size_t model, fresh;      // fresh: how large the set was then
+} locusi_worth;
 
 typedef struct locusi_portfolio_job {
     const locus_portfolio_opts *o;
+    const locus_run *run;
     const locusi_kernels *k;
     const float *rows;
-    size_t models, queries, stride, workers, tile;
-    size_t limit, required; // models in a set; of them required
-    double budget, fixed;   // DBL_MAX: none; cost of the required
-    double unit, lambda;    // value of 1 in the integer sums
-    // for each model
-    int64_t *gain; // over the levels of the last look at it
-    double *key;   // what the heap is ordered by
-    size_t *heap, *round;
-    unsigned char *in; // member of the set
-    // for each query
-    double *weight, *slope;
-    float *floor, *best, *second, *level; // floor: the best of the required
-    size_t *owner;                        // slot of the member with the highest p
-    int64_t *first, *next;                // w p of the best and of the second best, as in the sums
-    // for each member
-    size_t *set, *other, *kept, *slot; // other: the best set so far; kept: the best that the bound came across
-    int64_t *loss, *recover;           // recover: [workers][slots]
-    size_t slots, count, other_count, kept_count;
-    double spent, other_net, kept_net;
-    // for each swap of a batch
-    size_t batch[LOCUSI_SWAP_BATCH];
-    locusi_move moves[LOCUSI_SWAP_BATCH];
-    size_t batched;
-    const float *against; // for the parallel parts
-    const unsigned char *only;
+    size_t models, queries, stride, limit, required; // limit: models in a set; of them required
+    double budget, fixed, unit;                      // DBL_MAX: none; cost of the required; value of 1 in the sums
+    double *price;                                   // [models]
+    unsigned char *may, *in;                         // [models] may it be picked at all? is it in the set?
+    int64_t *gain;                                   // [models]
+    locusi_worth *worth;                             // [models]
+    double *weight, *slope;                          // [queries]
+    float *floor, *level;                            // [queries] floor: the best of the required
+    size_t *set, *other, count, other_count;         // [limit] members, the required first; the best set so far
+    double spent, other_net;
     int64_t base;
-    locusi_counter counter;
-    int check, bad;
     size_t done, total;
 } locusi_portfolio_job;
 
-// Everything that lies in the workspace; 0 if the sizes overflow.
-LOCUSI_FN void locusi_portfolio_plan(locusi_portfolio_job *j, const locus_points *profiles,
-                                     const locus_portfolio_opts *o, locusi_carver *c)
-{
-    const size_t models = profiles->count, queries = locusi_pad(profiles->dim);
-    size_t limit = o->count && o->count < models ? o->count : models;
-    memset(j, 0, sizeof *j);
-    j->o = o;
-    j->rows = profiles->rows;
-    j->models = models;
-    j->queries = profiles->dim;
-    j->stride = profiles->stride ? profiles->stride : profiles->dim;
-    j->workers = locusi_workers(o->parallel);
-    if (j->workers > 64) j->workers = 64;
-    j->tile = 1 + 65536 / (profiles->dim + 1);
-    j->limit = limit;
-    j->slots = limit < profiles->dim ? limit : profiles->dim;
-    if (queries < profiles->dim) c->failed = 1;
-    j->gain = (int64_t *)locusi_carve(c, models, sizeof(int64_t));
-    j->key = (double *)locusi_carve(c, models, sizeof(double));
-    j->heap = (size_t *)locusi_carve(c, models, sizeof(size_t));
-    j->round = (size_t *)locusi_carve(c, models, sizeof(size_t));
-    j->in = (unsigned char *)locusi_carve(c, models, 1);
-    j->weight = (double *)locusi_carve(c, queries, sizeof(double));
-    j->slope = (double *)locusi_carve(c, queries, sizeof(double));
-    j->floor = locusi_carve_floats(c, queries, 1);
-    j->best = locusi_carve_floats(c, queries, 1);
-    j->second = locusi_carve_floats(c, queries, 1);
-    j->level = locusi_carve_floats(c, queries, 1);
-    j->owner = (size_t *)locusi_carve(c, queries, sizeof(size_t));
-    j->first = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
-    j->next = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
-    j->set = (size_t *)locusi_carve(c, limit, sizeof(size_t));
-    j->other = (size_t *)locusi_carve(c, limit, sizeof(size_t));
-    j->kept = (size_t *)locusi_carve(c, limit, sizeof(size_t));
-    j->slot = (size_t *)locusi_carve(c, limit, sizeof(size_t));
-    j->loss = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
-    if (!locusi_mul(j->workers, j->slots, &limit)) c->failed = 1;
-    j->recover = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
-}
-
 LOCUSI_FN const float *locusi_profile_row(const locusi_portfolio_job *j, size_t m) { return j->rows + m * j->stride; }
 
-LOCUSI_FN double locusi_portfolio_price(const locusi_portfolio_job *j, size_t m)
+LOCUSI_FN double locusi_net_gain(const locusi_portfolio_job *j, size_t m)
 {
-    return j->o->cost ? (double)j->o->cost[m] : 0.0;
-}
-
-LOCUSI_FN int locusi_is_required(const locusi_portfolio_job *j, size_t m)
-{
-    return j->o->required && j->o->required[m];
-}
-
-// May it be picked at all?
-LOCUSI_FN int locusi_eligible(const locusi_portfolio_job *j, size_t m)
-{
-    return (!j->o->available || j->o->available[m]) && !locusi_is_required(j, m) &&
-           j->fixed + locusi_portfolio_price(j, m) <= j->budget;
-}
-
-LOCUSI_FN double locusi_net_gain(const locusi_portfolio_job *j, int64_t gain, size_t m)
-{
-    return (double)gain * j->unit - j->lambda * locusi_portfolio_price(j, m);
+    return (double)j->gain[m] * j->unit - j->o->lambda * j->price[m];
 }
 
 LOCUSI_FN int64_t locusi_covered(const locusi_portfolio_job *j, const float *p, const float *levels)
@@ -14830,425 +13823,198 @@ LOCUSI_FN int64_t locusi_covered(const locusi_portfolio_job *j, const float *p, 
     return j->k->cover(p, levels, j->weight, j->queries);
 }
 
+// The levels rise to what the model has.
+LOCUSI_FN void locusi_raise(const locusi_portfolio_job *j, float *levels, size_t m)
+{
+    const float *p = locusi_profile_row(j, m);
+    size_t i;
+    for (i = 0; i < j->queries; i++)
+        if (p[i] > levels[i]) levels[i] = p[i];
+}
+
 LOCUSI_FN locus_status locusi_portfolio_step(locusi_portfolio_job *j, locus_error *err)
 {
-    const size_t done = j->done < j->total ? j->done++ : j->total;
-    if (j->o->progress && j->o->progress(j->o->user, done, j->total))
-        return locusi_fail(err, LOCUS_ERR_CANCELLED, "portfolio", "", "step %z of %z", done, j->total);
-    return LOCUS_OK;
+    return locusi_sweep_told(j->run, j->done < j->total ? j->done++ : j->total, j->total, err);
 }
 
-// ---- gains of all models at once
-
-// 1 if every p is in [0, 1], told by its bits; -0 counts as 0.
-LOCUSI_FN int locusi_chances(const float *p, size_t n)
-{
-    uint32_t bad = 0;
-    size_t i;
-    for (i = 0; i < n; i++) {
-        const uint32_t bits = locusi_f32_bits(p[i]);
-        bad |= (uint32_t)(bits > 0x3f800000u) & (uint32_t)(bits != 0x80000000u);
-    }
-    return !bad;
-}
-
-LOCUSI_FN void locusi_gains_work(void *arg, size_t worker)
+LOCUSI_FN void locusi_gains_item(void *arg, size_t worker, size_t item)
 {
     locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
-    size_t mine = 0, item, m;
-    while ((item = locusi_next(&j->counter, worker, &mine)) < (j->models + j->tile - 1) / j->tile) {
-        const size_t end = j->models - item * j->tile < j->tile ? j->models : (item + 1) * j->tile;
-        for (m = item * j->tile; m < end; m++) {
-            const float *p = locusi_profile_row(j, m);
-            if (j->check && !locusi_chances(p, j->queries)) locusi_set_flag(&j->bad);
-            else if (locusi_eligible(j, m) && (!j->only || j->only[m]))
-                j->gain[m] = locusi_covered(j, p, j->against) - j->base;
-        }
-    }
+    size_t m = 16 * item;
+    (void)worker;
+    for (; m < j->models && m < 16 * item + 16; m++)
+        if (j->may[m]) j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - j->base;
 }
 
-// gain[m] <- what each eligible model (NULL: all of `only`) adds to these levels, whose own sum is j->base.
-LOCUSI_FN void locusi_gains(locusi_portfolio_job *j, const float *levels, const unsigned char *only)
+// gain[m] <- what each model that may be picked adds to the levels, whose own sum is j->base.
+LOCUSI_FN void locusi_gains(locusi_portfolio_job *j)
 {
-    j->against = levels;
-    j->only = only;
-    j->base = locusi_covered(j, levels, levels);
-    j->counter.next = 0;
-    j->counter.workers = j->workers;
-    locusi_run(j->o->parallel, locusi_gains_work, j, j->workers);
+    j->base = locusi_covered(j, j->level, j->level);
+    (void)locusi_sweep_run(locusi_gains_item, j, (j->models + 15) / 16, 0, 0, j->run, NULL);
 }
 
-// ---- a heap of models: highest key first, then largest gain, then lowest index
-
-LOCUSI_FN int locusi_heap_before(const locusi_portfolio_job *j, size_t a, size_t b)
+LOCUSI_FN locusi_worth locusi_worth_of(const locusi_portfolio_job *j, size_t m, int by_density)
 {
-    if (j->key[a] > j->key[b]) return 1;
-    if (j->key[a] < j->key[b]) return 0;
-    return j->gain[a] != j->gain[b] ? j->gain[a] > j->gain[b] : a < b;
+    const double net = locusi_net_gain(j, m), cost = j->price[m];
+    locusi_worth w;
+    w.key = !by_density ? net : cost > 0.0 && net / cost < DBL_MAX ? net / cost : DBL_MAX;
+    w.gain = j->gain[m];
+    w.model = m;
+    w.fresh = j->count;
+    return w;
 }
 
-LOCUSI_FN void locusi_heap_sift(locusi_portfolio_job *j, size_t root, size_t n)
+// Highest key first, then largest gain, then lowest index
+LOCUSI_FN int locusi_worth_order(const void *a, const void *b)
 {
-    size_t *h = j->heap, child;
-    while (root < n / 2 && (child = 2 * root + 1) < n) {
-        const size_t m = h[root];
-        if (child + 1 < n && locusi_heap_before(j, h[child + 1], h[child])) child++;
-        if (!locusi_heap_before(j, h[child], m)) break;
-        h[root] = h[child];
-        h[child] = m;
-        root = child;
-    }
+    const locusi_worth *x = (const locusi_worth *)a, *y = (const locusi_worth *)b;
+    if (x->key > y->key || y->key > x->key) return x->key > y->key ? -1 : 1;
+    if (x->gain != y->gain) return x->gain > y->gain ? -1 : 1;
+    return x->model < y->model ? -1 : x->model > y->model;
 }
 
-LOCUSI_FN void locusi_heap_make(locusi_portfolio_job *j, size_t n)
-{
-    size_t i;
-    for (i = n / 2; i > 0; i--) locusi_heap_sift(j, i - 1, n);
-}
-
-// The first of n goes behind the others.
-LOCUSI_FN size_t locusi_heap_pop(locusi_portfolio_job *j, size_t n)
-{
-    const size_t top = j->heap[0];
-    j->heap[0] = j->heap[n - 1];
-    j->heap[n - 1] = top;
-    locusi_heap_sift(j, 0, n - 1);
-    return top;
-}
-
-// The key: net gain, or net gain per cost.
-LOCUSI_FN void locusi_heap_key(locusi_portfolio_job *j, size_t m, int by_density)
-{
-    const double net = locusi_net_gain(j, j->gain[m], m), cost = locusi_portfolio_price(j, m);
-    j->key[m] = !by_density ? net : cost > 0.0 && net / cost < DBL_MAX ? net / cost : DBL_MAX;
-}
-
-// All eligible models (of `only`) whose net gain is positive: how many.
-LOCUSI_FN size_t locusi_heap_fill(locusi_portfolio_job *j, int by_density, const unsigned char *only)
+// worth <- all that may be picked (of `only`) and whose net gain over the levels is positive: how many.
+LOCUSI_FN size_t locusi_worths(locusi_portfolio_job *j, int by_density, const unsigned char *only)
 {
     size_t m, n = 0;
-    for (m = 0; m < j->models; m++) {
-        if (!locusi_eligible(j, m) || (only && !only[m]) || !(locusi_net_gain(j, j->gain[m], m) > 0.0)) continue;
-        locusi_heap_key(j, m, by_density);
-        j->heap[n++] = m;
-    }
-    locusi_heap_make(j, n);
+    for (m = 0; m < j->models; m++)
+        if (j->may[m] && (!only || only[m]) && locusi_net_gain(j, m) > 0.0)
+            j->worth[n++] = locusi_worth_of(j, m, by_density);
     return n;
+}
+
+// The first in order of those that are affordable beside j->spent; n: none is.
+LOCUSI_FN size_t locusi_worth_best(const locusi_portfolio_job *j, size_t n)
+{
+    size_t i, best = n;
+    for (i = 0; i < n; i++)
+        if (j->spent + j->price[j->worth[i].model] <= j->budget &&
+            (best == n || locusi_worth_order(&j->worth[i], &j->worth[best]) < 0))
+            best = i;
+    return best;
 }
 
 // ---- greedy
 
-LOCUSI_FN void locusi_raise(float *levels, const float *p, size_t n)
-{
-    size_t i;
-    for (i = 0; i < n; i++)
-        if (p[i] > levels[i]) levels[i] = p[i];
-}
-
-// j->set <- the required, then always the model of largest net gain (per cost) that is still affordable, of those in
-// `only`. Its levels are left in j->best. Gains are brought up to date one by one where they matter, or all at once
-// where that turns out to be many: the picks are the same.
+// set <- the required, then always the model of largest net gain (per cost) that is still affordable, of those in
+// `only`. Gains are brought up to date one by one where they matter, or all at once where that turns out to be many:
+// the picks are the same.
 LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, const unsigned char *only, double *net,
                                      locus_error *err)
 {
-    size_t m, n = 0, left, looks;
-    double spent = j->fixed;
+    size_t m, left, best, looks = 0;
     int64_t sum;
     locus_status status;
-    for (m = 0; m < j->models; m++) {
-        j->round[m] = 0;
-        if (locusi_is_required(j, m)) j->set[n++] = m;
-    }
-    memcpy(j->best, j->floor, j->queries * sizeof(float));
-    locusi_gains(j, j->best, only);
+    j->spent = j->fixed;
+    j->count = j->required;
+    memcpy(j->level, j->floor, j->queries * sizeof(float));
+    locusi_gains(j);
     sum = j->base;
-    for (m = 0; m < j->models; m++) j->round[m] = n;
-    left = locusi_heap_fill(j, by_density, only);
-    for (looks = 0; n < j->limit && left > 0;) {
-        m = j->heap[0];
-        if (spent + locusi_portfolio_price(j, m) > j->budget) {
-            locusi_heap_pop(j, left--);
-        } else if (j->round[m] == n) {
-            locusi_heap_pop(j, left--);
-            j->set[n++] = m;
-            spent += locusi_portfolio_price(j, m);
-            locusi_raise(j->best, locusi_profile_row(j, m), j->queries);
+    left = locusi_worths(j, by_density, only);
+    while (j->count < j->limit && (best = locusi_worth_best(j, left)) < left) {
+        m = j->worth[best].model;
+        if (j->worth[best].fresh == j->count) {
+            j->set[j->count++] = m;
+            j->spent += j->price[m];
+            locusi_raise(j, j->level, m);
             sum += j->gain[m];
+            j->worth[best] = j->worth[--left];
             looks = 0;
             if ((status = locusi_portfolio_step(j, err))) return status;
-        } else if (looks++ < 64 + left / 8) {
-            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->best) - sum;
-            j->round[m] = n;
-            locusi_heap_key(j, m, by_density);
-            if (locusi_net_gain(j, j->gain[m], m) > 0.0) locusi_heap_sift(j, 0, left);
-            else locusi_heap_pop(j, left--);
-        } else { // what was dropped before is dropped again: it gains nothing or costs too much
-            locusi_gains(j, j->best, only);
-            for (m = 0; m < j->models; m++) j->round[m] = n;
-            left = locusi_heap_fill(j, by_density, only);
+        } else if (looks++ < 64) {
+            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - sum;
+            j->worth[best] = locusi_worth_of(j, m, by_density);
+            if (!(locusi_net_gain(j, m) > 0.0)) j->worth[best] = j->worth[--left];
+        } else { // what was dropped before is dropped again: it gains nothing
+            locusi_gains(j);
+            left = locusi_worths(j, by_density, only);
         }
     }
-    j->count = n;
-    *net = (double)sum * j->unit - j->lambda * spent;
+    *net = (double)sum * j->unit - j->o->lambda * j->spent;
     return LOCUS_OK;
 }
 
 // ---- swaps
 
-// The best move that brings model m in: against each member at once, in one pass over its row. A query that m answers
-// better than the second best member, but not the best, counts only where that one goes out.
-LOCUSI_FN locusi_move locusi_swap_for(const locusi_portfolio_job *j, size_t m, int64_t *recover)
-{
-    const float *p = locusi_profile_row(j, m);
-    const double cost = locusi_portfolio_price(j, m);
-    locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
-    int64_t gain = 0;
-    size_t i;
-    memset(recover, 0, j->slots * sizeof *recover);
-    for (i = 0; i < j->queries; i++) {
-        int64_t part;
-        if (!(p[i] > j->second[i])) continue;
-        part = locusi_bits((double)p[i] * j->weight[i] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
-        if (part > j->first[i]) {
-            gain += part - j->first[i];
-            part = j->first[i];
-        }
-        recover[j->owner[i]] += part - j->next[i];
-    }
-    if (j->count < j->limit && j->spent + cost <= j->budget) {
-        move.better = locusi_net_gain(j, gain, m);
-        move.in = m;
-    }
-    for (i = 0; i < j->count; i++) {
-        const size_t s = j->set[i];
-        const int64_t lost = j->loss[i] - (j->slot[i] == SIZE_MAX ? 0 : recover[j->slot[i]]);
-        const double better = (double)(gain - lost) * j->unit - j->lambda * (cost - locusi_portfolio_price(j, s));
-        if (locusi_is_required(j, s) || j->spent - locusi_portfolio_price(j, s) + cost > j->budget) continue;
-        if (move.in != SIZE_MAX && better <= move.better) continue;
-        move.better = better;
-        move.in = m;
-        move.out = i;
-    }
-    return move;
-}
-
-LOCUSI_FN void locusi_swap_work(void *arg, size_t worker)
-{
-    locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
-    size_t mine = 0, item;
-    while ((item = locusi_next(&j->counter, worker, &mine)) < j->batched)
-        j->moves[item] = locusi_swap_for(j, j->batch[item], j->recover + worker * j->slots);
-}
-
-// Best and second best of the set on each query, whose the best is, and what the set loses with each member.
-LOCUSI_FN void locusi_swap_prepare(locusi_portfolio_job *j)
-{
-    size_t i, q, slots = 0;
-    for (q = 0; q < j->queries; q++) {
-        j->best[q] = j->second[q] = 0.0f;
-        j->owner[q] = SIZE_MAX;
-    }
-    j->spent = 0.0;
-    for (i = 0; i < j->count; i++) {
-        const float *p = locusi_profile_row(j, j->set[i]);
-        j->spent += locusi_portfolio_price(j, j->set[i]);
-        j->slot[i] = SIZE_MAX;
-        j->loss[i] = 0;
-        for (q = 0; q < j->queries; q++) {
-            if (p[q] > j->best[q]) {
-                j->second[q] = j->best[q];
-                j->best[q] = p[q];
-                j->owner[q] = i;
-            } else if (p[q] > j->second[q]) j->second[q] = p[q];
-        }
-    }
-    for (q = 0; q < j->queries; q++) {
-        const size_t i0 = j->owner[q];
-        j->first[q] = locusi_bits((double)j->best[q] * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
-        j->next[q] = locusi_bits((double)j->second[q] * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
-        if (i0 == SIZE_MAX) {
-            j->owner[q] = 0; // nothing to recover there: both are 0
-            continue;
-        }
-        if (j->slot[i0] == SIZE_MAX) j->slot[i0] = slots++;
-        j->owner[q] = j->slot[i0];
-        j->loss[i0] += j->first[q] - j->next[q];
-    }
-}
-
-// Of two moves the better one, then that of the lower model, then of the earlier member.
-LOCUSI_FN void locusi_move_take(locusi_move *best, const locusi_move *move)
-{
-    if (!(move->better > LOCUSI_SWAP_LEAST) || move->better < best->better) return;
-    if (move->better > best->better || move->in < best->in) *best = *move;
-}
-
-// The best move of all. A model's is worth at most its gain to the whole set, less its price, plus the price of what
-// goes: models are looked at in that order, until what is left cannot win.
-LOCUSI_FN locusi_move locusi_swap_best(locusi_portfolio_job *j)
-{
-    locusi_move best = {0.0, SIZE_MAX, SIZE_MAX};
-    double dearest = 0.0;
-    size_t i, m, n = 0;
-    for (i = 0; i < j->count; i++) {
-        const size_t s = j->set[i];
-        const double back = j->lambda * locusi_portfolio_price(j, s);
-        locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
-        if (locusi_is_required(j, s)) continue;
-        if (back > dearest) dearest = back;
-        move.better = back - (double)j->loss[i] * j->unit;
-        move.out = i;
-        locusi_move_take(&best, &move);
-    }
-    for (m = 0; m < j->models; m++) {
-        if (!locusi_eligible(j, m) || j->in[m]) continue;
-        j->key[m] = locusi_net_gain(j, j->gain[m], m) + dearest;
-        if (j->key[m] > LOCUSI_SWAP_LEAST) j->heap[n++] = m;
-    }
-    locusi_heap_make(j, n);
-    while (n > 0 && j->key[j->heap[0]] >= best.better) {
-        for (j->batched = 0; n > 0 && j->batched < LOCUSI_SWAP_BATCH; j->batched++)
-            j->batch[j->batched] = locusi_heap_pop(j, n--);
-        j->counter.next = 0;
-        j->counter.workers = j->workers;
-        locusi_run(j->o->parallel, locusi_swap_work, j, j->workers);
-        for (i = 0; i < j->batched; i++)
-            if (j->moves[i].in != SIZE_MAX) locusi_move_take(&best, &j->moves[i]);
-    }
-    return best;
-}
-
-// Moves while one helps: j->set of j->count.
+// Each member in turn is exchanged for the model that is best in its place, or for none, and one is added where there
+// is room, until nothing helps.
 LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
 {
     locus_status status;
-    size_t i;
-    memset(j->in, 0, j->models);
-    for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
-    for (;;) {
-        locusi_move move;
+    size_t i, at, idle, best, left;
+    for (at = idle = 0; idle <= j->count; at = at < j->count ? at + 1 : 0, idle++) {
+        const int adds = at == j->count;
+        if (adds ? j->count == j->limit : at < j->required) continue;
         if ((status = locusi_portfolio_step(j, err))) return status;
-        locusi_swap_prepare(j);
-        locusi_gains(j, j->best, NULL);
-        move = locusi_swap_best(j);
-        if (!(move.better > LOCUSI_SWAP_LEAST)) return LOCUS_OK;
-        if (move.out == SIZE_MAX) move.out = j->count++;
-        else j->in[j->set[move.out]] = 0;
-        if (move.in == SIZE_MAX) {
-            j->set[move.out] = j->set[--j->count];
-        } else {
-            j->set[move.out] = move.in;
-            j->in[move.in] = 1;
+        memset(j->level, 0, j->queries * sizeof(float));
+        for (i = 0, j->spent = 0.0; i < j->count; i++) {
+            if (i == at) continue;
+            j->spent += j->price[j->set[i]];
+            locusi_raise(j, j->level, j->set[i]);
         }
+        locusi_gains(j); // of members none, but of the one that is out for now
+        left = locusi_worths(j, 0, NULL);
+        best = locusi_worth_best(j, left);
+        if (!((best < left ? j->worth[best].key : 0.0) >
+              (adds ? 0.0 : locusi_net_gain(j, j->set[at])) + LOCUSI_SWAP_LEAST))
+            continue;
+        if (adds) j->count++;
+        j->set[at] = best < left ? j->worth[best].model : j->set[--j->count];
+        idle = SIZE_MAX; // 0 in a moment
     }
+    return LOCUS_OK;
 }
 
-// j->set is compared with the best so far; required and what is swapped in counted, it is within the limits.
-LOCUSI_FN void locusi_keep_better(locusi_portfolio_job *j, double net)
-{
-    if (!(net > j->other_net)) return;
-    memcpy(j->other, j->set, j->count * sizeof *j->set);
-    j->other_count = j->count;
-    j->other_net = net;
-}
-
-// From j->set by swaps, then in the order of gain.
-LOCUSI_FN locus_status locusi_portfolio_improve(locusi_portfolio_job *j, double *net, locus_error *err)
-{
-    locus_status status = locusi_swaps(j, err);
-    return status ? status : locusi_greedy(j, 0, j->in, net, err);
-}
-
+// Greedy, then swaps, then what is left of it in the order of gain; kept if it is better than the best so far.
 LOCUSI_FN locus_status locusi_portfolio_start(locusi_portfolio_job *j, int by_density, locus_error *err)
 {
     double net;
+    size_t i;
     locus_status status = locusi_greedy(j, by_density, NULL, &net, err);
-    if (!status && !j->o->greedy_only) status = locusi_portfolio_improve(j, &net, err);
-    if (!status) locusi_keep_better(j, net);
-    return status;
+    if (!status && !j->o->greedy_only && !(status = locusi_swaps(j, err))) {
+        memset(j->in, 0, j->models);
+        for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
+        status = locusi_greedy(j, 0, j->in, &net, err);
+    }
+    if (status || !(net > j->other_net)) return status;
+    memcpy(j->other, j->set, j->count * sizeof *j->set);
+    j->other_count = j->count;
+    j->other_net = net;
+    return LOCUS_OK;
 }
 
 // ---- the bound
 
-// The largest sum of net gains within one limit: the number of models, or (by_density) the budget. The models that
-// make it up are heap[first ..), the last in this order, heap[first], counted by `part` alone.
-LOCUSI_FN double locusi_relax_one(locusi_portfolio_job *j, int by_density, size_t *first, size_t *end, double *part)
+// The largest sum of net gains within one limit: the number of models, or (by_density) the budget. It is made up of the
+// first *end in worth; of the last one *part counts.
+LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, int by_density, size_t *end, double *part)
 {
-    size_t left = locusi_heap_fill(j, by_density, NULL), room = j->limit - j->required;
+    const size_t left = locusi_worths(j, by_density, NULL), room = j->limit - j->required;
     double money = j->budget - j->fixed, sum = 0.0;
+    size_t i;
     money += 1e-12 * j->budget; // the sets that are held against it may have rounded down
-    *end = left;
-    *part = 1.0;
-    while (left > 0 && (by_density ? money > 0.0 || locusi_portfolio_price(j, j->heap[0]) <= 0.0 : room > 0)) {
-        const size_t m = locusi_heap_pop(j, left--);
-        const double cost = locusi_portfolio_price(j, m);
-        room--;
+    locusi_sort(j->worth, left, sizeof *j->worth, locusi_worth_order);
+    for (i = 0, *part = 1.0; i < left && (by_density || i < room); i++) {
+        const double cost = j->price[j->worth[i].model];
+        if (by_density && cost > 0.0 && !(money > 0.0)) break;
         if (by_density && cost > money) *part = money / cost;
-        sum += *part * locusi_net_gain(j, j->gain[m], m);
+        sum += *part * locusi_net_gain(j, j->worth[i].model);
         money -= cost;
     }
-    *first = left;
+    *end = i;
     return sum;
 }
 
-// The same within both limits: the smaller of the two.
-LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, size_t *first, size_t *end, double *part)
-{
-    double sum = locusi_relax_one(j, 0, first, end, part), other;
-    if (j->budget >= DBL_MAX) return sum;
-    other = locusi_relax_one(j, 1, first, end, part);
-    return other < sum ? other : locusi_relax_one(j, 0, first, end, part);
-}
-
-// The models that make up a bound are a set worth a look: j->kept <- them, in their order, as far as they are within
-// the limits, if they are better than what was kept before.
-LOCUSI_FN void locusi_relaxed_set(locusi_portfolio_job *j, size_t first, size_t end)
-{
-    double net;
-    size_t m;
-    j->count = 0;
-    j->spent = j->fixed;
-    for (m = 0; m < j->models; m++)
-        if (locusi_is_required(j, m)) j->set[j->count++] = m;
-    memcpy(j->second, j->floor, j->queries * sizeof(float));
-    for (; end > first && j->count < j->limit; end--) {
-        m = j->heap[end - 1];
-        if (j->spent + locusi_portfolio_price(j, m) > j->budget) continue;
-        j->set[j->count++] = m;
-        j->spent += locusi_portfolio_price(j, m);
-        locusi_raise(j->second, locusi_profile_row(j, m), j->queries);
-    }
-    net = (double)locusi_covered(j, j->second, j->second) * j->unit - j->lambda * j->spent;
-    if (j->kept_count && !(net > j->kept_net)) return;
-    memcpy(j->kept, j->set, j->count * sizeof *j->set);
-    j->kept_count = j->count;
-    j->kept_net = net;
-}
-
-// Swaps from what was kept; from now on something new is kept.
-LOCUSI_FN locus_status locusi_portfolio_retry(locusi_portfolio_job *j, locus_error *err)
-{
-    double net;
-    locus_status status;
-    if (!j->kept_count) return LOCUS_OK;
-    memcpy(j->set, j->kept, j->kept_count * sizeof *j->set);
-    j->count = j->kept_count;
-    j->kept_count = 0;
-    if ((status = locusi_portfolio_improve(j, &net, err))) return status;
-    locusi_keep_better(j, net);
-    return LOCUS_OK;
-}
-
-// One step down the slope of the bound `here`, whose models are heap[first .. end): a level falls where none of them
-// goes beyond it, and rises where several do. 0: there is no slope.
-LOCUSI_FN int locusi_portfolio_descend(locusi_portfolio_job *j, size_t first, size_t end, double part, double length)
+// One step down the slope of the bound that the first `end` of worth make up: a level falls where none of them goes
+// beyond it, and rises where several do. 0: there is no slope.
+LOCUSI_FN int locusi_portfolio_descend(locusi_portfolio_job *j, size_t end, double part, double length)
 {
     double norm = 0.0;
     size_t i, q;
     for (q = 0; q < j->queries; q++) j->slope[q] = 1.0;
-    for (i = first; i < end; i++) {
-        const float *p = locusi_profile_row(j, j->heap[i]);
-        const double share = i == first ? part : 1.0;
+    for (i = 0; i < end; i++) {
+        const float *p = locusi_profile_row(j, j->worth[i].model);
+        const double share = i + 1 == end ? part : 1.0;
         for (q = 0; q < j->queries; q++)
             if (p[q] > j->level[q]) j->slope[q] -= share;
     }
@@ -15256,309 +14022,184 @@ LOCUSI_FN int locusi_portfolio_descend(locusi_portfolio_job *j, size_t first, si
         if (!(j->weight[q] > 0.0) || (j->slope[q] > 0.0 && j->level[q] <= j->floor[q])) j->slope[q] = 0.0;
         norm += j->slope[q] * j->slope[q];
     }
-    if (!(norm > 0.0)) return 0;
-    for (q = 0; q < j->queries; q++) {
+    for (q = 0; norm > 0.0 && q < j->queries; q++) {
         double level = (double)j->level[q];
         if (!(fabs(j->slope[q]) > 0.0)) continue;
         level -= length / norm * j->slope[q] / (j->weight[q] * j->unit);
         j->level[q] = level >= 1.0 ? 1.0f : level > (double)j->floor[q] ? (float)level : j->floor[q];
     }
-    return 1;
+    return norm > 0.0;
 }
 
 // *bound <- the smallest that was found, for the best of the required models as levels, then from the best of the best
-// set on. What the steps come across may become a better set, where `search` allows the time.
-LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, size_t steps, int search, double *bound,
-                                              locus_error *err)
+// set on.
+LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, size_t steps, double *bound, locus_error *err)
 {
-    double reach = 1.0, here, part;
-    size_t step, i, stalled = 0, first, end;
+    double reach = 1.0, here, other, part;
+    size_t step, i, stalled = 0, end;
     locus_status status;
     *bound = DBL_MAX;
     memcpy(j->level, j->floor, j->queries * sizeof(float));
-    for (step = 0; step < steps; step++) {
+    for (step = 0; step < steps && LOCUSI_PROVEN < *bound - j->other_net; step++) {
         if ((status = locusi_portfolio_step(j, err))) return status;
         if (step == 1)
-            for (i = 0; i < j->other_count; i++) locusi_raise(j->level, locusi_profile_row(j, j->other[i]), j->queries);
-        locusi_gains(j, j->level, NULL);
-        here = (double)j->base * j->unit - j->lambda * j->fixed + locusi_relax(j, &first, &end, &part);
-        stalled++;
-        if (here < *bound) {
-            *bound = here;
-            stalled = 0;
+            for (i = 0; i < j->other_count; i++) locusi_raise(j, j->level, j->other[i]);
+        locusi_gains(j);
+        here = locusi_relax(j, 0, &end, &part);
+        if (j->budget < DBL_MAX) { // within both limits: the smaller of the two
+            other = locusi_relax(j, 1, &end, &part);
+            if (other < here) here = other;
+            else (void)locusi_relax(j, 0, &end, &part);
         }
-        if (*bound - j->other_net <= LOCUSI_PROVEN) return LOCUS_OK;
-        if (search) locusi_relaxed_set(j, first, end);
-        if (step > 0 && !locusi_portfolio_descend(j, first, end, part, reach * (here - j->other_net))) break;
+        here += (double)j->base * j->unit - j->o->lambda * j->fixed;
+        stalled = here < *bound ? 0 : stalled + 1;
+        if (here < *bound) *bound = here;
+        if (step > 0 && !locusi_portfolio_descend(j, end, part, reach * (here - j->other_net))) break;
         if (stalled < LOCUSI_STALLED) continue;
         stalled = 0;
         reach *= 0.5;
-        if ((status = locusi_portfolio_retry(j, err))) return status;
     }
-    return locusi_portfolio_retry(j, err);
+    return LOCUS_OK;
 }
 
 // ---- together
 
-LOCUS_API size_t locus_portfolio_workspace(const locus_points *profiles, const locus_portfolio_opts *opts)
+LOCUSI_FN locus_status locusi_check_amounts(const float *x, size_t n, const char *name, locus_error *err)
 {
-    locusi_portfolio_job j;
-    locus_portfolio_opts zero;
-    locusi_carver c = {NULL, 0, 0};
-    size_t bytes;
-    if (!profiles) return 0;
-    memset(&zero, 0, sizeof zero);
-    locusi_portfolio_plan(&j, profiles, opts ? opts : &zero, &c);
-    return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
-}
-
-// Limits and weights; *mass <- the summed weights.
-LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, const locus_portfolio_opts *o, double *mass,
-                                              locus_error *err)
-{
-    size_t i, required = 0;
-    double fixed = 0.0;
-    *mass = 0.0;
-    if (profiles->dim == 0) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.dim", "at least 1", "0");
-    if (profiles->count && !profiles->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles", "rows", "NULL");
-    if (profiles->stride && profiles->stride < profiles->dim)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.stride", "0 or at least %z", "%z", profiles->dim,
-                           profiles->stride);
-    if (!locusi_within(o->budget, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", o->budget);
-    if (!locusi_within(o->lambda, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
-    if ((o->budget > 0.0 || o->lambda > 0.0) && !o->cost)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost", "costs, for the %s", "NULL",
-                           o->budget > 0.0 ? "budget" : "lambda");
-    for (i = 0; i < profiles->count; i++) {
-        if (o->cost && (!locusi_finite(o->cost[i]) || o->cost[i] < 0.0f))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative", "%f", i,
-                               (double)o->cost[i]);
-        if (!o->required || !o->required[i]) continue;
-        required++;
-        if (o->cost) fixed += (double)o->cost[i];
-    }
-    for (i = 0; i < profiles->dim; i++) {
-        if (o->weight && (!locusi_finite(o->weight[i]) || o->weight[i] < 0.0f))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight[%z]", "finite and not negative", "%f", i,
-                               (double)o->weight[i]);
-        *mass += o->weight ? (double)o->weight[i] : 1.0;
-    }
-    if (!(*mass > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "one above 0", "none");
-    if (o->count && required > o->count)
-        return locusi_fail(err, LOCUS_ERR_BUDGET, "count", "at least %z, the required models", "%z", required,
-                           o->count);
-    if (o->budget > 0.0 && fixed > o->budget)
-        return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the cost of the required models", "%f", fixed,
-                           o->budget);
+    size_t i;
+    for (i = 0; x && i < n; i++)
+        if (!locusi_finite(x[i]) || x[i] < 0.0f)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "finite and not negative", "%f", name, i,
+                               (double)x[i]);
     return LOCUS_OK;
 }
 
-// The first value that is no chance.
-LOCUSI_FN locus_status locusi_bad_chance(const char *what, const locus_points *rows, locus_error *err)
+LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, const locus_portfolio_opts *o,
+                                              locus_error *err)
 {
-    const size_t stride = rows->stride ? rows->stride : rows->dim;
-    size_t m = 0, q = 0;
-    while (m + 1 < rows->count && locusi_chances(rows->rows + m * stride, rows->dim)) m++;
-    while (q + 1 < rows->dim && locusi_chances(rows->rows + m * stride + q, 1)) q++;
-    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z, %z]", "0 to 1", "%f", what, m, q,
-                       (double)rows->rows[m * stride + q]);
+    const double limits[] = {o->budget, o->lambda};
+    locus_status status;
+    size_t i;
+    for (i = 0; i < 2; i++) {
+        const char *name = i ? "lambda" : "budget";
+        if (!locusi_within(limits[i], 0.0, DBL_MAX))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "finite and not negative", "%f", name, limits[i]);
+        if (limits[i] > 0.0 && !o->cost)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost", "costs, for the %s", "NULL", name);
+    }
+    if ((status = locusi_check_points(profiles, "profiles", 1, err)) ||
+        (status = locusi_check_amounts(o->cost, profiles->count, "cost", err)))
+        return status;
+    return locusi_check_amounts(o->weight, profiles->dim, "weight", err);
 }
 
-LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
-                                              size_t *picks, double *value_of, locus_portfolio *out, void *work,
-                                              size_t work_bytes, locus_error *err)
+LOCUSI_FN locus_status locusi_portfolio_take(locusi_portfolio_job *j, locusi_work *w, locus_error *err)
 {
-    locusi_portfolio_job job, *j = &job;
-    locus_portfolio_opts zero;
-    const locus_portfolio_opts *o = opts ? opts : &zero;
-    locusi_carver c = {NULL, 0, 0};
-    locus_isa isa = o == opts ? o->isa : LOCUS_ISA_AUTO;
-    double mass, volume;
-    size_t bytes, i, steps, candidates = 0;
-    int exponent, by_cost;
-    locus_status status;
-    memset(&zero, 0, sizeof zero);
-    if (!profiles || !picks || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !profiles ? "profiles"
-                           : !picks  ? "picks"
-                                     : "out");
-    memset(out, 0, sizeof *out);
-    if ((status = locusi_check_portfolio(profiles, o, &mass, err)) || (status = locusi_isa_choose(&isa, err)))
-        return status;
-    bytes = locus_portfolio_workspace(profiles, o);
-    if (!bytes || !work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    c.base = locusi_align(work);
-    locusi_portfolio_plan(j, profiles, o, &c);
-    j->k = locusi_kernels_for(isa);
-    j->lambda = o->lambda;
-    j->budget = o->budget > 0.0 ? o->budget : DBL_MAX;
+    j->gain = (int64_t *)locusi_take_zero(w, j->models, sizeof(int64_t));
+    j->price = (double *)locusi_take(w, j->models, sizeof(double));
+    j->may = (unsigned char *)locusi_take_zero(w, j->models, 1);
+    j->in = (unsigned char *)locusi_take(w, j->models, 1);
+    j->worth = (locusi_worth *)locusi_take(w, j->models, sizeof(locusi_worth));
+    j->weight = (double *)locusi_take(w, j->queries, sizeof(double));
+    j->slope = (double *)locusi_take(w, j->queries, sizeof(double));
+    j->floor = (float *)locusi_take_zero(w, j->queries, sizeof(float));
+    j->level = (float *)locusi_take(w, j->queries, sizeof(float));
+    j->set = (size_t *)locusi_take(w, j->limit, sizeof(size_t));
+    j->other = (size_t *)locusi_take(w, j->limit, sizeof(size_t));
+    return locusi_work_short(w, err);
+}
 
-    // Weights in units of which all together make at most 2^50.
-    (void)frexp(mass, &exponent);
-    for (i = 0; i < locusi_pad(j->queries); i++) {
-        j->weight[i] = i < j->queries ? ldexp(o->weight ? (double)o->weight[i] : 1.0, 50 - exponent) : 0.0;
-        j->floor[i] = 0.0f;
-    }
+// Weights, prices and what is required; *mass <- the summed weights.
+LOCUSI_FN locus_status locusi_portfolio_prepare(locusi_portfolio_job *j, locus_error *err)
+{
+    const locus_portfolio_opts *o = j->o;
+    double mass = 0.0;
+    size_t i, candidates = 0;
+    int exponent;
+    for (i = 0; i < j->queries; i++) mass += o->weight ? (double)o->weight[i] : 1.0;
+    if (!(mass > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "one above 0", "none");
+    (void)frexp(mass, &exponent); // in units of which all together make at most 2^50
+    for (i = 0; i < j->queries; i++) j->weight[i] = ldexp(o->weight ? (double)o->weight[i] : 1.0, 50 - exponent);
     j->unit = 1.0 / ldexp(mass, 50 - exponent);
-    j->check = 1;
-    locusi_gains(j, j->floor, NULL);
-    if (j->bad) return locusi_bad_chance("profiles", profiles, err);
-    j->check = 0;
     for (i = 0; i < j->models; i++) {
-        if (!locusi_is_required(j, i)) continue;
-        j->required++;
-        j->fixed += locusi_portfolio_price(j, i);
-        locusi_raise(j->floor, locusi_profile_row(j, i), j->queries);
+        j->price[i] = o->cost ? (double)o->cost[i] : 0.0;
+        if (!o->required || !o->required[i]) continue;
+        if (j->required == j->limit)
+            return locusi_fail(err, LOCUS_ERR_BUDGET, "count", "as many as the required models", "%z", o->count);
+        j->set[j->required++] = i;
+        j->fixed += j->price[i];
+        locusi_raise(j, j->floor, i);
     }
-    for (i = 0; i < j->models; i++) candidates += (size_t)locusi_eligible(j, i);
+    if (j->fixed > j->budget)
+        return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the cost of the required models", "%f",
+                           j->fixed, o->budget);
+    for (i = 0; i < j->models; i++) {
+        j->may[i] = (!o->available || o->available[i]) && !(o->required && o->required[i]) &&
+                    j->fixed + j->price[i] <= j->budget;
+        candidates += j->may[i];
+    }
     if (candidates + j->required == 0)
         return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "profiles", "an available model within the limits",
                            "none of %z", j->models);
+    return LOCUS_OK;
+}
 
+LOCUSI_FN locus_status locusi_portfolio_run(locusi_portfolio_job *j, size_t *picks, double *value_of,
+                                            locus_portfolio *out, locus_error *err)
+{
+    const double volume = (double)j->models * (double)j->queries, lambda = j->o->lambda;
+    const int by_cost = j->budget < DBL_MAX || lambda > 0.0;
+    size_t i, steps;
+    locus_status status = locusi_portfolio_prepare(j, err);
+    if (status) return status;
     // Greedy by gain begins with the best affordable model, so the better of the two is never worse than that one.
     // Where costs count for anything, each start has its own swaps: they often end in different places.
-    volume = (double)j->models * (double)j->queries;
-    steps = volume * (double)LOCUSI_BOUND_STEPS < 8e9 ? LOCUSI_BOUND_STEPS
-            : volume * 8.0 > 8e9                      ? 8
-                                                      : (size_t)(8e9 / volume);
-    by_cost = j->budget < DBL_MAX || j->lambda > 0.0;
+    steps = volume * (double)LOCUSI_BOUND_STEPS < 8e9 ? LOCUSI_BOUND_STEPS : volume < 1e9 ? (size_t)(8e9 / volume) : 8;
     j->total = j->limit * (by_cost ? 2 : 1) + steps;
     j->other_net = -DBL_MAX;
-    if ((status = locusi_portfolio_start(j, 0, err)) || (by_cost && (status = locusi_portfolio_start(j, 1, err))))
+    if ((status = locusi_portfolio_start(j, 0, err)) || (by_cost && (status = locusi_portfolio_start(j, 1, err))) ||
+        (status = locusi_portfolio_bound(j, steps, &out->bound, err)))
         return status;
-    if ((status = locusi_portfolio_bound(j, steps, !o->greedy_only && steps == LOCUSI_BOUND_STEPS, &out->bound, err)))
-        return status;
-    memset(j->best, 0, j->queries * sizeof(float));
+    memset(j->level, 0, j->queries * sizeof(float));
     out->count = j->other_count;
     for (i = 0; i < out->count; i++) {
         picks[i] = j->other[i];
-        out->cost += locusi_portfolio_price(j, picks[i]);
-        locusi_raise(j->best, locusi_profile_row(j, picks[i]), j->queries);
-        if (value_of) value_of[i] = (double)locusi_covered(j, j->best, j->best) * j->unit;
+        out->cost += j->price[picks[i]];
+        locusi_raise(j, j->level, picks[i]);
+        if (value_of) value_of[i] = (double)locusi_covered(j, j->level, j->level) * j->unit;
     }
-    out->value = (double)locusi_covered(j, j->best, j->best) * j->unit;
-    if (out->bound < out->value - j->lambda * out->cost) out->bound = out->value - j->lambda * out->cost;
+    out->value = (double)locusi_covered(j, j->level, j->level) * j->unit;
+    if (out->bound < out->value - lambda * out->cost) out->bound = out->value - lambda * out->cost;
     return LOCUS_OK;
 }
 
-// ---------------------------------------------------------------------------------------------------------- >>search
-
-// *scale <- the largest weight, so that no sum of weights overflows.
-LOCUSI_FN locus_status locusi_check_wish(const locus_wish *wish, size_t categories, double *scale, locus_error *err)
+LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
+                                              size_t *picks, double *value_of, locus_portfolio *out,
+                                              const locus_run *run, locus_error *err)
 {
-    size_t c;
-    *scale = 0.0;
-    for (c = 0; c < categories; c++) {
-        if (!locusi_within(wish[c].weight, 0.0, DBL_MAX))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].weight", "finite and not negative", "%f", c,
-                               wish[c].weight);
-        if (wish[c].weight > 0.0 && !locusi_within(wish[c].accuracy, 0.0, 1.0))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].accuracy", "0 to 1", "%f", c, wish[c].accuracy);
-        if (wish[c].weight > *scale) *scale = wish[c].weight;
-    }
-    if (!(*scale > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish", "a weight above 0", "none");
-    return LOCUS_OK;
-}
-
-// Nearer, or at the same distance of lower index.
-LOCUSI_FN int locusi_match_order(const void *a, const void *b)
-{
-    const locus_match *x = (const locus_match *)a, *y = (const locus_match *)b;
-    if (x->distance < y->distance) return -1;
-    if (x->distance > y->distance) return 1;
-    return (x->model > y->model) - (x->model < y->model);
-}
-
-// The k nearest are kept as a heap, the farthest on top.
-LOCUSI_FN void locusi_match_sift(locus_match *heap, size_t root, size_t n)
-{
-    size_t child;
-    while (root < n / 2 && (child = 2 * root + 1) < n) {
-        const locus_match top = heap[root];
-        if (child + 1 < n && locusi_match_order(&heap[child], &heap[child + 1]) < 0) child++;
-        if (locusi_match_order(&top, &heap[child]) >= 0) break;
-        heap[root] = heap[child];
-        heap[child] = top;
-        root = child;
-    }
-}
-
-LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
-                                    size_t k, const unsigned char *available, locus_match *out, locus_error *err)
-{
-    size_t m, c, i, found = 0;
-    double scale;
+    const locus_portfolio_opts zero = {0, 0.0, 0.0, NULL, NULL, NULL, NULL, 0};
+    locus_isa isa = run ? run->isa : LOCUS_ISA_AUTO;
+    locusi_portfolio_job j;
+    locusi_work w;
     locus_status status;
-    if ((!means && models > 0) || !wish || (!out && k > 0))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !wish                  ? "wish"
-                           : !means && models > 0 ? "means"
-                                                  : "out");
-    if ((status = locusi_check_wish(wish, categories, &scale, err))) return status;
-    for (m = 0; m < models; m++) {
-        const double *row = means + m * categories;
-        double sum = 0.0, weight = 0.0;
-        locus_match match;
-        if (available && !available[m]) continue;
-        for (c = 0; c < categories; c++) {
-            const double w = wish[c].weight / scale, gap = row[c] - wish[c].accuracy;
-            if (!(w > 0.0) || !locusi_finite((float)row[c])) continue;
-            sum += w * gap * gap;
-            weight += w;
-        }
-        if (!(weight > 0.0) || k == 0) continue;
-        match.model = m;
-        match.distance = sqrt(sum / weight);
-        if (found < k) {
-            out[found++] = match;
-            if (found == k)
-                for (i = k / 2; i > 0; i--) locusi_match_sift(out, i - 1, k);
-        } else if (locusi_match_order(&match, &out[0]) < 0) {
-            out[0] = match;
-            locusi_match_sift(out, 0, k);
-        }
-    }
-    if (found > 0) locusi_sort(out, found, sizeof *out, locusi_match_order);
-    for (i = found; i < k; i++) {
-        out[i].model = SIZE_MAX;
-        out[i].distance = (double)locusi_nan();
-    }
-    return LOCUS_OK;
-}
-
-LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
-                                     uint64_t seed, unsigned char *scores, locus_error *err)
-{
-    size_t c, i;
-    double scale;
-    locus_status status;
-    if (!category || !wish || !scores)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !category ? "category"
-                           : !wish   ? "wish"
-                                     : "scores");
-    if ((status = locusi_check_wish(wish, categories, &scale, err))) return status;
-    if (n > 0) memset(scores, 255, n);
-    for (c = 0; c < categories; c++) {
-        size_t left = 0, right;
-        if (!(wish[c].weight > 0.0)) continue;
-        for (i = 0; i < n; i++) left += category[i] >= 0 && (size_t)category[i] == c;
-        right = (size_t)(wish[c].accuracy * (double)left + 0.5);
-        // Of the `left` still to come, `right` are to be 1, each choice equally likely (Knuth's algorithm S).
-        for (i = 0; i < n && left > 0; i++) {
-            double draw;
-            if (category[i] < 0 || (size_t)category[i] != c) continue;
-            draw = (double)(locusi_mix(locusi_mix(seed + 0x9e3779b97f4a7c15u) + i) >> 11) / 9007199254740992.0;
-            scores[i] = draw * (double)left < (double)right;
-            right -= scores[i];
-            left--;
-        }
-    }
-    return LOCUS_OK;
+    memset(&j, 0, sizeof j);
+    j.o = opts ? opts : &zero;
+    j.run = run;
+    if (!picks || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !picks ? "picks" : "out");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_check_portfolio(profiles, j.o, err)) || (status = locusi_isa_choose(&isa, err))) return status;
+    j.k = locusi_kernels_for(isa);
+    j.rows = profiles->rows;
+    j.models = profiles->count;
+    j.queries = profiles->dim;
+    j.stride = profiles->stride ? profiles->stride : profiles->dim;
+    j.limit = j.o->count && j.o->count < j.models ? j.o->count : j.models;
+    j.budget = j.o->budget > 0.0 ? j.o->budget : DBL_MAX;
+    locusi_work_begin(&w, run);
+    if (!(status = locusi_portfolio_take(&j, &w, err))) status = locusi_portfolio_run(&j, picks, value_of, out, err);
+    locusi_work_end(&w);
+    return status;
 }
 
 // --------------------------------------------------------------------------------------------------------- >>compare
@@ -15613,52 +14254,22 @@ LOCUSI_FN double locusi_student_quantile(double level, size_t df)
     }
 }
 
-// Mean and squared deviations of a stream of values (Welford's recurrence).
-typedef struct locusi_spread {
-    size_t count;
-    double mean, squares;
-} locusi_spread;
-
-LOCUSI_FN void locusi_spread_add(locusi_spread *s, double x)
-{
-    const double off = x - s->mean;
-    s->count++;
-    s->mean += off / (double)s->count;
-    s->squares += off * (x - s->mean);
-}
-
-LOCUSI_FN locus_interval locusi_interval_from(double value, const locusi_spread *s, int jackknife, double level)
-{
-    locus_interval out;
-    double half;
-    out.value = value;
-    out.low = out.high = (double)locusi_nan();
-    if (s->count < 2 || !locusi_within(level, 0.0, 1.0) || level <= 0.0 || level >= 1.0) return out;
-    half = sqrt(s->squares / (double)(s->count - 1)) * locusi_student_quantile(level, s->count - 1);
-    if (jackknife) half *= (double)(s->count - 1) / sqrt((double)s->count);
-    out.low = value - half;
-    out.high = value + half;
-    return out;
-}
-
 LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
                                            double level)
 {
-    locusi_spread s = {0, 0.0, 0.0};
+    double mean = 0.0, squares = 0.0, half;
+    locus_interval out;
     size_t i;
-    for (i = 0; resampled && i < count; i++) locusi_spread_add(&s, resampled[i]);
-    return locusi_interval_from(value, &s, jackknife, level);
-}
-
-LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted)
-{
-    double ratio, needed;
-    if (!now || evaluations == 0 || locusi_is_nan((float)wanted) || wanted <= 0.0 ||
-        locusi_is_nan((float)(now->high - now->low)))
-        return SIZE_MAX;
-    ratio = 0.5 * (now->high - now->low) / wanted;
-    needed = ceil((double)evaluations * ratio * ratio * (1.0 - 1e-12)); // no evaluation more for a rounding error
-    return needed < 9007199254740992.0 && needed < (double)(SIZE_MAX / 2) ? (size_t)needed : SIZE_MAX;
+    out.value = value;
+    out.low = out.high = (double)locusi_nan();
+    if (!resampled || count < 2 || !locusi_within(level, 0.0, 1.0) || level <= 0.0 || level >= 1.0) return out;
+    for (i = 0; i < count; i++) mean += resampled[i] / (double)count;
+    for (i = 0; i < count; i++) squares += (resampled[i] - mean) * (resampled[i] - mean);
+    half = sqrt(squares / (double)(count - 1)) * locusi_student_quantile(level, count - 1);
+    if (jackknife) half *= (double)(count - 1) / sqrt((double)count);
+    out.low = value - half;
+    out.high = value + half;
+    return out;
 }
 
 // Of a share: right of n (Wilson 1927).
@@ -15677,35 +14288,6 @@ LOCUSI_FN locus_interval locusi_wilson(size_t right, size_t n, double level)
     return out;
 }
 
-// ---- two models
-
-LOCUSI_FN const float *locusi_compare_row(const locus_points *p, size_t i)
-{
-    return p->rows + i * (p->stride ? p->stride : p->dim);
-}
-
-// Mean difference over the queries of one category (category NULL: over all); NaN if it has none.
-LOCUSI_FN double locusi_compare_difference(const float *a, const float *b, size_t n, const int32_t *category,
-                                           size_t which)
-{
-    double sum = 0.0;
-    size_t i, count = 0;
-    for (i = 0; i < n; i++) {
-        if (category && (category[i] < 0 || (size_t)category[i] != which)) continue;
-        sum += (double)a[i] - (double)b[i];
-        count++;
-    }
-    return count ? sum / (double)count : (double)locusi_nan();
-}
-
-LOCUSI_FN double locusi_mean_chance(const float *p, size_t n)
-{
-    double sum = 0.0;
-    size_t i;
-    for (i = 0; i < n; i++) sum += (double)p[i];
-    return sum / (double)n;
-}
-
 // The chance that two models differ on a query: coins with chances a and b and this correlation, or as near to it as
 // two such coins can come.
 LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
@@ -15716,101 +14298,169 @@ LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
     return d > least ? d : least;
 }
 
-LOCUSI_FN double locusi_compare_agreement(const float *a, const float *b, size_t n, double correlation)
+// ---- two models
+
+typedef struct locusi_two { // row 0 is the model, the others are versions of it
+    float *chances[2];      // [1 + versions, n]
+    const float **z[2];     // [1 + versions] embeddings
+    size_t versions[2], n, d;
+    const locus_compare_opts *o;
+    double *values; // [versions]
+} locusi_two;
+
+typedef enum locusi_figure { LOCUSI_OF_A, LOCUSI_OF_B, LOCUSI_OF_BOTH, LOCUSI_AGREEMENT, LOCUSI_APART } locusi_figure;
+
+// Mean of a figure over the queries, of one category (SIZE_MAX: all), for these versions; NaN if there is none
+LOCUSI_FN double locusi_figure_of(const locusi_two *t, locusi_figure figure, size_t category, size_t a, size_t b)
 {
+    const float *p = t->chances[0] + a * t->n, *q = t->chances[1] + b * t->n, *u = t->z[0][a], *v = t->z[1][b];
     double sum = 0.0;
-    size_t i;
-    for (i = 0; i < n; i++) sum += 1.0 - locusi_disagreement((double)a[i], (double)b[i], correlation);
-    return sum / (double)n;
+    size_t i, count = 0;
+    if (figure == LOCUSI_APART) { // cosine distance of the embeddings
+        const double lengths = sqrt(locusi_row_sum(u, u, t->d, 0) * locusi_row_sum(v, v, t->d, 0));
+        sum = lengths > 0.0 ? 1.0 - locusi_row_sum(u, v, t->d, 0) / lengths : 1.0;
+        return sum > 1e-14 ? sum : 0.0;
+    }
+    for (i = 0; i < t->n; i++) {
+        const double x = (double)p[i], y = (double)q[i];
+        if (category != SIZE_MAX && (t->o->category[i] < 0 || (size_t)t->o->category[i] != category)) continue;
+        sum += figure == LOCUSI_OF_A      ? x
+               : figure == LOCUSI_OF_B    ? y
+               : figure == LOCUSI_OF_BOTH ? x - y
+                                          : 1.0 - locusi_disagreement(x, y, t->o->correlation);
+        count++;
+    }
+    return count ? sum / (double)count : (double)locusi_nan();
 }
 
-LOCUSI_FN locus_status locusi_check_profile(const char *name, const locus_points *p, locus_error *err)
+// Versions of both are taken in pairs; where only one has any, the other itself stands against all of them.
+LOCUSI_FN locus_interval locusi_figure_interval(const locusi_two *t, locusi_figure figure, size_t category)
 {
-    size_t i;
-    if (!p || !p->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "profiles", "NULL", name);
-    if (p->count == 0 || p->dim == 0)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least one profile of one query", "[%z, %z]", name,
-                           p->count, p->dim);
-    if (p->stride && p->stride < p->dim)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.stride", "0 or at least %z", "%z", name, p->dim, p->stride);
-    for (i = 0; i < p->count; i++)
-        if (!locusi_chances(locusi_compare_row(p, i), p->dim)) return locusi_bad_chance(name, p, err);
+    const size_t a = figure == LOCUSI_OF_B ? 0 : t->versions[0], b = figure == LOCUSI_OF_A ? 0 : t->versions[1];
+    const size_t count = a > b ? a : b;
+    size_t r;
+    for (r = 0; r < count; r++) t->values[r] = locusi_figure_of(t, figure, category, a ? r + 1 : 0, b ? r + 1 : 0);
+    return locus_interval_of(locusi_figure_of(t, figure, category, 0, 0), t->values, count, 0,
+                             t->o->level > 0.0 ? t->o->level : 0.9);
+}
+
+// What the model might be, from its row of scores: how many versions; 0 where that cannot be said.
+LOCUSI_FN size_t locusi_version_count(const locus_pool *pool, size_t model, const locus_evals *evals,
+                                      const locus_compare_opts *o)
+{
+    const size_t n = evals->queries.count;
+    size_t i, count = 0;
+    float y;
+    if ((!evals->scores.f32 && !evals->scores.u8) || !pool->net->info.has_encoder) return 0;
+    for (i = 0; i < n; i++) count += (size_t)locusi_score(evals, model, i, &y);
+    return count < 2 ? 0 : o->resamples ? o->resamples : 32;
+}
+
+LOCUSI_FN locus_status locusi_versions(locus_pool **out, const locus_pool *pool, size_t model, const locus_evals *evals,
+                                       const locus_compare_opts *o, const locus_run *run, locus_error *err)
+{
+    const size_t row = locusi_score_row(&evals->scores, evals->queries.count, model);
+    locus_resample_opts opts;
+    locus_evals own = *evals;
+    own.scores.models = 1;
+    if (own.scores.f32) own.scores.f32 += row;
+    if (own.scores.u8) own.scores.u8 += row;
+    if (own.scores.mask) own.scores.mask += row;
+    memset(&opts, 0, sizeof opts);
+    opts.count = o->resamples;
+    opts.seed = o->seed + 1 + model;
+    if (run) opts.parallel = run->parallel, opts.progress = run->progress, opts.user = run->user;
+    return locus_pool_resample(out, pool, &own, &opts, err);
+}
+
+LOCUSI_FN locus_status locusi_compare(const locus_pool *pool, const size_t model[2], const locus_evals *evals,
+                                      const locus_compare_opts *o, locus_comparison *out, locus_pool *versions[2],
+                                      locusi_work *w, const locus_run *run, locus_error *err)
+{
+    const locus_scores *s = &evals->scores;
+    const size_t n = evals->queries.count;
+    locusi_profiler own, of[2];
+    locusi_two t;
+    locus_status status;
+    size_t i, r, same = 0;
+    float x, y;
+    t.o = o;
+    t.n = n;
+    t.d = pool->net->d;
+    for (i = 0; i < 2; i++) {
+        t.versions[i] = locusi_version_count(pool, model[i], evals, o);
+        t.z[i] = (const float **)locusi_take(w, t.versions[i] + 1, sizeof(float *));
+        t.chances[i] = (float *)locusi_take(w, t.versions[i] + 1, n * sizeof(float));
+    }
+    t.values = (double *)locusi_take(w, t.versions[0] + t.versions[1], sizeof(double));
+    locusi_profiler_take(&own, pool, n, run, w);
+    if ((status = locusi_work_short(w, err))) return status;
+    for (i = 0; i < 2; i++) {
+        if (!t.versions[i]) continue;
+        if ((status = locusi_versions(&versions[i], pool, model[i], evals, o, run, err))) return status;
+        locusi_profiler_take(&of[i], versions[i], n, run, w);
+    }
+    if ((status = locusi_work_short(w, err))) return status;
+    for (i = 0; i < 2; i++) {
+        if ((status = locusi_profiler_run(&own, &evals->queries, model[i], 1, t.chances[i], err)) ||
+            (versions[i] &&
+             (status = locusi_profiler_run(&of[i], &evals->queries, 0, t.versions[i], t.chances[i] + n, err))))
+            return status;
+        t.z[i][0] = locus_pool_embedding(pool, model[i]);
+        for (r = 0; r < t.versions[i]; r++) t.z[i][r + 1] = locus_pool_embedding(versions[i], r);
+    }
+    out->distance = locusi_figure_interval(&t, LOCUSI_APART, SIZE_MAX);
+    if (out->distance.low < 0.0) out->distance.low = 0.0;
+    out->accuracy_a = locusi_figure_interval(&t, LOCUSI_OF_A, SIZE_MAX);
+    out->accuracy_b = locusi_figure_interval(&t, LOCUSI_OF_B, SIZE_MAX);
+    out->difference = locusi_figure_interval(&t, LOCUSI_OF_BOTH, SIZE_MAX);
+    out->agreement = locusi_figure_interval(&t, LOCUSI_AGREEMENT, SIZE_MAX);
+    for (i = 0; o->by_category && i < o->categories; i++)
+        o->by_category[i] = locusi_figure_interval(&t, LOCUSI_OF_BOTH, i);
+    for (i = 0; (s->f32 || s->u8) && i < n; i++) {
+        if (!locusi_score(evals, model[0], i, &x) || !locusi_score(evals, model[1], i, &y)) continue;
+        out->shared++;
+        same += (x > 0.5f) == (y > 0.5f);
+    }
+    out->observed = locusi_wilson(same, out->shared, o->level > 0.0 ? o->level : 0.9);
     return LOCUS_OK;
 }
 
-// Resampled rows of both are taken in pairs, as they may have been drawn together; where only one has any, the other's
-// own row stands against all of them.
-LOCUSI_FN size_t locusi_compare_pairs(const locus_points *a, const locus_points *b)
+LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b, const locus_evals *evals,
+                                     const locus_compare_opts *opts, locus_comparison *out, const locus_run *run,
+                                     locus_error *err)
 {
-    if (a->count == 1 || b->count == 1) return (a->count > b->count ? a->count : b->count) - 1;
-    return (a->count < b->count ? a->count : b->count) - 1;
-}
-
-LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
-                                     locus_comparison *out, locus_error *err)
-{
+    const size_t models[2] = {a, b};
+    locus_pool *versions[2] = {NULL, NULL};
     locus_compare_opts zero;
+    locus_evals none;
     const locus_compare_opts *o = opts ? opts : &zero;
-    locusi_spread own[2], difference, agreement;
-    double level;
-    size_t i, c, n, pairs, same = 0;
+    locusi_work w;
     locus_status status;
     memset(&zero, 0, sizeof zero);
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(&none, 0, sizeof none);
+    if (!pool || !out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "out" : "pool");
     memset(out, 0, sizeof *out);
-    if ((status = locusi_check_profile("a", a, err)) || (status = locusi_check_profile("b", b, err))) return status;
-    n = a->dim;
-    if (b->dim != n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b.dim", "%z as of a", "%z", n, b->dim);
+    if (a >= pool->count || b >= pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "below %z, the models", "%z", a < pool->count ? "b" : "a",
+                           pool->count, a < pool->count ? b : a);
+    if (!evals) evals = &none;
+    else if ((status = locusi_check_queries(pool->net, &evals->queries, err))) return status;
+    if ((evals->scores.f32 || evals->scores.u8) &&
+        (status = locusi_check_scores(&evals->scores, pool->count, evals->queries.count, err)))
+        return status;
     if (!locusi_within(o->level, 0.0, 1.0) || o->level >= 1.0)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "0 to below 1", "%f", o->level);
-    level = o->level > 0.0 ? o->level : 0.9;
     if (!locusi_within(o->correlation, -1.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", o->correlation);
     if (o->by_category && !o->category)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "category", "the queries' categories, for by_category", "NULL");
-    if (!o->scores_a != !o->scores_b)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "both models' or none", "%s alone",
-                           o->scores_a ? "scores_a" : "scores_b");
-
-    memset(own, 0, sizeof own);
-    memset(&difference, 0, sizeof difference);
-    memset(&agreement, 0, sizeof agreement);
-    for (i = 1; i < a->count; i++) locusi_spread_add(&own[0], locusi_mean_chance(locusi_compare_row(a, i), n));
-    for (i = 1; i < b->count; i++) locusi_spread_add(&own[1], locusi_mean_chance(locusi_compare_row(b, i), n));
-    pairs = locusi_compare_pairs(a, b);
-    for (i = 1; i <= pairs; i++) {
-        const float *x = locusi_compare_row(a, a->count > 1 ? i : 0), *y = locusi_compare_row(b, b->count > 1 ? i : 0);
-        locusi_spread_add(&difference, locusi_compare_difference(x, y, n, NULL, 0));
-        locusi_spread_add(&agreement, locusi_compare_agreement(x, y, n, o->correlation));
-    }
-    out->accuracy_a = locusi_interval_from(locusi_mean_chance(a->rows, n), &own[0], 0, level);
-    out->accuracy_b = locusi_interval_from(locusi_mean_chance(b->rows, n), &own[1], 0, level);
-    out->difference =
-        locusi_interval_from(locusi_compare_difference(a->rows, b->rows, n, NULL, 0), &difference, 0, level);
-    out->agreement =
-        locusi_interval_from(locusi_compare_agreement(a->rows, b->rows, n, o->correlation), &agreement, 0, level);
-    for (c = 0; o->by_category && c < o->categories; c++) {
-        locusi_spread s = {0, 0.0, 0.0};
-        const double value = locusi_compare_difference(a->rows, b->rows, n, o->category, c);
-        for (i = 1; i <= pairs; i++)
-            locusi_spread_add(&s, locusi_compare_difference(locusi_compare_row(a, a->count > 1 ? i : 0),
-                                                            locusi_compare_row(b, b->count > 1 ? i : 0), n, o->category,
-                                                            c));
-        o->by_category[c] = locusi_interval_from(value, &s, 0, level);
-    }
-    for (i = 0; o->scores_a && i < o->answers; i++) {
-        const unsigned char x = o->scores_a[i], y = o->scores_b[i];
-        if ((x > 1 && x != 255) || (y > 1 && y != 255)) {
-            const int in_a = x > 1 && x != 255;
-            return locusi_fail(err, LOCUS_ERR_SCORE, "%s[%z]", "0, 1 or 255", "%d", in_a ? "scores_a" : "scores_b", i,
-                               (int)(in_a ? x : y));
-        }
-        if (x == 255 || y == 255) continue;
-        out->shared++;
-        same += x == y;
-    }
-    out->observed = locusi_wilson(same, out->shared, level);
-    return LOCUS_OK;
+    locusi_work_begin(&w, run);
+    status = locusi_compare(pool, models, evals, o, out, versions, &w, run, err);
+    locus_pool_destroy(versions[0]);
+    locus_pool_destroy(versions[1]);
+    locusi_work_end(&w);
+    return status;
 }
 
 // ----------------------------------------------------------------------------------------------------- >>uncertainty

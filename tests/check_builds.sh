@@ -238,7 +238,7 @@ int main(int argc, char **argv)
     locus_frontier_point at[64];
     locus_zero_corner zero[66];
     locus_single single[2];
-    size_t i, k, picks[4], count;
+    size_t i, k, picks[4];
     const uint32_t missing_bits = 0x7fc00000u;
     const double million = 1e6;
     if (argc < 2 || locus_net_open(&net, argv[1], NULL, &err) || locus_pool_create(&pool, net, 2, NULL, NULL, &err))
@@ -273,7 +273,7 @@ int main(int argc, char **argv)
     if (metrics.pairs != 64) failures++, printf("%d pairs of 64\n", (int)metrics.pairs);
     for (k = 0; k < 3; k++) {
         const double x = from_bits(not_a_number[k]);
-        const locus_points p = {profiles, 2, 8, 0}, row = {profiles, 1, 8, 0};
+        const locus_points p = {profiles, 2, 8, 0};
         locus_route_opts o;
         locus_calibrate_opts calibrate;
         locus_memory_opts memory;
@@ -281,8 +281,6 @@ int main(int argc, char **argv)
         locus_portfolio chosen;
         locus_compare_opts compare;
         locus_comparison both;
-        locus_wish wish;
-        locus_match match;
         locus_watch watch;
         locus_train_data data;
         locus_train_opts train;
@@ -320,18 +318,14 @@ int main(int argc, char **argv)
         memset(&memory, 0, sizeof memory), memory.weight = x, REFUSED(locus_pool_memorize(pool, &e, &memory, &err));
         memset(&calibrate, 0, sizeof calibrate), calibrate.shrink = x;
         REFUSED(locus_pool_calibrate(pool, &e, &calibrate, &err));
-        REFUSED(locus_coverage(&p, cost, x, picks, &count, NULL, work, sizeof work, &err));
         memset(&portfolio, 0, sizeof portfolio), portfolio.cost = cost, portfolio.budget = x;
-        REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, work, sizeof work, &err));
+        REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, NULL, &err));
         portfolio.budget = 0.0, portfolio.lambda = x;
-        REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, work, sizeof work, &err));
-        memset(&compare, 0, sizeof compare), compare.level = x, REFUSED(locus_compare(&row, &row, &compare, &both, &err));
-        compare.level = 0.0, compare.correlation = x, REFUSED(locus_compare(&row, &row, &compare, &both, &err));
+        REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, NULL, &err));
+        memset(&compare, 0, sizeof compare), compare.level = x, REFUSED(locus_compare(pool, 0, 1, NULL, &compare, &both, NULL, &err));
+        compare.level = 0.0, compare.correlation = x, REFUSED(locus_compare(pool, 0, 1, NULL, &compare, &both, NULL, &err));
         REFUSED(locus_same_answers(profiles, profiles, answers, answers, 8, x, &lambda, NULL, NULL, work, sizeof work, &err));
         REFUSED(locus_answer_correlation(&p, answers, x, &lambda, work, sizeof work, &err));
-        wish.accuracy = 0.5, wish.weight = x, lambda = 0.5;
-        REFUSED(locus_search(&lambda, 1, &wish, 1, 1, NULL, &match, &err));
-        wish.accuracy = x, wish.weight = 1.0, REFUSED(locus_search(&lambda, 1, &wish, 1, 1, NULL, &match, &err));
         memset(&watch, 0, sizeof watch);
         (void)locus_watch_add(&watch, x, 1.0), (void)locus_watch_add(&watch, 0.5, x);
         if (watch.answers) failures++, printf("an answer that is no number counts\n");
@@ -475,7 +469,7 @@ if have gcc && have nm; then
             "! nm -u $tmp/m-$cc-all.o | awk '{print \$NF}' | grep -vE '^(mem(cpy|move|set|cmp)|bcmp|str(len|cmp)|expf?|logf|sqrtf?|fabsf?|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)\$'"
         try "$cc LOCUS_NO_TRAIN: no training, in the plain build there is" \
             "none $tmp/m-$cc-NO_TRAIN.o.def '^locus_train' && grep -q '^locus_train_run\$' $tmp/$cc-c99.o.def && ! nm $tmp/m-$cc-NO_TRAIN.o | grep 'locusi*_train'"
-        explore='^locus_(pool_calibrate|reliability|pool_points|profiles|category_means|distances|neighbours|cluster|medoids|centers|coverage|portfolio|search|imagine|pool_resample|interval|compare|same_|answer_|watch|next|complete|explain|log|pool_copy)'
+        explore='^locus_(pool_calibrate|reliability|profiles|distances|neighbours|cluster|medoids|centers|portfolio|pool_resample|interval|compare|same_|answer_|watch|next|complete|explain|log|pool_copy)'
         try "$cc LOCUS_NO_EXPLORE: nothing of it, in the plain build there is" \
             "none $tmp/m-$cc-NO_EXPLORE.o.def '$explore' && [ \$(grep -cE '$explore' $tmp/$cc-c99.o.def) -gt 40 ] && grep -q '^locus_train_run\$' $tmp/m-$cc-NO_EXPLORE.o.def && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-NO_EXPLORE.o.def"
         try "$cc nothing prints, exits or uses errno" "none $tmp/$cc-c99.o.und '^(printf|fprintf|puts|fputs|putchar|exit|abort|perror|stderr|stdout|__assert_fail)\$'"

@@ -85,12 +85,13 @@ static int atlas_resample(session *s, atlas *a)
     const locus_array *table = a->x.array, *y = NULL;
     const size_t m = a->x.models, dim = a->points.dim;
     const char *table_flag = o->evaluated ? "--evaluated" : "--encodings";
-    size_t *rows = NULL, bytes = 0;
+    size_t *rows = NULL;
     char meaning[80], found[240];
     locus_queries queries;
     locus_resample_opts opts;
     grades g;
-    void *work = NULL;
+    locus_run run = run_of(s);
+    run.progress = NULL;
     memset(&opts, 0, sizeof opts);
     snprintf(meaning, sizeof meaning, "[queries, %zu]", s->info.q_dim);
     if (o->evaluated && open_array(s, table_flag, o->evaluated, 2, meaning, &table)) return FAILED;
@@ -125,12 +126,8 @@ static int atlas_resample(session *s, atlas *a)
         evals.scores.f32 = g.f32 ? g.f32 + i * n : NULL;
         evals.scores.u8 = g.u8 ? g.u8 + i * n : NULL;
         int bad = locus_pool_resample(&redrawn, s->pool, &evals, &opts, &s->err) != LOCUS_OK;
-        if (!bad && !work) {
-            bytes = locus_profiles_workspace(redrawn, a->x.n, s->parallel);
-            work = take(s, bytes, 1);
-        }
-        bad = bad || locus_profiles(redrawn, &a->x.queries, a->version_profiles + i * opts.count * a->x.n, s->parallel,
-                                    work, bytes, &s->err) != LOCUS_OK;
+        bad = bad || locus_profiles(redrawn, &a->x.queries, NULL, a->version_profiles + i * opts.count * a->x.n, &run,
+                                    &s->err) != LOCUS_OK;
         for (size_t r = 0; !bad && r < opts.count; ++r)
             memcpy(a->versions + (i * opts.count + r) * dim, locus_pool_embedding(redrawn, r), dim * sizeof(float));
         locus_pool_destroy(redrawn);
@@ -392,7 +389,7 @@ static int run_atlas(session *s)
     if (n > ATLAS_CELLS / m)
         return fail(s, "%s: expected at most %zu queries for %zu models, found %zu", queries_name(s), ATLAS_CELLS / m,
                     m, n);
-    a.points = locus_pool_points(s->pool);
+    a.points = a.x.embeddings;
     if (atlas_geometry(s, &a) || (scores && atlas_resample(s, &a))) return FAILED;
     if (!(a.f = text_begin(s, s->opt.html, temporary))) return FAILED;
     for (size_t i = 0; atlas_page[i]; ++i) {

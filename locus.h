@@ -47,7 +47,7 @@
 //     >>texts       files of texts; learning the text encoder
 //     >>recall      what happened on the evaluated queries, as a kernel regression
 //     >>pool        models, their embeddings and what is known of them
-//     >>predictor   logits;  >>route  costs and choices, >>screen which models are worth a logit
+//     >>predictor   logits;  >>route  costs and choices
 //     >>metrics     figures of merit;  >>frontier  quality against money
 //     >>calibration >>points and distances >>neighbours >>clusters >>portfolio >>compare
 //     >>uncertainty >>guard >>duplicates >>next >>explain >>log     what a pool is good for besides routing
@@ -238,9 +238,6 @@ typedef enum locus_rule {
     LOCUS_RULE_DEFAULT_EXCLUDED // the default is not available or too dear: highest utility instead
 } locus_rule;
 
-// "best", "beat-default", "default-kept", "default-excluded"
-LOCUS_API const char *locus_rule_name(locus_rule rule);
-
 typedef struct locus_choice {
     size_t model; // index in the pool; SIZE_MAX in places beyond the number of candidates
     float logit;
@@ -279,7 +276,6 @@ typedef struct locus_route_opts {
     locus_guard_use guard;
     size_t default_model;
     double margin; // in utility (with lambda 0: in probability); >= 0
-    const locus_parallel *parallel;
 } locus_route_opts;
 
 // ---- query encodings from texts (>>text specifies them exactly)
@@ -506,16 +502,9 @@ LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tens
 //
 // A locus_net is read-only once made: any number of threads may use it at the same time.
 
-typedef struct locus_net_opts {
-    locus_isa isa;       // 0: the best this machine has
-    int predictor_only;  // 1: do not load an encoder even if the file has one (less memory)
-    void *memory;        // build the net here (any alignment); NULL: allocate
-    size_t memory_bytes; // at least locus_net_memory()
-} locus_net_opts;
-
 typedef enum locus_encoder_kind { LOCUS_ISAB = 0, LOCUS_SAB = 1 } locus_encoder_kind;
 
-typedef struct locus_net_info {
+typedef struct locus_net_info { // text and query_encoder live as long as the net
     size_t q_dim, z_dim, n_heads, n_layers, m_induce, decoder_hidden;
     locus_encoder_kind encoder_kind;
     int has_encoder;
@@ -523,34 +512,29 @@ typedef struct locus_net_info {
     uint64_t hash;             // of all weights, encoder and predictor; what a pool remembers of its net
     uint64_t encoder_hash;     // of the encoder's weights alone
     const char *query_encoder; // metadata "query_encoder": which sentence encoder; "" if the file does not say
-    double recall_weight;      // metadata "memory_weight", in percent: what suited a memory beside this net on the
-                               // training's validation queries; 0: the file does not say
+    const locus_text *text;    // the text encoder that it carries; NULL: queries are encoded by something else
+    double recall_weight;      // metadata "memory_weight": what suited a recall beside this net on the training's
+                               // validation queries; 0: the file does not say
     size_t parameters;         // number of weights in memory
     size_t bytes;              // memory that the net takes
 } locus_net_info;
 
-// Build a net from a parsed file (the authors' names and shapes, method.md); the file may be closed afterwards.
-// Fails: LOCUS_ERR_METADATA, _TENSOR_MISSING, _TENSOR_SURPLUS, _TENSOR_SHAPE, _DTYPE_UNSUPPORTED, _HEADS,
-// _NONFINITE_WEIGHT, _HASH, _ENCODER_MISMATCH, _ISA, _MEMORY, _WORKSPACE. opts may be NULL. Allocates without
-// opts->memory.
-LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors *st, const locus_net_opts *opts,
+// Build a net from a parsed file (the authors' names and shapes, method.md), which may be closed afterwards.
+// Fails: LOCUS_ERR_METADATA, _TENSOR, _UNSUPPORTED, _NONFINITE_WEIGHT, _HASH, _MISMATCH, _FORMAT, _ISA, _MEMORY.
+LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors *st, const locus_run *run,
                                         locus_error *err);
-// Bytes that locus_net_create needs in opts->memory for this file; 0 if the file is no net (create says why).
-LOCUS_API size_t locus_net_memory(const locus_safetensors *st, const locus_net_opts *opts);
 #ifndef LOCUS_NO_STDIO
-// Both from a path; allocates while it works, too.
-LOCUS_API locus_status locus_net_open(locus_net **out, const char *path, const locus_net_opts *opts, locus_error *err);
+// From a path; allocates for the list of its tensors.
+LOCUS_API locus_status locus_net_open(locus_net **out, const char *path, const locus_run *run, locus_error *err);
 #endif
 LOCUS_API void locus_net_destroy(locus_net *net);
 LOCUS_API locus_net_info locus_net_get_info(const locus_net *net);
 
 // ---- text encoders
 
-// The text encoder that a net carries (metadata "query_encoder": "locus-text-1/..."); NULL if its queries are encoded
-// by something else. Lives as long as the net.
-LOCUS_API const locus_text *locus_net_text(const locus_net *net);
-// name <- "locus-text-1/" and the fingerprint in 16 hex digits: a hash of the encodings of three probe texts. This is
-// the net's query_encoder; a net whose tables give another is refused. Fails: LOCUS_ERR_ARGUMENT.
+// name <- "locus-text-1/" and the fingerprint in 16 hex digits: a hash of the encodings of the probe texts. This is the
+// net's query_encoder; a net whose tables give another fingerprint is refused (LOCUS_ERR_MISMATCH).
+// Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err);
 
 // Texts of a JSON-lines file, one object a line: "text" (a string; needed where there is no category), "id" (a string
@@ -604,37 +588,61 @@ typedef struct locus_model {
     uint64_t evaluations; // behind the embedding; 0: unknown
 } locus_model;
 
-// An empty pool with room for `capacity` models. memory: NULL to allocate (then the pool grows as needed), else at
-// least locus_pool_memory bytes. query_encoder: name of the sentence encoder, "" or NULL: the net's.
+typedef struct locus_calibration { // logit <- scale * logit + shift
+    float scale;                   // > 0
+    float shift;
+} locus_calibration;
+
+typedef struct locus_recall_info {
+    size_t landmarks; // 0: the pool has no recall
+    size_t queries;   // evaluated queries behind it
+    size_t models;    // that have a part in it
+    double weight;
+} locus_recall_info;
+
+typedef struct locus_pool_info {
+    const char *query_encoder; // what encodes its queries; "" if not said; lives as long as the pool
+    locus_recall_info recall;
+    locus_guard guard;
+    int calibrated;
+    locus_calibration calibration; // the pool's, which models that are added take; {1, 0} if it is not calibrated
+} locus_pool_info;
+
+// An empty pool with room for `capacity` models; it grows as needed, but in run->memory. query_encoder: name of what
+// encodes the queries; "" or NULL: the net's. Fails: LOCUS_ERR_ARGUMENT, _MISMATCH, _MEMORY.
 LOCUS_API locus_status locus_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
-                                         const char *query_encoder, void *memory, size_t memory_bytes,
-                                         locus_error *err);
-LOCUS_API size_t locus_pool_memory(const locus_net *net, size_t capacity);
+                                         const char *query_encoder, const locus_run *run, locus_error *err);
+// A pool of its own with the same content: a snapshot to route with while another thread changes the pool. To publish a
+// change: copy the pool that others route with, change the copy, exchange your pointer, destroy the old one when no one
+// routes with it any more. Fails: LOCUS_ERR_ARGUMENT, _MEMORY.
+LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, const locus_run *run,
+                                       locus_error *err);
 LOCUS_API void locus_pool_destroy(locus_pool *pool);
 
 LOCUS_API size_t locus_pool_count(const locus_pool *pool);
-LOCUS_API const char *locus_pool_query_encoder(const locus_pool *pool);
+LOCUS_API locus_pool_info locus_pool_get_info(const locus_pool *pool);
 // The model and its embedding (z_dim floats); NULL if index is out of range. Valid until the pool changes.
 LOCUS_API const locus_model *locus_pool_model(const locus_pool *pool, size_t index);
 LOCUS_API const float *locus_pool_embedding(const locus_pool *pool, size_t index);
 // Index of the model of that name, or SIZE_MAX.
 LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name);
 
-// Append a model; *index (may be NULL) receives its place. Allocates where the pool grows. Fails: LOCUS_ERR_NAME, _POOL
-// (cost, embedding), _MEMORY.
+// Append a model; *index (may be NULL) <- its place. Allocates where the pool grows. Fails: LOCUS_ERR_ARGUMENT, _NAME,
+// _POOL (cost, embedding), _MEMORY; and so do those below.
 LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model, const float *z, size_t *index,
                                       locus_error *err);
 // Replace a model's data, its embedding, or both (NULL: keep).
 LOCUS_API locus_status locus_pool_set(locus_pool *pool, size_t index, const locus_model *model, const float *z,
                                       locus_error *err);
+LOCUS_API locus_status locus_pool_set_available(locus_pool *pool, size_t index, int available, locus_error *err);
+LOCUS_API locus_status locus_pool_set_cost(locus_pool *pool, size_t index, double cost, locus_error *err);
+LOCUS_API locus_status locus_pool_rename(locus_pool *pool, size_t index, const char *name, locus_error *err);
 // Take a model out; those behind it move down by one.
 LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_error *err);
 
-// The guard: a default model that routing keeps unless another's predicted chance (with a price: utility) is more than
+// A guard is a default model that routing keeps unless another's predicted chance (with a price: utility) is more than
 // `margin` higher. Part of the pool and of its file; locus_route and its kin use it unless their options say otherwise.
-LOCUS_API locus_guard locus_pool_guard(const locus_pool *pool);
-// model SIZE_MAX: no guard (margin is then not looked at). It follows its model when others are removed, and goes with
-// it. Fails: LOCUS_ERR_ARGUMENT.
+// model SIZE_MAX: none. It follows its model when others are removed, and goes with it. Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, double margin, locus_error *err);
 
 // ---- the pool's recall of the evaluated queries (method: see >>recall)
@@ -644,14 +652,6 @@ LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, doub
 // The logits of locus_predict and locus_route are then (1 - weight) times the net's plus weight times the recall's for
 // the models that have it. Files of pools carry it along. That of files before 0.4 is another kind and stays so.
 
-typedef struct locus_recall_info {
-    size_t landmarks; // 0: the pool has no recall
-    size_t queries;   // evaluated queries behind it
-    size_t models;    // that have a part in it
-    double weight;
-} locus_recall_info;
-
-LOCUS_API locus_recall_info locus_pool_recall_info(const locus_pool *pool);
 // How much the recall counts, above 0 to 1; 0 drops it: the net alone predicts.
 LOCUS_API locus_status locus_pool_set_recall(locus_pool *pool, double weight, locus_error *err);
 typedef struct locus_learn_opts {
@@ -677,15 +677,14 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
 LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, const locus_evals *evals,
                                                const locus_run *run, locus_error *err);
 
-// Bytes that locus_pool_load needs in `memory` for this file; 0 if it would refuse the file for what is in it, but for
-// the values of its models: names, costs, embeddings.
-LOCUS_API size_t locus_pool_load_memory(const locus_net *net, const locus_safetensors *st);
-// Read the pool in a file (a pool file or a router file), which may be closed afterwards. memory: NULL to allocate.
-// Fails: LOCUS_ERR_NO_POOL, _NET_MISMATCH, _ENCODER_MISMATCH, _POOL, _NAME, _TENSOR_*, _MEMORY and all of the reader's.
+// Read the pool in a file (a pool file or a router file), which may be closed afterwards.
+// Fails: LOCUS_ERR_NO_POOL, _METADATA, _MISMATCH, _QUERY_DIM, _TENSOR, _UNSUPPORTED, _POOL, _NAME, _MEMORY; and of
+// open, all of the reader's.
 LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, const locus_safetensors *st,
-                                       void *memory, size_t memory_bytes, locus_error *err);
+                                       const locus_run *run, locus_error *err);
 #ifndef LOCUS_NO_STDIO
-LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, locus_error *err);
+LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, const locus_run *run,
+                                       locus_error *err);
 typedef enum locus_save_what {
     LOCUS_SAVE_POOL = 0,      // the pool alone
     LOCUS_SAVE_ROUTER = 1,    // with the predictor: all that an edge router needs
@@ -693,7 +692,7 @@ typedef enum locus_save_what {
 } locus_save_what;
 // Write a pool file or a router file. net_file: the file that the pool's net was made from; needed for
 // LOCUS_SAVE_ROUTER and _EVERYTHING, else NULL. Allocates a copy of the pool's data. The file appears whole or not at
-// all.
+// all. Fails: LOCUS_ERR_ARGUMENT, _MISMATCH, _NO_ENCODER, _MEMORY, _IO.
 LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path, locus_save_what what,
                                        const locus_safetensors *net_file, locus_error *err);
 #endif
@@ -701,12 +700,10 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
 // ---- predictor (method.md, "Correctness predictor")
 
 // logits[count, M] <- for every query and every model of the pool, available or not. Bit-identical for every batching
-// and every number of threads. Does not allocate. parallel may be NULL.
-// Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _NONFINITE_INPUT (an encoding, or the logit that it gives with a model: names
-// both), _OVERFLOW, _WORKSPACE.
+// and every number of threads. Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _OVERFLOW, _MEMORY, _CANCELLED, _NONFINITE (an
+// encoding, or the logit that it gives with a model: names both).
 LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
-                                     const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_predict_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel);
+                                     const locus_run *run, locus_error *err);
 
 // ---- costs
 //
@@ -735,13 +732,11 @@ LOCUS_API locus_status locus_price_costs(const locus_price *prices, size_t model
 
 // out[count, top] <- ranked choices: by utility, then logit, then lower index, so the same input gives the same
 // answer. With a default that is kept, it comes first and the others follow in order. logits (NULL or [count, M])
-// receives the logits. Does not allocate. opts may be NULL.
-// Fails: as locus_predict, and LOCUS_ERR_NO_CANDIDATE.
+// receives the logits. opts may be NULL. Fails: as locus_predict, and LOCUS_ERR_NO_CANDIDATE.
 LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *queries, const locus_route_opts *opts,
-                                   locus_choice *out, float *logits, void *work, size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_route_workspace(const locus_pool *pool, size_t count, const locus_route_opts *opts);
+                                   locus_choice *out, float *logits, const locus_run *run, locus_error *err);
 
-// The same from logits [count, M] that the caller has; needs no workspace. NaN among them: LOCUS_ERR_NONFINITE.
+// The same from logits [count, M] that the caller has. NaN among them: LOCUS_ERR_NONFINITE.
 LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, size_t count,
                                   const locus_route_opts *opts, locus_choice *out, locus_error *err);
 
@@ -750,7 +745,7 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
 // ignored). A budget needs costs: *lambda may be 0, so route with LOCUS_UNPRICED_REFUSE where opts has AUTO. (With
 // ALLOW an unknown cost enters the mean as what it counts as.)
 // Fails: LOCUS_ERR_BUDGET (even the cheapest candidates cost more), _NO_CANDIDATE (a query has none, or none of known
-// cost), _ARGUMENT, _NONFINITE_INPUT.
+// cost), _ARGUMENT, _NONFINITE.
 LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const float *logits, size_t count, double budget,
                                                const locus_route_opts *opts, double *lambda, double *mean_cost,
                                                locus_error *err);
@@ -919,11 +914,6 @@ LOCUS_API locus_status locus_recovered_gap(locus_gap *out, const float *logits, 
 // logit <- scale * logit + shift, two numbers a model, each model's shrunk towards the pool's and the pool's towards
 // (1, 0), learned on evaluations that neither net nor embeddings have seen. Part of the pool and of its file:
 // locus_predict and locus_route apply it. A model that is added later takes the pool's.
-
-typedef struct locus_calibration {
-    float scale; // > 0
-    float shift;
-} locus_calibration;
 
 // A model's, or with index SIZE_MAX the pool's; {1, 0} if the pool is not calibrated.
 LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_t index);
@@ -1276,8 +1266,6 @@ LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, c
 // empty for a model that is none. Valid until the log changes.
 LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model);
 
-// A pool of its own, on the heap, with the same content, memory, calibration and guard. Fails: LOCUS_ERR_MEMORY.
-LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, locus_error *err);
 #endif // LOCUS_NO_EXPLORE
 
 #ifndef LOCUS_NO_TRAIN
@@ -1755,6 +1743,13 @@ LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const 
 }
 #endif
 
+#ifndef LOCUS_INFERENCE_ONLY
+LOCUSI_FN locus_status locusi_null(locus_error *err, const char *argument)
+{
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", argument);
+}
+#endif
+
 // ---- memory to work in: taken piece by piece, from run->memory or from the heap
 
 enum { LOCUSI_ALIGN = 64 };
@@ -1817,6 +1812,12 @@ LOCUSI_FN float *locusi_take_floats(locusi_work *w, size_t rows, size_t columns)
 {
     size_t count;
     return (float *)locusi_take(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
+}
+
+LOCUSI_FN float *locusi_take_zeros(locusi_work *w, size_t rows, size_t columns)
+{
+    size_t count;
+    return (float *)locusi_take_zero(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
 }
 
 // Was anything that was taken so far not there? Says how much all of it is.
@@ -2391,17 +2392,6 @@ LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *
 
 // ---------------------------------------------------------------------------------------------------------- >>rules
 
-LOCUS_API const char *locus_rule_name(locus_rule rule)
-{
-    switch (rule) {
-    case LOCUS_RULE_BEST: return "best";
-    case LOCUS_RULE_BEAT_DEFAULT: return "beat-default";
-    case LOCUS_RULE_DEFAULT_KEPT: return "default-kept";
-    case LOCUS_RULE_DEFAULT_EXCLUDED: return "default-excluded";
-    default: return "unknown";
-    }
-}
-
 #ifdef LOCUS_INFERENCE_ONLY
 typedef struct locusi_terms { // what the rules ask of a model
     double cost;
@@ -2478,31 +2468,31 @@ LOCUSI_FN void locusi_rules_at(locusi_rules *r, size_t query)
 // The options, and the costs of `queries` queries.
 LOCUSI_FN locus_status locusi_check_route(const locusi_rules *r, size_t queries, locus_error *err)
 {
+    static const char *const amount = "finite and not negative, or NaN for unknown";
     const locus_route_opts *o = r->o;
+    const struct {
+        const char *name;
+        double value;
+    } rule[3] = {{"max_cost", o->max_cost}, {"lambda", o->lambda}, {"margin", o->margin}};
     size_t i, m;
-    if (!locusi_within(o->max_cost, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "max_cost", "finite and not negative", "%f", o->max_cost);
-    if (!locusi_within(o->lambda, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
-    if (!locusi_within(o->margin, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "margin", "finite and not negative", "%f", o->margin);
+    for (i = 0; i < 3; i++)
+        if (!locusi_within(rule[i].value, 0.0, DBL_MAX))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "finite and not negative", "%f", rule[i].name,
+                               rule[i].value);
     if ((unsigned)o->unpriced > LOCUS_UNPRICED_REFUSE)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "unpriced", "a locus_unpriced", "%d", (int)o->unpriced);
     if ((unsigned)o->guard > LOCUS_GUARD_GIVEN)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "guard", "a locus_guard_use", "%d", (int)o->guard);
     if (o->guard == LOCUS_GUARD_GIVEN && o->default_model >= r->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "default_model", "below %z", "%z", r->count, o->default_model);
-    for (i = 0; o->cost && i < r->count; i++)
-        if (!locusi_amount(o->cost[i]))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative, or NaN for unknown", "%f",
-                               i, o->cost[i]);
+    for (m = 0; o->cost && m < r->count; m++)
+        if (!locusi_amount(o->cost[m]))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", amount, "%f", m, o->cost[m]);
     for (i = 0; o->query_cost && i < queries; i++)
-        for (m = 0; m < r->count; m++) {
-            const double cost = o->query_cost[i * r->count + m];
-            if (!locusi_amount(cost))
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_cost[%z, %z]",
-                                   "finite and not negative, or NaN for unknown", "%f", i, m, cost);
-        }
+        for (m = 0; m < r->count; m++)
+            if (!locusi_amount(o->query_cost[i * r->count + m]))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_cost[%z, %z]", amount, "%f", i, m,
+                                   o->query_cost[i * r->count + m]);
     return LOCUS_OK;
 }
 
@@ -2514,41 +2504,78 @@ LOCUSI_FN locus_status locusi_no_candidate(const locusi_rules *r, size_t query, 
                        "none of %z", query, r->count);
 }
 
-LOCUSI_FN void locusi_choice_set(const locusi_rules *r, const float *logits, size_t model, locus_choice *c)
+LOCUSI_FN locus_choice locusi_choice(const locusi_rules *r, const float *logits, size_t model)
 {
     const double p = locus_probability((double)logits[model]);
-    c->model = model;
-    c->logit = logits[model];
-    c->probability = (float)p;
-    c->cost = locusi_cost(r, model);
-    c->utility = r->o->lambda > 0.0 ? p - r->o->lambda * locusi_counted_cost(r, model) : p;
-    c->rule = LOCUS_RULE_BEST;
+    locus_choice c;
+    memset(&c, 0, sizeof c);
+    c.model = model;
+    c.logit = logits[model];
+    c.probability = (float)p;
+    c.cost = locusi_cost(r, model);
+    c.utility = r->o->lambda > 0.0 ? p - r->o->lambda * locusi_counted_cost(r, model) : p;
+    c.rule = LOCUS_RULE_BEST;
+    return c;
 }
 
-// By utility, then logit, then lower index.
-LOCUSI_FN int locusi_better(const locus_choice *a, const locus_choice *b)
+// Best first: by utility, then logit, then lower index.
+LOCUSI_FN int locusi_choice_order(const void *a, const void *b)
 {
-    if (a->utility != b->utility) return a->utility > b->utility;
-    if (a->logit != b->logit) return a->logit > b->logit;
-    return a->model < b->model;
+    const locus_choice *x = (const locus_choice *)a, *y = (const locus_choice *)b;
+    if (x->utility != y->utility) return x->utility > y->utility ? -1 : 1;
+    if (x->logit != y->logit) return x->logit > y->logit ? -1 : 1;
+    return x->model < y->model ? -1 : x->model > y->model;
 }
 
-// The ranked choices of one query; 0 if there is no candidate. screened: models with LOCUSI_PASSED_OVER are none.
-#define LOCUSI_PASSED_OVER (-FLT_MAX)
-LOCUSI_FN int locusi_rank_one(const locusi_rules *r, const float *logits, int screened, size_t top, locus_choice *out)
+// heap[at] moves down to its place among `count` choices, of which the worst stands on top.
+LOCUSI_FN void locusi_choice_sift(locus_choice *heap, size_t count, size_t at)
 {
+    const locus_choice moving = heap[at];
+    size_t child;
+    for (; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && locusi_choice_order(&heap[child], &heap[child + 1]) < 0) child++;
+        if (locusi_choice_order(&moving, &heap[child]) >= 0) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moving;
+}
+
+// The logit that it takes, at no cost, to be better than this choice; a little less where a sigmoid is between.
+LOCUSI_FN float locusi_logit_needed(const locusi_rules *r, const locus_choice *c)
+{
+    const double p = c->utility - 1e-11;
+    double x = 30.0; // 1 / (1 + e^-30) is 1 to within 1e-11
+    if (r->o->lambda <= 0.0) return c->logit;
+    if (p <= 0.0) return locusi_f32_from(0xff800000u);
+    if (p < 1.0) x = log(p / (1.0 - p));
+    return (float)(x - 1e-3 * (1.0 + fabs(x)));
+}
+
+// The ranked choices of one query; 0 if there is no candidate.
+LOCUSI_FN int locusi_rank_one(const locusi_rules *r, const float *logits, size_t top, locus_choice *out)
+{
+    float needed = locusi_f32_from(0xff800000u); // -infinity; most models are passed over without a sigmoid
     size_t found = 0, m, i;
     locus_choice c;
     for (m = 0; m < r->count; m++) {
-        if (screened && logits[m] <= LOCUSI_PASSED_OVER) continue;
-        if (!locusi_candidate(r, m)) continue;
-        // Without a price the order is the logits': most models are passed over without a sigmoid.
-        if (found == top && r->o->lambda <= 0.0 && logits[m] < out[top - 1].logit) continue;
-        locusi_choice_set(r, logits, m, &c);
-        if (found == top && !locusi_better(&c, &out[top - 1])) continue;
-        if (found < top) found++;
-        for (i = found - 1; i > 0 && locusi_better(&c, &out[i - 1]); i--) out[i] = out[i - 1];
+        if (logits[m] < needed || !locusi_candidate(r, m)) continue;
+        c = locusi_choice(r, logits, m);
+        if (found < top) {
+            out[found++] = c;
+            if (found < top) continue;
+            for (i = top / 2; i-- > 0;) locusi_choice_sift(out, top, i);
+        } else if (locusi_choice_order(&c, &out[0]) < 0) {
+            out[0] = c;
+            locusi_choice_sift(out, top, 0);
+        } else continue;
+        needed = locusi_logit_needed(r, &out[0]);
+    }
+    for (i = found < top ? found / 2 : 0; i-- > 0;) locusi_choice_sift(out, found, i);
+    for (i = found; i-- > 1;) { // the worst to the end
+        c = out[0];
+        out[0] = out[i];
         out[i] = c;
+        locusi_choice_sift(out, i, 0);
     }
     for (i = found; i < top; i++) {
         memset(&out[i], 0, sizeof out[i]);
@@ -2559,7 +2586,7 @@ LOCUSI_FN int locusi_rank_one(const locusi_rules *r, const float *logits, int sc
         out[0].rule = LOCUS_RULE_DEFAULT_EXCLUDED;
         return 1;
     }
-    locusi_choice_set(r, logits, r->guard.model, &c);
+    c = locusi_choice(r, logits, r->guard.model);
     if (out[0].model != c.model && out[0].utility - c.utility > r->guard.margin) {
         out[0].rule = LOCUS_RULE_BEAT_DEFAULT;
         return 1;
@@ -2578,14 +2605,14 @@ LOCUSI_FN const locus_route_opts *locusi_route_defaults(const locus_route_opts *
 }
 
 // Choices from checked logits: `count` queries from the one numbered `first` among those of the options.
-LOCUSI_FN locus_status locusi_rank_rows(locusi_rules *r, const float *logits, size_t first, size_t count, size_t top,
+LOCUSI_FN locus_status locusi_rank_rows(locusi_rules *r, const float *logits, size_t first, size_t count,
                                         locus_choice *out, locus_error *err)
 {
+    const size_t top = r->o->top ? r->o->top : 1;
     size_t i;
-    for (i = 0; i < count; i++) {
-        locusi_rules_at(r, first + i);
-        if (!locusi_rank_one(r, logits + i * r->count, 0, top, out + i * top))
-            return locusi_no_candidate(r, first + i, err);
+    for (i = first; i < first + count; i++, logits += r->count) {
+        locusi_rules_at(r, i);
+        if (!locusi_rank_one(r, logits, top, out + i * top)) return locusi_no_candidate(r, i, err);
     }
     return LOCUS_OK;
 }
@@ -3374,7 +3401,6 @@ LOCUS_API locus_status locus_router_route(const locus_router *router, const locu
 {
     locus_route_opts zero;
     const locus_route_opts *const o = locusi_route_defaults(opts, &zero);
-    const size_t top = o->top ? o->top : 1;
     const locus_pool *pool;
     locusi_work work;
     locusi_room room;
@@ -3394,7 +3420,7 @@ LOCUS_API locus_status locus_router_route(const locus_router *router, const locu
     status = locusi_work_short(&work, err);
     for (i = 0; i < queries->count && !status; i++) {
         status = locusi_predict_query(pool, queries->encodings + i * stride, i, &room, err);
-        if (!status) status = locusi_rank_rows(&rules, room.logits, i, 1, top, out + i * top, err);
+        if (!status) status = locusi_rank_rows(&rules, room.logits, i, 1, out, err);
     }
     locusi_work_end(&work);
     return status;
@@ -4816,13 +4842,6 @@ typedef struct locusi_adam { // see locusi_train_update
     float beta1, beta2, epsilon, clip, keep, step, root;
 } locusi_adam;
 
-typedef struct locusi_screen { // one query's side of the estimate of many models' logits, see >>screen
-    size_t units, pairs;       // of the hidden layer; of the embedding's numbers
-    const int16_t *weights;    // [units / 8, pairs, 8, 2]
-    const float *bias, *last;  // [units]
-    float start, per_size, per_slack;
-} locusi_screen;
-
 // All kernels: X(result, name, parameters). What they do is said where they are.
 #define LOCUSI_KERNEL_LIST(X)                                                                                          \
     X(void, matmul, (const locusi_matmul *m))                                                                          \
@@ -4873,8 +4892,6 @@ typedef struct locusi_screen { // one query's side of the estimate of many model
 #define LOCUSI_ENTRY(result, name, parameters) LOCUSI_NAME(name),
 typedef struct locusi_kernels {
     LOCUSI_KERNEL_LIST(LOCUSI_MEMBER)
-    void (*screen)(const locusi_screen *q, const int16_t *z, const float *grain, const float *size, const float *slack,
-                   size_t panels, float *upper); // NULL: it would be no faster than the exact way
 } locusi_kernels;
 
 LOCUS_API const char *locus_isa_name(locus_isa isa)
@@ -5225,50 +5242,6 @@ LOCUSI_TARGET static void LOCUSI_NAME(accumulate)(const double *p, size_t ldp, s
     }
 }
 
-#if defined(VW) // vectors of VL pairs of 16-bit integers
-// upper[16 * panels] <- bound on the logits of models whose embeddings are in panels of 16; panels even. A block is two
-// vectors of models by LOCUSI_SUMS units of the hidden layer, which stay in registers.
-LOCUSI_TARGET static void LOCUSI_NAME(screen)(const locusi_screen *q, const int16_t *z, const float *grain,
-                                              const float *size, const float *slack, size_t panels, float *upper)
-{
-    const size_t panel = 32 * q->pairs, block = VL / 8 * panel, second = VL == 16 ? panel : 2 * VL;
-    const VFLOAT zero = VF(set1)(0.0f);
-    size_t m, g, p, i;
-    for (m = 0; m < 16 * panels; m += 2 * VL) {
-        const VFLOAT grain0 = VF(loadu)(grain + m), grain1 = VF(loadu)(grain + m + VL);
-        VFLOAT sum0 = VF(set1)(q->start), sum1 = sum0;
-        for (g = 0; g < q->units; g += LOCUSI_SUMS) {
-            const int16_t *a = z + m / 16 * panel, *w = q->weights + g / 8 * 16 * q->pairs + g % 8 * 2;
-            VW c[LOCUSI_SUMS], d[LOCUSI_SUMS];
-            LOCUSI_UNROLL
-            for (i = 0; i < LOCUSI_SUMS; i++) c[i] = d[i] = VW_ZERO;
-            for (p = g * block / q->units; m + 2 * VL < 16 * panels && p < (g + LOCUSI_SUMS) * block / q->units;
-                 p += 32)
-                LOCUSI_PREFETCH(z + m / 16 * panel + block + p); // this group's share of the next block
-            for (p = q->pairs; p > 0; p--, a += 32, w += 16) {
-                const VW u = VW_LOAD(a), v = VW_LOAD(a + second);
-                LOCUSI_UNROLL
-                for (i = 0; i < LOCUSI_SUMS; i++) {
-                    const VW x = VW_PAIR(w + 2 * i);
-                    c[i] = VW_DOT(c[i], u, x);
-                    d[i] = VW_DOT(d[i], v, x);
-                }
-            }
-            LOCUSI_UNROLL
-            for (i = 0; i < LOCUSI_SUMS; i++) {
-                const VFLOAT b = VF(set1)(q->bias[g + i]), last = VF(set1)(q->last[g + i]);
-                sum0 = VF(fmadd)(VF(max)(VF(fmadd)(VW_FLOAT(c[i]), grain0, b), zero), last, sum0);
-                sum1 = VF(fmadd)(VF(max)(VF(fmadd)(VW_FLOAT(d[i]), grain1, b), zero), last, sum1);
-            }
-        }
-        sum0 = VF(fmadd)(VF(loadu)(size + m), VF(set1)(q->per_size), sum0);
-        sum1 = VF(fmadd)(VF(loadu)(size + m + VL), VF(set1)(q->per_size), sum1);
-        VF(storeu)(upper + m, VF(fmadd)(VF(loadu)(slack + m), VF(set1)(q->per_slack), sum0));
-        VF(storeu)(upper + m + VL, VF(fmadd)(VF(loadu)(slack + m + VL), VF(set1)(q->per_slack), sum1));
-    }
-}
-#endif
-
 #ifndef LOCUS_NO_EXPLORE
 // sum over n queries of max(p, best) * w, each product rounded to an integer: exact, the same for every instruction
 // set; 0 <= p <= 1, the sum of w at most 2^50. Each product of two 24-bit mantissas is exact before it is rounded.
@@ -5451,13 +5424,7 @@ LOCUSI_TARGET static void LOCUSI_NAME(adam)(const locusi_adam *o, float *theta, 
 }
 #endif // LOCUS_NO_TRAIN
 
-static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_KERNEL_LIST(LOCUSI_ENTRY)
-#if defined(VW)
-                                                        LOCUSI_NAME(screen)
-#else
-                                                        NULL
-#endif
-};
+static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_KERNEL_LIST(LOCUSI_ENTRY)};
 
 #undef LOCUSI_NAME
 #undef LOCUSI_TARGET
@@ -5472,12 +5439,6 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_KERNEL_LIST(LOCUSI_EN
 #undef VSUM
 #undef VSUM_START
 #undef VSUM_ADD
-#undef VW
-#undef VW_ZERO
-#undef VW_LOAD
-#undef VW_PAIR
-#undef VW_DOT
-#undef VW_FLOAT
 #endif // LOCUSI_KERNEL_PASS
 
 #if defined(LOCUS_IMPLEMENTATION) && !defined(LOCUSI_IMPLEMENTED) && !defined(LOCUSI_KERNEL_PASS) &&                   \
@@ -5562,13 +5523,6 @@ static LOCUSI_INLINE void locusi_sum_finish_scalar(int64_t *to, uint64_t sum) { 
 #define LOCUSI_AVX2 __attribute__((target("avx2,fma")))
 #define LOCUSI_AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
 #endif
-static LOCUSI_INLINE int32_t locusi_pair(const int16_t *p)
-{
-    int32_t both;
-    memcpy(&both, p, sizeof both);
-    return both;
-}
-
 // ---- AVX2 and FMA: vectors of 8
 LOCUSI_AVX2 static LOCUSI_INLINE __m256 locusi_nearest_avx2(__m256 v)
 {
@@ -5620,12 +5574,6 @@ LOCUSI_AVX2 static LOCUSI_INLINE void locusi_sum_finish_avx2(int64_t *to, __m256
 #define VSUM_ADD(sum, p, v) _mm256_fmadd_pd(p, v, sum)
 #define VF(op) _mm256_##op##_ps
 #define VD(op) _mm256_##op##_pd
-#define VW __m256i
-#define VW_ZERO _mm256_setzero_si256()
-#define VW_LOAD(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
-#define VW_PAIR(p) _mm256_set1_epi32(locusi_pair(p))
-#define VW_DOT(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
-#define VW_FLOAT(a) _mm256_cvtepi32_ps(a)
 #include LOCUS_HEADER
 
 // ---- AVX-512: vectors of 16
@@ -5668,12 +5616,6 @@ LOCUSI_AVX512 static LOCUSI_INLINE void locusi_sum_finish_avx512(int64_t *to, __
 #define VSUM_ADD(sum, p, v) _mm512_fmadd_pd(p, v, sum)
 #define VF(op) _mm512_##op##_ps
 #define VD(op) _mm512_##op##_pd
-#define VW __m512i
-#define VW_ZERO _mm512_setzero_si512()
-#define VW_LOAD(p) _mm512_loadu_si512((const void *)(p))
-#define VW_PAIR(p) _mm512_set1_epi32(locusi_pair(p))
-#define VW_DOT(sum, a, b) _mm512_add_epi32(sum, _mm512_madd_epi16(a, b))
-#define VW_FLOAT(a) _mm512_cvtepi32_ps(a)
 #include LOCUS_HEADER
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
@@ -5976,8 +5918,8 @@ LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCU
 
 // ----------------------------------------------------------------------------------------------------------- >>net
 //
-// A net is one block of memory: this struct, then all weights packed for the kernels. Padded sizes (…p) are multiples
-// of 16; each head's columns start at a multiple of 16 ("head layout": heads * dhp columns, zero between).
+// A net's weights are packed for the kernels. Padded sizes (…p) are multiples of 16; each head's columns start at a
+// multiple of 16 ("head layout": heads * dhp columns, zero between).
 
 typedef struct locusi_mab {               // multihead attention block
     float *wq, *wk, *wv;                  // packed [d -> hp]
@@ -5997,7 +5939,7 @@ typedef struct locusi_layer {
 struct locus_net {
     locus_net_info info;
     const locusi_kernels *kernels;
-    void *owned;
+    locusi_work home;                                                 // what all of it stands in
     size_t q, d, dp, heads, dh, dhp, hp, r, rp, f, fp, g, gp, layers; // f: feed-forward width 2d, g: predictor's
     float *live;                                                      // [dp] 1 on real columns, 0 beyond
     float *no_column;                                                 // [rp] 0 on real columns, -1e30 beyond
@@ -6011,18 +5953,13 @@ struct locus_net {
     float *out, *out_bias; // packed [d -> dp], [dp]
     double token_norm, token_bias_norm; // |token| <= |q| * token_norm + token_bias_norm (Euclidean)
     double value_norm;                  // layer 0: |value| <= |token| * value_norm
-    float *scratch;                     // [max(r, 1), hp] while the net is made
     // predictor
     float *u, *u_bias;    // packed [q -> dp], [dp]
     float *hz, *hu, *hzu; // packed [d -> gp]: the three parts of mlp_head.0
     float *h_bias, *last; // [gp]
     float last_bias;
     char query_encoder[96];
-    int has_text;
     locus_text text;
-    uint32_t *text_keys;
-    uint16_t *text_weights;
-    signed char *text_table;
 };
 
 static LOCUSI_INLINE size_t locusi_pad(size_t n) { return (n + 15) / 16 * 16; }
@@ -6066,14 +6003,57 @@ LOCUSI_FN float *locusi_carve_floats(locusi_carver *c, size_t rows, size_t colum
 // First address at or behind p that is aligned to a cache line.
 LOCUSI_FN unsigned char *locusi_align(void *p) { return (unsigned char *)p + (64 - (size_t)((uintptr_t)p & 63)) % 64; }
 
-// ---- what a net file must hold
+// ---- what a tensor must be
 
-typedef struct locusi_spec { // tensor `index` of a net, in one fixed order
+typedef struct locusi_shape { // a row of a list of tensors
+    const char *name, *dtype; // dtype NULL: F32, F16 or BF16
+    const char *shape;        // one letter a dimension, the place of its size in a locusi_sizes; behind ?: optional
+} locusi_shape;
+
+typedef size_t locusi_sizes[128];
+
+typedef struct locusi_spec {
     char name[64];
+    const char *dtype;
     size_t rank, shape[3];
 } locusi_spec;
 
-enum { LOCUSI_MAB_TENSORS = 12, LOCUSI_DECODER_TENSORS = 6 };
+LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const locusi_shape *from, const size_t *sizes)
+{
+    const char *shape = from->shape + (from->shape[0] == '?');
+    locusi_text(spec->name, sizeof spec->name, "%s%s", prefix, from->name);
+    spec->dtype = from->dtype;
+    for (spec->rank = 0; *shape; shape++) spec->shape[spec->rank++] = sizes[(unsigned char)*shape];
+}
+
+LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const locusi_spec *spec,
+                                           const locus_tensor **out, locus_error *err)
+{
+    const locus_tensor *t = locus_safetensors_find(st, spec->name);
+    size_t i;
+    int fits;
+    if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", spec->name);
+    for (i = 0; i < spec->rank && t->rank == spec->rank && t->shape[i] == spec->shape[i]; i++) {}
+    if (i < spec->rank) {
+        char want[64], have[64];
+        locusi_shape_text(want, sizeof want, spec->rank, spec->shape);
+        locusi_shape_text(have, sizeof have, t->rank, t->shape);
+        return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", spec->name, want, have);
+    }
+    if (!spec->dtype) fits = t->dtype == LOCUS_F32 || t->dtype == LOCUS_F16 || t->dtype == LOCUS_BF16;
+    else fits = !strcmp(t->dtype_name, spec->dtype) || (!strcmp(spec->dtype, "F64") && t->dtype == LOCUS_F32);
+    if (!fits)
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", spec->name,
+                           spec->dtype ? spec->dtype : "F32, F16 or BF16", t->dtype_name);
+    *out = t;
+    return LOCUS_OK;
+}
+
+LOCUSI_FN int locusi_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
+
+// ---- what a net's file must hold
+
+enum { LOCUSI_MAB_TENSORS = 12, LOCUSI_DECODER_TENSORS = 6, LOCUSI_TEXT_TENSORS = 3 };
 
 LOCUSI_FN size_t locusi_layer_tensors(const locus_net *net)
 {
@@ -6085,86 +6065,66 @@ LOCUSI_FN size_t locusi_encoder_tensors(const locus_net *net) // 0: the file has
     return net->layers ? 2 + net->layers * locusi_layer_tensors(net) + 1 + LOCUSI_MAB_TENSORS + 2 : 0;
 }
 
-LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const char *name, size_t rank, size_t a, size_t b,
-                               size_t c)
-{
-    locusi_text(spec->name, sizeof spec->name, "%s%s", prefix, name);
-    spec->rank = rank;
-    spec->shape[0] = a;
-    spec->shape[1] = b;
-    spec->shape[2] = c;
-}
-
-LOCUSI_FN void locusi_spec_mab(const locus_net *net, size_t index, const char *prefix, locusi_spec *spec)
-{
-    static const char *const names[LOCUSI_MAB_TENSORS] = {
-        "W_q.weight", "W_k.weight", "W_v.weight",       "fc_o.weight",    "ln0.weight",       "ln0.bias",
-        "ln1.weight", "ln1.bias",   "rff.net.0.weight", "rff.net.0.bias", "rff.net.2.weight", "rff.net.2.bias"};
-    const size_t d = net->d, f = net->f;
-    if (index < 4) locusi_spec_set(spec, prefix, names[index], 2, d, d, 0);
-    else if (index == 8) locusi_spec_set(spec, prefix, names[index], 2, f, d, 0);
-    else if (index == 10) locusi_spec_set(spec, prefix, names[index], 2, d, f, 0);
-    else locusi_spec_set(spec, prefix, names[index], 1, index == 9 ? f : d, 0, 0);
-}
-
-LOCUSI_FN void locusi_spec_encoder(const locus_net *net, size_t index, locusi_spec *spec)
-{
-    const size_t each = locusi_layer_tensors(net), d = net->d;
-    char prefix[48];
-    if (index == 0) locusi_spec_set(spec, "", "encoder.input.0.weight", 2, d, 2 * net->q + 1, 0);
-    else if (index == 1) locusi_spec_set(spec, "", "encoder.input.0.bias", 1, d, 0, 0);
-    else if ((index -= 2) < net->layers * each) {
-        const size_t layer = index / each;
-        index %= each;
-        if (net->info.encoder_kind == LOCUS_SAB) {
-            locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab.", layer);
-            locusi_spec_mab(net, index, prefix, spec);
-        } else if (index == 0) {
-            locusi_text(prefix, sizeof prefix, "encoder.layers.%z.", layer);
-            locusi_spec_set(spec, prefix, "I", 3, 1, net->r, d);
-        } else {
-            index--;
-            locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab%z.", layer, 1 + index / LOCUSI_MAB_TENSORS);
-            locusi_spec_mab(net, index % LOCUSI_MAB_TENSORS, prefix, spec);
-        }
-    } else if ((index -= net->layers * each) == 0) locusi_spec_set(spec, "", "encoder.pma.S", 3, 1, 1, d);
-    else if (index <= LOCUSI_MAB_TENSORS) locusi_spec_mab(net, index - 1, "encoder.pma.mab.", spec);
-    else if (index == LOCUSI_MAB_TENSORS + 1) locusi_spec_set(spec, "", "encoder.out.0.weight", 2, d, d, 0);
-    else locusi_spec_set(spec, "", "encoder.out.0.bias", 1, d, 0, 0);
-}
-
-LOCUSI_FN void locusi_spec_decoder(const locus_net *net, size_t index, const char *last, locusi_spec *spec)
-{
-    const size_t d = net->d, g = net->g;
-    switch (index) {
-    case 0: locusi_spec_set(spec, "", "decoder.U.weight", 2, d, net->q, 0); break;
-    case 1: locusi_spec_set(spec, "", "decoder.U.bias", 1, d, 0, 0); break;
-    case 2: locusi_spec_set(spec, "", "decoder.mlp_head.0.weight", 2, g, 3 * d, 0); break;
-    case 3: locusi_spec_set(spec, "", "decoder.mlp_head.0.bias", 1, g, 0, 0); break;
-    case 4: locusi_spec_set(spec, last, ".weight", 2, 1, g, 0); break;
-    default: locusi_spec_set(spec, last, ".bias", 1, 1, 0, 0); break;
-    }
-}
-
 // "decoder.mlp_head.3" where the net was trained with dropout, else "decoder.mlp_head.2"
 LOCUSI_FN const char *locusi_last_name(const locus_safetensors *st)
 {
     return locus_safetensors_find(st, "decoder.mlp_head.3.weight") ? "decoder.mlp_head.3" : "decoder.mlp_head.2";
 }
 
-// Tensor i of all: the encoder's, then the predictor's.
+// Tensor i of all, in one fixed order: the encoder's, then the predictor's, then the text encoder's. last: of
+// locusi_last_name.
 LOCUSI_FN void locusi_spec_at(const locus_net *net, size_t i, const char *last, locusi_spec *spec)
 {
-    if (i < locusi_encoder_tensors(net)) locusi_spec_encoder(net, i, spec);
-    else locusi_spec_decoder(net, i - locusi_encoder_tensors(net), last, spec);
-}
-
-LOCUSI_FN int locusi_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
-
-// Tensors that a net's file may have beside the net's weights.
-LOCUSI_FN int locusi_no_weight(const char *name)
-{
-    return locusi_starts(name, "pool.") || locusi_starts(name, "memory.") || locusi_starts(name, "text.");
+    static const locusi_shape mab[LOCUSI_MAB_TENSORS] = {
+        {"W_q.weight", NULL, "dd"},    {"W_k.weight", NULL, "dd"},       {"W_v.weight", NULL, "dd"},
+        {"fc_o.weight", NULL, "dd"},   {"ln0.weight", NULL, "d"},        {"ln0.bias", NULL, "d"},
+        {"ln1.weight", NULL, "d"},     {"ln1.bias", NULL, "d"},          {"rff.net.0.weight", NULL, "fd"},
+        {"rff.net.0.bias", NULL, "f"}, {"rff.net.2.weight", NULL, "df"}, {"rff.net.2.bias", NULL, "d"}};
+    static const locusi_shape encoder[6] = {{"encoder.input.0.weight", NULL, "dt"},
+                                            {"encoder.input.0.bias", NULL, "d"},
+                                            {"I", NULL, "1rd"},
+                                            {"encoder.pma.S", NULL, "11d"},
+                                            {"encoder.out.0.weight", NULL, "dd"},
+                                            {"encoder.out.0.bias", NULL, "d"}};
+    static const locusi_shape decoder[LOCUSI_DECODER_TENSORS] = {{"decoder.U.weight", NULL, "dq"},
+                                                                 {"decoder.U.bias", NULL, "d"},
+                                                                 {"decoder.mlp_head.0.weight", NULL, "gc"},
+                                                                 {"decoder.mlp_head.0.bias", NULL, "g"},
+                                                                 {".weight", NULL, "1g"},
+                                                                 {".bias", NULL, "1"}};
+    static const locusi_shape text[LOCUSI_TEXT_TENSORS] = {
+        {"text.keys", "U32", "k"}, {"text.weights", "U16", "k"}, {"text.table", "I8", "kq"}};
+    const size_t all = locusi_encoder_tensors(net), each = locusi_layer_tensors(net), layers = net->layers * each;
+    locusi_sizes sizes;
+    char prefix[48] = "";
+    const locusi_shape *shape;
+    sizes['1'] = 1;
+    sizes['q'] = net->q, sizes['d'] = net->d, sizes['f'] = net->f, sizes['g'] = net->g, sizes['r'] = net->r;
+    sizes['t'] = 2 * net->q + 1; // of a token: encoding, score, their product
+    sizes['c'] = 3 * net->d;     // z, u and z * u
+    sizes['k'] = net->text.rows;
+    if (i >= all + LOCUSI_DECODER_TENSORS) {
+        shape = &text[i - all - LOCUSI_DECODER_TENSORS];
+    } else if (i >= all) {
+        shape = &decoder[i - all];
+        if (shape->name[0] == '.') locusi_text(prefix, sizeof prefix, "%s", last);
+    } else if (i < 2) {
+        shape = &encoder[i];
+    } else if ((i -= 2) < layers) {
+        const size_t layer = i / each;
+        i %= each;
+        if (net->info.encoder_kind == LOCUS_SAB) locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab.", layer);
+        else if (i == 0) locusi_text(prefix, sizeof prefix, "encoder.layers.%z.", layer);
+        else locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab%z.", layer, (i - 1) / LOCUSI_MAB_TENSORS + 1);
+        if (net->info.encoder_kind == LOCUS_SAB) shape = &mab[i];
+        else shape = i == 0 ? &encoder[2] : &mab[(i - 1) % LOCUSI_MAB_TENSORS];
+    } else if ((i -= layers) == 0 || i > LOCUSI_MAB_TENSORS) {
+        shape = &encoder[i ? 3 + i - LOCUSI_MAB_TENSORS : 3];
+    } else {
+        locusi_text(prefix, sizeof prefix, "encoder.pma.mab.");
+        shape = &mab[i - 1];
+    }
+    locusi_spec_set(spec, prefix, shape, sizes);
 }
 
 // A hyper-parameter: from the metadata where given (and then it must be a number from 1 to `most`), else `found`.
@@ -6193,32 +6153,12 @@ LOCUSI_FN size_t locusi_dim(const locus_safetensors *st, const char *name, size_
     return t && t->rank == rank ? t->shape[axis] : 0;
 }
 
-LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const locusi_spec *spec,
-                                           const locus_tensor **out, locus_error *err)
+// The name of the query encoder, and the size of its table if it is a text encoder (see >>text). present: the file has
+// text.* tensors.
+LOCUSI_FN locus_status locusi_text_sizes(locus_net *net, const locus_safetensors *st, int present, locus_error *err)
 {
-    const locus_tensor *t = locus_safetensors_find(st, spec->name);
-    size_t i;
-    if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", spec->name);
-    for (i = 0; i < spec->rank; i++)
-        if (t->rank != spec->rank || t->shape[i] != spec->shape[i]) {
-            char want[64], have[64];
-            locusi_shape_text(want, sizeof want, spec->rank, spec->shape);
-            locusi_shape_text(have, sizeof have, t->rank, t->shape);
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", spec->name, want, have);
-        }
-    if (t->dtype != LOCUS_F32 && t->dtype != LOCUS_F16 && t->dtype != LOCUS_BF16)
-        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "F32, F16 or BF16", "%s", spec->name, t->dtype_name);
-    *out = t;
-    return LOCUS_OK;
-}
-
-// The name of the query encoder, and its tables if it is a text encoder (see >>text).
-LOCUSI_FN locus_status locusi_text_sizes(locus_net *net, const locus_safetensors *st, locus_error *err)
-{
-    static const char *const names[3] = {"text.keys", "text.weights", "text.table"};
-    static const char *const types[3] = {"U32", "U16", "I8"};
     const char *name = locus_safetensors_meta(st, "query_encoder");
-    size_t i, k, shape[2], dim;
+    size_t dim;
     locus_status status;
     if (locus_safetensors_meta(st, "query_encoder_dim") &&
         (status = locusi_hyper(st, "query_encoder_dim", net->q, net->q, &dim, err)))
@@ -6227,97 +6167,60 @@ LOCUSI_FN locus_status locusi_text_sizes(locus_net *net, const locus_safetensors
         return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder", "at most %z bytes", "%z",
                            sizeof net->query_encoder - 1, strlen(name));
     if (name) memcpy(net->query_encoder, name, strlen(name) + 1);
-    net->has_text = locusi_starts(net->query_encoder, LOCUSI_TEXT_NAME);
-    for (i = 0; i < st->tensor_count; i++) {
-        const char *tensor = st->tensors[i].name;
-        if (!locusi_starts(tensor, "text.")) continue;
-        for (k = 0; k < 3 && strcmp(tensor, names[k]); k++) {}
-        if (k == 3) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", tensor);
-        if (!net->has_text)
-            return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder",
-                               "\"" LOCUSI_TEXT_NAME "...\", as there are text.* tensors", "\"%s\"",
-                               net->query_encoder);
-        net->text.rows = 1;
+    if (!locusi_starts(net->query_encoder, LOCUSI_TEXT_NAME)) {
+        if (!present) return LOCUS_OK;
+        return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder",
+                           "\"" LOCUSI_TEXT_NAME "...\", as there are text.* tensors", "\"%s\"", net->query_encoder);
     }
-    if (!net->has_text) return LOCUS_OK;
     net->text.dim = net->q;
     if (net->q > LOCUS_TEXT_MAX_DIM)
         return locusi_fail(err, LOCUS_ERR_METADATA, "q_dim", "at most %z with a text encoder", "%z",
                            (size_t)LOCUS_TEXT_MAX_DIM, net->q);
-    if (!net->text.rows) return LOCUS_OK; // table-free
-    shape[0] = locusi_dim(st, "text.keys", 1, 0);
-    shape[1] = net->q;
-    if (locus_safetensors_find(st, "text.keys") && (shape[0] < 1 || shape[0] > LOCUS_TEXT_MAX_ROWS))
+    if (!present) return LOCUS_OK; // table-free
+    net->text.rows = 1;
+    if (locus_safetensors_find(st, "text.keys")) net->text.rows = locusi_dim(st, "text.keys", 1, 0);
+    if (net->text.rows < 1 || net->text.rows > LOCUS_TEXT_MAX_ROWS)
         return locusi_fail(err, LOCUS_ERR_TENSOR, "text.keys", "[1] to [%z]", "[%z] or another rank",
-                           (size_t)LOCUS_TEXT_MAX_ROWS, shape[0]);
-    for (k = 0; k < 3; k++) {
-        const locus_tensor *t = locus_safetensors_find(st, names[k]);
-        const size_t rank = k == 2 ? 2 : 1;
-        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", names[k]);
-        if (strcmp(t->dtype_name, types[k]))
-            return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", names[k], types[k], t->dtype_name);
-        if (t->rank != rank || t->shape[0] != shape[0] || (rank == 2 && t->shape[1] != shape[1])) {
-            char want[64], have[64];
-            locusi_shape_text(want, sizeof want, rank, shape);
-            locusi_shape_text(have, sizeof have, t->rank, t->shape);
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", names[k], want, have);
-        }
-    }
-    net->text.rows = shape[0];
+                           (size_t)LOCUS_TEXT_MAX_ROWS, net->text.rows);
     return LOCUS_OK;
 }
 
-// Copy the tables, and prove that they are those of the name.
-LOCUSI_FN locus_status locusi_text_load(locus_net *net, const locus_safetensors *st, locus_error *err)
+LOCUSI_FN void locusi_net_pad(locus_net *net)
 {
-    char name[LOCUS_TEXT_NAME_BYTES];
-    size_t i;
-    if (!net->has_text) return LOCUS_OK;
-    if (net->text.rows) {
-        const size_t rows = net->text.rows;
-        locusi_copy_le(net->text_keys, locus_safetensors_find(st, "text.keys")->data, rows, 4);
-        locusi_copy_le(net->text_weights, locus_safetensors_find(st, "text.weights")->data, rows, 2);
-        memcpy(net->text_table, locus_safetensors_find(st, "text.table")->data, rows * net->q);
-        for (i = 1; i < rows; i++)
-            if (net->text_keys[i - 1] >= net->text_keys[i])
-                return locusi_fail(err, LOCUS_ERR_FORMAT, "text.keys[%z]", "more than %u, the one before", "%u", i,
-                                   (uint64_t)net->text_keys[i - 1], (uint64_t)net->text_keys[i]);
-        net->text.keys = net->text_keys;
-        net->text.weights = net->text_weights;
-        net->text.table = net->text_table;
-    }
-    locus_text_name(&net->text, name, NULL);
-    if (strcmp(name, net->query_encoder))
-        return locusi_fail(err, LOCUS_ERR_MISMATCH, "query_encoder", "\"%s\", as the text encoder gives it", "\"%s\"",
-                           name, net->query_encoder);
-    return LOCUS_OK;
+    net->dp = locusi_pad(net->d);
+    net->dhp = locusi_pad(net->dh);
+    net->hp = net->heads * net->dhp;
+    net->rp = locusi_pad(net->r);
+    net->fp = locusi_pad(net->f);
+    net->gp = locusi_pad(net->g);
 }
 
 // Sizes, from metadata and shapes; then every tensor is checked and no other may be there.
-LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors *st, int predictor_only,
-                                        locus_error *err)
+LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors *st, locus_error *err)
 {
     const size_t most = 1u << 20;
-    size_t i, j, weights = 0, encoder = 0, layers = 0, expected;
+    size_t i, j, count = 0, expected, layers = 0;
+    int text = 0;
     const char *kind = locus_safetensors_meta(st, "encoder_kind"), *last = locusi_last_name(st);
     const locus_tensor *t;
     locusi_spec spec;
     locus_status status;
+    memset(net, 0, sizeof *net);
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
-        weights += !locusi_no_weight(name);
+        if (locusi_starts(name, "pool.") || locusi_starts(name, "memory.")) continue; // the pool looks at them
+        count++;
+        text |= locusi_starts(name, "text.");
         if (locusi_starts(name, "encoder.")) {
             size_t layer = 0;
-            encoder++;
-            if (locusi_starts(name, "encoder.layers.")) {
-                const char *s = name + 15;
-                for (; *s >= '0' && *s <= '9' && layer <= most; s++) layer = layer * 10 + (size_t)(*s - '0');
-                if (layer < most && layer + 1 > layers) layers = layer + 1;
-            }
-        } else if (!locusi_starts(name, "decoder.") && !locusi_no_weight(name))
+            net->info.has_encoder = 1;
+            if (!locusi_starts(name, "encoder.layers.")) continue;
+            for (name += 15; *name >= '0' && *name <= '9' && layer <= most; name++)
+                layer = layer * 10 + (size_t)(*name - '0');
+            if (layer < most && layer + 1 > layers) layers = layer + 1;
+        } else if (!locusi_starts(name, "decoder.") && !locusi_starts(name, "text."))
             return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "encoder, decoder, text, pool or memory", "this", name);
     }
-    memset(net, 0, sizeof *net);
     if (!locus_safetensors_find(st, "decoder.U.weight"))
         return locusi_fail(err, LOCUS_ERR_TENSOR, "decoder.U.weight", "this tensor", "none");
     if ((status = locusi_hyper(st, "q_dim", locusi_dim(st, "decoder.U.weight", 2, 1), most, &net->q, err)) ||
@@ -6326,43 +6229,50 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
              locusi_hyper(st, "decoder_hidden", locusi_dim(st, "decoder.mlp_head.0.weight", 2, 0), most, &net->g, err)))
         return status;
     net->f = 2 * net->d;
-    net->heads = net->dh = 1;
-    net->info.has_encoder = encoder > 0;
-    if (encoder) {
+    net->heads = 1;
+    if (net->info.has_encoder) {
         if (kind && strcmp(kind, "isab") && strcmp(kind, "sab"))
             return locusi_fail(err, LOCUS_ERR_METADATA, "encoder_kind", "isab or sab", "\"%s\"", kind);
         if (kind ? !strcmp(kind, "sab") : !locus_safetensors_find(st, "encoder.layers.0.I"))
             net->info.encoder_kind = LOCUS_SAB;
+        if (locus_safetensors_meta(st, "n_layers")) layers = 0;
         if ((status = locusi_hyper(st, "n_heads", 0, most, &net->heads, err)) ||
-            (status = locusi_hyper(st, "n_layers", locus_safetensors_meta(st, "n_layers") ? 0 : layers, 64,
-                                   &net->layers, err)))
+            (status = locusi_hyper(st, "n_layers", layers, 64, &net->layers, err)))
             return status;
         if (net->info.encoder_kind == LOCUS_ISAB &&
             (status = locusi_hyper(st, "m_induce", locusi_dim(st, "encoder.layers.0.I", 3, 1), most, &net->r, err)))
             return status;
         if (net->d % net->heads)
             return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads", "a divisor of z_dim = %z", "%z", net->d, net->heads);
-        net->dh = net->d / net->heads;
     }
-    expected = locusi_encoder_tensors(net) + LOCUSI_DECODER_TENSORS;
+    net->dh = net->d / net->heads;
+    if ((status = locusi_text_sizes(net, st, text, err))) return status;
+    expected = locusi_encoder_tensors(net) + LOCUSI_DECODER_TENSORS + (net->text.rows ? LOCUSI_TEXT_TENSORS : 0);
     for (i = 0; i < expected; i++) {
         locusi_spec_at(net, i, last, &spec);
         if ((status = locusi_check_tensor(st, &spec, &t, err))) return status;
     }
-    for (j = 0; weights > expected && j < st->tensor_count; j++) { // name the first that no place asks for
-        int known = locusi_no_weight(st->tensors[j].name);
+    for (j = 0; count > expected && j < st->tensor_count; j++) { // name the first that no place asks for
+        const char *name = st->tensors[j].name;
+        int known = locusi_starts(name, "pool.") || locusi_starts(name, "memory.");
         for (i = 0; !known && i < expected; i++) {
             locusi_spec_at(net, i, last, &spec);
-            known = !strcmp(spec.name, st->tensors[j].name);
+            known = !strcmp(spec.name, name);
         }
-        if (!known) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", st->tensors[j].name);
+        if (!known) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", name);
     }
-    if (predictor_only) net->info.has_encoder = 0;
     if (locus_safetensors_meta(st, "memory_weight")) {
         if ((status = locusi_hyper(st, "memory_weight", 0, 100, &i, err))) return status;
         net->info.recall_weight = (double)i / 100.0;
     }
-    return locusi_text_sizes(net, st, err);
+    net->info.q_dim = net->q;
+    net->info.z_dim = net->d;
+    net->info.n_heads = net->info.has_encoder ? net->heads : 0;
+    net->info.n_layers = net->layers;
+    net->info.m_induce = net->r;
+    net->info.decoder_hidden = net->g;
+    locusi_net_pad(net);
+    return LOCUS_OK;
 }
 
 // ---- hash: 64 bits of every weight's float32 value, in the fixed order, so that file layout and dtype do not matter
@@ -6386,9 +6296,10 @@ LOCUSI_FN locus_status locusi_hash_tensor(const locus_tensor *t, uint64_t *hash,
     uint64_t lane0 = 1, lane1 = 2, lane2 = 3, lane3 = 4, absurd = 0;
     float chunk[1024];
     size_t at, i, n;
+    locus_status status;
     for (at = 0; at < t->count; at += n) {
         n = t->count - at < 1024 ? t->count - at : 1024;
-        if (locus_tensor_to_f32(t, at, n, chunk, err)) return err ? err->status : LOCUS_ERR_FORMAT;
+        if ((status = locus_tensor_to_f32(t, at, n, chunk, err))) return status;
         for (i = n; i % 8; i++) chunk[i] = 0.0f;
         for (i = 0; i < n; i += 8) {
             const uint64_t w0 = locusi_two_floats(chunk + i), w1 = locusi_two_floats(chunk + i + 2),
@@ -6426,12 +6337,22 @@ LOCUSI_FN int locusi_parse_hash(const char *text, uint64_t *hash)
     return text[16] == 0;
 }
 
+// Metadata of 16 hex digits; *hash stays as it is where there is none.
+LOCUSI_FN locus_status locusi_stored_hash(const locus_safetensors *st, const char *key, uint64_t *hash,
+                                          locus_error *err)
+{
+    const char *text = locus_safetensors_meta(st, key);
+    if (text && !locusi_parse_hash(text, hash))
+        return locusi_fail(err, LOCUS_ERR_METADATA, key, "16 hex digits", "\"%s\"", text);
+    return LOCUS_OK;
+}
+
 // The net's hash is made of the two parts' hashes, so that a file with the predictor alone can still prove whose it is.
 LOCUSI_FN locus_status locusi_net_hash(locus_net *net, const locus_safetensors *st, locus_error *err)
 {
     const size_t in_encoder = locusi_encoder_tensors(net);
     uint64_t encoder = 1, decoder = 2, stored;
-    const char *text = locus_safetensors_meta(st, "locus.encoder_hash"), *last = locusi_last_name(st);
+    const char *last = locusi_last_name(st);
     locus_status status;
     locusi_spec spec;
     size_t i;
@@ -6441,179 +6362,205 @@ LOCUSI_FN locus_status locusi_net_hash(locus_net *net, const locus_safetensors *
         locusi_spec_at(net, i, last, &spec);
         t = locus_safetensors_find(st, spec.name);
         if ((status = locusi_hash_tensor(t, i < in_encoder ? &encoder : &decoder, err))) return status;
-        if (i >= in_encoder || net->info.has_encoder) net->info.parameters += t->count;
+        net->info.parameters += t->count;
     }
     if (in_encoder) encoder = locusi_mix(encoder ^ (net->heads << 1 | (net->info.encoder_kind == LOCUS_SAB)));
-    if (text) {
-        if (!locusi_parse_hash(text, &stored))
-            return locusi_fail(err, LOCUS_ERR_METADATA, "locus.encoder_hash", "16 hex digits", "\"%s\"", text);
-        if (!in_encoder) encoder = stored;
-        else if (stored != encoder)
-            return locusi_fail(err, LOCUS_ERR_HASH, "locus.encoder_hash", "%x", "%x", encoder, stored);
-    }
-    net->info.encoder_hash = encoder;
-    net->info.hash = locusi_mix(encoder ^ locusi_mix(decoder));
-    text = locus_safetensors_meta(st, "locus.net_hash");
-    if (text) {
-        if (!locusi_parse_hash(text, &stored))
-            return locusi_fail(err, LOCUS_ERR_METADATA, "locus.net_hash", "16 hex digits", "\"%s\"", text);
-        if (stored != net->info.hash)
-            return locusi_fail(err, LOCUS_ERR_HASH, "locus.net_hash", "%x", "%x", net->info.hash, stored);
-    }
+    stored = encoder;
+    if ((status = locusi_stored_hash(st, "locus.encoder_hash", &stored, err))) return status;
+    if (in_encoder && stored != encoder)
+        return locusi_fail(err, LOCUS_ERR_HASH, "locus.encoder_hash", "%x", "%x", encoder, stored);
+    net->info.encoder_hash = stored;
+    net->info.hash = locusi_mix(stored ^ locusi_mix(decoder));
+    stored = net->info.hash;
+    if ((status = locusi_stored_hash(st, "locus.net_hash", &stored, err))) return status;
+    if (stored != net->info.hash)
+        return locusi_fail(err, LOCUS_ERR_HASH, "locus.net_hash", "%x", "%x", net->info.hash, stored);
     return LOCUS_OK;
 }
 
-// ---- packing
+// ---- packing: the file's tensors one after the other, in the fixed order. What is short of memory stays NULL.
+
+typedef struct locusi_packer {
+    locus_net *net;
+    const locus_safetensors *st;
+    const char *last;
+    size_t index; // of the tensor
+    locusi_work *work;
+} locusi_packer;
+
+typedef enum locusi_heads { LOCUSI_PLAIN, LOCUSI_HEADS_OUT, LOCUSI_HEADS_IN } locusi_heads; // what is in head layout
+
+LOCUSI_FN const locus_tensor *locusi_next_tensor(locusi_packer *p)
+{
+    locusi_spec spec;
+    locusi_spec_at(p->net, p->index++, p->last, &spec);
+    return locus_safetensors_find(p->st, spec.name);
+}
 
 // Where output n of a weight goes, and where input k comes in: plain, or in head layout.
 LOCUSI_FN size_t locusi_head_column(const locus_net *net, size_t c) { return c / net->dh * net->dhp + c % net->dh; }
 
-// out (zeroed) <- columns [first, first + k) of t [n, ld], packed; heads_out: outputs in head layout, heads_in: inputs.
-LOCUSI_FN void locusi_pack(const locus_net *net, const locus_tensor *t, size_t n, size_t ld, size_t first, size_t k,
-                           int heads_out, int heads_in, float *out)
+// Columns [first, first + k) of t, packed.
+LOCUSI_FN float *locusi_pack(const locusi_packer *p, const locus_tensor *t, size_t first, size_t k, locusi_heads heads)
 {
-    const size_t depth = heads_in ? net->hp : k;
-    float chunk[16][64];
-    size_t row, at, i, j, count;
-    for (row = 0; row < n; row += 16)
+    const locus_net *net = p->net;
+    const size_t n = t->shape[0], ld = t->shape[1], depth = heads == LOCUSI_HEADS_IN ? net->hp : k;
+    float *out = locusi_take_zeros(p->work, heads == LOCUSI_HEADS_OUT ? net->hp : locusi_pad(n), depth);
+    float chunk[16][64], *to[16];
+    size_t row, at, i, j, rows, count;
+    for (row = 0; out && row < n; row += 16) {
+        rows = n - row < 16 ? n - row : 16;
+        for (j = 0; j < rows; j++)
+            to[j] =
+                out + locusi_packed(heads == LOCUSI_HEADS_OUT ? locusi_head_column(net, row + j) : row + j, 0, depth);
         for (at = 0; at < k; at += count) {
-            const size_t rows = n - row < 16 ? n - row : 16;
             count = k - at < 64 ? k - at : 64;
             for (j = 0; j < rows; j++) locus_tensor_to_f32(t, (row + j) * ld + first + at, count, chunk[j], NULL);
-            if (!heads_out && !heads_in && rows == 16) { // the common case, as plain loops
-                float *to = out + row * depth + at * 16;
-                for (i = 0; i < count; i++)
-                    for (j = 0; j < 16; j++) to[i * 16 + j] = chunk[j][i];
-                continue;
-            }
-            for (j = 0; j < rows; j++) {
-                const size_t column = heads_out ? locusi_head_column(net, row + j) : row + j;
-                float *to = out + (column / 16) * 16 * depth + column % 16;
-                for (i = 0; i < count; i++)
-                    to[16 * (heads_in ? locusi_head_column(net, at + i) : at + i)] = chunk[j][i];
+            for (i = 0; i < count; i++) {
+                const size_t in = heads == LOCUSI_HEADS_IN ? locusi_head_column(net, at + i) : at + i;
+                for (j = 0; j < rows; j++) to[j][16 * in] = chunk[j][i];
             }
         }
+    }
+    return out;
 }
 
-LOCUSI_FN void locusi_vector(const locus_tensor *t, float *out) { locus_tensor_to_f32(t, 0, t->count, out, NULL); }
-
-LOCUSI_FN void locusi_mab_carve(locus_net *net, locusi_mab *m, locusi_carver *c)
+LOCUSI_FN float *locusi_pack_matrix(locusi_packer *p, locusi_heads heads)
 {
-    m->wq = locusi_carve_floats(c, net->d, net->hp);
-    m->wk = locusi_carve_floats(c, net->d, net->hp);
-    m->wv = locusi_carve_floats(c, net->d, net->hp);
-    m->fc = locusi_carve_floats(c, net->hp, net->dp);
-    m->gain0 = locusi_carve_floats(c, net->dp, 1);
-    m->bias0 = locusi_carve_floats(c, net->dp, 1);
-    m->gain1 = locusi_carve_floats(c, net->dp, 1);
-    m->bias1 = locusi_carve_floats(c, net->dp, 1);
-    m->w1 = locusi_carve_floats(c, net->d, net->fp);
-    m->b1 = locusi_carve_floats(c, net->fp, 1);
-    m->w2 = locusi_carve_floats(c, net->f, net->dp);
-    m->b2 = locusi_carve_floats(c, net->dp, 1);
+    const locus_tensor *t = locusi_next_tensor(p);
+    return locusi_pack(p, t, 0, t->shape[1], heads);
 }
 
-LOCUSI_FN void locusi_mab_load(const locus_net *net, const locus_safetensors *st, const char *prefix, locusi_mab *m)
+// A vector, or rows, each padded.
+LOCUSI_FN float *locusi_pack_vector(locusi_packer *p)
 {
-    const size_t d = net->d, f = net->f;
-    const locus_tensor *t[LOCUSI_MAB_TENSORS];
-    locusi_spec spec;
+    const locus_tensor *t = locusi_next_tensor(p);
+    const size_t columns = t->shape[t->rank - 1], rows = t->count / columns;
+    float *out = locusi_take_zeros(p->work, rows, locusi_pad(columns));
     size_t i;
-    for (i = 0; i < LOCUSI_MAB_TENSORS; i++) {
-        locusi_spec_mab(net, i, prefix, &spec);
-        t[i] = locus_safetensors_find(st, spec.name);
-    }
-    locusi_pack(net, t[0], d, d, 0, d, net->dhp != net->dh, 0, m->wq);
-    locusi_pack(net, t[1], d, d, 0, d, net->dhp != net->dh, 0, m->wk);
-    locusi_pack(net, t[2], d, d, 0, d, net->dhp != net->dh, 0, m->wv);
-    locusi_pack(net, t[3], d, d, 0, d, 0, net->dhp != net->dh, m->fc);
-    locusi_vector(t[4], m->gain0);
-    locusi_vector(t[5], m->bias0);
-    locusi_vector(t[6], m->gain1);
-    locusi_vector(t[7], m->bias1);
-    locusi_pack(net, t[8], f, d, 0, d, 0, 0, m->w1);
-    locusi_vector(t[9], m->b1);
-    locusi_pack(net, t[10], d, f, 0, f, 0, 0, m->w2);
-    locusi_vector(t[11], m->b2);
+    for (i = 0; out && i < rows; i++) locus_tensor_to_f32(t, i * columns, columns, out + i * locusi_pad(columns), NULL);
+    return out;
 }
 
-LOCUSI_FN void locusi_encoder_carve(locus_net *net, locusi_carver *c)
+LOCUSI_FN void locusi_pack_mab(locusi_packer *p, locusi_mab *m)
 {
-    size_t l;
-    net->no_column = locusi_carve_floats(c, net->rp, 1);
-    net->layer = (locusi_layer *)locusi_carve(c, net->layers, sizeof(locusi_layer));
-    for (l = 0; l < 2; l++) {
-        net->token[l] = locusi_carve_floats(c, net->q, net->dp);
-        net->token_bias[l] = locusi_carve_floats(c, net->dp, 1);
+    m->wq = locusi_pack_matrix(p, LOCUSI_HEADS_OUT);
+    m->wk = locusi_pack_matrix(p, LOCUSI_HEADS_OUT);
+    m->wv = locusi_pack_matrix(p, LOCUSI_HEADS_OUT);
+    m->fc = locusi_pack_matrix(p, LOCUSI_HEADS_IN);
+    m->gain0 = locusi_pack_vector(p);
+    m->bias0 = locusi_pack_vector(p);
+    m->gain1 = locusi_pack_vector(p);
+    m->bias1 = locusi_pack_vector(p);
+    m->w1 = locusi_pack_matrix(p, LOCUSI_PLAIN);
+    m->b1 = locusi_pack_vector(p);
+    m->w2 = locusi_pack_matrix(p, LOCUSI_PLAIN);
+    m->b2 = locusi_pack_vector(p);
+}
+
+// The token of score y is (1-y) T0 + y T1: T0 = (A - C) q + b and T1 = (A + C) q + b + w with the token map's columns
+// A (for q), w (for y) and C (for q (2y-1)). Both maps replace the original.
+LOCUSI_FN void locusi_pack_token(locusi_packer *p)
+{
+    locus_net *net = p->net;
+    const locus_tensor *t = locusi_next_tensor(p);
+    size_t i;
+    float w;
+    net->token[0] = locusi_pack(p, t, 0, net->q, LOCUSI_PLAIN);
+    net->token[1] = locusi_pack(p, t, net->q + 1, net->q, LOCUSI_PLAIN);
+    net->token_bias[0] = locusi_pack_vector(p);
+    net->token_bias[1] = locusi_take_zeros(p->work, net->dp, 1);
+    if (p->work->missing) return;
+    for (i = 0; i < net->q * net->dp; i++) {
+        const float a = net->token[0][i], c = net->token[1][i];
+        net->token[0][i] = a - c;
+        net->token[1][i] = a + c;
     }
-    for (l = 0; l < net->layers; l++) {
-        locusi_layer scratch, *layer = c->base ? &net->layer[l] : &scratch;
-        memset(layer, 0, sizeof *layer);
+    for (i = 0; i < net->d; i++) {
+        locus_tensor_to_f32(t, i * (2 * net->q + 1) + net->q, 1, &w, NULL);
+        net->token_bias[1][i] = net->token_bias[0][i] + w;
+    }
+}
+
+LOCUSI_FN void locusi_pack_encoder(locusi_packer *p)
+{
+    locus_net *net = p->net;
+    size_t i;
+    locusi_layer spare;
+    net->no_column = locusi_take_zeros(p->work, net->rp, 1);
+    for (i = net->r; net->no_column && i < net->rp; i++) net->no_column[i] = -1e30f;
+    locusi_pack_token(p);
+    net->layer = (locusi_layer *)locusi_take_zero(p->work, net->layers, sizeof(locusi_layer));
+    for (i = 0; i < net->layers; i++) {
+        locusi_layer *layer = net->layer ? &net->layer[i] : &spare;
         if (net->info.encoder_kind == LOCUS_ISAB) {
-            locusi_mab_carve(net, &layer->mab1, c);
-            layer->induce = locusi_carve_floats(c, net->r, net->dp);
-            layer->queries = locusi_carve_floats(c, net->heads * net->dh, net->rp);
+            layer->induce = locusi_pack_vector(p);
+            layer->queries = locusi_take_zeros(p->work, net->heads * net->dh, net->rp);
+            locusi_pack_mab(p, &layer->mab1);
         }
-        locusi_mab_carve(net, &layer->mab2, c);
+        locusi_pack_mab(p, &layer->mab2);
     }
-    locusi_mab_carve(net, &net->pool_mab, c);
-    net->pool_seed = locusi_carve_floats(c, net->dp, 1);
-    net->pool_queries = locusi_carve_floats(c, net->d, locusi_pad(net->heads));
-    net->out = locusi_carve_floats(c, net->d, net->dp);
-    net->out_bias = locusi_carve_floats(c, net->dp, 1);
-    net->scratch = locusi_carve_floats(c, net->r ? net->r : 1, net->hp);
+    net->pool_seed = locusi_pack_vector(p);
+    locusi_pack_mab(p, &net->pool_mab);
+    net->pool_queries = locusi_take_zeros(p->work, net->d, locusi_pad(net->heads));
+    net->out = locusi_pack_matrix(p, LOCUSI_PLAIN);
+    net->out_bias = locusi_pack_vector(p);
 }
 
-// All arrays of the net; called once to count and once to place them.
-LOCUSI_FN void locusi_net_carve(locus_net *net, locusi_carver *c)
+LOCUSI_FN void locusi_pack_decoder(locusi_packer *p)
 {
-    net->dp = locusi_pad(net->d);
-    net->dhp = locusi_pad(net->dh);
-    net->hp = net->heads * net->dhp;
-    net->rp = locusi_pad(net->r);
-    net->fp = locusi_pad(net->f);
-    net->gp = locusi_pad(net->g);
-    net->live = locusi_carve_floats(c, net->dp, 1);
-    net->u = locusi_carve_floats(c, net->q, net->dp);
-    net->u_bias = locusi_carve_floats(c, net->dp, 1);
-    net->hz = locusi_carve_floats(c, net->d, net->gp);
-    net->hu = locusi_carve_floats(c, net->d, net->gp);
-    net->hzu = locusi_carve_floats(c, net->d, net->gp);
-    net->h_bias = locusi_carve_floats(c, net->gp, 1);
-    net->last = locusi_carve_floats(c, net->gp, 1);
-    if (net->text.rows) {
-        net->text_keys = (uint32_t *)locusi_carve(c, net->text.rows, sizeof(uint32_t));
-        net->text_weights = (uint16_t *)locusi_carve(c, net->text.rows, sizeof(uint16_t));
-        net->text_table = (signed char *)locusi_carve(c, net->text.rows, net->q);
-    }
-    if (net->info.has_encoder) locusi_encoder_carve(net, c);
+    locus_net *net = p->net;
+    const locus_tensor *t;
+    size_t i;
+    net->live = locusi_take_zeros(p->work, net->dp, 1);
+    for (i = 0; net->live && i < net->d; i++) net->live[i] = 1.0f;
+    net->u = locusi_pack_matrix(p, LOCUSI_PLAIN);
+    net->u_bias = locusi_pack_vector(p);
+    t = locusi_next_tensor(p);
+    net->hz = locusi_pack(p, t, 0, net->d, LOCUSI_PLAIN);
+    net->hu = locusi_pack(p, t, net->d, net->d, LOCUSI_PLAIN);
+    net->hzu = locusi_pack(p, t, 2 * net->d, net->d, LOCUSI_PLAIN);
+    net->h_bias = locusi_pack_vector(p);
+    net->last = locusi_pack_vector(p);
+    locus_tensor_to_f32(locusi_next_tensor(p), 0, 1, &net->last_bias, NULL);
 }
 
-// Largest |output| of packed W (columns outputs) over all x that the layer norm (gain, bias) can give: x = gain * n +
-// bias with |n| <= sqrt(d), so |w x| <= sqrt(d) |w * gain| + |w bias|. W NULL: of x itself.
-LOCUSI_FN double locusi_norm_bound(const locus_net *net, const float *packed, size_t columns, const float *gain,
-                                   const float *bias)
+LOCUSI_FN void locusi_pack_text(locusi_packer *p)
 {
-    double most = 0.0;
-    size_t c, i;
-    for (c = 0; c < columns; c++) {
-        double square = 0.0, shift = 0.0, bound;
-        if (packed) {
-            const float *w = packed + (c / 16) * 16 * net->d + c % 16;
-            for (i = 0; i < net->d; i++) {
-                const double wg = (double)w[16 * i] * (double)gain[i];
-                square += wg * wg;
-                shift += (double)w[16 * i] * (double)bias[i];
-            }
-        } else {
-            square = (double)gain[c] * (double)gain[c];
-            shift = (double)bias[c];
-        }
-        bound = sqrt((double)net->d * square) + fabs(shift);
-        if (bound > most) most = bound;
+    static const size_t size[3] = {sizeof(uint32_t), sizeof(uint16_t), 1};
+    locus_text *text = &p->net->text;
+    void *part[3];
+    size_t k;
+    for (k = 0; k < 3; k++) {
+        const locus_tensor *t = locusi_next_tensor(p);
+        const size_t count = text->rows * (k == 2 ? text->dim : 1);
+        part[k] = locusi_take(p->work, count, size[k]);
+        if (part[k]) locusi_copy_le(part[k], t->data, count, size[k]);
     }
-    return most * 1.001 + 1e-30; // float rounding of the values themselves
+    text->keys = (const uint32_t *)part[0];
+    text->weights = (const uint16_t *)part[1];
+    text->table = (const signed char *)part[2];
 }
+
+// The text encoder must be the one of the name.
+LOCUSI_FN locus_status locusi_net_check_text(const locus_net *net, locus_error *err)
+{
+    const uint32_t *keys = net->text.keys;
+    char name[LOCUS_TEXT_NAME_BYTES];
+    size_t i;
+    if (!net->text.dim) return LOCUS_OK;
+    for (i = 1; i < net->text.rows; i++)
+        if (keys[i - 1] >= keys[i])
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "text.keys[%z]", "more than %u, the one before", "%u", i,
+                               (uint64_t)keys[i - 1], (uint64_t)keys[i]);
+    locus_text_name(&net->text, name, NULL);
+    if (strcmp(name, net->query_encoder))
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "query_encoder", "\"%s\", as the text encoder gives it", "\"%s\"",
+                           name, net->query_encoder);
+    return LOCUS_OK;
+}
+
+// ---- products
 
 LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t lda, size_t rows, size_t depth,
                                  const float *b, size_t columns, float *c, size_t ldc, const float *bias,
@@ -6668,8 +6615,35 @@ LOCUSI_FN float locusi_softmax_scale(const locus_net *net) // log2(e): the softm
     return (float)(1.4426950408889634 / sqrt((double)net->dh));
 }
 
-// What depends on the weights alone is computed once: projected inducing vectors, the pooling query's keys, bounds.
-LOCUSI_FN void locusi_net_prepare(locus_net *net)
+// Largest |output| of packed W (columns outputs) over all x that the layer norm (gain, bias) can give: x = gain * n +
+// bias with |n| <= sqrt(d), so |w x| <= sqrt(d) |w * gain| + |w bias|. W NULL: of x itself.
+LOCUSI_FN double locusi_norm_bound(const locus_net *net, const float *packed, size_t columns, const float *gain,
+                                   const float *bias)
+{
+    double most = 0.0;
+    size_t c, i;
+    for (c = 0; c < columns; c++) {
+        double square = 0.0, shift = 0.0, bound;
+        if (packed) {
+            const float *w = packed + (c / 16) * 16 * net->d + c % 16;
+            for (i = 0; i < net->d; i++) {
+                const double wg = (double)w[16 * i] * (double)gain[i];
+                square += wg * wg;
+                shift += (double)w[16 * i] * (double)bias[i];
+            }
+        } else {
+            square = (double)gain[c] * (double)gain[c];
+            shift = (double)bias[c];
+        }
+        bound = sqrt((double)net->d * square) + fabs(shift);
+        if (bound > most) most = bound;
+    }
+    return most * 1.001 + 1e-30; // float rounding of the values themselves
+}
+
+// What depends on the encoder's weights alone is computed once: projected inducing vectors, the pooling query's keys,
+// bounds. scratch: [max(r, 1), hp].
+LOCUSI_FN void locusi_net_prepare(locus_net *net, float *scratch)
 {
     const locusi_kernels *k = net->kernels;
     const locusi_mab *first = net->info.encoder_kind == LOCUS_ISAB ? &net->layer[0].mab1 : &net->layer[0].mab2;
@@ -6684,18 +6658,18 @@ LOCUSI_FN void locusi_net_prepare(locus_net *net)
             mab->value_bound = locusi_norm_bound(net, mab->wv, net->hp, before->gain1, before->bias1);
         }
         if (net->info.encoder_kind == LOCUS_SAB) continue;
-        locusi_matmul_run(k, layer->induce, net->dp, net->r, net->d, mab->wq, net->hp, net->scratch, net->hp, NULL,
-                          NULL, 0, 0);
-        locusi_pack_heads(net, net->scratch, 0, net->r, net->r, scale, layer->queries);
+        locusi_matmul_run(k, layer->induce, net->dp, net->r, net->d, mab->wq, net->hp, scratch, net->hp, NULL, NULL, 0,
+                          0);
+        locusi_pack_heads(net, scratch, 0, net->r, net->r, scale, layer->queries);
     }
-    locusi_matmul_run(k, net->pool_seed, net->dp, 1, net->d, net->pool_mab.wq, net->hp, net->scratch, net->hp, NULL,
-                      NULL, 0, 0);
+    locusi_matmul_run(k, net->pool_seed, net->dp, 1, net->d, net->pool_mab.wq, net->hp, scratch, net->hp, NULL, NULL, 0,
+                      0);
     for (h = 0; h < net->heads; h++)
         for (i = 0; i < net->d; i++) {
             double sum = 0.0;
             for (c = h * net->dhp; c < h * net->dhp + net->dh; c++)
-                sum += (double)net->pool_mab.wk[(c / 16) * 16 * net->d + 16 * i + c % 16] * (double)net->scratch[c];
-            net->pool_queries[(h / 16) * 16 * net->d + 16 * i + h % 16] = (float)((double)scale * sum);
+                sum += (double)net->pool_mab.wk[locusi_packed(c, i, net->d)] * (double)scratch[c];
+            net->pool_queries[locusi_packed(h, i, net->d)] = (float)((double)scale * sum);
         }
     net->pool_bound = locusi_norm_bound(net, NULL, net->d, last->gain1, last->bias1);
     for (i = 0; i < 2; i++) {
@@ -6712,170 +6686,76 @@ LOCUSI_FN void locusi_net_prepare(locus_net *net)
     }
 }
 
-// The token of score y is (1-y) T0 + y T1: T0 = (A - C) q + b and T1 = (A + C) q + b + w with the token map's columns
-// A (for q), w (for y) and C (for q (2y-1)). Both maps replace the original.
-LOCUSI_FN void locusi_token_load(locus_net *net, const locus_safetensors *st)
+// ---- nets
+
+LOCUS_API void locus_net_destroy(locus_net *net)
 {
-    const locus_tensor *t = locus_safetensors_find(st, "encoder.input.0.weight");
-    const size_t n = net->q * net->dp;
-    size_t i;
-    locusi_pack(net, t, net->d, 2 * net->q + 1, 0, net->q, 0, 0, net->token[0]);
-    locusi_pack(net, t, net->d, 2 * net->q + 1, net->q + 1, net->q, 0, 0, net->token[1]);
-    for (i = 0; i < n; i++) {
-        const float a = net->token[0][i], c = net->token[1][i];
-        net->token[0][i] = a - c;
-        net->token[1][i] = a + c;
-    }
-    locusi_vector(locus_safetensors_find(st, "encoder.input.0.bias"), net->token_bias[0]);
-    for (i = 0; i < net->d; i++) {
-        float w = 0.0f;
-        locus_tensor_to_f32(t, i * (2 * net->q + 1) + net->q, 1, &w, NULL);
-        net->token_bias[1][i] = net->token_bias[0][i] + w;
+    if (net) {
+        locusi_work home = net->home; // the net stands in it
+        locusi_work_end(&home);
     }
 }
 
-LOCUSI_FN void locusi_encoder_load(locus_net *net, const locus_safetensors *st)
-{
-    const locus_tensor *t;
-    size_t l, i;
-    for (i = net->r; i < net->rp; i++) net->no_column[i] = -1e30f;
-    locusi_token_load(net, st);
-    for (l = 0; l < net->layers; l++) {
-        locusi_layer *layer = &net->layer[l];
-        char prefix[48];
-        if (net->info.encoder_kind == LOCUS_SAB) {
-            locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab.", l);
-            locusi_mab_load(net, st, prefix, &layer->mab2);
-            continue;
-        }
-        locusi_text(prefix, sizeof prefix, "encoder.layers.%z.I", l);
-        t = locus_safetensors_find(st, prefix);
-        for (i = 0; i < net->r; i++) locus_tensor_to_f32(t, i * net->d, net->d, layer->induce + i * net->dp, NULL);
-        locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab1.", l);
-        locusi_mab_load(net, st, prefix, &layer->mab1);
-        locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab2.", l);
-        locusi_mab_load(net, st, prefix, &layer->mab2);
-    }
-    locusi_vector(locus_safetensors_find(st, "encoder.pma.S"), net->pool_seed);
-    locusi_mab_load(net, st, "encoder.pma.mab.", &net->pool_mab);
-    locusi_pack(net, locus_safetensors_find(st, "encoder.out.0.weight"), net->d, net->d, 0, net->d, 0, 0, net->out);
-    locusi_vector(locus_safetensors_find(st, "encoder.out.0.bias"), net->out_bias);
-}
-
-LOCUSI_FN void locusi_net_load(locus_net *net, const locus_safetensors *st)
-{
-    const locus_tensor *t = locus_safetensors_find(st, "decoder.mlp_head.0.weight");
-    const char *last = locusi_last_name(st);
-    char name[64];
-    size_t i;
-    for (i = 0; i < net->d; i++) net->live[i] = 1.0f;
-    locusi_pack(net, locus_safetensors_find(st, "decoder.U.weight"), net->d, net->q, 0, net->q, 0, 0, net->u);
-    locusi_vector(locus_safetensors_find(st, "decoder.U.bias"), net->u_bias);
-    locusi_pack(net, t, net->g, 3 * net->d, 0, net->d, 0, 0, net->hz);
-    locusi_pack(net, t, net->g, 3 * net->d, net->d, net->d, 0, 0, net->hu);
-    locusi_pack(net, t, net->g, 3 * net->d, 2 * net->d, net->d, 0, 0, net->hzu);
-    locusi_vector(locus_safetensors_find(st, "decoder.mlp_head.0.bias"), net->h_bias);
-    locusi_text(name, sizeof name, "%s.weight", last);
-    locusi_vector(locus_safetensors_find(st, name), net->last);
-    locusi_text(name, sizeof name, "%s.bias", last);
-    locusi_vector(locus_safetensors_find(st, name), &net->last_bias);
-    if (net->info.has_encoder) locusi_encoder_load(net, st);
-}
-
-// Bytes of the block: this struct, then the arrays.
-LOCUSI_FN locus_status locusi_net_plan(locus_net *net, const locus_safetensors *st, const locus_net_opts *opts,
-                                       size_t *bytes, locus_error *err)
-{
-    locusi_carver c = {NULL, 0, 0};
-    const int predictor_only = opts && opts->predictor_only;
-    const locus_status status = locusi_net_sizes(net, st, predictor_only, err);
-    (void)opts;
-    if (status) return status;
-    locusi_carve(&c, 1, sizeof(locus_net));
-    locusi_net_carve(net, &c);
-    if (c.failed || !locusi_add(c.used, 64, bytes))
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "net", "a size that fits the address space", "more");
-    return LOCUS_OK;
-}
-
-LOCUS_API size_t locus_net_memory(const locus_safetensors *st, const locus_net_opts *opts)
-{
-    locus_net net;
-    size_t bytes = 0;
-    return st && !locusi_net_plan(&net, st, opts, &bytes, NULL) ? bytes : 0;
-}
-
-LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors *st, const locus_net_opts *opts,
+LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors *st, const locus_run *run,
                                         locus_error *err)
 {
-    locus_net plan, *net;
-    locusi_carver c = {NULL, 0, 0};
-    locus_isa isa = opts ? opts->isa : LOCUS_ISA_AUTO;
-    size_t bytes = 0;
-    void *owned = NULL;
+    locus_net made, *net;
+    locusi_packer p;
+    locusi_work w;
+    float *scratch = NULL;
+    locus_isa isa = run ? run->isa : LOCUS_ISA_AUTO;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     *out = NULL;
-    if (!st) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "st", "a parsed file", "NULL");
-    if ((status = locusi_isa_choose(&isa, err))) return status;
-    if ((status = locusi_net_plan(&plan, st, opts, &bytes, err))) return status;
-    plan.info.isa = isa;
-    plan.info.bytes = bytes;
-    if ((status = locusi_net_hash(&plan, st, err))) return status;
-    if (opts && opts->memory) {
-        if (opts->memory_bytes < bytes)
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "opts->memory", "%z bytes", "%z", bytes, opts->memory_bytes);
-        c.base = locusi_align(opts->memory);
-    } else {
-        owned = LOCUS_MALLOC(bytes);
-        if (!owned) return locusi_fail(err, LOCUS_ERR_MEMORY, "net", "%z bytes", "none", bytes);
-        c.base = locusi_align(owned);
+    if (!st) return locusi_null(err, "st");
+    if ((status = locusi_isa_choose(&isa, err)) || (status = locusi_net_sizes(&made, st, err)) ||
+        (status = locusi_net_hash(&made, st, err)))
+        return status;
+    made.kernels = locusi_kernels_for(isa);
+    made.info.isa = isa;
+    locusi_work_begin(&w, run);
+    net = (locus_net *)locusi_take(&w, 1, sizeof *net);
+    p.net = &made, p.st = st, p.last = locusi_last_name(st), p.index = 0, p.work = &w;
+    if (made.info.has_encoder) {
+        scratch = (float *)locusi_take(&w, made.r ? made.r : 1, made.hp * sizeof(float));
+        locusi_pack_encoder(&p);
     }
-    memset(c.base, 0, bytes - 64);
-    net = (locus_net *)locusi_carve(&c, 1, sizeof(locus_net));
-    *net = plan;
-    net->owned = owned;
-    net->kernels = locusi_kernels_for(isa);
-    locusi_net_carve(net, &c);
-    locusi_net_load(net, st);
-    if (net->info.has_encoder) locusi_net_prepare(net);
-    net->info.q_dim = net->q;
-    net->info.z_dim = net->d;
-    net->info.n_heads = net->info.has_encoder ? net->heads : 0;
-    net->info.n_layers = net->layers;
-    net->info.m_induce = net->r;
-    net->info.decoder_hidden = net->g;
-    net->info.query_encoder = net->query_encoder;
-    if ((status = locusi_text_load(net, st, err))) {
-        if (owned) LOCUS_FREE(owned);
+    locusi_pack_decoder(&p);
+    if (made.text.rows) locusi_pack_text(&p);
+    if ((status = locusi_work_short(&w, err)) || (status = locusi_net_check_text(&made, err))) {
+        locusi_work_end(&w);
         return status;
     }
+    if (scratch) locusi_net_prepare(&made, scratch);
+    made.info.bytes = w.used;
+    made.home = w;
+    *net = made;
+    net->info.query_encoder = net->query_encoder;
+    net->info.text = net->text.dim ? &net->text : NULL;
     *out = net;
     return LOCUS_OK;
 }
 
 #ifndef LOCUS_NO_STDIO
-LOCUS_API locus_status locus_net_open(locus_net **out, const char *path, const locus_net_opts *opts, locus_error *err)
+LOCUS_API locus_status locus_net_open(locus_net **out, const char *path, const locus_run *run, locus_error *err)
 {
     locus_safetensors st;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     *out = NULL;
     if ((status = locus_safetensors_open(&st, path, err))) return status;
-    status = locus_net_create(out, &st, opts, err);
+    status = locus_net_create(out, &st, run, err);
     locus_safetensors_close(&st);
     return status;
 }
 #endif
 
-LOCUS_API void locus_net_destroy(locus_net *net)
+LOCUS_API locus_net_info locus_net_get_info(const locus_net *net)
 {
-    if (net && net->owned) LOCUS_FREE(net->owned);
+    locus_net_info none;
+    memset(&none, 0, sizeof none);
+    return net ? net->info : none;
 }
-
-LOCUS_API locus_net_info locus_net_get_info(const locus_net *net) { return net->info; }
-
-LOCUS_API const locus_text *locus_net_text(const locus_net *net) { return net->has_text ? &net->text : NULL; }
 
 // ---- query encodings, as every call checks them
 
@@ -9559,14 +9439,12 @@ LOCUSI_FN locus_status locusi_own_row(const locusi_own *o, const double *coeffic
 
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
-// In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
-// pool.cost F64 [M] (F32 until version 0.3; NaN: unknown), pool.available U8 [M], pool.evaluations I64 [M], in a
-// calibrated pool pool.calibration F32 [M + 1, 2], scale and shift of each model and last the pool's, and in a guarded
-// one pool.guard F64 [2], the default model's index and the margin; metadata locus.format "1", locus.net_hash (16 hex
-// digits), locus.query_encoder, locus.q_dim, and locus.encoder_hash where the predictor stands in the same file.
+// In a file: the tensors of locusi_pool_shapes (pool.names: each name and a zero byte; pool.calibration: scale and
+// shift of each model and last the pool's; pool.guard: the default model's index and the margin; memory.*: the recall)
+// and metadata locus.format "1", locus.net_hash (16 hex digits), locus.query_encoder, locus.q_dim, and
+// locus.encoder_hash where the predictor stands in the same file.
 // In memory each model also has its part of the predictor's hidden layer, W_z z + b (see >>predictor). Names are found
-// by a hash table. Pools with room for many models have their embeddings once more, in 16 bits, see >>screen (on x86-64
-// with AVX2 or AVX-512: elsewhere that would be no faster).
+// by a hash table.
 
 #define LOCUSI_CALIBRATION_MOST 100.0f // of a scale and of a shift's size
 
@@ -9579,21 +9457,16 @@ struct locus_pool {
     locus_calibration *calibration, calibration_shared; // [capacity], and the pool's; read only if calibrated
     int calibrated;
     locus_guard guard;
-    size_t *slots;           // [slot_count] hash table of names: 1 + the model's index, 0: empty
-    size_t slot_count;       // a power of two, at least twice the capacity; 0: the capacity is
+    size_t *directory;       // hash table of names: 1 + the model's index, 0: empty
+    size_t directory_size;   // a power of two, at least twice the capacity
     uint64_t salt;           // of the hash, so that no file can be made to be slow
-    int16_t *coarse;         // NULL, or panels of 16 models of pairs of [dp] numbers
-    float *grain;            // [capacity] embedding = grain * coarse, to within ..
-    float *slack, *size;     // [capacity] .. slack; size >= |embedding|, |grain * coarse|
-    float largest;           // >= every size
     locusi_recall memory;    // landmarks 0: none
     float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>recall
     float *recall_base;      // [capacity]
     unsigned char *recalled; // [capacity] 1: the model has a row
-    void *memory_block;      // what the memory and these stand in
-    void *block;             // what models, z and hidden stand in
-    int growable;
-    void *owned; // this struct, if allocated
+    void *memory_block;      // of the heap: what the recall stands in
+    locusi_work home;        // what this struct stands in; in the caller's memory, all else too
+    locusi_work room;        // of the heap: what depends on the capacity
     char query_encoder[96];
 };
 
@@ -9607,55 +9480,15 @@ LOCUSI_FN int locusi_valid_name(const char *name, size_t most)
     return n < most && locusi_utf8_valid((const unsigned char *)name, n);
 }
 
-#ifndef LOCUSI_SCREEN_FROM // pools with room for so many models are screened
-#define LOCUSI_SCREEN_FROM 8192
-#endif
-
-LOCUSI_FN void locusi_pool_carve(const locus_net *net, locusi_carver *c, size_t capacity, locus_pool *pool)
+LOCUSI_FN float *locusi_recall_at(const locus_pool *pool, size_t model, size_t landmark)
 {
-    pool->models = (locus_model *)locusi_carve(c, capacity, sizeof(locus_model));
-    pool->z = locusi_carve_floats(c, capacity, net->dp);
-    pool->hidden = locusi_carve_floats(c, capacity, net->gp);
-    pool->calibration = (locus_calibration *)locusi_carve(c, capacity, sizeof(locus_calibration));
-    for (pool->slot_count = capacity ? 2 : 0; pool->slot_count / 2 < capacity;) {
-        if (pool->slot_count > SIZE_MAX / 2) { // no such capacity
-            c->failed = 1;
-            break;
-        }
-        pool->slot_count *= 2;
-    }
-    pool->slots = (size_t *)locusi_carve(c, pool->slot_count, sizeof(size_t));
-    pool->coarse = NULL;
-    if (net->kernels->screen && capacity >= LOCUSI_SCREEN_FROM && capacity <= SIZE_MAX / 64) {
-        const size_t places = (capacity + 31) / 32 * 32; // whole blocks of the kernel
-        pool->coarse = (int16_t *)(void *)locusi_carve_floats(c, places, net->dp / 2);
-        pool->grain = locusi_carve_floats(c, places, 1);
-        pool->slack = locusi_carve_floats(c, places, 1);
-        pool->size = locusi_carve_floats(c, places, 1);
-    }
-    pool->capacity = capacity;
-    if (!pool->memory.landmarks) return;
-    pool->recall = locusi_carve_floats(c, capacity + 15, pool->memory.landmarks); // whole panels of 16 models
-    pool->recall_base = locusi_carve_floats(c, capacity + 15, 1);
-    pool->recalled = (unsigned char *)locusi_carve(c, capacity, 1);
-}
-
-LOCUS_API size_t locus_pool_memory(const locus_net *net, size_t capacity)
-{
-    locusi_carver c = {NULL, 0, 0};
-    locus_pool pool;
-    size_t bytes;
-    if (!net) return 0;
-    memset(&pool, 0, sizeof pool);
-    locusi_carve(&c, 1, sizeof(locus_pool));
-    locusi_pool_carve(net, &c, capacity, &pool);
-    return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
+    return pool->recall + locusi_packed(model, landmark, pool->memory.landmarks);
 }
 
 // ---- names
 
-// Where the probing for a name begins. Slots are probed one after the other.
-LOCUSI_FN size_t locusi_pool_slot(const locus_pool *pool, const char *name)
+// Where the probing for a name begins. Places are probed one after the other.
+LOCUSI_FN size_t locusi_pool_place(const locus_pool *pool, const char *name)
 {
     uint64_t h = pool->salt;
     size_t n = strlen(name), i;
@@ -9664,144 +9497,90 @@ LOCUSI_FN size_t locusi_pool_slot(const locus_pool *pool, const char *name)
         memcpy(&word, name + i, n - i < 8 ? n - i : 8);
         h = locusi_mix(h ^ word) + 0x9e3779b97f4a7c15u;
     }
-    return (size_t)h & (pool->slot_count - 1);
+    return (size_t)h & (pool->directory_size - 1);
 }
 
 LOCUSI_FN void locusi_pool_name(locus_pool *pool, size_t index)
 {
-    size_t at = locusi_pool_slot(pool, pool->models[index].name);
-    while (pool->slots[at]) at = (at + 1) & (pool->slot_count - 1);
-    pool->slots[at] = index + 1;
+    size_t at = locusi_pool_place(pool, pool->models[index].name);
+    while (pool->directory[at]) at = (at + 1) & (pool->directory_size - 1);
+    pool->directory[at] = index + 1;
 }
 
-// Take the name out. The slots behind it that were probed past it move up, so that no search ends too early.
-LOCUSI_FN void locusi_pool_unname(locus_pool *pool, size_t index)
+LOCUSI_FN void locusi_pool_name_all(locus_pool *pool)
 {
-    const size_t mask = pool->slot_count - 1;
-    size_t hole = locusi_pool_slot(pool, pool->models[index].name), at;
-    while (pool->slots[hole] != index + 1) hole = (hole + 1) & mask;
-    for (at = (hole + 1) & mask; pool->slots[at]; at = (at + 1) & mask) {
-        const size_t home = locusi_pool_slot(pool, pool->models[pool->slots[at] - 1].name);
-        if (((at - home) & mask) < ((at - hole) & mask)) continue; // its search begins behind the hole
-        pool->slots[hole] = pool->slots[at];
-        hole = at;
-    }
-    pool->slots[hole] = 0;
-}
-
-// ---- embeddings in 16 bits, see >>screen
-
-// Products of two such numbers, summed over the embedding, stay within 32 bits.
-LOCUSI_FN double locusi_screen_range(const locus_net *net)
-{
-    const double most = floor(sqrt(2147483647.0 / (double)net->dp));
-    return most < 32767.0 ? most : 32767.0;
-}
-
-// A float that is no smaller.
-LOCUSI_FN float locusi_above(double x) { return (float)(x * 1.000001 + 1e-36); }
-
-LOCUSI_FN double locusi_round_to(double x, double most)
-{
-    x = floor(x + 0.5);
-    return x > most ? most : x < -most ? -most : x;
-}
-
-LOCUSI_FN void locusi_screen_store(locus_pool *pool, size_t index)
-{
-    const locus_net *net = pool->net;
-    const float *z = pool->z + index * net->dp;
-    const double most = locusi_screen_range(net);
-    int16_t *to = pool->coarse + index / 16 * 16 * net->dp + index % 16 * 2;
-    double size = 0.0, slack = 0.0;
-    float top = 0.0f, grain;
     size_t i;
-    for (i = 0; i < net->d; i++)
-        if (fabsf(z[i]) > top) top = fabsf(z[i]);
-    grain = (float)((double)top / most);
-    if (grain < 1e-30f) grain = 0.0f; // all of it is slack
-    for (i = 0; i < net->dp; i++) {
-        const double x = (double)z[i], n = grain > 0.0f ? locusi_round_to(x / (double)grain, most) : 0.0;
-        const double rest = x - (double)grain * n;
-        to[i / 2 * 32 + i % 2] = (int16_t)n;
-        size += x * x;
-        slack += rest * rest;
-    }
-    slack = sqrt(slack);
-    pool->grain[index] = grain;
-    pool->slack[index] = locusi_above(slack);
-    pool->size[index] = locusi_above(sqrt(size) + slack);
-    if (pool->largest < pool->size[index]) pool->largest = pool->size[index];
-}
-
-LOCUSI_FN void locusi_screen_remove(locus_pool *pool, size_t index)
-{
-    const size_t rows = pool->net->dp / 2, last = pool->count - 1, behind = last - index;
-    size_t panel, p;
-    for (panel = index / 16; panel <= last / 16; panel++) {
-        const size_t from = panel == index / 16 ? index % 16 : 0;
-        int16_t *row = pool->coarse + panel * 32 * rows;
-        for (p = 0; p < rows; p++, row += 32) {
-            memmove(row + 2 * from, row + 2 * from + 2, 2 * (15 - from) * sizeof *row);
-            if (panel < last / 16) memcpy(row + 30, row + 32 * rows, 2 * sizeof *row);
-        }
-    }
-    memmove(pool->grain + index, pool->grain + index + 1, behind * sizeof(float));
-    memmove(pool->slack + index, pool->slack + index + 1, behind * sizeof(float));
-    memmove(pool->size + index, pool->size + index + 1, behind * sizeof(float));
-}
-
-// What follows from the names and the embeddings of all models, in a pool that had none of it.
-LOCUSI_FN void locusi_pool_derive(locus_pool *pool)
-{
-    const size_t places = (pool->capacity + 31) / 32 * 32;
-    size_t i;
-    if (pool->slot_count) memset(pool->slots, 0, pool->slot_count * sizeof(size_t));
+    memset(pool->directory, 0, pool->directory_size * sizeof(size_t));
     for (i = 0; i < pool->count; i++) locusi_pool_name(pool, i);
-    pool->largest = 0.0f;
-    if (!pool->coarse) return;
-    memset(pool->coarse, 0, places * pool->net->dp * sizeof(int16_t)); // the kernel looks at empty places too
-    memset(pool->grain, 0, places * sizeof(float));
-    memset(pool->slack, 0, places * sizeof(float));
-    memset(pool->size, 0, places * sizeof(float));
-    for (i = 0; i < pool->count; i++) locusi_screen_store(pool, i);
 }
 
-// Make room for `capacity` models in a new block.
-LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus_error *err)
+LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name)
 {
-    locusi_carver c = {NULL, 0, 0};
+    size_t at;
+    if (!pool || !name || !pool->capacity) return SIZE_MAX;
+    for (at = locusi_pool_place(pool, name); pool->directory[at]; at = (at + 1) & (pool->directory_size - 1))
+        if (!strcmp(pool->models[pool->directory[at] - 1].name, name)) return pool->directory[at] - 1;
+    return SIZE_MAX;
+}
+
+// ---- room
+
+// All that depends on the capacity, from w.
+LOCUSI_FN void locusi_pool_take(locus_pool *pool, size_t capacity, locusi_work *w)
+{
+    const size_t padded = capacity < SIZE_MAX - 15 ? locusi_pad(capacity) : capacity;
+    pool->capacity = capacity;
+    pool->models = (locus_model *)locusi_take(w, capacity, sizeof(locus_model));
+    pool->z = locusi_take_floats(w, capacity, pool->net->dp);
+    pool->hidden = locusi_take_floats(w, capacity, pool->net->gp);
+    pool->calibration = (locus_calibration *)locusi_take(w, capacity, sizeof(locus_calibration));
+    for (pool->directory_size = 2; pool->directory_size / 2 < capacity && pool->directory_size <= SIZE_MAX / 4;)
+        pool->directory_size *= 2;
+    pool->directory = (size_t *)locusi_take_zero(w, pool->directory_size, sizeof(size_t));
+    if (!pool->memory.landmarks) return;
+    pool->recall = locusi_take_zeros(w, padded, pool->memory.landmarks);
+    pool->recall_base = locusi_take_zeros(w, padded, 1);
+    pool->recalled = (unsigned char *)locusi_take_zero(w, capacity, 1);
+}
+
+// All that n models from `first` on have, but their names in the hash table, to place `at` of a pool with the same net
+// and recall, perhaps the same pool.
+LOCUSI_FN void locusi_pool_move(locus_pool *to, size_t at, const locus_pool *from, size_t first, size_t n)
+{
+    const size_t dp = to->net->dp, gp = to->net->gp;
+    size_t i, k;
+    if (!n) return;
+    memmove(to->models + at, from->models + first, n * sizeof(locus_model));
+    memmove(to->z + at * dp, from->z + first * dp, n * dp * sizeof(float));
+    memmove(to->hidden + at * gp, from->hidden + first * gp, n * gp * sizeof(float));
+    memmove(to->calibration + at, from->calibration + first, n * sizeof(locus_calibration));
+    if (!to->memory.landmarks || !from->recall) return;
+    memmove(to->recall_base + at, from->recall_base + first, n * sizeof(float));
+    memmove(to->recalled + at, from->recalled + first, n);
+    if (at == 0 && first == 0) memmove(to->recall, from->recall, locusi_pad(n) * to->memory.landmarks * sizeof(float));
+    for (i = 0; i < n && (at || first); i++)
+        for (k = 0; k < to->memory.landmarks; k++)
+            *locusi_recall_at(to, at + i, k) = *locusi_recall_at(from, first + i, k);
+}
+
+// Make room for `capacity` models. *before (may be NULL) <- the old room, for the caller to end.
+LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locusi_work *before, locus_error *err)
+{
     locus_pool bigger = *pool;
-    size_t bytes;
-    void *block = NULL;
-    if (!pool->growable)
+    locus_status status;
+    if (pool->home.base)
         return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "room for one more model",
                            "%z places in the memory handed in", pool->capacity);
-    locusi_pool_carve(pool->net, &c, capacity, &bigger);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "room for %z models", "none", capacity);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_pool_carve(pool->net, &c, capacity, &bigger);
-    if (pool->count) {
-        memcpy(bigger.models, pool->models, pool->count * sizeof(locus_model));
-        memcpy(bigger.z, pool->z, pool->count * pool->net->dp * sizeof(float));
-        memcpy(bigger.hidden, pool->hidden, pool->count * pool->net->gp * sizeof(float));
-        memcpy(bigger.calibration, pool->calibration, pool->count * sizeof(locus_calibration));
+    locusi_work_begin(&bigger.room, NULL);
+    locusi_pool_take(&bigger, capacity, &bigger.room);
+    if ((status = locusi_work_short(&bigger.room, err))) {
+        locusi_work_end(&bigger.room);
+        return status;
     }
-    if (bigger.memory.landmarks) {
-        memset(bigger.recall, 0, locusi_pad(capacity) * bigger.memory.landmarks * sizeof(float));
-        memset(bigger.recall_base, 0, locusi_pad(capacity) * sizeof(float));
-        memset(bigger.recalled, 0, capacity);
-        if (pool->count && pool->recall) {
-            memcpy(bigger.recall, pool->recall, locusi_pad(pool->count) * bigger.memory.landmarks * sizeof(float));
-            memcpy(bigger.recall_base, pool->recall_base, pool->count * sizeof(float));
-            memcpy(bigger.recalled, pool->recalled, pool->count);
-        }
-    }
-    locusi_pool_derive(&bigger);
-    if (pool->block) LOCUS_FREE(pool->block);
-    bigger.block = block;
+    locusi_pool_move(&bigger, 0, pool, 0, pool->count);
+    locusi_pool_name_all(&bigger);
+    if (before) *before = pool->room;
+    else locusi_work_end(&pool->room);
     *pool = bigger;
     return LOCUS_OK;
 }
@@ -9827,25 +9606,6 @@ LOCUSI_FN locus_status locusi_pool_make_recall(locus_pool *pool, const locusi_re
     return LOCUS_OK;
 }
 
-LOCUSI_FN float *locusi_recall_at(const locus_pool *pool, size_t model, size_t landmark)
-{
-    return pool->recall + locusi_packed(model, landmark, pool->memory.landmarks);
-}
-
-// Bytes of a pool in one block; plan: its memory's sizes.
-LOCUSI_FN size_t locusi_pool_bytes(const locus_net *net, size_t capacity, const locusi_recall *plan)
-{
-    locusi_carver c = {NULL, 0, 0};
-    locus_pool pool;
-    size_t bytes;
-    memset(&pool, 0, sizeof pool);
-    pool.memory = *plan;
-    locusi_carve(&c, 1, sizeof(locus_pool));
-    if (plan->landmarks) locusi_recall_carve(&pool.memory, &c);
-    locusi_pool_carve(net, &c, capacity, &pool);
-    return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
-}
-
 // *name: the query encoder that a pool is made for; "" or NULL becomes the net's.
 LOCUSI_FN locus_status locusi_check_query_encoder(const locus_net *net, const char **name, locus_error *err)
 {
@@ -9860,86 +9620,106 @@ LOCUSI_FN locus_status locusi_check_query_encoder(const locus_net *net, const ch
     return LOCUS_OK;
 }
 
+// plan: the recall's sizes.
 LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
-                                          const char *query_encoder, const locusi_recall *plan, void *memory,
-                                          size_t memory_bytes, locus_error *err)
+                                          const char *query_encoder, const locusi_recall *plan, const locus_run *run,
+                                          locus_error *err)
 {
-    locusi_carver c = {NULL, 0, 0};
-    locus_pool *pool;
-    size_t bytes;
+    locus_pool made, *pool;
     locus_status status;
-    if (!out || !net) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "net" : "out");
+    if (!out || !net) return locusi_null(err, out ? "net" : "out");
     *out = NULL;
     if ((status = locusi_check_query_encoder(net, &query_encoder, err))) return status;
-    bytes = locusi_pool_bytes(net, capacity, plan);
-    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "capacity", "a pool that fits", "%z models", capacity);
-    if (memory) {
-        if (memory_bytes < bytes)
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "%z", bytes, memory_bytes);
-        c.base = locusi_align(memory);
-        pool = (locus_pool *)locusi_carve(&c, 1, sizeof(locus_pool));
-        memset(pool, 0, bytes - 64);
-        pool->memory = *plan;
-        if (plan->landmarks) locusi_recall_carve(&pool->memory, &c);
-        locusi_pool_carve(net, &c, capacity, pool);
-    } else {
-        pool = (locus_pool *)LOCUS_MALLOC(sizeof(locus_pool));
-        if (!pool) return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "%z bytes", "none", sizeof(locus_pool));
-        memset(pool, 0, sizeof *pool);
-        pool->owned = pool;
-        pool->growable = 1;
+    memset(&made, 0, sizeof made);
+    locusi_work_begin(&made.home, run);
+    pool = (locus_pool *)locusi_take(&made.home, 1, sizeof made);
+    made.net = net;
+    made.calibration_shared.scale = 1.0f;
+    made.guard.model = SIZE_MAX;
+    made.salt = locusi_mix((uint64_t)(uintptr_t)pool);
+    memcpy(made.query_encoder, query_encoder, strlen(query_encoder) + 1);
+    if (made.home.base) { // all in the caller's memory
+        locusi_carver c = {NULL, 0, 0};
+        made.memory = *plan;
+        if (plan->landmarks) {
+            locusi_recall_carve(&made.memory, &c);
+            c.base = (unsigned char *)locusi_take_zero(&made.home, c.used, 1);
+            c.used = 0;
+            locusi_recall_carve(&made.memory, &c);
+        }
+        locusi_pool_take(&made, capacity, &made.home);
     }
-    pool->net = net;
-    pool->calibration_shared.scale = 1.0f;
-    pool->guard.model = SIZE_MAX;
-    pool->salt = locusi_mix((uint64_t)(uintptr_t)pool);
-    memcpy(pool->query_encoder, query_encoder, strlen(query_encoder) + 1);
-    if ((!memory && plan->landmarks && (status = locusi_pool_make_recall(pool, plan, err))) ||
-        (!memory && capacity && (status = locusi_pool_grow(pool, capacity, err)))) {
-        locus_pool_destroy(pool);
+    status = locusi_work_short(&made.home, err);
+    if (!status && !made.home.base && plan->landmarks) status = locusi_pool_make_recall(&made, plan, err);
+    if (!status && !made.home.base && capacity) status = locusi_pool_grow(&made, capacity, NULL, err);
+    if (status) {
+        if (made.memory_block) LOCUS_FREE(made.memory_block);
+        locusi_work_end(&made.home);
         return status;
     }
+    *pool = made;
     *out = pool;
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
-                                         const char *query_encoder, void *memory, size_t memory_bytes, locus_error *err)
+                                         const char *query_encoder, const locus_run *run, locus_error *err)
 {
     locusi_recall none;
     memset(&none, 0, sizeof none);
-    return locusi_pool_create(out, net, capacity, query_encoder, &none, memory, memory_bytes, err);
+    return locusi_pool_create(out, net, capacity, query_encoder, &none, run, err);
 }
 
 LOCUS_API void locus_pool_destroy(locus_pool *pool)
 {
-    if (!pool || !pool->owned) return;
-    if (pool->block) LOCUS_FREE(pool->block);
+    locusi_work home;
+    if (!pool) return;
+    home = pool->home; // the pool stands in it
+    locusi_work_end(&pool->room);
     if (pool->memory_block) LOCUS_FREE(pool->memory_block);
-    LOCUS_FREE(pool);
+    locusi_work_end(&home);
 }
 
-LOCUS_API size_t locus_pool_count(const locus_pool *pool) { return pool->count; }
+// An empty pool like another: its net, recall and calibration, room for `count` models.
+LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool, size_t count, const locus_run *run,
+                                        locus_error *err)
+{
+    const locus_status status = locusi_pool_create(out, pool->net, count, pool->query_encoder, &pool->memory, run, err);
+    if (status) return status;
+    (*out)->calibrated = pool->calibrated;
+    (*out)->calibration_shared = pool->calibration_shared;
+    if (!pool->memory.landmarks) return LOCUS_OK;
+    locusi_recall_copy(&(*out)->memory, &pool->memory);
+    locusi_recall_pack(&(*out)->memory, pool->net->kernels);
+    return LOCUS_OK;
+}
 
-LOCUS_API const char *locus_pool_query_encoder(const locus_pool *pool) { return pool->query_encoder; }
+LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, const locus_run *run, locus_error *err)
+{
+    locus_status status;
+    if (!out) return locusi_null(err, "out");
+    *out = NULL;
+    if (!pool) return locusi_null(err, "pool");
+    if ((status = locusi_pool_like(out, pool, pool->count, run, err))) return status;
+    locusi_pool_move(*out, 0, pool, 0, pool->count);
+    (*out)->count = pool->count;
+    (*out)->guard = pool->guard;
+    if (pool->count) locusi_pool_name_all(*out);
+    return LOCUS_OK;
+}
+
+// ---- models
+
+LOCUS_API size_t locus_pool_count(const locus_pool *pool) { return pool ? pool->count : 0; }
 
 LOCUS_API const locus_model *locus_pool_model(const locus_pool *pool, size_t index)
 {
-    return index < pool->count ? &pool->models[index] : NULL;
+    return pool && index < pool->count ? &pool->models[index] : NULL;
 }
 
 LOCUS_API const float *locus_pool_embedding(const locus_pool *pool, size_t index)
 {
-    return index < pool->count ? pool->z + index * pool->net->dp : NULL;
-}
-
-LOCUS_API size_t locus_pool_find(const locus_pool *pool, const char *name)
-{
-    size_t at;
-    if (!name || !pool->count) return SIZE_MAX;
-    for (at = locusi_pool_slot(pool, name); pool->slots[at]; at = (at + 1) & (pool->slot_count - 1))
-        if (!strcmp(pool->models[pool->slots[at] - 1].name, name)) return pool->slots[at] - 1;
-    return SIZE_MAX;
+    return pool && index < pool->count ? pool->z + index * pool->net->dp : NULL;
 }
 
 // Everything that add and set demand; `self`: the index that may keep its own name.
@@ -9960,51 +9740,60 @@ LOCUSI_FN locus_status locusi_pool_check(const locus_pool *pool, const locus_mod
     if (!locusi_amount(model->cost))
         return locusi_fail(err, LOCUS_ERR_POOL, "cost of \"%s\"", "finite and not negative, or NaN for unknown", "%f",
                            model->name, model->cost);
-    if (locusi_finite(model->parameters_b) ? model->parameters_b < 0.0f : !locusi_is_nan(model->parameters_b))
+    if (!locusi_amount((double)model->parameters_b))
         return locusi_fail(err, LOCUS_ERR_POOL, "parameters_b of \"%s\"", "not negative, or NaN for unknown", "%f",
                            model->name, (double)model->parameters_b);
     return LOCUS_OK;
 }
 
-// Store what is given; the rest follows from it. index: of a model, or the place behind the last.
+LOCUSI_FN locus_status locusi_pool_check_index(const locus_pool *pool, size_t index, locus_error *err)
+{
+    if (!pool) return locusi_null(err, "pool");
+    if (index < pool->count) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
+}
+
+// W_z z + b of models [first, first + n).
+LOCUSI_FN void locusi_pool_hide(locus_pool *pool, size_t first, size_t n)
+{
+    const locus_net *net = pool->net;
+    if (n)
+        locusi_matmul_run(net->kernels, pool->z + first * net->dp, net->dp, n, net->d, net->hz, net->gp,
+                          pool->hidden + first * net->gp, net->gp, net->h_bias, NULL, 0, 0);
+}
+
+// Store what is given, which may be the pool's own. index: of a model, or the place behind the last.
 LOCUSI_FN void locusi_pool_store(locus_pool *pool, size_t index, const locus_model *model, const float *z)
 {
     const locus_net *net = pool->net;
     if (model) {
-        const locus_model copy = *model; // it may be the pool's own
-        if (index < pool->count) locusi_pool_unname(pool, index);
-        pool->models[index] = copy;
-        pool->models[index].available = copy.available != 0;
-        locusi_pool_name(pool, index);
+        const int renamed = index < pool->count && strcmp(pool->models[index].name, model->name);
+        memmove(&pool->models[index], model, sizeof *model);
+        pool->models[index].available = model->available != 0;
+        if (index == pool->count) locusi_pool_name(pool, index);
+        else if (renamed) locusi_pool_name_all(pool);
     }
     if (z) {
         float *to = pool->z + index * net->dp;
-        memmove(to, z, net->d * sizeof(float)); // z may be the pool's own, too
+        memmove(to, z, net->d * sizeof(float));
         memset(to + net->d, 0, (net->dp - net->d) * sizeof(float));
-        locusi_matmul_run(net->kernels, to, net->dp, 1, net->d, net->hz, net->gp, pool->hidden + index * net->gp,
-                          net->gp, net->h_bias, NULL, 0, 0);
-        if (pool->coarse) locusi_screen_store(pool, index);
+        locusi_pool_hide(pool, index, 1);
     }
 }
 
 LOCUS_API locus_status locus_pool_add(locus_pool *pool, const locus_model *model, const float *z, size_t *index,
                                       locus_error *err)
 {
-    void *before;
+    locusi_work before;
     locus_status status;
-    if (!pool || !model || !z)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !pool ? "pool" : !model ? "model" : "z");
+    if (!pool || !model || !z) return locusi_null(err, !pool ? "pool" : !model ? "model" : "z");
     if ((status = locusi_pool_check(pool, model, z, SIZE_MAX, err))) return status;
-    before = pool->block;
-    if (pool->count == pool->capacity) {
-        pool->block = NULL; // kept until the end: model and z may stand in it
-        if ((status = locusi_pool_grow(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, err))) {
-            pool->block = before;
-            return status;
-        }
-    }
+    locusi_work_begin(&before, NULL); // kept until the end: model and z may stand in it
+    if (pool->count == pool->capacity &&
+        (status = locusi_pool_grow(pool, pool->capacity < 8 ? 8 : 2 * pool->capacity, &before, err)))
+        return status;
     locusi_pool_store(pool, pool->count, model, z);
-    if (before && before != pool->block) LOCUS_FREE(before);
+    locusi_work_end(&before);
     pool->calibration[pool->count] = pool->calibration_shared;
     if (pool->memory.landmarks) pool->recalled[pool->count] = 0;
     if (index) *index = pool->count;
@@ -10016,41 +9805,72 @@ LOCUS_API locus_status locus_pool_set(locus_pool *pool, size_t index, const locu
                                       locus_error *err)
 {
     locus_status status;
-    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
-    if (index >= pool->count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
-    if ((status = locusi_pool_check(pool, model, z, index, err))) return status;
+    if ((status = locusi_pool_check_index(pool, index, err)) ||
+        (status = locusi_pool_check(pool, model, z, index, err)))
+        return status;
     locusi_pool_store(pool, index, model, z);
     return LOCUS_OK;
 }
 
+LOCUS_API locus_status locus_pool_set_available(locus_pool *pool, size_t index, int available, locus_error *err)
+{
+    const locus_status status = locusi_pool_check_index(pool, index, err);
+    if (!status) pool->models[index].available = available != 0;
+    return status;
+}
+
+LOCUS_API locus_status locus_pool_set_cost(locus_pool *pool, size_t index, double cost, locus_error *err)
+{
+    locus_model model;
+    locus_status status = locusi_pool_check_index(pool, index, err);
+    if (status) return status;
+    model = pool->models[index];
+    model.cost = cost;
+    return locus_pool_set(pool, index, &model, NULL, err);
+}
+
+LOCUS_API locus_status locus_pool_rename(locus_pool *pool, size_t index, const char *name, locus_error *err)
+{
+    locus_model model;
+    locus_status status = locusi_pool_check_index(pool, index, err);
+    if (status) return status;
+    if (!name) return locusi_null(err, "name");
+    model = pool->models[index];
+    memset(model.name, 0, sizeof model.name);
+    if (strlen(name) < sizeof model.name) memcpy(model.name, name, strlen(name)); // else none, which is refused
+    return locus_pool_set(pool, index, &model, NULL, err);
+}
+
 LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_error *err)
 {
-    size_t behind, at;
-    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
-    if (index >= pool->count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
-    behind = pool->count - index - 1;
+    const locus_status status = locusi_pool_check_index(pool, index, err);
+    if (status) return status;
     if (pool->guard.model == index) pool->guard.model = SIZE_MAX;
     else if (pool->guard.model > index && pool->guard.model != SIZE_MAX) pool->guard.model--;
-    locusi_pool_unname(pool, index);
-    for (at = 0; at < pool->slot_count; at++) pool->slots[at] -= pool->slots[at] > index + 1;
-    if (pool->coarse) locusi_screen_remove(pool, index);
-    memmove(pool->models + index, pool->models + index + 1, behind * sizeof(locus_model));
-    memmove(pool->z + index * pool->net->dp, pool->z + (index + 1) * pool->net->dp,
-            behind * pool->net->dp * sizeof(float));
-    memmove(pool->hidden + index * pool->net->gp, pool->hidden + (index + 1) * pool->net->gp,
-            behind * pool->net->gp * sizeof(float));
-    memmove(pool->calibration + index, pool->calibration + index + 1, behind * sizeof(locus_calibration));
-    for (; pool->memory.landmarks && index + 1 < pool->count; index++) {
-        size_t i;
-        for (i = 0; i < pool->memory.landmarks; i++)
-            *locusi_recall_at(pool, index, i) = *locusi_recall_at(pool, index + 1, i);
-        pool->recall_base[index] = pool->recall_base[index + 1];
-        pool->recalled[index] = pool->recalled[index + 1];
-    }
     pool->count--;
+    locusi_pool_move(pool, index, pool, index + 1, pool->count - index);
+    locusi_pool_name_all(pool);
     return LOCUS_OK;
+}
+
+LOCUS_API locus_pool_info locus_pool_get_info(const locus_pool *pool)
+{
+    locus_pool_info info;
+    size_t i;
+    memset(&info, 0, sizeof info);
+    info.guard.model = SIZE_MAX;
+    info.calibration.scale = 1.0f;
+    if (!pool) return info;
+    info.query_encoder = pool->query_encoder;
+    info.guard = pool->guard;
+    info.calibrated = pool->calibrated;
+    info.calibration = pool->calibration_shared;
+    if (!pool->memory.landmarks) return info;
+    info.recall.landmarks = pool->memory.landmarks;
+    info.recall.queries = pool->memory.seen;
+    info.recall.weight = (double)pool->memory.weight;
+    for (i = 0; i < pool->count; i++) info.recall.models += pool->recalled[i] != 0;
+    return info;
 }
 
 LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_t index)
@@ -10069,13 +9889,6 @@ LOCUSI_FN void locusi_pool_uncalibrate(locus_pool *pool)
     for (i = 0; i < pool->count; i++) pool->calibration[i] = pool->calibration_shared;
 }
 
-LOCUS_API locus_guard locus_pool_guard(const locus_pool *pool)
-{
-    locus_guard guard = {SIZE_MAX, 0.0};
-    if (pool && pool->guard.model < pool->count) guard = pool->guard;
-    return guard;
-}
-
 LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, double margin, locus_error *err)
 {
     if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
@@ -10090,19 +9903,6 @@ LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, doub
     pool->guard.model = model;
     pool->guard.margin = margin;
     return LOCUS_OK;
-}
-
-LOCUS_API locus_recall_info locus_pool_recall_info(const locus_pool *pool)
-{
-    locus_recall_info info;
-    size_t i;
-    memset(&info, 0, sizeof info);
-    if (!pool->memory.landmarks) return info;
-    info.landmarks = pool->memory.landmarks;
-    info.queries = pool->memory.seen;
-    info.weight = (double)pool->memory.weight;
-    for (i = 0; i < pool->count; i++) info.models += pool->recalled[i] != 0;
-    return info;
 }
 
 LOCUSI_FN void locusi_pool_drop_recall(locus_pool *pool)
@@ -10145,7 +9945,7 @@ LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_re
     size_t m, i;
     pool->memory_block = NULL;
     status = locusi_pool_make_recall(pool, learned, err);
-    if (!status) status = locusi_pool_grow(pool, pool->capacity, err);
+    if (!status) status = locusi_pool_grow(pool, pool->capacity, NULL, err);
     if (status) {
         if (pool->memory_block) LOCUS_FREE(pool->memory_block);
         *pool = before;
@@ -10269,58 +10069,99 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
     return status;
 }
 
-// ---- reading
+// ---- files
 
-// The recall's tensors in a file, and their shapes in a pool of `models`. Not all files have the last two.
-enum { LOCUSI_RECALL_TENSORS = 12, LOCUSI_RECALL_NEEDED = 10 };
+// Tensors: name, type, and a letter a dimension. Sizes: M models, C one more; n bytes of names; d, q the net's. The
+// recall's: p landmarks, r rank, k evaluated queries, K one more, s scalars, D directions. ?: not all files have it.
+#define LOCUSI_POOL_FILE(X)                                                                                            \
+    X(EMBEDDINGS, "pool.embeddings", "F32", "Md")                                                                      \
+    X(NAMES, "pool.names", "U8", "n")                                                                                  \
+    X(PARAMETERS, "pool.parameters_b", "F32", "M")                                                                     \
+    X(COST, "pool.cost", "F64", "M") /* F32 until version 0.3 */                                                       \
+    X(AVAILABLE, "pool.available", "U8", "M")                                                                          \
+    X(EVALUATIONS, "pool.evaluations", "I64", "M")                                                                     \
+    X(CALIBRATION, "pool.calibration", "F32", "?C2")                                                                   \
+    X(GUARD, "pool.guard", "F64", "?2")                                                                                \
+    X(MAP, "memory.map", "F32", "rq") /* the first of the recall's */                                                  \
+    X(MAP_BIAS, "memory.map_bias", "F32", "r")                                                                         \
+    X(POINTS, "memory.landmarks", "F32", "pr")                                                                         \
+    X(SHARED, "memory.shared", "F32", "p")                                                                             \
+    X(ROWS, "memory.rows", "F32", "Mp")                                                                                \
+    X(BASE, "memory.base", "F32", "M")                                                                                 \
+    X(RECALLED, "memory.recalled", "U8", "M")                                                                          \
+    X(KNOWN, "memory.known", "I64", "k")                                                                               \
+    X(DIFFICULTY, "memory.difficulty", "F32", "k")                                                                     \
+    X(SCALARS, "memory.scalars", "F32", "s")                                                                           \
+    X(ITEMS, "memory.items", "F32", "?K2")                                                                             \
+    X(DIRECTION, "memory.directions", "F32", "?Dp")
 
-typedef struct locusi_recall_tensor {
-    const char *name;
-    locus_dtype dtype;
-    size_t rank, shape[2];
-} locusi_recall_tensor;
+#define LOCUSI_FILE_ENUM(id, name, dtype, shape) LOCUSI_FILE_##id,
+#define LOCUSI_FILE_SHAPE(id, name, dtype, shape) {name, dtype, shape},
+enum { LOCUSI_POOL_FILE(LOCUSI_FILE_ENUM) LOCUSI_POOL_TENSORS };
+static const locusi_shape locusi_pool_shapes[LOCUSI_POOL_TENSORS] = {LOCUSI_POOL_FILE(LOCUSI_FILE_SHAPE)};
 
-LOCUSI_FN void locusi_recall_tensors(const locusi_recall *m, size_t models, locusi_recall_tensor *t)
+typedef struct locusi_pool_file {
+    locus_pool *pool;
+    locusi_sizes sizes;
+    const locus_tensor *tensor[LOCUSI_POOL_TENSORS]; // NULL: there is none
+    double guard[2];
+    float scalars[LOCUSI_RECALL_SCALARS], abilities[2];
+} locusi_pool_file;
+
+LOCUSI_FN void locusi_pool_sizes(locusi_pool_file *f, const locus_net *net, size_t models, size_t names,
+                                 const locusi_recall *m)
 {
-    static const char *const names[LOCUSI_RECALL_TENSORS] = {"memory.map",      "memory.map_bias", "memory.landmarks",
-                                                             "memory.shared",   "memory.rows",     "memory.base",
-                                                             "memory.recalled", "memory.known",    "memory.difficulty",
-                                                             "memory.scalars",  "memory.items",    "memory.directions"};
-    const size_t p = m->landmarks,
-                 shapes[LOCUSI_RECALL_TENSORS][2] = {{m->rank, m->q},  {m->rank, 0},
-                                                     {p, m->rank},     {p, 0},
-                                                     {models, p},      {models, 0},
-                                                     {models, 0},      {m->seen, 0},
-                                                     {m->seen, 0},     {m->logits ? 2 : LOCUSI_RECALL_SCALARS, 0},
-                                                     {m->seen + 1, 2}, {m->directions, p}};
-    size_t i;
-    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
-        t[i].name = names[i];
-        t[i].dtype = i == 6 ? LOCUS_U8 : i == 7 ? LOCUS_I64 : LOCUS_F32;
-        t[i].rank = i == 0 || i == 2 || i == 4 || i >= LOCUSI_RECALL_NEEDED ? 2 : 1;
-        t[i].shape[0] = shapes[i][0];
-        t[i].shape[1] = shapes[i][1];
+    size_t *to = f->sizes;
+    to['2'] = 2, to['M'] = models, to['C'] = models + 1, to['n'] = names, to['d'] = net->d, to['q'] = net->q;
+    to['p'] = m->landmarks, to['r'] = m->rank, to['k'] = m->seen, to['K'] = m->seen + 1, to['D'] = m->directions;
+    to['s'] = m->logits ? 2 : LOCUSI_RECALL_SCALARS;
+}
+
+// Where row i of a tensor begins in the pool, its numbers of the file's size and `step` numbers apart; NULL: names and
+// availability, which are other than in the file.
+LOCUSI_FN void *locusi_pool_row(locusi_pool_file *f, size_t k, size_t i, size_t *step)
+{
+    locus_pool *p = f->pool;
+    locusi_recall *m = &p->memory;
+    *step = 1;
+    switch (k) {
+    case LOCUSI_FILE_EMBEDDINGS: return p->z + i * p->net->dp;
+    case LOCUSI_FILE_PARAMETERS: return &p->models[i].parameters_b;
+    case LOCUSI_FILE_COST: return &p->models[i].cost;
+    case LOCUSI_FILE_EVALUATIONS: return &p->models[i].evaluations;
+    case LOCUSI_FILE_CALIBRATION: return i < f->sizes['M'] ? &p->calibration[i] : &p->calibration_shared;
+    case LOCUSI_FILE_GUARD: return &f->guard[i];
+    case LOCUSI_FILE_MAP: *step = 16; return m->map + locusi_packed(i, 0, m->q);
+    case LOCUSI_FILE_MAP_BIAS: return m->map_bias + i;
+    case LOCUSI_FILE_POINTS: return m->points + i * m->rank;
+    case LOCUSI_FILE_SHARED: return m->shared + i;
+    case LOCUSI_FILE_ROWS: *step = 16; return locusi_recall_at(p, i, 0);
+    case LOCUSI_FILE_BASE: return p->recall_base + i;
+    case LOCUSI_FILE_RECALLED: return p->recalled + i;
+    case LOCUSI_FILE_KNOWN: return m->known + i;
+    case LOCUSI_FILE_DIFFICULTY: return m->difficulty + i;
+    case LOCUSI_FILE_SCALARS: return &f->scalars[i];
+    case LOCUSI_FILE_ITEMS: return i < m->seen ? m->items + 2 * i : f->abilities;
+    case LOCUSI_FILE_DIRECTION: return m->direction + i * m->landmarks;
+    default: return NULL;
     }
 }
 
-// The sizes of a file's recall, all of its tensors checked; landmarks 0: the file has none.
-LOCUSI_FN locus_status locusi_recall_sizes(const locus_safetensors *st, const locus_net *net, size_t models,
-                                           locusi_recall *m, locus_error *err)
+// Numbers of tensor k between the file, where they stand one after the other at `data`, and the pool.
+LOCUSI_FN void locusi_pool_copy_row(locusi_pool_file *f, size_t k, size_t i, unsigned char *data, size_t columns,
+                                    size_t size, int to_file)
 {
-    locusi_recall_tensor want[LOCUSI_RECALL_TENSORS];
-    const locus_tensor *have[LOCUSI_RECALL_TENSORS];
-    size_t i, j, present = 0, surplus = 0;
-    memset(m, 0, sizeof *m);
-    for (i = 0; i < st->tensor_count; i++) surplus += locusi_starts(st->tensors[i].name, "memory.") != 0;
-    if (!surplus) return LOCUS_OK;
-    locusi_recall_tensors(m, models, want);
-    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) have[i] = locus_safetensors_find(st, want[i].name);
-    m->q = net->q;
-    m->rank = have[0] ? have[0]->shape[0] : 16;
-    m->landmarks = have[2] ? have[2]->shape[0] : 16;
-    m->seen = have[7] ? have[7]->shape[0] : 0;
-    m->logits = have[9] && have[9]->count == 2; // a file of version 0.2 or 0.3
-    m->directions = have[11] ? have[11]->shape[0] : 0;
+    size_t j, step, n;
+    unsigned char *at = (unsigned char *)locusi_pool_row(f, k, i, &step);
+    n = step == 1 ? columns : 1;
+    for (j = 0; j < columns; j += n, at += step * size, data += n * size)
+        locusi_copy_le(to_file ? data : at, to_file ? at : data, n, size);
+}
+
+// ---- the recall in a file (tensors memory.*)
+
+LOCUSI_FN locus_status locusi_recall_check_sizes(const locusi_recall *m, locus_error *err)
+{
     if (m->landmarks == 0 || m->landmarks % 16 || m->landmarks > LOCUSI_RECALL_LANDMARKS)
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "a multiple of 16 up to %z", "%z",
                            LOCUSI_RECALL_LANDMARKS, m->landmarks);
@@ -10330,223 +10171,65 @@ LOCUSI_FN locus_status locusi_recall_sizes(const locus_safetensors *st, const lo
     if (m->directions > LOCUSI_RECALL_DIRECTIONS)
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.directions", "at most %z rows", "%z", LOCUSI_RECALL_DIRECTIONS,
                            m->directions);
-    locusi_recall_tensors(m, models, want);
-    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
-        const locus_tensor *t = have[i];
-        if (!t && i >= LOCUSI_RECALL_NEEDED) continue;
-        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", want[i].name);
-        present++;
-        if (t->rank != want[i].rank || t->shape[0] != want[i].shape[0] ||
-            (t->rank == 2 && t->shape[1] != want[i].shape[1])) {
-            char expected[64], found[64];
-            locusi_shape_text(expected, sizeof expected, want[i].rank, want[i].shape);
-            locusi_shape_text(found, sizeof found, t->rank, t->shape);
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", t->name, expected, found);
-        }
-        if (t->dtype != want[i].dtype)
-            return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", t->name,
-                               want[i].dtype == LOCUS_U8    ? "U8"
-                               : want[i].dtype == LOCUS_I64 ? "I64"
-                                                            : "F32",
-                               t->dtype_name);
-        for (j = 0; t->dtype == LOCUS_F32 && j < t->count; j++) {
-            const float x = locusi_f32_from(locusi_le32((const unsigned char *)t->data + 4 * j));
-            if (!(locusi_finite(x) && fabsf(x) < 1e12f))
-                return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z]", "a finite number", "%f", t->name, j, (double)x);
-        }
-    }
-    for (i = 0; present != surplus && i < st->tensor_count; i++) {
-        for (j = 0; j < LOCUSI_RECALL_TENSORS && strcmp(st->tensors[i].name, want[j].name); j++) {}
-        if (j == LOCUSI_RECALL_TENSORS && locusi_starts(st->tensors[i].name, "memory."))
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", st->tensors[i].name);
-    }
     return LOCUS_OK;
 }
 
-// Where a pool has number (row, column) of tensor `which` of its recall, all but recalled and known; numbers: the
-// scalars, then mean and deviation of the abilities, which are the last row of the items.
-LOCUSI_FN float *locusi_recall_number(const locus_pool *pool, float *numbers, size_t which, size_t row, size_t column)
+// From numbers that have been read.
+LOCUSI_FN void locusi_recall_loaded(locusi_pool_file *f)
 {
-    const locusi_recall *m = &pool->memory;
-    switch (which) {
-    case 0: return m->map + locusi_packed(row, column, m->q);
-    case 1: return m->map_bias + row;
-    case 2: return m->points + row * m->rank + column;
-    case 3: return m->shared + row;
-    case 4: return locusi_recall_at(pool, row, column);
-    case 5: return pool->recall_base + row;
-    case 8: return m->difficulty + row;
-    case 9: return numbers + row;
-    case 10: return row < m->seen ? m->items + 2 * row + column : numbers + LOCUSI_RECALL_SCALARS + column;
-    default: return m->direction + row * m->landmarks + column;
-    }
-}
-
-// The recall's numbers out of checked tensors into a pool that has the room.
-LOCUSI_FN void locusi_recall_read(locus_pool *pool, const locus_safetensors *st, size_t models)
-{
+    const float *x = f->scalars;
+    locus_pool *pool = f->pool;
     locusi_recall *m = &pool->memory;
-    locusi_recall_tensor want[LOCUSI_RECALL_TENSORS];
-    float v[LOCUSI_RECALL_SCALARS + 2] = {0.0f};
-    size_t i, row, column;
-    locusi_recall_tensors(m, models, want);
-    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
-        const locus_tensor *t = locus_safetensors_find(st, want[i].name);
-        const size_t columns = t && t->rank == 2 ? t->shape[1] : 1;
-        const unsigned char *bytes = t ? (const unsigned char *)t->data : NULL;
-        for (row = 0; t && row < t->shape[0]; row++)
-            for (column = 0; column < columns; column++) {
-                if (i == 6) pool->recalled[row] = bytes[row] != 0;
-                else if (i == 7) m->known[row] = locusi_le64(bytes + 8 * row);
-                else
-                    *locusi_recall_number(pool, v, i, row, column) =
-                        locusi_f32_from(locusi_le32(bytes + 4 * (row * columns + column)));
-            }
-        if (i == 10) m->spread = t ? locusi_clamp((double)v[LOCUSI_RECALL_SCALARS + 1], 0.1, 10.0) : 0.0;
+    size_t i;
+    m->weight = x[0] >= 0.0f && x[0] <= 1.0f ? x[0] : 0.5f;
+    m->mean = x[1] > 0.0f && x[1] < 1.0f ? (double)x[1] : 0.5;
+    m->pull = m->logits ? 13.0 : locusi_clamp((double)x[2], 0.0, 1e6); // what version 0.3 took for every pool
+    m->own = m->logits ? 0.031 : locusi_clamp((double)x[3], 1e-6, 10.0);
+    m->noise = m->logits ? 0.62 : locusi_clamp((double)x[4], 1e-2, 10.0);
+    m->rest = m->logits ? 1.0 : locusi_clamp((double)x[5], 1e-3, 10.0);
+    if (f->tensor[LOCUSI_FILE_ITEMS]) {
+        m->ability = locusi_clamp((double)f->abilities[0], -20.0, 20.0);
+        m->spread = locusi_clamp((double)f->abilities[1], 0.1, 10.0);
     }
-    m->weight = v[0] >= 0.0f && v[0] <= 1.0f ? v[0] : 0.5f;
-    m->mean = v[1] > 0.0f && v[1] < 1.0f ? (double)v[1] : 0.5;
-    m->pull = m->logits ? 13.0 : locusi_clamp((double)v[2], 0.0, 1e6); // what version 0.3 took for every pool
-    m->own = m->logits ? 0.031 : locusi_clamp((double)v[3], 1e-6, 10.0);
-    m->noise = m->logits ? 0.62 : locusi_clamp((double)v[4], 1e-2, 10.0);
-    m->rest = m->logits ? 1.0 : locusi_clamp((double)v[5], 1e-3, 10.0);
-    m->ability = locusi_clamp((double)v[LOCUSI_RECALL_SCALARS], -20.0, 20.0);
+    for (i = 0; i < pool->count; i++) pool->recalled[i] = pool->recalled[i] != 0;
     locusi_recall_pack(m, pool->net->kernels);
 }
 
-// A tensor of the pool with one entry for each model.
-LOCUSI_FN locus_status locusi_pool_tensor(const locus_safetensors *st, const char *name, locus_dtype dtype, size_t rank,
-                                          size_t models, size_t width, const locus_tensor **out, locus_error *err)
+// Numbers to be written.
+LOCUSI_FN void locusi_recall_saved(locusi_pool_file *f)
 {
-    const locus_tensor *t = locus_safetensors_find(st, name);
-    const size_t shape[2] = {models, width};
-    if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", name);
-    if (t->rank != rank || (models != SIZE_MAX && t->shape[0] != models) || (rank == 2 && t->shape[1] != width)) {
-        char want[64], have[64];
-        locusi_shape_text(want, sizeof want, rank, shape);
-        locusi_shape_text(have, sizeof have, t->rank, t->shape);
-        return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", name, models == SIZE_MAX ? "one dimension" : want,
-                           have);
-    }
-    if (t->dtype != dtype && !(dtype == LOCUS_F64 && t->dtype == LOCUS_F32)) // costs were F32 until version 0.3
-        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", name,
-                           dtype == LOCUS_U8    ? "U8"
-                           : dtype == LOCUS_I64 ? "I64"
-                           : dtype == LOCUS_F64 ? "F64"
-                                                : "F32",
-                           t->dtype_name);
-    *out = t;
-    return LOCUS_OK;
+    const locusi_recall *m = &f->pool->memory;
+    const float scalars[LOCUSI_RECALL_SCALARS] = {m->weight,     (float)m->mean,  (float)m->pull,
+                                                  (float)m->own, (float)m->noise, (float)m->rest};
+    memcpy(f->scalars, scalars, sizeof scalars);
+    f->abilities[0] = (float)m->ability;
+    f->abilities[1] = (float)m->spread;
 }
 
-// The calibration in a file: *t, or NULL where the file has none.
-LOCUSI_FN locus_status locusi_pool_calibration_tensor(const locus_safetensors *st, size_t models,
-                                                      const locus_tensor **t, locus_error *err)
-{
-    static const char *const name = "pool.calibration";
-    size_t i, j;
-    locus_status status;
-    *t = NULL;
-    if (!locus_safetensors_find(st, name)) return LOCUS_OK;
-    if ((status = locusi_pool_tensor(st, name, LOCUS_F32, 2, models + 1, 2, t, err))) return status;
-    for (i = 0; i <= models; i++)
-        for (j = 0; j < 2; j++) {
-            const float x = locusi_f32_from(locusi_le32((const unsigned char *)(*t)->data + 4 * (2 * i + j)));
-            if (!(locusi_finite(x) && fabsf(x) <= LOCUSI_CALIBRATION_MOST && (j == 1 || x > 0.0f)))
-                return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z, %z]", "%s", "%f", name, i, j,
-                                   j ? "-100 to 100" : "above 0, up to 100", (double)x);
-        }
-    return LOCUS_OK;
-}
+// ---- reading and writing
 
-// Element i of a checked tensor, F64 or F32.
-LOCUSI_FN double locusi_tensor_f64(const locus_tensor *t, size_t i)
+// Everything about a pool's file but its values; the tensors and sizes go to f and the recall's sizes to plan.
+LOCUSI_FN locus_status locusi_pool_check_file(locusi_pool_file *f, const locus_net *net, const locus_safetensors *st,
+                                              locusi_recall *plan, locus_error *err)
 {
-    const unsigned char *p = (const unsigned char *)t->data + i * locusi_dtype_bytes(t->dtype);
-    return t->dtype == LOCUS_F64 ? locusi_f64_from(locusi_le64(p)) : (double)locusi_f32_from(locusi_le32(p));
-}
-
-// The guard in a file; none where the file has none.
-LOCUSI_FN locus_status locusi_pool_read_guard(const locus_safetensors *st, size_t models, locus_guard *guard,
-                                              locus_error *err)
-{
-    static const char *const name = "pool.guard";
-    const locus_tensor *t;
-    double index;
-    locus_status status;
-    guard->model = SIZE_MAX;
-    guard->margin = 0.0;
-    if (!locus_safetensors_find(st, name)) return LOCUS_OK;
-    if ((status = locusi_pool_tensor(st, name, LOCUS_F64, 1, 2, 1, &t, err))) return status;
-    index = locusi_tensor_f64(t, 0);
-    guard->margin = locusi_tensor_f64(t, 1);
-    if (!(locusi_within(index, 0.0, (double)models) && index < (double)models && floor(index) >= index))
-        return locusi_fail(err, LOCUS_ERR_POOL, "%s[0]", "the index of one of %z models", "%f", name, models, index);
-    if (!locusi_within(guard->margin, 0.0, 1.0))
-        return locusi_fail(err, LOCUS_ERR_POOL, "%s[1]", "a margin of 0 to 1", "%f", name, guard->margin);
-    guard->model = (size_t)index;
-    return LOCUS_OK;
-}
-
-LOCUSI_FN void locusi_pool_read_calibration(locus_pool *pool, const locus_tensor *t)
-{
-    float pair[2];
-    size_t i;
-    for (i = 0; i <= pool->count; i++) {
-        locus_calibration *to = i < pool->count ? &pool->calibration[i] : &pool->calibration_shared;
-        *to = pool->calibration_shared;
-        if (!t) continue;
-        locus_tensor_to_f32(t, 2 * i, 2, pair, NULL);
-        to->scale = pair[0];
-        to->shift = pair[1];
-    }
-    pool->calibrated = t != NULL;
-}
-
-// Copy one model out of the file's tensors. z: [d] space. *names moves on to the next name.
-LOCUSI_FN locus_status locusi_pool_read(const locus_tensor *const t[6], size_t i, size_t d, const char **names,
-                                        locus_model *model, float *z, locus_error *err)
-{
-    const char *end = (const char *)t[1]->data + t[1]->bytes, *stop = *names;
-    size_t length;
-    locus_status status;
-    memset(model, 0, sizeof *model);
-    while (stop < end && *stop) stop++;
-    length = (size_t)(stop - *names);
-    if (stop == end || length >= sizeof model->name)
-        return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "a name of at most %z bytes for model %z", "another",
-                           sizeof model->name - 1, i);
-    memcpy(model->name, *names, length);
-    *names = stop + 1;
-    model->available = ((const unsigned char *)t[4]->data)[i] != 0;
-    model->evaluations = locusi_le64((const unsigned char *)t[5]->data + 8 * i);
-    if ((status = locus_tensor_to_f32(t[2], i, 1, &model->parameters_b, err))) return status;
-    model->cost = locusi_tensor_f64(t[3], i);
-    return locus_tensor_to_f32(t[0], i * d, d, z, err);
-}
-
-// Everything about a pool's file but the values of its models: tensors t, the calibration's (or NULL), the guard, the
-// memory's sizes.
-LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_safetensors *st,
-                                              const locus_tensor *t[6], const locus_tensor **calibration,
-                                              locus_guard *guard, locusi_recall *plan, locus_error *err)
-{
-    static const char *const tensor[6] = {"pool.embeddings", "pool.names",     "pool.parameters_b",
-                                          "pool.cost",       "pool.available", "pool.evaluations"};
-    static const locus_dtype dtype[6] = {LOCUS_F32, LOCUS_U8, LOCUS_F32, LOCUS_F64, LOCUS_U8, LOCUS_I64};
     const char *text;
+    char want[24];
+    locusi_spec spec;
     uint64_t hash;
-    size_t i, m;
+    size_t i, k;
+    int recall = 0;
     locus_status status;
-    if (!locus_safetensors_find(st, tensor[0]))
-        return locusi_fail(err, LOCUS_ERR_NO_POOL, "%s", "this tensor", "none", tensor[0]);
+    memset(f, 0, sizeof *f);
+    memset(plan, 0, sizeof *plan);
+    if (!locus_safetensors_find(st, locusi_pool_shapes[0].name))
+        return locusi_fail(err, LOCUS_ERR_NO_POOL, "%s", "this tensor", "none", locusi_pool_shapes[0].name);
     for (i = 0; i < st->tensor_count; i++) {
         const char *name = st->tensors[i].name;
-        for (m = 0; m < 6 && strcmp(name, tensor[m]); m++) {}
-        if (m == 6 && strcmp(name, "pool.calibration") && strcmp(name, "pool.guard") &&
-            !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder.") && !locusi_starts(name, "memory.") &&
-            !locusi_starts(name, "text."))
+        for (k = 0; k < LOCUSI_POOL_TENSORS && strcmp(name, locusi_pool_shapes[k].name); k++) {}
+        if (k < LOCUSI_POOL_TENSORS) f->tensor[k] = &st->tensors[i];
+        else if (!locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder.") && !locusi_starts(name, "text."))
             return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", name);
+        recall |= locusi_starts(name, "memory.");
     }
     text = locus_safetensors_meta(st, "locus.format");
     if (!text || strcmp(text, "1"))
@@ -10557,270 +10240,251 @@ LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_
     if (hash != net->info.hash)
         return locusi_fail(err, LOCUS_ERR_MISMATCH, "locus.net_hash", "%x, this net's", "%x", net->info.hash, hash);
     text = locus_safetensors_meta(st, "locus.q_dim");
-    {
-        char want[24] = "";
-        locusi_text(want, sizeof want, "%z", net->q);
-        if (!text || strcmp(text, want))
-            return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "locus.q_dim", "%s", "%s", want, text ? text : "no entry");
-    }
-    for (i = 0; i < 6; i++)
-        if ((status = locusi_pool_tensor(st, tensor[i], dtype[i], i == 0 ? 2 : 1,
-                                         i == 0   ? locus_safetensors_find(st, tensor[0])->shape[0]
-                                         : i == 1 ? SIZE_MAX
-                                                  : t[0]->shape[0],
-                                         net->d, &t[i], err)))
-            return status;
+    locusi_text(want, sizeof want, "%z", net->q);
+    if (!text || strcmp(text, want))
+        return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "locus.q_dim", "%s", "%s", want, text ? text : "no entry");
     text = locus_safetensors_meta(st, "locus.query_encoder");
-    if ((status = locusi_check_query_encoder(net, &text, err)) ||
-        (status = locusi_pool_calibration_tensor(st, t[0]->shape[0], calibration, err)) ||
-        (status = locusi_pool_read_guard(st, t[0]->shape[0], guard, err)))
-        return status;
-    return locusi_recall_sizes(st, net, t[0]->shape[0], plan, err);
-}
-
-LOCUS_API size_t locus_pool_load_memory(const locus_net *net, const locus_safetensors *st)
-{
-    const locus_tensor *t[6], *calibration;
-    locus_guard guard;
-    locusi_recall plan;
-    if (!net || !st || locusi_pool_check_file(net, st, t, &calibration, &guard, &plan, NULL)) return 0;
-    return locusi_pool_bytes(net, t[0]->shape[0], &plan);
-}
-
-LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, const locus_safetensors *st,
-                                       void *memory, size_t memory_bytes, locus_error *err)
-{
-    const locus_tensor *t[6], *calibration;
-    const char *names;
-    locus_guard guard;
-    locus_pool *pool;
-    locusi_recall plan;
-    size_t i, m;
-    locus_status status;
-    if (!out || !net || !st)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !out ? "out" : !net ? "net" : "st");
-    *out = NULL;
-    if ((status = locusi_pool_check_file(net, st, t, &calibration, &guard, &plan, err))) return status;
-    m = t[0]->shape[0];
-    if ((status = locusi_pool_create(&pool, net, m, locus_safetensors_meta(st, "locus.query_encoder"), &plan, memory,
-                                     memory_bytes, err)))
-        return status;
-    names = (const char *)t[1]->data;
-    for (i = 0; i < m && !status; i++) { // the pool counts 0 models meanwhile: names are compared below
-        float *z = pool->z + i * net->dp;
-        locus_model model;
-        status = locusi_pool_read(t, i, net->d, &names, &model, z, err);
-        if (!status) status = locusi_pool_check(pool, &model, z, SIZE_MAX, err);
-        if (!status) {
-            memset(z + net->d, 0, (net->dp - net->d) * sizeof(float));
-            pool->models[i] = model;
-        }
+    if ((status = locusi_check_query_encoder(net, &text, err))) return status;
+    for (k = 0; k < (recall ? LOCUSI_POOL_TENSORS : LOCUSI_FILE_MAP); k++)
+        if (!f->tensor[k] && locusi_pool_shapes[k].shape[0] != '?')
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", locusi_pool_shapes[k].name);
+    if (recall) {
+        plan->q = net->q;
+        plan->rank = f->tensor[LOCUSI_FILE_MAP]->rank == 2 ? f->tensor[LOCUSI_FILE_MAP]->shape[0] : 16;
+        plan->landmarks = f->tensor[LOCUSI_FILE_POINTS]->rank == 2 ? f->tensor[LOCUSI_FILE_POINTS]->shape[0] : 16;
+        plan->seen = f->tensor[LOCUSI_FILE_KNOWN]->shape[0];
+        plan->logits = f->tensor[LOCUSI_FILE_SCALARS]->count == 2; // a file of version 0.2 or 0.3
+        if (f->tensor[LOCUSI_FILE_DIRECTION]) plan->directions = f->tensor[LOCUSI_FILE_DIRECTION]->shape[0];
+        if ((status = locusi_recall_check_sizes(plan, err))) return status;
     }
-    if (!status && names != (const char *)t[1]->data + t[1]->bytes)
-        status = locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", m);
-    for (; !status && pool->count < m; pool->count++) {
-        const char *name = pool->models[pool->count].name;
-        if (locus_pool_find(pool, name) != SIZE_MAX)
-            status = locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "each name once", "\"%s\" twice", name);
-        else locusi_pool_name(pool, pool->count);
+    locusi_pool_sizes(f, net, f->tensor[0]->shape[0], f->tensor[LOCUSI_FILE_NAMES]->shape[0], plan);
+    for (k = 0; k < LOCUSI_POOL_TENSORS; k++) {
+        locusi_spec_set(&spec, "", &locusi_pool_shapes[k], f->sizes);
+        if (f->tensor[k] && (status = locusi_check_tensor(st, &spec, &f->tensor[k], err))) return status;
     }
-    if (status) {
-        locus_pool_destroy(pool);
-        return status;
-    }
-    if (m)
-        locusi_matmul_run(net->kernels, pool->z, net->dp, m, net->d, net->hz, net->gp, pool->hidden, net->gp,
-                          net->h_bias, NULL, 0, 0);
-    pool->count = m;
-    pool->guard = guard;
-    locusi_pool_read_calibration(pool, calibration);
-    for (i = 0; pool->coarse && i < m; i++) locusi_screen_store(pool, i);
-    if (plan.landmarks) locusi_recall_read(pool, st, m);
-    *out = pool;
     return LOCUS_OK;
 }
 
-LOCUSI_FN void locusi_put32(unsigned char *p, uint32_t v)
+// Tensor k's numbers into the pool; costs of files before 0.3 are widened.
+LOCUSI_FN locus_status locusi_pool_read(locusi_pool_file *f, size_t k, locus_error *err)
 {
-    int i;
-    for (i = 0; i < 4; i++) p[i] = (unsigned char)(v >> 8 * i);
+    const locus_tensor *t = f->tensor[k];
+    const size_t rows = t->shape[0], columns = t->rank > 1 ? t->shape[1] : 1, size = locusi_dtype_bytes(t->dtype);
+    const unsigned char *data = (const unsigned char *)t->data;
+    size_t i, step;
+    float x;
+    for (i = 0; k >= LOCUSI_FILE_MAP && t->dtype == LOCUS_F32 && i < t->count; i++) {
+        x = locusi_f32_from(locusi_le32(data + 4 * i));
+        if (!(locusi_finite(x) && fabsf(x) < 1e12f))
+            return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z]", "a finite number", "%f", t->name, i, (double)x);
+    }
+    for (i = 0; i < rows; i++) {
+        if (t->dtype == LOCUS_F32 && !strcmp(locusi_pool_shapes[k].dtype, "F64")) {
+            locus_tensor_to_f32(t, i, 1, &x, NULL);
+            *(double *)locusi_pool_row(f, k, i, &step) = (double)x;
+        } else locusi_pool_copy_row(f, k, i, (unsigned char *)data + i * columns * size, columns, size, 0);
+    }
+    return LOCUS_OK;
 }
 
-LOCUSI_FN void locusi_put64(unsigned char *p, uint64_t v)
+// Names and availability; everything about the models is checked, and that no name is there twice.
+LOCUSI_FN locus_status locusi_pool_read_models(locusi_pool_file *f, locus_error *err)
 {
-    locusi_put32(p, (uint32_t)v);
-    locusi_put32(p + 4, (uint32_t)(v >> 32));
+    const locus_tensor *names = f->tensor[LOCUSI_FILE_NAMES];
+    const unsigned char *available = (const unsigned char *)f->tensor[LOCUSI_FILE_AVAILABLE]->data;
+    const char *name = (const char *)names->data, *end = name + names->bytes;
+    locus_pool *pool = f->pool;
+    size_t i, length;
+    locus_status status;
+    for (i = 0; i < f->sizes['M']; i++, name += length + 1) {
+        locus_model *model = &pool->models[i];
+        for (length = 0; name + length < end && name[length]; length++) {}
+        if (name + length == end || length >= sizeof model->name)
+            return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "a name of at most %z bytes for model %z", "another",
+                               sizeof model->name - 1, i);
+        memset(model->name, 0, sizeof model->name);
+        memcpy(model->name, name, length);
+        model->available = available[i] != 0;
+        memset(pool->z + i * pool->net->dp + pool->net->d, 0, (pool->net->dp - pool->net->d) * sizeof(float));
+        if (locus_pool_find(pool, model->name) != SIZE_MAX)
+            return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "each name once", "\"%s\" twice", model->name);
+        if ((status = locusi_pool_check(pool, model, pool->z + i * pool->net->dp, SIZE_MAX, err))) return status;
+        locusi_pool_name(pool, i);
+        pool->count++;
+    }
+    if (name == end) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", f->sizes['M']);
 }
 
-LOCUSI_FN void locusi_tensor_set(locus_tensor *t, const char *name, locus_dtype dtype, size_t rank, size_t a, size_t b,
-                                 const void *data)
+LOCUSI_FN locus_status locusi_pool_read_rest(locusi_pool_file *f, locus_error *err)
 {
-    memset(t, 0, sizeof *t);
-    t->name = name;
-    t->dtype = dtype;
-    t->rank = rank;
-    t->shape[0] = a;
-    t->shape[1] = b;
-    t->data = data;
+    locus_pool *pool = f->pool;
+    const size_t m = pool->count;
+    size_t i;
+    pool->calibrated = f->tensor[LOCUSI_FILE_CALIBRATION] != NULL;
+    for (i = 0; i <= m; i++) {
+        locus_calibration *pair = i < m ? &pool->calibration[i] : &pool->calibration_shared;
+        if (!pool->calibrated) *pair = pool->calibration_shared;
+        if (!locusi_within((double)pair->scale, 0.0, LOCUSI_CALIBRATION_MOST) || !(pair->scale > 0.0f))
+            return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z, 0]", "above 0, up to 100", "%f", i,
+                               (double)pair->scale);
+        if (!locusi_within((double)pair->shift, -LOCUSI_CALIBRATION_MOST, LOCUSI_CALIBRATION_MOST))
+            return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z, 1]", "-100 to 100", "%f", i,
+                               (double)pair->shift);
+    }
+    if (!f->tensor[LOCUSI_FILE_GUARD]) return LOCUS_OK;
+    if (!(locusi_within(f->guard[0], 0.0, (double)m) && f->guard[0] < (double)m && floor(f->guard[0]) >= f->guard[0]))
+        return locusi_fail(err, LOCUS_ERR_POOL, "pool.guard[0]", "the index of one of %z models", "%f", m, f->guard[0]);
+    if (!locusi_within(f->guard[1], 0.0, 1.0))
+        return locusi_fail(err, LOCUS_ERR_POOL, "pool.guard[1]", "a margin of 0 to 1", "%f", f->guard[1]);
+    return locus_pool_set_guard(pool, (size_t)f->guard[0], f->guard[1], err);
+}
+
+LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, const locus_safetensors *st,
+                                       const locus_run *run, locus_error *err)
+{
+    locusi_pool_file f;
+    locusi_recall plan;
+    size_t k;
+    locus_status status;
+    if (!out || !net || !st) return locusi_null(err, !out ? "out" : !net ? "net" : "st");
+    *out = NULL;
+    if ((status = locusi_pool_check_file(&f, net, st, &plan, err)) ||
+        (status = locusi_pool_create(&f.pool, net, f.sizes['M'], locus_safetensors_meta(st, "locus.query_encoder"),
+                                     &plan, run, err)))
+        return status;
+    for (k = 0; k < LOCUSI_POOL_TENSORS && !status; k++)
+        if (f.tensor[k] && k != LOCUSI_FILE_NAMES && k != LOCUSI_FILE_AVAILABLE) status = locusi_pool_read(&f, k, err);
+    if (status || (status = locusi_pool_read_models(&f, err)) || (status = locusi_pool_read_rest(&f, err))) {
+        locus_pool_destroy(f.pool);
+        return status;
+    }
+    locusi_pool_hide(f.pool, 0, f.pool->count);
+    if (plan.landmarks) locusi_recall_loaded(&f);
+    *out = f.pool;
+    return LOCUS_OK;
 }
 
 #ifndef LOCUS_NO_STDIO
-LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, locus_error *err)
+LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, const locus_run *run,
+                                       locus_error *err)
 {
     locus_safetensors st;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     *out = NULL;
     if ((status = locus_safetensors_open(&st, path, err))) return status;
-    status = locus_pool_load(out, net, &st, NULL, 0, err);
+    status = locus_pool_load(out, net, &st, run, err);
     locus_safetensors_close(&st);
     return status;
 }
 
-LOCUSI_FN void locusi_recall_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char **to)
-{
-    locusi_recall_tensor t[LOCUSI_RECALL_TENSORS];
-    size_t i;
-    if (!pool->memory.landmarks) return;
-    locusi_recall_tensors(&pool->memory, pool->count, t);
-    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++)
-        to[i] = (unsigned char *)locusi_carve(c, t[i].shape[0] * (t[i].rank == 2 ? t[i].shape[1] : 1), 8);
-}
-
-// The recall's tensors; returns how many.
-LOCUSI_FN size_t locusi_recall_save(const locus_pool *pool, unsigned char *const *to, locus_tensor *out)
+// The tensors that the pool has, in memory of w; returns how many.
+LOCUSI_FN size_t locusi_pool_tensors(locusi_pool_file *f, const locus_pool *pool, locus_tensor *tensors, locusi_work *w)
 {
     const locusi_recall *m = &pool->memory;
-    float v[LOCUSI_RECALL_SCALARS + 2] = {m->weight,       (float)m->mean, (float)m->pull,    (float)m->own,
-                                          (float)m->noise, (float)m->rest, (float)m->ability, (float)m->spread};
-    locusi_recall_tensor t[LOCUSI_RECALL_TENSORS];
-    size_t i, row, column, count = 0;
-    locusi_recall_tensors(m, pool->count, t);
-    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
-        const size_t columns = t[i].rank == 2 ? t[i].shape[1] : 1;
-        if ((i == 10 && !(m->spread > 0.0)) || (i == 11 && !m->directions)) continue;
-        for (row = 0; row < t[i].shape[0]; row++)
-            for (column = 0; column < columns; column++) {
-                if (i == 6) to[i][row] = pool->recalled[row];
-                else if (i == 7) locusi_put64(to[i] + 8 * row, m->known[row]);
-                else
-                    locusi_put32(to[i] + 4 * (row * columns + column),
-                                 locusi_f32_bits(*locusi_recall_number(pool, v, i, row, column)));
-            }
-        locusi_tensor_set(&out[count++], t[i].name, t[i].dtype, t[i].rank, t[i].shape[0], t[i].shape[1], to[i]);
+    size_t i, k, bytes = 0, count = 0;
+    memset(f, 0, sizeof *f);
+    f->pool = (locus_pool *)pool; // only read
+    for (i = 0; i < pool->count; i++) bytes += strlen(pool->models[i].name) + 1;
+    locusi_pool_sizes(f, pool->net, pool->count, bytes, m);
+    f->guard[0] = (double)pool->guard.model;
+    f->guard[1] = pool->guard.margin;
+    locusi_recall_saved(f);
+    for (k = 0; k < LOCUSI_POOL_TENSORS; k++) {
+        locus_tensor *t = &tensors[count];
+        unsigned char *data;
+        size_t columns, size;
+        locusi_spec spec;
+        if ((k == LOCUSI_FILE_CALIBRATION && !pool->calibrated) ||
+            (k == LOCUSI_FILE_GUARD && pool->guard.model >= pool->count) || (k >= LOCUSI_FILE_MAP && !m->landmarks) ||
+            (k == LOCUSI_FILE_ITEMS && !(m->spread > 0.0)) || (k == LOCUSI_FILE_DIRECTION && !m->directions))
+            continue;
+        locusi_spec_set(&spec, "", &locusi_pool_shapes[k], f->sizes);
+        memset(t, 0, sizeof *t);
+        t->name = locusi_pool_shapes[k].name;
+        t->dtype_name = locusi_pool_shapes[k].dtype;
+        t->rank = spec.rank;
+        memcpy(t->shape, spec.shape, sizeof spec.shape);
+        columns = t->rank > 1 ? t->shape[1] : 1;
+        size = t->dtype_name[1] == '8' ? 1 : t->dtype_name[1] == '3' ? 4 : 8;
+        t->data = data = (unsigned char *)locusi_take(w, t->shape[0], columns * size);
+        count++;
+        for (i = 0; data && k != LOCUSI_FILE_NAMES && i < t->shape[0]; i++, data += columns * size)
+            if (k == LOCUSI_FILE_AVAILABLE) *data = pool->models[i].available != 0;
+            else locusi_pool_copy_row(f, k, i, data, columns, size, 1);
+        for (i = 0; data && k == LOCUSI_FILE_NAMES && i < pool->count; i++) {
+            memcpy(data, pool->models[i].name, strlen(pool->models[i].name) + 1);
+            data += strlen(pool->models[i].name) + 1;
+        }
     }
     return count;
+}
+
+LOCUSI_FN locus_status locusi_pool_check_save(const locus_net *net, locus_save_what what,
+                                              const locus_safetensors *net_file, locus_error *err)
+{
+    locus_net check;
+    locus_status status;
+    if (what < LOCUS_SAVE_POOL || what > LOCUS_SAVE_EVERYTHING)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "what", "a locus_save_what", "%d", (int)what);
+    if (what == LOCUS_SAVE_POOL) return LOCUS_OK;
+    if (!net_file) return locusi_null(err, "net_file");
+    if ((status = locusi_net_sizes(&check, net_file, err)) || (status = locusi_net_hash(&check, net_file, err)))
+        return status;
+    if (check.info.hash != net->info.hash)
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "net_file", "hash %x, of the pool's net", "%x", net->info.hash,
+                           check.info.hash);
+    if (what == LOCUS_SAVE_EVERYTHING && !check.info.has_encoder)
+        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net_file", "a file with the encoder", "the predictor alone");
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path, locus_save_what what,
                                        const locus_safetensors *net_file, locus_error *err)
 {
-    const locus_net *net;
-    const size_t net_tensors = what != LOCUS_SAVE_POOL && net_file ? net_file->tensor_count : 0;
-    const size_t net_metadata = what != LOCUS_SAVE_POOL && net_file ? net_file->metadata_count : 0;
-    locusi_carver c = {NULL, 0, 0};
-    unsigned char *z = NULL, *parameters = NULL, *cost = NULL, *available = NULL, *evaluations = NULL, *names = NULL;
-    unsigned char *memory[LOCUSI_RECALL_TENSORS], *calibration = NULL, guard[16];
-    locus_tensor *tensors = NULL;
-    locus_metadata *metadata = NULL;
+    static const char *const keys[5] = {"locus.format", "locus.net_hash", "locus.query_encoder", "locus.q_dim",
+                                        "locus.encoder_hash"};
+    const char *values[5] = {"1", NULL, NULL, NULL, NULL};
+    const size_t own = what == LOCUS_SAVE_POOL ? 4 : 5; // keys
+    locusi_pool_file f;
+    locusi_work w;
+    locus_tensor *tensors, pools[LOCUSI_POOL_TENSORS];
+    locus_metadata *metadata;
     char hash[24], encoder_hash[24], q_dim[24];
-    size_t m, i, j, name_bytes = 0, tensor_count = 0, metadata_count = 0;
-    void *block = NULL;
-    int attempt;
+    size_t i, count, tensor_count = 0, metadata_count = 0;
     locus_status status;
-    if (!pool || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "path" : "pool");
-    if (what < LOCUS_SAVE_POOL || what > LOCUS_SAVE_EVERYTHING)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "what", "a locus_save_what", "%d", (int)what);
-    net = pool->net;
-    m = pool->count;
-    if (what != LOCUS_SAVE_POOL) {
-        locus_net check;
-        if (!net_file)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "net_file", "the file that the net came from", "NULL");
-        if ((status = locusi_net_sizes(&check, net_file, 0, err)) || (status = locusi_net_hash(&check, net_file, err)))
-            return status;
-        if (check.info.hash != net->info.hash)
-            return locusi_fail(err, LOCUS_ERR_MISMATCH, "net_file", "hash %x, of the pool's net", "%x", net->info.hash,
-                               check.info.hash);
-        if (what == LOCUS_SAVE_EVERYTHING && !check.info.has_encoder)
-            return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net_file", "a file with the encoder", "the predictor alone");
+    if (!pool || !path) return locusi_null(err, pool ? "path" : "pool");
+    if ((status = locusi_pool_check_save(pool->net, what, net_file, err))) return status;
+    if (what == LOCUS_SAVE_POOL) net_file = NULL;
+    locusi_text(hash, sizeof hash, "%x", pool->net->info.hash);
+    locusi_text(encoder_hash, sizeof encoder_hash, "%x", pool->net->info.encoder_hash);
+    locusi_text(q_dim, sizeof q_dim, "%z", pool->net->q);
+    values[1] = hash, values[2] = pool->query_encoder, values[3] = q_dim, values[4] = encoder_hash;
+    locusi_work_begin(&w, NULL);
+    count = locusi_pool_tensors(&f, pool, pools, &w);
+    tensors = (locus_tensor *)locusi_take(&w, count + (net_file ? net_file->tensor_count : 0), sizeof *tensors);
+    metadata = (locus_metadata *)locusi_take(&w, own + (net_file ? net_file->metadata_count : 0), sizeof *metadata);
+    if ((status = locusi_work_short(&w, err))) {
+        locusi_work_end(&w);
+        return status;
     }
-    for (i = 0; i < m; i++) name_bytes += strlen(pool->models[i].name) + 1;
-    for (attempt = 0; attempt < 2; attempt++) { // count, then place
-        size_t bytes;
-        c.used = 0;
-        z = (unsigned char *)locusi_carve(&c, m * net->d, 4);
-        parameters = (unsigned char *)locusi_carve(&c, m, 4);
-        cost = (unsigned char *)locusi_carve(&c, m, 8);
-        available = (unsigned char *)locusi_carve(&c, m, 1);
-        evaluations = (unsigned char *)locusi_carve(&c, m, 8);
-        names = (unsigned char *)locusi_carve(&c, name_bytes, 1);
-        calibration = (unsigned char *)locusi_carve(&c, m + 1, 8);
-        locusi_recall_save_carve(pool, &c, memory);
-        tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 24, sizeof(locus_tensor));
-        metadata = (locus_metadata *)locusi_carve(&c, net_metadata + 5, sizeof(locus_metadata));
-        if (attempt) break;
-        if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-        if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "%z bytes", "none", c.used);
-        c.base = locusi_align(block);
-    }
-    for (i = 0; i < m; i++) {
-        const locus_model *model = &pool->models[i];
-        for (j = 0; j < net->d; j++) locusi_put32(z + 4 * (i * net->d + j), locusi_f32_bits(pool->z[i * net->dp + j]));
-        locusi_put32(parameters + 4 * i, locusi_f32_bits(model->parameters_b));
-        locusi_put64(cost + 8 * i, locusi_f64_bits(model->cost));
-        available[i] = (unsigned char)(model->available != 0);
-        locusi_put32(evaluations + 8 * i, (uint32_t)model->evaluations);
-        locusi_put32(evaluations + 8 * i + 4, (uint32_t)(model->evaluations >> 32));
-        memcpy(names, model->name, strlen(model->name) + 1);
-        names += strlen(model->name) + 1;
-    }
-    names -= name_bytes;
-    for (i = 0; i < net_tensors; i++) {
+    for (i = 0; net_file && i < net_file->tensor_count; i++) {
         const char *name = net_file->tensors[i].name;
         if (locusi_starts(name, "decoder.") || locusi_starts(name, "text.") ||
             (what == LOCUS_SAVE_EVERYTHING && locusi_starts(name, "encoder.")))
             tensors[tensor_count++] = net_file->tensors[i];
     }
-    locusi_tensor_set(&tensors[tensor_count++], "pool.embeddings", LOCUS_F32, 2, m, net->d, z);
-    locusi_tensor_set(&tensors[tensor_count++], "pool.names", LOCUS_U8, 1, name_bytes, 1, names);
-    locusi_tensor_set(&tensors[tensor_count++], "pool.parameters_b", LOCUS_F32, 1, m, 1, parameters);
-    locusi_tensor_set(&tensors[tensor_count++], "pool.cost", LOCUS_F64, 1, m, 1, cost);
-    locusi_tensor_set(&tensors[tensor_count++], "pool.available", LOCUS_U8, 1, m, 1, available);
-    locusi_tensor_set(&tensors[tensor_count++], "pool.evaluations", LOCUS_I64, 1, m, 1, evaluations);
-    if (pool->calibrated) {
-        for (i = 0; i <= m; i++) {
-            const locus_calibration pair = locus_pool_calibration(pool, i);
-            locusi_put32(calibration + 8 * i, locusi_f32_bits(pair.scale));
-            locusi_put32(calibration + 8 * i + 4, locusi_f32_bits(pair.shift));
-        }
-        locusi_tensor_set(&tensors[tensor_count++], "pool.calibration", LOCUS_F32, 2, m + 1, 2, calibration);
-    }
-    if (pool->guard.model < m) {
-        locusi_put64(guard, locusi_f64_bits((double)pool->guard.model));
-        locusi_put64(guard + 8, locusi_f64_bits(pool->guard.margin));
-        locusi_tensor_set(&tensors[tensor_count++], "pool.guard", LOCUS_F64, 1, 2, 1, guard);
-    }
-    if (pool->memory.landmarks) tensor_count += locusi_recall_save(pool, memory, tensors + tensor_count);
-    for (i = 0; i < net_metadata; i++)
+    memcpy(tensors + tensor_count, pools, count * sizeof *pools);
+    tensor_count += count;
+    for (i = 0; net_file && i < net_file->metadata_count; i++)
         if (!locusi_starts(net_file->metadata[i].key, "locus.")) metadata[metadata_count++] = net_file->metadata[i];
-    locusi_text(hash, sizeof hash, "%x", net->info.hash);
-    locusi_text(encoder_hash, sizeof encoder_hash, "%x", net->info.encoder_hash);
-    locusi_text(q_dim, sizeof q_dim, "%z", net->q);
-    metadata[metadata_count].key = "locus.format";
-    metadata[metadata_count++].value = "1";
-    metadata[metadata_count].key = "locus.net_hash";
-    metadata[metadata_count++].value = hash;
-    metadata[metadata_count].key = "locus.query_encoder";
-    metadata[metadata_count++].value = pool->query_encoder;
-    metadata[metadata_count].key = "locus.q_dim";
-    metadata[metadata_count++].value = q_dim;
-    if (what != LOCUS_SAVE_POOL) {
-        metadata[metadata_count].key = "locus.encoder_hash";
-        metadata[metadata_count++].value = encoder_hash;
+    for (i = 0; i < own; i++) {
+        metadata[metadata_count].key = keys[i];
+        metadata[metadata_count++].value = values[i];
     }
     status = locus_safetensors_save(path, tensors, tensor_count, metadata, metadata_count, err);
-    LOCUS_FREE(block);
+    locusi_work_end(&w);
     return status;
 }
 #endif
@@ -10834,63 +10498,20 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
 #define LOCUSI_QUERY_TILE ((size_t)24)
 #define LOCUSI_MODEL_TILE ((size_t)96)
 
-typedef struct locusi_predict_scratch {
-    float *u, *hu;               // [QUERY_TILE, dp], [QUERY_TILE, gp]
-    float *scaled;               // packed [d -> gp]
-    float *hidden;               // [MODEL_TILE, gp]
-    float *x, *kernels, *recall; // memory: [QUERY_TILE, rank], [QUERY_TILE, landmarks], [QUERY_TILE, MODEL_TILE]
-    size_t mine;
-} locusi_predict_scratch;
-
 typedef struct locusi_predict_job {
     const locus_pool *pool;
-    const locus_queries *queries;
-    float *logits;
-    size_t stride, workers, query_tile, model_tile, query_tiles, model_tiles;
-    locusi_predict_scratch *scratch;
+    const locus_parallel *parallel;
+    size_t workers, tile;             // tile: queries at a time
+    float *u, *hu;                    // of each worker: [tile, dp], [tile, gp]
+    float *scaled;                    // packed [d -> gp]
+    float *hidden;                    // [MODEL_TILE, gp]
+    float *x, *similarities, *recall; // recall: [tile, rank], [tile, landmarks], [tile, MODEL_TILE]
+    const locus_queries *queries;     // of the call
+    float *logits;                    // [queries, models]
+    size_t model_tile, model_tiles;
+    int bad; // an encoding or a logit is not finite
     locusi_counter counter;
-    int bad; // 1: an encoding or a logit is not finite
 } locusi_predict_job;
-
-LOCUSI_FN void locusi_predict_plan(locusi_predict_job *job, const locus_pool *pool, size_t count,
-                                   const locus_parallel *parallel, locusi_carver *c)
-{
-    const locus_net *net = pool->net;
-    size_t i;
-    memset(job, 0, sizeof *job);
-    job->pool = pool;
-    job->workers = locusi_workers(parallel);
-    if (job->workers > 64) job->workers = 64;
-    // Few queries and many models: work is split by models too, and each part computes u anew.
-    job->query_tile = LOCUSI_QUERY_TILE;
-    job->query_tiles = (count + job->query_tile - 1) / job->query_tile;
-    job->model_tiles = 1;
-    if (job->query_tiles < 2 * job->workers && job->workers > 1 && pool->count >= 1024)
-        job->model_tiles = 4 * job->workers;
-    job->model_tile = (pool->count / job->model_tiles + LOCUSI_MODEL_TILE) / LOCUSI_MODEL_TILE * LOCUSI_MODEL_TILE;
-    if (pool->count < 1024 && count == 1) job->workers = 1;
-    job->scratch = (locusi_predict_scratch *)locusi_carve(c, job->workers, sizeof(locusi_predict_scratch));
-    for (i = 0; i < job->workers; i++) {
-        locusi_predict_scratch unused, *w = c->base ? &job->scratch[i] : &unused;
-        w->u = locusi_carve_floats(c, job->query_tile, net->dp);
-        w->hu = locusi_carve_floats(c, job->query_tile, net->gp);
-        w->scaled = locusi_carve_floats(c, net->d, net->gp);
-        w->hidden = locusi_carve_floats(c, LOCUSI_MODEL_TILE, net->gp);
-        if (!pool->memory.landmarks) continue;
-        w->x = locusi_carve_floats(c, job->query_tile, pool->memory.rank);
-        w->kernels = locusi_carve_floats(c, job->query_tile, pool->memory.landmarks);
-        w->recall = locusi_carve_floats(c, job->query_tile, LOCUSI_MODEL_TILE);
-    }
-}
-
-LOCUS_API size_t locus_predict_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel)
-{
-    locusi_predict_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!pool) return 0;
-    locusi_predict_plan(&job, pool, count, parallel, &c);
-    return c.failed ? 0 : c.used + 64;
-}
 
 // A calibrated pool's logit from the plain one. In double the product is exact, so that it is all one whether a
 // compiler fuses it with the sum.
@@ -10899,23 +10520,27 @@ LOCUSI_FN float locusi_calibrated(const locus_pool *pool, size_t model, float lo
     return (float)((double)pool->calibration[model].scale * (double)logit + (double)pool->calibration[model].shift);
 }
 
-// logits [rows, of all models] of models begin .. end: the memory's share is mixed in.
-LOCUSI_FN void locusi_predict_recall(const locus_pool *pool, locusi_predict_scratch *w, const float *q, size_t stride,
+// logits [rows, of all models] of models begin .. end: the recall's share is mixed in.
+LOCUSI_FN void locusi_predict_recall(const locusi_predict_job *job, size_t worker, const float *q, size_t stride,
                                      size_t rows, size_t begin, size_t end, float *logits)
 {
+    const locus_pool *pool = job->pool;
     const locusi_recall *memory = &pool->memory;
+    float *similarities = job->similarities + worker * job->tile * memory->landmarks;
+    float *recall = job->recall + worker * job->tile * LOCUSI_MODEL_TILE;
     size_t m, i, j, models;
-    locusi_recall_kernels(memory, pool->net->kernels, q, stride, rows, w->x, w->kernels);
+    locusi_recall_kernels(memory, pool->net->kernels, q, stride, rows, job->x + worker * job->tile * memory->rank,
+                          similarities);
     for (m = begin; m < end; m += models) {
         models = end - m < LOCUSI_MODEL_TILE ? end - m : LOCUSI_MODEL_TILE;
-        locusi_matmul_run(pool->net->kernels, w->kernels, memory->landmarks, rows, memory->landmarks,
-                          locusi_recall_at(pool, m, 0), locusi_pad(models), w->recall, LOCUSI_MODEL_TILE,
+        locusi_matmul_run(pool->net->kernels, similarities, memory->landmarks, rows, memory->landmarks,
+                          locusi_recall_at(pool, m, 0), locusi_pad(models), recall, LOCUSI_MODEL_TILE,
                           pool->recall_base + m, NULL, 0, 0);
         for (i = 0; i < rows; i++)
             for (j = 0; j < models; j++)
                 if (pool->recalled[m + j]) {
                     float *logit = logits + i * pool->count + m + j;
-                    float told = w->recall[i * LOCUSI_MODEL_TILE + j];
+                    float told = recall[i * LOCUSI_MODEL_TILE + j];
                     if (!memory->logits) told = locusi_chance_logit(told);
                     *logit = (1.0f - memory->weight) * *logit + memory->weight * told;
                 }
@@ -10928,38 +10553,35 @@ LOCUSI_FN void locusi_predict_work(void *arg, size_t worker)
     const locus_pool *pool = job->pool;
     const locus_net *net = pool->net;
     const locusi_kernels *k = net->kernels;
-    locusi_predict_scratch *w = &job->scratch[worker];
-    size_t item, i, m, rows, models;
-    w->mine = 0;
-    while ((item = locusi_next(&job->counter, worker, &w->mine)) < job->query_tiles * job->model_tiles) {
-        const size_t first = item / job->model_tiles * job->query_tile;
+    const size_t count = job->queries->count, stride = job->queries->stride ? job->queries->stride : net->q;
+    float *u = job->u + worker * job->tile * net->dp, *hu = job->hu + worker * job->tile * net->gp;
+    float *scaled = job->scaled + worker * net->d * net->gp;
+    float *hidden = job->hidden + worker * LOCUSI_MODEL_TILE * net->gp;
+    size_t item, first, i, m, rows, models, mine = 0;
+    while ((item = locusi_next(&job->counter, worker, &mine)), (first = item / job->model_tiles * job->tile) < count) {
         const size_t begin = item % job->model_tiles * job->model_tile;
         const size_t end = pool->count < begin + job->model_tile ? pool->count : begin + job->model_tile;
-        const float *q = job->queries->encodings + first * job->stride;
-        rows = job->queries->count - first < job->query_tile ? job->queries->count - first : job->query_tile;
-        for (i = 0; i < rows; i++)
-            if (locusi_encoding_norm(net, q + i * job->stride) < 0.0) locusi_set_flag(&job->bad);
-        locusi_matmul_run(k, q, job->stride, rows, net->q, net->u, net->dp, w->u, net->dp, net->u_bias, NULL, 0, 0);
-        locusi_matmul_run(k, w->u, net->dp, rows, net->d, net->hu, net->gp, w->hu, net->gp, NULL, NULL, 0, 0);
+        const float *q = job->queries->encodings + first * stride;
+        float *logits = job->logits + first * pool->count;
+        rows = count - first < job->tile ? count - first : job->tile;
+        locusi_matmul_run(k, q, stride, rows, net->q, net->u, net->dp, u, net->dp, net->u_bias, NULL, 0, 0);
+        locusi_matmul_run(k, u, net->dp, rows, net->d, net->hu, net->gp, hu, net->gp, NULL, NULL, 0, 0);
         for (i = 0; i < rows; i++) {
-            k->scale(net->hzu, w->u + i * net->dp, net->d, net->gp / 16, w->scaled);
+            if (locusi_encoding_norm(net, q + i * stride) < 0.0) locusi_set_flag(&job->bad);
+            k->scale(net->hzu, u + i * net->dp, net->d, net->gp / 16, scaled);
             for (m = begin; m < end; m += models) {
                 models = end - m < LOCUSI_MODEL_TILE ? end - m : LOCUSI_MODEL_TILE;
-                locusi_matmul_run(k, pool->z + m * net->dp, net->dp, models, net->d, w->scaled, net->gp, w->hidden,
-                                  net->gp, w->hu + i * net->gp, pool->hidden + m * net->gp, net->gp, 0);
-                k->relu_dot(w->hidden, net->gp, models, net->gp, net->last, net->last_bias,
-                            job->logits + (first + i) * pool->count + m);
+                locusi_matmul_run(k, pool->z + m * net->dp, net->dp, models, net->d, scaled, net->gp, hidden, net->gp,
+                                  hu + i * net->gp, pool->hidden + m * net->gp, net->gp, 0);
+                k->relu_dot(hidden, net->gp, models, net->gp, net->last, net->last_bias, logits + i * pool->count + m);
             }
         }
-        if (pool->memory.landmarks && begin < end)
-            locusi_predict_recall(pool, w, q, job->stride, rows, begin, end, job->logits + first * pool->count);
-        for (i = 0; pool->calibrated && i < rows; i++) {
-            float *logits = job->logits + (first + i) * pool->count;
-            for (m = begin; m < end; m++) logits[m] = locusi_calibrated(pool, m, logits[m]);
+        if (begin >= end) continue;
+        if (pool->memory.landmarks) locusi_predict_recall(job, worker, q, stride, rows, begin, end, logits);
+        for (i = 0; i < rows; i++, logits += pool->count) {
+            for (m = begin; pool->calibrated && m < end; m++) logits[m] = locusi_calibrated(pool, m, logits[m]);
+            if (!locusi_all_finite(logits + begin, end - begin)) locusi_set_flag(&job->bad);
         }
-        for (i = 0; i < rows && begin < end; i++)
-            if (!locusi_all_finite(job->logits + (first + i) * pool->count + begin, end - begin))
-                locusi_set_flag(&job->bad);
     }
 }
 
@@ -10978,42 +10600,91 @@ LOCUSI_FN locus_status locusi_check_logits(const float *logits, size_t rows, siz
     return LOCUS_OK;
 }
 
-// first: the row of queries[0] in the caller's table, for messages.
-LOCUSI_FN locus_status locusi_predict(const locus_pool *pool, const locus_queries *queries, size_t first, float *logits,
-                                      const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err)
+// What predictions work in. count: of the queries of one call of locusi_predict at most.
+LOCUSI_FN void locusi_predict_begin(locusi_predict_job *job, const locus_pool *pool, size_t count,
+                                    const locus_parallel *parallel, locusi_work *w)
 {
-    locusi_predict_job job;
-    locusi_carver c = {NULL, 0, 0};
-    locus_status status;
-    size_t bytes, i;
-    if (!pool || !queries || !logits)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool      ? "pool"
-                           : !queries ? "queries"
-                                      : "logits");
-    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
+    const locus_net *net = pool->net;
+    size_t tiles;
+    memset(job, 0, sizeof *job);
+    job->pool = pool;
+    job->parallel = parallel;
+    job->tile = count < LOCUSI_QUERY_TILE ? count : LOCUSI_QUERY_TILE;
+    job->workers = locusi_workers(parallel);
+    if (job->workers > 64) job->workers = 64;
+    if (pool->count < 1024 && count == 1) job->workers = 1;
+    tiles = job->workers * job->tile;
+    job->u = locusi_take_floats(w, tiles, net->dp);
+    job->hu = locusi_take_floats(w, tiles, net->gp);
+    job->scaled = locusi_take_floats(w, job->workers * net->d, net->gp);
+    job->hidden = locusi_take_floats(w, job->workers * LOCUSI_MODEL_TILE, net->gp);
+    if (!pool->memory.landmarks) return;
+    job->x = locusi_take_floats(w, tiles, pool->memory.rank);
+    job->similarities = locusi_take_floats(w, tiles, pool->memory.landmarks);
+    job->recall = locusi_take_floats(w, tiles, LOCUSI_MODEL_TILE);
+}
+
+// first: the row of queries[0] in the caller's table, for messages.
+LOCUSI_FN locus_status locusi_predict(locusi_predict_job *job, const locus_queries *queries, size_t first,
+                                      float *logits, locus_error *err)
+{
+    const locus_pool *pool = job->pool;
+    size_t i;
     if (pool->count == 0 || queries->count == 0) return LOCUS_OK;
-    bytes = locus_predict_workspace(pool, queries->count, parallel);
-    if (!bytes || !work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    c.base = locusi_align(work);
-    locusi_predict_plan(&job, pool, queries->count, parallel, &c);
-    job.queries = queries;
-    job.logits = logits;
-    job.stride = queries->stride ? queries->stride : queries->dim;
-    job.counter.workers = job.workers;
-    locusi_run(parallel, locusi_predict_work, &job, job.workers);
-    for (i = 0; job.bad && i < queries->count; i++) {
-        const float *q = queries->encodings + i * job.stride;
+    job->queries = queries;
+    job->logits = logits;
+    job->counter.next = 0;
+    job->counter.workers = job->workers;
+    // Few queries and many models: work is split by models too, and each part computes u anew.
+    job->model_tiles = 1;
+    if (queries->count < 2 * job->workers * job->tile && job->workers > 1 && pool->count >= 1024)
+        job->model_tiles = 4 * job->workers;
+    job->model_tile = (pool->count / job->model_tiles + LOCUSI_MODEL_TILE) / LOCUSI_MODEL_TILE * LOCUSI_MODEL_TILE;
+    job->bad = 0;
+    locusi_run(job->parallel, locusi_predict_work, job, job->workers);
+    for (i = 0; job->bad && i < queries->count; i++) {
+        const float *q = queries->encodings + i * (queries->stride ? queries->stride : queries->dim);
         if (locusi_encoding_norm(pool->net, q) < 0.0) return locusi_bad_encoding(q, queries->dim, first + i, err);
     }
-    return job.bad ? locusi_check_logits(logits, queries->count, pool->count, first, 0, err) : LOCUS_OK;
+    return job->bad ? locusi_check_logits(logits, queries->count, pool->count, first, 0, err) : LOCUS_OK;
+}
+
+// At most `most` of the queries from row `first` on.
+LOCUSI_FN locus_queries locusi_queries_from(const locus_queries *q, size_t first, size_t most)
+{
+    locus_queries part = *q;
+    part.encodings += first * (q->stride ? q->stride : q->dim);
+    part.count = q->count - first < most ? q->count - first : most;
+    return part;
+}
+
+LOCUSI_FN locus_status locusi_report(const locus_run *run, size_t done, size_t total, locus_error *err)
+{
+    if (!run || !run->progress || !run->progress(run->user, done, total)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_CANCELLED, "", "", "");
 }
 
 LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
-                                     const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err)
+                                     const locus_run *run, locus_error *err)
 {
-    return locusi_predict(pool, queries, 0, logits, parallel, work, work_bytes, err);
+    const size_t most = 64 * LOCUSI_QUERY_TILE;
+    locusi_predict_job job;
+    locusi_work w;
+    locus_queries part;
+    size_t i;
+    locus_status status;
+    if (!pool || !queries || !logits) return locusi_null(err, !pool ? "pool" : !queries ? "queries" : "logits");
+    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
+    locusi_work_begin(&w, run);
+    locusi_predict_begin(&job, pool, queries->count, run ? run->parallel : NULL, &w);
+    status = locusi_work_short(&w, err);
+    for (i = 0; i < queries->count && !status; i += part.count) {
+        part = locusi_queries_from(queries, i, most);
+        status = locusi_predict(&job, &part, i, logits + i * pool->count, err);
+        if (!status) status = locusi_report(run, i + part.count, queries->count, err);
+    }
+    locusi_work_end(&w);
+    return status;
 }
 
 // --------------------------------------------------------------------------------------------------------- >>route
@@ -11046,36 +10717,33 @@ LOCUS_API double locus_count_tokens(const char *text, size_t bytes)
 LOCUS_API locus_status locus_price_costs(const locus_price *prices, size_t models, const locus_tokens *tokens,
                                          size_t count, double *cost, locus_error *err)
 {
-    static const char *const fields[] = {"input", "output", "query"};
-    size_t i, m, k;
-    if (!prices || !tokens || !cost || (count && (!tokens->input || !tokens->output)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !prices          ? "prices"
-                           : !tokens        ? "tokens"
-                           : !cost          ? "cost"
-                           : !tokens->input ? "tokens->input"
-                                            : "tokens->output");
-    for (m = 0; m < models; m++)
-        for (k = 0; k < 3; k++) {
-            const double x = k == 0 ? prices[m].input : k == 1 ? prices[m].output : prices[m].query;
-            if (!locusi_amount(x))
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "prices[%z].%s", "finite and not negative, or NaN", "%f", m,
-                                   fields[k], x);
-        }
+    static const char *const amount = "finite and not negative, or NaN";
+    size_t i, m;
+    if (!prices || !tokens || !cost) return locusi_null(err, !prices ? "prices" : !tokens ? "tokens" : "cost");
+    if (count && (!tokens->input || !tokens->output))
+        return locusi_null(err, !tokens->input ? "tokens->input" : "tokens->output");
+    for (m = 0; m < models; m++) {
+        const locus_price *p = &prices[m];
+        const int input = locusi_amount(p->input), output = locusi_amount(p->output);
+        if (!input || !output || !locusi_amount(p->query))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "prices[%z].%s", amount, "%f", m,
+                               !input    ? "input"
+                               : !output ? "output"
+                                         : "query",
+                               !input    ? p->input
+                               : !output ? p->output
+                                         : p->query);
+    }
     for (i = 0; i < count; i++) {
         const double in = tokens->input[i];
-        if (!locusi_amount(in))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tokens->input[%z]", "finite and not negative, or NaN", "%f", i,
-                               in);
+        if (!locusi_amount(in)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tokens->input[%z]", amount, "%f", i, in);
         for (m = 0; m < models; m++) {
             const double out = tokens->output[i * tokens->query_stride + m * tokens->model_stride];
             const double sum = (in * prices[m].input + out * prices[m].output) / 1e6 + prices[m].query;
-            if (!locusi_amount(out))
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tokens->output of query %z, model %z",
-                                   "finite and not negative, or NaN", "%f", i, m, out);
-            if (!locusi_amount(sum))
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost of query %z, model %z", "a finite number", "%f", i, m,
-                                   sum);
+            if (!locusi_amount(out) || !locusi_amount(sum))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s of query %z, model %z", amount, "%f",
+                                   locusi_amount(out) ? "cost" : "tokens->output", i, m,
+                                   locusi_amount(out) ? sum : out);
             cost[i * models + m] = sum;
         }
     }
@@ -11086,379 +10754,54 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
                                   const locus_route_opts *opts, locus_choice *out, locus_error *err)
 {
     locus_route_opts zero;
-    const locus_route_opts *o = locusi_route_defaults(opts, &zero);
     locusi_rules rules;
     locus_status status;
-    if (!pool || !logits || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool     ? "pool"
-                           : !logits ? "logits"
-                                     : "out");
-    locusi_rules_make(&rules, pool->models, pool->count, locus_pool_guard(pool), o, 0);
+    if (!pool || !logits || !out) return locusi_null(err, !pool ? "pool" : !logits ? "logits" : "out");
+    locusi_rules_make(&rules, pool->models, pool->count, pool->guard, locusi_route_defaults(opts, &zero), 0);
     if ((status = locusi_check_route(&rules, count, err)) ||
         (status = locusi_check_logits(logits, count, pool->count, 0, 1, err)))
         return status;
-    return locusi_rank_rows(&rules, logits, 0, count, o->top ? o->top : 1, out, err);
+    return locusi_rank_rows(&rules, logits, 0, count, out, err);
 }
 
-// --------------------------------------------------------------------------------------------------------- >>screen
-//
-// Of many models few can be among the chosen. A pool that has room for LOCUSI_SCREEN_FROM models or more holds each
-// embedding also as z' = grain * n, n in 16 bits. One pass over these estimates every logit by integer products, which
-// are twice as fast as floats, with W' of 16 bits for W = W_z + W_zu diag(u), at half the bytes; a second pass computes
-// the logits of those models that may be among the chosen, to the bit as locus_predict does. The choices are the same.
-//
-// The bound. |W z - W' z'| <= |W| |z - z'| + |W - W'| |z'| for each unit; the ReLU keeps distances; the units add up
-// weighted by |w|. Rounding: a sum of n products in floats, in any order, is off by at most n 2^-24 of the sum of
-// absolute products (and as much again if each product is rounded), so `gamma` below is generous. All in all
-//     |logit - estimate| <= base + per_size * size(z) + per_slack * slack(z)
-// with slack >= |z - z'| and size >= |z|, |z'| kept for each model and the rest computed for each query. Of every
-// candidate the lower bound of what it is ranked by is known, hence a lower bound of the last chosen one's: a model
-// whose upper bound is below that cannot be chosen. Nothing is assumed of the pool: on embeddings that are all alike
-// every model is computed, which costs the estimate on top.
-
-#define LOCUSI_SCREEN_TOP ((size_t)64) // more choices are not screened for
-
-typedef struct locusi_screen_scratch {
-    float *z, *hidden, *logits; // [MODEL_TILE, dp], [MODEL_TILE, gp], [MODEL_TILE]
-    size_t *models;             // [MODEL_TILE]
-    double *best;               // [SCREEN_TOP] the highest lower bounds of this worker's models
-    size_t found, mine;
-} locusi_screen_scratch;
-
-typedef struct locusi_screen_job {
-    const locus_pool *pool;
-    const locus_route_opts *o;
-    locusi_rules rules; // of the query
-    size_t top, workers, tile, tiles;
-    locusi_screen query;
-    double base;
-    float *u, *hu, *scaled; // as in locusi_predict_scratch, of one query
-    int16_t *weights;       // [gp, dp] as in locusi_screen
-    float *bias, *last;     // [gp]
-    float *logits;          // [places]: upper bounds, then logits
-    double threshold;       // what a model must reach
-    float threshold_logit;  // its logit needs at least this
-    locusi_screen_scratch *scratch;
-    locusi_counter counter;
-} locusi_screen_job;
-
-LOCUSI_FN void locusi_screen_plan(locusi_screen_job *job, const locus_pool *pool, const locus_parallel *parallel,
-                                  locusi_carver *c)
-{
-    const locus_net *net = pool->net;
-    size_t i;
-    memset(job, 0, sizeof *job);
-    job->pool = pool;
-    job->workers = locusi_workers(parallel);
-    if (job->workers > 64) job->workers = 64;
-    job->tile = 1024;
-    job->tiles = (pool->count + job->tile - 1) / job->tile;
-    job->logits = locusi_carve_floats(c, (pool->count + 31) / 32 * 32, 1);
-    job->u = locusi_carve_floats(c, net->dp, 1);
-    job->hu = locusi_carve_floats(c, net->gp, 1);
-    job->scaled = locusi_carve_floats(c, net->d, net->gp);
-    job->weights = (int16_t *)(void *)locusi_carve_floats(c, net->gp, net->dp / 2);
-    job->bias = locusi_carve_floats(c, net->gp, 1);
-    job->last = locusi_carve_floats(c, net->gp, 1);
-    job->scratch = (locusi_screen_scratch *)locusi_carve(c, job->workers, sizeof(locusi_screen_scratch));
-    for (i = 0; i < job->workers; i++) {
-        locusi_screen_scratch unused, *w = c->base ? &job->scratch[i] : &unused;
-        w->z = locusi_carve_floats(c, LOCUSI_MODEL_TILE, net->dp);
-        w->hidden = locusi_carve_floats(c, LOCUSI_MODEL_TILE, net->gp);
-        w->logits = locusi_carve_floats(c, LOCUSI_MODEL_TILE, 1);
-        w->models = (size_t *)locusi_carve(c, LOCUSI_MODEL_TILE, sizeof(size_t));
-        w->best = (double *)locusi_carve(c, LOCUSI_SCREEN_TOP, sizeof(double));
-    }
-}
-
-// The query's side of the estimate and its bound; 0 if a logit might overflow.
-LOCUSI_FN int locusi_screen_prepare(locusi_screen_job *job, const float *q, size_t stride)
-{
-    const locus_net *net = job->pool->net;
-    const double most = locusi_screen_range(net), largest = (double)job->pool->largest;
-    const double gamma = (2.0 * (double)net->d + (double)net->gp + 64.0) * 1.1920929e-7;
-    double base = fabs((double)net->last_bias) * gamma, per_size = 0.0, per_slack = 0.0, at_most;
-    size_t g, i;
-    locusi_matmul_run(net->kernels, q, stride, 1, net->q, net->u, net->dp, job->u, net->dp, net->u_bias, NULL, 0, 0);
-    locusi_matmul_run(net->kernels, job->u, net->dp, 1, net->d, net->hu, net->gp, job->hu, net->gp, NULL, NULL, 0, 0);
-    net->kernels->scale(net->hzu, job->u, net->d, net->gp / 16, job->scaled);
-    memset(job->weights, 0, net->gp * net->dp * sizeof(int16_t));
-    for (g = 0; g < net->gp; g++) {
-        const float *own = net->hz + g / 16 * 16 * net->d + g % 16, *shared = job->scaled + (own - net->hz);
-        const double w = (double)net->last[g], constant = (double)net->h_bias[g] + (double)job->hu[g];
-        double top = 0.0, grain, square = 0.0, own_square = 0.0, shared_square = 0.0, rest_square = 0.0;
-        for (i = 0; i < net->d; i++) {
-            const double x = (double)own[16 * i] + (double)shared[16 * i];
-            if (fabs(x) > top) top = fabs(x);
-        }
-        grain = (double)(float)(top / most);
-        if (!(grain >= 1e-25)) grain = 0.0; // then the unit's estimate is its constant
-        for (i = 0; i < net->d; i++) {
-            const double a = (double)own[16 * i], b = (double)shared[16 * i], x = a + b;
-            const double n = grain > 0.0 ? locusi_round_to(x / grain, most) : 0.0, rest = x - grain * n;
-            job->weights[g / 8 * 8 * net->dp + i / 2 * 16 + g % 8 * 2 + i % 2] = (int16_t)n;
-            square += x * x;
-            own_square += a * a;
-            shared_square += b * b;
-            rest_square += rest * rest;
-        }
-        job->bias[g] = (float)(grain > 0.0 ? constant / grain : constant);
-        job->last[g] = (float)(grain > 0.0 ? w * grain : w);
-        base += gamma * fabs(w) * (fabs((double)net->h_bias[g]) + fabs((double)job->hu[g]));
-        per_size += fabs(w) * (gamma * (sqrt(own_square) + sqrt(shared_square)) + sqrt(rest_square));
-        per_slack += fabs(w) * sqrt(square);
-    }
-    // Sums of absolute terms are below these over gamma, and a little more than that.
-    at_most = 4.0 * (base / gamma + (per_size / gamma + per_slack) * largest);
-    if (!locusi_finite((float)at_most) || at_most > 1e30) return 0;
-    job->base = base + 1e-30;
-    job->query.units = net->gp;
-    job->query.pairs = net->dp / 2;
-    job->query.weights = job->weights;
-    job->query.bias = job->bias;
-    job->query.last = job->last;
-    job->query.start = (float)((double)net->last_bias + job->base);
-    job->query.per_size = locusi_above(per_size);
-    job->query.per_slack = locusi_above(per_slack);
-    return 1;
-}
-
-// What the model is ranked by, from a bound on its logit: no higher than the true one, or (upper) no lower. The sigmoid
-// is good to a few units of the last place.
-LOCUSI_FN double locusi_screen_value(const locusi_screen_job *job, size_t model, double logit, int upper)
-{
-    double price, slack;
-    if (job->o->lambda <= 0.0) return logit;
-    price = job->o->lambda * locusi_counted_cost(&job->rules, model);
-    slack = 1e-12 * (1.0 + price);
-    return locus_probability(logit) + (upper ? slack : -slack) - price;
-}
-
-// A bound on the calibrated logit from one on the plain logit; the margin covers the roundings of locusi_calibrated and
-// of the bound itself to float.
-LOCUSI_FN double locusi_screen_calibrated(const locus_pool *pool, size_t model, double logit, int upper)
-{
-    const double scaled = (double)pool->calibration[model].scale * logit,
-                 shift = (double)pool->calibration[model].shift;
-    const double margin = 1e-6 * (fabs(scaled) + fabs(shift)) + 1e-30;
-    return scaled + shift + (upper ? margin : -margin);
-}
-
-// The logit that a model needs, whatever it costs.
-LOCUSI_FN float locusi_screen_logit(const locusi_screen_job *job, double threshold)
-{
-    double p = threshold - 1e-11, x;
-    if (job->o->lambda <= 0.0) x = threshold;
-    else if (p <= 0.0) return -FLT_MAX;
-    else x = p >= 1.0 ? 30.0 : log(p / (1.0 - p)); // saturated: 1 / (1 + e^-30) is 1 to within 1e-11
-    x -= job->o->lambda <= 0.0 ? 0.0 : 1e-3 * (1.0 + fabs(x));
-    return x <= -(double)FLT_MAX ? -FLT_MAX : (float)x;
-}
-
-LOCUSI_FN void locusi_screen_keep(double *best, size_t *found, size_t top, double value)
-{
-    size_t i;
-    if (*found == top && value <= best[top - 1]) return;
-    if (*found < top) ++*found;
-    for (i = *found - 1; i > 0 && value > best[i - 1]; i--) best[i] = best[i - 1];
-    best[i] = value;
-}
-
-LOCUSI_FN void locusi_screen_estimate(void *arg, size_t worker)
-{
-    locusi_screen_job *job = (locusi_screen_job *)arg;
-    const locus_pool *pool = job->pool;
-    locusi_screen_scratch *w = &job->scratch[worker];
-    float needed = -FLT_MAX;
-    size_t tile, m;
-    w->found = w->mine = 0;
-    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < job->tiles) {
-        const size_t begin = tile * job->tile, end = pool->count - begin < job->tile ? pool->count : begin + job->tile;
-        pool->net->kernels->screen(&job->query, pool->coarse + begin * pool->net->dp, pool->grain + begin,
-                                   pool->size + begin, pool->slack + begin, (end - begin + 31) / 32 * 2,
-                                   job->logits + begin);
-        for (m = begin; m < end; m++) {
-            double low =
-                (double)job->logits[m] - 2.000001 * (job->base + (double)job->query.per_size * (double)pool->size[m] +
-                                                     (double)job->query.per_slack * (double)pool->slack[m]);
-            if (pool->calibrated) {
-                low = locusi_screen_calibrated(pool, m, low, 0);
-                job->logits[m] = (float)locusi_screen_calibrated(pool, m, (double)job->logits[m], 1);
-            }
-            if (job->logits[m] < needed || !locusi_candidate(&job->rules, m)) continue;
-            locusi_screen_keep(w->best, &w->found, job->top, locusi_screen_value(job, m, low, 0));
-            if (w->found == job->top) needed = locusi_screen_logit(job, w->best[job->top - 1]);
-        }
-    }
-}
-
-// Exact logits of the models that the worker has gathered.
-LOCUSI_FN void locusi_screen_exact(const locusi_screen_job *job, locusi_screen_scratch *w, size_t gathered)
-{
-    const locus_net *net = job->pool->net;
-    size_t i;
-    locusi_matmul_run(net->kernels, w->z, net->dp, gathered, net->d, job->scaled, net->gp, w->hidden, net->gp, job->hu,
-                      w->hidden, net->gp, 0);
-    net->kernels->relu_dot(w->hidden, net->gp, gathered, net->gp, net->last, net->last_bias, w->logits);
-    for (i = 0; i < gathered; i++)
-        job->logits[w->models[i]] =
-            job->pool->calibrated ? locusi_calibrated(job->pool, w->models[i], w->logits[i]) : w->logits[i];
-}
-
-LOCUSI_FN void locusi_screen_settle(void *arg, size_t worker)
-{
-    locusi_screen_job *job = (locusi_screen_job *)arg;
-    const locus_pool *pool = job->pool;
-    const size_t dp = pool->net->dp, gp = pool->net->gp;
-    locusi_screen_scratch *w = &job->scratch[worker];
-    size_t tile, m, gathered;
-    w->mine = 0;
-    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < job->tiles) {
-        const size_t begin = tile * job->tile, end = pool->count - begin < job->tile ? pool->count : begin + job->tile;
-        for (gathered = 0, m = begin; m < end; m++) {
-            const float upper = job->logits[m];
-            const int chosen = m == job->rules.guard.model;
-            job->logits[m] = LOCUSI_PASSED_OVER;
-            if ((upper < job->threshold_logit && !chosen) || !locusi_candidate(&job->rules, m)) continue;
-            if (locusi_screen_value(job, m, (double)upper, 1) < job->threshold && !chosen) continue;
-            memcpy(w->z + gathered * dp, pool->z + m * dp, dp * sizeof(float));
-            memcpy(w->hidden + gathered * gp, pool->hidden + m * gp, gp * sizeof(float));
-            w->models[gathered++] = m;
-            if (gathered == LOCUSI_MODEL_TILE) {
-                locusi_screen_exact(job, w, gathered);
-                gathered = 0;
-            }
-        }
-        if (gathered) locusi_screen_exact(job, w, gathered);
-    }
-}
-
-// job->logits <- the logits of all models that can be among the chosen, LOCUSI_PASSED_OVER for the others; 0 if they
-// have to be computed the plain way.
-LOCUSI_FN int locusi_screen_run(locusi_screen_job *job, const float *q, size_t stride)
-{
-    double best[LOCUSI_SCREEN_TOP];
-    size_t i, j, found = 0;
-    if (!locusi_screen_prepare(job, q, stride)) return 0;
-    job->counter.next = 0;
-    job->counter.workers = job->workers;
-    locusi_run(job->o->parallel, locusi_screen_estimate, job, job->workers);
-    for (i = 0; i < job->workers; i++)
-        for (j = 0; j < job->scratch[i].found; j++) locusi_screen_keep(best, &found, job->top, job->scratch[i].best[j]);
-    job->threshold = found == job->top ? best[found - 1] : -DBL_MAX;
-    job->threshold_logit = locusi_screen_logit(job, job->threshold);
-    job->counter.next = 0;
-    locusi_run(job->o->parallel, locusi_screen_settle, job, job->workers);
-    return 1;
-}
-
-LOCUSI_FN int locusi_screened(const locus_pool *pool, size_t top)
-{
-    return pool->coarse && pool->count >= LOCUSI_SCREEN_FROM && !pool->memory.landmarks && top <= LOCUSI_SCREEN_TOP;
-}
-
-// Queries are routed a block at a time where the caller does not want the logits.
+// Queries are routed a block at a time.
 LOCUSI_FN size_t locusi_route_block(const locus_pool *pool, size_t count)
 {
     const size_t block = 1 + 65536 / (pool->count + 1);
     return count < block ? count : block < 64 ? (count < 64 ? count : 64) : block;
 }
 
-LOCUS_API size_t locus_route_workspace(const locus_pool *pool, size_t count, const locus_route_opts *opts)
-{
-    const locus_parallel *parallel = opts ? opts->parallel : NULL;
-    size_t bytes, logits;
-    if (!pool) return 0;
-    bytes = locus_predict_workspace(pool, count, parallel);
-    if (!bytes || !locusi_mul(locusi_route_block(pool, count), pool->count * sizeof(float), &logits) ||
-        !locusi_add(bytes, logits, &bytes) || !locusi_add(bytes, 64, &bytes))
-        return 0;
-    if (locusi_screened(pool, opts && opts->top ? opts->top : 1)) {
-        locusi_carver c = {NULL, 0, 0};
-        locusi_screen_job job;
-        locusi_screen_plan(&job, pool, parallel, &c);
-        if (c.failed) return 0;
-        if (c.used + 64 > bytes) bytes = c.used + 64;
-    }
-    return bytes;
-}
-
-// One query after the other; in each, the models are shared out among the threads. *done <- how many were routed: at
-// the next one a logit might overflow.
-LOCUSI_FN locus_status locusi_route_screened(const locus_pool *pool, const locus_queries *queries,
-                                             const locusi_rules *rules, size_t first, size_t *done, locus_choice *out,
-                                             void *work, locus_error *err)
-{
-    const locus_route_opts *o = rules->o;
-    const size_t top = o->top ? o->top : 1;
-    locusi_screen_job job;
-    locusi_carver c = {NULL, 0, 0};
-    size_t i;
-    c.base = locusi_align(work);
-    locusi_screen_plan(&job, pool, o->parallel, &c);
-    job.o = o;
-    job.rules = *rules;
-    job.top = top;
-    *done = 0;
-    for (i = 0; i < queries->count; i++, ++*done) {
-        const float *q = queries->encodings + i * queries->stride;
-        if (locusi_encoding_norm(pool->net, q) < 0.0) return locusi_bad_encoding(q, queries->dim, first + i, err);
-        locusi_rules_at(&job.rules, first + i);
-        if (!locusi_screen_run(&job, q, queries->stride)) break;
-        if (!locusi_rank_one(&job.rules, job.logits, 1, top, out + i * top))
-            return locusi_no_candidate(&job.rules, first + i, err);
-    }
-    return LOCUS_OK;
-}
-
 LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *queries, const locus_route_opts *opts,
-                                   locus_choice *out, float *logits, void *work, size_t work_bytes, locus_error *err)
+                                   locus_choice *out, float *logits, const locus_run *run, locus_error *err)
 {
     locus_route_opts zero;
-    const locus_route_opts *o = locusi_route_defaults(opts, &zero);
-    const size_t top = o->top ? o->top : 1;
     locusi_rules rules;
+    locusi_predict_job job;
+    locusi_work w;
     locus_queries part;
-    unsigned char *buffer;
-    size_t bytes, block, i;
+    float *to = NULL;
+    size_t block, i;
     locus_status status;
-    if (!pool || !queries || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool      ? "pool"
-                           : !queries ? "queries"
-                                      : "out");
-    locusi_rules_make(&rules, pool->models, pool->count, locus_pool_guard(pool), o, 0);
+    if (!pool || !queries || !out) return locusi_null(err, !pool ? "pool" : !queries ? "queries" : "out");
+    locusi_rules_make(&rules, pool->models, pool->count, pool->guard, locusi_route_defaults(opts, &zero), 0);
     if ((status = locusi_check_queries(pool->net, queries, err)) ||
         (status = locusi_check_route(&rules, queries->count, err)))
         return status;
-    bytes = locus_route_workspace(pool, queries->count, opts);
-    if (!bytes || !work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     block = locusi_route_block(pool, queries->count);
-    buffer = locusi_align(work);
-    part = *queries;
-    part.stride = queries->stride ? queries->stride : queries->dim;
-    for (i = 0; i < queries->count; i += part.count) {
-        float *to = logits ? logits + i * pool->count : (float *)(void *)buffer;
-        unsigned char *rest = buffer + block * pool->count * sizeof(float);
-        part.encodings = queries->encodings + i * part.stride;
-        part.count = queries->count - i;
-        if (!logits && locusi_screened(pool, top)) {
-            size_t done;
-            if ((status = locusi_route_screened(pool, &part, &rules, i, &done, out + i * top, work, err)))
-                return status;
-            i += done;
-            if (i == queries->count) break;
-            part.encodings = queries->encodings + i * part.stride;
-            part.count = 1; // the plain way
-        } else if (part.count > block) part.count = block;
-        if ((status = locusi_predict(pool, &part, i, to, o->parallel, rest,
-                                     work_bytes - (size_t)(rest - (unsigned char *)work), err)) ||
-            (status = locusi_rank_rows(&rules, to, i, part.count, top, out + i * top, err)))
-            return status;
+    locusi_work_begin(&w, run);
+    locusi_predict_begin(&job, pool, block, run ? run->parallel : NULL, &w);
+    if (!logits) to = locusi_take_floats(&w, block, pool->count);
+    status = locusi_work_short(&w, err);
+    for (i = 0; i < queries->count && !status; i += part.count) {
+        part = locusi_queries_from(queries, i, block);
+        if (logits) to = logits + i * pool->count;
+        if ((status = locusi_predict(&job, &part, i, to, err)) ||
+            (status = locusi_rank_rows(&rules, to, i, part.count, out, err)))
+            break;
+        status = locusi_report(run, i + part.count, queries->count, err);
     }
-    return LOCUS_OK;
+    locusi_work_end(&w);
+    return status;
 }
 
 // *mean <- the mean cost of the first choices by these rules.
@@ -11470,7 +10813,7 @@ LOCUSI_FN locus_status locusi_mean_cost(locusi_rules *r, const float *logits, si
     locus_choice c;
     for (i = 0; i < count; i++) {
         locusi_rules_at(r, i);
-        if (!locusi_rank_one(r, logits + i * r->count, 0, 1, &c)) return locusi_no_candidate(r, i, err);
+        if (!locusi_rank_one(r, logits + i * r->count, 1, &c)) return locusi_no_candidate(r, i, err);
         if (locusi_unknown(c.cost) && r->unpriced < 0.0)
             return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "query %z", "a candidate of known cost", "none of %z", i,
                                r->count);
@@ -11486,46 +10829,41 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
 {
     locus_route_opts o;
     locusi_rules rules;
-    double low = 0.0, high = 1.0, cost;
+    double low = 0.0, high = 1.0, cost, tried;
     locus_status status;
     int i;
-    if (!pool || !logits || !lambda)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool     ? "pool"
-                           : !logits ? "logits"
-                                     : "lambda");
+    if (!pool || !logits || !lambda) return locusi_null(err, !pool ? "pool" : !logits ? "logits" : "lambda");
     o = *locusi_route_defaults(opts, &o);
     o.lambda = 0.0;
-    locusi_rules_make(&rules, pool->models, pool->count, locus_pool_guard(pool), &o, 1);
+    locusi_rules_make(&rules, pool->models, pool->count, pool->guard, &o, 1);
     if ((status = locusi_check_route(&rules, count, err))) return status;
     if (!locusi_within(budget, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", budget);
     if ((status = locusi_check_logits(logits, count, pool->count, 0, 1, err)) ||
         (status = locusi_mean_cost(&rules, logits, count, &cost, err)))
         return status;
+    *lambda = 0.0;
     if (cost > budget) {
         // Raise the price until the budget holds, then halve the interval. It is not closed to the last bit: at the
         // very edge a choice would hang on the rounding of a utility. Costs may be of any size: start where one such
         // mean cost is worth a certain answer.
         if (cost < 1.0) high = 1.0 / cost < DBL_MAX ? 1.0 / cost : DBL_MAX;
-        for (i = 0; i < 200; i++, low = high, high *= 4.0) {
-            o.lambda = high < DBL_MAX ? high : DBL_MAX;
+        for (i = 0; i < 200; i++, low = high, high = high < DBL_MAX / 4.0 ? 4.0 * high : DBL_MAX) {
+            o.lambda = high;
             if ((status = locusi_mean_cost(&rules, logits, count, &cost, err))) return status;
-            if (cost <= budget || o.lambda >= DBL_MAX) break;
+            if (cost <= budget || high >= DBL_MAX) break;
         }
-        if (high > o.lambda) high = o.lambda;
         if (cost > budget)
             return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the mean cost at any price", "%f", cost,
                                budget);
         for (i = 0; i < 200 && high - low > 1e-9 * high; i++) {
-            double c;
             o.lambda = low + (high - low) / 2.0;
-            if ((status = locusi_mean_cost(&rules, logits, count, &c, err))) return status;
-            if (c <= budget) high = o.lambda, cost = c;
+            if ((status = locusi_mean_cost(&rules, logits, count, &tried, err))) return status;
+            if (tried <= budget) high = o.lambda, cost = tried;
             else low = o.lambda;
         }
         *lambda = high;
-    } else *lambda = 0.0;
+    }
     if (mean_cost) *mean_cost = cost;
     return LOCUS_OK;
 }
@@ -11543,18 +10881,15 @@ LOCUS_API void locus_router_close(locus_router *router)
 LOCUSI_FN locus_status locusi_router_make(locus_router *out, const locus_safetensors *st, const locus_run *run,
                                           locus_error *err)
 {
-    locus_net_opts opts;
-    size_t net_bytes;
     locus_run rest;
     locus_status status;
-    memset(&opts, 0, sizeof opts);
-    opts.isa = run ? run->isa : LOCUS_ISA_AUTO;
-    net_bytes = locus_net_memory(st, &opts);
-    if (run) opts.memory = run->memory, opts.memory_bytes = run->memory_bytes;
-    if ((status = locus_net_create(&out->net, st, &opts, err))) return status;
-    rest = locusi_run_rest(run, net_bytes);
-    if ((status = locus_pool_load(&out->pool, out->net, st, rest.memory, rest.memory_bytes, err))) return status;
-    out->text = locus_net_text(out->net);
+    if ((status = locus_net_create(&out->net, st, run, err))) return status;
+    rest = locusi_run_rest(run, out->net->home.used);
+    if ((status = locus_pool_load(&out->pool, out->net, st, &rest, err))) {
+        if (status == LOCUS_ERR_MEMORY && err) err->bytes += out->net->home.used;
+        return status;
+    }
+    out->text = out->net->info.text;
     out->q_dim = out->net->q;
     out->z_dim = out->net->d;
     return LOCUS_OK;
@@ -11586,19 +10921,9 @@ LOCUS_API locus_status locus_router_route(const locus_router *router, const locu
                                           const locus_route_opts *opts, locus_choice *out, const locus_run *run,
                                           locus_error *err)
 {
-    locusi_work work;
-    void *room;
-    size_t bytes;
-    locus_status status;
     if (!router || !router->pool || !queries || !out)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, queries, out", "pointers", "NULL");
-    bytes = locus_route_workspace(router->pool, queries->count, opts);
-    locusi_work_begin(&work, run);
-    room = locusi_take(&work, bytes, 1);
-    status = locusi_work_short(&work, err);
-    if (!status) status = locus_route(router->pool, queries, opts, out, NULL, room, bytes, err);
-    locusi_work_end(&work);
-    return status;
+    return locus_route(router->pool, queries, opts, out, NULL, run, err);
 }
 
 LOCUS_API const char *locus_router_name(const locus_router *router, size_t index)
@@ -12388,7 +11713,7 @@ LOCUSI_FN void locusi_replay_route(locusi_replay *a, locusi_rules *r, locus_rout
         r->cost = a->cost + i * models; // counted
         for (p = 0; p < a->points; p++) {
             rules->lambda = a->lambda[p];
-            locusi_rank_one(r, logits + (size_t)a->weight[i] * models, 0, 1, &c);
+            locusi_rank_one(r, logits + (size_t)a->weight[i] * models, 1, &c);
             choice[p] = (uint32_t)c.model;
         }
         for (p = a->points; p < a->points + a->blind; p++) {
@@ -12433,7 +11758,7 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     rules = *locusi_route_defaults(o->rules, &rules);
     rules.lambda = 0.0;
     a.models = scores->models;
-    locusi_rules_make(&r, NULL, a.models, locus_pool_guard(NULL), &rules, 1);
+    locusi_rules_make(&r, NULL, a.models, locus_pool_get_info(NULL).guard, &rules, 1);
     if ((status = locusi_check_route(&r, n, err))) return status;
     wanted = o->points ? o->points : 64;
     resamples = o->resamples ? o->resamples : 1000;
@@ -12453,7 +11778,7 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     rules.available = NULL; // all that is now in the candidates
     rules.max_cost = 0.0;
     rules.unpriced = LOCUS_UNPRICED_AUTO;
-    locusi_rules_make(&r, NULL, a.models, locus_pool_guard(NULL), &rules, 1);
+    locusi_rules_make(&r, NULL, a.models, locus_pool_get_info(NULL).guard, &rules, 1);
     locusi_replay_route(&a, &r, &rules, logits, o->means, wanted);
     for (i = 0; i < a.n; i++) a.weight[i] = 1.0;
     width = LOCUSI_FIGURES + a.points;
@@ -12595,7 +11920,7 @@ LOCUS_API locus_status locus_recovered_gap(locus_gap *out, const float *logits, 
                            weak, strong);
     memset(&rules, 0, sizeof rules);
     if (o->rules) rules.available = o->rules->available, rules.query_available = o->rules->query_available;
-    locusi_rules_make(&r, NULL, scores->models, locus_pool_guard(NULL), &rules, 0);
+    locusi_rules_make(&r, NULL, scores->models, locus_pool_get_info(NULL).guard, &rules, 0);
     resamples = o->resamples ? o->resamples : 1000;
     for (attempt = 0; attempt < 2; attempt++) {
         c.used = 0;
@@ -12714,15 +12039,14 @@ LOCUSI_FN locus_status locusi_guard_part(locusi_guard_job *j, size_t part, locus
                                          locus_error *err)
 {
     const locus_net *net = j->pool->net;
-    const locus_parallel *parallel = j->run ? j->run->parallel : NULL;
     const size_t models = j->evals->scores.models, stride = j->evals->queries.stride;
     locus_evals rest = *j->evals;
     locus_queries asked = j->evals->queries;
     locusi_recall learned;
     locusi_recall_fit fit;
     locus_status status = LOCUS_OK;
-    size_t i, m, bytes;
-    void *space;
+    locus_run inner;
+    size_t i, m;
     locusi_guard_scores(j, part);
     memset(&rest.scores, 0, sizeof rest.scores);
     rest.scores.models = models;
@@ -12748,10 +12072,9 @@ LOCUSI_FN locus_status locusi_guard_part(locusi_guard_job *j, size_t part, locus
         if (!status) status = locusi_pool_take_recall(made, &learned, &fit, err);
     }
     if (status) return status;
-    bytes = locus_predict_workspace(made, j->count, parallel);
-    space = locusi_take(w, bytes, 1);
-    if ((status = locusi_work_short(w, err))) return status;
-    return locus_predict(made, &asked, j->logits, parallel, space, bytes, err);
+    memset(&inner, 0, sizeof inner);
+    if (j->run) inner.parallel = j->run->parallel;
+    return locus_predict(made, &asked, j->logits, &inner, err);
 }
 
 // What changing from the leader would have brought on one part's queries.
@@ -12823,7 +12146,7 @@ LOCUSI_FN locus_status locusi_guard_learn(locusi_guard_job *j, locus_guard *guar
         }
         if (!j->count || !outside) continue;
         locusi_work_begin(&inner, NULL);
-        status = locus_pool_create(&made, j->pool->net, models, NULL, NULL, 0, err);
+        status = locus_pool_create(&made, j->pool->net, models, NULL, NULL, err);
         if (!status) status = locusi_guard_part(j, part, made, &inner, err);
         if (!status) locusi_guard_gains(j, &fit);
         locus_pool_destroy(made);
@@ -12852,7 +12175,7 @@ LOCUS_API locus_status locus_pool_learn(locus_pool *pool, const locus_evals *eva
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
     if (run && run->memory)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "run->memory", "NULL: what is learned is allocated", "a pointer");
-    if (!pool->growable)
+    if (pool->home.base)
         return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "a pool on the heap", "one in the caller's memory");
     if (!locusi_within(weight, 0.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->recall_weight", "0 to 1", "%f", weight);
@@ -13024,27 +12347,23 @@ LOCUSI_FN void locusi_calibrate_run(locusi_calibrate_job *job)
 }
 
 // logits [M, n] <- plain ones, predicted for some queries at a time, those that a model has a score on.
-LOCUSI_FN locus_status locusi_calibrate_predict(const locus_pool *pool, const locus_evals *evals, float *logits,
-                                                float *part, size_t part_rows, const locus_parallel *parallel,
-                                                void *work, size_t work_bytes, locus_error *err)
+LOCUSI_FN locus_status locusi_calibrate_predict(locusi_predict_job *job, const locus_evals *evals, float *logits,
+                                                float *part, size_t part_rows, locus_error *err)
 {
-    const size_t n = evals->queries.count, stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
-    locus_pool plain = *pool;
+    const size_t n = evals->queries.count, models = evals->scores.models;
     size_t first, i, m;
     locus_status status = LOCUS_OK;
-    plain.calibrated = 0;
     for (first = 0; first < n && !status; first += i) {
-        locus_queries q = evals->queries;
-        for (i = 0; i < part_rows && first + i < n && locusi_scored(evals, first + i); i++) {}
+        locus_queries q = locusi_queries_from(&evals->queries, first, part_rows);
+        for (i = 0; i < q.count && locusi_scored(evals, first + i); i++) {}
         if (i == 0) { // a row that nobody has a score on: passed over
             i = 1;
             continue;
         }
-        q.encodings += first * stride;
         q.count = i;
-        status = locusi_predict(&plain, &q, first, part, parallel, work, work_bytes, err);
-        for (m = 0; m < pool->count && !status; m++)
-            for (i = 0; i < q.count; i++) logits[m * n + first + i] = part[i * pool->count + m];
+        status = locusi_predict(job, &q, first, part, err);
+        for (m = 0; m < models && !status; m++)
+            for (i = 0; i < q.count; i++) logits[m * n + first + i] = part[i * models + m];
     }
     return status;
 }
@@ -13102,12 +12421,13 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     const size_t part_rows = 96;
     const locus_parallel *parallel = run ? run->parallel : NULL;
     locusi_calibrate_job job;
+    locusi_predict_job predict;
+    locus_pool plain;
     locusi_calibrate_sum s;
     locusi_work w;
     float *logits, *part, y = 0.0f;
-    void *space;
     double *pairs, shared[2], back[2];
-    size_t m, i, j, n, work_bytes, used = 0;
+    size_t m, i, j, n, used = 0;
     locus_status status;
     if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
     if (!evals) {
@@ -13121,17 +12441,17 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     for (m = 0; m < pool->count; m++)
         for (i = 0; i < n; i++) used += (size_t)locusi_score(evals, m, i, &y);
     if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "evals", "at least one evaluation", "none");
+    plain = *pool;
+    plain.calibrated = 0;
     memset(&job, 0, sizeof job);
-    work_bytes = locus_predict_workspace(pool, part_rows, parallel);
     locusi_work_begin(&w, run);
     job.logits = logits = (float *)locusi_take(&w, pool->count, n * sizeof(float));
     part = (float *)locusi_take(&w, pool->count, part_rows * sizeof(float));
     job.sums = (locusi_calibrate_sum *)locusi_take(&w, pool->count, sizeof *job.sums);
     pairs = (double *)locusi_take(&w, pool->count, 2 * sizeof(double));
-    space = locusi_take(&w, work_bytes, 1);
+    locusi_predict_begin(&predict, &plain, part_rows, parallel, &w);
     status = locusi_work_short(&w, err);
-    if (!status)
-        status = locusi_calibrate_predict(pool, evals, logits, part, part_rows, parallel, space, work_bytes, err);
+    if (!status) status = locusi_calibrate_predict(&predict, evals, logits, part, part_rows, err);
     if (status) {
         locusi_work_end(&w);
         return status;
@@ -13319,9 +12639,9 @@ LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, s
 typedef struct locusi_profiler { // what chances are made in
     const locus_pool *pool;
     const locus_run *run;
-    size_t block, bytes; // queries at a time
-    float *logits;       // [block, models]
-    void *work;
+    size_t block;  // queries at a time
+    float *logits; // [block, models]
+    locusi_predict_job job;
 } locusi_profiler;
 
 LOCUSI_FN void locusi_profiler_take(locusi_profiler *p, const locus_pool *pool, size_t queries, const locus_run *run,
@@ -13330,26 +12650,22 @@ LOCUSI_FN void locusi_profiler_take(locusi_profiler *p, const locus_pool *pool, 
     p->pool = pool;
     p->run = run;
     p->block = locusi_route_block(pool, queries);
-    p->bytes = locus_predict_workspace(pool, queries, run ? run->parallel : NULL);
-    p->logits = (float *)locusi_take(w, p->block, pool->count * sizeof(float));
-    p->work = locusi_take(w, p->bytes, 1);
+    p->logits = locusi_take_floats(w, p->block, pool->count);
+    locusi_predict_begin(&p->job, pool, p->block, run ? run->parallel : NULL, w);
 }
 
 // profiles[models, queries] <- of the pool's models from `first` on
-LOCUSI_FN locus_status locusi_profiler_run(const locusi_profiler *p, const locus_queries *queries, size_t first,
+LOCUSI_FN locus_status locusi_profiler_run(locusi_profiler *p, const locus_queries *queries, size_t first,
                                            size_t models, float *profiles, locus_error *err)
 {
     const size_t n = queries->count, all = p->pool->count;
-    locus_queries part = *queries;
+    locus_queries part;
     locus_status status;
     size_t at, i, m, tile;
-    part.stride = queries->stride ? queries->stride : queries->dim;
     for (at = 0; at < n; at += part.count) {
-        part.encodings = queries->encodings + at * part.stride;
-        part.count = n - at < p->block ? n - at : p->block;
+        part = locusi_queries_from(queries, at, p->block);
         if ((status = locusi_sweep_told(p->run, at, n, err)) ||
-            (status = locusi_predict(p->pool, &part, at, p->logits, p->run ? p->run->parallel : NULL, p->work, p->bytes,
-                                     err)))
+            (status = locusi_predict(&p->job, &part, at, p->logits, err)))
             return status;
         for (tile = 0; tile < models; tile += 16) // one line of logits at a time
             for (i = 0; i < part.count; i++)
@@ -14847,21 +14163,6 @@ LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b,
 
 #define LOCUSI_GRADIENT_STEPS 3 // the versions' matrices are near the full one
 
-// An empty pool like another: its net, memory and calibration, room for `count` models.
-LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool, size_t count, locus_error *err)
-{
-    const locusi_recall *from = &pool->memory;
-    locusi_recall *to;
-    const locus_status status = locusi_pool_create(out, pool->net, count, pool->query_encoder, from, NULL, 0, err);
-    if (status) return status;
-    (*out)->calibrated = pool->calibrated;
-    (*out)->calibration_shared = pool->calibration_shared;
-    if (!from->landmarks) return LOCUS_OK;
-    to = &(*out)->memory;
-    locusi_recall_copy(to, from);
-    return LOCUS_OK;
-}
-
 // Model `index` of it <- version "#1", "#2", ...: one that it has, or the next. row NULL: the net alone predicts it.
 LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, size_t index, uint64_t evaluations, const float *z,
                                            const float *row, float base, locus_error *err)
@@ -15101,7 +14402,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
         if (a.rows.bad)
             status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a part of them shows");
     }
-    if (!status) status = locusi_pool_like(&made, pool, versions, err);
+    if (!status) status = locusi_pool_like(&made, pool, versions, NULL, err);
     for (r = 0; r < versions && !status; r++)
         status = locusi_pool_version(made, r, n, a.z + r * pool->net->d,
                                      pool->memory.landmarks ? a.rows.rows + r * pool->memory.landmarks : NULL,
@@ -15657,24 +14958,21 @@ LOCUSI_FN locus_status locusi_design_importance(locusi_design *d, const locusi_s
                                                 const locus_queries *queries, const locus_next_opts *o,
                                                 locus_error *err)
 {
-    size_t i, m, bytes, count;
+    size_t i, m, count;
     float *logits;
-    unsigned char *work;
     locus_queries part = *queries;
     locus_status status = LOCUS_OK;
     for (i = 0; i < d->n; i++) d->importance[i] = 1.0;
     if (!o->for_routing || pool->count == 0) return LOCUS_OK;
     part.stride = queries->stride ? queries->stride : queries->dim;
     count = d->n < LOCUSI_QUERY_TILE ? d->n : LOCUSI_QUERY_TILE;
-    bytes = locus_predict_workspace(pool, count, NULL);
-    logits = (float *)LOCUS_MALLOC(count * pool->count * sizeof(float) + bytes);
+    logits = (float *)LOCUS_MALLOC(count * pool->count * sizeof(float));
     if (!logits) return locusi_fail(err, LOCUS_ERR_MEMORY, "logits", "%z models", "no memory", pool->count);
-    work = (unsigned char *)(logits + count * pool->count);
     for (i = 0; i < d->n && !status; i += part.count) {
         size_t j;
         part.encodings = queries->encodings + i * part.stride;
         part.count = d->n - i < count ? d->n - i : count;
-        status = locus_predict(pool, &part, logits, NULL, work, bytes, err);
+        status = locus_predict(pool, &part, logits, NULL, err);
         for (j = 0; j < part.count && !status; j++) {
             const double p = s->chance[i + j], b = p * (1.0 - p);
             double best = 0.0, z;
@@ -15844,12 +15142,10 @@ typedef struct locusi_explainer {
     size_t *ordinal;                  // [n]
     locusi_similar *similar;          // [n]
     locus_reason *reason;             // [candidates]
-    unsigned char *work;
-    size_t work_bytes;
 } locusi_explainer;
 
 LOCUSI_FN void locusi_explain_plan(locusi_explainer *a, const locus_pool *pool, const locus_evals *evals,
-                                   size_t candidates, size_t work_bytes, locusi_carver *c)
+                                   size_t candidates, locusi_carver *c)
 {
     const size_t n = evals->queries.count, p = pool->memory.landmarks;
     a->z = locusi_carve_floats(c, LOCUSI_LEFT_OUT, pool->net->d);
@@ -15858,8 +15154,6 @@ LOCUSI_FN void locusi_explain_plan(locusi_explainer *a, const locus_pool *pool, 
     a->ordinal = (size_t *)locusi_carve(c, n, sizeof(size_t));
     a->similar = (locusi_similar *)locusi_carve(c, n, sizeof(locusi_similar));
     a->reason = (locus_reason *)locusi_carve(c, candidates, sizeof(locus_reason));
-    a->work = (unsigned char *)locusi_carve(c, work_bytes, 1);
-    a->work_bytes = work_bytes;
     if (!p) return;
     locusi_own_carve(&a->own, &pool->memory, n, c);
     a->of_score = (double *)locusi_carve(c, p, sizeof(double));
@@ -15922,7 +15216,7 @@ LOCUSI_FN locus_status locusi_explain_batch(locusi_explainer *a, locus_pool *mad
         if (!status)
             status = locusi_pool_version(made, v, n, a->z + v * made->net->d, row, recalled ? a->base[v] : 0.0f, err);
     }
-    if (!status) status = locus_predict(made, query, a->logits, NULL, a->work, a->work_bytes, err);
+    if (!status) status = locus_predict(made, query, a->logits, NULL, err);
     if (status) return status;
     if (first) *with = locus_probability((double)a->logits[0]);
     for (v = 0; v < count; v++) without[v] = locus_probability((double)a->logits[v + (first ? 1 : 0)]);
@@ -15941,7 +15235,7 @@ LOCUSI_FN locus_status locusi_explain_all(locusi_explainer *a, const locus_pool 
     size_t i, c, m, n = 0, done, count;
     float y;
     locus_status status;
-    if ((status = locus_predict(pool, query, a->logits, NULL, a->work, a->work_bytes, err))) return status;
+    if ((status = locus_predict(pool, query, a->logits, NULL, err))) return status;
     out->model = model;
     out->probability = locus_probability((double)a->logits[model]);
     for (m = 0; m < pool->count; m++) {
@@ -16001,7 +15295,7 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
                                      locus_reason *influences, locus_reason *nearest, locus_error *err)
 {
     const size_t wanted = opts && opts->count ? opts->count : 8;
-    size_t candidates = opts && opts->candidates ? opts->candidates : 256, work_bytes, bytes;
+    size_t candidates = opts && opts->candidates ? opts->candidates : 256, bytes;
     locus_run run;
     locusi_work work;
     locusi_explainer a;
@@ -16027,17 +15321,16 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     if (opts) run.parallel = opts->parallel, run.progress = opts->progress, run.user = opts->user;
     if (candidates < wanted) candidates = wanted;
     if (candidates > evals->queries.count) candidates = evals->queries.count;
-    if ((status = locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, err))) return status;
+    if ((status = locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, NULL, err))) return status;
     made->calibration_shared = pool->calibration[model];
-    work_bytes = locusi_max(locus_predict_workspace(pool, 1, NULL), locus_predict_workspace(made, 1, NULL));
     memset(&a, 0, sizeof a);
-    locusi_explain_plan(&a, pool, evals, candidates, work_bytes, &c);
+    locusi_explain_plan(&a, pool, evals, candidates, &c);
     if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
     if (!block) status = locusi_fail(err, LOCUS_ERR_MEMORY, "explanation", "%z bytes", "none", c.used);
     else {
         c.base = locusi_align(block);
         c.used = 0;
-        locusi_explain_plan(&a, pool, evals, candidates, work_bytes, &c);
+        locusi_explain_plan(&a, pool, evals, candidates, &c);
         locusi_work_begin(&work, NULL);
         locusi_encode_plan(&a.job, pool->net, evals, LOCUSI_LEFT_OUT, 0, &run, locusi_workers(run.parallel), &work);
         status = locusi_work_short(&work, err);
@@ -16346,34 +15639,6 @@ LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, c
     status = locusi_encode_passes(&log->job, z, err);
     log->job.run = NULL;
     return status;
-}
-
-LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, locus_error *err)
-{
-    locus_pool *to;
-    locus_status status;
-    size_t n;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
-    *out = NULL;
-    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
-    n = pool->count;
-    if ((status = locusi_pool_like(&to, pool, n, err))) return status;
-    to->count = n;
-    to->guard = pool->guard;
-    if (n) {
-        memcpy(to->models, pool->models, n * sizeof(locus_model));
-        memcpy(to->z, pool->z, n * pool->net->dp * sizeof(float));
-        memcpy(to->hidden, pool->hidden, n * pool->net->gp * sizeof(float));
-        memcpy(to->calibration, pool->calibration, n * sizeof(locus_calibration));
-    }
-    if (n && pool->memory.landmarks) {
-        memcpy(to->recall, pool->recall, locusi_pad(n) * pool->memory.landmarks * sizeof(float));
-        memcpy(to->recall_base, pool->recall_base, n * sizeof(float));
-        memcpy(to->recalled, pool->recalled, n);
-    }
-    locusi_pool_derive(to);
-    *out = to;
-    return LOCUS_OK;
 }
 
 #endif // LOCUS_NO_EXPLORE
@@ -18296,6 +17561,12 @@ LOCUS_API locus_status locus_train_run(locus_trainer *t, locus_error *err)
 
 // ---- out of the trainer
 
+LOCUSI_FN void locusi_put32(unsigned char *p, uint32_t v)
+{
+    int i;
+    for (i = 0; i < 4; i++) p[i] = (unsigned char)(v >> 8 * i);
+}
+
 typedef struct locusi_train_file { // a net file, its lists and data where the gradients are summed during a step
     locus_safetensors st;
     locus_metadata metadata[9];
@@ -18362,14 +17633,11 @@ LOCUSI_FN void locusi_train_export(const locus_trainer *t, locusi_train_file *f)
 LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *t, const locus_run *run, locus_error *err)
 {
     locusi_train_file file;
-    locus_net_opts opts;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     *out = NULL;
     if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
-    memset(&opts, 0, sizeof opts);
-    if (run) opts.isa = run->isa, opts.memory = run->memory, opts.memory_bytes = run->memory_bytes;
     locusi_train_export(t, &file);
-    return locus_net_create(out, &file.st, &opts, err);
+    return locus_net_create(out, &file.st, run, err);
 }
 
 #ifndef LOCUS_NO_STDIO
@@ -18514,7 +17782,7 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
 
 // -------------------------------------------------------------------------------------------------------- >>router
 //
-// What a router does alike in both builds. What it loads, routes and adds stands in >>compact and behind >>screen.
+// What a router does alike in both builds. What it loads, routes and adds stands in >>compact and behind >>route.
 
 #ifndef LOCUS_NO_STDIO
 LOCUS_API locus_status locus_router_open(locus_router *out, const char *path, const locus_run *run, locus_error *err)

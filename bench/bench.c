@@ -431,7 +431,11 @@ static void prepare_encode(bench *b)
 static void call_predict(bench *b, size_t threads)
 {
     locus_error err = {0};
-    check(locus_predict(b->pool, &job.queries, job.out, parallel_of(b, threads), job.work, job.bytes, &err), &err);
+    locus_run run = {0};
+    run.parallel = parallel_of(b, threads);
+    run.memory = job.work;
+    run.memory_bytes = job.bytes;
+    check(locus_predict(b->pool, &job.queries, job.out, &run, &err), &err);
 }
 
 static void call_route(bench *b, size_t threads)
@@ -439,7 +443,10 @@ static void call_route(bench *b, size_t threads)
     locus_choice best;
     locus_error err = {0};
     (void)threads;
-    check(locus_route(b->pool, &job.queries, NULL, &best, NULL, job.work, job.bytes, &err), &err);
+    locus_run run = {0};
+    run.memory = job.work;
+    run.memory_bytes = job.bytes;
+    check(locus_route(b->pool, &job.queries, NULL, &best, NULL, &run, &err), &err);
 }
 
 static void set_evals(const float *q, size_t n, const unsigned char *y, size_t models, locus_encode_path path,
@@ -508,7 +515,7 @@ static void bench_score(bench *b, size_t threads)
     job.queries.encodings = b->q;
     job.queries.count = EVALS;
     job.queries.dim = Q_DIM;
-    prepare_work(locus_predict_workspace(b->pool, EVALS, parallel_of(b, threads)));
+    prepare_work((size_t)4 << 20);
     job.out = (float *)allocate((size_t)EVALS * MODELS * sizeof(float));
     memset(job.out, 0, (size_t)EVALS * MODELS * sizeof(float));
     before = allocations;
@@ -535,7 +542,7 @@ static void bench_route(bench *b)
     job.queries.encodings = b->q;
     job.queries.count = 1;
     job.queries.dim = Q_DIM;
-    prepare_work(locus_route_workspace(b->pool, 1, NULL));
+    prepare_work((size_t)1 << 20);
     run_peer(b, r, "route", NULL);
     for (size_t i = 0; i < 100; i++) call_route(b, 1);
     before = allocations;
@@ -562,7 +569,7 @@ static void bench_load(bench *b)
     r->target_seconds = 2e-3;
     for (size_t i = 0; i < reps; i++) {
         locus_net *net = NULL;
-        locus_net_opts opts;
+        locus_run opts;
         locus_error err = {0};
         double start = now();
         memset(&opts, 0, sizeof opts);
@@ -794,7 +801,7 @@ int main(int argc, char **argv)
 {
     static bench state;
     bench *b = &state;
-    locus_net_opts opts;
+    locus_run opts;
     locus_error err = {0};
     FILE *table;
     b->peer = 1;
@@ -820,7 +827,7 @@ int main(int argc, char **argv)
     for (size_t t = 1; b->peer && t <= b->max_threads; t++) tune_peer(b, t);
     for (size_t t = 1; t <= b->max_threads; t++) bench_pool(b, t);
     save(DATA "/z.npy", LOCUS_F32, MODELS, Z_DIM, b->z);
-    check(locus_pool_create(&b->pool, b->net, MODELS, NULL, NULL, 0, &err), &err);
+    check(locus_pool_create(&b->pool, b->net, MODELS, NULL, NULL, &err), &err);
     for (size_t i = 0; i < MODELS; i++) {
         locus_model model;
         memset(&model, 0, sizeof model);

@@ -83,13 +83,10 @@ static float *profiles_of(const locus_pool *models, const float *enc, size_t n, 
     float *logits = base_floats(n * m), *p = base_floats(n * m);
     locus_queries q = {enc, n, dim, 0};
     locus_error err;
-    const size_t bytes = locus_predict_workspace(models, n, NULL);
-    void *work = base_alloc(bytes, 1);
-    check(locus_predict(models, &q, logits, NULL, work, bytes, &err), &err);
+    check(locus_predict(models, &q, logits, NULL, &err), &err);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < m; j++) p[j * n + i] = (float)locus_probability((double)logits[i * m + j]);
     free(logits);
-    free(work);
     return p;
 }
 

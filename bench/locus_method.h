@@ -136,7 +136,7 @@ static void *locus_fit(const base_data *d)
     if (!failed) {
         s->info = locus_net_get_info(s->net);
         z = base_floats(d->models * s->info.z_dim);
-        failed = locus_embed(s->net, &evals, z) || locus_pool_create(&s->pool, s->net, 0, NULL, NULL, 0, &err);
+        failed = locus_embed(s->net, &evals, z) || locus_pool_create(&s->pool, s->net, 0, NULL, NULL, &err);
     }
     for (size_t m = 0; m < d->models && !failed; m++) failed = locus_append(s, z + m * s->info.z_dim);
     if (!failed) {
@@ -146,7 +146,7 @@ static void *locus_fit(const base_data *d)
         learn.unlabelled.count = d->all.count;
         learn.unlabelled.dim = d->dim;
         if (locus_pool_learn(s->pool, &evals, &learn, NULL, &err)) failed = fprintf(stderr, "LOCUS: %s\n", err.message);
-        s->weight = locus_pool_recall_info(s->pool).weight;
+        s->weight = locus_pool_get_info(s->pool).recall.weight;
     }
     free(z);
     if (!failed) return s;
@@ -187,10 +187,7 @@ static void locus_method_predict(const void *state, const float *enc, size_t n, 
     q.count = n;
     q.dim = s->info.q_dim;
     q.stride = 0;
-    const size_t bytes = locus_predict_workspace(s->pool, n, NULL);
-    void *work = malloc(bytes);
-    if (!work || locus_predict(s->pool, &q, logits, NULL, work, bytes, &err)) exit(1);
-    free(work);
+    if (locus_predict(s->pool, &q, logits, NULL, &err)) exit(1);
 }
 
 // Embed one more model from its evaluations and append it; nothing else changes.
@@ -201,7 +198,7 @@ static int locus_add(void *state, const base_queries *q, const float *scores)
     locus_error err;
     float *z = base_floats(s->info.z_dim);
     int failed = locus_embed(s->net, &evals, z) || locus_append(s, z);
-    if (!failed && locus_pool_recall_info(s->pool).landmarks)
+    if (!failed && locus_pool_get_info(s->pool).recall.landmarks)
         failed = locus_pool_recall_model(s->pool, locus_pool_count(s->pool) - 1, &evals, NULL, &err) != LOCUS_OK;
     free(z);
     return failed;
@@ -227,7 +224,7 @@ BASE_FN void locus_method_embedding(const void *state, size_t model, float *out)
 // The pool's guard; the default model, SIZE_MAX for none.
 static size_t locus_guarded(const void *state, double *margin)
 {
-    const locus_guard guard = locus_pool_guard(((const locus_state *)state)->pool);
+    const locus_guard guard = locus_pool_get_info(((const locus_state *)state)->pool).guard;
     *margin = guard.margin;
     return guard.model;
 }

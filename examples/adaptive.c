@@ -85,15 +85,7 @@ static int join(const char *name, const unsigned char *answers, const float *kno
     return locus_pool_recall_model(pool, *index, &e, NULL, &err) ? wrong() : 0;
 }
 
-static int predict(void)
-{
-    size_t bytes = locus_predict_workspace(pool, n, NULL);
-    void *work = malloc(bytes);
-    if (!work) return fail("out of memory");
-    locus_status status = locus_predict(pool, &evals.queries, logits, NULL, work, bytes, &err);
-    free(work);
-    return status ? wrong() : 0;
-}
+static int predict(void) { return locus_predict(pool, &evals.queries, logits, NULL, &err) ? wrong() : 0; }
 
 // The chances that the router now sees, next to those from all evaluations and to the truth.
 static int compare(const char *name, size_t index, size_t asked)
@@ -124,7 +116,7 @@ static int compare(const char *name, size_t index, size_t asked)
 static int run(char **argv)
 {
     const char *name = argv[4];
-    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
+    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], NULL, &err) ||
         locus_npy_open(&encodings, argv[2], &err) || locus_npy_open(&scores, argv[3], &err))
         return wrong();
     if (encodings.dtype != LOCUS_F32 || encodings.rank != 2 || encodings.shape[0] == 0)

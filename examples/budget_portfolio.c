@@ -81,7 +81,7 @@ static int show_curve(double all)
 
 static int run(int argc, char **argv)
 {
-    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
+    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], NULL, &err) ||
         locus_npy_open(&encodings, argv[2], &err))
         return fail(err.message);
     if (encodings.dtype != LOCUS_F32 || encodings.rank != 2 || encodings.shape[0] == 0)

@@ -64,12 +64,7 @@ static int route(locus_choice *best)
     locus_route_opts opts;
     memset(&opts, 0, sizeof opts);
     opts.available = available;
-    size_t bytes = locus_route_workspace(pool, queries.count, &opts);
-    void *work = malloc(bytes);
-    if (!work) return fail("out of memory");
-    int failed = locus_route(pool, &queries, &opts, best, NULL, work, bytes, &err) != LOCUS_OK;
-    free(work);
-    return failed ? fail(err.message) : 0;
+    return locus_route(pool, &queries, &opts, best, NULL, NULL, &err) ? fail(err.message) : 0;
 }
 
 // The model that most queries went to.
@@ -120,7 +115,7 @@ static int take_down(size_t down)
 
 static int run(int argc, char **argv)
 {
-    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
+    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], NULL, &err) ||
         locus_npy_open(&encodings, argv[2], &err))
         return fail(err.message);
     if (encodings.dtype != LOCUS_F32 || encodings.rank != 2 || encodings.shape[0] == 0)

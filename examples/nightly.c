@@ -118,7 +118,7 @@ static int compare(const float *p, size_t n, size_t rows)
 
 static int run(char **argv, int *alarm)
 {
-    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
+    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], NULL, &err) ||
         locus_npy_open(&encodings, argv[2], &err) || locus_npy_open(&scores, argv[3], &err))
         return fail(err.message);
     if (encodings.dtype != LOCUS_F32 || encodings.rank != 2) return fail("ENCODINGS: expected f4 [n, q_dim]");
@@ -133,11 +133,9 @@ static int run(char **argv, int *alarm)
     q.encodings = (const float *)encodings.data;
     q.count = n;
     q.dim = encodings.shape[1];
-    size_t bytes = locus_predict_workspace(pool, n, NULL);
-    void *work = malloc(bytes);
     float *logits = (float *)malloc(n * m * sizeof *logits), *p = (float *)malloc(n * sizeof *p);
-    int failed = work && logits && p ? 0 : fail("out of memory");
-    if (!failed && locus_predict(pool, &q, logits, NULL, work, bytes, &err)) failed = fail(err.message);
+    int failed = logits && p ? 0 : fail("out of memory");
+    if (!failed && locus_predict(pool, &q, logits, NULL, &err)) failed = fail(err.message);
     if (!failed) {
         size_t when;
         copies(logits, n);
@@ -155,7 +153,6 @@ static int run(char **argv, int *alarm)
     }
     free(p);
     free(logits);
-    free(work);
     return failed;
 }
 

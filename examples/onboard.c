@@ -52,7 +52,7 @@ static int encode(size_t n, float *z, uint64_t *evaluations)
 static int remember(size_t index, size_t n)
 {
     locus_evals e = first(n);
-    if (locus_pool_recall_info(pool).landmarks == 0) return 0;
+    if (locus_pool_get_info(pool).recall.landmarks == 0) return 0;
     return locus_pool_recall_model(pool, index, &e, NULL, &err) ? fail(err.message) : 0;
 }
 
@@ -65,17 +65,14 @@ static int show(const char *when)
     q.count = queries.shape[0];
     q.dim = queries.shape[1];
 
-    size_t bytes = locus_route_workspace(pool, q.count, NULL);
-    void *work = malloc(bytes);
     locus_choice *best = (locus_choice *)calloc(q.count, sizeof *best);
-    int failed = !work || !best ? fail("out of memory") : 0;
-    if (!failed && locus_route(pool, &q, NULL, best, NULL, work, bytes, &err)) failed = fail(err.message);
+    int failed = !best ? fail("out of memory") : 0;
+    if (!failed && locus_route(pool, &q, NULL, best, NULL, NULL, &err)) failed = fail(err.message);
     if (!failed) printf("%s: %zu models\n", when, locus_pool_count(pool));
     for (size_t i = 0; !failed && i < q.count; ++i)
         printf("  query %zu: %s (%.1f %%)\n", i, locus_pool_model(pool, best[i].model)->name,
                100.0 * (double)best[i].probability);
     free(best);
-    free(work);
     return failed;
 }
 
@@ -83,7 +80,7 @@ static int run(char **argv)
 {
     const char *router = argv[1], *name = argv[4], *out = argv[6];
     if (locus_safetensors_open(&file, router, &err) || locus_net_create(&net, &file, NULL, &err) ||
-        locus_pool_load(&pool, net, &file, NULL, 0, &err) || locus_npy_open(&encodings, argv[2], &err) ||
+        locus_pool_load(&pool, net, &file, NULL, &err) || locus_npy_open(&encodings, argv[2], &err) ||
         locus_npy_open(&scores, argv[3], &err) || locus_npy_open(&queries, argv[5], &err))
         return fail(err.message);
     if (encodings.dtype != LOCUS_F32 || encodings.rank != 2) return fail("ENCODINGS: expected f4 [n, q_dim]");

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     locus_pool *pool = NULL;
     locus_array q;
     if (argc != 3) return fprintf(stderr, "usage: route ROUTER.safetensors ENCODINGS.npy\n"), 2;
-    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
+    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], NULL, &err) ||
         locus_npy_open(&q, argv[2], &err))
         return fprintf(stderr, "%s\n", err.message), 1;
     if (q.dtype != LOCUS_F32 || q.rank != 2) return fprintf(stderr, "%s: expected f4 [queries, q_dim]\n", argv[2]), 1;
@@ -29,18 +29,14 @@ int main(int argc, char **argv)
     locus_route_opts opts;
     memset(&opts, 0, sizeof opts);
     opts.top = TOP;
-    size_t bytes = locus_route_workspace(pool, 1, &opts);
-    void *work = malloc(bytes);
     for (size_t i = 0; i < q.shape[0]; ++i) {
         locus_queries query = {(const float *)q.data + i * q.shape[1], 1, q.shape[1], 0};
-        if (locus_route(pool, &query, &opts, best, NULL, work, bytes, &err))
-            return fprintf(stderr, "%s\n", err.message), 1;
+        if (locus_route(pool, &query, &opts, best, NULL, NULL, &err)) return fprintf(stderr, "%s\n", err.message), 1;
         printf("query %zu:", i);
         for (int k = 0; k < TOP && best[k].model != SIZE_MAX; ++k)
             printf("  %s %.1f %%", locus_pool_model(pool, best[k].model)->name, 100.0 * (double)best[k].probability);
         printf("\n");
     }
-    free(work);
     locus_array_close(&q);
     locus_pool_destroy(pool);
     locus_net_destroy(net);

@@ -140,7 +140,7 @@ int main(int argc, char **argv)
     size_t bytes, i;
     FILE *in = argc > 1 ? fopen(argv[1], "rb") : NULL;
     locus_safetensors st;
-    locus_net_opts opts;
+    locus_run run;
     locus_net *net;
     locus_pool *pool;
     locus_evals e;
@@ -153,27 +153,29 @@ int main(int argc, char **argv)
     bytes = fread(file, 1, sizeof file, in);
     fclose(in);
     for (i = 0; i < 24; i++) enc[i] = (float)(i * 7 % 11) * 0.1f - 0.5f;
-    memset(&opts, 0, sizeof opts);
+    memset(&run, 0, sizeof run);
     memset(&e, 0, sizeof e);
     memset(&m, 0, sizeof m);
     memset(&q, 0, sizeof q);
     if (locus_safetensors_parse(&st, file, bytes, NULL, 0, &err) != LOCUS_ERR_MEMORY) return bad("parse without memory");
     if (locus_safetensors_memory(file, bytes) > sizeof names) return bad("too small");
     if (locus_safetensors_parse(&st, file, bytes, names, locus_safetensors_memory(file, bytes), &err)) return bad("parse");
-    opts.memory = net_memory;
-    opts.memory_bytes = sizeof net_memory;
-    if (locus_net_create(&net, &st, &opts, &err)) return bad("net");
+    run.memory = net_memory;
+    run.memory_bytes = sizeof net_memory;
+    if (locus_net_create(&net, &st, &run, &err)) return bad("net");
     q.encodings = enc, q.count = 3, q.dim = 8;
     e.queries = q, e.models = 1, e.scores = y;
-    memset(&run, 0, sizeof run);
     run.memory = work, run.memory_bytes = sizeof work;
     if (locus_encode(net, &e, z, LOCUS_ENCODE_AUTO, &run, &err)) return bad("encode");
-    if (locus_pool_create(&pool, net, 2, "q", pool_memory, sizeof pool_memory, &err)) return bad("pool");
+    run.memory = pool_memory, run.memory_bytes = sizeof pool_memory;
+    if (locus_pool_create(&pool, net, 2, "q", &run, &err)) return bad("pool");
     strcpy(m.name, "only");
     m.available = 1;
     if (locus_pool_add(pool, &m, z, NULL, &err)) return bad("add");
     q.count = 1;
-    if (locus_route(pool, &q, NULL, &c, &logit, work, sizeof work, &err)) return bad("route");
+    run.memory = work;
+    run.memory_bytes = sizeof work;
+    if (locus_route(pool, &q, NULL, &c, &logit, &run, &err)) return bad("route");
     // what would allocate says that there is no memory
     if (locus_pool_learn(pool, &e, NULL, NULL, &err) != LOCUS_ERR_MEMORY) return bad("memorize");
     if (locus_pool_calibrate(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("calibrate");
@@ -188,7 +190,7 @@ int main(int argc, char **argv)
         if (locus_texts_parse(&texts, "{\"text\": \"a\"}", 13, NULL, &err) != LOCUS_ERR_MEMORY) return bad("texts");
         if (locus_text_train(&encoder, text, NULL, 2, NULL, NULL, &err) != LOCUS_ERR_MEMORY) return bad("text_train");
         if (locus_pool_resample(&other, pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("resample");
-        if (locus_pool_copy(&other, pool, &err) != LOCUS_ERR_MEMORY) return bad("copy");
+        if (locus_pool_copy(&other, pool, NULL, &err) != LOCUS_ERR_MEMORY) return bad("copy");
         if (locus_log_create(&log, net, 4, 1, &err) != LOCUS_ERR_MEMORY) return bad("log");
     }
     if (c.model != 0 || !(c.probability > 0.0f && c.probability < 1.0f)) return bad("choice");
@@ -240,7 +242,7 @@ int main(int argc, char **argv)
     size_t i, k, picks[4];
     const uint32_t missing_bits = 0x7fc00000u;
     const double million = 1e6;
-    if (argc < 2 || locus_net_open(&net, argv[1], NULL, &err) || locus_pool_create(&pool, net, 2, NULL, NULL, 0, &err))
+    if (argc < 2 || locus_net_open(&net, argv[1], NULL, &err) || locus_pool_create(&pool, net, 2, NULL, NULL, &err))
         return printf("%s\n", err.message), 1;
     memcpy(&missing, &missing_bits, sizeof missing);
     for (i = 0; i < 40 * 8; i++) enc[i] = (float)(i * 37 % 101) * 0.02f - 1.0f;

@@ -399,7 +399,7 @@ static raw_file *raw_from_st(const locus_safetensors *st)
 }
 
 // Builds a net from the lists; the file is closed again, as the contract allows.
-static locus_status raw_create(const raw_file *f, const locus_net_opts *opts, locus_net **out)
+static locus_status raw_create(const raw_file *f, const locus_run *run, locus_net **out)
 {
     size_t bytes;
     unsigned char *data = raw_bytes(f, &bytes);
@@ -407,7 +407,7 @@ static locus_status raw_create(const raw_file *f, const locus_net_opts *opts, lo
     locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, &g_err);
     *out = NULL;
     if (s == LOCUS_OK) {
-        s = locus_net_create(out, &st, opts, &g_err);
+        s = locus_net_create(out, &st, run, &g_err);
         locus_safetensors_close(&st);
     } else {
         failure(__LINE__, "the test's own file does not parse: %s", g_err.message);
@@ -418,16 +418,76 @@ static locus_status raw_create(const raw_file *f, const locus_net_opts *opts, lo
 
 // ---------------------------------------------------------------------------------------------------- the library
 
+// Memory for a call to work in: at every alignment in turn, between guards. Rooms may be open within each other.
+static struct {
+    unsigned char *block;
+    size_t at, bytes;
+} g_room[4];
+static size_t g_rooms;
+
+enum { GUARD = 128 };
+
+static void room_open(locus_run *run, size_t bytes)
+{
+    static size_t turn;
+    const size_t all = bytes + 2 * GUARD;
+    unsigned char *block = (unsigned char *)xmalloc(all);
+    memset(block, 0xA5, all);
+    g_room[g_rooms].block = block;
+    g_room[g_rooms].at = GUARD - turn++ % 64;
+    g_room[g_rooms].bytes = bytes;
+    run->memory = block + g_room[g_rooms++].at;
+    run->memory_bytes = bytes;
+}
+
+// Nothing was written beside it.
+static void room_close(int line, locus_run *run)
+{
+    const unsigned char *block = g_room[--g_rooms].block;
+    const size_t at = g_room[g_rooms].at, bytes = g_room[g_rooms].bytes;
+    size_t i, spoilt = 0;
+    for (i = 0; i < at; i++) spoilt += block[i] != 0xA5;
+    for (i = at + bytes; i < bytes + 2 * GUARD; i++) spoilt += block[i] != 0xA5;
+    check_size(line, "bytes written beside run->memory", 0, spoilt);
+    free(g_room[g_rooms].block);
+    run->memory = NULL;
+    run->memory_bytes = 0;
+}
+
+// A call with `run` says how much memory it needs, and in that much it does what it should and allocates nothing. The
+// room is left open: what was made may stand in it.
+#define CHECK_ROOM(run, expected, call)                                                                                \
+    do {                                                                                                               \
+        const size_t mallocs_before = g_mallocs;                                                                       \
+        room_open(run, 1);                                                                                             \
+        if (CHECK_STATUS(LOCUS_ERR_MEMORY, call)) CHECK(g_err.bytes > 1);                                              \
+        room_close(__LINE__, run);                                                                                     \
+        room_open(run, g_err.bytes / 2);                                                                               \
+        CHECK_STATUS(LOCUS_ERR_MEMORY, call);                                                                          \
+        room_close(__LINE__, run);                                                                                     \
+        room_open(run, g_err.bytes);                                                                                   \
+        CHECK_STATUS(expected, call);                                                                                  \
+        CHECK_SIZE(mallocs_before, g_mallocs);                                                                         \
+    } while (0)
+
 static locus_status predict(const locus_pool *pool, const locus_queries *q, float *logits,
                             const locus_parallel *parallel)
 {
-    size_t bytes = locus_predict_workspace(pool, q->count, parallel), before = g_mallocs;
-    unsigned char *work = (unsigned char *)xmalloc(bytes + 3);
+    locus_run run;
     locus_status s;
-    memset(work, 0xA5, bytes + 3);
-    s = locus_predict(pool, q, logits, parallel, work + 3, bytes, &g_err);
-    if (g_mallocs != before) failure(__LINE__, "locus_predict allocated");
-    free(work);
+    ZERO(run);
+    run.parallel = parallel;
+    if (!locus_pool_count(pool) || !q->count) return locus_predict(pool, q, logits, &run, &g_err);
+    room_open(&run, 1);
+    s = locus_predict(pool, q, logits, &run, &g_err);
+    room_close(__LINE__, &run);
+    if (s == LOCUS_ERR_MEMORY) {
+        const size_t before = g_mallocs;
+        room_open(&run, g_err.bytes);
+        s = locus_predict(pool, q, logits, &run, &g_err);
+        room_close(__LINE__, &run);
+        if (g_mallocs != before) failure(__LINE__, "locus_predict allocated");
+    }
     return s;
 }
 
@@ -497,6 +557,15 @@ static const locus_parallel *parallel_of(size_t kind)
     return &g_backwards;
 }
 
+// The same as a locus_run.
+static const locus_run *run_on(size_t kind)
+{
+    static locus_run run;
+    ZERO(run);
+    run.parallel = parallel_of(kind);
+    return &run;
+}
+
 static void threads_stop(void)
 {
 #ifndef LOCUS_NO_THREADS
@@ -524,7 +593,7 @@ static locus_pool *pool_of(const locus_net *net, const float *z, size_t M)
 {
     locus_pool *pool = NULL;
     size_t d = locus_net_get_info(net).z_dim, m;
-    if (!CHECK_STATUS(LOCUS_OK, locus_pool_create(&pool, net, M, NULL, NULL, 0, &g_err))) return NULL;
+    if (!CHECK_STATUS(LOCUS_OK, locus_pool_create(&pool, net, M, NULL, NULL, &g_err))) return NULL;
     for (m = 0; m < M; m++) {
         char name[32];
         locus_model model;

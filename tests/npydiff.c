@@ -170,7 +170,7 @@ static int guard(char **argv)
     locus_pool *pool = NULL;
     int failed = locus_safetensors_open(&st, argv[2], &err) != LOCUS_OK;
     if (failed) return fail(err.message);
-    failed = locus_net_create(&net, &st, NULL, &err) || locus_pool_load(&pool, net, &st, NULL, 0, &err) ||
+    failed = locus_net_create(&net, &st, NULL, &err) || locus_pool_load(&pool, net, &st, NULL, &err) ||
              locus_pool_set_guard(pool, strtoul(argv[4], NULL, 10), strtod(argv[5], NULL), &err) ||
              locus_pool_save(pool, argv[3], LOCUS_SAVE_ROUTER, &st, &err);
     locus_pool_destroy(pool);

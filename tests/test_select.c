@@ -845,16 +845,15 @@ enum { PAIR_Q = 60, PAIR_D = 5 };
 static int pair_make(pair *p, int predictor_only)
 {
     float *z = normals(3 * 6, 1.0, 21);
-    locus_net_opts opts;
     ref_rng g;
     size_t i;
     g.state = g_seed + 4;
     ZERO(*p);
-    ZERO(opts);
-    opts.predictor_only = predictor_only;
     ref_init(&p->ref, PAIR_D, 6, 2, 1, 3, 4, 0, 3, 77 + g_seed);
     p->raw = raw_from_net(&p->ref);
-    if (!CHECK_STATUS(LOCUS_OK, raw_create(p->raw, &opts, &p->net))) return 0;
+    for (i = p->raw->count; predictor_only && i-- > 0;)
+        if (!strncmp(p->raw->t[i].name, "encoder.", 8)) raw_drop(p->raw, i);
+    if (!CHECK_STATUS(LOCUS_OK, raw_create(p->raw, NULL, &p->net))) return 0;
     p->pool = pool_of(p->net, z, 3);
     p->enc = normals(PAIR_Q * PAIR_D, 0.6, 5);
     for (i = 0; i < sizeof p->scores; i++) p->scores[i] = (unsigned char)(below(&g, 5) ? below(&g, 2) : 255);

@@ -345,17 +345,15 @@ static void net_carries_its_encoder(void)
     const locus_text table = table_encoder(), hashed = free_encoder(FREE_DIM);
     net_parts p;
     locus_net *net, *plain;
-    locus_net_opts opts;
+    locus_run run;
     locus_safetensors st;
     locus_pool *pool;
     locus_model model;
     float x[FREE_DIM], y[FREE_DIM], z[4] = {0.1f, 0.2f, 0.3f, 0.4f};
     char path[700];
-    size_t bytes;
-    unsigned char *memory;
     net_start(&p, TABLE_DIM);
     STATUS(LOCUS_OK, net_open(&p, &plain));
-    CHECK(locus_net_text(plain) == NULL);
+    CHECK(locus_net_get_info(plain).text == NULL);
     net_text(&p, &table);
     net_meta(&p, "query_encoder", table_name);
     net_meta(&p, "query_encoder_dim", "20");
@@ -363,13 +361,14 @@ static void net_carries_its_encoder(void)
     CHECK(locus_net_get_info(net).hash == locus_net_get_info(plain).hash); // pools stay bound as before
     CHECK(locus_net_get_info(net).parameters == locus_net_get_info(plain).parameters);
     CHECK(!strcmp(locus_net_get_info(net).query_encoder, table_name));
-    CHECK(locus_net_text(net) && locus_net_text(net)->rows == TABLE_ROWS && locus_net_text(net)->dim == TABLE_DIM);
+    CHECK(locus_net_get_info(net).text && locus_net_get_info(net).text->rows == TABLE_ROWS &&
+          locus_net_get_info(net).text->dim == TABLE_DIM);
     CHECK(!locus_encode_text(&table, "The cat", 7, x, NULL, NULL) &&
-          !locus_encode_text(locus_net_text(net), "The cat", 7, y, NULL, NULL) &&
+          !locus_encode_text(locus_net_get_info(net).text, "The cat", 7, y, NULL, NULL) &&
           !memcmp(x, y, sizeof(float) * TABLE_DIM));
     // a pool for another encoder is refused; a router file keeps the table
-    STATUS(LOCUS_ERR_MISMATCH, locus_pool_create(&pool, net, 1, free_name, NULL, 0, &g_err));
-    STATUS(LOCUS_OK, locus_pool_create(&pool, net, 1, NULL, NULL, 0, &g_err));
+    STATUS(LOCUS_ERR_MISMATCH, locus_pool_create(&pool, net, 1, free_name, NULL, &g_err));
+    STATUS(LOCUS_OK, locus_pool_create(&pool, net, 1, NULL, NULL, &g_err));
     memset(&model, 0, sizeof model);
     strcpy(model.name, "m");
     model.available = 1;
@@ -377,27 +376,27 @@ static void net_carries_its_encoder(void)
     strcpy(path, temp_path("locus_test_text_net.safetensors"));
     STATUS(LOCUS_OK, locus_safetensors_save(path, p.tensors, p.tensor_count, p.metadata, p.metadata_count, &g_err));
     STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err));
-    bytes = locus_net_memory(&st, NULL);
-    memory = (unsigned char *)malloc(bytes);
-    memset(&opts, 0, sizeof opts);
-    opts.memory = memory;
-    opts.memory_bytes = bytes;
     locus_net_destroy(plain);
-    STATUS(LOCUS_OK, locus_net_create(&plain, &st, &opts, &g_err));
-    CHECK(!locus_encode_text(locus_net_text(plain), "The cat", 7, y, NULL, NULL) &&
+    memset(&run, 0, sizeof run);
+    run.memory = &run;
+    STATUS(LOCUS_ERR_MEMORY, locus_net_create(&plain, &st, &run, &g_err));
+    run.memory_bytes = g_err.bytes;
+    run.memory = malloc(run.memory_bytes);
+    STATUS(LOCUS_OK, locus_net_create(&plain, &st, &run, &g_err));
+    CHECK(!locus_encode_text(locus_net_get_info(plain).text, "The cat", 7, y, NULL, NULL) &&
           !memcmp(x, y, sizeof(float) * TABLE_DIM));
     locus_net_destroy(plain);
-    free(memory);
+    free(run.memory);
     {
         char router[700];
         strcpy(router, temp_path("locus_test_text_router.safetensors"));
         STATUS(LOCUS_OK, locus_pool_save(pool, router, LOCUS_SAVE_ROUTER, &st, &g_err));
         STATUS(LOCUS_OK, locus_net_open(&plain, router, NULL, &g_err));
-        CHECK(!locus_encode_text(locus_net_text(plain), "The cat", 7, y, NULL, NULL) &&
+        CHECK(!locus_encode_text(locus_net_get_info(plain).text, "The cat", 7, y, NULL, NULL) &&
               !memcmp(x, y, sizeof(float) * TABLE_DIM));
         locus_pool_destroy(pool);
-        STATUS(LOCUS_OK, locus_pool_open(&pool, plain, router, &g_err));
-        CHECK(!strcmp(locus_pool_query_encoder(pool), table_name));
+        STATUS(LOCUS_OK, locus_pool_open(&pool, plain, router, NULL, &g_err));
+        CHECK(!strcmp(locus_pool_get_info(pool).query_encoder, table_name));
         locus_pool_destroy(pool);
         locus_net_destroy(plain);
         remove(router);
@@ -410,7 +409,7 @@ static void net_carries_its_encoder(void)
     net_meta(&p, "query_encoder", free_name);
     STATUS(LOCUS_OK, net_open(&p, &net));
     CHECK(!locus_encode_text(&hashed, "The cat", 7, x, NULL, NULL) &&
-          !locus_encode_text(locus_net_text(net), "The cat", 7, y, NULL, NULL) &&
+          !locus_encode_text(locus_net_get_info(net).text, "The cat", 7, y, NULL, NULL) &&
           !memcmp(x, y, sizeof(float) * FREE_DIM));
     locus_net_destroy(net);
     CHECK(g_live == 0);
@@ -494,7 +493,8 @@ static void survives_changed_files(void)
         if (!locus_safetensors_parse(&st, file, n, NULL, &g_err)) {
             if (!locus_net_create(&net, &st, NULL, &g_err)) {
                 opened++;
-                if (locus_net_text(net) && locus_encode_text(locus_net_text(net), "The cat", 7, x, NULL, NULL))
+                if (locus_net_get_info(net).text &&
+                    locus_encode_text(locus_net_get_info(net).text, "The cat", 7, x, NULL, NULL))
                     CHECK(0);
             }
             locus_net_destroy(net);
@@ -680,9 +680,10 @@ static void trained_net_carries_it(void)
             if (!STATUS(LOCUS_OK,
                         i ? locus_net_open(&net, path, NULL, &g_err) : locus_train_net(&net, trainer, NULL, &g_err)))
                 continue;
-            CHECK(locus_net_text(net) != NULL);
+            CHECK(locus_net_get_info(net).text != NULL);
             CHECK(!locus_encode_text(t, "a court", 7, x, NULL, NULL) &&
-                  !locus_encode_text(locus_net_text(net), "a court", 7, y, NULL, NULL) && !memcmp(x, y, sizeof x));
+                  !locus_encode_text(locus_net_get_info(net).text, "a court", 7, y, NULL, NULL) &&
+                  !memcmp(x, y, sizeof x));
             locus_net_destroy(net);
         }
         remove(path);

@@ -58,7 +58,7 @@ static int core_make(core *c, const locus_safetensors *st, locus_isa isa, const 
     locus_run run;
     ZERO(*c);
     ZERO(run);
-    if (!CHECK_STATUS(LOCUS_OK, locusi_net_sizes(&c->t.shape, st, 0, &g_err))) return 0;
+    if (!CHECK_STATUS(LOCUS_OK, locusi_net_sizes(&c->t.shape, st, &g_err))) return 0;
     c->t.run.isa = isa;
     c->t.run.parallel = parallel;
     ZERO(w);
@@ -2579,7 +2579,7 @@ static void memories_match_a_dense_solution_in_double(void)
         o.recall_weight = 1.0;
         if (unlabelled) o.unlabelled = queries_of(c.asked, unlabelled, D);
         CHECK_STATUS(LOCUS_OK, learn_recall(c.pool, &c.evals, &o, &g_err));
-        info = locus_pool_recall_info(c.pool);
+        info = locus_pool_get_info(c.pool).recall;
         i = n + unlabelled < 512 ? n + unlabelled : 512;
         CHECK_SIZE((i + 15) / 16 * 16, info.landmarks);
         CHECK_SIZE(n, info.queries);
@@ -2716,11 +2716,11 @@ static void weights_mix_net_and_memory(void)
     const size_t D = 6, N = 70, M = 5;
     locus_model model = model_named("newcomer", 3.0f);
     recall_make(&c, D, 60, M, N, COMPLETE, 4);
-    CHECK_SIZE(0, locus_pool_recall_info(c.pool).landmarks);
+    CHECK_SIZE(0, locus_pool_get_info(c.pool).recall.landmarks);
     net = logits_of(c.pool, c.asked, N, D);
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_recall(c.pool, 0.5, &g_err)); // nothing there yet
     CHECK_STATUS(LOCUS_OK, learn_recall(c.pool, &c.evals, NULL, &g_err));
-    CHECK_NEAR(0.8, locus_pool_recall_info(c.pool).weight, 1e-7);
+    CHECK_NEAR(0.8, locus_pool_get_info(c.pool).recall.weight, 1e-7);
     CHECK_NEAR(0.0, locus_net_get_info(c.net).recall_weight, 0.0); // this net does not say
     mixed = logits_of(c.pool, c.asked, N, D);
     CHECK_STATUS(LOCUS_OK, locus_pool_set_recall(c.pool, 1.0, &g_err));
@@ -2741,7 +2741,7 @@ static void weights_mix_net_and_memory(void)
     mixed = logits_of(c.pool, c.asked, N, D);
     // a model that was added has no part
     CHECK_STATUS(LOCUS_OK, locus_pool_add(c.pool, &model, c.z + 3 * 8, &index, &g_err)); // model 3's embedding
-    CHECK_SIZE(M, locus_pool_recall_info(c.pool).models);
+    CHECK_SIZE(M, locus_pool_get_info(c.pool).recall.models);
     free(zero);
     zero = logits_of(c.pool, c.asked, N, D);
     for (i = 0; i < N; i++) {
@@ -2754,7 +2754,7 @@ static void weights_mix_net_and_memory(void)
         double change = 0.0;
         e.scores.models = 1;
         CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(c.pool, index, &e, NULL, &g_err));
-        CHECK_SIZE(M + 1, locus_pool_recall_info(c.pool).models);
+        CHECK_SIZE(M + 1, locus_pool_get_info(c.pool).recall.models);
         zero = logits_of(c.pool, c.asked, N, D);
         for (i = 0; i < N; i++) {
             CHECK_SAME("the others still", mixed + i * M, zero + i * (M + 1), M);
@@ -2775,8 +2775,6 @@ static void weights_mix_net_and_memory(void)
         locus_choice choice[70], by_rank[70];
         float *all = logits_of(c.pool, c.asked, N, D), *some = floats(N * (M + 1));
         size_t kind, at, n;
-        unsigned char *work;
-        size_t bytes = locus_route_workspace(c.pool, N, NULL);
         for (kind = 0; kind < THREAD_KINDS; kind++) {
             CHECK_STATUS(LOCUS_OK, predict(c.pool, &q, some, parallel_of(kind)));
             CHECK_SAME("threads", all, some, N * (M + 1));
@@ -2787,19 +2785,18 @@ static void weights_mix_net_and_memory(void)
                 CHECK_STATUS(LOCUS_OK, predict(c.pool, &part, some, NULL));
                 CHECK_SAME("batches", all + at * (M + 1), some, n * (M + 1));
             }
-        work = (unsigned char *)xmalloc(bytes);
-        CHECK_STATUS(LOCUS_OK, locus_route(c.pool, &q, NULL, choice, some, work, bytes, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_route(c.pool, &q, NULL, choice, some, NULL, &g_err));
         CHECK_SAME("logits of route", all, some, N * (M + 1));
         CHECK_STATUS(LOCUS_OK, locus_rank(c.pool, all, N, NULL, by_rank, &g_err));
         for (i = 0; i < N; i++) {
             CHECK_SIZE(by_rank[i].model, choice[i].model);
             for (m = 0; m <= M; m++) CHECK(all[i * (M + 1) + m] <= choice[i].logit);
         }
-        free(all), free(some), free(work);
+        free(all), free(some);
     }
     locus_pool_set_recall(c.pool, 0.0, NULL);
     locus_pool_set_recall(NULL, 0.0, NULL);
-    CHECK_SIZE(0, locus_pool_recall_info(c.pool).landmarks);
+    CHECK_SIZE(0, locus_pool_get_info(c.pool).recall.landmarks);
     CHECK_STATUS(LOCUS_OK, locus_pool_remove(c.pool, M, &g_err));
     gone = logits_of(c.pool, c.asked, N, D);
     CHECK_SAME("forgotten", net, gone, N * M);
@@ -2880,10 +2877,10 @@ static void memories_of_version_0_3_are_as_they_were(void)
     CHECK_SIZE(2, scalars_in(old));
     if (!CHECK_STATUS(LOCUS_OK, locus_net_open(&net, old, NULL, &g_err))) return;
     CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, old, &g_err));
-    if (!CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, net, &st, NULL, 0, &g_err))) return;
-    CHECK_NEAR(0.75, locus_pool_recall_info(pool).weight, 0.0);
-    CHECK_SIZE(32, locus_pool_recall_info(pool).landmarks);
-    CHECK_SIZE(N, locus_pool_recall_info(pool).queries);
+    if (!CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, net, &st, NULL, &g_err))) return;
+    CHECK_NEAR(0.75, locus_pool_get_info(pool).recall.weight, 0.0);
+    CHECK_SIZE(32, locus_pool_get_info(pool).recall.landmarks);
+    CHECK_SIZE(N, locus_pool_get_info(pool).recall.queries);
     for (turn = 0; turn < 2; turn++) { // as loaded; saved and loaded once more
         context("turn %zu", turn);
         CHECK_STATUS(LOCUS_OK, predict(pool, &a, logits, NULL));
@@ -2893,7 +2890,7 @@ static void memories_of_version_0_3_are_as_they_were(void)
         CHECK_SIZE(2, scalars_in(path));
         locus_pool_destroy(pool);
         pool = NULL;
-        if (!CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, net, path, &g_err))) return;
+        if (!CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, net, path, NULL, &g_err))) return;
     }
     CHECK_STATUS(LOCUS_OK, locus_pool_set_recall(pool, 1.0, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, pool, &one, &draw, &g_err));
@@ -2901,7 +2898,7 @@ static void memories_of_version_0_3_are_as_they_were(void)
     CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, &some, &opts, &pick, &next, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(pool, 0, &one, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_open(&again, net, path, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_open(&again, net, path, NULL, &g_err));
     for (turn = 0; turn < 2; turn++) {
         after = logits_of(turn ? again : pool, asked, ASKED, D);
         for (i = 0; i < ASKED; i++) CHECK_NEAR(remembered[i], (double)after[i * M], 1e-5);
@@ -2920,7 +2917,7 @@ static void memories_of_version_0_3_are_as_they_were(void)
     CHECK_STATUS(LOCUS_OK, learn_recall(again, &e, NULL, &g_err)); // learned anew: of today's kind
     CHECK_STATUS(LOCUS_OK, locus_pool_save(again, new_path, LOCUS_SAVE_POOL, NULL, &g_err));
     CHECK_SIZE(6, scalars_in(new_path));
-    CHECK_NEAR(0.8, locus_pool_recall_info(again).weight, 1e-7);
+    CHECK_NEAR(0.8, locus_pool_get_info(again).recall.weight, 1e-7);
     locus_pool_destroy(versions), locus_pool_destroy(again), locus_pool_destroy(pool);
     locus_net_destroy(net);
     locus_safetensors_close(&st);
@@ -2948,11 +2945,11 @@ static void nets_say_how_much_a_memory_counts(void)
             CHECK_NEAR(percent, locus_net_get_info(net).recall_weight, 0.0);
             pool = pool_of(net, c.z, c.M);
             CHECK_STATUS(LOCUS_OK, learn_recall(pool, &c.evals, NULL, &g_err));
-            CHECK_NEAR(says[i] ? percent : 0.8, locus_pool_recall_info(pool).weight, 1e-7);
+            CHECK_NEAR(says[i] ? percent : 0.8, locus_pool_get_info(pool).recall.weight, 1e-7);
             ZERO(o);
             o.recall_weight = 0.6;
             CHECK_STATUS(LOCUS_OK, learn_recall(pool, &c.evals, &o, &g_err));
-            CHECK_NEAR(0.6, locus_pool_recall_info(pool).weight, 1e-7);
+            CHECK_NEAR(0.6, locus_pool_get_info(pool).recall.weight, 1e-7);
             if (i == 1) { // it stands in router files
                 locus_net *routers = NULL;
                 locus_safetensors st;
@@ -3016,7 +3013,7 @@ static void memory_rows_stay_with_their_models(void)
                     CHECK_SAME("a model's logit", &before[i * M + where[m]], &after[i * count + m], 1);
         free(after);
         for (i = m = 0; m < count; m++) i += where[m] != SIZE_MAX;
-        CHECK_SIZE(i, locus_pool_recall_info(c.pool).models);
+        CHECK_SIZE(i, locus_pool_get_info(c.pool).recall.models);
     }
     free(before);
     recall_free(&c);
@@ -3032,8 +3029,9 @@ static void saved_memories_come_back_whole(void)
     locus_net *net = NULL;
     locus_safetensors st;
     float *before, *after;
-    unsigned char *memory, *first, *second;
-    size_t bytes, a, b;
+    unsigned char *first, *second;
+    size_t a, b;
+    locus_run run;
     locus_evals e;
     recall_make(&c, D, 60, M, N, UNEVEN, 6);
     CHECK_STATUS(LOCUS_OK, learn_recall(c.pool, &c.evals, NULL, &g_err));
@@ -3042,10 +3040,10 @@ static void saved_memories_come_back_whole(void)
     before = logits_of(c.pool, c.asked, N, D);
     CHECK_STATUS(LOCUS_OK, locus_pool_save(c.pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_save(c.pool, router, LOCUS_SAVE_EVERYTHING, &c.st, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, c.net, path, &g_err));
-    CHECK_SIZE(M, locus_pool_recall_info(pool).models);
-    CHECK_SIZE(64, locus_pool_recall_info(pool).landmarks);
-    CHECK_SIZE(60, locus_pool_recall_info(pool).queries);
+    CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, c.net, path, NULL, &g_err));
+    CHECK_SIZE(M, locus_pool_get_info(pool).recall.models);
+    CHECK_SIZE(64, locus_pool_get_info(pool).recall.landmarks);
+    CHECK_SIZE(60, locus_pool_get_info(pool).recall.queries);
     after = logits_of(pool, c.asked, N, D);
     CHECK_SAME("logits of the file", before, after, N * (M + 1));
     free(after);
@@ -3076,17 +3074,8 @@ static void saved_memories_come_back_whole(void)
     // net and pool from one file, the pool in the caller's memory
     CHECK_STATUS(LOCUS_OK, locus_net_open(&net, router, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, router, &g_err));
-    bytes = locus_pool_load_memory(net, &st);
-    CHECK(bytes > locus_pool_memory(net, M + 1));
-    memory = (unsigned char *)xmalloc(bytes + 3);
-    memset(memory, 0xA5, bytes + 3);
-    {
-        long blocks = g_blocks;
-        CHECK_STATUS(LOCUS_ERR_MEMORY, locus_pool_load(&fixed, net, &st, memory + 3, bytes - 1, &g_err));
-        CHECK(fixed == NULL);
-        CHECK_STATUS(LOCUS_OK, locus_pool_load(&fixed, net, &st, memory + 3, bytes, &g_err));
-        CHECK_SIZE((size_t)blocks, (size_t)g_blocks);
-    }
+    ZERO(run);
+    CHECK_ROOM(&run, LOCUS_OK, locus_pool_load(&fixed, net, &st, &run, &g_err));
     locus_safetensors_close(&st);
     CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(fixed, M, &e, NULL, &g_err));
     after = logits_of(fixed, c.asked, N, D);
@@ -3099,29 +3088,28 @@ static void saved_memories_come_back_whole(void)
     after = logits_of(fixed, c.asked, N, D);
     CHECK_SAME("after a removal", before + 3, after + 2, M - 2);
     locus_pool_set_recall(fixed, 0.0, NULL);
-    CHECK_SIZE(0, locus_pool_recall_info(fixed).landmarks);
+    CHECK_SIZE(0, locus_pool_get_info(fixed).recall.landmarks);
     free(after);
     after = logits_of(fixed, c.asked, N, D);
     locus_pool_destroy(fixed);
     locus_pool_destroy(pool);
     locus_net_destroy(net);
     remove(path), remove(router);
-    free(before), free(after), free(memory);
+    free(before), free(after);
+    room_close(__LINE__, &run);
     recall_free(&c);
 }
 
 static locus_status load_spoilt(const raw_file *f, const locus_net *net)
 {
-    size_t bytes, need;
+    size_t bytes;
     unsigned char *data = raw_bytes(f, &bytes);
     locus_safetensors st;
     locus_pool *pool = (locus_pool *)(void *)&bytes;
     locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, &g_err);
     if (!CHECK_GOT(LOCUS_OK, s)) return s;
-    need = locus_pool_load_memory(net, &st);
-    s = locus_pool_load(&pool, net, &st, NULL, 0, &g_err);
-    CHECK(s == LOCUS_OK ? need > 0 && pool != NULL : pool == NULL);
-    if (s != LOCUS_OK && strstr(g_err.message, "memory.")) CHECK_SIZE(0, need);
+    s = locus_pool_load(&pool, net, &st, NULL, &g_err);
+    CHECK((s == LOCUS_OK) == (pool != NULL));
     if (s == LOCUS_OK) locus_pool_destroy(pool);
     locus_safetensors_close(&st);
     free(data);
@@ -3291,9 +3279,9 @@ static void spoilt_memory_files_are_refused(void)
                 for (j = 0; j < t->bytes; j += 8) put_f32(t->data + j, -7e11f);
             data = raw_bytes(bad, &bytes);
             CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err));
-            CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, c.net, &st, NULL, 0, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, c.net, &st, NULL, &g_err));
             if (round == 4 || round == 5) {
-                locus_recall_info info = locus_pool_recall_info(pool);
+                locus_recall_info info = locus_pool_get_info(pool).recall;
                 CHECK(info.weight >= 0.0 && info.weight <= 1.0);
             }
             e.scores.models = 1;
@@ -3388,7 +3376,7 @@ static void memory_arguments_are_checked(void)
         free(before), free(after);
         CHECK_STATUS(LOCUS_OK, learn_recall(c.pool, &c.evals, NULL, &g_err));
     }
-    CHECK_STATUS(LOCUS_OK, locus_pool_create(&empty, c.net, 0, NULL, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_create(&empty, c.net, 0, NULL, NULL, &g_err));
     e = c.evals, e.scores.models = 0;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, learn_recall(empty, &e, NULL, &g_err));
     locus_pool_destroy(empty);
@@ -3426,7 +3414,7 @@ static void memories_survive_failing_allocations(void)
             locus_evals e = c.evals;
             locus_learn_opts o;
             float *before = logits_of(c.pool, c.asked, 20, 6), *after;
-            size_t models = locus_pool_recall_info(c.pool).models;
+            size_t models = locus_pool_get_info(c.pool).recall.models;
             locus_status s;
             context("call %d, allocation %zu", what, n);
             ZERO(o);
@@ -3437,7 +3425,7 @@ static void memories_survive_failing_allocations(void)
             s = what < 2    ? learn_recall(c.pool, &e, &o, &g_err)
                 : what == 2 ? locus_pool_recall_model(c.pool, 1, &e, NULL, &g_err)
                 : what == 3 ? locus_pool_save(c.pool, path, LOCUS_SAVE_POOL, NULL, &g_err)
-                            : locus_pool_open(&opened, c.net, path, &g_err);
+                            : locus_pool_open(&opened, c.net, path, NULL, &g_err);
             g_fail_at = 0;
             done = !g_failed_mallocs;
             CHECK_GOT(done ? LOCUS_OK : LOCUS_ERR_MEMORY, s);
@@ -3448,7 +3436,7 @@ static void memories_survive_failing_allocations(void)
             if (!done || what > 2) {
                 after = logits_of(c.pool, c.asked, 20, 6);
                 CHECK_SAME("the pool", before, after, 100);
-                CHECK_SIZE(models, locus_pool_recall_info(c.pool).models);
+                CHECK_SIZE(models, locus_pool_get_info(c.pool).recall.models);
                 free(after);
                 if (what) CHECK_STATUS(LOCUS_OK, locus_pool_save(c.pool, before_path, LOCUS_SAVE_POOL, NULL, &g_err));
             }
@@ -3471,7 +3459,7 @@ static void memories_agree_between_instruction_sets(void)
         int isa;
         for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
             recall_case c;
-            locus_net_opts o;
+            locus_run o;
             locus_learn_opts memory;
             float *now;
             size_t i;

@@ -55,7 +55,7 @@ static locus_evals evals_of(const float *enc, size_t n, size_t dim, const float 
 static int fixture_make(fixture *f, size_t n, int kind, int sab, int memory, locus_isa isa, uint64_t seed)
 {
     const size_t M = 5, anchors = 70;
-    locus_net_opts opts;
+    locus_run opts;
     locus_evals pool_evals;
     ref_rng g;
     float *enc, *scores, *z;
@@ -113,14 +113,11 @@ static void check_pools(const locus_pool *a, const locus_pool *b, size_t D)
     CHECK_STATUS(LOCUS_OK, predict(b, &queries, y, NULL));
     CHECK_SAME("logits", x, y, 9 * M);
     if (M) {
-        const size_t a_bytes = locus_route_workspace(a, 9, NULL), b_bytes = locus_route_workspace(b, 9, NULL);
-        unsigned char *work = (unsigned char *)xmalloc(a_bytes + b_bytes);
         locus_choice left[9], right[9];
         memset(left, 0, sizeof left), memset(right, 0, sizeof right);
-        CHECK_STATUS(LOCUS_OK, locus_route(a, &queries, NULL, left, NULL, work, a_bytes, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_route(b, &queries, NULL, right, NULL, work, b_bytes, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_route(a, &queries, NULL, left, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_route(b, &queries, NULL, right, NULL, NULL, &g_err));
         for (m = 0; m < 9; m++) CHECK_SIZE(left[m].model, right[m].model);
-        free(work);
     }
     for (m = 0; m < M; m++) {
         CHECK_SAME("embedding", locus_pool_embedding(a, m), locus_pool_embedding(b, m), 16);
@@ -178,11 +175,11 @@ static void unscored_rows_are_not_looked_at(void)
         evals.scores.mask = way == 2 ? mask : NULL;
         same = evals_of(tight, n, D, kept);
         evals.scores.models = same.scores.models = MODELS;
-        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, learn_recall(a, &evals, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, learn_recall(b, &same, NULL, &g_err));
-        CHECK_SIZE(n, locus_pool_recall_info(a).queries);
+        CHECK_SIZE(n, locus_pool_get_info(a).recall.queries);
         check_pools(a, b, D);
         CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(a, &evals, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(b, &same, NULL, &g_err));
@@ -264,7 +261,7 @@ static void versions_embed_the_drawn_evaluations(void)
                     CHECK_STATUS(LOCUS_OK, encode(f.net, &e, z));
                     CHECK_SAME("version", z, locus_pool_embedding(made, r), 16);
                 }
-                CHECK_SIZE(k != 2 ? 6 : 0, locus_pool_recall_info(made).models);
+                CHECK_SIZE(k != 2 ? 6 : 0, locus_pool_get_info(made).recall.models);
                 for (r = 0; r < 6; r++) {
                     const locus_calibration own = locus_pool_calibration(made, r);
                     const locus_calibration shared = locus_pool_calibration(f.pool, SIZE_MAX);
@@ -546,7 +543,6 @@ static void bad_versions_are_refused(void)
     raw_file *raw;
     locus_net *small;
     locus_pool *edge;
-    locus_net_opts opts;
     size_t i;
     if (!fixture_make(&f, 20, PLAIN, 0, 1, LOCUS_ISA_AUTO, 8)) return;
     ZERO(o);
@@ -598,10 +594,10 @@ static void bad_versions_are_refused(void)
     }
     CHECK(i > 2 && i < 50);
     raw = raw_from_net(&f.ref);
-    ZERO(opts);
-    opts.predictor_only = 1;
-    CHECK_STATUS(LOCUS_OK, raw_create(raw, &opts, &small));
-    CHECK_STATUS(LOCUS_OK, locus_pool_create(&edge, small, 0, NULL, NULL, 0, &g_err));
+    for (i = raw->count; i-- > 0;)
+        if (!strncmp(raw->t[i].name, "encoder.", 8)) raw_drop(raw, i);
+    CHECK_STATUS(LOCUS_OK, raw_create(raw, NULL, &small));
+    CHECK_STATUS(LOCUS_OK, locus_pool_create(&edge, small, 0, NULL, NULL, &g_err));
     CHECK_STATUS(LOCUS_ERR_NO_ENCODER, locus_pool_resample(&made, edge, &f.evals, NULL, &g_err));
     locus_pool_destroy(edge);
     locus_net_destroy(small);
@@ -622,7 +618,7 @@ static double chance_without(const fixture *f, const locus_pool *pool, size_t mo
     memcpy(scores, f->scores, f->n * sizeof(float));
     if (row != SIZE_MAX) scores[row] = f_nan();
     e.scores.f32 = scores;
-    CHECK_STATUS(LOCUS_OK, locus_pool_copy(&copy, pool, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_copy(&copy, pool, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, encode(f->net, &e, z));
     CHECK_STATUS(LOCUS_OK, locus_pool_set(copy, model, NULL, z, &g_err));
     if (pool->memory.landmarks && pool->recalled[model])
@@ -910,8 +906,8 @@ static void logs_feed_the_pool(void)
         CHECK_STATUS(LOCUS_OK, locus_log_score(log, 1, row, f.scores[i], &g_err));
     }
     e = locus_log_evals(log, 1);
-    CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_log_embed(log, 1, z, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_set(a, 3, NULL, z, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(a, 3, &e, NULL, &g_err));
@@ -943,8 +939,8 @@ static void joining_is_encode_put_and_recall(void)
         context("memory %d", memory);
         if (!fixture_make(&f, 60, PLAIN, 0, memory, LOCUS_ISA_AUTO, 5)) return;
         e = f.evals;
-        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, NULL, &g_err));
         for (i = 0; i < e.queries.count; i++) known += !(f.scores[i] != f.scores[i]);
         CHECK_STATUS(LOCUS_OK, encode(f.net, &e, z));
         // a known name is refined
@@ -964,9 +960,9 @@ static void joining_is_encode_put_and_recall(void)
         CHECK(locus_pool_model(a, index)->parameters_b != locus_pool_model(a, index)->parameters_b);
         CHECK(locus_pool_model(a, index)->available == 1);
         CHECK_SAME("the newcomer's embedding", z, locus_pool_embedding(a, index), 16);
-        CHECK_SIZE(memory ? locus_pool_count(a) : 0, locus_pool_recall_info(a).models);
+        CHECK_SIZE(memory ? locus_pool_count(a) : 0, locus_pool_get_info(a).recall.models);
         // in memory of the caller's: too little says how much, which is enough
-        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, (locus_pool_destroy(b), a), &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, (locus_pool_destroy(b), a), NULL, &g_err));
         ZERO(run);
         run.memory = tiny, run.memory_bytes = sizeof tiny;
         for (i = 0; i < 4 && locus_pool_join(b, "newcomer", &e, NULL, &run, &g_err) == LOCUS_ERR_MEMORY; i++) {
@@ -1069,12 +1065,12 @@ static void copies_are_whole_and_their_own(void)
         const locus_model more = model_named("one more", 2.0f);
         context("memory %d", memory);
         if (!fixture_make(&f, 30, PLAIN, 0, memory, LOCUS_ISA_AUTO, 5)) return;
-        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&copy, f.pool, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&second, f.pool, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&copy, f.pool, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&second, f.pool, NULL, &g_err));
         check_pools(f.pool, copy, f.D);
-        CHECK_TEXT(locus_pool_query_encoder(f.pool), locus_pool_query_encoder(copy));
+        CHECK_TEXT(locus_pool_get_info(f.pool).query_encoder, locus_pool_get_info(copy).query_encoder);
         CHECK(!memcmp(&copy->memory.weight, &f.pool->memory.weight, sizeof(float)));
-        CHECK_SIZE(locus_pool_recall_info(f.pool).queries, locus_pool_recall_info(copy).queries);
+        CHECK_SIZE(locus_pool_get_info(f.pool).recall.queries, locus_pool_get_info(copy).recall.queries);
         if (memory) CHECK(!memcmp(copy->memory.items, f.pool->memory.items, 140 * sizeof(float)));
         CHECK(copy->calibrated == 1);
         for (i = 0; i < 5; i++) CHECK_SIZE(i, locus_pool_find(copy, locus_pool_model(f.pool, i)->name));
@@ -1088,20 +1084,20 @@ static void copies_are_whole_and_their_own(void)
         check_pools(f.pool, copy, f.D);
         locus_pool_destroy(copy);
         while (locus_pool_count(second)) CHECK_STATUS(LOCUS_OK, locus_pool_remove(second, 0, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&empty, second, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&empty, second, NULL, &g_err));
         CHECK_SIZE(0, locus_pool_count(empty));
         CHECK_STATUS(LOCUS_OK, locus_pool_add(empty, &more, z, NULL, &g_err));
         if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(empty, 0, &f.evals, NULL, &g_err));
         locus_pool_destroy(empty);
         locus_pool_destroy(second);
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_copy(NULL, f.pool, &g_err));
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_copy(&copy, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_copy(NULL, f.pool, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_copy(&copy, NULL, NULL, &g_err));
         CHECK(copy == NULL);
         for (i = 1; i < 10; i++) {
             locus_status status;
             g_fail_at = i;
             g_failed_mallocs = 0;
-            status = locus_pool_copy(&copy, f.pool, &g_err);
+            status = locus_pool_copy(&copy, f.pool, NULL, &g_err);
             g_fail_at = 0;
             CHECK_GOT(g_failed_mallocs ? LOCUS_ERR_MEMORY : LOCUS_OK, status);
             if (!g_failed_mallocs) break;
@@ -1184,17 +1180,15 @@ static double routed(const guarded *w, locus_guard_use use, size_t leader)
 {
     const locus_queries q = queries_of(w->asked, ASKED, GD);
     locus_choice *choice = (locus_choice *)xmalloc(ASKED * sizeof *choice);
-    const size_t bytes = locus_route_workspace(w->pool, ASKED, NULL);
-    void *work = xmalloc(bytes);
     locus_route_opts o;
     double sum = 0.0;
     size_t i;
     ZERO(o);
     o.guard = use;
-    CHECK_STATUS(LOCUS_OK, locus_route(w->pool, &q, &o, choice, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_route(w->pool, &q, &o, choice, NULL, NULL, &g_err));
     for (i = 0; i < ASKED; i++)
         sum += chance_of(w->kind, leader == SIZE_MAX ? choice[i].model : leader, (w->n + i) % TOPICS) / ASKED;
-    free(choice), free(work);
+    free(choice);
     return sum;
 }
 
@@ -1209,9 +1203,9 @@ static void guards_keep_leaders_and_let_specialists_go(void)
         double kept, free_choice;
         context("leader %zu", k);
         if (!guarded_make(&w, LEADER, 200, 20, 50 + k)) return;
-        CHECK_SIZE(SIZE_MAX, locus_pool_guard(w.pool).model);
+        CHECK_SIZE(SIZE_MAX, locus_pool_get_info(w.pool).guard.model);
         CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
-        guard = locus_pool_guard(w.pool);
+        guard = locus_pool_get_info(w.pool).guard;
         kept = routed(&w, LOCUS_GUARD_POOL, SIZE_MAX), free_choice = routed(&w, LOCUS_GUARD_NONE, SIZE_MAX);
         CHECK(guard.margin >= 0.0 && guard.margin <= 1.0);
         if (guard.model == 2) CHECK(kept >= free_choice - 0.002);
@@ -1232,7 +1226,7 @@ static void guards_keep_leaders_and_let_specialists_go(void)
         context("specialists %zu", k);
         if (!guarded_make(&w, SPECIALISTS, 240, 6, 70 + k)) return;
         CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
-        guard = locus_pool_guard(w.pool);
+        guard = locus_pool_get_info(w.pool).guard;
         alone = routed(&w, LOCUS_GUARD_NONE, guard.model), kept = routed(&w, LOCUS_GUARD_POOL, SIZE_MAX);
         CHECK(guard.margin < 0.05);
         CHECK(kept > alone + 0.25);
@@ -1348,7 +1342,7 @@ static void guards_are_what_leaving_a_fifth_out_tells(void)
         scores.models = w.M, scores.count = w.n, scores.f32 = w.scores;
         CHECK_STATUS(LOCUS_OK, locus_leaders(&scores, NULL, w.n, LOCUS_AMONG_SCORED, order, means, &g_err));
         CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, k % 2 ? &unlabelled : NULL, NULL, &g_err));
-        guard = locus_pool_guard(w.pool);
+        guard = locus_pool_get_info(w.pool).guard;
         CHECK_SIZE(order[0], guard.model);
         CHECK_NEAR(margin_by_hand(&w, guard.model, k % 2 ? &unlabelled : NULL, weight), guard.margin, 1e-4);
         above += guard.margin > 0.001 && guard.margin < 0.999;
@@ -1373,11 +1367,11 @@ static void guards_do_not_depend_on_order_or_threads(void)
         context("case %zu", k);
         if (!guarded_make(&w, k ? GAPPY : LEADER, 100, 8, 33)) return;
         CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
-        first = locus_pool_guard(w.pool);
+        first = locus_pool_get_info(w.pool).guard;
         for (kind = 1; kind < THREAD_KINDS; kind++) {
             CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(w.pool, 1, 0.9, &g_err)); // the old one plays no part
             CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, NULL, parallel_of(kind), &g_err));
-            again = locus_pool_guard(w.pool);
+            again = locus_pool_get_info(w.pool).guard;
             CHECK_SIZE(first.model, again.model);
             CHECK_NEAR(first.margin, again.margin, 0.0);
         }
@@ -1389,7 +1383,7 @@ static void guards_do_not_depend_on_order_or_threads(void)
         }
         e = w.evals, e.queries.encodings = q, e.scores.f32 = y;
         CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err));
-        again = locus_pool_guard(w.pool);
+        again = locus_pool_get_info(w.pool).guard;
         CHECK_SIZE(first.model, again.model);
         CHECK_NEAR(first.margin, again.margin, 1e-4);
         free(q), free(y);
@@ -1409,19 +1403,19 @@ static void guards_do_not_depend_on_order_or_threads(void)
         e = w.evals, e.queries = queries_of(wide, w.n + 20, GD), e.queries.stride = 17, e.scores.f32 = y,
         e.scores.mask = mask;
         CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err));
-        again = locus_pool_guard(w.pool);
+        again = locus_pool_get_info(w.pool).guard;
         CHECK_SIZE(first.model, again.model);
         CHECK_NEAR(first.margin, again.margin, 0.0);
         free(wide), free(y), free(mask);
         CHECK_STATUS(LOCUS_OK, locus_pool_save(w.pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_open(&loaded, w.net, path, &g_err));
-        again = locus_pool_guard(loaded);
+        CHECK_STATUS(LOCUS_OK, locus_pool_open(&loaded, w.net, path, NULL, &g_err));
+        again = locus_pool_get_info(loaded).guard;
         CHECK_SIZE(first.model, again.model);
         CHECK_NEAR(first.margin, again.margin, 0.0);
         // a loaded pool learns it as well: its ratios are found anew, in each part
         CHECK_STATUS(LOCUS_OK, learn_guard(loaded, &w.evals, NULL, NULL, &g_err));
-        CHECK_SIZE(first.model, locus_pool_guard(loaded).model);
-        CHECK_NEAR(first.margin, locus_pool_guard(loaded).margin, 0.1);
+        CHECK_SIZE(first.model, locus_pool_get_info(loaded).guard.model);
+        CHECK_NEAR(first.margin, locus_pool_get_info(loaded).guard.margin, 0.1);
         locus_pool_destroy(loaded);
         remove(path);
         guarded_free(&w);
@@ -1440,9 +1434,9 @@ static void guards_have_edges(void)
     context("one model");
     if (!guarded_make(&w, LEADER, 50, 1, 5)) return;
     CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
-    CHECK_SIZE(0, locus_pool_guard(w.pool).model);
-    CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0);
-    CHECK(!signbit(locus_pool_guard(w.pool).margin));
+    CHECK_SIZE(0, locus_pool_get_info(w.pool).guard.model);
+    CHECK_NEAR(0.0, locus_pool_get_info(w.pool).guard.margin, 0.0);
+    CHECK(!signbit(locus_pool_get_info(w.pool).guard.margin));
     CHECK_NEAR(chance_of(LEADER, 0, 0), routed(&w, LOCUS_GUARD_POOL, SIZE_MAX), 1e-9); // that one
     guarded_free(&w);
     if (!guarded_make(&w, GAPPY, 50, 7, 6)) return;
@@ -1452,24 +1446,24 @@ static void guards_have_edges(void)
     for (m = 0; m < w.M; m++) one[m * w.n + 7 * m] = m == 4 ? 1.0f : 0.0f;
     e = w.evals, e.scores.f32 = one;
     CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err));
-    CHECK(locus_pool_guard(w.pool).model < w.M);
-    CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0); // nothing was learned
+    CHECK(locus_pool_get_info(w.pool).guard.model < w.M);
+    CHECK_NEAR(0.0, locus_pool_get_info(w.pool).guard.margin, 0.0); // nothing was learned
     for (i = 0; i < w.n; i++) one[2 * w.n + i] = (float)(i % 4 != 0), one[5 * w.n + i] = (float)(i % 4 == 0);
     CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err)); // some of them
-    CHECK_SIZE(2, locus_pool_guard(w.pool).model);
+    CHECK_SIZE(2, locus_pool_get_info(w.pool).guard.model);
     context("one query");
     e = w.evals, e.queries.count = 1;
     scores = (unsigned char *)xmalloc(w.M * w.n);
     for (i = 0; i < w.M * w.n; i++) scores[i] = i % 3 == 0;
     e.scores.f32 = NULL, e.scores.u8 = scores;
     CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err));
-    CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0);
+    CHECK_NEAR(0.0, locus_pool_get_info(w.pool).guard.margin, 0.0);
     context("the same query again and again"); // all in one part
     one = (float *)(free(one), floats(w.n * GD));
     for (i = 0; i < w.n; i++) memcpy(one + i * GD, w.enc, GD * sizeof(float));
     e.queries = queries_of(one, w.n, GD);
     CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err));
-    CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0);
+    CHECK_NEAR(0.0, locus_pool_get_info(w.pool).guard.margin, 0.0);
     context("refusals");
     CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(w.pool, 3, 0.25, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, learn_guard(NULL, &w.evals, NULL, NULL, &g_err));
@@ -1496,7 +1490,7 @@ static void guards_have_edges(void)
         others.dim = 3;
         CHECK_STATUS(LOCUS_ERR_QUERY_DIM, learn_guard(w.pool, &w.evals, &others, NULL, &g_err));
     }
-    guard = locus_pool_guard(w.pool);
+    guard = locus_pool_get_info(w.pool).guard;
     CHECK_SIZE(3, guard.model);
     CHECK_NEAR(0.25, guard.margin, 0.0);
     context("failing allocations");
@@ -1504,7 +1498,7 @@ static void guards_have_edges(void)
     for (i = 1; i < 2000; i += g_quick ? 7 : 1) {
         locus_status status;
         locus_pool *before = NULL;
-        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&before, w.pool, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&before, w.pool, NULL, &g_err));
         g_failed_mallocs = 0;
         g_fail_at = i;
         status = learn_guard(w.pool, &w.evals, NULL, NULL, &g_err);
@@ -1515,7 +1509,7 @@ static void guards_have_edges(void)
             break;
         }
         CHECK_GOT(LOCUS_ERR_MEMORY, status);
-        guard = locus_pool_guard(w.pool);
+        guard = locus_pool_get_info(w.pool).guard;
         CHECK_SIZE(3, guard.model);
         CHECK_NEAR(0.25, guard.margin, 0.0);
         check_pools(before, w.pool, GD);

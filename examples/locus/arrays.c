@@ -162,7 +162,7 @@ int open_texts(session *s)
 // The text encoder that the net carries, or a message that it has none.
 const locus_text *net_text(session *s)
 {
-    const locus_text *encoder = locus_net_text(s->net);
+    const locus_text *encoder = locus_net_get_info(s->net).text;
     if (!encoder)
         fail(s, "--text: this net reads encodings of %s%s%s: give them with --encodings",
              s->info.query_encoder[0] ? "\"" : "another encoder", s->info.query_encoder,

@@ -307,7 +307,7 @@ int read_rules(session *s, locus_route_opts *opts)
 {
     const options *o = &s->opt;
     size_t m = locus_pool_count(s->pool);
-    locus_guard guard = locus_pool_guard(s->pool);
+    locus_guard guard = locus_pool_get_info(s->pool).guard;
     int status;
     if (o->lambda >= 0.0 && o->budget >= 0.0) return misuse(s, "--lambda and --budget exclude each other");
     if (o->no_default && (o->default_model || o->margin >= 0.0))

@@ -62,7 +62,7 @@ static int save_embeddings(session *s, locus_model *const *models, size_t m, con
         if (locus_npy_save(path, LOCUS_F32, shape, 2, z, &s->err)) return fail_library(s, "--out", path);
         return DONE;
     }
-    if (locus_pool_create(&s->pool, s->net, m, s->opt.query_encoder, NULL, 0, &s->err))
+    if (locus_pool_create(&s->pool, s->net, m, s->opt.query_encoder, NULL, &s->err))
         return fail_library(s, "--out", path);
     for (size_t i = 0; i < m; ++i)
         if (locus_pool_add(s->pool, models[i], z + i * s->info.z_dim, NULL, &s->err))
@@ -101,7 +101,7 @@ static int run_embed(session *s)
     if (has_ending(o->out, ".npy") && (o->with_net || o->query_encoder || o->memory > 0.0 || o->unlabelled))
         return misuse(s,
                       "--with-net, --query-encoder, --memory and --unlabelled need an --out that ends in .safetensors");
-    if (open_net(s, "--net", o->net, 0)) return FAILED;
+    if (open_net(s, "--net", o->net)) return FAILED;
     if (!s->info.has_encoder)
         return fail(s, "--net %s: expected a net with an encoder, found a predictor only", o->net);
     if (paths[o->path] == LOCUS_ENCODE_STREAMING && s->info.encoder_kind == LOCUS_SAB)
@@ -161,7 +161,7 @@ static int run_predict(session *s)
     const locus_array *q = NULL;
     if (!has_ending(s->opt.out, ".npy"))
         return misuse(s, "--out: expected a name ending in .npy, found %s", s->opt.out);
-    int status = open_net_and_pool(s, 1);
+    int status = open_net_and_pool(s);
     if (status) return status;
     if ((status = open_encodings(s, &q)) != DONE) return status;
     if (start_threads(s)) return FAILED;
@@ -182,7 +182,7 @@ static int run_encode(session *s)
     const locus_text *encoder;
     if (!has_ending(s->opt.out, ".npy"))
         return misuse(s, "--out: expected a name ending in .npy, found %s", s->opt.out);
-    if (open_texts(s) || open_net(s, "--net", s->opt.net, 1)) return FAILED;
+    if (open_texts(s) || open_net(s, "--net", s->opt.net)) return FAILED;
     if (!(encoder = net_text(s)) || encode_texts(s, encoder, &q)) return FAILED;
     if (locus_npy_save(s->opt.out, LOCUS_F32, q->shape, 2, q->data, &s->err))
         return fail_library(s, "--out", s->opt.out);

@@ -140,7 +140,7 @@ static int run_eval(session *s)
     memset(&r, 0, sizeof r);
     memset(&how, 0, sizeof how);
     if (!o->weak != !o->strong) return misuse(s, "--weak and --strong go together");
-    if (status || (status = open_net_and_pool(s, 1)) != DONE) return status;
+    if (status || (status = open_net_and_pool(s)) != DONE) return status;
     if ((status = open_encodings(s, &q)) != DONE) return status;
     if (open_grades(s, "--scores", o->scores, &y)) return FAILED;
     if (y->shape[1] != q->shape[0])

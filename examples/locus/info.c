@@ -247,8 +247,8 @@ static int run_info(session *s)
     int has_pool = locus_safetensors_find(&s->net_file, "pool.embeddings") != NULL;
     const char *kind = has_net && has_pool ? "router" : has_net ? "net" : has_pool ? "pool" : "safetensors";
     if (has_net) {
-        if (make_net(s, "", path, 0)) return FAILED;
-        if (has_pool && locus_pool_load(&s->pool, s->net, &s->net_file, NULL, 0, &s->err))
+        if (make_net(s, "", path)) return FAILED;
+        if (has_pool && locus_pool_load(&s->pool, s->net, &s->net_file, NULL, &s->err))
             return fail_library(s, "", path);
     }
     if (s->opt.json) {

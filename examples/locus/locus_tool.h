@@ -337,9 +337,9 @@ int load_row(session *s, const char *flag_name, const char *path, size_t n, size
 locus_evals one_model(const locus_queries *queries, const float *scores);
 
 // pool.c
-int make_net(session *s, const char *flag_name, const char *path, int predictor_only);
-int open_net(session *s, const char *flag_name, const char *path, int predictor_only);
-int open_net_and_pool(session *s, int predictor_only);
+int make_net(session *s, const char *flag_name, const char *path);
+int open_net(session *s, const char *flag_name, const char *path);
+int open_net_and_pool(session *s);
 int predict_rows(session *s, const locus_array *a, const size_t *rows, size_t first, size_t n, float *logits);
 int fail_name(const session *s, const char *flag_name, const char *name);
 int longest_name(const session *s);

@@ -3,22 +3,21 @@
 
 #include "locus_tool.h"
 
-int make_net(session *s, const char *flag_name, const char *path, int predictor_only)
+int make_net(session *s, const char *flag_name, const char *path)
 {
-    locus_net_opts opts;
-    memset(&opts, 0, sizeof opts);
-    opts.isa = (locus_isa)s->opt.isa;
-    opts.predictor_only = predictor_only;
-    if (locus_net_create(&s->net, &s->net_file, &opts, &s->err)) return fail_library(s, flag_name, path);
+    locus_run run;
+    memset(&run, 0, sizeof run);
+    run.isa = (locus_isa)s->opt.isa;
+    if (locus_net_create(&s->net, &s->net_file, &run, &s->err)) return fail_library(s, flag_name, path);
     s->info = locus_net_get_info(s->net);
     return DONE;
 }
 
-int open_net(session *s, const char *flag_name, const char *path, int predictor_only)
+int open_net(session *s, const char *flag_name, const char *path)
 {
     if (locus_safetensors_open(&s->net_file, path, &s->err)) return fail_library(s, flag_name, path);
     s->net_file_open = 1;
-    return make_net(s, flag_name, path, predictor_only);
+    return make_net(s, flag_name, path);
 }
 
 // A pool of the rows of an array [models, z_dim].
@@ -34,8 +33,7 @@ static int pool_from_array(session *s, const char *path)
                     shape_text(a->shape, 2, found));
     float *z = (float *)take(s, s->info.z_dim, sizeof *z);
     if (!z || load_models(s, a->shape[0], "the rows of --pool", &models)) return FAILED;
-    if (locus_pool_create(&s->pool, s->net, a->shape[0], NULL, NULL, 0, &s->err))
-        return fail_library(s, "--pool", path);
+    if (locus_pool_create(&s->pool, s->net, a->shape[0], NULL, NULL, &s->err)) return fail_library(s, "--pool", path);
     for (size_t i = 0; i < a->shape[0]; ++i)
         if (locus_array_to_f32(a, i * s->info.z_dim, s->info.z_dim, z, &s->err) ||
             locus_pool_add(s->pool, &models[i], z, NULL, &s->err))
@@ -44,7 +42,7 @@ static int pool_from_array(session *s, const char *path)
 }
 
 // --net and --pool; either may be left out if the other is a router file, and --router stands for both.
-int open_net_and_pool(session *s, int predictor_only)
+int open_net_and_pool(session *s)
 {
     const options *o = &s->opt;
     const char *either = o->router ? o->router : o->net ? o->net : o->pool;
@@ -52,9 +50,9 @@ int open_net_and_pool(session *s, int predictor_only)
     if (!either) return misuse(s, "--net and --pool are required (or --router with a file that holds both)");
     if (o->router && o->net && o->pool) return misuse(s, "--router stands for --net and --pool: leave it or them out");
     if (is_npy(pool) && !o->net && !o->router) return misuse(s, "--pool %s: an array needs a --net", pool);
-    if (open_net(s, net == o->net ? "--net" : o->router ? "--router" : "--pool", net, predictor_only)) return FAILED;
+    if (open_net(s, net == o->net ? "--net" : o->router ? "--router" : "--pool", net)) return FAILED;
     if (is_npy(pool)) return pool_from_array(s, pool);
-    if (locus_pool_open(&s->pool, s->net, pool, &s->err))
+    if (locus_pool_open(&s->pool, s->net, pool, NULL, &s->err))
         return fail_library(s, pool == o->pool ? "--pool" : o->router ? "--router" : "--net", pool);
     return DONE;
 }
@@ -63,10 +61,11 @@ int open_net_and_pool(session *s, int predictor_only)
 int predict_rows(session *s, const locus_array *a, const size_t *rows, size_t first, size_t n, float *logits)
 {
     size_t batch = n < 1024 ? n : 1024, m = locus_pool_count(s->pool);
-    size_t bytes = locus_predict_workspace(s->pool, batch, s->parallel);
     float *buffer = (float *)take(s, batch, s->info.q_dim * sizeof *buffer);
-    void *work = take(s, bytes, 1);
-    if (!buffer || !work) return FAILED;
+    locus_run run;
+    if (!buffer) return FAILED;
+    memset(&run, 0, sizeof run);
+    run.parallel = s->parallel;
     progress_begin(s, "predict");
     for (size_t i = 0; i < n; i += batch) {
         locus_queries q;
@@ -74,7 +73,7 @@ int predict_rows(session *s, const locus_array *a, const size_t *rows, size_t fi
         q.count = n - i < batch ? n - i : batch;
         q.dim = s->info.q_dim;
         q.encodings = encoding_rows(s, a, rows, first + i, q.count, buffer);
-        if (!q.encodings || locus_predict(s->pool, &q, logits + i * m, s->parallel, work, bytes, &s->err)) {
+        if (!q.encodings || locus_predict(s->pool, &q, logits + i * m, &run, &s->err)) {
             progress_end(s);
             return fail(s, "%s: %s%s", queries_name(s), s->err.message,
                         rows || first + i ? " (counted within a batch of the queries in use)" : "");

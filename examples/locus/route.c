@@ -3,6 +3,8 @@
 
 #include "locus_tool.h"
 
+static const char *const rule_name[] = {"best", "beat-default", "default-kept", "default-excluded"};
+
 // "A:B", "A:" or ":B": rows A to B - 1 of n.
 static int read_rows(session *s, size_t n, size_t *first, size_t *end)
 {
@@ -38,7 +40,7 @@ static void print_choices_json(const session *s, const locus_choice *choices, si
     json(",'choices':[");
     for (size_t i = 0; i < n; ++i) {
         const locus_choice *c = choices + i * top;
-        json("%c\n{'query':%u,'rule':%s,'ranked':[", i > 0, first + i, locus_rule_name(c->rule));
+        json("%c\n{'query':%u,'rule':%s,'ranked':[", i > 0, first + i, rule_name[c->rule]);
         for (size_t k = 0; k < top && c[k].model != SIZE_MAX; ++k)
             json("%c{'model':%s,'index':%u,'probability':%f,'logit':%f,'cost':%d,'utility':%d}", k > 0,
                  locus_pool_model(s->pool, c[k].model)->name, c[k].model, (double)c[k].probability, (double)c[k].logit,
@@ -64,7 +66,7 @@ static void print_choices(const session *s, const locus_choice *choices, const c
             else printf("%7s  %4zu  ", "", k + 1);
             print_text(locus_pool_model(s->pool, c->model)->name, width);
             printf("  %5.1f %%  %10s  %10.4f%s%s\n", 100.0 * (double)c->probability, cost_text(cost, c->cost),
-                   c->utility, k ? "" : "  ", k ? "" : locus_rule_name(c->rule));
+                   c->utility, k ? "" : "  ", k ? "" : rule_name[c->rule]);
         }
     }
 }
@@ -91,7 +93,7 @@ static int print_tally(session *s, const locus_choice *choices, size_t n, size_t
     qsort(t, m, sizeof *t, by_count);
     if (s->opt.json) {
         json(",'mean_probability':%d,'mean_cost':%d,'rules':{", p * share, cost * share);
-        for (int r = 0; r < 4; ++r) json("%c%s:%u", r, locus_rule_name((locus_rule)r), rules[r]);
+        for (int r = 0; r < 4; ++r) json("%c%s:%u", r, rule_name[r], rules[r]);
         json("},'models':[");
         for (size_t i = 0; i < m && t[i].count; ++i)
             json("%c{'model':%s,'queries':%u,'mean_probability':%d,'mean_cost':%d}", i > 0,
@@ -111,7 +113,7 @@ static int print_tally(session *s, const locus_choice *choices, size_t n, size_t
     if (guarded) {
         printf("\nrules:");
         for (int r = 0; r < 4; ++r)
-            if (rules[r]) printf("  %s %.1f %%", locus_rule_name((locus_rule)r), 100.0 * (double)rules[r] * share);
+            if (rules[r]) printf("  %s %.1f %%", rule_name[r], 100.0 * (double)rules[r] * share);
         putchar('\n');
     }
     return DONE;
@@ -171,12 +173,10 @@ static int route_questions(session *s, locus_route_opts *opts, size_t top)
             predict_rows(s, shown, NULL, 0, shown->shape[0], shown_logits))
             return FAILED;
     }
-    size_t bytes = locus_route_workspace(s->pool, 1, opts);
     float *q = (float *)take(s, s->info.q_dim, sizeof *q);
-    void *work = take(s, bytes, 1);
     locus_choice *choices = (locus_choice *)take(s, top, sizeof *choices);
     locus_queries one;
-    if (!q || !work || !choices) return FAILED;
+    if (!q || !choices) return FAILED;
     memset(&one, 0, sizeof one);
     one.encodings = q;
     one.count = 1;
@@ -200,7 +200,7 @@ static int route_questions(session *s, locus_route_opts *opts, size_t top)
         if (o->prices && (status = load_costs(s, NULL, NULL, m, 1, NULL, 0, 1, &text, NULL, &c)) != DONE) return status;
         opts->query_cost = c.of_query;
         if (locus_encode_text(encoder, text, length, q, NULL, &s->err)) return fail(s, "%s", s->err.message);
-        if (locus_route(s->pool, &one, opts, choices, NULL, work, bytes, &s->err)) return fail_rank(s);
+        if (locus_route(s->pool, &one, opts, choices, NULL, NULL, &s->err)) return fail_rank(s);
         if (o->json) {
             json("{'lambda':%d", opts->lambda);
             print_choices_json(s, choices, 0, 1, top);
@@ -230,7 +230,7 @@ static int run_route(session *s)
         return misuse(s, "--text excludes --encodings, --rows, --texts, --budget, --costs and --tokens-in");
     if ((o->profile || o->categories) && !o->question) return misuse(s, "--profile and --categories need a --text");
     int status = check_cost_flags(s);
-    if (status || (status = open_net_and_pool(s, 1)) != DONE) return status;
+    if (status || (status = open_net_and_pool(s)) != DONE) return status;
     if (!o->question) {
         if (!o->encodings) return misuse(s, "--encodings Q.npy or --text QUESTION is required: the queries");
         if ((status = open_encodings(s, &q)) != DONE) return status;

@@ -42,7 +42,7 @@ int open_sample(session *s, need needed, sample *out)
     if (!o->encodings && !o->text_file && (o->scores || o->categories))
         return misuse(s, "%s needs --encodings Q.npy or --text FILE.jsonl: the queries that it is about",
                       o->scores ? "--scores" : "--categories");
-    if ((status = open_net_and_pool(s, 0)) != DONE) return status;
+    if ((status = open_net_and_pool(s)) != DONE) return status;
     out->models = locus_pool_count(s->pool);
     if (out->models == 0) return fail(s, "the pool is empty");
     out->available = (unsigned char *)take(s, out->models, 1);

@@ -14,7 +14,7 @@ static int run_next(session *s)
     float *scores = NULL;
     size_t asked = 0, batch = o->batch ? o->batch : 1;
     char t[48];
-    int status = open_net_and_pool(s, 0);
+    int status = open_net_and_pool(s);
     if (status) return status;
     if ((status = open_encodings(s, &q)) != DONE) return status;
     size_t n = q->shape[0];
@@ -81,7 +81,7 @@ static int load_question(session *s, const locus_queries *evaluated, const char 
     out->count = 1;
     out->dim = s->info.q_dim;
     if (o->question) {
-        const locus_text *encoder = locus_net_text(s->net);
+        const locus_text *encoder = locus_net_get_info(s->net).text;
         float *q = (float *)take(s, s->info.q_dim, sizeof *q);
         if (!q) return FAILED;
         if (!encoder) return fail(s, "--question: this net reads no text: give --query Q.npy");
@@ -142,7 +142,7 @@ static int run_explain(session *s)
     locus_explanation why;
     float *scores = NULL;
     size_t model, k = o->top ? o->top : 8;
-    int status = open_net_and_pool(s, 0);
+    int status = open_net_and_pool(s);
     if (status) return status;
     size_t m = locus_pool_count(s->pool);
     if (m == 0) return fail(s, "the pool is empty");
@@ -155,11 +155,7 @@ static int run_explain(session *s)
         if (find_model(s, "NAME", o->file, &model)) return FAILED;
     } else { // the one that would be chosen
         locus_choice choice;
-        size_t bytes = locus_route_workspace(s->pool, 1, NULL);
-        void *work = take(s, bytes, 1);
-        if (!work) return FAILED;
-        if (locus_route(s->pool, &query, NULL, &choice, NULL, work, bytes, &s->err))
-            return fail(s, "%s", s->err.message);
+        if (locus_route(s->pool, &query, NULL, &choice, NULL, NULL, &s->err)) return fail(s, "%s", s->err.message);
         model = choice.model;
     }
     if (load_row(s, "--scores", o->scores, evaluated.count, model, &scores)) return FAILED;
@@ -248,7 +244,8 @@ static int refresh_model(session *s, locus_log *log, refreshed *r)
         if (locus_pool_set(s->pool, r->index, &r->after, z, &s->err))
             return fail(s, "%s: %s", r->after.name, s->err.message);
     }
-    if (locus_pool_recall_info(s->pool).landmarks && locus_pool_recall_model(s->pool, r->index, &evals, NULL, &s->err))
+    if (locus_pool_get_info(s->pool).recall.landmarks &&
+        locus_pool_recall_model(s->pool, r->index, &evals, NULL, &s->err))
         return fail(s, "%s: %s", r->after.name, s->err.message);
     return save_pool(s);
 }
@@ -268,7 +265,7 @@ static int run_update(session *s)
         return misuse(s, "--complete excludes --more-encodings, --more-scores and --window");
     if (!o->more_encodings != !o->more_scores) return misuse(s, "--more-encodings and --more-scores go together");
     if (!o->add && o->cost >= 0.0) return misuse(s, "--cost needs --add");
-    if ((status = open_net_and_pool(s, 0)) != DONE) return status;
+    if ((status = open_net_and_pool(s)) != DONE) return status;
     if (!s->info.has_encoder) return fail(s, "expected a net with an encoder, found a predictor only: give a --net");
     memset(&r, 0, sizeof r);
     r.index = locus_pool_find(s->pool, o->file);

@@ -753,11 +753,11 @@ typedef enum locus_among {
     LOCUS_AMONG_SCORED   // replay of a log with holes: a query's candidates are the models that have a score on it
 } locus_among;
 
-// A missing score is left out of the prediction figures. A model is right where its score is > 0.5; the figures named
-// score are means of the scores themselves. Ties among logits go to the lower index.
+// A missing score is left out of the figures of prediction. A model is right where its score is > 0.5; the figures
+// named score are means of the scores themselves. Ties among logits go to the lower index.
 typedef struct locus_metrics {
-    size_t queries, pairs;      // queries counted; (query, model) pairs that have a score
-    size_t left_out;            // queries without a candidate: in none of the figures
+    size_t queries, left_out;   // counted; without a candidate, and in none of the figures
+    size_t pairs;               // (query, model) pairs that have a score
     double hit1, hit3, hit5;    // share of queries with a right model: the chosen; among the 3, 5 highest logits
     double routing_score;       // mean score of the chosen models
     double prediction_accuracy; // p >= 0.5 against right or wrong, over pairs
@@ -770,62 +770,43 @@ typedef struct locus_metrics {
     size_t models_routed;                    // how many different models are chosen
 } locus_metrics;
 
-typedef struct locus_metrics_opts { // all zero is fine, and so is NULL
-    const size_t *columns;          // [n] the column of each row of logits in scores; NULL: row i is column i
-    const int32_t *select;          // [n] rows with select[i] != value are skipped: one category, one split; NULL: none
+typedef struct locus_metrics_opts {
+    const size_t *columns; // [n] the column of each row of logits in scores; NULL: row i is column i
+    const int32_t *select; // [n] rows with select[i] != value are skipped: one category, one split; NULL: none
     int32_t value;
     locus_among among;
     const unsigned char *available;       // [M] 0: never a candidate; NULL: all are
     const unsigned char *query_available; // [n, M] 0: not for this query; NULL: all are
-    const size_t *leaders; // [leader_count] models, best first, chosen on training data (locus_leaders): the leader of
-    size_t leader_count;   // a query is the first that is a candidate; after them by index
-    const locus_choice *choices; // [n] what was chosen by whatever rules (locus_rank, top 1, options of the same
-                                 // candidates); NULL: the highest logit among the candidates
+    const size_t *leaders;                // [leader_count] models, best first, chosen on training data (locus_leaders);
+    size_t leader_count;                  // a query's leader is the first that is a candidate, after them by index
+    const locus_choice
+        *choices; // [n] chosen by whatever rules (locus_rank, top 1); NULL: the candidates' highest logit
 } locus_metrics_opts;
 
-// logits [n, M]; scores as in locus_evals. work: locus_metrics_workspace(n, M).
-// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NONFINITE_INPUT (a logit), _WORKSPACE.
+// logits [n, M]; opts may be NULL. Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NONFINITE (a logit), _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *logits, size_t n,
-                                             const locus_scores *scores, const locus_metrics_opts *opts, void *work,
-                                             size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models);
-// The model with most right answers among `columns` (NULL: all; missing = wrong); the lowest index of equals.
-LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count);
+                                             const locus_scores *scores, const locus_metrics_opts *opts,
+                                             const locus_run *run, locus_error *err);
 // order[M] <- the models, best first, and means[M] (may be NULL) <- what they are ordered by: their mean score on
 // `columns` (NULL: all). LOCUS_AMONG_ALL: missing = 0. LOCUS_AMONG_SCORED: models that were asked different things are
-// compared by score = model + query, fitted by least squares to the scores there are, each model at the lower end of
-// its standard error; models without any come last, their mean is NaN. Equals by index. Allocates while it works.
-// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _MEMORY.
+// compared by score = model + query, fitted by least squares, each model at the lower end of its standard error; models
+// without any come last, their mean is NaN. Equals by index. Fails: LOCUS_ERR_ARGUMENT, _SCORE, _MEMORY.
 LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *columns, size_t count, locus_among among,
-                                     size_t *order, double *means, locus_error *err);
+                                     size_t *order, double *means, const locus_run *run, locus_error *err);
 
 // ---- quality against money
 //
 // Any router that gives logits, or logits of probabilities, can be judged: a pool is not needed.
-
-typedef struct locus_tradeoff {
-    double cost, quality; // means over the queries
-} locus_tradeoff;
-
-// picks[count or fewer] <- the places of the corners of the non-decreasing hull of these points, by rising cost;
-// returns how many. Anything on the hull can be had by mixing two of them at random. Points with a NaN are left out.
-LOCUS_API size_t locus_hull(const locus_tradeoff *points, size_t count, size_t *picks);
-// The hull's quality at a cost: NaN below its first corner, flat beyond its last.
-LOCUS_API double locus_hull_quality(const locus_tradeoff *points, const size_t *picks, size_t corners, double cost);
-// The least cost at which it has the quality; NaN if it never has.
-LOCUS_API double locus_hull_cost(const locus_tradeoff *points, const size_t *picks, size_t corners, double quality);
-// AIQ (RouterBench, arXiv 2403.12031): the mean of the hull's quality over costs from low to high. A hull that begins
-// above `low` is joined to (0, 0), the router that never answers. low = high: its quality there. NaN without a corner.
-LOCUS_API double locus_aiq(const locus_tradeoff *points, const size_t *picks, size_t corners, double low, double high);
 
 typedef struct locus_interval {
     double value, low, high;
 } locus_interval;
 
 // The mean of a[i] - b[i] with the interval of a paired bootstrap over i (percentiles; level 0: 0.9; resamples 0:
-// 1000), the same for the same seed. Allocates while it works. Fails: LOCUS_ERR_ARGUMENT (also: not finite), _MEMORY.
+// 1000), the same for the same seed. Fails: LOCUS_ERR_ARGUMENT (also: not finite), _MEMORY.
 LOCUS_API locus_status locus_paired_difference(const double *a, const double *b, size_t count, double level,
-                                               size_t resamples, uint64_t seed, locus_interval *out, locus_error *err);
+                                               size_t resamples, uint64_t seed, locus_interval *out,
+                                               const locus_run *run, locus_error *err);
 
 enum { LOCUS_FRONTIER_LEVELS = 4 }; // 90, 95, 99 and 100 % of the leader's quality
 
@@ -841,7 +822,12 @@ typedef struct locus_frontier_opts {
     double level;     // of the intervals; 0: 0.9
     size_t resamples; // 0: 1000
     uint64_t seed;
+    size_t weak, strong; // models between which the gap is looked at; the same: none
 } locus_frontier_opts;
+
+typedef struct locus_tradeoff {
+    double cost, quality; // means over the queries
+} locus_tradeoff;
 
 typedef struct locus_frontier_point { // the router at one price
     double lambda, cost, quality, right;
@@ -849,10 +835,9 @@ typedef struct locus_frontier_point { // the router at one price
     int corner;          // 1: of the router's hull
 } locus_frontier_point;
 
-// The zero router (RouterBench): the hull of what can be had without looking at the query. Its points are the models
-// that are candidates on every query, each alone; and, where `means` are given, at each price the candidate of highest
-// mean - lambda * mean cost: without holes that is one of them, in a log with holes the same among those that are
-// there.
+// The zero router (RouterBench, arXiv 2403.12031): the hull of what can be had without looking at the query, from
+// models that are candidates on every query, each alone; and, where `means` are given, at each price the candidate of
+// highest mean - lambda * mean cost.
 typedef struct locus_zero_corner {
     locus_tradeoff mean;
     size_t model; // that is taken on most queries,
@@ -864,46 +849,38 @@ typedef struct locus_single { // one model
     size_t candidate;         // how many these are; figures of different queries are hard to compare
 } locus_single;
 
-typedef struct locus_frontier {
-    size_t queries, left_out; // counted; without a candidate of known (or allowed) cost, and in no figure
-    size_t points;            // of the router
-    size_t corners, zero_corners;
-    size_t leader;                              // the model that leads most queries
-    locus_tradeoff leader_mean, random, oracle; // oracle: the cheapest of those with the highest score
-    double low, high; // costs that AIQ is taken over: of the zero router's first and last corner
-    locus_interval aiq, zero_aiq, aiq_gain;
-    locus_interval at_leader;            // the router's quality, at the leader's cost, less the leader's
-    double level[LOCUS_FRONTIER_LEVELS]; // qualities, of the leader's ...
-    locus_interval cost[LOCUS_FRONTIER_LEVELS], saving[LOCUS_FRONTIER_LEVELS]; // ... what the router pays for them
-    double zero_cost[LOCUS_FRONTIER_LEVELS];                                   // (NaN: it never gets there) and saves:
-                                                                               // 1 - cost / the leader's
-} locus_frontier;
-
-// The frontier of quality against mean cost over the price of cost, and what to compare it with. Quality is the mean
-// score. cost: in opts->rules (query_cost or cost). With P = opts->points or 64: points[P], out->points of them, from
-// the dearest to the cheapest; zero[P + M], out->zero_corners of them, from the cheapest to the dearest; singles[M].
-// The prices are quantiles of those at which some query's choice changes. Intervals are percentiles of a paired
-// bootstrap over the queries: the hulls of the same corners, and all figures from them, again. Allocates while it
-// works: about 21 bytes for each logit and 8 for each query and price. Fails: LOCUS_ERR_ARGUMENT, _SCORE,
-// _NONFINITE_INPUT (a logit that is NaN), _NO_CANDIDATE (on every query), _MEMORY.
-LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
-                                              locus_zero_corner *zero, locus_single *singles, const float *logits,
-                                              size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
-                                              locus_error *err);
-
-typedef struct locus_gap { // between a weak and a strong model, on the queries where both are candidates
-    size_t queries;
+typedef struct locus_gap {    // a router between two models, on the queries where both are candidates: those go to
+    size_t queries;           // `strong` where its chance exceeds `weak`'s most
     double weak, strong;      // mean scores
-    locus_interval recovered; // APGR (RouteLLM, arXiv 2406.18665): mean over the share of queries that go to `strong`,
-                              // 0 to 1, of (score - weak) / (strong - weak); random: 0.5. NaN unless strong > weak
+    locus_interval recovered; // APGR (RouteLLM, arXiv 2406.18665): mean over the share of queries that go to `strong`
+                              // of (score - weak) / (strong - weak); random: 0.5. NaN unless strong > weak
     double calls_half, calls_most; // least share to `strong` that recovers 50, 80 % of the gap; NaN: never does
 } locus_gap;
 
-// The router between two models: those queries go to `strong` where its chance exceeds `weak`'s most. Options as above
-// (of the rules only available and query_available count). Allocates while it works. Fails: as locus_frontier_compute.
-LOCUS_API locus_status locus_recovered_gap(locus_gap *out, const float *logits, size_t n, const locus_scores *scores,
-                                           size_t weak, size_t strong, const locus_frontier_opts *opts,
-                                           locus_error *err);
+typedef struct locus_frontier {
+    size_t queries, left_out; // counted; without a candidate of known (or allowed) cost, and in no figure
+    size_t points, corners, zero_corners;
+    locus_tradeoff leader_mean, random, oracle; // oracle: the cheapest of those with the highest score
+    double low, high;                       // costs that AIQ is taken over: of the zero router's first and last corner
+    locus_interval aiq, zero_aiq, aiq_gain; // AIQ (RouterBench): mean of the hull's quality over these costs
+    locus_interval at_leader;               // the router's quality, at the leader's cost, less the leader's
+    double level[LOCUS_FRONTIER_LEVELS];    // qualities, of the leader's ...
+    locus_interval cost[LOCUS_FRONTIER_LEVELS], saving[LOCUS_FRONTIER_LEVELS]; // ... what the router pays for them
+    double zero_cost[LOCUS_FRONTIER_LEVELS];                                   // (NaN: it never gets there) and saves:
+                                                                               // 1 - cost / the leader's
+    locus_gap gap;                                                             // with opts->weak and strong
+} locus_frontier;
+
+// The frontier of quality (mean score) against mean cost over the price of cost, and what to compare it with. cost: in
+// opts->rules (query_cost or cost). With P = opts->points or 64: points[P], out->points of them, from the dearest to
+// the cheapest; zero[P + M], out->zero_corners of them, from the cheapest to the dearest; singles[M]. The prices are
+// quantiles of those at which some query's choice changes. Intervals are percentiles of a paired bootstrap over the
+// queries. Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NONFINITE (a logit that is NaN), _NO_CANDIDATE (weak and strong: with
+// out->gap.queries 0; or on every query, whatever the gap, which stands), _OVERFLOW, _MEMORY.
+LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
+                                              locus_zero_corner *zero, locus_single *singles, const float *logits,
+                                              size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
+                                              const locus_run *run, locus_error *err);
 #endif
 
 // ---- calibration: probabilities that come true
@@ -1843,6 +1820,12 @@ LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const 
     return status;
 }
 
+// missing: the name of a pointer that is NULL but must not be, or NULL.
+LOCUSI_FN locus_status locusi_check_given(locus_error *err, const char *missing)
+{
+    return missing ? locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", missing) : LOCUS_OK;
+}
+
 // Heapsort: in place, no recursion, no bad case that a hostile file could build (qsort may allocate or go quadratic).
 LOCUSI_FN void locusi_swap(unsigned char *a, unsigned char *b, size_t size)
 {
@@ -1927,6 +1910,12 @@ LOCUSI_FN void *locusi_take_zero(locusi_work *w, size_t count, size_t size)
     void *const p = locusi_take(w, count, size);
     if (p) memset(p, 0, count * size);
     return p;
+}
+
+LOCUSI_FN void *locusi_take_cells(locusi_work *w, size_t rows, size_t columns, size_t size)
+{
+    size_t count;
+    return locusi_take(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, size);
 }
 
 // Was anything that was taken so far not there? Says how much all of it is.
@@ -11265,41 +11254,56 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
 
 #ifndef LOCUS_INFERENCE_ONLY
 
-LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count)
+// What metrics, leaders and frontiers demand of scores of which they read n columns.
+LOCUSI_FN locus_status locusi_check_columns(const locus_scores *s, const size_t *columns, size_t n, locus_among among,
+                                            locus_error *err)
 {
-    size_t m, i, best = 0, most = 0;
-    float y;
-    for (m = 0; m < scores->models; m++) {
-        size_t right = 0;
-        for (i = 0; i < (columns ? count : scores->count); i++)
-            right += locusi_score_at(scores, m, columns ? columns[i] : i, &y) && y > 0.5f;
-        if (right > most) {
-            most = right;
-            best = m;
-        }
+    locus_status status = locusi_check_table(s, 0, s->count, err);
+    size_t i, m;
+    float y = 0.0f;
+    if (status) return status;
+    if ((unsigned)among > LOCUS_AMONG_SCORED)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "among", "a locus_among", "%d", (int)among);
+    for (i = 0; i < n; i++) {
+        const size_t column = columns ? columns[i] : i;
+        if (column >= s->count)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, s->count, column);
+        for (m = 0; m < s->models; m++)
+            if (locusi_score_at(s, m, column, &y) && !(y >= 0.0f && y <= 1.0f))
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
+                                   (double)y);
     }
-    return best;
+    return LOCUS_OK;
 }
 
-LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models)
+LOCUSI_FN locus_status locusi_check_leaders(const size_t *leaders, size_t count, size_t models, locus_error *err)
 {
-    size_t pairs, bytes;
-    return locusi_mul(n, models, &pairs) && locusi_mul(pairs, 2 * sizeof(uint64_t), &bytes) &&
-                   locusi_add(bytes, models + 128, &bytes)
-               ? bytes
-               : 0;
+    size_t i;
+    for (i = 0; i < count; i++)
+        if (!leaders || leaders[i] >= models)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", i, models,
+                               leaders ? leaders[i] : SIZE_MAX);
+    return LOCUS_OK;
+}
+
+// The first candidate of `leaders`, and behind those by index; there is one.
+LOCUSI_FN size_t locusi_leader(const size_t *leaders, size_t count, const unsigned char *candidate)
+{
+    size_t k = 0;
+    while (!candidate[k < count ? leaders[k] : k - count]) k++;
+    return k < count ? leaders[k] : k - count;
 }
 
 // Ascending, by counting each of the low 5 bytes; `spare` is as long. The result is in keys or spare: returned.
 LOCUSI_FN uint64_t *locusi_radix_sort(uint64_t *keys, uint64_t *spare, size_t n)
 {
-    size_t count[257], i, byte;
-    for (byte = 0; byte < 5; byte++) {
+    size_t count[257], i, shift;
+    for (shift = 0; shift < 40; shift += 8) {
         uint64_t *swap = keys;
         memset(count, 0, sizeof count);
-        for (i = 0; i < n; i++) count[1 + (keys[i] >> 8 * byte & 255)]++;
+        for (i = 0; i < n; i++) count[1 + (keys[i] >> shift & 255)]++;
         for (i = 1; i < 257; i++) count[i] += count[i - 1];
-        for (i = 0; i < n; i++) spare[count[keys[i] >> 8 * byte & 255]++] = keys[i];
+        for (i = 0; i < n; i++) spare[count[keys[i] >> shift & 255]++] = keys[i];
         keys = spare;
         spare = swap;
     }
@@ -11309,8 +11313,8 @@ LOCUSI_FN uint64_t *locusi_radix_sort(uint64_t *keys, uint64_t *spare, size_t n)
 // Area under the ROC curve from sorted keys: (ordered logit) * 2 + right. Pairs of equal logit count half.
 LOCUSI_FN double locusi_auc(const uint64_t *keys, size_t n)
 {
-    double wins = 0.0, below = 0.0;
-    size_t i = 0, positives = 0;
+    double wins = 0.0, below = 0.0, positives = 0.0;
+    size_t i = 0;
     while (i < n) {
         double right = 0.0, wrong = 0.0;
         const uint64_t logit = keys[i] >> 1;
@@ -11320,262 +11324,223 @@ LOCUSI_FN double locusi_auc(const uint64_t *keys, size_t n)
         }
         wins += right * (below + 0.5 * wrong);
         below += wrong;
-        positives += (size_t)right;
+        positives += right;
     }
-    if (positives == 0 || positives == n) return (double)locusi_nan();
-    return wins / ((double)positives * (double)(n - positives));
+    return positives > 0.0 && below > 0.0 ? wins / (positives * below) : (double)locusi_nan();
 }
 
 #define LOCUSI_BINS ((size_t)15) // of the calibration error
 #define LOCUSI_TOP ((size_t)5)   // hit@5 is the deepest
 
-LOCUSI_FN locus_status locusi_check_columns(const locus_scores *scores, const size_t *columns, size_t n,
-                                            locus_error *err)
+typedef struct locusi_metrics { // on the way
+    uint64_t *keys;             // [n, M] for the area under the curve
+    float *score;               // [M] on the query; 0 where missing
+    unsigned char *candidate;   // [M]
+    unsigned char *routed;      // [M]
+    double predicted[LOCUSI_BINS], observed[LOCUSI_BINS];
+} locusi_metrics;
+
+// A pair's part in the figures of prediction, which are sums so far.
+LOCUSI_FN void locusi_metrics_pair(locusi_metrics *a, locus_metrics *out, float logit, float score)
 {
-    size_t i;
-    if (!scores->f32 == !scores->u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "f32 or u8", "%s", scores->f32 ? "both" : "neither");
-    for (i = 0; i < n; i++)
-        if ((columns ? columns[i] : i) >= scores->count)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->count,
-                               columns ? columns[i] : i);
+    const double x = (double)logit, y = (double)score, p = locus_probability(x);
+    const size_t bin = (size_t)(p * (double)LOCUSI_BINS);
+    uint32_t bits = locusi_f32_bits(logit + 0.0f); // -0 becomes 0
+    out->prediction_accuracy += (x >= 0.0) == (score > 0.5f) ? 1.0 : 0.0;
+    // -log p = log(1 + e^-logit), written so that neither side overflows
+    out->bce += (x > 0.0 ? x : 0.0) + log1p(exp(-fabs(x))) - y * x;
+    out->brier += (p - y) * (p - y);
+    a->predicted[bin < LOCUSI_BINS ? bin : LOCUSI_BINS - 1] += p;
+    a->observed[bin < LOCUSI_BINS ? bin : LOCUSI_BINS - 1] += y;
+    bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    a->keys[out->pairs++] = (uint64_t)bits << 1 | (score > 0.5f);
+}
+
+// A query's part in all figures. i: its row; row: its logits.
+LOCUSI_FN locus_status locusi_metrics_query(locusi_metrics *a, locus_metrics *out, const float *row, size_t i,
+                                            const locus_scores *scores, const locus_metrics_opts *o, locus_error *err)
+{
+    const size_t models = scores->models, column = o->columns ? o->columns[i] : i;
+    size_t top[LOCUSI_TOP], found = 0, candidates = 0, right = 0, hit = 0, m, k, leader, chosen;
+    double sum = 0.0, best = 0.0;
+    for (m = 0; m < models; m++) {
+        const int scored = locusi_score_at(scores, m, column, &a->score[m]);
+        if (!scored) a->score[m] = 0.0f;
+        a->candidate[m] = (!o->available || o->available[m]) &&
+                          (!o->query_available || o->query_available[i * models + m]) &&
+                          (scored || o->among == LOCUS_AMONG_ALL);
+        if (!a->candidate[m]) continue;
+        candidates++;
+        right += a->score[m] > 0.5f;
+        sum += (double)a->score[m];
+        if (best < (double)a->score[m]) best = (double)a->score[m];
+        k = found < LOCUSI_TOP ? found++ : LOCUSI_TOP;
+        for (; k > 0 && row[m] > row[top[k - 1]]; k--)
+            if (k < LOCUSI_TOP) top[k] = top[k - 1];
+        if (k < LOCUSI_TOP) top[k] = m;
+    }
+    if (!candidates) {
+        out->left_out++;
+        return LOCUS_OK;
+    }
+    chosen = o->choices ? o->choices[i].model : top[0];
+    if (chosen >= models || !a->candidate[chosen])
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "choices[%z]", "one of the query's candidates", "model %z", i,
+                           chosen);
+    for (m = 0; m < models; m++) {
+        float y;
+        if (locusi_score_at(scores, m, column, &y)) locusi_metrics_pair(a, out, row[m], y);
+    }
+    while (hit < found && !(a->score[top[hit]] > 0.5f)) hit++;
+    leader = locusi_leader(o->leaders, o->leader_count, a->candidate);
+    out->queries++;
+    out->hit1 += a->score[chosen] > 0.5f;
+    out->hit3 += hit < found && hit < 3;
+    out->hit5 += hit < found;
+    out->routing_score += (double)a->score[chosen];
+    out->best_single += a->score[leader] > 0.5f;
+    out->best_single_score += (double)a->score[leader];
+    out->random_model += (double)right / (double)candidates;
+    out->random_model_score += sum / (double)candidates;
+    out->oracle += right > 0;
+    out->oracle_score += best;
+    a->routed[chosen] = 1;
     return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_bad_score(size_t model, size_t column, float y, locus_error *err)
-{
-    return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", model, column, (double)y);
-}
-
-// row: the first cell of the query.
-LOCUSI_FN int locusi_in_play(const locus_metrics_opts *o, size_t row, size_t model)
-{
-    return (!o->available || o->available[model]) && (!o->query_available || o->query_available[row + model]);
 }
 
 LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *logits, size_t n,
-                                             const locus_scores *scores, const locus_metrics_opts *opts, void *work,
-                                             size_t work_bytes, locus_error *err)
+                                             const locus_scores *scores, const locus_metrics_opts *opts,
+                                             const locus_run *run, locus_error *err)
 {
-    const size_t bytes = scores ? locus_metrics_workspace(n, scores->models) : 0;
-    double sum_p[LOCUSI_BINS], sum_y[LOCUSI_BINS], right_pairs = 0.0, bce = 0.0, brier = 0.0, hit[3] = {0}, gap = 0.0;
-    double single = 0.0, random = 0.0, oracle = 0.0, score = 0.0, single_score = 0.0, random_score = 0.0,
-           oracle_score = 0.0;
-    size_t i, m, k, pairs = 0, queries = 0, models;
     locus_metrics_opts none;
-    const locus_metrics_opts *o = opts;
-    uint64_t *keys, *spare;
-    unsigned char *routed;
-    float y;
+    const locus_metrics_opts *o = opts ? opts : &none;
+    locusi_metrics a;
+    locusi_work w;
+    uint64_t *spare;
+    size_t i, k, models;
     locus_status status;
-    if (!out || !logits || !scores)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !out      ? "out"
-                           : !logits ? "logits"
-                                     : "scores");
+    if ((status = locusi_check_given(err, !out ? "out" : !logits ? "logits" : !scores ? "scores" : NULL)))
+        return status;
     memset(out, 0, sizeof *out);
     memset(&none, 0, sizeof none);
-    if (!o) o = &none;
+    memset(&a, 0, sizeof a);
     models = scores->models;
-    if ((unsigned)o->among > LOCUS_AMONG_SCORED)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "among", "a locus_among", "%d", (int)o->among);
-    if (!models) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores->models", "at least 1", "0");
-    for (m = 0; m < o->leader_count; m++)
-        if (o->leaders[m] >= models)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", m, models, o->leaders[m]);
-    if (!work || work_bytes < bytes || !bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    if ((status = locusi_check_columns(scores, o->columns, n, err))) return status;
-    memset(sum_p, 0, sizeof sum_p);
-    memset(sum_y, 0, sizeof sum_y);
-    keys = (uint64_t *)(void *)locusi_align(work);
-    spare = keys + n * models;
-    routed = (unsigned char *)(spare + n * models);
-    memset(routed, 0, models);
-    for (i = 0; i < n; i++) {
-        const size_t column = o->columns ? o->columns[i] : i;
+    if ((status = locusi_check_columns(scores, o->columns, n, o->among, err)) ||
+        (status = locusi_check_leaders(o->leaders, o->leader_count, models, err)))
+        return status;
+    locusi_work_begin(&w, run);
+    a.keys = (uint64_t *)locusi_take_cells(&w, n, models, sizeof(uint64_t));
+    spare = (uint64_t *)locusi_take_cells(&w, n, models, sizeof(uint64_t));
+    a.score = (float *)locusi_take(&w, models, sizeof(float));
+    a.candidate = (unsigned char *)locusi_take(&w, models, 1);
+    a.routed = (unsigned char *)locusi_take_zero(&w, models, 1);
+    status = locusi_work_short(&w, err);
+    for (i = 0; i < n && !status; i++) {
         const float *row = logits + i * models;
-        size_t top[LOCUSI_TOP], found = 0, candidates = 0, right = 0, first_hit = LOCUSI_TOP, leader = SIZE_MAX, chosen;
-        double sum = 0.0, best = 0.0;
         if (o->select && o->select[i] != o->value) continue;
-        if ((status = locusi_check_logits(row, 1, models, i, 0, err))) return status;
-        for (m = 0; m < models; m++) {
-            const int scored = locusi_score_at(scores, m, column, &y);
-            size_t at;
-            if (scored && !(y >= 0.0f && y <= 1.0f)) return locusi_bad_score(m, column, y, err);
-            if (!locusi_in_play(o, i * models, m) || (o->among == LOCUS_AMONG_SCORED && !scored)) continue;
-            candidates++;
-            if (scored) {
-                right += y > 0.5f;
-                sum += (double)y;
-                if (best < (double)y) best = (double)y;
-            }
-            at = found < LOCUSI_TOP ? found++ : LOCUSI_TOP;
-            while (at > 0 && row[m] > row[top[at - 1]]) {
-                if (at < LOCUSI_TOP) top[at] = top[at - 1];
-                at--;
-            }
-            if (at < LOCUSI_TOP) top[at] = m;
-        }
-        if (!candidates) {
-            out->left_out++;
-            continue;
-        }
-        chosen = o->choices ? o->choices[i].model : top[0];
-        if (chosen >= models || !locusi_in_play(o, i * models, chosen) ||
-            (o->among == LOCUS_AMONG_SCORED && !locusi_score_at(scores, chosen, column, &y)))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "choices[%z]", "one of the query's candidates", "model %z", i,
-                               chosen);
-        queries++;
-        for (m = 0; m < models; m++) {
-            const double logit = (double)row[m];
-            double p;
-            uint32_t bits;
-            size_t bin;
-            if (!locusi_score_at(scores, m, column, &y)) continue;
-            p = locus_probability(logit);
-            right_pairs += (logit >= 0.0) == (y > 0.5f) ? 1.0 : 0.0;
-            // -log p = log(1 + e^-logit), written so that neither side overflows
-            bce += (logit > 0.0 ? logit : 0.0) + log1p(exp(-fabs(logit))) - (double)y * logit;
-            brier += (p - (double)y) * (p - (double)y);
-            bin = (size_t)(p * (double)LOCUSI_BINS);
-            if (bin >= LOCUSI_BINS) bin = LOCUSI_BINS - 1;
-            sum_p[bin] += p;
-            sum_y[bin] += (double)y;
-            bits = locusi_f32_bits(row[m] + 0.0f); // -0 becomes 0
-            bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-            keys[pairs++] = (uint64_t)bits << 1 | (y > 0.5f);
-        }
-        for (k = 0; k < found; k++)
-            if (first_hit == LOCUSI_TOP && locusi_score_at(scores, top[k], column, &y) && y > 0.5f) first_hit = k;
-        hit[1] += first_hit < 3;
-        hit[2] += first_hit < 5;
-        if (locusi_score_at(scores, chosen, column, &y)) {
-            hit[0] += y > 0.5f;
-            score += (double)y;
-        }
-        for (m = 0; leader == SIZE_MAX; m++) { // there is a candidate, so it ends
-            const size_t l = m < o->leader_count ? o->leaders[m] : m - o->leader_count;
-            if (locusi_in_play(o, i * models, l) &&
-                (o->among == LOCUS_AMONG_ALL || locusi_score_at(scores, l, column, &y)))
-                leader = l;
-        }
-        if (locusi_score_at(scores, leader, column, &y)) {
-            single += y > 0.5f;
-            single_score += (double)y;
-        }
-        random += (double)right / (double)candidates;
-        random_score += sum / (double)candidates;
-        oracle += right > 0;
-        oracle_score += best;
-        routed[chosen] = 1;
+        if (!(status = locusi_check_logits(row, 1, models, i, 0, err)))
+            status = locusi_metrics_query(&a, out, row, i, scores, o, err);
     }
-    for (k = 0; k < LOCUSI_BINS; k++) gap += fabs(sum_p[k] - sum_y[k]);
-    for (m = 0; m < models; m++) out->models_routed += routed[m];
-    out->queries = queries;
-    out->pairs = pairs;
-    out->hit1 = hit[0] / (double)queries;
-    out->hit3 = hit[1] / (double)queries;
-    out->hit5 = hit[2] / (double)queries;
-    out->routing_score = score / (double)queries;
-    out->prediction_accuracy = right_pairs / (double)pairs;
-    out->bce = bce / (double)pairs;
-    out->brier = brier / (double)pairs;
-    out->auc = locusi_auc(locusi_radix_sort(keys, spare, pairs), pairs);
-    out->ece = gap / (double)pairs;
-    out->best_single = single / (double)queries;
-    out->best_single_score = single_score / (double)queries;
-    out->random_model = random / (double)queries;
-    out->random_model_score = random_score / (double)queries;
-    out->oracle = oracle / (double)queries;
-    out->oracle_score = oracle_score / (double)queries;
-    return LOCUS_OK;
+    if (!status) {
+        const double queries = (double)out->queries, pairs = (double)out->pairs;
+        for (k = 0; k < LOCUSI_BINS; k++) out->ece += fabs(a.predicted[k] - a.observed[k]);
+        for (k = 0; k < models; k++) out->models_routed += a.routed[k];
+        out->auc = locusi_auc(locusi_radix_sort(a.keys, spare, out->pairs), out->pairs);
+        out->prediction_accuracy /= pairs;
+        out->bce /= pairs;
+        out->brier /= pairs;
+        out->ece /= pairs;
+        out->hit1 /= queries;
+        out->hit3 /= queries;
+        out->hit5 /= queries;
+        out->routing_score /= queries;
+        out->best_single /= queries;
+        out->best_single_score /= queries;
+        out->random_model /= queries;
+        out->random_model_score /= queries;
+        out->oracle /= queries;
+        out->oracle_score /= queries;
+    }
+    locusi_work_end(&w);
+    return status;
 }
 
-// order[count] <- by falling key, equals by index: insertion, a few models are quick and many are sorted once.
-LOCUSI_FN void locusi_by_key(const double *key, size_t count, size_t *order)
+typedef struct locusi_keyed {
+    double key;
+    size_t index;
+} locusi_keyed;
+
+// By falling key, equals by index.
+LOCUSI_FN int locusi_falling(const void *a, const void *b)
 {
-    size_t gap = 1, i, at;
-    while (gap < count / 3) gap = 3 * gap + 1;
-    for (i = 0; i < count; i++) order[i] = i;
-    for (; gap; gap /= 3) // Shell's
-        for (i = gap; i < count; i++) {
-            const size_t moved = order[i];
-            for (at = i; at >= gap; at -= gap) {
-                const size_t before = order[at - gap];
-                if (key[before] > key[moved] || (key[before] >= key[moved] && before < moved)) break;
-                order[at] = before;
-            }
-            order[at] = moved;
-        }
+    const locusi_keyed *x = (const locusi_keyed *)a, *y = (const locusi_keyed *)b;
+    if (x->key > y->key || x->key < y->key) return x->key < y->key ? 1 : -1;
+    return (x->index > y->index) - (x->index < y->index);
 }
 
 LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *columns, size_t count, locus_among among,
-                                     size_t *order, double *means, locus_error *err)
+                                     size_t *order, double *means, const locus_run *run, locus_error *err)
 {
     const size_t n = columns ? count : scores ? scores->count : 0;
-    double *model, *query, *seen, rest = 0.0, pairs = 0.0, moved = 1.0, middle = 0.0;
-    locusi_carver c = {NULL, 0, 0};
-    size_t bytes, m, i, round, holes = 0;
-    void *block = NULL;
+    double *query, *seen, rest = 0.0, pairs = 0.0, moved = 1.0, middle = 0.0;
+    locusi_keyed *model;
+    locusi_work w;
+    size_t models, m, i, round;
+    int plain = 1;
     float y;
     locus_status status;
-    if (!scores || !order)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", scores ? "order" : "scores");
-    if ((status = locusi_check_columns(scores, columns, n, err))) return status;
-    for (m = 0; m < scores->models; m++)
-        for (i = 0; i < n; i++) {
-            const size_t column = columns ? columns[i] : i;
-            if (!locusi_score_at(scores, m, column, &y)) holes++;
-            else if (!(y >= 0.0f && y <= 1.0f)) return locusi_bad_score(m, column, y, err);
-        }
-    locusi_carve(&c, scores->models, 2 * sizeof(double));
-    locusi_carve(&c, n, sizeof(double));
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "leaders", "%z bytes", "none", c.used);
-    c.base = locusi_align(block);
-    c.used = 0;
-    model = (double *)locusi_carve(&c, scores->models, 2 * sizeof(double));
-    query = (double *)locusi_carve(&c, n, sizeof(double));
-    seen = model + scores->models;
-    memset(model, 0, 2 * scores->models * sizeof(double));
-    memset(query, 0, n * sizeof(double));
+    if ((status = locusi_check_given(err, !scores ? "scores" : !order ? "order" : NULL))) return status;
+    if ((status = locusi_check_columns(scores, columns, n, among, err))) return status;
+    models = scores->models;
+    locusi_work_begin(&w, run);
+    model = (locusi_keyed *)locusi_take_zero(&w, models, sizeof *model);
+    seen = (double *)locusi_take(&w, models, sizeof *seen);
+    query = (double *)locusi_take_zero(&w, n, sizeof *query);
+    if ((status = locusi_work_short(&w, err))) {
+        locusi_work_end(&w);
+        return status;
+    }
+    for (m = 0; m < models && among == LOCUS_AMONG_SCORED; m++)
+        for (i = 0; i < n; i++) plain &= locusi_score_at(scores, m, columns ? columns[i] : i, &y);
     // Without holes, and where a missing score is a 0, the plain mean. Else model and query in turn until both stand.
     for (round = 0; round < 500 && moved > 1e-9; round++) {
-        const int plain = !holes || among == LOCUS_AMONG_ALL;
-        if (!plain)
-            for (i = 0; i < n; i++) {
-                double sum = 0.0, number = 0.0;
-                for (m = 0; m < scores->models; m++)
-                    if (locusi_score_at(scores, m, columns ? columns[i] : i, &y))
-                        sum += (double)y - model[m], number += 1.0;
-                query[i] = number > 0.0 ? sum / number : 0.0;
-            }
+        for (i = 0; i < n && !plain; i++) {
+            double sum = 0.0, number = 0.0;
+            for (m = 0; m < models; m++)
+                if (locusi_score_at(scores, m, columns ? columns[i] : i, &y))
+                    sum += (double)y - model[m].key, number += 1.0;
+            query[i] = number > 0.0 ? sum / number : 0.0;
+        }
         moved = rest = pairs = 0.0;
-        for (m = 0; m < scores->models; m++) {
-            double sum = 0.0, square = 0.0, number = 0.0, mean;
+        for (m = 0; m < models; m++) {
+            double sum = 0.0, square = 0.0, mean;
+            seen[m] = 0.0;
             for (i = 0; i < n; i++)
                 if (locusi_score_at(scores, m, columns ? columns[i] : i, &y)) {
                     const double x = (double)y - query[i];
-                    sum += x, square += x * x, number += 1.0;
+                    sum += x, square += x * x, seen[m] += 1.0;
                 }
-            mean = plain ? sum : number > 0.0 ? sum / number : 0.0; // of plain ones the sum: exact for 0 and 1
-            if (fabs(mean - model[m]) > moved) moved = fabs(mean - model[m]);
-            model[m] = mean;
-            seen[m] = number;
+            mean = plain ? sum : seen[m] > 0.0 ? sum / seen[m] : 0.0; // of plain ones the sum: exact for 0 and 1
+            if (!plain && fabs(mean - model[m].key) > moved) moved = fabs(mean - model[m].key);
+            model[m].key = mean;
             rest += square - sum * mean;
-            pairs += number;
+            pairs += seen[m];
         }
-        if (plain) moved = 0.0;
     }
     for (i = 0; i < n; i++) middle += query[i] / (double)n;
-    for (m = 0; m < scores->models; m++) {
-        const int plain = !holes || among == LOCUS_AMONG_ALL;
-        if (!plain) model[m] = seen[m] > 0.0 ? model[m] - sqrt((rest > 0.0 ? rest : 0.0) / pairs / seen[m]) : -DBL_MAX;
-        if (means) means[m] = plain ? model[m] / (double)n : seen[m] > 0.0 ? model[m] + middle : (double)locusi_nan();
+    for (m = 0; m < models; m++) {
+        const int known = plain || seen[m] > 0.0;
+        if (!plain && known) model[m].key -= sqrt((rest > 0.0 ? rest : 0.0) / pairs / seen[m]);
+        if (means) {
+            means[m] = plain ? model[m].key / (double)n : model[m].key + middle;
+            if (!known) means[m] = (double)locusi_nan();
+        }
+        if (!known) model[m].key = -DBL_MAX;
+        model[m].index = m;
     }
-    locusi_by_key(model, scores->models, order);
-    LOCUS_FREE(block);
+    locusi_sort(model, models, sizeof *model, locusi_falling);
+    for (m = 0; m < models; m++) order[m] = model[m].index;
+    locusi_work_end(&w);
     return LOCUS_OK;
 }
 
@@ -11583,32 +11548,33 @@ LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *c
 //
 // A router at a price of cost spends some mean cost and gets some mean quality; over all prices that is a curve, and
 // what can be had by mixing two of its points is its hull. The zero router's is computed likewise, with a model's mean
-// in the place of its chance, over the same queries and candidates. The bootstrap draws queries; everything is computed
-// again from their weights.
+// in the place of its chance, over the same queries and candidates. All that answers queries is a *policy*, with a cost
+// and a quality on each: the router at each of its prices, each model alone, the zero router at each of its own, and
+// the leader. The bootstrap draws queries; everything is computed again from their weights.
 
-LOCUSI_FN int locusi_tradeoff_known(const locus_tradeoff *p)
-{
-    return !locusi_unknown(p->cost) && !locusi_unknown(p->quality);
-}
+typedef struct locusi_hull {
+    const locus_tradeoff *points;
+    size_t *corner, corners; // places of its corners, by rising cost
+} locusi_hull;
 
-LOCUS_API size_t locus_hull(const locus_tradeoff *points, size_t count, size_t *picks)
+// The non-decreasing hull of the points that are `in`.
+LOCUSI_FN void locusi_hull_of(locusi_hull *h, const locus_tradeoff *points, const unsigned char *in, size_t count)
 {
-    size_t corners = 0, at = SIZE_MAX, i;
-    for (i = 0; i < count; i++) {
-        const locus_tradeoff *p = &points[i];
-        if (!locusi_tradeoff_known(p)) continue;
-        if (at == SIZE_MAX || p->cost < points[at].cost ||
-            (p->cost <= points[at].cost && p->quality > points[at].quality))
+    size_t at = SIZE_MAX, i;
+    h->points = points;
+    h->corners = 0;
+    for (i = 0; i < count; i++)
+        if (in[i] && (at == SIZE_MAX || points[i].cost < points[at].cost ||
+                      (points[i].cost <= points[at].cost && points[i].quality > points[at].quality)))
             at = i;
-    }
     while (at != SIZE_MAX) { // always the steepest way up, and of equally steep ones the longest
         const locus_tradeoff from = points[at];
         double steepest = 0.0;
-        picks[corners++] = at;
+        h->corner[h->corners++] = at;
         at = SIZE_MAX;
         for (i = 0; i < count; i++) {
             const double cost = points[i].cost - from.cost, quality = points[i].quality - from.quality;
-            if (cost <= 0.0 || quality <= 0.0 || !locusi_tradeoff_known(&points[i])) continue;
+            if (!in[i] || cost <= 0.0 || quality <= 0.0) continue;
             if (at == SIZE_MAX || quality / cost > steepest ||
                 (quality / cost >= steepest && points[i].cost > points[at].cost)) {
                 steepest = quality / cost;
@@ -11616,44 +11582,48 @@ LOCUS_API size_t locus_hull(const locus_tradeoff *points, size_t count, size_t *
             }
         }
     }
-    return corners;
 }
 
-LOCUS_API double locus_hull_quality(const locus_tradeoff *points, const size_t *picks, size_t corners, double cost)
+LOCUSI_FN locus_tradeoff locusi_hull_corner(const locusi_hull *h, size_t k) { return h->points[h->corner[k]]; }
+
+// Its quality at a cost: NaN below its first corner, flat beyond its last.
+LOCUSI_FN double locusi_hull_quality(const locusi_hull *h, double cost)
 {
-    size_t i;
-    if (!corners || locusi_unknown(cost) || cost < points[picks[0]].cost) return (double)locusi_nan();
-    for (i = 1; i < corners; i++) {
-        const locus_tradeoff a = points[picks[i - 1]], b = points[picks[i]];
+    size_t k;
+    if (!h->corners || cost < locusi_hull_corner(h, 0).cost) return (double)locusi_nan();
+    for (k = 1; k < h->corners; k++) {
+        const locus_tradeoff a = locusi_hull_corner(h, k - 1), b = locusi_hull_corner(h, k);
         if (cost < b.cost) return a.quality + (b.quality - a.quality) * ((cost - a.cost) / (b.cost - a.cost));
     }
-    return points[picks[corners - 1]].quality;
+    return locusi_hull_corner(h, h->corners - 1).quality;
 }
 
-LOCUS_API double locus_hull_cost(const locus_tradeoff *points, const size_t *picks, size_t corners, double quality)
+// The least cost at which it has the quality; NaN if it never has.
+LOCUSI_FN double locusi_hull_cost(const locusi_hull *h, double quality)
 {
-    size_t i;
-    if (!corners || locusi_unknown(quality)) return (double)locusi_nan();
-    if (quality <= points[picks[0]].quality) return points[picks[0]].cost;
-    for (i = 1; i < corners; i++) {
-        const locus_tradeoff a = points[picks[i - 1]], b = points[picks[i]];
+    size_t k;
+    if (h->corners && quality <= locusi_hull_corner(h, 0).quality) return locusi_hull_corner(h, 0).cost;
+    for (k = 1; k < h->corners; k++) {
+        const locus_tradeoff a = locusi_hull_corner(h, k - 1), b = locusi_hull_corner(h, k);
         if (quality <= b.quality) return a.cost + (b.cost - a.cost) * ((quality - a.quality) / (b.quality - a.quality));
     }
     return (double)locusi_nan();
 }
 
-LOCUS_API double locus_aiq(const locus_tradeoff *points, const size_t *picks, size_t corners, double low, double high)
+// AIQ: the mean of its quality over costs from low to high. A hull that begins above `low` is joined to (0, 0), the
+// router that never answers. low = high: its quality there.
+LOCUSI_FN double locusi_hull_aiq(const locusi_hull *h, double low, double high)
 {
     locus_tradeoff a = {0.0, 0.0}, b;
     double area = 0.0;
-    size_t i;
-    if (!corners || locusi_unknown(low) || locusi_unknown(high)) return (double)locusi_nan();
+    size_t k;
+    if (!h->corners) return (double)locusi_nan();
     if (high <= low) {
-        a = points[picks[0]];
-        return low < a.cost ? a.quality * (low / a.cost) : locus_hull_quality(points, picks, corners, low);
+        a = locusi_hull_corner(h, 0);
+        return low < a.cost ? a.quality * (low / a.cost) : locusi_hull_quality(h, low);
     }
-    for (i = 0; i <= corners; i++, a = b) {
-        if (i < corners) b = points[picks[i]];
+    for (k = 0; k <= h->corners; k++, a = b) {
+        if (k < h->corners) b = locusi_hull_corner(h, k);
         else b.cost = high, b.quality = a.quality;
         if (b.cost > low && a.cost < high && b.cost > a.cost) {
             const double from = a.cost < low ? low : a.cost, to = b.cost > high ? high : b.cost;
@@ -11664,35 +11634,42 @@ LOCUS_API double locus_aiq(const locus_tradeoff *points, const size_t *picks, si
     return area / (high - low);
 }
 
+// ---- the bootstrap
+
 LOCUSI_FN size_t locusi_draw_row(uint64_t seed, uint64_t resample, uint64_t i, size_t count)
 {
     return (size_t)(locusi_mix(seed ^ locusi_mix(resample * 0x9e3779b97f4a7c15u + i + 1)) % count);
+}
+
+// weight[count] <- how often each row is drawn.
+LOCUSI_FN void locusi_draw_weights(uint64_t seed, uint64_t resample, size_t count, double *weight)
+{
+    size_t i;
+    memset(weight, 0, count * sizeof *weight);
+    for (i = 0; i < count; i++) weight[locusi_draw_row(seed, resample, i, count)] += 1.0;
+}
+
+LOCUSI_FN int locusi_rising(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
 // The percentiles of `count` values of which one stands every `stride`; they are sorted in spare[count]. Infinite: NaN.
 LOCUSI_FN void locusi_percentiles(const double *values, size_t count, size_t stride, double level, double *spare,
                                   locus_interval *out)
 {
-    const double rank = 0.5 * (1.0 - level) * (double)(count - 1);
-    const size_t low = (size_t)(rank + 0.5);
-    size_t gap = 1, i, at;
+    const size_t low = (size_t)(0.5 * (1.0 - level) * (double)(count - 1) + 0.5);
+    size_t i;
+    out->low = out->high = (double)locusi_nan();
+    if (locusi_unknown(out->value)) return;
     for (i = 0; i < count; i++) {
         spare[i] = values[i * stride];
-        if (locusi_unknown(spare[i])) {
-            out->low = out->high = (double)locusi_nan();
-            return;
-        }
+        if (locusi_unknown(spare[i])) return;
     }
-    while (gap < count / 3) gap = 3 * gap + 1;
-    for (; gap; gap /= 3)
-        for (i = gap; i < count; i++) {
-            const double moved = spare[i];
-            for (at = i; at >= gap && spare[at - gap] > moved; at -= gap) spare[at] = spare[at - gap];
-            spare[at] = moved;
-        }
-    out->low = locusi_within(spare[low], -DBL_MAX, DBL_MAX) ? spare[low] : (double)locusi_nan();
-    out->high =
-        locusi_within(spare[count - 1 - low], -DBL_MAX, DBL_MAX) ? spare[count - 1 - low] : (double)locusi_nan();
+    locusi_sort(spare, count, sizeof *spare, locusi_rising);
+    if (locusi_within(spare[low], -DBL_MAX, DBL_MAX)) out->low = spare[low];
+    if (locusi_within(spare[count - 1 - low], -DBL_MAX, DBL_MAX)) out->high = spare[count - 1 - low];
 }
 
 LOCUSI_FN locus_status locusi_check_level(double level, locus_error *err)
@@ -11702,591 +11679,513 @@ LOCUSI_FN locus_status locusi_check_level(double level, locus_error *err)
 }
 
 LOCUS_API locus_status locus_paired_difference(const double *a, const double *b, size_t count, double level,
-                                               size_t resamples, uint64_t seed, locus_interval *out, locus_error *err)
+                                               size_t resamples, uint64_t seed, locus_interval *out,
+                                               const locus_run *run, locus_error *err)
 {
-    double *means, sum = 0.0;
-    size_t i, r, bytes = 0;
+    double *means, *spare, sum = 0.0;
+    locusi_work w;
+    size_t i, r;
     locus_status status;
-    if (!a || !b || !out || !count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "%s", "%s",
-                           !a     ? "a"
-                           : !b   ? "b"
-                           : !out ? "out"
-                                  : "count",
-                           a && b && out ? "at least 1" : "a pointer", a && b && out ? "0" : "NULL");
+    if ((status = locusi_check_given(err, !a ? "a" : !b ? "b" : !out ? "out" : NULL))) return status;
+    if (!count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at least 1", "0");
     if ((status = locusi_check_level(level, err))) return status;
-    if (!(level > 0.0)) level = 0.9;
-    if (!resamples) resamples = 1000;
     for (i = 0; i < count; i++) {
         if (!locusi_within(a[i] - b[i], -DBL_MAX, DBL_MAX))
             return locusi_fail(err, LOCUS_ERR_ARGUMENT, "a[%z] - b[%z]", "a finite number", "%f", i, i, a[i] - b[i]);
         sum += a[i] - b[i];
     }
     out->value = sum / (double)count;
-    means = (double *)(locusi_mul(resamples, 2 * sizeof(double), &bytes) ? LOCUS_MALLOC(bytes) : NULL);
-    if (!means) return locusi_fail(err, LOCUS_ERR_MEMORY, "resamples", "%z bytes", "none", bytes);
-    for (r = 0; r < resamples; r++) {
-        for (sum = 0.0, i = 0; i < count; i++) {
-            const size_t at = locusi_draw_row(seed, r, i, count);
-            sum += a[at] - b[at];
+    if (!resamples) resamples = 1000;
+    locusi_work_begin(&w, run);
+    means = (double *)locusi_take(&w, resamples, sizeof *means);
+    spare = (double *)locusi_take(&w, resamples, sizeof *spare);
+    if (!(status = locusi_work_short(&w, err))) {
+        for (r = 0; r < resamples; r++) {
+            for (sum = 0.0, i = 0; i < count; i++) {
+                const size_t at = locusi_draw_row(seed, r, i, count);
+                sum += a[at] - b[at];
+            }
+            means[r] = sum / (double)count;
         }
-        means[r] = sum / (double)count;
+        locusi_percentiles(means, resamples, 1, level > 0.0 ? level : 0.9, spare, out);
     }
-    locusi_percentiles(means, resamples, 1, level, means + resamples, out);
-    LOCUS_FREE(means);
-    return LOCUS_OK;
+    locusi_work_end(&w);
+    return status;
 }
 
-// What is computed anew for each resample.
-typedef struct locusi_figures {
-    double aiq, zero_aiq, aiq_gain, at_leader, cost[LOCUS_FRONTIER_LEVELS], saving[LOCUS_FRONTIER_LEVELS];
-} locusi_figures;
-#define LOCUSI_FIGURES (sizeof(locusi_figures) / sizeof(double))
+// ---- the frontier
+
+// What is computed anew for each resample, in this order; behind it each point's gain.
+enum {
+    LOCUSI_AIQ,
+    LOCUSI_ZERO_AIQ,
+    LOCUSI_AIQ_GAIN,
+    LOCUSI_AT_LEADER,
+    LOCUSI_COST,
+    LOCUSI_SAVING = LOCUSI_COST + LOCUS_FRONTIER_LEVELS,
+    LOCUSI_FIGURES = LOCUSI_SAVING + LOCUS_FRONTIER_LEVELS
+};
+
+static const double locusi_levels[LOCUS_FRONTIER_LEVELS] = {0.9, 0.95, 0.99, 1.0};
+
+typedef struct locusi_duel { // a query between the weak and the strong model
+    locusi_keyed by;         // how much likelier the strong one is
+    double score[2];         // of the weak and the strong one
+} locusi_duel;
 
 typedef struct locusi_replay {
-    size_t n, models;          // counted queries, M
-    size_t points, blind;      // prices of the router, of the zero router
-    float *quality;            // [n, M] 0 where a model is no candidate
-    double *cost;              // [n, M] likewise
-    unsigned char *candidate;  // [n, M]
-    uint32_t *leader, *choice; // [n]; [n, points + blind]
-    double *slopes, *lambda;   // [n, M]; [points + blind]
-    double *weight;            // [n] of the queries in a resample
-    double *chance;            // [M] scratch
-    double *mean_cost;         // [M] over all queries where it is known
-    locus_tradeoff *at, *zero; // the means under the weights: [points]; [M + blind], a single model with holes: NaN
-    locus_tradeoff lead;
-    size_t *picks, *zero_picks; // [points], [M + blind]
-    unsigned char *corner;      // [points], then [M + blind]: of the hulls of all queries
-    double low, high;           // the range of AIQ
-    int resampling;             // 1: hulls are of those corners alone, so that luck does not pick among all points
-    double *resampled, *spare;  // [resamples, LOCUSI_FIGURES + points], [resamples]
+    const locus_frontier_opts *o;
+    const locus_scores *scores;
+    const float *logits;
+    size_t n, models, wanted, resamples; // counted queries, M, prices, all by default where not given
+    size_t points, blind;                // prices of the router, of the zero router
+    size_t zeros, leader, policies;      // the first policy of the zero router, the leader's, how many
+    double level, *lambda;               // [2 wanted]
+    double *cost;                        // [n, policies]
+    float *quality;                      // [n, policies]
+    unsigned char *candidate;            // [n, M]
+    size_t *row;                         // [n] of the logits
+    double *weight;                      // [n] how often a query is drawn
+    double *slopes, *chance, *mean_cost; // [n, M], [M], [M] over all queries where it is known
+    locus_tradeoff *mean;                // [policies] under the weights
+    unsigned char *in;                   // [policies] that make the hulls
+    locusi_hull router, zero;
+    double low, high;        // the range of AIQ
+    double *figures, *spare; // [1 + resamples, LOCUSI_FIGURES + wanted], [resamples]
+    locusi_duel *pairs;      // [n]
 } locusi_replay;
 
-LOCUSI_FN void locusi_replay_carve(locusi_replay *a, size_t n, size_t models, size_t points, size_t resamples,
-                                   locusi_carver *c)
+LOCUSI_FN void locusi_replay_take(locusi_replay *a, size_t n, locusi_work *w)
 {
-    size_t cells, choices, figures, zero;
-    if (!locusi_mul(n, models, &cells) || !locusi_mul(points, 2, &choices) || !locusi_mul(n, choices, &choices) ||
-        !locusi_mul(resamples, LOCUSI_FIGURES + points, &figures) || !locusi_add(models, points, &zero)) {
-        c->failed = 1;
-        return;
-    }
-    a->quality = (float *)locusi_carve(c, cells, sizeof(float));
-    a->cost = (double *)locusi_carve(c, cells, sizeof(double));
-    a->candidate = (unsigned char *)locusi_carve(c, cells, 1);
-    a->slopes = (double *)locusi_carve(c, cells, sizeof(double));
-    a->leader = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    a->choice = (uint32_t *)locusi_carve(c, choices, sizeof(uint32_t));
-    a->weight = (double *)locusi_carve(c, n, sizeof(double));
-    a->lambda = (double *)locusi_carve(c, points, 2 * sizeof(double));
-    a->chance = (double *)locusi_carve(c, models, sizeof(double));
-    a->mean_cost = (double *)locusi_carve(c, models, sizeof(double));
-    a->at = (locus_tradeoff *)locusi_carve(c, points, sizeof(locus_tradeoff));
-    a->zero = (locus_tradeoff *)locusi_carve(c, zero, sizeof(locus_tradeoff));
-    a->picks = (size_t *)locusi_carve(c, points, sizeof(size_t));
-    a->zero_picks = (size_t *)locusi_carve(c, zero, sizeof(size_t));
-    a->corner = (unsigned char *)locusi_carve(c, points + zero, 1);
-    a->resampled = (double *)locusi_carve(c, figures, sizeof(double));
-    a->spare = (double *)locusi_carve(c, resamples, sizeof(double));
+    a->zeros = a->wanted;
+    a->leader = a->wanted + a->models + a->wanted;
+    a->policies = a->leader + 1;
+    a->lambda = (double *)locusi_take(w, a->wanted, 2 * sizeof(double));
+    a->cost = (double *)locusi_take_cells(w, n, a->policies, sizeof(double));
+    a->quality = (float *)locusi_take_cells(w, n, a->policies, sizeof(float));
+    a->candidate = (unsigned char *)locusi_take_cells(w, n, a->models, 1);
+    a->slopes = (double *)locusi_take_cells(w, n, a->models, sizeof(double));
+    a->row = (size_t *)locusi_take(w, n, sizeof(size_t));
+    a->weight = (double *)locusi_take(w, n, sizeof(double));
+    a->chance = (double *)locusi_take(w, a->models, sizeof(double));
+    a->mean_cost = (double *)locusi_take_zero(w, a->models, sizeof(double));
+    a->mean = (locus_tradeoff *)locusi_take(w, a->policies, sizeof(locus_tradeoff));
+    a->in = (unsigned char *)locusi_take(w, a->policies, 1);
+    a->router.corner = (size_t *)locusi_take(w, locusi_max(a->wanted, a->models), sizeof(size_t));
+    a->zero.corner = (size_t *)locusi_take(w, a->models + a->wanted, sizeof(size_t));
+    a->figures = (double *)locusi_take_cells(w, a->resamples + 1, LOCUSI_FIGURES + a->wanted, sizeof(double));
+    a->spare = (double *)locusi_take(w, a->resamples, sizeof(double));
+    if (a->o->weak != a->o->strong) a->pairs = (locusi_duel *)locusi_take(w, n, sizeof(locusi_duel));
 }
 
-LOCUSI_FN void locusi_tradeoff_add(locus_tradeoff *to, double weight, double cost, double quality)
+// The counted queries, with each model alone, the leader, and what the rows of `out` and singles sum up. Queries
+// without a candidate whose cost can be counted are left out.
+LOCUSI_FN void locusi_replay_fill(locusi_replay *a, locusi_rules *r, size_t rows, locus_single *singles,
+                                  locus_frontier *out)
 {
-    to->cost += weight * cost;
-    to->quality += weight * quality;
-}
-
-LOCUSI_FN void locusi_tradeoff_over(locus_tradeoff *to, double n)
-{
-    to->cost /= n;
-    to->quality /= n;
-}
-
-// Means under the weights, whose sum is n.
-LOCUSI_FN void locusi_replay_means(locusi_replay *a, const locus_single *singles)
-{
-    const size_t choices = a->points + a->blind;
-    size_t i, m, p;
-    memset(a->at, 0, a->points * sizeof *a->at);
-    memset(a->zero, 0, (a->models + a->blind) * sizeof *a->zero);
-    memset(&a->lead, 0, sizeof a->lead);
-    for (i = 0; i < a->n; i++) {
-        const double w = a->weight[i];
-        const float *quality = a->quality + i * a->models;
-        const double *cost = a->cost + i * a->models;
-        const uint32_t *choice = a->choice + i * choices;
-        if (!(w > 0.0)) continue;
-        for (m = 0; m < a->models; m++) locusi_tradeoff_add(&a->zero[m], w, cost[m], (double)quality[m]);
-        for (p = 0; p < choices; p++)
-            locusi_tradeoff_add(p < a->points ? &a->at[p] : &a->zero[a->models + p - a->points], w, cost[choice[p]],
-                                (double)quality[choice[p]]);
-        locusi_tradeoff_add(&a->lead, w, cost[a->leader[i]], (double)quality[a->leader[i]]);
-    }
-    for (p = 0; p < a->points; p++) locusi_tradeoff_over(&a->at[p], (double)a->n);
-    for (m = 0; m < a->models + a->blind; m++) locusi_tradeoff_over(&a->zero[m], (double)a->n);
-    locusi_tradeoff_over(&a->lead, (double)a->n);
-    for (m = 0; m < a->models; m++)
-        if (singles[m].candidate < a->n) a->zero[m].cost = a->zero[m].quality = (double)locusi_nan();
-}
-
-// The figures of these means, and gain[points]. never: what stands for the cost of a quality that is never reached.
-LOCUSI_FN void locusi_replay_figures(locusi_replay *a, const double *share, locusi_figures *f, double *gain,
-                                     double *zero_cost, double never, size_t *corners, size_t *zero_corners)
-{
-    size_t p, k;
-    for (p = 0; a->resampling && p < a->models + a->blind; p++)
-        if (!a->corner[a->points + p]) a->zero[p].cost = (double)locusi_nan();
-    *zero_corners = locus_hull(a->zero, a->models + a->blind, a->zero_picks);
-    for (p = 0; p < a->points; p++) {
-        gain[p] = a->at[p].quality - locus_hull_quality(a->zero, a->zero_picks, *zero_corners, a->at[p].cost);
-        if (a->resampling && !a->corner[p]) a->at[p].cost = (double)locusi_nan();
-    }
-    *corners = locus_hull(a->at, a->points, a->picks);
-    if (!a->resampling) { // the range of costs stays
-        a->low = *zero_corners ? a->zero[a->zero_picks[0]].cost : (double)locusi_nan();
-        a->high = *zero_corners ? a->zero[a->zero_picks[*zero_corners - 1]].cost : (double)locusi_nan();
-    }
-    f->aiq = locus_aiq(a->at, a->picks, *corners, a->low, a->high);
-    f->zero_aiq = locus_aiq(a->zero, a->zero_picks, *zero_corners, a->low, a->high);
-    f->aiq_gain = f->aiq - f->zero_aiq;
-    f->at_leader = locus_hull_quality(a->at, a->picks, *corners, a->lead.cost) - a->lead.quality;
-    for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) {
-        const double quality = share[k] * a->lead.quality;
-        f->cost[k] = locus_hull_cost(a->at, a->picks, *corners, quality);
-        if (zero_cost) zero_cost[k] = locus_hull_cost(a->zero, a->zero_picks, *zero_corners, quality);
-        if (locusi_unknown(f->cost[k])) f->cost[k] = never;
-        f->saving[k] = a->lead.cost > 0.0 ? 1.0 - f->cost[k] / a->lead.cost : (double)locusi_nan();
-    }
-}
-
-// The prices at which the choice among the candidates changes, by the hull of (cost, chance), and where a guard gives
-// way; returns how many, at most as many as models.
-LOCUSI_FN size_t locusi_replay_slopes(const unsigned char *candidate, const double *cost, const double *chance,
-                                      size_t models, const locus_guard *guard, double *slopes)
-{
-    size_t found = 0, at = SIZE_MAX, m;
-    double gives = DBL_MAX;
-    for (m = 0; m < models; m++)
-        if (candidate[m] && !locusi_unknown(chance[m]) &&
-            (at == SIZE_MAX || cost[m] < cost[at] || (cost[m] <= cost[at] && chance[m] > chance[at])))
-            at = m;
-    while (at != SIZE_MAX) {
-        const size_t from = at;
-        double steepest = 0.0;
-        for (at = SIZE_MAX, m = 0; m < models; m++) {
-            double slope;
-            if (!candidate[m] || locusi_unknown(chance[m]) || cost[m] <= cost[from] || chance[m] <= chance[from])
-                continue;
-            slope = (chance[m] - chance[from]) / (cost[m] - cost[from]);
-            if (slope > steepest && slope <= DBL_MAX) steepest = slope, at = m;
-        }
-        if (at != SIZE_MAX) slopes[found++] = steepest;
-    }
-    at = guard->model;
-    if (at == SIZE_MAX || !candidate[at]) return found;
-    for (m = 0; m < models; m++)
-        if (candidate[m] && cost[m] < cost[at]) {
-            const double slope = (chance[at] + guard->margin - chance[m]) / (cost[at] - cost[m]);
-            if (slope > 0.0 && slope < gives) gives = slope;
-        }
-    if (gives < DBL_MAX && found < models) slopes[found++] = gives;
-    return found;
-}
-
-LOCUSI_FN int locusi_f64_order(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-// Shared by both functions: the options checked, rules that know which scores there are, which queries count.
-LOCUSI_FN locus_status locusi_frontier_check(const float *logits, size_t n, const locus_scores *scores,
-                                             const locus_frontier_opts *o, locus_error *err)
-{
-    locus_status status;
-    size_t m;
-    if (!logits || !scores)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", logits ? "scores" : "logits");
-    if (!scores->models || scores->models > UINT32_MAX)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores->models", "1 to 2^32 - 1", "%z", scores->models);
-    if ((unsigned)o->among > LOCUS_AMONG_SCORED)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "among", "a locus_among", "%d", (int)o->among);
-    for (m = 0; m < o->leader_count; m++)
-        if (o->leaders[m] >= scores->models)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", m, scores->models,
-                               o->leaders[m]);
-    if ((status = locusi_check_level(o->level, err))) return status;
-    if ((status = locusi_check_logits(logits, n, scores->models, 0, 1, err))) return status;
-    return locusi_check_columns(scores, o->columns, n, err);
-}
-
-// Fill the matrices; queries without a candidate of a cost that can be counted are left out. *a->choice is used for the
-// rows of the others: the first of their [points] numbers.
-LOCUSI_FN locus_status locusi_replay_fill(locusi_replay *a, locusi_rules *r, size_t rows, const locus_scores *scores,
-                                          const locus_frontier_opts *o, locus_frontier *out, locus_error *err)
-{
+    const locus_frontier_opts *o = a->o;
     const size_t models = a->models;
     size_t i, m;
-    float y;
     for (i = 0; i < rows; i++) {
-        const size_t column = o->columns ? o->columns[i] : i;
-        float *quality = a->quality + a->n * models;
-        double *cost = a->cost + a->n * models, best = -1.0, number = 0.0, sum = 0.0, spent = 0.0, x;
+        float *quality = a->quality + a->n * a->policies, *alone = quality + a->zeros;
+        double *cost = a->cost + a->n * a->policies, *price = cost + a->zeros;
+        double best = -1.0, number = 0.0, sum = 0.0, spent = 0.0;
         unsigned char *candidate = a->candidate + a->n * models;
-        size_t leader = SIZE_MAX, oracle = SIZE_MAX;
+        size_t oracle = 0, leader;
         locusi_rules_at(r, i);
         for (m = 0; m < models; m++) {
-            const int scored = locusi_score_at(scores, m, column, &y);
-            if (scored && !(y >= 0.0f && y <= 1.0f)) return locusi_bad_score(m, column, y, err);
+            const int scored = locusi_score_at(a->scores, m, o->columns ? o->columns[i] : i, &alone[m]);
             candidate[m] = (unsigned char)((scored || o->among == LOCUS_AMONG_ALL) && locusi_candidate(r, m));
-            quality[m] = scored ? y : 0.0f;
+            if (!scored || !candidate[m]) alone[m] = 0.0f;
         }
         r->available = candidate; // what an unknown cost counts as depends on them
         for (r->unpriced = -1.0, m = 0; m < models; m++) {
-            x = locusi_cost(r, m);
+            const double x = locusi_cost(r, m);
             if (candidate[m] && !locusi_unknown(x) && x > r->unpriced) r->unpriced = x;
         }
         if (r->unpriced < 0.0) {
             out->left_out++;
             continue;
         }
-        for (m = 0; leader == SIZE_MAX; m++) { // there is a candidate, so it ends
-            const size_t l = m < o->leader_count ? o->leaders[m] : m - o->leader_count;
-            if (candidate[l]) leader = l;
-        }
         for (m = 0; m < models; m++) {
-            x = locusi_counted_cost(r, m);
+            const double x = locusi_counted_cost(r, m);
             a->mean_cost[m] += x; // also where it has no score: a blind router knows what models cost
-            cost[m] = candidate[m] ? x : 0.0;
-            if (!candidate[m]) {
-                quality[m] = 0.0f;
-                continue;
-            }
-            number += 1.0, sum += (double)quality[m], spent += cost[m];
-            if ((double)quality[m] > best || ((double)quality[m] >= best && cost[m] < cost[oracle])) {
-                best = (double)quality[m];
+            price[m] = candidate[m] ? x : 0.0;
+            if (!candidate[m]) continue;
+            number += 1.0, sum += (double)alone[m], spent += x;
+            singles[m].candidate++;
+            singles[m].mean.cost += x;
+            singles[m].mean.quality += (double)alone[m];
+            if ((double)alone[m] > best || ((double)alone[m] >= best && x < price[oracle])) {
+                best = (double)alone[m];
                 oracle = m;
             }
         }
+        leader = locusi_leader(o->leaders, o->leader_count, candidate);
+        cost[a->leader] = price[leader];
+        quality[a->leader] = alone[leader];
         out->random.cost += spent / number;
         out->random.quality += sum / number;
-        out->oracle.cost += cost[oracle];
+        out->oracle.cost += price[oracle];
         out->oracle.quality += best;
-        a->leader[a->n] = (uint32_t)leader;
-        a->weight[a->n] = (double)i; // for a moment: the row
-        a->n++;
+        a->row[a->n++] = i;
     }
-    if (!a->n)
-        return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "queries",
-                           "a query with an available model of known cost and, in a replay, with a score", "none of %z",
-                           rows);
-    out->queries = a->n;
-    out->random.cost /= (double)a->n;
-    out->random.quality /= (double)a->n;
-    out->oracle.cost /= (double)a->n;
-    out->oracle.quality /= (double)a->n;
-    return LOCUS_OK;
 }
 
-// Quantiles of the sorted prices, without doubles: lambda[wanted or fewer] from 0; returns how many.
-LOCUSI_FN size_t locusi_replay_prices(double *slopes, size_t count, size_t wanted, double *lambda)
+// Adds the prices at which the choice among a query's candidates changes, by the hull of (cost, chance), and where a
+// guard gives way, at most as many as models; returns how many there are then.
+LOCUSI_FN size_t locusi_replay_slopes(locusi_replay *a, const unsigned char *candidate, const double *cost,
+                                      const locus_guard *guard, size_t found)
+{
+    const size_t models = a->models, most = found + models, at = guard->model;
+    double gives = DBL_MAX;
+    size_t m;
+    for (m = 0; m < models; m++) {
+        a->mean[m].cost = cost[m];
+        a->mean[m].quality = a->chance[m];
+        a->in[m] = candidate[m] && !locusi_unknown(a->chance[m]);
+    }
+    locusi_hull_of(&a->router, a->mean, a->in, models);
+    for (m = 1; m < a->router.corners; m++) {
+        const locus_tradeoff from = locusi_hull_corner(&a->router, m - 1), to = locusi_hull_corner(&a->router, m);
+        a->slopes[found++] = (to.quality - from.quality) / (to.cost - from.cost);
+    }
+    for (m = 0; m < models && at != SIZE_MAX && candidate[at]; m++)
+        if (candidate[m] && cost[m] < cost[at]) {
+            const double slope = (a->chance[at] + guard->margin - a->chance[m]) / (cost[at] - cost[m]);
+            if (slope > 0.0 && slope < gives) gives = slope;
+        }
+    if (gives < DBL_MAX && found < most) a->slopes[found++] = gives;
+    return found;
+}
+
+// Quantiles of these prices, without doubles: lambda[wanted or fewer] from 0; returns how many.
+LOCUSI_FN size_t locusi_replay_prices(locusi_replay *a, size_t count, double *lambda)
 {
     size_t p, found = 1;
-    locusi_sort(slopes, count, sizeof *slopes, locusi_f64_order);
+    locusi_sort(a->slopes, count, sizeof *a->slopes, locusi_rising);
     lambda[0] = 0.0;
-    for (p = 1; p < wanted && count; p++) {
-        const double price = slopes[(count - 1) * p / (wanted - 1)] * (1.0 + 1e-9);
+    for (p = 1; p < a->wanted && count; p++) {
+        const double price = a->slopes[(count - 1) * p / (a->wanted - 1)] * (1.0 + 1e-9);
         if (price > lambda[found - 1] && price <= DBL_MAX) lambda[found++] = price;
     }
     return found;
 }
 
-// The prices, and what is chosen at each: by the router, and by the means alone.
-LOCUSI_FN void locusi_replay_route(locusi_replay *a, locusi_rules *r, locus_route_opts *rules, const float *logits,
-                                   const double *means, size_t wanted)
+// What the zero router takes at a price; the leader where no candidate's mean is known: SIZE_MAX.
+LOCUSI_FN size_t locusi_replay_blind(const locusi_replay *a, size_t i, double lambda)
 {
-    const size_t models = a->models;
-    locus_guard none = {SIZE_MAX, 0.0};
+    size_t m, model = SIZE_MAX;
+    double best = -HUGE_VAL;
+    for (m = 0; m < a->models; m++) {
+        const double x = a->o->means[m] - lambda * a->mean_cost[m];
+        if (a->candidate[i * a->models + m] && !locusi_unknown(x) && x > best) best = x, model = m;
+    }
+    return model;
+}
+
+// The prices, and what is chosen at each: by the router, and by the means alone.
+LOCUSI_FN void locusi_replay_route(locusi_replay *a, locusi_rules *r, locus_route_opts *rules)
+{
+    const locus_guard none = {SIZE_MAX, 0.0};
     size_t i, m, p, slopes = 0;
-    locus_choice c;
     for (i = 0; i < a->n; i++) {
-        for (m = 0; m < models; m++)
-            a->chance[m] = locus_probability((double)logits[(size_t)a->weight[i] * models + m]);
-        slopes += locusi_replay_slopes(a->candidate + i * models, a->cost + i * models, a->chance, models, &r->guard,
-                                       a->slopes + slopes);
+        for (m = 0; m < a->models; m++) a->chance[m] = locus_probability((double)a->logits[a->row[i] * a->models + m]);
+        slopes = locusi_replay_slopes(a, a->candidate + i * a->models, a->cost + i * a->policies + a->zeros, &r->guard,
+                                      slopes);
     }
-    a->points = locusi_replay_prices(a->slopes, slopes, wanted, a->lambda);
-    for (slopes = i = 0; means && i < a->n; i++)
-        slopes +=
-            locusi_replay_slopes(a->candidate + i * models, a->mean_cost, means, models, &none, a->slopes + slopes);
-    a->blind = means ? locusi_replay_prices(a->slopes, slopes, wanted, a->lambda + a->points) : 0;
+    a->points = locusi_replay_prices(a, slopes, a->lambda);
+    if (a->o->means) {
+        memcpy(a->chance, a->o->means, a->models * sizeof(double));
+        for (slopes = i = 0; i < a->n; i++)
+            slopes = locusi_replay_slopes(a, a->candidate + i * a->models, a->mean_cost, &none, slopes);
+        a->blind = locusi_replay_prices(a, slopes, a->lambda + a->wanted);
+    }
     for (i = 0; i < a->n; i++) {
-        uint32_t *choice = a->choice + i * (a->points + a->blind);
-        r->available = a->candidate + i * models;
-        r->cost = a->cost + i * models; // counted
-        for (p = 0; p < a->points; p++) {
-            rules->lambda = a->lambda[p];
-            locusi_rank_one(r, logits + (size_t)a->weight[i] * models, 0, 1, &c);
-            choice[p] = (uint32_t)c.model;
-        }
-        for (p = a->points; p < a->points + a->blind; p++) {
-            double best = -HUGE_VAL;
-            choice[p] = a->leader[i]; // where no candidate's mean is known
-            for (m = 0; m < models; m++) {
-                const double x = means[m] - a->lambda[p] * a->mean_cost[m];
-                if (r->available[m] && !locusi_unknown(x) && x > best) best = x, choice[p] = (uint32_t)m;
+        double *cost = a->cost + i * a->policies;
+        float *quality = a->quality + i * a->policies;
+        r->available = a->candidate + i * a->models;
+        r->cost = cost + a->zeros; // counted
+        for (p = 0; p < a->points + a->blind; p++) {
+            const size_t policy = p < a->points ? p : a->zeros + a->models + p - a->points;
+            size_t from;
+            if (p < a->points) {
+                locus_choice c;
+                rules->lambda = a->lambda[p];
+                locusi_rank_one(r, a->logits + a->row[i] * a->models, 0, 1, &c);
+                from = a->zeros + c.model;
+            } else {
+                from = locusi_replay_blind(a, i, a->lambda[a->wanted + p - a->points]);
+                from = from == SIZE_MAX ? a->leader : a->zeros + from;
             }
+            cost[policy] = cost[from];
+            quality[policy] = quality[from];
         }
     }
+}
+
+// Means under the weights, whose sum is n; the hulls; the figures and gains. never: what stands for the cost of a
+// quality that is never reached. The first time (zero_cost given) of all policies that are `in`, then of their corners.
+LOCUSI_FN void locusi_replay_figures(locusi_replay *a, double never, double *zero_cost, double *to)
+{
+    const locus_tradeoff *lead = &a->mean[a->leader];
+    size_t i, p, k;
+    memset(a->mean, 0, a->policies * sizeof *a->mean);
+    for (i = 0; i < a->n; i++) {
+        const double w = a->weight[i], *cost = a->cost + i * a->policies;
+        const float *quality = a->quality + i * a->policies;
+        for (p = 0; p < a->policies && w > 0.0; p++) {
+            a->mean[p].cost += w * cost[p];
+            a->mean[p].quality += w * (double)quality[p];
+        }
+    }
+    for (p = 0; p < a->policies; p++) {
+        a->mean[p].cost /= (double)a->n;
+        a->mean[p].quality /= (double)a->n;
+    }
+    locusi_hull_of(&a->router, a->mean, a->in, a->points);
+    locusi_hull_of(&a->zero, a->mean + a->zeros, a->in + a->zeros, a->models + a->blind);
+    if (zero_cost) { // the range of costs stays
+        a->low = a->zero.corners ? locusi_hull_corner(&a->zero, 0).cost : (double)locusi_nan();
+        a->high = a->zero.corners ? locusi_hull_corner(&a->zero, a->zero.corners - 1).cost : (double)locusi_nan();
+    }
+    to[LOCUSI_AIQ] = locusi_hull_aiq(&a->router, a->low, a->high);
+    to[LOCUSI_ZERO_AIQ] = locusi_hull_aiq(&a->zero, a->low, a->high);
+    to[LOCUSI_AIQ_GAIN] = to[LOCUSI_AIQ] - to[LOCUSI_ZERO_AIQ];
+    to[LOCUSI_AT_LEADER] = locusi_hull_quality(&a->router, lead->cost) - lead->quality;
+    for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) {
+        const double quality = locusi_levels[k] * lead->quality;
+        double *cost = &to[LOCUSI_COST + k];
+        *cost = locusi_hull_cost(&a->router, quality);
+        if (zero_cost) zero_cost[k] = locusi_hull_cost(&a->zero, quality);
+        if (locusi_unknown(*cost)) *cost = never;
+        to[LOCUSI_SAVING + k] = lead->cost > 0.0 ? 1.0 - *cost / lead->cost : (double)locusi_nan();
+    }
+    for (p = 0; p < a->points; p++)
+        to[LOCUSI_FIGURES + p] = a->mean[p].quality - locusi_hull_quality(&a->zero, a->mean[p].cost);
+}
+
+// What the caller sees of all queries; from here on the hulls are of these corners.
+LOCUSI_FN void locusi_replay_report(locusi_replay *a, locus_frontier *out, locus_frontier_point *points,
+                                    locus_zero_corner *zero)
+{
+    size_t i, m, p, k;
+    out->queries = a->n;
+    out->points = a->points;
+    out->corners = a->router.corners;
+    out->zero_corners = a->zero.corners;
+    out->leader_mean = a->mean[a->leader];
+    out->low = a->low;
+    out->high = a->high;
+    for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) out->level[k] = locusi_levels[k] * out->leader_mean.quality;
+    memset(a->in, 0, a->policies);
+    for (k = 0; k < a->zero.corners; k++) {
+        const size_t pick = a->zero.corner[k];
+        a->in[a->zeros + pick] = 1;
+        zero[k].mean = locusi_hull_corner(&a->zero, k);
+        zero[k].model = pick;
+        zero[k].share = 1.0;
+        if (pick < a->models) continue;
+        memset(a->chance, 0, a->models * sizeof *a->chance); // how often each is taken
+        for (i = 0; i < a->n; i++) {
+            m = locusi_replay_blind(a, i, a->lambda[a->wanted + pick - a->models]);
+            if (m == SIZE_MAX) m = locusi_leader(a->o->leaders, a->o->leader_count, a->candidate + i * a->models);
+            a->chance[m] += 1.0 / (double)a->n;
+        }
+        for (zero[k].model = 0, m = 1; m < a->models; m++)
+            if (a->chance[m] > a->chance[zero[k].model]) zero[k].model = m;
+        zero[k].share = a->chance[zero[k].model];
+    }
+    for (p = 0; p < a->points; p++) {
+        memset(&points[p], 0, sizeof points[p]);
+        points[p].lambda = a->lambda[p];
+        points[p].cost = a->mean[p].cost;
+        points[p].quality = a->mean[p].quality;
+        for (i = 0; i < a->n; i++) points[p].right += a->quality[i * a->policies + p] > 0.5f;
+        points[p].right /= (double)a->n;
+    }
+    for (k = 0; k < a->router.corners; k++) points[a->router.corner[k]].corner = a->in[a->router.corner[k]] = 1;
+}
+
+// ---- the gap between two models
+
+// The gap recovered under these weights (NULL: all 1): mean over the share of queries, in order, that go to the strong
+// one. mean[2] <- of both. reach (may be NULL): least shares that recover half and four fifths.
+LOCUSI_FN double locusi_gap_area(const locusi_duel *pairs, const double *weight, size_t n, double *mean, double *reach)
+{
+    static const double wanted[2] = {0.5, 0.8};
+    double area = 0.0, score = 0.0, before = 0.0, gone = 0.0, all;
+    size_t i, k;
+    mean[0] = mean[1] = 0.0;
+    for (i = 0; i < n; i++)
+        for (k = 0; k < 2; k++) mean[k] += (weight ? weight[i] : 1.0) * pairs[i].score[k];
+    all = mean[1] - mean[0];
+    for (k = 0; reach && k < 2; k++) reach[k] = (double)locusi_nan();
+    for (i = 0; i < n && all > 0.0; i++) {
+        const double w = weight ? weight[i] : 1.0;
+        score += w * (pairs[i].score[1] - pairs[i].score[0]);
+        area += w * 0.5 * (before + score);
+        for (k = 0; reach && k < 2; k++)
+            if (locusi_unknown(reach[k]) && score >= wanted[k] * all && score > before)
+                reach[k] = (gone + w * (wanted[k] * all - before) / (score - before)) / (double)n;
+        before = score;
+        gone += w;
+    }
+    mean[0] /= (double)n;
+    mean[1] /= (double)n;
+    return all > 0.0 ? area / (double)n / all : (double)locusi_nan();
+}
+
+LOCUSI_FN locus_status locusi_replay_gap(locusi_replay *a, size_t rows, locus_gap *out, locus_error *err)
+{
+    const locus_frontier_opts *o = a->o;
+    const size_t model[2] = {o->weak, o->strong};
+    locus_route_opts rules;
+    locusi_rules r;
+    size_t i, k, n = 0;
+    double mean[2], reach[2];
+    memset(&rules, 0, sizeof rules);
+    if (o->rules) rules.available = o->rules->available, rules.query_available = o->rules->query_available;
+    locusi_rules_make(&r, NULL, a->models, &rules, 0);
+    for (i = 0; i < rows; i++) {
+        const float *row = a->logits + i * a->models;
+        int candidates = 1;
+        locusi_rules_at(&r, i);
+        for (k = 0; k < 2; k++) {
+            float y = 0.0f;
+            const int scored = locusi_score_at(a->scores, model[k], o->columns ? o->columns[i] : i, &y);
+            candidates &= (scored || o->among == LOCUS_AMONG_ALL) && locusi_candidate(&r, model[k]);
+            a->pairs[n].score[k] = scored ? (double)y : 0.0;
+        }
+        if (!candidates) continue;
+        a->pairs[n].by.key = locus_probability((double)row[o->strong]) - locus_probability((double)row[o->weak]);
+        a->pairs[n].by.index = n;
+        n++;
+    }
+    if (!n)
+        return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "weak, strong", "a query on which both are candidates",
+                           "none of %z", rows);
+    locusi_sort(a->pairs, n, sizeof *a->pairs, locusi_falling);
+    out->queries = n;
+    out->recovered.value = locusi_gap_area(a->pairs, NULL, n, mean, reach);
+    out->weak = mean[0];
+    out->strong = mean[1];
+    out->calls_half = reach[0];
+    out->calls_most = reach[1];
+    for (i = 0; i < a->resamples; i++) {
+        locusi_draw_weights(o->seed, i, n, a->weight);
+        a->figures[i] = locusi_gap_area(a->pairs, a->weight, n, mean, NULL);
+    }
+    locusi_percentiles(a->figures, a->resamples, 1, a->level, a->spare, &out->recovered);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_check_frontier(const locusi_replay *a, size_t n, locus_error *err)
+{
+    const locus_frontier_opts *o = a->o;
+    locus_status status;
+    if ((status = locusi_check_columns(a->scores, o->columns, n, o->among, err)) ||
+        (status = locusi_check_leaders(o->leaders, o->leader_count, a->models, err)) ||
+        (status = locusi_check_level(o->level, err)))
+        return status;
+    if (a->models > UINT32_MAX || o->points > UINT32_MAX || o->resamples > UINT32_MAX)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "models, points, resamples", "fewer", "%z, %z, %z", a->models,
+                           o->points, o->resamples);
+    if (o->weak >= a->models || o->strong >= a->models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weak, strong", "models below %z", "%z and %z", a->models, o->weak,
+                           o->strong);
+    return locusi_check_logits(a->logits, n, a->models, 0, 1, err);
 }
 
 LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
                                               locus_zero_corner *zero, locus_single *singles, const float *logits,
                                               size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
-                                              locus_error *err)
+                                              const locus_run *run, locus_error *err)
 {
-    static const double share[LOCUS_FRONTIER_LEVELS] = {0.9, 0.95, 0.99, 1.0};
     locus_frontier_opts none;
-    const locus_frontier_opts *o = opts;
     locus_route_opts rules;
     locusi_rules r;
     locusi_replay a;
-    locusi_figures f;
-    locusi_carver c = {NULL, 0, 0};
-    size_t wanted, resamples, bytes, i, m, p, k, corners, zero_corners, width, *picks = NULL;
-    double level, *gain;
-    void *block = NULL;
+    locusi_work w;
+    size_t width, i, m, k;
     locus_status status;
     memset(&none, 0, sizeof none);
     memset(&a, 0, sizeof a);
-    if (!o) o = &none;
-    if (!out || !points || !zero || !singles)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !out      ? "out"
-                           : !points ? "points"
-                           : !zero   ? "zero"
-                                     : "singles");
+    if ((status = locusi_check_given(err, !out       ? "out"
+                                          : !points  ? "points"
+                                          : !zero    ? "zero"
+                                          : !singles ? "singles"
+                                          : !logits  ? "logits"
+                                          : !scores  ? "scores"
+                                                     : NULL)))
+        return status;
     memset(out, 0, sizeof *out);
-    if ((status = locusi_frontier_check(logits, n, scores, o, err))) return status;
-    rules = *locusi_route_defaults(o->rules, &rules);
-    rules.lambda = 0.0;
+    a.o = opts ? opts : &none;
+    a.scores = scores;
+    a.logits = logits;
     a.models = scores->models;
+    if ((status = locusi_check_frontier(&a, n, err))) return status;
+    rules = *locusi_route_defaults(a.o->rules, &rules);
+    rules.lambda = 0.0;
     locusi_rules_make(&r, NULL, a.models, &rules, 1);
     if ((status = locusi_check_route(&r, n, err))) return status;
-    wanted = o->points ? o->points : 64;
-    resamples = o->resamples ? o->resamples : 1000;
-    level = o->level > 0.0 ? o->level : 0.9;
-    locusi_replay_carve(&a, n, a.models, wanted, resamples, &c);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "frontier", "%z bytes", "none", c.used);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_replay_carve(&a, n, a.models, wanted, resamples, &c);
-    memset(a.mean_cost, 0, a.models * sizeof *a.mean_cost);
-    if ((status = locusi_replay_fill(&a, &r, n, scores, o, out, err))) {
-        LOCUS_FREE(block);
+    a.wanted = a.o->points ? a.o->points : 64;
+    a.resamples = a.o->resamples ? a.o->resamples : 1000;
+    a.level = a.o->level > 0.0 ? a.o->level : 0.9;
+    locusi_work_begin(&w, run);
+    locusi_replay_take(&a, n, &w);
+    status = locusi_work_short(&w, err);
+    if (!status && a.pairs) status = locusi_replay_gap(&a, n, &out->gap, err);
+    if (!status) {
+        memset(singles, 0, a.models * sizeof *singles);
+        locusi_replay_fill(&a, &r, n, singles, out);
+        if (!a.n)
+            status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "queries",
+                                 "a query with an available model of known cost and, in a replay, with a score",
+                                 "none of %z", n);
+    }
+    if (status) {
+        locusi_work_end(&w);
         return status;
     }
-    for (m = 0; m < a.models; m++) a.mean_cost[m] /= (double)a.n;
+    out->random.cost /= (double)a.n;
+    out->random.quality /= (double)a.n;
+    out->oracle.cost /= (double)a.n;
+    out->oracle.quality /= (double)a.n;
+    for (m = 0; m < a.models; m++) {
+        a.mean_cost[m] /= (double)a.n;
+        singles[m].mean.cost /= (double)singles[m].candidate; // 0 / 0 is NaN
+        singles[m].mean.quality /= (double)singles[m].candidate;
+    }
     rules.available = NULL; // all that is now in the candidates
     rules.max_cost = 0.0;
     rules.unpriced = LOCUS_UNPRICED_AUTO;
     locusi_rules_make(&r, NULL, a.models, &rules, 1);
-    locusi_replay_route(&a, &r, &rules, logits, o->means, wanted);
+    locusi_replay_route(&a, &r, &rules);
+    for (i = 0; i < a.policies; i++) // single models with holes are no points of the zero router
+        a.in[i] = i < a.zeros || i - a.zeros >= a.models || singles[i - a.zeros].candidate == a.n;
     for (i = 0; i < a.n; i++) a.weight[i] = 1.0;
     width = LOCUSI_FIGURES + a.points;
-    gain = a.resampled; // before the first resample overwrites it
-    memset(singles, 0, a.models * sizeof *singles);
-    for (i = 0; i < a.n; i++)
-        for (m = 0; m < a.models; m++) {
-            singles[m].candidate += a.candidate[i * a.models + m];
-            locusi_tradeoff_add(&singles[m].mean, 1.0, a.cost[i * a.models + m], (double)a.quality[i * a.models + m]);
-        }
-    for (m = 0; m < a.models; m++) locusi_tradeoff_over(&singles[m].mean, (double)singles[m].candidate); // 0 / 0 is NaN
-    locusi_replay_means(&a, singles);
-    locusi_replay_figures(&a, share, &f, gain, out->zero_cost, (double)locusi_nan(), &corners, &zero_corners);
-    out->points = a.points;
-    out->corners = corners;
-    out->zero_corners = zero_corners;
-    out->leader_mean = a.lead;
-    out->low = a.low;
-    out->high = a.high;
-    for (k = 0; k < zero_corners; k++) {
-        const size_t pick = a.zero_picks[k];
-        zero[k].mean = a.zero[pick];
-        zero[k].model = pick;
-        zero[k].share = 1.0;
-        if (pick < a.models) continue;
-        memset(a.chance, 0, a.models * sizeof *a.chance); // how often each is taken
-        for (i = 0; i < a.n; i++)
-            a.chance[a.choice[i * (a.points + a.blind) + a.points + pick - a.models]] += 1.0 / (double)a.n;
-        for (zero[k].model = 0, m = 1; m < a.models; m++)
-            if (a.chance[m] > a.chance[zero[k].model]) zero[k].model = m;
-        zero[k].share = a.chance[zero[k].model];
-    }
-    for (p = 0; p < a.points; p++) {
-        locus_frontier_point *to = &points[p];
-        memset(to, 0, sizeof *to);
-        to->lambda = a.lambda[p];
-        to->cost = a.at[p].cost;
-        to->quality = a.at[p].quality;
-        to->gain.value = gain[p];
-        for (i = 0; i < a.n; i++) to->right += a.quality[i * a.models + a.choice[i * (a.points + a.blind) + p]] > 0.5f;
-        to->right /= (double)a.n;
-    }
-    memset(a.corner, 0, a.points + a.models + a.blind);
-    for (k = 0; k < corners; k++) points[a.picks[k]].corner = a.corner[a.picks[k]] = 1;
-    for (k = 0; k < zero_corners; k++) a.corner[a.points + a.zero_picks[k]] = 1;
-    a.resampling = 1;
-    picks = a.zero_picks; // done with: how many queries each model leads
-    memset(picks, 0, a.models * sizeof *picks);
-    for (i = 0; i < a.n; i++) picks[a.leader[i]]++;
-    for (m = 0; m < a.models; m++)
-        if (picks[m] > picks[out->leader]) out->leader = m;
-    out->aiq.value = f.aiq;
-    out->zero_aiq.value = f.zero_aiq;
-    out->aiq_gain.value = f.aiq_gain;
-    out->at_leader.value = f.at_leader;
-    for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) {
-        out->level[k] = share[k] * a.lead.quality;
-        out->cost[k].value = f.cost[k];
-        out->saving[k].value = f.saving[k];
-    }
-    for (i = 0; i < resamples; i++) {
-        double *to = a.resampled + i * width;
-        memset(a.weight, 0, a.n * sizeof *a.weight);
-        for (k = 0; k < a.n; k++) a.weight[locusi_draw_row(o->seed, i, k, a.n)] += 1.0;
-        locusi_replay_means(&a, singles);
-        // never: beyond all costs, so that a percentile beyond what is reached is infinite
-        locusi_replay_figures(&a, share, &f, to + LOCUSI_FIGURES, NULL, HUGE_VAL, &corners, &zero_corners);
-        memcpy(to, &f, sizeof f);
+    locusi_replay_figures(&a, (double)locusi_nan(), out->zero_cost, a.figures);
+    locusi_replay_report(&a, out, points, zero);
+    for (i = 0; i < a.resamples; i++) {
+        locusi_draw_weights(a.o->seed, i, a.n, a.weight);
+        // beyond all costs, so that a percentile beyond what is reached is infinite
+        locusi_replay_figures(&a, HUGE_VAL, NULL, a.figures + (i + 1) * width);
     }
     for (k = 0; k < width; k++) {
-        locus_interval *to = k == 0                              ? &out->aiq
-                             : k == 1                            ? &out->zero_aiq
-                             : k == 2                            ? &out->aiq_gain
-                             : k == 3                            ? &out->at_leader
-                             : k < 4 + LOCUS_FRONTIER_LEVELS     ? &out->cost[k - 4]
-                             : k < 4 + 2 * LOCUS_FRONTIER_LEVELS ? &out->saving[k - 4 - LOCUS_FRONTIER_LEVELS]
-                                                                 : &points[k - LOCUSI_FIGURES].gain;
-        if (locusi_unknown(to->value)) to->low = to->high = (double)locusi_nan();
-        else locusi_percentiles(a.resampled + k, resamples, width, level, a.spare, to);
+        locus_interval *to = k >= LOCUSI_FIGURES     ? &points[k - LOCUSI_FIGURES].gain
+                             : k >= LOCUSI_SAVING    ? &out->saving[k - LOCUSI_SAVING]
+                             : k >= LOCUSI_COST      ? &out->cost[k - LOCUSI_COST]
+                             : k == LOCUSI_AT_LEADER ? &out->at_leader
+                             : k == LOCUSI_AIQ_GAIN  ? &out->aiq_gain
+                             : k == LOCUSI_ZERO_AIQ  ? &out->zero_aiq
+                                                     : &out->aiq;
+        to->value = a.figures[k];
+        locusi_percentiles(a.figures + width + k, a.resamples, width, a.level, a.spare, to);
     }
-    LOCUS_FREE(block);
+    locusi_work_end(&w);
     return LOCUS_OK;
-}
-
-// The gap recovered under these weights (NULL: all 1): mean over the share of queries, in order, that go to `strong`.
-// y: [n] pairs of the weak and the strong model's score in that order. reach (may be NULL): least shares that recover
-// half and four fifths.
-LOCUSI_FN double locusi_gap_area(const float *y, const double *weight, size_t n, double *weak, double *strong,
-                                 double *reach)
-{
-    static const double wanted[2] = {0.5, 0.8};
-    double area = 0.0, score = 0.0, total = 0.0, before = 0.0, gone = 0.0;
-    size_t i, k;
-    *weak = *strong = 0.0;
-    for (i = 0; i < n; i++) {
-        const double w = weight ? weight[i] : 1.0;
-        *weak += w * (double)y[2 * i];
-        *strong += w * (double)y[2 * i + 1];
-        total += w;
-    }
-    for (k = 0; reach && k < 2; k++) reach[k] = (double)locusi_nan();
-    if (!(*strong > *weak)) return (double)locusi_nan();
-    for (i = 0; i < n; i++) {
-        const double w = weight ? weight[i] : 1.0;
-        score += w * ((double)y[2 * i + 1] - (double)y[2 * i]);
-        area += w * 0.5 * (before + score);
-        for (k = 0; reach && k < 2; k++) {
-            const double need = wanted[k] * (*strong - *weak);
-            if (locusi_unknown(reach[k]) && score >= need && score > before)
-                reach[k] = (gone + w * (need - before) / (score - before)) / total;
-        }
-        before = score;
-        gone += w;
-    }
-    return area / total / (*strong - *weak);
-}
-
-LOCUS_API locus_status locus_recovered_gap(locus_gap *out, const float *logits, size_t n, const locus_scores *scores,
-                                           size_t weak, size_t strong, const locus_frontier_opts *opts,
-                                           locus_error *err)
-{
-    locus_frontier_opts none;
-    const locus_frontier_opts *o = opts;
-    locus_route_opts rules;
-    locusi_rules r;
-    locusi_carver c = {NULL, 0, 0};
-    size_t resamples, bytes, i, k, attempt, kept = 0, *order = NULL;
-    double *key = NULL, *weight = NULL, *area = NULL, *spare = NULL, a, b, reach[2];
-    float *y = NULL, *sorted = NULL;
-    void *block = NULL;
-    locus_status status;
-    memset(&none, 0, sizeof none);
-    if (!o) o = &none;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
-    memset(out, 0, sizeof *out);
-    if ((status = locusi_frontier_check(logits, n, scores, o, err))) return status;
-    if (weak >= scores->models || strong >= scores->models || weak == strong)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weak, strong", "two models below %z", "%z and %z", scores->models,
-                           weak, strong);
-    memset(&rules, 0, sizeof rules);
-    if (o->rules) rules.available = o->rules->available, rules.query_available = o->rules->query_available;
-    locusi_rules_make(&r, NULL, scores->models, &rules, 0);
-    resamples = o->resamples ? o->resamples : 1000;
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        key = (double *)locusi_carve(&c, n, sizeof(double));
-        weight = (double *)locusi_carve(&c, n, sizeof(double));
-        order = (size_t *)locusi_carve(&c, n, sizeof(size_t));
-        y = (float *)locusi_carve(&c, n, 2 * sizeof(float));
-        sorted = (float *)locusi_carve(&c, n, 2 * sizeof(float));
-        area = (double *)locusi_carve(&c, resamples, sizeof(double));
-        spare = (double *)locusi_carve(&c, resamples, sizeof(double));
-        if (attempt) break;
-        if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-        if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "gap", "%z bytes", "none", c.used);
-        c.base = locusi_align(block);
-    }
-    for (i = 0; i < n && !status; i++) {
-        const size_t column = o->columns ? o->columns[i] : i;
-        const float *row = logits + i * scores->models;
-        int candidates = 1;
-        locusi_rules_at(&r, i);
-        for (k = 0; k < 2 && !status; k++) {
-            const size_t m = k ? strong : weak;
-            float x = 0.0f;
-            const int scored = locusi_score_at(scores, m, column, &x);
-            if (scored && !(x >= 0.0f && x <= 1.0f)) status = locusi_bad_score(m, column, x, err);
-            candidates &= (scored || o->among == LOCUS_AMONG_ALL) && locusi_candidate(&r, m);
-            y[2 * kept + k] = scored ? x : 0.0f;
-        }
-        if (!candidates) continue;
-        key[kept++] = locus_probability((double)row[strong]) - locus_probability((double)row[weak]);
-    }
-    if (!status && !kept)
-        status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "weak, strong", "a query on which both are candidates",
-                             "none of %z", n);
-    if (!status) {
-        locusi_by_key(key, kept, order);
-        for (i = 0; i < kept; i++) memcpy(sorted + 2 * i, y + 2 * order[i], 2 * sizeof(float));
-        out->queries = kept;
-        out->recovered.value = locusi_gap_area(sorted, NULL, kept, &out->weak, &out->strong, reach);
-        out->weak /= (double)kept;
-        out->strong /= (double)kept;
-        out->calls_half = reach[0];
-        out->calls_most = reach[1];
-        for (i = 0; i < resamples; i++) {
-            memset(weight, 0, kept * sizeof *weight);
-            for (k = 0; k < kept; k++) weight[locusi_draw_row(o->seed, i, k, kept)] += 1.0;
-            area[i] = locusi_gap_area(sorted, weight, kept, &a, &b, NULL);
-        }
-        locusi_percentiles(area, resamples, 1, o->level > 0.0 ? o->level : 0.9, spare, &out->recovered);
-    }
-    LOCUS_FREE(block);
-    return status;
 }
 #endif
 
@@ -16070,7 +15969,7 @@ LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_eval
     scores.models = evals->scores.models;
     scores.count = n;
     scores.f32 = w.scores;
-    status = locus_leaders(&scores, NULL, n, LOCUS_AMONG_SCORED, w.order, NULL, err);
+    status = locus_leaders(&scores, NULL, n, LOCUS_AMONG_SCORED, w.order, NULL, NULL, err);
     for (part = 0; part < LOCUSI_GUARD_PARTS && !status; part++) {
         for (i = count = others = 0; i < n; i++) {
             if (w.part[i] == part) w.at[count++] = i;
@@ -18483,7 +18382,7 @@ struct locus_trainer {
     locusi_key *keys;
     float *z, *logits;
     void *metrics_work;
-    size_t metrics_bytes;
+    size_t metrics_bytes, *leaders;
     // for virtual models: the pool's item-response model
     float *difficulty;      // [train + unlabelled] f
     double *item;           // [train] t - f
@@ -18707,8 +18606,9 @@ LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
     t->keys = (locusi_key *)locusi_carve(c, n, sizeof(locusi_key));
     t->z = locusi_carve_floats(c, models, core->shape.dp);
     t->logits = locusi_carve_floats(c, t->validation, models);
-    t->metrics_bytes = locus_metrics_workspace(t->validation, models);
+    t->metrics_bytes = 16 * t->validation * models + 32 * (t->validation + models) + 1024;
     t->metrics_work = locusi_carve(c, t->metrics_bytes, 1);
+    t->leaders = (size_t *)locusi_carve(c, models, sizeof(size_t));
     if (!t->virtuals) return;
     t->difficulty = locusi_carve_floats(c, n + t->data.unlabelled_count, 1);
     t->item = (double *)locusi_carve(c, n, sizeof(double));
@@ -19227,7 +19127,8 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
     locusi_batch b;
     locus_scores scores;
     locus_metrics_opts opts;
-    size_t best;
+    locus_run run;
+    locus_status status;
     memset(&b, 0, sizeof b);
     memset(&scores, 0, sizeof scores);
     b.models = t->data.evals.scores.models;
@@ -19251,10 +19152,13 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
         return LOCUS_OK;
     }
     memset(&opts, 0, sizeof opts);
-    best = locus_best_model(&scores, NULL, 0);
-    opts.leaders = &best;
+    memset(&run, 0, sizeof run);
+    run.memory = t->metrics_work;
+    run.memory_bytes = t->metrics_bytes;
+    opts.leaders = t->leaders;
     opts.leader_count = 1;
-    return locus_metrics_compute(out, t->logits, t->validation, &scores, &opts, t->metrics_work, t->metrics_bytes, err);
+    if ((status = locus_leaders(&scores, NULL, 0, LOCUS_AMONG_ALL, t->leaders, NULL, &run, err))) return status;
+    return locus_metrics_compute(out, t->logits, t->validation, &scores, &opts, &run, err);
 }
 
 // The memory's weight beside the net whose validation logits are at hand: least squares of the two chances' mixture,

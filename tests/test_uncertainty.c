@@ -1280,7 +1280,7 @@ static void guards_are_what_leaving_a_fifth_out_tells(void)
         if (k != 3) CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(w.pool, (double)weight, &g_err));
         ZERO(scores);
         scores.models = w.M, scores.count = w.n, scores.f32 = w.scores;
-        CHECK_STATUS(LOCUS_OK, locus_leaders(&scores, NULL, w.n, LOCUS_AMONG_SCORED, order, means, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_leaders(&scores, NULL, w.n, LOCUS_AMONG_SCORED, order, means, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, k % 2 ? &unlabelled : NULL, NULL, &g_err));
         guard = locus_pool_guard(w.pool);
         CHECK_SIZE(order[0], guard.model);

@@ -1130,36 +1130,27 @@ typedef struct locus_resample_opts {
     size_t count;  // resampled versions; 0: 32
     int jackknife; // 0: bootstrap (as many, drawn with replacement); 1: each leaves out one of `count` groups
     uint64_t seed;
-    const locus_parallel *parallel;
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
 } locus_resample_opts;
 
-// *out <- a pool of what the model might be, given only these evaluations (evals->models = 1): `count` versions of it,
+// *out <- a pool of what the model might be, given only these evaluations (scores.models = 1): `count` versions of it,
 // "#1", "#2", ..., embedded from resampled evaluations, with the pool's shared calibration and, if the pool has a
-// memory, a resampled part in it. All versions share the work on the queries. Use it as any pool: its profiles and
-// points are draws of the model's; feed them to locus_interval_of. Version r depends on the seed, r and the evaluations
-// alone, in the order of their rows.
+// recall, a resampled part in it. Its profiles and points are draws of the model's; feed them to locus_interval_of.
+// Version r depends on the seed, r and the evaluations alone, in the order of their rows.
 //
-// What the intervals promise: where all evaluations of the model would put its predictions, its distances and its
-// agreement with others; measured on models that the net had not seen, nominal 90 % covered 84 to 97 % from 32 to 1,024
-// evaluations (bench/coverage.c). What the predictor cannot express stays outside: of the accuracies then observed, the
-// same intervals with the noise of so many answers covered 76 to 92 %, by category 67 to 82 %.
+// The intervals say where all evaluations of the model would put its predictions, distances and agreement with others:
+// on models that the net had not seen nominal 90 % covered 84 to 97 % from 32 to 1,024 evaluations (bench/coverage.c).
+// What the predictor cannot express stays outside: accuracies then observed were covered in 76 to 92 %.
 //
-// One core, net of one layer, 32 versions of 128, 1,024 and 4,096 evaluations: 57, 140 and 480 ms with a memory, 10,
-// 73 and 300 ms without. Allocates the new pool and, while it works, about 5 KB an evaluation. Fails: as locus_encode,
-// locus_pool_recall_model and locus_pool_create; LOCUS_ERR_ARGUMENT (more groups than evaluations), _CANCELLED.
+// 32 versions of 128 / 1,024 / 4,096 evaluations on one core: 57 / 140 / 480 ms with a recall. Works in about 5 KB an
+// evaluation. Fails: as locus_encode; LOCUS_ERR_ARGUMENT (more groups than evaluations), _POOL, _CANCELLED.
 LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
-                                           const locus_resample_opts *opts, locus_error *err);
+                                           const locus_resample_opts *opts, const locus_run *run, locus_error *err);
 
 // Interval around `value` from resampled values of it: value -+ t * deviation, t of Student's distribution with
 // count - 1 degrees of freedom; jackknife: the deviation is (count - 1) / sqrt(count) times larger.
 // level: 0.9 for 90 %. count < 2: NaN bounds.
 LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
                                            double level);
-// How many evaluations it would take to bring half the interval's width to `wanted`, if it shrinks with the root of
-// their number. SIZE_MAX if that is no number.
-LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted);
 
 // ---- comparison of two models
 
@@ -1190,35 +1181,27 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
 
 // ---- duplicates and silent swaps
 
-// *p <- the chance that two *different* models, each answering right with its own chance (p_a, p_b [n]), would disagree
-// on as few of these queries as a and b did, or fewer: exact (Poisson binomial), in n times the disagreements steps.
-// scores: 0, 1, 255 = missing; chances in [0, 1]. correlation: of two models' answers given their chances, -1 to 1:
-// what makes a question hard for one makes it hard for the other. With 0 nearly all pairs look like copies; pass what
-// locus_answer_correlation finds among models known to differ. Small p: the same model, or copies. work:
-// locus_same_answers_workspace(n). *shared, *disagreements: may be NULL. Nothing shared: 1.
-// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _OVERFLOW, _WORKSPACE.
-LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, const unsigned char *scores_a,
-                                          const unsigned char *scores_b, size_t n, double correlation, double *p,
-                                          size_t *shared, size_t *disagreements, void *work, size_t work_bytes,
-                                          locus_error *err);
-LOCUS_API size_t locus_same_answers_workspace(size_t n);
-// *correlation <- of two models' answers given their chances, sum (x - p_a)(y - p_b) / sum sqrt(p_a (1 - p_a) p_b
-// (1 - p_b)) over their shared queries: this quantile of it over all pairs of models, with quantile 0 the mean. Pairs
-// of models differ much in it (relatives err alike), so a test with the mean accuses a tenth of all pairs. With the
-// 0.95 quantile "different" means: no more alike than all but the most alike 5 % of pairs here, and at most about those
-// 5 % can be accused at all. profiles: chances [M, n]; scores [M, n] as above. work:
-// locus_answer_correlation_workspace(M). Fails: as locus_same_answers.
-LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const unsigned char *scores,
-                                                double quantile, double *correlation, void *work, size_t work_bytes,
-                                                locus_error *err);
-LOCUS_API size_t locus_answer_correlation_workspace(size_t models);
+typedef struct locus_likeness { // of two models, on the queries that both answered
+    size_t shared, disagreements;
+    double p; // the chance that two *different* models would disagree on as few, or fewer: exact; nothing shared: 1
+} locus_likeness;
 
-// *p <- the chance that one and the same model, evaluated twice on other queries, would lie as far apart as a and b or
-// farther: the share of (a_r - a_0) - (b_s - b_0) over all r and s that are as long. a, b: embeddings; row 0 the
-// model's, the others (at least one) resampled (bootstrap). Large p: no evidence that they differ. metric: cosine or
-// Euclidean. Fails: LOCUS_ERR_ARGUMENT, _NONFINITE_INPUT.
-LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_points *b, locus_metric metric,
-                                            double *p, locus_error *err);
+// How alike do models a and b of the scores (0, 1 or missing) answer, each right with a chance of its own (p_a, p_b
+// [count])? correlation: of two models' answers given their chances, -1 to 1: what makes a question hard for one makes
+// it hard for the other. With 0 nearly all pairs look like copies; pass what locus_answer_correlation finds among
+// models known to differ. Small p: the same model, or copies. Takes shared times disagreements steps.
+// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _MEMORY.
+LOCUS_API locus_status locus_same_answers(locus_likeness *out, const float *p_a, const float *p_b,
+                                          const locus_scores *scores, size_t a, size_t b, double correlation,
+                                          const locus_run *run, locus_error *err);
+// Of two models' answers given their chances, sum (x - p_a)(y - p_b) / sum sqrt(p_a (1 - p_a) p_b (1 - p_b)) over their
+// shared queries: *mean (may be NULL) and *correlation, the quantile (0 to 1), over all pairs of models. Pairs differ
+// much in it (relatives err alike), so a test with the mean accuses a tenth of all pairs. With the 0.95 quantile
+// "different" means: no more alike than all but the most alike 5 % of pairs here, and at most about those 5 % can be
+// accused at all. profiles: chances [M, n]; scores [M, n], 0, 1 or missing. Without a pair: 0. Fails: likewise.
+LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const locus_scores *scores,
+                                                double quantile, double *mean, double *correlation,
+                                                const locus_run *run, locus_error *err);
 
 // Is this endpoint still the model that it was? A stream of answers is turned into an e-value: under the hypothesis
 // that it is, an e-process whose chance of ever reaching 1 / alpha is at most alpha (Ville's inequality), however often
@@ -1241,6 +1224,9 @@ typedef struct locus_next_opts {
     size_t batch;                   // how many to pick; 0: 1
     int for_routing;                // 0: learn the model; 1: learn where it would be chosen
     const unsigned char *available; // [n] 0: not to be asked; NULL: all that are not answered
+    // A set that was chosen well is no fair sample, and would mislead whoever takes it for one: here it is completed.
+    float *chances;         // [n] <- scores where there are, elsewhere the model's chances, to learn the recall from;
+    unsigned char *answers; // [n] <- with chances: the same as 0 and 1 in as many as they add up to, for locus_encode
 } locus_next_opts;
 
 typedef struct locus_next {
@@ -1251,21 +1237,14 @@ typedef struct locus_next {
     int enough;   // 1: the next would remove less than a hundredth of that: more does not pay
 } locus_next;
 
-// picks[batch] <- rows of evals (models = 1; missing scores: not yet asked; all may be missing) to evaluate next. The
-// pool, with a memory (locus_pool_learn_recall), is the prior: what it knows of the queries' difficulty and how models
-// differ. The rows also stand for the queries that the model is wanted for. See >>next. Allocates while it works (about
-// 10 KB a row); 1,000 rows take 0.2 s. Fails: LOCUS_ERR_ARGUMENT (a pool without memory), _QUERY_DIM, _SCORE,
-// _NONFINITE_INPUT, _NO_CANDIDATE, _MEMORY.
+// picks[batch] <- rows of evals (scores.models = 1; missing: not yet asked; all may be) to evaluate next. The pool,
+// with a recall, is the prior: what it knows of the queries' difficulty and how models differ. The rows also stand for
+// the queries that the model is wanted for. picks and out NULL: only opts->chances are wanted. Method: >>next. Works in
+// about 20 KB a row; 1,000 rows take 0.2 s. Fails: LOCUS_ERR_ARGUMENT (a pool without recall), _QUERY_DIM, _SCORE,
+// _NONFINITE, _POOL, _MEMORY, _NO_CANDIDATE (nothing may be asked: accuracy, error and chances are there).
 LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locus_evals *evals,
                                               const locus_next_opts *opts, size_t *picks, locus_next *out,
-                                              locus_error *err);
-// A set that was chosen well is not a fair sample, and would mislead whoever takes it for one. These are the model's
-// evaluations completed by the same reckoning: chances[n] <- its scores where it has them, elsewhere its chances, for
-// locus_pool_recall_model; answers[n] (may be NULL) <- the same as 0 and 1, as many of each as the chances add up to,
-// for locus_encode, which has learned from answers. Allocates while it works (about 8 KB a row). Fails: as
-// locus_next_evaluations.
-LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *chances,
-                                                  unsigned char *answers, locus_error *err);
+                                              const locus_run *run, locus_error *err);
 
 // ---- why
 
@@ -1277,39 +1256,33 @@ typedef struct locus_reason {
 } locus_reason;
 
 typedef struct locus_explanation {
-    size_t model, runner_up; // SIZE_MAX: there is none
-    double probability, runner_up_probability, margin;
-    size_t influences, nearest; // how many reasons of each kind
+    size_t model, runner_up; // runner_up: the likeliest of the other available models; SIZE_MAX: there is none,
+    double probability, runner_up_probability, margin; // and these are NaN
+    size_t influences, nearest;                        // how many reasons of each kind
 } locus_explanation;
 
 typedef struct locus_explain_opts {
     size_t count;      // reasons wanted of each kind; 0: 8
     size_t candidates; // evaluations nearest to the query whose influence is looked at; 0: 256
     const unsigned char *available;
-    const locus_parallel *parallel;
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
 } locus_explain_opts;
 
-// Why does `model` have this chance on the query (query->count = 1)? evals: the model's (models = 1).
+// Why does `model` have this chance on the query (query->count = 1)? evals: the model's (scores.models = 1).
 // influences[count]: those of the candidates whose leaving out moves p most, with either sign; nearest[count]: the
-// evaluated queries nearest to it, nearest first, with their outcomes. An influence is exact: what taking the
-// evaluation out, locus_encode, locus_pool_recall_model (if the model has a part in the memory) and locus_predict give,
-// up to the sum's rounding. Of a single evaluation there is none (NaN): without it there is no model. runner_up: the
-// likeliest of the other available models; without one its chance and the margin are NaN.
-// One core, net of one layer, 256 candidates of 128 / 1,024 / 4,096 evaluations: 0.1 / 0.7 / 2.4 s. Allocates while it
-// works. Fails: as locus_pool_resample and locus_predict.
+// evaluated queries nearest to it, nearest first. An influence is exact: what taking the evaluation out, encoding,
+// learning the model's recall (if it has a part in it) and predicting give, up to rounding. Of a single evaluation
+// there is none: NaN. 256 candidates of 128 / 1,024 / 4,096 evaluations on one core: 0.1 / 0.7 / 2.4 s.
+// Fails: as locus_pool_resample and locus_predict.
 LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const locus_evals *evals,
                                      const locus_queries *query, const locus_explain_opts *opts, locus_explanation *out,
-                                     locus_reason *influences, locus_reason *nearest, locus_error *err);
+                                     locus_reason *influences, locus_reason *nearest, const locus_run *run,
+                                     locus_error *err);
 
 // ---- refine: a running log of evaluations
 //
 // Keeps what models answered to a shared table of queries, and what the encoder makes of each query, so that a model's
-// embedding after more evaluations costs one pass over its set and nothing else. The embedding is that of locus_encode
-// on the same set, to the last bit. One thread at a time may use a log; the pool is not touched: others may go on
-// routing. To publish: locus_pool_copy, locus_pool_set (and _remember) on the copy, exchange your pointer, destroy the
-// old one when no one routes with it any more.
+// embedding after more evaluations costs one pass over its set and nothing else. It is that of locus_encode on the same
+// set, to the last bit. One thread at a time may use a log.
 
 typedef struct locus_log locus_log;
 
@@ -1317,24 +1290,20 @@ typedef struct locus_log locus_log;
 // numbers and one layer, 12 bytes for each cell and 7 MB to work in. The net must outlive it.
 // Fails: LOCUS_ERR_NO_ENCODER, _ARGUMENT, _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, size_t queries, size_t models,
-                                        locus_error *err);
+                                        const locus_run *run, locus_error *err);
 LOCUS_API void locus_log_destroy(locus_log *log);
-// The query's row; known encodings (to the bit) are found again, others appended. Score it before you ask for the next
-// one: in a full log a row that no model has a score in is given to the next unknown query. Fails:
-// LOCUS_ERR_NONFINITE, _ARGUMENT, _MEMORY (full: every row is some model's; then *row is SIZE_MAX).
-LOCUS_API locus_status locus_log_query(locus_log *log, const float *encoding, size_t *row, locus_error *err);
-// Append or replace: model's score (0 to 1; NaN takes it out) on the query of that row. Fails: LOCUS_ERR_ARGUMENT,
-// _SCORE.
-LOCUS_API locus_status locus_log_score(locus_log *log, size_t model, size_t row, float score, locus_error *err);
+// Append or replace the model's score (0 to 1; NaN takes it out) on the query with this encoding; known ones (to the
+// bit) are found again. Rows in which no model has a score are given to other queries. Fails: LOCUS_ERR_ARGUMENT,
+// _SCORE, _NONFINITE, _MEMORY (full: every row is some model's).
+LOCUS_API locus_status locus_log_add(locus_log *log, size_t model, const float *encoding, float score,
+                                     locus_error *err);
 // Keep only the model's `keep` most recently scored evaluations (a window); 0: none.
 LOCUS_API locus_status locus_log_forget(locus_log *log, size_t model, size_t keep, locus_error *err);
-LOCUS_API size_t locus_log_evaluations(const locus_log *log, size_t model);
-// z[z_dim] <- the model's embedding. Does not allocate; uses at most 8 threads. 4,096 evaluations: 9 ms on one core,
-// where locus_encode takes 18. Fails: LOCUS_ERR_EMPTY_SET, _ARGUMENT, _NONFINITE_INPUT (overflow).
-LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_parallel *parallel,
-                                       locus_error *err);
-// The log's evaluations of one model, for locus_pool_recall_model and others: all rows, NaN where it has no score;
-// empty for a model that is none. Valid until the log changes.
+// z[z_dim] <- the model's embedding. Of run only parallel, of at most 8 threads, and progress are looked at. 4,096
+// evaluations: 9 ms on one core, where locus_encode takes 18. Fails: LOCUS_ERR_EMPTY_SET, _ARGUMENT, _NONFINITE.
+LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_run *run, locus_error *err);
+// The log's evaluations of one model: all rows, NaN where it has no score; empty for a model that is none. Valid until
+// the log changes.
 LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model);
 
 // A pool of its own, on the heap, with the same content, memory, calibration and guard. Fails: LOCUS_ERR_MEMORY.
@@ -15237,17 +15206,6 @@ LOCUS_API locus_interval locus_interval_of(double value, const double *resampled
     return locusi_interval_from(value, &s, jackknife, level);
 }
 
-LOCUS_API size_t locus_evaluations_needed(size_t evaluations, const locus_interval *now, double wanted)
-{
-    double ratio, needed;
-    if (!now || evaluations == 0 || locusi_is_nan((float)wanted) || wanted <= 0.0 ||
-        locusi_is_nan((float)(now->high - now->low)))
-        return SIZE_MAX;
-    ratio = 0.5 * (now->high - now->low) / wanted;
-    needed = ceil((double)evaluations * ratio * ratio * (1.0 - 1e-12)); // no evaluation more for a rounding error
-    return needed < 9007199254740992.0 && needed < (double)(SIZE_MAX / 2) ? (size_t)needed : SIZE_MAX;
-}
-
 // Of a share: right of n (Wilson 1927).
 LOCUSI_FN locus_interval locusi_wilson(size_t right, size_t n, double level)
 {
@@ -15403,10 +15361,10 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
 // ----------------------------------------------------------------------------------------------------- >>uncertainty
 //
 // What a model might be, given only these evaluations: versions of it from resampled evaluations. The embeddings come
-// from one table of tokens, the memory's rows from one factor, so that a version errs in both in the same way, as the
+// from one table of tokens, the recall's rows from one factor, so that a version errs in both in the same way, as the
 // model itself does.
 //
-// A bootstrap shows the noise of the evaluations, but not what a prior hides: the memory shrinks a model towards the
+// A bootstrap shows the noise of the evaluations, but not what a prior hides: the recall shrinks a model towards the
 // pool, and what few evaluations do not tell is the same in all versions. So the ridge regression of a version has,
 // beside the weights c_i of its evaluations, a draw e of the prior's noise,
 //
@@ -15419,19 +15377,21 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
 
 #define LOCUSI_GRADIENT_STEPS 3 // the versions' matrices are near the full one
 
-// An empty pool like another: its net, memory and calibration, room for `count` models.
-LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool, size_t count, locus_error *err)
+// ---- versions of one model from draws of its evaluations: what resampling and explaining share
+
+// An empty pool like another: its net, recall and calibration, room for `count` models. memory NULL: on the heap.
+LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool, size_t count, void *memory,
+                                        size_t bytes, locus_error *err)
 {
     const locusi_recall *from = &pool->memory;
-    locusi_recall *to;
-    const locus_status status = locusi_pool_create(out, pool->net, count, pool->query_encoder, from, NULL, 0, err);
+    const locus_status status =
+        locusi_pool_create(out, pool->net, count, pool->query_encoder, from, memory, bytes, err);
     if (status) return status;
     (*out)->calibrated = pool->calibrated;
     (*out)->calibration_shared = pool->calibration_shared;
     if (!from->landmarks) return LOCUS_OK;
-    to = &(*out)->memory;
-    locusi_recall_copy(to, from);
-    locusi_recall_pack(to, pool->net->kernels);
+    locusi_recall_copy(&(*out)->memory, from);
+    locusi_recall_pack(&(*out)->memory, pool->net->kernels);
     return LOCUS_OK;
 }
 
@@ -15456,6 +15416,74 @@ LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, size_t index, uint6
     return LOCUS_OK;
 }
 
+typedef struct locusi_versions {
+    locusi_job job;
+    locusi_own own; // where the pool has a recall
+    locus_encode_opts encode;
+    size_t n, *row, *ordinal; // evaluations, their rows, and back (SIZE_MAX: a row is none)
+    float *z, *rows, *base;   // [count, d], [count, landmarks], [count]
+    void *memory;             // of the pool that they are put into, NULL: on the heap
+    size_t bytes;
+} locusi_versions;
+
+LOCUSI_FN void locusi_versions_carve(locusi_versions *v, const locus_pool *pool, const locus_evals *evals, size_t count,
+                                     locusi_carver *c)
+{
+    locusi_encode_plan(&v->job, pool->net, evals, count, &v->encode, locusi_workers(v->encode.parallel),
+                       LOCUS_ENCODE_FAST, c);
+    if (pool->memory.landmarks) locusi_own_carve(&v->own, &pool->memory, evals->queries.count, c);
+}
+
+LOCUSI_FN void locusi_versions_take(locusi_versions *v, const locus_pool *pool, const locus_evals *evals, size_t count,
+                                    const locus_run *run, locusi_work *w)
+{
+    const size_t n = evals->queries.count;
+    locusi_carver c = {NULL, 0, 0};
+    memset(v, 0, sizeof *v);
+    if (run) v->encode.parallel = run->parallel, v->encode.progress = run->progress, v->encode.user = run->user;
+    if (w->base) {
+        v->bytes = locusi_pool_bytes(pool->net, count, &pool->memory);
+        v->memory = locusi_take(w, v->bytes ? v->bytes : SIZE_MAX, 1);
+    }
+    locusi_versions_carve(v, pool, evals, count, &c);
+    c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
+    c.used = 0;
+    if (c.base) locusi_versions_carve(v, pool, evals, count, &c);
+    v->row = (size_t *)locusi_take(w, n, sizeof(size_t));
+    v->ordinal = (size_t *)locusi_take(w, n, sizeof(size_t));
+    v->z = (float *)locusi_take_cells(w, count, pool->net->d, sizeof(float));
+    v->rows = (float *)locusi_take_cells(w, count, pool->memory.landmarks, sizeof(float));
+    v->base = (float *)locusi_take(w, count, sizeof(float));
+}
+
+// What is there, and the table that all versions share.
+LOCUSI_FN locus_status locusi_versions_prepare(locusi_versions *v, locus_error *err)
+{
+    size_t i;
+    float y;
+    for (i = 0; i < v->job.n; i++) {
+        const int scored = locusi_score(v->job.evals, 0, i, &y);
+        v->ordinal[i] = scored ? v->n : SIZE_MAX;
+        if (scored) v->row[v->n++] = i;
+    }
+    return locusi_encode_prepare(&v->job, v->encode.parallel, err);
+}
+
+// What resample and explain demand.
+LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_evals *evals, locus_error *err)
+{
+    locus_status status;
+    if ((status = locusi_check_given(err, !pool ? "pool" : !evals ? "evals" : NULL))) return status;
+    if (!pool->net->info.has_encoder)
+        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+    if (evals->scores.models != 1)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->scores.models);
+    if ((status = locusi_check_evals(pool->net, evals, err))) return status;
+    return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, &evals->queries, evals, err) : LOCUS_OK;
+}
+
+// ---- draws
+
 typedef enum locusi_draw {
     LOCUSI_DRAW_EVALUATION = 1,
     LOCUSI_DRAW_GROUP,
@@ -15477,55 +15505,65 @@ LOCUSI_FN double locusi_draw_normal(uint64_t seed, locusi_draw what, size_t vers
     return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * angle);
 }
 
-// The evaluations of every version. row[n]: those that there are; order: scratch.
-LOCUSI_FN void locusi_resample_draw(locusi_job *job, const size_t *row, size_t n, size_t versions, int jackknife,
-                                    uint64_t seed, size_t *order)
+// The evaluations of every version. row[n]: those that there are, shuffled by the jackknife.
+LOCUSI_FN void locusi_resample_draw(locusi_job *job, size_t *row, size_t n, size_t versions, int jackknife,
+                                    uint64_t seed)
 {
     size_t r, i;
-    for (i = 0; i < n; i++) order[i] = i;
     for (i = 0; jackknife && i + 1 < n; i++) { // groups are runs of a shuffled order, dealt out in turn
-        const size_t at = i + (size_t)(locusi_draw_bits(seed, LOCUSI_DRAW_GROUP, 0, i) % (n - i)), swap = order[at];
-        order[at] = order[i];
-        order[i] = swap;
+        const size_t at = i + (size_t)(locusi_draw_bits(seed, LOCUSI_DRAW_GROUP, 0, i) % (n - i)), swap = row[at];
+        row[at] = row[i];
+        row[i] = swap;
     }
     for (r = 0; r < versions; r++) {
         uint32_t *draw = job->draws + r * job->n;
         size_t count = 0;
         for (i = 0; i < n; i++) {
             if (!jackknife) draw[count++] = (uint32_t)row[locusi_draw_bits(seed, LOCUSI_DRAW_EVALUATION, r, i) % n];
-            else if (i % versions != r) draw[count++] = (uint32_t)row[order[i]];
+            else if (i % versions != r) draw[count++] = (uint32_t)row[i];
         }
         job->drawn[r] = count;
     }
 }
 
-#define LOCUSI_PANEL ((size_t)16) // versions solved at once: the columns of a panel
+// ---- the recall's rows of versions, a panel of them at once
 
-// x [n, PANEL] <- L^-1 x, and L^-T x
-LOCUSI_FN void locusi_panel_lower(const double *l, size_t n, double *x)
+#define LOCUSI_PANEL ((size_t)16) // columns
+
+typedef struct locusi_panel {  // one worker's
+    float *weight, *u;         // [n, PANEL]
+    float *in, *out;           // [landmarks, PANEL]
+    double *x, *r, *z, *p, *a; // likewise
+    size_t mine;
+} locusi_panel;
+
+typedef struct locusi_resample { // all that one call works in
+    locusi_versions v;
+    size_t count, workers;
+    uint64_t seed;
+    double noise; // of the priors
+    locusi_panel *panels;
+    locusi_counter counter;
+    int bad;
+} locusi_resample;
+
+LOCUSI_FN void locusi_panel_axpy(double a, const double *x, double *y)
+{
+    size_t v;
+    for (v = 0; v < LOCUSI_PANEL; v++) y[v] += a * x[v];
+}
+
+// x [n, PANEL] <- (L L')^-1 x
+LOCUSI_FN void locusi_panel_precondition(const double *l, size_t n, double *x)
 {
     size_t i, k, v;
     for (i = 0; i < n; i++) {
-        double *to = x + i * LOCUSI_PANEL;
-        for (k = 0; k < i; k++) {
-            const double a = l[i * n + k], *from = x + k * LOCUSI_PANEL;
-            for (v = 0; v < LOCUSI_PANEL; v++) to[v] -= a * from[v];
-        }
-        for (v = 0; v < LOCUSI_PANEL; v++) to[v] /= l[i * n + i];
+        for (k = 0; k < i; k++) locusi_panel_axpy(-l[i * n + k], x + k * LOCUSI_PANEL, x + i * LOCUSI_PANEL);
+        for (v = 0; v < LOCUSI_PANEL; v++) x[i * LOCUSI_PANEL + v] /= l[i * n + i];
     }
-}
-
-LOCUSI_FN void locusi_panel_upper(const double *l, size_t n, double *x)
-{
-    size_t i, k, v;
     for (i = n; i-- > 0;) {
-        double *from = x + i * LOCUSI_PANEL;
-        for (v = 0; v < LOCUSI_PANEL; v++) from[v] /= l[i * n + i];
-        for (k = 0; k < i; k++) {
-            const double a = l[i * n + k];
-            double *to = x + k * LOCUSI_PANEL;
-            for (v = 0; v < LOCUSI_PANEL; v++) to[v] -= a * from[v];
-        }
+        for (v = 0; v < LOCUSI_PANEL; v++) x[i * LOCUSI_PANEL + v] /= l[i * n + i];
+        for (k = 0; k < i; k++) locusi_panel_axpy(-l[i * n + k], x + i * LOCUSI_PANEL, x + k * LOCUSI_PANEL);
     }
 }
 
@@ -15537,109 +15575,85 @@ LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, doub
         for (v = 0; v < LOCUSI_PANEL; v++) out[v] += a[i * LOCUSI_PANEL + v] * b[i * LOCUSI_PANEL + v];
 }
 
-typedef struct locusi_panel { // one worker's
-    float *weight, *u;        // [n, PANEL]
-    float *in, *out;          // [landmarks, PANEL]
-    double *x, *r, *z, *p, *a;
-    size_t mine;
-} locusi_panel;
-
-typedef struct locusi_resample_job {
-    const locusi_own *own;
-    const locusi_job *draws;
-    const size_t *ordinal; // [rows of evals] place among the evaluations that there are
-    size_t versions, workers;
-    double noise; // of the priors
-    uint64_t seed;
-    float *rows, *base; // [versions, landmarks], [versions]
-    locusi_panel *panels;
-    locusi_counter counter;
-    int bad;
-} locusi_resample_job;
-
-LOCUSI_FN void locusi_panel_carve(locusi_panel *w, size_t n, size_t p, locusi_carver *c)
+// out <- Phi' u
+LOCUSI_FN void locusi_panel_gather(const locusi_own *o, const locusi_panel *w)
 {
-    w->weight = locusi_carve_floats(c, n, LOCUSI_PANEL);
-    w->u = locusi_carve_floats(c, n, LOCUSI_PANEL);
-    w->in = locusi_carve_floats(c, p, LOCUSI_PANEL);
-    w->out = locusi_carve_floats(c, p, LOCUSI_PANEL);
-    w->x = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->r = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->z = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->p = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->a = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    const size_t p = o->m.landmarks;
+    locusi_product(o->r.k, o->phi, 1, p, p, o->n, w->u, LOCUSI_PANEL, 16, LOCUSI_PANEL, w->out, LOCUSI_PANEL, 0);
 }
 
-// out <- (Phi' C W Phi + 1) in, column by column
-LOCUSI_FN void locusi_panel_apply(const locusi_own *o, locusi_panel *w, const double *in, double *out)
+// a <- (Phi' C W Phi + 1) p, column by column
+LOCUSI_FN void locusi_panel_apply(const locusi_own *o, locusi_panel *w)
 {
     const size_t p = o->m.landmarks, cells = p * LOCUSI_PANEL;
     size_t i;
-    for (i = 0; i < cells; i++) w->in[i] = (float)in[i];
+    for (i = 0; i < cells; i++) w->in[i] = (float)w->p[i];
     locusi_matmul_run(o->r.k, o->phi, p, o->n, p, w->in, LOCUSI_PANEL, w->u, LOCUSI_PANEL, NULL, NULL, 0, 0);
     for (i = 0; i < o->n * LOCUSI_PANEL; i++) w->u[i] *= w->weight[i];
-    locusi_product(o->r.k, o->phi, 1, p, p, o->n, w->u, LOCUSI_PANEL, 16, LOCUSI_PANEL, w->out, LOCUSI_PANEL, 0);
-    for (i = 0; i < cells; i++) out[i] = in[i] + (double)w->out[i];
+    locusi_panel_gather(o, w);
+    for (i = 0; i < cells; i++) w->a[i] = w->p[i] + (double)w->out[i];
 }
 
 LOCUSI_FN void locusi_panel_solve(const locusi_own *o, locusi_panel *w)
 {
     const size_t p = o->m.landmarks, cells = p * LOCUSI_PANEL;
-    double rz[LOCUSI_PANEL], pa[LOCUSI_PANEL], next[LOCUSI_PANEL];
+    double before[LOCUSI_PANEL], now[LOCUSI_PANEL], along[LOCUSI_PANEL];
     size_t step, i, v;
+    memset(w->p, 0, cells * sizeof(double));
+    memset(before, 0, sizeof before);
     for (step = 0; step < LOCUSI_GRADIENT_STEPS; step++) {
         memcpy(w->z, w->r, cells * sizeof(double));
-        locusi_panel_lower(o->r.factor, p, w->z);
-        locusi_panel_upper(o->r.factor, p, w->z);
-        locusi_panel_dot(w->r, w->z, p, next);
-        for (i = 0; i < p; i++)
-            for (v = 0; v < LOCUSI_PANEL; v++) {
-                const size_t at = i * LOCUSI_PANEL + v;
-                w->p[at] = w->z[at] + (step && rz[v] > 0.0 ? next[v] / rz[v] * w->p[at] : 0.0);
-            }
-        memcpy(rz, next, sizeof rz);
-        locusi_panel_apply(o, w, w->p, w->a);
-        locusi_panel_dot(w->p, w->a, p, pa);
-        for (i = 0; i < p; i++)
-            for (v = 0; v < LOCUSI_PANEL; v++) {
-                const size_t at = i * LOCUSI_PANEL + v;
-                const double length = pa[v] > 0.0 ? rz[v] / pa[v] : 0.0;
-                w->x[at] += length * w->p[at];
-                w->r[at] -= length * w->a[at];
-            }
+        locusi_panel_precondition(o->r.factor, p, w->z);
+        locusi_panel_dot(w->r, w->z, p, now);
+        for (v = 0; v < LOCUSI_PANEL; v++) before[v] = before[v] > 0.0 ? now[v] / before[v] : 0.0;
+        for (i = 0; i < cells; i++) w->p[i] = w->z[i] + before[i % LOCUSI_PANEL] * w->p[i];
+        locusi_panel_apply(o, w);
+        locusi_panel_dot(w->p, w->a, p, along);
+        for (v = 0; v < LOCUSI_PANEL; v++) along[v] = along[v] > 0.0 ? now[v] / along[v] : 0.0;
+        for (i = 0; i < cells; i++) {
+            w->x[i] += along[i % LOCUSI_PANEL] * w->p[i];
+            w->r[i] -= along[i % LOCUSI_PANEL] * w->a[i];
+        }
+        memcpy(before, now, sizeof before);
     }
+}
+
+// mu, sd and the weights of version `r`, which is column v.
+LOCUSI_FN void locusi_panel_weights(const locusi_resample *a, locusi_panel *w, size_t r, size_t v, double *mu,
+                                    double *sd)
+{
+    const locusi_own *o = &a->v.own;
+    const uint32_t *draw = a->v.job.draws + r * a->v.job.n;
+    const size_t drawn = a->v.job.drawn[r];
+    double scores = 0.0, difficulties = 0.0, prior;
+    size_t i;
+    for (i = 0; i < drawn; i++) {
+        const size_t at = a->v.ordinal[draw[i]];
+        w->weight[at * LOCUSI_PANEL + v] += (float)(o->m.own / o->m.noise);
+        scores += o->score[at];
+        difficulties += o->t[at];
+    }
+    prior = o->m.mean + a->noise * o->sd / sqrt(o->m.pull > 1.0 ? o->m.pull : 1.0) *
+                            locusi_draw_normal(a->seed, LOCUSI_DRAW_MEAN, r, 0);
+    locusi_own_mean(&o->m, locusi_clamp(prior, 0.01, 0.99), (double)drawn, scores, difficulties, mu, sd);
 }
 
 LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
 {
-    locusi_resample_job *job = (locusi_resample_job *)arg;
-    const locusi_own *o = job->own;
-    locusi_panel *w = &job->panels[worker];
+    locusi_resample *a = (locusi_resample *)arg;
+    const locusi_own *o = &a->v.own;
+    locusi_panel *w = &a->panels[worker];
     const size_t p = o->m.landmarks, n = o->n;
-    const float weight = (float)(o->m.own / o->m.noise);
     size_t panel, i, c, v;
     w->mine = 0;
-    while ((panel = locusi_next(&job->counter, worker, &w->mine)) < (job->versions + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
+    while ((panel = locusi_next(&a->counter, worker, &w->mine)) < (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
         const size_t first = panel * LOCUSI_PANEL;
-        const size_t count = job->versions - first < LOCUSI_PANEL ? job->versions - first : LOCUSI_PANEL;
         double mu[LOCUSI_PANEL], sd[LOCUSI_PANEL];
         memset(w->weight, 0, n * LOCUSI_PANEL * sizeof(float));
-        for (v = 0; v < count; v++) {
-            const uint32_t *draw = job->draws->draws + (first + v) * job->draws->n;
-            const size_t drawn = job->draws->drawn[first + v];
-            double scores = 0.0, difficulties = 0.0, prior;
-            for (i = 0; i < drawn; i++) {
-                const size_t at = job->ordinal[draw[i]];
-                w->weight[at * LOCUSI_PANEL + v] += weight;
-                scores += o->score[at];
-                difficulties += o->t[at];
-            }
-            prior = o->m.mean + job->noise * o->sd / sqrt(o->m.pull > 1.0 ? o->m.pull : 1.0) *
-                                    locusi_draw_normal(job->seed, LOCUSI_DRAW_MEAN, first + v, 0);
-            locusi_own_mean(&o->m, locusi_clamp(prior, 0.01, 0.99), (double)drawn, scores, difficulties, &mu[v],
-                            &sd[v]);
+        for (v = 0; v < LOCUSI_PANEL; v++) {
+            mu[v] = o->mu, sd[v] = o->sd;
+            if (first + v < a->count) locusi_panel_weights(a, w, first + v, v, &mu[v], &sd[v]);
         }
-        for (v = count; v < LOCUSI_PANEL; v++) mu[v] = o->mu, sd[v] = o->sd;
         // the residual of the full solution, what its gradient is in this version
         for (i = 0; i < n; i++) {
             const float *phi = o->phi + i * p;
@@ -15649,136 +15663,93 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
                 w->u[i * LOCUSI_PANEL + v] =
                     w->weight[i * LOCUSI_PANEL + v] * (float)((o->score[i] - mu[v]) / sd[v] - o->t[i] - fitted);
         }
-        locusi_product(o->r.k, o->phi, 1, p, p, n, w->u, LOCUSI_PANEL, 16, LOCUSI_PANEL, w->out, LOCUSI_PANEL, 0);
-        for (c = 0; c < p; c++)
-            for (v = 0; v < LOCUSI_PANEL; v++) {
-                const size_t at = c * LOCUSI_PANEL + v;
-                w->x[at] = o->theta[c];
-                w->r[at] = (double)w->out[at] - o->theta[c];
-                if (v < count)
-                    w->r[at] +=
-                        job->noise * sqrt(o->m.own) * locusi_draw_normal(job->seed, LOCUSI_DRAW_PRIOR, first + v, c);
-            }
+        locusi_panel_gather(o, w);
+        for (i = 0; i < p * LOCUSI_PANEL; i++) {
+            c = i / LOCUSI_PANEL, v = first + i % LOCUSI_PANEL;
+            w->x[i] = o->theta[c];
+            w->r[i] = (double)w->out[i] - o->theta[c];
+            if (v < a->count)
+                w->r[i] += a->noise * sqrt(o->m.own) * locusi_draw_normal(a->seed, LOCUSI_DRAW_PRIOR, v, c);
+        }
         locusi_panel_solve(o, w);
-        for (v = 0; v < count; v++) {
-            float *row = job->rows + (first + v) * p, *base = &job->base[first + v];
+        for (v = 0; v < LOCUSI_PANEL && first + v < a->count; v++) {
             for (c = 0; c < p; c++) w->z[c] = w->x[c * LOCUSI_PANEL + v];
             locusi_recall_weights(&o->m, w->z, w->a);
-            if (locusi_own_row(o, w->a, mu[v], sd[v], row, base, NULL)) locusi_set_flag(&job->bad);
+            if (locusi_own_row(o, w->a, mu[v], sd[v], a->v.rows + (first + v) * p, &a->v.base[first + v], NULL))
+                locusi_set_flag(&a->bad);
         }
     }
 }
 
-typedef struct locusi_resample { // all that one call works in
-    locusi_job job;
-    locusi_own own;
-    locusi_resample_job rows;
-    size_t *row, *order, *ordinal;
-    float *z;
-} locusi_resample;
-
-LOCUSI_FN void locusi_resample_plan(locusi_resample *a, const locus_pool *pool, const locus_evals *evals,
-                                    size_t versions, const locus_encode_opts *opts, locusi_carver *c)
+LOCUSI_FN void locusi_resample_take(locusi_resample *a, const locus_pool *pool, const locus_evals *evals,
+                                    const locus_run *run, locusi_work *w)
 {
-    const size_t n = evals->queries.count, panels = (versions + LOCUSI_PANEL - 1) / LOCUSI_PANEL;
-    size_t i;
-    locusi_encode_plan(&a->job, pool->net, evals, versions, opts, locusi_workers(opts->parallel), LOCUS_ENCODE_FAST, c);
-    a->row = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    a->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    a->ordinal = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    a->z = locusi_carve_floats(c, versions, pool->net->d);
-    if (!pool->memory.landmarks) return;
-    memset(&a->rows, 0, sizeof a->rows);
-    locusi_own_carve(&a->own, &pool->memory, n, c);
-    a->rows.versions = versions;
-    a->rows.workers = locusi_workers(opts->parallel) < panels ? locusi_workers(opts->parallel) : panels;
-    if (a->rows.workers > 64) a->rows.workers = 64;
-    a->rows.rows = locusi_carve_floats(c, versions, pool->memory.landmarks);
-    a->rows.base = locusi_carve_floats(c, versions, 1);
-    a->rows.panels = (locusi_panel *)locusi_carve(c, a->rows.workers, sizeof(locusi_panel));
-    for (i = 0; i < a->rows.workers; i++) {
-        locusi_panel unused;
-        locusi_panel_carve(c->base ? &a->rows.panels[i] : &unused, n, pool->memory.landmarks, c);
+    const size_t n = evals->queries.count, p = pool->memory.landmarks;
+    size_t i, k;
+    locusi_versions_take(&a->v, pool, evals, a->count, run, w);
+    if (!p) return;
+    a->workers = locusi_workers(run ? run->parallel : NULL);
+    if (a->workers > (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL)
+        a->workers = (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL;
+    if (a->workers > 64) a->workers = 64;
+    a->panels = (locusi_panel *)locusi_take(w, a->workers, sizeof(locusi_panel));
+    for (i = 0; i < a->workers; i++) {
+        locusi_panel one;
+        double **const columns[] = {&one.x, &one.r, &one.z, &one.p, &one.a};
+        memset(&one, 0, sizeof one);
+        one.weight = (float *)locusi_take_cells(w, n, LOCUSI_PANEL, sizeof(float));
+        one.u = (float *)locusi_take_cells(w, n, LOCUSI_PANEL, sizeof(float));
+        one.in = (float *)locusi_take_cells(w, p, LOCUSI_PANEL, sizeof(float));
+        one.out = (float *)locusi_take_cells(w, p, LOCUSI_PANEL, sizeof(float));
+        for (k = 0; k < 5; k++) *columns[k] = (double *)locusi_take_cells(w, p, LOCUSI_PANEL, sizeof(double));
+        if (a->panels) a->panels[i] = one;
     }
-}
-
-// What resample and explain demand.
-LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_evals *evals, locus_error *err)
-{
-    locus_status status;
-    if (!pool || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
-    if (!pool->net->info.has_encoder)
-        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
-    if (evals->scores.models != 1)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->scores.models);
-    if ((status = locusi_check_evals(pool->net, evals, err))) return status;
-    return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, &evals->queries, evals, err) : LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
-                                           const locus_resample_opts *opts, locus_error *err)
+                                           const locus_resample_opts *opts, const locus_run *run, locus_error *err)
 {
-    const size_t versions = opts && opts->count ? opts->count : 32;
     const int jackknife = opts && opts->jackknife;
-    const uint64_t seed = opts ? opts->seed : 0;
-    locus_encode_opts encode;
     locusi_resample a;
-    locusi_carver c = {NULL, 0, 0};
+    locusi_work w;
     locus_pool *made = NULL;
-    size_t n = 0, r, i, bytes;
-    void *block = NULL;
+    size_t n = 0, r, i;
     float y;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if ((status = locusi_check_given(err, !out ? "out" : NULL))) return status;
     *out = NULL;
     if ((status = locusi_check_own(pool, evals, err))) return status;
-    for (i = 0; i < evals->queries.count; i++) n += (size_t)locusi_score(evals, 0, i, &y);
-    if (jackknife && (versions < 2 || versions > n))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->count", "2 to %z groups of the evaluations", "%z", n,
-                           versions);
-    memset(&encode, 0, sizeof encode);
     memset(&a, 0, sizeof a);
-    if (opts) encode.parallel = opts->parallel, encode.progress = opts->progress, encode.user = opts->user;
-    if (versions >= UINT32_MAX) c.failed = 1;
-    else locusi_resample_plan(&a, pool, evals, versions, &encode, &c);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "versions", "room for %z", "none", versions);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_resample_plan(&a, pool, evals, versions, &encode, &c);
-    for (i = n = 0; i < evals->queries.count; i++)
-        if (locusi_score(evals, 0, i, &y)) {
-            a.ordinal[i] = n;
-            a.row[n++] = i;
-        }
-    locusi_resample_draw(&a.job, a.row, n, versions, jackknife, seed, a.order);
-    status = locusi_encode_prepare(&a.job, encode.parallel, err);
-    if (!status) status = locusi_encode_passes(&a.job, encode.parallel, a.z, err);
-    if (!status && pool->memory.landmarks && !(status = locusi_own_fit(&a.own, pool->net->kernels, evals, err))) {
-        const double count = (double)versions;
-        a.rows.own = &a.own;
-        a.rows.draws = &a.job;
-        a.rows.ordinal = a.ordinal;
-        a.rows.seed = seed;
-        a.rows.noise = jackknife ? sqrt(count) / (count - 1.0) : 1.0; // locus_interval_of multiplies it back
-        a.rows.counter.workers = a.rows.workers;
-        locusi_run(encode.parallel, locusi_resample_rows, &a.rows, a.rows.workers);
-        if (a.rows.bad)
-            status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a part of them shows");
+    a.count = opts && opts->count ? opts->count : 32;
+    a.seed = opts ? opts->seed : 0;
+    a.noise = jackknife ? sqrt((double)a.count) / ((double)a.count - 1.0) : 1.0; // locus_interval_of takes it back
+    for (i = 0; i < evals->queries.count; i++) n += (size_t)locusi_score(evals, 0, i, &y);
+    if (jackknife && (a.count < 2 || a.count > n))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->count", "2 to %z groups of the evaluations", "%z", n,
+                           a.count);
+    if (a.count >= UINT32_MAX)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "opts->count", "fewer versions", "%z", a.count);
+    locusi_work_begin(&w, run);
+    locusi_resample_take(&a, pool, evals, run, &w);
+    if (!(status = locusi_work_short(&w, err))) status = locusi_versions_prepare(&a.v, err);
+    if (!status) {
+        locusi_resample_draw(&a.v.job, a.v.row, n, a.count, jackknife, a.seed);
+        status = locusi_encode_passes(&a.v.job, a.v.encode.parallel, a.v.z, err);
     }
-    if (!status) status = locusi_pool_like(&made, pool, versions, err);
-    for (r = 0; r < versions && !status; r++)
-        status = locusi_pool_version(made, r, n, a.z + r * pool->net->d,
-                                     pool->memory.landmarks ? a.rows.rows + r * pool->memory.landmarks : NULL,
-                                     pool->memory.landmarks ? a.rows.base[r] : 0.0f, err);
-    LOCUS_FREE(block);
-    if (status) {
-        locus_pool_destroy(made);
-        return status;
+    if (!status && a.workers && !(status = locusi_own_fit(&a.v.own, pool->net->kernels, evals, err))) {
+        a.counter.workers = a.workers;
+        locusi_run(a.v.encode.parallel, locusi_resample_rows, &a, a.workers);
+        if (a.bad)
+            status = locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a part of them shows");
     }
-    *out = made;
-    return LOCUS_OK;
+    if (!status) status = locusi_pool_like(&made, pool, a.count, a.v.memory, a.v.bytes, err);
+    for (r = 0; r < a.count && !status; r++)
+        status = locusi_pool_version(made, r, n, a.v.z + r * pool->net->d,
+                                     a.workers ? a.v.rows + r * pool->memory.landmarks : NULL, a.v.base[r], err);
+    locusi_work_end(&w);
+    if (status) locus_pool_destroy(made);
+    else *out = made;
+    return status;
 }
 
 // ----------------------------------------------------------------------------------------------------------- >>guard
@@ -15876,7 +15847,7 @@ LOCUSI_FN locus_status locusi_guard_part(const locus_pool *pool, const locus_eva
     asked.encodings = w->rows;
     asked.count = count;
     asked.dim = q;
-    if ((status = locusi_pool_like(&made, pool, models, err))) return status;
+    if ((status = locusi_pool_like(&made, pool, models, NULL, 0, err))) return status;
     locus_pool_drop_recall(made);
     locus_pool_uncalibrate(made);
     for (m = 0; m < models; m++) memcpy(w->z + m * d, locus_pool_embedding(pool, m), d * sizeof(float));
@@ -15990,209 +15961,139 @@ LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_eval
 // and how alike any two models err. Its distribution is built coin by coin, only up to the count observed: nothing is
 // lost that could matter, because the final chance is a sum of products of which each factor is at least as large.
 
-// Shared by the functions below: profiles are chances, scores 0, 1 or 255.
-LOCUSI_FN locus_status locusi_check_answers(const float *p, const unsigned char *scores, size_t n, const char *who,
+// Answers are 0 or 1 where there is one; the chances of such are chances.
+LOCUSI_FN locus_status locusi_check_answers(const float *p, size_t n, const locus_scores *scores, size_t model,
                                             locus_error *err)
 {
     size_t i;
+    float y;
     for (i = 0; i < n; i++) {
-        if (scores[i] == 255) continue;
-        if (scores[i] > 1)
-            return locusi_fail(err, LOCUS_ERR_SCORE, "scores of %s [%z]", "0, 1, or 255 for missing", "%d", who, i,
-                               (int)scores[i]);
-        if (!(p[i] >= 0.0f && p[i] <= 1.0f) || locusi_is_nan(p[i]))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "chances of %s [%z]", "0 to 1", "%f", who, i, (double)p[i]);
+        if (!locusi_score_at(scores, model, i, &y)) continue;
+        if (!(y <= 0.0f && y >= 0.0f) && !(y <= 1.0f && y >= 1.0f))
+            return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0, 1, or missing", "%f", model, i, (double)y);
+        if (!locusi_within((double)p[i], 0.0, 1.0))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "chances of model %z [%z]", "0 to 1", "%f", model, i,
+                               (double)p[i]);
     }
     return LOCUS_OK;
 }
 
-LOCUS_API size_t locus_same_answers_workspace(size_t n)
+// 1 and both answers, or 0 where one is missing.
+LOCUSI_FN int locusi_both(const locus_scores *s, size_t a, size_t b, size_t column, float *x, float *y)
 {
-    size_t bytes;
-    return locusi_add(n, 9, &bytes) && locusi_mul(bytes, sizeof(double), &bytes) ? bytes : 0;
+    return locusi_score_at(s, a, column, x) && locusi_score_at(s, b, column, y);
 }
 
-LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, const unsigned char *scores_a,
-                                          const unsigned char *scores_b, size_t n, double correlation, double *p,
-                                          size_t *shared, size_t *disagreements, void *work, size_t work_bytes,
-                                          locus_error *err)
+LOCUS_API locus_status locus_same_answers(locus_likeness *out, const float *p_a, const float *p_b,
+                                          const locus_scores *scores, size_t a, size_t b, double correlation,
+                                          const locus_run *run, locus_error *err)
 {
-    const size_t bytes = locus_same_answers_workspace(n);
-    size_t i, j, coins = 0, observed = 0, seen = 0;
-    double *chance, sum = 0.0;
+    size_t i, j, seen = 0;
+    double *chance, sum = 0.0; // chance[j]: of j disagreements so far
+    float x, y;
+    locusi_work w;
     locus_status status;
-    if (!p || (n && (!p_a || !p_b || !scores_a || !scores_b)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !p ? "p" : "chances or scores");
+    if ((status = locusi_check_given(err, !out      ? "out"
+                                          : !p_a    ? "p_a"
+                                          : !p_b    ? "p_b"
+                                          : !scores ? "scores"
+                                                    : NULL)) ||
+        (status = locusi_check_table(scores, 0, scores->count, err)))
+        return status;
+    if (a >= scores->models || b >= scores->models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "a, b", "models below %z", "%z and %z", scores->models, a, b);
     if (!locusi_within(correlation, -1.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", correlation);
-    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "n", "fewer queries", "%z", n);
-    if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    if ((status = locusi_check_answers(p_a, scores_a, n, "a", err)) ||
-        (status = locusi_check_answers(p_b, scores_b, n, "b", err)))
+    if ((status = locusi_check_answers(p_a, scores->count, scores, a, err)) ||
+        (status = locusi_check_answers(p_b, scores->count, scores, b, err)))
         return status;
-    for (i = 0; i < n; i++) {
-        if (scores_a[i] == 255 || scores_b[i] == 255) continue;
-        coins++;
-        observed += scores_a[i] != scores_b[i];
+    memset(out, 0, sizeof *out);
+    for (i = 0; i < scores->count; i++)
+        if (locusi_both(scores, a, b, i, &x, &y)) {
+            out->shared++;
+            out->disagreements += x > y || x < y;
+        }
+    locusi_work_begin(&w, run);
+    chance = (double *)locusi_take_zero(&w, out->disagreements + 1, sizeof(double));
+    if (!(status = locusi_work_short(&w, err))) {
+        chance[0] = 1.0;
+        for (i = 0; i < scores->count; i++) {
+            double d;
+            if (!locusi_both(scores, a, b, i, &x, &y)) continue;
+            d = locusi_disagreement((double)p_a[i], (double)p_b[i], correlation);
+            seen++;
+            for (j = seen < out->disagreements ? seen : out->disagreements; j > 0; j--)
+                chance[j] += d * (chance[j - 1] - chance[j]);
+            chance[0] -= d * chance[0];
+        }
+        for (j = 0; j <= out->disagreements; j++) sum += chance[j];
+        out->p = sum < 1.0 && out->disagreements < out->shared ? sum : 1.0; // nothing shared: no evidence
     }
-    if (shared) *shared = coins;
-    if (disagreements) *disagreements = observed;
-    *p = 1.0;
-    if (observed == coins) return LOCUS_OK;        // also where nothing is shared: no evidence
-    chance = (double *)(void *)locusi_align(work); // chance[j]: of j disagreements so far
-    for (j = 0; j <= observed; j++) chance[j] = 0.0;
-    chance[0] = 1.0;
-    for (i = 0; i < n; i++) {
-        double d;
-        if (scores_a[i] == 255 || scores_b[i] == 255) continue;
-        d = locusi_disagreement((double)p_a[i], (double)p_b[i], correlation);
-        seen++;
-        for (j = seen < observed ? seen : observed; j > 0; j--) chance[j] += d * (chance[j - 1] - chance[j]);
-        chance[0] -= d * chance[0];
+    locusi_work_end(&w);
+    return status;
+}
+
+// Of the answers of two models given their chances; NaN where they have nothing in common, or all is certain.
+LOCUSI_FN double locusi_pair_correlation(const float *p, const float *q, const locus_scores *s, size_t a, size_t b)
+{
+    double together = 0.0, scale = 0.0;
+    float x, y;
+    size_t i;
+    for (i = 0; i < s->count; i++) {
+        const double u = (double)p[i], v = (double)q[i];
+        if (!locusi_both(s, a, b, i, &x, &y)) continue;
+        together += ((double)x - u) * ((double)y - v);
+        scale += sqrt(u * (1.0 - u) * v * (1.0 - v));
     }
-    for (j = 0; j <= observed; j++) sum += chance[j];
-    *p = sum < 1.0 ? sum : 1.0;
-    return LOCUS_OK;
+    return scale > 0.0 ? locusi_clamp(together / scale, -1.0, 1.0) : (double)locusi_nan();
 }
 
-LOCUS_API size_t locus_answer_correlation_workspace(size_t models)
+LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const locus_scores *scores,
+                                                double quantile, double *mean, double *correlation,
+                                                const locus_run *run, locus_error *err)
 {
-    size_t bytes;
-    return locusi_mul(models, models / 2 + 1, &bytes) && locusi_mul(bytes, sizeof(double), &bytes) &&
-                   locusi_add(bytes, 64, &bytes)
-               ? bytes
-               : 0;
-}
-
-LOCUSI_FN int locusi_double_order(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const unsigned char *scores,
-                                                double quantile, double *correlation, void *work, size_t work_bytes,
-                                                locus_error *err)
-{
-    size_t a, b, i, n, stride, bytes, pairs = 0;
+    size_t a, b, m, n, stride, pairs = 0;
     double *list, sum = 0.0;
+    locusi_work w;
     locus_status status;
-    if (!profiles || !correlation || (profiles->count && profiles->dim && (!profiles->rows || !scores)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !profiles      ? "profiles"
-                           : !correlation ? "correlation"
-                                          : "rows or scores");
+    if ((status = locusi_check_given(err, !profiles || !profiles->rows ? "profiles"
+                                          : !scores                    ? "scores"
+                                          : !correlation               ? "correlation"
+                                                                       : NULL)))
+        return status;
+    m = profiles->count;
     n = profiles->dim;
     stride = profiles->stride ? profiles->stride : n;
     if (stride < n)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles->stride", "0 or at least %z", "%z", n, stride);
+    if (scores->count != n)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores->count", "%z, as profiles have", "%z", n, scores->count);
     if (!locusi_within(quantile, 0.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "quantile", "0 to 1", "%f", quantile);
-    bytes = locus_answer_correlation_workspace(profiles->count);
-    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "profiles->count", "fewer models", "%z", profiles->count);
-    if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    for (a = 0; a < profiles->count; a++)
-        if ((status = locusi_check_answers(profiles->rows + a * stride, scores + a * n, n, "a model", err)))
-            return status;
-    list = (double *)(void *)locusi_align(work);
-    for (a = 0; a < profiles->count; a++)
-        for (b = a + 1; b < profiles->count; b++) {
-            const float *p = profiles->rows + a * stride, *q = profiles->rows + b * stride;
-            const unsigned char *x = scores + a * n, *y = scores + b * n;
-            double together = 0.0, scale = 0.0;
-            for (i = 0; i < n; i++) {
-                const double u = (double)p[i], v = (double)q[i];
-                if (x[i] == 255 || y[i] == 255) continue;
-                together += ((double)x[i] - u) * ((double)y[i] - v);
-                scale += sqrt(u * (1.0 - u) * v * (1.0 - v));
+    if ((status = locusi_check_table(scores, m, n, err))) return status;
+    for (a = 0; a < m; a++)
+        if ((status = locusi_check_answers(profiles->rows + a * stride, n, scores, a, err))) return status;
+    locusi_work_begin(&w, run);
+    list = (double *)locusi_take_cells(&w, m, m / 2 + 1, sizeof(double));
+    if (!(status = locusi_work_short(&w, err))) {
+        for (a = 0; a < m; a++)
+            for (b = a + 1; b < m; b++) {
+                list[pairs] =
+                    locusi_pair_correlation(profiles->rows + a * stride, profiles->rows + b * stride, scores, a, b);
+                if (locusi_unknown(list[pairs])) continue;
+                sum += list[pairs++];
             }
-            if (!(scale > 0.0)) continue; // nothing in common, or all certain
-            together /= scale;
-            together = together < 1.0 ? together : 1.0;
-            list[pairs] = together > -1.0 ? together : -1.0;
-            sum += list[pairs++];
-        }
-    *correlation = 0.0;
-    if (!pairs) return LOCUS_OK;
-    if (quantile > 0.0) {
-        const double at = quantile * (double)(pairs - 1);
-        const size_t low = (size_t)at, high = low + 1 < pairs ? low + 1 : low;
-        locusi_sort(list, pairs, sizeof *list, locusi_double_order);
-        *correlation = list[low] + (at - (double)low) * (list[high] - list[low]);
-    } else {
-        *correlation = sum / (double)pairs;
-    }
-    return LOCUS_OK;
-}
-
-// Length of (a_r - a_0) - (b_s - b_0), or with r = s = 0 of a_0 - b_0; rows scaled by their scale first. By cosine this
-// is the chord between unit vectors: distances are in the same order.
-LOCUSI_FN double locusi_embedding_gap(const float *a, const float *a0, const float *b, const float *b0, size_t dim,
-                                      const double scale[4])
-{
-    double sum = 0.0;
-    size_t i;
-    for (i = 0; i < dim; i++) {
-        const double x = scale[0] * (double)a[i] - scale[1] * (double)a0[i];
-        const double y = scale[2] * (double)b[i] - scale[3] * (double)b0[i];
-        sum += (x - y) * (x - y);
-    }
-    return sum;
-}
-
-LOCUSI_FN double locusi_unit_scale(const float *row, size_t dim, locus_metric metric)
-{
-    double square = 0.0;
-    size_t i;
-    if (metric != LOCUS_COSINE) return 1.0;
-    for (i = 0; i < dim; i++) square += (double)row[i] * (double)row[i];
-    return square > 0.0 ? 1.0 / sqrt(square) : 0.0;
-}
-
-LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_points *b, locus_metric metric,
-                                            double *p, locus_error *err)
-{
-    size_t r, s, i, k, dim, far = 0, stride[2];
-    double observed, scale[4];
-    const locus_points *set[2];
-    if (!a || !b || !p || !a->rows || !b->rows)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !p ? "p" : "a, b or their rows");
-    if (metric != LOCUS_COSINE && metric != LOCUS_EUCLIDEAN)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "cosine or euclidean", "%d", (int)metric);
-    if (a->dim != b->dim || a->dim == 0)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b->dim", "%z, as of a, above 0", "%z", a->dim, b->dim);
-    set[0] = a;
-    set[1] = b;
-    dim = a->dim;
-    for (k = 0; k < 2; k++) {
-        stride[k] = set[k]->stride ? set[k]->stride : dim;
-        if (set[k]->count < 2 || stride[k] < dim)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least 2 rows, stride 0 or at least %z",
-                               "%z rows, stride %z", k ? "b" : "a", dim, set[k]->count, stride[k]);
-        for (r = 0; r < set[k]->count; r++)
-            for (i = 0; i < dim; i++)
-                if (!locusi_finite(set[k]->rows[r * stride[k] + i]))
-                    return locusi_fail(err, LOCUS_ERR_NONFINITE, "%s[%z, %z]", "a finite number", "%f", k ? "b" : "a",
-                                       r, i, (double)set[k]->rows[r * stride[k] + i]);
-    }
-    scale[1] = locusi_unit_scale(a->rows, dim, metric);
-    scale[3] = locusi_unit_scale(b->rows, dim, metric);
-    {
-        const double both[4] = {scale[1], 0.0, scale[3], 0.0};
-        observed = locusi_embedding_gap(a->rows, a->rows, b->rows, b->rows, dim, both);
-    }
-    for (r = 1; r < a->count; r++) {
-        scale[0] = locusi_unit_scale(a->rows + r * stride[0], dim, metric);
-        for (s = 1; s < b->count; s++) {
-            scale[2] = locusi_unit_scale(b->rows + s * stride[1], dim, metric);
-            far += locusi_embedding_gap(a->rows + r * stride[0], a->rows, b->rows + s * stride[1], b->rows, dim,
-                                        scale) >= observed;
+        if (mean) *mean = pairs ? sum / (double)pairs : 0.0;
+        *correlation = 0.0;
+        locusi_sort(list, pairs, sizeof *list, locusi_rising);
+        if (pairs) {
+            const double at = quantile * (double)(pairs - 1);
+            const size_t low = (size_t)at, high = low + 1 < pairs ? low + 1 : low;
+            *correlation = list[low] + (at - (double)low) * (list[high] - list[low]);
         }
     }
-    *p = (1.0 + (double)far) / (1.0 + (double)(a->count - 1) * (double)(b->count - 1));
-    return LOCUS_OK;
+    locusi_work_end(&w);
+    return status;
 }
 
 // A bet on x in [0, 1], which the hypothesis says has a mean of at most e: the stake is multiplied by (1 + c x) / (1 +
@@ -16241,89 +16142,105 @@ LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double sco
 // ------------------------------------------------------------------------------------------------------------ >>next
 //
 // The pool as prior. A new model's logit on query i is offset_i + x_i . own, own ~ N(0, 1) before anything is known:
-// x_i holds the landmarks' kernels as features whose prior is the identity, times their deviation among models (see
-// >>recall), and in one more column slope_i times the deviation of the models' abilities, so that one entry of `own` is
-// the ability. The posterior is taken as normal about its mode. The next query is the one whose answer is expected to
-// take most off the mean squared error of the chances on all queries given (experimental design's I- or V-optimality;
-// in item response theory, computerised adaptive testing): close to queries that are many, not yet known, and neither
-// hopeless nor trivial for this model. A batch is chosen one by one, each as if those before had been answered: that is
-// its diversity.
+// x_i holds the landmarks' similarities as features whose prior is the identity, times their deviation among models
+// (see >>recall), and in one more column slope_i times the deviation of the models' abilities, so that one entry of
+// `own` is the ability. The posterior is taken as normal about its mode. The next query is the one whose answer is
+// expected to take most off the mean squared error of the chances on all queries given (experimental design's I- or
+// V-optimality; in item response theory, computerised adaptive testing): close to queries that are many, not yet known,
+// and neither hopeless nor trivial for this model. A batch is chosen one by one, each as if those before had been
+// answered: that is its diversity.
 
 typedef struct locusi_study {
     locusi_recall m; // with what learning needs of its own
     const locusi_kernels *k;
-    size_t n, p;    // rows of the evaluations; columns: landmarks, the ability, pads of 0
-    float *x;       // [n, p]
-    double *offset; // [n]
-    double *score;  // [n] negative: not asked
-    double *own;    // [p]
-    double *chance; // [n]
-    float *w;       // [n] curvatures, 0 where not asked
-    float *scaled;  // [n, p] w x; at least [p, p]: scratch for the design
-    float *normal;  // [p, p]
-    double *factor; // [p, p]
-    void *block;
+    size_t n, p;                       // rows of the evaluations; columns: landmarks, the ability, pads of 0
+    float *coordinates, *similarities; // [n, rank], [n, landmarks]
+    float *x;                          // [n, p]
+    double *offset;                    // [n]
+    double *score;                     // [n] negative: not asked
+    double *own, *step, *u;            // [p]; scratch
+    double *chance;                    // [n]
+    float *w, *scaled, *normal;        // [n] weights of rows, [n, p] w x, [p, p] x' w x
+    double *factor;                    // [p, p] of the posterior's precision
+    // what the next answer may teach
+    size_t taken;                            // picks so far, each as if it were answered
+    float *inverse;                          // [p, p] of the precision before them
+    double *v, *rate;                        // [batch, p], [batch] and now: inverse - sum rate v v'
+    float *taught;                           // [p, p] x' diag(importance of an error) x
+    float *product;                          // [n or p, p] scratch
+    double *importance, *variance, *removed; // [n] of an error; of the logits; what knowing the logit exactly would
+                                             // take off the weighted squared error
+    unsigned char *may;                      // [n] may be asked
 } locusi_study;
 
-#define LOCUSI_STUDY_COLUMNS (LOCUSI_RECALL_LANDMARKS + 16)
 #define LOCUSI_ENOUGH 0.01 // of what evaluations could still take off the squared error: less does not pay
 
-LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_recall *memory, const locusi_kernels *k,
-                                         const locus_evals *e, locus_error *err)
+// batch 0: nothing will be pickes.
+LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t n, size_t batch, locusi_work *w)
 {
-    const size_t landmarks = memory->landmarks, p = landmarks + 16, n = e->queries.count;
-    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
-    const double deviation = locusi_deviation(memory->mean), scale = sqrt(memory->own) / deviation;
-    const double centre = memory->spread > 0.0 ? memory->ability : log(memory->mean / (1.0 - memory->mean));
-    const double spread = memory->spread > 0.0 ? memory->spread : 0.6;
-    size_t i, c;
-    float *x, *kernels, y = 0.0f;
-    int attempt;
-    locusi_carver carver = {NULL, 0, 0};
-    memset(s, 0, sizeof *s);
-    s->m = *memory;
-    s->k = k;
+    const size_t landmarks = pool->memory.landmarks, p = landmarks + 16;
+    locusi_carver c = {NULL, 0, 0};
+    s->m = pool->memory;
+    s->k = pool->net->kernels;
     s->n = n;
     s->p = p;
-    for (attempt = 0; attempt < 2; attempt++) {
-        carver.used = 0;
-        s->m.landmark = locusi_carve_floats(&carver, landmarks, memory->rank); // packed anew: others may use the pool's
-        s->m.half = locusi_carve_floats(&carver, landmarks, 1);
-        locusi_recall_carve_learning(&s->m, &carver);
-        x = locusi_carve_floats(&carver, n, memory->rank);
-        kernels = locusi_carve_floats(&carver, n, landmarks);
-        s->x = locusi_carve_floats(&carver, n, p);
-        s->w = locusi_carve_floats(&carver, n, 1);
-        s->scaled = locusi_carve_floats(&carver, locusi_max(n, p), p);
-        s->normal = locusi_carve_floats(&carver, p, p);
-        s->factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
-        s->offset = (double *)locusi_carve(&carver, n, sizeof(double));
-        s->score = (double *)locusi_carve(&carver, n, sizeof(double));
-        s->chance = (double *)locusi_carve(&carver, n, sizeof(double));
-        s->own = (double *)locusi_carve(&carver, p, sizeof(double));
-        if (attempt) break;
-        if (carver.failed || !(s->block = LOCUS_MALLOC(carver.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
-        memset(s->block, 0, carver.used + 64);
-        carver.base = locusi_align(s->block);
-    }
-    if (!locusi_recall_prepare(&s->m, k) || !locusi_recall_specialise(&s->m)) { // a file may hold anything
-        LOCUS_FREE(s->block);
+    s->m.landmark = (float *)locusi_take_cells(w, landmarks, s->m.rank, sizeof(float)); // packed anew: others use it
+    s->m.half = (float *)locusi_take(w, landmarks, sizeof(float));
+    locusi_recall_carve_learning(&s->m, &c);
+    c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
+    c.used = 0;
+    if (c.base) locusi_recall_carve_learning(&s->m, &c);
+    s->coordinates = (float *)locusi_take_cells(w, n, s->m.rank, sizeof(float));
+    s->similarities = (float *)locusi_take_cells(w, n, landmarks, sizeof(float));
+    s->x = (float *)locusi_take_cells(w, n, p, sizeof(float));
+    s->offset = (double *)locusi_take(w, n, sizeof(double));
+    s->score = (double *)locusi_take(w, n, sizeof(double));
+    s->own = (double *)locusi_take_zero(w, p, sizeof(double));
+    s->step = (double *)locusi_take(w, p, sizeof(double));
+    s->u = (double *)locusi_take(w, p, sizeof(double));
+    s->chance = (double *)locusi_take(w, n, sizeof(double));
+    s->w = (float *)locusi_take(w, n, sizeof(float));
+    s->scaled = (float *)locusi_take_cells(w, n, p, sizeof(float));
+    s->normal = (float *)locusi_take_cells(w, p, p, sizeof(float));
+    s->factor = (double *)locusi_take_cells(w, p, p, sizeof(double));
+    if (!batch) return;
+    s->inverse = (float *)locusi_take_cells(w, p, p, sizeof(float));
+    s->v = (double *)locusi_take_cells(w, batch, p, sizeof(double));
+    s->rate = (double *)locusi_take(w, batch, sizeof(double));
+    s->taught = (float *)locusi_take_cells(w, p, p, sizeof(float));
+    s->product = (float *)locusi_take_cells(w, locusi_max(n, p), p, sizeof(float));
+    s->importance = (double *)locusi_take(w, n, sizeof(double));
+    s->variance = (double *)locusi_take_zero(w, n, sizeof(double));
+    s->removed = (double *)locusi_take_zero(w, n, sizeof(double));
+    s->may = (unsigned char *)locusi_take(w, n, 1);
+}
+
+// What the prior says of the queries.
+LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locus_evals *e, locus_error *err)
+{
+    const size_t landmarks = s->m.landmarks, p = s->p, stride = e->queries.stride ? e->queries.stride : e->queries.dim;
+    const double deviation = locusi_deviation(s->m.mean), scale = sqrt(s->m.own) / deviation;
+    const int items = s->m.spread > 0.0;
+    const double centre = items ? s->m.ability : log(s->m.mean / (1.0 - s->m.mean)), spread = items ? s->m.spread : 0.6;
+    size_t i, c;
+    float y = 0.0f;
+    if (!locusi_recall_prepare(&s->m, s->k) || !locusi_recall_specialise(&s->m)) // a file may hold anything
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
-    }
-    locusi_recall_kernels(&s->m, k, e->queries.encodings, stride, n, x, kernels);
-    locusi_matmul_run(k, kernels, landmarks, n, landmarks, s->m.features, landmarks, s->x, p, NULL, NULL, 0, 0);
-    for (i = 0; i < n; i++) {
+    locusi_recall_kernels(&s->m, s->k, e->queries.encodings, stride, s->n, s->coordinates, s->similarities);
+    memset(s->x, 0, s->n * p * sizeof(float));
+    locusi_matmul_run(s->k, s->similarities, landmarks, s->n, landmarks, s->m.features, landmarks, s->x, p, NULL, NULL,
+                      0, 0);
+    for (i = 0; i < s->n; i++) {
         const size_t place = locusi_recall_place(&s->m, e->queries.encodings + i * stride);
         double slope = 1.0, intercept = 0.0;
-        if (place != SIZE_MAX && memory->spread > 0.0) {
+        if (place != SIZE_MAX && items) {
             slope = locusi_clamp((double)s->m.items[2 * place], 0.05, 20.0); // a file may say anything
             intercept = (double)s->m.items[2 * place + 1];
         } else if (place != SIZE_MAX) {
             intercept = (double)s->m.difficulty[place] / deviation;
         } else {
             for (c = 0; c < landmarks; c++)
-                intercept += (double)s->m.shared[c] * (double)kernels[i * landmarks + c] / deviation;
+                intercept += (double)s->m.shared[c] * (double)s->similarities[i * landmarks + c] / deviation;
         }
         s->score[i] = locusi_score(e, 0, i, &y) ? (double)y : -1.0;
         s->offset[i] = locusi_clamp(intercept, -30.0, 30.0) + slope * centre;
@@ -16333,23 +16250,32 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_recall *m
     return LOCUS_OK;
 }
 
-// x' diag(w) x into `normal`
-LOCUSI_FN void locusi_study_normal(locusi_study *s, const float *w)
+LOCUSI_FN double locusi_study_curve(const locusi_study *s, size_t i) { return s->chance[i] * (1.0 - s->chance[i]); }
+
+// normal <- x' diag(w) x
+LOCUSI_FN void locusi_study_normal(locusi_study *s)
 {
     size_t i;
     memset(s->scaled, 0, s->n * s->p * sizeof(float));
     for (i = 0; i < s->n; i++)
-        if (w[i] > 0.0f) s->k->axpy(w[i], s->x + i * s->p, s->scaled + i * s->p, s->p);
+        if (s->w[i] > 0.0f) s->k->axpy(s->w[i], s->x + i * s->p, s->scaled + i * s->p, s->p);
     locusi_product(s->k, s->scaled, 1, s->p, s->p, s->n, s->x, s->p, 16, s->p, s->normal, s->p, 0);
 }
 
-// factor <- of the precision, the asked rows having these curvatures
-LOCUSI_FN void locusi_study_factor(locusi_study *s)
+// factor <- of the precision where rows that were asked curve by a + b chance (1 - chance)
+LOCUSI_FN void locusi_study_factor(locusi_study *s, double a, double b)
 {
     size_t i;
-    locusi_study_normal(s, s->w);
+    for (i = 0; i < s->n; i++) s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(a + b * locusi_study_curve(s, i));
+    locusi_study_normal(s);
     for (i = 0; i < s->p * s->p; i++) s->factor[i] = (double)s->normal[i] + (i % (s->p + 1) ? 0.0 : 1.0);
     locusi_cholesky(s->factor, s->p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
+}
+
+LOCUSI_FN void locusi_study_solve(const locusi_study *s, double *x)
+{
+    locusi_solve_lower(s->factor, s->p, x);
+    locusi_solve_upper(s->factor, s->p, x);
 }
 
 // chance <- at `own`; returns the log of the posterior there.
@@ -16371,43 +16297,211 @@ LOCUSI_FN double locusi_study_chances(locusi_study *s)
 // own, chance <- at the posterior's mode; factor <- of the posterior's precision there.
 LOCUSI_FN void locusi_study_fit(locusi_study *s)
 {
-    double step[LOCUSI_STUDY_COLUMNS], posterior;
+    double posterior = locusi_study_chances(s), moved = 1.0, size = 1.0, before;
     size_t i, c, round, halved;
-    memset(s->own, 0, s->p * sizeof(double));
-    posterior = locusi_study_chances(s);
-    for (round = 0; round < 60; round++) {
-        double moved = 0.0, size = 1e-12, before = posterior;
+    for (round = 0; round < 60 && moved > 1e-10 * size; round++) {
         // One factor serves the first 20 steps: its curvature lies between the one at the start and the bound 1/4, so
         // none goes too far. Where that is slow, as for a model that is right nearly always, Newton's own comes next.
-        if (round == 0 || (round >= 20 && round % 5 == 0)) {
-            for (i = 0; i < s->n; i++) {
-                const double curve = s->chance[i] * (1.0 - s->chance[i]);
-                s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(round ? curve : 0.125 + 0.5 * curve);
-            }
-            locusi_study_factor(s);
-        }
-        for (c = 0; c < s->p; c++) step[c] = -s->own[c];
+        if (round == 0) locusi_study_factor(s, 0.125, 0.5);
+        else if (round >= 20 && round % 5 == 0) locusi_study_factor(s, 0.0, 1.0);
+        for (c = 0; c < s->p; c++) s->step[c] = -s->own[c];
         for (i = 0; i < s->n; i++) {
             const double rest = s->score[i] - s->chance[i];
             if (s->score[i] < 0.0) continue;
-            for (c = 0; c < s->p; c++) step[c] += rest * (double)s->x[i * s->p + c];
+            for (c = 0; c < s->p; c++) s->step[c] += rest * (double)s->x[i * s->p + c];
         }
-        locusi_solve_lower(s->factor, s->p, step);
-        locusi_solve_upper(s->factor, s->p, step);
-        for (c = 0; c < s->p; c++) s->own[c] += step[c];
+        locusi_study_solve(s, s->step);
+        for (c = 0; c < s->p; c++) s->own[c] += s->step[c];
+        before = posterior;
         posterior = locusi_study_chances(s);
         for (halved = 0; halved < 30 && posterior < before - 1e-9 * (1.0 + fabs(before)); halved++) {
-            for (c = 0; c < s->p; c++) s->own[c] -= step[c] *= 0.5;
+            for (c = 0; c < s->p; c++) s->own[c] -= s->step[c] *= 0.5;
             posterior = locusi_study_chances(s);
         }
-        for (c = 0; c < s->p; c++) {
-            moved += step[c] * step[c];
+        for (moved = 0.0, size = 1e-12, c = 0; c < s->p; c++) {
+            moved += s->step[c] * s->step[c];
             size += s->own[c] * s->own[c];
         }
-        if (!(moved > 1e-10 * size)) break;
     }
-    for (i = 0; i < s->n; i++) s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(s->chance[i] * (1.0 - s->chance[i]));
-    locusi_study_factor(s);
+    locusi_study_factor(s, 0.0, 1.0);
+}
+
+// The evaluations completed: chances, and answers that add up to them. What rounding leaves is carried to the next row,
+// in an order that follows no order of the table: the golden section's steps, or the next odd number without a common
+// factor.
+LOCUSI_FN locus_status locusi_study_complete(const locusi_study *s, float *chances, unsigned char *answers,
+                                             locus_error *err)
+{
+    size_t i, at = 0, step = (size_t)((double)s->n * 0.6180339887498949) | 1, a, b;
+    double carry = 0.0;
+    for (i = 0; i < s->n; i++) {
+        chances[i] = (float)(s->score[i] < 0.0 ? s->chance[i] : s->score[i]);
+        if (!locusi_finite(chances[i]))
+            return locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a chance shows");
+    }
+    for (;; step += 2) {
+        for (a = step, b = s->n; b;) { // Euclid's
+            const size_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        if (a == 1) break;
+    }
+    for (i = 0; answers && i < s->n; i++, at = (at + step) % s->n) {
+        carry += (double)chances[at];
+        answers[at] = carry >= 0.5;
+        carry -= (double)answers[at];
+    }
+    return LOCUS_OK;
+}
+
+// y <- the inverse now, times x
+LOCUSI_FN void locusi_study_apply(const locusi_study *s, const double *x, double *y)
+{
+    const size_t p = s->p;
+    size_t i, c;
+    for (i = 0; i < p; i++) {
+        y[i] = 0.0;
+        for (c = 0; c < p; c++) y[i] += (double)s->inverse[i * p + c] * x[c];
+    }
+    for (i = 0; i < s->taken; i++) {
+        const double *v = s->v + i * p;
+        double dot = 0.0;
+        for (c = 0; c < p; c++) dot += v[c] * x[c];
+        for (c = 0; c < p; c++) y[c] -= s->rate[i] * dot * v[c];
+    }
+}
+
+// Row `at` counts as answered from here on.
+LOCUSI_FN void locusi_study_pick(locusi_study *s, size_t at)
+{
+    const double rate = 1.0 / (1.0 / locusi_study_curve(s, at) + s->variance[at]);
+    const size_t p = s->p;
+    double *v = s->v + s->taken * p, size = 0.0;
+    size_t i, c;
+    for (c = 0; c < p; c++) s->step[c] = (double)s->x[at * p + c];
+    locusi_study_apply(s, s->step, v);
+    for (i = 0; i < p; i++) {
+        s->step[i] = 0.0;
+        for (c = 0; c < p; c++) s->step[i] += (double)s->taught[i * p + c] * v[c];
+        size += s->step[i] * v[i];
+    }
+    locusi_study_apply(s, s->step, s->u);
+    for (i = 0; i < s->n; i++) {
+        const float *x = s->x + i * p;
+        double xv = 0.0, xu = 0.0;
+        for (c = 0; c < p; c++) xv += (double)x[c] * v[c], xu += (double)x[c] * s->u[c];
+        s->removed[i] -= 2.0 * rate * xv * xu - rate * rate * size * xv * xv;
+        s->variance[i] -= rate * xv * xv;
+    }
+    s->rate[s->taken++] = rate;
+    s->may[at] = 0;
+}
+
+// What an answer to row i is expected to take off the weighted squared error.
+LOCUSI_FN double locusi_study_gain(const locusi_study *s, size_t i)
+{
+    const double b = locusi_study_curve(s, i);
+    return s->removed[i] / (1.0 / (b > 1e-9 ? b : 1e-9) + s->variance[i]);
+}
+
+// out [n] += x' matrix x of every row
+LOCUSI_FN void locusi_study_forms(locusi_study *s, const float *matrix, double *out)
+{
+    size_t i, c;
+    locusi_product(s->k, s->x, s->p, 1, s->n, s->p, matrix, s->p, 16, s->p, s->product, s->p, 0);
+    for (i = 0; i < s->n; i++)
+        for (c = 0; c < s->p; c++) out[i] += (double)s->product[i * s->p + c] * (double)s->x[i * s->p + c];
+}
+
+LOCUSI_FN void locusi_study_invert(locusi_study *s)
+{
+    size_t i, c;
+    for (i = 0; i < s->p; i++) { // row by row
+        memset(s->u, 0, s->p * sizeof(double));
+        s->u[i] = 1.0;
+        locusi_study_solve(s, s->u);
+        for (c = 0; c < s->p; c++) s->inverse[i * s->p + c] = (float)s->u[c];
+    }
+    locusi_study_forms(s, s->inverse, s->variance);
+    for (i = 0; i < s->n; i++) s->importance[i] = 1.0;
+}
+
+// importance <- the chance that the new model would be the pool's best on each query.
+LOCUSI_FN locus_status locusi_study_rivals(locusi_study *s, const locus_pool *pool, const locus_queries *queries,
+                                           locusi_work *w, locus_error *err)
+{
+    const size_t tile = s->n < LOCUSI_QUERY_TILE ? s->n : LOCUSI_QUERY_TILE;
+    const size_t bytes = locus_predict_workspace(pool, tile, NULL);
+    float *logits = (float *)locusi_take_cells(w, tile, pool->count, sizeof(float));
+    void *work = locusi_take(w, bytes ? bytes : SIZE_MAX, 1);
+    locus_queries part = *queries;
+    size_t i, j, m;
+    locus_status status = locusi_work_short(w, err);
+    part.stride = queries->stride ? queries->stride : queries->dim;
+    for (i = 0; i < s->n && !status; i += part.count) {
+        part.encodings = queries->encodings + i * part.stride;
+        part.count = s->n - i < tile ? s->n - i : tile;
+        status = locus_predict(pool, &part, logits, NULL, work, bytes, err);
+        for (j = 0; j < part.count && !status; j++) {
+            const double b = locusi_study_curve(s, i + j);
+            double best = 0.0, z;
+            for (m = 0; m < pool->count; m++) {
+                const double other = locus_probability((double)logits[j * pool->count + m]);
+                if (pool->models[m].available && other > best) best = other;
+            }
+            // predictions of the others are no truth either
+            z = (s->chance[i + j] - best) / sqrt(b * b * s->variance[i + j] + 0.01);
+            s->importance[i + j] = 0.5 * erfc(-z / sqrt(2.0));
+        }
+    }
+    return status;
+}
+
+// taught, removed <- of the importance; returns the weighted squared error that answers could still remove.
+LOCUSI_FN double locusi_study_teach(locusi_study *s, double *weights)
+{
+    const size_t p = s->p;
+    double open = 0.0;
+    size_t i;
+    for (*weights = 0.0, i = 0; i < s->n; i++) {
+        const double b = locusi_study_curve(s, i);
+        s->w[i] = (float)(s->importance[i] * b * b);
+        *weights += s->importance[i];
+        open += s->importance[i] * b * b * s->variance[i];
+    }
+    locusi_study_normal(s);
+    memcpy(s->taught, s->normal, p * p * sizeof(float));
+    // removed <- x' inverse taught inverse x; normal is in between
+    locusi_product(s->k, s->inverse, p, 1, p, p, s->taught, p, 16, p, s->product, p, 0);
+    locusi_product(s->k, s->product, p, 1, p, p, s->inverse, p, 16, p, s->normal, p, 0);
+    locusi_study_forms(s, s->normal, s->removed);
+    return open;
+}
+
+// The accuracy over the queries: what was asked is known.
+LOCUSI_FN locus_status locusi_study_accuracy(locusi_study *s, locus_next *out, locus_error *err)
+{
+    const double n = (double)s->n;
+    double mean = 0.0, variance = 0.0, squares = 0.0;
+    size_t i, c;
+    memset(s->u, 0, s->p * sizeof(double));
+    for (i = 0; i < s->n; i++) {
+        const double b = locusi_study_curve(s, i);
+        squares += b * b * s->variance[i] / n;
+        mean += (s->score[i] < 0.0 ? s->chance[i] : s->score[i]) / n;
+        if (s->score[i] >= 0.0) continue;
+        variance += b / (n * n);
+        for (c = 0; c < s->p; c++) s->u[c] += b * (double)s->x[i * s->p + c] / n;
+    }
+    locusi_study_apply(s, s->u, s->step);
+    for (c = 0; c < s->p; c++) variance += s->u[c] * s->step[c];
+    out->accuracy.value = mean;
+    out->accuracy.low = locusi_clamp(mean - 1.6449 * sqrt(variance), 0.0, 1.0);
+    out->accuracy.high = locusi_clamp(mean + 1.6449 * sqrt(variance), 0.0, 1.0);
+    out->error = sqrt(squares);
+    if (locusi_within(mean, 0.0, 1.0) && locusi_within(variance, 0.0, DBL_MAX)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a score shows");
 }
 
 LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_evals *e, locus_error *err)
@@ -16422,280 +16516,67 @@ LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_ev
     return locusi_check_lengths(&pool->memory, &e->queries, NULL, err);
 }
 
-LOCUSI_FN size_t locusi_common_factor(size_t a, size_t b)
-{
-    while (b) {
-        const size_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *chances,
-                                                  unsigned char *answers, locus_error *err)
-{
-    locusi_study s;
-    locus_status status;
-    double carry = 0.0;
-    size_t i, step, at = 0;
-    if (!pool || !evals || !chances)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool    ? "pool"
-                           : !evals ? "evals"
-                                    : "chances");
-    if ((status = locusi_check_study(pool, evals, err)) ||
-        (status = locusi_study_open(&s, &pool->memory, pool->net->kernels, evals, err)))
-        return status;
-    locusi_study_fit(&s);
-    for (i = 0; i < s.n && !status; i++) {
-        chances[i] = (float)(s.score[i] < 0.0 ? s.chance[i] : s.score[i]);
-        if (!locusi_finite(chances[i]))
-            status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a chance shows");
-    }
-    // What rounding leaves is carried to the next row, in an order that follows no order of the table: the golden
-    // section's steps, or the next whole number without a common factor.
-    for (step = (size_t)((double)s.n * 0.6180339887498949) | 1; locusi_common_factor(step, s.n) > 1; step += 2) {}
-    for (i = 0; answers && !status && i < s.n; i++, at = (at + step) % s.n) {
-        carry += (double)chances[at];
-        answers[at] = carry >= 0.5;
-        carry -= (double)answers[at];
-    }
-    LOCUS_FREE(s.block);
-    return status;
-}
-
-typedef struct locusi_design { // what the next answer may teach
-    size_t n, p, taken;        // taken: picks so far, each as if it were answered
-    float *inverse;            // [p, p] of the precision before them
-    float *taught;             // [p, p] x' diag(importance of an error) x
-    float *gain;               // [n, p], scratch
-    double *variance;          // [n] of the logits
-    double *removed;           // [n] what knowing the logit exactly would take off the weighted squared error
-    double *v, *rate;          // [batch, p], [batch] the precision's inverse is now inverse - sum rate v v'
-    double *u, *bv, *importance;
-} locusi_design;
-
-// y <- the inverse now, times x
-LOCUSI_FN void locusi_design_apply(const locusi_design *d, const double *x, double *y)
-{
-    size_t i, c;
-    for (i = 0; i < d->p; i++) {
-        y[i] = 0.0;
-        for (c = 0; c < d->p; c++) y[i] += (double)d->inverse[i * d->p + c] * x[c];
-    }
-    for (i = 0; i < d->taken; i++) {
-        const double *v = d->v + i * d->p;
-        double dot = 0.0;
-        for (c = 0; c < d->p; c++) dot += v[c] * x[c];
-        for (c = 0; c < d->p; c++) y[c] -= d->rate[i] * dot * v[c];
-    }
-}
-
-// Row `at` counts as answered from here on.
-LOCUSI_FN void locusi_design_take(locusi_design *d, const locusi_study *s, size_t at)
-{
-    const double b = s->chance[at] * (1.0 - s->chance[at]), rate = 1.0 / (1.0 / b + d->variance[at]);
-    double *v = d->v + d->taken * d->p, size = 0.0;
-    size_t i, c;
-    for (c = 0; c < d->p; c++) d->bv[c] = (double)s->x[at * d->p + c];
-    locusi_design_apply(d, d->bv, v);
-    for (i = 0; i < d->p; i++) {
-        d->bv[i] = 0.0;
-        for (c = 0; c < d->p; c++) d->bv[i] += (double)d->taught[i * d->p + c] * v[c];
-        size += d->bv[i] * v[i];
-    }
-    locusi_design_apply(d, d->bv, d->u);
-    for (i = 0; i < d->n; i++) {
-        const float *x = s->x + i * d->p;
-        double xv = 0.0, xu = 0.0;
-        for (c = 0; c < d->p; c++) xv += (double)x[c] * v[c], xu += (double)x[c] * d->u[c];
-        d->removed[i] -= 2.0 * rate * xv * xu - rate * rate * size * xv * xv;
-        d->variance[i] -= rate * xv * xv;
-    }
-    d->rate[d->taken++] = rate;
-}
-
-// What an answer to row i is expected to take off the weighted squared error.
-LOCUSI_FN double locusi_design_gain(const locusi_design *d, const locusi_study *s, size_t i)
-{
-    const double b = s->chance[i] * (1.0 - s->chance[i]);
-    return d->removed[i] / (1.0 / (b > 1e-9 ? b : 1e-9) + d->variance[i]);
-}
-
-// importance [n] <- of an error on each query: 1, or the chance that the new model would be the pool's best there.
-LOCUSI_FN locus_status locusi_design_importance(locusi_design *d, const locusi_study *s, const locus_pool *pool,
-                                                const locus_queries *queries, const locus_next_opts *o,
-                                                locus_error *err)
-{
-    size_t i, m, bytes, count;
-    float *logits;
-    unsigned char *work;
-    locus_queries part = *queries;
-    locus_status status = LOCUS_OK;
-    for (i = 0; i < d->n; i++) d->importance[i] = 1.0;
-    if (!o->for_routing || pool->count == 0) return LOCUS_OK;
-    part.stride = queries->stride ? queries->stride : queries->dim;
-    count = d->n < LOCUSI_QUERY_TILE ? d->n : LOCUSI_QUERY_TILE;
-    bytes = locus_predict_workspace(pool, count, NULL);
-    logits = (float *)LOCUS_MALLOC(count * pool->count * sizeof(float) + bytes);
-    if (!logits) return locusi_fail(err, LOCUS_ERR_MEMORY, "logits", "%z models", "no memory", pool->count);
-    work = (unsigned char *)(logits + count * pool->count);
-    for (i = 0; i < d->n && !status; i += part.count) {
-        size_t j;
-        part.encodings = queries->encodings + i * part.stride;
-        part.count = d->n - i < count ? d->n - i : count;
-        status = locus_predict(pool, &part, logits, NULL, work, bytes, err);
-        for (j = 0; j < part.count && !status; j++) {
-            const double p = s->chance[i + j], b = p * (1.0 - p);
-            double best = 0.0, z;
-            for (m = 0; m < pool->count; m++) {
-                const double other = locus_probability((double)logits[j * pool->count + m]);
-                if (pool->models[m].available && other > best) best = other;
-            }
-            z = (p - best) / sqrt(b * b * d->variance[i + j] + 0.01); // predictions of the others are no truth either
-            d->importance[i + j] = 0.5 * erfc(-z / sqrt(2.0));
-        }
-    }
-    LOCUS_FREE(logits);
-    return status;
-}
-
 LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locus_evals *evals,
                                               const locus_next_opts *opts, size_t *picks, locus_next *out,
-                                              locus_error *err)
+                                              const locus_run *run, locus_error *err)
 {
     locus_next_opts o;
     locusi_study s;
-    locusi_design d;
-    locusi_carver carver = {NULL, 0, 0};
-    size_t batch, i, c, n, p, left = 0;
-    double mean = 0.0, variance = 0.0, squares = 0.0, weights = 0.0, open = 0.0;
-    void *block = NULL;
-    int attempt;
+    locusi_work w;
+    size_t batch, i, n, left = 0;
     locus_status status;
     memset(&o, 0, sizeof o);
+    memset(&s, 0, sizeof s);
     if (opts) o = *opts;
-    batch = o.batch ? o.batch : 1;
-    if (!pool || !evals || !picks || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool    ? "pool"
-                           : !evals ? "evals"
-                           : !picks ? "picks"
-                                    : "out");
-    memset(out, 0, sizeof *out);
-    if ((status = locusi_check_study(pool, evals, err)) ||
-        (status = locusi_study_open(&s, &pool->memory, pool->net->kernels, evals, err)))
+    if ((status = locusi_check_given(err, !pool                  ? "pool"
+                                          : !evals               ? "evals"
+                                          : picks && !out        ? "out"
+                                          : !picks && !o.chances ? "picks"
+                                                                 : NULL)))
         return status;
-    n = s.n, p = s.p;
-    if (batch > n) batch = n;
-    memset(&d, 0, sizeof d);
-    d.n = n, d.p = p;
-    for (attempt = 0; attempt < 2; attempt++) {
-        carver.used = 0;
-        d.inverse = locusi_carve_floats(&carver, p, p);
-        d.taught = locusi_carve_floats(&carver, p, p);
-        d.gain = locusi_carve_floats(&carver, n, p);
-        d.variance = (double *)locusi_carve(&carver, n, sizeof(double));
-        d.removed = (double *)locusi_carve(&carver, n, sizeof(double));
-        d.importance = (double *)locusi_carve(&carver, n, sizeof(double));
-        d.v = (double *)locusi_carve(&carver, batch * p, sizeof(double));
-        d.rate = (double *)locusi_carve(&carver, batch, sizeof(double));
-        d.u = (double *)locusi_carve(&carver, p, sizeof(double));
-        d.bv = (double *)locusi_carve(&carver, p, sizeof(double));
-        if (attempt) break;
-        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64))) {
-            LOCUS_FREE(s.block);
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "design", "%z bytes", "none", carver.used);
-        }
-        memset(block, 0, carver.used + 64);
-        carver.base = locusi_align(block);
-    }
-    locusi_study_fit(&s);
-    for (i = 0; i < p; i++) { // the inverse, row by row
-        memset(d.u, 0, p * sizeof(double));
-        d.u[i] = 1.0;
-        locusi_solve_lower(s.factor, p, d.u);
-        locusi_solve_upper(s.factor, p, d.u);
-        for (c = 0; c < p; c++) d.inverse[i * p + c] = (float)d.u[c];
-    }
-    locusi_product(s.k, s.x, p, 1, n, p, d.inverse, p, 16, p, d.gain, p, 0);
-    for (i = 0; i < n; i++) {
-        const double b = s.chance[i] * (1.0 - s.chance[i]);
-        for (c = 0; c < p; c++) d.variance[i] += (double)d.gain[i * p + c] * (double)s.x[i * p + c];
-        squares += b * b * d.variance[i] / (double)n;
-    }
-    status = locusi_design_importance(&d, &s, pool, &evals->queries, &o, err);
-    for (i = 0; i < n; i++) {
-        const double b = s.chance[i] * (1.0 - s.chance[i]);
-        s.w[i] = (float)(d.importance[i] * b * b);
-        weights += d.importance[i];
-        open += d.importance[i] * b * b * d.variance[i];
-    }
-    locusi_study_normal(&s, s.w); // then inverse . normal . inverse, so that removed = x . that . x
-    memcpy(d.taught, s.normal, p * p * sizeof(float));
-    locusi_product(s.k, d.inverse, p, 1, p, p, d.taught, p, 16, p, s.scaled, p, 0);
-    locusi_product(s.k, s.scaled, p, 1, p, p, d.inverse, p, 16, p, s.normal, p, 0);
-    locusi_product(s.k, s.x, p, 1, n, p, s.normal, p, 16, p, d.gain, p, 0);
-    for (i = 0; i < n; i++)
-        for (c = 0; c < p; c++) d.removed[i] += (double)d.gain[i * p + c] * (double)s.x[i * p + c];
-    memset(d.u, 0, p * sizeof(double));
-    for (i = 0; i < n; i++) { // accuracy over the queries: what was asked is known
-        const double b = s.chance[i] * (1.0 - s.chance[i]);
-        mean += (s.score[i] < 0.0 ? s.chance[i] : s.score[i]) / (double)n;
-        if (s.score[i] >= 0.0) continue;
-        variance += b / ((double)n * (double)n);
-        for (c = 0; c < p; c++) d.u[c] += b * (double)s.x[i * p + c] / (double)n;
-    }
-    locusi_design_apply(&d, d.u, d.bv);
-    for (c = 0; c < p; c++) variance += d.u[c] * d.bv[c];
-    out->accuracy.value = mean;
-    out->accuracy.low = locusi_clamp(mean - 1.6449 * sqrt(variance), 0.0, 1.0);
-    out->accuracy.high = locusi_clamp(mean + 1.6449 * sqrt(variance), 0.0, 1.0);
-    out->error = sqrt(squares);
-    for (i = 0; i < n; i++) left += (size_t)(s.score[i] < 0.0 && (!o.available || o.available[i]));
-    if (!status && !(locusi_within(mean, 0.0, 1.0) && locusi_within(variance, 0.0, DBL_MAX)))
-        status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a score shows");
-    if (!status && !left)
-        status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "a query that may be asked", "none of %z", n);
-    while (!status && out->count < batch && out->count < left) {
-        size_t best = SIZE_MAX;
-        double most = -DBL_MAX;
+    if (out) memset(out, 0, sizeof *out);
+    if ((status = locusi_check_study(pool, evals, err))) return status;
+    n = evals->queries.count;
+    batch = !o.batch ? 1 : o.batch < n ? o.batch : n;
+    locusi_work_begin(&w, run);
+    locusi_study_take(&s, pool, n, picks ? batch : 0, &w);
+    if (!(status = locusi_work_short(&w, err)) && !(status = locusi_study_open(&s, evals, err))) locusi_study_fit(&s);
+    if (!status && o.chances) status = locusi_study_complete(&s, o.chances, o.answers, err);
+    if (!status && picks) {
+        double weights, open;
+        locusi_study_invert(&s);
+        if (o.for_routing && pool->count) status = locusi_study_rivals(&s, pool, &evals->queries, &w, err);
+        if (!status) status = locusi_study_accuracy(&s, out, err);
         for (i = 0; i < n; i++) {
-            double gain;
-            if (s.score[i] >= 0.0 || (o.available && !o.available[i])) continue;
-            gain = locusi_design_gain(&d, &s, i);
-            if (gain > most || best == SIZE_MAX) most = gain, best = i;
+            s.may[i] = s.score[i] < 0.0 && (!o.available || o.available[i]);
+            left += s.may[i];
         }
-        out->gain += most / (weights > 0.0 ? weights : 1.0);
-        if (out->count == 0) out->enough = most < LOCUSI_ENOUGH * open;
-        locusi_design_take(&d, &s, best);
-        s.score[best] = 0.5; // not again
-        picks[out->count++] = best;
+        if (!status && !left)
+            status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "a query that may be asked", "none of %z", n);
+        open = status ? 0.0 : locusi_study_teach(&s, &weights);
+        while (!status && out->count < batch && out->count < left) {
+            size_t best = SIZE_MAX;
+            double most = -DBL_MAX;
+            for (i = 0; i < n; i++) {
+                const double gain = s.may[i] ? locusi_study_gain(&s, i) : -DBL_MAX;
+                if (s.may[i] && (gain > most || best == SIZE_MAX)) most = gain, best = i;
+            }
+            out->gain += most / (weights > 0.0 ? weights : 1.0);
+            if (out->count == 0) out->enough = most < LOCUSI_ENOUGH * open;
+            locusi_study_pick(&s, best);
+            picks[out->count++] = best;
+        }
     }
-    LOCUS_FREE(block);
-    LOCUS_FREE(s.block);
+    locusi_work_end(&w);
     return status;
 }
 
 // --------------------------------------------------------------------------------------------------------- >>explain
 //
 // Leave-one-out: every candidate is taken out by itself, the model embedded anew from the others, over the one table of
-// all; the memory's part follows from the one factor by the rank-one update of Sherman and Morrison (1950).
+// all; the recall's part follows from the one factor by the rank-one update of Sherman and Morrison (1950).
 
 #define LOCUSI_LEFT_OUT ((size_t)32) // versions at a time
-
-typedef struct locusi_similar {
-    float similarity;
-    size_t row;
-} locusi_similar;
-
-LOCUSI_FN int locusi_similar_order(const void *a, const void *b)
-{
-    const locusi_similar *x = (const locusi_similar *)a, *y = (const locusi_similar *)b;
-    if (x->similarity > y->similarity || x->similarity < y->similarity) return x->similarity < y->similarity ? 1 : -1;
-    return x->row < y->row ? -1 : x->row > y->row;
-}
 
 LOCUSI_FN int locusi_reason_order(const void *a, const void *b)
 {
@@ -16706,49 +16587,24 @@ LOCUSI_FN int locusi_reason_order(const void *a, const void *b)
 }
 
 typedef struct locusi_explainer {
-    locusi_job job;
-    locusi_own own;
+    locusi_versions v;
+    size_t candidates;
+    int recalled;                     // 1: the model has a part in the recall
     double *of_score, *of_one, *of_t; // [landmarks] the full factor's solutions for score, 1 and t
-    double *v, *u, *ones;             // [landmarks], [landmarks], [n]
-    float *row, *z, *base;            // [LEFT_OUT, landmarks], [LEFT_OUT, d], [LEFT_OUT]
-    float *logits;                    // [LEFT_OUT]
-    size_t *ordinal;                  // [n]
-    locusi_similar *similar;          // [n]
+    double *solution, *u, *ones;      // [landmarks], [landmarks], [n]
+    double *chance;                   // [1 + candidates] with all evaluations, then without each candidate
+    locusi_keyed *nearest;            // [n] evaluations by falling similarity
     locus_reason *reason;             // [candidates]
-    unsigned char *work;
+    float *logits;
+    unsigned char *work; // of predictions
     size_t work_bytes;
 } locusi_explainer;
 
-LOCUSI_FN void locusi_explain_plan(locusi_explainer *a, const locus_pool *pool, const locus_evals *evals,
-                                   const locus_encode_opts *opts, size_t candidates, size_t work_bytes,
-                                   locusi_carver *c)
+// The recall's row and base without evaluation `at`.
+LOCUSI_FN locus_status locusi_explain_without(const locusi_explainer *a, size_t at, float *row, float *base,
+                                              locus_error *err)
 {
-    const size_t n = evals->queries.count, p = pool->memory.landmarks;
-    locusi_encode_plan(&a->job, pool->net, evals, LOCUSI_LEFT_OUT, opts, locusi_workers(opts->parallel),
-                       LOCUS_ENCODE_FAST, c);
-    a->z = locusi_carve_floats(c, LOCUSI_LEFT_OUT, pool->net->d);
-    a->base = locusi_carve_floats(c, LOCUSI_LEFT_OUT, 1);
-    a->logits = locusi_carve_floats(c, locusi_max(LOCUSI_LEFT_OUT, pool->count), 1);
-    a->ordinal = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    a->similar = (locusi_similar *)locusi_carve(c, n, sizeof(locusi_similar));
-    a->reason = (locus_reason *)locusi_carve(c, candidates, sizeof(locus_reason));
-    a->work = (unsigned char *)locusi_carve(c, work_bytes, 1);
-    a->work_bytes = work_bytes;
-    if (!p) return;
-    locusi_own_carve(&a->own, &pool->memory, n, c);
-    a->of_score = (double *)locusi_carve(c, p, sizeof(double));
-    a->of_one = (double *)locusi_carve(c, p, sizeof(double));
-    a->of_t = (double *)locusi_carve(c, p, sizeof(double));
-    a->v = (double *)locusi_carve(c, p, sizeof(double));
-    a->u = (double *)locusi_carve(c, p, sizeof(double));
-    a->ones = (double *)locusi_carve(c, n, sizeof(double));
-    a->row = locusi_carve_floats(c, LOCUSI_LEFT_OUT, p);
-}
-
-// The memory's row and base without evaluation `at`.
-LOCUSI_FN locus_status locusi_explain_without(locusi_explainer *a, size_t at, float *row, float *base, locus_error *err)
-{
-    const locusi_own *o = &a->own;
+    const locusi_own *o = &a->v.own;
     const size_t p = o->m.landmarks;
     const float *phi = o->phi + at * p;
     const double w = (double)o->w[at];
@@ -16761,225 +16617,231 @@ LOCUSI_FN locus_status locusi_explain_without(locusi_explainer *a, size_t at, fl
     locusi_solve_lower(o->r.factor, p, a->u);
     locusi_solve_upper(o->r.factor, p, a->u);
     for (c = 0; c < p; c++) {
-        a->v[c] = (a->of_score[c] - mu * a->of_one[c]) / sd - a->of_t[c] - w * difference * a->u[c];
-        along += (double)phi[c] * a->v[c];
+        a->solution[c] = (a->of_score[c] - mu * a->of_one[c]) / sd - a->of_t[c] - w * difference * a->u[c];
+        along += (double)phi[c] * a->solution[c];
         length += (double)phi[c] * a->u[c];
     }
-    for (c = 0; c < p; c++) a->v[c] += w * along / (1.0 - w * length) * a->u[c];
-    locusi_recall_weights(&o->m, a->v, a->u);
+    for (c = 0; c < p; c++) a->solution[c] += w * along / (1.0 - w * length) * a->u[c];
+    locusi_recall_weights(&o->m, a->solution, a->u);
     return locusi_own_row(o, a->u, mu, sd, row, base, err);
 }
 
-// Chances of the query for models that are the pool's `model` without each of `count` evaluations; first: with all.
+// `count` of the chances from the `first` on.
 LOCUSI_FN locus_status locusi_explain_batch(locusi_explainer *a, locus_pool *made, const locus_queries *query,
-                                            const locusi_similar *left_out, size_t count, int first, int recalled,
-                                            const locus_parallel *parallel, double *with, double *without,
-                                            locus_error *err)
+                                            size_t first, size_t count, locus_error *err)
 {
-    const size_t versions = count + (first ? 1 : 0), n = a->own.n, p = made->memory.landmarks;
+    locusi_job *job = &a->v.job;
+    const size_t p = made->memory.landmarks;
     locus_status status;
     size_t v, i;
-    a->job.models = versions;
-    for (v = 0; v < versions; v++) {
-        const size_t out = first && v == 0 ? SIZE_MAX : left_out[v - (first ? 1 : 0)].row;
-        a->job.drawn[v] = 0;
-        for (i = 0; i < a->job.n; i++)
-            if (a->ordinal[i] != SIZE_MAX && i != out) a->job.draws[v * a->job.n + a->job.drawn[v]++] = (uint32_t)i;
-    }
-    if ((status = locusi_encode_passes(&a->job, parallel, a->z, err))) return status;
-    for (v = 0; v < versions && !status; v++) {
-        float *row = recalled ? a->row + v * p : NULL;
-        if (recalled)
-            status =
-                first && v == 0
-                    ? locusi_own_row(&a->own, a->own.coefficient, a->own.mu, a->own.sd, row, &a->base[v], err)
-                    : locusi_explain_without(a, a->ordinal[left_out[v - (first ? 1 : 0)].row], row, &a->base[v], err);
-        if (!status)
-            status = locusi_pool_version(made, v, n, a->z + v * made->net->d, row, recalled ? a->base[v] : 0.0f, err);
+    job->models = count;
+    for (v = 0; v < count; v++)
+        for (job->drawn[v] = i = 0; i < a->v.n; i++)
+            if (first + v == 0 || a->v.row[i] != a->nearest[first + v - 1].index)
+                job->draws[v * job->n + job->drawn[v]++] = (uint32_t)a->v.row[i];
+    status = locusi_encode_passes(job, a->v.encode.parallel, a->v.z, err);
+    for (v = 0; v < count && !status; v++) {
+        float *row = a->recalled ? a->v.rows + v * p : NULL, *base = &a->v.base[v];
+        const locusi_own *o = &a->v.own;
+        if (row && first + v == 0) status = locusi_own_row(o, o->coefficient, o->mu, o->sd, row, base, err);
+        else if (row) status = locusi_explain_without(a, a->v.ordinal[a->nearest[first + v - 1].index], row, base, err);
+        if (!status) status = locusi_pool_version(made, v, a->v.n, a->v.z + v * made->net->d, row, *base, err);
     }
     if (!status) status = locus_predict(made, query, a->logits, NULL, a->work, a->work_bytes, err);
-    if (status) return status;
-    if (first) *with = locus_probability((double)a->logits[0]);
-    for (v = 0; v < count; v++) without[v] = locus_probability((double)a->logits[v + (first ? 1 : 0)]);
-    return LOCUS_OK;
+    for (v = 0; v < count && !status; v++) a->chance[first + v] = locus_probability((double)a->logits[v]);
+    return status;
 }
 
-LOCUSI_FN locus_status locusi_explain_all(locusi_explainer *a, const locus_pool *pool, size_t model, locus_pool *made,
-                                          const locus_evals *evals, const locus_queries *query, size_t candidates,
-                                          const locus_explain_opts *opts, locus_explanation *out, locus_error *err)
+// The chances of the model and of its rival, as the pool has them.
+LOCUSI_FN locus_status locusi_explain_pool(locusi_explainer *a, const locus_pool *pool, size_t model,
+                                           const locus_queries *query, const unsigned char *available,
+                                           locus_explanation *out, locus_error *err)
 {
-    const locus_parallel *parallel = opts ? opts->parallel : NULL;
-    const unsigned char *available = opts ? opts->available : NULL;
-    const int recalled = pool->memory.landmarks && pool->recalled[model];
-    const size_t stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
-    const float *q = query->encodings;
-    double norm, with = 0.0, without[LOCUSI_LEFT_OUT];
-    size_t i, c, m, n = 0, done, count;
-    float y;
-    locus_status status;
-    if ((status = locus_predict(pool, query, a->logits, NULL, a->work, a->work_bytes, err))) return status;
+    const locus_status status = locus_predict(pool, query, a->logits, NULL, a->work, a->work_bytes, err);
+    size_t m;
+    if (status) return status;
     out->model = model;
     out->probability = locus_probability((double)a->logits[model]);
     for (m = 0; m < pool->count; m++) {
         if (m == model || !(available ? available[m] : pool->models[m].available)) continue;
         if (out->runner_up == SIZE_MAX || a->logits[m] > a->logits[out->runner_up]) out->runner_up = m;
     }
-    if (out->runner_up != SIZE_MAX) {
-        out->runner_up_probability = locus_probability((double)a->logits[out->runner_up]);
-        out->margin = out->probability - out->runner_up_probability;
-    }
-    if ((status = locusi_encode_prepare(&a->job, parallel, err))) return status;
-    norm = locusi_encoding_norm(pool->net, q);
-    for (i = 0; i < a->job.n; i++) {
-        const float *e = evals->queries.encodings + i * stride;
-        double dot = 0.0, length;
-        a->ordinal[i] = SIZE_MAX;
-        if (!locusi_score(evals, 0, i, &y)) continue;
-        for (c = 0; c < pool->net->q; c++) dot += (double)q[c] * (double)e[c];
-        length = norm * locusi_encoding_norm(pool->net, e);
-        a->similar[n].similarity = length > 0.0 ? (float)locusi_clamp(dot / length, -1.0, 1.0) : 0.0f;
-        a->similar[n].row = i;
-        a->ordinal[i] = n++;
-    }
-    locusi_sort(a->similar, n, sizeof *a->similar, locusi_similar_order);
-    a->own.n = n;
-    if (recalled) {
-        if ((status = locusi_own_fit(&a->own, pool->net->kernels, evals, err))) return status;
-        for (i = 0; i < n; i++) a->ones[i] = 1.0;
-        locusi_ridge_features(&a->own.r, a->own.w, a->own.score, a->of_score);
-        locusi_ridge_features(&a->own.r, a->own.w, a->ones, a->of_one);
-        locusi_ridge_features(&a->own.r, a->own.w, a->own.t, a->of_t);
-    }
-    if (candidates > n) candidates = n;
-    a->job.total = (candidates + 1) * a->job.n * (pool->net->layers + 1);
-    for (done = 0; done < candidates; done += count) {
-        const int first = done == 0;
-        count = LOCUSI_LEFT_OUT - (first ? 1 : 0);
-        if (count > candidates - done) count = candidates - done;
-        if (n > 1 && (status = locusi_explain_batch(a, made, query, a->similar + done, count, first, recalled, parallel,
-                                                    &with, without, err)))
-            return status;
-        for (i = 0; i < count; i++) {
-            locus_reason *reason = &a->reason[done + i];
-            reason->evaluation = a->similar[done + i].row;
-            reason->similarity = a->similar[done + i].similarity;
-            locusi_score(evals, 0, reason->evaluation, &reason->score);
-            reason->influence = n > 1 ? with - without[i] : (double)locusi_nan();
-        }
-    }
-    out->nearest = candidates;
-    out->influences = n > 1 ? candidates : 0;
+    if (out->runner_up == SIZE_MAX) return LOCUS_OK;
+    out->runner_up_probability = locus_probability((double)a->logits[out->runner_up]);
+    out->margin = out->probability - out->runner_up_probability;
     return LOCUS_OK;
+}
+
+LOCUSI_FN void locusi_explain_nearest(locusi_explainer *a, const locus_net *net, const float *q)
+{
+    const double norm = locusi_encoding_norm(net, q);
+    size_t i, c;
+    for (i = 0; i < a->v.n; i++) {
+        const float *e = locusi_encoding(&a->v.job, a->v.row[i]);
+        const double length = norm * locusi_encoding_norm(net, e);
+        double dot = 0.0;
+        for (c = 0; c < net->q; c++) dot += (double)q[c] * (double)e[c];
+        a->nearest[i].key = length > 0.0 ? (double)(float)locusi_clamp(dot / length, -1.0, 1.0) : 0.0;
+        a->nearest[i].index = a->v.row[i];
+    }
+    locusi_sort(a->nearest, a->v.n, sizeof *a->nearest, locusi_falling);
+}
+
+LOCUSI_FN locus_status locusi_explain_all(locusi_explainer *a, const locus_pool *pool, locus_pool *made,
+                                          const locus_queries *query, locus_error *err)
+{
+    locusi_job *job = &a->v.job;
+    const locusi_own *o = &a->v.own;
+    size_t i, count, versions;
+    locus_status status;
+    if ((status = locusi_versions_prepare(&a->v, err))) return status;
+    locusi_explain_nearest(a, pool->net, query->encodings);
+    if (a->recalled) {
+        if ((status = locusi_own_fit(&a->v.own, pool->net->kernels, job->evals, err))) return status;
+        for (i = 0; i < o->n; i++) a->ones[i] = 1.0;
+        locusi_ridge_features(&a->v.own.r, o->w, o->score, a->of_score);
+        locusi_ridge_features(&a->v.own.r, o->w, a->ones, a->of_one);
+        locusi_ridge_features(&a->v.own.r, o->w, o->t, a->of_t);
+    }
+    if (a->candidates > a->v.n) a->candidates = a->v.n;
+    versions = a->v.n > 1 ? a->candidates + 1 : 0; // without a single evaluation there is no model
+    job->total = versions * job->n * (pool->net->layers + 1);
+    for (i = 0; i < versions && !status; i += count) {
+        count = versions - i < LOCUSI_LEFT_OUT ? versions - i : LOCUSI_LEFT_OUT;
+        status = locusi_explain_batch(a, made, query, i, count, err);
+    }
+    for (i = 0; i < a->candidates && !status; i++) {
+        locus_reason *reason = &a->reason[i];
+        reason->evaluation = a->nearest[i].index;
+        reason->similarity = (float)a->nearest[i].key;
+        locusi_score(job->evals, 0, reason->evaluation, &reason->score);
+        reason->influence = versions ? a->chance[0] - a->chance[i + 1] : (double)locusi_nan();
+    }
+    return status;
 }
 
 LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const locus_evals *evals,
                                      const locus_queries *query, const locus_explain_opts *opts, locus_explanation *out,
-                                     locus_reason *influences, locus_reason *nearest, locus_error *err)
+                                     locus_reason *influences, locus_reason *nearest, const locus_run *run,
+                                     locus_error *err)
 {
     const size_t wanted = opts && opts->count ? opts->count : 8;
-    size_t candidates = opts && opts->candidates ? opts->candidates : 256, work_bytes, bytes;
-    locus_encode_opts encode;
     locusi_explainer a;
-    locusi_carver c = {NULL, 0, 0};
-    locus_pool *made;
-    void *block = NULL;
+    locusi_work w;
+    locus_pool *made = NULL;
+    size_t n, p;
     locus_status status;
-    if (!query || !out || !influences || !nearest)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !query        ? "query"
-                           : !out        ? "out"
-                           : !influences ? "influences"
-                                         : "nearest");
-    if ((status = locusi_check_own(pool, evals, err))) return status;
+    if ((status = locusi_check_given(err, !query        ? "query"
+                                          : !out        ? "out"
+                                          : !influences ? "influences"
+                                          : !nearest    ? "nearest"
+                                                        : NULL)) ||
+        (status = locusi_check_own(pool, evals, err)))
+        return status;
     if (model >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", pool->count, model);
     if (query->count != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query->count", "1", "%z", query->count);
     if ((status = locusi_check_queries(pool->net, query, err))) return status;
     memset(out, 0, sizeof *out);
+    memset(&a, 0, sizeof a);
     out->model = out->runner_up = SIZE_MAX;
     out->runner_up_probability = out->margin = (double)locusi_nan();
-    memset(&encode, 0, sizeof encode);
-    if (opts) encode.parallel = opts->parallel, encode.progress = opts->progress, encode.user = opts->user;
-    if (candidates < wanted) candidates = wanted;
-    if (candidates > evals->queries.count) candidates = evals->queries.count;
-    if ((status = locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, err))) return status;
-    made->calibration_shared = pool->calibration[model];
-    work_bytes = locusi_max(locus_predict_workspace(pool, 1, NULL), locus_predict_workspace(made, 1, NULL));
-    memset(&a, 0, sizeof a);
-    locusi_explain_plan(&a, pool, evals, &encode, candidates, work_bytes, &c);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) status = locusi_fail(err, LOCUS_ERR_MEMORY, "explanation", "%z bytes", "none", c.used);
-    else {
-        c.base = locusi_align(block);
-        c.used = 0;
-        locusi_explain_plan(&a, pool, evals, &encode, candidates, work_bytes, &c);
-        status = locusi_explain_all(&a, pool, model, made, evals, query, candidates, opts, out, err);
+    n = evals->queries.count;
+    p = pool->memory.landmarks;
+    a.candidates = locusi_max(wanted, opts && opts->candidates ? opts->candidates : 256);
+    if (a.candidates > n) a.candidates = n;
+    a.recalled = p && pool->recalled[model];
+    a.work_bytes = locus_predict_workspace(pool, 1, NULL);
+    locusi_work_begin(&w, run);
+    locusi_versions_take(&a.v, pool, evals, LOCUSI_LEFT_OUT, run, &w);
+    a.chance = (double *)locusi_take(&w, a.candidates + 1, sizeof(double));
+    a.nearest = (locusi_keyed *)locusi_take(&w, n, sizeof(locusi_keyed));
+    a.reason = (locus_reason *)locusi_take(&w, a.candidates, sizeof(locus_reason));
+    a.logits = (float *)locusi_take(&w, locusi_max(LOCUSI_LEFT_OUT, pool->count), sizeof(float));
+    a.work = (unsigned char *)locusi_take(&w, a.work_bytes, 1);
+    if (a.recalled) {
+        a.of_score = (double *)locusi_take_cells(&w, p, 5, sizeof(double));
+        a.ones = (double *)locusi_take(&w, n, sizeof(double));
+    }
+    if (!(status = locusi_work_short(&w, err))) {
+        if (a.recalled) {
+            a.of_one = a.of_score + p;
+            a.of_t = a.of_one + p;
+            a.solution = a.of_t + p;
+            a.u = a.solution + p;
+        }
+        status = locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, a.v.memory, a.v.bytes, err);
     }
     if (!status) {
-        if (out->nearest > wanted) out->nearest = wanted;
+        made->calibration_shared = pool->calibration[model];
+        status = locusi_explain_pool(&a, pool, model, query, opts ? opts->available : NULL, out, err);
+    }
+    if (!status && !(status = locusi_explain_all(&a, pool, made, query, err))) {
+        out->nearest = wanted < a.candidates ? wanted : a.candidates;
+        out->influences = a.v.n > 1 ? out->nearest : 0;
         memcpy(nearest, a.reason, out->nearest * sizeof *nearest);
-        locusi_sort(a.reason, out->influences, sizeof *a.reason, locusi_reason_order);
-        if (out->influences > wanted) out->influences = wanted;
+        locusi_sort(a.reason, a.candidates, sizeof *a.reason, locusi_reason_order);
         memcpy(influences, a.reason, out->influences * sizeof *influences);
     }
     locus_pool_destroy(made);
-    if (block) LOCUS_FREE(block);
+    locusi_work_end(&w);
     return status;
 }
 
 // ------------------------------------------------------------------------------------------------------------- >>log
 //
-// The table of >>encoder, kept: row i is query i with score 0, row capacity + i with score 1. A model's scores are a
-// row of the log and, in the order in which they came, a list through it, so that a window forgets from its old end.
+// The table of >>encoder, kept: row i is query i with score 0, row capacity + i with score 1. A score has a stamp, the
+// number of scores that came before it, so that a window knows the latest.
 
 #define LOCUSI_LOG_WORKERS ((size_t)8)
 
 struct locus_log {
     locusi_job job;
-    locus_evals evals; // what the job looks at
-    size_t capacity, models, slots, workers, hand;
-    float *encodings;          // [capacity, q]
-    uint64_t *hash;            // [capacity] of them
-    uint32_t *slot;            // [slots] open addressing: row + 1; 0: free
-    uint32_t *users;           // [capacity] models that have a score in this row
-    unsigned char *filled;     // [capacity] 1: the table has it
-    float *scores;             // [models, capacity] NaN: none
-    uint32_t *older, *newer;   // [models, capacity] the row scored before, and after; UINT32_MAX: there is none
-    uint32_t *oldest, *newest; // [models]
-    size_t *evaluations;       // [models]
+    locus_encode_opts encode; // the job's
+    locus_evals evals;        // what it looks at; its queries.count: rows in use
+    locusi_work work;         // what all of this stands in
+    size_t capacity, models, buckets, workers, hand;
+    uint64_t clock;
+    float *encodings;      // [capacity, q]
+    uint64_t *hash;        // [capacity] of them
+    uint32_t *bucket;      // [buckets] 1 + the first row with such a hash, 0: none
+    uint32_t *next;        // [capacity] likewise: the row behind it
+    uint32_t *users;       // [capacity] models that have a score in this row
+    unsigned char *filled; // [capacity] 1: the table has it
+    float *scores;         // [models, capacity] NaN: none
+    uint64_t *stamp;       // [models, capacity] 0: no score
 };
 
-LOCUSI_FN void locusi_log_carve(locus_log *log, locusi_carver *c)
+LOCUSI_FN void locusi_log_take(locus_log *log)
 {
     const locus_net *net = log->job.net;
-    const size_t threads = log->capacity >= 2 * LOCUSI_CHUNK ? LOCUSI_LOG_WORKERS : 1;
-    size_t cells;
-    if (!locusi_mul(log->models, log->capacity, &cells)) c->failed = 1;
-    log->evals.queries.count = log->capacity;
-    locusi_encode_plan(&log->job, net, &log->evals, 0, NULL, threads, LOCUS_ENCODE_FAST, c);
+    const size_t n = log->capacity, threads = n >= 2 * LOCUSI_CHUNK ? LOCUSI_LOG_WORKERS : 1;
+    locusi_work *w = &log->work;
+    locusi_carver c = {NULL, 0, 0};
+    locusi_encode_plan(&log->job, net, &log->evals, 0, &log->encode, threads, LOCUS_ENCODE_FAST, &c);
+    c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
+    c.used = 0;
+    if (c.base) locusi_encode_plan(&log->job, net, &log->evals, 0, &log->encode, threads, LOCUS_ENCODE_FAST, &c);
     log->workers = log->job.workers;
-    log->encodings = locusi_carve_floats(c, log->capacity, net->q);
-    log->hash = (uint64_t *)locusi_carve(c, log->capacity, sizeof(uint64_t));
-    log->slot = (uint32_t *)locusi_carve(c, log->slots, sizeof(uint32_t));
-    log->users = (uint32_t *)locusi_carve(c, log->capacity, sizeof(uint32_t));
-    log->filled = (unsigned char *)locusi_carve(c, log->capacity, 1);
-    log->scores = (float *)locusi_carve(c, cells, sizeof(float));
-    log->older = (uint32_t *)locusi_carve(c, cells, sizeof(uint32_t));
-    log->newer = (uint32_t *)locusi_carve(c, cells, sizeof(uint32_t));
-    log->oldest = (uint32_t *)locusi_carve(c, log->models, sizeof(uint32_t));
-    log->newest = (uint32_t *)locusi_carve(c, log->models, sizeof(uint32_t));
-    log->evaluations = (size_t *)locusi_carve(c, log->models, sizeof(size_t));
+    log->encodings = (float *)locusi_take_cells(w, n, net->q, sizeof(float));
+    log->hash = (uint64_t *)locusi_take(w, n, sizeof(uint64_t));
+    log->bucket = (uint32_t *)locusi_take_zero(w, log->buckets, sizeof(uint32_t));
+    log->next = (uint32_t *)locusi_take(w, n, sizeof(uint32_t));
+    log->users = (uint32_t *)locusi_take_zero(w, n, sizeof(uint32_t));
+    log->filled = (unsigned char *)locusi_take_zero(w, n, 1);
+    log->scores = (float *)locusi_take_cells(w, log->models, n, sizeof(float));
+    log->stamp = (uint64_t *)locusi_take_cells(w, log->models, n, sizeof(uint64_t));
 }
 
 LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, size_t queries, size_t models,
-                                        locus_error *err)
+                                        const locus_run *run, locus_error *err)
 {
-    locusi_carver c = {NULL, 0, 0};
-    locus_log plan, *log = NULL;
-    size_t i, bytes;
-    void *block = NULL;
-    if (!out || !net) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "net" : "out");
+    locus_log *log, plan;
+    size_t i;
+    locus_status status;
+    if ((status = locusi_check_given(err, !out ? "out" : NULL))) return status;
     *out = NULL;
+    if ((status = locusi_check_given(err, !net ? "net" : NULL))) return status;
     if (!net->info.has_encoder)
         return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
     if (!queries || !models)
@@ -16987,168 +16849,133 @@ LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, s
     if (queries > UINT32_MAX / 4)
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "queries", "at most %z", "%z", (size_t)(UINT32_MAX / 4), queries);
     memset(&plan, 0, sizeof plan);
+    locusi_work_begin(&plan.work, run);
+    log = (locus_log *)locusi_take(&plan.work, 1, sizeof(locus_log));
     plan.capacity = queries;
     plan.models = models;
     plan.evals.scores.models = 1;
     plan.evals.queries.dim = net->q;
-    for (plan.slots = 4; plan.slots < 2 * queries;) plan.slots *= 2;
+    plan.evals.queries.count = queries;
+    for (plan.buckets = 1; plan.buckets < queries;) plan.buckets *= 2;
     plan.job.net = net;
-    locusi_carve(&c, 1, sizeof(locus_log));
-    locusi_log_carve(&plan, &c);
-    if (c.failed || !locusi_add(c.used, 64, &bytes) || bytes > SIZE_MAX / 2)
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "log", "a size that fits", "%z queries, %z models", queries,
-                           models);
-    // The block's start is what is freed: the log stands there, its arrays behind it.
-    block = LOCUS_MALLOC(bytes + sizeof(locus_log));
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "log", "%z bytes", "none", bytes);
-    log = (locus_log *)block;
+    locusi_log_take(&plan);
+    if ((status = locusi_work_short(&plan.work, err))) {
+        locusi_work_end(&plan.work);
+        return status;
+    }
     *log = plan;
-    c.base = locusi_align(log + 1);
-    c.used = 0;
-    locusi_log_carve(log, &c);
-    memset(log->slot, 0, log->slots * sizeof(uint32_t));
-    memset(log->users, 0, queries * sizeof(uint32_t));
-    memset(log->filled, 0, queries);
     for (i = 0; i < models * queries; i++) log->scores[i] = locusi_nan();
-    memset(log->oldest, 255, models * sizeof(uint32_t));
-    memset(log->newest, 255, models * sizeof(uint32_t));
-    memset(log->evaluations, 0, models * sizeof(size_t));
+    memset(log->stamp, 0, models * queries * sizeof(uint64_t));
     for (i = 0; i < queries; i++) {
         log->job.place[0][i] = (uint32_t)i;
         log->job.place[1][i] = (uint32_t)(queries + i);
     }
     log->evals.queries.encodings = log->encodings;
-    log->evals.queries.count = 0; // rows in use from here on
+    log->evals.queries.count = 0;
     log->job.evals = &log->evals;
+    log->job.opts = &log->encode;
     *out = log;
     return LOCUS_OK;
 }
 
 LOCUS_API void locus_log_destroy(locus_log *log)
 {
-    if (log) LOCUS_FREE(log);
+    locusi_work work;
+    if (!log) return;
+    work = log->work; // the log stands in it
+    locusi_work_end(&work);
 }
 
-// Where this encoding is in `slot`, or would go.
-LOCUSI_FN size_t locusi_log_slot(const locus_log *log, const float *encoding, uint64_t hash)
+// Where in its chain this encoding is found, or where it ends.
+LOCUSI_FN uint32_t *locusi_log_find(locus_log *log, const float *encoding, uint64_t hash)
 {
     const size_t q = log->job.net->q;
-    size_t at = (size_t)hash & (log->slots - 1);
-    for (; log->slot[at]; at = (at + 1) & (log->slots - 1)) {
-        const size_t row = log->slot[at] - 1;
-        if (log->hash[row] == hash && !memcmp(log->encodings + row * q, encoding, q * sizeof(float))) break;
-    }
+    uint32_t *at = &log->bucket[(size_t)hash & (log->buckets - 1)];
+    while (*at && (log->hash[*at - 1] != hash || memcmp(log->encodings + (*at - 1) * q, encoding, q * sizeof(float))))
+        at = &log->next[*at - 1];
     return at;
 }
 
-// Free a slot; those behind it that started at or before it move up.
-LOCUSI_FN void locusi_log_unslot(locus_log *log, size_t at)
+// A row for a query that is not there: the next new one or, going round, one that no model has a score in.
+LOCUSI_FN locus_status locusi_log_row(locus_log *log, const float *encoding, uint64_t hash, double norm, size_t *row,
+                                      locus_error *err)
 {
-    const size_t mask = log->slots - 1;
-    size_t next = at;
-    for (;;) {
-        next = (next + 1) & mask;
-        if (!log->slot[next]) break;
-        if (((next - (size_t)log->hash[log->slot[next] - 1]) & mask) >= ((next - at) & mask)) {
-            log->slot[at] = log->slot[next];
-            at = next;
-        }
-    }
-    log->slot[at] = 0;
-}
-
-LOCUS_API locus_status locus_log_query(locus_log *log, const float *encoding, size_t *row, locus_error *err)
-{
-    const locus_net *net;
-    size_t at, i;
-    uint64_t hash;
-    double norm;
-    if (!log || !encoding || !row)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !log        ? "log"
-                           : !encoding ? "encoding"
-                                       : "row");
-    net = log->job.net;
-    *row = SIZE_MAX;
-    norm = locusi_encoding_norm(net, encoding);
-    if (norm < 0.0) return locusi_bad_encoding(encoding, net->q, 0, err);
-    hash = locusi_encoding_hash(encoding, net->q);
-    at = locusi_log_slot(log, encoding, hash);
-    if (log->slot[at]) {
-        *row = log->slot[at] - 1;
-        return LOCUS_OK;
-    }
-    if (log->evals.queries.count < log->capacity) i = log->evals.queries.count++;
-    else { // the next row, going round, that no model has a score in
-        size_t tried;
+    const size_t q = log->job.net->q;
+    uint32_t *at;
+    size_t tried;
+    if (log->evals.queries.count < log->capacity) *row = log->evals.queries.count++;
+    else {
         for (tried = 0; tried < log->capacity && log->users[log->hand]; tried++)
             log->hand = (log->hand + 1) % log->capacity;
         if (tried == log->capacity)
             return locusi_fail(err, LOCUS_ERR_MEMORY, "log", "a row without scores", "scores in all %z", log->capacity);
-        i = log->hand;
-        log->hand = (log->hand + 1) % log->capacity;
-        locusi_log_unslot(log, locusi_log_slot(log, log->encodings + i * net->q, log->hash[i]));
-        at = locusi_log_slot(log, encoding, hash);
+        *row = log->hand;
+        at = locusi_log_find(log, log->encodings + *row * q, log->hash[*row]);
+        *at = log->next[*row];
     }
-    memcpy(log->encodings + i * net->q, encoding, net->q * sizeof(float));
-    log->hash[i] = hash;
-    log->job.norms[i] = (float)(norm * 1.0001); // as locus_encode rounds it
-    log->filled[i] = 0;
-    log->slot[at] = (uint32_t)(i + 1);
-    *row = i;
+    memcpy(log->encodings + *row * q, encoding, q * sizeof(float));
+    log->hash[*row] = hash;
+    log->job.norms[*row] = (float)(norm * 1.0001); // as locus_encode rounds it
+    log->filled[*row] = 0;
+    log->next[*row] = 0;
+    at = locusi_log_find(log, encoding, hash);
+    *at = (uint32_t)(*row + 1);
     return LOCUS_OK;
 }
 
-// Take a score out of the row and the list.
-LOCUSI_FN void locusi_log_drop(locus_log *log, size_t model, size_t row)
+LOCUSI_FN locus_status locusi_log_check(const locus_log *log, size_t model, locus_error *err)
 {
-    const size_t first = model * log->capacity;
-    const uint32_t older = log->older[first + row], newer = log->newer[first + row];
-    if (older == UINT32_MAX) log->oldest[model] = newer;
-    else log->newer[first + older] = newer;
-    if (newer == UINT32_MAX) log->newest[model] = older;
-    else log->older[first + newer] = older;
-    log->scores[first + row] = locusi_nan();
-    log->users[row]--;
-    log->evaluations[model]--;
+    if (log && model >= log->models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
+    return locusi_check_given(err, !log ? "log" : NULL);
 }
 
-LOCUS_API locus_status locus_log_score(locus_log *log, size_t model, size_t row, float score, locus_error *err)
+LOCUS_API locus_status locus_log_add(locus_log *log, size_t model, const float *encoding, float score, locus_error *err)
 {
-    size_t first;
-    if (!log) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "log", "a pointer", "NULL");
-    if (model >= log->models)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
-    if (row >= log->evals.queries.count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "row", "below %z", "%z", log->evals.queries.count, row);
+    double norm;
+    uint64_t hash;
+    size_t row, cell;
+    locus_status status;
+    if ((status = locusi_log_check(log, model, err)) ||
+        (status = locusi_check_given(err, !encoding ? "encoding" : NULL)))
+        return status;
     if (!locusi_is_nan(score) && !(score >= 0.0f && score <= 1.0f))
         return locusi_fail(err, LOCUS_ERR_SCORE, "score", "0 to 1, or NaN to take it out", "%f", (double)score);
-    first = model * log->capacity;
-    if (!locusi_is_nan(log->scores[first + row])) locusi_log_drop(log, model, row);
-    if (locusi_is_nan(score)) return LOCUS_OK;
-    log->scores[first + row] = score;
-    log->older[first + row] = log->newest[model];
-    log->newer[first + row] = UINT32_MAX;
-    if (log->newest[model] == UINT32_MAX) log->oldest[model] = (uint32_t)row;
-    else log->newer[first + log->newest[model]] = (uint32_t)row;
-    log->newest[model] = (uint32_t)row;
-    log->users[row]++;
-    log->evaluations[model]++;
+    norm = locusi_encoding_norm(log->job.net, encoding);
+    if (norm < 0.0) return locusi_bad_encoding(encoding, log->job.net->q, 0, err);
+    hash = locusi_encoding_hash(encoding, log->job.net->q);
+    row = (size_t)*locusi_log_find(log, encoding, hash) - 1; // SIZE_MAX: none
+    if (row == SIZE_MAX && locusi_is_nan(score)) return LOCUS_OK;
+    if (row == SIZE_MAX && (status = locusi_log_row(log, encoding, hash, norm, &row, err))) return status;
+    cell = model * log->capacity + row;
+    if (log->stamp[cell]) log->users[row]--;
+    if (!locusi_is_nan(score)) log->users[row]++;
+    log->scores[cell] = score;
+    log->stamp[cell] = locusi_is_nan(score) ? 0 : ++log->clock;
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_log_forget(locus_log *log, size_t model, size_t keep, locus_error *err)
 {
-    if (!log) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "log", "a pointer", "NULL");
-    if (model >= log->models)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
-    while (log->evaluations[model] > keep) locusi_log_drop(log, model, log->oldest[model]);
+    uint64_t low = 0, high = log ? log->clock : 0;
+    uint64_t *stamp;
+    size_t i, later;
+    const locus_status status = locusi_log_check(log, model, err);
+    if (status) return status;
+    stamp = log->stamp + model * log->capacity;
+    while (low < high) { // the lowest stamp that at most `keep` scores lie above
+        const uint64_t middle = low + (high - low) / 2;
+        for (i = later = 0; i < log->evals.queries.count; i++) later += stamp[i] > middle;
+        if (later > keep) low = middle + 1;
+        else high = middle;
+    }
+    for (i = 0; i < log->evals.queries.count; i++)
+        if (stamp[i] && stamp[i] <= low) {
+            stamp[i] = 0;
+            log->scores[model * log->capacity + i] = locusi_nan();
+            log->users[i]--;
+        }
     return LOCUS_OK;
-}
-
-LOCUS_API size_t locus_log_evaluations(const locus_log *log, size_t model)
-{
-    return log && model < log->models ? log->evaluations[model] : 0;
 }
 
 LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model)
@@ -17185,23 +17012,30 @@ LOCUSI_FN void locusi_log_fill(void *arg, size_t worker)
     }
 }
 
-LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_parallel *parallel,
-                                       locus_error *err)
+LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_run *run, locus_error *err)
 {
-    const size_t threads = locusi_workers(parallel);
-    if (!log || !z) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", log ? "z" : "log");
-    if (model >= log->models)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
-    if (!log->evaluations[model])
+    locusi_job *job;
+    size_t i = 0, threads;
+    locus_status status;
+    if ((status = locusi_log_check(log, model, err)) || (status = locusi_check_given(err, !z ? "z" : NULL)))
+        return status;
+    while (i < log->evals.queries.count && !log->stamp[model * log->capacity + i]) i++;
+    if (i == log->evals.queries.count)
         return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", model);
+    memset(&log->encode, 0, sizeof log->encode);
+    if (run) log->encode.parallel = run->parallel, log->encode.progress = run->progress, log->encode.user = run->user;
     log->evals.scores.f32 = log->scores + model * log->capacity;
-    log->job.n = log->evals.queries.count;
-    log->job.workers = threads < log->workers ? threads : log->workers;
-    log->job.bad = 0;
-    log->job.counter.next = 0;
-    log->job.counter.workers = log->job.workers;
-    locusi_run(parallel, locusi_log_fill, log, log->job.workers);
-    return locusi_encode_passes(&log->job, parallel, z, err);
+    threads = locusi_workers(log->encode.parallel);
+    job = &log->job;
+    job->n = log->evals.queries.count;
+    job->total = job->n * (job->net->layers + 1);
+    job->done = 0;
+    job->workers = threads < log->workers ? threads : log->workers;
+    job->bad = job->stop = 0;
+    job->counter.next = 0;
+    job->counter.workers = job->workers;
+    locusi_run(log->encode.parallel, locusi_log_fill, log, job->workers);
+    return locusi_encode_passes(job, log->encode.parallel, z, err);
 }
 
 LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, locus_error *err)
@@ -17213,7 +17047,7 @@ LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool,
     *out = NULL;
     if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
     n = pool->count;
-    if ((status = locusi_pool_like(&to, pool, n, err))) return status;
+    if ((status = locusi_pool_like(&to, pool, n, NULL, 0, err))) return status;
     to->count = n;
     to->guard = pool->guard;
     if (n) {

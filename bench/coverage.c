@@ -168,7 +168,7 @@ static void measure_model(const dataset *d, locus_state *s, size_t old, size_t r
         opts.seed = seed;
         locus_truncate(s, old);
         if (locus_add(s, &q, scores)) die("add", "failed");
-        check(locus_pool_resample(&drawn, s->pool, &evals, &opts, &err), &err);
+        check(locus_pool_resample(&drawn, s->pool, &evals, &opts, NULL, &err), &err);
         p = profiles_of(drawn, test->enc, n, dim);
         point = profiles_of(s->pool, test->enc, n, dim);
         z = locus_pool_embedding(s->pool, old);

@@ -89,6 +89,7 @@ static int atlas_resample(session *s, atlas *a)
     char meaning[80], found[240];
     locus_queries queries;
     locus_resample_opts opts;
+    locus_run run;
     grades g;
     void *work = NULL;
     memset(&opts, 0, sizeof opts);
@@ -106,7 +107,8 @@ static int atlas_resample(session *s, atlas *a)
     if (match_models(s, y->shape[0], &rows) || pick_grades(s, y, rows, m, NULL, n, &g)) return FAILED;
     opts.count = a->resamples = o->resamples ? o->resamples : (size_t)ATLAS_RESAMPLES;
     opts.seed = 1;
-    opts.parallel = s->parallel;
+    memset(&run, 0, sizeof run);
+    run.parallel = s->parallel;
     if (opts.count > SIZE_MAX / sizeof(float) / (a->x.n + dim) / (m + 1)) return fail(s, "out of memory");
     a->versions = (float *)take(s, m, opts.count * dim * sizeof(float));
     a->version_profiles = (float *)take(s, m, opts.count * a->x.n * sizeof(float));
@@ -124,7 +126,7 @@ static int atlas_resample(session *s, atlas *a)
         evals.scores.models = 1;
         evals.scores.f32 = g.f32 ? g.f32 + i * n : NULL;
         evals.scores.u8 = g.u8 ? g.u8 + i * n : NULL;
-        int bad = locus_pool_resample(&redrawn, s->pool, &evals, &opts, &s->err) != LOCUS_OK;
+        int bad = locus_pool_resample(&redrawn, s->pool, &evals, &opts, &run, &s->err) != LOCUS_OK;
         if (!bad && !work) {
             bytes = locus_profiles_workspace(redrawn, a->x.n, s->parallel);
             work = take(s, bytes, 1);

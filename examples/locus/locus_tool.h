@@ -360,6 +360,7 @@ int check_out(session *s);
 // sample.c
 int open_sample(session *s, need needed, sample *out);
 double set_value(const sample *x, const size_t *picks, size_t count, double *measured);
+locus_run run_of(session *s);
 int choose_view(session *s, const sample *x, int usual, view *v);
 locus_explore_opts explore_opts(session *s, locus_metric metric, const unsigned char *available);
 int all_distances(session *s, const view *v, float **out);

@@ -37,7 +37,8 @@ static int run_next(session *s)
     locus_evals evals = one_model(&queries, scores);
     size_t *picks = (size_t *)take(s, batch, sizeof *picks);
     if (!picks) return FAILED;
-    if (locus_next_evaluations(s->pool, &evals, &opts, picks, &found, &s->err)) return fail(s, "%s", s->err.message);
+    if (locus_next_evaluations(s->pool, &evals, &opts, picks, &found, NULL, &s->err))
+        return fail(s, "%s", s->err.message);
     if (o->json) {
         json("{'answered':%u,'enough':%b,'error':%d,'gain':%d,", asked, found.enough, found.error, found.gain);
         json_interval("accuracy", &found.accuracy);
@@ -168,12 +169,11 @@ static int run_explain(session *s)
     if (!influences || !nearest) return FAILED;
     memset(&opts, 0, sizeof opts);
     opts.count = k;
-    opts.parallel = s->parallel;
-    opts.progress = progress;
-    opts.user = s;
+    const locus_run run = run_of(s);
     locus_evals evals = one_model(&evaluated, scores);
     progress_begin(s, "explain");
-    int failed = locus_explain(s->pool, model, &evals, &query, &opts, &why, influences, nearest, &s->err) != LOCUS_OK;
+    int failed =
+        locus_explain(s->pool, model, &evals, &query, &opts, &why, influences, nearest, &run, &s->err) != LOCUS_OK;
     progress_end(s);
     if (failed) return fail(s, "%s, --scores %s: %s", queries_name(s), o->scores, s->err.message);
     const char *second = why.runner_up == SIZE_MAX ? "" : model_name(s, why.runner_up);
@@ -204,10 +204,8 @@ static int run_explain(session *s)
 static int log_answers(session *s, locus_log *log, const locus_queries *queries, const float *scores)
 {
     for (size_t i = 0; i < queries->count; ++i) {
-        size_t row = 0;
         if (is_nan(scores[i])) continue;
-        if (locus_log_query(log, queries->encodings + i * queries->dim, &row, &s->err) ||
-            locus_log_score(log, 0, row, scores[i], &s->err))
+        if (locus_log_add(log, 0, queries->encodings + i * queries->dim, scores[i], &s->err))
             return fail(s, "evaluation %zu: %s", i, s->err.message);
     }
     return DONE;
@@ -223,15 +221,22 @@ typedef struct refreshed {  // what an update did
 // Embed the model from the log and put it into the pool.
 static int refresh_model(session *s, locus_log *log, refreshed *r)
 {
+    locus_run run;
     float *z = (float *)take(s, s->info.z_dim, sizeof *z);
     if (!z) return FAILED;
+    memset(&run, 0, sizeof run);
+    run.parallel = s->parallel;
     if (s->opt.window && locus_log_forget(log, 0, s->opt.window, &s->err))
         return fail(s, "--window: %s", s->err.message);
-    r->after.evaluations = locus_log_evaluations(log, 0);
+    locus_evals evals = locus_log_evals(log, 0);
+    r->after.evaluations = 0;
+    for (size_t i = 0; i < evals.queries.count; ++i) r->after.evaluations += !is_nan(evals.scores.f32[i]);
     if (r->after.evaluations == 0) return fail(s, "--scores %s: there is no evaluation in it", s->opt.scores);
-    if (locus_log_embed(log, 0, z, s->parallel, &s->err)) return fail(s, "%s", s->err.message);
-    locus_evals evals = r->answered ? r->completed : locus_log_evals(log, 0);
-    if (r->answered) r->after.evaluations = r->answered;
+    if (locus_log_embed(log, 0, z, &run, &s->err)) return fail(s, "%s", s->err.message);
+    if (r->answered) {
+        evals = r->completed;
+        r->after.evaluations = r->answered;
+    }
     r->moved = NAN;
     if (r->index == SIZE_MAX) {
         if (locus_pool_add(s->pool, &r->after, z, &r->index, &s->err))
@@ -291,16 +296,18 @@ static int run_update(session *s)
     if (float_queries(s, "--encodings", o->encodings ? o->encodings : "", q, &queries)) return FAILED;
     if (load_row(s, "--scores", o->scores, queries.count, r.index, &scores)) return FAILED;
     if (o->complete) { // what was not asked, as far as it can be told
-        float *chances = (float *)take(s, queries.count, sizeof *chances);
-        unsigned char *answers = (unsigned char *)take(s, queries.count, 1);
-        if (!chances || !answers) return FAILED;
+        locus_next_opts complete;
+        memset(&complete, 0, sizeof complete);
+        complete.chances = (float *)take(s, queries.count, sizeof *complete.chances);
+        complete.answers = (unsigned char *)take(s, queries.count, 1);
+        if (!complete.chances || !complete.answers) return FAILED;
         for (size_t i = 0; i < queries.count; ++i) r.answered += (size_t)!is_nan(scores[i]);
         if (r.answered == 0) return fail(s, "--scores %s: there is no evaluation in it", o->scores);
         r.completed = one_model(&queries, scores);
-        if (locus_complete_evaluations(s->pool, &r.completed, chances, answers, &s->err))
+        if (locus_next_evaluations(s->pool, &r.completed, &complete, NULL, NULL, NULL, &s->err))
             return fail(s, "--complete: %s", s->err.message);
-        for (size_t i = 0; i < queries.count; ++i) scores[i] = (float)answers[i];
-        r.completed.scores.f32 = chances;
+        for (size_t i = 0; i < queries.count; ++i) scores[i] = (float)complete.answers[i];
+        r.completed.scores.f32 = complete.chances;
     }
     memset(&more, 0, sizeof more);
     if (o->more_encodings) {
@@ -314,7 +321,8 @@ static int run_update(session *s)
     }
     if (start_threads(s)) return FAILED;
     if (queries.count + more.count == 0) return fail(s, "--scores %s: there is no evaluation in it", o->scores);
-    if (locus_log_create(&log, s->net, queries.count + more.count, 1, &s->err)) return fail(s, "%s", s->err.message);
+    if (locus_log_create(&log, s->net, queries.count + more.count, 1, NULL, &s->err))
+        return fail(s, "%s", s->err.message);
     int failed = log_answers(s, log, &queries, scores) ||
                  (o->more_encodings && log_answers(s, log, &more, more_scores)) || refresh_model(s, log, &r);
     locus_log_destroy(log);

@@ -1256,15 +1256,13 @@ typedef struct locus_reason {
 } locus_reason;
 
 typedef struct locus_explanation {
-    size_t model, runner_up; // runner_up: the likeliest of the other available models; SIZE_MAX: there is none,
-    double probability, runner_up_probability, margin; // and these are NaN
-    size_t influences, nearest;                        // how many reasons of each kind
+    double probability;
+    size_t influences, nearest; // how many reasons of each kind
 } locus_explanation;
 
 typedef struct locus_explain_opts {
     size_t count;      // reasons wanted of each kind; 0: 8
     size_t candidates; // evaluations nearest to the query whose influence is looked at; 0: 256
-    const unsigned char *available;
 } locus_explain_opts;
 
 // Why does `model` have this chance on the query (query->count = 1)? evals: the model's (scores.models = 1).
@@ -1280,15 +1278,13 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
 
 // ---- refine: a running log of evaluations
 //
-// Keeps what models answered to a shared table of queries, and what the encoder makes of each query, so that a model's
-// embedding after more evaluations costs one pass over its set and nothing else. It is that of locus_encode on the same
-// set, to the last bit. One thread at a time may use a log.
+// Keeps what models answered to a shared table of queries: what a window and a second answer to the same query need.
+// One thread at a time may use a log.
 
 typedef struct locus_log locus_log;
 
-// Room for `queries` encodings and `models` models; all memory is taken here: about 5.4 KB a query for a net of 128
-// numbers and one layer, 12 bytes for each cell and 7 MB to work in. The net must outlive it.
-// Fails: LOCUS_ERR_NO_ENCODER, _ARGUMENT, _OVERFLOW, _MEMORY.
+// Room for `queries` encodings and `models` models; all memory is taken here: an encoding and 24 bytes a query, 12
+// bytes for each cell. The net must outlive it. Fails: LOCUS_ERR_ARGUMENT, _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, size_t queries, size_t models,
                                         const locus_run *run, locus_error *err);
 LOCUS_API void locus_log_destroy(locus_log *log);
@@ -1299,11 +1295,8 @@ LOCUS_API locus_status locus_log_add(locus_log *log, size_t model, const float *
                                      locus_error *err);
 // Keep only the model's `keep` most recently scored evaluations (a window); 0: none.
 LOCUS_API locus_status locus_log_forget(locus_log *log, size_t model, size_t keep, locus_error *err);
-// z[z_dim] <- the model's embedding. Of run only parallel, of at most 8 threads, and progress are looked at. 4,096
-// evaluations: 9 ms on one core, where locus_encode takes 18. Fails: LOCUS_ERR_EMPTY_SET, _ARGUMENT, _NONFINITE.
-LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_run *run, locus_error *err);
-// The log's evaluations of one model: all rows, NaN where it has no score; empty for a model that is none. Valid until
-// the log changes.
+// The model's evaluations, to encode and learn from: all rows, NaN where it has no score; empty for a model that is
+// none. Valid until the log changes.
 LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model);
 
 // A pool of its own, on the heap, with the same content, memory, calibration and guard. Fails: LOCUS_ERR_MEMORY.
@@ -16652,26 +16645,6 @@ LOCUSI_FN locus_status locusi_explain_batch(locusi_explainer *a, locus_pool *mad
     return status;
 }
 
-// The chances of the model and of its rival, as the pool has them.
-LOCUSI_FN locus_status locusi_explain_pool(locusi_explainer *a, const locus_pool *pool, size_t model,
-                                           const locus_queries *query, const unsigned char *available,
-                                           locus_explanation *out, locus_error *err)
-{
-    const locus_status status = locus_predict(pool, query, a->logits, NULL, a->work, a->work_bytes, err);
-    size_t m;
-    if (status) return status;
-    out->model = model;
-    out->probability = locus_probability((double)a->logits[model]);
-    for (m = 0; m < pool->count; m++) {
-        if (m == model || !(available ? available[m] : pool->models[m].available)) continue;
-        if (out->runner_up == SIZE_MAX || a->logits[m] > a->logits[out->runner_up]) out->runner_up = m;
-    }
-    if (out->runner_up == SIZE_MAX) return LOCUS_OK;
-    out->runner_up_probability = locus_probability((double)a->logits[out->runner_up]);
-    out->margin = out->probability - out->runner_up_probability;
-    return LOCUS_OK;
-}
-
 LOCUSI_FN void locusi_explain_nearest(locusi_explainer *a, const locus_net *net, const float *q)
 {
     const double norm = locusi_encoding_norm(net, q);
@@ -16744,8 +16717,6 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     if ((status = locusi_check_queries(pool->net, query, err))) return status;
     memset(out, 0, sizeof *out);
     memset(&a, 0, sizeof a);
-    out->model = out->runner_up = SIZE_MAX;
-    out->runner_up_probability = out->margin = (double)locusi_nan();
     n = evals->queries.count;
     p = pool->memory.landmarks;
     a.candidates = locusi_max(wanted, opts && opts->candidates ? opts->candidates : 256);
@@ -16774,9 +16745,13 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     }
     if (!status) {
         made->calibration_shared = pool->calibration[model];
-        status = locusi_explain_pool(&a, pool, model, query, opts ? opts->available : NULL, out, err);
+        status = locus_predict(pool, query, a.logits, NULL, a.work, a.work_bytes, err);
     }
-    if (!status && !(status = locusi_explain_all(&a, pool, made, query, err))) {
+    if (!status) {
+        out->probability = locus_probability((double)a.logits[model]);
+        status = locusi_explain_all(&a, pool, made, query, err);
+    }
+    if (!status) {
         out->nearest = wanted < a.candidates ? wanted : a.candidates;
         out->influences = a.v.n > 1 ? out->nearest : 0;
         memcpy(nearest, a.reason, out->nearest * sizeof *nearest);
@@ -16790,90 +16765,60 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
 
 // ------------------------------------------------------------------------------------------------------------- >>log
 //
-// The table of >>encoder, kept: row i is query i with score 0, row capacity + i with score 1. A score has a stamp, the
-// number of scores that came before it, so that a window knows the latest.
-
-#define LOCUSI_LOG_WORKERS ((size_t)8)
+// A table of encodings, found by their hashes, and of scores. A score has a stamp, how many came before it, so that a
+// window knows the latest.
 
 struct locus_log {
-    locusi_job job;
-    locus_encode_opts encode; // the job's
-    locus_evals evals;        // what it looks at; its queries.count: rows in use
-    locusi_work work;         // what all of this stands in
-    size_t capacity, models, buckets, workers, hand;
+    const locus_net *net;
+    locusi_work work; // what all of this stands in
+    size_t capacity, rows, models, buckets, hand;
     uint64_t clock;
-    float *encodings;      // [capacity, q]
-    uint64_t *hash;        // [capacity] of them
-    uint32_t *bucket;      // [buckets] 1 + the first row with such a hash, 0: none
-    uint32_t *next;        // [capacity] likewise: the row behind it
-    uint32_t *users;       // [capacity] models that have a score in this row
-    unsigned char *filled; // [capacity] 1: the table has it
-    float *scores;         // [models, capacity] NaN: none
-    uint64_t *stamp;       // [models, capacity] 0: no score
+    float *encodings; // [capacity, q]
+    uint64_t *hash;   // [capacity] of them
+    uint32_t *bucket; // [buckets] 1 + the first row with such a hash, 0: none
+    uint32_t *next;   // [capacity] likewise: the row behind it
+    uint32_t *users;  // [capacity] models that have a score in this row
+    float *scores;    // [models, capacity] NaN: none
+    uint64_t *stamp;  // [models, capacity] 0: no score
 };
-
-LOCUSI_FN void locusi_log_take(locus_log *log)
-{
-    const locus_net *net = log->job.net;
-    const size_t n = log->capacity, threads = n >= 2 * LOCUSI_CHUNK ? LOCUSI_LOG_WORKERS : 1;
-    locusi_work *w = &log->work;
-    locusi_carver c = {NULL, 0, 0};
-    locusi_encode_plan(&log->job, net, &log->evals, 0, &log->encode, threads, LOCUS_ENCODE_FAST, &c);
-    c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
-    c.used = 0;
-    if (c.base) locusi_encode_plan(&log->job, net, &log->evals, 0, &log->encode, threads, LOCUS_ENCODE_FAST, &c);
-    log->workers = log->job.workers;
-    log->encodings = (float *)locusi_take_cells(w, n, net->q, sizeof(float));
-    log->hash = (uint64_t *)locusi_take(w, n, sizeof(uint64_t));
-    log->bucket = (uint32_t *)locusi_take_zero(w, log->buckets, sizeof(uint32_t));
-    log->next = (uint32_t *)locusi_take(w, n, sizeof(uint32_t));
-    log->users = (uint32_t *)locusi_take_zero(w, n, sizeof(uint32_t));
-    log->filled = (unsigned char *)locusi_take_zero(w, n, 1);
-    log->scores = (float *)locusi_take_cells(w, log->models, n, sizeof(float));
-    log->stamp = (uint64_t *)locusi_take_cells(w, log->models, n, sizeof(uint64_t));
-}
 
 LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, size_t queries, size_t models,
                                         const locus_run *run, locus_error *err)
 {
     locus_log *log, plan;
+    locusi_work *w = &plan.work;
     size_t i;
     locus_status status;
     if ((status = locusi_check_given(err, !out ? "out" : NULL))) return status;
     *out = NULL;
     if ((status = locusi_check_given(err, !net ? "net" : NULL))) return status;
-    if (!net->info.has_encoder)
-        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
     if (!queries || !models)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least 1", "0", queries ? "models" : "queries");
     if (queries > UINT32_MAX / 4)
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "queries", "at most %z", "%z", (size_t)(UINT32_MAX / 4), queries);
     memset(&plan, 0, sizeof plan);
-    locusi_work_begin(&plan.work, run);
-    log = (locus_log *)locusi_take(&plan.work, 1, sizeof(locus_log));
+    plan.net = net;
     plan.capacity = queries;
     plan.models = models;
-    plan.evals.scores.models = 1;
-    plan.evals.queries.dim = net->q;
-    plan.evals.queries.count = queries;
     for (plan.buckets = 1; plan.buckets < queries;) plan.buckets *= 2;
-    plan.job.net = net;
-    locusi_log_take(&plan);
-    if ((status = locusi_work_short(&plan.work, err))) {
-        locusi_work_end(&plan.work);
+    locusi_work_begin(w, run);
+    log = (locus_log *)locusi_take(w, 1, sizeof(locus_log));
+    plan.encodings = (float *)locusi_take_cells(w, queries, net->q, sizeof(float));
+    plan.hash = (uint64_t *)locusi_take(w, queries, sizeof(uint64_t));
+    plan.bucket = (uint32_t *)locusi_take_zero(w, plan.buckets, sizeof(uint32_t));
+    plan.next = (uint32_t *)locusi_take(w, queries, sizeof(uint32_t));
+    plan.users = (uint32_t *)locusi_take_zero(w, queries, sizeof(uint32_t));
+    plan.scores = (float *)locusi_take_cells(w, models, queries, sizeof(float));
+    plan.stamp = (uint64_t *)locusi_take_cells(w, models, queries, sizeof(uint64_t));
+    if ((status = locusi_work_short(w, err))) {
+        locusi_work_end(w);
         return status;
     }
-    *log = plan;
-    for (i = 0; i < models * queries; i++) log->scores[i] = locusi_nan();
-    memset(log->stamp, 0, models * queries * sizeof(uint64_t));
-    for (i = 0; i < queries; i++) {
-        log->job.place[0][i] = (uint32_t)i;
-        log->job.place[1][i] = (uint32_t)(queries + i);
+    for (i = 0; i < models * queries; i++) {
+        plan.scores[i] = locusi_nan();
+        plan.stamp[i] = 0;
     }
-    log->evals.queries.encodings = log->encodings;
-    log->evals.queries.count = 0;
-    log->job.evals = &log->evals;
-    log->job.opts = &log->encode;
+    *log = plan;
     *out = log;
     return LOCUS_OK;
 }
@@ -16889,41 +16834,34 @@ LOCUS_API void locus_log_destroy(locus_log *log)
 // Where in its chain this encoding is found, or where it ends.
 LOCUSI_FN uint32_t *locusi_log_find(locus_log *log, const float *encoding, uint64_t hash)
 {
-    const size_t q = log->job.net->q;
+    const size_t q = log->net->q;
     uint32_t *at = &log->bucket[(size_t)hash & (log->buckets - 1)];
     while (*at && (log->hash[*at - 1] != hash || memcmp(log->encodings + (*at - 1) * q, encoding, q * sizeof(float))))
         at = &log->next[*at - 1];
     return at;
 }
 
-// A row for a query that is not there: the next new one or, going round, one that no model has a score in.
-LOCUSI_FN locus_status locusi_log_row(locus_log *log, const float *encoding, uint64_t hash, double norm, size_t *row,
-                                      locus_error *err)
+// A row for a query that is not there: the next new one or, going round, one that no model has a score in; SIZE_MAX:
+// there is none.
+LOCUSI_FN size_t locusi_log_row(locus_log *log, const float *encoding, uint64_t hash)
 {
-    const size_t q = log->job.net->q;
-    uint32_t *at;
-    size_t tried;
-    if (log->evals.queries.count < log->capacity) *row = log->evals.queries.count++;
+    const size_t q = log->net->q;
+    size_t row = log->rows, tried = 0;
+    if (row < log->capacity) log->rows++;
     else {
-        for (tried = 0; tried < log->capacity && log->users[log->hand]; tried++)
-            log->hand = (log->hand + 1) % log->capacity;
-        if (tried == log->capacity)
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "log", "a row without scores", "scores in all %z", log->capacity);
-        *row = log->hand;
-        at = locusi_log_find(log, log->encodings + *row * q, log->hash[*row]);
-        *at = log->next[*row];
+        while (tried++ < log->capacity && log->users[log->hand]) log->hand = (log->hand + 1) % log->capacity;
+        row = log->hand;
+        if (log->users[row]) return SIZE_MAX;
+        *locusi_log_find(log, log->encodings + row * q, log->hash[row]) = log->next[row];
     }
-    memcpy(log->encodings + *row * q, encoding, q * sizeof(float));
-    log->hash[*row] = hash;
-    log->job.norms[*row] = (float)(norm * 1.0001); // as locus_encode rounds it
-    log->filled[*row] = 0;
-    log->next[*row] = 0;
-    at = locusi_log_find(log, encoding, hash);
-    *at = (uint32_t)(*row + 1);
-    return LOCUS_OK;
+    memcpy(log->encodings + row * q, encoding, q * sizeof(float));
+    log->hash[row] = hash;
+    log->next[row] = 0;
+    *locusi_log_find(log, encoding, hash) = (uint32_t)(row + 1);
+    return row;
 }
 
-LOCUSI_FN locus_status locusi_log_check(const locus_log *log, size_t model, locus_error *err)
+LOCUSI_FN locus_status locusi_check_log(const locus_log *log, size_t model, locus_error *err)
 {
     if (log && model >= log->models)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
@@ -16932,21 +16870,20 @@ LOCUSI_FN locus_status locusi_log_check(const locus_log *log, size_t model, locu
 
 LOCUS_API locus_status locus_log_add(locus_log *log, size_t model, const float *encoding, float score, locus_error *err)
 {
-    double norm;
     uint64_t hash;
     size_t row, cell;
     locus_status status;
-    if ((status = locusi_log_check(log, model, err)) ||
+    if ((status = locusi_check_log(log, model, err)) ||
         (status = locusi_check_given(err, !encoding ? "encoding" : NULL)))
         return status;
     if (!locusi_is_nan(score) && !(score >= 0.0f && score <= 1.0f))
         return locusi_fail(err, LOCUS_ERR_SCORE, "score", "0 to 1, or NaN to take it out", "%f", (double)score);
-    norm = locusi_encoding_norm(log->job.net, encoding);
-    if (norm < 0.0) return locusi_bad_encoding(encoding, log->job.net->q, 0, err);
-    hash = locusi_encoding_hash(encoding, log->job.net->q);
+    if (locusi_encoding_norm(log->net, encoding) < 0.0) return locusi_bad_encoding(encoding, log->net->q, 0, err);
+    hash = locusi_encoding_hash(encoding, log->net->q);
     row = (size_t)*locusi_log_find(log, encoding, hash) - 1; // SIZE_MAX: none
     if (row == SIZE_MAX && locusi_is_nan(score)) return LOCUS_OK;
-    if (row == SIZE_MAX && (status = locusi_log_row(log, encoding, hash, norm, &row, err))) return status;
+    if (row == SIZE_MAX && (row = locusi_log_row(log, encoding, hash)) == SIZE_MAX)
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "log", "a row without scores", "scores in all %z", log->capacity);
     cell = model * log->capacity + row;
     if (log->stamp[cell]) log->users[row]--;
     if (!locusi_is_nan(score)) log->users[row]++;
@@ -16957,19 +16894,18 @@ LOCUS_API locus_status locus_log_add(locus_log *log, size_t model, const float *
 
 LOCUS_API locus_status locus_log_forget(locus_log *log, size_t model, size_t keep, locus_error *err)
 {
-    uint64_t low = 0, high = log ? log->clock : 0;
-    uint64_t *stamp;
+    uint64_t low = 0, high, *stamp;
     size_t i, later;
-    const locus_status status = locusi_log_check(log, model, err);
+    const locus_status status = locusi_check_log(log, model, err);
     if (status) return status;
     stamp = log->stamp + model * log->capacity;
-    while (low < high) { // the lowest stamp that at most `keep` scores lie above
+    for (high = log->clock; low < high;) { // the lowest stamp that at most `keep` scores lie above
         const uint64_t middle = low + (high - low) / 2;
-        for (i = later = 0; i < log->evals.queries.count; i++) later += stamp[i] > middle;
+        for (i = later = 0; i < log->rows; i++) later += stamp[i] > middle;
         if (later > keep) low = middle + 1;
         else high = middle;
     }
-    for (i = 0; i < log->evals.queries.count; i++)
+    for (i = 0; i < log->rows; i++)
         if (stamp[i] && stamp[i] <= low) {
             stamp[i] = 0;
             log->scores[model * log->capacity + i] = locusi_nan();
@@ -16983,59 +16919,12 @@ LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model)
     locus_evals evals;
     memset(&evals, 0, sizeof evals);
     if (!log || model >= log->models) return evals;
-    evals = log->evals;
+    evals.queries.encodings = log->encodings;
+    evals.queries.count = log->rows;
+    evals.queries.dim = log->net->q;
+    evals.scores.models = 1;
     evals.scores.f32 = log->scores + model * log->capacity;
     return evals;
-}
-
-// What the table lacks, in runs of rows.
-LOCUSI_FN void locusi_log_fill(void *arg, size_t worker)
-{
-    locus_log *log = (locus_log *)arg;
-    locusi_job *job = &log->job;
-    locusi_scratch *w = &job->scratch[worker];
-    const int what =
-        job->net->info.encoder_kind == LOCUS_SAB ? LOCUSI_TOKENS : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS;
-    size_t tile, query[LOCUSI_TILE], i, n;
-    w->mine = 0;
-    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < (job->n + LOCUSI_TILE - 1) / LOCUSI_TILE) {
-        const size_t end = job->n - tile * LOCUSI_TILE < LOCUSI_TILE ? job->n : (tile + 1) * LOCUSI_TILE;
-        for (i = tile * LOCUSI_TILE; i < end; i += n ? n : 1) {
-            for (n = 0; i + n < end && !log->filled[i + n]; n++) {
-                query[n] = i + n;
-                log->filled[i + n] = 1;
-            }
-            if (!n) continue;
-            locusi_table_fill(job, w, &job->table, i, 0, query, n, what);
-            locusi_table_fill(job, w, &job->table, log->capacity + i, 1, query, n, what);
-        }
-    }
-}
-
-LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_run *run, locus_error *err)
-{
-    locusi_job *job;
-    size_t i = 0, threads;
-    locus_status status;
-    if ((status = locusi_log_check(log, model, err)) || (status = locusi_check_given(err, !z ? "z" : NULL)))
-        return status;
-    while (i < log->evals.queries.count && !log->stamp[model * log->capacity + i]) i++;
-    if (i == log->evals.queries.count)
-        return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", model);
-    memset(&log->encode, 0, sizeof log->encode);
-    if (run) log->encode.parallel = run->parallel, log->encode.progress = run->progress, log->encode.user = run->user;
-    log->evals.scores.f32 = log->scores + model * log->capacity;
-    threads = locusi_workers(log->encode.parallel);
-    job = &log->job;
-    job->n = log->evals.queries.count;
-    job->total = job->n * (job->net->layers + 1);
-    job->done = 0;
-    job->workers = threads < log->workers ? threads : log->workers;
-    job->bad = job->stop = 0;
-    job->counter.next = 0;
-    job->counter.workers = job->workers;
-    locusi_run(log->encode.parallel, locusi_log_fill, log, job->workers);
-    return locusi_encode_passes(job, log->encode.parallel, z, err);
 }
 
 LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool, locus_error *err)

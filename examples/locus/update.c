@@ -133,6 +133,24 @@ static void json_reasons(const char *name, const locus_reason *r, size_t count)
     json("]");
 }
 
+// The likeliest of the other available models; none: as they were.
+static int find_rival(session *s, const locus_queries *query, size_t model, const char **name, double *chance)
+{
+    const size_t m = locus_pool_count(s->pool), bytes = locus_predict_workspace(s->pool, 1, NULL);
+    float *logits = (float *)take(s, m, sizeof *logits);
+    void *work = take(s, bytes, 1);
+    size_t best = SIZE_MAX;
+    if (!logits || !work) return FAILED;
+    if (locus_predict(s->pool, query, logits, NULL, work, bytes, &s->err)) return fail(s, "%s", s->err.message);
+    for (size_t i = 0; i < m; ++i)
+        if (i != model && locus_pool_model(s->pool, i)->available && (best == SIZE_MAX || logits[i] > logits[best]))
+            best = i;
+    if (best == SIZE_MAX) return DONE;
+    *name = model_name(s, best);
+    *chance = locus_probability((double)logits[best]);
+    return DONE;
+}
+
 static int run_explain(session *s)
 {
     const options *o = &s->opt;
@@ -141,6 +159,8 @@ static int run_explain(session *s)
     locus_queries evaluated, query;
     locus_explain_opts opts;
     locus_explanation why;
+    const char *second = "";
+    double rival = NAN;
     float *scores = NULL;
     size_t model, k = o->top ? o->top : 8;
     int status = open_net_and_pool(s, 0);
@@ -176,10 +196,10 @@ static int run_explain(session *s)
         locus_explain(s->pool, model, &evals, &query, &opts, &why, influences, nearest, &run, &s->err) != LOCUS_OK;
     progress_end(s);
     if (failed) return fail(s, "%s, --scores %s: %s", queries_name(s), o->scores, s->err.message);
-    const char *second = why.runner_up == SIZE_MAX ? "" : model_name(s, why.runner_up);
+    if (find_rival(s, &query, model, &second, &rival)) return FAILED;
     if (o->json) {
         json("{'query':%s,'model':%s,'probability':%d,", name, model_name(s, model), why.probability);
-        json("'runner_up':%s,'runner_up_probability':%d,'margin':%d", second, why.runner_up_probability, why.margin);
+        json("'runner_up':%s,'runner_up_probability':%d,'margin':%d", second, rival, why.probability - rival);
         json_reasons("influences", influences, why.influences);
         json_reasons("nearest", nearest, why.nearest);
         json("}\n");
@@ -190,7 +210,7 @@ static int run_explain(session *s)
     if (*second) {
         printf("; the best other is ");
         print_text(second, 0);
-        printf(" with %.1f %%: margin %+.1f points", 100.0 * why.runner_up_probability, 100.0 * why.margin);
+        printf(" with %.1f %%: margin %+.1f points", 100.0 * rival, 100.0 * (why.probability - rival));
     }
     printf("\nquery: ");
     print_text(name, 0);
@@ -218,21 +238,30 @@ typedef struct refreshed {  // what an update did
     double moved; // cosine distance
 } refreshed;
 
+// Embed the model from its evaluations.
+static int embed_model(session *s, const locus_evals *evals, float *z)
+{
+    locus_encode_opts opts;
+    memset(&opts, 0, sizeof opts);
+    opts.parallel = s->parallel;
+    size_t bytes = locus_encode_workspace(s->net, evals, &opts);
+    void *work = take(s, bytes, 1);
+    if (!work) return FAILED;
+    return locus_encode(s->net, evals, z, &opts, work, bytes, &s->err) ? fail(s, "%s", s->err.message) : DONE;
+}
+
 // Embed the model from the log and put it into the pool.
 static int refresh_model(session *s, locus_log *log, refreshed *r)
 {
-    locus_run run;
     float *z = (float *)take(s, s->info.z_dim, sizeof *z);
     if (!z) return FAILED;
-    memset(&run, 0, sizeof run);
-    run.parallel = s->parallel;
     if (s->opt.window && locus_log_forget(log, 0, s->opt.window, &s->err))
         return fail(s, "--window: %s", s->err.message);
     locus_evals evals = locus_log_evals(log, 0);
     r->after.evaluations = 0;
     for (size_t i = 0; i < evals.queries.count; ++i) r->after.evaluations += !is_nan(evals.scores.f32[i]);
     if (r->after.evaluations == 0) return fail(s, "--scores %s: there is no evaluation in it", s->opt.scores);
-    if (locus_log_embed(log, 0, z, &run, &s->err)) return fail(s, "%s", s->err.message);
+    if (embed_model(s, &evals, z)) return FAILED;
     if (r->answered) {
         evals = r->completed;
         r->after.evaluations = r->answered;

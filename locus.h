@@ -168,9 +168,8 @@ typedef struct locus_error {
     char message[512]; // one line made of all of these; valid UTF-8, always terminated
 } locus_error;
 
-// Name of a status ("LOCUS_ERR_SCORE") and its meaning in words. Static strings, never NULL.
+// Name of a status, "LOCUS_ERR_SCORE". Never NULL.
 LOCUS_API const char *locus_status_name(locus_status status);
-LOCUS_API const char *locus_status_text(locus_status status);
 
 // LOCUS_VERSION of the implementation that was linked.
 LOCUS_API const char *locus_version(void);
@@ -264,9 +263,6 @@ typedef struct locus_array {
     locus_file file;
 } locus_array;
 
-// Bytes of one element; 0 for LOCUS_DTYPE_OTHER.
-LOCUS_API size_t locus_dtype_bytes(locus_dtype dtype);
-
 // View the array in a memory block, which must outlive it. Allocates where a converted copy is needed. Fails:
 // LOCUS_ERR_NPY_*, _OVERFLOW, _MEMORY.
 // Safe on untrusted bytes: never reads outside [data, data + bytes).
@@ -313,13 +309,11 @@ typedef struct locus_safetensors {
     void *owned; // the one allocation behind names and lists
 } locus_safetensors;
 
-// Parse strictly: every rule of the format is checked, returning OK means that all views are in bounds.
-// Fails with the errors from LOCUS_ERR_FORMAT to LOCUS_ERR_FORMAT, each distinct.
-// memory: where names and lists go, or NULL to allocate; needs at most locus_safetensors_memory(data, bytes).
-// Safe on untrusted bytes: never reads outside [data, data + bytes), allocates at most a small multiple of the header.
-LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const void *data, size_t bytes, void *memory,
-                                               size_t memory_bytes, locus_error *err);
-LOCUS_API size_t locus_safetensors_memory(const void *data, size_t bytes);
+// Parse strictly: every rule of the format is checked, and OK means that all views are in bounds. Safe on untrusted
+// bytes: never reads outside [data, data + bytes), allocates at most a small multiple of the header. data must outlive
+// it. Fails: LOCUS_ERR_FORMAT, _METADATA, _OVERFLOW, _MEMORY.
+LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const void *data, size_t bytes,
+                                               const locus_run *run, locus_error *err);
 LOCUS_API void locus_safetensors_close(locus_safetensors *st);
 // NULL if there is none of that name.
 LOCUS_API const locus_tensor *locus_safetensors_find(const locus_safetensors *st, const char *name);
@@ -1623,63 +1617,45 @@ LOCUSI_FN void locusi_text_string(locusi_text_out *o, const char *s)
     }
 }
 
-// Up to six significant digits: 1.5, -0.001, 1e+30, nan; nine where six would show 1.0000001 as 1.
+// Six significant digits at most, or nine where six would show 1.0000001 as 1: 1.5, -0.001, 1e+30, nan.
 LOCUSI_FN void locusi_text_double(locusi_text_out *o, double x)
 {
-    uint64_t bits, v, whole = 1;
-    int exponent = 0, digits = 6, n;
-    memcpy(&bits, &x, sizeof bits);
-    if ((bits & 0x7fffffffffffffffu) > 0x7ff0000000000000u) {
+    const uint64_t bits = locusi_f64_bits(x), size = bits & 0x7fffffffffffffffu;
+    locusi_text_out d;
+    char digits[24] = "";
+    int exponent = 5, i, count;
+    uint64_t v, unit;
+    if (size > 0x7ff0000000000000u) {
         locusi_text_put(o, "nan", 3);
         return;
     }
-    if (bits >> 63) {
-        locusi_text_put(o, "-", 1);
-        x = -x;
-    }
-    if ((bits & 0x7fffffffffffffffu) == 0x7ff0000000000000u) {
-        locusi_text_put(o, "inf", 3);
+    if (bits >> 63) locusi_text_put(o, "-", 1);
+    if (size == 0x7ff0000000000000u || size == 0) {
+        locusi_text_put(o, size ? "inf" : "0", size ? 3 : 1);
         return;
     }
-    if (x > 0.0) {
-        for (; x >= 1e6; exponent++) x /= 10.0;
-        for (; x < 1e5 && exponent > -400; exponent--) x *= 10.0; // now x has six digits before the point
-    }
+    x = fabs(x);
+    for (; x >= 1e6; exponent++) x /= 10.0;
+    for (; x < 1e5; exponent--) x *= 10.0; // now it has six digits before the point; its first counts 10^exponent
     v = (uint64_t)(x + 0.5);
-    for (n = exponent; n < 0 && n >= -6 && exponent >= -6; n++) whole *= 10;
-    if (whole > 1 && v % whole == 0 && ((double)v < x || (double)v > x)) {
-        v = (uint64_t)(x * 1000.0 + 0.5);
-        exponent -= 3;
-        digits = 9;
+    for (unit = 1, i = exponent; i >= -1 && i < 5; i++) unit *= 10;
+    if (unit > 1 && v % unit == 0 && fabs(x - (double)v) > 1e-8) v = (uint64_t)(x * 1000.0 + 0.5);
+    if (v == 1000000 || v == 1000000000) exponent++;
+    while (v % 10 == 0) v /= 10;
+    d.text = digits, d.used = 0, d.size = sizeof digits;
+    locusi_text_uint(&d, v, 10, 1);
+    count = (int)d.used;
+    if (exponent < -4 || exponent > 8) { // d.ddde+xx
+        locusi_text_put(o, digits, 1);
+        if (count > 1) locusi_text_put(o, ".", 1);
+        locusi_text_put(o, digits + 1, (size_t)count - 1);
+        locusi_text_put(o, exponent < 0 ? "e-" : "e+", 2);
+        locusi_text_uint(o, (uint64_t)(exponent < 0 ? -exponent : exponent), 10, 2);
+        return;
     }
-    if (v == (digits == 6 ? 1000000u : 1000000000u)) {
-        v /= 10;
-        exponent++;
-    }
-    for (; v && v % 10 == 0; v /= 10, exponent++) digits--;
-    if (v == 0) {
-        locusi_text_put(o, "0", 1);
-    } else if (exponent + digits > 9 || exponent + digits < -3) { // d.ddde+xx
-        char s[8];
-        locusi_text_out d;
-        const int e = exponent + digits - 1;
-        d.text = s, d.used = 0, d.size = sizeof s;
-        locusi_text_uint(&d, v, 10, 1);
-        locusi_text_put(o, s, 1);
-        if (d.used > 1) locusi_text_put(o, ".", 1);
-        locusi_text_put(o, s + 1, d.used - 1);
-        locusi_text_put(o, e < 0 ? "e-" : "e+", 2);
-        locusi_text_uint(o, (uint64_t)(e < 0 ? -e : e), 10, 2);
-    } else {
-        uint64_t unit = 1;
-        int i;
-        for (i = exponent; i > 0; i--) v *= 10;
-        for (i = exponent; i < 0; i++) unit *= 10;
-        locusi_text_uint(o, v / unit, 10, 1);
-        if (unit > 1) {
-            locusi_text_put(o, ".", 1);
-            locusi_text_uint(o, v % unit, 10, (size_t)-exponent);
-        }
+    for (i = exponent < 0 ? exponent : 0; i < count || i <= exponent; i++) { // i: place of the digit in `digits`
+        locusi_text_put(o, i < 0 || i >= count ? "0" : digits + i, 1);
+        if (i == exponent && i + 1 < count) locusi_text_put(o, ".", 1);
     }
 }
 
@@ -1737,19 +1713,12 @@ LOCUSI_FN void locusi_shape_text(char *out, size_t size, size_t rank, const size
     locusi_text_put(&o, "]", 1);
 }
 
-#define LOCUSI_NAME_OF(name, text) #name,
-#define LOCUSI_TEXT_OF(name, text) text,
-
 LOCUS_API const char *locus_status_name(locus_status status)
 {
-    static const char *const names[] = {LOCUS_STATUS_LIST(LOCUSI_NAME_OF)};
+#define LOCUSI_NAME(name, text) #name,
+    static const char *const names[] = {LOCUS_STATUS_LIST(LOCUSI_NAME)};
+#undef LOCUSI_NAME
     return (unsigned)status < (unsigned)LOCUS_STATUS_COUNT ? names[status] : "LOCUS_ERR_UNKNOWN";
-}
-
-LOCUS_API const char *locus_status_text(locus_status status)
-{
-    static const char *const texts[] = {LOCUS_STATUS_LIST(LOCUSI_TEXT_OF)};
-    return (unsigned)status < (unsigned)LOCUS_STATUS_COUNT ? texts[status] : "unknown status";
 }
 
 LOCUS_API const char *locus_version(void) { return LOCUS_VERSION; }
@@ -1758,6 +1727,9 @@ LOCUS_API const char *locus_version(void) { return LOCUS_VERSION; }
 LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const char *where, const char *expected,
                                    const char *found, ...)
 {
+#define LOCUSI_TEXT(name, text) text,
+    static const char *const texts[] = {LOCUS_STATUS_LIST(LOCUSI_TEXT)};
+#undef LOCUSI_TEXT
     const char *const formats[3] = {where, expected, found};
     locusi_text_out o;
     va_list args;
@@ -1773,8 +1745,8 @@ LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const 
         locusi_text_format(&o, formats[i], &args);
     }
     va_end(args);
-    locusi_text(err->message, sizeof err->message, "%s%s%s%s%s%s%s", err->where, *err->where ? ": " : "",
-                locus_status_text(status), *err->expected ? ": expected " : "", err->expected,
+    locusi_text(err->message, sizeof err->message, "%s%s%s%s%s%s%s", err->where, *err->where ? ": " : "", texts[status],
+                *err->expected ? ": expected " : "", err->expected,
                 !*err->found     ? ""
                 : *err->expected ? ", found "
                                  : ": found ",
@@ -1890,14 +1862,16 @@ LOCUSI_FN locus_status locusi_work_short(const locusi_work *w, locus_error *err)
     return LOCUS_ERR_MEMORY;
 }
 
-LOCUSI_FN void locusi_work_end(locusi_work *w)
+LOCUSI_FN void locusi_blocks_free(locusi_block *blocks)
 {
-    while (w->blocks) {
-        locusi_block *const block = w->blocks;
-        w->blocks = block->next;
+    while (blocks) {
+        locusi_block *const block = blocks;
+        blocks = block->next;
         LOCUS_FREE(block);
     }
 }
+
+LOCUSI_FN void locusi_work_end(locusi_work *w) { locusi_blocks_free(w->blocks); }
 
 // ---- scores
 
@@ -2014,67 +1988,97 @@ LOCUSI_FN float locusi_f16_to_f32(uint16_t h)
     return locusi_f32_from(sign | locusi_f32_bits((float)magnitude * 5.9604644775390625e-8f)); // subnormal: * 2^-24
 }
 
-LOCUS_API size_t locus_dtype_bytes(locus_dtype dtype)
+typedef struct locusi_dtype {
+    const char *name, *descr; // of safetensors, of .npy
+    locus_dtype dtype;
+    unsigned bits;
+} locusi_dtype;
+
+// By the name, else the .npy type, else the number; NULL if there is none.
+LOCUSI_FN const locusi_dtype *locusi_dtype_find(const char *name, const char *descr, locus_dtype dtype)
 {
-    switch (dtype) {
-    case LOCUS_U8:
-    case LOCUS_BOOL: return 1;
-    case LOCUS_F16:
-    case LOCUS_BF16: return 2;
-    case LOCUS_I32:
-    case LOCUS_F32: return 4;
-    case LOCUS_I64:
-    case LOCUS_F64: return 8;
-    case LOCUS_DTYPE_OTHER: break;
-    }
-    return 0;
+    static const locusi_dtype table[] = {
+        {"F32", "<f4", LOCUS_F32, 32},
+        {"F16", "<f2", LOCUS_F16, 16},
+        {"F64", "<f8", LOCUS_F64, 64},
+        {"U8", "|u1", LOCUS_U8, 8},
+        {"I32", "<i4", LOCUS_I32, 32},
+        {"I64", "<i8", LOCUS_I64, 64},
+        {"BOOL", "|b1", LOCUS_BOOL, 8},
+        {"BF16", "", LOCUS_BF16, 16},
+        {"I8", "", LOCUS_DTYPE_OTHER, 8},
+        {"I16", "", LOCUS_DTYPE_OTHER, 16},
+        {"U16", "", LOCUS_DTYPE_OTHER, 16},
+        {"U32", "", LOCUS_DTYPE_OTHER, 32},
+        {"U64", "", LOCUS_DTYPE_OTHER, 64},
+        {"C64", "", LOCUS_DTYPE_OTHER, 64},
+        {"F4", "", LOCUS_DTYPE_OTHER, 4},
+        {"F6_E2M3", "", LOCUS_DTYPE_OTHER, 6},
+        {"F6_E3M2", "", LOCUS_DTYPE_OTHER, 6},
+        {"F8_E5M2", "", LOCUS_DTYPE_OTHER, 8},
+        {"F8_E4M3", "", LOCUS_DTYPE_OTHER, 8},
+        {"F8_E8M0", "", LOCUS_DTYPE_OTHER, 8},
+        {"F8_E4M3FNUZ", "", LOCUS_DTYPE_OTHER, 8},
+        {"F8_E5M2FNUZ", "", LOCUS_DTYPE_OTHER, 8},
+    };
+    size_t i;
+    for (i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (name    ? strcmp(table[i].name, name) == 0
+            : descr ? (*descr && strcmp(table[i].descr, descr) == 0) ||
+                          (table[i].bits == 8 && *descr == '<' && *table[i].descr &&
+                           strcmp(table[i].descr + 1, descr + 1) == 0)
+                    : table[i].dtype == dtype && dtype != LOCUS_DTYPE_OTHER)
+            return &table[i];
+    return NULL;
 }
 
-// From numbers in the file's byte order. 0 if the type cannot be converted.
-LOCUSI_FN int locusi_convert(float *out, const unsigned char *p, size_t count, locus_dtype dtype)
+// Of one element; 0 for LOCUS_DTYPE_OTHER and what is none.
+LOCUSI_FN size_t locusi_dtype_bytes(locus_dtype dtype)
 {
-    size_t i;
+    const locusi_dtype *const type = locusi_dtype_find(NULL, NULL, dtype);
+    return type ? type->bits / 8 : 0;
+}
+
+// One number at p, in the machine's byte order but at any address.
+LOCUSI_FN float locusi_number(const void *p, size_t size, locus_dtype dtype)
+{
+    union {
+        uint8_t u8;
+        uint16_t u16;
+        int32_t i32;
+        int64_t i64;
+        float f32;
+        double f64;
+    } v;
+    memcpy(&v, p, size);
     switch (dtype) {
-    case LOCUS_U8:
-        for (i = 0; i < count; i++) out[i] = (float)p[i];
-        return 1;
-    case LOCUS_BOOL:
-        for (i = 0; i < count; i++) out[i] = p[i] ? 1.0f : 0.0f;
-        return 1;
-    case LOCUS_I32:
-        for (i = 0; i < count; i++) {
-            const uint32_t bits = locusi_le32(p + 4 * i);
-            int32_t v;
-            memcpy(&v, &bits, sizeof v);
-            out[i] = (float)v;
-        }
-        return 1;
-    case LOCUS_I64:
-        for (i = 0; i < count; i++) {
-            const uint64_t bits = locusi_le64(p + 8 * i);
-            int64_t v;
-            memcpy(&v, &bits, sizeof v);
-            out[i] = (float)v;
-        }
-        return 1;
-    case LOCUS_F16:
-        for (i = 0; i < count; i++) out[i] = locusi_f16_to_f32(locusi_le16(p + 2 * i));
-        return 1;
-    case LOCUS_BF16:
-        for (i = 0; i < count; i++) out[i] = locusi_f32_from((uint32_t)locusi_le16(p + 2 * i) << 16);
-        return 1;
-    case LOCUS_F32: locusi_copy_le(out, p, count, 4); return 1;
-    case LOCUS_F64:
-        for (i = 0; i < count; i++) {
-            const uint64_t bits = locusi_le64(p + 8 * i);
-            double v;
-            memcpy(&v, &bits, sizeof v);
-            out[i] = (float)v;
-        }
-        return 1;
-    case LOCUS_DTYPE_OTHER: break;
+    case LOCUS_U8: return (float)v.u8;
+    case LOCUS_BOOL: return v.u8 ? 1.0f : 0.0f;
+    case LOCUS_I32: return (float)v.i32;
+    case LOCUS_I64: return (float)v.i64;
+    case LOCUS_F16: return locusi_f16_to_f32(v.u16);
+    case LOCUS_BF16: return locusi_f32_from((uint32_t)v.u16 << 16);
+    case LOCUS_F64: return (float)v.f64;
+    default: return v.f32;
     }
-    return 0;
+}
+
+// From numbers in the machine's byte order, or (little) in the file's.
+LOCUSI_FN void locusi_convert(float *out, const void *from, size_t count, locus_dtype dtype, int little)
+{
+    const size_t size = locusi_dtype_bytes(dtype);
+    const unsigned char *p = (const unsigned char *)from;
+    unsigned char one[8];
+    size_t i;
+    if (dtype == LOCUS_F32) {
+        if (little) locusi_copy_le(out, p, count, size);
+        else if (count) memcpy(out, p, count * size);
+        return;
+    }
+    for (i = 0; i < count; i++, p += size) {
+        if (little) locusi_copy_le(one, p, 1, size);
+        out[i] = locusi_number(little ? one : p, size, dtype);
+    }
 }
 
 // Number of elements of a shape; 0 if it overflows, also where a later dimension is 0, so that order does not matter.
@@ -2102,81 +2106,66 @@ LOCUSI_FN void locusi_file_close(locus_file *f)
 }
 
 #ifndef LOCUS_NO_STDIO
-// Bytes of an open file, which is then at its start; 0 if it has no size: a folder, a pipe.
-LOCUSI_FN int locusi_file_size(FILE *in, uint64_t *size)
+// All that comes: of a pipe, too.
+LOCUSI_FN locus_status locusi_file_read(locus_file *f, FILE *in, const char *path, locus_error *err)
 {
-    if (getc(in) == EOF && ferror(in)) return 0; // a folder can be opened and even has an end
-#ifdef _WIN32                                    // long has 32 bits there
-    {
-        int64_t end;
-        if (_fseeki64(in, 0, SEEK_END) != 0 || (end = _ftelli64(in)) < 0 || _fseeki64(in, 0, SEEK_SET) != 0) return 0;
-        *size = (uint64_t)end;
-    }
-#else
-    {
-        long end;
-        if (fseek(in, 0, SEEK_END) != 0 || (end = ftell(in)) < 0 || fseek(in, 0, SEEK_SET) != 0) return 0;
-        *size = (uint64_t)end;
-    }
-#endif
-    return 1;
-}
-
-LOCUSI_FN locus_status locusi_file_read(locus_file *f, const char *path, locus_error *err)
-{
-    locus_status status = LOCUS_OK;
-    FILE *in = fopen(path, "rb");
-    uint64_t size = 0;
+    size_t room = 0, used = 0, n;
     unsigned char *data = NULL;
-    if (!in) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
-    if (!locusi_file_size(in, &size)) status = locusi_fail(err, LOCUS_ERR_IO, "%s", "a regular file", "", path);
-    else if (size > SIZE_MAX || (size && !(data = (unsigned char *)LOCUS_MALLOC((size_t)size))))
-        status = locusi_fail(err, LOCUS_ERR_MEMORY, "%s", "%u bytes", "", path, size);
-    else if (size && fread(data, 1, (size_t)size, in) != (size_t)size)
-        status = locusi_fail(err, LOCUS_ERR_IO, "%s", "%u bytes", "fewer", path, size);
-    fclose(in);
-    if (status) {
-        if (data) LOCUS_FREE(data);
-        return status;
+    do {
+        if (used == room) {
+            const size_t more = room ? 2 * room : (size_t)1 << 16;
+            unsigned char *const grown = more > room ? (unsigned char *)LOCUS_MALLOC(more) : NULL;
+            if (grown && used) memcpy(grown, data, used);
+            if (data) LOCUS_FREE(data);
+            if (!grown) return locusi_fail(err, LOCUS_ERR_MEMORY, "%s", "%z bytes", "none", path, more);
+            data = grown;
+            room = more;
+        }
+        n = fread(data + used, 1, room - used, in);
+        used += n;
+    } while (n);
+    if (ferror(in)) {
+        LOCUS_FREE(data);
+        return locusi_fail(err, LOCUS_ERR_IO, "%s", "a file that can be read", "another error", path);
     }
-    if (data) {
-        f->data = data;
-        f->bytes = (size_t)size;
-        f->owner = 1;
-    }
+    f->data = data;
+    f->bytes = used;
+    f->owner = 1;
     return LOCUS_OK;
 }
 
+#if LOCUSI_MMAP
+LOCUSI_FN int locusi_file_map(locus_file *f, const char *path)
+{
+    struct stat info;
+    void *map = MAP_FAILED;
+    int fd;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || (fd = open(path, O_RDONLY)) < 0) return 0;
+    if (fstat(fd, &info) == 0 && info.st_size > 0 && (uint64_t)info.st_size <= SIZE_MAX)
+        map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (map == MAP_FAILED) return 0;
+    f->data = (const unsigned char *)map;
+    f->bytes = (size_t)info.st_size;
+    f->owner = 2;
+    return 1;
+}
+#endif
+
+// Mapped where that is possible, else read.
 LOCUSI_FN locus_status locusi_file_open(locus_file *f, const char *path, locus_error *err)
 {
-    static const unsigned char nothing[1] = {0};
-    f->data = nothing; // an empty file cannot be mapped
-    f->bytes = 0;
-    f->owner = 0;
+    locus_status status;
+    FILE *in;
+    memset(f, 0, sizeof *f);
     if (!path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a string", "NULL");
 #if LOCUSI_MMAP
-    {
-        struct stat info;
-        const int fd = open(path, O_RDONLY | O_NONBLOCK); // a pipe shall be refused, not waited for
-        void *map = MAP_FAILED;
-        if (fd < 0) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
-        if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < 0) {
-            close(fd);
-            return locusi_fail(err, LOCUS_ERR_IO, "%s", "a regular file", "", path);
-        }
-        if ((uint64_t)info.st_size <= SIZE_MAX && info.st_size > 0)
-            map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        close(fd);
-        if (info.st_size == 0) return LOCUS_OK;
-        if (map != MAP_FAILED) {
-            f->data = (const unsigned char *)map;
-            f->bytes = (size_t)info.st_size;
-            f->owner = 2;
-            return LOCUS_OK;
-        }
-    }
+    if (locusi_file_map(f, path)) return LOCUS_OK;
 #endif
-    return locusi_file_read(f, path, err);
+    if (!(in = fopen(path, "rb"))) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
+    status = locusi_file_read(f, in, path, err);
+    fclose(in);
+    return status;
 }
 
 #ifndef LOCUS_INFERENCE_ONLY
@@ -2250,280 +2239,223 @@ LOCUSI_FN locus_status locusi_writer_close(locusi_writer *w, locus_error *err)
 //                     name: {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...}
 //     data     the tensors, without a hole or overlap, to the end of the file
 //
-// Reading: the header is first checked as UTF-8 and as JSON as a whole. What follows walks over text known to be valid
-// JSON that ends in '}', and needs no look at the end. The walk runs twice, to count and to fill.
-// Duplicate keys are errors, compared after unescaping: of tensors, metadata, and within a tensor's entry (there also
-// unknown keys, of which 16 are allowed). The values of unknown keys are checked as JSON but not looked into.
+// Read in one go and strictly: whatever is no JSON, or not what is expected, is an error. Names that occur twice are
+// errors (compared after unescaping); the values of a tensor's unknown keys are checked as JSON and passed over.
 
-enum { LOCUSI_JSON_DEPTH = 128, LOCUSI_MAX_HEADER = 100000000, LOCUSI_MAX_TENSORS = 100000, LOCUSI_MAX_UNKNOWN = 16 };
+enum { LOCUSI_JSON_DEPTH = 128, LOCUSI_MAX_HEADER = 100000000, LOCUSI_MAX_LISTED = 100000 };
 
-typedef struct locusi_json {
+// ---- a text that is read once, from left to right. The first fault stays: nothing is taken after it.
+
+typedef struct locusi_cursor {
     const unsigned char *text;
     size_t length, at;
+    const char *what; // of what: "header"
+    locus_status status;
     locus_error *err;
-} locusi_json;
+} locusi_cursor;
 
-LOCUSI_FN locus_status locusi_json_fail(const locusi_json *j, const char *expected)
+LOCUSI_FN void locusi_expected(locusi_cursor *c, const char *expected)
 {
-    char found[3] = "?";
-    if (j->at >= j->length)
-        return locusi_fail(j->err, LOCUS_ERR_FORMAT, "header byte %z", "%s", "the end", j->at, expected);
-    found[0] = j->text[j->at] < 0x7f ? (char)j->text[j->at] : '?';
-    return locusi_fail(j->err, LOCUS_ERR_FORMAT, "header byte %z", "%s", "'%s'", j->at, expected, found);
+    char found[4] = "'?'";
+    if (c->status) return;
+    if (c->at < c->length && c->text[c->at] < 0x7f) found[1] = (char)c->text[c->at];
+    c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s byte %z", "%s", "%s", c->what, c->at, expected,
+                            c->at < c->length ? found : "the end");
 }
 
 LOCUSI_FN int locusi_is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 LOCUSI_FN int locusi_is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
 
-// The next byte that is not white space; 0 at the end (a 0 in the text is refused wherever it stands).
-LOCUSI_FN unsigned char locusi_json_peek(locusi_json *j)
+// The character at the cursor as it is; 0 at the end and after a fault (a 0 in the text is refused wherever it stands).
+LOCUSI_FN unsigned char locusi_here(const locusi_cursor *c)
 {
-    while (j->at < j->length && locusi_is_space(j->text[j->at])) j->at++;
-    return j->at < j->length ? j->text[j->at] : 0;
+    return c->at < c->length && !c->status ? c->text[c->at] : 0;
 }
 
-LOCUSI_FN unsigned locusi_hex4(const unsigned char *p)
+// The next that is not white space.
+LOCUSI_FN unsigned char locusi_peek(locusi_cursor *c)
 {
-    unsigned v = 0, bad = 0, i;
-    for (i = 0; i < 4; i++) {
-        const unsigned c = p[i] | 32u; // lower case
-        v = v << 4 | (locusi_is_digit(p[i]) ? p[i] - 48u : (c - 87u) & 15u);
-        bad |= !locusi_is_digit(p[i]) && (c < 'a' || c > 'f');
-    }
-    return bad ? 0x10000u : v;
+    while (locusi_is_space(locusi_here(c))) c->at++;
+    return locusi_here(c);
 }
 
-LOCUSI_FN unsigned locusi_json_u(const locusi_json *j, size_t at) // the value of \uXXXX at `at`
+LOCUSI_FN int locusi_accept(locusi_cursor *c, const char *word)
 {
-    if (j->length - at < 6 || j->text[at] != '\\' || j->text[at + 1] != 'u') return 0x10000u;
-    return locusi_hex4(j->text + at + 2);
-}
-
-LOCUSI_FN locus_status locusi_json_check_string(locusi_json *j)
-{
-    if (locusi_json_peek(j) != '"') return locusi_json_fail(j, "a string in double quotes");
-    for (j->at++; j->at < j->length && j->text[j->at] != '"'; j->at++) {
-        if (j->text[j->at] < 32) return locusi_json_fail(j, "no control character in a string");
-        if (j->text[j->at] != '\\') continue;
-        if (j->at + 1 < j->length && j->text[j->at + 1] == 'u') {
-            const unsigned c = locusi_json_u(j, j->at);
-            if (c > 0xffff) return locusi_json_fail(j, "four hexadecimal digits after \\u");
-            if (c >= 0xd800 && c < 0xe000) {
-                const unsigned low = c < 0xdc00 ? locusi_json_u(j, j->at + 6) : 0;
-                if (low < 0xdc00 || low > 0xdfff) return locusi_json_fail(j, "surrogates in pairs");
-                j->at += 6;
-            }
-            j->at += 5;
-        } else if (++j->at >= j->length || !strchr("\"\\/bfnrt", j->text[j->at]) || !j->text[j->at]) {
-            return locusi_json_fail(j, "one of \"\\/bfnrtu after \\");
-        }
-    }
-    if (j->at >= j->length) return locusi_json_fail(j, "the end of the string");
-    j->at++;
-    return LOCUS_OK;
-}
-
-LOCUSI_FN int locusi_json_digits(locusi_json *j)
-{
-    const size_t from = j->at;
-    while (j->at < j->length && locusi_is_digit(j->text[j->at])) j->at++;
-    return j->at > from;
-}
-
-LOCUSI_FN locus_status locusi_json_check_scalar(locusi_json *j)
-{
-    static const char *const words[3] = {"true", "false", "null"};
-    const unsigned char c = locusi_json_peek(j);
-    size_t i;
-    if (c == '"') return locusi_json_check_string(j);
-    for (i = 0; i < 3; i++) {
-        const size_t n = strlen(words[i]);
-        if (j->length - j->at >= n && memcmp(j->text + j->at, words[i], n) == 0) {
-            j->at += n;
-            return LOCUS_OK;
-        }
-    }
-    if (c != '-' && !locusi_is_digit(c)) return locusi_json_fail(j, "a value");
-    if (c == '-') j->at++;
-    if (j->at < j->length && j->text[j->at] == '0') j->at++; // no digit may follow: the caller finds it
-    else if (!locusi_json_digits(j)) return locusi_json_fail(j, "a digit");
-    if (j->at < j->length && j->text[j->at] == '.') {
-        j->at++;
-        if (!locusi_json_digits(j)) return locusi_json_fail(j, "a digit");
-    }
-    if (j->at < j->length && (j->text[j->at] == 'e' || j->text[j->at] == 'E')) {
-        j->at++;
-        if (j->at < j->length && (j->text[j->at] == '+' || j->text[j->at] == '-')) j->at++;
-        if (!locusi_json_digits(j)) return locusi_json_fail(j, "a digit");
-    }
-    return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_json_check_key(locusi_json *j)
-{
-    const locus_status s = locusi_json_check_string(j);
-    if (s) return s;
-    if (locusi_json_peek(j) != ':') return locusi_json_fail(j, "':'");
-    j->at++;
-    return LOCUS_OK;
-}
-
-// One object with white space around it, nothing else. No recursion: the open brackets are kept as a list.
-LOCUSI_FN locus_status locusi_json_check(const unsigned char *text, size_t length, locus_error *err)
-{
-    unsigned char closing[LOCUSI_JSON_DEPTH];
-    size_t depth = 0;
-    locusi_json j;
-    locus_status s;
-    j.text = text, j.length = length, j.at = 0, j.err = err;
-    if (locusi_json_peek(&j) != '{') return locusi_json_fail(&j, "an object");
-    do {
-        const unsigned char c = locusi_json_peek(&j);
-        if (c == '{' || c == '[') {
-            if (depth == LOCUSI_JSON_DEPTH) return locusi_json_fail(&j, "no more than 128 levels");
-            closing[depth++] = (unsigned char)(c + 2); // ASCII: '{' '|' '}' and '[' '\\' ']'
-            j.at++;
-            if (locusi_json_peek(&j) != closing[depth - 1]) {
-                if (c == '{' && (s = locusi_json_check_key(&j))) return s;
-                continue;
-            }
-        } else if ((s = locusi_json_check_scalar(&j))) {
-            return s;
-        }
-        while (depth && locusi_json_peek(&j) == closing[depth - 1]) {
-            j.at++;
-            depth--;
-        }
-        if (depth) {
-            if (locusi_json_peek(&j) != ',') return locusi_json_fail(&j, "',' or a closing bracket");
-            j.at++;
-            if (closing[depth - 1] == '}' && (s = locusi_json_check_key(&j))) return s;
-        }
-    } while (depth);
-    locusi_json_peek(&j);
-    if (j.at < length) return locusi_fail(err, LOCUS_ERR_FORMAT, "header byte %z", "white space or the end", "", j.at);
-    return LOCUS_OK;
-}
-
-// ---- walking over valid JSON
-
-LOCUSI_FN const unsigned char *locusi_json_space(const unsigned char *p)
-{
-    while (locusi_is_space(*p)) p++;
-    return p;
-}
-
-// Behind the value at p.
-LOCUSI_FN const unsigned char *locusi_json_after(const unsigned char *p)
-{
-    size_t depth = 0;
-    do {
-        if (*p == '"') {
-            for (p++; *p != '"'; p++)
-                if (*p == '\\') p++;
-            p++;
-        } else if (*p == '{' || *p == '[') {
-            depth++, p++;
-        } else if (*p == '}' || *p == ']') {
-            depth--, p++;
-        } else if (depth) {
-            p++;
-        } else {
-            while (*p != ',' && *p != '}' && *p != ']' && !locusi_is_space(*p)) p++;
-        }
-    } while (depth);
-    return p;
-}
-
-// Next member of an object or (key NULL) element of an array. *at is first at the opening bracket.
-LOCUSI_FN int locusi_json_next(const unsigned char **at, const unsigned char **key, const unsigned char **value)
-{
-    const unsigned char *p = locusi_json_space(*at);
-    if (*p == '}' || *p == ']') return 0;
-    p = locusi_json_space(p + 1); // behind the bracket or comma
-    if (*p == '}' || *p == ']') return 0;
-    if (key) {
-        *key = p;
-        p = locusi_json_space(locusi_json_after(p));
-        p = locusi_json_space(p + 1); // behind the colon
-    }
-    *value = p;
-    *at = locusi_json_after(p);
+    const size_t n = strlen(word);
+    locusi_peek(c);
+    if (c->status || c->length - c->at < n || memcmp(c->text + c->at, word, n) != 0) return 0;
+    c->at += n;
     return 1;
 }
 
-// Next character of a string as UTF-8; *p is behind the opening quote. Returns its bytes, 0 at the closing quote.
-LOCUSI_FN size_t locusi_json_char(const unsigned char **p, unsigned char out[4])
+LOCUSI_FN void locusi_expect(locusi_cursor *c, const char *word, const char *expected)
 {
-    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-    const unsigned char *s = *p;
-    const char *named;
-    uint32_t c;
-    if (*s == '"') return 0;
-    *p = s + 1;
-    out[0] = s[0];
-    if (*s != '\\') return 1; // the bytes of a longer sequence come one by one
-    *p = s + 2;
-    out[0] = s[1];
-    if (s[1] != 'u') {
-        if ((named = strchr(from, s[1])) != NULL) out[0] = (unsigned char)to[named - from];
+    if (!locusi_accept(c, word)) locusi_expected(c, expected);
+}
+
+// In a list that has been opened: is there another element? *count of them have been read.
+LOCUSI_FN int locusi_more(locusi_cursor *c, const char *closing, size_t *count)
+{
+    if (locusi_accept(c, closing)) return 0;
+    if (*count) locusi_expect(c, ",", *closing == '}' ? "',' or '}'" : *closing == ']' ? "',' or ']'" : "',' or ')'");
+    ++*count;
+    return !c->status;
+}
+
+// A whole number of at least 0, without sign, point or exponent.
+LOCUSI_FN size_t locusi_read_size(locusi_cursor *c, const char *expected)
+{
+    size_t v = 0;
+    const int zero = locusi_peek(c) == '0';
+    if (!locusi_is_digit(locusi_here(c))) locusi_expected(c, expected);
+    for (; locusi_is_digit(locusi_here(c)) && !c->status; c->at++)
+        if (!locusi_mul(v, 10, &v) || !locusi_add(v, (size_t)(c->text[c->at] - '0'), &v))
+            c->status = locusi_fail(c->err, LOCUS_ERR_OVERFLOW, "%s byte %z", "a number that fits the address space",
+                                    "more", c->what, c->at);
+        else if (zero && v) locusi_expected(c, "no leading zero");
+    return v;
+}
+
+// ---- JSON
+
+LOCUSI_FN unsigned locusi_hex4(const locusi_cursor *c, size_t at) // the value of \uXXXX at `at`, or more than 0xffff
+{
+    unsigned v = 0, i;
+    if (at > c->length || c->length - at < 6 || c->text[at] != '\\' || c->text[at + 1] != 'u') return 0x10000u;
+    for (i = 2; i < 6; i++) {
+        const unsigned char digit = c->text[at + i], letter = digit | 32u; // lower case
+        if (!locusi_is_digit(digit) && (letter < 'a' || letter > 'f')) return 0x10000u;
+        v = v << 4 | (locusi_is_digit(digit) ? digit - 48u : letter - 87u);
+    }
+    return v;
+}
+
+// Behind a backslash: the character that is meant, as UTF-8. Returns its bytes.
+LOCUSI_FN size_t locusi_json_escape(locusi_cursor *c, unsigned char out[4])
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    const char *const named = c->at + 1 < c->length ? strchr(from, c->text[c->at + 1]) : NULL;
+    uint32_t code = locusi_hex4(c, c->at);
+    if (named && *named) {
+        out[0] = (unsigned char)to[named - from];
+        c->at += 2;
         return 1;
     }
-    c = locusi_hex4(s + 2);
-    *p = s + 6;
-    if (c >= 0xd800 && c < 0xdc00) {
-        c = 0x10000u + ((c - 0xd800u) << 10) + (locusi_hex4(s + 8) - 0xdc00u);
-        *p = s + 12;
+    if (code > 0xffff) {
+        locusi_expected(c, "one of \"\\/bfnrt, or u and four hexadecimal digits, after \\");
+        return 0;
     }
-    out[0] = (unsigned char)c;
-    if (c < 0x80) return 1;
-    if (c < 0x800) {
-        out[0] = (unsigned char)(0xc0u | c >> 6);
-        out[1] = (unsigned char)(0x80u | (c & 63u));
-        return 2;
+    if (code >= 0xd800 && code < 0xe000) {
+        const unsigned low = code < 0xdc00 ? locusi_hex4(c, c->at + 6) : 0;
+        if (low < 0xdc00 || low > 0xdfff) {
+            locusi_expected(c, "surrogates in pairs");
+            return 0;
+        }
+        code = 0x10000u + ((code - 0xd800u) << 10) + (low - 0xdc00u);
+        c->at += 6;
     }
-    if (c < 0x10000u) {
-        out[0] = (unsigned char)(0xe0u | c >> 12);
-        out[1] = (unsigned char)(0x80u | (c >> 6 & 63u));
-        out[2] = (unsigned char)(0x80u | (c & 63u));
-        return 3;
-    }
-    out[0] = (unsigned char)(0xf0u | c >> 18);
-    out[1] = (unsigned char)(0x80u | (c >> 12 & 63u));
-    out[2] = (unsigned char)(0x80u | (c >> 6 & 63u));
-    out[3] = (unsigned char)(0x80u | (c & 63u));
+    c->at += 6;
+    out[0] = (unsigned char)code;
+    if (code < 0x80) return 1;
+    out[1] = (unsigned char)(0x80u | (code & 63u));
+    out[0] = (unsigned char)(0xc0u | code >> 6);
+    if (code < 0x800) return 2;
+    out[2] = out[1];
+    out[1] = (unsigned char)(0x80u | (code >> 6 & 63u));
+    out[0] = (unsigned char)(0xe0u | code >> 12);
+    if (code < 0x10000u) return 3;
+    out[3] = out[2];
+    out[2] = out[1];
+    out[1] = (unsigned char)(0x80u | (code >> 12 & 63u));
+    out[0] = (unsigned char)(0xf0u | code >> 18);
     return 4;
 }
 
-// Unescape the string at p into out as far as it fits, terminated. Returns its full length; SIZE_MAX if it has a NUL.
-LOCUSI_FN size_t locusi_json_string(const unsigned char *p, char *out, size_t size)
+// A string, unescaped into out as far as it fits, terminated. Returns its full length; SIZE_MAX if it has a NUL in it,
+// which JSON allows and C does not.
+LOCUSI_FN size_t locusi_json_string(locusi_cursor *c, char *out, size_t size)
 {
-    unsigned char c[4];
     size_t length = 0, n, i;
     int nul = 0;
-    for (p++; !nul && (n = locusi_json_char(&p, c)) != 0; length += nul ? 0 : n) {
-        nul = c[0] == 0;
-        for (i = 0; i < n && length + i < size; i++) out[length + i] = (char)c[i];
+    locusi_expect(c, "\"", "a string in double quotes");
+    while (!c->status && locusi_here(c) != '"') {
+        unsigned char bytes[4];
+        if (c->at >= c->length) locusi_expected(c, "the end of the string");
+        else if (locusi_here(c) < 32) locusi_expected(c, "no control character in a string");
+        if (c->status) break;
+        n = 1;
+        if (locusi_here(c) == '\\') n = locusi_json_escape(c, bytes);
+        else bytes[0] = c->text[c->at++]; // the bytes of a longer sequence come one by one
+        if (n && !bytes[0]) nul = 1;
+        for (i = 0; i < n && length + i + 1 < size; i++) out[length + i] = (char)bytes[i];
+        length += n;
     }
+    c->at++;
     if (size) out[length < size ? length : size - 1] = 0;
     return nul ? SIZE_MAX : length;
 }
 
-LOCUSI_FN int locusi_json_same(const unsigned char *a, const unsigned char *b)
+LOCUSI_FN void locusi_json_digits(locusi_cursor *c)
 {
-    unsigned char x[8] = {0}, y[8] = {0};
-    size_t i = 0, nx = 0, k = 0, ny = 0;
-    for (a++, b++;; i++, k++) { // byte by byte: an escape on one side may be raw bytes on the other
-        if (i == nx) i = 0, nx = locusi_json_char(&a, x);
-        if (k == ny) k = 0, ny = locusi_json_char(&b, y);
-        if (!nx || !ny) return nx == ny;
-        if (x[i] != y[k]) return 0;
+    if (!locusi_is_digit(locusi_here(c))) locusi_expected(c, "a digit");
+    while (locusi_is_digit(locusi_here(c))) c->at++;
+}
+
+LOCUSI_FN void locusi_json_scalar(locusi_cursor *c)
+{
+    const unsigned char first = locusi_peek(c);
+    if (first == '"') locusi_json_string(c, NULL, 0);
+    else if (first != '-' && !locusi_is_digit(first)) {
+        if (!locusi_accept(c, "true") && !locusi_accept(c, "false")) locusi_expect(c, "null", "a value");
+    } else {
+        if (first == '-') c->at++;
+        if (locusi_here(c) == '0') c->at++; // no digit may follow: the caller finds it
+        else locusi_json_digits(c);
+        if (locusi_here(c) == '.') {
+            c->at++;
+            locusi_json_digits(c);
+        }
+        if (locusi_here(c) == 'e' || locusi_here(c) == 'E') {
+            c->at++;
+            if (locusi_here(c) == '+' || locusi_here(c) == '-') c->at++;
+            locusi_json_digits(c);
+        }
     }
 }
 
-LOCUSI_FN const char *locusi_json_kind(const unsigned char *value)
+LOCUSI_FN size_t locusi_json_key(locusi_cursor *c, char *out, size_t size)
 {
-    switch (*value) {
+    const size_t length = locusi_json_string(c, out, size);
+    locusi_expect(c, ":", "':'");
+    return length;
+}
+
+// Over a value of any kind that stands `depth` levels deep. No recursion: the open brackets are kept as a list.
+LOCUSI_FN void locusi_json_skip(locusi_cursor *c, size_t depth)
+{
+    char closing[LOCUSI_JSON_DEPTH][2];
+    size_t count[LOCUSI_JSON_DEPTH];
+    const size_t outside = depth;
+    do {
+        const unsigned char first = locusi_peek(c);
+        if (first == '{' || first == '[') {
+            if (depth == LOCUSI_JSON_DEPTH) locusi_expected(c, "no more than 128 levels");
+            if (c->status) return;
+            closing[depth][0] = (char)(first + 2); // ASCII: '{' '|' '}' and '[' '\\' ']'
+            closing[depth][1] = 0;
+            count[depth++] = 0;
+            c->at++;
+        } else {
+            locusi_json_scalar(c);
+        }
+        while (depth > outside && !locusi_more(c, closing[depth - 1], &count[depth - 1]) && !c->status) depth--;
+        if (depth > outside && closing[depth - 1][0] == '}') locusi_json_key(c, NULL, 0);
+    } while (depth > outside && !c->status);
+}
+
+LOCUSI_FN const char *locusi_json_kind(locusi_cursor *c)
+{
+    switch (locusi_peek(c)) {
     case '{': return "an object";
     case '[': return "an array";
     case '"': return "a string";
@@ -2536,252 +2468,127 @@ LOCUSI_FN const char *locusi_json_kind(const unsigned char *value)
 
 // ---- tensors
 
-typedef struct locusi_dtype {
-    const char *name;
-    locus_dtype dtype;
-    unsigned bits;
-} locusi_dtype;
-
-LOCUSI_FN const locusi_dtype *locusi_dtype_find(const char *name, locus_dtype dtype)
-{
-    static const locusi_dtype table[] = {
-        {"F32", LOCUS_F32, 32},
-        {"F16", LOCUS_F16, 16},
-        {"BF16", LOCUS_BF16, 16},
-        {"F64", LOCUS_F64, 64},
-        {"U8", LOCUS_U8, 8},
-        {"BOOL", LOCUS_BOOL, 8},
-        {"I32", LOCUS_I32, 32},
-        {"I64", LOCUS_I64, 64},
-        {"I8", LOCUS_DTYPE_OTHER, 8},
-        {"I16", LOCUS_DTYPE_OTHER, 16},
-        {"U16", LOCUS_DTYPE_OTHER, 16},
-        {"U32", LOCUS_DTYPE_OTHER, 32},
-        {"U64", LOCUS_DTYPE_OTHER, 64},
-        {"C64", LOCUS_DTYPE_OTHER, 64},
-        {"F8_E5M2", LOCUS_DTYPE_OTHER, 8},
-        {"F4", LOCUS_DTYPE_OTHER, 4},
-        {"F8_E4M3", LOCUS_DTYPE_OTHER, 8},
-        {"F8_E8M0", LOCUS_DTYPE_OTHER, 8},
-        {"F6_E2M3", LOCUS_DTYPE_OTHER, 6},
-        {"F6_E3M2", LOCUS_DTYPE_OTHER, 6},
-        {"F8_E4M3FNUZ", LOCUS_DTYPE_OTHER, 8},
-        {"F8_E5M2FNUZ", LOCUS_DTYPE_OTHER, 8},
-    };
-    size_t i;
-    for (i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (name ? strcmp(table[i].name, name) == 0 : table[i].dtype == dtype && dtype != LOCUS_DTYPE_OTHER)
-            return &table[i];
-    return NULL;
-}
-
 // Count and bytes from shape and type.
-LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, const locusi_dtype *type, const char *name, locus_error *err)
+LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, locus_error *err)
 {
-    size_t bits;
+    const locusi_dtype *const type = locusi_dtype_find(t->dtype_name, NULL, t->dtype);
     char shape[80];
+    size_t bits;
+    if (!type)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "%s", t->name,
+                           t->dtype_name ? t->dtype_name : "none");
+    t->dtype = type->dtype;
+    t->dtype_name = type->name;
+    if (t->rank > 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "rank 8 or less", "%z", t->name, t->rank);
     if (!locusi_shape_count(t->shape, t->rank, &t->count) || !locusi_mul(t->count, type->bits, &bits)) {
         locusi_shape_text(shape, sizeof shape, t->rank, t->shape);
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "%s", name, shape);
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "%s", t->name, shape);
     }
-    if (bits % 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "whole bytes", "%z bits", name, bits);
+    if (bits % 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "whole bytes", "%z bits", t->name, bits);
     t->bytes = bits / 8;
     return LOCUS_OK;
 }
 
-// The number at p as a size: digits alone, no sign, point or exponent.
-LOCUSI_FN locus_status locusi_json_size(const unsigned char *p, size_t *out, const char *name, const char *what,
-                                        locus_error *err)
+// An array of at most `most` sizes; returns how many.
+LOCUSI_FN size_t locusi_json_sizes(locusi_cursor *c, size_t *out, size_t most, const char *name, const char *what)
 {
-    const unsigned char *const end = locusi_json_after(p);
-    const unsigned char *c;
-    size_t v = 0;
-    for (c = p; c < end; c++)
-        if (!locusi_is_digit(*c)) {
-            const char *kind = locusi_json_kind(p);
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "%s of non-negative integers", "%s", name, what,
-                               kind[2] == 'n' ? "a negative number or a fraction" : kind);
+    size_t count = 0;
+    if (locusi_peek(c) != '[' && !c->status)
+        c->status =
+            locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s as an array", "%s", name, what, locusi_json_kind(c));
+    locusi_expect(c, "[", "'['");
+    while (locusi_more(c, "]", &count)) {
+        const char *const kind = locusi_json_kind(c);
+        if (count > most) {
+            c->status =
+                locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s of at most %z numbers", "more", name, what, most);
+            break;
         }
-    for (c = p; c < end; c++)
-        if (!locusi_mul(v, 10, &v) || !locusi_add(v, (size_t)(*c - '0'), &v))
-            return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "%s that fits the address space", "%z digits", name, what,
-                               (size_t)(end - p));
-    *out = v;
-    return LOCUS_OK;
-}
-
-// An array of at most `most` sizes.
-LOCUSI_FN locus_status locusi_json_sizes(const unsigned char *p, size_t *out, size_t *count, size_t most,
-                                         const char *name, const char *what, locus_error *err)
-{
-    const unsigned char *value;
-    locus_status s;
-    if (*p != '[')
-        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "%s as an array", "%s", name, what, locusi_json_kind(p));
-    for (*count = 0; locusi_json_next(&p, NULL, &value); ++*count) {
-        if (*count == most)
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "at most %z numbers in %s", "more", name, most, what);
-        if ((s = locusi_json_size(value, out + *count, name, what, err))) return s;
+        if (locusi_is_digit(locusi_here(c))) out[count - 1] = locusi_read_size(c, "a digit");
+        if (!c->status && locusi_peek(c) != ',' && locusi_here(c) != ']')
+            c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s of non-negative integers", "%s", name, what,
+                                    kind[2] == 'n' ? "a negative number or a fraction" : kind);
     }
-    return LOCUS_OK;
+    return count;
 }
 
-typedef struct locusi_reader {
-    const unsigned char *header, *data;
-    size_t data_bytes;
-    locus_tensor *tensors; // NULL while counting
-    locus_metadata *metadata;
-    char *text;
-    size_t tensor_count, metadata_count, text_bytes;
-    locus_error *err;
-} locusi_reader;
-
-// Keep the string at p; NULL if it has a NUL and so cannot be kept.
-LOCUSI_FN const char *locusi_reader_keep(locusi_reader *r, const unsigned char *p)
-{
-    const size_t size = r->text ? (size_t)(locusi_json_after(p) - p) - 1 : 0; // unescaping never lengthens
-    char *const text = r->text ? r->text + r->text_bytes : NULL;
-    const size_t length = locusi_json_string(p, text, size);
-    if (length == SIZE_MAX) return NULL;
-    r->text_bytes += length + 1;
-    return text ? text : "";
-}
-
-LOCUSI_FN locus_status locusi_read_entry(locusi_reader *r, const unsigned char *p, locus_tensor *t, const char *name)
+// A tensor's entry.
+LOCUSI_FN void locusi_json_tensor(locusi_cursor *c, locus_tensor *t, const unsigned char *data, size_t data_bytes)
 {
     static const char *const keys[3] = {"dtype", "shape", "data_offsets"};
-    const unsigned char *key, *value, *field[3] = {NULL, NULL, NULL}, *unknown[LOCUSI_MAX_UNKNOWN];
-    const locusi_dtype *type;
-    size_t unknowns = 0, offsets[2] = {0, 0}, count = 0, i;
-    char text[24];
-    locus_status s;
-    if (*p != '{') return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "an object", "%s", name, locusi_json_kind(p));
-    while (locusi_json_next(&p, &key, &value)) {
-        const size_t length = locusi_json_string(key, text, sizeof text);
-        for (i = 0; i < 3 && (length >= sizeof text || strcmp(text, keys[i]) != 0); i++) {}
-        if (i < 3) {
-            if (field[i]) return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "one %s", "two", name, keys[i]);
-            field[i] = value;
-            continue;
-        }
-        for (i = 0; i < unknowns; i++)
-            if (locusi_json_same(unknown[i], key))
-                return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "unique keys", "an unknown key twice", name);
-        if (unknowns == LOCUSI_MAX_UNKNOWN)
-            return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "at most 16 unknown keys", "more", name);
-        unknown[unknowns++] = key;
-    }
-    for (i = 0; i < 3; i++)
-        if (!field[i]) return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "%s", "none", name, keys[i]);
-    if (*field[0] != '"')
-        return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "dtype as a string", "%s", name, locusi_json_kind(field[0]));
-    type = NULL;
-    if (locusi_json_string(field[0], text, sizeof text) < sizeof text) type = locusi_dtype_find(text, (locus_dtype)0);
-    if (!type) return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "F32, F16, BF16, ...", "\"%s\"", name, text);
-    t->dtype = type->dtype;
-    t->dtype_name = type->name;
+    size_t offsets[2] = {0, 0}, members = 0, seen[3] = {0, 0, 0}, length, count = 2, i;
+    char key[16], type[16];
+    if (locusi_peek(c) != '{' && !c->status)
+        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "an object", "%s", t->name, locusi_json_kind(c));
+    locusi_expect(c, "{", "'{'");
     for (i = 0; i < 8; i++) t->shape[i] = 1;
-    if ((s = locusi_json_sizes(field[1], t->shape, &t->rank, 8, name, "shape", r->err))) return s;
-    if ((s = locusi_json_sizes(field[2], offsets, &count, 2, name, "data_offsets", r->err))) return s;
-    if (count != 2) return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "2 data_offsets", "%z", name, count);
-    if ((s = locusi_tensor_size(t, type, name, r->err))) return s;
-    if (offsets[1] < offsets[0])
-        return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "an end of at least %z", "%z", name, offsets[0], offsets[1]);
-    if (offsets[1] - offsets[0] != t->bytes)
-        return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "%z bytes by its shape", "%z by its offsets", name, t->bytes,
-                           offsets[1] - offsets[0]);
-    if (offsets[1] > r->data_bytes)
-        return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "an end of at most %z", "%z", name, r->data_bytes,
-                           offsets[1]);
-    t->data = r->data + offsets[0];
-    return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_read_metadata(locusi_reader *r, const unsigned char *p)
-{
-    const unsigned char *key, *value;
-    char label[128];
-    if (*p != '{')
-        return locusi_fail(r->err, LOCUS_ERR_METADATA, "__metadata__", "an object", "%s", locusi_json_kind(p));
-    for (; locusi_json_next(&p, &key, &value); r->metadata_count++) {
-        const char *k = locusi_reader_keep(r, key), *v;
-        locusi_json_string(key, label, sizeof label);
-        if (*value != '"')
-            return locusi_fail(r->err, LOCUS_ERR_METADATA, "%s", "a string", "%s", label, locusi_json_kind(value));
-        v = locusi_reader_keep(r, value);
-        if (!k || !v) return locusi_fail(r->err, LOCUS_ERR_METADATA, "%s", "text", "a NUL character", k ? label : "");
-        if (r->metadata) {
-            r->metadata[r->metadata_count].key = k;
-            r->metadata[r->metadata_count].value = v;
+    while (locusi_more(c, "}", &members)) {
+        length = locusi_json_key(c, key, sizeof key);
+        for (i = 0; i < 3 && (length >= sizeof key || strcmp(key, keys[i]) != 0); i++) {}
+        if (c->status) break;
+        if (i == 3) {
+            locusi_json_skip(c, 2);
+        } else if (seen[i]++) {
+            c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "one %s", "two", t->name, keys[i]);
+        } else if (i == 1) {
+            t->rank = locusi_json_sizes(c, t->shape, 8, t->name, keys[1]);
+        } else if (i == 2) {
+            count = locusi_json_sizes(c, offsets, 2, t->name, keys[2]);
+        } else if (locusi_peek(c) != '"') {
+            c->status =
+                locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "dtype as a string", "%s", t->name, locusi_json_kind(c));
+        } else if (locusi_json_string(c, type, sizeof type) >= sizeof type ||
+                   !locusi_dtype_find(type, NULL, LOCUS_U8)) {
+            if (!c->status)
+                c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "\"%s\"",
+                                        t->name, type);
+        } else {
+            t->dtype_name = locusi_dtype_find(type, NULL, LOCUS_U8)->name;
         }
     }
-    return LOCUS_OK;
+    for (i = 0; i < 3 && !c->status; i++)
+        if (!seen[i]) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s", "none", t->name, keys[i]);
+    if (c->status || (c->status = locusi_tensor_size(t, c->err)) != LOCUS_OK) return;
+    if (count != 2) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "2 data_offsets", "%z", t->name, count);
+    else if (offsets[1] < offsets[0])
+        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "data to end at %z or later", "%z", t->name, offsets[0],
+                                offsets[1]);
+    else if (offsets[1] - offsets[0] != t->bytes)
+        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%z bytes by its shape", "%z by its offsets", t->name,
+                                t->bytes, offsets[1] - offsets[0]);
+    else if (offsets[1] > data_bytes)
+        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "data to end within the file's %z bytes", "%z", t->name,
+                                data_bytes, offsets[1]);
+    else t->data = data + offsets[0];
 }
 
-// Counts and, where the lists are given, fills them.
-LOCUSI_FN locus_status locusi_read_header(locusi_reader *r)
+// Where names and values are kept: unescaping never lengthens, and the quotes leave room for the terminator.
+LOCUSI_FN const char *locusi_json_keep(locusi_cursor *c, char **text, locus_status nul)
 {
-    const unsigned char *p = locusi_json_space(r->header), *key, *value;
-    int has_metadata = 0;
-    char label[128];
-    locus_status s;
-    r->tensor_count = r->metadata_count = r->text_bytes = 0;
-    while (locusi_json_next(&p, &key, &value)) {
-        const char *name;
-        locus_tensor local, *t;
-        if (locusi_json_string(key, label, sizeof label) != SIZE_MAX && strcmp(label, "__metadata__") == 0) {
-            if (has_metadata++) return locusi_fail(r->err, LOCUS_ERR_FORMAT, "__metadata__", "one", "two");
-            if ((s = locusi_read_metadata(r, value))) return s;
-            continue;
+    char *const kept = *text;
+    const size_t length = locusi_json_string(c, kept, c->length - c->at);
+    if (length == SIZE_MAX && !c->status) c->status = locusi_fail(c->err, nul, "%s", "text", "a NUL character", kept);
+    if (!c->status) *text += length + 1;
+    return kept;
+}
+
+LOCUSI_FN void locusi_json_metadata(locusi_cursor *c, locus_safetensors *out, char **text)
+{
+    if (locusi_peek(c) != '{')
+        c->status = locusi_fail(c->err, LOCUS_ERR_METADATA, "__metadata__", "an object", "%s", locusi_json_kind(c));
+    locusi_expect(c, "{", "'{'");
+    while (locusi_more(c, "}", &out->metadata_count)) {
+        locus_metadata *const m = &out->metadata[out->metadata_count - 1];
+        if (out->metadata_count > LOCUSI_MAX_LISTED) {
+            c->status = locusi_fail(c->err, LOCUS_ERR_OVERFLOW, "__metadata__", "at most 100000 entries", "more");
+            break;
         }
-        if (r->tensor_count == LOCUSI_MAX_TENSORS)
-            return locusi_fail(r->err, LOCUS_ERR_OVERFLOW, "tensors", "at most 100000", "more");
-        t = r->tensors ? r->tensors + r->tensor_count : &local;
-        memset(t, 0, sizeof *t);
-        if (!(name = locusi_reader_keep(r, key)))
-            return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "a name", "a NUL character in it", label);
-        t->name = name;
-        if ((s = locusi_read_entry(r, value, t, label))) return s;
-        r->tensor_count++;
+        m->key = locusi_json_keep(c, text, LOCUS_ERR_METADATA);
+        locusi_expect(c, ":", "':'");
+        if (!c->status && locusi_peek(c) != '"')
+            c->status = locusi_fail(c->err, LOCUS_ERR_METADATA, "%s", "a string", "%s", m->key, locusi_json_kind(c));
+        m->value = locusi_json_keep(c, text, LOCUS_ERR_METADATA);
     }
-    return LOCUS_OK;
-}
-
-// Framing, UTF-8, JSON; then the first walk.
-LOCUSI_FN locus_status locusi_reader_start(locusi_reader *r, const void *data, size_t bytes, locus_error *err)
-{
-    const unsigned char *const file = (const unsigned char *)data;
-    locus_status s;
-    uint64_t n;
-    size_t i, step;
-    memset(r, 0, sizeof *r);
-    r->err = err;
-    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
-    if (bytes < 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "", "at least 8 bytes", "%z", bytes);
-    n = locusi_le64(file);
-    if (n > LOCUSI_MAX_HEADER) return locusi_fail(err, LOCUS_ERR_FORMAT, "", "at most 100000000 bytes", "%u", n);
-    if (n > bytes - 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "", "at most %z bytes", "%u", bytes - 8, n);
-    if (n == 0) return locusi_fail(err, LOCUS_ERR_FORMAT, "", "JSON", "0 bytes");
-    r->header = file + 8;
-    r->data = file + 8 + n;
-    r->data_bytes = bytes - 8 - (size_t)n;
-    for (i = 0; i < (size_t)n; i += step)
-        if (!(step = locusi_utf8(r->header + i, (size_t)n - i)))
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "header byte %z", "", "", i);
-    if ((s = locusi_json_check(r->header, (size_t)n, err))) return s;
-    return locusi_read_header(r);
-}
-
-// Lists and text of the parsed file, with room to align them. The walk's counts are below the header's size, 100 MB, so
-// only the products need a check, and those only where size_t has 32 bits.
-LOCUSI_FN size_t locusi_reader_bytes(const locusi_reader *r)
-{
-    size_t tensors, metadata, total;
-    if (!locusi_mul(r->tensor_count, sizeof(locus_tensor), &tensors) ||
-        !locusi_mul(r->metadata_count, sizeof(locus_metadata), &metadata) || !locusi_add(tensors, metadata, &total) ||
-        !locusi_add(total, r->text_bytes, &total) || !locusi_add(total, 16, &total))
-        return SIZE_MAX;
-    return total;
 }
 
 LOCUSI_FN int locusi_tensor_name_order(const void *a, const void *b)
@@ -2809,83 +2616,116 @@ LOCUSI_FN int locusi_metadata_file_order(const void *a, const void *b)
     return x < y ? -1 : x > y; // text was kept in the order of the file
 }
 
-// What can only be seen of all together: names that occur twice, holes, overlaps.
-LOCUSI_FN locus_status locusi_reader_finish(locusi_reader *r)
+// No name twice. Sorts both lists by name.
+LOCUSI_FN locus_status locusi_unique_names(locus_tensor *tensors, size_t tensor_count, locus_metadata *metadata,
+                                           size_t metadata_count, locus_error *err)
 {
-    size_t i, at = 0;
-    locusi_sort(r->tensors, r->tensor_count, sizeof *r->tensors, locusi_tensor_name_order);
-    for (i = 1; i < r->tensor_count; i++)
-        if (strcmp(r->tensors[i - 1].name, r->tensors[i].name) == 0)
-            return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "one tensor", "two", r->tensors[i].name);
-    locusi_sort(r->metadata, r->metadata_count, sizeof *r->metadata, locusi_metadata_key_order);
-    for (i = 1; i < r->metadata_count; i++)
-        if (strcmp(r->metadata[i - 1].key, r->metadata[i].key) == 0)
-            return locusi_fail(r->err, LOCUS_ERR_FORMAT, "%s", "one metadata entry", "two", r->metadata[i].key);
-    locusi_sort(r->metadata, r->metadata_count, sizeof *r->metadata, locusi_metadata_file_order);
-    locusi_sort(r->tensors, r->tensor_count, sizeof *r->tensors, locusi_tensor_data_order);
-    for (i = 0; i < r->tensor_count; i++) {
-        const locus_tensor *t = &r->tensors[i];
-        const size_t begin = (size_t)((const unsigned char *)t->data - r->data);
-        if (begin != at)
-            return locusi_fail(r->err, begin < at ? LOCUS_ERR_FORMAT : LOCUS_ERR_FORMAT, "%s", "data to begin at %z",
-                               "%z", t->name, at, begin);
-        at += t->bytes;
-    }
-    if (at != r->data_bytes)
-        return locusi_fail(r->err, LOCUS_ERR_FORMAT, "", "%z bytes of data", "%z", at, r->data_bytes);
+    size_t i;
+    locusi_sort(tensors, tensor_count, sizeof *tensors, locusi_tensor_name_order);
+    for (i = 1; i < tensor_count; i++)
+        if (strcmp(tensors[i - 1].name, tensors[i].name) == 0)
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one tensor of that name", "two", tensors[i].name);
+    locusi_sort(metadata, metadata_count, sizeof *metadata, locusi_metadata_key_order);
+    for (i = 1; i < metadata_count; i++)
+        if (strcmp(metadata[i - 1].key, metadata[i].key) == 0)
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one metadata entry", "two", metadata[i].key);
     return LOCUS_OK;
 }
 
-LOCUS_API size_t locus_safetensors_memory(const void *data, size_t bytes)
+// The whole header into lists that are long enough.
+LOCUSI_FN locus_status locusi_read_header(locusi_cursor *c, locus_safetensors *out, char *text,
+                                          const unsigned char *data, size_t data_bytes)
 {
-    locusi_reader r;
-    size_t need;
-    if (locusi_reader_start(&r, data, bytes, NULL)) return 0;
-    need = locusi_reader_bytes(&r);
-    return need == SIZE_MAX ? 0 : need;
+    size_t members = 0, end = 0, i;
+    int has_metadata = 0;
+    locus_status status;
+    locusi_expect(c, "{", "an object");
+    while (locusi_more(c, "}", &members)) {
+        const char *const name = locusi_json_keep(c, &text, LOCUS_ERR_FORMAT);
+        locus_tensor *const t = &out->tensors[out->tensor_count];
+        locusi_expect(c, ":", "':'");
+        if (c->status) break;
+        if (strcmp(name, "__metadata__") == 0) {
+            if (has_metadata++) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "__metadata__", "one", "two");
+            else locusi_json_metadata(c, out, &text);
+        } else if (out->tensor_count == LOCUSI_MAX_LISTED) {
+            c->status = locusi_fail(c->err, LOCUS_ERR_OVERFLOW, "tensors", "at most 100000", "more");
+        } else {
+            memset(t, 0, sizeof *t);
+            t->name = name;
+            locusi_json_tensor(c, t, data, data_bytes);
+            out->tensor_count++;
+        }
+    }
+    locusi_peek(c);
+    if (c->at < c->length) locusi_expected(c, "white space or the end");
+    if (c->status) return c->status;
+    status = locusi_unique_names(out->tensors, out->tensor_count, out->metadata, out->metadata_count, c->err);
+    if (status) return status;
+    locusi_sort(out->metadata, out->metadata_count, sizeof *out->metadata, locusi_metadata_file_order);
+    locusi_sort(out->tensors, out->tensor_count, sizeof *out->tensors, locusi_tensor_data_order);
+    for (i = 0; i < out->tensor_count; i++) { // no hole, no overlap
+        const locus_tensor *const t = &out->tensors[i];
+        const size_t begin = (size_t)((const unsigned char *)t->data - data);
+        if (begin != end)
+            return locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "data to begin at %z, where the last ended", "%z",
+                               t->name, end, begin);
+        end += t->bytes;
+    }
+    if (end != data_bytes)
+        return locusi_fail(c->err, LOCUS_ERR_FORMAT, "file", "%z bytes of tensors", "%z", end, data_bytes);
+    return LOCUS_OK;
 }
 
-LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const void *data, size_t bytes, void *memory,
-                                               size_t memory_bytes, locus_error *err)
+LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const void *data, size_t bytes,
+                                               const locus_run *run, locus_error *err)
 {
-    locusi_reader r;
-    locus_status s;
-    unsigned char *block;
-    size_t need;
-    void *owned = NULL;
+    const unsigned char *const file = (const unsigned char *)data;
+    size_t tensors = 0, metadata = 0, i, step;
+    locusi_cursor c;
+    locusi_work w;
+    locus_status status;
+    uint64_t n;
+    char *text;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
-    if ((s = locusi_reader_start(&r, data, bytes, err))) return s;
-    need = locusi_reader_bytes(&r);
-    if (memory && memory_bytes < need)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "%z", need, memory_bytes);
-    if (!memory && (need == SIZE_MAX || !(memory = owned = LOCUS_MALLOC(need))))
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "", "%z bytes", "", need);
-    block = (unsigned char *)memory;
-    block += (16 - (uintptr_t)block % 16) % 16;
-    r.tensors = (locus_tensor *)(void *)block;
-    block += r.tensor_count * sizeof(locus_tensor);
-    r.metadata = (locus_metadata *)(void *)block;
-    block += r.metadata_count * sizeof(locus_metadata);
-    r.text = (char *)block;
-    if ((s = locusi_read_header(&r)) || (s = locusi_reader_finish(&r))) {
-        if (owned) LOCUS_FREE(owned);
-        return s;
+    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    if (bytes < 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "file", "at least 8 bytes", "%z", bytes);
+    n = locusi_le64(file);
+    if (n > LOCUSI_MAX_HEADER || n > bytes - 8 || n == 0)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "length of the header", "1 to %z bytes", "%u",
+                           bytes - 8 < LOCUSI_MAX_HEADER ? bytes - 8 : (size_t)LOCUSI_MAX_HEADER, n);
+    memset(&c, 0, sizeof c);
+    c.text = file + 8, c.length = (size_t)n, c.what = "header", c.err = err;
+    for (i = 0; i < c.length; i += step) { // each tensor has a bracket and each entry a colon of its own
+        if (!(step = locusi_utf8(c.text + i, c.length - i)))
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "header byte %z", "valid UTF-8", "other bytes", i);
+        tensors += c.text[i] == '{';
+        metadata += c.text[i] == ':';
     }
-    out->tensors = r.tensors;
-    out->tensor_count = r.tensor_count;
-    out->metadata = r.metadata;
-    out->metadata_count = r.metadata_count;
-    out->file.data = (const unsigned char *)data;
+    if (tensors > LOCUSI_MAX_LISTED) tensors = LOCUSI_MAX_LISTED;
+    if (metadata > LOCUSI_MAX_LISTED) metadata = LOCUSI_MAX_LISTED;
+    locusi_work_begin(&w, run);
+    out->tensors = (locus_tensor *)locusi_take(&w, tensors, sizeof *out->tensors);
+    out->metadata = (locus_metadata *)locusi_take(&w, metadata, sizeof *out->metadata);
+    text = (char *)locusi_take(&w, c.length, 1);
+    if (!(status = locusi_work_short(&w, err)))
+        status = locusi_read_header(&c, out, text, c.text + c.length, bytes - 8 - c.length);
+    if (status) {
+        locusi_work_end(&w);
+        memset(out, 0, sizeof *out);
+        return status;
+    }
+    out->file.data = file;
     out->file.bytes = bytes;
-    out->owned = owned;
+    out->owned = w.blocks;
     return LOCUS_OK;
 }
 
 LOCUS_API void locus_safetensors_close(locus_safetensors *st)
 {
     if (!st) return;
-    if (st->owned) LOCUS_FREE(st->owned);
+    locusi_blocks_free((locusi_block *)st->owned);
     locusi_file_close(&st->file);
     memset(st, 0, sizeof *st);
 }
@@ -2893,8 +2733,7 @@ LOCUS_API void locus_safetensors_close(locus_safetensors *st)
 LOCUS_API const locus_tensor *locus_safetensors_find(const locus_safetensors *st, const char *name)
 {
     size_t i;
-    if (!st || !name) return NULL;
-    for (i = 0; i < st->tensor_count; i++)
+    for (i = 0; st && name && i < st->tensor_count; i++)
         if (strcmp(st->tensors[i].name, name) == 0) return &st->tensors[i];
     return NULL;
 }
@@ -2902,8 +2741,7 @@ LOCUS_API const locus_tensor *locus_safetensors_find(const locus_safetensors *st
 LOCUS_API const char *locus_safetensors_meta(const locus_safetensors *st, const char *key)
 {
     size_t i;
-    if (!st || !key) return NULL;
-    for (i = 0; i < st->metadata_count; i++)
+    for (i = 0; st && key && i < st->metadata_count; i++)
         if (strcmp(st->metadata[i].key, key) == 0) return st->metadata[i].value;
     return NULL;
 }
@@ -2918,7 +2756,7 @@ LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, 
     if (t->dtype != LOCUS_F32 && t->dtype != LOCUS_F16 && t->dtype != LOCUS_BF16 && t->dtype != LOCUS_F64)
         return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "F32, F16, BF16 or F64", "%s", t->name, t->dtype_name);
     if (count)
-        locusi_convert(out, (const unsigned char *)t->data + first * locus_dtype_bytes(t->dtype), count, t->dtype);
+        locusi_convert(out, (const unsigned char *)t->data + first * locusi_dtype_bytes(t->dtype), count, t->dtype, 1);
     return LOCUS_OK;
 }
 
@@ -2926,204 +2764,150 @@ LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, 
 LOCUS_API locus_status locus_safetensors_open(locus_safetensors *out, const char *path, locus_error *err)
 {
     locus_file file;
-    locus_status s;
+    locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
-    if ((s = locusi_file_open(&file, path, err))) return s;
-    if ((s = locus_safetensors_parse(out, file.data, file.bytes, NULL, 0, err))) locusi_file_close(&file);
+    if ((status = locusi_file_open(&file, path, err))) return status;
+    if ((status = locus_safetensors_parse(out, file.data, file.bytes, NULL, err))) locusi_file_close(&file);
     else out->file = file;
-    return s;
+    return status;
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN void locusi_write_string(locusi_writer *w, const char *s)
 {
-    locusi_write(w, "\"", 1);
+    locusi_write_text(w, "\"");
     for (; *s; s++) {
         const unsigned char c = (unsigned char)*s;
-        char escape[7] = "\\u00";
-        if (c == '"' || c == '\\') locusi_write(w, "\\", 1);
-        if (c >= 32) {
-            locusi_write(w, s, 1);
+        char escape[8];
+        if (c < 32) {
+            memcpy(escape, "\\u00", 4);
+            escape[4] = (char)('0' + (c >> 4));
+            escape[5] = "0123456789abcdef"[c & 15];
+            escape[6] = 0;
+            locusi_write_text(w, escape);
             continue;
         }
-        escape[4] = (char)('0' + (c >> 4));
-        escape[5] = "0123456789abcdef"[c & 15];
-        locusi_write(w, escape, 6);
+        if (c == '"' || c == '\\') locusi_write_text(w, "\\");
+        locusi_write(w, s, 1);
     }
-    locusi_write(w, "\"", 1);
+    locusi_write_text(w, "\"");
 }
 
-LOCUSI_FN void locusi_write_size(locusi_writer *w, size_t v)
+LOCUSI_FN void locusi_write_size(locusi_writer *w, size_t v, const char *behind)
 {
     char text[24];
     locusi_text(text, sizeof text, "%z", v);
     locusi_write_text(w, text);
-}
-
-LOCUSI_FN const locusi_dtype *locusi_tensor_type(const locus_tensor *t)
-{
-    return locusi_dtype_find(t->dtype_name, t->dtype);
-}
-
-// Of pointers to things whose first member is their name: tensors and metadata.
-LOCUSI_FN const char *locusi_first_member(const void *pointer_to_pointer)
-{
-    const void *thing;
-    const char *name;
-    memcpy(&thing, pointer_to_pointer, sizeof thing);
-    memcpy(&name, thing, sizeof name);
-    return name;
-}
-
-LOCUSI_FN int locusi_save_name_order(const void *a, const void *b)
-{
-    return strcmp(locusi_first_member(a), locusi_first_member(b));
+    locusi_write_text(w, behind);
 }
 
 // Wide types first, so that every tensor is aligned for its type; then by name.
 LOCUSI_FN int locusi_save_order(const void *a, const void *b)
 {
-    const void *x, *y;
-    unsigned p, q;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    p = locusi_tensor_type((const locus_tensor *)x)->bits;
-    q = locusi_tensor_type((const locus_tensor *)y)->bits;
-    return p != q ? (p > q ? -1 : 1) : locusi_save_name_order(a, b);
+    const unsigned p = locusi_dtype_find(((const locus_tensor *)a)->dtype_name, NULL, LOCUS_U8)->bits;
+    const unsigned q = locusi_dtype_find(((const locus_tensor *)b)->dtype_name, NULL, LOCUS_U8)->bits;
+    return p != q ? (p > q ? -1 : 1) : locusi_tensor_name_order(a, b);
 }
 
-LOCUSI_FN locus_status locusi_save_sizes(const locus_tensor *t, locus_tensor *sized, locus_error *err)
-{
-    const locusi_dtype *const type = locusi_tensor_type(t);
-    if (!type)
-        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "F32, F16, BF16, ...", "%s", t->name,
-                           t->dtype_name ? t->dtype_name : "none");
-    if (t->rank > 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "rank 8 or less", "%z", t->name, t->rank);
-    *sized = *t;
-    return locusi_tensor_size(sized, type, t->name, err);
-}
-
-LOCUSI_FN void locusi_save_header(locusi_writer *w, const void **order, size_t tensor_count,
+LOCUSI_FN void locusi_save_header(locusi_writer *w, const locus_tensor *tensors, size_t tensor_count,
                                   const locus_metadata *metadata, size_t metadata_count)
 {
     size_t i, k, at = 0;
-    locusi_write_text(w, "{");
-    if (metadata_count) locusi_write_text(w, "\"__metadata__\":{");
+    locusi_write_text(w, metadata_count ? "{\"__metadata__\":{" : "{");
     for (i = 0; i < metadata_count; i++) {
-        if (i) locusi_write_text(w, ",");
         locusi_write_string(w, metadata[i].key);
         locusi_write_text(w, ":");
         locusi_write_string(w, metadata[i].value);
+        locusi_write_text(w, i + 1 < metadata_count ? "," : "}");
     }
-    if (metadata_count) locusi_write_text(w, "}");
     for (i = 0; i < tensor_count; i++) {
-        const locus_tensor *const t = (const locus_tensor *)order[i];
-        locus_tensor sized;
-        memset(&sized, 0, sizeof sized);
-        (void)locusi_save_sizes(t, &sized, NULL); // has been checked
+        const locus_tensor *const t = &tensors[i];
         if (i || metadata_count) locusi_write_text(w, ",");
         locusi_write_string(w, t->name);
         locusi_write_text(w, ":{\"dtype\":\"");
-        locusi_write_text(w, locusi_tensor_type(t)->name);
+        locusi_write_text(w, t->dtype_name);
         locusi_write_text(w, "\",\"shape\":[");
-        for (k = 0; k < t->rank; k++) {
-            if (k) locusi_write_text(w, ",");
-            locusi_write_size(w, t->shape[k]);
-        }
+        for (k = 0; k < t->rank; k++) locusi_write_size(w, t->shape[k], k + 1 < t->rank ? "," : "");
         locusi_write_text(w, "],\"data_offsets\":[");
-        locusi_write_size(w, at);
-        locusi_write_text(w, ",");
-        locusi_write_size(w, at += sized.bytes);
-        locusi_write_text(w, "]}");
+        locusi_write_size(w, at, ",");
+        locusi_write_size(w, at += t->bytes, "]}");
     }
     locusi_write_text(w, "}");
     while (w->bytes % 8) locusi_write_text(w, " ");
 }
 
-LOCUSI_FN locus_status locusi_save_check(const void **order, const locus_tensor *tensors, size_t tensor_count,
-                                         const locus_metadata *metadata, size_t metadata_count, locus_error *err)
+LOCUSI_FN locus_status locusi_save_name(const char *name, size_t i, const char *what, locus_status reserved,
+                                        locus_error *err)
+{
+    if (!name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s %z", "a name and what belongs to it", "NULL", what, i);
+    if (strcmp(name, "__metadata__") == 0)
+        return locusi_fail(err, reserved, "%s", "another name", "a reserved one", name);
+    if (!locusi_utf8_valid((const unsigned char *)name, strlen(name)))
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "valid UTF-8", "other bytes", name);
+    return LOCUS_OK;
+}
+
+// Checks and completes the tensors and puts them into the file's order; sorts `unique`, a copy of the metadata.
+LOCUSI_FN locus_status locusi_save_check(locus_tensor *tensors, size_t tensor_count, locus_metadata *unique,
+                                         size_t metadata_count, locus_error *err)
 {
     size_t i, total = 0;
+    locus_status status;
     for (i = 0; i < metadata_count; i++) {
-        const locus_metadata *m = &metadata[i];
-        if (!m->key || !m->value)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metadata %z", "key and value", "NULL", i);
-        if (strcmp(m->key, "__metadata__") == 0)
-            return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "another key", "a reserved one", m->key);
-        if (!locusi_utf8_valid((const unsigned char *)m->key, strlen(m->key)) ||
-            !locusi_utf8_valid((const unsigned char *)m->value, strlen(m->value)))
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "", "", m->key);
-        order[i] = m;
+        status = locusi_save_name(unique[i].value ? unique[i].key : NULL, i, "metadata", LOCUS_ERR_METADATA, err);
+        if (status) return status;
+        if (!locusi_utf8_valid((const unsigned char *)unique[i].value, strlen(unique[i].value)))
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "valid UTF-8", "other bytes", unique[i].key);
     }
-    locusi_sort(order, metadata_count, sizeof *order, locusi_save_name_order);
-    for (i = 1; i < metadata_count; i++)
-        if (locusi_save_name_order(&order[i - 1], &order[i]) == 0)
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one metadata entry", "two",
-                               locusi_first_member(&order[i]));
     for (i = 0; i < tensor_count; i++) {
-        locus_tensor sized;
-        locus_status s;
-        const locus_tensor *t = &tensors[i];
-        if (!t->name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tensor %z", "a name", "NULL", i);
-        if (strcmp(t->name, "__metadata__") == 0)
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "another name", "a reserved one", t->name);
-        if (!locusi_utf8_valid((const unsigned char *)t->name, strlen(t->name)))
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "", "", t->name);
-        if ((s = locusi_save_sizes(t, &sized, err))) return s;
-        if (!t->data && sized.bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "data", "NULL", t->name);
-        if (!locusi_add(total, sized.bytes, &total))
-            return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a total that fits the address space", "", t->name);
-        order[i] = t;
+        locus_tensor *const t = &tensors[i];
+        if ((status = locusi_save_name(t->name, i, "tensor", LOCUS_ERR_FORMAT, err))) return status;
+        if ((status = locusi_tensor_size(t, err))) return status;
+        if (!t->data && t->bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "data", "NULL", t->name);
+        if (!locusi_add(total, t->bytes, &total))
+            return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a total that fits the address space", "more", t->name);
     }
-    locusi_sort(order, tensor_count, sizeof *order, locusi_save_name_order);
-    for (i = 1; i < tensor_count; i++)
-        if (locusi_save_name_order(&order[i - 1], &order[i]) == 0)
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one tensor", "two", locusi_first_member(&order[i]));
-    locusi_sort(order, tensor_count, sizeof *order, locusi_save_order);
+    if ((status = locusi_unique_names(tensors, tensor_count, unique, metadata_count, err))) return status;
+    locusi_sort(tensors, tensor_count, sizeof *tensors, locusi_save_order);
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tensor *tensors, size_t tensor_count,
                                               const locus_metadata *metadata, size_t metadata_count, locus_error *err)
 {
-    const void *few[256], **order = few; // the common case needs no heap
-    const size_t most = tensor_count > metadata_count ? tensor_count : metadata_count;
-    locusi_writer w;
-    locus_status s;
-    size_t i, bytes;
+    locus_tensor *sorted;
+    locus_metadata *unique;
+    locusi_writer file;
+    locusi_work w;
+    locus_status status;
     unsigned char length[8];
+    size_t i;
     if (!path || (tensor_count && !tensors) || (metadata_count && !metadata))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "", "a path, tensors and metadata", "NULL");
-    if (tensor_count > LOCUSI_MAX_TENSORS)
+    if (tensor_count > LOCUSI_MAX_LISTED)
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "tensors", "at most 100000", "%z", tensor_count);
-    if (most > 256 && (!locusi_mul(most, sizeof *order, &bytes) || !(order = (const void **)LOCUS_MALLOC(bytes))))
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "", "room for %z names", "", most);
-    s = locusi_save_check(order, tensors, tensor_count, metadata, metadata_count, err);
-    if (!s) {
-        w.file = NULL, w.bytes = 0, w.failed = 0;
-        locusi_save_header(&w, order, tensor_count, metadata, metadata_count);
-        if (w.failed || w.bytes > LOCUSI_MAX_HEADER)
-            s = locusi_fail(err, LOCUS_ERR_FORMAT, "", "at most 100000000 bytes", "%z", w.bytes);
+    locusi_work_begin(&w, NULL);
+    sorted = (locus_tensor *)locusi_take(&w, tensor_count, sizeof *sorted);
+    unique = (locus_metadata *)locusi_take(&w, metadata_count, sizeof *unique);
+    if (!(status = locusi_work_short(&w, err))) {
+        if (tensor_count) memcpy(sorted, tensors, tensor_count * sizeof *sorted);
+        if (metadata_count) memcpy(unique, metadata, metadata_count * sizeof *unique);
+        status = locusi_save_check(sorted, tensor_count, unique, metadata_count, err);
     }
-    if (!s) {
-        for (i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)w.bytes >> 8 * i & 255u);
-        s = locusi_writer_open(&w, path, err);
+    memset(&file, 0, sizeof file); // without a file it only counts
+    if (!status) locusi_save_header(&file, sorted, tensor_count, metadata, metadata_count);
+    for (i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)file.bytes >> 8 * i & 255u);
+    if (!status && (file.failed || file.bytes > LOCUSI_MAX_HEADER))
+        status = locusi_fail(err, LOCUS_ERR_FORMAT, "header", "at most 100000000 bytes", "%z", file.bytes);
+    if (!status && !(status = locusi_writer_open(&file, path, err))) {
+        locusi_write(&file, length, 8);
+        locusi_save_header(&file, sorted, tensor_count, metadata, metadata_count);
+        for (i = 0; i < tensor_count; i++) locusi_write(&file, sorted[i].data, sorted[i].bytes);
+        status = locusi_writer_close(&file, err);
     }
-    if (!s) {
-        locusi_write(&w, length, 8);
-        locusi_save_header(&w, order, tensor_count, metadata, metadata_count);
-        for (i = 0; i < tensor_count; i++) {
-            locus_tensor sized;
-            if (!locusi_save_sizes((const locus_tensor *)order[i], &sized, NULL))
-                locusi_write(&w, sized.data, sized.bytes);
-        }
-        s = locusi_writer_close(&w, err);
-    }
-    if (order != few) LOCUS_FREE((void *)order);
-    return s;
+    locusi_work_end(&w);
+    return status;
 }
-#endif // LOCUS_INFERENCE_ONLY
 #endif // LOCUS_NO_STDIO
 
 // ----------------------------------------------------------------------------------------------------------- >>npy
@@ -3134,189 +2918,125 @@ LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tens
 //
 // Stricter than numpy: exactly these keys, each once, and exactly as many bytes of data as the shape says.
 
-typedef struct locusi_npy {
-    const unsigned char *at, *end;
-    int suffix; // integers may end in L (Python 2)
-    locus_error *err;
-} locusi_npy;
-
-LOCUSI_FN locus_status locusi_npy_fail(const locusi_npy *n, const char *expected)
-{
-    char found[2] = "?";
-    if (n->at == n->end) return locusi_fail(n->err, LOCUS_ERR_FORMAT, "header", "%s", "its end", expected);
-    found[0] = *n->at < 0x7f ? (char)*n->at : '?';
-    return locusi_fail(n->err, LOCUS_ERR_FORMAT, "header", "%s", "'%s'", expected, found);
-}
-
-LOCUSI_FN unsigned char locusi_npy_peek(locusi_npy *n)
-{
-    while (n->at < n->end && locusi_is_space(*n->at)) n->at++;
-    return n->at < n->end ? *n->at : 0;
-}
-
-LOCUSI_FN int locusi_npy_take(locusi_npy *n, const char *word)
-{
-    const size_t length = strlen(word);
-    locusi_npy_peek(n);
-    if ((size_t)(n->end - n->at) < length || memcmp(n->at, word, length) != 0) return 0;
-    n->at += length;
-    return 1;
-}
-
 // A short string in either kind of quotes.
-LOCUSI_FN locus_status locusi_npy_string(locusi_npy *n, char *out, size_t size)
+LOCUSI_FN void locusi_npy_string(locusi_cursor *c, char *out, size_t size)
 {
-    const unsigned char quote = locusi_npy_peek(n);
+    const unsigned char quote = locusi_peek(c);
     size_t length = 0;
-    if (quote != '\'' && quote != '"') return locusi_npy_fail(n, "a string");
-    for (n->at++; n->at < n->end && *n->at != quote; n->at++) {
-        if (*n->at < 32 || *n->at > 126 || *n->at == '\\' || length + 1 >= size)
-            return locusi_npy_fail(n, "a short plain string");
-        out[length++] = (char)*n->at;
+    if (quote != '\'' && quote != '"') locusi_expected(c, "a string");
+    for (c->at++; !c->status && locusi_here(c) != quote; c->at++) {
+        const unsigned char here = locusi_here(c);
+        if (here < 32 || here > 126 || here == '\\' || length + 1 >= size) locusi_expected(c, "a short plain string");
+        else out[length++] = (char)here;
     }
+    c->at++;
     out[length] = 0;
-    if (n->at == n->end) return locusi_npy_fail(n, "a closing quote");
-    n->at++;
-    return LOCUS_OK;
 }
 
-LOCUSI_FN locus_status locusi_npy_shape(locusi_npy *n, locus_array *a)
+LOCUSI_FN void locusi_npy_shape(locusi_cursor *c, locus_array *a, int suffix)
 {
-    int comma = 0;
-    if (!locusi_npy_take(n, "(")) return locusi_npy_fail(n, "shape as a tuple");
-    while (locusi_npy_peek(n) != ')') {
-        size_t v = 0;
-        const unsigned char *const from = n->at;
-        if (a->rank && !comma) return locusi_npy_fail(n, "',' or ')'");
-        if (a->rank == 8) return locusi_npy_fail(n, "at most 8 dimensions");
-        while (n->at < n->end && locusi_is_digit(*n->at)) {
-            if (!locusi_mul(v, 10, &v) || !locusi_add(v, (size_t)(*n->at++ - '0'), &v))
-                return locusi_fail(n->err, LOCUS_ERR_OVERFLOW, "shape", "sizes that fit the address space", "more");
-        }
-        if (n->at == from || (*from == '0' && n->at > from + 1)) return locusi_npy_fail(n, "a non-negative integer");
-        if (n->suffix && n->at < n->end && *n->at == 'L') n->at++;
-        a->shape[a->rank++] = v;
-        comma = locusi_npy_take(n, ",");
+    int comma = 1;
+    locusi_expect(c, "(", "shape as a tuple");
+    while (!c->status && !locusi_accept(c, ")")) {
+        if (!comma) locusi_expected(c, "',' or ')'");
+        if (a->rank == 8) locusi_expected(c, "at most 8 dimensions");
+        if (c->status) return;
+        a->shape[a->rank++] = locusi_read_size(c, "a non-negative integer");
+        if (suffix && locusi_here(c) == 'L') c->at++; // of Python 2
+        comma = locusi_accept(c, ",");
     }
-    n->at++;
-    if (a->rank == 1 && !comma) return locusi_npy_fail(n, "a comma in a tuple of one");
-    return LOCUS_OK;
+    if (a->rank == 1 && !comma) locusi_expected(c, "a comma in a tuple of one");
 }
 
-LOCUSI_FN locus_status locusi_npy_header(locusi_npy *n, locus_array *a)
+LOCUSI_FN locus_status locusi_npy_header(locusi_cursor *c, locus_array *a, int suffix)
 {
-    static const struct {
-        char text[4];
-        locus_dtype dtype;
-    } types[] = {{"<f4", LOCUS_F32}, {"<f2", LOCUS_F16}, {"<f8", LOCUS_F64},  {"|u1", LOCUS_U8},  {"<u1", LOCUS_U8},
-                 {"<i4", LOCUS_I32}, {"<i8", LOCUS_I64}, {"|b1", LOCUS_BOOL}, {"<b1", LOCUS_BOOL}};
     static const char *const keys[3] = {"descr", "fortran_order", "shape"};
     char key[16], descr[24] = "";
-    int seen[3] = {0, 0, 0}, fortran = 0, structured = 0;
-    locus_status s;
+    int seen[3] = {0, 0, 0}, fortran = 0, comma = 1;
+    const locusi_dtype *type;
     size_t i;
-    if (!locusi_npy_take(n, "{")) return locusi_npy_fail(n, "'{'");
-    while (locusi_npy_peek(n) != '}') {
-        if ((s = locusi_npy_string(n, key, sizeof key))) return s;
+    locusi_expect(c, "{", "'{'");
+    while (!c->status && !locusi_accept(c, "}")) {
+        if (!comma) locusi_expected(c, "',' or '}'");
+        locusi_npy_string(c, key, sizeof key);
+        if (c->status) break;
         for (i = 0; i < 3 && strcmp(key, keys[i]) != 0; i++) {}
-        if (i == 3) return locusi_fail(n->err, LOCUS_ERR_FORMAT, "header", "descr, fortran_order, shape", "%s", key);
-        if (seen[i]++) return locusi_fail(n->err, LOCUS_ERR_FORMAT, "%s", "one", "two", key);
-        if (!locusi_npy_take(n, ":")) return locusi_npy_fail(n, "':'");
-        if (i == 0) {
-            structured = locusi_npy_peek(n) == '[';
-            if (structured)
-                return locusi_fail(n->err, LOCUS_ERR_UNSUPPORTED, "descr", "a plain type", "a structured one");
-            if ((s = locusi_npy_string(n, descr, sizeof descr))) return s;
-        } else if (i == 1) {
-            if (locusi_npy_take(n, "True")) fortran = 1;
-            else if (!locusi_npy_take(n, "False")) return locusi_npy_fail(n, "True or False");
-        } else if ((s = locusi_npy_shape(n, a))) {
-            return s;
-        }
-        if (!locusi_npy_take(n, ",") && locusi_npy_peek(n) != '}') return locusi_npy_fail(n, "',' or '}'");
+        if (i == 3) return locusi_fail(c->err, LOCUS_ERR_FORMAT, "header", "descr, fortran_order, shape", "%s", key);
+        if (seen[i]++) return locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "one", "two", key);
+        locusi_expect(c, ":", "':'");
+        if (i == 0 && locusi_peek(c) == '[')
+            return locusi_fail(c->err, LOCUS_ERR_UNSUPPORTED, "descr", "a plain type", "a structured one");
+        if (i == 0) locusi_npy_string(c, descr, sizeof descr);
+        else if (i == 2) locusi_npy_shape(c, a, suffix);
+        else if (!(fortran = locusi_accept(c, "True"))) locusi_expect(c, "False", "True or False");
+        comma = locusi_accept(c, ",");
     }
-    n->at++;
+    locusi_peek(c);
+    if (c->at < c->length) locusi_expected(c, "spaces to its end");
+    if (c->status) return c->status;
     for (i = 0; i < 3; i++)
-        if (!seen[i]) return locusi_fail(n->err, LOCUS_ERR_FORMAT, "%s", "one", "none", keys[i]);
-    locusi_npy_peek(n);
-    if (n->at < n->end) return locusi_npy_fail(n, "spaces to its end");
-    if (fortran) return locusi_fail(n->err, LOCUS_ERR_UNSUPPORTED, "fortran_order", "False", "True");
-    for (i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (strcmp(descr, types[i].text) == 0) a->dtype = types[i].dtype;
-    if (!a->dtype)
-        return locusi_fail(n->err, LOCUS_ERR_UNSUPPORTED, "descr", "<f4 <f2 <f8 <i4 <i8 |u1 or |b1", "%s%s", descr,
+        if (!seen[i]) return locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "one", "none", keys[i]);
+    if (fortran) return locusi_fail(c->err, LOCUS_ERR_UNSUPPORTED, "fortran_order", "False", "True");
+    if (!(type = locusi_dtype_find(NULL, descr, LOCUS_U8)))
+        return locusi_fail(c->err, LOCUS_ERR_UNSUPPORTED, "descr", "<f4 <f2 <f8 <i4 <i8 |u1 or |b1", "%s%s", descr,
                            descr[0] == '>' ? " (big-endian)" : "");
-    return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_npy_view(locus_array *out, const void *data, size_t bytes, locus_error *err)
-{
-    const unsigned char *const file = (const unsigned char *)data;
-    locusi_npy n;
-    locus_status s;
-    size_t i, start, length, size, need;
-    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
-    if (bytes < 6 || memcmp(file, "\x93NUMPY", 6) != 0)
-        return locusi_fail(err, LOCUS_ERR_FORMAT, "", "\\x93NUMPY at the start", "");
-    if (bytes < 8 || file[6] < 1 || file[6] > 3 || file[7] != 0)
-        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "", "1.0, 2.0 or 3.0", bytes < 8 ? "none" : "%d.%d",
-                           bytes < 8 ? 0 : (int)file[6], bytes < 8 ? 0 : (int)file[7]);
-    start = file[6] == 1 ? 10 : 12;
-    if (bytes < start) return locusi_fail(err, LOCUS_ERR_FORMAT, "header", "its length", "the end of the file");
-    length = file[6] == 1 ? locusi_le16(file + 8) : locusi_le32(file + 8);
-    if (length > 1u << 20) return locusi_fail(err, LOCUS_ERR_FORMAT, "header", "at most 1048576 bytes", "%z", length);
-    if (length > bytes - start)
-        return locusi_fail(err, LOCUS_ERR_FORMAT, "header", "%z bytes", "%z", length, bytes - start);
-    n.at = file + start, n.end = n.at + length, n.suffix = file[6] < 3, n.err = err;
-    for (i = 0; i < 8; i++) out->shape[i] = 1;
-    if ((s = locusi_npy_header(&n, out))) return s;
-    size = locus_dtype_bytes(out->dtype);
-    if (!locusi_shape_count(out->shape, out->rank, &out->count) || !locusi_mul(out->count, size, &need))
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "shape", "a size that fits the address space", "more");
-    start += length;
-    if (need != bytes - start) return locusi_fail(err, LOCUS_ERR_FORMAT, "data", "%z bytes", "%z", need, bytes - start);
-    out->data = file + start;
-    if (need && size > 1 && (!locusi_host_is_little() || (uintptr_t)out->data % size)) {
-        if (!(out->owned = LOCUS_MALLOC(need))) return locusi_fail(err, LOCUS_ERR_MEMORY, "", "%z bytes", "", need);
-        locusi_copy_le(out->owned, out->data, out->count, size);
-        out->data = out->owned;
-    }
-    out->file.data = file;
-    out->file.bytes = bytes;
+    a->dtype = type->dtype;
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_npy_parse(locus_array *out, const void *data, size_t bytes, locus_error *err)
 {
-    locus_status s;
+    const unsigned char *const file = (const unsigned char *)data;
+    locusi_cursor c;
+    locus_array a;
+    locus_status status;
+    size_t i, start, size, need;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
-    if ((s = locusi_npy_view(out, data, bytes, err))) memset(out, 0, sizeof *out);
-    return s;
+    memset(&a, 0, sizeof a);
+    memset(&c, 0, sizeof c);
+    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    if (bytes < 6 || memcmp(file, "\x93NUMPY", 6) != 0)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "file", "\\x93NUMPY at the start", "other bytes");
+    if (bytes < 8 || file[6] < 1 || file[6] > 3 || file[7] != 0)
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "version", "1.0, 2.0 or 3.0", bytes < 8 ? "none" : "%d.%d",
+                           bytes < 8 ? 0 : (int)file[6], bytes < 8 ? 0 : (int)file[7]);
+    start = file[6] == 1 ? 10 : 12;
+    if (bytes < start) return locusi_fail(err, LOCUS_ERR_FORMAT, "header", "its length", "the end of the file");
+    c.length = file[6] == 1 ? locusi_le16(file + 8) : locusi_le32(file + 8);
+    if (c.length > 1u << 20 || c.length > bytes - start)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "length of the header", "at most %z bytes", "%z",
+                           bytes - start < 1u << 20 ? bytes - start : (size_t)1 << 20, c.length);
+    c.text = file + start, c.what = "header", c.err = err;
+    for (i = 0; i < 8; i++) a.shape[i] = 1;
+    if ((status = locusi_npy_header(&c, &a, file[6] < 3))) return status;
+    size = locusi_dtype_bytes(a.dtype);
+    if (!locusi_shape_count(a.shape, a.rank, &a.count) || !locusi_mul(a.count, size, &need))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "shape", "a size that fits the address space", "more");
+    start += c.length;
+    if (need != bytes - start) return locusi_fail(err, LOCUS_ERR_FORMAT, "data", "%z bytes", "%z", need, bytes - start);
+    a.data = file + start;
+    if (need && size > 1 && (!locusi_host_is_little() || (uintptr_t)a.data % size)) {
+        if (!(a.owned = LOCUS_MALLOC(need))) return locusi_fail(err, LOCUS_ERR_MEMORY, "", "%z bytes", "none", need);
+        locusi_copy_le(a.owned, a.data, a.count, size);
+        a.data = a.owned;
+    }
+    a.file.data = file;
+    a.file.bytes = bytes;
+    *out = a;
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_array_to_f32(const locus_array *a, size_t first, size_t count, float *out,
                                           locus_error *err)
 {
-    unsigned char chunk[1024]; // on big-endian hosts: elements back in the file's byte order
-    const unsigned char *p;
-    size_t size, n;
+    size_t size;
     if (!a || (count && !out)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, a ? "out" : "a", "a pointer", "NULL");
     if (first > a->count || count > a->count - first)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "elements", "at most %z", "%z from %z", a->count, count, first);
-    if (!(size = locus_dtype_bytes(a->dtype)))
+    if (!(size = locusi_dtype_bytes(a->dtype)))
         return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "", "a number type", "%d", (int)a->dtype);
-    if (count == 0) return LOCUS_OK;
-    p = (const unsigned char *)a->data + first * size;
-    if (locusi_host_is_little()) {
-        locusi_convert(out, p, count, a->dtype);
-        return LOCUS_OK;
-    }
-    for (; count; count -= n, p += n * size, out += n) {
-        n = count < sizeof chunk / size ? count : sizeof chunk / size;
-        locusi_copy_le(chunk, p, n, size);
-        locusi_convert(out, chunk, n, a->dtype);
-    }
+    if (count) locusi_convert(out, (const unsigned char *)a->data + first * size, count, a->dtype, 0);
     return LOCUS_OK;
 }
 
@@ -3332,42 +3052,35 @@ LOCUS_API void locus_array_close(locus_array *a)
 LOCUS_API locus_status locus_npy_open(locus_array *out, const char *path, locus_error *err)
 {
     locus_file file;
-    locus_status s;
+    locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
-    if ((s = locusi_file_open(&file, path, err))) return s;
-    if ((s = locus_npy_parse(out, file.data, file.bytes, err))) locusi_file_close(&file);
+    if ((status = locusi_file_open(&file, path, err))) return status;
+    if ((status = locus_npy_parse(out, file.data, file.bytes, err))) locusi_file_close(&file);
     else out->file = file;
-    return s;
+    return status;
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const size_t *shape, size_t rank,
                                       const void *data, locus_error *err)
 {
-    const char *const descr = dtype == LOCUS_U8     ? "|u1"
-                              : dtype == LOCUS_BOOL ? "|b1"
-                              : dtype == LOCUS_I32  ? "<i4"
-                              : dtype == LOCUS_I64  ? "<i8"
-                              : dtype == LOCUS_F16  ? "<f2"
-                              : dtype == LOCUS_F32  ? "<f4"
-                              : dtype == LOCUS_F64  ? "<f8"
-                                                    : NULL;
-    const size_t size = locus_dtype_bytes(dtype);
-    unsigned char chunk[1024], length[2];
+    const locusi_dtype *const type = locusi_dtype_find(NULL, NULL, dtype);
     const unsigned char *p = (const unsigned char *)data;
-    locusi_writer w;
-    locus_status s;
+    const size_t size = locusi_dtype_bytes(dtype);
+    unsigned char chunk[1024], length[2];
     locusi_text_out o;
+    locusi_writer w;
+    locus_status status;
     char header[384];
     size_t i, count, bytes, n;
     if (!path || (rank && !shape)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "", "a path and a shape", "NULL");
-    if (!descr) return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "a type that .npy has", "%d", path, (int)dtype);
+    if (!type || !*type->descr)
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "a type that .npy has", "%d", path, (int)dtype);
     if (rank > 8) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "rank 8 or less", "%z", path, rank);
     if (!locusi_shape_count(shape, rank, &count) || !locusi_mul(count, size, &bytes))
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "more", path);
     if (!data && count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "data", "NULL", path);
-    locusi_text(header, sizeof header, "%s%s%s", "{'descr': '", descr, "', 'fortran_order': False, 'shape': (");
+    locusi_text(header, sizeof header, "%s%s%s", "{'descr': '", type->descr, "', 'fortran_order': False, 'shape': (");
     o.text = header, o.used = strlen(header), o.size = sizeof header;
     for (i = 0; i < rank; i++) {
         if (i) locusi_text_put(&o, " ", 1);
@@ -3379,22 +3092,17 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
     locusi_text_put(&o, "\n", 1);
     length[0] = (unsigned char)(o.used & 255u);
     length[1] = (unsigned char)(o.used >> 8);
-    if ((s = locusi_writer_open(&w, path, err))) return s;
+    if ((status = locusi_writer_open(&w, path, err))) return status;
     locusi_write(&w, "\x93NUMPY\x01\x00", 8);
     locusi_write(&w, length, 2);
     locusi_write(&w, header, o.used);
-    if (locusi_host_is_little()) {
-        locusi_write(&w, data, bytes);
-    } else {
-        for (; count; count -= n, p += n * size) {
-            n = count < sizeof chunk / size ? count : sizeof chunk / size;
-            locusi_copy_le(chunk, p, n, size);
-            locusi_write(&w, chunk, n * size);
-        }
+    for (; count; count -= n, p += n * size) {
+        n = count < sizeof chunk / size ? count : sizeof chunk / size;
+        locusi_copy_le(chunk, p, n, size);
+        locusi_write(&w, chunk, n * size);
     }
     return locusi_writer_close(&w, err);
 }
-#endif // LOCUS_INFERENCE_ONLY
 #endif // LOCUS_NO_STDIO
 
 // ----------------------------------------------------------------------------------------------------------- >>isa
@@ -7144,93 +6852,99 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
 
 // ---- texts from JSON lines: {"text": "...", "id": "...", "category": "..."}
 
-LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes, size_t number,
-                                         const unsigned char *value[3], locus_error *err)
+// One line; out[k] <- text, id and category as far as they are there, their characters at *chars.
+LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes, size_t number, const char *out[3],
+                                         size_t *length, char **chars, locus_error *err)
 {
-    static const char *const names[3] = {"\"text\"", "\"id\"", "\"category\""};
-    const unsigned char *at = line, *key;
-    const unsigned char *v;
-    locus_error e;
-    size_t k;
+    static const char *const names[3] = {"text", "id", "category"};
+    size_t members = 0, seen[3] = {0, 0, 0}, n, k;
+    char what[32], key[12];
+    locusi_cursor c;
+    memset(&c, 0, sizeof c);
+    locusi_text(what, sizeof what, "line %z,", number);
+    c.text = line, c.length = bytes, c.what = what, c.err = err;
+    out[0] = out[1] = out[2] = NULL;
+    *length = 0;
     if (!locusi_utf8_valid(line, bytes))
         return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z", "valid UTF-8", "other bytes", number);
-    if (locusi_json_check(line, bytes, &e)) // "header byte 7" -> "line 3, byte 7"
-        return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z,%s", "%s", "%s", number, e.where + 6, e.expected,
-                           e.status == LOCUS_ERR_FORMAT ? "more" : e.found);
-    while (locusi_is_space(*at)) at++;
-    value[0] = value[1] = value[2] = NULL;
-    while (locusi_json_next(&at, &key, &v))
-        for (k = 0; k < 3; k++) {
-            if (!locusi_json_same(key, (const unsigned char *)names[k])) continue;
-            if (value[k])
-                return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z, %s", "it once", "again", number, names[k]);
-            if (*v != '"' && (k != 1 || (*v != '-' && !locusi_is_digit(*v))) && (k == 0 || *v != 'n'))
-                return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z, %s", "a string", "%s", number, names[k],
-                                   locusi_json_kind(v));
-            value[k] = v;
+    locusi_expect(&c, "{", "an object");
+    while (locusi_more(&c, "}", &members)) {
+        const size_t key_length = locusi_json_key(&c, key, sizeof key);
+        const unsigned char first = locusi_peek(&c);
+        const size_t from = c.at;
+        for (k = 0; k < 3 && (key_length >= sizeof key || strcmp(key, names[k]) != 0); k++) {}
+        if (c.status) break;
+        if (k == 3) {
+            locusi_json_skip(&c, 1);
+            continue;
         }
-    if (!value[0] && (!value[2] || *value[2] == 'n'))
-        return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z", "the key \"text\"", "none", number);
+        if (seen[k]++)
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z, \"%s\"", "it once", "again", number, names[k]);
+        if (first != '"' && (k != 1 || (first != '-' && !locusi_is_digit(first))) && (k == 0 || first != 'n'))
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z, \"%s\"", "a string", "%s", number, names[k],
+                               locusi_json_kind(&c));
+        if (first == 'n') {
+            locusi_expect(&c, "null", "null");
+            continue;
+        }
+        if (first == '"') {
+            n = locusi_json_string(&c, *chars, bytes - from);
+        } else {
+            locusi_json_scalar(&c);
+            n = c.at - from;
+            memcpy(*chars, line + from, n);
+            (*chars)[n] = 0;
+        }
+        if (c.status) break;
+        if (n == SIZE_MAX)
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z", "no NUL in a string", "\\u0000", number);
+        out[k] = *chars;
+        *chars += n + 1;
+        if (k == 0) *length = n;
+    }
+    locusi_peek(&c);
+    if (c.at < bytes) locusi_expected(&c, "white space or the end");
+    if (c.status) return c.status;
+    if (!out[0] && !out[2]) return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z", "the key \"text\"", "none", number);
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err)
 {
     const unsigned char *const p = (const unsigned char *)data;
-    const char **strings[3] = {NULL, NULL, NULL};
-    size_t *lengths = NULL;
-    char *chars = NULL;
-    locusi_carver c = {NULL, 0, 0};
-    size_t i, k, pass, start, end, number, count = 0, n;
-    void *block = NULL;
+    const char **strings[3], *found[3];
+    size_t *lengths, i, k, start, end, number, lines = 1, count = 0;
     locus_status status;
+    locusi_work w;
+    char *chars;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
     if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
-    for (pass = 0; pass < 2; pass++) { // check and count, then fill
-        start = bytes >= 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf ? 3 : 0;
-        for (number = 1, count = 0; start < bytes; start = end + 1, number++) {
-            const unsigned char *value[3];
-            for (end = start; end < bytes && p[end] != '\n'; end++) {}
-            for (i = start; i < end && locusi_is_space(p[i]); i++) {}
-            if (i == end) continue; // an empty line
-            if ((status = locusi_texts_line(p + start, end - start, number, value, err))) {
-                if (block) LOCUS_FREE(block);
-                return status;
-            }
-            for (k = 0; k < 3; k++) {
-                const size_t room = bytes; // unescaping never lengthens, and the quotes leave place for the terminator
-                if (!value[k] || *value[k] == 'n') n = 0;
-                else if (*value[k] == '"') n = locusi_json_string(value[k], chars, chars ? room : 0);
-                else n = (size_t)(locusi_json_after(value[k]) - value[k]);
-                if (n == SIZE_MAX)
-                    return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z", "no NUL in a string", "\\u0000", number);
-                if (pass == 0) continue;
-                if (n && *value[k] != '"') memcpy(chars, value[k], n), chars[n] = 0;
-                strings[k][count] = n ? chars : k == 0 && !value[0] ? NULL : "";
-                if (k == 0) lengths[count] = n;
-                chars += n ? n + 1 : 0;
-            }
-            count++;
-        }
-        if (pass) break;
-        for (i = 0; i < 2; i++) {
-            c.used = 0;
-            lengths = (size_t *)locusi_carve(&c, count, sizeof *lengths);
-            for (k = 0; k < 3; k++) strings[k] = (const char **)locusi_carve(&c, count, sizeof *strings[k]);
-            chars = (char *)locusi_carve(&c, bytes, 1);
-            if (i) break;
-            if (c.failed || !locusi_add(c.used, 64, &n) || !(block = LOCUS_MALLOC(n)))
-                return locusi_fail(err, LOCUS_ERR_MEMORY, "texts", "%z bytes", "none", c.used);
-            c.base = locusi_align(block);
-        }
+    for (i = 0; i < bytes; i++) lines += p[i] == '\n';
+    locusi_work_begin(&w, NULL);
+    lengths = (size_t *)locusi_take(&w, lines, sizeof *lengths);
+    for (k = 0; k < 3; k++) strings[k] = (const char **)locusi_take(&w, lines, sizeof *strings[k]);
+    chars = (char *)locusi_take(&w, bytes, 1); // unescaping never lengthens, and the quotes leave place for the ends
+    status = locusi_work_short(&w, err);
+    start = bytes >= 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf ? 3 : 0;
+    for (number = 1; start < bytes && !status; start = end + 1, number++) {
+        for (end = start; end < bytes && p[end] != '\n'; end++) {}
+        for (i = start; i < end && locusi_is_space(p[i]); i++) {}
+        if (i == end) continue; // an empty line
+        status = locusi_texts_line(p + start, end - start, number, found, &lengths[count], &chars, err);
+        for (k = 0; k < 3; k++) strings[k][count] = found[k] || k == 0 ? found[k] : "";
+        count++;
+    }
+    if (status) {
+        locusi_work_end(&w);
+        return status;
     }
     out->count = count;
     out->texts = strings[0];
     out->ids = strings[1];
     out->categories = strings[2];
     out->bytes = lengths;
-    out->owned = block;
+    out->owned = w.blocks;
     return LOCUS_OK;
 }
 
@@ -7251,7 +6965,7 @@ LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locu
 LOCUS_API void locus_texts_close(locus_texts *texts)
 {
     if (!texts) return;
-    if (texts->owned) LOCUS_FREE(texts->owned);
+    locusi_blocks_free((locusi_block *)texts->owned);
     memset(texts, 0, sizeof *texts);
 }
 
@@ -9909,7 +9623,7 @@ LOCUSI_FN locus_status locusi_pool_calibration_tensor(const locus_safetensors *s
 // Element i of a checked tensor, F64 or F32.
 LOCUSI_FN double locusi_tensor_f64(const locus_tensor *t, size_t i)
 {
-    const unsigned char *p = (const unsigned char *)t->data + i * locus_dtype_bytes(t->dtype);
+    const unsigned char *p = (const unsigned char *)t->data + i * locusi_dtype_bytes(t->dtype);
     return t->dtype == LOCUS_F64 ? locusi_f64_from(locusi_le64(p)) : (double)locusi_f32_from(locusi_le32(p));
 }
 

@@ -405,7 +405,7 @@ static void test_calibration_file(void)
         if (i == COUNT(hostile) + 3) t->shape[0] *= 2, t->shape[1] = 1, want = LOCUS_ERR_TENSOR;
         if (i == COUNT(hostile) + 4) strcpy(t->dtype, "I32"), want = LOCUS_ERR_UNSUPPORTED;
         data = raw_bytes(f, &bytes);
-        if (CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&spoilt, data, bytes, NULL, 0, &g_err))) {
+        if (CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&spoilt, data, bytes, NULL, &g_err))) {
             CHECK_STATUS(want, locus_pool_load(&pool, w.net, &spoilt, NULL, 0, &g_err));
             CHECK_MESSAGE("pool.calibration");
             locus_safetensors_close(&spoilt);

@@ -116,7 +116,7 @@ static locus_status parse_exact(const void *data, size_t bytes)
 {
     locus_safetensors st;
     const long live = g_live;
-    const locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err);
+    const locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, &g_err);
     if (s) {
         CHECK(g_err.status == s && g_err.message[0]);
         CHECK(st.tensors == NULL && st.owned == NULL && g_live == live);
@@ -307,11 +307,6 @@ static void duplicate_keys_are_refused(void)
            parse_text("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1));
     STATUS(LOCUS_ERR_FORMAT,
            parse_text("{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"sh\\u0061pe\":[],\"data_offsets\":[0,1]}}", 1));
-    STATUS(LOCUS_ERR_FORMAT,
-           parse_text("{\"a\":{\"x\":1,\"\\u0078\":2,\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{\"a\":{\"\xc3\xa9z\":1,\"\\u00e9z\":2,\"dtype\":\"U8\",\"shape\":[],"
-                                        "\"data_offsets\":[0,1]}}",
-                                        1));
 }
 
 static void bad_entries_are_refused(void)
@@ -347,21 +342,14 @@ static void bad_entries_are_refused(void)
                                           "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[-0,1]}",
                                           "{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}"};
     char header[512];
-    size_t i, n;
+    size_t i;
     for (i = 0; i < sizeof entries / sizeof entries[0]; i++) {
         sprintf(header, "{\"a\":%s}", entries[i]);
         if (!STATUS(LOCUS_ERR_FORMAT, parse_text(header, 1))) printf("    %s\n", entries[i]);
         CHECK(strcmp(g_err.where, "a") == 0);
     }
     STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a\\u0000b", "U8", "[1]", "[0,1]") "}", 1));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\\u0000\":{}}", 0));        // not the reserved name
-    strcpy(header, "{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]"); // unknown keys: 16 are allowed
-    for (i = 0; i < 17; i++) {
-        n = strlen(header);
-        sprintf(header + n, ",\"x%02d\":{}}}", (int)i);
-        STATUS(i < 16 ? LOCUS_OK : LOCUS_ERR_FORMAT, parse_text(header, 1));
-        header[strlen(header) - 2] = 0;
-    }
+    STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\\u0000\":{}}", 0)); // not the reserved name
 }
 
 static void bad_metadata_is_refused(void)
@@ -435,7 +423,7 @@ static void what_the_format_allows_is_accepted(void)
                 (int)types[i].count, (int)types[i].bytes);
         STATUS(LOCUS_OK, parse_text(header, types[i].bytes));
     }
-    if (STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, NULL, 0, &g_err))) {
+    if (STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, NULL, &g_err))) {
         const locus_tensor *t = locus_safetensors_find(&st, "a\n\xe2\x82\xac");
         const char *z = locus_safetensors_meta(&st, "z");
         CHECK(st.tensor_count == 3 && strcmp(st.tensors[0].name, "b") == 0 && strcmp(st.tensors[1].name, "e") == 0);
@@ -485,7 +473,7 @@ static void no_flipped_byte_does_harm(void)
         for (v = 0; v < 256; v++) {
             locus_safetensors st;
             p[i] = (unsigned char)v;
-            if (locus_safetensors_parse(&st, p, bytes, NULL, 0, &g_err) == LOCUS_OK) {
+            if (locus_safetensors_parse(&st, p, bytes, NULL, &g_err) == LOCUS_OK) {
                 size_t k;
                 for (k = 0; k < st.tensor_count; k++)
                     if (st.tensors[k].count == 2) locus_tensor_to_f32(&st.tensors[k], 0, 2, out, NULL);
@@ -504,24 +492,23 @@ static void no_flipped_byte_does_harm(void)
 static void the_callers_memory_is_enough_and_no_less(void)
 {
     size_t bytes, need, shift;
-    unsigned char *p = small_file(&bytes), *memory;
-    locus_safetensors st;
+    unsigned char *p = small_file(&bytes), *memory, one[1];
     const long calls = g_calls;
-    need = locus_safetensors_memory(p, bytes);
-    CHECK(need > 0);
-    for (shift = 0; shift < 16; shift++) {
+    locus_safetensors st;
+    locus_run run = {0};
+    run.memory = one, run.memory_bytes = sizeof one;
+    STATUS(LOCUS_ERR_MEMORY, locus_safetensors_parse(&st, p, bytes, &run, &g_err));
+    need = g_err.bytes;
+    CHECK(need > 0 && st.tensors == NULL);
+    for (shift = 0; shift < 64; shift += 3) {
         if (!(memory = (unsigned char *)malloc(need + shift))) exit(2);
-        STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, memory + shift, need, &g_err));
+        run.memory = memory + shift, run.memory_bytes = need;
+        STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, &run, &g_err));
         CHECK(st.tensor_count == 2 && strcmp(st.metadata[0].value, "v\xc3\xa9") == 0 && st.owned == NULL);
         locus_safetensors_close(&st);
         free(memory);
     }
-    if (!(memory = (unsigned char *)malloc(need))) exit(2);
-    STATUS(LOCUS_ERR_MEMORY, locus_safetensors_parse(&st, p, bytes, memory, need - 1, &g_err));
-    free(memory);
     CHECK(g_calls == calls);
-    CHECK(locus_safetensors_memory(p, bytes - 1) == 0 || bytes == 0);
-    CHECK(locus_safetensors_memory("{}", 2) == 0);
     free(p);
 }
 
@@ -553,7 +540,7 @@ static void a_hundred_thousand_tensors_are_quick_and_the_limit(void)
         h = many_tensors(100000, &n, back);
         p = st_raw(h, n, n, 100000, &bytes);
         free(h);
-        if (STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, NULL, 0, &g_err))) {
+        if (STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, NULL, &g_err))) {
             CHECK(st.tensor_count == 100000 && strcmp(st.tensors[777].name, "t777") == 0);
             locus_safetensors_close(&st);
         }
@@ -596,7 +583,7 @@ static void memory_that_runs_out_is_reported_and_freed(void)
             else locus_safetensors_close(&st);
             CHECK(g_live == 0);
         }
-        CHECK(s == LOCUS_OK && at == (LOCUSI_MMAP ? 3 : 4)); // the lists, and the file if it is read
+        CHECK(s == LOCUS_OK && at == (LOCUSI_MMAP ? 5 : 6)); // the lists, and the file if it is read
         s = LOCUS_ERR_MEMORY;
         for (at = 1; s && at < 10; at++) {
             g_calls = 0;
@@ -606,7 +593,7 @@ static void memory_that_runs_out_is_reported_and_freed(void)
             if (s) STATUS(LOCUS_ERR_MEMORY, s);
             CHECK(g_live == 0);
         }
-        CHECK(s == LOCUS_OK && at == 3);
+        CHECK(s == LOCUS_OK && at == 4);
     }
     g_fail_at = g_fail_after = 0;
     if (STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) {
@@ -1017,7 +1004,7 @@ static void npy_arrays_survive_a_round_trip(void)
         for (rank = 0; rank < 4; rank++) {
             locus_array a;
             unsigned char *file;
-            const size_t size = locus_dtype_bytes(types[i]), count = rank == 0 ? 1 : rank == 1 ? 5 : rank == 2 ? 6 : 0;
+            const size_t size = locusi_dtype_bytes(types[i]), count = rank == 0 ? 1 : rank == 1 ? 5 : rank == 2 ? 6 : 0;
             for (n = 0; n < sizeof raw; n++) raw[n] = (unsigned char)(n * 7 + i);
             memcpy(storage, raw, sizeof storage);
             if (!STATUS(LOCUS_OK, locus_npy_save(path, types[i], shapes[rank], rank, storage, &g_err))) continue;
@@ -1112,9 +1099,8 @@ static void messages_are_clean_and_complete(void)
     locusi_fail(&e, LOCUS_ERR_SCORE, "%s", "%s", "%s", longtext, longtext, longtext);
     CHECK(strlen(e.where) == sizeof e.where - 1 || strlen(e.where) == 0 || strlen(e.where) < sizeof e.where);
     CHECK(strlen(e.message) < sizeof e.message && strlen(e.message) > 200);
-    for (s = 0; s < (int)LOCUS_STATUS_COUNT; s++)
-        CHECK(strncmp(locus_status_name((locus_status)s), "LOCUS_", 6) == 0 && locus_status_text((locus_status)s)[0]);
-    CHECK(locus_status_name((locus_status)LOCUS_STATUS_COUNT) && locus_status_text((locus_status)-1));
+    for (s = 0; s < (int)LOCUS_STATUS_COUNT; s++) CHECK(strncmp(locus_status_name((locus_status)s), "LOCUS_", 6) == 0);
+    CHECK(locus_status_name((locus_status)LOCUS_STATUS_COUNT) && locus_status_name((locus_status)-1));
     CHECK(strcmp(locus_version(), LOCUS_VERSION) == 0);
 }
 

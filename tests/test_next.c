@@ -849,7 +849,7 @@ static locus_status load(const raw_file *raw, const locus_net *net, locus_pool *
     size_t bytes;
     unsigned char *data = raw_bytes(raw, &bytes);
     locus_safetensors st;
-    locus_status status = locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err);
+    locus_status status = locus_safetensors_parse(&st, data, bytes, NULL, &g_err);
     *out = NULL;
     if (!status) {
         status = locus_pool_load(out, net, &st, NULL, 0, &g_err);
@@ -961,7 +961,7 @@ static void a_router_without_encoder_is_enough(void)
     w.pool->memory.spread = (double)as_in_a_file(w.pool->memory.spread);
     w.pool->memory.mean = (double)as_in_a_file(w.pool->memory.mean);
     data = raw_bytes(w.raw, &bytes);
-    CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&net_file, data, bytes, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&net_file, data, bytes, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_save(w.pool, path, LOCUS_SAVE_ROUTER, &net_file, &g_err));
     locus_safetensors_close(&net_file);
     free(data);

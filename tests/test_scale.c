@@ -478,7 +478,7 @@ static void loaded_pools_are_derived_too(void)
         names->data[i] = '1';
         {
             unsigned char *data = raw_bytes(f, &bytes);
-            CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err));
             CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_load(&loaded, net, &st, NULL, 0, &g_err));
             CHECK_MESSAGE("m331");
             CHECK(!loaded);

@@ -469,7 +469,7 @@ static void survives_changed_files(void)
         locus_net *net = NULL;
         float x[TABLE_DIM];
         file[i] = (unsigned char)(keep ^ 1u << random_u32() % 8);
-        if (!locus_safetensors_parse(&st, file, n, NULL, 0, &g_err)) {
+        if (!locus_safetensors_parse(&st, file, n, NULL, &g_err)) {
             if (!locus_net_create(&net, &st, NULL, &g_err)) {
                 opened++;
                 if (locus_net_text(net) && locus_encode_text(locus_net_text(net), "The cat", 7, x, NULL)) CHECK(0);

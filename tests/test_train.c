@@ -243,7 +243,7 @@ static void gradient_case(const grad_case *k, uint64_t seed, size_t samples)
     raw = raw_from_net(&ref);
     data = raw_bytes(raw, &bytes);
     raw_free(raw);
-    if (!CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err))) return;
+    if (!CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err))) return;
     q = floats(k->n * k->D), qt = floats(k->N * k->D), y = floats(k->M * k->n), yt = floats(k->M * k->N);
     w = floats(k->M);
     for (i = 0; i < k->n * k->D; i++) q[i] = (float)ref_normal(&g);
@@ -415,7 +415,7 @@ static void steps_in_parts_add_up(void)
         raw = raw_from_net(&ref);
         data = raw_bytes(raw, &bytes);
         raw_free(raw);
-        CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err));
         if (!core_make(&c, &st, LOCUS_ISA_SCALAR, NULL, n, N)) return;
         c.t.dropout = 0.5f;
         count = c.t.layout.count;
@@ -2012,7 +2012,7 @@ static void recall_make(recall_case *c, size_t D, size_t n, size_t M, size_t ext
     raw = raw_from_net(&c->ref);
     c->data = raw_bytes(raw, &bytes);
     raw_free(raw);
-    CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&c->st, c->data, bytes, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&c->st, c->data, bytes, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_net_create(&c->net, &c->st, NULL, &g_err));
     c->q = floats(n * D), c->asked = floats(extra * D), c->y = floats(M * n), c->z = normals((M + 40) * 8, 1.0, seed);
     c->mask = (unsigned char *)xmalloc(M * n);
@@ -2910,7 +2910,7 @@ static void nets_say_how_much_a_memory_counts(void)
                 locus_safetensors st;
                 size_t bytes;
                 unsigned char *data = raw_bytes(f, &bytes);
-                CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
+                CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err));
                 CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_ROUTER, &st, &g_err));
                 CHECK_STATUS(LOCUS_OK, locus_net_open(&routers, path, NULL, &g_err));
                 CHECK_NEAR(0.35, locus_net_get_info(routers).recall_weight, 0.0);
@@ -3068,7 +3068,7 @@ static locus_status load_spoilt(const raw_file *f, const locus_net *net)
     unsigned char *data = raw_bytes(f, &bytes);
     locus_safetensors st;
     locus_pool *pool = (locus_pool *)(void *)&bytes;
-    locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err);
+    locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, &g_err);
     if (!CHECK_GOT(LOCUS_OK, s)) return s;
     need = locus_pool_load_memory(net, &st);
     s = locus_pool_load(&pool, net, &st, NULL, 0, &g_err);
@@ -3242,7 +3242,7 @@ static void spoilt_memory_files_are_refused(void)
             if (round < 2)
                 for (j = 0; j < t->bytes; j += 8) put_f32(t->data + j, -7e11f);
             data = raw_bytes(bad, &bytes);
-            CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err));
             CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, c.net, &st, NULL, 0, &g_err));
             if (round == 4 || round == 5) {
                 locus_recall_info info = locus_pool_recall_info(pool);

@@ -1873,6 +1873,27 @@ LOCUSI_FN void locusi_blocks_free(locusi_block *blocks)
 
 LOCUSI_FN void locusi_work_end(locusi_work *w) { locusi_blocks_free(w->blocks); }
 
+// What a call within this one may use: the rest of the memory, or the heap. Its status goes through locusi_work_within,
+// so that err->bytes is what both take.
+LOCUSI_FN locus_run locusi_work_rest(const locusi_work *w)
+{
+    locus_run rest;
+    memset(&rest, 0, sizeof rest);
+    if (!w->base) return rest;
+    rest.memory = w->base + w->used;
+    rest.memory_bytes = w->bytes - w->used;
+    return rest;
+}
+
+LOCUSI_FN locus_status locusi_work_within(const locusi_work *w, locus_status status, locus_error *err)
+{
+    const size_t bytes = err && status == LOCUS_ERR_MEMORY && w->base ? err->bytes + w->used : 0;
+    if (!bytes) return status;
+    locusi_fail(err, status, "memory", "%z bytes", "%z", bytes, w->bytes);
+    err->bytes = bytes;
+    return status;
+}
+
 // ---- scores
 
 // Where row `model` begins; n: the columns where the table does not say.
@@ -15086,13 +15107,15 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
 
 // ---- versions of one model from draws of its evaluations: what resampling and explaining share
 
-// An empty pool like another: its net, recall and calibration, room for `count` models. memory NULL: on the heap.
-LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool, size_t count, void *memory,
-                                        size_t bytes, locus_error *err)
+// An empty pool like another: its net, recall and calibration, room for `count` models.
+LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool, size_t count, const locus_run *run,
+                                        locus_error *err)
 {
     const locusi_recall *from = &pool->memory;
-    const locus_status status =
-        locusi_pool_create(out, pool->net, count, pool->query_encoder, from, memory, bytes, err);
+    const locus_status status = locusi_pool_create(out, pool->net, count, pool->query_encoder, from,
+                                                   run ? run->memory : NULL, run ? run->memory_bytes : 0, err);
+    if (status == LOCUS_ERR_MEMORY && err && run && run->memory)
+        err->bytes = locusi_pool_bytes(pool->net, count, from);
     if (status) return status;
     (*out)->calibrated = pool->calibrated;
     (*out)->calibration_shared = pool->calibration_shared;
@@ -15129,8 +15152,6 @@ typedef struct locusi_versions {
     locus_encode_opts encode;
     size_t n, *row, *ordinal; // evaluations, their rows, and back (SIZE_MAX: a row is none)
     float *z, *rows, *base;   // [count, d], [count, landmarks], [count]
-    void *memory;             // of the pool that they are put into, NULL: on the heap
-    size_t bytes;
 } locusi_versions;
 
 LOCUSI_FN void locusi_versions_carve(locusi_versions *v, const locus_pool *pool, const locus_evals *evals, size_t count,
@@ -15148,10 +15169,6 @@ LOCUSI_FN void locusi_versions_take(locusi_versions *v, const locus_pool *pool, 
     locusi_carver c = {NULL, 0, 0};
     memset(v, 0, sizeof *v);
     if (run) v->encode.parallel = run->parallel, v->encode.progress = run->progress, v->encode.user = run->user;
-    if (w->base) {
-        v->bytes = locusi_pool_bytes(pool->net, count, &pool->memory);
-        v->memory = locusi_take(w, v->bytes ? v->bytes : SIZE_MAX, 1);
-    }
     locusi_versions_carve(v, pool, evals, count, &c);
     c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
     c.used = 0;
@@ -15419,6 +15436,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
     const int jackknife = opts && opts->jackknife;
     locusi_resample a;
     locusi_work w;
+    locus_run rest;
     locus_pool *made = NULL;
     size_t n = 0, r, i;
     float y;
@@ -15449,7 +15467,8 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
         if (a.bad)
             status = locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a part of them shows");
     }
-    if (!status) status = locusi_pool_like(&made, pool, a.count, a.v.memory, a.v.bytes, err);
+    rest = locusi_work_rest(&w);
+    if (!status) status = locusi_work_within(&w, locusi_pool_like(&made, pool, a.count, &rest, err), err);
     for (r = 0; r < a.count && !status; r++)
         status = locusi_pool_version(made, r, n, a.v.z + r * pool->net->d,
                                      a.workers ? a.v.rows + r * pool->memory.landmarks : NULL, a.v.base[r], err);
@@ -15554,7 +15573,7 @@ LOCUSI_FN locus_status locusi_guard_part(const locus_pool *pool, const locus_eva
     asked.encodings = w->rows;
     asked.count = count;
     asked.dim = q;
-    if ((status = locusi_pool_like(&made, pool, models, NULL, 0, err))) return status;
+    if ((status = locusi_pool_like(&made, pool, models, NULL, err))) return status;
     locus_pool_drop_recall(made);
     locus_pool_uncalibrate(made);
     for (m = 0; m < models; m++) memcpy(w->z + m * d, locus_pool_embedding(pool, m), d * sizeof(float));
@@ -16415,6 +16434,7 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     const size_t wanted = opts && opts->count ? opts->count : 8;
     locusi_explainer a;
     locusi_work w;
+    locus_run rest;
     locus_pool *made = NULL;
     size_t n, p;
     locus_status status;
@@ -16455,7 +16475,8 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
             a.solution = a.of_t + p;
             a.u = a.solution + p;
         }
-        status = locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, a.v.memory, a.v.bytes, err);
+        rest = locusi_work_rest(&w);
+        status = locusi_work_within(&w, locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, &rest, err), err);
     }
     if (!status) {
         made->calibration_shared = pool->calibration[model];
@@ -16650,7 +16671,7 @@ LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool,
     *out = NULL;
     if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
     n = pool->count;
-    if ((status = locusi_pool_like(&to, pool, n, NULL, 0, err))) return status;
+    if ((status = locusi_pool_like(&to, pool, n, NULL, err))) return status;
     to->count = n;
     to->guard = pool->guard;
     if (n) {

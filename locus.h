@@ -1887,8 +1887,9 @@ LOCUSI_FN locus_run locusi_work_rest(const locusi_work *w)
 
 LOCUSI_FN locus_status locusi_work_within(const locusi_work *w, locus_status status, locus_error *err)
 {
-    const size_t bytes = err && status == LOCUS_ERR_MEMORY && w->base ? err->bytes + w->used : 0;
-    if (!bytes) return status;
+    size_t bytes;
+    if (status != LOCUS_ERR_MEMORY || !w->base || !err) return status;
+    bytes = err->bytes + w->used / LOCUSI_ALIGN * LOCUSI_ALIGN + LOCUSI_ALIGN; // wherever the next memory begins
     locusi_fail(err, status, "memory", "%z bytes", "%z", bytes, w->bytes);
     err->bytes = bytes;
     return status;

@@ -1121,30 +1121,27 @@ LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const lo
 // ---- uncertainty
 
 typedef struct locus_resample_opts {
-    size_t count;  // resampled versions; 0: 32
-    int jackknife; // 0: bootstrap (as many, drawn with replacement); 1: each leaves out one of `count` groups
+    size_t count; // resampled versions; 0: 32
     uint64_t seed;
 } locus_resample_opts;
 
 // *out <- a pool of what the model might be, given only these evaluations (scores.models = 1): `count` versions of it,
-// "#1", "#2", ..., embedded from resampled evaluations, with the pool's shared calibration and, if the pool has a
-// recall, a resampled part in it. Its profiles and points are draws of the model's; feed them to locus_interval_of.
-// Version r depends on the seed, r and the evaluations alone, in the order of their rows.
+// "#1", "#2", ..., each from as many evaluations drawn with replacement, with the pool's shared calibration and, if the
+// pool has a recall, a resampled part in it. Its profiles and points are draws of the model's; feed them to
+// locus_interval_of. Version r depends on the seed, r and the evaluations alone, in the order of their rows.
 //
 // The intervals say where all evaluations of the model would put its predictions, distances and agreement with others:
 // on models that the net had not seen nominal 90 % covered 84 to 97 % from 32 to 1,024 evaluations (bench/coverage.c).
 // What the predictor cannot express stays outside: accuracies then observed were covered in 76 to 92 %.
 //
 // 32 versions of 128 / 1,024 / 4,096 evaluations on one core: 57 / 140 / 480 ms with a recall. Works in about 5 KB an
-// evaluation. Fails: as locus_encode; LOCUS_ERR_ARGUMENT (more groups than evaluations), _POOL, _CANCELLED.
+// evaluation. Fails: as locus_encode; LOCUS_ERR_POOL, _OVERFLOW, _CANCELLED.
 LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
                                            const locus_resample_opts *opts, const locus_run *run, locus_error *err);
 
 // Interval around `value` from resampled values of it: value -+ t * deviation, t of Student's distribution with
-// count - 1 degrees of freedom; jackknife: the deviation is (count - 1) / sqrt(count) times larger.
-// level: 0.9 for 90 %. count < 2: NaN bounds.
-LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
-                                           double level);
+// count - 1 degrees of freedom. level: 0.9 for 90 %. count < 2: NaN bounds.
+LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, double level);
 
 // ---- comparison of two models
 
@@ -10954,7 +10951,7 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
 
 // What metrics, leaders and frontiers demand of scores of which they read n columns.
 LOCUSI_FN locus_status locusi_check_columns(const locus_scores *s, const size_t *columns, size_t n, locus_among among,
-                                            locus_error *err)
+                                            const size_t *leaders, size_t leader_count, locus_error *err)
 {
     locus_status status = locusi_check_table(s, 0, s->count, err);
     size_t i, m;
@@ -10962,6 +10959,10 @@ LOCUSI_FN locus_status locusi_check_columns(const locus_scores *s, const size_t 
     if (status) return status;
     if ((unsigned)among > LOCUS_AMONG_SCORED)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "among", "a locus_among", "%d", (int)among);
+    for (i = 0; i < leader_count; i++)
+        if (!leaders || leaders[i] >= s->models)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", i, s->models,
+                               leaders ? leaders[i] : SIZE_MAX);
     for (i = 0; i < n; i++) {
         const size_t column = columns ? columns[i] : i;
         if (column >= s->count)
@@ -10971,16 +10972,6 @@ LOCUSI_FN locus_status locusi_check_columns(const locus_scores *s, const size_t 
                 return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
                                    (double)y);
     }
-    return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_check_leaders(const size_t *leaders, size_t count, size_t models, locus_error *err)
-{
-    size_t i;
-    for (i = 0; i < count; i++)
-        if (!leaders || leaders[i] >= models)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", i, models,
-                               leaders ? leaders[i] : SIZE_MAX);
     return LOCUS_OK;
 }
 
@@ -11123,8 +11114,7 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
     memset(&none, 0, sizeof none);
     memset(&a, 0, sizeof a);
     models = scores->models;
-    if ((status = locusi_check_columns(scores, o->columns, n, o->among, err)) ||
-        (status = locusi_check_leaders(o->leaders, o->leader_count, models, err)))
+    if ((status = locusi_check_columns(scores, o->columns, n, o->among, o->leaders, o->leader_count, err)))
         return status;
     locusi_work_begin(&w, run);
     a.keys = (uint64_t *)locusi_take_cells(&w, n, models, sizeof(uint64_t));
@@ -11188,7 +11178,7 @@ LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *c
     float y;
     locus_status status;
     if ((status = locusi_check_given(err, !scores ? "scores" : !order ? "order" : NULL))) return status;
-    if ((status = locusi_check_columns(scores, columns, n, among, err))) return status;
+    if ((status = locusi_check_columns(scores, columns, n, among, NULL, 0, err))) return status;
     models = scores->models;
     locusi_work_begin(&w, run);
     model = (locusi_keyed *)locusi_take_zero(&w, models, sizeof *model);
@@ -11782,8 +11772,7 @@ LOCUSI_FN locus_status locusi_check_frontier(const locusi_replay *a, size_t n, l
 {
     const locus_frontier_opts *o = a->o;
     locus_status status;
-    if ((status = locusi_check_columns(a->scores, o->columns, n, o->among, err)) ||
-        (status = locusi_check_leaders(o->leaders, o->leader_count, a->models, err)) ||
+    if ((status = locusi_check_columns(a->scores, o->columns, n, o->among, o->leaders, o->leader_count, err)) ||
         (status = locusi_check_level(o->level, err)))
         return status;
     if (a->models > UINT32_MAX || o->points > UINT32_MAX || o->resamples > UINT32_MAX)
@@ -14912,7 +14901,7 @@ LOCUSI_FN void locusi_spread_add(locusi_spread *s, double x)
     s->squares += off * (x - s->mean);
 }
 
-LOCUSI_FN locus_interval locusi_interval_from(double value, const locusi_spread *s, int jackknife, double level)
+LOCUSI_FN locus_interval locusi_interval_from(double value, const locusi_spread *s, double level)
 {
     locus_interval out;
     double half;
@@ -14920,19 +14909,17 @@ LOCUSI_FN locus_interval locusi_interval_from(double value, const locusi_spread 
     out.low = out.high = (double)locusi_nan();
     if (s->count < 2 || !locusi_within(level, 0.0, 1.0) || level <= 0.0 || level >= 1.0) return out;
     half = sqrt(s->squares / (double)(s->count - 1)) * locusi_student_quantile(level, s->count - 1);
-    if (jackknife) half *= (double)(s->count - 1) / sqrt((double)s->count);
     out.low = value - half;
     out.high = value + half;
     return out;
 }
 
-LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
-                                           double level)
+LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, double level)
 {
     locusi_spread s = {0, 0.0, 0.0};
     size_t i;
     for (i = 0; resampled && i < count; i++) locusi_spread_add(&s, resampled[i]);
-    return locusi_interval_from(value, &s, jackknife, level);
+    return locusi_interval_from(value, &s, level);
 }
 
 // Of a share: right of n (Wilson 1927).
@@ -15057,12 +15044,11 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
         locusi_spread_add(&difference, locusi_compare_difference(x, y, n, NULL, 0));
         locusi_spread_add(&agreement, locusi_compare_agreement(x, y, n, o->correlation));
     }
-    out->accuracy_a = locusi_interval_from(locusi_mean_chance(a->rows, n), &own[0], 0, level);
-    out->accuracy_b = locusi_interval_from(locusi_mean_chance(b->rows, n), &own[1], 0, level);
-    out->difference =
-        locusi_interval_from(locusi_compare_difference(a->rows, b->rows, n, NULL, 0), &difference, 0, level);
+    out->accuracy_a = locusi_interval_from(locusi_mean_chance(a->rows, n), &own[0], level);
+    out->accuracy_b = locusi_interval_from(locusi_mean_chance(b->rows, n), &own[1], level);
+    out->difference = locusi_interval_from(locusi_compare_difference(a->rows, b->rows, n, NULL, 0), &difference, level);
     out->agreement =
-        locusi_interval_from(locusi_compare_agreement(a->rows, b->rows, n, o->correlation), &agreement, 0, level);
+        locusi_interval_from(locusi_compare_agreement(a->rows, b->rows, n, o->correlation), &agreement, level);
     for (c = 0; o->by_category && c < o->categories; c++) {
         locusi_spread s = {0, 0.0, 0.0};
         const double value = locusi_compare_difference(a->rows, b->rows, n, o->category, c);
@@ -15070,7 +15056,7 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
             locusi_spread_add(&s, locusi_compare_difference(locusi_compare_row(a, a->count > 1 ? i : 0),
                                                             locusi_compare_row(b, b->count > 1 ? i : 0), n, o->category,
                                                             c));
-        o->by_category[c] = locusi_interval_from(value, &s, 0, level);
+        o->by_category[c] = locusi_interval_from(value, &s, level);
     }
     for (i = 0; o->scores_a && i < o->answers; i++) {
         const unsigned char x = o->scores_a[i], y = o->scores_b[i];
@@ -15115,8 +15101,7 @@ LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool
     const locusi_recall *from = &pool->memory;
     const locus_status status = locusi_pool_create(out, pool->net, count, pool->query_encoder, from,
                                                    run ? run->memory : NULL, run ? run->memory_bytes : 0, err);
-    if (status == LOCUS_ERR_MEMORY && err && run && run->memory)
-        err->bytes = locusi_pool_bytes(pool->net, count, from);
+    if (status == LOCUS_ERR_MEMORY && err && run && run->memory) err->bytes = locusi_pool_bytes(pool->net, count, from);
     if (status) return status;
     (*out)->calibrated = pool->calibrated;
     (*out)->calibration_shared = pool->calibration_shared;
@@ -15209,12 +15194,7 @@ LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_eval
 
 // ---- draws
 
-typedef enum locusi_draw {
-    LOCUSI_DRAW_EVALUATION = 1,
-    LOCUSI_DRAW_GROUP,
-    LOCUSI_DRAW_PRIOR,
-    LOCUSI_DRAW_MEAN
-} locusi_draw;
+typedef enum locusi_draw { LOCUSI_DRAW_EVALUATION = 1, LOCUSI_DRAW_PRIOR = 3, LOCUSI_DRAW_MEAN } locusi_draw;
 
 // Counter-based: depends on (seed, what for, version, index) alone.
 LOCUSI_FN uint64_t locusi_draw_bits(uint64_t seed, locusi_draw what, size_t version, size_t index)
@@ -15230,24 +15210,14 @@ LOCUSI_FN double locusi_draw_normal(uint64_t seed, locusi_draw what, size_t vers
     return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * angle);
 }
 
-// The evaluations of every version. row[n]: those that there are, shuffled by the jackknife.
-LOCUSI_FN void locusi_resample_draw(locusi_job *job, size_t *row, size_t n, size_t versions, int jackknife,
-                                    uint64_t seed)
+// The evaluations of every version: as many as there are, drawn from these rows.
+LOCUSI_FN void locusi_resample_draw(locusi_job *job, const size_t *row, size_t n, size_t versions, uint64_t seed)
 {
     size_t r, i;
-    for (i = 0; jackknife && i + 1 < n; i++) { // groups are runs of a shuffled order, dealt out in turn
-        const size_t at = i + (size_t)(locusi_draw_bits(seed, LOCUSI_DRAW_GROUP, 0, i) % (n - i)), swap = row[at];
-        row[at] = row[i];
-        row[i] = swap;
-    }
     for (r = 0; r < versions; r++) {
-        uint32_t *draw = job->draws + r * job->n;
-        size_t count = 0;
-        for (i = 0; i < n; i++) {
-            if (!jackknife) draw[count++] = (uint32_t)row[locusi_draw_bits(seed, LOCUSI_DRAW_EVALUATION, r, i) % n];
-            else if (i % versions != r) draw[count++] = (uint32_t)row[i];
-        }
-        job->drawn[r] = count;
+        for (i = 0; i < n; i++)
+            job->draws[r * job->n + i] = (uint32_t)row[locusi_draw_bits(seed, LOCUSI_DRAW_EVALUATION, r, i) % n];
+        job->drawn[r] = n;
     }
 }
 
@@ -15266,11 +15236,28 @@ typedef struct locusi_resample { // all that one call works in
     locusi_versions v;
     size_t count, workers;
     uint64_t seed;
-    double noise; // of the priors
-    locusi_panel *panels;
+    float *floats;   // [workers] arrays of panels
+    double *doubles; // [workers] likewise
     locusi_counter counter;
     int bad;
 } locusi_resample;
+
+LOCUSI_FN locusi_panel locusi_panel_of(const locusi_resample *a, size_t worker)
+{
+    const size_t n = a->v.job.n * LOCUSI_PANEL, p = a->v.own.m.landmarks * LOCUSI_PANEL;
+    locusi_panel w;
+    w.weight = a->floats + worker * 2 * (n + p);
+    w.u = w.weight + n;
+    w.in = w.u + n;
+    w.out = w.in + p;
+    w.x = a->doubles + worker * 5 * p;
+    w.r = w.x + p;
+    w.z = w.r + p;
+    w.p = w.z + p;
+    w.a = w.p + p;
+    w.mine = 0;
+    return w;
+}
 
 LOCUSI_FN void locusi_panel_axpy(double a, const double *x, double *y)
 {
@@ -15358,8 +15345,8 @@ LOCUSI_FN void locusi_panel_weights(const locusi_resample *a, locusi_panel *w, s
         scores += o->score[at];
         difficulties += o->t[at];
     }
-    prior = o->m.mean + a->noise * o->sd / sqrt(o->m.pull > 1.0 ? o->m.pull : 1.0) *
-                            locusi_draw_normal(a->seed, LOCUSI_DRAW_MEAN, r, 0);
+    prior = o->m.mean +
+            o->sd / sqrt(o->m.pull > 1.0 ? o->m.pull : 1.0) * locusi_draw_normal(a->seed, LOCUSI_DRAW_MEAN, r, 0);
     locusi_own_mean(&o->m, locusi_clamp(prior, 0.01, 0.99), (double)drawn, scores, difficulties, mu, sd);
 }
 
@@ -15367,10 +15354,9 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
 {
     locusi_resample *a = (locusi_resample *)arg;
     const locusi_own *o = &a->v.own;
-    locusi_panel *w = &a->panels[worker];
+    locusi_panel panels = locusi_panel_of(a, worker), *w = &panels;
     const size_t p = o->m.landmarks, n = o->n;
     size_t panel, i, c, v;
-    w->mine = 0;
     while ((panel = locusi_next(&a->counter, worker, &w->mine)) < (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
         const size_t first = panel * LOCUSI_PANEL;
         double mu[LOCUSI_PANEL], sd[LOCUSI_PANEL];
@@ -15393,8 +15379,7 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
             c = i / LOCUSI_PANEL, v = first + i % LOCUSI_PANEL;
             w->x[i] = o->theta[c];
             w->r[i] = (double)w->out[i] - o->theta[c];
-            if (v < a->count)
-                w->r[i] += a->noise * sqrt(o->m.own) * locusi_draw_normal(a->seed, LOCUSI_DRAW_PRIOR, v, c);
+            if (v < a->count) w->r[i] += sqrt(o->m.own) * locusi_draw_normal(a->seed, LOCUSI_DRAW_PRIOR, v, c);
         }
         locusi_panel_solve(o, w);
         for (v = 0; v < LOCUSI_PANEL && first + v < a->count; v++) {
@@ -15409,38 +15394,24 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
 LOCUSI_FN void locusi_resample_take(locusi_resample *a, const locus_pool *pool, const locus_evals *evals,
                                     const locus_run *run, locusi_work *w)
 {
-    const size_t n = evals->queries.count, p = pool->memory.landmarks;
-    size_t i, k;
+    const size_t n = evals->queries.count, p = pool->memory.landmarks, panels = (a->count - 1) / LOCUSI_PANEL + 1;
     locusi_versions_take(&a->v, pool, evals, a->count, run, w);
     if (!p) return;
     a->workers = locusi_workers(run ? run->parallel : NULL);
-    if (a->workers > (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL)
-        a->workers = (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL;
+    if (a->workers > panels) a->workers = panels;
     if (a->workers > 64) a->workers = 64;
-    a->panels = (locusi_panel *)locusi_take(w, a->workers, sizeof(locusi_panel));
-    for (i = 0; i < a->workers; i++) {
-        locusi_panel one;
-        double **const columns[] = {&one.x, &one.r, &one.z, &one.p, &one.a};
-        memset(&one, 0, sizeof one);
-        one.weight = (float *)locusi_take_cells(w, n, LOCUSI_PANEL, sizeof(float));
-        one.u = (float *)locusi_take_cells(w, n, LOCUSI_PANEL, sizeof(float));
-        one.in = (float *)locusi_take_cells(w, p, LOCUSI_PANEL, sizeof(float));
-        one.out = (float *)locusi_take_cells(w, p, LOCUSI_PANEL, sizeof(float));
-        for (k = 0; k < 5; k++) *columns[k] = (double *)locusi_take_cells(w, p, LOCUSI_PANEL, sizeof(double));
-        if (a->panels) a->panels[i] = one;
-    }
+    a->floats = (float *)locusi_take_cells(w, 2 * (n + p), a->workers * LOCUSI_PANEL, sizeof(float));
+    a->doubles = (double *)locusi_take_cells(w, 5 * p, a->workers * LOCUSI_PANEL, sizeof(double));
 }
 
 LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
                                            const locus_resample_opts *opts, const locus_run *run, locus_error *err)
 {
-    const int jackknife = opts && opts->jackknife;
     locusi_resample a;
     locusi_work w;
     locus_run rest;
     locus_pool *made = NULL;
-    size_t n = 0, r, i;
-    float y;
+    size_t r;
     locus_status status;
     if ((status = locusi_check_given(err, !out ? "out" : NULL))) return status;
     *out = NULL;
@@ -15448,18 +15419,13 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
     memset(&a, 0, sizeof a);
     a.count = opts && opts->count ? opts->count : 32;
     a.seed = opts ? opts->seed : 0;
-    a.noise = jackknife ? sqrt((double)a.count) / ((double)a.count - 1.0) : 1.0; // locus_interval_of takes it back
-    for (i = 0; i < evals->queries.count; i++) n += (size_t)locusi_score(evals, 0, i, &y);
-    if (jackknife && (a.count < 2 || a.count > n))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->count", "2 to %z groups of the evaluations", "%z", n,
-                           a.count);
     if (a.count >= UINT32_MAX)
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "opts->count", "fewer versions", "%z", a.count);
     locusi_work_begin(&w, run);
     locusi_resample_take(&a, pool, evals, run, &w);
     if (!(status = locusi_work_short(&w, err))) status = locusi_versions_prepare(&a.v, err);
     if (!status) {
-        locusi_resample_draw(&a.v.job, a.v.row, n, a.count, jackknife, a.seed);
+        locusi_resample_draw(&a.v.job, a.v.row, a.v.n, a.count, a.seed);
         status = locusi_encode_passes(&a.v.job, a.v.encode.parallel, a.v.z, err);
     }
     if (!status && a.workers && !(status = locusi_own_fit(&a.v.own, pool->net->kernels, evals, err))) {
@@ -15471,7 +15437,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
     rest = locusi_work_rest(&w);
     if (!status) status = locusi_work_within(&w, locusi_pool_like(&made, pool, a.count, &rest, err), err);
     for (r = 0; r < a.count && !status; r++)
-        status = locusi_pool_version(made, r, n, a.v.z + r * pool->net->d,
+        status = locusi_pool_version(made, r, a.v.n, a.v.z + r * pool->net->d,
                                      a.workers ? a.v.rows + r * pool->memory.landmarks : NULL, a.v.base[r], err);
     locusi_work_end(&w);
     if (status) locus_pool_destroy(made);

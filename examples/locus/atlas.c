@@ -202,7 +202,7 @@ static void atlas_neighbour_intervals(const atlas *a, const char *name, const lo
             }
             double value = agreement ? atlas_agreement(a->x.profiles.rows + i * dim, a->x.profiles.rows + j * dim, dim)
                                      : (double)list[at].distance;
-            interval = locus_interval_of(value, values, a->resamples, 0, 0.9);
+            interval = locus_interval_of(value, values, a->resamples, 0.9);
         }
         atlas_bounds(a->f, at, interval, 0.0, agreement ? 1.0 : 2.0);
     }
@@ -229,7 +229,7 @@ static int atlas_intervals(session *s, const atlas *a)
                 values[r] = atlas_mean(a, a->version_profiles + (i * a->resamples + r) * a->x.n, c);
             if (a->resampled[i])
                 interval =
-                    locus_interval_of(atlas_mean(a, a->x.profiles.rows + i * a->x.n, c), values, a->resamples, 0, 0.9);
+                    locus_interval_of(atlas_mean(a, a->x.profiles.rows + i * a->x.n, c), values, a->resamples, 0.9);
             atlas_bounds(f, at, interval, 0.0, 1.0);
         }
         fputc(']', f);

@@ -17,7 +17,7 @@ static int distance_interval(session *s, const versions *a, const versions *b, l
     if (locus_distances(&a->embeddings, &b->embeddings, d, &e, work, bytes, &s->err))
         return fail(s, "%s", s->err.message);
     for (size_t i = 1; i < n; ++i) resampled[i - 1] = (double)d[i * b->embeddings.count + i];
-    *out = locus_interval_of((double)d[0], resampled, n - 1, 0, 0.9);
+    *out = locus_interval_of((double)d[0], resampled, n - 1, 0.9);
     if (out->low < 0.0) out->low = 0.0;
     return DONE;
 }

@@ -11798,13 +11798,8 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     locus_status status;
     memset(&none, 0, sizeof none);
     memset(&a, 0, sizeof a);
-    if ((status = locusi_check_given(err, !out       ? "out"
-                                          : !points  ? "points"
-                                          : !zero    ? "zero"
-                                          : !singles ? "singles"
-                                          : !logits  ? "logits"
-                                          : !scores  ? "scores"
-                                                     : NULL)))
+    if ((status = locusi_check_given(err, !out ? "out" : !points ? "points" : !zero ? "zero" : NULL))) return status;
+    if ((status = locusi_check_given(err, !singles ? "singles" : !logits ? "logits" : !scores ? "scores" : NULL)))
         return status;
     memset(out, 0, sizeof *out);
     a.o = opts ? opts : &none;
@@ -15221,43 +15216,17 @@ LOCUSI_FN void locusi_resample_draw(locusi_job *job, const size_t *row, size_t n
     }
 }
 
-// ---- the recall's rows of versions, a panel of them at once
+// ---- many regressions at once, each with its own weights: conjugate gradients, with the factor for weights that are
+// typical of them before it
 
 #define LOCUSI_PANEL ((size_t)16) // columns
 
-typedef struct locusi_panel {  // one worker's
-    float *weight, *u;         // [n, PANEL]
-    float *in, *out;           // [landmarks, PANEL]
-    double *x, *r, *z, *p, *a; // likewise
-    size_t mine;
+typedef struct locusi_panel {
+    float *weight, *u; // [n, PANEL]
+    float *in, *out;   // [landmarks, PANEL]
+    double *x, *r;     // [landmarks, PANEL] the solutions, and what they leave of the right-hand side
+    double *z, *p, *a; // [landmarks, PANEL]
 } locusi_panel;
-
-typedef struct locusi_resample { // all that one call works in
-    locusi_versions v;
-    size_t count, workers;
-    uint64_t seed;
-    float *floats;   // [workers] arrays of panels
-    double *doubles; // [workers] likewise
-    locusi_counter counter;
-    int bad;
-} locusi_resample;
-
-LOCUSI_FN locusi_panel locusi_panel_of(const locusi_resample *a, size_t worker)
-{
-    const size_t n = a->v.job.n * LOCUSI_PANEL, p = a->v.own.m.landmarks * LOCUSI_PANEL;
-    locusi_panel w;
-    w.weight = a->floats + worker * 2 * (n + p);
-    w.u = w.weight + n;
-    w.in = w.u + n;
-    w.out = w.in + p;
-    w.x = a->doubles + worker * 5 * p;
-    w.r = w.x + p;
-    w.z = w.r + p;
-    w.p = w.z + p;
-    w.a = w.p + p;
-    w.mine = 0;
-    return w;
-}
 
 LOCUSI_FN void locusi_panel_axpy(double a, const double *x, double *y)
 {
@@ -15281,45 +15250,45 @@ LOCUSI_FN void locusi_panel_precondition(const double *l, size_t n, double *x)
 
 LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
 {
-    size_t i, v;
-    memset(out, 0, LOCUSI_PANEL * sizeof(double));
-    for (i = 0; i < n; i++)
-        for (v = 0; v < LOCUSI_PANEL; v++) out[v] += a[i * LOCUSI_PANEL + v] * b[i * LOCUSI_PANEL + v];
-}
-
-// out <- Phi' u
-LOCUSI_FN void locusi_panel_gather(const locusi_own *o, const locusi_panel *w)
-{
-    const size_t p = o->m.landmarks;
-    locusi_product(o->r.k, o->phi, 1, p, p, o->n, w->u, LOCUSI_PANEL, 16, LOCUSI_PANEL, w->out, LOCUSI_PANEL, 0);
-}
-
-// a <- (Phi' C W Phi + 1) p, column by column
-LOCUSI_FN void locusi_panel_apply(const locusi_own *o, locusi_panel *w)
-{
-    const size_t p = o->m.landmarks, cells = p * LOCUSI_PANEL;
     size_t i;
-    for (i = 0; i < cells; i++) w->in[i] = (float)w->p[i];
-    locusi_matmul_run(o->r.k, o->phi, p, o->n, p, w->in, LOCUSI_PANEL, w->u, LOCUSI_PANEL, NULL, NULL, 0, 0);
-    for (i = 0; i < o->n * LOCUSI_PANEL; i++) w->u[i] *= w->weight[i];
-    locusi_panel_gather(o, w);
-    for (i = 0; i < cells; i++) w->a[i] = w->p[i] + (double)w->out[i];
+    memset(out, 0, LOCUSI_PANEL * sizeof(double));
+    for (i = 0; i < n * LOCUSI_PANEL; i++) out[i % LOCUSI_PANEL] += a[i] * b[i];
 }
 
-LOCUSI_FN void locusi_panel_solve(const locusi_own *o, locusi_panel *w)
+// out <- phi' u
+LOCUSI_FN void locusi_panel_right(const locusi_ridge *r, locusi_panel *w)
 {
-    const size_t p = o->m.landmarks, cells = p * LOCUSI_PANEL;
+    const size_t p = r->memory->landmarks;
+    locusi_product(r->k, r->phi, 1, p, p, r->n, w->u, LOCUSI_PANEL, 16, LOCUSI_PANEL, w->out, LOCUSI_PANEL, 0);
+}
+
+// u <- phi x
+LOCUSI_FN void locusi_panel_fitted(const locusi_ridge *r, locusi_panel *w, const double *x)
+{
+    const size_t p = r->memory->landmarks;
+    size_t i;
+    for (i = 0; i < p * LOCUSI_PANEL; i++) w->in[i] = (float)x[i];
+    locusi_matmul_run(r->k, r->phi, p, r->n, p, w->in, LOCUSI_PANEL, w->u, LOCUSI_PANEL, NULL, NULL, 0, 0);
+}
+
+// From x and its r on.
+LOCUSI_FN void locusi_panel_solve(const locusi_ridge *r, locusi_panel *w, size_t steps)
+{
+    const size_t p = r->memory->landmarks, cells = p * LOCUSI_PANEL;
     double before[LOCUSI_PANEL], now[LOCUSI_PANEL], along[LOCUSI_PANEL];
     size_t step, i, v;
     memset(w->p, 0, cells * sizeof(double));
     memset(before, 0, sizeof before);
-    for (step = 0; step < LOCUSI_GRADIENT_STEPS; step++) {
+    for (step = 0; step < steps; step++) {
         memcpy(w->z, w->r, cells * sizeof(double));
-        locusi_panel_precondition(o->r.factor, p, w->z);
+        locusi_panel_precondition(r->factor, p, w->z);
         locusi_panel_dot(w->r, w->z, p, now);
         for (v = 0; v < LOCUSI_PANEL; v++) before[v] = before[v] > 0.0 ? now[v] / before[v] : 0.0;
         for (i = 0; i < cells; i++) w->p[i] = w->z[i] + before[i % LOCUSI_PANEL] * w->p[i];
-        locusi_panel_apply(o, w);
+        locusi_panel_fitted(r, w, w->p); // a <- (phi' W phi + 1) p
+        for (i = 0; i < r->n * LOCUSI_PANEL; i++) w->u[i] *= w->weight[i];
+        locusi_panel_right(r, w);
+        for (i = 0; i < cells; i++) w->a[i] = w->p[i] + (double)w->out[i];
         locusi_panel_dot(w->p, w->a, p, along);
         for (v = 0; v < LOCUSI_PANEL; v++) along[v] = along[v] > 0.0 ? now[v] / along[v] : 0.0;
         for (i = 0; i < cells; i++) {
@@ -15328,6 +15297,35 @@ LOCUSI_FN void locusi_panel_solve(const locusi_own *o, locusi_panel *w)
         }
         memcpy(before, now, sizeof before);
     }
+}
+
+// ---- the recall's rows of versions, a panel of them at once
+
+typedef struct locusi_resample { // all that one call works in
+    locusi_versions v;
+    size_t count, workers;
+    uint64_t seed;
+    float *floats;   // [workers] arrays of panels
+    double *doubles; // [workers] likewise
+    locusi_counter counter;
+    int bad;
+} locusi_resample;
+
+// A worker's.
+LOCUSI_FN locusi_panel locusi_panel_of(const locusi_resample *a, size_t worker)
+{
+    const size_t n = a->v.job.n * LOCUSI_PANEL, p = a->v.own.m.landmarks * LOCUSI_PANEL;
+    locusi_panel w;
+    w.weight = a->floats + worker * 2 * (n + p);
+    w.u = w.weight + n;
+    w.in = w.u + n;
+    w.out = w.in + p;
+    w.x = a->doubles + worker * 5 * p;
+    w.r = w.x + p;
+    w.z = w.r + p;
+    w.p = w.z + p;
+    w.a = w.p + p;
+    return w;
 }
 
 // mu, sd and the weights of version `r`, which is column v.
@@ -15356,8 +15354,8 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
     const locusi_own *o = &a->v.own;
     locusi_panel panels = locusi_panel_of(a, worker), *w = &panels;
     const size_t p = o->m.landmarks, n = o->n;
-    size_t panel, i, c, v;
-    while ((panel = locusi_next(&a->counter, worker, &w->mine)) < (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
+    size_t panel, mine = 0, i, c, v;
+    while ((panel = locusi_next(&a->counter, worker, &mine)) < (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
         const size_t first = panel * LOCUSI_PANEL;
         double mu[LOCUSI_PANEL], sd[LOCUSI_PANEL];
         memset(w->weight, 0, n * LOCUSI_PANEL * sizeof(float));
@@ -15374,14 +15372,14 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
                 w->u[i * LOCUSI_PANEL + v] =
                     w->weight[i * LOCUSI_PANEL + v] * (float)((o->score[i] - mu[v]) / sd[v] - o->t[i] - fitted);
         }
-        locusi_panel_gather(o, w);
+        locusi_panel_right(&o->r, w);
         for (i = 0; i < p * LOCUSI_PANEL; i++) {
             c = i / LOCUSI_PANEL, v = first + i % LOCUSI_PANEL;
             w->x[i] = o->theta[c];
             w->r[i] = (double)w->out[i] - o->theta[c];
             if (v < a->count) w->r[i] += sqrt(o->m.own) * locusi_draw_normal(a->seed, LOCUSI_DRAW_PRIOR, v, c);
         }
-        locusi_panel_solve(o, w);
+        locusi_panel_solve(&o->r, w, LOCUSI_GRADIENT_STEPS);
         for (v = 0; v < LOCUSI_PANEL && first + v < a->count; v++) {
             for (c = 0; c < p; c++) w->z[c] = w->x[c * LOCUSI_PANEL + v];
             locusi_recall_weights(&o->m, w->z, w->a);
@@ -15686,11 +15684,9 @@ LOCUS_API locus_status locus_same_answers(locus_likeness *out, const float *p_a,
     float x, y;
     locusi_work w;
     locus_status status;
-    if ((status = locusi_check_given(err, !out      ? "out"
-                                          : !p_a    ? "p_a"
-                                          : !p_b    ? "p_b"
-                                          : !scores ? "scores"
-                                                    : NULL)) ||
+    if ((status = locusi_check_given(err, !out || !p_a || !p_b ? "out, p_a or p_b"
+                                          : !scores            ? "scores"
+                                                               : NULL)) ||
         (status = locusi_check_table(scores, 0, scores->count, err)))
         return status;
     if (a >= scores->models || b >= scores->models)
@@ -16405,11 +16401,12 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     locus_pool *made = NULL;
     size_t n, p;
     locus_status status;
-    if ((status = locusi_check_given(err, !query        ? "query"
-                                          : !out        ? "out"
-                                          : !influences ? "influences"
-                                          : !nearest    ? "nearest"
-                                                        : NULL)) ||
+    if ((status = locusi_check_given(err, !query ? "query"
+                                          : !out ? "out"
+                                                 : NULL)) ||
+        (status = locusi_check_given(err, !influences ? "influences"
+                                          : !nearest  ? "nearest"
+                                                      : NULL)) ||
         (status = locusi_check_own(pool, evals, err)))
         return status;
     if (model >= pool->count)

@@ -11237,23 +11237,24 @@ LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *c
 // A router at a price of cost spends some mean cost and gets some mean quality; over all prices that is a curve, and
 // what can be had by mixing two of its points is its hull. The zero router's is computed likewise, with a model's mean
 // in the place of its chance, over the same queries and candidates. All that answers queries is a *policy*, with a cost
-// and a quality on each: the router at each of its prices, each model alone, the zero router at each of its own, and
-// the leader. The bootstrap draws queries; everything is computed again from their weights.
+// and a quality on each: each model alone, the leader, the router at each of its prices, and the zero router at each of
+// its own. The bootstrap draws queries; everything is computed again from their weights.
 
 typedef struct locusi_hull {
     const locus_tradeoff *points;
     size_t *corner, corners; // places of its corners, by rising cost
 } locusi_hull;
 
-// The non-decreasing hull of the points that are `in`.
-LOCUSI_FN void locusi_hull_of(locusi_hull *h, const locus_tradeoff *points, const unsigned char *in, size_t count)
+// The non-decreasing hull of the points of a group.
+LOCUSI_FN void locusi_hull_of(locusi_hull *h, const locus_tradeoff *points, size_t count, const unsigned char *group,
+                              int which)
 {
     size_t at = SIZE_MAX, i;
     h->points = points;
     h->corners = 0;
     for (i = 0; i < count; i++)
-        if (in[i] && (at == SIZE_MAX || points[i].cost < points[at].cost ||
-                      (points[i].cost <= points[at].cost && points[i].quality > points[at].quality)))
+        if (group[i] == which && (at == SIZE_MAX || points[i].cost < points[at].cost ||
+                                  (points[i].cost <= points[at].cost && points[i].quality > points[at].quality)))
             at = i;
     while (at != SIZE_MAX) { // always the steepest way up, and of equally steep ones the longest
         const locus_tradeoff from = points[at];
@@ -11262,7 +11263,7 @@ LOCUSI_FN void locusi_hull_of(locusi_hull *h, const locus_tradeoff *points, cons
         at = SIZE_MAX;
         for (i = 0; i < count; i++) {
             const double cost = points[i].cost - from.cost, quality = points[i].quality - from.quality;
-            if (!in[i] || cost <= 0.0 || quality <= 0.0) continue;
+            if (group[i] != which || cost <= 0.0 || quality <= 0.0) continue;
             if (at == SIZE_MAX || quality / cost > steepest ||
                 (quality / cost >= steepest && points[i].cost > points[at].cost)) {
                 steepest = quality / cost;
@@ -11421,14 +11422,16 @@ typedef struct locusi_duel { // a query between the weak and the strong model
     double score[2];         // of the weak and the strong one
 } locusi_duel;
 
+enum { LOCUSI_OF_ROUTER = 1, LOCUSI_OF_ZERO = 2 };
+
 typedef struct locusi_replay {
     const locus_frontier_opts *o;
     const locus_scores *scores;
     const float *logits;
     size_t n, models, wanted, resamples; // counted queries, M, prices, all by default where not given
     size_t points, blind;                // prices of the router, of the zero router
-    size_t zeros, leader, policies;      // the first policy of the zero router, the leader's, how many
-    double level, *lambda;               // [2 wanted]
+    size_t policies, stride;             // models, the leader, points, blind; room for as many
+    double level, *lambda;               // [points + blind]
     double *cost;                        // [n, policies]
     float *quality;                      // [n, policies]
     unsigned char *candidate;            // [n, M]
@@ -11436,31 +11439,29 @@ typedef struct locusi_replay {
     double *weight;                      // [n] how often a query is drawn
     double *slopes, *chance, *mean_cost; // [n, M], [M], [M] over all queries where it is known
     locus_tradeoff *mean;                // [policies] under the weights
-    unsigned char *in;                   // [policies] that make the hulls
+    unsigned char *group;                // [policies] whose hull it is a point of, 0: of none
     locusi_hull router, zero;
     double low, high;        // the range of AIQ
-    double *figures, *spare; // [1 + resamples, LOCUSI_FIGURES + wanted], [resamples]
+    double *figures, *spare; // [1 + resamples, LOCUSI_FIGURES + points], [resamples]
     locusi_duel *pairs;      // [n]
 } locusi_replay;
 
 LOCUSI_FN void locusi_replay_take(locusi_replay *a, size_t n, locusi_work *w)
 {
-    a->zeros = a->wanted;
-    a->leader = a->wanted + a->models + a->wanted;
-    a->policies = a->leader + 1;
+    a->stride = a->models + 1 + 2 * a->wanted;
     a->lambda = (double *)locusi_take(w, a->wanted, 2 * sizeof(double));
-    a->cost = (double *)locusi_take_cells(w, n, a->policies, sizeof(double));
-    a->quality = (float *)locusi_take_cells(w, n, a->policies, sizeof(float));
+    a->cost = (double *)locusi_take_cells(w, n, a->stride, sizeof(double));
+    a->quality = (float *)locusi_take_cells(w, n, a->stride, sizeof(float));
     a->candidate = (unsigned char *)locusi_take_cells(w, n, a->models, 1);
     a->slopes = (double *)locusi_take_cells(w, n, a->models, sizeof(double));
     a->row = (size_t *)locusi_take(w, n, sizeof(size_t));
     a->weight = (double *)locusi_take(w, n, sizeof(double));
     a->chance = (double *)locusi_take(w, a->models, sizeof(double));
     a->mean_cost = (double *)locusi_take_zero(w, a->models, sizeof(double));
-    a->mean = (locus_tradeoff *)locusi_take(w, a->policies, sizeof(locus_tradeoff));
-    a->in = (unsigned char *)locusi_take(w, a->policies, 1);
-    a->router.corner = (size_t *)locusi_take(w, locusi_max(a->wanted, a->models), sizeof(size_t));
-    a->zero.corner = (size_t *)locusi_take(w, a->models + a->wanted, sizeof(size_t));
+    a->mean = (locus_tradeoff *)locusi_take(w, a->stride, sizeof(locus_tradeoff));
+    a->group = (unsigned char *)locusi_take(w, a->stride, 1);
+    a->router.corner = (size_t *)locusi_take(w, a->stride, sizeof(size_t));
+    a->zero.corner = (size_t *)locusi_take(w, a->stride, sizeof(size_t));
     a->figures = (double *)locusi_take_cells(w, a->resamples + 1, LOCUSI_FIGURES + a->wanted, sizeof(double));
     a->spare = (double *)locusi_take(w, a->resamples, sizeof(double));
     if (a->o->weak != a->o->strong) a->pairs = (locusi_duel *)locusi_take(w, n, sizeof(locusi_duel));
@@ -11475,16 +11476,16 @@ LOCUSI_FN void locusi_replay_fill(locusi_replay *a, locusi_rules *r, size_t rows
     const size_t models = a->models;
     size_t i, m;
     for (i = 0; i < rows; i++) {
-        float *quality = a->quality + a->n * a->policies, *alone = quality + a->zeros;
-        double *cost = a->cost + a->n * a->policies, *price = cost + a->zeros;
+        float *quality = a->quality + a->n * a->stride;
+        double *cost = a->cost + a->n * a->stride;
         double best = -1.0, number = 0.0, sum = 0.0, spent = 0.0;
         unsigned char *candidate = a->candidate + a->n * models;
         size_t oracle = 0, leader;
         locusi_rules_at(r, i);
         for (m = 0; m < models; m++) {
-            const int scored = locusi_score_at(a->scores, m, o->columns ? o->columns[i] : i, &alone[m]);
+            const int scored = locusi_score_at(a->scores, m, o->columns ? o->columns[i] : i, &quality[m]);
             candidate[m] = (unsigned char)((scored || o->among == LOCUS_AMONG_ALL) && locusi_candidate(r, m));
-            if (!scored || !candidate[m]) alone[m] = 0.0f;
+            if (!scored || !candidate[m]) quality[m] = 0.0f;
         }
         r->available = candidate; // what an unknown cost counts as depends on them
         for (r->unpriced = -1.0, m = 0; m < models; m++) {
@@ -11498,23 +11499,23 @@ LOCUSI_FN void locusi_replay_fill(locusi_replay *a, locusi_rules *r, size_t rows
         for (m = 0; m < models; m++) {
             const double x = locusi_counted_cost(r, m);
             a->mean_cost[m] += x; // also where it has no score: a blind router knows what models cost
-            price[m] = candidate[m] ? x : 0.0;
+            cost[m] = candidate[m] ? x : 0.0;
             if (!candidate[m]) continue;
-            number += 1.0, sum += (double)alone[m], spent += x;
+            number += 1.0, sum += (double)quality[m], spent += x;
             singles[m].candidate++;
             singles[m].mean.cost += x;
-            singles[m].mean.quality += (double)alone[m];
-            if ((double)alone[m] > best || ((double)alone[m] >= best && x < price[oracle])) {
-                best = (double)alone[m];
+            singles[m].mean.quality += (double)quality[m];
+            if ((double)quality[m] > best || ((double)quality[m] >= best && x < cost[oracle])) {
+                best = (double)quality[m];
                 oracle = m;
             }
         }
         leader = locusi_leader(o->leaders, o->leader_count, candidate);
-        cost[a->leader] = price[leader];
-        quality[a->leader] = alone[leader];
+        cost[models] = cost[leader];
+        quality[models] = quality[leader];
         out->random.cost += spent / number;
         out->random.quality += sum / number;
-        out->oracle.cost += price[oracle];
+        out->oracle.cost += cost[oracle];
         out->oracle.quality += best;
         a->row[a->n++] = i;
     }
@@ -11531,9 +11532,9 @@ LOCUSI_FN size_t locusi_replay_slopes(locusi_replay *a, const unsigned char *can
     for (m = 0; m < models; m++) {
         a->mean[m].cost = cost[m];
         a->mean[m].quality = a->chance[m];
-        a->in[m] = candidate[m] && !locusi_unknown(a->chance[m]);
+        a->group[m] = candidate[m] && !locusi_unknown(a->chance[m]);
     }
-    locusi_hull_of(&a->router, a->mean, a->in, models);
+    locusi_hull_of(&a->router, a->mean, models, a->group, 1);
     for (m = 1; m < a->router.corners; m++) {
         const locus_tradeoff from = locusi_hull_corner(&a->router, m - 1), to = locusi_hull_corner(&a->router, m);
         a->slopes[found++] = (to.quality - from.quality) / (to.cost - from.cost);
@@ -11560,68 +11561,63 @@ LOCUSI_FN size_t locusi_replay_prices(locusi_replay *a, size_t count, double *la
     return found;
 }
 
-// What the zero router takes at a price; the leader where no candidate's mean is known: SIZE_MAX.
+// What the zero router takes at a price: the leader where no candidate's mean is known.
 LOCUSI_FN size_t locusi_replay_blind(const locusi_replay *a, size_t i, double lambda)
 {
+    const unsigned char *candidate = a->candidate + i * a->models;
     size_t m, model = SIZE_MAX;
     double best = -HUGE_VAL;
     for (m = 0; m < a->models; m++) {
         const double x = a->o->means[m] - lambda * a->mean_cost[m];
-        if (a->candidate[i * a->models + m] && !locusi_unknown(x) && x > best) best = x, model = m;
+        if (candidate[m] && !locusi_unknown(x) && x > best) best = x, model = m;
     }
-    return model;
+    return model == SIZE_MAX ? locusi_leader(a->o->leaders, a->o->leader_count, candidate) : model;
 }
 
 // The prices, and what is chosen at each: by the router, and by the means alone.
 LOCUSI_FN void locusi_replay_route(locusi_replay *a, locusi_rules *r, locus_route_opts *rules)
 {
     const locus_guard none = {SIZE_MAX, 0.0};
+    const size_t models = a->models;
     size_t i, m, p, slopes = 0;
     for (i = 0; i < a->n; i++) {
-        for (m = 0; m < a->models; m++) a->chance[m] = locus_probability((double)a->logits[a->row[i] * a->models + m]);
-        slopes = locusi_replay_slopes(a, a->candidate + i * a->models, a->cost + i * a->policies + a->zeros, &r->guard,
-                                      slopes);
+        for (m = 0; m < models; m++) a->chance[m] = locus_probability((double)a->logits[a->row[i] * models + m]);
+        slopes = locusi_replay_slopes(a, a->candidate + i * models, a->cost + i * a->stride, &r->guard, slopes);
     }
     a->points = locusi_replay_prices(a, slopes, a->lambda);
     if (a->o->means) {
-        memcpy(a->chance, a->o->means, a->models * sizeof(double));
+        memcpy(a->chance, a->o->means, models * sizeof(double));
         for (slopes = i = 0; i < a->n; i++)
-            slopes = locusi_replay_slopes(a, a->candidate + i * a->models, a->mean_cost, &none, slopes);
-        a->blind = locusi_replay_prices(a, slopes, a->lambda + a->wanted);
+            slopes = locusi_replay_slopes(a, a->candidate + i * models, a->mean_cost, &none, slopes);
+        a->blind = locusi_replay_prices(a, slopes, a->lambda + a->points);
     }
+    a->policies = models + 1 + a->points + a->blind;
     for (i = 0; i < a->n; i++) {
-        double *cost = a->cost + i * a->policies;
-        float *quality = a->quality + i * a->policies;
-        r->available = a->candidate + i * a->models;
-        r->cost = cost + a->zeros; // counted
+        double *cost = a->cost + i * a->stride;
+        float *quality = a->quality + i * a->stride;
+        r->available = a->candidate + i * models;
+        r->cost = cost; // counted
         for (p = 0; p < a->points + a->blind; p++) {
-            const size_t policy = p < a->points ? p : a->zeros + a->models + p - a->points;
-            size_t from;
-            if (p < a->points) {
-                locus_choice c;
-                rules->lambda = a->lambda[p];
-                locusi_rank_one(r, a->logits + a->row[i] * a->models, 0, 1, &c);
-                from = a->zeros + c.model;
-            } else {
-                from = locusi_replay_blind(a, i, a->lambda[a->wanted + p - a->points]);
-                from = from == SIZE_MAX ? a->leader : a->zeros + from;
-            }
-            cost[policy] = cost[from];
-            quality[policy] = quality[from];
+            locus_choice c;
+            rules->lambda = a->lambda[p];
+            if (p < a->points) locusi_rank_one(r, a->logits + a->row[i] * models, 0, 1, &c);
+            else c.model = locusi_replay_blind(a, i, a->lambda[p]);
+            cost[models + 1 + p] = cost[c.model];
+            quality[models + 1 + p] = quality[c.model];
         }
     }
 }
 
 // Means under the weights, whose sum is n; the hulls; the figures and gains. never: what stands for the cost of a
-// quality that is never reached. The first time (zero_cost given) of all policies that are `in`, then of their corners.
+// quality that is never reached. The first time zero_cost is given.
 LOCUSI_FN void locusi_replay_figures(locusi_replay *a, double never, double *zero_cost, double *to)
 {
-    const locus_tradeoff *lead = &a->mean[a->leader];
+    const locus_tradeoff *lead = &a->mean[a->models], *points = lead + 1;
     size_t i, p, k;
     memset(a->mean, 0, a->policies * sizeof *a->mean);
     for (i = 0; i < a->n; i++) {
-        const double w = a->weight[i], *cost = a->cost + i * a->policies;
-        const float *quality = a->quality + i * a->policies;
+        const double w = a->weight[i], *cost = a->cost + i * a->stride;
+        const float *quality = a->quality + i * a->stride;
         for (p = 0; p < a->policies && w > 0.0; p++) {
             a->mean[p].cost += w * cost[p];
             a->mean[p].quality += w * (double)quality[p];
@@ -11631,8 +11627,8 @@ LOCUSI_FN void locusi_replay_figures(locusi_replay *a, double never, double *zer
         a->mean[p].cost /= (double)a->n;
         a->mean[p].quality /= (double)a->n;
     }
-    locusi_hull_of(&a->router, a->mean, a->in, a->points);
-    locusi_hull_of(&a->zero, a->mean + a->zeros, a->in + a->zeros, a->models + a->blind);
+    locusi_hull_of(&a->router, a->mean, a->policies, a->group, LOCUSI_OF_ROUTER);
+    locusi_hull_of(&a->zero, a->mean, a->policies, a->group, LOCUSI_OF_ZERO);
     if (zero_cost) { // the range of costs stays
         a->low = a->zero.corners ? locusi_hull_corner(&a->zero, 0).cost : (double)locusi_nan();
         a->high = a->zero.corners ? locusi_hull_corner(&a->zero, a->zero.corners - 1).cost : (double)locusi_nan();
@@ -11650,36 +11646,33 @@ LOCUSI_FN void locusi_replay_figures(locusi_replay *a, double never, double *zer
         to[LOCUSI_SAVING + k] = lead->cost > 0.0 ? 1.0 - *cost / lead->cost : (double)locusi_nan();
     }
     for (p = 0; p < a->points; p++)
-        to[LOCUSI_FIGURES + p] = a->mean[p].quality - locusi_hull_quality(&a->zero, a->mean[p].cost);
+        to[LOCUSI_FIGURES + p] = points[p].quality - locusi_hull_quality(&a->zero, points[p].cost);
 }
 
 // What the caller sees of all queries; from here on the hulls are of these corners.
 LOCUSI_FN void locusi_replay_report(locusi_replay *a, locus_frontier *out, locus_frontier_point *points,
                                     locus_zero_corner *zero)
 {
+    const size_t first = a->models + 1;
     size_t i, m, p, k;
     out->queries = a->n;
     out->points = a->points;
     out->corners = a->router.corners;
     out->zero_corners = a->zero.corners;
-    out->leader_mean = a->mean[a->leader];
+    out->leader_mean = a->mean[a->models];
     out->low = a->low;
     out->high = a->high;
     for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) out->level[k] = locusi_levels[k] * out->leader_mean.quality;
-    memset(a->in, 0, a->policies);
+    memset(a->group, 0, a->policies);
     for (k = 0; k < a->zero.corners; k++) {
         const size_t pick = a->zero.corner[k];
-        a->in[a->zeros + pick] = 1;
+        a->group[pick] = LOCUSI_OF_ZERO;
         zero[k].mean = locusi_hull_corner(&a->zero, k);
         zero[k].model = pick;
         zero[k].share = 1.0;
         if (pick < a->models) continue;
         memset(a->chance, 0, a->models * sizeof *a->chance); // how often each is taken
-        for (i = 0; i < a->n; i++) {
-            m = locusi_replay_blind(a, i, a->lambda[a->wanted + pick - a->models]);
-            if (m == SIZE_MAX) m = locusi_leader(a->o->leaders, a->o->leader_count, a->candidate + i * a->models);
-            a->chance[m] += 1.0 / (double)a->n;
-        }
+        for (i = 0; i < a->n; i++) a->chance[locusi_replay_blind(a, i, a->lambda[pick - first])] += 1.0 / (double)a->n;
         for (zero[k].model = 0, m = 1; m < a->models; m++)
             if (a->chance[m] > a->chance[zero[k].model]) zero[k].model = m;
         zero[k].share = a->chance[zero[k].model];
@@ -11687,12 +11680,15 @@ LOCUSI_FN void locusi_replay_report(locusi_replay *a, locus_frontier *out, locus
     for (p = 0; p < a->points; p++) {
         memset(&points[p], 0, sizeof points[p]);
         points[p].lambda = a->lambda[p];
-        points[p].cost = a->mean[p].cost;
-        points[p].quality = a->mean[p].quality;
-        for (i = 0; i < a->n; i++) points[p].right += a->quality[i * a->policies + p] > 0.5f;
+        points[p].cost = a->mean[first + p].cost;
+        points[p].quality = a->mean[first + p].quality;
+        for (i = 0; i < a->n; i++) points[p].right += a->quality[i * a->stride + first + p] > 0.5f;
         points[p].right /= (double)a->n;
     }
-    for (k = 0; k < a->router.corners; k++) points[a->router.corner[k]].corner = a->in[a->router.corner[k]] = 1;
+    for (k = 0; k < a->router.corners; k++) {
+        a->group[a->router.corner[k]] = LOCUSI_OF_ROUTER;
+        points[a->router.corner[k] - first].corner = 1;
+    }
 }
 
 // ---- the gap between two models
@@ -11844,8 +11840,11 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     rules.unpriced = LOCUS_UNPRICED_AUTO;
     locusi_rules_make(&r, NULL, a.models, &rules, 1);
     locusi_replay_route(&a, &r, &rules);
-    for (i = 0; i < a.policies; i++) // single models with holes are no points of the zero router
-        a.in[i] = i < a.zeros || i - a.zeros >= a.models || singles[i - a.zeros].candidate == a.n;
+    for (i = 0; i < a.policies; i++)
+        a.group[i] = i > a.models && i <= a.models + a.points ? LOCUSI_OF_ROUTER : LOCUSI_OF_ZERO;
+    for (m = 0; m < a.models; m++)
+        if (singles[m].candidate < a.n) a.group[m] = 0; // with holes it is no point of the zero router
+    a.group[a.models] = 0;
     for (i = 0; i < a.n; i++) a.weight[i] = 1.0;
     width = LOCUSI_FIGURES + a.points;
     locusi_replay_figures(&a, (double)locusi_nan(), out->zero_cost, a.figures);

@@ -1139,7 +1139,7 @@ static locusi_hull hull_of(const locus_tradeoff *p, size_t n, size_t *picks)
     size_t i;
     for (i = 0; i < n; i++) in[i] = p[i].cost == p[i].cost;
     h.corner = picks;
-    locusi_hull_of(&h, p, in, n);
+    locusi_hull_of(&h, p, n, in, 1);
     return h;
 }
 

@@ -3,6 +3,7 @@
 # make test       everything that must hold;  make check: the same under sanitizers, valgrind, other compilers
 # make bench      the table of speeds, next to this machine's peak and to PyTorch where it is installed
 # make bench-train  the same for training;  make bench-scale  pools of up to 300,000 models
+# make size       how large everything is, beside 0.3.0
 # make reproduce  LOCUS next to its rivals on real evaluations: bench/RESULTS.md;  make reproduce-explore  its uses:
 #                 bench/RESULTS-explore.md
 CC ?= cc
@@ -59,6 +60,12 @@ build/test_core build/test_geometry build/test_evidence: build/%: tests/%.c buil
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(LINK) $< build/locus_test.o -o $@ $(LIBS)
 
+# The route-only build beside the library.
+build/test_compact: tests/test_compact.c tests/compact.c build/locus_test.o $(wildcard tests/*.h)
+	@mkdir -p build
+	$(CC) $(CFLAGS) $(WARN) -c tests/compact.c -o build/compact.o
+	$(CC) $(CFLAGS) $(LINK) $< build/compact.o build/locus_test.o -o $@ $(LIBS)
+
 build/%: tests/%.c locus.h $(wildcard tests/*.h)
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $< -o $@ $(LIBS)
@@ -87,6 +94,9 @@ check: test
 	@JOBS=$(JOBS) tests/check_builds.sh
 	@JOBS=$(JOBS) tests/check_memory.sh
 	@tests/check_style.sh
+
+size:
+	@tests/size.sh
 
 bench: build/bench
 	@bench/run.sh
@@ -130,4 +140,4 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: all demo programs test check bench bench-train bench-scale reproduce reproduce-explore format tidy install clean
+.PHONY: all demo programs test check size bench bench-train bench-scale reproduce reproduce-explore format tidy install clean

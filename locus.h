@@ -7,32 +7,26 @@
 //     #define LOCUS_IMPLEMENTATION
 //     #include "locus.h"
 //
-// A complete program (cc -O2 app.c -lm): which of the models in a router file should answer this query?
+// A complete program (cc -O2 app.c -lm): which of the models in a router file should answer this text?
 //
 //     #define LOCUS_IMPLEMENTATION
 //     #include "locus.h"
 //     #include <stdio.h>
-//     #include <stdlib.h>
+//     #include <string.h>
 //
 //     int main(int argc, char **argv)
 //     {
+//         locus_router router;
+//         locus_choice best;
 //         locus_error err;
-//         locus_net *net;
-//         locus_pool *pool;
-//         locus_array q; // query encodings, float32 [n, q_dim]
 //         if (argc != 3) return 2;
-//         if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err) ||
-//             locus_npy_open(&q, argv[2], &err) || q.dtype != LOCUS_F32) {
+//         if (locus_router_open(&router, argv[1], NULL, &err) ||
+//             locus_router_route_text(&router, argv[2], strlen(argv[2]), NULL, &best, NULL, &err)) {
 //             fprintf(stderr, "%s\n", err.message);
 //             return 1;
 //         }
-//         locus_queries queries = {(const float *)q.data, q.shape[0], q.shape[1], 0};
-//         size_t bytes = locus_route_workspace(pool, queries.count, NULL);
-//         locus_choice *best = (locus_choice *)malloc(queries.count * sizeof *best);
-//         void *work = malloc(bytes);
-//         if (locus_route(pool, &queries, NULL, best, NULL, work, bytes, &err)) return 1;
-//         for (size_t i = 0; i < queries.count; i++)
-//             printf("%s (%.0f %%)\n", locus_pool_model(pool, best[i].model)->name, 100.0 * best[i].probability);
+//         printf("%s (%.0f %%)\n", locus_router_name(&router, best.model), 100.0 * best.probability);
+//         locus_router_close(&router);
 //         return 0;
 //     }
 //
@@ -40,11 +34,13 @@
 //     >>config      macros that change what is compiled
 //     >>api         types and functions; a reader who only uses the library can stop at its end
 //     >>base        checked arithmetic, error messages, small helpers
+//     >>text        texts -> query encodings
+//     >>rules       which model is chosen
+//     >>compact     LOCUS_INFERENCE_ONLY: all that it has besides what stands above
 //     >>safetensors reader and writer; >>npy arrays
 //     >>isa         which instruction sets this machine has
 //     >>kernels     the arithmetic, written once, and >>vocabulary, in which it is compiled for each instruction set
 //     >>threads     the built-in thread pool
-//     >>text        texts -> query encodings
 //     >>net         loading and packing a net
 //     >>encoder     evaluation sets -> model embeddings
 //     >>texts       files of texts; learning the text encoder
@@ -82,8 +78,11 @@
 //   LOCUS_NO_MMAP          files are read, not mapped
 //   LOCUS_NO_THREADS       no built-in thread pool; a caller's own (locus_parallel) still works
 //   LOCUS_NO_SIMD          only the portable kernels; not even the vendor headers are included
-//   LOCUS_INFERENCE_ONLY   only predict and route: leaves the encoder, metrics, training, exploring and all writers out
-//                          and loads the predictor alone of a net's file
+//   LOCUS_INFERENCE_ONLY   a small core for devices in place of the library: routers, the set encoder, texts (from the
+//                          beginning of >>api to its line that says so). Weights are used where they lie, nothing is
+//                          copied; F32 only. See >>compact
+//   LOCUS_MESSAGES         with LOCUS_INFERENCE_ONLY: errors in words (8 KB more code), not the status alone
+//   LOCUS_NO_ENCODER       with LOCUS_INFERENCE_ONLY: no locus_encode
 //   LOCUS_NO_TRAIN         leaves training out
 //   LOCUS_NO_EXPLORE       leaves out all that explores, compares and selects (from locus_pool_calibrate on)
 //   LOCUS_HEADER           how this file includes itself, default "locus.h"; define it if you rename the file
@@ -98,13 +97,6 @@
 #define LOCUS_VERSION_MINOR 3
 #define LOCUS_VERSION_PATCH 0
 #define LOCUS_VERSION "0.4.0"
-
-#if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_TRAIN)
-#define LOCUS_NO_TRAIN
-#endif
-#if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_NO_EXPLORE)
-#define LOCUS_NO_EXPLORE
-#endif
 
 #ifdef LOCUS_STATIC
 #undef LOCUS_API
@@ -187,11 +179,6 @@ typedef enum locus_isa {
     LOCUS_ISA_COUNT
 } locus_isa;
 
-// "auto", "scalar", "avx2", "avx512", "neon"; NULL if there is no such set.
-LOCUS_API const char *locus_isa_name(locus_isa isa);
-// 1 if its kernels are compiled in and this machine can run them.
-LOCUS_API int locus_isa_supported(locus_isa isa);
-
 // ---- threads
 //
 // Work is spread by a "parallel for": run(user, task, arg, count) calls task(arg, i) once for each i in [0, count),
@@ -203,18 +190,6 @@ typedef struct locus_parallel {
     void (*run)(void *user, void (*task)(void *arg, size_t index), void *arg, size_t count);
     void *user;
 } locus_parallel;
-
-#ifndef LOCUS_NO_THREADS
-typedef struct locus_threads locus_threads;
-// Start a pool of `count` threads, the caller's included (0: as many as processors). One call at a time may use it.
-// Allocates.
-// Fails with LOCUS_ERR_MEMORY; on systems without POSIX threads it works with one thread.
-LOCUS_API locus_status locus_threads_create(locus_threads **out, size_t count, locus_error *err);
-// What to put into the options. Valid as long as the pool.
-LOCUS_API const locus_parallel *locus_threads_parallel(const locus_threads *threads);
-// Stop and free. NULL is fine.
-LOCUS_API void locus_threads_destroy(locus_threads *threads);
-#endif
 
 // ---- how to run
 //
@@ -231,6 +206,226 @@ typedef struct locus_run {
     size_t memory_bytes;
 } locus_run;
 
+typedef struct locus_file {
+    const unsigned char *data;
+    size_t bytes;
+    int owner; // 0: the caller's memory, 1: LOCUS_MALLOC, 2: mapped
+} locus_file;
+
+// ---- the router: text in, model out
+//
+// A net and a pool from one file, ready to choose: the program above. What stands from here to the encoder, and what
+// came before, is all that LOCUS_INFERENCE_ONLY has; it is the same in both builds.
+
+typedef struct locus_net locus_net;   // encoder and predictor weights; read-only: any number of threads may use it
+typedef struct locus_pool locus_pool; // models, their embeddings and what is known of them
+
+typedef struct locus_queries {
+    const float *encodings; // [count, dim], finite
+    size_t count;
+    size_t dim;    // must equal the net's q_dim
+    size_t stride; // floats from one row to the next; 0: dim
+} locus_queries;
+
+// sigmoid of a logit: the predicted chance of a right answer.
+LOCUS_API double locus_probability(double logit);
+
+typedef enum locus_rule {
+    LOCUS_RULE_BEST = 0,        // highest utility among the candidates
+    LOCUS_RULE_BEAT_DEFAULT,    // beats the default model by more than the margin
+    LOCUS_RULE_DEFAULT_KEPT,    // the default stays: no candidate gains more than the margin
+    LOCUS_RULE_DEFAULT_EXCLUDED // the default is not available or too dear: highest utility instead
+} locus_rule;
+
+// "best", "beat-default", "default-kept", "default-excluded"
+LOCUS_API const char *locus_rule_name(locus_rule rule);
+
+typedef struct locus_choice {
+    size_t model; // index in the pool; SIZE_MAX in places beyond the number of candidates
+    float logit;
+    float probability; // predicted chance that the model answers right
+    double cost;       // NaN: unknown
+    double utility;    // probability - lambda * cost, in double
+    locus_rule rule;   // why this one stands in its place (first place; the others are in order of utility)
+} locus_choice;
+
+typedef enum locus_unpriced { // where a rule needs costs (lambda, max_cost, a budget), models of unknown cost ...
+    LOCUS_UNPRICED_AUTO = 0,  // ... are no candidates; without such a rule they are
+    LOCUS_UNPRICED_ALLOW,     // ... are: max_cost lets them pass, and they count as the query's dearest other candidate
+    LOCUS_UNPRICED_REFUSE     // ... are not, nor are they without such a rule
+} locus_unpriced;
+
+typedef struct locus_guard {
+    size_t model;  // SIZE_MAX: the pool has no guard
+    double margin; // 0 to 1
+} locus_guard;
+
+typedef enum locus_guard_use {
+    LOCUS_GUARD_POOL = 0, // the pool's guard, if it has one
+    LOCUS_GUARD_NONE,     // none
+    LOCUS_GUARD_GIVEN     // `default_model` is chosen unless another gains more than `margin`
+} locus_guard_use;
+
+typedef struct locus_route_opts {
+    size_t top;                           // ranked choices for each query; 0: 1
+    const unsigned char *available;       // [M] overrides the pool's flags; NULL: the pool's
+    const unsigned char *query_available; // [count, M] 0: not for this query (too long a text, say); NULL: all
+    const double *cost;                   // [M] overrides the pool's costs; NULL: the pool's. NaN: unknown
+    const double *query_cost;             // [count, M] overrides both; NULL: a query's cost is its model's
+    double max_cost;                      // models dearer than this are no candidates; 0: no limit
+    double lambda;                        // price of cost: utility = p - lambda * cost; >= 0
+    locus_unpriced unpriced;
+    locus_guard_use guard;
+    size_t default_model;
+    double margin; // in utility (with lambda 0: in probability); >= 0
+    const locus_parallel *parallel;
+} locus_route_opts;
+
+// ---- query encodings from texts (>>text specifies them exactly)
+//
+// A query encoder without a foreign model: words, pairs of words and parts of unknown words are looked up in a small
+// table learned from texts (locus_text_train), or, table-free, hashed. All in integers: the same bits on every machine.
+
+enum { LOCUS_TEXT_MAX_DIM = 1024, LOCUS_TEXT_MAX_ROWS = 65536, LOCUS_TEXT_NAME_BYTES = 32, LOCUS_TEXT_PROBES = 3 };
+
+// A plain view, never changed. All zero but `dim`: table-free.
+typedef struct locus_text {
+    size_t dim;               // floats in an encoding, 1 to LOCUS_TEXT_MAX_DIM
+    size_t rows;              // of the table, at most LOCUS_TEXT_MAX_ROWS; 0: table-free
+    const uint32_t *keys;     // [rows] hash of each row's feature, strictly ascending
+    const uint16_t *weights;  // [rows]
+    const signed char *table; // [rows, dim]
+} locus_text;
+
+// out[dim] <- encoding of a text: unit length, each number a multiple of 2^-24. Any bytes are welcome: UTF-8 is
+// expected, other bytes separate words like spaces; bytes may be 0 (text may then be NULL), NUL is a byte like others.
+// Takes microseconds; time grows linearly with the text. Fails: LOCUS_ERR_ARGUMENT, _MEMORY.
+LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
+                                         const locus_run *run, locus_error *err);
+
+typedef struct locus_router {
+    locus_net *net;         // what it stands on and owns: for all that the rest of the contract does with them
+    locus_pool *pool;       // (in LOCUS_INFERENCE_ONLY only locus_encode takes one)
+    const locus_text *text; // its text encoder; NULL: something else encodes its queries
+    size_t q_dim, z_dim;    // floats in an encoding of a query, in an embedding of a model
+} locus_router;
+
+// Open a router file (of the current and all earlier versions); close it with locus_router_close. load: from memory;
+// with LOCUS_INFERENCE_ONLY nothing is copied, so that data (flash, say) must outlive the router, and any alignment
+// will do: it takes 8 KB of memory in all for 25 models and encodings of 128 numbers, 10 KB for 112 models, and no
+// function more than 2 KB of stack. run: its memory, if given, is the router's until it is closed.
+// Safe on untrusted bytes: never reads outside [data, data + bytes), never allocates more than a small multiple of it.
+// Fails: LOCUS_ERR_IO, _FORMAT, _UNSUPPORTED, _TENSOR, _METADATA, _NONFINITE_WEIGHT, _HASH, _MISMATCH, _QUERY_DIM,
+// _NO_POOL, _POOL, _NAME, _MEMORY.
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_router_open(locus_router *out, const char *path, const locus_run *run, locus_error *err);
+#endif
+LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, size_t bytes, const locus_run *run,
+                                         locus_error *err);
+// NULL and a router that was not opened are fine.
+LOCUS_API void locus_router_close(locus_router *router);
+
+// out[top] <- the choices for a text. opts and run may be NULL. Fails: as locus_router_route, and LOCUS_ERR_MISMATCH
+// where router->text is NULL.
+LOCUS_API locus_status locus_router_route_text(const locus_router *router, const char *text, size_t bytes,
+                                               const locus_route_opts *opts, locus_choice *out, const locus_run *run,
+                                               locus_error *err);
+// out[count, top] <- ranked choices for encodings: by utility, then logit, then lower index, so the same input gives
+// the same answer. With a default that is kept, it comes first and the others follow in order. Fails:
+// LOCUS_ERR_ARGUMENT, _QUERY_DIM, _NONFINITE (an encoding, or a logit that it gives), _NO_CANDIDATE, _MEMORY.
+LOCUS_API locus_status locus_router_route(const locus_router *router, const locus_queries *queries,
+                                          const locus_route_opts *opts, locus_choice *out, const locus_run *run,
+                                          locus_error *err);
+
+// Its models. A name lives until models are added or taken out; NULL if there is no such index. find: SIZE_MAX if no
+// model has that name.
+LOCUS_API size_t locus_router_count(const locus_router *router);
+LOCUS_API const char *locus_router_name(const locus_router *router, size_t index);
+LOCUS_API size_t locus_router_find(const locus_router *router, const char *name);
+// available 0: never chosen. cost: of one query, in the user's unit; NaN: unknown. Not while others route with it.
+// Fails: LOCUS_ERR_ARGUMENT, _POOL.
+LOCUS_API locus_status locus_router_set_available(locus_router *router, size_t index, int available, locus_error *err);
+LOCUS_API locus_status locus_router_set_cost(locus_router *router, size_t index, double cost, locus_error *err);
+// A new model from its embedding z[z_dim] (locus_encode): available, of unknown cost, predicted by the net alone.
+// *index (may be NULL) <- its place. run: its memory, if given, is the router's until it is closed. Fails:
+// LOCUS_ERR_NAME, _POOL (z), _MEMORY.
+LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, const float *z, size_t *index,
+                                        const locus_run *run, locus_error *err);
+
+// What models answered: row m, column i is how well model m did on query i. All zero but what is given.
+typedef struct locus_scores {
+    size_t models;             // rows, M
+    size_t count;              // columns, n; in locus_evals 0 stands for queries.count
+    size_t stride;             // numbers from one row to the next; 0: count
+    const float *f32;          // [M, n] in [0,1], NaN = missing; or NULL and
+    const unsigned char *u8;   // [M, n] 0, 1 or 255 = missing
+    const unsigned char *mask; // [M, n] 0 = not evaluated; NULL: all are
+} locus_scores;
+
+// Evaluations: one table of query encodings, shared by all models, and one row of scores for each model.
+typedef struct locus_evals {
+    locus_queries queries; // the table, n rows
+    locus_scores scores;
+} locus_evals;
+
+// ---- encoder: evaluation sets -> embeddings (method.md, "Encoder")
+//
+// A single model is `scores.models` = 1. A missing score (NaN, or 255 in bytes) or a mask of 0 is as if the evaluation
+// did not exist: neither its score nor, if no model has it, its encoding is looked at.
+typedef enum locus_encode_path {
+    LOCUS_ENCODE_AUTO = 0, // fast where its workspace is at most 1 GiB, else streaming (sab: always fast)
+    LOCUS_ENCODE_FAST,     // keeps what the models share and each model's tokens: about 5 KB an evaluation
+    LOCUS_ENCODE_STREAMING // working memory independent of n; isab only
+} locus_encode_path;
+
+typedef struct locus_encode_opts {
+    locus_encode_path path;
+    const locus_parallel *parallel;
+    // Called now and then, done of total, from any of the working threads but never from two at once; return
+    // nonzero to stop.
+    int (*progress)(void *user, size_t done, size_t total);
+    void *user;
+} locus_encode_opts;
+
+// z[M, z_dim] <- embeddings. Bit-identical for every order of the evaluations, every split into calls, both paths and
+// every number of threads: sums over evaluations are exact integer sums (see >>encoder). Does not allocate.
+//
+// opts may be NULL; work: locus_encode_workspace bytes, any alignment.
+// Fails: LOCUS_ERR_ARGUMENT, _NO_ENCODER, _QUERY_DIM, _EMPTY_SET (names the model), _SCORE and _NONFINITE_INPUT (say
+// which), _WORKSPACE, _CANCELLED. All input is checked before any work is done.
+#ifdef LOCUS_INFERENCE_ONLY
+// Here it takes m_induce * z_dim * (8 * n_layers + 12) bytes, a size_t for each evaluation and a few KB; isab only
+// (sab: LOCUS_ERR_UNSUPPORTED). Agrees with the other to a relative 1e-5.
+LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, const locus_run *run,
+                                    locus_error *err);
+#else
+LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z,
+                                    const locus_encode_opts *opts, void *work, size_t work_bytes, locus_error *err);
+// Bytes for that; looks at sizes, path and threads only. 0 if they overflow or the net has no encoder.
+LOCUS_API size_t locus_encode_workspace(const locus_net *net, const locus_evals *evals, const locus_encode_opts *opts);
+#endif
+
+#ifndef LOCUS_INFERENCE_ONLY // which ends here
+
+// ---- instruction sets and threads
+
+// "auto", "scalar", "avx2", "avx512", "neon"; NULL if there is no such set.
+LOCUS_API const char *locus_isa_name(locus_isa isa);
+// 1 if its kernels are compiled in and this machine can run them.
+LOCUS_API int locus_isa_supported(locus_isa isa);
+
+#ifndef LOCUS_NO_THREADS
+typedef struct locus_threads locus_threads;
+// Start a pool of `count` threads, the caller's included (0: as many as processors). One call at a time may use it.
+// Allocates.
+// Fails with LOCUS_ERR_MEMORY; on systems without POSIX threads it works with one thread.
+LOCUS_API locus_status locus_threads_create(locus_threads **out, size_t count, locus_error *err);
+// What to put into the options. Valid as long as the pool.
+LOCUS_API const locus_parallel *locus_threads_parallel(const locus_threads *threads);
+// Stop and free. NULL is fine.
+LOCUS_API void locus_threads_destroy(locus_threads *threads);
+#endif
+
 // ---- arrays (.npy, versions 1.0 to 3.0, little-endian, C order)
 //
 // Arrays and parsed files are plain views, never changed after they are opened: any number of threads may read them.
@@ -246,12 +441,6 @@ typedef enum locus_dtype {
     LOCUS_F64,        // f8
     LOCUS_DTYPE_OTHER // known to safetensors, passed through but not interpreted
 } locus_dtype;
-
-typedef struct locus_file {
-    const unsigned char *data;
-    size_t bytes;
-    int owner; // 0: the caller's memory, 1: LOCUS_MALLOC, 2: mapped
-} locus_file;
 
 typedef struct locus_array {
     locus_dtype dtype;
@@ -274,12 +463,10 @@ LOCUS_API locus_status locus_array_to_f32(const locus_array *a, size_t first, si
 // The same from a file, mapped where the system can, else read into a block allocated for it. Close with
 // locus_array_close.
 LOCUS_API locus_status locus_npy_open(locus_array *out, const char *path, locus_error *err);
-#ifndef LOCUS_INFERENCE_ONLY
 // Write an array as .npy version 1.0 (allocates nothing). The file appears whole or not at all. dtype: U8, BOOL, I32,
 // I64, F16, F32, F64.
 LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const size_t *shape, size_t rank,
                                       const void *data, locus_error *err);
-#endif
 #endif
 LOCUS_API void locus_array_close(locus_array *a);
 
@@ -324,20 +511,16 @@ LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, 
 #ifndef LOCUS_NO_STDIO
 // A file parsed, mapped where the system can, else read; allocates.
 LOCUS_API locus_status locus_safetensors_open(locus_safetensors *out, const char *path, locus_error *err);
-#ifndef LOCUS_INFERENCE_ONLY
 // Write tensors (name, dtype_name or dtype, rank, shape, data; bytes and count are computed for known dtypes) and
 // metadata. Data is little-endian as in the views. Names and keys must be unique, valid UTF-8, not "__metadata__".
 // The file appears whole or not at all. Allocates a list beyond 256 tensors or metadata entries.
 LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tensor *tensors, size_t tensor_count,
                                               const locus_metadata *metadata, size_t metadata_count, locus_error *err);
 #endif
-#endif
 
 // ---- the net: encoder and predictor weights
 //
 // A locus_net is read-only once made: any number of threads may use it at the same time.
-
-typedef struct locus_net locus_net;
 
 typedef struct locus_net_opts {
     locus_isa isa;       // 0: the best this machine has
@@ -377,28 +560,8 @@ LOCUS_API locus_status locus_net_open(locus_net **out, const char *path, const l
 LOCUS_API void locus_net_destroy(locus_net *net);
 LOCUS_API locus_net_info locus_net_get_info(const locus_net *net);
 
-// ---- query encodings from texts (>>text specifies it exactly)
-//
-// A query encoder without a foreign model: words, pairs of words and parts of unknown words are looked up in a small
-// table learned from texts (locus_text_train), or, table-free, hashed. All in integers: the same bits on every machine.
+// ---- text encoders
 
-enum { LOCUS_TEXT_MAX_DIM = 1024, LOCUS_TEXT_MAX_ROWS = 65536, LOCUS_TEXT_NAME_BYTES = 32, LOCUS_TEXT_PROBES = 3 };
-
-// A plain view, never changed. All zero but `dim`: table-free.
-typedef struct locus_text {
-    size_t dim;               // floats in an encoding, 1 to LOCUS_TEXT_MAX_DIM
-    size_t rows;              // of the table, at most LOCUS_TEXT_MAX_ROWS; 0: table-free
-    const uint32_t *keys;     // [rows] hash of each row's feature, strictly ascending
-    const uint16_t *weights;  // [rows]
-    const signed char *table; // [rows, dim]
-} locus_text;
-
-// out[dim] <- encoding of a text: unit length, each number a multiple of 2^-24. Any bytes are welcome: UTF-8 is
-// expected, other bytes separate words like spaces; bytes may be 0 (text may then be NULL), NUL is a byte like others.
-// Takes microseconds and about 20 KB of stack, does not allocate; time grows linearly with the text.
-// Fails: LOCUS_ERR_ARGUMENT.
-LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
-                                         locus_error *err);
 // The text encoder that a net carries (metadata "query_encoder": "locus-text-1/..."); NULL if its queries are encoded
 // by something else. Lives as long as the net.
 LOCUS_API const locus_text *locus_net_text(const locus_net *net);
@@ -454,70 +617,11 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
                                           void *scratch, size_t scratch_bytes, locus_error *err);
 #endif
 
-// ---- query encodings
-
-typedef struct locus_queries {
-    const float *encodings; // [count, dim], finite
-    size_t count;
-    size_t dim;    // must equal the net's q_dim
-    size_t stride; // floats from one row to the next; 0: dim
-} locus_queries;
-
-// What models answered: row m, column i is how well model m did on query i. All zero but what is given.
-typedef struct locus_scores {
-    size_t models;             // rows, M
-    size_t count;              // columns, n; in locus_evals 0 stands for queries.count
-    size_t stride;             // numbers from one row to the next; 0: count
-    const float *f32;          // [M, n] in [0,1], NaN = missing; or NULL and
-    const unsigned char *u8;   // [M, n] 0, 1 or 255 = missing
-    const unsigned char *mask; // [M, n] 0 = not evaluated; NULL: all are
-} locus_scores;
-
-// Evaluations: one table of query encodings, shared by all models, and one row of scores for each model.
-typedef struct locus_evals {
-    locus_queries queries; // the table, n rows
-    locus_scores scores;
-} locus_evals;
-
-#ifndef LOCUS_INFERENCE_ONLY
-// ---- encoder: evaluation sets -> embeddings (method.md, "Encoder")
-//
-// A single model is `scores.models` = 1. A missing score (NaN, or 255 in bytes) or a mask of 0 is as if the evaluation
-// did not exist: neither its score nor, if no model has it, its encoding is looked at.
-typedef enum locus_encode_path {
-    LOCUS_ENCODE_AUTO = 0, // fast where its workspace is at most 1 GiB, else streaming (sab: always fast)
-    LOCUS_ENCODE_FAST,     // keeps what the models share and each model's tokens: about 5 KB an evaluation
-    LOCUS_ENCODE_STREAMING // working memory independent of n; isab only
-} locus_encode_path;
-
-typedef struct locus_encode_opts {
-    locus_encode_path path;
-    const locus_parallel *parallel;
-    // Called now and then, done of total, from any of the working threads but never from two at once; return
-    // nonzero to stop.
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
-} locus_encode_opts;
-
-// z[M, z_dim] <- embeddings. Bit-identical for every order of the evaluations, every split into calls, both paths and
-// every number of threads: sums over evaluations are exact integer sums (see >>encoder). Does not allocate.
-//
-// opts may be NULL; work: locus_encode_workspace bytes, any alignment.
-// Fails: LOCUS_ERR_ARGUMENT, _NO_ENCODER, _QUERY_DIM, _EMPTY_SET (names the model), _SCORE and _NONFINITE_INPUT (say
-// which), _WORKSPACE, _CANCELLED. All input is checked before any work is done.
-LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z,
-                                    const locus_encode_opts *opts, void *work, size_t work_bytes, locus_error *err);
-// Bytes for that; looks at sizes, path and threads only. 0 if they overflow or the net has no encoder.
-LOCUS_API size_t locus_encode_workspace(const locus_net *net, const locus_evals *evals, const locus_encode_opts *opts);
-#endif
-
 // ---- the pool: models, embeddings, and what is known of them
 //
 // A pool belongs to a net, which must outlive it. Any number of threads may predict and route with it. The functions
 // that change it, those that take it without const, need it alone. A pool may be handed what it holds itself: a model
 // or an embedding of its own to add or set.
-
-typedef struct locus_pool locus_pool;
 
 typedef struct locus_model {
     char name[192];       // UTF-8, terminated, unique in the pool, no control characters
@@ -555,15 +659,11 @@ LOCUS_API locus_status locus_pool_remove(locus_pool *pool, size_t index, locus_e
 
 // The guard: a default model that routing keeps unless another's predicted chance (with a price: utility) is more than
 // `margin` higher. Part of the pool and of its file; locus_route and its kin use it unless their options say otherwise.
-typedef struct locus_guard {
-    size_t model;  // SIZE_MAX: the pool has no guard
-    double margin; // 0 to 1
-} locus_guard;
 LOCUS_API locus_guard locus_pool_guard(const locus_pool *pool);
 // model SIZE_MAX: no guard (margin is then not looked at). It follows its model when others are removed, and goes with
 // it. Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, double margin, locus_error *err);
-#if !defined(LOCUS_NO_EXPLORE) && !defined(LOCUS_INFERENCE_ONLY)
+#if !defined(LOCUS_NO_EXPLORE)
 // Learn it from the evaluations that the pool was made from (in the pool's order): the default is their best model; the
 // margin that from which changing to another pays, judged in five parts, each predicted from the four others. Method:
 // see >>guard. unlabelled: as given to locus_pool_learn_recall, or NULL. Allocates while it works; costs about five
@@ -594,7 +694,6 @@ typedef struct locus_recall_info {
 } locus_recall_info;
 
 LOCUS_API locus_recall_info locus_pool_recall_info(const locus_pool *pool);
-#ifndef LOCUS_INFERENCE_ONLY
 // Learn the memory from the evaluations of all models of the pool, in the pool's order; replaces an older one.
 // Allocates while it works, and the memory itself; the pool must be on the heap. On failure the pool is as before.
 // Numbers in encodings: below 1e6. Fails: as locus_encode on bad evaluations, LOCUS_ERR_ARGUMENT, _OVERFLOW, _MEMORY.
@@ -605,7 +704,6 @@ LOCUS_API locus_status locus_pool_learn_recall(locus_pool *pool, const locus_eva
 // locus_pool_learn_recall, and LOCUS_ERR_POOL.
 LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, const locus_evals *evals,
                                                locus_error *err);
-#endif
 LOCUS_API locus_status locus_pool_set_recall_weight(locus_pool *pool, double weight, locus_error *err);
 // Drop the memory: the net alone predicts.
 LOCUS_API void locus_pool_drop_recall(locus_pool *pool);
@@ -619,7 +717,6 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
                                        void *memory, size_t memory_bytes, locus_error *err);
 #ifndef LOCUS_NO_STDIO
 LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, locus_error *err);
-#ifndef LOCUS_INFERENCE_ONLY
 typedef enum locus_save_what {
     LOCUS_SAVE_POOL = 0,      // the pool alone
     LOCUS_SAVE_ROUTER = 1,    // with the predictor: all that an edge router needs
@@ -631,12 +728,8 @@ typedef enum locus_save_what {
 LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path, locus_save_what what,
                                        const locus_safetensors *net_file, locus_error *err);
 #endif
-#endif
 
 // ---- predictor (method.md, "Correctness predictor")
-
-// sigmoid of a logit: the predicted chance of a right answer.
-LOCUS_API double locus_probability(double logit);
 
 // logits[count, M] <- for every query and every model of the pool, available or not. Bit-identical for every batching
 // and every number of threads. Does not allocate. parallel may be NULL.
@@ -671,52 +764,6 @@ LOCUS_API locus_status locus_price_costs(const locus_price *prices, size_t model
 
 // ---- routing
 
-typedef enum locus_rule {
-    LOCUS_RULE_BEST = 0,        // highest utility among the candidates
-    LOCUS_RULE_BEAT_DEFAULT,    // beats the default model by more than the margin
-    LOCUS_RULE_DEFAULT_KEPT,    // the default stays: no candidate gains more than the margin
-    LOCUS_RULE_DEFAULT_EXCLUDED // the default is not available or too dear: highest utility instead
-} locus_rule;
-
-// "best", "beat-default", "default-kept", "default-excluded"
-LOCUS_API const char *locus_rule_name(locus_rule rule);
-
-typedef struct locus_choice {
-    size_t model; // index in the pool; SIZE_MAX in places beyond the number of candidates
-    float logit;
-    float probability; // predicted chance that the model answers right
-    double cost;       // NaN: unknown
-    double utility;    // probability - lambda * cost, in double
-    locus_rule rule;   // why this one stands in its place (first place; the others are in order of utility)
-} locus_choice;
-
-typedef enum locus_unpriced { // where a rule needs costs (lambda, max_cost, a budget), models of unknown cost ...
-    LOCUS_UNPRICED_AUTO = 0,  // ... are no candidates; without such a rule they are
-    LOCUS_UNPRICED_ALLOW,     // ... are: max_cost lets them pass, and they count as the query's dearest other candidate
-    LOCUS_UNPRICED_REFUSE     // ... are not, nor are they without such a rule
-} locus_unpriced;
-
-typedef enum locus_guard_use {
-    LOCUS_GUARD_POOL = 0, // the pool's guard, if it has one
-    LOCUS_GUARD_NONE,     // none
-    LOCUS_GUARD_GIVEN     // `default_model` is chosen unless another gains more than `margin`
-} locus_guard_use;
-
-typedef struct locus_route_opts {
-    size_t top;                           // ranked choices for each query; 0: 1
-    const unsigned char *available;       // [M] overrides the pool's flags; NULL: the pool's
-    const unsigned char *query_available; // [count, M] 0: not for this query (too long a text, say); NULL: all
-    const double *cost;                   // [M] overrides the pool's costs; NULL: the pool's. NaN: unknown
-    const double *query_cost;             // [count, M] overrides both; NULL: a query's cost is its model's
-    double max_cost;                      // models dearer than this are no candidates; 0: no limit
-    double lambda;                        // price of cost: utility = p - lambda * cost; >= 0
-    locus_unpriced unpriced;
-    locus_guard_use guard;
-    size_t default_model;
-    double margin; // in utility (with lambda 0: in probability); >= 0
-    const locus_parallel *parallel;
-} locus_route_opts;
-
 // out[count, top] <- ranked choices: by utility, then logit, then lower index, so the same input gives the same
 // answer. With a default that is kept, it comes first and the others follow in order. logits (NULL or [count, M])
 // receives the logits. Does not allocate. opts may be NULL.
@@ -739,7 +786,6 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
                                                const locus_route_opts *opts, double *lambda, double *mean_cost,
                                                locus_error *err);
 
-#ifndef LOCUS_INFERENCE_ONLY
 // ---- metrics (method.md, "Metrics")
 
 typedef enum locus_among {
@@ -875,7 +921,6 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
                                               locus_zero_corner *zero, locus_single *singles, const float *logits,
                                               size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
                                               const locus_run *run, locus_error *err);
-#endif
 
 // ---- calibration: probabilities that come true
 //
@@ -1425,6 +1470,8 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char
 #endif
 #endif // LOCUS_NO_TRAIN
 
+#endif // LOCUS_INFERENCE_ONLY
+
 #ifdef __cplusplus
 }
 #endif
@@ -1472,15 +1519,25 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char
 #endif
 #endif
 
-// A private function; some configurations do not use all of them.
-#if defined(__GNUC__) || defined(__clang__)
+// A private function; some configurations do not use all of them. Where size counts none is copied to where it is
+// called, but those that are smaller than a call.
+#if (defined(__GNUC__) || defined(__clang__)) && defined(LOCUS_INFERENCE_ONLY) && defined(__OPTIMIZE_SIZE__)
+#define LOCUSI_FN static __attribute__((noinline, unused))
+#elif defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_FN static __attribute__((unused))
 #else
 #define LOCUSI_FN static
 #endif
+#if defined(__GNUC__) || defined(__clang__)
+#define LOCUSI_INLINE inline __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define LOCUSI_INLINE __forceinline
+#else
+#define LOCUSI_INLINE
+#endif
 
 // Sums and products of sizes: 0 if they overflow.
-LOCUSI_FN int locusi_add(size_t a, size_t b, size_t *out)
+static LOCUSI_INLINE int locusi_add(size_t a, size_t b, size_t *out)
 {
     *out = a + b;
     return *out >= a;
@@ -1493,32 +1550,32 @@ LOCUSI_FN int locusi_mul(size_t a, size_t b, size_t *out)
 }
 
 // NaN and infinity are told by their bits, so that -ffast-math cannot optimise the tests away.
-LOCUSI_FN uint32_t locusi_f32_bits(float x)
+static LOCUSI_INLINE uint32_t locusi_f32_bits(float x)
 {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
-LOCUSI_FN float locusi_f32_from(uint32_t bits)
+static LOCUSI_INLINE float locusi_f32_from(uint32_t bits)
 {
     float x;
     memcpy(&x, &bits, sizeof x);
     return x;
 }
 
-LOCUSI_FN int locusi_finite(float x) { return (locusi_f32_bits(x) & 0x7f800000u) != 0x7f800000u; }
-LOCUSI_FN int locusi_is_nan(float x) { return (locusi_f32_bits(x) & 0x7fffffffu) > 0x7f800000u; }
-LOCUSI_FN float locusi_nan(void) { return locusi_f32_from(0x7fc00000u); }
+static LOCUSI_INLINE int locusi_finite(float x) { return (locusi_f32_bits(x) & 0x7f800000u) != 0x7f800000u; }
+static LOCUSI_INLINE int locusi_is_nan(float x) { return (locusi_f32_bits(x) & 0x7fffffffu) > 0x7f800000u; }
+static LOCUSI_INLINE float locusi_nan(void) { return locusi_f32_from(0x7fc00000u); }
 
-LOCUSI_FN uint64_t locusi_f64_bits(double x)
+static LOCUSI_INLINE uint64_t locusi_f64_bits(double x)
 {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
-LOCUSI_FN double locusi_f64_from(uint64_t bits)
+static LOCUSI_INLINE double locusi_f64_from(uint64_t bits)
 {
     double x;
     memcpy(&x, &bits, sizeof x);
@@ -1531,7 +1588,10 @@ LOCUSI_FN int locusi_within(double x, double low, double high)
     return (locusi_f64_bits(x) & 0x7ff0000000000000u) != 0x7ff0000000000000u && x >= low && x <= high;
 }
 
-LOCUSI_FN int locusi_unknown(double x) { return (locusi_f64_bits(x) & 0x7fffffffffffffffu) > 0x7ff0000000000000u; }
+static LOCUSI_INLINE int locusi_unknown(double x)
+{
+    return (locusi_f64_bits(x) & 0x7fffffffffffffffu) > 0x7ff0000000000000u;
+}
 // As costs, prices and counts are: finite and not negative, or NaN, unknown.
 LOCUSI_FN int locusi_amount(double x) { return locusi_within(x, 0.0, DBL_MAX) || locusi_unknown(x); }
 
@@ -1720,6 +1780,22 @@ LOCUS_API const char *locus_status_name(locus_status status)
 
 LOCUS_API const char *locus_version(void) { return LOCUS_VERSION; }
 
+#if defined(LOCUS_INFERENCE_ONLY) && !defined(LOCUS_MESSAGES)
+// The status alone: texts that say what it means, where, what was expected and what was found take 8 KB.
+static locus_status locusi_fail_shortly(locus_error *err, locus_status status)
+{
+    if (!err) return status;
+    memset(err, 0, sizeof *err);
+    err->status = status;
+    memcpy(err->message, "error 00", 8);
+    err->message[6] = (char)('0' + status / 10);
+    err->message[7] = (char)('0' + status % 10);
+    return status;
+}
+// The texts are looked at by the compiler alone.
+int locusi_unsaid(const char *where, ...);
+#define locusi_fail(err, status, ...) ((void)sizeof(locusi_unsaid(__VA_ARGS__)), locusi_fail_shortly(err, status))
+#else
 // Fill err (may be NULL) and return status. The arguments of the three formats follow in their order.
 LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const char *where, const char *expected,
                                    const char *found, ...)
@@ -1750,39 +1826,12 @@ LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const 
                 err->found);
     return status;
 }
+#endif
 
 // missing: the name of a pointer that is NULL but must not be, or NULL.
 LOCUSI_FN locus_status locusi_check_given(locus_error *err, const char *missing)
 {
     return missing ? locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", missing) : LOCUS_OK;
-}
-
-// Heapsort: in place, no recursion, no bad case that a hostile file could build (qsort may allocate or go quadratic).
-LOCUSI_FN void locusi_swap(unsigned char *a, unsigned char *b, size_t size)
-{
-    unsigned char t[16];
-    for (; size;) {
-        const size_t n = size < sizeof t ? size : sizeof t;
-        memcpy(t, a, n);
-        memcpy(a, b, n);
-        memcpy(b, t, n);
-        a += n, b += n, size -= n;
-    }
-}
-
-LOCUSI_FN void locusi_sort(void *array, size_t count, size_t size, int (*order)(const void *, const void *))
-{
-    unsigned char *const base = (unsigned char *)array;
-    size_t start = count / 2, end = count, root, child;
-    while (end > 1) {
-        if (start) start--;
-        else if (--end) locusi_swap(base, base + end * size, size);
-        for (root = start; root < end / 2 && (child = 2 * root + 1) < end; root = child) {
-            if (child + 1 < end && order(base + child * size, base + (child + 1) * size) < 0) child++;
-            if (order(base + root * size, base + child * size) >= 0) break;
-            locusi_swap(base + root * size, base + child * size, size);
-        }
-    }
 }
 
 // ---- memory to work in: taken piece by piece, from run->memory or from the heap
@@ -1958,7 +2007,7 @@ LOCUSI_FN locus_status locusi_check_scores(const locus_scores *s, size_t models,
 
 // ---- numbers in files: little-endian, any alignment
 
-LOCUSI_FN int locusi_host_is_little(void)
+static LOCUSI_INLINE int locusi_host_is_little(void)
 {
     const uint16_t one = 1;
     unsigned char first;
@@ -1974,10 +2023,12 @@ LOCUSI_FN uint64_t locusi_mix(uint64_t h)
     return h ^ (h >> 32);
 }
 
-LOCUSI_FN uint16_t locusi_le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
-LOCUSI_FN uint32_t locusi_le32(const unsigned char *p)
+static LOCUSI_INLINE uint16_t locusi_le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
+static LOCUSI_INLINE uint32_t locusi_le32(const unsigned char *p)
 {
-    return (uint32_t)locusi_le16(p) | (uint32_t)locusi_le16(p + 2) << 16;
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return locusi_host_is_little() ? v : (uint32_t)locusi_le16(p) | (uint32_t)locusi_le16(p + 2) << 16;
 }
 LOCUSI_FN uint64_t locusi_le64(const unsigned char *p)
 {
@@ -1997,6 +2048,1840 @@ LOCUSI_FN void locusi_copy_le(void *to, const void *from, size_t count, size_t s
     }
     for (i = 0; i < count; i++, s += size, d += size)
         for (k = 0; k < size; k++) d[k] = s[size - 1 - k];
+}
+
+// ---- files
+
+LOCUSI_FN void locusi_file_close(locus_file *f)
+{
+    if (f->owner == 1) LOCUS_FREE((void *)(uintptr_t)f->data);
+#if !defined(LOCUS_NO_STDIO) && LOCUSI_MMAP
+    if (f->owner == 2) munmap((void *)(uintptr_t)f->data, f->bytes);
+#endif
+    memset(f, 0, sizeof *f);
+}
+
+#ifndef LOCUS_NO_STDIO
+// All that comes: of a pipe, too.
+LOCUSI_FN locus_status locusi_file_read(locus_file *f, FILE *in, const char *path, locus_error *err)
+{
+    size_t room = 0, used = 0, n;
+    unsigned char *data = NULL;
+    do {
+        if (used == room) {
+            const size_t more = room ? 2 * room : (size_t)1 << 16;
+            unsigned char *const grown = more > room ? (unsigned char *)LOCUS_MALLOC(more) : NULL;
+            if (grown && used) memcpy(grown, data, used);
+            if (data) LOCUS_FREE(data);
+            if (!grown) return locusi_fail(err, LOCUS_ERR_MEMORY, "%s", "%z bytes", "none", path, more);
+            data = grown;
+            room = more;
+        }
+        n = fread(data + used, 1, room - used, in);
+        used += n;
+    } while (n);
+    if (ferror(in)) {
+        LOCUS_FREE(data);
+        return locusi_fail(err, LOCUS_ERR_IO, "%s", "a file that can be read", "another error", path);
+    }
+    f->data = data;
+    f->bytes = used;
+    f->owner = 1;
+    return LOCUS_OK;
+}
+
+#if LOCUSI_MMAP
+LOCUSI_FN int locusi_file_map(locus_file *f, const char *path)
+{
+    struct stat info;
+    void *map = MAP_FAILED;
+    int fd;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || (fd = open(path, O_RDONLY)) < 0) return 0;
+    if (fstat(fd, &info) == 0 && info.st_size > 0 && (uint64_t)info.st_size <= SIZE_MAX)
+        map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (map == MAP_FAILED) return 0;
+    f->data = (const unsigned char *)map;
+    f->bytes = (size_t)info.st_size;
+    f->owner = 2;
+    return 1;
+}
+#endif
+
+// Mapped where that is possible, else read.
+LOCUSI_FN locus_status locusi_file_open(locus_file *f, const char *path, locus_error *err)
+{
+    locus_status status;
+    FILE *in;
+    memset(f, 0, sizeof *f);
+    if (!path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a string", "NULL");
+#if LOCUSI_MMAP
+    if (locusi_file_map(f, path)) return LOCUS_OK;
+#endif
+    if (!(in = fopen(path, "rb"))) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
+    status = locusi_file_read(f, in, path, err);
+    fclose(in);
+    return status;
+}
+
+#endif
+
+// ---------------------------------------------------------------------------------------------------------- >>text
+//
+// Exactly, so that it can be written anew in any language. ^ is exclusive or; / rounds towards zero.
+//
+// Characters. The text is decoded as UTF-8 (no overlong forms, no surrogates, at most U+10FFFF). A byte that begins no
+// valid sequence counts as a space, alone; decoding goes on at the next byte. Classes:
+//     space      U+0000-0020, 007F-00A0, 2000-200F, 2028-202F, 3000, FEFF
+//     digit      0-9
+//     symbol     the rest below U+00C0 that is not A-Z or a-z; U+00D7, 00F7, 2010-2BFF (less the spaces), 3001-303F,
+//                1F000-1FFFF
+//     ideograph  U+3040-9FFF, 20000 and above
+//     letter     all others
+// Case is folded by adding 32 to A-Z, U+00C0-00DE, 0391-03A9, 0410-042F, and 80 to U+0400-040F.
+//
+// Tokens, in order: a longest run of letters (a word); a longest run of digits; one symbol; one ideograph.
+//
+// Hash. Of a list of 32-bit numbers: h = CBF29CE484222325 (hex); for each number x: h = (h ^ x) * 100000001B3 mod 2^64;
+// then twice h = (h ^ h >> 32) * D6E8FEB86659FD93 mod 2^64, then h = h ^ h >> 32. The key is h >> 32.
+//
+// Features, in this order:
+//     token  of each token: 'w', then its folded characters (digits: '0' once for each, but at most four)
+//     gram   after a word whose own key has no row (table-free: after each word): 'c' and the four characters of each
+//            window of four in "<word>", folded
+//     pair   of each token but the first: 'p', key of the token before, key of the token; after the token's own
+//     features shape  at the end of the text, five: 's', letter, number; the letter and number being
+//            'L' g(bytes of the text), 'D' g(digits), 'N' min(line feeds, 15),
+//            'R' the largest r <= 10 with r * r * bytes <= 100 * digits, 'S' the same of symbols in place of digits (an
+//            empty text: 0), g(n) = the largest k <= 60 with 2^k <= (min(n, 2^30) + 1)^2
+//
+// Sum. With a table: a feature whose key has no row is ignored. Each row counts once, however often it occurs:
+// sum[d] += m * weight * table[row, d], m being 1, for shape features the integer square root of 1 + the number of
+// other features that counted. Table-free: a feature counts if no feature before it had the same
+// key mod 65536; for j in 0..3, with v the j-th 16 bits (from the low end) of the key's 64-bit hash (as above, of the
+// list 'h', key): sum[(v >> 1) * dim >> 15] += m * w, or -= if v is odd; w = 4 for tokens and 1 for others.
+//
+// Length. If all sums are 0 the encoding is (1, 0, 0, ...). Else let x = sum, all doubled while the largest magnitude
+// is below 2^26, or all halved (rounding towards zero) while it is 2^27 or more; r = the integer square root of the sum
+// of the squares; encoding[d] = (|x[d]| * 2^24 + r / 2) / r with the sign of x[d], times 2^-24.
+//
+// Fingerprint: of the three probe texts' encodings times 2^24, dim numbers each (as 32-bit two's complement), one list:
+// the hash of (dim, then these), all 64 bits.
+//
+// In the file: text.keys U32 [rows], text.weights U16 [rows], text.table I8 [rows, dim], metadata query_encoder
+// "locus-text-1/<fingerprint>". Without the tensors that name stands for a table-free encoder of length q_dim.
+
+enum { LOCUSI_TOKEN, LOCUSI_GRAM, LOCUSI_PAIR, LOCUSI_SHAPE };                       // features
+enum { LOCUSI_SPACE, LOCUSI_DIGIT, LOCUSI_SYMBOL, LOCUSI_IDEOGRAPH, LOCUSI_LETTER }; // characters
+
+static const uint64_t locusi_text_basis = 0xcbf29ce484222325u;
+
+LOCUSI_FN uint64_t locusi_text_feed(uint64_t h, uint32_t x) { return (h ^ x) * 0x100000001b3u; }
+LOCUSI_FN uint32_t locusi_text_key(uint64_t h) { return (uint32_t)(locusi_mix(h) >> 32); }
+
+LOCUSI_FN int locusi_text_class(uint32_t c)
+{
+    if (c < 0x80) {
+        if ((c | 32) - 'a' < 26) return LOCUSI_LETTER;
+        if (c - '0' < 10) return LOCUSI_DIGIT;
+        return c <= 0x20 || c == 0x7f ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    }
+    if (c < 0xc0) return c <= 0xa0 ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    if (c < 0x2000) return c == 0xd7 || c == 0xf7 ? LOCUSI_SYMBOL : LOCUSI_LETTER;
+    if (c <= 0x2bff) return c <= 0x200f || (c >= 0x2028 && c <= 0x202f) ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    if (c >= 0x3000 && c <= 0x303f) return c == 0x3000 ? LOCUSI_SPACE : LOCUSI_SYMBOL;
+    if ((c >= 0x3040 && c <= 0x9fff) || c >= 0x20000) return LOCUSI_IDEOGRAPH;
+    if (c >= 0x1f000) return LOCUSI_SYMBOL;
+    return c == 0xfeff ? LOCUSI_SPACE : LOCUSI_LETTER;
+}
+
+LOCUSI_FN uint32_t locusi_text_fold(uint32_t c)
+{
+    if (c < 0x80) return c - 'A' < 26 ? c + 32 : c;
+    if ((c >= 0xc0 && c <= 0xde) || (c >= 0x391 && c <= 0x3a9) || (c >= 0x410 && c <= 0x42f)) return c + 32;
+    return c >= 0x400 && c <= 0x40f ? c + 80 : c;
+}
+
+// *c <- the character at s, n > 0 bytes being left, or a space where none is valid; returns its bytes.
+LOCUSI_FN size_t locusi_text_char(const unsigned char *s, size_t n, uint32_t *c)
+{
+    size_t length, i;
+    *c = s[0];
+    if (*c < 0x80) return 1;
+    length = locusi_utf8(s, n);
+    if (!length) {
+        *c = ' ';
+        return 1;
+    }
+    *c &= 0x7fu >> length;
+    for (i = 1; i < length; i++) *c = *c << 6 | (s[i] & 0x3fu);
+    return length;
+}
+
+typedef struct locusi_text_walk {
+    const unsigned char *text;
+    size_t bytes, at, begin; // begin: of the last token
+    size_t digits, symbols, feeds;
+    int kind; // of the last token
+    uint32_t key;
+} locusi_text_walk;
+
+// Next token; 0 at the end.
+LOCUSI_FN int locusi_text_next(locusi_text_walk *w)
+{
+    uint64_t h = locusi_text_feed(locusi_text_basis, 'w');
+    uint32_t c;
+    size_t n, digits = 1;
+    do {
+        if (w->at == w->bytes) return 0;
+        w->begin = w->at;
+        w->at += locusi_text_char(w->text + w->at, w->bytes - w->at, &c);
+        w->kind = locusi_text_class(c);
+        w->feeds += c == '\n';
+    } while (w->kind == LOCUSI_SPACE);
+    w->symbols += w->kind == LOCUSI_SYMBOL;
+    h = locusi_text_feed(h, w->kind == LOCUSI_DIGIT ? '0' : locusi_text_fold(c));
+    if (w->kind == LOCUSI_LETTER || w->kind == LOCUSI_DIGIT)
+        for (; w->at < w->bytes; w->at += n) {
+            n = locusi_text_char(w->text + w->at, w->bytes - w->at, &c);
+            if (locusi_text_class(c) != w->kind) break;
+            if (w->kind == LOCUSI_LETTER) h = locusi_text_feed(h, locusi_text_fold(c));
+            else if (++digits <= 4) h = locusi_text_feed(h, '0');
+        }
+    if (w->kind == LOCUSI_DIGIT) w->digits += digits;
+    w->key = locusi_text_key(h);
+    return 1;
+}
+
+// g(n) and the share of n in bytes, as above.
+LOCUSI_FN uint32_t locusi_text_size(size_t n)
+{
+    uint64_t m = n < ((size_t)1 << 30) ? n : (size_t)1 << 30;
+    uint32_t k = 0;
+    for (m = (m + 1) * (m + 1); m > 1 && k < 60; m >>= 1) k++;
+    return k;
+}
+
+LOCUSI_FN uint32_t locusi_text_share(size_t n, size_t bytes)
+{
+    uint32_t r = 0;
+    while (r < 10 && bytes && (uint64_t)(r + 1) * (r + 1) * bytes <= (uint64_t)n * 100) r++;
+    return r;
+}
+
+// Walk over the features of a text. sink(user, key, kind) returns nonzero if it knows the feature.
+LOCUSI_FN void locusi_text_features(const char *text, size_t bytes, int (*sink)(void *user, uint32_t key, int kind),
+                                    void *user)
+{
+    locusi_text_walk w;
+    uint32_t before = 0, shape[5];
+    int first = 1;
+    size_t i;
+    memset(&w, 0, sizeof w);
+    w.text = (const unsigned char *)text;
+    w.bytes = bytes;
+    for (; locusi_text_next(&w); before = w.key, first = 0) {
+        if (!sink(user, w.key, LOCUSI_TOKEN) && w.kind == LOCUSI_LETTER) {
+            uint32_t window[4] = {0, 0, 0, '<'};
+            size_t at = w.begin, seen = 1;
+            int end = 0;
+            while (!end) {
+                uint32_t c = '>';
+                end = at == w.at;
+                if (!end) at += locusi_text_char(w.text + at, w.at - at, &c);
+                memmove(window, window + 1, sizeof window - sizeof window[0]);
+                window[3] = locusi_text_fold(c);
+                if (++seen >= 4) {
+                    uint64_t h = locusi_text_feed(locusi_text_basis, 'c');
+                    for (i = 0; i < 4; i++) h = locusi_text_feed(h, window[i]);
+                    sink(user, locusi_text_key(h), LOCUSI_GRAM);
+                }
+            }
+        }
+        if (!first)
+            sink(user,
+                 locusi_text_key(
+                     locusi_text_feed(locusi_text_feed(locusi_text_feed(locusi_text_basis, 'p'), before), w.key)),
+                 LOCUSI_PAIR);
+    }
+    shape[0] = locusi_text_size(bytes);
+    shape[1] = locusi_text_size(w.digits);
+    shape[2] = (uint32_t)(w.feeds < 15 ? w.feeds : 15);
+    shape[3] = locusi_text_share(w.digits, bytes);
+    shape[4] = locusi_text_share(w.symbols, bytes);
+    for (i = 0; i < 5; i++) {
+        const uint64_t h = locusi_text_feed(locusi_text_feed(locusi_text_basis, 's'), (uint32_t) "LDNRS"[i]);
+        sink(user, locusi_text_key(locusi_text_feed(h, shape[i])), LOCUSI_SHAPE);
+    }
+}
+
+// Number i of a table. In LOCUS_INFERENCE_ONLY it stands in the file: little-endian, at any address.
+#ifdef LOCUS_INFERENCE_ONLY
+#define LOCUSI_KEY(keys, i) locusi_le32((const unsigned char *)(const void *)(keys) + 4 * (i))
+#define LOCUSI_WEIGHT(weights, i) locusi_le16((const unsigned char *)(const void *)(weights) + 2 * (i))
+#else
+#define LOCUSI_KEY(keys, i) (keys)[i]
+#define LOCUSI_WEIGHT(weights, i) (weights)[i]
+#endif
+
+// Row of a key, or `rows`.
+LOCUSI_FN size_t locusi_text_find(const uint32_t *keys, size_t rows, uint32_t key)
+{
+    size_t first = 0, n = rows;
+    while (n > 1) { // without branches that depend on the key
+        const size_t half = n / 2;
+        first += LOCUSI_KEY(keys, first + half) <= key ? half : 0;
+        n -= half;
+    }
+    return n && LOCUSI_KEY(keys, first) == key ? first : rows;
+}
+
+// The largest r with r * r <= n.
+LOCUSI_FN uint64_t locusi_text_root(uint64_t n)
+{
+    uint64_t r = 0, bit = (uint64_t)1 << 62;
+    while (bit > n) bit >>= 2;
+    for (; bit; bit >>= 2) {
+        if (n >= r + bit) {
+            n -= r + bit;
+            r = (r >> 1) + bit;
+        } else {
+            r >>= 1;
+        }
+    }
+    return r;
+}
+
+typedef struct locusi_text_sum {
+    const locus_text *encoder;
+    size_t hits, pending;
+    const signed char *row[128];
+    int32_t weight[128];
+    int64_t *sum;        // [dim]
+    unsigned char *seen; // a bit for each row (table-free: for each of 65536)
+} locusi_text_sum;
+
+LOCUSI_FN size_t locusi_text_seen(const locus_text *e)
+{
+    return (e->rows ? e->rows : (size_t)LOCUS_TEXT_MAX_ROWS) / 8 + 1;
+}
+
+// sum += the pending rows. 128 of at most 65535 * 128 fit 32 bits.
+LOCUSI_FN void locusi_text_flush(locusi_text_sum *s)
+{
+    size_t d, i, j;
+    for (d = 0; d < s->encoder->dim; d += 16) {
+        const size_t n = s->encoder->dim - d < 16 ? s->encoder->dim - d : 16;
+        int32_t sum[16] = {0};
+        for (i = 0; i < s->pending; i++) {
+            const signed char *row = s->row[i] + d;
+            const int32_t weight = s->weight[i];
+            if (n == 16)
+                for (j = 0; j < 16; j++) sum[j] += weight * row[j];
+            else
+                for (j = 0; j < n; j++) sum[j] += weight * row[j];
+        }
+        for (j = 0; j < n; j++) s->sum[d + j] += sum[j];
+    }
+    s->pending = 0;
+}
+
+LOCUSI_FN int locusi_text_sink(void *user, uint32_t key, int kind)
+{
+    locusi_text_sum *s = (locusi_text_sum *)user;
+    const locus_text *e = s->encoder;
+    const int64_t factor = kind == LOCUSI_SHAPE ? (int64_t)locusi_text_root(s->hits + 1) : 1;
+    size_t row = key & 0xffffu, i;
+    if (e->rows && (row = locusi_text_find(e->keys, e->rows, key)) == e->rows) return 0;
+    if (s->seen[row / 8] >> row % 8 & 1) return e->rows != 0;
+    s->seen[row / 8] = (unsigned char)(s->seen[row / 8] | 1u << row % 8);
+    s->hits += kind != LOCUSI_SHAPE;
+    if (e->rows == 0) {
+        uint64_t v = locusi_mix(locusi_text_feed(locusi_text_feed(locusi_text_basis, 'h'), key));
+        const int64_t weight = kind == LOCUSI_TOKEN ? 4 : factor;
+        for (i = 0; i < 4; i++, v >>= 16) s->sum[(v >> 1 & 0x7fffu) * e->dim >> 15] += v & 1 ? -weight : weight;
+        return 0;
+    }
+    if (kind == LOCUSI_SHAPE) {
+        for (i = 0; i < e->dim; i++) s->sum[i] += factor * LOCUSI_WEIGHT(e->weights, row) * e->table[row * e->dim + i];
+        return 1;
+    }
+    s->row[s->pending] = e->table + row * e->dim;
+    s->weight[s->pending] = LOCUSI_WEIGHT(e->weights, row);
+    if (++s->pending == sizeof s->row / sizeof s->row[0]) locusi_text_flush(s);
+    return 1;
+}
+
+// sum <- the encoding times 2^24.
+LOCUSI_FN void locusi_text_unit(int64_t *sum, size_t dim)
+{
+    uint64_t bits = 0, squares = 0, root;
+    size_t i;
+    for (i = 0; i < dim; i++) bits |= (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]); // as long as the largest of them
+    if (bits == 0) {
+        sum[0] = 1 << 24;
+        return;
+    }
+    for (; bits < (uint64_t)1 << 26; bits *= 2)
+        for (i = 0; i < dim; i++) sum[i] *= 2;
+    for (; bits >= (uint64_t)1 << 27; bits /= 2)
+        for (i = 0; i < dim; i++) sum[i] /= 2;
+    for (i = 0; i < dim; i++) squares += (uint64_t)(sum[i] * sum[i]); // at most 2^10 of below 2^54
+    root = locusi_text_root(squares);
+    for (i = 0; i < dim; i++) {
+        const int64_t half = (int64_t)(root / 2);
+        sum[i] = (sum[i] * (1 << 24) + (sum[i] < 0 ? -half : half)) / (int64_t)root;
+    }
+}
+
+LOCUSI_FN void locusi_text_encode(locusi_text_sum *s, const char *text, size_t bytes)
+{
+    s->hits = s->pending = 0;
+    memset(s->sum, 0, s->encoder->dim * sizeof *s->sum);
+    memset(s->seen, 0, locusi_text_seen(s->encoder));
+    locusi_text_features(text, bytes, locusi_text_sink, s);
+    locusi_text_flush(s);
+    locusi_text_unit(s->sum, s->encoder->dim);
+}
+
+LOCUSI_FN void locusi_text_floats(const locusi_text_sum *s, float *out)
+{
+    size_t i;
+    for (i = 0; i < s->encoder->dim; i++) out[i] = (float)s->sum[i] * 5.9604644775390625e-8f; // 2^-24: exact
+}
+
+LOCUSI_FN locus_status locusi_text_check(const locus_text *e, locus_error *err)
+{
+    if (!e) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder", "a text encoder", "NULL");
+    if (e->dim < 1 || e->dim > LOCUS_TEXT_MAX_DIM)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder->dim", "1 to %z", "%z", (size_t)LOCUS_TEXT_MAX_DIM,
+                           e->dim);
+    if (e->rows > LOCUS_TEXT_MAX_ROWS)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder->rows", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_ROWS,
+                           e->rows);
+    if (e->rows && (!e->keys || !e->weights || !e->table))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder", "keys, weights and table", "NULL");
+    return LOCUS_OK;
+}
+
+LOCUSI_FN void locusi_text_take(locusi_text_sum *s, const locus_text *encoder, locusi_work *work)
+{
+    s->encoder = encoder;
+    s->sum = (int64_t *)locusi_take(work, encoder->dim, sizeof(int64_t));
+    s->seen = (unsigned char *)locusi_take(work, locusi_text_seen(encoder), 1);
+}
+
+LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
+                                         const locus_run *run, locus_error *err)
+{
+    locusi_work work;
+    locusi_text_sum s;
+    locus_status status = locusi_text_check(encoder, err);
+    if (status) return status;
+    if (!text && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "text", "a pointer", "NULL");
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    locusi_work_begin(&work, run);
+    locusi_text_take(&s, encoder, &work);
+    if (!(status = locusi_work_short(&work, err))) {
+        locusi_text_encode(&s, text, bytes);
+        locusi_text_floats(&s, out);
+    }
+    locusi_work_end(&work);
+    return status;
+}
+
+// ---------------------------------------------------------------------------------------------------------- >>rules
+
+LOCUS_API const char *locus_rule_name(locus_rule rule)
+{
+    switch (rule) {
+    case LOCUS_RULE_BEST: return "best";
+    case LOCUS_RULE_BEAT_DEFAULT: return "beat-default";
+    case LOCUS_RULE_DEFAULT_KEPT: return "default-kept";
+    case LOCUS_RULE_DEFAULT_EXCLUDED: return "default-excluded";
+    default: return "unknown";
+    }
+}
+
+#ifdef LOCUS_INFERENCE_ONLY
+typedef struct locusi_terms { // what the rules ask of a model
+    double cost;
+    int available;
+} locusi_terms;
+#else
+typedef locus_model locusi_terms;
+#endif
+
+// What decides on one query, made once by locusi_rules_make and then set on each query by locusi_rules_at.
+typedef struct locusi_rules {
+    const locusi_terms *models; // NULL: of no pool: available, of unknown cost
+    size_t count;
+    const locus_route_opts *o;
+    locus_guard guard;
+    int costs, refuse;              // 1: some rule needs costs; models of unknown cost are no candidates
+    const unsigned char *available; // of this query, or NULL
+    const double *cost;             // likewise
+    double unpriced;                // what an unknown cost counts as here; negative: no cost is known
+} locusi_rules;
+
+LOCUSI_FN void locusi_rules_make(locusi_rules *r, const locusi_terms *models, size_t count, locus_guard guard,
+                                 const locus_route_opts *o, int budget)
+{
+    memset(r, 0, sizeof *r);
+    r->models = models;
+    r->count = count;
+    r->o = o;
+    r->guard = guard;
+    if (o->guard == LOCUS_GUARD_NONE) r->guard.model = SIZE_MAX;
+    if (o->guard == LOCUS_GUARD_GIVEN) r->guard.model = o->default_model, r->guard.margin = o->margin;
+    r->costs = budget || o->lambda > 0.0 || o->max_cost > 0.0;
+    r->refuse = o->unpriced == LOCUS_UNPRICED_REFUSE || (o->unpriced == LOCUS_UNPRICED_AUTO && r->costs);
+}
+
+// The cost of a model for the query; NaN: unknown.
+LOCUSI_FN double locusi_cost(const locusi_rules *r, size_t model)
+{
+    return r->cost      ? r->cost[model]
+           : r->o->cost ? r->o->cost[model]
+           : r->models  ? r->models[model].cost
+                        : (double)locusi_nan();
+}
+
+LOCUSI_FN double locusi_counted_cost(const locusi_rules *r, size_t model)
+{
+    const double cost = locusi_cost(r, model);
+    return !locusi_unknown(cost) ? cost : r->unpriced > 0.0 ? r->unpriced : 0.0;
+}
+
+LOCUSI_FN int locusi_candidate(const locusi_rules *r, size_t model)
+{
+    double cost;
+    if (!(r->o->available ? r->o->available[model] : !r->models || r->models[model].available)) return 0;
+    if (r->available && !r->available[model]) return 0;
+    if (!r->refuse && !(r->o->max_cost > 0.0)) return 1;
+    cost = locusi_cost(r, model);
+    if (locusi_unknown(cost)) return !r->refuse;
+    return !(r->o->max_cost > 0.0 && cost > r->o->max_cost);
+}
+
+LOCUSI_FN void locusi_rules_at(locusi_rules *r, size_t query)
+{
+    size_t m;
+    r->available = r->o->query_available ? r->o->query_available + query * r->count : NULL;
+    r->cost = r->o->query_cost ? r->o->query_cost + query * r->count : NULL;
+    r->unpriced = -1.0;
+    for (m = 0; r->costs && !r->refuse && m < r->count; m++) {
+        const double cost = locusi_cost(r, m);
+        if (!locusi_unknown(cost) && cost > r->unpriced && locusi_candidate(r, m)) r->unpriced = cost;
+    }
+}
+
+// The options, and the costs of `queries` queries.
+LOCUSI_FN locus_status locusi_check_route(const locusi_rules *r, size_t queries, locus_error *err)
+{
+    const locus_route_opts *o = r->o;
+    size_t i, m;
+    if (!locusi_within(o->max_cost, 0.0, DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "max_cost", "finite and not negative", "%f", o->max_cost);
+    if (!locusi_within(o->lambda, 0.0, DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
+    if (!locusi_within(o->margin, 0.0, DBL_MAX))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "margin", "finite and not negative", "%f", o->margin);
+    if ((unsigned)o->unpriced > LOCUS_UNPRICED_REFUSE)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "unpriced", "a locus_unpriced", "%d", (int)o->unpriced);
+    if ((unsigned)o->guard > LOCUS_GUARD_GIVEN)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "guard", "a locus_guard_use", "%d", (int)o->guard);
+    if (o->guard == LOCUS_GUARD_GIVEN && o->default_model >= r->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "default_model", "below %z", "%z", r->count, o->default_model);
+    for (i = 0; o->cost && i < r->count; i++)
+        if (!locusi_amount(o->cost[i]))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative, or NaN for unknown", "%f",
+                               i, o->cost[i]);
+    for (i = 0; o->query_cost && i < queries; i++)
+        for (m = 0; m < r->count; m++) {
+            const double cost = o->query_cost[i * r->count + m];
+            if (!locusi_amount(cost))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_cost[%z, %z]",
+                                   "finite and not negative, or NaN for unknown", "%f", i, m, cost);
+        }
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_no_candidate(const locusi_rules *r, size_t query, locus_error *err)
+{
+    return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "query %z",
+                       r->refuse ? "an available model of known cost within the limit"
+                                 : "an available model within the cost limit",
+                       "none of %z", query, r->count);
+}
+
+LOCUSI_FN void locusi_choice_set(const locusi_rules *r, const float *logits, size_t model, locus_choice *c)
+{
+    const double p = locus_probability((double)logits[model]);
+    c->model = model;
+    c->logit = logits[model];
+    c->probability = (float)p;
+    c->cost = locusi_cost(r, model);
+    c->utility = r->o->lambda > 0.0 ? p - r->o->lambda * locusi_counted_cost(r, model) : p;
+    c->rule = LOCUS_RULE_BEST;
+}
+
+// By utility, then logit, then lower index.
+LOCUSI_FN int locusi_better(const locus_choice *a, const locus_choice *b)
+{
+    if (a->utility != b->utility) return a->utility > b->utility;
+    if (a->logit != b->logit) return a->logit > b->logit;
+    return a->model < b->model;
+}
+
+// The ranked choices of one query; 0 if there is no candidate. screened: models with LOCUSI_PASSED_OVER are none.
+#define LOCUSI_PASSED_OVER (-FLT_MAX)
+LOCUSI_FN int locusi_rank_one(const locusi_rules *r, const float *logits, int screened, size_t top, locus_choice *out)
+{
+    size_t found = 0, m, i;
+    locus_choice c;
+    for (m = 0; m < r->count; m++) {
+        if (screened && logits[m] <= LOCUSI_PASSED_OVER) continue;
+        if (!locusi_candidate(r, m)) continue;
+        // Without a price the order is the logits': most models are passed over without a sigmoid.
+        if (found == top && r->o->lambda <= 0.0 && logits[m] < out[top - 1].logit) continue;
+        locusi_choice_set(r, logits, m, &c);
+        if (found == top && !locusi_better(&c, &out[top - 1])) continue;
+        if (found < top) found++;
+        for (i = found - 1; i > 0 && locusi_better(&c, &out[i - 1]); i--) out[i] = out[i - 1];
+        out[i] = c;
+    }
+    for (i = found; i < top; i++) {
+        memset(&out[i], 0, sizeof out[i]);
+        out[i].model = SIZE_MAX;
+    }
+    if (!found || r->guard.model == SIZE_MAX) return found > 0;
+    if (!locusi_candidate(r, r->guard.model)) {
+        out[0].rule = LOCUS_RULE_DEFAULT_EXCLUDED;
+        return 1;
+    }
+    locusi_choice_set(r, logits, r->guard.model, &c);
+    if (out[0].model != c.model && out[0].utility - c.utility > r->guard.margin) {
+        out[0].rule = LOCUS_RULE_BEAT_DEFAULT;
+        return 1;
+    }
+    c.rule = LOCUS_RULE_DEFAULT_KEPT;
+    for (i = 0; i + 1 < found && out[i].model != c.model; i++) {} // its place, or the last, falls out
+    for (; i > 0; i--) out[i] = out[i - 1];
+    out[0] = c;
+    return 1;
+}
+
+LOCUSI_FN const locus_route_opts *locusi_route_defaults(const locus_route_opts *opts, locus_route_opts *zero)
+{
+    memset(zero, 0, sizeof *zero);
+    return opts ? opts : zero;
+}
+
+// Choices from checked logits: `count` queries from the one numbered `first` among those of the options.
+LOCUSI_FN locus_status locusi_rank_rows(locusi_rules *r, const float *logits, size_t first, size_t count, size_t top,
+                                        locus_choice *out, locus_error *err)
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        locusi_rules_at(r, first + i);
+        if (!locusi_rank_one(r, logits + i * r->count, 0, top, out + i * top))
+            return locusi_no_candidate(r, first + i, err);
+    }
+    return LOCUS_OK;
+}
+
+LOCUS_API double locus_probability(double logit)
+{
+    if (logit >= 0.0) return 1.0 / (1.0 + exp(-logit));
+    logit = exp(logit);
+    return logit / (1.0 + logit);
+}
+
+// A regression may leave [0, 1], and is never that sure.
+LOCUSI_FN float locusi_chance_logit(float chance)
+{
+    chance = chance > 0.005f ? chance < 0.995f ? chance : 0.995f : 0.005f;
+    return logf(chance / (1.0f - chance));
+}
+
+// ---- a text that is read once, from left to right. The first fault stays: nothing is taken after it.
+
+typedef struct locusi_cursor {
+    const unsigned char *text;
+    size_t length, at;
+    const char *what; // of what: "header"
+    locus_status status;
+    locus_error *err;
+} locusi_cursor;
+
+LOCUSI_FN void locusi_expected(locusi_cursor *c, const char *expected)
+{
+    char found[4] = "'?'";
+    if (c->status) return;
+    if (c->at < c->length && c->text[c->at] < 0x7f) found[1] = (char)c->text[c->at];
+    c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s byte %z", "%s", "%s", c->what, c->at, expected,
+                            c->at < c->length ? found : "the end");
+}
+
+LOCUSI_FN int locusi_is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+LOCUSI_FN int locusi_is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
+
+// The character at the cursor as it is; 0 at the end and after a fault (a 0 in the text is refused wherever it stands).
+LOCUSI_FN unsigned char locusi_here(const locusi_cursor *c)
+{
+    return c->at < c->length && !c->status ? c->text[c->at] : 0;
+}
+
+// The next that is not white space.
+LOCUSI_FN unsigned char locusi_peek(locusi_cursor *c)
+{
+    while (locusi_is_space(locusi_here(c))) c->at++;
+    return locusi_here(c);
+}
+
+LOCUSI_FN int locusi_accept(locusi_cursor *c, const char *word)
+{
+    const size_t n = strlen(word);
+    locusi_peek(c);
+    if (c->status || c->length - c->at < n || memcmp(c->text + c->at, word, n) != 0) return 0;
+    c->at += n;
+    return 1;
+}
+
+LOCUSI_FN void locusi_expect(locusi_cursor *c, const char *word, const char *expected)
+{
+    if (!locusi_accept(c, word)) locusi_expected(c, expected);
+}
+
+// In a list that has been opened: is there another element? *count of them have been read.
+LOCUSI_FN int locusi_more(locusi_cursor *c, const char *closing, size_t *count)
+{
+    if (locusi_accept(c, closing)) return 0;
+    if (*count) locusi_expect(c, ",", *closing == '}' ? "',' or '}'" : *closing == ']' ? "',' or ']'" : "',' or ')'");
+    ++*count;
+    return !c->status;
+}
+
+// A whole number of at least 0, without sign, point or exponent.
+LOCUSI_FN size_t locusi_read_size(locusi_cursor *c, const char *expected)
+{
+    size_t v = 0;
+    const int zero = locusi_peek(c) == '0';
+    if (!locusi_is_digit(locusi_here(c))) locusi_expected(c, expected);
+    for (; locusi_is_digit(locusi_here(c)) && !c->status; c->at++)
+        if (!locusi_mul(v, 10, &v) || !locusi_add(v, (size_t)(c->text[c->at] - '0'), &v))
+            c->status = locusi_fail(c->err, LOCUS_ERR_OVERFLOW, "%s byte %z", "a number that fits the address space",
+                                    "more", c->what, c->at);
+        else if (zero && v) locusi_expected(c, "no leading zero");
+    return v;
+}
+
+// What a call leaves of run->memory to the next, where what it took stands at the beginning.
+LOCUSI_FN locus_run locusi_run_rest(const locus_run *run, size_t used)
+{
+    locus_run rest;
+    memset(&rest, 0, sizeof rest);
+    if (run) rest = *run;
+    if (!rest.memory) return rest;
+    used = used < rest.memory_bytes ? used : rest.memory_bytes;
+    rest.memory = (unsigned char *)rest.memory + used;
+    rest.memory_bytes -= used;
+    return rest;
+}
+
+#ifdef LOCUS_INFERENCE_ONLY
+// ------------------------------------------------------------------------------------------------------- >>compact
+//
+// What LOCUS_INFERENCE_ONLY compiles in place of all else, made for a device whose router file lies in flash: nothing
+// is copied or packed. Numbers are read where they stand, at any alignment and on machines of any byte order.
+//
+// The file must be as locus_pool_save writes it (and as the safetensors library of Python does): tensors listed in the
+// order of their data, each with dtype, shape, data_offsets; numbers as F32. What is no such file is refused. The
+// header is walked over in place, once for the router and once for each tensor of the encoder when a model is embedded.
+//
+// A *place* is for a tensor that routing needs; others are passed over. Shapes are written in *sizes*, each of which
+// the file's first tensor that has it sets and all others must share.
+
+enum { LOCUSI_NONE, LOCUSI_ONE, LOCUSI_TWO, LOCUSI_Q, LOCUSI_D, LOCUSI_HIDDEN, LOCUSI_MODELS, LOCUSI_NAME_BYTES };
+enum { LOCUSI_RANK = LOCUSI_NAME_BYTES + 1, LOCUSI_LANDMARKS, LOCUSI_SCALARS, LOCUSI_ROWS, LOCUSI_SIZES };
+enum { LOCUSI_PLUS_1 = 64, LOCUSI_TIMES_3 = 128 };
+enum { LOCUSI_NAME_MOST = 192 }; // bytes of a model's name, its zero included
+
+#define LOCUSI_PLACE_LIST(X)                                                                                           \
+    X(U, "decoder.U.weight", "F32", 4, LOCUSI_D, LOCUSI_Q)                                                             \
+    X(U_BIAS, "decoder.U.bias", "F32", 4, LOCUSI_D, LOCUSI_NONE)                                                       \
+    X(HEAD, "decoder.mlp_head.0.weight", "F32", 4, LOCUSI_HIDDEN, LOCUSI_D | LOCUSI_TIMES_3)                           \
+    X(HEAD_BIAS, "decoder.mlp_head.0.bias", "F32", 4, LOCUSI_HIDDEN, LOCUSI_NONE)                                      \
+    X(LAST, "decoder.mlp_head.3.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                          \
+    X(LAST_BIAS, "decoder.mlp_head.3.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                         \
+    X(LAST_2, "decoder.mlp_head.2.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                        \
+    X(LAST_2_BIAS, "decoder.mlp_head.2.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                       \
+    X(EMBEDDINGS, "pool.embeddings", "F32", 4, LOCUSI_MODELS, LOCUSI_D)                                                \
+    X(NAMES, "pool.names", "U8", 1, LOCUSI_NAME_BYTES, LOCUSI_NONE)                                                    \
+    X(COST, "pool.cost", "F64", 8, LOCUSI_MODELS, LOCUSI_NONE)                                                         \
+    X(AVAILABLE, "pool.available", "U8", 1, LOCUSI_MODELS, LOCUSI_NONE)                                                \
+    X(CALIBRATION, "pool.calibration", "F32", 4, LOCUSI_MODELS | LOCUSI_PLUS_1, LOCUSI_TWO)                            \
+    X(GUARD, "pool.guard", "F64", 8, LOCUSI_TWO, LOCUSI_NONE)                                                          \
+    X(MAP, "memory.map", "F32", 4, LOCUSI_RANK, LOCUSI_Q)                                                              \
+    X(MAP_BIAS, "memory.map_bias", "F32", 4, LOCUSI_RANK, LOCUSI_NONE)                                                 \
+    X(POINTS, "memory.landmarks", "F32", 4, LOCUSI_LANDMARKS, LOCUSI_RANK)                                             \
+    X(RECALL, "memory.rows", "F32", 4, LOCUSI_MODELS, LOCUSI_LANDMARKS)                                                \
+    X(BASE, "memory.base", "F32", 4, LOCUSI_MODELS, LOCUSI_NONE)                                                       \
+    X(RECALLED, "memory.recalled", "U8", 1, LOCUSI_MODELS, LOCUSI_NONE)                                                \
+    X(SCALARS, "memory.scalars", "F32", 4, LOCUSI_SCALARS, LOCUSI_NONE)                                                \
+    X(KEYS, "text.keys", "U32", 4, LOCUSI_ROWS, LOCUSI_NONE)                                                           \
+    X(WEIGHTS, "text.weights", "U16", 2, LOCUSI_ROWS, LOCUSI_NONE)                                                     \
+    X(TABLE, "text.table", "I8", 1, LOCUSI_ROWS, LOCUSI_Q)
+
+#define LOCUSI_PLACE_OF(place, name, type, bytes, rows, across) LOCUSI_AT_##place,
+#define LOCUSI_FORM_OF(place, name, type, bytes, rows, across) {name, type, {rows, across}, bytes},
+enum { LOCUSI_PLACE_LIST(LOCUSI_PLACE_OF) LOCUSI_PLACES };
+typedef struct locusi_form {
+    char name[26], type[4];
+    unsigned char shape[2], width;
+} locusi_form;
+static const locusi_form locusi_forms[LOCUSI_PLACES] = {LOCUSI_PLACE_LIST(LOCUSI_FORM_OF)};
+
+typedef struct locusi_header { // on the way over it
+    locusi_cursor c;
+    const unsigned char *data;
+    size_t used, bytes; // of the data: that the tensors so far have, and in all
+    size_t metadata;    // where its first entry stands; 0: there is none
+    size_t members;     // seen so far
+} locusi_header;
+
+typedef struct locusi_tensor {
+    const char *name; // not terminated
+    size_t name_bytes, rank, shape[3], count, bytes;
+    char type[8];
+    const unsigned char *data;
+} locusi_tensor;
+
+typedef struct locusi_added { // a model that came later
+    struct locusi_added *next;
+    const char *name;
+    const unsigned char *z; // as in a file
+} locusi_added;
+
+struct locus_net {
+    locusi_header header; // as it begins; its metadata is known
+    const unsigned char *at[LOCUSI_PLACES];
+    size_t size[LOCUSI_SIZES]; // SIZE_MAX: no tensor has it
+    size_t cost_bytes;         // 8, or 4 as before version 0.3
+    locus_text text;
+};
+
+struct locus_pool {
+    locus_net net;
+    size_t count;
+    locusi_terms *models;
+    locus_guard guard;
+    locusi_added *added; // the last first
+    locus_file file;
+    locusi_work own; // all that is kept
+};
+
+// ---- numbers where they stand
+
+static LOCUSI_INLINE float locusi_f32_at(const unsigned char *p, size_t i)
+{
+    return locusi_f32_from(locusi_le32(p + 4 * i));
+}
+static LOCUSI_INLINE double locusi_f64_at(const unsigned char *p, size_t i)
+{
+    return locusi_f64_from(locusi_le64(p + 8 * i));
+}
+
+// The sum of w[i] * x[i], in four parts: less is rounded away.
+LOCUSI_FN float locusi_dot(const unsigned char *w, const float *x, size_t n)
+{
+    float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    size_t i;
+    for (i = 0; i < n; i++) sum[i % 4] += locusi_f32_at(w, i) * x[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+// out [rows] <- w [rows, n] x + bias (NULL: 0)
+LOCUSI_FN void locusi_affine(const unsigned char *w, const unsigned char *bias, size_t rows, const float *x, size_t n,
+                             float *out)
+{
+    size_t i;
+    for (i = 0; i < rows; i++) out[i] = locusi_dot(w + 4 * n * i, x, n) + (bias ? locusi_f32_at(bias, i) : 0.0f);
+}
+
+// ---- the header
+
+// A string as it stands, escapes and all; returns its bytes.
+LOCUSI_FN size_t locusi_string(locusi_cursor *c, const char **s)
+{
+    size_t first, n;
+    locusi_expect(c, "\"", "a string");
+    for (first = c->at; locusi_here(c) >= 32 && locusi_here(c) != '"'; c->at++)
+        if (locusi_here(c) == '\\' && c->length - c->at > 1) c->at++;
+    *s = (const char *)c->text + first;
+    n = c->at - first;
+    if (locusi_here(c) == '"') c->at++;
+    else locusi_expected(c, "the end of the string");
+    return n;
+}
+
+LOCUSI_FN int locusi_is(const char *s, size_t bytes, const char *text)
+{
+    return bytes == strlen(text) && !memcmp(s, text, bytes);
+}
+
+LOCUSI_FN void locusi_expect_key(locusi_cursor *c, const char *quoted)
+{
+    locusi_expect(c, quoted, quoted);
+    locusi_expect(c, ":", "':'");
+}
+
+// What a tensor's entry says; its data must begin where that of the one before ends.
+LOCUSI_FN void locusi_read_entry(locusi_header *h, locusi_tensor *t)
+{
+    locusi_cursor *const c = &h->c;
+    const char *type;
+    size_t n;
+    memset(t, 0, sizeof *t);
+    locusi_expect(c, "{", "'{'");
+    locusi_expect_key(c, "\"dtype\"");
+    n = locusi_string(c, &type);
+    memcpy(t->type, type, n < sizeof t->type ? n : 0);
+    locusi_expect(c, ",", "','");
+    locusi_expect_key(c, "\"shape\"");
+    locusi_expect(c, "[", "'['");
+    for (t->count = 1; locusi_more(c, "]", &t->rank);) {
+        n = locusi_read_size(c, "a size");
+        if (t->rank <= 3) t->shape[t->rank - 1] = n;
+        if (!locusi_mul(t->count, n, &t->count)) locusi_expected(c, "a shape that fits the address space");
+    }
+    locusi_expect(c, ",", "','");
+    locusi_expect_key(c, "\"data_offsets\"");
+    locusi_expect(c, "[", "'['");
+    if (locusi_read_size(c, "an offset") != h->used) locusi_expected(c, "data in the order of the header");
+    locusi_expect(c, ",", "','");
+    n = locusi_read_size(c, "an offset");
+    if (n < h->used || n > h->bytes) locusi_expected(c, "an offset within the file");
+    locusi_expect(c, "]", "']'");
+    locusi_expect(c, "}", "'}'");
+    if (c->status) return;
+    t->data = h->data + h->used;
+    t->bytes = n - h->used;
+    h->used = n;
+}
+
+// The next tensor; 0 at the end, and where the header is bad.
+LOCUSI_FN int locusi_next_tensor(locusi_header *h, locusi_tensor *t)
+{
+    const char *name, *s;
+    size_t n;
+    while (locusi_more(&h->c, "}", &h->members)) {
+        n = locusi_string(&h->c, &name);
+        locusi_expect(&h->c, ":", "':'");
+        if (!locusi_is(name, n, "__metadata__")) {
+            locusi_read_entry(h, t);
+            t->name = name;
+            t->name_bytes = n;
+            return !h->c.status;
+        }
+        locusi_expect(&h->c, "{", "'{'");
+        if (h->metadata) locusi_expected(&h->c, "metadata once");
+        h->metadata = h->c.at;
+        for (n = 0; locusi_more(&h->c, "}", &n);) {
+            locusi_string(&h->c, &s);
+            locusi_expect(&h->c, ":", "':'");
+            locusi_string(&h->c, &s);
+        }
+    }
+    return 0;
+}
+
+// value <- the text of the metadata's entry of that name; none where there is no such entry.
+LOCUSI_FN size_t locusi_meta(const locus_net *net, const char *key, locusi_cursor *value)
+{
+    locusi_cursor c = net->header.c;
+    const char *name, *s;
+    size_t n, bytes, members = 0;
+    memset(value, 0, sizeof *value);
+    c.at = net->header.metadata;
+    while (c.at && locusi_more(&c, "}", &members)) {
+        n = locusi_string(&c, &name);
+        locusi_expect(&c, ":", "':'");
+        bytes = locusi_string(&c, &s);
+        if (!locusi_is(name, n, key)) continue;
+        value->text = (const unsigned char *)s;
+        value->length = bytes;
+        return bytes;
+    }
+    return 0;
+}
+
+LOCUSI_FN int locusi_meta_is(const locus_net *net, const char *key, const char *text)
+{
+    locusi_cursor value;
+    const size_t n = locusi_meta(net, key, &value);
+    return locusi_is((const char *)value.text, n, text);
+}
+
+// ---- loading
+
+// Is n what the size must be?
+LOCUSI_FN int locusi_fits(locus_net *net, unsigned char form, size_t n)
+{
+    size_t *const size = &net->size[form & (LOCUSI_PLUS_1 - 1)];
+    if (form & LOCUSI_TIMES_3) {
+        if (n % 3) return 0;
+        n /= 3;
+    }
+    if (form & LOCUSI_PLUS_1) {
+        if (n == 0) return 0;
+        n--;
+    }
+    if (*size == SIZE_MAX) *size = n;
+    return *size == n;
+}
+
+// Put one tensor in its place.
+LOCUSI_FN locus_status locusi_settle(locus_net *net, const locusi_tensor *t, locus_error *err)
+{
+    const locusi_form *form = locusi_forms;
+    size_t place = 0, width, i;
+    while (place < LOCUSI_PLACES && !locusi_is(t->name, t->name_bytes, form->name)) place++, form++;
+    if (place == LOCUSI_PLACES) return LOCUS_OK;
+    if (net->at[place]) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one tensor", "two", form->name);
+    width = form->width;
+    if (place == LOCUSI_AT_COST && !strcmp(t->type, "F32")) net->cost_bytes = width = 4; // before version 0.3
+    else if (strcmp(t->type, form->type))
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", form->name, form->type, t->type);
+    if (t->rank != (form->shape[1] ? 2u : 1u) || !locusi_fits(net, form->shape[0], t->shape[0]) ||
+        (form->shape[1] && !locusi_fits(net, form->shape[1], t->shape[1])))
+        return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "a shape that agrees with the other tensors'", "another",
+                           form->name);
+    if (t->bytes / width != t->count || t->bytes % width)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "%z numbers", "%z bytes", form->name, t->count, t->bytes);
+    for (i = 0; form->type[1] == '3' && form->type[0] == 'F' && i < t->count; i++)
+        if ((locusi_le32(t->data + 4 * i) & 0x7fffffffu) >= 0x53800000u)
+            return locusi_fail(err, place < LOCUSI_AT_EMBEDDINGS ? LOCUS_ERR_NONFINITE_WEIGHT : LOCUS_ERR_POOL,
+                               "%s[%z]", "a magnitude below 2^40", "%f", form->name, i,
+                               (double)locusi_f32_at(t->data, i));
+    net->at[place] = t->data;
+    return LOCUS_OK;
+}
+
+// All places from `first` to `last` have a tensor.
+LOCUSI_FN locus_status locusi_need(const locus_net *net, size_t first, size_t last, locus_error *err)
+{
+    for (; first <= last; first++)
+        if (!net->at[first])
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", locusi_forms[first].name);
+    return LOCUS_OK;
+}
+
+// The hash goes on over a tensor's weights, as >>net says.
+LOCUSI_FN uint64_t locusi_hash_on(uint64_t hash, const unsigned char *p, size_t n)
+{
+    uint64_t lanes[4] = {1, 2, 3, 4};
+    size_t i;
+    for (i = 0; i < n || i % 8; i++) {
+        uint64_t *const lane = &lanes[i / 2 % 4];
+        *lane ^= (uint64_t)(i < n ? locusi_le32(p + 4 * i) : 0) << 32 * (i % 2);
+        if (i % 2) *lane = (*lane << 29 | *lane >> 35) * 0x9e3779b97f4a7c15u;
+    }
+    hash = locusi_mix(hash ^ n);
+    for (i = 0; i < 4; i++) hash = locusi_mix(hash ^ lanes[i]);
+    return hash;
+}
+
+LOCUSI_FN locus_status locusi_meta_hash(const locus_net *net, const char *key, uint64_t *hash, locus_error *err)
+{
+    locusi_cursor value;
+    *hash = 0;
+    if (locusi_meta(net, key, &value) != 16)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "16 hex digits", "another entry", key);
+    for (; value.at < 16; value.at++) {
+        const unsigned digit = value.text[value.at];
+        *hash = *hash << 4 | (digit <= '9' ? digit & 15u : (digit & 15u) + 9u);
+    }
+    return LOCUS_OK;
+}
+
+// Are these the weights that the pool was made with?
+LOCUSI_FN locus_status locusi_check_hash(const locus_net *net, locus_error *err)
+{
+    const size_t d = net->size[LOCUSI_D], hidden = net->size[LOCUSI_HIDDEN];
+    const size_t counts[6] = {d * net->size[LOCUSI_Q], d, 3 * d * hidden, hidden, hidden, 1};
+    uint64_t encoder, hash, decoder = 2;
+    locus_status status;
+    size_t i;
+    if ((status = locusi_meta_hash(net, "locus.encoder_hash", &encoder, err)) ||
+        (status = locusi_meta_hash(net, "locus.net_hash", &hash, err)))
+        return status;
+    for (i = 0; i < 6; i++) decoder = locusi_hash_on(decoder, net->at[i], counts[i]);
+    decoder = locusi_mix(encoder ^ locusi_mix(decoder));
+    if (decoder != hash) return locusi_fail(err, LOCUS_ERR_HASH, "locus.net_hash", "%x", "%x", decoder, hash);
+    return LOCUS_OK;
+}
+
+// The names end where their tensor does; the guard's default is one of the models.
+LOCUSI_FN locus_status locusi_check_models(const locus_net *net, locus_guard *guard, locus_error *err)
+{
+    const size_t models = net->size[LOCUSI_MODELS];
+    const unsigned char *const given = net->at[LOCUSI_AT_GUARD];
+    const char *name = (const char *)net->at[LOCUSI_AT_NAMES];
+    size_t left = net->size[LOCUSI_NAME_BYTES], i, n;
+    double model;
+    for (i = 0; i < models; i++, name += n + 1, left -= n + 1) {
+        for (n = 0; n < left && name[n]; n++) {}
+        if (n == 0 || n == left) return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "%z", models, i);
+    }
+    if (left) return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", models);
+    guard->model = SIZE_MAX;
+    guard->margin = 0.0;
+    if (!given) return LOCUS_OK;
+    model = locusi_f64_at(given, 0);
+    guard->margin = locusi_f64_at(given, 1);
+    if (!locusi_within(model, 0.0, (double)models - 1.0) || !locusi_within(guard->margin, 0.0, 1.0))
+        return locusi_fail(err, LOCUS_ERR_POOL, "pool.guard", "one of %z models and a margin of 0 to 1", "%f and %f",
+                           models, model, guard->margin);
+    guard->model = (size_t)model;
+    return LOCUS_OK;
+}
+
+// The text encoder, if that is what encodes queries.
+LOCUSI_FN locus_status locusi_find_text(locus_net *net, locus_error *err)
+{
+    locusi_cursor name;
+    if (locusi_meta(net, "query_encoder", &name) < 13 || memcmp(name.text, "locus-text-1/", 13)) {
+        if (!net->at[LOCUSI_AT_KEYS]) return LOCUS_OK;
+        return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder",
+                           "\"locus-text-1/...\", as there are text.* tensors", "another");
+    }
+    net->text.dim = net->size[LOCUSI_Q];
+    if (net->text.dim > LOCUS_TEXT_MAX_DIM)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "q_dim", "at most %z with a text encoder", "%z",
+                           (size_t)LOCUS_TEXT_MAX_DIM, net->text.dim);
+    if (!net->at[LOCUSI_AT_KEYS]) return LOCUS_OK; // table-free
+    net->text.rows = net->size[LOCUSI_ROWS];
+    net->text.keys = (const uint32_t *)(const void *)net->at[LOCUSI_AT_KEYS];
+    net->text.weights = (const uint16_t *)(const void *)net->at[LOCUSI_AT_WEIGHTS];
+    net->text.table = (const signed char *)net->at[LOCUSI_AT_TABLE];
+    if (net->text.rows == 0 || net->text.rows > LOCUS_TEXT_MAX_ROWS)
+        return locusi_fail(err, LOCUS_ERR_TENSOR, "text.keys", "[1] to [%z]", "[%z]", (size_t)LOCUS_TEXT_MAX_ROWS,
+                           net->text.rows);
+    return LOCUS_OK;
+}
+
+// net <- what is where in a file; all that can be wrong with it is told here.
+LOCUSI_FN locus_status locusi_read_file(locus_net *net, const unsigned char *data, size_t bytes, locus_guard *guard,
+                                        locus_error *err)
+{
+    locusi_header *const h = &net->header;
+    locusi_tensor t;
+    locus_status status;
+    size_t first, i;
+    memset(net, 0, sizeof *net);
+    if (bytes < 8 || locusi_le64(data) > bytes - 8)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "file", "a safetensors file", "%z bytes", bytes);
+    h->c.text = data + 8;
+    h->c.length = (size_t)locusi_le64(data);
+    h->c.what = "header";
+    h->c.err = err;
+    h->data = data + 8 + h->c.length;
+    h->bytes = bytes - 8 - h->c.length;
+    net->cost_bytes = 8;
+    for (i = 0; i < LOCUSI_SIZES; i++) net->size[i] = SIZE_MAX;
+    net->size[LOCUSI_ONE] = 1;
+    net->size[LOCUSI_TWO] = 2;
+    locusi_expect(&h->c, "{", "an object");
+    first = h->c.at;
+    while (locusi_next_tensor(h, &t))
+        if ((status = locusi_settle(net, &t, err))) return status;
+    if (locusi_peek(&h->c)) locusi_expected(&h->c, "the end");
+    if (h->used != h->bytes) locusi_expected(&h->c, "tensors to the end of the file");
+    if (h->c.status) return h->c.status;
+    h->c.at = first;
+    h->c.err = NULL;
+    h->used = h->members = 0;
+    if (!net->at[LOCUSI_AT_LAST]) { // trained without dropout
+        net->at[LOCUSI_AT_LAST] = net->at[LOCUSI_AT_LAST_2];
+        net->at[LOCUSI_AT_LAST_BIAS] = net->at[LOCUSI_AT_LAST_2_BIAS];
+    }
+    if ((status = locusi_need(net, LOCUSI_AT_U, LOCUSI_AT_LAST_BIAS, err))) return status;
+    if (!net->at[LOCUSI_AT_EMBEDDINGS])
+        return locusi_fail(err, LOCUS_ERR_NO_POOL, "pool.embeddings", "this tensor", "none");
+    if ((status = locusi_need(net, LOCUSI_AT_EMBEDDINGS, LOCUSI_AT_AVAILABLE, err))) return status;
+    for (i = LOCUSI_AT_MAP; i < LOCUSI_PLACES; i++) { // the recall's and the text encoder's: all of each or none
+        const int recall = i <= LOCUSI_AT_SCALARS;
+        if (net->at[i] && (status = locusi_need(net, recall ? LOCUSI_AT_MAP : LOCUSI_AT_KEYS,
+                                                recall ? LOCUSI_AT_SCALARS : LOCUSI_AT_TABLE, err)))
+            return status;
+    }
+    if (net->at[LOCUSI_AT_SCALARS] && net->size[LOCUSI_SCALARS] != 2 && net->size[LOCUSI_SCALARS] != 6)
+        return locusi_fail(err, LOCUS_ERR_TENSOR, "memory.scalars", "[2] or [6]", "[%z]", net->size[LOCUSI_SCALARS]);
+    if (!net->size[LOCUSI_Q] || !net->size[LOCUSI_D] || !net->size[LOCUSI_HIDDEN])
+        return locusi_fail(err, LOCUS_ERR_TENSOR, "decoder.U.weight", "no empty dimension", "one");
+    if (!locusi_meta_is(net, "locus.format", "1"))
+        return locusi_fail(err, LOCUS_ERR_METADATA, "locus.format", "\"1\"", "another entry");
+    if ((status = locusi_check_hash(net, err)) || (status = locusi_check_models(net, guard, err))) return status;
+    return locusi_find_text(net, err);
+}
+
+LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, size_t bytes, const locus_run *run,
+                                         locus_error *err)
+{
+    locus_net net;
+    locus_guard guard;
+    locus_pool *pool;
+    locusi_work own;
+    locusi_terms *models;
+    locus_status status;
+    size_t i;
+    if (!out || !data) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "data" : "out");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_read_file(&net, (const unsigned char *)data, bytes, &guard, err))) return status;
+    locusi_work_begin(&own, run);
+    pool = (locus_pool *)locusi_take_zero(&own, 1, sizeof(locus_pool));
+    models = (locusi_terms *)locusi_take(&own, net.size[LOCUSI_MODELS], sizeof(locusi_terms));
+    status = locusi_work_short(&own, err);
+    for (i = 0; !status && i < net.size[LOCUSI_MODELS]; i++) {
+        const unsigned char *const cost = net.at[LOCUSI_AT_COST];
+        models[i].available = net.at[LOCUSI_AT_AVAILABLE][i] != 0;
+        models[i].cost = net.cost_bytes == 4 ? (double)locusi_f32_at(cost, i) : locusi_f64_at(cost, i);
+        if (!locusi_amount(models[i].cost))
+            status = locusi_fail(err, LOCUS_ERR_POOL, "pool.cost[%z]", "finite and not negative, or NaN for unknown",
+                                 "%f", i, models[i].cost);
+    }
+    if (status) {
+        locusi_work_end(&own);
+        return status;
+    }
+    pool->net = net;
+    pool->count = net.size[LOCUSI_MODELS];
+    pool->models = models;
+    pool->guard = guard;
+    pool->own = own;
+    out->net = &pool->net;
+    out->pool = pool;
+    out->text = net.text.dim ? &pool->net.text : NULL;
+    out->q_dim = net.size[LOCUSI_Q];
+    out->z_dim = net.size[LOCUSI_D];
+    return LOCUS_OK;
+}
+
+#ifndef LOCUS_NO_STDIO
+// The file of a router that was loaded: it is kept.
+LOCUSI_FN void locusi_router_file(locus_router *router, locus_file *file) { router->pool->file = *file; }
+#endif
+
+LOCUS_API void locus_router_close(locus_router *router)
+{
+    locusi_work own;
+    if (!router || !router->pool) return;
+    own = router->pool->own;
+    locusi_file_close(&router->pool->file);
+    memset(router, 0, sizeof *router);
+    locusi_work_end(&own);
+}
+
+// ---- models
+
+// The later model of that index.
+static const locusi_added *locusi_added_at(const locus_pool *pool, size_t index)
+{
+    const locusi_added *a = pool->added;
+    size_t i;
+    for (i = pool->count - 1; i > index; i--) a = a->next;
+    return a;
+}
+
+LOCUS_API const char *locus_router_name(const locus_router *router, size_t index)
+{
+    const char *name;
+    if (index >= locus_router_count(router)) return NULL;
+    if (index >= router->net->size[LOCUSI_MODELS]) return locusi_added_at(router->pool, index)->name;
+    for (name = (const char *)router->net->at[LOCUSI_AT_NAMES]; index; index--) name += strlen(name) + 1;
+    return name;
+}
+
+LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, const float *z, size_t *index,
+                                        const locus_run *run, locus_error *err)
+{
+    const size_t count = locus_router_count(router), n = name ? strlen(name) : 0;
+    locusi_work more;
+    locusi_added *added;
+    locusi_terms *models;
+    unsigned char *put;
+    char *copy;
+    locus_status status;
+    size_t i;
+    if (!router || !router->pool || !name || !z)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, name, z", "pointers", "NULL");
+    for (i = 0; i < n && (unsigned char)name[i] >= 32 && name[i] != 127; i++) {}
+    if (!n || i < n || n >= LOCUSI_NAME_MOST || !locusi_utf8_valid((const unsigned char *)name, n) ||
+        locus_router_find(router, name) != SIZE_MAX)
+        return locusi_fail(err, LOCUS_ERR_NAME, "name", "1 to %z bytes of UTF-8 that no model has", "\"%s\"",
+                           (size_t)LOCUSI_NAME_MOST - 1, name);
+    for (i = 0; i < router->z_dim; i++)
+        if ((locusi_f32_bits(z[i]) & 0x7fffffffu) >= 0x53800000u)
+            return locusi_fail(err, LOCUS_ERR_POOL, "z[%z]", "a finite number", "%f", i, (double)z[i]);
+    locusi_work_begin(&more, run);
+    added = (locusi_added *)locusi_take(&more, 1, sizeof(locusi_added));
+    models = (locusi_terms *)locusi_take(&more, count + 1, sizeof(locusi_terms));
+    put = (unsigned char *)locusi_take(&more, router->z_dim, 4);
+    copy = (char *)locusi_take(&more, n + 1, 1);
+    if ((status = locusi_work_short(&more, err))) {
+        locusi_work_end(&more);
+        return status;
+    }
+    while (more.blocks) { // now the router's
+        locusi_block *const block = more.blocks;
+        more.blocks = block->next;
+        block->next = router->pool->own.blocks;
+        router->pool->own.blocks = block;
+    }
+    memcpy(models, router->pool->models, count * sizeof(locusi_terms));
+    models[count].available = 1;
+    models[count].cost = (double)locusi_nan();
+    locusi_copy_le(put, z, router->z_dim, 4);
+    memcpy(copy, name, n + 1);
+    added->next = router->pool->added;
+    added->name = copy;
+    added->z = put;
+    router->pool->added = added;
+    router->pool->models = models;
+    router->pool->count = count + 1;
+    if (index) *index = count;
+    return LOCUS_OK;
+}
+
+// ---- routing
+
+static const unsigned char *locusi_embedding(const locus_pool *pool, size_t model)
+{
+    if (model >= pool->net.size[LOCUSI_MODELS]) return locusi_added_at(pool, model)->z;
+    return pool->net.at[LOCUSI_AT_EMBEDDINGS] + 4 * pool->net.size[LOCUSI_D] * model;
+}
+
+typedef struct locusi_room { // to route one query in
+    float *u, *row;          // [d]
+    float *x, *similarity;   // [rank], [landmarks]
+    float *logits;           // [models]
+} locusi_room;
+
+// logits <- the predictor's: one hidden unit after the other, each at once for all models.
+LOCUSI_FN void locusi_predict_net(const locus_pool *pool, const float *q, const locusi_room *w)
+{
+    const locus_net *const net = &pool->net;
+    const size_t d = net->size[LOCUSI_D];
+    size_t i, j, m;
+    locusi_affine(net->at[LOCUSI_AT_U], net->at[LOCUSI_AT_U_BIAS], d, q, net->size[LOCUSI_Q], w->u);
+    for (m = 0; m < pool->count; m++) w->logits[m] = locusi_f32_at(net->at[LOCUSI_AT_LAST_BIAS], 0);
+    for (j = 0; j < net->size[LOCUSI_HIDDEN]; j++) {
+        const unsigned char *const head = net->at[LOCUSI_AT_HEAD] + 12 * d * j; // of z, u, z * u
+        const float last = locusi_f32_at(net->at[LOCUSI_AT_LAST], j);
+        const float alike = locusi_dot(head + 4 * d, w->u, d) + locusi_f32_at(net->at[LOCUSI_AT_HEAD_BIAS], j);
+        for (i = 0; i < d; i++) w->row[i] = locusi_f32_at(head, i) + locusi_f32_at(head + 8 * d, i) * w->u[i];
+        for (m = 0; m < pool->count; m++) {
+            const float hidden = locusi_dot(locusi_embedding(pool, m), w->row, d) + alike;
+            if (hidden > 0.0f) w->logits[m] += last * hidden;
+        }
+    }
+}
+
+// The recall's share, mixed in: see >>recall.
+LOCUSI_FN void locusi_predict_recall(const locus_pool *pool, const float *q, const locusi_room *w)
+{
+    const locus_net *const net = &pool->net;
+    const size_t rank = net->size[LOCUSI_RANK], landmarks = net->size[LOCUSI_LANDMARKS];
+    const unsigned char *const scalars = net->at[LOCUSI_AT_SCALARS];
+    float weight = locusi_f32_at(scalars, 0);
+    size_t i, j;
+    if (!(weight >= 0.0f && weight <= 1.0f)) weight = 0.5f;
+    locusi_affine(net->at[LOCUSI_AT_MAP], net->at[LOCUSI_AT_MAP_BIAS], rank, q, net->size[LOCUSI_Q], w->x);
+    for (i = 0; i < landmarks; i++) {
+        const unsigned char *const point = net->at[LOCUSI_AT_POINTS] + 4 * rank * i;
+        float square = 0.0f, e;
+        for (j = 0; j < rank; j++) {
+            const float away = locusi_f32_at(point, j) - w->x[j];
+            square += away * away;
+        }
+        e = expf(-square);
+        w->similarity[i] = (locusi_dot(point, w->x, rank) + e + e * e * e) * (1.0f / 3.0f);
+    }
+    for (i = 0; i < net->size[LOCUSI_MODELS]; i++) {
+        float told = locusi_dot(net->at[LOCUSI_AT_RECALL] + 4 * landmarks * i, w->similarity, landmarks);
+        if (!net->at[LOCUSI_AT_RECALLED][i]) continue;
+        told += locusi_f32_at(net->at[LOCUSI_AT_BASE], i);
+        if (net->size[LOCUSI_SCALARS] != 2) told = locusi_chance_logit(told); // else a file of version 0.2 or 0.3
+        w->logits[i] = (1.0f - weight) * w->logits[i] + weight * told;
+    }
+}
+
+LOCUSI_FN locus_status locusi_check_encoding(const locus_net *net, const float *q, size_t row, locus_error *err)
+{
+    float square = 0.0f;
+    size_t i;
+    for (i = 0; i < net->size[LOCUSI_Q]; i++) square += q[i] * q[i];
+    if (locusi_finite(square) && square < 1e24f) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_NONFINITE, "encodings[%z]", "finite numbers of sensible size", "others", row);
+}
+
+LOCUSI_FN locus_status locusi_predict_query(const locus_pool *pool, const float *q, size_t row, const locusi_room *w,
+                                            locus_error *err)
+{
+    const locus_net *const net = &pool->net;
+    const unsigned char *const calibration = net->at[LOCUSI_AT_CALIBRATION];
+    const locus_status status = locusi_check_encoding(net, q, row, err);
+    size_t i;
+    if (status) return status;
+    locusi_predict_net(pool, q, w);
+    if (net->at[LOCUSI_AT_SCALARS]) locusi_predict_recall(pool, q, w);
+    for (i = 0; i < pool->count; i++) {
+        const size_t at = i < net->size[LOCUSI_MODELS] ? i : net->size[LOCUSI_MODELS]; // later models take the pool's
+        if (calibration)
+            w->logits[i] = (float)((double)locusi_f32_at(calibration, 2 * at) * (double)w->logits[i] +
+                                   (double)locusi_f32_at(calibration, 2 * at + 1));
+        if (!locusi_finite(w->logits[i]))
+            return locusi_fail(err, LOCUS_ERR_NONFINITE, "logits[%z, %z]", "a finite number", "%f", row, i,
+                               (double)w->logits[i]);
+    }
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_check_rows(const locus_net *net, const locus_queries *q, locus_error *err)
+{
+    if (q->dim != net->size[LOCUSI_Q])
+        return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "queries.dim", "%z", "%z", net->size[LOCUSI_Q], q->dim);
+    if ((q->count && !q->encodings) || (q->stride && q->stride < q->dim))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries", "rows of encodings", "another");
+    return LOCUS_OK;
+}
+
+LOCUSI_FN void locusi_room_take(const locus_pool *pool, locusi_room *w, locusi_work *work)
+{
+    const size_t *const size = pool->net.size;
+    const int recall = pool->net.at[LOCUSI_AT_SCALARS] != NULL;
+    w->u = (float *)locusi_take(work, size[LOCUSI_D], sizeof(float));
+    w->row = (float *)locusi_take(work, size[LOCUSI_D], sizeof(float));
+    w->x = (float *)locusi_take(work, recall ? size[LOCUSI_RANK] : 0, sizeof(float));
+    w->similarity = (float *)locusi_take(work, recall ? size[LOCUSI_LANDMARKS] : 0, sizeof(float));
+    w->logits = (float *)locusi_take(work, pool->count, sizeof(float));
+}
+
+LOCUS_API locus_status locus_router_route(const locus_router *router, const locus_queries *queries,
+                                          const locus_route_opts *opts, locus_choice *out, const locus_run *run,
+                                          locus_error *err)
+{
+    locus_route_opts zero;
+    const locus_route_opts *const o = locusi_route_defaults(opts, &zero);
+    const size_t top = o->top ? o->top : 1;
+    const locus_pool *pool;
+    locusi_work work;
+    locusi_room room;
+    locusi_rules rules;
+    locus_status status;
+    size_t i, stride;
+    if (!router || !router->pool || !queries || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, queries, out", "pointers", "NULL");
+    pool = router->pool;
+    stride = queries->stride ? queries->stride : queries->dim;
+    locusi_rules_make(&rules, pool->models, pool->count, pool->guard, o, 0);
+    if ((status = locusi_check_rows(&pool->net, queries, err)) ||
+        (status = locusi_check_route(&rules, queries->count, err)))
+        return status;
+    locusi_work_begin(&work, run);
+    locusi_room_take(pool, &room, &work);
+    status = locusi_work_short(&work, err);
+    for (i = 0; i < queries->count && !status; i++) {
+        status = locusi_predict_query(pool, queries->encodings + i * stride, i, &room, err);
+        if (!status) status = locusi_rank_rows(&rules, room.logits, i, 1, top, out + i * top, err);
+    }
+    locusi_work_end(&work);
+    return status;
+}
+
+#ifndef LOCUS_NO_ENCODER
+// ---- a model's embedding
+//
+// The encoder of method.md as it stands there, one evaluation after the other. What a layer passes on are the keys and
+// values of its inducing vectors alone, so that each pass begins anew with the tokens. Evaluations are taken in the
+// order of their numbers, whatever order they were given in: the same set gives the same bits.
+
+typedef struct locusi_mab { // a block's weights; sizes: method.md
+    const unsigned char *q, *k, *v, *out, *gain0, *bias0, *gain1, *bias1, *w1, *b1, *w2, *b2;
+} locusi_mab;
+
+typedef struct locusi_layer {
+    const unsigned char *seed;  // the vectors that look at all tokens ...
+    locusi_mab gather, scatter; // ... and the tokens at them; the pooling, which comes last, has no scatter
+} locusi_layer;
+
+typedef struct locusi_set { // a model's evaluations on their way
+    const locus_net *net;
+    const locus_evals *evals;
+    const char *missing; // the first tensor that was not there; NULL: all were
+    size_t model, d, q_dim, heads, layers, induced, stride;
+    const unsigned char *input, *input_bias, *output, *output_bias;
+    locusi_layer *layer;      // [layers + 1]
+    size_t *order, count;     // the evaluations there are
+    float *keys, *values;     // [layers, induced, d]
+    float *queries;           // [induced, d] of the pass
+    float *largest, *total;   // [induced, heads] of the scores so far, and the sum of exp(score - largest)
+    double *sum;              // [induced, d] of the values so weighted
+    float *x, *k, *v, *h, *o; // [d]
+    float *hidden, *scores;   // [2 d], [induced]
+} locusi_set;
+
+// A number of the metadata; 0 where there is none.
+LOCUSI_FN size_t locusi_meta_number(const locus_net *net, const char *key)
+{
+    locusi_cursor value;
+    size_t v;
+    locusi_meta(net, key, &value);
+    v = locusi_read_size(&value, "a number");
+    return value.status || value.at < value.length ? 0 : v;
+}
+
+// The weights of that name, [rows, width], or [rows] with width 0, or (rank 3) [1, rows, width]. Never NULL.
+static const unsigned char *locusi_weights(locusi_set *s, const char *prefix, const char *name, size_t rank,
+                                           size_t rows, size_t width)
+{
+    locusi_header h = s->net->header;
+    locusi_tensor t;
+    const size_t n = strlen(prefix), *shape = rank == 3 ? t.shape + 1 : t.shape;
+    size_t i;
+    h.metadata = 0;
+    while (locusi_next_tensor(&h, &t)) {
+        if (t.name_bytes < n || memcmp(t.name, prefix, n) || !locusi_is(t.name + n, t.name_bytes - n, name)) continue;
+        if (strcmp(t.type, "F32") || t.bytes / 4 != t.count || t.bytes % 4 || t.rank != rank || shape[0] != rows ||
+            (width && shape[1] != width))
+            break;
+        for (i = 0; i < t.count && (locusi_le32(t.data + 4 * i) & 0x7fffffffu) < 0x53800000u; i++) {}
+        if (i == t.count && (rank < 3 || t.shape[0] == 1)) return t.data;
+        break;
+    }
+    if (!s->missing) s->missing = name;
+    return s->net->header.data;
+}
+
+LOCUSI_FN void locusi_find_mab(locusi_set *s, const char *prefix, locusi_mab *m)
+{
+    const size_t d = s->d;
+    m->q = locusi_weights(s, prefix, "W_q.weight", 2, d, d);
+    m->k = locusi_weights(s, prefix, "W_k.weight", 2, d, d);
+    m->v = locusi_weights(s, prefix, "W_v.weight", 2, d, d);
+    m->out = locusi_weights(s, prefix, "fc_o.weight", 2, d, d);
+    m->gain0 = locusi_weights(s, prefix, "ln0.weight", 1, d, 0);
+    m->bias0 = locusi_weights(s, prefix, "ln0.bias", 1, d, 0);
+    m->gain1 = locusi_weights(s, prefix, "ln1.weight", 1, d, 0);
+    m->bias1 = locusi_weights(s, prefix, "ln1.bias", 1, d, 0);
+    m->w1 = locusi_weights(s, prefix, "rff.net.0.weight", 2, 2 * d, d);
+    m->b1 = locusi_weights(s, prefix, "rff.net.0.bias", 1, 2 * d, 0);
+    m->w2 = locusi_weights(s, prefix, "rff.net.2.weight", 2, d, 2 * d);
+    m->b2 = locusi_weights(s, prefix, "rff.net.2.bias", 1, d, 0);
+}
+
+// All weights of the encoder.
+LOCUSI_FN locus_status locusi_find_encoder(locusi_set *s, locus_error *err)
+{
+    static const char *const parts[3] = {"", "mab1.", "mab2."};
+    char prefix[32] = "encoder.layers.";
+    size_t l, part, n;
+    s->input = locusi_weights(s, "encoder.input.0.", "weight", 2, s->d, 2 * s->q_dim + 1);
+    s->input_bias = locusi_weights(s, "encoder.input.0.", "bias", 1, s->d, 0);
+    for (l = 0; l < s->layers; l++)
+        for (part = 0; part < 3; part++) {
+            n = 15;
+            if (l > 9) prefix[n++] = (char)('0' + l / 10);
+            prefix[n++] = (char)('0' + l % 10);
+            prefix[n++] = '.';
+            memcpy(prefix + n, parts[part], strlen(parts[part]) + 1);
+            if (part == 0) s->layer[l].seed = locusi_weights(s, prefix, "I", 3, s->induced, s->d);
+            else locusi_find_mab(s, prefix, part == 1 ? &s->layer[l].gather : &s->layer[l].scatter);
+        }
+    s->layer[l].seed = locusi_weights(s, "encoder.pma.", "S", 3, 1, s->d);
+    locusi_find_mab(s, "encoder.pma.mab.", &s->layer[l].gather);
+    s->output = locusi_weights(s, "encoder.out.0.", "weight", 2, s->d, s->d);
+    s->output_bias = locusi_weights(s, "encoder.out.0.", "bias", 1, s->d, 0);
+    if (!s->missing) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_TENSOR, "encoder's %s", "finite F32 of the right shape", "another, or none",
+                       s->missing);
+}
+
+LOCUSI_FN void locusi_norm(float *x, size_t d, const unsigned char *gain, const unsigned char *bias)
+{
+    float mean = 0.0f, square = 0.0f;
+    size_t i;
+    for (i = 0; i < d; i++) mean += x[i];
+    mean /= (float)d;
+    for (i = 0; i < d; i++) square += (x[i] - mean) * (x[i] - mean);
+    square = 1.0f / sqrtf(square / (float)d + 1e-5f);
+    for (i = 0; i < d; i++) x[i] = (x[i] - mean) * square * locusi_f32_at(gain, i) + locusi_f32_at(bias, i);
+}
+
+LOCUSI_FN void locusi_relu(float *x, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++) x[i] = x[i] > 0.0f ? x[i] : 0.0f;
+}
+
+// s->x <- LN1(O + rff(O)), O = ReLU(LN0(fc_o s->h + s->x))
+LOCUSI_FN void locusi_block_tail(const locusi_set *s, const locusi_mab *m)
+{
+    size_t i;
+    locusi_affine(m->out, NULL, s->d, s->h, s->d, s->o);
+    for (i = 0; i < s->d; i++) s->o[i] += s->x[i];
+    locusi_norm(s->o, s->d, m->gain0, m->bias0);
+    locusi_relu(s->o, s->d);
+    locusi_affine(m->w1, m->b1, 2 * s->d, s->o, s->d, s->hidden);
+    locusi_relu(s->hidden, 2 * s->d);
+    locusi_affine(m->w2, m->b2, s->d, s->hidden, 2 * s->d, s->x);
+    for (i = 0; i < s->d; i++) s->x[i] += s->o[i];
+    locusi_norm(s->x, s->d, m->gain1, m->bias1);
+}
+
+// Scores of one head: a query's part times a key's, scaled.
+LOCUSI_FN float locusi_score_of(const locusi_set *s, const float *query, const float *key, size_t head)
+{
+    const size_t width = s->d / s->heads;
+    float sum = 0.0f;
+    size_t i;
+    for (i = head * width; i < (head + 1) * width; i++) sum += query[i] * key[i];
+    return sum / sqrtf((float)width);
+}
+
+// s->x looks at a layer's inducing vectors.
+LOCUSI_FN void locusi_attend(const locusi_set *s, size_t layer)
+{
+    const float *const keys = s->keys + layer * s->induced * s->d, *const values = s->values + (keys - s->keys);
+    const size_t width = s->d / s->heads;
+    size_t head, i, c;
+    locusi_affine(s->layer[layer].scatter.q, NULL, s->d, s->x, s->d, s->k);
+    for (head = 0; head < s->heads; head++) {
+        float largest = -FLT_MAX, total = 0.0f;
+        for (i = 0; i < s->induced; i++) {
+            s->scores[i] = locusi_score_of(s, s->k, keys + i * s->d, head);
+            largest = s->scores[i] > largest ? s->scores[i] : largest;
+        }
+        for (i = 0; i < s->induced; i++) total += s->scores[i] = expf(s->scores[i] - largest);
+        for (c = head * width; c < (head + 1) * width; c++) {
+            float sum = 0.0f;
+            for (i = 0; i < s->induced; i++) sum += s->scores[i] * values[i * s->d + c];
+            s->h[c] = sum / total;
+        }
+    }
+    locusi_block_tail(s, &s->layer[layer].scatter);
+}
+
+// The pass's `rows` queries look at s->x, one more token. Sums are kept relative to the largest score so far.
+LOCUSI_FN void locusi_feed(const locusi_set *s, size_t rows, const locusi_mab *m)
+{
+    const size_t width = s->d / s->heads;
+    size_t row, head, c;
+    locusi_affine(m->k, NULL, s->d, s->x, s->d, s->k);
+    locusi_affine(m->v, NULL, s->d, s->x, s->d, s->v);
+    for (row = 0; row < rows; row++)
+        for (head = 0; head < s->heads; head++) {
+            float *const largest = &s->largest[row * s->heads + head], *const total = &s->total[row * s->heads + head];
+            const float score = locusi_score_of(s, s->queries + row * s->d, s->k, head);
+            const float kept = score > *largest ? expf(*largest - score) : 1.0f;
+            if (score > *largest) *largest = score;
+            *total = *total * kept + expf(score - *largest);
+            for (c = head * width; c < (head + 1) * width; c++) {
+                double *const sum = &s->sum[row * s->d + c];
+                *sum = *sum * (double)kept + (double)(expf(score - *largest) * s->v[c]);
+            }
+        }
+}
+
+// Order of evaluations: by the numbers of their encodings, then by score. Equal ones are interchangeable.
+LOCUSI_FN int locusi_after(const locusi_set *s, size_t a, size_t b)
+{
+    const float *const p = s->evals->queries.encodings + a * s->stride;
+    const float *const q = s->evals->queries.encodings + b * s->stride;
+    float y = 0.0f, other = 0.0f;
+    size_t i;
+    for (i = 0; i < s->q_dim; i++)
+        if (p[i] < q[i] || p[i] > q[i]) return p[i] > q[i];
+    locusi_score(s->evals, s->model, a, &y);
+    locusi_score(s->evals, s->model, b, &other);
+    return y > other;
+}
+
+// The model's evaluations, checked and in order (heapsort).
+LOCUSI_FN locus_status locusi_sort_set(locusi_set *s, locus_error *err)
+{
+    size_t i, start, last, child;
+    float y = 0.0f;
+    locus_status status;
+    s->count = 0;
+    for (i = 0; i < s->evals->queries.count; i++) {
+        if (!locusi_score(s->evals, s->model, i, &y)) continue;
+        if ((status = locusi_check_encoding(s->net, s->evals->queries.encodings + i * s->stride, i, err)))
+            return status;
+        s->order[s->count++] = i;
+    }
+    if (!s->count)
+        return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", s->model);
+    for (start = s->count / 2, last = s->count; last > 1;) {
+        const size_t moved = start ? s->order[--start] : s->order[--last];
+        if (!start && last < s->count) s->order[last] = s->order[0];
+        for (i = start; (child = 2 * i + 1) < last; i = child) {
+            if (child + 1 < last && locusi_after(s, s->order[child + 1], s->order[child])) child++;
+            if (!locusi_after(s, s->order[child], moved)) break;
+            s->order[i] = s->order[child];
+        }
+        s->order[i] = moved;
+    }
+    return LOCUS_OK;
+}
+
+// s->x <- the token of an evaluation
+LOCUSI_FN void locusi_token(const locusi_set *s, size_t evaluation)
+{
+    const float *const q = s->evals->queries.encodings + evaluation * s->stride;
+    float y = 0.0f;
+    size_t i;
+    locusi_score(s->evals, s->model, evaluation, &y);
+    for (i = 0; i < s->d; i++) {
+        const unsigned char *const w = s->input + 4 * (2 * s->q_dim + 1) * i;
+        s->x[i] = locusi_dot(w, q, s->q_dim) + y * locusi_f32_at(w, s->q_dim) +
+                  (2.0f * y - 1.0f) * locusi_dot(w + 4 * (s->q_dim + 1), q, s->q_dim) + locusi_f32_at(s->input_bias, i);
+    }
+}
+
+LOCUSI_FN void locusi_seed(const locusi_set *s, size_t layer, size_t row)
+{
+    size_t i;
+    for (i = 0; i < s->d; i++) s->x[i] = locusi_f32_at(s->layer[layer].seed, row * s->d + i);
+}
+
+// One pass: the tokens, through the layers below, are seen by a layer's inducing vectors or, at last, by the pooling.
+LOCUSI_FN void locusi_pass(const locusi_set *s, size_t layer)
+{
+    const locusi_mab *const m = &s->layer[layer].gather;
+    const size_t rows = layer < s->layers ? s->induced : 1, d = s->d;
+    size_t row, i, l;
+    for (row = 0; row < rows; row++) {
+        locusi_seed(s, layer, row);
+        locusi_affine(m->q, NULL, d, s->x, d, s->queries + row * d);
+    }
+    for (i = 0; i < rows * s->heads; i++) s->largest[i] = -FLT_MAX, s->total[i] = 0.0f;
+    memset(s->sum, 0, rows * d * sizeof(double));
+    for (i = 0; i < s->count; i++) {
+        locusi_token(s, s->order[i]);
+        for (l = 0; l < layer; l++) locusi_attend(s, l);
+        locusi_feed(s, rows, m);
+    }
+    for (row = 0; row < rows; row++) {
+        const size_t at = (layer * s->induced + row) * d;
+        locusi_seed(s, layer, row);
+        for (i = 0; i < d; i++)
+            s->h[i] = (float)(s->sum[row * d + i] / (double)s->total[row * s->heads + i / (d / s->heads)]);
+        locusi_block_tail(s, m);
+        if (layer == s->layers) return;
+        locusi_affine(s->layer[layer].scatter.k, NULL, d, s->x, d, s->keys + at);
+        locusi_affine(s->layer[layer].scatter.v, NULL, d, s->x, d, s->values + at);
+    }
+}
+
+LOCUSI_FN locus_status locusi_encode_set(locusi_set *s, float *z, locus_error *err)
+{
+    const locus_status status = locusi_sort_set(s, err);
+    size_t l;
+    if (status) return status;
+    for (l = 0; l <= s->layers; l++) locusi_pass(s, l);
+    locusi_affine(s->output, s->output_bias, s->d, s->x, s->d, z);
+    for (l = 0; l < s->d; l++)
+        if (!locusi_finite(z[l]))
+            return locusi_fail(err, LOCUS_ERR_NONFINITE, "embedding", "finite numbers", "an overflow");
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, const locus_run *run,
+                                    locus_error *err)
+{
+    locusi_work work;
+    locusi_set s;
+    locus_status status;
+    size_t d;
+    if (!net || !evals || !z) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "net, evals, z", "pointers", "NULL");
+    if ((status = locusi_check_rows(net, &evals->queries, err))) return status;
+    if ((status = locusi_check_scores(&evals->scores, 0, evals->queries.count, err))) return status;
+    memset(&s, 0, sizeof s);
+    s.net = net;
+    s.evals = evals;
+    s.d = d = net->size[LOCUSI_D];
+    s.q_dim = net->size[LOCUSI_Q];
+    s.stride = evals->queries.stride ? evals->queries.stride : s.q_dim;
+    s.heads = locusi_meta_number(net, "n_heads");
+    s.layers = locusi_meta_number(net, "n_layers");
+    s.induced = locusi_meta_number(net, "m_induce");
+    locusi_weights(&s, "encoder.input.0.", "bias", 1, d, 0);
+    if (s.missing)
+        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+    if (locusi_meta_is(net, "encoder_kind", "sab"))
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "encoder_kind", "isab", "another");
+    if (!s.heads || d % s.heads || !s.induced || !s.layers || s.layers > 64)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads, n_layers, m_induce",
+                           "a divisor of z_dim, 1 to 64, at least 1", "%z, %z, %z", s.heads, s.layers, s.induced);
+    locusi_work_begin(&work, run);
+    s.layer = (locusi_layer *)locusi_take(&work, s.layers + 1, sizeof(locusi_layer));
+    s.order = (size_t *)locusi_take(&work, evals->queries.count, sizeof(size_t));
+    s.keys = (float *)locusi_take(&work, s.layers * s.induced, d * sizeof(float));
+    s.values = (float *)locusi_take(&work, s.layers * s.induced, d * sizeof(float));
+    s.queries = (float *)locusi_take(&work, s.induced, d * sizeof(float));
+    s.sum = (double *)locusi_take(&work, s.induced, d * sizeof(double));
+    s.largest = (float *)locusi_take(&work, s.induced, s.heads * sizeof(float));
+    s.total = (float *)locusi_take(&work, s.induced, s.heads * sizeof(float));
+    s.scores = (float *)locusi_take(&work, s.induced, sizeof(float));
+    s.x = (float *)locusi_take(&work, 7, d * sizeof(float));
+    status = locusi_work_short(&work, err);
+    if (!status) {
+        s.k = s.x + d;
+        s.v = s.k + d;
+        s.h = s.v + d;
+        s.o = s.h + d;
+        s.hidden = s.o + d;
+        status = locusi_find_encoder(&s, err);
+    }
+    for (; s.model < evals->scores.models && !status; s.model++) status = locusi_encode_set(&s, z + s.model * d, err);
+    locusi_work_end(&work);
+    return status;
+}
+#endif // LOCUS_NO_ENCODER
+
+#else // all the rest but >>router
+
+// ---- sorting, types of numbers, files that are written
+
+// Heapsort: in place, no recursion, no bad case that a hostile file could build (qsort may allocate or go quadratic).
+LOCUSI_FN void locusi_swap(unsigned char *a, unsigned char *b, size_t size)
+{
+    unsigned char t[16];
+    for (; size;) {
+        const size_t n = size < sizeof t ? size : sizeof t;
+        memcpy(t, a, n);
+        memcpy(a, b, n);
+        memcpy(b, t, n);
+        a += n, b += n, size -= n;
+    }
+}
+
+LOCUSI_FN void locusi_sort(void *array, size_t count, size_t size, int (*order)(const void *, const void *))
+{
+    unsigned char *const base = (unsigned char *)array;
+    size_t start = count / 2, end = count, root, child;
+    while (end > 1) {
+        if (start) start--;
+        else if (--end) locusi_swap(base, base + end * size, size);
+        for (root = start; root < end / 2 && (child = 2 * root + 1) < end; root = child) {
+            if (child + 1 < end && order(base + child * size, base + (child + 1) * size) < 0) child++;
+            if (order(base + root * size, base + child * size) >= 0) break;
+            locusi_swap(base + root * size, base + child * size, size);
+        }
+    }
 }
 
 LOCUSI_FN float locusi_f16_to_f32(uint16_t h)
@@ -2113,81 +3998,7 @@ LOCUSI_FN int locusi_shape_count(const size_t *shape, size_t rank, size_t *count
     return 1;
 }
 
-// ---- files
-
-LOCUSI_FN void locusi_file_close(locus_file *f)
-{
-    if (f->owner == 1) LOCUS_FREE((void *)(uintptr_t)f->data);
-#if !defined(LOCUS_NO_STDIO) && LOCUSI_MMAP
-    if (f->owner == 2) munmap((void *)(uintptr_t)f->data, f->bytes);
-#endif
-    memset(f, 0, sizeof *f);
-}
-
 #ifndef LOCUS_NO_STDIO
-// All that comes: of a pipe, too.
-LOCUSI_FN locus_status locusi_file_read(locus_file *f, FILE *in, const char *path, locus_error *err)
-{
-    size_t room = 0, used = 0, n;
-    unsigned char *data = NULL;
-    do {
-        if (used == room) {
-            const size_t more = room ? 2 * room : (size_t)1 << 16;
-            unsigned char *const grown = more > room ? (unsigned char *)LOCUS_MALLOC(more) : NULL;
-            if (grown && used) memcpy(grown, data, used);
-            if (data) LOCUS_FREE(data);
-            if (!grown) return locusi_fail(err, LOCUS_ERR_MEMORY, "%s", "%z bytes", "none", path, more);
-            data = grown;
-            room = more;
-        }
-        n = fread(data + used, 1, room - used, in);
-        used += n;
-    } while (n);
-    if (ferror(in)) {
-        LOCUS_FREE(data);
-        return locusi_fail(err, LOCUS_ERR_IO, "%s", "a file that can be read", "another error", path);
-    }
-    f->data = data;
-    f->bytes = used;
-    f->owner = 1;
-    return LOCUS_OK;
-}
-
-#if LOCUSI_MMAP
-LOCUSI_FN int locusi_file_map(locus_file *f, const char *path)
-{
-    struct stat info;
-    void *map = MAP_FAILED;
-    int fd;
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || (fd = open(path, O_RDONLY)) < 0) return 0;
-    if (fstat(fd, &info) == 0 && info.st_size > 0 && (uint64_t)info.st_size <= SIZE_MAX)
-        map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    if (map == MAP_FAILED) return 0;
-    f->data = (const unsigned char *)map;
-    f->bytes = (size_t)info.st_size;
-    f->owner = 2;
-    return 1;
-}
-#endif
-
-// Mapped where that is possible, else read.
-LOCUSI_FN locus_status locusi_file_open(locus_file *f, const char *path, locus_error *err)
-{
-    locus_status status;
-    FILE *in;
-    memset(f, 0, sizeof *f);
-    if (!path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a string", "NULL");
-#if LOCUSI_MMAP
-    if (locusi_file_map(f, path)) return LOCUS_OK;
-#endif
-    if (!(in = fopen(path, "rb"))) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
-    status = locusi_file_read(f, in, path, err);
-    fclose(in);
-    return status;
-}
-
-#ifndef LOCUS_INFERENCE_ONLY
 #ifdef _WIN32 // rename() there does not replace; declared here to do without <windows.h>
 #ifdef __cplusplus
 extern "C"
@@ -2248,8 +4059,7 @@ LOCUSI_FN locus_status locusi_writer_close(locusi_writer *w, locus_error *err)
     remove(w->temp);
     return locusi_fail(err, LOCUS_ERR_IO, "%s", "%z bytes written", "less", w->path, w->bytes);
 }
-#endif // LOCUS_INFERENCE_ONLY
-#endif // LOCUS_NO_STDIO
+#endif
 
 // --------------------------------------------------------------------------------------------------- >>safetensors
 //
@@ -2262,78 +4072,6 @@ LOCUSI_FN locus_status locusi_writer_close(locusi_writer *w, locus_error *err)
 // errors (compared after unescaping); the values of a tensor's unknown keys are checked as JSON and passed over.
 
 enum { LOCUSI_JSON_DEPTH = 128, LOCUSI_MAX_HEADER = 100000000, LOCUSI_MAX_LISTED = 100000 };
-
-// ---- a text that is read once, from left to right. The first fault stays: nothing is taken after it.
-
-typedef struct locusi_cursor {
-    const unsigned char *text;
-    size_t length, at;
-    const char *what; // of what: "header"
-    locus_status status;
-    locus_error *err;
-} locusi_cursor;
-
-LOCUSI_FN void locusi_expected(locusi_cursor *c, const char *expected)
-{
-    char found[4] = "'?'";
-    if (c->status) return;
-    if (c->at < c->length && c->text[c->at] < 0x7f) found[1] = (char)c->text[c->at];
-    c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s byte %z", "%s", "%s", c->what, c->at, expected,
-                            c->at < c->length ? found : "the end");
-}
-
-LOCUSI_FN int locusi_is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-LOCUSI_FN int locusi_is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
-
-// The character at the cursor as it is; 0 at the end and after a fault (a 0 in the text is refused wherever it stands).
-LOCUSI_FN unsigned char locusi_here(const locusi_cursor *c)
-{
-    return c->at < c->length && !c->status ? c->text[c->at] : 0;
-}
-
-// The next that is not white space.
-LOCUSI_FN unsigned char locusi_peek(locusi_cursor *c)
-{
-    while (locusi_is_space(locusi_here(c))) c->at++;
-    return locusi_here(c);
-}
-
-LOCUSI_FN int locusi_accept(locusi_cursor *c, const char *word)
-{
-    const size_t n = strlen(word);
-    locusi_peek(c);
-    if (c->status || c->length - c->at < n || memcmp(c->text + c->at, word, n) != 0) return 0;
-    c->at += n;
-    return 1;
-}
-
-LOCUSI_FN void locusi_expect(locusi_cursor *c, const char *word, const char *expected)
-{
-    if (!locusi_accept(c, word)) locusi_expected(c, expected);
-}
-
-// In a list that has been opened: is there another element? *count of them have been read.
-LOCUSI_FN int locusi_more(locusi_cursor *c, const char *closing, size_t *count)
-{
-    if (locusi_accept(c, closing)) return 0;
-    if (*count) locusi_expect(c, ",", *closing == '}' ? "',' or '}'" : *closing == ']' ? "',' or ']'" : "',' or ')'");
-    ++*count;
-    return !c->status;
-}
-
-// A whole number of at least 0, without sign, point or exponent.
-LOCUSI_FN size_t locusi_read_size(locusi_cursor *c, const char *expected)
-{
-    size_t v = 0;
-    const int zero = locusi_peek(c) == '0';
-    if (!locusi_is_digit(locusi_here(c))) locusi_expected(c, expected);
-    for (; locusi_is_digit(locusi_here(c)) && !c->status; c->at++)
-        if (!locusi_mul(v, 10, &v) || !locusi_add(v, (size_t)(c->text[c->at] - '0'), &v))
-            c->status = locusi_fail(c->err, LOCUS_ERR_OVERFLOW, "%s byte %z", "a number that fits the address space",
-                                    "more", c->what, c->at);
-        else if (zero && v) locusi_expected(c, "no leading zero");
-    return v;
-}
 
 // ---- JSON
 
@@ -3151,13 +4889,6 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
 #elif LOCUSI_ARM64
 #include <arm_neon.h>
 #endif
-#if defined(__GNUC__) || defined(__clang__)
-#define LOCUSI_INLINE inline __attribute__((always_inline))
-#elif defined(_MSC_VER)
-#define LOCUSI_INLINE __forceinline
-#else
-#define LOCUSI_INLINE
-#endif
 
 #if defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_PREFETCH(p) __builtin_prefetch(p)
@@ -3192,7 +4923,6 @@ typedef struct locusi_screen { // one query's side of the estimate of many model
 
 typedef struct locusi_kernels {
     void (*matmul)(const locusi_matmul *m);
-#ifndef LOCUS_INFERENCE_ONLY
     void (*softmax)(float *s, size_t lds, size_t rows, size_t panels);
     int (*layernorm)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain, const float *bias,
                      const float *live, int relu);
@@ -3201,16 +4931,13 @@ typedef struct locusi_kernels {
     void (*widen)(const float *const *v, size_t at, size_t rows, size_t n, double scale, double *v64, size_t ld64);
     void (*accumulate)(const double *p, size_t ldp, size_t rows, size_t r, const double *v, size_t ldv, size_t width,
                        int64_t *sum, int64_t *total);
-#endif
     void (*relu_dot)(const float *h, size_t ldh, size_t rows, size_t n, const float *w, float b, float *out);
     void (*scale)(const float *b, const float *u, size_t k, size_t panels, float *out);
     float (*square)(const float *x, size_t n);
     void (*kernel)(float *c, const float *half, float half_x, size_t n);
     void (*screen)(const locusi_screen *q, const int16_t *z, const float *grain, const float *size, const float *slack,
                    size_t panels, float *upper); // NULL: it would be no faster than the exact way
-#ifndef LOCUS_INFERENCE_ONLY
     void (*axpy)(float factor, const float *x, float *y, size_t n);
-#endif
 #ifndef LOCUS_NO_EXPLORE
     int64_t (*cover)(const float *p, const float *best, const double *w, size_t n);
     size_t (*find)(const float *x, size_t from, size_t n, float limit);
@@ -3293,6 +5020,7 @@ LOCUS_API int locus_isa_supported(locus_isa isa)
 #endif
     return 0;
 }
+#endif // LOCUS_INFERENCE_ONLY
 #endif // LOCUS_IMPLEMENTATION, first part
 
 // ------------------------------------------------------------------------------------------------------- >>kernels
@@ -3422,7 +5150,6 @@ LOCUSI_TARGET static LOCUSI_INLINE VF LOCUSI_NAME(exp2)(VF x)
     return VF_MUL(y, VF_POW2(n));
 }
 
-#ifndef LOCUS_INFERENCE_ONLY // the encoder's
 // Each row s[i][0..16 * panels) <- 2^(s - max) / sum. Columns beyond the real ones hold -1e30 and come out as nothing.
 LOCUSI_TARGET static void LOCUSI_NAME(softmax)(float *s, size_t lds, size_t rows, size_t panels)
 {
@@ -3556,7 +5283,6 @@ LOCUSI_TARGET static void LOCUSI_NAME(accumulate)(const double *p, size_t ldp, s
         VA_FINISH(total + q, t);
     }
 }
-#endif // LOCUS_INFERENCE_ONLY
 
 // out[i] <- b + sum_j relu(h[i][j]) * w[j]; n a multiple of 16
 LOCUSI_TARGET static void LOCUSI_NAME(relu_dot)(const float *h, size_t ldh, size_t rows, size_t n, const float *w,
@@ -3659,7 +5385,6 @@ LOCUSI_TARGET static void LOCUSI_NAME(kernel)(float *c, const float *half, float
     }
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 // y += factor * x over n floats, n a multiple of 16
 LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float *y, size_t n)
 {
@@ -3667,7 +5392,6 @@ LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float 
     size_t j;
     for (j = 0; j < n; j += VL) VF_STORE(y + j, VF_FMA(s, VF_LOAD(x + j), VF_LOAD(y + j)));
 }
-#endif
 
 #ifndef LOCUS_NO_EXPLORE
 // sum over n queries of max(p, best) * w, each product rounded to an integer: exact, the same for every instruction
@@ -3892,13 +5616,11 @@ LOCUSI_TARGET static void LOCUSI_NAME(adam)(const locusi_adam *o, float *theta, 
 #endif // LOCUS_NO_TRAIN
 
 static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
-#ifndef LOCUS_INFERENCE_ONLY
                                                     LOCUSI_NAME(softmax),
                                                     LOCUSI_NAME(layernorm),
                                                     LOCUSI_NAME(weights),
                                                     LOCUSI_NAME(widen),
                                                     LOCUSI_NAME(accumulate),
-#endif
                                                     LOCUSI_NAME(relu_dot),
                                                     LOCUSI_NAME(scale),
                                                     LOCUSI_NAME(square),
@@ -3908,9 +5630,7 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
 #else
                                                     NULL,
 #endif
-#ifndef LOCUS_INFERENCE_ONLY
                                                     LOCUSI_NAME(axpy),
-#endif
 #ifndef LOCUS_NO_EXPLORE
                                                     LOCUSI_NAME(cover),
                                                     LOCUSI_NAME(find),
@@ -3975,7 +5695,8 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
 #undef VW_FLOAT
 #endif // LOCUSI_KERNEL_PASS
 
-#if defined(LOCUS_IMPLEMENTATION) && !defined(LOCUSI_IMPLEMENTED) && !defined(LOCUSI_KERNEL_PASS)
+#if defined(LOCUS_IMPLEMENTATION) && !defined(LOCUSI_IMPLEMENTED) && !defined(LOCUSI_KERNEL_PASS) &&                   \
+    !defined(LOCUS_INFERENCE_ONLY)
 
 // ---------------------------------------------------------------------------------------------------- >>vocabulary
 
@@ -4511,344 +6232,7 @@ LOCUS_API void locus_threads_destroy(locus_threads *threads)
 }
 #endif // LOCUS_NO_THREADS
 
-// ---------------------------------------------------------------------------------------------------------- >>text
-//
-// Exactly, so that it can be written anew in any language. ^ is exclusive or; / rounds towards zero.
-//
-// Characters. The text is decoded as UTF-8 (no overlong forms, no surrogates, at most U+10FFFF). A byte that begins no
-// valid sequence counts as a space, alone; decoding goes on at the next byte. Classes:
-//     space      U+0000-0020, 007F-00A0, 2000-200F, 2028-202F, 3000, FEFF
-//     digit      0-9
-//     symbol     the rest below U+00C0 that is not A-Z or a-z; U+00D7, 00F7, 2010-2BFF (less the spaces), 3001-303F,
-//                1F000-1FFFF
-//     ideograph  U+3040-9FFF, 20000 and above
-//     letter     all others
-// Case is folded by adding 32 to A-Z, U+00C0-00DE, 0391-03A9, 0410-042F, and 80 to U+0400-040F.
-//
-// Tokens, in order: a longest run of letters (a word); a longest run of digits; one symbol; one ideograph.
-//
-// Hash. Of a list of 32-bit numbers: h = CBF29CE484222325 (hex); for each number x: h = (h ^ x) * 100000001B3 mod 2^64;
-// then twice h = (h ^ h >> 32) * D6E8FEB86659FD93 mod 2^64, then h = h ^ h >> 32. The key is h >> 32.
-//
-// Features, in this order:
-//     token  of each token: 'w', then its folded characters (digits: '0' once for each, but at most four)
-//     gram   after a word whose own key has no row (table-free: after each word): 'c' and the four characters of each
-//            window of four in "<word>", folded
-//     pair   of each token but the first: 'p', key of the token before, key of the token; after the token's own
-//     features shape  at the end of the text, five: 's', letter, number; the letter and number being
-//            'L' g(bytes of the text), 'D' g(digits), 'N' min(line feeds, 15),
-//            'R' the largest r <= 10 with r * r * bytes <= 100 * digits, 'S' the same of symbols in place of digits (an
-//            empty text: 0), g(n) = the largest k <= 60 with 2^k <= (min(n, 2^30) + 1)^2
-//
-// Sum. With a table: a feature whose key has no row is ignored. Each row counts once, however often it occurs:
-// sum[d] += m * weight * table[row, d], m being 1, for shape features the integer square root of 1 + the number of
-// other features that counted. Table-free: a feature counts if no feature before it had the same
-// key mod 65536; for j in 0..3, with v the j-th 16 bits (from the low end) of the key's 64-bit hash (as above, of the
-// list 'h', key): sum[(v >> 1) * dim >> 15] += m * w, or -= if v is odd; w = 4 for tokens and 1 for others.
-//
-// Length. If all sums are 0 the encoding is (1, 0, 0, ...). Else let x = sum, all doubled while the largest magnitude
-// is below 2^26, or all halved (rounding towards zero) while it is 2^27 or more; r = the integer square root of the sum
-// of the squares; encoding[d] = (|x[d]| * 2^24 + r / 2) / r with the sign of x[d], times 2^-24.
-//
-// Fingerprint: of the three probe texts' encodings times 2^24, dim numbers each (as 32-bit two's complement), one list:
-// the hash of (dim, then these), all 64 bits.
-//
-// In the file: text.keys U32 [rows], text.weights U16 [rows], text.table I8 [rows, dim], metadata query_encoder
-// "locus-text-1/<fingerprint>". Without the tensors that name stands for a table-free encoder of length q_dim.
-
-enum { LOCUSI_TOKEN, LOCUSI_GRAM, LOCUSI_PAIR, LOCUSI_SHAPE };                       // features
-enum { LOCUSI_SPACE, LOCUSI_DIGIT, LOCUSI_SYMBOL, LOCUSI_IDEOGRAPH, LOCUSI_LETTER }; // characters
-
-static const uint64_t locusi_text_basis = 0xcbf29ce484222325u;
-
-static LOCUSI_INLINE uint64_t locusi_text_feed(uint64_t h, uint32_t x) { return (h ^ x) * 0x100000001b3u; }
-static LOCUSI_INLINE uint32_t locusi_text_key(uint64_t h) { return (uint32_t)(locusi_mix(h) >> 32); }
-
-LOCUSI_FN int locusi_text_class(uint32_t c)
-{
-    if (c < 0x80) {
-        if ((c | 32) - 'a' < 26) return LOCUSI_LETTER;
-        if (c - '0' < 10) return LOCUSI_DIGIT;
-        return c <= 0x20 || c == 0x7f ? LOCUSI_SPACE : LOCUSI_SYMBOL;
-    }
-    if (c < 0xc0) return c <= 0xa0 ? LOCUSI_SPACE : LOCUSI_SYMBOL;
-    if (c < 0x2000) return c == 0xd7 || c == 0xf7 ? LOCUSI_SYMBOL : LOCUSI_LETTER;
-    if (c <= 0x2bff) return c <= 0x200f || (c >= 0x2028 && c <= 0x202f) ? LOCUSI_SPACE : LOCUSI_SYMBOL;
-    if (c >= 0x3000 && c <= 0x303f) return c == 0x3000 ? LOCUSI_SPACE : LOCUSI_SYMBOL;
-    if ((c >= 0x3040 && c <= 0x9fff) || c >= 0x20000) return LOCUSI_IDEOGRAPH;
-    if (c >= 0x1f000) return LOCUSI_SYMBOL;
-    return c == 0xfeff ? LOCUSI_SPACE : LOCUSI_LETTER;
-}
-
-LOCUSI_FN uint32_t locusi_text_fold(uint32_t c)
-{
-    if (c < 0x80) return c - 'A' < 26 ? c + 32 : c;
-    if ((c >= 0xc0 && c <= 0xde) || (c >= 0x391 && c <= 0x3a9) || (c >= 0x410 && c <= 0x42f)) return c + 32;
-    return c >= 0x400 && c <= 0x40f ? c + 80 : c;
-}
-
-// *c <- the character at s, n > 0 bytes being left, or a space where none is valid; returns its bytes.
-LOCUSI_FN size_t locusi_text_char(const unsigned char *s, size_t n, uint32_t *c)
-{
-    size_t length, i;
-    *c = s[0];
-    if (*c < 0x80) return 1;
-    length = locusi_utf8(s, n);
-    if (!length) {
-        *c = ' ';
-        return 1;
-    }
-    *c &= 0x7fu >> length;
-    for (i = 1; i < length; i++) *c = *c << 6 | (s[i] & 0x3fu);
-    return length;
-}
-
-typedef struct locusi_text_walk {
-    const unsigned char *text;
-    size_t bytes, at, begin; // begin: of the last token
-    size_t digits, symbols, lines;
-    int kind; // of the last token
-    uint32_t key;
-} locusi_text_walk;
-
-// Next token; 0 at the end.
-LOCUSI_FN int locusi_text_next(locusi_text_walk *w)
-{
-    uint64_t h = locusi_text_feed(locusi_text_basis, 'w');
-    uint32_t c;
-    size_t n, digits = 1;
-    do {
-        if (w->at == w->bytes) return 0;
-        w->begin = w->at;
-        w->at += locusi_text_char(w->text + w->at, w->bytes - w->at, &c);
-        w->kind = locusi_text_class(c);
-        w->lines += c == '\n';
-    } while (w->kind == LOCUSI_SPACE);
-    w->symbols += w->kind == LOCUSI_SYMBOL;
-    h = locusi_text_feed(h, w->kind == LOCUSI_DIGIT ? '0' : locusi_text_fold(c));
-    if (w->kind == LOCUSI_LETTER || w->kind == LOCUSI_DIGIT)
-        for (; w->at < w->bytes; w->at += n) {
-            n = locusi_text_char(w->text + w->at, w->bytes - w->at, &c);
-            if (locusi_text_class(c) != w->kind) break;
-            if (w->kind == LOCUSI_LETTER) h = locusi_text_feed(h, locusi_text_fold(c));
-            else if (++digits <= 4) h = locusi_text_feed(h, '0');
-        }
-    if (w->kind == LOCUSI_DIGIT) w->digits += digits;
-    w->key = locusi_text_key(h);
-    return 1;
-}
-
-// g(n) and the share of n in bytes, as above.
-LOCUSI_FN uint32_t locusi_text_size(size_t n)
-{
-    uint64_t m = n < ((size_t)1 << 30) ? n : (size_t)1 << 30;
-    uint32_t k = 0;
-    for (m = (m + 1) * (m + 1); m > 1 && k < 60; m >>= 1) k++;
-    return k;
-}
-
-LOCUSI_FN uint32_t locusi_text_share(size_t n, size_t bytes)
-{
-    uint32_t r = 0;
-    while (r < 10 && bytes && (uint64_t)(r + 1) * (r + 1) * bytes <= (uint64_t)n * 100) r++;
-    return r;
-}
-
-// Walk over the features of a text. sink(user, key, kind) returns nonzero if it knows the feature.
-LOCUSI_FN void locusi_text_features(const char *text, size_t bytes, int (*sink)(void *user, uint32_t key, int kind),
-                                    void *user)
-{
-    locusi_text_walk w;
-    uint32_t before = 0, shape[5];
-    int first = 1;
-    size_t i;
-    memset(&w, 0, sizeof w);
-    w.text = (const unsigned char *)text;
-    w.bytes = bytes;
-    for (; locusi_text_next(&w); before = w.key, first = 0) {
-        if (!sink(user, w.key, LOCUSI_TOKEN) && w.kind == LOCUSI_LETTER) {
-            uint32_t window[4] = {0, 0, 0, '<'};
-            size_t at = w.begin, seen = 1;
-            int end = 0;
-            while (!end) {
-                uint32_t c = '>';
-                end = at == w.at;
-                if (!end) at += locusi_text_char(w.text + at, w.at - at, &c);
-                memmove(window, window + 1, sizeof window - sizeof window[0]);
-                window[3] = locusi_text_fold(c);
-                if (++seen >= 4) {
-                    uint64_t h = locusi_text_feed(locusi_text_basis, 'c');
-                    for (i = 0; i < 4; i++) h = locusi_text_feed(h, window[i]);
-                    sink(user, locusi_text_key(h), LOCUSI_GRAM);
-                }
-            }
-        }
-        if (!first)
-            sink(user,
-                 locusi_text_key(
-                     locusi_text_feed(locusi_text_feed(locusi_text_feed(locusi_text_basis, 'p'), before), w.key)),
-                 LOCUSI_PAIR);
-    }
-    shape[0] = locusi_text_size(bytes);
-    shape[1] = locusi_text_size(w.digits);
-    shape[2] = (uint32_t)(w.lines < 15 ? w.lines : 15);
-    shape[3] = locusi_text_share(w.digits, bytes);
-    shape[4] = locusi_text_share(w.symbols, bytes);
-    for (i = 0; i < 5; i++) {
-        const uint64_t h = locusi_text_feed(locusi_text_feed(locusi_text_basis, 's'), (uint32_t) "LDNRS"[i]);
-        sink(user, locusi_text_key(locusi_text_feed(h, shape[i])), LOCUSI_SHAPE);
-    }
-}
-
-// Row of a key, or `rows`.
-LOCUSI_FN size_t locusi_text_find(const uint32_t *keys, size_t rows, uint32_t key)
-{
-    size_t first = 0, n = rows;
-    while (n > 1) { // without branches that depend on the key
-        const size_t half = n / 2;
-        first += keys[first + half] <= key ? half : 0;
-        n -= half;
-    }
-    return n && keys[first] == key ? first : rows;
-}
-
-// The largest r with r * r <= n.
-LOCUSI_FN uint64_t locusi_text_root(uint64_t n)
-{
-    uint64_t r = 0, bit = (uint64_t)1 << 62;
-    while (bit > n) bit >>= 2;
-    for (; bit; bit >>= 2) {
-        if (n >= r + bit) {
-            n -= r + bit;
-            r = (r >> 1) + bit;
-        } else {
-            r >>= 1;
-        }
-    }
-    return r;
-}
-
-typedef struct locusi_text_sum {
-    const locus_text *encoder;
-    size_t hits, pending;
-    const signed char *row[128];
-    int32_t weight[128];
-    int64_t sum[LOCUS_TEXT_MAX_DIM];
-    unsigned char seen[8192]; // a bit for each row
-} locusi_text_sum;
-
-// sum += the pending rows. 128 of at most 65535 * 128 fit 32 bits.
-LOCUSI_FN void locusi_text_flush(locusi_text_sum *s)
-{
-    size_t d, i, j;
-    for (d = 0; d < s->encoder->dim; d += 16) {
-        const size_t n = s->encoder->dim - d < 16 ? s->encoder->dim - d : 16;
-        int32_t sum[16] = {0};
-        for (i = 0; i < s->pending; i++) {
-            const signed char *row = s->row[i] + d;
-            const int32_t weight = s->weight[i];
-            if (n == 16)
-                for (j = 0; j < 16; j++) sum[j] += weight * row[j];
-            else
-                for (j = 0; j < n; j++) sum[j] += weight * row[j];
-        }
-        for (j = 0; j < n; j++) s->sum[d + j] += sum[j];
-    }
-    s->pending = 0;
-}
-
-LOCUSI_FN int locusi_text_sink(void *user, uint32_t key, int kind)
-{
-    locusi_text_sum *s = (locusi_text_sum *)user;
-    const locus_text *e = s->encoder;
-    const int64_t factor = kind == LOCUSI_SHAPE ? (int64_t)locusi_text_root(s->hits + 1) : 1;
-    size_t row = key & 0xffffu, i;
-    if (e->rows && (row = locusi_text_find(e->keys, e->rows, key)) == e->rows) return 0;
-    if (s->seen[row / 8] >> row % 8 & 1) return e->rows != 0;
-    s->seen[row / 8] = (unsigned char)(s->seen[row / 8] | 1u << row % 8);
-    s->hits += kind != LOCUSI_SHAPE;
-    if (e->rows == 0) {
-        uint64_t v = locusi_mix(locusi_text_feed(locusi_text_feed(locusi_text_basis, 'h'), key));
-        const int64_t weight = kind == LOCUSI_TOKEN ? 4 : factor;
-        for (i = 0; i < 4; i++, v >>= 16) s->sum[(v >> 1 & 0x7fffu) * e->dim >> 15] += v & 1 ? -weight : weight;
-        return 0;
-    }
-    if (kind == LOCUSI_SHAPE) {
-        for (i = 0; i < e->dim; i++) s->sum[i] += factor * e->weights[row] * e->table[row * e->dim + i];
-        return 1;
-    }
-    s->row[s->pending] = e->table + row * e->dim;
-    s->weight[s->pending] = e->weights[row];
-    if (++s->pending == sizeof s->row / sizeof s->row[0]) locusi_text_flush(s);
-    return 1;
-}
-
-// sum <- the encoding times 2^24.
-LOCUSI_FN void locusi_text_unit(int64_t *sum, size_t dim)
-{
-    uint64_t most = 0, squares = 0, root;
-    int up = 0, down = 0;
-    size_t i;
-    for (i = 0; i < dim; i++) {
-        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]);
-        most = x > most ? x : most;
-    }
-    if (most == 0) {
-        sum[0] = 1 << 24;
-        return;
-    }
-    while (most << up < (uint64_t)1 << 26) up++;
-    while (most >> down >= (uint64_t)1 << 27) down++;
-    for (i = 0; i < dim; i++) {
-        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]) << up >> down;
-        squares += x * x; // at most 2^10 of below 2^54
-    }
-    root = locusi_text_root(squares);
-    for (i = 0; i < dim; i++) {
-        const uint64_t x = (uint64_t)(sum[i] < 0 ? -sum[i] : sum[i]) << up >> down;
-        const int64_t y = (int64_t)(((x << 24) + root / 2) / root);
-        sum[i] = sum[i] < 0 ? -y : y;
-    }
-}
-
-LOCUSI_FN void locusi_text_encode(locusi_text_sum *s, const locus_text *encoder, const char *text, size_t bytes)
-{
-    s->encoder = encoder;
-    s->hits = s->pending = 0;
-    memset(s->sum, 0, sizeof s->sum);
-    memset(s->seen, 0, sizeof s->seen);
-    locusi_text_features(text, bytes, locusi_text_sink, s);
-    locusi_text_flush(s);
-    locusi_text_unit(s->sum, encoder->dim);
-}
-
-LOCUSI_FN locus_status locusi_text_check(const locus_text *e, locus_error *err)
-{
-    if (!e) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder", "a text encoder", "NULL");
-    if (e->dim < 1 || e->dim > LOCUS_TEXT_MAX_DIM)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder->dim", "1 to %z", "%z", (size_t)LOCUS_TEXT_MAX_DIM,
-                           e->dim);
-    if (e->rows > LOCUS_TEXT_MAX_ROWS)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder->rows", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_ROWS,
-                           e->rows);
-    if (e->rows && (!e->keys || !e->weights || !e->table))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder", "keys, weights and table", "NULL");
-    return LOCUS_OK;
-}
-
-LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *text, size_t bytes, float *out,
-                                         locus_error *err)
-{
-    locusi_text_sum s;
-    size_t i;
-    const locus_status status = locusi_text_check(encoder, err);
-    if (status) return status;
-    if (!text && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "text", "a pointer", "NULL");
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
-    locusi_text_encode(&s, encoder, text, bytes);
-    for (i = 0; i < encoder->dim; i++) out[i] = (float)s.sum[i] * 5.9604644775390625e-8f; // 2^-24: exact
-    return LOCUS_OK;
-}
+// ---- names of text encoders
 
 LOCUS_API const char *locus_text_probe(size_t index)
 {
@@ -4862,10 +6246,15 @@ LOCUS_API const char *locus_text_probe(size_t index)
 LOCUSI_FN uint64_t locusi_text_fingerprint(const locus_text *encoder)
 {
     uint64_t h = locusi_text_feed(locusi_text_basis, (uint32_t)encoder->dim);
+    int64_t sum[LOCUS_TEXT_MAX_DIM];
+    unsigned char seen[LOCUS_TEXT_MAX_ROWS / 8 + 1];
     locusi_text_sum s;
     size_t i, k;
+    s.encoder = encoder;
+    s.sum = sum;
+    s.seen = seen;
     for (k = 0; k < LOCUS_TEXT_PROBES; k++) {
-        locusi_text_encode(&s, encoder, locus_text_probe(k), strlen(locus_text_probe(k)));
+        locusi_text_encode(&s, locus_text_probe(k), strlen(locus_text_probe(k)));
         for (i = 0; i < encoder->dim; i++) h = locusi_text_feed(h, (uint32_t)(uint64_t)s.sum[i]);
     }
     return locusi_mix(h);
@@ -5405,7 +6794,6 @@ LOCUSI_FN void locusi_pack(const locus_net *net, const locus_tensor *t, size_t n
 
 LOCUSI_FN void locusi_vector(const locus_tensor *t, float *out) { locus_tensor_to_f32(t, 0, t->count, out, NULL); }
 
-#ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN void locusi_mab_carve(locus_net *net, locusi_mab *m, locusi_carver *c)
 {
     m->wq = locusi_carve_floats(c, net->d, net->hp);
@@ -5472,7 +6860,6 @@ LOCUSI_FN void locusi_encoder_carve(locus_net *net, locusi_carver *c)
     net->out_bias = locusi_carve_floats(c, net->dp, 1);
     net->scratch = locusi_carve_floats(c, net->r ? net->r : 1, net->hp);
 }
-#endif
 
 // All arrays of the net; called once to count and once to place them.
 LOCUSI_FN void locusi_net_carve(locus_net *net, locusi_carver *c)
@@ -5496,12 +6883,9 @@ LOCUSI_FN void locusi_net_carve(locus_net *net, locusi_carver *c)
         net->text_weights = (uint16_t *)locusi_carve(c, net->text.rows, sizeof(uint16_t));
         net->text_table = (signed char *)locusi_carve(c, net->text.rows, net->q);
     }
-#ifndef LOCUS_INFERENCE_ONLY
     if (net->info.has_encoder) locusi_encoder_carve(net, c);
-#endif
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 // Largest |output| of packed W (columns outputs) over all x that the layer norm (gain, bias) can give: x = gain * n +
 // bias with |n| <= sqrt(d), so |w x| <= sqrt(d) |w * gain| + |w bias|. W NULL: of x itself.
 LOCUSI_FN double locusi_norm_bound(const locus_net *net, const float *packed, size_t columns, const float *gain,
@@ -5527,7 +6911,6 @@ LOCUSI_FN double locusi_norm_bound(const locus_net *net, const float *packed, si
     }
     return most * 1.001 + 1e-30; // float rounding of the values themselves
 }
-#endif
 
 LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t lda, size_t rows, size_t depth,
                                  const float *b, size_t columns, float *c, size_t ldc, const float *bias,
@@ -5564,7 +6947,6 @@ LOCUSI_FN void locusi_product(const locusi_kernels *k, const float *a, size_t ld
     k->matmul(&m);
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 // rows [n, heads * dhp] -> columns first .. first + n of `columns`, for each head packed [dh -> padded columns], times
 // scale: keys or queries as the right-hand side
 LOCUSI_FN void locusi_pack_heads(const locus_net *net, const float *rows, size_t first, size_t n, size_t columns,
@@ -5676,7 +7058,6 @@ LOCUSI_FN void locusi_encoder_load(locus_net *net, const locus_safetensors *st)
     locusi_pack(net, locus_safetensors_find(st, "encoder.out.0.weight"), net->d, net->d, 0, net->d, 0, 0, net->out);
     locusi_vector(locus_safetensors_find(st, "encoder.out.0.bias"), net->out_bias);
 }
-#endif
 
 LOCUSI_FN void locusi_net_load(locus_net *net, const locus_safetensors *st)
 {
@@ -5695,9 +7076,7 @@ LOCUSI_FN void locusi_net_load(locus_net *net, const locus_safetensors *st)
     locusi_vector(locus_safetensors_find(st, name), net->last);
     locusi_text(name, sizeof name, "%s.bias", last);
     locusi_vector(locus_safetensors_find(st, name), &net->last_bias);
-#ifndef LOCUS_INFERENCE_ONLY
     if (net->info.has_encoder) locusi_encoder_load(net, st);
-#endif
 }
 
 // Bytes of the block: this struct, then the arrays.
@@ -5705,11 +7084,7 @@ LOCUSI_FN locus_status locusi_net_plan(locus_net *net, const locus_safetensors *
                                        size_t *bytes, locus_error *err)
 {
     locusi_carver c = {NULL, 0, 0};
-#ifdef LOCUS_INFERENCE_ONLY
-    const int predictor_only = 1;
-#else
     const int predictor_only = opts && opts->predictor_only;
-#endif
     const locus_status status = locusi_net_sizes(net, st, predictor_only, err);
     (void)opts;
     if (status) return status;
@@ -5760,9 +7135,7 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     net->kernels = locusi_kernels_for(isa);
     locusi_net_carve(net, &c);
     locusi_net_load(net, st);
-#ifndef LOCUS_INFERENCE_ONLY
     if (net->info.has_encoder) locusi_net_prepare(net);
-#endif
     net->info.q_dim = net->q;
     net->info.z_dim = net->d;
     net->info.n_heads = net->info.has_encoder ? net->heads : 0;
@@ -5856,8 +7229,6 @@ LOCUSI_FN double locusi_encoding_norm(const locus_net *net, const float *q)
 //
 // Passes. Pass 0 feeds layer 0's inducing vectors; pass l > 0 applies layer l-1 to the tokens and feeds layer l, or the
 // pooling. The fast path keeps the tokens between passes, the streaming path starts anew from the encodings each time.
-
-#ifndef LOCUS_INFERENCE_ONLY
 
 #define LOCUSI_TILE ((size_t)96)       // evaluations worked on at once: their rows stay in the second-level cache
 #define LOCUSI_CHUNK (4 * LOCUSI_TILE) // handed to a worker at a time
@@ -6863,8 +8234,6 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     return locusi_encode_passes(&job, parallel, z, err);
 }
 
-#endif // LOCUS_INFERENCE_ONLY
-
 // ------------------------------------------------------------------------------------------------------------- >>texts
 //
 // Files of texts, and the learner of the text encoder (>>text).
@@ -7639,7 +9008,6 @@ LOCUSI_FN void locusi_recall_pack(locusi_recall *m, const locusi_kernels *k)
     }
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 // ---- linear algebra, small and in double
 
 // a [n, n] (lower triangle) <- L with L L^T = a; 0 if a is not positive definite
@@ -8742,7 +10110,6 @@ LOCUSI_FN locus_status locusi_recall_add(const locusi_recall *memory, const locu
     LOCUS_FREE(block);
     return status;
 }
-#endif // LOCUS_INFERENCE_ONLY
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
 // In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
@@ -9309,7 +10676,6 @@ LOCUS_API locus_status locus_pool_set_recall_weight(locus_pool *pool, double wei
     return LOCUS_OK;
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 // Encodings that a memory can take; e NULL: all rows, else those that a model has a score on.
 LOCUSI_FN locus_status locusi_check_lengths(const locusi_recall *m, const locus_queries *q, const locus_evals *e,
                                             locus_error *err)
@@ -9479,7 +10845,6 @@ LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, c
     pool->recalled[index] = 1;
     return LOCUS_OK;
 }
-#endif
 
 // ---- reading
 
@@ -9820,7 +11185,6 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     return LOCUS_OK;
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN void locusi_put32(unsigned char *p, uint32_t v)
 {
     int i;
@@ -9844,7 +11208,6 @@ LOCUSI_FN void locusi_tensor_set(locus_tensor *t, const char *name, locus_dtype 
     t->shape[1] = b;
     t->data = data;
 }
-#endif
 
 #ifndef LOCUS_NO_STDIO
 LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, const char *path, locus_error *err)
@@ -9859,7 +11222,6 @@ LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, c
     return status;
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN void locusi_recall_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[11])
 {
     const locusi_recall *m = &pool->memory;
@@ -10032,20 +11394,12 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     return status;
 }
 #endif
-#endif
 
 // ----------------------------------------------------------------------------------------------------- >>predictor
 //
 // logit = w · ReLU(W_z z + W_u u + W_zu (z ∘ u) + b) + c. W_z z + b is kept for each model; for each query u and W_u u
 // are computed once, and W_zu with its columns scaled by u, so that all models are one matrix product z (W_zu
 // diag(u))^T.
-
-LOCUS_API double locus_probability(double logit)
-{
-    if (logit >= 0.0) return 1.0 / (1.0 + exp(-logit));
-    logit = exp(logit);
-    return logit / (1.0 + logit);
-}
 
 #define LOCUSI_QUERY_TILE ((size_t)24)
 #define LOCUSI_MODEL_TILE ((size_t)96)
@@ -10113,13 +11467,6 @@ LOCUS_API size_t locus_predict_workspace(const locus_pool *pool, size_t count, c
 LOCUSI_FN float locusi_calibrated(const locus_pool *pool, size_t model, float logit)
 {
     return (float)((double)pool->calibration[model].scale * (double)logit + (double)pool->calibration[model].shift);
-}
-
-// A regression may leave [0, 1], and is never that sure.
-LOCUSI_FN float locusi_chance_logit(float chance)
-{
-    chance = chance > 0.005f ? chance < 0.995f ? chance : 0.995f : 0.005f;
-    return logf(chance / (1.0f - chance));
 }
 
 // logits [rows, of all models] of models begin .. end: the memory's share is mixed in.
@@ -10241,17 +11588,6 @@ LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries
 
 // --------------------------------------------------------------------------------------------------------- >>route
 
-LOCUS_API const char *locus_rule_name(locus_rule rule)
-{
-    switch (rule) {
-    case LOCUS_RULE_BEST: return "best";
-    case LOCUS_RULE_BEAT_DEFAULT: return "beat-default";
-    case LOCUS_RULE_DEFAULT_KEPT: return "default-kept";
-    case LOCUS_RULE_DEFAULT_EXCLUDED: return "default-excluded";
-    default: return "unknown";
-    }
-}
-
 // ---- costs
 
 // Code points that are about a token each: CJK, kana, Hangul, and their full-width signs.
@@ -10316,187 +11652,6 @@ LOCUS_API locus_status locus_price_costs(const locus_price *prices, size_t model
     return LOCUS_OK;
 }
 
-// ---- rules
-
-// What decides on one query, made once by locusi_rules_make and then set on each query by locusi_rules_at.
-typedef struct locusi_rules {
-    const locus_model *models; // NULL: of no pool: available, of unknown cost
-    size_t count;
-    const locus_route_opts *o;
-    locus_guard guard;
-    int costs, refuse;              // 1: some rule needs costs; models of unknown cost are no candidates
-    const unsigned char *available; // of this query, or NULL
-    const double *cost;             // likewise
-    double unpriced;                // what an unknown cost counts as here; negative: no cost is known
-} locusi_rules;
-
-LOCUSI_FN void locusi_rules_make(locusi_rules *r, const locus_pool *pool, size_t count, const locus_route_opts *o,
-                                 int budget)
-{
-    memset(r, 0, sizeof *r);
-    r->models = pool ? pool->models : NULL;
-    r->count = count;
-    r->o = o;
-    r->guard.model = SIZE_MAX;
-    if (o->guard == LOCUS_GUARD_POOL && pool) r->guard = locus_pool_guard(pool);
-    if (o->guard == LOCUS_GUARD_GIVEN) r->guard.model = o->default_model, r->guard.margin = o->margin;
-    r->costs = budget || o->lambda > 0.0 || o->max_cost > 0.0;
-    r->refuse = o->unpriced == LOCUS_UNPRICED_REFUSE || (o->unpriced == LOCUS_UNPRICED_AUTO && r->costs);
-}
-
-// The cost of a model for the query; NaN: unknown.
-LOCUSI_FN double locusi_cost(const locusi_rules *r, size_t model)
-{
-    return r->cost      ? r->cost[model]
-           : r->o->cost ? r->o->cost[model]
-           : r->models  ? r->models[model].cost
-                        : (double)locusi_nan();
-}
-
-LOCUSI_FN double locusi_counted_cost(const locusi_rules *r, size_t model)
-{
-    const double cost = locusi_cost(r, model);
-    return !locusi_unknown(cost) ? cost : r->unpriced > 0.0 ? r->unpriced : 0.0;
-}
-
-LOCUSI_FN int locusi_candidate(const locusi_rules *r, size_t model)
-{
-    double cost;
-    if (!(r->o->available ? r->o->available[model] : !r->models || r->models[model].available)) return 0;
-    if (r->available && !r->available[model]) return 0;
-    if (!r->refuse && !(r->o->max_cost > 0.0)) return 1;
-    cost = locusi_cost(r, model);
-    if (locusi_unknown(cost)) return !r->refuse;
-    return !(r->o->max_cost > 0.0 && cost > r->o->max_cost);
-}
-
-LOCUSI_FN void locusi_rules_at(locusi_rules *r, size_t query)
-{
-    size_t m;
-    r->available = r->o->query_available ? r->o->query_available + query * r->count : NULL;
-    r->cost = r->o->query_cost ? r->o->query_cost + query * r->count : NULL;
-    r->unpriced = -1.0;
-    for (m = 0; r->costs && !r->refuse && m < r->count; m++) {
-        const double cost = locusi_cost(r, m);
-        if (!locusi_unknown(cost) && cost > r->unpriced && locusi_candidate(r, m)) r->unpriced = cost;
-    }
-}
-
-// The options, and the costs of `queries` queries.
-LOCUSI_FN locus_status locusi_check_route(const locusi_rules *r, size_t queries, locus_error *err)
-{
-    const locus_route_opts *o = r->o;
-    size_t i, m;
-    if (!locusi_within(o->max_cost, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "max_cost", "finite and not negative", "%f", o->max_cost);
-    if (!locusi_within(o->lambda, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
-    if (!locusi_within(o->margin, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "margin", "finite and not negative", "%f", o->margin);
-    if ((unsigned)o->unpriced > LOCUS_UNPRICED_REFUSE)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "unpriced", "a locus_unpriced", "%d", (int)o->unpriced);
-    if ((unsigned)o->guard > LOCUS_GUARD_GIVEN)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "guard", "a locus_guard_use", "%d", (int)o->guard);
-    if (o->guard == LOCUS_GUARD_GIVEN && o->default_model >= r->count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "default_model", "below %z", "%z", r->count, o->default_model);
-    for (i = 0; o->cost && i < r->count; i++)
-        if (!locusi_amount(o->cost[i]))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative, or NaN for unknown", "%f",
-                               i, o->cost[i]);
-    for (i = 0; o->query_cost && i < queries; i++)
-        for (m = 0; m < r->count; m++) {
-            const double cost = o->query_cost[i * r->count + m];
-            if (!locusi_amount(cost))
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_cost[%z, %z]",
-                                   "finite and not negative, or NaN for unknown", "%f", i, m, cost);
-        }
-    return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_no_candidate(const locusi_rules *r, size_t query, locus_error *err)
-{
-    return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "query %z",
-                       r->refuse ? "an available model of known cost within the limit"
-                                 : "an available model within the cost limit",
-                       "none of %z", query, r->count);
-}
-
-LOCUSI_FN void locusi_choice_set(const locusi_rules *r, const float *logits, size_t model, locus_choice *c)
-{
-    const double p = locus_probability((double)logits[model]);
-    c->model = model;
-    c->logit = logits[model];
-    c->probability = (float)p;
-    c->cost = locusi_cost(r, model);
-    c->utility = r->o->lambda > 0.0 ? p - r->o->lambda * locusi_counted_cost(r, model) : p;
-    c->rule = LOCUS_RULE_BEST;
-}
-
-// By utility, then logit, then lower index.
-LOCUSI_FN int locusi_better(const locus_choice *a, const locus_choice *b)
-{
-    if (a->utility != b->utility) return a->utility > b->utility;
-    if (a->logit != b->logit) return a->logit > b->logit;
-    return a->model < b->model;
-}
-
-// The ranked choices of one query; 0 if there is no candidate. screened: models with LOCUSI_PASSED_OVER are none.
-#define LOCUSI_PASSED_OVER (-FLT_MAX)
-LOCUSI_FN int locusi_rank_one(const locusi_rules *r, const float *logits, int screened, size_t top, locus_choice *out)
-{
-    size_t found = 0, m, i;
-    locus_choice c;
-    for (m = 0; m < r->count; m++) {
-        if (screened && logits[m] <= LOCUSI_PASSED_OVER) continue;
-        if (!locusi_candidate(r, m)) continue;
-        // Without a price the order is the logits': most models are passed over without a sigmoid.
-        if (found == top && r->o->lambda <= 0.0 && logits[m] < out[top - 1].logit) continue;
-        locusi_choice_set(r, logits, m, &c);
-        if (found == top && !locusi_better(&c, &out[top - 1])) continue;
-        if (found < top) found++;
-        for (i = found - 1; i > 0 && locusi_better(&c, &out[i - 1]); i--) out[i] = out[i - 1];
-        out[i] = c;
-    }
-    for (i = found; i < top; i++) {
-        memset(&out[i], 0, sizeof out[i]);
-        out[i].model = SIZE_MAX;
-    }
-    if (!found || r->guard.model == SIZE_MAX) return found > 0;
-    if (!locusi_candidate(r, r->guard.model)) {
-        out[0].rule = LOCUS_RULE_DEFAULT_EXCLUDED;
-        return 1;
-    }
-    locusi_choice_set(r, logits, r->guard.model, &c);
-    if (out[0].model != c.model && out[0].utility - c.utility > r->guard.margin) {
-        out[0].rule = LOCUS_RULE_BEAT_DEFAULT;
-        return 1;
-    }
-    c.rule = LOCUS_RULE_DEFAULT_KEPT;
-    for (i = 0; i + 1 < found && out[i].model != c.model; i++) {} // its place, or the last, falls out
-    for (; i > 0; i--) out[i] = out[i - 1];
-    out[0] = c;
-    return 1;
-}
-
-LOCUSI_FN const locus_route_opts *locusi_route_defaults(const locus_route_opts *opts, locus_route_opts *zero)
-{
-    memset(zero, 0, sizeof *zero);
-    return opts ? opts : zero;
-}
-
-// Choices from checked logits: `count` queries from the one numbered `first` among those of the options.
-LOCUSI_FN locus_status locusi_rank_rows(locusi_rules *r, const float *logits, size_t first, size_t count, size_t top,
-                                        locus_choice *out, locus_error *err)
-{
-    size_t i;
-    for (i = 0; i < count; i++) {
-        locusi_rules_at(r, first + i);
-        if (!locusi_rank_one(r, logits + i * r->count, 0, top, out + i * top))
-            return locusi_no_candidate(r, first + i, err);
-    }
-    return LOCUS_OK;
-}
-
 LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, size_t count,
                                   const locus_route_opts *opts, locus_choice *out, locus_error *err)
 {
@@ -10509,7 +11664,7 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
                            !pool     ? "pool"
                            : !logits ? "logits"
                                      : "out");
-    locusi_rules_make(&rules, pool, pool->count, o, 0);
+    locusi_rules_make(&rules, pool->models, pool->count, locus_pool_guard(pool), o, 0);
     if ((status = locusi_check_route(&rules, count, err)) ||
         (status = locusi_check_logits(logits, count, pool->count, 0, 1, err)))
         return status;
@@ -10843,7 +11998,7 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
                            !pool      ? "pool"
                            : !queries ? "queries"
                                       : "out");
-    locusi_rules_make(&rules, pool, pool->count, o, 0);
+    locusi_rules_make(&rules, pool->models, pool->count, locus_pool_guard(pool), o, 0);
     if ((status = locusi_check_queries(pool->net, queries, err)) ||
         (status = locusi_check_route(&rules, queries->count, err)))
         return status;
@@ -10911,7 +12066,7 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
                                      : "lambda");
     o = *locusi_route_defaults(opts, &o);
     o.lambda = 0.0;
-    locusi_rules_make(&rules, pool, pool->count, &o, 1);
+    locusi_rules_make(&rules, pool->models, pool->count, locus_pool_guard(pool), &o, 1);
     if ((status = locusi_check_route(&rules, count, err))) return status;
     if (!locusi_within(budget, 0.0, DBL_MAX))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", budget);
@@ -10945,9 +12100,101 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
     return LOCUS_OK;
 }
 
-// ------------------------------------------------------------------------------------------------------- >>metrics
+// ---- routers
 
-#ifndef LOCUS_INFERENCE_ONLY
+LOCUS_API void locus_router_close(locus_router *router)
+{
+    if (!router) return;
+    locus_pool_destroy(router->pool);
+    locus_net_destroy(router->net);
+    memset(router, 0, sizeof *router);
+}
+
+LOCUSI_FN locus_status locusi_router_make(locus_router *out, const locus_safetensors *st, const locus_run *run,
+                                          locus_error *err)
+{
+    locus_net_opts opts;
+    size_t net_bytes;
+    locus_run rest;
+    locus_status status;
+    memset(&opts, 0, sizeof opts);
+    opts.isa = run ? run->isa : LOCUS_ISA_AUTO;
+    net_bytes = locus_net_memory(st, &opts);
+    if (run) opts.memory = run->memory, opts.memory_bytes = run->memory_bytes;
+    if ((status = locus_net_create(&out->net, st, &opts, err))) return status;
+    rest = locusi_run_rest(run, net_bytes);
+    if ((status = locus_pool_load(&out->pool, out->net, st, rest.memory, rest.memory_bytes, err))) return status;
+    out->text = locus_net_text(out->net);
+    out->q_dim = out->net->q;
+    out->z_dim = out->net->d;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, size_t bytes, const locus_run *run,
+                                         locus_error *err)
+{
+    locus_safetensors st;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((status = locus_safetensors_parse(&st, data, bytes, NULL, err))) return status;
+    if ((status = locusi_router_make(out, &st, run, err))) locus_router_close(out);
+    locus_safetensors_close(&st);
+    return status;
+}
+
+#ifndef LOCUS_NO_STDIO
+// The file of a router that was loaded: all of it has been copied.
+LOCUSI_FN void locusi_router_file(locus_router *router, locus_file *file)
+{
+    (void)router;
+    locusi_file_close(file);
+}
+#endif
+
+LOCUS_API locus_status locus_router_route(const locus_router *router, const locus_queries *queries,
+                                          const locus_route_opts *opts, locus_choice *out, const locus_run *run,
+                                          locus_error *err)
+{
+    locusi_work work;
+    void *room;
+    size_t bytes;
+    locus_status status;
+    if (!router || !router->pool || !queries || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, queries, out", "pointers", "NULL");
+    bytes = locus_route_workspace(router->pool, queries->count, opts);
+    locusi_work_begin(&work, run);
+    room = locusi_take(&work, bytes, 1);
+    status = locusi_work_short(&work, err);
+    if (!status) status = locus_route(router->pool, queries, opts, out, NULL, room, bytes, err);
+    locusi_work_end(&work);
+    return status;
+}
+
+LOCUS_API const char *locus_router_name(const locus_router *router, size_t index)
+{
+    return index < locus_router_count(router) ? router->pool->models[index].name : NULL;
+}
+
+LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, const float *z, size_t *index,
+                                        const locus_run *run, locus_error *err)
+{
+    locus_model model;
+    const size_t n = name ? strlen(name) : 0;
+    (void)run; // the pool has its own
+    if (!router || !router->pool || !name)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, name", "pointers", "NULL");
+    memset(&model, 0, sizeof model);
+    if (n >= sizeof model.name)
+        return locusi_fail(err, LOCUS_ERR_NAME, "name", "at most %z bytes", "%z", sizeof model.name - 1, n);
+    memcpy(model.name, name, n);
+    model.available = 1;
+    model.cost = (double)locusi_nan();
+    model.parameters_b = locusi_nan();
+    return locus_pool_add(router->pool, &model, z, index, err);
+}
+
+// ------------------------------------------------------------------------------------------------------- >>metrics
 
 // What metrics, leaders and frontiers demand of scores of which they read n columns.
 LOCUSI_FN locus_status locusi_check_columns(const locus_scores *s, const size_t *columns, size_t n, locus_among among,
@@ -11730,7 +12977,7 @@ LOCUSI_FN locus_status locusi_replay_gap(locusi_replay *a, size_t rows, locus_ga
     double mean[2], reach[2];
     memset(&rules, 0, sizeof rules);
     if (o->rules) rules.available = o->rules->available, rules.query_available = o->rules->query_available;
-    locusi_rules_make(&r, NULL, a->models, &rules, 0);
+    locusi_rules_make(&r, NULL, a->models, locus_pool_guard(NULL), &rules, 0);
     for (i = 0; i < rows; i++) {
         const float *row = a->logits + i * a->models;
         int candidates = 1;
@@ -11805,7 +13052,7 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     if ((status = locusi_check_frontier(&a, n, err))) return status;
     rules = *locusi_route_defaults(a.o->rules, &rules);
     rules.lambda = 0.0;
-    locusi_rules_make(&r, NULL, a.models, &rules, 1);
+    locusi_rules_make(&r, NULL, a.models, locus_pool_guard(NULL), &rules, 1);
     if ((status = locusi_check_route(&r, n, err))) return status;
     a.wanted = a.o->points ? a.o->points : 64;
     a.resamples = a.o->resamples ? a.o->resamples : 1000;
@@ -11838,7 +13085,7 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     rules.available = NULL; // all that is now in the candidates
     rules.max_cost = 0.0;
     rules.unpriced = LOCUS_UNPRICED_AUTO;
-    locusi_rules_make(&r, NULL, a.models, &rules, 1);
+    locusi_rules_make(&r, NULL, a.models, locus_pool_guard(NULL), &rules, 1);
     locusi_replay_route(&a, &r, &rules);
     for (i = 0; i < a.policies; i++)
         a.group[i] = i > a.models && i <= a.models + a.points ? LOCUSI_OF_ROUTER : LOCUSI_OF_ZERO;
@@ -11868,7 +13115,6 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     locusi_work_end(&w);
     return LOCUS_OK;
 }
-#endif
 
 #ifndef LOCUS_NO_EXPLORE
 // ----------------------------------------------------------------------------------------------------- >>calibration
@@ -18947,6 +20193,99 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
 }
 #endif
 #endif // LOCUS_NO_TRAIN
+
+#endif // LOCUS_IMPLEMENTATION, second part
+
+#if defined(LOCUS_IMPLEMENTATION) && !defined(LOCUSI_IMPLEMENTED) && !defined(LOCUSI_KERNEL_PASS)
+
+// -------------------------------------------------------------------------------------------------------- >>router
+//
+// What a router does alike in both builds. What it loads, routes and adds stands in >>compact and behind >>screen.
+
+#ifndef LOCUS_NO_STDIO
+LOCUS_API locus_status locus_router_open(locus_router *out, const char *path, const locus_run *run, locus_error *err)
+{
+    locus_file file;
+    locus_status status;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_file_open(&file, path, err))) return status;
+    if ((status = locus_router_load(out, file.data, file.bytes, run, err))) locusi_file_close(&file);
+    else locusi_router_file(out, &file);
+    return status;
+}
+#endif
+
+LOCUS_API size_t locus_router_count(const locus_router *router)
+{
+    return router && router->pool ? router->pool->count : 0;
+}
+
+LOCUS_API size_t locus_router_find(const locus_router *router, const char *name)
+{
+    const size_t count = locus_router_count(router);
+    size_t i;
+    for (i = 0; name && i < count; i++)
+        if (!strcmp(locus_router_name(router, i), name)) return i;
+    return SIZE_MAX;
+}
+
+static locus_status locusi_router_index(const locus_router *router, size_t index, locus_error *err)
+{
+    if (index < locus_router_count(router)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", locus_router_count(router), index);
+}
+
+LOCUS_API locus_status locus_router_set_available(locus_router *router, size_t index, int available, locus_error *err)
+{
+    const locus_status status = locusi_router_index(router, index, err);
+    if (!status) router->pool->models[index].available = available != 0;
+    return status;
+}
+
+LOCUS_API locus_status locus_router_set_cost(locus_router *router, size_t index, double cost, locus_error *err)
+{
+    const locus_status status = locusi_router_index(router, index, err);
+    if (status) return status;
+    if (!locusi_amount(cost))
+        return locusi_fail(err, LOCUS_ERR_POOL, "cost", "finite and not negative, or NaN for unknown", "%f", cost);
+    router->pool->models[index].cost = cost;
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_router_route_text(const locus_router *router, const char *text, size_t bytes,
+                                               const locus_route_opts *opts, locus_choice *out, const locus_run *run,
+                                               locus_error *err)
+{
+    locusi_work work;
+    locusi_text_sum sum;
+    locus_queries query;
+    locus_run rest;
+    float *q;
+    locus_status status;
+    if (!router || !router->pool || !out || (bytes && !text))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, text, out", "pointers", "NULL");
+    if (!router->text)
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "router", "one whose queries a locus_text encodes", "another");
+    locusi_work_begin(&work, run);
+    locusi_text_take(&sum, router->text, &work);
+    q = (float *)locusi_take(&work, router->q_dim, sizeof(float));
+    rest = locusi_run_rest(run, work.used);
+    memset(&query, 0, sizeof query);
+    query.encodings = q ? q : (const float *)rest.memory;
+    query.count = 1;
+    query.dim = router->q_dim;
+    if (!(status = locusi_work_short(&work, err))) {
+        locusi_text_encode(&sum, text, bytes);
+        locusi_text_floats(&sum, q);
+    }
+    if (!status || rest.memory) { // where memory is short already: to say how much both take, no query is looked at
+        status = locus_router_route(router, &query, opts, out, &rest, err);
+        if (status == LOCUS_ERR_MEMORY && err) err->bytes += work.used;
+    }
+    locusi_work_end(&work);
+    return status;
+}
 
 #define LOCUSI_IMPLEMENTED
 #endif // LOCUS_IMPLEMENTATION

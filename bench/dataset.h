@@ -205,7 +205,7 @@ static void encode_texts(dataset *d, const locus_texts *texts, const unsigned ch
         fprintf(stderr, "%s: learning the text encoder from %u texts\n", name, (unsigned)count);
         check(locus_text_train(&learned, train, bytes, count, NULL, &err), &err);
         for (size_t i = 0; i < d->queries; i++)
-            check(locus_encode_text(learned, texts->texts[i], texts->bytes[i], *enc + i * d->dim, &err), &err);
+            check(locus_encode_text(learned, texts->texts[i], texts->bytes[i], *enc + i * d->dim, NULL, &err), &err);
         locus_text_destroy(learned);
         shape[0] = d->queries;
         shape[1] = d->dim;

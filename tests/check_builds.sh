@@ -195,102 +195,6 @@ int main(int argc, char **argv)
     return 0;
 }
 C
-# A router with a memory, written by a full build; loaded, and predicting the same bits, by the smallest.
-cat > "$tmp/recall.h" << 'C'
-#include "locus.h"
-#include <stdio.h>
-#include <string.h>
-static locus_error err;
-static float enc[40 * 8], logits[40 * 3];
-static unsigned char work[1 << 22];
-static int bad(const char *what)
-{
-    printf("%s: %s\n", what, err.message);
-    return 1;
-}
-static int predict(const locus_pool *pool)
-{
-    locus_queries q;
-    int i;
-    for (i = 0; i < 40 * 8; i++) enc[i] = (float)(i * 37 % 101) * 0.02f - 1.0f;
-    memset(&q, 0, sizeof q);
-    q.encodings = enc, q.count = 40, q.dim = 8;
-    return locus_predict_workspace(pool, 40, NULL) > sizeof work ||
-           locus_predict(pool, &q, logits, NULL, work, sizeof work, &err) || locus_pool_memory_info(pool).models != 2;
-}
-C
-cat > "$tmp/recall_write.c" << 'C'
-#define LOCUS_IMPLEMENTATION
-#include "recall.h"
-int main(int argc, char **argv) // net, router, logits
-{
-    locus_safetensors st;
-    locus_net *net;
-    locus_pool *pool;
-    locus_evals e;
-    locus_model m;
-    float y[3 * 40], z[16], other[16];
-    FILE *out;
-    int i;
-    if (argc < 4 || locus_safetensors_open(&st, argv[1], &err) || locus_net_create(&net, &st, NULL, &err)) return bad("net");
-    if (locus_pool_create(&pool, net, 2, "q", NULL, 0, &err)) return bad("pool");
-    memset(&m, 0, sizeof m);
-    for (i = 0; i < 16; i++) z[i] = 0.1f * (float)i, other[i] = -z[i];
-    for (i = 0; i < 2; i++) {
-        m.name[0] = (char)('a' + i);
-        m.available = 1;
-        if (locus_pool_add(pool, &m, i ? z : other, NULL, &err)) return bad("add");
-    }
-    for (i = 0; i < 40 * 8; i++) enc[i] = (float)(i * 29 % 97) * 0.02f - 1.0f;
-    for (i = 0; i < 120; i++) y[i] = (float)(i % 3 == 0);
-    memset(&e, 0, sizeof e);
-    e.queries.encodings = enc, e.queries.count = 40, e.queries.dim = 8, e.models = 2, e.scores = y;
-    if (locus_pool_memorize(pool, &e, NULL, &err)) return bad("memorize");
-    m.name[0] = 'c';
-    if (locus_pool_add(pool, &m, z, NULL, &err)) return bad("add");
-    if (locus_pool_save(pool, argv[2], LOCUS_SAVE_ROUTER, &st, &err) || predict(pool)) return bad("save or predict");
-    if (!(out = fopen(argv[3], "wb")) || fwrite(logits, 1, sizeof logits, out) != sizeof logits) return bad("write");
-    fclose(out);
-    locus_pool_destroy(pool);
-    locus_net_destroy(net);
-    locus_safetensors_close(&st);
-    return 0;
-}
-C
-cat > "$tmp/recall_read.c" << 'C'
-#define LOCUS_IMPLEMENTATION
-#include "recall.h"
-int main(int argc, char **argv) // router, logits
-{
-    static float expected[40 * 3];
-    locus_net *net;
-    locus_pool *pool;
-    FILE *in = argc > 2 ? fopen(argv[2], "rb") : NULL;
-    if (!in || fread(expected, 1, sizeof expected, in) != sizeof expected) return bad("read");
-    fclose(in);
-    if (locus_net_open(&net, argv[1], NULL, &err) || locus_pool_open(&pool, net, argv[1], &err)) return bad("open");
-    if (argc > 3) { // a file with the encoder, of which nothing is loaded
-        locus_safetensors st;
-        locus_net_opts predictor;
-        locus_net *whole;
-        memset(&predictor, 0, sizeof predictor);
-        predictor.predictor_only = 1;
-        if (locus_safetensors_open(&st, argv[3], &err) || locus_net_create(&whole, &st, NULL, &err)) return bad("net");
-        if (locus_net_memory(&st, NULL) != locus_net_memory(&st, &predictor)) return bad("room for the encoder");
-        if (locus_net_get_info(whole).has_encoder || locus_net_get_info(whole).hash != locus_net_get_info(net).hash)
-            return bad("an encoder was loaded, or another net");
-        if (locus_net_get_info(whole).bytes != locus_net_get_info(net).bytes) return bad("larger than the predictor");
-        locus_net_destroy(whole);
-        locus_safetensors_close(&st);
-    }
-    if (predict(pool) || memcmp(expected, logits, sizeof logits)) return bad("predict");
-    if (locus_pool_set_memory_weight(pool, 0.0, &err) || predict(pool) || !memcmp(expected, logits, sizeof logits))
-        return bad("the memory does not count");
-    locus_pool_destroy(pool);
-    locus_net_destroy(net);
-    return 0;
-}
-C
 # What -ffast-math must not change: options that are no numbers are refused, missing scores are missing.
 cat > "$tmp/fast.c" << 'C'
 #define LOCUS_IMPLEMENTATION
@@ -496,13 +400,14 @@ fi
 
 # ---------------------------------------------------------------------------------------------------- macros
 
-macros="NO_MALLOC NO_STDIO NO_MMAP NO_THREADS NO_SIMD INFERENCE_ONLY NO_TRAIN NO_EXPLORE"
+macros="NO_MALLOC NO_STDIO NO_MMAP NO_THREADS NO_SIMD INFERENCE_ONLY NO_TRAIN NO_EXPLORE NO_ENCODER MESSAGES"
 for cc in gcc clang; do
     have $cc || continue
     for a in $macros STATIC; do
         try "$cc LOCUS_$a: no warning" "$cc -std=c99 $warn -O0 -DLOCUS_$a $in -c $tmp/impl.c -o $tmp/m-$cc-$a.o"
     done
     all=$(for a in $macros; do printf -- '-DLOCUS_%s ' "$a"; done)
+    try "$cc all LOCUS_ macros but LOCUS_INFERENCE_ONLY: no warning" "$cc -std=c99 $warn -O2 ${all/-DLOCUS_INFERENCE_ONLY/} $in -c $tmp/impl.c -o $tmp/m-$cc-most.o"
     try "$cc all LOCUS_ macros together: no warning" "$cc -std=c99 $warn -O2 $all $in -c $tmp/impl.c -o $tmp/m-$cc-all.o"
     try "$cc all LOCUS_ macros and LOCUS_STATIC: no warning" "$cc -std=c99 $warn -O0 -DLOCUS_STATIC $all $in -c $tmp/impl.c -o $tmp/m-$cc-alls.o"
 done
@@ -558,20 +463,17 @@ if have gcc && have nm; then
         try "$cc LOCUS_NO_STDIO: no function that takes a path" "none $tmp/m-$cc-NO_STDIO.o.def '_(open|save)\$'"
         try "$cc LOCUS_NO_MMAP: no mmap" "none $tmp/m-$cc-NO_MMAP.o.und '^(mmap|mmap64|munmap)\$'"
         try "$cc LOCUS_NO_THREADS: no pthreads" "none $tmp/m-$cc-NO_THREADS.o.und '^pthread' && none $tmp/m-$cc-NO_THREADS.o.def '^locus_threads'"
-        try "$cc LOCUS_INFERENCE_ONLY: no encoder, metrics or writers" \
-            "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(encode|encode_workspace|metrics_.*|best_model|.*_save)\$'"
+        printf 'locus_%s\n' encode encode_text probability router_add router_close router_count router_find router_load router_name \
+            router_open router_route router_route_text router_set_available router_set_cost rule_name status_name status_text version \
+            > "$tmp/compact.list"
+        try "$cc LOCUS_INFERENCE_ONLY: these functions and no others" "diff $tmp/compact.list $tmp/m-$cc-INFERENCE_ONLY.o.def"
+        try "$cc LOCUS_INFERENCE_ONLY with all others: no heap, no files, no threads" \
+            "! nm -u $tmp/m-$cc-all.o | awk '{print \$NF}' | grep -vE '^(mem(cpy|move|set|cmp)|bcmp|str(len|cmp)|expf?|logf|sqrtf?|fabsf?|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)\$'"
         try "$cc LOCUS_NO_TRAIN: no training, in the plain build there is" \
             "none $tmp/m-$cc-NO_TRAIN.o.def '^locus_train' && grep -q '^locus_train_run\$' $tmp/$cc-c99.o.def && ! nm $tmp/m-$cc-NO_TRAIN.o | grep 'locusi*_train'"
         explore='^locus_(pool_calibrate|reliability|pool_points|profiles|category_means|distances|neighbours|cluster|medoids|centers|coverage|portfolio|search|imagine|pool_resample|interval|compare|same_|answer_|watch|next|complete|explain|log|pool_copy)'
         try "$cc LOCUS_NO_EXPLORE: nothing of it, in the plain build there is" \
             "none $tmp/m-$cc-NO_EXPLORE.o.def '$explore' && [ \$(grep -cE '$explore' $tmp/$cc-c99.o.def) -gt 40 ] && grep -q '^locus_train_run\$' $tmp/m-$cc-NO_EXPLORE.o.def && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-NO_EXPLORE.o.def"
-        try "$cc LOCUS_INFERENCE_ONLY: no exploring; a pool's calibration is read" \
-            "none $tmp/m-$cc-INFERENCE_ONLY.o.def '$explore' && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-INFERENCE_ONLY.o.def"
-        encoder='locusi_(mab_|net_prepare|token_load|norm_bound|encoder_load|(softmax|layernorm|weights|widen|accumulate)_(scalar|avx|neon))'
-        try "$cc LOCUS_INFERENCE_ONLY: nothing that loads or runs the encoder; in the plain build there is" \
-            "! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E '$encoder' && [ \$(nm $tmp/$cc-c99.o | grep -cE '$encoder') -gt 8 ]"
-        try "$cc LOCUS_INFERENCE_ONLY: no training, no learning of memories" \
-            "none $tmp/m-$cc-INFERENCE_ONLY.o.def '^locus_(train.*|pool_memorize|pool_remember)\$' && ! nm $tmp/m-$cc-INFERENCE_ONLY.o | grep -E 'locusi*_train|cholesky|locusi_memory_fit'"
         try "$cc nothing prints, exits or uses errno" "none $tmp/$cc-c99.o.und '^(printf|fprintf|puts|fputs|putchar|exit|abort|perror|stderr|stdout|__assert_fail)\$'"
         try "$cc LOCUS_NO_SIMD: no vendor header" \
             "$cc -E -DLOCUS_NO_SIMD $in $tmp/impl.c > $tmp/$cc-nosimd.i && none $tmp/$cc-nosimd.i 'immintrin|arm_neon|cpuid.h|intrin.h'"
@@ -597,7 +499,8 @@ for cc in gcc clang; do
     try "$cc LOCUS_STATIC in two units" "$cc -O0 $in $tmp/static1.c $tmp/static2.c -o $tmp/static-$cc -lm && $tmp/static-$cc"
     try "$cc under another file name" "$cc -O2 -I$tmp/renamed $tmp/renamed/main.c -o $tmp/renamed-$cc -lm && $tmp/renamed-$cc"
     try "$cc without a heap, all in static memory" "$cc -O2 -Wall -Werror $in $tmp/noheap.c -o $tmp/noheap-$cc -lm && $tmp/noheap-$cc $root/tests/golden/tiny/model.safetensors"
-    try "$cc LOCUS_INFERENCE_ONLY loads and predicts with a memory" "$cc -O2 -Wall -Werror $in -I$tmp $tmp/recall_write.c -o $tmp/rw-$cc -lm && $cc -O2 -Wall -Werror -DLOCUS_INFERENCE_ONLY $in -I$tmp $tmp/recall_read.c -o $tmp/rr-$cc -lm && $tmp/rw-$cc $root/tests/golden/tiny/model.safetensors $tmp/r-$cc.safetensors $tmp/r-$cc.bin && $tmp/rr-$cc $tmp/r-$cc.safetensors $tmp/r-$cc.bin $root/tests/golden/tiny/model.safetensors"
+    try "$cc LOCUS_INFERENCE_ONLY routes and embeds as the library does" "$cc -O2 $warn $root/tests/test_compact.c $root/tests/compact.c -o $tmp/compact-$cc -lm -lpthread && cd $root && LOCUS_TEST_TMP=$tmp LOCUS_TEST_QUICK=1 $tmp/compact-$cc"
+    try "$cc the first example, in the route-only build too" "for only in '' -DLOCUS_INFERENCE_ONLY; do $cc -O2 -Wall -Wextra -Werror \$only $in $tmp/example.c -o $tmp/first-$cc -lm && $tmp/first-$cc $root/examples/data/router.safetensors 'Who?' | grep '^[^ ].*%)\$' || exit 1; done"
     for flag in -ffast-math $([ $full = 1 ] && echo -Ofast); do
         try "$cc $flag: what is no number is refused" "$cc -std=c99 ${flag/-ffast/-O2 -ffast} $in $tmp/fast.c -o $tmp/fast$flag-$cc -lm -lpthread && timeout 60 $tmp/fast$flag-$cc $root/tests/golden/tiny/model.safetensors"
     done

@@ -29,10 +29,11 @@ step() {
     } &
 }
 SAN="-std=c99 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
-tests="files text core train geometry select uncertainty evidence next scale"
+tests="files text core train geometry select uncertainty evidence next scale compact"
 build() { # COMPILER FLAGS TEST OUT: a test that looks inside holds the library, the others share one object
     case $3 in
     core | geometry | evidence) echo "$1 $2 -DLOCUSI_IMPLEMENTED tests/test_$3.c $W/locus.$1.o -o $4 -lm -pthread" ;;
+    compact) echo "$1 $2 tests/test_compact.c tests/compact.c -o $4 -lm -pthread" ;;
     *) echo "$1 $2 tests/test_$3.c -o $4 -lm -pthread" ;;
     esac
 }

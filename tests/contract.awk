@@ -1,5 +1,5 @@
 # Reads locus.h and tells where its contract is silent about what the functions do: who allocates without saying so, who
-# says that it does not and does, whose `work` has no stated size. Prints a line for each; the last says how many
+# says that it does not and does, whose `work` has no stated size. What locus_run says need not be said again. Prints a line for each; the last says how many
 # functions were looked at. Usage: awk -f tests/contract.awk locus.h
 function take(name, text,   word) { # the identifiers in a body
     while (match(text, /(locusi?_[a-z0-9_]+|LOCUS_MALLOC)/)) {
@@ -23,11 +23,15 @@ function named(text) { return match(text, /locusi?_[a-z0-9_]+\(/) ? substr(text,
     says[name] = comment
     explores[name] = exploring
     works[name] = prototype ~ /void \*work,/
+    if (prototype ~ /const locus_run \*run,/) runs[name] = 1
     known[name] = 1
     prototype = ""
     fresh = 0
     next
 }
+/^#ifdef LOCUS_INFERENCE_ONLY/ { compact = 1 } # other bodies of the same functions
+/^#else/ { compact = 0 }
+compact { next }
 body == "" && /^(LOCUSI_FN|LOCUS_API|static) .*\(/ { head = $0; body = named($0); open = 0 }
 body != "" {
     take(body, $0)
@@ -46,6 +50,7 @@ END {
     }
     for (i = 1; i <= count; i++) {
         name = public[i]
+        if (runs[name]) continue
         if (allocates[name] && says[name] ~ /(Does not allocate|[Aa]llocates nothing)/)
             print name ": says that it does not allocate, and does through " because[name]
         if (allocates[name] && says[name] !~ /[Aa]llocat|LOCUS_MALLOC|heap|memory is taken|block of memory|block for/)

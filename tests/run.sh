@@ -21,7 +21,7 @@ show() { # COMMAND: what came of it
     failed=$((failed + ${line%% *}))
 }
 tests=("$@" tests/test_cli.sh build/test_core tests/check_docs.sh)
-for t in scale train geometry select text uncertainty evidence next files; do tests+=(build/test_$t); done
+for t in scale train geometry select text uncertainty evidence next files compact; do tests+=(build/test_$t); done
 tests+=(tests/test_atlas.sh tests/test_mpi.sh)
 for i in "${!tests[@]}"; do
     while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done

@@ -136,10 +136,10 @@ static void encodes_as_the_second_implementation(void)
     for (i = 0; i < TEXTS; i++) {
         float x[TABLE_DIM + FREE_DIM];
         const char *const text = (const char *)texts[i].text;
-        STATUS(LOCUS_OK, locus_encode_text(&table, text, texts[i].bytes, x, &g_err));
+        STATUS(LOCUS_OK, locus_encode_text(&table, text, texts[i].bytes, x, NULL, &g_err));
         for (d = 0; d < TABLE_DIM; d++) CHECK(x[d] == (float)table_expected[i * TABLE_DIM + d] / 16777216.0f);
         CHECK(is_unit(x, TABLE_DIM));
-        STATUS(LOCUS_OK, locus_encode_text(&hashed, text, texts[i].bytes, x, &g_err));
+        STATUS(LOCUS_OK, locus_encode_text(&hashed, text, texts[i].bytes, x, NULL, &g_err));
         for (d = 0; d < FREE_DIM; d++) CHECK(x[d] == (float)free_expected[i * FREE_DIM + d] / 16777216.0f);
         CHECK(is_unit(x, FREE_DIM));
     }
@@ -163,9 +163,9 @@ static void takes_any_bytes(void)
             p = (unsigned char *)malloc(n ? n : 1);
             if (!p) exit(2);
             if (n) memcpy(p, texts[i].text, n);
-            CHECK(!locus_encode_text(&table, n ? (char *)p : NULL, n, a, &g_err) && is_unit(a, TABLE_DIM));
+            CHECK(!locus_encode_text(&table, n ? (char *)p : NULL, n, a, NULL, &g_err) && is_unit(a, TABLE_DIM));
             if (n) memcpy(p, texts[i].text + texts[i].bytes - n, n);
-            CHECK(!locus_encode_text(&hashed, (char *)p, n, x, &g_err) && is_unit(x, 64));
+            CHECK(!locus_encode_text(&hashed, (char *)p, n, x, NULL, &g_err) && is_unit(x, 64));
             free(p);
         }
     for (i = 0; i < 2000; i++) { // random bytes, of which many begin a sequence
@@ -174,27 +174,50 @@ static void takes_any_bytes(void)
         p = (unsigned char *)malloc(n ? n : 1);
         if (!p) exit(2);
         for (k = 0; k < n; k++) p[k] = (unsigned char)(random_u32() & (i % 2 ? 255u : 0xf4u));
-        CHECK(!locus_encode_text(&hashed, (char *)p, n, x, NULL) && is_unit(x, 64));
-        CHECK(!locus_encode_text(&hashed, (char *)p, n, y, NULL) && !memcmp(x, y, sizeof x));
+        CHECK(!locus_encode_text(&hashed, (char *)p, n, x, NULL, NULL) && is_unit(x, 64));
+        CHECK(!locus_encode_text(&hashed, (char *)p, n, y, NULL, NULL) && !memcmp(x, y, sizeof x));
         free(p);
     }
     p = (unsigned char *)malloc(huge);
     if (!p) exit(2);
     for (i = 0; i < huge; i++) p[i] = (unsigned char)random_u32();
-    CHECK(!locus_encode_text(&hashed, (char *)p, huge, x, &g_err) && is_unit(x, 64));
-    CHECK(!locus_encode_text(&table, (char *)p, huge, a, &g_err) && is_unit(a, TABLE_DIM));
+    CHECK(!locus_encode_text(&hashed, (char *)p, huge, x, NULL, &g_err) && is_unit(x, 64));
+    CHECK(!locus_encode_text(&table, (char *)p, huge, a, NULL, &g_err) && is_unit(a, TABLE_DIM));
     memset(p, 'a', huge); // one word
-    CHECK(!locus_encode_text(&hashed, (char *)p, huge, x, &g_err) && is_unit(x, 64));
+    CHECK(!locus_encode_text(&hashed, (char *)p, huge, x, NULL, &g_err) && is_unit(x, 64));
     memset(p, '5', huge);
-    CHECK(!locus_encode_text(&table, (char *)p, huge, b, &g_err) && is_unit(b, TABLE_DIM));
+    CHECK(!locus_encode_text(&table, (char *)p, huge, b, NULL, &g_err) && is_unit(b, TABLE_DIM));
     free(p);
     // NUL is a byte like others
-    CHECK(!locus_encode_text(&hashed, "abc\0def", 7, x, NULL) && !locus_encode_text(&hashed, "abc def", 7, y, NULL) &&
-          !memcmp(x, y, sizeof x));
-    CHECK(!locus_encode_text(&hashed, "abc\0def", 3, y, NULL) && memcmp(x, y, sizeof x));
+    CHECK(!locus_encode_text(&hashed, "abc\0def", 7, x, NULL, NULL) &&
+          !locus_encode_text(&hashed, "abc def", 7, y, NULL, NULL) && !memcmp(x, y, sizeof x));
+    CHECK(!locus_encode_text(&hashed, "abc\0def", 3, y, NULL, NULL) && memcmp(x, y, sizeof x));
     // case and kind of space do not matter
-    CHECK(!locus_encode_text(&hashed, "Abc DEF", 7, y, NULL) && !memcmp(x, y, sizeof x));
-    CHECK(g_live == 0 && g_calls == 0); // nothing was allocated
+    CHECK(!locus_encode_text(&hashed, "Abc DEF", 7, y, NULL, NULL) && !memcmp(x, y, sizeof x));
+    CHECK(g_live == 0);
+}
+
+// In the memory that it is given it allocates nothing; of too little it says how much it takes.
+static void works_in_given_memory(void)
+{
+    static unsigned char room[20000];
+    const locus_text table = table_encoder(), hashed = free_encoder(64);
+    float a[TABLE_DIM], x[64], y[64];
+    locus_run run;
+    const long calls = g_calls;
+    memset(&run, 0, sizeof run);
+    run.memory = room + 1;
+    STATUS(LOCUS_ERR_MEMORY, locus_encode_text(&hashed, "a text", 6, x, &run, &g_err));
+    run.memory_bytes = g_err.bytes;
+    CHECK(run.memory_bytes < sizeof room);
+    STATUS(LOCUS_OK, locus_encode_text(&hashed, "a text", 6, x, &run, &g_err));
+    STATUS(LOCUS_OK, locus_encode_text(&table, "a text", 6, a, &run, &g_err));
+    CHECK(g_calls == calls);
+    STATUS(LOCUS_OK, locus_encode_text(&hashed, "a text", 6, y, NULL, &g_err));
+    CHECK(!memcmp(x, y, sizeof x) && g_calls > calls && g_live == 0);
+    g_fail_at = g_calls + 1;
+    STATUS(LOCUS_ERR_MEMORY, locus_encode_text(&hashed, "a text", 6, y, NULL, &g_err));
+    g_fail_at = 0;
 }
 
 static void sums_do_not_overflow(void)
@@ -225,13 +248,13 @@ static void sums_do_not_overflow(void)
     t.keys = keys;
     t.weights = weights;
     t.table = table;
-    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, x, &g_err));
+    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, x, NULL, &g_err));
     CHECK(fabs((double)x[0] + 128.0 / sqrt(128.0 * 128.0 + 127.0 * 127.0)) < 1e-7 && is_unit(x, 2));
     t = free_encoder(LOCUS_TEXT_MAX_DIM);
-    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, wide, &g_err));
+    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, wide, NULL, &g_err));
     CHECK(is_unit(wide, LOCUS_TEXT_MAX_DIM));
     t = free_encoder(1);
-    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, x, &g_err));
+    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, x, NULL, &g_err));
     CHECK(x[0] == 1.0f || x[0] == -1.0f);
     free(keys), free(weights), free(table), free(text);
 }
@@ -241,21 +264,21 @@ static void refuses_bad_encoders(void)
     locus_text t = table_encoder();
     float x[TABLE_DIM];
     char name[LOCUS_TEXT_NAME_BYTES];
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(NULL, "a", 1, x, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, NULL, 1, x, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(NULL, "a", 1, x, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, NULL, 1, x, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, NULL, NULL, &g_err));
     STATUS(LOCUS_ERR_ARGUMENT, locus_text_name(NULL, name, &g_err));
     STATUS(LOCUS_ERR_ARGUMENT, locus_text_name(&t, NULL, &g_err));
     t.keys = NULL;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
     t = free_encoder(0);
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
     t.dim = LOCUS_TEXT_MAX_DIM + 1;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
     CHECK_TEXT("1 to 1024", g_err.message);
     t = table_encoder();
     t.rows = LOCUS_TEXT_MAX_ROWS + 1;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
 }
 
 // ---------------------------------------------------------------------------------------------- in the net's file
@@ -345,8 +368,9 @@ static void net_carries_its_encoder(void)
     CHECK(locus_net_get_info(net).parameters == locus_net_get_info(plain).parameters);
     CHECK(!strcmp(locus_net_get_info(net).query_encoder, table_name));
     CHECK(locus_net_text(net) && locus_net_text(net)->rows == TABLE_ROWS && locus_net_text(net)->dim == TABLE_DIM);
-    CHECK(!locus_encode_text(&table, "The cat", 7, x, NULL) &&
-          !locus_encode_text(locus_net_text(net), "The cat", 7, y, NULL) && !memcmp(x, y, sizeof(float) * TABLE_DIM));
+    CHECK(!locus_encode_text(&table, "The cat", 7, x, NULL, NULL) &&
+          !locus_encode_text(locus_net_text(net), "The cat", 7, y, NULL, NULL) &&
+          !memcmp(x, y, sizeof(float) * TABLE_DIM));
     // a pool for another encoder is refused; a router file keeps the table
     STATUS(LOCUS_ERR_MISMATCH, locus_pool_create(&pool, net, 1, free_name, NULL, 0, &g_err));
     STATUS(LOCUS_OK, locus_pool_create(&pool, net, 1, NULL, NULL, 0, &g_err));
@@ -364,7 +388,8 @@ static void net_carries_its_encoder(void)
     opts.memory_bytes = bytes;
     locus_net_destroy(plain);
     STATUS(LOCUS_OK, locus_net_create(&plain, &st, &opts, &g_err));
-    CHECK(!locus_encode_text(locus_net_text(plain), "The cat", 7, y, NULL) && !memcmp(x, y, sizeof(float) * TABLE_DIM));
+    CHECK(!locus_encode_text(locus_net_text(plain), "The cat", 7, y, NULL, NULL) &&
+          !memcmp(x, y, sizeof(float) * TABLE_DIM));
     locus_net_destroy(plain);
     free(memory);
     {
@@ -372,7 +397,7 @@ static void net_carries_its_encoder(void)
         strcpy(router, temp_path("locus_test_text_router.safetensors"));
         STATUS(LOCUS_OK, locus_pool_save(pool, router, LOCUS_SAVE_ROUTER, &st, &g_err));
         STATUS(LOCUS_OK, locus_net_open(&plain, router, NULL, &g_err));
-        CHECK(!locus_encode_text(locus_net_text(plain), "The cat", 7, y, NULL) &&
+        CHECK(!locus_encode_text(locus_net_text(plain), "The cat", 7, y, NULL, NULL) &&
               !memcmp(x, y, sizeof(float) * TABLE_DIM));
         locus_pool_destroy(pool);
         STATUS(LOCUS_OK, locus_pool_open(&pool, plain, router, &g_err));
@@ -388,8 +413,9 @@ static void net_carries_its_encoder(void)
     net_start(&p, FREE_DIM);
     net_meta(&p, "query_encoder", free_name);
     STATUS(LOCUS_OK, net_open(&p, &net));
-    CHECK(!locus_encode_text(&hashed, "The cat", 7, x, NULL) &&
-          !locus_encode_text(locus_net_text(net), "The cat", 7, y, NULL) && !memcmp(x, y, sizeof(float) * FREE_DIM));
+    CHECK(!locus_encode_text(&hashed, "The cat", 7, x, NULL, NULL) &&
+          !locus_encode_text(locus_net_text(net), "The cat", 7, y, NULL, NULL) &&
+          !memcmp(x, y, sizeof(float) * FREE_DIM));
     locus_net_destroy(net);
     CHECK(g_live == 0);
 }
@@ -472,7 +498,8 @@ static void survives_changed_files(void)
         if (!locus_safetensors_parse(&st, file, n, NULL, &g_err)) {
             if (!locus_net_create(&net, &st, NULL, &g_err)) {
                 opened++;
-                if (locus_net_text(net) && locus_encode_text(locus_net_text(net), "The cat", 7, x, NULL)) CHECK(0);
+                if (locus_net_text(net) && locus_encode_text(locus_net_text(net), "The cat", 7, x, NULL, NULL))
+                    CHECK(0);
             }
             locus_net_destroy(net);
             locus_safetensors_close(&st);
@@ -538,7 +565,7 @@ static void learns_what_texts_are_about(void)
     CHECK(t->dim == 16 && t->rows > 50 && t->rows <= 300);
     for (i = 1; i < t->rows; i++) CHECK(t->keys[i - 1] < t->keys[i]);
     for (i = 0; i < CORPUS; i++) {
-        STATUS(LOCUS_OK, locus_encode_text(t, g_texts[i], strlen(g_texts[i]), x[i], &g_err));
+        STATUS(LOCUS_OK, locus_encode_text(t, g_texts[i], strlen(g_texts[i]), x[i], NULL, &g_err));
         length[i] = strlen(g_texts[i]);
     }
     for (i = 0; i < CORPUS; i++) { // the nearest other text is of the same topic
@@ -615,7 +642,7 @@ static void trained_net_carries_it(void)
     for (i = 0; i < CORPUS; i++) {
         train[i] = i;
         scores[i] = i % 3 == 0, scores[CORPUS + i] = i % 3 == 1, scores[2 * CORPUS + i] = i % 3 == 2;
-        locus_encode_text(t, g_texts[i], strlen(g_texts[i]), q + 16 * i, NULL);
+        locus_encode_text(t, g_texts[i], strlen(g_texts[i]), q + 16 * i, NULL, NULL);
     }
     memset(&data, 0, sizeof data);
     data.evals.queries.encodings = q;
@@ -640,8 +667,8 @@ static void trained_net_carries_it(void)
                         i ? locus_net_open(&net, path, NULL, &g_err) : locus_train_net(trainer, NULL, &net, &g_err)))
                 continue;
             CHECK(locus_net_text(net) != NULL);
-            CHECK(!locus_encode_text(t, "a court", 7, x, NULL) &&
-                  !locus_encode_text(locus_net_text(net), "a court", 7, y, NULL) && !memcmp(x, y, sizeof x));
+            CHECK(!locus_encode_text(t, "a court", 7, x, NULL, NULL) &&
+                  !locus_encode_text(locus_net_text(net), "a court", 7, y, NULL, NULL) && !memcmp(x, y, sizeof x));
             locus_net_destroy(net);
         }
         remove(path);
@@ -666,8 +693,8 @@ static void learns_from_little(void)
     memset(&o, 0, sizeof o);
     STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, NULL, &g_err)); // far fewer rows than dimensions
     CHECK(t->dim == 128 && t->rows > 0 && t->rows < 128);
-    CHECK(!locus_encode_text(t, "hello you", 9, x, NULL) && is_unit(x, 128));
-    CHECK(!locus_encode_text(t, "", 0, y, NULL) && is_unit(y, 128));
+    CHECK(!locus_encode_text(t, "hello you", 9, x, NULL, NULL) && is_unit(x, 128));
+    CHECK(!locus_encode_text(t, "", 0, y, NULL, NULL) && is_unit(y, 128));
     STATUS(LOCUS_ERR_MEMORY, locus_text_tensors(t, tensors, &count, scratch, 6 * t->rows - 1, &g_err));
     STATUS(LOCUS_ERR_ARGUMENT, locus_text_tensors(t, NULL, &count, scratch, sizeof scratch, &g_err));
     locus_text_destroy(t);
@@ -808,7 +835,7 @@ static void real_questions(void)
     if (!x) exit(2);
     start = clock();
     for (i = 0; i < t.count; i++)
-        CHECK(!locus_encode_text(e, t.texts[i], t.bytes[i], x + 64 * i, &g_err) && is_unit(x + 64 * i, 64));
+        CHECK(!locus_encode_text(e, t.texts[i], t.bytes[i], x + 64 * i, NULL, &g_err) && is_unit(x + 64 * i, 64));
     printf("learned in %.1f s; %.1f us a question\n", seconds,
            1e6 * (double)(clock() - start) / CLOCKS_PER_SEC / (double)t.count);
     for (i = 0; i < t.count; i += 40) { // the nearest other question is mostly of the same subject
@@ -832,6 +859,7 @@ static void real_questions(void)
 int main(void)
 {
     takes_any_bytes();
+    works_in_given_memory();
     encodes_as_the_second_implementation();
     sums_do_not_overflow();
     refuses_bad_encoders();

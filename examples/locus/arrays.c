@@ -132,7 +132,7 @@ int encode_texts(session *s, const locus_text *encoder, const locus_array **out)
     float *to = (float *)take(s, t->count, encoder->dim * sizeof *to);
     if (!to) return FAILED;
     for (size_t i = 0; i < t->count; ++i)
-        if (locus_encode_text(encoder, t->texts[i], t->bytes[i], to + i * encoder->dim, &s->err))
+        if (locus_encode_text(encoder, t->texts[i], t->bytes[i], to + i * encoder->dim, NULL, &s->err))
             return fail_library(s, "--text", s->opt.text_file);
     memset(a, 0, sizeof *a);
     a->dtype = LOCUS_F32;

@@ -199,7 +199,7 @@ static int route_questions(session *s, locus_route_opts *opts, size_t top)
         line[text == line ? length : 0] = '\0'; // the text ends there
         if (o->prices && (status = load_costs(s, NULL, NULL, m, 1, NULL, 0, 1, &text, NULL, &c)) != DONE) return status;
         opts->query_cost = c.of_query;
-        if (locus_encode_text(encoder, text, length, q, &s->err)) return fail(s, "%s", s->err.message);
+        if (locus_encode_text(encoder, text, length, q, NULL, &s->err)) return fail(s, "%s", s->err.message);
         if (locus_route(s->pool, &one, opts, choices, NULL, work, bytes, &s->err)) return fail_rank(s);
         if (o->json) {
             json("{'lambda':%d", opts->lambda);

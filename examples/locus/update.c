@@ -86,7 +86,7 @@ static int load_question(session *s, const locus_queries *evaluated, const char 
         float *q = (float *)take(s, s->info.q_dim, sizeof *q);
         if (!q) return FAILED;
         if (!encoder) return fail(s, "--question: this net reads no text: give --query Q.npy");
-        if (locus_encode_text(encoder, o->question, strlen(o->question), q, &s->err))
+        if (locus_encode_text(encoder, o->question, strlen(o->question), q, NULL, &s->err))
             return fail(s, "--question: %s", s->err.message);
         out->encodings = q;
         *name = o->question;

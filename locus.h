@@ -12377,24 +12377,22 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
             status = locusi_metrics_query(&a, out, row, i, scores, o, err);
     }
     if (!status) {
-        const double queries = (double)out->queries, pairs = (double)out->pairs;
+        double *const of_pairs[] = {&out->prediction_accuracy, &out->bce, &out->brier, &out->ece};
+        double *const of_queries[] = {&out->hit1,
+                                      &out->hit3,
+                                      &out->hit5,
+                                      &out->best_single,
+                                      &out->best_single_score,
+                                      &out->random_model,
+                                      &out->random_model_score,
+                                      &out->oracle,
+                                      &out->oracle_score,
+                                      &out->routing_score};
         for (k = 0; k < LOCUSI_BINS; k++) out->ece += fabs(a.predicted[k] - a.observed[k]);
         for (k = 0; k < models; k++) out->models_routed += a.routed[k];
         out->auc = locusi_auc(locusi_radix_sort(a.keys, spare, out->pairs), out->pairs);
-        out->prediction_accuracy /= pairs;
-        out->bce /= pairs;
-        out->brier /= pairs;
-        out->ece /= pairs;
-        out->hit1 /= queries;
-        out->hit3 /= queries;
-        out->hit5 /= queries;
-        out->routing_score /= queries;
-        out->best_single /= queries;
-        out->best_single_score /= queries;
-        out->random_model /= queries;
-        out->random_model_score /= queries;
-        out->oracle /= queries;
-        out->oracle_score /= queries;
+        for (k = 0; k < 4; k++) *of_pairs[k] /= (double)out->pairs;
+        for (k = 0; k < 10; k++) *of_queries[k] /= (double)out->queries;
     }
     locusi_work_end(&w);
     return status;

@@ -48,7 +48,7 @@
 //     >>pool        models, their embeddings and what is known of them
 //     >>predictor   logits;  >>route  costs and choices, >>screen which models are worth a logit
 //     >>metrics     figures of merit;  >>frontier  quality against money
-//     >>calibration >>points and distances >>neighbours >>clusters >>portfolio >>search >>compare
+//     >>calibration >>points and distances >>neighbours >>clusters >>portfolio >>compare
 //     >>uncertainty >>guard >>duplicates >>next >>explain >>log     what a pool is good for besides routing
 //     >>train       backward pass, optimiser, the training loop and its state
 //     >>licence
@@ -286,7 +286,7 @@ typedef struct locus_route_opts {
 // A query encoder without a foreign model: words, pairs of words and parts of unknown words are looked up in a small
 // table learned from texts (locus_text_train), or, table-free, hashed. All in integers: the same bits on every machine.
 
-enum { LOCUS_TEXT_MAX_DIM = 1024, LOCUS_TEXT_MAX_ROWS = 65536, LOCUS_TEXT_NAME_BYTES = 32, LOCUS_TEXT_PROBES = 3 };
+enum { LOCUS_TEXT_MAX_DIM = 1024, LOCUS_TEXT_MAX_ROWS = 65536, LOCUS_TEXT_NAME_BYTES = 32 };
 
 // A plain view, never changed. All zero but `dim`: table-free.
 typedef struct locus_text {
@@ -565,15 +565,12 @@ LOCUS_API locus_net_info locus_net_get_info(const locus_net *net);
 // The text encoder that a net carries (metadata "query_encoder": "locus-text-1/..."); NULL if its queries are encoded
 // by something else. Lives as long as the net.
 LOCUS_API const locus_text *locus_net_text(const locus_net *net);
-// name <- "locus-text-1/" and the fingerprint in 16 hex digits: a hash of the encodings of the probe texts. This is the
-// net's query_encoder; a net whose tables give another fingerprint is refused (LOCUS_ERR_MISMATCH).
-// Fails: LOCUS_ERR_ARGUMENT.
+// name <- "locus-text-1/" and the fingerprint in 16 hex digits: a hash of the encodings of three probe texts. This is
+// the net's query_encoder; a net whose tables give another is refused. Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err);
-// The probe texts, terminated; NULL unless index < LOCUS_TEXT_PROBES.
-LOCUS_API const char *locus_text_probe(size_t index);
 
 // Texts of a JSON-lines file, one object a line: "text" (a string; needed where there is no category), "id" (a string
-// or number), "category" (a string); other keys are passed over, as are empty lines. One block of memory.
+// or number), "category" (a string); other keys are passed over, as are empty lines.
 typedef struct locus_texts {
     size_t count;
     const char *const *texts; // [count] UTF-8, terminated, no NUL inside; NULL where a line has none
@@ -583,11 +580,12 @@ typedef struct locus_texts {
     void *owned;
 } locus_texts;
 
-// Copies what it keeps. Safe on untrusted bytes: never reads outside [data, data + bytes), allocates about their size
-// and 32 bytes a line. Fails: LOCUS_ERR_FORMAT and _DUPLICATE_KEY (name the line), _ARGUMENT, _MEMORY.
-LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err);
+// Copies what it keeps. Safe on untrusted bytes: never reads outside [data, data + bytes), takes about their size and
+// 32 bytes a line. Fails: LOCUS_ERR_FORMAT (names the line), _ARGUMENT, _MEMORY; _IO.
+LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, const locus_run *run,
+                                         locus_error *err);
 #ifndef LOCUS_NO_STDIO
-LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locus_error *err);
+LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, const locus_run *run, locus_error *err);
 #endif
 LOCUS_API void locus_texts_close(locus_texts *texts);
 
@@ -597,24 +595,15 @@ typedef struct locus_text_train_opts {
     size_t rows;       // at most; 0: 12288 (with dim 128: 1.65 MB in the file)
     size_t iterations; // of the subspace; 0: 4
     uint64_t seed;
-    const locus_parallel *parallel;
-    int (*progress)(void *user, size_t done, size_t total); // on the calling thread; return nonzero to stop
-    void *user;
 } locus_text_train_opts;
 
-// *out <- an encoder learned from `count` texts alone (no scores): of the features that at least two of them share,
-// the most frequent get rows; the rows are the leading right singular vectors of the texts' weighted features.
-// 8,000 questions take about ten seconds on one core. The same on every run and for every number of threads. Allocates
-// one block for the result, one to work in. bytes NULL: texts end at their NUL. opts may be NULL. Fails:
-// LOCUS_ERR_ARGUMENT (also if no two texts share anything), _OVERFLOW, _MEMORY, _CANCELLED.
+// *out <- an encoder learned from `count` texts alone: of the features that at least two of them share the most
+// frequent get rows, the leading right singular vectors of the texts' weighted features. 8,000 questions take about ten
+// seconds on one core. The same on every run and for every number of threads. bytes NULL: texts end at their NUL.
+// Fails: LOCUS_ERR_ARGUMENT (also if no two texts share anything), _OVERFLOW, _MEMORY, _CANCELLED.
 LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *texts, const size_t *bytes, size_t count,
-                                        const locus_text_train_opts *opts, locus_error *err);
+                                        const locus_text_train_opts *opts, const locus_run *run, locus_error *err);
 LOCUS_API void locus_text_destroy(locus_text *encoder);
-// The encoder as the tensors text.keys, text.weights, text.table for locus_safetensors_save; *count <- 3, or 0 if it is
-// table-free. scratch: 6 * rows bytes for keys and weights in the file's byte order; must live as long as the tensors.
-// The file needs locus_text_name as metadata "query_encoder" as well. Fails: LOCUS_ERR_ARGUMENT, _WORKSPACE.
-LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tensor tensors[3], size_t *count,
-                                          void *scratch, size_t scratch_bytes, locus_error *err);
 #endif
 
 // ---- the pool: models, embeddings, and what is known of them
@@ -966,64 +955,36 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
 // ---- exploring: what is alike, what to choose, how sure one can be
 //
 // These functions work on rows of numbers, so any embeddings and any probabilities will do. Two kinds of rows stand for
-// a model: its embedding, and its *profile*: its predicted chances over a sample of queries, locus_profiles. The
-// profile is what the predictor knows and the geometry does not; where both will do, prefer it.
+// a model: its embedding, and its *profile*: its predicted chances over a sample of queries. The profile is what the
+// predictor knows and the geometry does not; where both will do, prefer it.
 //
-// None allocates unless it says so; X_workspace gives the bytes of X's `work` (0: they overflow), or X says how many.
 // Results depend on no number of threads in any bit; ties go to the lower index. Any number of threads may call them.
+// All refuse numbers that are not finite or beyond 1e18 (LOCUS_ERR_NONFINITE) and allocate while they work, see
+// locus_run; a progress function may stop them. available: [rows] 0: never picked, never a neighbour; NULL: all are.
 
 typedef struct locus_points {
-    const float *rows; // [count, dim], finite, at most 1e18; chances in [0,1] for LOCUS_DISAGREEMENT
+    const float *rows; // [count, dim]
     size_t count, dim;
     size_t stride; // floats from one row to the next; 0: dim
 } locus_points;
 
-// The pool's embeddings, in its order. Valid until the pool changes.
-LOCUS_API locus_points locus_pool_points(const locus_pool *pool);
-
-// profiles[M, count] <- the predicted chance of every model (rows) on every query (columns).
-// Fails: as locus_predict.
-LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, float *profiles,
-                                      const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_profiles_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel);
-// profiles[M, n]: where a model has a score, put it in place of its chance: what has been answered is known. By
-// LOCUS_DISAGREEMENT such profiles tell stand-ins best. (For portfolios keep the chances: the best of several answers
-// is luck.) Fails: LOCUS_ERR_ARGUMENT, _SCORE; then nothing is changed.
-LOCUS_API locus_status locus_profiles_known(float *profiles, const locus_evals *evals, locus_error *err);
-
-// out[M, categories] <- mean of each profile over the queries of each category; NaN for a category without queries.
-// category[queries]: 0 to categories - 1; others belong to none. Fails: LOCUS_ERR_ARGUMENT.
-LOCUS_API locus_status locus_category_means(const locus_points *profiles, const int32_t *category, size_t categories,
-                                            double *out, locus_error *err);
+// profiles[M, count] <- the chance of every model (rows) on every query (columns); with `known` [M, count] (or NULL)
+// the score where there is one: what has been answered is known. (For portfolios keep the chances: the best of several
+// answers is luck.) Fails: as locus_predict; LOCUS_ERR_SCORE.
+LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, const locus_scores *known,
+                                      float *profiles, const locus_run *run, locus_error *err);
 
 typedef enum locus_metric {
     LOCUS_COSINE = 0,   // 1 - cos, 0 to 2; a row of zeros is at 1 from all
     LOCUS_EUCLIDEAN,    // |a - b|
-    LOCUS_DISAGREEMENT, // rows are profiles: mean of p_a (1 - p_b) + (1 - p_a) p_b, expected share of unlike answers
+    LOCUS_DISAGREEMENT, // of profiles, 0 to 1: mean of p_a (1 - p_b) + (1 - p_a) p_b, expected share of unlike answers
+    LOCUS_RMS,          // root of the mean squared difference
     LOCUS_METRIC_COUNT
 } locus_metric;
 
-// "cosine", "euclidean", "disagreement"; NULL if there is no such metric.
-LOCUS_API const char *locus_metric_name(locus_metric metric);
-
-// What most functions below take; all zero is fine, and so is NULL.
-typedef struct locus_explore_opts {
-    locus_metric metric;
-    const unsigned char *available; // [count] 0: this row is never picked, never a neighbour; NULL: all are
-    const locus_parallel *parallel;
-    locus_isa isa;                                          // 0: the best this machine has
-    int (*progress)(void *user, size_t done, size_t total); // on the calling thread; nonzero: LOCUS_ERR_CANCELLED
-    void *user;
-} locus_explore_opts;
-
 // out[a, b] <- distances of all rows of a from all rows of b (NULL: of a), each to a relative 1e-5 (plus 1e-6).
-// Fails: LOCUS_ERR_ARGUMENT, _NONFINITE_INPUT, _ISA, _WORKSPACE.
-LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points *b, float *out,
-                                       const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_distances_workspace(const locus_points *a, const locus_points *b,
-                                           const locus_explore_opts *opts);
-
-// ---- neighbours and proxies
+LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points *b, locus_metric metric, float *out,
+                                       const locus_run *run, locus_error *err);
 
 typedef struct locus_neighbour {
     size_t index;   // SIZE_MAX in places beyond the number of candidates
@@ -1031,80 +992,51 @@ typedef struct locus_neighbour {
 } locus_neighbour;
 
 // out[n, k] <- for each row of `of` the k nearest rows of `points`, nearest first. of NULL: for each row of points
-// itself, which is no neighbour of its own. Exact, and the
-// same with every instruction set. Two rows of points are told apart by their places alone.
-// A stand-in for a model that is down: its first neighbour that is available; best by LOCUS_DISAGREEMENT of profiles
-// over answered queries (locus_profiles_known), else by LOCUS_EUCLIDEAN of profiles, which real agreement follows
-// better than the embeddings' distance. (LOCUS_DISAGREEMENT of chances alone takes answers for independent and so
-// prefers models that are sure of themselves.)
-LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
-                                        locus_neighbour *out, const locus_explore_opts *opts, void *work,
-                                        size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_neighbours_workspace(const locus_points *points, const locus_points *of, size_t k,
-                                            const locus_explore_opts *opts);
-
-// ---- clusters
+// itself, which is no neighbour of its own. Exact, and the same with every instruction set. For small k.
+// A stand-in for a model that is down: its first neighbour that is available, by LOCUS_RMS of profiles, which real
+// agreement follows better than the embeddings' distance; where most queries are answered, by LOCUS_DISAGREEMENT of
+// profiles with known answers. (Of chances alone that takes answers for independent and so prefers models that are sure
+// of themselves.)
+LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, locus_metric metric,
+                                        const unsigned char *available, size_t k, locus_neighbour *out,
+                                        const locus_run *run, locus_error *err);
 
 typedef enum locus_linkage {
     LOCUS_AVERAGE = 0, // mean distance of the pairs
     LOCUS_COMPLETE,    // largest
     LOCUS_SINGLE,      // smallest
-    LOCUS_WARD         // growth of the summed squared distance from the mean, as a distance (scipy's); Euclidean only
+    LOCUS_WARD         // growth of the summed squared distance from the mean, as a distance (scipy's); Euclidean or RMS
 } locus_linkage;
 
-// Clusters 0 .. n-1 are the rows, n + i is what merge i makes of a < b. Heights never fall. (scipy.cluster.hierarchy's
-// Z)
+// Clusters 0 .. n-1 are the rows, n + i is what merge i makes of a < b. Heights never fall (scipy.cluster.hierarchy's
+// Z).
 typedef struct locus_merge {
     size_t a, b;
     double height;
     size_t size; // rows in it
 } locus_merge;
 
-// merges[n - 1] <- agglomerative clustering. Average and complete by the nearest-neighbour chain (Murtagh 1983;
-// Muellner 2011) in half a distance matrix, 2 n^2 bytes; Ward by the chain over the clusters' means; single by the
-// minimum spanning tree: memory linear in n. O(n^2) time; single
-// needs a few passes over all pairs (progress: of each pass anew). At most 2^30 rows. Workspace and failures as
-// locus_neighbours; all rows count, available or not.
-LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage linkage, locus_merge *merges,
-                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linkage linkage,
-                                         const locus_explore_opts *opts);
-
+// merges[n - 1] <- agglomerative clustering by the nearest-neighbour chain (Murtagh 1983; Muellner 2011) in a distance
+// matrix, 4 n^2 bytes, O(n^2) time.
+LOCUS_API locus_status locus_cluster(const locus_points *points, locus_metric metric, locus_linkage linkage,
+                                     locus_merge *merges, const locus_run *run, locus_error *err);
 // label[n] <- 0 to *clusters - 1, numbered by first row: the tree cut into `count` clusters, or, where count is 0, at
-// `height`: merges up to it are done. clusters may be NULL. work: n size_t. Fails: LOCUS_ERR_ARGUMENT, _WORKSPACE.
+// `height`: merges up to it are done. clusters may be NULL. Fails: LOCUS_ERR_ARGUMENT (also what is no tree).
 LOCUS_API locus_status locus_cluster_cut(const locus_merge *merges, size_t n, size_t count, double height,
-                                         size_t *label, size_t *clusters, void *work, size_t work_bytes,
-                                         locus_error *err);
-// order[n] <- the rows as the leaves of the dendrogram, from left to right: of each merge the side that joined at lower
-// height comes first (then the one with the lower row). No branches cross. work: 3 n size_t.
-LOCUS_API locus_status locus_cluster_order(const locus_merge *merges, size_t n, size_t *order, void *work,
-                                           size_t work_bytes, locus_error *err);
+                                         size_t *label, size_t *clusters, const locus_run *run, locus_error *err);
 
 // picks[k] <- medoids: k rows that make the mean distance of all rows to the nearest of them small, ascending.
-// label[n] (may be NULL) <- place in picks of each row's. Greedy start, then the best swaps of FasterPAM (Schubert and
-// Rousseeuw 2021) until none helps: a local optimum. Works in a distance matrix, 4 n^2 bytes.
-LOCUS_API locus_status locus_medoids(const locus_points *points, size_t k, size_t *picks, size_t *label,
-                                     double *mean_distance, const locus_explore_opts *opts, void *work,
-                                     size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_medoids_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts);
-
-// ---- portfolios
-
+// label[n] (may be NULL) <- place in picks of each row's; mean_distance may be NULL. Greedy, then each in turn gives
+// way to the row that is best in its place, until none does (Kaufman and Rousseeuw 1990): a local optimum. Works in a
+// distance matrix, 4 n^2 bytes; k n^2 time and more.
+LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric metric, const unsigned char *available,
+                                     size_t k, size_t *picks, size_t *label, double *mean_distance,
+                                     const locus_run *run, locus_error *err);
 // picks[k] <- k-center: starts from the 1-medoid, then always the row farthest from those picked (Gonzalez 1985), so
 // that the first j picks are the answer for j. radius[k] (may be NULL) <- largest distance of any row to the first j
 // picks. Beyond 4,096 rows the 1-medoid is the row nearest to the mean (of unit rows for cosine).
-LOCUS_API locus_status locus_centers(const locus_points *points, size_t k, size_t *picks, float *radius,
-                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_centers_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts);
-
-// Coverage-greedy under a budget: always the affordable row of largest gain per cost, the gain being how much nearer
-// all rows come to the picks (at first: to the largest distance there is). picks [n], *count <- how many; it
-// ends when nothing affordable brings any row nearer. cost [n] > 0.
-// Works in a distance matrix, 4 n^2 bytes.
-LOCUS_API locus_status locus_coverage(const locus_points *points, const float *cost, double budget, size_t *picks,
-                                      size_t *count, const locus_explore_opts *opts, void *work, size_t work_bytes,
-                                      locus_error *err);
-LOCUS_API size_t locus_coverage_workspace(const locus_points *points, const locus_explore_opts *opts);
+LOCUS_API locus_status locus_centers(const locus_points *points, locus_metric metric, const unsigned char *available,
+                                     size_t k, size_t *picks, float *radius, const locus_run *run, locus_error *err);
 
 typedef struct locus_portfolio_opts {
     size_t count;                   // at most so many models; 0: no limit
@@ -1112,13 +1044,9 @@ typedef struct locus_portfolio_opts {
     double lambda;                  // price of cost: what is maximised is value - lambda * cost
     const float *cost;              // [M] >= 0; needed for budget and lambda
     const float *weight;            // [Q] of the queries, >= 0; NULL: all 1
-    const unsigned char *available; // [M] 0: not to be picked; NULL: all
+    const unsigned char *available; // [M]
     const unsigned char *required;  // [M] 1: is in it anyway (counts towards count and budget); NULL: none
     int greedy_only;                // 1: no swaps: the first j picks are the greedy answer for j
-    const locus_parallel *parallel;
-    locus_isa isa; // 0: the best this machine has; the answer is the same for all
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
 } locus_portfolio_opts;
 
 typedef struct locus_portfolio {
@@ -1129,39 +1057,15 @@ typedef struct locus_portfolio {
 } locus_portfolio;
 
 // picks[M or opts->count] <- the set of models whose best is best: maximises a monotone submodular function less a
-// linear cost. Lazy greedy by gain and by gain per cost (Minoux 1978; Nemhauser, Wolsey, Fisher 1978; Leskovec et al.
-// 2007), then swaps while one helps, from there and from the sets that the bound comes across. profiles: [M, Q], values
-// in [0,1]. First what is required, then in the order of picking; after swaps, of gain. A model that adds nothing (less
-// its price) is not picked, so there may be fewer than count, with a high lambda none.
-// value_of[j] (may be NULL, as long as picks) <- the value of the first j + 1 picks. work: locus_portfolio_workspace.
-// Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more, or is more than count), _NO_CANDIDATE, _CANCELLED,
-// _ISA, _WORKSPACE.
+// linear cost. Greedy by gain and by gain per cost (Minoux 1978; Nemhauser, Wolsey, Fisher 1978; Leskovec et al. 2007),
+// then swaps while one helps. profiles: [M, Q], in [0,1]. First what is required, then in the order of picking; after
+// swaps, of gain. A model that adds nothing (less its price) is not picked: there may be fewer than count, with a high
+// lambda none. value_of[j] (may be NULL, as long as picks) <- the value of the first j + 1 picks. The same with every
+// instruction set. Fails: LOCUS_ERR_ARGUMENT, _BUDGET (what is required costs more, or is more than count),
+// _NO_CANDIDATE.
 LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
-                                              size_t *picks, double *value_of, locus_portfolio *out, void *work,
-                                              size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_portfolio_workspace(const locus_points *profiles, const locus_portfolio_opts *opts);
-
-// ---- search by profile
-
-typedef struct locus_wish {
-    double accuracy; // wished, 0 to 1
-    double weight;   // 0: do not care
-} locus_wish;
-
-typedef struct locus_match {
-    size_t model;
-    double distance; // root of the weighted mean squared gap to the wish
-} locus_match;
-
-// out[k] <- the models whose accuracy per category (means [M, categories], e.g. of locus_category_means; NaN: passed
-// over) comes nearest to the wish. In places beyond the number of candidates: SIZE_MAX. Fails: LOCUS_ERR_ARGUMENT.
-LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
-                                    size_t k, const unsigned char *available, locus_match *out, locus_error *err);
-// The paper's way: scores[n] <- 0/1 drawn at the wished rates (255 where one does not care), to be encoded and looked
-// up among the embeddings with locus_neighbours. Stratified: each category has its rate as exactly as can be.
-// Fails: LOCUS_ERR_ARGUMENT.
-LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
-                                     uint64_t seed, unsigned char *scores, locus_error *err);
+                                              size_t *picks, double *value_of, locus_portfolio *out,
+                                              const locus_run *run, locus_error *err);
 
 // ---- uncertainty
 
@@ -1191,29 +1095,32 @@ LOCUS_API locus_interval locus_interval_of(double value, const double *resampled
 // ---- comparison of two models
 
 typedef struct locus_comparison {
+    locus_interval distance;               // cosine, of the embeddings
     locus_interval accuracy_a, accuracy_b; // mean of the profile
     locus_interval difference;             // a - b
     locus_interval agreement;              // predicted: mean of p_a p_b + (1 - p_a) (1 - p_b), see `correlation`
-    locus_interval observed;               // agreement of answers to the same queries (Wilson); NaN if none are shared
-    size_t shared;
+    locus_interval observed;               // share of shared answers alike, right being above 1/2 (Wilson)
+    size_t shared;                         // queries that both have a score for
 } locus_comparison;
 
 typedef struct locus_compare_opts {
     double level;            // 0: 0.9
     double correlation;      // of answers given their chances, -1 to 1 (locus_answer_correlation; about 0.3 on real
                              // models, which agree more than 0, independence, lets expect)
-    const int32_t *category; // [Q] 0 to categories - 1, or NULL
+    const int32_t *category; // [queries] 0 to categories - 1, others belong to none; or NULL
     size_t categories;
-    locus_interval *by_category;              // [categories] <- difference a - b in each; NULL: not wanted
-    const unsigned char *scores_a, *scores_b; // [answers] 0, 1, 255 = missing: to the same queries; NULL: none
-    size_t answers;
+    locus_interval *by_category; // [categories] <- difference a - b in each; NULL: not wanted
+    size_t resamples;            // versions of each model; 0: 32
+    uint64_t seed;
 } locus_compare_opts;
 
-// a, b: profiles over the same queries; row 0 is the model's, further rows (if any) resampled ones (bootstrap), from
-// which the intervals come (fewer than 2: NaN bounds): row i of a against row i of b. Fails: LOCUS_ERR_ARGUMENT,
-// _SCORE.
-LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
-                                     locus_comparison *out, locus_error *err);
+// Two models of the pool on these queries (evals NULL: their distance alone). evals->scores: what all the pool's models
+// [M, count] answered, or all zero. The intervals come from versions of both, see locus_pool_resample: of a model with
+// two scores at least and a net with its encoder; else, and where there is no query, bounds are NaN. opts may be NULL.
+// Fails: as locus_pool_resample and locus_profiles.
+LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b, const locus_evals *evals,
+                                     const locus_compare_opts *opts, locus_comparison *out, const locus_run *run,
+                                     locus_error *err);
 
 // ---- duplicates and silent swaps
 
@@ -1340,22 +1247,18 @@ LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool,
 #endif // LOCUS_NO_EXPLORE
 
 #ifndef LOCUS_NO_TRAIN
-// ---- training (method.md, "Training")
-//
-// From evaluations alone to a net. A trainer owns its weights and buffers (from LOCUS_MALLOC, all at creation) and
-// borrows the data, which must outlive it. One thread at a time may use a trainer; it spreads its own work over
-// opts->parallel, and the weights do not depend on the number of threads in any bit.
+// ---- training (method.md, "Training"): from evaluations alone to a net
 //
 //     locus_train_data data = {0};    locus_train_opts opts = {0};       // zero: our recipe
-//     data.queries = ...; data.models = M; data.scores_u8 = ...;         // as in locus_evals
-//     data.train = rows; data.train_count = n; data.validation = ...;    // which rows (queries) are for what
-//     if (locus_train_create(&t, &data, &opts, &err) || locus_train_run(t, &err)) ...
+//     data.evals = ...;                                                  // of all models on all queries
+//     data.train = rows; data.train_count = n; data.validation = ...;    // which queries are for what
+//     if (locus_train_create(&t, &data, &opts, NULL, &err) || locus_train_run(t, &err)) ...
 //     locus_train_save(t, "net.safetensors", &err);                      // the best weights so far
 
 typedef struct locus_trainer locus_trainer;
 
 typedef struct locus_train_data {
-    locus_evals evals;   // of all models on all queries
+    locus_evals evals;
     const size_t *train; // [train_count] rows to learn from
     size_t train_count;
     const size_t *validation; // [validation_count] rows that choose the weights to keep; none: the last are kept
@@ -1366,19 +1269,16 @@ typedef struct locus_train_data {
     const locus_text *text;    // the text encoder that made the encodings, written into the net; NULL: none
 } locus_train_data;
 
-typedef enum locus_recipe {
-    LOCUS_RECIPE_BEST = 0, // ours, for pools of any size
-    LOCUS_RECIPE_PAPER     // the paper's and its authors' release, as method.md states it
-} locus_recipe;
+typedef enum locus_recipe { LOCUS_RECIPE_BEST = 0, LOCUS_RECIPE_PAPER } locus_recipe; // ours; as method.md states it
 
-typedef enum locus_keep {
-    LOCUS_KEEP_DEFAULT = 0, // the recipe's: BEST bce, PAPER hit1
+typedef enum locus_keep {   // which weights are the best
+    LOCUS_KEEP_DEFAULT = 0, // BEST: bce, PAPER: hit1
     LOCUS_KEEP_BCE,         // lowest validation cross-entropy
     LOCUS_KEEP_HIT1,        // strictly highest validation routing accuracy
     LOCUS_KEEP_LAST
 } locus_keep;
 
-typedef struct locus_epoch { // what a callback sees after each epoch (one step over all models)
+typedef struct locus_epoch { // one step over all models
     size_t epoch, epochs;    // from 1
     double loss;             // mean cross-entropy over the step's targets of real models
     double gradient_norm;    // before clipping
@@ -1387,8 +1287,7 @@ typedef struct locus_epoch { // what a callback sees after each epoch (one step 
     size_t best_epoch;
 } locus_epoch;
 
-// What a gradient hook sees: this process's share of the step's loss and of its gradient. The loss is a mean over all
-// parts' targets, whose number every process knows; so the shares of all parts simply add up to what one process has.
+// This process's share of a step's loss and gradient; the shares of all parts add up to what one process has.
 typedef struct locus_gradient {
     float *gradient; // [count] change it in place
     size_t count;    // the trainer's flat layout, pads (always 0) included
@@ -1401,13 +1300,12 @@ typedef struct locus_gradient {
 typedef struct locus_train_opts {
     locus_recipe recipe;
     uint64_t seed;
-    // the net                          BEST   PAPER
-    size_t z_dim;                    // 128    128
-    size_t n_heads;                  // 4      4
-    size_t n_layers;                 // 1      2
-    size_t m_induce;                 // 16     64
-    size_t decoder_hidden;           // 64     64
-    locus_encoder_kind encoder_kind; // isab   isab
+    // the net             BEST   PAPER
+    size_t z_dim;          // 128    128
+    size_t n_heads;        // 4      4       a divisor of z_dim
+    size_t n_layers;       // 1      2       at most 16
+    size_t m_induce;       // 16     64
+    size_t decoder_hidden; // 64     64
     // the course
     size_t epochs;         // 300    2500    steps at most (150 for fewer than 128 rows)
     size_t patience;       // none   500     epochs without a new best
@@ -1430,41 +1328,36 @@ typedef struct locus_train_opts {
     double seen;           // 0.25   1       share of them from the subset
     size_t virtual_models; // 26     none    drawn from an item-response model of the pool, anew each step
     int separate_noise;    // no     yes     noise for each (model, query), not for each query
-    const locus_parallel *parallel;
-    locus_isa isa;
     // Data-parallel training: models m with m % parts == part (virtual ones likewise) give gradients here; the hook
     // adds the others'. Data, seed and all else must be the same everywhere; draws do not depend on the parts.
     size_t part, parts; // 0, 0: all
-    // After each epoch, and with a step's gradient before the optimiser uses it; nonzero stops (LOCUS_ERR_CANCELLED).
+    // After each epoch, and with a step's gradient before it is used; user: run->user; nonzero stops
+    // (LOCUS_ERR_CANCELLED).
     int (*on_epoch)(void *user, const locus_epoch *epoch);
     int (*on_gradient)(void *user, const locus_gradient *gradient);
-    void *user;
 } locus_train_opts;
 
-// Check data, resolve options, draw initial weights; allocates all that training takes. opts may be NULL. Fails:
-// LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE_INPUT, _EMPTY_SET (a model without a training score),
-// _ENCODER_MISMATCH, _HEADS, _ISA, _OVERFLOW, _MEMORY.
+// A trainer with initial weights. Takes all the memory it will ever need; borrows data and run->parallel. One thread at
+// a time may use it; its weights do not depend on the number of threads in any bit. opts may be NULL. Fails:
+// LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE, _EMPTY_SET (a model without a training score), _MISMATCH
+// (data.text and query_encoder), _METADATA (n_heads), _ISA, _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train_data *data,
-                                          const locus_train_opts *opts, locus_error *err);
+                                          const locus_train_opts *opts, const locus_run *run, locus_error *err);
 LOCUS_API void locus_train_destroy(locus_trainer *trainer);
 // The options as resolved.
 LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer);
-
-// One epoch; out (may be NULL) receives what the callback saw. Fails: LOCUS_ERR_DIVERGED (names the epoch; the weights
-// before it and the best are kept), _CANCELLED, _ARGUMENT (all `epochs` are done).
-LOCUS_API locus_status locus_train_epoch(locus_trainer *trainer, locus_epoch *out, locus_error *err);
-// Epochs until the last, or patience ends it. After LOCUS_ERR_CANCELLED it can go on with the next call.
+// Epochs until the last, or patience ends it. Fails: LOCUS_ERR_CANCELLED (the next call goes on), _DIVERGED (names the
+// epoch; the weights before it and the best are kept).
 LOCUS_API locus_status locus_train_run(locus_trainer *trainer, locus_error *err);
-
-// The best weights so far as a net, to be destroyed by the caller; and as a net file. Both allocate while they work.
-LOCUS_API locus_status locus_train_net(const locus_trainer *trainer, const locus_net_opts *opts, locus_net **out,
+// The best weights so far as a net.
+LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *trainer, const locus_run *run,
                                        locus_error *err);
 #ifndef LOCUS_NO_STDIO
+// The same as a file.
 LOCUS_API locus_status locus_train_save(const locus_trainer *trainer, const char *path, locus_error *err);
-// The whole state (weights, moments, counters), and back into a trainer made with the same data and options (both
-// allocate while they work): training
-// then goes on as if it had never stopped, to the last bit. Saved on little-endian machines only. Fails:
-// LOCUS_ERR_MISMATCH where data, options or machine are others, or a number is none that training leaves.
+// The whole state, and back into a trainer made with the same data and options: training goes on as if it had never
+// stopped, to the last bit. Fails: LOCUS_ERR_MISMATCH where data or options are others, or a number is none that
+// training leaves; _IO, _FORMAT.
 LOCUS_API locus_status locus_train_save_state(const locus_trainer *trainer, const char *path, locus_error *err);
 LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char *path, locus_error *err);
 #endif
@@ -6234,14 +6127,11 @@ LOCUS_API void locus_threads_destroy(locus_threads *threads)
 
 // ---- names of text encoders
 
-LOCUS_API const char *locus_text_probe(size_t index)
-{
-    static const char *const texts[LOCUS_TEXT_PROBES] = {
-        "What is the derivative of x^2 + 3x with respect to x?\nOptions:\n(A) 2x + 3\n(B) x + 3\n(C) 2x\n(D) 3",
-        "Which of the following best describes the holding of the court in a case of negligence?",
-        "Erkl\xc3\xa4re quantum \xe2\x80\x9e\xe9\x87\x8f\xe5\xad\x90\xe2\x80\x9c: 12345 \xd0\x9a\xd0\xbe\xd1\x82"};
-    return index < LOCUS_TEXT_PROBES ? texts[index] : NULL;
-}
+enum { LOCUSI_TEXT_PROBES = 3 };
+static const char *const locusi_text_probes[LOCUSI_TEXT_PROBES] = {
+    "What is the derivative of x^2 + 3x with respect to x?\nOptions:\n(A) 2x + 3\n(B) x + 3\n(C) 2x\n(D) 3",
+    "Which of the following best describes the holding of the court in a case of negligence?",
+    "Erkl\xc3\xa4re quantum \xe2\x80\x9e\xe9\x87\x8f\xe5\xad\x90\xe2\x80\x9c: 12345 \xd0\x9a\xd0\xbe\xd1\x82"};
 
 LOCUSI_FN uint64_t locusi_text_fingerprint(const locus_text *encoder)
 {
@@ -6253,14 +6143,19 @@ LOCUSI_FN uint64_t locusi_text_fingerprint(const locus_text *encoder)
     s.encoder = encoder;
     s.sum = sum;
     s.seen = seen;
-    for (k = 0; k < LOCUS_TEXT_PROBES; k++) {
-        locusi_text_encode(&s, locus_text_probe(k), strlen(locus_text_probe(k)));
+    for (k = 0; k < LOCUSI_TEXT_PROBES; k++) {
+        locusi_text_encode(&s, locusi_text_probes[k], strlen(locusi_text_probes[k]));
         for (i = 0; i < encoder->dim; i++) h = locusi_text_feed(h, (uint32_t)(uint64_t)s.sum[i]);
     }
     return locusi_mix(h);
 }
 
 #define LOCUSI_TEXT_NAME "locus-text-1/"
+
+static const struct {
+    const char *name, *dtype;
+    size_t rank;
+} locusi_text_parts[3] = {{"text.keys", "U32", 1}, {"text.weights", "U16", 1}, {"text.table", "I8", 2}};
 
 LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err)
 {
@@ -8297,7 +8192,8 @@ LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes
     return LOCUS_OK;
 }
 
-LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err)
+LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, const locus_run *run,
+                                         locus_error *err)
 {
     const unsigned char *const p = (const unsigned char *)data;
     const char **strings[3], *found[3];
@@ -8309,7 +8205,7 @@ LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, siz
     memset(out, 0, sizeof *out);
     if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
     for (i = 0; i < bytes; i++) lines += p[i] == '\n';
-    locusi_work_begin(&w, NULL);
+    locusi_work_begin(&w, run);
     lengths = (size_t *)locusi_take(&w, lines, sizeof *lengths);
     for (k = 0; k < 3; k++) strings[k] = (const char **)locusi_take(&w, lines, sizeof *strings[k]);
     chars = (char *)locusi_take(&w, bytes, 1); // unescaping never lengthens, and the quotes leave place for the ends
@@ -8337,14 +8233,14 @@ LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, siz
 }
 
 #ifndef LOCUS_NO_STDIO
-LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locus_error *err)
+LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, const locus_run *run, locus_error *err)
 {
     locus_file file;
     locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
     if ((status = locusi_file_open(&file, path, err))) return status;
-    status = locus_texts_parse(out, file.data, file.bytes, err);
+    status = locus_texts_parse(out, file.data, file.bytes, run, err);
     locusi_file_close(&file);
     return status;
 }
@@ -8370,23 +8266,33 @@ LOCUS_API void locus_texts_close(locus_texts *texts)
 // (What was tried: binary counts beat logarithms and square roots; numbers by their length and punctuation matter,
 // grams of all words hurt; whitening more or less, 64 to 256 dimensions and 4,096 to 16,384 rows are within noise.)
 
+typedef struct locusi_text_side { // F by texts or by rows: entries from[i] to from[i + 1] of line i
+    size_t *from;
+    uint32_t *at;
+    float *value;
+} locusi_text_side;
+
 typedef struct locusi_text_learn {
     const char *const *texts;
     const size_t *bytes;
     size_t count, most, rows, dim, k, kp; // most: room for rows; k: columns worked on, kp: padded
     const locus_parallel *parallel;
     const locusi_kernels *kernels;
-    uint32_t *list, *spare; // features of all texts, a text's begin at first[text]
-    size_t *first, *column; // [count + 1], [most + 1]; texts of a row: spare from column[row] on
-    size_t listed, hits;
-    uint32_t *keys, *df;    // [most]
-    unsigned char *kind;    // [most]
-    float *weight, *scale;  // [most]; [count, 2]: of other features and of shapes
+    uint32_t *list, *spare; // features of all texts; scratch
+    size_t listed;
+    uint32_t *keys, *df; // [most]
+    unsigned char *kind; // [most]
+    float *weight;       // [most]
+    locusi_text_side by_text, by_row;
     float *z, *y;           // [most, kp], [count, kp]
     double *gram, *vectors; // [k, k]
     double *values;         // [k]
     size_t *order;          // [k]
     unsigned char seen[8192];
+    const locusi_text_side *left; // of the running product out = left x in
+    const float *in;
+    float *out;
+    size_t lines;
     locusi_counter counter;
 } locusi_text_learn;
 
@@ -8425,7 +8331,6 @@ LOCUSI_FN int locusi_text_sink_rows(void *user, uint32_t key, int kind)
     if (l->seen[row / 8] >> row % 8 & 1) return 1;
     l->seen[row / 8] = (unsigned char)(l->seen[row / 8] | 1u << row % 8);
     l->list[l->listed++] = (uint32_t)row;
-    l->hits += kind != LOCUSI_SHAPE;
     l->kind[row] = (unsigned char)kind;
     l->df[row]++;
     return 1;
@@ -8486,82 +8391,71 @@ LOCUSI_FN void locusi_text_select(locusi_text_learn *l, int (*sink)(void *user, 
     l->rows = n;
 }
 
-// F by texts and by rows, weights and scales.
+// F by texts and by rows.
 LOCUSI_FN void locusi_text_matrix(locusi_text_learn *l)
 {
+    size_t *const from = l->by_text.from, *const row_from = l->by_row.from;
     size_t text, i, row;
     l->listed = 0;
     memset(l->df, 0, l->rows * sizeof *l->df);
     for (text = 0; text < l->count; text++) {
-        l->first[text] = l->listed;
-        l->hits = 0;
+        from[text] = l->listed;
         memset(l->seen, 0, sizeof l->seen);
         locusi_text_features(l->texts[text], locusi_text_length(l, text), locusi_text_sink_rows, l);
-        l->scale[2 * text + 1] = (float)locusi_text_root(l->hits + 1);
     }
-    l->first[text] = l->listed;
-    for (row = i = 0; row < l->rows; row++) {
+    from[text] = l->listed;
+    for (row = i = 0; row < l->rows; i += l->df[row++]) {
         const double rarity = log((1.0 + (double)l->count) / (1.0 + (double)l->df[row])) + 1.0;
         l->weight[row] =
             l->kind[row] == LOCUSI_SHAPE ? 0.3f : (float)(l->kind[row] == LOCUSI_GRAM ? rarity / 2 : rarity);
-        l->column[row] = i;
-        i += l->df[row];
+        row_from[row] = i;
     }
     for (text = 0; text < l->count; text++) {
         double squares = 0.0;
-        for (i = l->first[text]; i < l->first[text + 1]; i++) {
-            const uint32_t r = l->list[i];
-            const double v = (double)l->weight[r] * (l->kind[r] == LOCUSI_SHAPE ? (double)l->scale[2 * text + 1] : 1.0);
-            squares += v * v;
-            l->spare[l->column[r]++] = (uint32_t)text;
+        size_t hits = 0;
+        float scale, root;
+        for (i = from[text]; i < from[text + 1]; i++) hits += l->kind[l->list[i]] != LOCUSI_SHAPE;
+        root = (float)locusi_text_root(hits + 1);
+        for (i = from[text]; i < from[text + 1]; i++) {
+            row = l->list[i];
+            l->by_text.value[i] = l->kind[row] == LOCUSI_SHAPE ? root : 1.0f;
+            squares += pow((double)l->weight[row] * (double)l->by_text.value[i], 2.0);
         }
-        l->scale[2 * text] = squares > 0.0 ? (float)(1.0 / sqrt(squares)) : 0.0f;
-        l->scale[2 * text + 1] *= l->scale[2 * text];
+        scale = squares > 0.0 ? (float)(1.0 / sqrt(squares)) : 0.0f;
+        for (i = from[text]; i < from[text + 1]; i++) {
+            const size_t to = row_from[row = l->list[i]]++;
+            l->by_text.value[i] = l->weight[row] * (l->by_text.value[i] * scale);
+            l->by_row.value[to] = l->by_text.value[i];
+            l->by_row.at[to] = (uint32_t)text;
+        }
     }
-    for (row = l->rows; row-- > 0;) l->column[row + 1] = l->column[row];
-    l->column[0] = 0;
+    for (row = l->rows; row-- > 0;) row_from[row + 1] = row_from[row];
+    row_from[0] = 0;
 }
 
-enum { LOCUSI_TEXT_TASK = 64 };
-
-LOCUSI_FN void locusi_text_forward(void *arg, size_t worker) // y <- F z
+LOCUSI_FN void locusi_text_product(void *arg, size_t worker)
 {
+    const size_t task = 64;
     locusi_text_learn *l = (locusi_text_learn *)arg;
-    size_t mine = 0, task, text, i;
-    while ((task = locusi_next(&l->counter, worker, &mine) * LOCUSI_TEXT_TASK) < l->count)
-        for (text = task; text < l->count && text < task + LOCUSI_TEXT_TASK; text++) {
-            float *y = l->y + text * l->kp;
-            memset(y, 0, l->kp * sizeof *y);
-            for (i = l->first[text]; i < l->first[text + 1]; i++) {
-                const size_t row = l->list[i];
-                const float scale = l->scale[2 * text + (l->kind[row] == LOCUSI_SHAPE)];
-                l->kernels->axpy(l->weight[row] * scale, l->z + row * l->kp, y, l->kp);
-            }
+    size_t mine = 0, begin, line, i;
+    while ((begin = locusi_next(&l->counter, worker, &mine) * task) < l->lines)
+        for (line = begin; line < l->lines && line < begin + task; line++) {
+            float *out = l->out + line * l->kp;
+            memset(out, 0, l->kp * sizeof *out);
+            for (i = l->left->from[line]; i < l->left->from[line + 1]; i++)
+                l->kernels->axpy(l->left->value[i], l->in + l->left->at[i] * l->kp, out, l->kp);
         }
 }
 
-LOCUSI_FN void locusi_text_backward(void *arg, size_t worker) // z <- F^T y
+LOCUSI_FN void locusi_text_multiply(locusi_text_learn *l, int back) // y <- F z, or back: z <- F^T y
 {
-    locusi_text_learn *l = (locusi_text_learn *)arg;
-    size_t mine = 0, task, row, i;
-    while ((task = locusi_next(&l->counter, worker, &mine) * LOCUSI_TEXT_TASK) < l->rows)
-        for (row = task; row < l->rows && row < task + LOCUSI_TEXT_TASK; row++) {
-            float *z = l->z + row * l->kp;
-            memset(z, 0, l->kp * sizeof *z);
-            for (i = l->column[row]; i < l->column[row + 1]; i++) {
-                const size_t text = l->spare[i];
-                const float scale = l->scale[2 * text + (l->kind[row] == LOCUSI_SHAPE)];
-                l->kernels->axpy(l->weight[row] * scale, l->y + text * l->kp, z, l->kp);
-            }
-        }
-}
-
-LOCUSI_FN void locusi_text_run(locusi_text_learn *l, void (*task)(void *arg, size_t worker))
-{
-    const size_t workers = locusi_workers(l->parallel);
+    l->left = back ? &l->by_row : &l->by_text;
+    l->lines = back ? l->rows : l->count;
+    l->in = back ? l->y : l->z;
+    l->out = back ? l->z : l->y;
     l->counter.next = 0;
-    l->counter.workers = workers;
-    locusi_run(l->parallel, task, l, workers);
+    l->counter.workers = locusi_workers(l->parallel);
+    locusi_run(l->parallel, locusi_text_product, l, l->counter.workers);
 }
 
 // gram <- x^T x of x [n, kp]: its upper triangle.
@@ -8608,47 +8502,18 @@ LOCUSI_FN void locusi_text_orthonormal(locusi_text_learn *l)
     }
 }
 
-// Eigenvalues and eigenvectors (columns) of gram, by Jacobi's rotations.
+LOCUSI_FN void locusi_jacobi(double *a, double *v, size_t n); // see >>recall
+
+// The directions' values, the eigenvalues of gram, and their vectors (columns), in descending order.
 LOCUSI_FN void locusi_text_eigen(locusi_text_learn *l)
 {
     const size_t k = l->k;
-    double *a = l->gram, *v = l->vectors;
-    size_t i, j, r, sweep;
+    size_t i, j;
     for (i = 0; i < k; i++)
-        for (j = 0; j < k; j++) {
-            v[i * k + j] = i == j ? 1.0 : 0.0;
-            if (j < i) a[i * k + j] = a[j * k + i];
-        }
-    for (sweep = 0; sweep < 30; sweep++) {
-        double off = 0.0, on = 0.0;
-        for (i = 0; i < k; i++)
-            for (j = 0; j < k; j++) *(i == j ? &on : &off) += a[i * k + j] * a[i * k + j];
-        if (off <= 1e-20 * on) break;
-        for (i = 0; i < k; i++)
-            for (j = i + 1; j < k; j++) {
-                const double apq = a[i * k + j];
-                double theta, t, c, s;
-                if (fabs(apq) < 1e-300) continue;
-                theta = (a[j * k + j] - a[i * k + i]) / (2.0 * apq);
-                t = (theta < 0.0 ? -1.0 : 1.0) / (fabs(theta) + sqrt(theta * theta + 1.0));
-                c = 1.0 / sqrt(t * t + 1.0);
-                s = t * c;
-                for (r = 0; r < k; r++) { // rows i and j, then columns
-                    const double x = a[i * k + r], y = a[j * k + r];
-                    a[i * k + r] = c * x - s * y;
-                    a[j * k + r] = s * x + c * y;
-                }
-                for (r = 0; r < k; r++) {
-                    const double x = a[r * k + i], y = a[r * k + j], p = v[r * k + i], q = v[r * k + j];
-                    a[r * k + i] = c * x - s * y;
-                    a[r * k + j] = s * x + c * y;
-                    v[r * k + i] = c * p - s * q;
-                    v[r * k + j] = s * p + c * q;
-                }
-            }
-    }
-    for (i = 0; i < k; i++) { // in descending order
-        l->values[i] = a[i * k + i];
+        for (j = 0; j < i; j++) l->gram[i * k + j] = l->gram[j * k + i];
+    locusi_jacobi(l->gram, l->vectors, k);
+    for (i = 0; i < k; i++) {
+        l->values[i] = l->gram[i * k + i];
         for (j = i; j > 0 && l->values[l->order[j - 1]] < l->values[i]; j--) l->order[j] = l->order[j - 1];
         l->order[j] = i;
     }
@@ -8692,170 +8557,156 @@ LOCUSI_FN void locusi_text_round(const locusi_text_learn *l, uint16_t *weights, 
     }
 }
 
-LOCUSI_FN void locusi_text_carve(locusi_carver *c, locusi_text_learn *l, size_t features)
+typedef struct locusi_text_made { // what locus_text_destroy frees
+    locus_text text;
+    locusi_work work;
+} locusi_text_made;
+
+// Texts are checked, and their features counted.
+LOCUSI_FN locus_status locusi_text_count(const locusi_text_learn *l, size_t *features, locus_error *err)
 {
-    l->list = (uint32_t *)locusi_carve(c, features, sizeof(uint32_t));
-    l->spare = (uint32_t *)locusi_carve(c, features, sizeof(uint32_t));
-    l->first = (size_t *)locusi_carve(c, l->count + 1, sizeof(size_t));
-    l->column = (size_t *)locusi_carve(c, l->most + 1, sizeof(size_t));
-    l->keys = (uint32_t *)locusi_carve(c, l->most, sizeof(uint32_t));
-    l->df = (uint32_t *)locusi_carve(c, l->most, sizeof(uint32_t));
-    l->kind = (unsigned char *)locusi_carve(c, l->most, 1);
-    l->weight = locusi_carve_floats(c, l->most, 1);
-    l->scale = locusi_carve_floats(c, l->count, 2);
-    l->z = locusi_carve_floats(c, l->most, l->kp);
-    l->y = locusi_carve_floats(c, l->count, l->kp);
-    l->gram = (double *)locusi_carve(c, l->k * l->k, sizeof(double));
-    l->vectors = (double *)locusi_carve(c, l->k * l->k, sizeof(double));
-    l->values = (double *)locusi_carve(c, l->k, sizeof(double));
-    l->order = (size_t *)locusi_carve(c, l->k, sizeof(size_t));
+    size_t i, before;
+    if (!l->texts && l->count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "an array", "NULL");
+    if (l->dim > LOCUS_TEXT_MAX_DIM || l->most > LOCUS_TEXT_MAX_ROWS)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "dim, rows", "at most %z, %z", "%z, %z", (size_t)LOCUS_TEXT_MAX_DIM,
+                           (size_t)LOCUS_TEXT_MAX_ROWS, l->dim, l->most);
+    if (l->count > 0x7fffffff) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "below 2^31", "%z", l->count);
+    for (i = *features = 0; i < l->count; i++) {
+        before = *features;
+        if (!l->texts[i] && (!l->bytes || l->bytes[i]))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts[%z]", "a pointer", "NULL", i);
+        locusi_text_features(l->texts[i], locusi_text_length(l, i), locusi_text_sink_count, features);
+        if (*features < before) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "texts", "fewer", "more");
+    }
+    return LOCUS_OK;
 }
 
-LOCUSI_FN locus_status locusi_text_result(locus_text **out, const locusi_text_learn *l, locus_error *err)
+LOCUSI_FN void locusi_text_start(locusi_text_learn *l, uint64_t seed)
 {
-    locusi_carver c = {NULL, 0, 0};
-    locus_text *t = NULL;
-    uint16_t *weights = NULL;
-    uint32_t *keys = NULL;
-    signed char *table = NULL;
-    int attempt;
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        t = (locus_text *)locusi_carve(&c, 1, sizeof *t);
-        keys = (uint32_t *)locusi_carve(&c, l->rows, sizeof *keys);
-        weights = (uint16_t *)locusi_carve(&c, l->rows, sizeof *weights);
-        table = (signed char *)locusi_carve(&c, l->rows, l->dim);
-        if (!attempt && (c.failed || !(c.base = (unsigned char *)LOCUS_MALLOC(c.used))))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "text encoder", "%z bytes", "none", c.used);
+    size_t i;
+    locusi_text_matrix(l);
+    for (i = 0; i < l->rows * l->kp; i++) {
+        const uint64_t h = locusi_mix(seed + (i + 1) * 0x9e3779b97f4a7c15u);
+        l->z[i] = i % l->kp < l->k ? (float)(h >> 40) * 1.1920929e-7f - 1.0f : 0.0f; // in [-1, 1)
     }
-    memcpy(keys, l->keys, l->rows * sizeof *keys);
-    locusi_text_round(l, weights, table);
-    t->dim = l->dim;
-    t->rows = l->rows;
-    t->keys = keys;
-    t->weights = weights;
-    t->table = table;
-    *out = t;
+}
+
+LOCUSI_FN locus_status locusi_text_step(locusi_text_learn *l, size_t step, size_t last, uint64_t seed, locus_error *err)
+{
+    if (step == 0) locusi_text_select(l, locusi_text_sink_common, l->most - l->most / 6);
+    else if (step == 1) locusi_text_select(l, locusi_text_sink_grams, l->most / 6);
+    else if (step == 2) locusi_text_start(l, seed);
+    else locusi_text_multiply(l, step % 2 == 0);
+    if (step == 1 && l->rows == 0)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "two that have a word or their shape in common",
+                           "none of %z", l->count);
+    if (step > 2 && step % 2 == 0) locusi_text_orthonormal(l);
+    if (step == last) { // (F z)^T (F z)
+        locusi_text_gram(l, l->y, l->count);
+        locusi_text_eigen(l);
+    }
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *texts, const size_t *bytes, size_t count,
-                                        const locus_text_train_opts *opts, locus_error *err)
+                                        const locus_text_train_opts *opts, const locus_run *run, locus_error *err)
 {
-    const size_t iterations = opts && opts->iterations ? opts->iterations : 4;
-    const size_t steps = 2 * iterations + 4;
+    const uint64_t seed = opts ? opts->seed : 0;
+    const size_t steps = 2 * (opts && opts->iterations ? opts->iterations : 4) + 4;
+    locus_isa isa = run ? run->isa : LOCUS_ISA_AUTO;
     locusi_text_learn l;
-    locusi_carver c = {NULL, 0, 0};
-    locus_status status = LOCUS_OK;
-    size_t i, total, features = 0, isa = LOCUS_ISA_COUNT;
-    void *block;
+    locusi_text_made *made;
+    locusi_work object, w;
+    uint16_t *weights;
+    signed char *table;
+    size_t i, features;
+    locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     *out = NULL;
     memset(&l, 0, sizeof l);
     l.dim = opts && opts->dim ? opts->dim : 128;
     l.most = opts && opts->rows ? opts->rows : 12288;
-    l.parallel = opts ? opts->parallel : NULL;
+    l.parallel = run ? run->parallel : NULL;
     l.texts = texts;
     l.bytes = bytes;
     l.count = count;
-    if (!texts && count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "an array", "NULL");
-    if (l.dim > LOCUS_TEXT_MAX_DIM)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->dim", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_DIM, l.dim);
-    if (l.most > LOCUS_TEXT_MAX_ROWS)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->rows", "at most %z", "%z", (size_t)LOCUS_TEXT_MAX_ROWS,
-                           l.most);
-    if (count > 0x7fffffff) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "below 2^31", "%z", count);
-    for (i = 0; i < count; i++) {
-        if (!texts[i] && (!bytes || bytes[i]))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts[%z]", "a pointer", "NULL", i);
-        total = features;
-        locusi_text_features(texts[i], locusi_text_length(&l, i), locusi_text_sink_count, &features);
-        if (features < total) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "texts", "fewer", "more");
-    }
-    do isa--;
-    while (!locus_isa_supported((locus_isa)isa));
-    l.kernels = locusi_kernels_for((locus_isa)isa);
     l.k = l.dim + 9; // the first is dropped, eight more make the others settle sooner
     l.kp = locusi_pad(l.k);
-    locusi_text_carve(&c, &l, features);
-    if (c.failed || !locusi_add(c.used, 64, &total))
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "texts", "a size that fits the address space", "more");
-    block = LOCUS_MALLOC(total);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "texts", "%z bytes", "none", total);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_text_carve(&c, &l, features);
+    if ((status = locusi_isa_choose(&isa, err)) || (status = locusi_text_count(&l, &features, err))) return status;
+    l.kernels = locusi_kernels_for(isa);
+    locusi_work_begin(&object, run);
+    made = (locusi_text_made *)locusi_take(&object, 1, sizeof *made);
+    l.keys = (uint32_t *)locusi_take(&object, l.most, sizeof(uint32_t));
+    weights = (uint16_t *)locusi_take(&object, l.most, sizeof(uint16_t));
+    table = (signed char *)locusi_take(&object, l.most, l.dim);
+    w = object; // what follows is given back
+    w.blocks = NULL;
+    l.list = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
+    l.spare = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
+    l.by_text.from = (size_t *)locusi_take(&w, count + 1, sizeof(size_t));
+    l.by_text.at = l.list;
+    l.by_text.value = (float *)locusi_take(&w, features, sizeof(float));
+    l.by_row.from = (size_t *)locusi_take(&w, l.most + 1, sizeof(size_t));
+    l.by_row.at = l.spare;
+    l.by_row.value = (float *)locusi_take(&w, features, sizeof(float));
+    l.df = (uint32_t *)locusi_take(&w, l.most, sizeof(uint32_t));
+    l.kind = (unsigned char *)locusi_take(&w, l.most, 1);
+    l.weight = (float *)locusi_take(&w, l.most, sizeof(float));
+    l.z = (float *)locusi_take(&w, l.most, l.kp * sizeof(float));
+    l.y = (float *)locusi_take(&w, count, l.kp * sizeof(float));
+    l.gram = (double *)locusi_take(&w, l.k, l.k * sizeof(double));
+    l.vectors = (double *)locusi_take(&w, l.k, l.k * sizeof(double));
+    l.values = (double *)locusi_take(&w, l.k, sizeof(double));
+    l.order = (size_t *)locusi_take(&w, l.k, sizeof(size_t));
+    status = locusi_work_short(&w, err);
     for (i = 0; i < steps && !status; i++) {
-        if (opts && opts->progress && opts->progress(opts->user, i, steps)) {
+        if (run && run->progress && run->progress(run->user, i, steps))
             status = locusi_fail(err, LOCUS_ERR_CANCELLED, "step %z", "", "", i);
-            break;
-        }
-        if (i == 0) {
-            locusi_text_select(&l, locusi_text_sink_common, l.most - l.most / 6);
-        } else if (i == 1) {
-            locusi_text_select(&l, locusi_text_sink_grams, l.most / 6);
-            if (l.rows == 0)
-                status = locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "two that have a word or their shape in common",
-                                     "none of %z", count);
-        } else if (i == 2) {
-            locusi_text_matrix(&l);
-            for (total = 0; total < l.rows * l.kp; total++) {
-                const uint64_t h = locusi_mix((opts ? opts->seed : 0) + (total + 1) * 0x9e3779b97f4a7c15u);
-                l.z[total] = total % l.kp < l.k ? (float)(h >> 40) * 1.1920929e-7f - 1.0f : 0.0f; // in [-1, 1)
-            }
-        } else if (i == steps - 1) { // (F z)^T (F z)
-            locusi_text_run(&l, locusi_text_forward);
-            locusi_text_gram(&l, l.y, l.count);
-            locusi_text_eigen(&l);
-        } else if (i % 2) {
-            locusi_text_run(&l, locusi_text_forward);
-        } else {
-            locusi_text_run(&l, locusi_text_backward);
-            locusi_text_orthonormal(&l);
-        }
+        else status = locusi_text_step(&l, i, steps - 1, seed, err);
     }
-    if (!status) status = locusi_text_result(out, &l, err);
-    if (!status && opts && opts->progress) opts->progress(opts->user, steps, steps);
-    LOCUS_FREE(block);
-    return status;
+    if (!status) locusi_text_round(&l, weights, table);
+    locusi_work_end(&w);
+    if (status) {
+        locusi_work_end(&object);
+        return status;
+    }
+    made->text.dim = l.dim;
+    made->text.rows = l.rows;
+    made->text.keys = l.keys;
+    made->text.weights = weights;
+    made->text.table = table;
+    made->work = object;
+    *out = &made->text;
+    if (run && run->progress) run->progress(run->user, steps, steps);
+    return LOCUS_OK;
 }
 
 LOCUS_API void locus_text_destroy(locus_text *encoder)
 {
-    if (encoder) LOCUS_FREE(encoder);
+    if (encoder) {
+        locusi_work work = ((locusi_text_made *)encoder)->work;
+        locusi_work_end(&work);
+    }
 }
 
-LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tensor tensors[3], size_t *count,
-                                          void *scratch, size_t scratch_bytes, locus_error *err)
+// The encoder as tensors of a net's file; returns their number. scratch: 6 * rows bytes, which live as long as they.
+LOCUSI_FN size_t locusi_text_tensors(const locus_text *e, locus_tensor tensors[3], unsigned char *scratch)
 {
-    static const char *const names[3] = {"text.keys", "text.weights", "text.table"};
-    static const char *const types[3] = {"U32", "U16", "I8"};
-    const locus_status status = locusi_text_check(encoder, err);
-    unsigned char *keys = (unsigned char *)scratch;
     size_t i;
-    if (status) return status;
-    if (!tensors || !count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tensors, count", "pointers", "NULL");
-    *count = 0;
-    if (encoder->rows == 0) return LOCUS_OK;
-    if (!scratch || scratch_bytes / 6 < encoder->rows)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "scratch", "%z bytes", "%z", 6 * encoder->rows,
-                           scratch ? scratch_bytes : 0);
-    locusi_copy_le(keys, encoder->keys, encoder->rows, 4);
-    locusi_copy_le(keys + 4 * encoder->rows, encoder->weights, encoder->rows, 2);
+    if (e->rows == 0) return 0;
+    locusi_copy_le(scratch, e->keys, e->rows, 4);
+    locusi_copy_le(scratch + 4 * e->rows, e->weights, e->rows, 2);
+    memset(tensors, 0, 3 * sizeof *tensors);
     for (i = 0; i < 3; i++) {
-        memset(&tensors[i], 0, sizeof tensors[i]);
-        tensors[i].name = names[i];
+        tensors[i].name = locusi_text_parts[i].name;
         tensors[i].dtype = LOCUS_DTYPE_OTHER;
-        tensors[i].dtype_name = types[i];
-        tensors[i].rank = i == 2 ? 2 : 1;
-        tensors[i].shape[0] = encoder->rows;
-        tensors[i].shape[1] = i == 2 ? encoder->dim : 1;
+        tensors[i].dtype_name = locusi_text_parts[i].dtype;
+        tensors[i].rank = locusi_text_parts[i].rank;
+        tensors[i].shape[0] = e->rows;
+        tensors[i].shape[1] = i == 2 ? e->dim : 1;
+        tensors[i].data = i == 2 ? (const void *)e->table : scratch + (i ? 4 * e->rows : 0);
     }
-    tensors[0].data = keys;
-    tensors[1].data = keys + 4 * encoder->rows;
-    tensors[2].data = encoder->table;
-    *count = 3;
-    return LOCUS_OK;
+    return 3;
 }
 #endif // LOCUS_NO_TRAIN
 
@@ -13470,35 +13321,13 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
 //
 // Every metric follows from one number of each pair, t = u_a + u_b - a . b, and grows with it:
 //
-//     cosine         rows scaled to length 1      u = 1/2           t
-//     Euclidean      rows less the mean, scaled   u = |a|^2 / 2     sqrt(2 t) / scale
-//     disagreement   rows as they are             u = sum(a) / 2    2 t / dim
+//     cosine            rows scaled to length 1        u = 1/2           t
+//     Euclidean, RMS    rows less the mean, scaled     u = |a|^2 / 2     sqrt(2 t) / scale, for RMS by sqrt(dim)
+//     disagreement      rows as they are               u = sum(a) / 2    2 t / dim
 //
-// So the distances of many rows are a matrix product. Where t is small beside u_a + u_b, the product's rounding is all
-// that is left of it: such a distance is taken anew from the two rows, in double (locusi_apart). That is also what
-// neighbours are told apart by.
-
-LOCUS_API locus_points locus_pool_points(const locus_pool *pool)
-{
-    locus_points p;
-    memset(&p, 0, sizeof p);
-    if (!pool) return p;
-    p.rows = pool->z;
-    p.count = pool->count;
-    p.dim = pool->net->d;
-    p.stride = pool->net->dp;
-    return p;
-}
-
-LOCUS_API const char *locus_metric_name(locus_metric metric)
-{
-    switch (metric) {
-    case LOCUS_COSINE: return "cosine";
-    case LOCUS_EUCLIDEAN: return "euclidean";
-    case LOCUS_DISAGREEMENT: return "disagreement";
-    default: return NULL;
-    }
-}
+// So the distances of many rows are a matrix product, in tiles that stay in the cache. Where t is small beside u_a +
+// u_b, the product's rounding is all that is left of it: such a distance is taken anew from the two rows, in double
+// (locusi_apart). That is also what neighbours are told apart by.
 
 #define LOCUSI_POINT_LIMIT 1e18f // larger numbers are refused: no distance shall overflow
 
@@ -13520,33 +13349,21 @@ LOCUSI_FN locus_status locusi_check_points(const locus_points *p, const char *na
         for (j = 0; j < p->dim; j++) {
             const float x = p->rows[i * stride + j];
             if (!locusi_finite(x) || fabsf(x) > LOCUSI_POINT_LIMIT)
-                return locusi_fail(err, LOCUS_ERR_NONFINITE, "%s.rows[%z, %z]", "a finite number of sensible size",
-                                   "%f", name, i, j, (double)x);
+                return locusi_fail(err, LOCUS_ERR_NONFINITE, "%s[%z, %z]", "a finite number of sensible size", "%f",
+                                   name, i, j, (double)x);
             if (chances && (x < 0.0f || x > 1.0f))
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.rows[%z, %z]", "a chance, 0 to 1", "%f", name, i, j,
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z, %z]", "a chance, 0 to 1", "%f", name, i, j,
                                    (double)x);
         }
     return LOCUS_OK;
 }
 
-LOCUSI_FN locus_status locusi_check_work(const void *work, size_t work_bytes, size_t bytes, locus_error *err)
+LOCUSI_FN locus_status locusi_check_metric(const locus_points *p, const char *name, locus_metric metric,
+                                           locus_error *err)
 {
-    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "work", "sizes that fit into memory", "larger ones");
-    if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    return LOCUS_OK;
-}
-
-LOCUSI_FN const locus_explore_opts *locusi_explore_defaults(const locus_explore_opts *opts, locus_explore_opts *zero)
-{
-    memset(zero, 0, sizeof *zero);
-    return opts ? opts : zero;
-}
-
-LOCUSI_FN size_t locusi_carved(const locusi_carver *c)
-{
-    size_t bytes;
-    return c->failed || !locusi_add(c->used, 64, &bytes) ? 0 : bytes;
+    if ((unsigned)metric >= (unsigned)LOCUS_METRIC_COUNT)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "one of locus_metric", "%d", (int)metric);
+    return locusi_check_points(p, name, metric == LOCUS_DISAGREEMENT, err);
 }
 
 // ---- work in items, spread over the workers; with a progress function, in rounds, so that it is called in between, on
@@ -13555,14 +13372,20 @@ LOCUSI_FN size_t locusi_carved(const locusi_carver *c)
 typedef struct locusi_sweep {
     void (*item)(void *arg, size_t worker, size_t item);
     void *arg;
-    size_t workers, begin, end;
+    size_t begin, end;
     locusi_counter counter;
 } locusi_sweep;
 
-LOCUSI_FN size_t locusi_explore_workers(const locus_parallel *parallel)
+LOCUSI_FN size_t locusi_sweep_workers(const locus_run *run)
 {
-    const size_t workers = locusi_workers(parallel);
+    const size_t workers = locusi_workers(run ? run->parallel : NULL);
     return workers < 64 ? workers : 64;
+}
+
+LOCUSI_FN locus_status locusi_sweep_told(const locus_run *run, size_t done, size_t total, locus_error *err)
+{
+    if (!run || !run->progress || !run->progress(run->user, done, total)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "%z of %z", done, total);
 }
 
 LOCUSI_FN void locusi_sweep_work(void *arg, size_t worker)
@@ -13572,145 +13395,96 @@ LOCUSI_FN void locusi_sweep_work(void *arg, size_t worker)
     while ((i = locusi_next(&s->counter, worker, &mine)) < s->end - s->begin) s->item(s->arg, worker, s->begin + i);
 }
 
-// done of total: what the caller's progress function is told before the first of these items
+// done of total: what the caller's progress function is told before the first of these items; total 0: nothing
 LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, size_t item), void *arg, size_t items,
-                                        size_t done, size_t total, const locus_explore_opts *o, locus_error *err)
+                                        size_t done, size_t total, const locus_run *run, locus_error *err)
 {
+    const size_t round = total && run && run->progress ? 16 * locusi_sweep_workers(run) : items;
+    locus_status status;
     locusi_sweep s;
-    size_t round;
     s.item = item;
     s.arg = arg;
-    s.workers = locusi_explore_workers(o->parallel);
-    round = o->progress ? 16 * s.workers : items;
     for (s.begin = 0; s.begin < items; s.begin = s.end) {
         s.end = items - s.begin < round ? items : s.begin + round;
         s.counter.next = 0;
-        s.counter.workers = s.workers;
-        if (o->progress && o->progress(o->user, done + s.begin, total))
-            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
-        locusi_run(o->parallel, locusi_sweep_work, &s, s.workers);
+        s.counter.workers = locusi_sweep_workers(run);
+        if (total && (status = locusi_sweep_told(run, done + s.begin, total, err))) return status;
+        locusi_run(run ? run->parallel : NULL, locusi_sweep_work, &s, s.counter.workers);
     }
     return LOCUS_OK;
 }
 
-// The last call; what is done is done, so its answer does not matter.
-LOCUSI_FN void locusi_sweep_end(const locus_explore_opts *o, size_t total)
-{
-    if (o->progress) (void)o->progress(o->user, total, total);
-}
-
 // ---- profiles
 
-typedef struct locusi_profiles_job {
-    const float *logits; // [rows, models]
-    float *profiles;
-    size_t rows, models, stride;
-} locusi_profiles_job;
+typedef struct locusi_profiler { // what chances are made in
+    const locus_pool *pool;
+    const locus_run *run;
+    size_t block, bytes; // queries at a time
+    float *logits;       // [block, models]
+    void *work;
+} locusi_profiler;
 
-LOCUSI_FN void locusi_profiles_item(void *arg, size_t worker, size_t item)
+LOCUSI_FN void locusi_profiler_take(locusi_profiler *p, const locus_pool *pool, size_t queries, const locus_run *run,
+                                    locusi_work *w)
 {
-    const locusi_profiles_job *job = (const locusi_profiles_job *)arg;
-    const size_t first = 16 * item, end = job->models - first < 16 ? job->models : first + 16;
-    size_t i, m;
-    (void)worker;
-    for (i = 0; i < job->rows; i++)
-        for (m = first; m < end; m++)
-            job->profiles[m * job->stride + i] = (float)locus_probability((double)job->logits[i * job->models + m]);
+    p->pool = pool;
+    p->run = run;
+    p->block = locusi_route_block(pool, queries);
+    p->bytes = locus_predict_workspace(pool, queries, run ? run->parallel : NULL);
+    p->logits = (float *)locusi_take(w, p->block, pool->count * sizeof(float));
+    p->work = locusi_take(w, p->bytes, 1);
 }
 
-LOCUS_API size_t locus_profiles_workspace(const locus_pool *pool, size_t count, const locus_parallel *parallel)
+// profiles[models, queries] <- of the pool's models from `first` on
+LOCUSI_FN locus_status locusi_profiler_run(const locusi_profiler *p, const locus_queries *queries, size_t first,
+                                           size_t models, float *profiles, locus_error *err)
 {
-    size_t bytes, cells, logits;
-    if (!pool) return 0;
-    bytes = locus_predict_workspace(pool, count, parallel);
-    if (!bytes || !locusi_mul(locusi_route_block(pool, count), pool->count, &cells) ||
-        !locusi_mul(cells, sizeof(float), &logits) || !locusi_add(bytes, logits, &bytes) ||
-        !locusi_add(bytes, 64, &bytes))
-        return 0;
-    return bytes;
-}
-
-LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, float *profiles,
-                                      const locus_parallel *parallel, void *work, size_t work_bytes, locus_error *err)
-{
-    locusi_profiles_job job;
-    locus_explore_opts o;
-    locus_queries part;
-    unsigned char *buffer, *rest;
+    const size_t n = queries->count, all = p->pool->count;
+    locus_queries part = *queries;
     locus_status status;
-    size_t block, i;
+    size_t at, i, m, tile;
+    part.stride = queries->stride ? queries->stride : queries->dim;
+    for (at = 0; at < n; at += part.count) {
+        part.encodings = queries->encodings + at * part.stride;
+        part.count = n - at < p->block ? n - at : p->block;
+        if ((status = locusi_sweep_told(p->run, at, n, err)) ||
+            (status = locusi_predict(p->pool, &part, at, p->logits, p->run ? p->run->parallel : NULL, p->work, p->bytes,
+                                     err)))
+            return status;
+        for (tile = 0; tile < models; tile += 16) // one line of logits at a time
+            for (i = 0; i < part.count; i++)
+                for (m = tile; m < models && m < tile + 16; m++)
+                    profiles[m * n + at + i] = (float)locus_probability((double)p->logits[i * all + first + m]);
+    }
+    return LOCUS_OK;
+}
+
+LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_queries *queries, const locus_scores *known,
+                                      float *profiles, const locus_run *run, locus_error *err)
+{
+    locusi_profiler p;
+    locusi_work w;
+    locus_status status;
+    size_t m, i;
+    float y;
     if (!pool || !queries || !profiles)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
                            !pool      ? "pool"
                            : !queries ? "queries"
                                       : "profiles");
     if ((status = locusi_check_queries(pool->net, queries, err))) return status;
-    if (pool->count == 0 || queries->count == 0) return LOCUS_OK;
-    if ((status = locusi_check_work(work, work_bytes, locus_profiles_workspace(pool, queries->count, parallel), err)))
-        return status;
-    memset(&o, 0, sizeof o);
-    o.parallel = parallel;
-    block = locusi_route_block(pool, queries->count);
-    buffer = locusi_align(work);
-    rest = buffer + block * pool->count * sizeof(float);
-    part = *queries;
-    part.stride = queries->stride ? queries->stride : queries->dim;
-    for (i = 0; i < queries->count; i += part.count) {
-        part.encodings = queries->encodings + i * part.stride;
-        part.count = queries->count - i < block ? queries->count - i : block;
-        if ((status = locusi_predict(pool, &part, i, (float *)(void *)buffer, parallel, rest,
-                                     work_bytes - (size_t)(rest - (unsigned char *)work), err)))
-            return status;
-        job.logits = (const float *)(const void *)buffer;
-        job.profiles = profiles + i;
-        job.rows = part.count;
-        job.models = pool->count;
-        job.stride = queries->count;
-        if ((status = locusi_sweep_run(locusi_profiles_item, &job, (pool->count + 15) / 16, 0, 1, &o, err)))
-            return status;
-    }
-    return LOCUS_OK;
-}
-
-LOCUS_API locus_status locus_profiles_known(float *profiles, const locus_evals *evals, locus_error *err)
-{
-    size_t m, i;
-    float y;
-    locus_status status;
-    if (!profiles || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", profiles ? "evals" : "profiles");
-    if (!evals->scores.models) return LOCUS_OK;
-    if ((status = locusi_check_scores(&evals->scores, 0, evals->queries.count, err))) return status;
-    for (m = 0; m < evals->scores.models; m++)
-        for (i = 0; i < evals->queries.count; i++)
-            if (locusi_score(evals, m, i, &y)) profiles[m * evals->queries.count + i] = y;
-    return LOCUS_OK;
-}
-
-LOCUS_API locus_status locus_category_means(const locus_points *profiles, const int32_t *category, size_t categories,
-                                            double *out, locus_error *err)
-{
-    const locus_status status = locusi_check_points(profiles, "profiles", 0, err);
-    size_t i, j, c, of;
-    if (status) return status;
-    if (!profiles->count || !categories) return LOCUS_OK;
-    if (!category || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !category ? "category" : "out");
-    for (c = 0; c < categories; c++) { // one query at least?
-        for (j = of = 0; j < profiles->dim; j++) of += category[j] >= 0 && (size_t)category[j] == c;
-        for (i = 0; i < profiles->count; i++) out[i * categories + c] = of ? 0.0 : (double)locusi_nan();
-    }
-    for (i = 0; i < profiles->count; i++) {
-        const float *row = profiles->rows + i * (profiles->stride ? profiles->stride : profiles->dim);
-        double *sum = out + i * categories;
-        for (j = 0; j < profiles->dim; j++)
-            if (category[j] >= 0 && (size_t)category[j] < categories) sum[category[j]] += (double)row[j];
-    }
-    for (c = 0; c < categories; c++) {
-        for (j = of = 0; j < profiles->dim; j++) of += category[j] >= 0 && (size_t)category[j] == c;
-        for (i = 0; of && i < profiles->count; i++) out[i * categories + c] /= (double)of;
-    }
-    return LOCUS_OK;
+    if (!pool->count || !queries->count) return LOCUS_OK;
+    if (known && (status = locusi_check_scores(known, pool->count, queries->count, err))) return status;
+    locusi_work_begin(&w, run);
+    locusi_profiler_take(&p, pool, queries->count, run, &w);
+    if (!(status = locusi_work_short(&w, err)))
+        status = locusi_profiler_run(&p, queries, 0, pool->count, profiles, err);
+    locusi_work_end(&w);
+    for (m = 0; !status && known && m < pool->count; m++)
+        for (i = 0; i < queries->count; i++)
+            if (locusi_score_in(known, locusi_score_row(known, queries->count, m) + i, &y))
+                profiles[m * queries->count + i] = y;
+    return status;
 }
 
 // ---- distances
@@ -13718,493 +13492,308 @@ LOCUS_API locus_status locus_category_means(const locus_points *profiles, const 
 typedef struct locusi_side { // rows as one side of the product
     const float *rows;
     size_t count, stride;
-    double *length; // [count] cosine: |row|
-    float *term;    // [padded count] u
-    float *packed;  // [dim -> padded count], for the right side
+    double *size;  // [count] see locusi_row_size
+    float *term;   // [padded count] u
+    float *packed; // [dim -> padded count], for the right side
 } locusi_side;
 
 typedef struct locusi_space {
     locus_metric metric;
+    int root; // 1: Euclidean or RMS
     const locusi_kernels *k;
     size_t dim;
-    double scale, *mean; // Euclidean: a power of 2, and the mean of the right side's rows
+    double *mean;       // [dim] of the right side's rows; 0 but for `root`
+    double scale, unit; // a power of 2 for `root`, else 1; of 2 t, or of its root, to make a distance
 } locusi_space;
 
 #define LOCUSI_FAR 1e30f // the term of columns that are none
 
-LOCUSI_FN void locusi_side_carve(locusi_side *side, const locus_points *p, int pack, locusi_carver *c)
+static LOCUSI_INLINE double locusi_row_term(const float *x, const float *y, size_t k, int squares)
 {
-    memset(side, 0, sizeof *side);
-    if (!p) return;
+    const double p = (double)x[k], q = (double)y[k];
+    return squares ? (p - q) * (p - q) : p * q;
+}
+
+// Sum over two rows, of squared differences or of products. Four chains: the additions wait for one another.
+LOCUSI_FN double locusi_row_sum(const float *x, const float *y, size_t n, int squares)
+{
+    double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0;
+    size_t k;
+    for (k = 0; k + 4 <= n; k += 4) {
+        s0 += locusi_row_term(x, y, k, squares);
+        s1 += locusi_row_term(x, y, k + 1, squares);
+        s2 += locusi_row_term(x, y, k + 2, squares);
+        s3 += locusi_row_term(x, y, k + 3, squares);
+    }
+    for (; k < n; k++) s0 += locusi_row_term(x, y, k, squares);
+    return (s0 + s1) + (s2 + s3);
+}
+
+// Row i as it stands in the product, times `sign`, its numbers `step` apart
+LOCUSI_FN void locusi_row_take(const locusi_space *s, const locusi_side *side, size_t i, double sign, float *out,
+                               size_t step)
+{
+    const float *row = side->rows + i * side->stride;
+    double factor = sign * s->scale;
+    size_t j;
+    if (s->metric == LOCUS_COSINE) factor = side->size[i] > 0.0 ? sign / side->size[i] : 0.0;
+    for (j = 0; j < s->dim; j++) out[j * step] = (float)(((double)row[j] - s->mean[j]) * factor);
+}
+
+LOCUSI_FN void locusi_side_take(locusi_side *side, const locus_points *p, int pack, locusi_work *w)
+{
     side->rows = p->rows;
     side->count = p->count;
     side->stride = p->stride ? p->stride : p->dim;
-    if (p->count > SIZE_MAX / 16) c->failed = 1;
-    side->length = (double *)locusi_carve(c, p->count, sizeof(double));
-    side->term = locusi_carve_floats(c, locusi_pad(p->count), 1);
-    if (pack) side->packed = locusi_carve_floats(c, locusi_pad(p->count), p->dim);
+    side->size = (double *)locusi_take(w, p->count, sizeof(double));
+    side->term = (float *)locusi_take(w, p->count + 16, sizeof(float));
+    side->packed = pack ? (float *)locusi_take_zero(w, p->count + 16, p->dim * sizeof(float)) : NULL;
 }
 
-// What a row's number at column j is in the product.
-LOCUSI_FN float locusi_coordinate(const locusi_space *s, const locusi_side *side, size_t i, size_t j)
-{
-    const float x = side->rows[i * side->stride + j];
-    if (s->metric == LOCUS_COSINE) return side->length[i] > 0.0 ? (float)((double)x / side->length[i]) : 0.0f;
-    return s->metric == LOCUS_EUCLIDEAN ? (float)(((double)x - s->mean[j]) * s->scale) : x;
-}
-
-LOCUSI_FN double locusi_row_square(const locusi_space *s, const float *row)
+// Cosine: the row's length; disagreement: its sum; else its distance from the mean
+LOCUSI_FN double locusi_row_size(const locusi_space *s, const float *row)
 {
     double sum = 0.0;
     size_t j;
     for (j = 0; j < s->dim; j++) {
-        const double x = s->metric == LOCUS_EUCLIDEAN ? (double)row[j] - s->mean[j] : (double)row[j];
-        sum += x * x;
+        const double x = (double)row[j] - s->mean[j];
+        sum += s->metric == LOCUS_DISAGREEMENT ? x : x * x;
     }
-    return sum;
+    return s->metric == LOCUS_DISAGREEMENT ? sum : sqrt(sum);
 }
 
-// Terms, lengths and, on the right side, the packed rows. Euclidean: |a - b| is the same for rows less any vector; the
-// mean makes them short, and scaled so that the longest is about 1, none overflows or vanishes.
+LOCUSI_FN locus_status locusi_space_take(locusi_space *s, locus_metric metric, size_t dim, locusi_work *w,
+                                         const locus_run *run, locus_error *err)
+{
+    locus_isa isa = run ? run->isa : LOCUS_ISA_AUTO;
+    const locus_status status = locusi_isa_choose(&isa, err);
+    memset(s, 0, sizeof *s);
+    if (status) return status;
+    s->metric = metric;
+    s->root = metric == LOCUS_EUCLIDEAN || metric == LOCUS_RMS;
+    s->k = locusi_kernels_for(isa);
+    s->dim = dim;
+    s->mean = (double *)locusi_take_zero(w, dim, sizeof(double));
+    return LOCUS_OK;
+}
+
+// Sizes, terms and the packed rows. |a - b| is the same for rows less any vector; the mean makes them short, and scaled
+// so that the longest is about 1, none overflows or vanishes.
 LOCUSI_FN void locusi_space_prepare(locusi_space *s, locusi_side *a, locusi_side *b)
 {
-    locusi_side *side = b;
     double most = 0.0;
-    size_t i, j;
-    s->scale = 1.0;
-    if (s->metric == LOCUS_EUCLIDEAN) {
-        memset(s->mean, 0, s->dim * sizeof(double));
-        for (i = 0; i < b->count; i++)
-            for (j = 0; j < s->dim; j++) s->mean[j] += (double)b->rows[i * b->stride + j];
-        for (j = 0; b->count && j < s->dim; j++) s->mean[j] /= (double)b->count;
-        for (side = b;; side = a) {
-            for (i = 0; i < side->count; i++) {
-                const double square = locusi_row_square(s, side->rows + i * side->stride);
-                if (square > most) most = square;
-            }
-            if (side == a) break;
-        }
-        for (most = sqrt(most); most > 0.0 && most * s->scale < 0.5;) s->scale *= 2.0;
-        while (most * s->scale > 1.0) s->scale *= 0.5;
-    }
-    for (side = b;; side = a) {
+    size_t i, j, which;
+    int exponent;
+    for (i = 0; s->root && i < b->count; i++)
+        for (j = 0; j < s->dim; j++) s->mean[j] += (double)b->rows[i * b->stride + j];
+    for (j = 0; s->root && j < s->dim; j++) s->mean[j] /= (double)b->count;
+    for (which = 0; which < (a == b ? 1u : 2u); which++) {
+        locusi_side *side = which ? a : b;
         for (i = 0; i < side->count; i++) {
-            const float *row = side->rows + i * side->stride;
-            double sum = 0.0;
-            if (s->metric == LOCUS_DISAGREEMENT) {
-                for (j = 0; j < s->dim; j++) sum += (double)row[j];
-            } else {
-                sum = locusi_row_square(s, row);
-                side->length[i] = sqrt(sum);
-                sum = s->metric == LOCUS_COSINE ? 1.0 : sum * s->scale * s->scale;
-            }
-            side->term[i] = (float)(0.5 * sum);
+            side->size[i] = locusi_row_size(s, side->rows + i * side->stride);
+            most = side->size[i] > most ? side->size[i] : most;
         }
-        for (; i < locusi_pad(side->count); i++) side->term[i] = LOCUSI_FAR;
-        if (side == a) break;
     }
-    if (!b->packed) return;
-    for (i = 0; i < locusi_pad(b->count); i++)
-        for (j = 0; j < s->dim; j++)
-            b->packed[i / 16 * 16 * s->dim + 16 * j + i % 16] = i < b->count ? locusi_coordinate(s, b, i, j) : 0.0f;
-}
-
-// out [count, dim] <- rows first .. as the left side: with their signs changed, so that the product is -a . b
-LOCUSI_FN void locusi_take_rows(const locusi_space *s, const locusi_side *a, size_t first, size_t count, float *out)
-{
-    size_t i, j;
-    for (i = 0; i < count; i++)
-        for (j = 0; j < s->dim; j++) *out++ = -locusi_coordinate(s, a, first + i, j);
-}
-
-// c [rows, columns] <- -a . b (+ bias) for taken rows and the right side's columns first ..; both multiples of 16. Long
-// rows in parts: it keeps the parts in the cache and the sums' rounding small.
-LOCUSI_FN void locusi_space_product(const locusi_space *s, const float *a, size_t rows, const locusi_side *b,
-                                    size_t first, size_t columns, const float *bias, float *c, size_t ldc)
-{
-    locusi_matmul m;
-    size_t at;
-    m.lda = s->dim, m.step = 1, m.rows = rows;
-    m.ldb = 16, m.panel = 16 * s->dim, m.panels = columns / 16;
-    m.c = c, m.ldc = ldc, m.ldr = ldc, m.relu = 0;
-    for (at = 0; at < s->dim; at += m.k) {
-        m.k = s->dim - at < 256 ? s->dim - at : 256;
-        m.a = a + at;
-        m.b = b->packed + first * s->dim + 16 * at;
-        m.bias = at ? NULL : bias;
-        m.residual = at ? c : NULL;
-        s->k->matmul(&m);
+    (void)frexp(most, &exponent);
+    s->scale = s->root ? ldexp(1.0, -exponent) : 1.0;
+    s->unit = s->metric == LOCUS_COSINE         ? 0.5
+              : s->metric == LOCUS_DISAGREEMENT ? 1.0 / (double)s->dim
+              : s->metric == LOCUS_RMS          ? 1.0 / s->scale / sqrt((double)s->dim)
+                                                : 1.0 / s->scale;
+    for (which = 0; which < (a == b ? 1u : 2u); which++) {
+        locusi_side *side = which ? a : b;
+        for (i = 0; i < locusi_pad(side->count); i++) {
+            const double size = i < side->count ? side->size[i] * s->scale : 0.0;
+            side->term[i] = i >= side->count            ? LOCUSI_FAR
+                            : s->metric == LOCUS_COSINE ? 0.5f
+                                                        : (float)(0.5 * (s->root ? size * size : size));
+            if (side->packed && i < side->count)
+                locusi_row_take(s, side, i, 1.0, side->packed + i / 16 * 16 * s->dim + i % 16, 16);
+        }
     }
 }
 
 // The distance of two rows, from the rows themselves: the same for (a, b) and (b, a), 0 for equal rows.
 LOCUSI_FN float locusi_apart(const locusi_space *s, const locusi_side *a, size_t i, const locusi_side *b, size_t j)
 {
-    const float *x = a->rows + i * a->stride, *y = b->rows + j * b->stride;
-    const size_t whole = s->dim / 4 * 4;
-    double s0 = 0.0, s1 = 0.0, s2 = 0.0, s3 = 0.0; // four chains, not one: the additions wait for one another
-    size_t k;
-#define LOCUSI_SUM(term)                                                                                               \
-    for (k = 0; k < whole; k += 4) {                                                                                   \
-        s0 += term(0);                                                                                                 \
-        s1 += term(1);                                                                                                 \
-        s2 += term(2);                                                                                                 \
-        s3 += term(3);                                                                                                 \
-    }                                                                                                                  \
-    for (; k < s->dim; k++) s0 += term(0);                                                                             \
-    s0 = (s0 + s1) + (s2 + s3);
-#define LOCUSI_DOT(c) ((double)x[k + c] * (double)y[k + c])
-#define LOCUSI_SQUARE(c) (((double)x[k + c] - (double)y[k + c]) * ((double)x[k + c] - (double)y[k + c]))
-#define LOCUSI_UNLIKE(c) ((double)x[k + c] * (1.0 - (double)y[k + c]) + (double)y[k + c] * (1.0 - (double)x[k + c]))
-    if (s->metric == LOCUS_COSINE) {
-        const double lengths = a->length[i] * b->length[j];
-        if (!(lengths > 0.0)) return 1.0f;
-        LOCUSI_SUM(LOCUSI_DOT)
-        s0 = 1.0 - s0 / lengths;
-        return s0 < 1e-14 ? 0.0f : s0 > 2.0 ? 2.0f : (float)s0; // less than the rounding of 1
-    }
-    if (s->metric == LOCUS_EUCLIDEAN) {
-        LOCUSI_SUM(LOCUSI_SQUARE)
-        return (float)sqrt(s0);
-    }
-    LOCUSI_SUM(LOCUSI_UNLIKE)
-    return (float)(s0 / (double)s->dim);
-#undef LOCUSI_SUM
-#undef LOCUSI_DOT
-#undef LOCUSI_SQUARE
-#undef LOCUSI_UNLIKE
+    const double sum = locusi_row_sum(a->rows + i * a->stride, b->rows + j * b->stride, s->dim, s->root);
+    double x;
+    if (s->root) return (float)(sqrt(sum) * (s->unit * s->scale));
+    if (s->metric == LOCUS_COSINE)
+        x = a->size[i] > 0.0 && b->size[j] > 0.0 ? 1.0 - sum / (a->size[i] * b->size[j]) : 1.0;
+    else x = (a->size[i] + b->size[j] - 2.0 * sum) / (double)s->dim;
+    return x < 1e-14 ? 0.0f : (float)x; // less than the rounding of 1
 }
 
-LOCUSI_FN float locusi_distance_of(const locusi_space *s, float t) // see the table above
-{
-    if (s->metric == LOCUS_COSINE) return t;
-    if (s->metric == LOCUS_EUCLIDEAN) return (float)(sqrt(2.0 * (double)t) / s->scale);
-    return (float)(2.0 * (double)t / (double)s->dim);
-}
+#define LOCUSI_PAIR_ROWS ((size_t)192)
+#define LOCUSI_PAIR_COLUMNS ((size_t)256)
+#define LOCUSI_PAIR_LD (LOCUSI_PAIR_COLUMNS + 16) // not a power of 2: rows shall not meet in the same cache lines
 
-// From c = -a . b of the product: one number for each pair, whichever tile and thread it comes from, and for (b, a).
-LOCUSI_FN float locusi_distance(const locusi_space *s, const locusi_side *a, size_t i, const locusi_side *b, size_t j,
-                                float c)
-{
-    const float u = a->term[i] + b->term[j], t = u + c;
-    return t < 0.1f * u ? locusi_apart(s, a, i, b, j) : locusi_distance_of(s, t);
-}
-
-#define LOCUSI_TILE_ROWS ((size_t)48)
-#define LOCUSI_TILE_COLUMNS ((size_t)256)
-
-typedef struct locusi_distances_scratch {
-    float *rows, *c; // [TILE_ROWS, dim], [TILE_ROWS, TILE_COLUMNS]
-} locusi_distances_scratch;
-
-typedef struct locusi_distances_job {
+typedef struct locusi_pairs { // all rows of a meet all rows of b
     locusi_space space;
     locusi_side left, right, *a, *b; // a is b where all rows meet all rows of the same list
-    int half;                        // only row i's distances from 0 .. i-1, at out + i (i-1) / 2
-    float *out;
-    locusi_distances_scratch *scratch;
-} locusi_distances_job;
+    float *tile;                     // [workers] [PAIR_ROWS, dim], then [PAIR_ROWS, PAIR_LD]
+    size_t items;                    // tiles of rows
+    // Row i of a and the columns at .. of b: c = -a . b (+ bias)
+    void (*meet)(const struct locusi_pairs *p, size_t i, size_t at, size_t width, const float *c);
+    float *out;               // distances: [a, b]
+    locus_neighbour *nearest; // neighbours: [a, k]
+    size_t k;
+    float *bias;  // neighbours: [padded count of b] its terms, LOCUSI_FAR: not looked at
+    float *reach; // neighbours: [tiles of b] largest term
+    double slack; // neighbours: rounding of c in units of u_a + u_b, at most
+} locusi_pairs;
 
-LOCUSI_FN void locusi_distances_plan(locusi_distances_job *job, const locus_points *a, const locus_points *b,
-                                     const locus_explore_opts *o, locusi_carver *c)
+// Takes what the pairs need from w. The points are checked; a NULL: b.
+LOCUSI_FN locus_status locusi_pairs_open(locusi_pairs *p, const locus_points *a, const locus_points *b,
+                                         locus_metric metric, locusi_work *w, const locus_run *run, locus_error *err)
 {
-    const size_t workers = locusi_explore_workers(o->parallel);
-    size_t i;
-    memset(job, 0, sizeof *job);
-    job->space.metric = o->metric;
-    job->space.dim = a->dim;
-    job->space.mean = (double *)locusi_carve(c, a->dim, sizeof(double));
-    if (b) locusi_side_carve(&job->left, a, 0, c);
-    locusi_side_carve(&job->right, b ? b : a, 1, c);
-    job->scratch = (locusi_distances_scratch *)locusi_carve(c, workers, sizeof(locusi_distances_scratch));
-    for (i = 0; i < workers; i++) {
-        locusi_distances_scratch unused, *w = c->base ? &job->scratch[i] : &unused;
-        w->rows = locusi_carve_floats(c, LOCUSI_TILE_ROWS, a->dim);
-        w->c = locusi_carve_floats(c, LOCUSI_TILE_ROWS, LOCUSI_TILE_COLUMNS);
-    }
-}
-
-LOCUSI_FN void locusi_distances_item(void *arg, size_t worker, size_t item)
-{
-    const locusi_distances_job *job = (const locusi_distances_job *)arg;
-    const locusi_distances_scratch *w = &job->scratch[worker];
-    const locusi_side *a = job->a, *b = job->b;
-    const size_t first = item * LOCUSI_TILE_ROWS;
-    const size_t rows = a->count - first < LOCUSI_TILE_ROWS ? a->count - first : LOCUSI_TILE_ROWS;
-    const size_t end = job->half ? first + rows : b->count;
-    size_t at, i, j;
-    locusi_take_rows(&job->space, a, first, rows, w->rows);
-    for (at = 0; at < end; at += LOCUSI_TILE_COLUMNS) {
-        const size_t columns = end - at < LOCUSI_TILE_COLUMNS ? end - at : LOCUSI_TILE_COLUMNS;
-        locusi_space_product(&job->space, w->rows, rows, b, at, locusi_pad(columns), NULL, w->c, LOCUSI_TILE_COLUMNS);
-        for (i = first; i < first + rows; i++) {
-            const size_t stop = !job->half ? at + columns : i < at + columns ? i : at + columns;
-            const float *c = w->c + (i - first) * LOCUSI_TILE_COLUMNS;
-            float *out = job->out + (job->half ? i * (i - (i > 0)) / 2 : i * b->count);
-            for (j = at; j < stop; j++) out[j] = locusi_distance(&job->space, a, i, b, j, c[j - at]);
-        }
-    }
-}
-
-// The job's points are checked; out holds count x count or, half, count (count - 1) / 2.
-LOCUSI_FN locus_status locusi_distances_run(locusi_distances_job *job, int half, float *out,
-                                            const locus_explore_opts *o, size_t total, locus_error *err)
-{
-    locus_isa isa = o->isa;
-    const locus_status status = locusi_isa_choose(&isa, err);
-    if (status) return status;
-    job->space.k = locusi_kernels_for(isa);
-    job->b = &job->right;
-    job->a = job->left.rows ? &job->left : job->b;
-    job->half = half;
-    job->out = out;
-    locusi_space_prepare(&job->space, job->a, job->b);
-    return locusi_sweep_run(locusi_distances_item, job, (job->a->count + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS, 0,
-                            total, o, err);
-}
-
-LOCUSI_FN locus_status locusi_check_metric(const locus_explore_opts *o, locus_error *err)
-{
-    if (locus_metric_name(o->metric)) return LOCUS_OK;
-    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "one of locus_metric", "%d", (int)o->metric);
-}
-
-LOCUS_API size_t locus_distances_workspace(const locus_points *a, const locus_points *b, const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_distances_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!a) return 0;
-    locusi_distances_plan(&job, a, b, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points *b, float *out,
-                                       const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    locusi_distances_job job;
-    locusi_carver c = {NULL, 0, 0};
     locus_status status;
-    if ((status = locusi_check_metric(o, err)) ||
-        (status = locusi_check_points(a, "a", o->metric == LOCUS_DISAGREEMENT, err)) ||
-        (b && (status = locusi_check_points(b, "b", o->metric == LOCUS_DISAGREEMENT, err))))
+    memset(p, 0, sizeof *p);
+    if ((status = locusi_space_take(&p->space, metric, b->dim, w, run, err))) return status;
+    p->b = &p->right;
+    p->a = a ? &p->left : p->b;
+    if (a) locusi_side_take(&p->left, a, 0, w);
+    locusi_side_take(&p->right, b, 1, w);
+    p->items = (p->a->count + LOCUSI_PAIR_ROWS - 1) / LOCUSI_PAIR_ROWS;
+    p->tile = (float *)locusi_take(w, locusi_sweep_workers(run) * LOCUSI_PAIR_ROWS,
+                                   (b->dim + LOCUSI_PAIR_LD) * sizeof(float));
+    return LOCUS_OK;
+}
+
+LOCUSI_FN void locusi_pairs_item(void *arg, size_t worker, size_t item)
+{
+    const locusi_pairs *p = (const locusi_pairs *)arg;
+    const size_t first = item * LOCUSI_PAIR_ROWS, dim = p->space.dim, n = p->b->count;
+    const size_t rows = p->a->count - first < LOCUSI_PAIR_ROWS ? p->a->count - first : LOCUSI_PAIR_ROWS;
+    float *a = p->tile + worker * LOCUSI_PAIR_ROWS * (dim + LOCUSI_PAIR_LD), *c = a + LOCUSI_PAIR_ROWS * dim;
+    size_t at, r, k;
+    locusi_matmul m;
+    for (r = 0; r < rows; r++) locusi_row_take(&p->space, p->a, first + r, -1.0, a + r * dim, 1);
+    memset(&m, 0, sizeof m);
+    m.lda = dim, m.step = 1, m.rows = rows;
+    m.ldb = 16, m.panel = 16 * dim;
+    m.c = c, m.ldc = m.ldr = LOCUSI_PAIR_LD;
+    for (at = 0; at < n; at += LOCUSI_PAIR_COLUMNS) {
+        const size_t width = n - at < LOCUSI_PAIR_COLUMNS ? n - at : LOCUSI_PAIR_COLUMNS;
+        m.panels = locusi_pad(width) / 16;
+        for (k = 0; k < dim; k += m.k) { // long rows in parts: the sums' rounding stays small
+            m.k = dim - k < 256 ? dim - k : 256;
+            m.a = a + k;
+            m.b = p->b->packed + at * dim + 16 * k;
+            m.bias = k || !p->bias ? NULL : p->bias + at;
+            m.residual = k ? c : NULL;
+            p->space.k->matmul(&m);
+        }
+        for (r = 0; r < rows; r++) p->meet(p, first + r, at, width, c + r * LOCUSI_PAIR_LD);
+    }
+}
+
+// One number for each pair, whichever tile and thread it comes from, and for (b, a).
+LOCUSI_FN void locusi_meet_distances(const locusi_pairs *p, size_t i, size_t at, size_t width, const float *c)
+{
+    const locusi_space *s = &p->space;
+    float *out = p->out + i * p->b->count + at;
+    size_t j;
+    for (j = 0; j < width; j++) {
+        const float u = p->a->term[i] + p->b->term[at + j], t = u + c[j];
+        if (t < 0.1f * u) out[j] = locusi_apart(s, p->a, i, p->b, at + j);
+        else out[j] = (float)((s->root ? sqrt(2.0 * (double)t) : 2.0 * (double)t) * s->unit);
+    }
+}
+
+LOCUSI_FN locus_status locusi_distances_run(locusi_pairs *p, float *out, size_t total, const locus_run *run,
+                                            locus_error *err)
+{
+    p->meet = locusi_meet_distances;
+    p->out = out;
+    locusi_space_prepare(&p->space, p->a, p->b);
+    return locusi_sweep_run(locusi_pairs_item, p, p->items, 0, total, run, err);
+}
+
+LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points *b, locus_metric metric, float *out,
+                                       const locus_run *run, locus_error *err)
+{
+    locusi_pairs pairs;
+    locusi_work w;
+    locus_status status;
+    if ((status = locusi_check_metric(a, "a", metric, err)) ||
+        (b && (status = locusi_check_metric(b, "b", metric, err))))
         return status;
     if (!a->count || (b && !b->count)) return LOCUS_OK;
     if (b && b->dim != a->dim) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b.dim", "%z, a's", "%z", a->dim, b->dim);
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "an array", "NULL");
-    if ((status = locusi_check_work(work, work_bytes, locus_distances_workspace(a, b, o), err))) return status;
-    c.base = locusi_align(work);
-    locusi_distances_plan(&job, a, b, o, &c);
-    if ((status = locusi_distances_run(&job, 0, out, o, (a->count + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS, err)))
-        return status;
-    locusi_sweep_end(o, (a->count + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS);
-    return LOCUS_OK;
+    locusi_work_begin(&w, run);
+    if (!(status = locusi_pairs_open(&pairs, b ? a : NULL, b ? b : a, metric, &w, run, err)) &&
+        !(status = locusi_work_short(&w, err)))
+        status = locusi_distances_run(&pairs, out, pairs.items, run, err);
+    locusi_work_end(&w);
+    return status ? status : locusi_sweep_told(run, pairs.items, pairs.items, err);
 }
 
 // ------------------------------------------------------------------------------------------------------ >>neighbours
 //
-// A tile of rows meets all others as a matrix product that stays in the cache. From it a row looks only at those that
-// may be nearer than the farthest that it keeps, allowing for the product's rounding: so few that the distance of each
-// is taken from the rows themselves. What is found is exact, and the same with every instruction set.
+// From the product a row looks only at those that may be nearer than the farthest that it keeps, allowing for the
+// product's rounding: so few that the distance of each is taken from the rows themselves. What is found is exact, and
+// the same with every instruction set.
 
-#define LOCUSI_SIFT_ROWS ((size_t)192)
-#define LOCUSI_SIFT_LD (LOCUSI_TILE_COLUMNS + 16) // not a power of 2: the rows shall not meet in the same cache lines
-
-typedef struct locusi_sift_scratch {
-    float *rows, *c; // [SIFT_ROWS, dim], [SIFT_ROWS, SIFT_LD]
-    float *farthest; // [SIFT_ROWS] a row farther than this is of no interest
-    size_t *found;   // [SIFT_ROWS] how many are kept
-} locusi_sift_scratch;
-
-typedef struct locusi_sift {
-    locusi_space space;
-    locusi_side left, right, *a, *b;
-    float *bias;          // [padded count of b] its terms; LOCUSI_FAR: not looked at
-    float *reach;         // [tiles of b] largest term
-    double slack;         // rounding of -a . b + u_b in units of u_a + u_b, at most
-    const uint32_t *list; // rows of a to be looked at; NULL: all
-    size_t count;         // how many
-    locusi_sift_scratch *scratch;
-    void *user;
-    // b's row j may be of interest to row i: keep it, if so; returns the new farthest, negative if nothing more
-    // matters. Called with ascending j; *found is 0 at first and the caller's.
-    float (*offer)(const struct locusi_sift *s, size_t i, size_t j, size_t *found, float farthest);
-    void (*finish)(const struct locusi_sift *s, size_t i, size_t found);
-} locusi_sift;
-
-LOCUSI_FN void locusi_sift_plan(locusi_sift *s, const locus_points *a, const locus_points *b,
-                                const locus_explore_opts *o, locusi_carver *c)
+// The largest -a . b + u_b that the product can give in this tile for a row no farther than `farthest`
+LOCUSI_FN float locusi_reach(const locusi_pairs *p, size_t i, float farthest, size_t at)
 {
-    const size_t workers = locusi_explore_workers(o->parallel);
-    size_t i;
-    memset(s, 0, sizeof *s);
-    s->space.metric = o->metric;
-    s->space.dim = b->dim;
-    s->space.mean = (double *)locusi_carve(c, b->dim, sizeof(double));
-    if (a) locusi_side_carve(&s->left, a, 0, c);
-    locusi_side_carve(&s->right, b, 1, c);
-    s->bias = locusi_carve_floats(c, locusi_pad(b->count), 1);
-    s->reach = locusi_carve_floats(c, b->count / LOCUSI_TILE_COLUMNS + 1, 1);
-    s->scratch = (locusi_sift_scratch *)locusi_carve(c, workers, sizeof(locusi_sift_scratch));
-    for (i = 0; i < workers; i++) {
-        locusi_sift_scratch unused, *w = c->base ? &s->scratch[i] : &unused;
-        w->rows = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, b->dim);
-        w->c = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, LOCUSI_SIFT_LD);
-        w->farthest = locusi_carve_floats(c, LOCUSI_SIFT_ROWS, 1);
-        w->found = (size_t *)locusi_carve(c, LOCUSI_SIFT_ROWS, sizeof(size_t));
-    }
-}
-
-LOCUSI_FN locus_status locusi_sift_prepare(locusi_sift *s, const locus_explore_opts *o, locus_error *err)
-{
-    const size_t chain = s->space.dim < 256 ? s->space.dim : 256;
-    locus_isa isa = o->isa;
-    const locus_status status = locusi_isa_choose(&isa, err);
-    size_t roundings, j;
-    if (status) return status;
-    s->space.k = locusi_kernels_for(isa);
-    s->b = &s->right;
-    s->a = s->left.rows ? &s->left : s->b;
-    s->count = s->a->count;
-    locusi_space_prepare(&s->space, s->a, s->b);
-    // |a . b| <= |a| |b| <= sqrt(2 u_a 2 u_b) <= u_a + u_b. Each step of a chain rounds once, or twice without a fused
-    // multiply-add, by 2^-24 at most; the rest is for the rounding of coordinates, terms and limit.
-    roundings = 2 * chain + s->space.dim / 256 + 20;
-    s->slack = (double)roundings / 16777216.0;
-    memset(s->reach, 0, (s->b->count / LOCUSI_TILE_COLUMNS + 1) * sizeof(float));
-    for (j = 0; j < locusi_pad(s->b->count); j++) {
-        float *reach = &s->reach[j / LOCUSI_TILE_COLUMNS];
-        s->bias[j] = j < s->b->count && (!o->available || o->available[j]) ? s->b->term[j] : LOCUSI_FAR;
-        if (s->bias[j] < LOCUSI_FAR && s->bias[j] > *reach) *reach = s->bias[j];
-    }
-    return LOCUS_OK;
-}
-
-// The largest -a . b + u_b that the product can give for a row of this tile that is no farther than `farthest`.
-LOCUSI_FN float locusi_sift_limit(const locusi_sift *s, size_t i, float farthest, size_t tile)
-{
-    const double d = (double)farthest, u = (double)s->a->term[i];
-    double t;
-    if (d < 0.0) return -FLT_MAX;
-    if (s->space.metric == LOCUS_COSINE) t = d;
-    else if (s->space.metric == LOCUS_EUCLIDEAN) t = 0.5 * d * s->space.scale * d * s->space.scale;
-    else t = 0.5 * d * (double)s->space.dim;
-    t = t * 1.000001 + s->slack * (u + (double)s->reach[tile]) + 1e-30 - u;
+    const double u = (double)p->a->term[i], d = (double)farthest / p->space.unit;
+    double t = 0.5 * (p->space.root ? d * d : d);
+    if (!(farthest > 0.0f)) return -FLT_MAX; // of equals the first is kept, and columns ascend
+    t = t * 1.000001 + p->slack * (u + (double)p->reach[at / LOCUSI_PAIR_COLUMNS]) + 1e-30 - u;
     return t < 1e29 ? (float)t : 1e29f; // less than LOCUSI_FAR
 }
 
-LOCUSI_FN void locusi_sift_item(void *arg, size_t worker, size_t item)
+LOCUSI_FN void locusi_meet_nearest(const locusi_pairs *p, size_t i, size_t at, size_t width, const float *c)
 {
-    const locusi_sift *s = (const locusi_sift *)arg;
-    const locusi_sift_scratch *w = &s->scratch[worker];
-    const size_t first = item * LOCUSI_SIFT_ROWS, n = s->b->count;
-    const size_t rows = s->count - first < LOCUSI_SIFT_ROWS ? s->count - first : LOCUSI_SIFT_ROWS;
-    size_t at, r, j, lane;
-    for (r = 0; r < rows; r++) {
-        locusi_take_rows(&s->space, s->a, s->list ? s->list[first + r] : first + r, 1, w->rows + r * s->space.dim);
-        w->farthest[r] = FLT_MAX;
-        w->found[r] = 0;
-    }
-    for (at = 0; at < n; at += LOCUSI_TILE_COLUMNS) {
-        const size_t columns = locusi_pad(n - at < LOCUSI_TILE_COLUMNS ? n - at : LOCUSI_TILE_COLUMNS);
-        const size_t tile = at / LOCUSI_TILE_COLUMNS;
-        locusi_space_product(&s->space, w->rows, rows, s->b, at, columns, s->bias + at, w->c, LOCUSI_SIFT_LD);
-        for (r = 0; r < rows; r++) {
-            const size_t i = s->list ? s->list[first + r] : first + r;
-            const float *c = w->c + r * LOCUSI_SIFT_LD;
-            float limit = locusi_sift_limit(s, i, w->farthest[r], tile);
-            for (j = 0; (j = s->space.k->find(c, j, columns, limit)) < columns; j += 16)
-                for (lane = j; lane < j + 16; lane++) {
-                    float farthest;
-                    if (c[lane] > limit) continue;
-                    farthest = s->offer(s, i, at + lane, &w->found[r], w->farthest[r]);
-                    if (farthest >= w->farthest[r]) continue;
-                    w->farthest[r] = farthest;
-                    limit = locusi_sift_limit(s, i, farthest, tile);
-                }
+    locus_neighbour *list = p->nearest + i * p->k, it;
+    float limit = locusi_reach(p, i, list[p->k - 1].distance, at);
+    size_t j = 0, lane, place;
+    width = locusi_pad(width);
+    for (; (j = p->space.k->find(c, j, width, limit)) < width; j += 16)
+        for (lane = j; lane < j + 16; lane++) {
+            if (c[lane] > limit || (p->a == p->b && at + lane == i)) continue;
+            it.index = at + lane;
+            it.distance = locusi_apart(&p->space, p->a, i, p->b, it.index);
+            if (!(it.distance < list[p->k - 1].distance)) continue;
+            for (place = p->k - 1; place > 0 && it.distance < list[place - 1].distance; place--)
+                list[place] = list[place - 1];
+            list[place] = it;
+            limit = locusi_reach(p, i, list[p->k - 1].distance, at);
         }
+}
+
+LOCUSI_FN locus_status locusi_neighbours_run(locusi_pairs *p, const unsigned char *available, const locus_run *run,
+                                             locus_error *err)
+{
+    const size_t n = p->b->count, chain = p->space.dim < 256 ? p->space.dim : 256;
+    size_t j;
+    p->meet = locusi_meet_nearest;
+    locusi_space_prepare(&p->space, p->a, p->b);
+    // |a . b| <= |a| |b| <= sqrt(2 u_a 2 u_b) <= u_a + u_b. Each step of a chain rounds once, or twice without a fused
+    // multiply-add, by 2^-24 at most; the rest is for the rounding of coordinates, terms and limit.
+    p->slack = (double)(2 * chain + p->space.dim / 256 + 20) / 16777216.0;
+    for (j = 0; j < locusi_pad(n); j++) {
+        float *reach = &p->reach[j / LOCUSI_PAIR_COLUMNS];
+        p->bias[j] = j < n && (!available || available[j]) ? p->b->term[j] : LOCUSI_FAR;
+        if (p->bias[j] < LOCUSI_FAR && p->bias[j] > *reach) *reach = p->bias[j];
     }
-    for (r = 0; r < rows; r++) s->finish(s, s->list ? s->list[first + r] : first + r, w->found[r]);
+    return locusi_sweep_run(locusi_pairs_item, p, p->items, 0, p->items, run, err);
 }
 
-LOCUSI_FN size_t locusi_sift_items(size_t rows) { return (rows + LOCUSI_SIFT_ROWS - 1) / LOCUSI_SIFT_ROWS; }
-
-typedef struct locusi_nearest {
-    locus_neighbour *out;
-    size_t k;
-} locusi_nearest;
-
-LOCUSI_FN int locusi_neighbour_order(const void *a, const void *b)
+LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, locus_metric metric,
+                                        const unsigned char *available, size_t k, locus_neighbour *out,
+                                        const locus_run *run, locus_error *err)
 {
-    const locus_neighbour *x = (const locus_neighbour *)a, *y = (const locus_neighbour *)b;
-    if (x->distance < y->distance || y->distance < x->distance) return x->distance < y->distance ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
-// The k nearest so far are a heap, the farthest on top.
-LOCUSI_FN float locusi_neighbour_offer(const locusi_sift *s, size_t i, size_t j, size_t *found, float farthest)
-{
-    const locusi_nearest *job = (const locusi_nearest *)s->user;
-    locus_neighbour *heap = job->out + i * job->k, it;
-    size_t at, child;
-    if (s->a == s->b && i == j) return farthest;
-    it.index = j;
-    it.distance = locusi_apart(&s->space, s->a, i, s->b, j);
-    if (*found < job->k) {
-        for (at = (*found)++; at > 0 && locusi_neighbour_order(&it, &heap[(at - 1) / 2]) > 0; at = (at - 1) / 2)
-            heap[at] = heap[(at - 1) / 2];
-    } else {
-        if (locusi_neighbour_order(&it, &heap[0]) >= 0) return farthest;
-        for (at = 0; (child = 2 * at + 1) < job->k; at = child) {
-            if (child + 1 < job->k && locusi_neighbour_order(&heap[child], &heap[child + 1]) < 0) child++;
-            if (locusi_neighbour_order(&it, &heap[child]) >= 0) break;
-            heap[at] = heap[child];
-        }
-    }
-    heap[at] = it;
-    if (*found < job->k) return farthest;
-    return heap[0].distance > 0.0f ? heap[0].distance : -1.0f; // of equals the first is kept, and j ascends
-}
-
-LOCUSI_FN void locusi_neighbour_finish(const locusi_sift *s, size_t i, size_t found)
-{
-    const locusi_nearest *job = (const locusi_nearest *)s->user;
-    locus_neighbour *list = job->out + i * job->k;
-    locusi_sort(list, found, sizeof *list, locusi_neighbour_order);
-    for (; found < job->k; found++) {
-        list[found].index = SIZE_MAX;
-        list[found].distance = FLT_MAX;
-    }
-}
-
-LOCUS_API size_t locus_neighbours_workspace(const locus_points *points, const locus_points *of, size_t k,
-                                            const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_sift s;
-    locusi_carver c = {NULL, 0, 0};
-    (void)k;
-    if (!points) return 0;
-    locusi_sift_plan(&s, of, points, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_points *of, size_t k,
-                                        locus_neighbour *out, const locus_explore_opts *opts, void *work,
-                                        size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    const int chances = o->metric == LOCUS_DISAGREEMENT;
-    locusi_sift s;
-    locusi_nearest job;
-    locusi_carver c = {NULL, 0, 0};
+    locusi_pairs pairs;
+    locusi_work w;
     locus_status status;
-    size_t rows, cells;
-    if ((status = locusi_check_metric(o, err)) || (status = locusi_check_points(points, "points", chances, err)) ||
-        (of && (status = locusi_check_points(of, "of", chances, err))))
+    size_t rows, cells, i;
+    if ((status = locusi_check_metric(points, "points", metric, err)) ||
+        (of && (status = locusi_check_metric(of, "of", metric, err))))
         return status;
     rows = of ? of->count : points->count;
     if (!rows || !k) return LOCUS_OK;
@@ -14213,122 +13802,83 @@ LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "an array", "NULL");
     if (!locusi_mul(rows, k, &cells) || cells > SIZE_MAX / sizeof(locus_neighbour))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "a list that fits into memory", "%z x %z", rows, k);
-    if ((status = locusi_check_work(work, work_bytes, locus_neighbours_workspace(points, of, k, o), err)))
-        return status;
-    c.base = locusi_align(work);
-    locusi_sift_plan(&s, of, points, o, &c);
-    if ((status = locusi_sift_prepare(&s, o, err))) return status;
-    job.out = out;
-    job.k = k;
-    s.user = &job;
-    s.offer = locusi_neighbour_offer;
-    s.finish = locusi_neighbour_finish;
-    if ((status = locusi_sweep_run(locusi_sift_item, &s, locusi_sift_items(rows), 0, locusi_sift_items(rows), o, err)))
-        return status;
-    locusi_sweep_end(o, locusi_sift_items(rows));
-    return LOCUS_OK;
+    locusi_work_begin(&w, run);
+    if (!(status = locusi_pairs_open(&pairs, of, points, metric, &w, run, err))) {
+        pairs.bias = (float *)locusi_take(&w, points->count + 16, sizeof(float));
+        pairs.reach = (float *)locusi_take_zero(&w, points->count / LOCUSI_PAIR_COLUMNS + 1, sizeof(float));
+        pairs.nearest = out;
+        pairs.k = k;
+        status = locusi_work_short(&w, err);
+    }
+    for (i = 0; !status && i < cells; i++) {
+        out[i].index = SIZE_MAX;
+        out[i].distance = FLT_MAX;
+    }
+    if (!status && points->count) status = locusi_neighbours_run(&pairs, available, run, err);
+    locusi_work_end(&w);
+    return status ? status : locusi_sweep_told(run, pairs.items, pairs.items, err);
 }
 
 // -------------------------------------------------------------------------------------------------------- >>clusters
 //
-// Average and complete: a chain of nearest neighbours is followed until two clusters are each other's nearest; they are
-// merged, and the chain goes on from what is left of it. Ward: the same over the clusters' means.
-//
-// Single linkage is the minimum spanning tree, and that Boruvka's: the shortest edge that leaves a component belongs to
-// it. Each row keeps a short list of the nearest other components. While a list has a member outside the row's own
-// component, its first such is the row's nearest; when all have been joined, its last is a bound. Components whose
-// shortest edge is below all such bounds are joined; when none is left, the rows that may still matter are searched
-// anew, as neighbours are, but for those of one component, the one with most of them: the others will come to it.
+// A chain of nearest neighbours is followed until two clusters are each other's nearest; they are merged, and the chain
+// goes on from what is left of it. The merged one's distances follow from its parts' (Lance and Williams 1967).
 
-// ---- the chain
+// d[n, n] <- the matrix of all distances, each row's from itself being 0
+LOCUSI_FN locus_status locusi_matrix_run(locusi_pairs *p, float *d, size_t total, const locus_run *run,
+                                         locus_error *err)
+{
+    const locus_status status = locusi_distances_run(p, d, total, run, err);
+    size_t i;
+    for (i = 0; i < p->b->count; i++) d[i * p->b->count + i] = 0.0f;
+    return status;
+}
 
 typedef struct locusi_chain {
-    size_t n;
+    float *d; // [n, n] between clusters, each of which stands in the place of one of its rows
+    size_t n, living;
     locus_linkage linkage;
-    float *half;  // [n (n - 1) / 2] distances: row i's from 0 .. i-1
-    double *mean; // Ward: [n, dim]
-    size_t dim;
-    uint32_t *size, *alive,
-        *stack; // [n] of each cluster, which stands in one of its rows' places; those that there are
-    size_t living;
+    uint32_t *size, *alive, *stack; // [n] of each cluster; those that there are; the chain
 } locusi_chain;
 
-LOCUSI_FN float *locusi_half_at(const locusi_chain *c, size_t i, size_t j)
+// The nearest living cluster of i; of equals first `prefer` (if it is below n), then the lowest place.
+LOCUSI_FN size_t locusi_chain_nearest(const locusi_chain *c, size_t i, size_t prefer)
 {
-    return i > j ? &c->half[i * (i - 1) / 2 + j] : &c->half[j * (j - 1) / 2 + i];
-}
-
-// Ward's distance; anything larger, if it is larger than `most`.
-LOCUSI_FN double locusi_ward(const locusi_chain *c, size_t i, size_t j, double most)
-{
-    const double *a = c->mean + i * c->dim, *b = c->mean + j * c->dim;
-    const double m = (double)c->size[i], n = (double)c->size[j], weight = 2.0 * m * n / (m + n);
-    const double stop = most * most / weight * 1.000001;
-    double sum = 0.0, part[4];
-    size_t k = 0, end;
-    while (k < c->dim && sum <= stop) {
-        end = c->dim - k < 16 ? c->dim : k + 16;
-        part[0] = part[1] = part[2] = part[3] = 0.0;
-        for (; k + 4 <= end; k += 4) {
-            part[0] += (a[k] - b[k]) * (a[k] - b[k]);
-            part[1] += (a[k + 1] - b[k + 1]) * (a[k + 1] - b[k + 1]);
-            part[2] += (a[k + 2] - b[k + 2]) * (a[k + 2] - b[k + 2]);
-            part[3] += (a[k + 3] - b[k + 3]) * (a[k + 3] - b[k + 3]);
-        }
-        for (; k < end; k++) part[0] += (a[k] - b[k]) * (a[k] - b[k]);
-        sum += (part[0] + part[1]) + (part[2] + part[3]);
-    }
-    return sqrt(weight * sum);
-}
-
-// The nearest living cluster of i and its distance; of equals first `prefer` (if it is below n), then the lowest place.
-LOCUSI_FN size_t locusi_chain_nearest(const locusi_chain *c, size_t i, size_t prefer, double *distance)
-{
+    const float *d = c->d + i * c->n;
     size_t best = prefer, at;
-    double least = DBL_MAX;
-    if (prefer < c->n) least = c->mean ? locusi_ward(c, i, prefer, DBL_MAX) : (double)*locusi_half_at(c, i, prefer);
     for (at = 0; at < c->living; at++) {
         const size_t j = c->alive[at];
-        double d;
-        if (j == i) continue;
-        d = c->mean ? locusi_ward(c, i, j, least) : (double)*locusi_half_at(c, i, j);
-        if (d < least || best >= c->n) {
-            least = d;
-            best = j;
-        }
+        if (j != i && (best >= c->n || d[j] < d[best])) best = j;
     }
-    *distance = least;
     return best;
 }
 
 // b takes a in.
 LOCUSI_FN void locusi_chain_merge(locusi_chain *c, size_t a, size_t b)
 {
-    const double m = (double)c->size[a], n = (double)c->size[b];
-    size_t at, k, to = 0;
-    for (at = 0; at < c->living; at++)
-        if (c->alive[at] != a) c->alive[to++] = c->alive[at];
-    c->living = to;
-    for (k = 0; c->mean && k < c->dim; k++) {
-        double *x = c->mean + b * c->dim + k;
-        *x = (m * c->mean[a * c->dim + k] + n * *x) / (m + n);
-    }
-    for (at = 0; !c->mean && at < c->living; at++) {
+    const double m = (double)c->size[a], n = (double)c->size[b], between = (double)c->d[a * c->n + b];
+    size_t at, to = 0;
+    for (at = 0; at < c->living; at++) {
         const size_t j = c->alive[at];
-        const float *from;
-        float *x;
+        const double x = (double)c->d[a * c->n + j], y = (double)c->d[b * c->n + j], k = (double)c->size[j];
+        double merged;
+        if (j == a) continue;
+        c->alive[to++] = (uint32_t)j;
         if (j == b) continue;
-        from = locusi_half_at(c, a, j);
-        x = locusi_half_at(c, b, j);
-        if (c->linkage == LOCUS_AVERAGE) *x = (float)((m * (double)*from + n * (double)*x) / (m + n));
-        else *x = *from > *x ? *from : *x;
+        if (c->linkage == LOCUS_AVERAGE) merged = (m * x + n * y) / (m + n);
+        else if (c->linkage == LOCUS_COMPLETE) merged = x > y ? x : y;
+        else if (c->linkage == LOCUS_SINGLE) merged = x < y ? x : y;
+        else merged = sqrt(((m + k) * x * x + (n + k) * y * y - k * between * between) / (m + n + k));
+        c->d[b * c->n + j] = c->d[j * c->n + b] = (float)merged;
     }
+    c->living = to;
     c->size[b] += c->size[a];
 }
 
-LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, size_t done, size_t total,
-                                        const locus_explore_opts *o, locus_error *err)
+LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, size_t done, const locus_run *run,
+                                        locus_error *err)
 {
+    locus_status status;
     size_t i, depth = 0, merged = 0;
     for (i = 0; i < c->n; i++) {
         c->size[i] = 1;
@@ -14337,10 +13887,9 @@ LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, si
     c->living = c->n;
     while (merged + 1 < c->n) {
         size_t top, next;
-        double distance;
         if (!depth) c->stack[depth++] = c->alive[0];
         top = c->stack[depth - 1];
-        next = locusi_chain_nearest(c, top, depth > 1 ? c->stack[depth - 2] : SIZE_MAX, &distance);
+        next = locusi_chain_nearest(c, top, depth > 1 ? c->stack[depth - 2] : SIZE_MAX);
         if (depth < 2 || next != c->stack[depth - 2]) {
             c->stack[depth++] = (uint32_t)next;
             continue;
@@ -14348,424 +13897,130 @@ LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, si
         depth -= 2;
         merges[merged].a = top < next ? top : next;
         merges[merged].b = top < next ? next : top;
-        merges[merged].height = distance;
+        merges[merged].height = (double)c->d[top * c->n + next];
         merges[merged].size = merged; // for now: at equal heights their order
         locusi_chain_merge(c, merges[merged].a, merges[merged].b);
         merged++;
-        if (o->progress && merged % 256 == 0 && o->progress(o->user, done + merged, total))
-            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
+        if (merged % 256 == 0 && (status = locusi_sweep_told(run, done + merged, done + c->n, err))) return status;
     }
     return LOCUS_OK;
 }
-
-// ---- the spanning tree
-
-#define LOCUSI_SPAN_LIST ((size_t)8)
-
-typedef struct locusi_span {
-    uint32_t *parent, *component;  // [n] of the union-find; each row's root
-    uint32_t *near_row;            // [n, SPAN_LIST] of each row the nearest rows of other components, one each
-    float *near;                   // [n, SPAN_LIST] their distances, ascending
-    unsigned char *found, *passed; // [n] how many; how many of them have been joined
-    float *best, *bound;   // [n] of the component in this place: its shortest edge so far; no unknown is shorter
-    uint32_t *from, *to;   // [n] that edge
-    uint32_t *need, *list; // [n] rows of a component that may still matter; all such rows
-} locusi_span;
-
-LOCUSI_FN void locusi_span_carve(locusi_span *s, size_t n, locusi_carver *c)
-{
-    s->parent = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->component = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->near_row = (uint32_t *)locusi_carve(c, n, LOCUSI_SPAN_LIST * sizeof(uint32_t));
-    s->near = locusi_carve_floats(c, n, LOCUSI_SPAN_LIST);
-    s->found = (unsigned char *)locusi_carve(c, n, 1);
-    s->passed = (unsigned char *)locusi_carve(c, n, 1);
-    s->best = locusi_carve_floats(c, n, 1);
-    s->bound = locusi_carve_floats(c, n, 1);
-    s->from = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->to = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->need = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    s->list = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-}
-
-LOCUSI_FN uint32_t locusi_root(uint32_t *parent, uint32_t i)
-{
-    while (parent[i] != i) i = parent[i] = parent[parent[i]];
-    return i;
-}
-
-LOCUSI_FN float locusi_span_offer(const locusi_sift *sift, size_t i, size_t j, size_t *found, float farthest)
-{
-    const locusi_span *s = (const locusi_span *)sift->user;
-    uint32_t *row = s->near_row + i * LOCUSI_SPAN_LIST;
-    float *near = s->near + i * LOCUSI_SPAN_LIST, d;
-    size_t at;
-    if (s->component[i] == s->component[j]) return farthest;
-    d = locusi_apart(&sift->space, sift->a, i, sift->b, j);
-    for (at = 0; at < *found && s->component[row[at]] != s->component[j]; at++) {}
-    if (at < *found) { // a component has one place
-        if (d >= near[at]) return farthest;
-    } else if (*found < LOCUSI_SPAN_LIST) {
-        at = (*found)++;
-    } else {
-        at = LOCUSI_SPAN_LIST - 1;
-        if (d >= near[at]) return farthest;
-    }
-    for (; at > 0 && d < near[at - 1]; at--) {
-        near[at] = near[at - 1];
-        row[at] = row[at - 1];
-    }
-    near[at] = d;
-    row[at] = (uint32_t)j;
-    if (*found < LOCUSI_SPAN_LIST) return farthest;
-    return near[LOCUSI_SPAN_LIST - 1] > 0.0f ? near[LOCUSI_SPAN_LIST - 1] : -1.0f;
-}
-
-LOCUSI_FN void locusi_span_finish(const locusi_sift *sift, size_t i, size_t found)
-{
-    const locusi_span *s = (const locusi_span *)sift->user;
-    s->found[i] = (unsigned char)found;
-    s->passed[i] = 0;
-}
-
-// Join what is certain; returns how many merges there are now.
-LOCUSI_FN size_t locusi_span_join(locusi_span *s, size_t n, locus_merge *merges, size_t merged)
-{
-    size_t i, c;
-    for (i = 0; i < n; i++) {
-        s->component[i] = locusi_root(s->parent, (uint32_t)i);
-        s->best[i] = s->bound[i] = FLT_MAX;
-    }
-    for (i = 0; i < n; i++) {
-        const uint32_t *row = s->near_row + i * LOCUSI_SPAN_LIST;
-        const float *near = s->near + i * LOCUSI_SPAN_LIST;
-        c = s->component[i];
-        while (s->passed[i] < s->found[i] && s->component[row[s->passed[i]]] == c) s->passed[i]++;
-        if (s->passed[i] < s->found[i]) {
-            if (near[s->passed[i]] >= s->best[c]) continue;
-            s->best[c] = near[s->passed[i]];
-            s->from[c] = (uint32_t)i;
-            s->to[c] = row[s->passed[i]];
-        } else if (s->found[i] == LOCUSI_SPAN_LIST && near[LOCUSI_SPAN_LIST - 1] < s->bound[c]) {
-            s->bound[c] = near[LOCUSI_SPAN_LIST - 1];
-        }
-    }
-    for (c = 0; c < n; c++) {
-        uint32_t a, b;
-        if (s->component[c] != c || !(s->best[c] < FLT_MAX) || s->best[c] > s->bound[c]) continue;
-        a = locusi_root(s->parent, s->from[c]);
-        b = locusi_root(s->parent, s->to[c]);
-        if (a == b) continue; // the other has joined it by an edge as short
-        s->parent[a > b ? a : b] = a > b ? b : a;
-        merges[merged].a = s->from[c] < s->to[c] ? s->from[c] : s->to[c];
-        merges[merged].b = s->from[c] < s->to[c] ? s->to[c] : s->from[c];
-        merges[merged].height = (double)s->best[c];
-        merges[merged].size = 0;
-        merged++;
-    }
-    return merged;
-}
-
-// The rows that may still matter, but for one component's; returns how many there are.
-LOCUSI_FN size_t locusi_span_choose(locusi_span *s, size_t n)
-{
-    size_t i, most = 0, rows = 0;
-    int pass;
-    memset(s->need, 0, n * sizeof(uint32_t));
-    for (pass = 0; pass < 2; pass++) {
-        for (i = 0; i < n; i++) {
-            const size_t c = s->component[i];
-            if (s->passed[i] < s->found[i] || s->found[i] < LOCUSI_SPAN_LIST ||
-                s->near[i * LOCUSI_SPAN_LIST + LOCUSI_SPAN_LIST - 1] >= s->best[c])
-                continue;
-            if (pass == 0) s->need[c]++;
-            else if (c != most) s->list[rows++] = (uint32_t)i;
-        }
-        for (i = 0; pass == 0 && i < n; i++)
-            if (s->need[i] > s->need[most]) most = i;
-    }
-    return rows;
-}
-
-LOCUSI_FN locus_status locusi_span_run(locusi_sift *sift, locusi_span *s, size_t n, locus_merge *merges,
-                                       const locus_explore_opts *o, locus_error *err)
-{
-    locus_status status;
-    size_t i, merged = 0, before;
-    for (i = 0; i < n; i++) s->parent[i] = s->component[i] = (uint32_t)i;
-    sift->user = s;
-    sift->offer = locusi_span_offer;
-    sift->finish = locusi_span_finish;
-    while (sift->count) {
-        const size_t items = locusi_sift_items(sift->count);
-        if ((status = locusi_sweep_run(locusi_sift_item, sift, items, 0, items, o, err))) return status;
-        do {
-            before = merged;
-            merged = locusi_span_join(s, n, merges, merged);
-        } while (merged > before && merged + 1 < n);
-        if (merged + 1 >= n) break;
-        sift->count = locusi_span_choose(s, n);
-        sift->list = s->list;
-    }
-    return LOCUS_OK;
-}
-
-// ---- the tree
 
 LOCUSI_FN int locusi_merge_order(const void *a, const void *b)
 {
     const locus_merge *x = (const locus_merge *)a, *y = (const locus_merge *)b;
     if (x->height < y->height || y->height < x->height) return x->height < y->height ? -1 : 1;
-    if (x->size != y->size) return x->size < y->size ? -1 : 1;
-    if (x->a != y->a) return x->a < y->a ? -1 : 1;
-    return x->b < y->b ? -1 : x->b > y->b;
+    return x->size < y->size ? -1 : x->size > y->size;
 }
 
-// Merges named by a row of each side, in any order -> by height, named by cluster. parent: [2 n]
-LOCUSI_FN void locusi_merges_finish(locus_merge *merges, size_t n, uint32_t *parent)
+LOCUSI_FN size_t locusi_root(size_t *parent, size_t i)
+{
+    while (parent[i] != i) i = parent[i] = parent[parent[i]];
+    return i;
+}
+
+// Merges named by a row of each side, in the chain's order -> by height, named by cluster. parent: [2 n]
+LOCUSI_FN void locusi_merges_finish(locus_merge *merges, size_t n, size_t *parent)
 {
     size_t i;
     locusi_sort(merges, n - 1, sizeof *merges, locusi_merge_order);
-    for (i = 0; i < 2 * n; i++) parent[i] = (uint32_t)i;
+    for (i = 0; i < 2 * n; i++) parent[i] = i;
     for (i = 0; i + 1 < n; i++) {
-        const size_t a = locusi_root(parent, (uint32_t)merges[i].a), b = locusi_root(parent, (uint32_t)merges[i].b);
-        parent[a] = parent[b] = (uint32_t)(n + i);
+        const size_t a = locusi_root(parent, merges[i].a), b = locusi_root(parent, merges[i].b);
+        parent[a] = parent[b] = n + i;
         merges[i].a = a < b ? a : b;
         merges[i].b = a < b ? b : a;
         merges[i].size = (a < n ? 1 : merges[a - n].size) + (b < n ? 1 : merges[b - n].size);
     }
 }
 
-typedef struct locusi_cluster_job {
-    locusi_distances_job distances;
-    locusi_chain chain;
-    locusi_sift sift;
-    locusi_span span;
-    uint32_t *parent;
-} locusi_cluster_job;
-
-LOCUSI_FN void locusi_cluster_plan(locusi_cluster_job *job, const locus_points *p, locus_linkage linkage,
-                                   const locus_explore_opts *o, locusi_carver *c)
+LOCUS_API locus_status locus_cluster(const locus_points *points, locus_metric metric, locus_linkage linkage,
+                                     locus_merge *merges, const locus_run *run, locus_error *err)
 {
-    const size_t n = p->count;
-    size_t pairs = 0;
-    memset(job, 0, sizeof *job);
-    if (n > UINT32_MAX / 4) c->failed = 1;
-    if (c->failed) return;
-    job->parent = (uint32_t *)locusi_carve(c, 2 * n, sizeof(uint32_t));
-    if (linkage == LOCUS_SINGLE) {
-        locusi_sift_plan(&job->sift, NULL, p, o, c);
-        locusi_span_carve(&job->span, n, c);
-        return;
-    }
-    job->chain.n = n;
-    job->chain.linkage = linkage;
-    job->chain.dim = p->dim;
-    job->chain.size = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    job->chain.alive = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    job->chain.stack = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    if (linkage == LOCUS_WARD) {
-        if (!locusi_mul(n, p->dim, &pairs)) c->failed = 1;
-        job->chain.mean = (double *)locusi_carve(c, pairs, sizeof(double));
-        return;
-    }
-    if (!locusi_mul(n, n ? n - 1 : 0, &pairs)) c->failed = 1;
-    job->chain.half = locusi_carve_floats(c, pairs / 2, 1);
-    locusi_distances_plan(&job->distances, p, NULL, o, c);
-}
-
-LOCUS_API size_t locus_cluster_workspace(const locus_points *points, locus_linkage linkage,
-                                         const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_cluster_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!points) return 0;
-    locusi_cluster_plan(&job, points, linkage, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_cluster(const locus_points *points, locus_linkage linkage, locus_merge *merges,
-                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero, o = *locusi_explore_defaults(opts, &zero);
-    locusi_cluster_job job;
-    locusi_carver c = {NULL, 0, 0};
+    locusi_pairs pairs;
+    locusi_chain c;
+    locusi_work w;
     locus_status status;
-    size_t n, i, k, items = 0, total;
-    o.available = NULL;
-    if ((status = locusi_check_metric(&o, err)) ||
-        (status = locusi_check_points(points, "points", o.metric == LOCUS_DISAGREEMENT, err)))
-        return status;
-    if (linkage != LOCUS_AVERAGE && linkage != LOCUS_COMPLETE && linkage != LOCUS_SINGLE && linkage != LOCUS_WARD)
+    size_t n, total, *parent;
+    if ((status = locusi_check_metric(points, "points", metric, err))) return status;
+    if ((unsigned)linkage > (unsigned)LOCUS_WARD)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "linkage", "one of locus_linkage", "%d", (int)linkage);
-    if (linkage == LOCUS_WARD && o.metric != LOCUS_EUCLIDEAN)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "euclidean, for Ward's linkage", "%s",
-                           locus_metric_name(o.metric));
+    if (linkage == LOCUS_WARD && metric != LOCUS_EUCLIDEAN && metric != LOCUS_RMS)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "Euclidean or RMS, for Ward's linkage", "another");
     n = points->count;
     if (n < 2) return LOCUS_OK;
     if (!merges) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges", "an array", "NULL");
-    if ((status = locusi_check_work(work, work_bytes, locus_cluster_workspace(points, linkage, &o), err)))
-        return status;
-    c.base = locusi_align(work);
-    locusi_cluster_plan(&job, points, linkage, &o, &c);
-    total = n;
-    if (linkage == LOCUS_SINGLE) {
-        if ((status = locusi_sift_prepare(&job.sift, &o, err)) ||
-            (status = locusi_span_run(&job.sift, &job.span, n, merges, &o, err)))
-            return status;
-    } else {
-        if (linkage != LOCUS_WARD) {
-            items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
-            total = items + n;
-            if ((status = locusi_distances_run(&job.distances, 1, job.chain.half, &o, total, err))) return status;
+    locusi_work_begin(&w, run);
+    c.n = n;
+    c.linkage = linkage;
+    c.d = (float *)locusi_take(&w, n, n * sizeof(float));
+    status = locusi_pairs_open(&pairs, NULL, points, metric, &w, run, err);
+    c.size = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
+    c.alive = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
+    c.stack = (uint32_t *)locusi_take(&w, n, sizeof(uint32_t));
+    parent = (size_t *)locusi_take(&w, n, 2 * sizeof(size_t));
+    total = pairs.items + n;
+    if (!status && !(status = locusi_work_short(&w, err)) &&
+        !(status = locusi_matrix_run(&pairs, c.d, total, run, err)) &&
+        !(status = locusi_chain_run(&c, merges, pairs.items, run, err)))
+        locusi_merges_finish(merges, n, parent);
+    locusi_work_end(&w);
+    return status ? status : locusi_sweep_told(run, total, total, err);
+}
+
+LOCUSI_FN locus_status locusi_cut(const locus_merge *merges, size_t n, size_t count, double height, size_t *label,
+                                  size_t *row, size_t *clusters, locus_error *err)
+{
+    size_t i, a = 0, b = 0;
+    for (i = 0; i < n; i++) label[i] = i; // the next row on the way to the first of its cluster
+    for (i = 0; i + 1 < n; i++) {         // row[i]: some row of cluster n + i
+        const locus_merge *m = &merges[i];
+        int bad = m->a >= m->b || m->b >= n + i || locusi_unknown(m->height) || (i && m->height < m[-1].height);
+        if (!bad) {
+            row[i] = a = m->a < n ? m->a : row[m->a - n];
+            b = m->b < n ? m->b : row[m->b - n];
+            if (count ? i + count >= n : m->height > height) continue;
+            a = locusi_root(label, a);
+            b = locusi_root(label, b);
+            bad = a == b;
         }
-        for (i = 0; job.chain.mean && i < n; i++)
-            for (k = 0; k < points->dim; k++)
-                job.chain.mean[i * points->dim + k] =
-                    (double)points->rows[i * (points->stride ? points->stride : points->dim) + k];
-        if ((status = locusi_chain_run(&job.chain, merges, items, total, &o, err))) return status;
+        if (bad)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges[%z]",
+                               "a tree's: earlier clusters, each once; heights that never fall", "another", i);
+        label[a > b ? a : b] = a > b ? b : a;
     }
-    locusi_merges_finish(merges, n, job.parent);
-    locusi_sweep_end(&o, total);
+    for (i = 0; i < n; i++) row[i] = label[i] == i ? (*clusters)++ : row[label[i]]; // a row points to an earlier one
+    memcpy(label, row, n * sizeof(size_t));
     return LOCUS_OK;
-}
-
-// ---- what to make of a tree
-
-// *out <- `count` sizes in the caller's memory, of whatever alignment.
-LOCUSI_FN locus_status locusi_work_sizes(void *work, size_t work_bytes, size_t count, size_t **out, locus_error *err)
-{
-    const size_t skip = (sizeof(size_t) - (size_t)((uintptr_t)work % sizeof(size_t))) % sizeof(size_t);
-    locus_status status;
-    size_t bytes;
-    if (!locusi_mul(count, sizeof(size_t), &bytes) || !locusi_add(bytes, skip, &bytes)) bytes = 0;
-    status = locusi_check_work(work, work_bytes, bytes, err);
-    *out = status ? NULL : (size_t *)(void *)((unsigned char *)work + skip);
-    return status;
-}
-
-LOCUSI_FN locus_status locusi_bad_merge(size_t i, locus_error *err)
-{
-    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "merges[%z]",
-                       "a tree's: earlier clusters, each once; heights that never fall", "another", i);
 }
 
 LOCUS_API locus_status locus_cluster_cut(const locus_merge *merges, size_t n, size_t count, double height,
-                                         size_t *label, size_t *clusters, void *work, size_t work_bytes,
-                                         locus_error *err)
+                                         size_t *label, size_t *clusters, const locus_run *run, locus_error *err)
 {
-    size_t i, next = 0, *row;
+    size_t *row, found = 0;
+    locusi_work w;
     locus_status status;
     if (clusters) *clusters = 0;
     if (count > n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at most %z, the rows", "%z", n, count);
-    if (!count && locusi_is_nan((float)height))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "height", "a number", "NaN");
+    if (!count && locusi_unknown(height)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "height", "a number", "NaN");
     if (!n) return LOCUS_OK;
     if (!label || (n > 1 && !merges))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !label ? "label" : "merges");
-    if ((status = locusi_work_sizes(work, work_bytes, n, &row, err))) return status;
-    for (i = 0; i < n; i++) label[i] = i; // the next row on the way to the first of its cluster
-    for (i = 0; i + 1 < n; i++) {         // row[i]: some row of cluster n + i
-        size_t a = merges[i].a, b = merges[i].b;
-        if (a >= b || b >= n + i || locusi_is_nan((float)merges[i].height) ||
-            (i > 0 && merges[i].height < merges[i - 1].height))
-            return locusi_bad_merge(i, err);
-        row[i] = a = a < n ? a : row[a - n];
-        b = b < n ? b : row[b - n];
-        if (count ? i + count >= n : merges[i].height > height) continue;
-        while (label[a] != a) a = label[a] = label[label[a]];
-        while (label[b] != b) b = label[b] = label[label[b]];
-        if (a == b) return locusi_bad_merge(i, err);
-        label[a > b ? a : b] = a > b ? b : a;
-    }
-    for (i = 0; i < n; i++) { // a row points to an earlier one, which has its label by now
-        if (label[i] == i) row[i] = next++;
-        else row[i] = row[label[i]];
-    }
-    memcpy(label, row, n * sizeof(size_t));
-    if (clusters) *clusters = next;
-    return LOCUS_OK;
-}
-
-LOCUS_API locus_status locus_cluster_order(const locus_merge *merges, size_t n, size_t *order, void *work,
-                                           size_t work_bytes, locus_error *err)
-{
-    size_t i, side, *first, *size, *start;
-    locus_status status;
-    if (!n) return LOCUS_OK;
-    if (!order || (n > 1 && !merges))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "an array", "NULL", !order ? "order" : "merges");
-    if ((status = locusi_work_sizes(work, work_bytes, n > SIZE_MAX / 3 ? SIZE_MAX : 3 * n, &first, err))) return status;
-    size = first + n; // of cluster n + i: its lowest row, its rows, where it starts
-    start = size + n;
-    for (i = 0; i < n; i++) {
-        order[i] = SIZE_MAX; // as yet in no cluster
-        start[i] = SIZE_MAX;
-    }
-    for (i = 0; i + 1 < n; i++) {
-        if (merges[i].a >= merges[i].b || merges[i].b >= n + i || locusi_is_nan((float)merges[i].height) ||
-            (i > 0 && merges[i].height < merges[i - 1].height))
-            return locusi_bad_merge(i, err);
-        first[i] = SIZE_MAX;
-        size[i] = 0;
-        for (side = 0; side < 2; side++) {
-            const size_t c = side ? merges[i].b : merges[i].a, low = c < n ? c : first[c - n];
-            size_t *used = c < n ? &order[c] : &start[c - n];
-            if (*used != SIZE_MAX) return locusi_bad_merge(i, err);
-            *used = 0;
-            size[i] += c < n ? 1 : size[c - n];
-            if (low < first[i]) first[i] = low;
-        }
-    }
-    if (n == 1) order[0] = 0;
-    for (i = n - 1; i-- > 0;) {
-        size_t a = merges[i].a, b = merges[i].b, at = i + 2 == n ? 0 : start[i];
-        const double ha = a < n ? -1.0 : merges[a - n].height, hb = b < n ? -1.0 : merges[b - n].height;
-        if (ha > hb || (!(ha < hb) && (a < n ? a : first[a - n]) > (b < n ? b : first[b - n]))) {
-            const size_t swap = a;
-            a = b;
-            b = swap;
-        }
-        for (side = 0; side < 2; side++) {
-            const size_t c = side ? b : a;
-            if (c < n) order[at] = c;
-            else start[c - n] = at;
-            at += c < n ? 1 : size[c - n];
-        }
-    }
-    return LOCUS_OK;
+    locusi_work_begin(&w, run);
+    row = (size_t *)locusi_take(&w, n, sizeof(size_t));
+    if (!(status = locusi_work_short(&w, err))) status = locusi_cut(merges, n, count, height, label, row, &found, err);
+    locusi_work_end(&w);
+    if (clusters) *clusters = found;
+    return status;
 }
 
 // ---- medoids
 
-typedef struct locusi_matrix { // all distances, each row's from itself being 0
-    locusi_distances_job job;
-    float *d; // [n, n]
-} locusi_matrix;
-
-LOCUSI_FN void locusi_matrix_plan(locusi_matrix *m, const locus_points *p, const locus_explore_opts *o,
-                                  locusi_carver *c)
-{
-    memset(m, 0, sizeof *m);
-    m->d = locusi_carve_floats(c, p->count, p->count);
-    locusi_distances_plan(&m->job, p, NULL, o, c);
-}
-
-LOCUSI_FN locus_status locusi_matrix_run(locusi_matrix *m, const locus_explore_opts *o, size_t total, locus_error *err)
-{
-    const locus_status status = locusi_distances_run(&m->job, 0, m->d, o, total, err);
-    const size_t n = m->job.right.count;
-    size_t i;
-    for (i = 0; !status && i < n; i++) m->d[i * n + i] = 0.0f;
-    return status;
-}
-
-LOCUSI_FN locus_status locusi_check_picks(const locus_points *p, size_t k, const size_t *picks,
-                                          const locus_explore_opts *o, locus_error *err)
+LOCUSI_FN locus_status locusi_check_picks(const locus_points *p, const unsigned char *available, size_t k,
+                                          const size_t *picks, locus_error *err)
 {
     size_t i, candidates = 0;
-    for (i = 0; i < p->count; i++) candidates += !o->available || o->available[i];
+    for (i = 0; i < p->count; i++) candidates += !available || available[i];
     if (k > candidates)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at most %z, the available rows", "%z", candidates, k);
     if (k && !picks) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "picks", "an array", "NULL");
@@ -14773,98 +14028,58 @@ LOCUSI_FN locus_status locusi_check_picks(const locus_points *p, size_t k, const
 }
 
 typedef struct locusi_medoids_job {
-    locusi_matrix matrix;
-    const unsigned char *available;
-    size_t n, k, *picks;
-    size_t *place;         // [n] in picks, of the nearest medoid
-    float *near, *next;    // [n] distances of the nearest and the second nearest; FLT_MAX: there is none
-    double *loss, *change; // [k] what it costs to take a medoid away; the same if a row comes instead
-    unsigned char *picked; // [n]
+    float *d; // [n, n]
+    size_t n, *picks;
+    float *nearest;        // [n] distance of the nearest medoid
+    double *sum;           // [n] of all these, if the row were one, too
+    unsigned char *closed; // [n] 1: a medoid, or not to be one
 } locusi_medoids_job;
 
-LOCUSI_FN void locusi_medoids_plan(locusi_medoids_job *job, const locus_points *p, size_t k,
-                                   const locus_explore_opts *o, locusi_carver *c)
+// nearest <- of the first k medoids but this one
+LOCUSI_FN void locusi_medoids_nearest(locusi_medoids_job *job, size_t k, size_t but)
 {
-    memset(job, 0, sizeof *job);
-    locusi_matrix_plan(&job->matrix, p, o, c);
-    job->available = o->available;
-    job->n = p->count;
-    job->k = k;
-    job->place = (size_t *)locusi_carve(c, p->count, sizeof(size_t));
-    job->near = locusi_carve_floats(c, p->count, 1);
-    job->next = locusi_carve_floats(c, p->count, 1);
-    job->loss = (double *)locusi_carve(c, k, sizeof(double));
-    job->change = (double *)locusi_carve(c, k, sizeof(double));
-    job->picked = (unsigned char *)locusi_carve(c, p->count, 1);
-}
-
-// Each row's two nearest of the first k medoids, and what each of these is worth; returns the sum of distances.
-LOCUSI_FN double locusi_medoids_assign(locusi_medoids_job *job, size_t k)
-{
-    double sum = 0.0;
     size_t i, m;
-    for (m = 0; m < k; m++) job->loss[m] = 0.0;
-    for (i = 0; i < job->n; i++) {
-        const float *d = job->matrix.d + i * job->n;
-        float near = FLT_MAX, next = FLT_MAX;
-        size_t place = 0;
-        for (m = 0; m < k; m++) {
-            const float x = d[job->picks[m]];
-            if (x < near) next = near, near = x, place = m;
-            else if (x < next) next = x;
+    for (i = 0; i < job->n; i++) job->nearest[i] = FLT_MAX;
+    for (m = 0; m < k; m++)
+        for (i = 0; m != but && i < job->n; i++) {
+            const float d = job->d[job->picks[m] * job->n + i];
+            if (d < job->nearest[i]) job->nearest[i] = d;
         }
-        job->place[i] = place;
-        job->near[i] = near;
-        job->next[i] = next;
-        sum += (double)near;
-        job->loss[place] += (double)next - (double)near;
-    }
-    return sum;
 }
 
-// The greedy start: always the row that takes most off the sum.
-LOCUSI_FN void locusi_medoids_build(locusi_medoids_job *job)
+LOCUSI_FN void locusi_medoids_item(void *arg, size_t worker, size_t x)
 {
-    size_t m, i, x;
-    for (m = 0; m < job->k; m++) {
-        double least = DBL_MAX;
-        job->picks[m] = SIZE_MAX;
-        for (x = 0; x < job->n; x++) {
-            const float *d = job->matrix.d + x * job->n;
-            double sum = 0.0;
-            if (job->picked[x] || (job->available && !job->available[x])) continue;
-            for (i = 0; i < job->n; i++) {
-                sum += (double)(m && job->near[i] < d[i] ? job->near[i] : d[i]);
-            }
-            if (sum < least || job->picks[m] == SIZE_MAX) {
-                least = sum;
-                job->picks[m] = x;
-            }
-        }
-        job->picked[job->picks[m]] = 1;
-        (void)locusi_medoids_assign(job, m + 1);
-    }
+    locusi_medoids_job *job = (locusi_medoids_job *)arg;
+    const float *d = job->d + x * job->n;
+    double sum = 0.0;
+    size_t i;
+    (void)worker;
+    for (i = 0; i < job->n; i++) sum += (double)(d[i] < job->nearest[i] ? d[i] : job->nearest[i]);
+    job->sum[x] = sum;
 }
 
-// The best medoid to give up for row x; *gain <- what that takes off the sum, if positive.
-LOCUSI_FN size_t locusi_medoids_try(locusi_medoids_job *job, size_t x, double *gain)
+// Greedy, always the row that takes most off the sum of distances; then each medoid in turn gives way to the row that
+// is best in its place, until none of a whole round does.
+LOCUSI_FN locus_status locusi_medoids_run(locusi_medoids_job *job, size_t k, size_t done, const locus_run *run,
+                                          locus_error *err)
 {
-    const float *d = job->matrix.d + x * job->n;
-    double all = 0.0;
-    size_t i, m, best = 0;
-    memcpy(job->change, job->loss, job->k * sizeof(double));
-    for (i = 0; i < job->n; i++) {
-        if (d[i] < job->near[i]) {
-            all += (double)d[i] - (double)job->near[i];
-            job->change[job->place[i]] += (double)job->near[i] - (double)job->next[i];
-        } else if (d[i] < job->next[i]) {
-            job->change[job->place[i]] += (double)d[i] - (double)job->next[i];
-        }
+    size_t i, m, best, idle, picked = 0;
+    locus_status status;
+    for (m = idle = 0; idle < k; m = m + 1 < k ? m + 1 : 0, idle++) {
+        const int first = picked < k;
+        if ((status = locusi_sweep_told(run, done + (first ? 0 : idle), done + k, err))) return status;
+        locusi_medoids_nearest(job, picked, m);
+        (void)locusi_sweep_run(locusi_medoids_item, job, job->n, 0, 0, run, err);
+        for (i = 0, best = first ? SIZE_MAX : job->picks[m]; i < job->n; i++)
+            if (!job->closed[i] && (best == SIZE_MAX || job->sum[i] < job->sum[best])) best = i;
+        if (!first && !(job->sum[best] < job->sum[job->picks[m]] * (1.0 - 1e-9))) continue;
+        if (!first) job->closed[job->picks[m]] = 0;
+        job->closed[best] = 1;
+        job->picks[m] = best;
+        picked += (size_t)first;
+        idle = SIZE_MAX; // 0 in a moment
     }
-    for (m = 1; m < job->k; m++)
-        if (job->change[m] < job->change[best]) best = m;
-    *gain = -(job->change[best] + all);
-    return best;
+    return LOCUS_OK;
 }
 
 LOCUSI_FN int locusi_size_order(const void *a, const void *b)
@@ -14873,344 +14088,149 @@ LOCUSI_FN int locusi_size_order(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-LOCUS_API size_t locus_medoids_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts)
+LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric metric, const unsigned char *available,
+                                     size_t k, size_t *picks, size_t *label, double *mean_distance,
+                                     const locus_run *run, locus_error *err)
 {
-    locus_explore_opts zero;
     locusi_medoids_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!points) return 0;
-    locusi_medoids_plan(&job, points, k, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_medoids(const locus_points *points, size_t k, size_t *picks, size_t *label,
-                                     double *mean_distance, const locus_explore_opts *opts, void *work,
-                                     size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    locusi_medoids_job job;
-    locusi_carver c = {NULL, 0, 0};
+    locusi_pairs pairs;
+    locusi_work w;
     locus_status status;
-    size_t n, items, total, x, idle;
-    double sum;
+    double sum = 0.0;
+    size_t n, i, m, total;
     if (mean_distance) *mean_distance = 0.0;
-    if ((status = locusi_check_metric(o, err)) ||
-        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)) ||
-        (status = locusi_check_picks(points, k, picks, o, err)))
+    if ((status = locusi_check_metric(points, "points", metric, err)) ||
+        (status = locusi_check_picks(points, available, k, picks, err)))
         return status;
     n = points->count;
     if (!n) return LOCUS_OK;
     if (!k) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "k", "at least 1", "0");
-    if ((status = locusi_check_work(work, work_bytes, locus_medoids_workspace(points, k, o), err))) return status;
-    c.base = locusi_align(work);
-    locusi_medoids_plan(&job, points, k, o, &c);
+    locusi_work_begin(&w, run);
+    job.n = n;
     job.picks = picks;
-    items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
-    total = items + n;
-    if ((status = locusi_matrix_run(&job.matrix, o, total, err))) return status;
-    memset(job.picked, 0, n);
-    locusi_medoids_build(&job);
-    sum = locusi_medoids_assign(&job, k);
-    // Rows in turn, each swapped in at once if that helps, until none of a whole round has.
-    for (x = 0, idle = 0; k > 1 && idle < n; x = (x + 1) % n, idle++) {
-        double gain;
-        size_t m;
-        if (o->progress && idle % 64 == 0 && o->progress(o->user, items + idle, total))
-            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
-        if (job.picked[x] || (o->available && !o->available[x])) continue;
-        m = locusi_medoids_try(&job, x, &gain);
-        if (!(gain > 1e-9 * sum)) continue;
-        job.picked[picks[m]] = 0;
-        job.picked[x] = 1;
-        picks[m] = x;
-        sum = locusi_medoids_assign(&job, k);
-        idle = SIZE_MAX; // 0 in a moment
+    job.d = (float *)locusi_take(&w, n, n * sizeof(float));
+    status = locusi_pairs_open(&pairs, NULL, points, metric, &w, run, err);
+    job.nearest = (float *)locusi_take(&w, n, sizeof(float));
+    job.sum = (double *)locusi_take(&w, n, sizeof(double));
+    job.closed = (unsigned char *)locusi_take(&w, n, 1);
+    total = pairs.items + k;
+    if (!status && !(status = locusi_work_short(&w, err)) &&
+        !(status = locusi_matrix_run(&pairs, job.d, total, run, err))) {
+        for (i = 0; i < n; i++) job.closed[i] = available && !available[i];
+        status = locusi_medoids_run(&job, k, pairs.items, run, err);
     }
-    locusi_sort(picks, k, sizeof *picks, locusi_size_order);
-    sum = locusi_medoids_assign(&job, k);
-    if (label) memcpy(label, job.place, n * sizeof(size_t));
+    for (i = 0; !status && i < n; i++) {
+        size_t place = 0;
+        if (!i) locusi_sort(picks, k, sizeof *picks, locusi_size_order);
+        for (m = 1; m < k; m++)
+            if (job.d[i * n + picks[m]] < job.d[i * n + picks[place]]) place = m;
+        if (label) label[i] = place;
+        sum += (double)job.d[i * n + picks[place]];
+    }
     if (mean_distance) *mean_distance = sum / (double)n;
-    locusi_sweep_end(o, total);
-    return LOCUS_OK;
+    locusi_work_end(&w);
+    return status ? status : locusi_sweep_told(run, total, total, err);
 }
 
 // ------------------------------------------------------------------------------------------------------- >>portfolio
 
 // ---- by geometry alone
 
-typedef struct locusi_centers_job {
-    locusi_space space;
-    locusi_side side;
-    const unsigned char *available;
-    float *near;        // [n] distance to the nearest pick; of a pick 0
-    double *sum;        // [n] of distances, for the 1-medoid
-    float *row;         // [dim] the pick
-    float **c;          // [workers] [CENTERS_TILE]
-    size_t *far;        // [tiles] the farthest available row of each that is no pick; SIZE_MAX: none
-    float *radius;      // [tiles] largest distance of any row of it
-    unsigned char *is;  // [n] 1: a pick
-    size_t pick, picks; // the last; how many
-} locusi_centers_job;
-
-#define LOCUSI_CENTERS_TILE ((size_t)2048)
 #define LOCUSI_MEDOID_ROWS ((size_t)4096) // up to so many rows the 1-medoid is looked for among all pairs
 
-LOCUSI_FN void locusi_centers_plan(locusi_centers_job *job, const locus_points *p, const locus_explore_opts *o,
-                                   locusi_carver *c)
+// sum[n] <- how far each row is from all others; of many rows, from their mean, which is put into `row` [dim].
+LOCUSI_FN locus_status locusi_center_sums(const locusi_space *s, const locusi_side *side, double *sum, double *total,
+                                          float *row, const locus_run *run, locus_error *err)
 {
-    const size_t workers = locusi_explore_workers(o->parallel), tiles = p->count / LOCUSI_CENTERS_TILE + 1;
-    size_t i;
-    memset(job, 0, sizeof *job);
-    job->space.metric = o->metric;
-    job->space.dim = p->dim;
-    job->space.mean = (double *)locusi_carve(c, p->dim, sizeof(double));
-    locusi_side_carve(&job->side, p, 1, c);
-    job->available = o->available;
-    job->near = locusi_carve_floats(c, p->count, 1);
-    job->sum = (double *)locusi_carve(c, p->count, sizeof(double));
-    job->row = locusi_carve_floats(c, workers, p->dim);
-    job->c = (float **)locusi_carve(c, workers, sizeof(float *));
-    job->far = (size_t *)locusi_carve(c, tiles, sizeof(size_t));
-    job->radius = locusi_carve_floats(c, tiles, 1);
-    job->is = (unsigned char *)locusi_carve(c, p->count, 1);
-    for (i = 0; i < workers; i++) {
-        float *tile = locusi_carve_floats(c, LOCUSI_CENTERS_TILE, 1);
-        if (c->base) job->c[i] = tile;
-    }
-}
-
-// The distances of a tile's rows from the last pick, and which is the farthest now.
-LOCUSI_FN void locusi_centers_item(void *arg, size_t worker, size_t item)
-{
-    locusi_centers_job *job = (locusi_centers_job *)arg;
-    const size_t first = item * LOCUSI_CENTERS_TILE, n = job->side.count;
-    const size_t rows = n - first < LOCUSI_CENTERS_TILE ? n - first : LOCUSI_CENTERS_TILE;
-    float *c = job->c[worker], radius = 0.0f;
-    size_t i, far = SIZE_MAX;
-    locusi_space_product(&job->space, job->row, 1, &job->side, first, locusi_pad(rows), NULL, c, LOCUSI_CENTERS_TILE);
-    for (i = first; i < first + rows; i++) {
-        const float d =
-            job->is[i] ? 0.0f : locusi_distance(&job->space, &job->side, job->pick, &job->side, i, c[i - first]);
-        if (job->picks == 1 || d < job->near[i]) job->near[i] = d;
-        if (job->near[i] > radius) radius = job->near[i];
-        if (job->is[i] || (job->available && !job->available[i])) continue;
-        if (far == SIZE_MAX || job->near[i] > job->near[far]) far = i;
-    }
-    job->far[item] = far;
-    job->radius[item] = radius;
-}
-
-// One row's sum of distances from all others.
-LOCUSI_FN void locusi_medoid_item(void *arg, size_t worker, size_t i)
-{
-    locusi_centers_job *job = (locusi_centers_job *)arg;
-    const size_t n = job->side.count;
-    float *c = job->c[worker], *row = job->row + worker * job->space.dim;
-    double sum = 0.0;
-    size_t at, j;
-    locusi_take_rows(&job->space, &job->side, i, 1, row);
-    for (at = 0; at < n; at += LOCUSI_CENTERS_TILE) {
-        const size_t end = n - at < LOCUSI_CENTERS_TILE ? n : at + LOCUSI_CENTERS_TILE;
-        locusi_space_product(&job->space, row, 1, &job->side, at, locusi_pad(end - at), NULL, c, LOCUSI_CENTERS_TILE);
-        for (j = at; j < end; j++)
-            if (j != i) sum += (double)locusi_distance(&job->space, &job->side, i, &job->side, j, c[j - at]);
-    }
-    job->sum[i] = sum;
-}
-
-// Many rows: how far each is from their mean.
-LOCUSI_FN void locusi_medoid_by_mean(locusi_centers_job *job)
-{
-    const locusi_space *s = &job->space;
-    const size_t n = job->side.count;
-    size_t i, j;
-    if (s->metric == LOCUS_EUCLIDEAN) { // the terms are half the squared distances from the mean
-        for (i = 0; i < n; i++) job->sum[i] = (double)job->side.term[i];
-        return;
-    }
-    memset(s->mean, 0, s->dim * sizeof(double));
-    for (i = 0; i < n; i++)
-        for (j = 0; j < s->dim; j++) s->mean[j] += (double)locusi_coordinate(s, &job->side, i, j);
-    for (j = 0; j < s->dim; j++) s->mean[j] /= (double)n;
-    for (i = 0; i < n; i++) {
-        double sum = 0.0;
-        for (j = 0; j < s->dim; j++) {
-            const double x = (double)locusi_coordinate(s, &job->side, i, j);
-            sum += s->metric == LOCUS_COSINE ? -x * s->mean[j] : x + s->mean[j] - 2.0 * x * s->mean[j];
-        }
-        job->sum[i] = sum;
-    }
-}
-
-LOCUS_API size_t locus_centers_workspace(const locus_points *points, size_t k, const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_centers_job job;
-    locusi_carver c = {NULL, 0, 0};
-    (void)k;
-    if (!points) return 0;
-    locusi_centers_plan(&job, points, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_centers(const locus_points *points, size_t k, size_t *picks, float *radius,
-                                     const locus_explore_opts *opts, void *work, size_t work_bytes, locus_error *err)
-{
-    locus_explore_opts zero, quiet;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    locusi_centers_job job;
-    locusi_carver c = {NULL, 0, 0};
-    locus_isa isa = o->isa;
+    const size_t n = side->count;
+    locusi_side mean;
     locus_status status;
-    size_t n, tiles, items = 0, total, best = SIZE_MAX, i;
-    if ((status = locusi_check_metric(o, err)) ||
-        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)) ||
-        (status = locusi_check_picks(points, k, picks, o, err)))
+    double size;
+    size_t i, j;
+    memset(sum, 0, n * sizeof *sum);
+    for (i = 0; n <= LOCUSI_MEDOID_ROWS && i < n; i++) {
+        if (i % 256 == 0 && (status = locusi_sweep_told(run, i, n, err))) return status;
+        for (j = 0; j < i; j++) {
+            const double d = (double)locusi_apart(s, side, i, side, j);
+            sum[i] += d;
+            sum[j] += d;
+        }
+    }
+    if (n <= LOCUSI_MEDOID_ROWS) return LOCUS_OK;
+    memset(total, 0, s->dim * sizeof *total);
+    for (i = 0; i < n; i++) {
+        locusi_row_take(s, side, i, 1.0, row, 1);
+        for (j = 0; j < s->dim; j++) total[j] += (double)row[j];
+    }
+    for (j = 0; j < s->dim; j++) row[j] = (float)(s->mean[j] + total[j] / (double)n / s->scale);
+    memset(&mean, 0, sizeof mean);
+    size = locusi_row_size(s, row);
+    mean.rows = row;
+    mean.size = &size;
+    for (i = 0; i < n; i++) sum[i] = (double)locusi_apart(s, side, i, &mean, 0);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_centers_run(const locusi_space *s, const locusi_side *side, const double *sum,
+                                          unsigned char *closed, float *nearest, size_t k, size_t *picks, float *radius,
+                                          const locus_run *run, locus_error *err)
+{
+    const size_t n = side->count;
+    locus_status status;
+    size_t i, picked, pick = n;
+    for (i = 0; i < n; i++) {
+        nearest[i] = FLT_MAX;
+        if (!closed[i] && (pick == n || sum[i] < sum[pick])) pick = i;
+    }
+    for (picked = 0; picked < k; picked++) {
+        size_t next = n;
+        float most = 0.0f;
+        if ((status = locusi_sweep_told(run, picked, k, err))) return status;
+        picks[picked] = pick;
+        closed[pick] = 1;
+        for (i = 0; i < n; i++) {
+            const float d = i == pick ? 0.0f : locusi_apart(s, side, pick, side, i);
+            if (d < nearest[i]) nearest[i] = d;
+            if (nearest[i] > most) most = nearest[i];
+            if (!closed[i] && (next == n || nearest[i] > nearest[next])) next = i;
+        }
+        if (radius) radius[picked] = most;
+        pick = next;
+    }
+    return locusi_sweep_told(run, k, k, err);
+}
+
+LOCUS_API locus_status locus_centers(const locus_points *points, locus_metric metric, const unsigned char *available,
+                                     size_t k, size_t *picks, float *radius, const locus_run *run, locus_error *err)
+{
+    locusi_space s;
+    locusi_side side;
+    locusi_work w;
+    locus_status status;
+    double *sum, *total;
+    float *row, *nearest;
+    unsigned char *closed;
+    size_t i;
+    if ((status = locusi_check_metric(points, "points", metric, err)) ||
+        (status = locusi_check_picks(points, available, k, picks, err)))
         return status;
     if (!k) return LOCUS_OK;
-    n = points->count;
-    tiles = (n + LOCUSI_CENTERS_TILE - 1) / LOCUSI_CENTERS_TILE;
-    if ((status = locusi_check_work(work, work_bytes, locus_centers_workspace(points, k, o), err)) ||
-        (status = locusi_isa_choose(&isa, err)))
-        return status;
-    c.base = locusi_align(work);
-    locusi_centers_plan(&job, points, o, &c);
-    job.space.k = locusi_kernels_for(isa);
-    locusi_space_prepare(&job.space, &job.side, &job.side);
-    memset(job.is, 0, n);
-    if (n <= LOCUSI_MEDOID_ROWS) items = n;
-    total = items + k;
-    if (!items) locusi_medoid_by_mean(&job);
-    else if ((status = locusi_sweep_run(locusi_medoid_item, &job, items, 0, total, o, err))) return status;
-    for (i = 0; i < n; i++)
-        if ((!o->available || o->available[i]) && (best == SIZE_MAX || job.sum[i] < job.sum[best])) best = i;
-    quiet = *o; // progress is told here, for each pick
-    quiet.progress = NULL;
-    for (job.picks = 1;; job.picks++) {
-        float most = 0.0f;
-        if (o->progress && o->progress(o->user, items + job.picks - 1, total))
-            return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
-        picks[job.picks - 1] = job.pick = best;
-        job.is[best] = 1;
-        job.near[best] = 0.0f;
-        locusi_take_rows(&job.space, &job.side, best, 1, job.row);
-        if ((status = locusi_sweep_run(locusi_centers_item, &job, tiles, 0, 1, &quiet, err))) return status;
-        for (i = 0, best = SIZE_MAX; i < tiles; i++) {
-            if (job.radius[i] > most) most = job.radius[i];
-            if (job.far[i] != SIZE_MAX && (best == SIZE_MAX || job.near[job.far[i]] > job.near[best]))
-                best = job.far[i];
-        }
-        if (radius) radius[job.picks - 1] = most;
-        if (job.picks == k) break;
+    locusi_work_begin(&w, run);
+    status = locusi_space_take(&s, metric, points->dim, &w, run, err);
+    locusi_side_take(&side, points, 0, &w);
+    nearest = (float *)locusi_take(&w, points->count, sizeof(float));
+    sum = (double *)locusi_take(&w, points->count, sizeof(double));
+    closed = (unsigned char *)locusi_take(&w, points->count, 1);
+    total = (double *)locusi_take(&w, points->dim, sizeof(double));
+    row = (float *)locusi_take(&w, points->dim, sizeof(float));
+    if (!status && !(status = locusi_work_short(&w, err))) {
+        locusi_space_prepare(&s, &side, &side);
+        for (i = 0; i < points->count; i++) closed[i] = available && !available[i];
+        if (!(status = locusi_center_sums(&s, &side, sum, total, row, run, err)))
+            status = locusi_centers_run(&s, &side, sum, closed, nearest, k, picks, radius, run, err);
     }
-    locusi_sweep_end(o, total);
-    return LOCUS_OK;
-}
-
-typedef struct locusi_coverage_job {
-    locusi_matrix matrix;
-    size_t n;
-    float *near;           // [n] distance to the nearest pick
-    double *gain;          // [n] how much nearer all rows come with this one; may be an older, larger figure
-    unsigned char *closed; // [n] picked, or not to be
-} locusi_coverage_job;
-
-LOCUSI_FN void locusi_coverage_plan(locusi_coverage_job *job, const locus_points *p, const locus_explore_opts *o,
-                                    locusi_carver *c)
-{
-    memset(job, 0, sizeof *job);
-    locusi_matrix_plan(&job->matrix, p, o, c);
-    job->n = p->count;
-    job->near = locusi_carve_floats(c, p->count, 1);
-    job->gain = (double *)locusi_carve(c, p->count, sizeof(double));
-    job->closed = (unsigned char *)locusi_carve(c, p->count, 1);
-}
-
-LOCUSI_FN void locusi_coverage_item(void *arg, size_t worker, size_t item)
-{
-    locusi_coverage_job *job = (locusi_coverage_job *)arg;
-    const float *d = job->matrix.d + item * job->n;
-    double sum = 0.0;
-    size_t j;
-    (void)worker;
-    for (j = 0; j < job->n; j++)
-        if (d[j] < job->near[j]) sum += (double)job->near[j] - (double)d[j];
-    job->gain[item] = sum;
-}
-
-LOCUS_API size_t locus_coverage_workspace(const locus_points *points, const locus_explore_opts *opts)
-{
-    locus_explore_opts zero;
-    locusi_coverage_job job;
-    locusi_carver c = {NULL, 0, 0};
-    if (!points) return 0;
-    locusi_coverage_plan(&job, points, locusi_explore_defaults(opts, &zero), &c);
-    return locusi_carved(&c);
-}
-
-LOCUS_API locus_status locus_coverage(const locus_points *points, const float *cost, double budget, size_t *picks,
-                                      size_t *count, const locus_explore_opts *opts, void *work, size_t work_bytes,
-                                      locus_error *err)
-{
-    locus_explore_opts zero;
-    const locus_explore_opts *o = locusi_explore_defaults(opts, &zero);
-    locusi_coverage_job job;
-    locusi_carver c = {NULL, 0, 0};
-    locus_status status;
-    size_t n, i, items, total;
-    double left = budget;
-    float most = 0.0f;
-    if (count) *count = 0;
-    if ((status = locusi_check_metric(o, err)) ||
-        (status = locusi_check_points(points, "points", o->metric == LOCUS_DISAGREEMENT, err)))
-        return status;
-    n = points->count;
-    if (!count || (n && (!cost || !picks)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !count  ? "count"
-                           : !cost ? "cost"
-                                   : "picks");
-    if (!locusi_within(budget, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", budget);
-    for (i = 0; i < n; i++)
-        if (!locusi_finite(cost[i]) || !(cost[i] > 0.0f))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and positive", "%f", i, (double)cost[i]);
-    if (!n) return LOCUS_OK;
-    if ((status = locusi_check_work(work, work_bytes, locus_coverage_workspace(points, o), err))) return status;
-    c.base = locusi_align(work);
-    locusi_coverage_plan(&job, points, o, &c);
-    items = (n + LOCUSI_TILE_ROWS - 1) / LOCUSI_TILE_ROWS;
-    total = items + n;
-    if ((status = locusi_matrix_run(&job.matrix, o, total, err))) return status;
-    for (i = 0; i < n * n; i++)
-        if (job.matrix.d[i] > most) most = job.matrix.d[i];
-    for (i = 0; i < n; i++) {
-        job.near[i] = most;
-        job.closed[i] = o->available && !o->available[i];
-    }
-    if ((status = locusi_sweep_run(locusi_coverage_item, &job, n, items, total, o, err))) return status;
-    // Gains only fall as rows are picked: the best by older figures is looked at anew until it stays the best.
-    while (*count < n) {
-        size_t best = SIZE_MAX, fresh = SIZE_MAX;
-        for (;;) {
-            for (i = 0, best = SIZE_MAX; i < n; i++)
-                if (!job.closed[i] && (double)cost[i] <= left &&
-                    (best == SIZE_MAX || job.gain[i] / (double)cost[i] > job.gain[best] / (double)cost[best]))
-                    best = i;
-            if (best == fresh) break; // also: there is none
-            locusi_coverage_item(&job, 0, best);
-            fresh = best;
-        }
-        if (best == SIZE_MAX || (*count && !(job.gain[best] > 0.0))) break;
-        picks[(*count)++] = best;
-        left -= (double)cost[best];
-        job.closed[best] = 1;
-        for (i = 0; i < n; i++)
-            if (job.matrix.d[best * n + i] < job.near[i]) job.near[i] = job.matrix.d[best * n + i];
-    }
-    locusi_sweep_end(o, total);
-    return LOCUS_OK;
+    locusi_work_end(&w);
+    return status;
 }
 
 // ---- by value: the set whose best is best
@@ -15226,115 +14246,41 @@ LOCUS_API locus_status locus_coverage(const locus_points *points, const float *c
 // and Fisher; over all t it is the Lagrangian dual of the facility location problem (Cornuejols, Fisher, Nemhauser
 // 1977), which a few subgradient steps from there come near to.
 
-#define LOCUSI_SWAP_BATCH ((size_t)256)  // swaps looked at before the best so far is compared with what is left
 #define LOCUSI_SWAP_LEAST 1e-12          // improvements up to this are none
 #define LOCUSI_BOUND_STEPS ((size_t)300) // fewer where there is very much to read
 #define LOCUSI_STALLED ((size_t)10)      // steps without a smaller bound: go on with half the length
 #define LOCUSI_PROVEN 1e-10              // a bound as near as this to the value is as good as reached
 
-typedef struct locusi_move { // a model comes in, another goes out; SIZE_MAX: none
-    double better;           // by so much
-    size_t in, out;          // out: place in the set
-} locusi_move;
+typedef struct locusi_worth { // of a model that may come in
+    double key;               // net gain, or that per cost
+    int64_t gain;             // over the levels of the last look at it
+    size_t model, fresh;      // fresh: how large the set was then
+} locusi_worth;
 
 typedef struct locusi_portfolio_job {
     const locus_portfolio_opts *o;
+    const locus_run *run;
     const locusi_kernels *k;
     const float *rows;
-    size_t models, queries, stride, workers, tile;
-    size_t limit, required; // models in a set; of them required
-    double budget, fixed;   // DBL_MAX: none; cost of the required
-    double unit, lambda;    // value of 1 in the integer sums
-    // for each model
-    int64_t *gain; // over the levels of the last look at it
-    double *key;   // what the heap is ordered by
-    size_t *heap, *round;
-    unsigned char *in; // member of the set
-    // for each query
-    double *weight, *slope;
-    float *floor, *best, *second, *level; // floor: the best of the required
-    size_t *owner;                        // slot of the member with the highest p
-    int64_t *first, *next;                // w p of the best and of the second best, as in the sums
-    // for each member
-    size_t *set, *other, *kept, *slot; // other: the best set so far; kept: the best that the bound came across
-    int64_t *loss, *recover;           // recover: [workers][slots]
-    size_t slots, count, other_count, kept_count;
-    double spent, other_net, kept_net;
-    // for each swap of a batch
-    size_t batch[LOCUSI_SWAP_BATCH];
-    locusi_move moves[LOCUSI_SWAP_BATCH];
-    size_t batched;
-    const float *against; // for the parallel parts
-    const unsigned char *only;
+    size_t models, queries, stride, limit, required; // limit: models in a set; of them required
+    double budget, fixed, unit;                      // DBL_MAX: none; cost of the required; value of 1 in the sums
+    double *price;                                   // [models]
+    unsigned char *may, *in;                         // [models] may it be picked at all? is it in the set?
+    int64_t *gain;                                   // [models]
+    locusi_worth *worth;                             // [models]
+    double *weight, *slope;                          // [queries]
+    float *floor, *level;                            // [queries] floor: the best of the required
+    size_t *set, *other, count, other_count;         // [limit] members, the required first; the best set so far
+    double spent, other_net;
     int64_t base;
-    locusi_counter counter;
-    int check, bad;
     size_t done, total;
 } locusi_portfolio_job;
 
-// Everything that lies in the workspace; 0 if the sizes overflow.
-LOCUSI_FN void locusi_portfolio_plan(locusi_portfolio_job *j, const locus_points *profiles,
-                                     const locus_portfolio_opts *o, locusi_carver *c)
-{
-    const size_t models = profiles->count, queries = locusi_pad(profiles->dim);
-    size_t limit = o->count && o->count < models ? o->count : models;
-    memset(j, 0, sizeof *j);
-    j->o = o;
-    j->rows = profiles->rows;
-    j->models = models;
-    j->queries = profiles->dim;
-    j->stride = profiles->stride ? profiles->stride : profiles->dim;
-    j->workers = locusi_workers(o->parallel);
-    if (j->workers > 64) j->workers = 64;
-    j->tile = 1 + 65536 / (profiles->dim + 1);
-    j->limit = limit;
-    j->slots = limit < profiles->dim ? limit : profiles->dim;
-    if (queries < profiles->dim) c->failed = 1;
-    j->gain = (int64_t *)locusi_carve(c, models, sizeof(int64_t));
-    j->key = (double *)locusi_carve(c, models, sizeof(double));
-    j->heap = (size_t *)locusi_carve(c, models, sizeof(size_t));
-    j->round = (size_t *)locusi_carve(c, models, sizeof(size_t));
-    j->in = (unsigned char *)locusi_carve(c, models, 1);
-    j->weight = (double *)locusi_carve(c, queries, sizeof(double));
-    j->slope = (double *)locusi_carve(c, queries, sizeof(double));
-    j->floor = locusi_carve_floats(c, queries, 1);
-    j->best = locusi_carve_floats(c, queries, 1);
-    j->second = locusi_carve_floats(c, queries, 1);
-    j->level = locusi_carve_floats(c, queries, 1);
-    j->owner = (size_t *)locusi_carve(c, queries, sizeof(size_t));
-    j->first = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
-    j->next = (int64_t *)locusi_carve(c, queries, sizeof(int64_t));
-    j->set = (size_t *)locusi_carve(c, limit, sizeof(size_t));
-    j->other = (size_t *)locusi_carve(c, limit, sizeof(size_t));
-    j->kept = (size_t *)locusi_carve(c, limit, sizeof(size_t));
-    j->slot = (size_t *)locusi_carve(c, limit, sizeof(size_t));
-    j->loss = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
-    if (!locusi_mul(j->workers, j->slots, &limit)) c->failed = 1;
-    j->recover = (int64_t *)locusi_carve(c, limit, sizeof(int64_t));
-}
-
 LOCUSI_FN const float *locusi_profile_row(const locusi_portfolio_job *j, size_t m) { return j->rows + m * j->stride; }
 
-LOCUSI_FN double locusi_portfolio_price(const locusi_portfolio_job *j, size_t m)
+LOCUSI_FN double locusi_net_gain(const locusi_portfolio_job *j, size_t m)
 {
-    return j->o->cost ? (double)j->o->cost[m] : 0.0;
-}
-
-LOCUSI_FN int locusi_is_required(const locusi_portfolio_job *j, size_t m)
-{
-    return j->o->required && j->o->required[m];
-}
-
-// May it be picked at all?
-LOCUSI_FN int locusi_eligible(const locusi_portfolio_job *j, size_t m)
-{
-    return (!j->o->available || j->o->available[m]) && !locusi_is_required(j, m) &&
-           j->fixed + locusi_portfolio_price(j, m) <= j->budget;
-}
-
-LOCUSI_FN double locusi_net_gain(const locusi_portfolio_job *j, int64_t gain, size_t m)
-{
-    return (double)gain * j->unit - j->lambda * locusi_portfolio_price(j, m);
+    return (double)j->gain[m] * j->unit - j->o->lambda * j->price[m];
 }
 
 LOCUSI_FN int64_t locusi_covered(const locusi_portfolio_job *j, const float *p, const float *levels)
@@ -15342,425 +14288,198 @@ LOCUSI_FN int64_t locusi_covered(const locusi_portfolio_job *j, const float *p, 
     return j->k->cover(p, levels, j->weight, j->queries);
 }
 
+// The levels rise to what the model has.
+LOCUSI_FN void locusi_raise(const locusi_portfolio_job *j, float *levels, size_t m)
+{
+    const float *p = locusi_profile_row(j, m);
+    size_t i;
+    for (i = 0; i < j->queries; i++)
+        if (p[i] > levels[i]) levels[i] = p[i];
+}
+
 LOCUSI_FN locus_status locusi_portfolio_step(locusi_portfolio_job *j, locus_error *err)
 {
-    const size_t done = j->done < j->total ? j->done++ : j->total;
-    if (j->o->progress && j->o->progress(j->o->user, done, j->total))
-        return locusi_fail(err, LOCUS_ERR_CANCELLED, "portfolio", "", "step %z of %z", done, j->total);
-    return LOCUS_OK;
+    return locusi_sweep_told(j->run, j->done < j->total ? j->done++ : j->total, j->total, err);
 }
 
-// ---- gains of all models at once
-
-// 1 if every p is in [0, 1], told by its bits; -0 counts as 0.
-LOCUSI_FN int locusi_chances(const float *p, size_t n)
-{
-    uint32_t bad = 0;
-    size_t i;
-    for (i = 0; i < n; i++) {
-        const uint32_t bits = locusi_f32_bits(p[i]);
-        bad |= (uint32_t)(bits > 0x3f800000u) & (uint32_t)(bits != 0x80000000u);
-    }
-    return !bad;
-}
-
-LOCUSI_FN void locusi_gains_work(void *arg, size_t worker)
+LOCUSI_FN void locusi_gains_item(void *arg, size_t worker, size_t item)
 {
     locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
-    size_t mine = 0, item, m;
-    while ((item = locusi_next(&j->counter, worker, &mine)) < (j->models + j->tile - 1) / j->tile) {
-        const size_t end = j->models - item * j->tile < j->tile ? j->models : (item + 1) * j->tile;
-        for (m = item * j->tile; m < end; m++) {
-            const float *p = locusi_profile_row(j, m);
-            if (j->check && !locusi_chances(p, j->queries)) locusi_set_flag(&j->bad);
-            else if (locusi_eligible(j, m) && (!j->only || j->only[m]))
-                j->gain[m] = locusi_covered(j, p, j->against) - j->base;
-        }
-    }
+    size_t m = 16 * item;
+    (void)worker;
+    for (; m < j->models && m < 16 * item + 16; m++)
+        if (j->may[m]) j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - j->base;
 }
 
-// gain[m] <- what each eligible model (NULL: all of `only`) adds to these levels, whose own sum is j->base.
-LOCUSI_FN void locusi_gains(locusi_portfolio_job *j, const float *levels, const unsigned char *only)
+// gain[m] <- what each model that may be picked adds to the levels, whose own sum is j->base.
+LOCUSI_FN void locusi_gains(locusi_portfolio_job *j)
 {
-    j->against = levels;
-    j->only = only;
-    j->base = locusi_covered(j, levels, levels);
-    j->counter.next = 0;
-    j->counter.workers = j->workers;
-    locusi_run(j->o->parallel, locusi_gains_work, j, j->workers);
+    j->base = locusi_covered(j, j->level, j->level);
+    (void)locusi_sweep_run(locusi_gains_item, j, (j->models + 15) / 16, 0, 0, j->run, NULL);
 }
 
-// ---- a heap of models: highest key first, then largest gain, then lowest index
-
-LOCUSI_FN int locusi_heap_before(const locusi_portfolio_job *j, size_t a, size_t b)
+LOCUSI_FN locusi_worth locusi_worth_of(const locusi_portfolio_job *j, size_t m, int by_density)
 {
-    if (j->key[a] > j->key[b]) return 1;
-    if (j->key[a] < j->key[b]) return 0;
-    return j->gain[a] != j->gain[b] ? j->gain[a] > j->gain[b] : a < b;
+    const double net = locusi_net_gain(j, m), cost = j->price[m];
+    locusi_worth w;
+    w.key = !by_density ? net : cost > 0.0 && net / cost < DBL_MAX ? net / cost : DBL_MAX;
+    w.gain = j->gain[m];
+    w.model = m;
+    w.fresh = j->count;
+    return w;
 }
 
-LOCUSI_FN void locusi_heap_sift(locusi_portfolio_job *j, size_t root, size_t n)
+// Highest key first, then largest gain, then lowest index
+LOCUSI_FN int locusi_worth_order(const void *a, const void *b)
 {
-    size_t *h = j->heap, child;
-    while (root < n / 2 && (child = 2 * root + 1) < n) {
-        const size_t m = h[root];
-        if (child + 1 < n && locusi_heap_before(j, h[child + 1], h[child])) child++;
-        if (!locusi_heap_before(j, h[child], m)) break;
-        h[root] = h[child];
-        h[child] = m;
-        root = child;
-    }
+    const locusi_worth *x = (const locusi_worth *)a, *y = (const locusi_worth *)b;
+    if (x->key > y->key || y->key > x->key) return x->key > y->key ? -1 : 1;
+    if (x->gain != y->gain) return x->gain > y->gain ? -1 : 1;
+    return x->model < y->model ? -1 : x->model > y->model;
 }
 
-LOCUSI_FN void locusi_heap_make(locusi_portfolio_job *j, size_t n)
-{
-    size_t i;
-    for (i = n / 2; i > 0; i--) locusi_heap_sift(j, i - 1, n);
-}
-
-// The first of n goes behind the others.
-LOCUSI_FN size_t locusi_heap_pop(locusi_portfolio_job *j, size_t n)
-{
-    const size_t top = j->heap[0];
-    j->heap[0] = j->heap[n - 1];
-    j->heap[n - 1] = top;
-    locusi_heap_sift(j, 0, n - 1);
-    return top;
-}
-
-// The key: net gain, or net gain per cost.
-LOCUSI_FN void locusi_heap_key(locusi_portfolio_job *j, size_t m, int by_density)
-{
-    const double net = locusi_net_gain(j, j->gain[m], m), cost = locusi_portfolio_price(j, m);
-    j->key[m] = !by_density ? net : cost > 0.0 && net / cost < DBL_MAX ? net / cost : DBL_MAX;
-}
-
-// All eligible models (of `only`) whose net gain is positive: how many.
-LOCUSI_FN size_t locusi_heap_fill(locusi_portfolio_job *j, int by_density, const unsigned char *only)
+// worth <- all that may be picked (of `only`) and whose net gain over the levels is positive: how many.
+LOCUSI_FN size_t locusi_worths(locusi_portfolio_job *j, int by_density, const unsigned char *only)
 {
     size_t m, n = 0;
-    for (m = 0; m < j->models; m++) {
-        if (!locusi_eligible(j, m) || (only && !only[m]) || !(locusi_net_gain(j, j->gain[m], m) > 0.0)) continue;
-        locusi_heap_key(j, m, by_density);
-        j->heap[n++] = m;
-    }
-    locusi_heap_make(j, n);
+    for (m = 0; m < j->models; m++)
+        if (j->may[m] && (!only || only[m]) && locusi_net_gain(j, m) > 0.0)
+            j->worth[n++] = locusi_worth_of(j, m, by_density);
     return n;
+}
+
+// The first in order of those that are affordable beside j->spent; n: none is.
+LOCUSI_FN size_t locusi_worth_best(const locusi_portfolio_job *j, size_t n)
+{
+    size_t i, best = n;
+    for (i = 0; i < n; i++)
+        if (j->spent + j->price[j->worth[i].model] <= j->budget &&
+            (best == n || locusi_worth_order(&j->worth[i], &j->worth[best]) < 0))
+            best = i;
+    return best;
 }
 
 // ---- greedy
 
-LOCUSI_FN void locusi_raise(float *levels, const float *p, size_t n)
-{
-    size_t i;
-    for (i = 0; i < n; i++)
-        if (p[i] > levels[i]) levels[i] = p[i];
-}
-
-// j->set <- the required, then always the model of largest net gain (per cost) that is still affordable, of those in
-// `only`. Its levels are left in j->best. Gains are brought up to date one by one where they matter, or all at once
-// where that turns out to be many: the picks are the same.
+// set <- the required, then always the model of largest net gain (per cost) that is still affordable, of those in
+// `only`. Gains are brought up to date one by one where they matter, or all at once where that turns out to be many:
+// the picks are the same.
 LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, const unsigned char *only, double *net,
                                      locus_error *err)
 {
-    size_t m, n = 0, left, looks;
-    double spent = j->fixed;
+    size_t m, left, best, looks = 0;
     int64_t sum;
     locus_status status;
-    for (m = 0; m < j->models; m++) {
-        j->round[m] = 0;
-        if (locusi_is_required(j, m)) j->set[n++] = m;
-    }
-    memcpy(j->best, j->floor, j->queries * sizeof(float));
-    locusi_gains(j, j->best, only);
+    j->spent = j->fixed;
+    j->count = j->required;
+    memcpy(j->level, j->floor, j->queries * sizeof(float));
+    locusi_gains(j);
     sum = j->base;
-    for (m = 0; m < j->models; m++) j->round[m] = n;
-    left = locusi_heap_fill(j, by_density, only);
-    for (looks = 0; n < j->limit && left > 0;) {
-        m = j->heap[0];
-        if (spent + locusi_portfolio_price(j, m) > j->budget) {
-            locusi_heap_pop(j, left--);
-        } else if (j->round[m] == n) {
-            locusi_heap_pop(j, left--);
-            j->set[n++] = m;
-            spent += locusi_portfolio_price(j, m);
-            locusi_raise(j->best, locusi_profile_row(j, m), j->queries);
+    left = locusi_worths(j, by_density, only);
+    while (j->count < j->limit && (best = locusi_worth_best(j, left)) < left) {
+        m = j->worth[best].model;
+        if (j->worth[best].fresh == j->count) {
+            j->set[j->count++] = m;
+            j->spent += j->price[m];
+            locusi_raise(j, j->level, m);
             sum += j->gain[m];
+            j->worth[best] = j->worth[--left];
             looks = 0;
             if ((status = locusi_portfolio_step(j, err))) return status;
-        } else if (looks++ < 64 + left / 8) {
-            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->best) - sum;
-            j->round[m] = n;
-            locusi_heap_key(j, m, by_density);
-            if (locusi_net_gain(j, j->gain[m], m) > 0.0) locusi_heap_sift(j, 0, left);
-            else locusi_heap_pop(j, left--);
-        } else { // what was dropped before is dropped again: it gains nothing or costs too much
-            locusi_gains(j, j->best, only);
-            for (m = 0; m < j->models; m++) j->round[m] = n;
-            left = locusi_heap_fill(j, by_density, only);
+        } else if (looks++ < 64) {
+            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - sum;
+            j->worth[best] = locusi_worth_of(j, m, by_density);
+            if (!(locusi_net_gain(j, m) > 0.0)) j->worth[best] = j->worth[--left];
+        } else { // what was dropped before is dropped again: it gains nothing
+            locusi_gains(j);
+            left = locusi_worths(j, by_density, only);
         }
     }
-    j->count = n;
-    *net = (double)sum * j->unit - j->lambda * spent;
+    *net = (double)sum * j->unit - j->o->lambda * j->spent;
     return LOCUS_OK;
 }
 
 // ---- swaps
 
-// The best move that brings model m in: against each member at once, in one pass over its row. A query that m answers
-// better than the second best member, but not the best, counts only where that one goes out.
-LOCUSI_FN locusi_move locusi_swap_for(const locusi_portfolio_job *j, size_t m, int64_t *recover)
-{
-    const float *p = locusi_profile_row(j, m);
-    const double cost = locusi_portfolio_price(j, m);
-    locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
-    int64_t gain = 0;
-    size_t i;
-    memset(recover, 0, j->slots * sizeof *recover);
-    for (i = 0; i < j->queries; i++) {
-        int64_t part;
-        if (!(p[i] > j->second[i])) continue;
-        part = locusi_bits((double)p[i] * j->weight[i] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
-        if (part > j->first[i]) {
-            gain += part - j->first[i];
-            part = j->first[i];
-        }
-        recover[j->owner[i]] += part - j->next[i];
-    }
-    if (j->count < j->limit && j->spent + cost <= j->budget) {
-        move.better = locusi_net_gain(j, gain, m);
-        move.in = m;
-    }
-    for (i = 0; i < j->count; i++) {
-        const size_t s = j->set[i];
-        const int64_t lost = j->loss[i] - (j->slot[i] == SIZE_MAX ? 0 : recover[j->slot[i]]);
-        const double better = (double)(gain - lost) * j->unit - j->lambda * (cost - locusi_portfolio_price(j, s));
-        if (locusi_is_required(j, s) || j->spent - locusi_portfolio_price(j, s) + cost > j->budget) continue;
-        if (move.in != SIZE_MAX && better <= move.better) continue;
-        move.better = better;
-        move.in = m;
-        move.out = i;
-    }
-    return move;
-}
-
-LOCUSI_FN void locusi_swap_work(void *arg, size_t worker)
-{
-    locusi_portfolio_job *j = (locusi_portfolio_job *)arg;
-    size_t mine = 0, item;
-    while ((item = locusi_next(&j->counter, worker, &mine)) < j->batched)
-        j->moves[item] = locusi_swap_for(j, j->batch[item], j->recover + worker * j->slots);
-}
-
-// Best and second best of the set on each query, whose the best is, and what the set loses with each member.
-LOCUSI_FN void locusi_swap_prepare(locusi_portfolio_job *j)
-{
-    size_t i, q, slots = 0;
-    for (q = 0; q < j->queries; q++) {
-        j->best[q] = j->second[q] = 0.0f;
-        j->owner[q] = SIZE_MAX;
-    }
-    j->spent = 0.0;
-    for (i = 0; i < j->count; i++) {
-        const float *p = locusi_profile_row(j, j->set[i]);
-        j->spent += locusi_portfolio_price(j, j->set[i]);
-        j->slot[i] = SIZE_MAX;
-        j->loss[i] = 0;
-        for (q = 0; q < j->queries; q++) {
-            if (p[q] > j->best[q]) {
-                j->second[q] = j->best[q];
-                j->best[q] = p[q];
-                j->owner[q] = i;
-            } else if (p[q] > j->second[q]) j->second[q] = p[q];
-        }
-    }
-    for (q = 0; q < j->queries; q++) {
-        const size_t i0 = j->owner[q];
-        j->first[q] = locusi_bits((double)j->best[q] * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
-        j->next[q] = locusi_bits((double)j->second[q] * j->weight[q] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
-        if (i0 == SIZE_MAX) {
-            j->owner[q] = 0; // nothing to recover there: both are 0
-            continue;
-        }
-        if (j->slot[i0] == SIZE_MAX) j->slot[i0] = slots++;
-        j->owner[q] = j->slot[i0];
-        j->loss[i0] += j->first[q] - j->next[q];
-    }
-}
-
-// Of two moves the better one, then that of the lower model, then of the earlier member.
-LOCUSI_FN void locusi_move_take(locusi_move *best, const locusi_move *move)
-{
-    if (!(move->better > LOCUSI_SWAP_LEAST) || move->better < best->better) return;
-    if (move->better > best->better || move->in < best->in) *best = *move;
-}
-
-// The best move of all. A model's is worth at most its gain to the whole set, less its price, plus the price of what
-// goes: models are looked at in that order, until what is left cannot win.
-LOCUSI_FN locusi_move locusi_swap_best(locusi_portfolio_job *j)
-{
-    locusi_move best = {0.0, SIZE_MAX, SIZE_MAX};
-    double dearest = 0.0;
-    size_t i, m, n = 0;
-    for (i = 0; i < j->count; i++) {
-        const size_t s = j->set[i];
-        const double back = j->lambda * locusi_portfolio_price(j, s);
-        locusi_move move = {0.0, SIZE_MAX, SIZE_MAX};
-        if (locusi_is_required(j, s)) continue;
-        if (back > dearest) dearest = back;
-        move.better = back - (double)j->loss[i] * j->unit;
-        move.out = i;
-        locusi_move_take(&best, &move);
-    }
-    for (m = 0; m < j->models; m++) {
-        if (!locusi_eligible(j, m) || j->in[m]) continue;
-        j->key[m] = locusi_net_gain(j, j->gain[m], m) + dearest;
-        if (j->key[m] > LOCUSI_SWAP_LEAST) j->heap[n++] = m;
-    }
-    locusi_heap_make(j, n);
-    while (n > 0 && j->key[j->heap[0]] >= best.better) {
-        for (j->batched = 0; n > 0 && j->batched < LOCUSI_SWAP_BATCH; j->batched++)
-            j->batch[j->batched] = locusi_heap_pop(j, n--);
-        j->counter.next = 0;
-        j->counter.workers = j->workers;
-        locusi_run(j->o->parallel, locusi_swap_work, j, j->workers);
-        for (i = 0; i < j->batched; i++)
-            if (j->moves[i].in != SIZE_MAX) locusi_move_take(&best, &j->moves[i]);
-    }
-    return best;
-}
-
-// Moves while one helps: j->set of j->count.
+// Each member in turn is exchanged for the model that is best in its place, or for none, and one is added where there
+// is room, until nothing helps.
 LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
 {
     locus_status status;
-    size_t i;
-    memset(j->in, 0, j->models);
-    for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
-    for (;;) {
-        locusi_move move;
+    size_t i, at, idle, best, left;
+    for (at = idle = 0; idle <= j->count; at = at < j->count ? at + 1 : 0, idle++) {
+        const int adds = at == j->count;
+        if (adds ? j->count == j->limit : at < j->required) continue;
         if ((status = locusi_portfolio_step(j, err))) return status;
-        locusi_swap_prepare(j);
-        locusi_gains(j, j->best, NULL);
-        move = locusi_swap_best(j);
-        if (!(move.better > LOCUSI_SWAP_LEAST)) return LOCUS_OK;
-        if (move.out == SIZE_MAX) move.out = j->count++;
-        else j->in[j->set[move.out]] = 0;
-        if (move.in == SIZE_MAX) {
-            j->set[move.out] = j->set[--j->count];
-        } else {
-            j->set[move.out] = move.in;
-            j->in[move.in] = 1;
+        memset(j->level, 0, j->queries * sizeof(float));
+        for (i = 0, j->spent = 0.0; i < j->count; i++) {
+            if (i == at) continue;
+            j->spent += j->price[j->set[i]];
+            locusi_raise(j, j->level, j->set[i]);
         }
+        locusi_gains(j); // of members none, but of the one that is out for now
+        left = locusi_worths(j, 0, NULL);
+        best = locusi_worth_best(j, left);
+        if (!((best < left ? j->worth[best].key : 0.0) >
+              (adds ? 0.0 : locusi_net_gain(j, j->set[at])) + LOCUSI_SWAP_LEAST))
+            continue;
+        if (adds) j->count++;
+        j->set[at] = best < left ? j->worth[best].model : j->set[--j->count];
+        idle = SIZE_MAX; // 0 in a moment
     }
+    return LOCUS_OK;
 }
 
-// j->set is compared with the best so far; required and what is swapped in counted, it is within the limits.
-LOCUSI_FN void locusi_keep_better(locusi_portfolio_job *j, double net)
-{
-    if (!(net > j->other_net)) return;
-    memcpy(j->other, j->set, j->count * sizeof *j->set);
-    j->other_count = j->count;
-    j->other_net = net;
-}
-
-// From j->set by swaps, then in the order of gain.
-LOCUSI_FN locus_status locusi_portfolio_improve(locusi_portfolio_job *j, double *net, locus_error *err)
-{
-    locus_status status = locusi_swaps(j, err);
-    return status ? status : locusi_greedy(j, 0, j->in, net, err);
-}
-
+// Greedy, then swaps, then what is left of it in the order of gain; kept if it is better than the best so far.
 LOCUSI_FN locus_status locusi_portfolio_start(locusi_portfolio_job *j, int by_density, locus_error *err)
 {
     double net;
+    size_t i;
     locus_status status = locusi_greedy(j, by_density, NULL, &net, err);
-    if (!status && !j->o->greedy_only) status = locusi_portfolio_improve(j, &net, err);
-    if (!status) locusi_keep_better(j, net);
-    return status;
+    if (!status && !j->o->greedy_only && !(status = locusi_swaps(j, err))) {
+        memset(j->in, 0, j->models);
+        for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
+        status = locusi_greedy(j, 0, j->in, &net, err);
+    }
+    if (status || !(net > j->other_net)) return status;
+    memcpy(j->other, j->set, j->count * sizeof *j->set);
+    j->other_count = j->count;
+    j->other_net = net;
+    return LOCUS_OK;
 }
 
 // ---- the bound
 
-// The largest sum of net gains within one limit: the number of models, or (by_density) the budget. The models that
-// make it up are heap[first ..), the last in this order, heap[first], counted by `part` alone.
-LOCUSI_FN double locusi_relax_one(locusi_portfolio_job *j, int by_density, size_t *first, size_t *end, double *part)
+// The largest sum of net gains within one limit: the number of models, or (by_density) the budget. It is made up of the
+// first *end in worth; of the last one *part counts.
+LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, int by_density, size_t *end, double *part)
 {
-    size_t left = locusi_heap_fill(j, by_density, NULL), room = j->limit - j->required;
+    const size_t left = locusi_worths(j, by_density, NULL), room = j->limit - j->required;
     double money = j->budget - j->fixed, sum = 0.0;
+    size_t i;
     money += 1e-12 * j->budget; // the sets that are held against it may have rounded down
-    *end = left;
-    *part = 1.0;
-    while (left > 0 && (by_density ? money > 0.0 || locusi_portfolio_price(j, j->heap[0]) <= 0.0 : room > 0)) {
-        const size_t m = locusi_heap_pop(j, left--);
-        const double cost = locusi_portfolio_price(j, m);
-        room--;
+    locusi_sort(j->worth, left, sizeof *j->worth, locusi_worth_order);
+    for (i = 0, *part = 1.0; i < left && (by_density || i < room); i++) {
+        const double cost = j->price[j->worth[i].model];
+        if (by_density && cost > 0.0 && !(money > 0.0)) break;
         if (by_density && cost > money) *part = money / cost;
-        sum += *part * locusi_net_gain(j, j->gain[m], m);
+        sum += *part * locusi_net_gain(j, j->worth[i].model);
         money -= cost;
     }
-    *first = left;
+    *end = i;
     return sum;
 }
 
-// The same within both limits: the smaller of the two.
-LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, size_t *first, size_t *end, double *part)
-{
-    double sum = locusi_relax_one(j, 0, first, end, part), other;
-    if (j->budget >= DBL_MAX) return sum;
-    other = locusi_relax_one(j, 1, first, end, part);
-    return other < sum ? other : locusi_relax_one(j, 0, first, end, part);
-}
-
-// The models that make up a bound are a set worth a look: j->kept <- them, in their order, as far as they are within
-// the limits, if they are better than what was kept before.
-LOCUSI_FN void locusi_relaxed_set(locusi_portfolio_job *j, size_t first, size_t end)
-{
-    double net;
-    size_t m;
-    j->count = 0;
-    j->spent = j->fixed;
-    for (m = 0; m < j->models; m++)
-        if (locusi_is_required(j, m)) j->set[j->count++] = m;
-    memcpy(j->second, j->floor, j->queries * sizeof(float));
-    for (; end > first && j->count < j->limit; end--) {
-        m = j->heap[end - 1];
-        if (j->spent + locusi_portfolio_price(j, m) > j->budget) continue;
-        j->set[j->count++] = m;
-        j->spent += locusi_portfolio_price(j, m);
-        locusi_raise(j->second, locusi_profile_row(j, m), j->queries);
-    }
-    net = (double)locusi_covered(j, j->second, j->second) * j->unit - j->lambda * j->spent;
-    if (j->kept_count && !(net > j->kept_net)) return;
-    memcpy(j->kept, j->set, j->count * sizeof *j->set);
-    j->kept_count = j->count;
-    j->kept_net = net;
-}
-
-// Swaps from what was kept; from now on something new is kept.
-LOCUSI_FN locus_status locusi_portfolio_retry(locusi_portfolio_job *j, locus_error *err)
-{
-    double net;
-    locus_status status;
-    if (!j->kept_count) return LOCUS_OK;
-    memcpy(j->set, j->kept, j->kept_count * sizeof *j->set);
-    j->count = j->kept_count;
-    j->kept_count = 0;
-    if ((status = locusi_portfolio_improve(j, &net, err))) return status;
-    locusi_keep_better(j, net);
-    return LOCUS_OK;
-}
-
-// One step down the slope of the bound `here`, whose models are heap[first .. end): a level falls where none of them
-// goes beyond it, and rises where several do. 0: there is no slope.
-LOCUSI_FN int locusi_portfolio_descend(locusi_portfolio_job *j, size_t first, size_t end, double part, double length)
+// One step down the slope of the bound that the first `end` of worth make up: a level falls where none of them goes
+// beyond it, and rises where several do. 0: there is no slope.
+LOCUSI_FN int locusi_portfolio_descend(locusi_portfolio_job *j, size_t end, double part, double length)
 {
     double norm = 0.0;
     size_t i, q;
     for (q = 0; q < j->queries; q++) j->slope[q] = 1.0;
-    for (i = first; i < end; i++) {
-        const float *p = locusi_profile_row(j, j->heap[i]);
-        const double share = i == first ? part : 1.0;
+    for (i = 0; i < end; i++) {
+        const float *p = locusi_profile_row(j, j->worth[i].model);
+        const double share = i + 1 == end ? part : 1.0;
         for (q = 0; q < j->queries; q++)
             if (p[q] > j->level[q]) j->slope[q] -= share;
     }
@@ -15768,309 +14487,184 @@ LOCUSI_FN int locusi_portfolio_descend(locusi_portfolio_job *j, size_t first, si
         if (!(j->weight[q] > 0.0) || (j->slope[q] > 0.0 && j->level[q] <= j->floor[q])) j->slope[q] = 0.0;
         norm += j->slope[q] * j->slope[q];
     }
-    if (!(norm > 0.0)) return 0;
-    for (q = 0; q < j->queries; q++) {
+    for (q = 0; norm > 0.0 && q < j->queries; q++) {
         double level = (double)j->level[q];
         if (!(fabs(j->slope[q]) > 0.0)) continue;
         level -= length / norm * j->slope[q] / (j->weight[q] * j->unit);
         j->level[q] = level >= 1.0 ? 1.0f : level > (double)j->floor[q] ? (float)level : j->floor[q];
     }
-    return 1;
+    return norm > 0.0;
 }
 
 // *bound <- the smallest that was found, for the best of the required models as levels, then from the best of the best
-// set on. What the steps come across may become a better set, where `search` allows the time.
-LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, size_t steps, int search, double *bound,
-                                              locus_error *err)
+// set on.
+LOCUSI_FN locus_status locusi_portfolio_bound(locusi_portfolio_job *j, size_t steps, double *bound, locus_error *err)
 {
-    double reach = 1.0, here, part;
-    size_t step, i, stalled = 0, first, end;
+    double reach = 1.0, here, other, part;
+    size_t step, i, stalled = 0, end;
     locus_status status;
     *bound = DBL_MAX;
     memcpy(j->level, j->floor, j->queries * sizeof(float));
-    for (step = 0; step < steps; step++) {
+    for (step = 0; step < steps && LOCUSI_PROVEN < *bound - j->other_net; step++) {
         if ((status = locusi_portfolio_step(j, err))) return status;
         if (step == 1)
-            for (i = 0; i < j->other_count; i++) locusi_raise(j->level, locusi_profile_row(j, j->other[i]), j->queries);
-        locusi_gains(j, j->level, NULL);
-        here = (double)j->base * j->unit - j->lambda * j->fixed + locusi_relax(j, &first, &end, &part);
-        stalled++;
-        if (here < *bound) {
-            *bound = here;
-            stalled = 0;
+            for (i = 0; i < j->other_count; i++) locusi_raise(j, j->level, j->other[i]);
+        locusi_gains(j);
+        here = locusi_relax(j, 0, &end, &part);
+        if (j->budget < DBL_MAX) { // within both limits: the smaller of the two
+            other = locusi_relax(j, 1, &end, &part);
+            if (other < here) here = other;
+            else (void)locusi_relax(j, 0, &end, &part);
         }
-        if (*bound - j->other_net <= LOCUSI_PROVEN) return LOCUS_OK;
-        if (search) locusi_relaxed_set(j, first, end);
-        if (step > 0 && !locusi_portfolio_descend(j, first, end, part, reach * (here - j->other_net))) break;
+        here += (double)j->base * j->unit - j->o->lambda * j->fixed;
+        stalled = here < *bound ? 0 : stalled + 1;
+        if (here < *bound) *bound = here;
+        if (step > 0 && !locusi_portfolio_descend(j, end, part, reach * (here - j->other_net))) break;
         if (stalled < LOCUSI_STALLED) continue;
         stalled = 0;
         reach *= 0.5;
-        if ((status = locusi_portfolio_retry(j, err))) return status;
     }
-    return locusi_portfolio_retry(j, err);
+    return LOCUS_OK;
 }
 
 // ---- together
 
-LOCUS_API size_t locus_portfolio_workspace(const locus_points *profiles, const locus_portfolio_opts *opts)
+LOCUSI_FN locus_status locusi_check_amounts(const float *x, size_t n, const char *name, locus_error *err)
 {
-    locusi_portfolio_job j;
-    locus_portfolio_opts zero;
-    locusi_carver c = {NULL, 0, 0};
-    size_t bytes;
-    if (!profiles) return 0;
-    memset(&zero, 0, sizeof zero);
-    locusi_portfolio_plan(&j, profiles, opts ? opts : &zero, &c);
-    return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
-}
-
-// Limits and weights; *mass <- the summed weights.
-LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, const locus_portfolio_opts *o, double *mass,
-                                              locus_error *err)
-{
-    size_t i, required = 0;
-    double fixed = 0.0;
-    *mass = 0.0;
-    if (profiles->dim == 0) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.dim", "at least 1", "0");
-    if (profiles->count && !profiles->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles", "rows", "NULL");
-    if (profiles->stride && profiles->stride < profiles->dim)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles.stride", "0 or at least %z", "%z", profiles->dim,
-                           profiles->stride);
-    if (!locusi_within(o->budget, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "budget", "finite and not negative", "%f", o->budget);
-    if (!locusi_within(o->lambda, 0.0, DBL_MAX))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "lambda", "finite and not negative", "%f", o->lambda);
-    if ((o->budget > 0.0 || o->lambda > 0.0) && !o->cost)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost", "costs, for the %s", "NULL",
-                           o->budget > 0.0 ? "budget" : "lambda");
-    for (i = 0; i < profiles->count; i++) {
-        if (o->cost && (!locusi_finite(o->cost[i]) || o->cost[i] < 0.0f))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost[%z]", "finite and not negative", "%f", i,
-                               (double)o->cost[i]);
-        if (!o->required || !o->required[i]) continue;
-        required++;
-        if (o->cost) fixed += (double)o->cost[i];
-    }
-    for (i = 0; i < profiles->dim; i++) {
-        if (o->weight && (!locusi_finite(o->weight[i]) || o->weight[i] < 0.0f))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight[%z]", "finite and not negative", "%f", i,
-                               (double)o->weight[i]);
-        *mass += o->weight ? (double)o->weight[i] : 1.0;
-    }
-    if (!(*mass > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "one above 0", "none");
-    if (o->count && required > o->count)
-        return locusi_fail(err, LOCUS_ERR_BUDGET, "count", "at least %z, the required models", "%z", required,
-                           o->count);
-    if (o->budget > 0.0 && fixed > o->budget)
-        return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the cost of the required models", "%f", fixed,
-                           o->budget);
+    size_t i;
+    for (i = 0; x && i < n; i++)
+        if (!locusi_finite(x[i]) || x[i] < 0.0f)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "finite and not negative", "%f", name, i,
+                               (double)x[i]);
     return LOCUS_OK;
 }
 
-// The first value that is no chance.
-LOCUSI_FN locus_status locusi_bad_chance(const char *what, const locus_points *rows, locus_error *err)
+LOCUSI_FN locus_status locusi_check_portfolio(const locus_points *profiles, const locus_portfolio_opts *o,
+                                              locus_error *err)
 {
-    const size_t stride = rows->stride ? rows->stride : rows->dim;
-    size_t m = 0, q = 0;
-    while (m + 1 < rows->count && locusi_chances(rows->rows + m * stride, rows->dim)) m++;
-    while (q + 1 < rows->dim && locusi_chances(rows->rows + m * stride + q, 1)) q++;
-    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z, %z]", "0 to 1", "%f", what, m, q,
-                       (double)rows->rows[m * stride + q]);
+    const double limits[] = {o->budget, o->lambda};
+    locus_status status;
+    size_t i;
+    for (i = 0; i < 2; i++) {
+        const char *name = i ? "lambda" : "budget";
+        if (!locusi_within(limits[i], 0.0, DBL_MAX))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "finite and not negative", "%f", name, limits[i]);
+        if (limits[i] > 0.0 && !o->cost)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "cost", "costs, for the %s", "NULL", name);
+    }
+    if ((status = locusi_check_points(profiles, "profiles", 1, err)) ||
+        (status = locusi_check_amounts(o->cost, profiles->count, "cost", err)))
+        return status;
+    return locusi_check_amounts(o->weight, profiles->dim, "weight", err);
 }
 
-LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
-                                              size_t *picks, double *value_of, locus_portfolio *out, void *work,
-                                              size_t work_bytes, locus_error *err)
+LOCUSI_FN locus_status locusi_portfolio_take(locusi_portfolio_job *j, locusi_work *w, locus_error *err)
 {
-    locusi_portfolio_job job, *j = &job;
-    locus_portfolio_opts zero;
-    const locus_portfolio_opts *o = opts ? opts : &zero;
-    locusi_carver c = {NULL, 0, 0};
-    locus_isa isa = o == opts ? o->isa : LOCUS_ISA_AUTO;
-    double mass, volume;
-    size_t bytes, i, steps, candidates = 0;
-    int exponent, by_cost;
-    locus_status status;
-    memset(&zero, 0, sizeof zero);
-    if (!profiles || !picks || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !profiles ? "profiles"
-                           : !picks  ? "picks"
-                                     : "out");
-    memset(out, 0, sizeof *out);
-    if ((status = locusi_check_portfolio(profiles, o, &mass, err)) || (status = locusi_isa_choose(&isa, err)))
-        return status;
-    bytes = locus_portfolio_workspace(profiles, o);
-    if (!bytes || !work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    c.base = locusi_align(work);
-    locusi_portfolio_plan(j, profiles, o, &c);
-    j->k = locusi_kernels_for(isa);
-    j->lambda = o->lambda;
-    j->budget = o->budget > 0.0 ? o->budget : DBL_MAX;
+    j->gain = (int64_t *)locusi_take_zero(w, j->models, sizeof(int64_t));
+    j->price = (double *)locusi_take(w, j->models, sizeof(double));
+    j->may = (unsigned char *)locusi_take_zero(w, j->models, 1);
+    j->in = (unsigned char *)locusi_take(w, j->models, 1);
+    j->worth = (locusi_worth *)locusi_take(w, j->models, sizeof(locusi_worth));
+    j->weight = (double *)locusi_take(w, j->queries, sizeof(double));
+    j->slope = (double *)locusi_take(w, j->queries, sizeof(double));
+    j->floor = (float *)locusi_take_zero(w, j->queries, sizeof(float));
+    j->level = (float *)locusi_take(w, j->queries, sizeof(float));
+    j->set = (size_t *)locusi_take(w, j->limit, sizeof(size_t));
+    j->other = (size_t *)locusi_take(w, j->limit, sizeof(size_t));
+    return locusi_work_short(w, err);
+}
 
-    // Weights in units of which all together make at most 2^50.
-    (void)frexp(mass, &exponent);
-    for (i = 0; i < locusi_pad(j->queries); i++) {
-        j->weight[i] = i < j->queries ? ldexp(o->weight ? (double)o->weight[i] : 1.0, 50 - exponent) : 0.0;
-        j->floor[i] = 0.0f;
-    }
+// Weights, prices and what is required; *mass <- the summed weights.
+LOCUSI_FN locus_status locusi_portfolio_prepare(locusi_portfolio_job *j, locus_error *err)
+{
+    const locus_portfolio_opts *o = j->o;
+    double mass = 0.0;
+    size_t i, candidates = 0;
+    int exponent;
+    for (i = 0; i < j->queries; i++) mass += o->weight ? (double)o->weight[i] : 1.0;
+    if (!(mass > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "one above 0", "none");
+    (void)frexp(mass, &exponent); // in units of which all together make at most 2^50
+    for (i = 0; i < j->queries; i++) j->weight[i] = ldexp(o->weight ? (double)o->weight[i] : 1.0, 50 - exponent);
     j->unit = 1.0 / ldexp(mass, 50 - exponent);
-    j->check = 1;
-    locusi_gains(j, j->floor, NULL);
-    if (j->bad) return locusi_bad_chance("profiles", profiles, err);
-    j->check = 0;
     for (i = 0; i < j->models; i++) {
-        if (!locusi_is_required(j, i)) continue;
-        j->required++;
-        j->fixed += locusi_portfolio_price(j, i);
-        locusi_raise(j->floor, locusi_profile_row(j, i), j->queries);
+        j->price[i] = o->cost ? (double)o->cost[i] : 0.0;
+        if (!o->required || !o->required[i]) continue;
+        if (j->required == j->limit)
+            return locusi_fail(err, LOCUS_ERR_BUDGET, "count", "as many as the required models", "%z", o->count);
+        j->set[j->required++] = i;
+        j->fixed += j->price[i];
+        locusi_raise(j, j->floor, i);
     }
-    for (i = 0; i < j->models; i++) candidates += (size_t)locusi_eligible(j, i);
+    if (j->fixed > j->budget)
+        return locusi_fail(err, LOCUS_ERR_BUDGET, "budget", "at least %f, the cost of the required models", "%f",
+                           j->fixed, o->budget);
+    for (i = 0; i < j->models; i++) {
+        j->may[i] = (!o->available || o->available[i]) && !(o->required && o->required[i]) &&
+                    j->fixed + j->price[i] <= j->budget;
+        candidates += j->may[i];
+    }
     if (candidates + j->required == 0)
         return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "profiles", "an available model within the limits",
                            "none of %z", j->models);
+    return LOCUS_OK;
+}
 
+LOCUSI_FN locus_status locusi_portfolio_run(locusi_portfolio_job *j, size_t *picks, double *value_of,
+                                            locus_portfolio *out, locus_error *err)
+{
+    const double volume = (double)j->models * (double)j->queries, lambda = j->o->lambda;
+    const int by_cost = j->budget < DBL_MAX || lambda > 0.0;
+    size_t i, steps;
+    locus_status status = locusi_portfolio_prepare(j, err);
+    if (status) return status;
     // Greedy by gain begins with the best affordable model, so the better of the two is never worse than that one.
     // Where costs count for anything, each start has its own swaps: they often end in different places.
-    volume = (double)j->models * (double)j->queries;
-    steps = volume * (double)LOCUSI_BOUND_STEPS < 8e9 ? LOCUSI_BOUND_STEPS
-            : volume * 8.0 > 8e9                      ? 8
-                                                      : (size_t)(8e9 / volume);
-    by_cost = j->budget < DBL_MAX || j->lambda > 0.0;
+    steps = volume * (double)LOCUSI_BOUND_STEPS < 8e9 ? LOCUSI_BOUND_STEPS : volume < 1e9 ? (size_t)(8e9 / volume) : 8;
     j->total = j->limit * (by_cost ? 2 : 1) + steps;
     j->other_net = -DBL_MAX;
-    if ((status = locusi_portfolio_start(j, 0, err)) || (by_cost && (status = locusi_portfolio_start(j, 1, err))))
+    if ((status = locusi_portfolio_start(j, 0, err)) || (by_cost && (status = locusi_portfolio_start(j, 1, err))) ||
+        (status = locusi_portfolio_bound(j, steps, &out->bound, err)))
         return status;
-    if ((status = locusi_portfolio_bound(j, steps, !o->greedy_only && steps == LOCUSI_BOUND_STEPS, &out->bound, err)))
-        return status;
-    memset(j->best, 0, j->queries * sizeof(float));
+    memset(j->level, 0, j->queries * sizeof(float));
     out->count = j->other_count;
     for (i = 0; i < out->count; i++) {
         picks[i] = j->other[i];
-        out->cost += locusi_portfolio_price(j, picks[i]);
-        locusi_raise(j->best, locusi_profile_row(j, picks[i]), j->queries);
-        if (value_of) value_of[i] = (double)locusi_covered(j, j->best, j->best) * j->unit;
+        out->cost += j->price[picks[i]];
+        locusi_raise(j, j->level, picks[i]);
+        if (value_of) value_of[i] = (double)locusi_covered(j, j->level, j->level) * j->unit;
     }
-    out->value = (double)locusi_covered(j, j->best, j->best) * j->unit;
-    if (out->bound < out->value - j->lambda * out->cost) out->bound = out->value - j->lambda * out->cost;
+    out->value = (double)locusi_covered(j, j->level, j->level) * j->unit;
+    if (out->bound < out->value - lambda * out->cost) out->bound = out->value - lambda * out->cost;
     return LOCUS_OK;
 }
 
-// ---------------------------------------------------------------------------------------------------------- >>search
-
-// *scale <- the largest weight, so that no sum of weights overflows.
-LOCUSI_FN locus_status locusi_check_wish(const locus_wish *wish, size_t categories, double *scale, locus_error *err)
+LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, const locus_portfolio_opts *opts,
+                                              size_t *picks, double *value_of, locus_portfolio *out,
+                                              const locus_run *run, locus_error *err)
 {
-    size_t c;
-    *scale = 0.0;
-    for (c = 0; c < categories; c++) {
-        if (!locusi_within(wish[c].weight, 0.0, DBL_MAX))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].weight", "finite and not negative", "%f", c,
-                               wish[c].weight);
-        if (wish[c].weight > 0.0 && !locusi_within(wish[c].accuracy, 0.0, 1.0))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish[%z].accuracy", "0 to 1", "%f", c, wish[c].accuracy);
-        if (wish[c].weight > *scale) *scale = wish[c].weight;
-    }
-    if (!(*scale > 0.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "wish", "a weight above 0", "none");
-    return LOCUS_OK;
-}
-
-// Nearer, or at the same distance of lower index.
-LOCUSI_FN int locusi_match_order(const void *a, const void *b)
-{
-    const locus_match *x = (const locus_match *)a, *y = (const locus_match *)b;
-    if (x->distance < y->distance) return -1;
-    if (x->distance > y->distance) return 1;
-    return (x->model > y->model) - (x->model < y->model);
-}
-
-// The k nearest are kept as a heap, the farthest on top.
-LOCUSI_FN void locusi_match_sift(locus_match *heap, size_t root, size_t n)
-{
-    size_t child;
-    while (root < n / 2 && (child = 2 * root + 1) < n) {
-        const locus_match top = heap[root];
-        if (child + 1 < n && locusi_match_order(&heap[child], &heap[child + 1]) < 0) child++;
-        if (locusi_match_order(&top, &heap[child]) >= 0) break;
-        heap[root] = heap[child];
-        heap[child] = top;
-        root = child;
-    }
-}
-
-LOCUS_API locus_status locus_search(const double *means, size_t models, const locus_wish *wish, size_t categories,
-                                    size_t k, const unsigned char *available, locus_match *out, locus_error *err)
-{
-    size_t m, c, i, found = 0;
-    double scale;
+    const locus_portfolio_opts zero = {0, 0.0, 0.0, NULL, NULL, NULL, NULL, 0};
+    locus_isa isa = run ? run->isa : LOCUS_ISA_AUTO;
+    locusi_portfolio_job j;
+    locusi_work w;
     locus_status status;
-    if ((!means && models > 0) || !wish || (!out && k > 0))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !wish                  ? "wish"
-                           : !means && models > 0 ? "means"
-                                                  : "out");
-    if ((status = locusi_check_wish(wish, categories, &scale, err))) return status;
-    for (m = 0; m < models; m++) {
-        const double *row = means + m * categories;
-        double sum = 0.0, weight = 0.0;
-        locus_match match;
-        if (available && !available[m]) continue;
-        for (c = 0; c < categories; c++) {
-            const double w = wish[c].weight / scale, gap = row[c] - wish[c].accuracy;
-            if (!(w > 0.0) || !locusi_finite((float)row[c])) continue;
-            sum += w * gap * gap;
-            weight += w;
-        }
-        if (!(weight > 0.0) || k == 0) continue;
-        match.model = m;
-        match.distance = sqrt(sum / weight);
-        if (found < k) {
-            out[found++] = match;
-            if (found == k)
-                for (i = k / 2; i > 0; i--) locusi_match_sift(out, i - 1, k);
-        } else if (locusi_match_order(&match, &out[0]) < 0) {
-            out[0] = match;
-            locusi_match_sift(out, 0, k);
-        }
-    }
-    if (found > 0) locusi_sort(out, found, sizeof *out, locusi_match_order);
-    for (i = found; i < k; i++) {
-        out[i].model = SIZE_MAX;
-        out[i].distance = (double)locusi_nan();
-    }
-    return LOCUS_OK;
-}
-
-LOCUS_API locus_status locus_imagine(const int32_t *category, size_t n, const locus_wish *wish, size_t categories,
-                                     uint64_t seed, unsigned char *scores, locus_error *err)
-{
-    size_t c, i;
-    double scale;
-    locus_status status;
-    if (!category || !wish || !scores)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !category ? "category"
-                           : !wish   ? "wish"
-                                     : "scores");
-    if ((status = locusi_check_wish(wish, categories, &scale, err))) return status;
-    if (n > 0) memset(scores, 255, n);
-    for (c = 0; c < categories; c++) {
-        size_t left = 0, right;
-        if (!(wish[c].weight > 0.0)) continue;
-        for (i = 0; i < n; i++) left += category[i] >= 0 && (size_t)category[i] == c;
-        right = (size_t)(wish[c].accuracy * (double)left + 0.5);
-        // Of the `left` still to come, `right` are to be 1, each choice equally likely (Knuth's algorithm S).
-        for (i = 0; i < n && left > 0; i++) {
-            double draw;
-            if (category[i] < 0 || (size_t)category[i] != c) continue;
-            draw = (double)(locusi_mix(locusi_mix(seed + 0x9e3779b97f4a7c15u) + i) >> 11) / 9007199254740992.0;
-            scores[i] = draw * (double)left < (double)right;
-            right -= scores[i];
-            left--;
-        }
-    }
-    return LOCUS_OK;
+    memset(&j, 0, sizeof j);
+    j.o = opts ? opts : &zero;
+    j.run = run;
+    if (!picks || !out)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !picks ? "picks" : "out");
+    memset(out, 0, sizeof *out);
+    if ((status = locusi_check_portfolio(profiles, j.o, err)) || (status = locusi_isa_choose(&isa, err))) return status;
+    j.k = locusi_kernels_for(isa);
+    j.rows = profiles->rows;
+    j.models = profiles->count;
+    j.queries = profiles->dim;
+    j.stride = profiles->stride ? profiles->stride : profiles->dim;
+    j.limit = j.o->count && j.o->count < j.models ? j.o->count : j.models;
+    j.budget = j.o->budget > 0.0 ? j.o->budget : DBL_MAX;
+    locusi_work_begin(&w, run);
+    if (!(status = locusi_portfolio_take(&j, &w, err))) status = locusi_portfolio_run(&j, picks, value_of, out, err);
+    locusi_work_end(&w);
+    return status;
 }
 
 // --------------------------------------------------------------------------------------------------------- >>compare
@@ -16125,39 +14719,20 @@ LOCUSI_FN double locusi_student_quantile(double level, size_t df)
     }
 }
 
-// Mean and squared deviations of a stream of values (Welford's recurrence).
-typedef struct locusi_spread {
-    size_t count;
-    double mean, squares;
-} locusi_spread;
-
-LOCUSI_FN void locusi_spread_add(locusi_spread *s, double x)
+LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, double level)
 {
-    const double off = x - s->mean;
-    s->count++;
-    s->mean += off / (double)s->count;
-    s->squares += off * (x - s->mean);
-}
-
-LOCUSI_FN locus_interval locusi_interval_from(double value, const locusi_spread *s, double level)
-{
+    double mean = 0.0, squares = 0.0, half;
     locus_interval out;
-    double half;
+    size_t i;
     out.value = value;
     out.low = out.high = (double)locusi_nan();
-    if (s->count < 2 || !locusi_within(level, 0.0, 1.0) || level <= 0.0 || level >= 1.0) return out;
-    half = sqrt(s->squares / (double)(s->count - 1)) * locusi_student_quantile(level, s->count - 1);
+    if (!resampled || count < 2 || !locusi_within(level, 0.0, 1.0) || level <= 0.0 || level >= 1.0) return out;
+    for (i = 0; i < count; i++) mean += resampled[i] / (double)count;
+    for (i = 0; i < count; i++) squares += (resampled[i] - mean) * (resampled[i] - mean);
+    half = sqrt(squares / (double)(count - 1)) * locusi_student_quantile(level, count - 1);
     out.low = value - half;
     out.high = value + half;
     return out;
-}
-
-LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, double level)
-{
-    locusi_spread s = {0, 0.0, 0.0};
-    size_t i;
-    for (i = 0; resampled && i < count; i++) locusi_spread_add(&s, resampled[i]);
-    return locusi_interval_from(value, &s, level);
 }
 
 // Of a share: right of n (Wilson 1927).
@@ -16176,35 +14751,6 @@ LOCUSI_FN locus_interval locusi_wilson(size_t right, size_t n, double level)
     return out;
 }
 
-// ---- two models
-
-LOCUSI_FN const float *locusi_compare_row(const locus_points *p, size_t i)
-{
-    return p->rows + i * (p->stride ? p->stride : p->dim);
-}
-
-// Mean difference over the queries of one category (category NULL: over all); NaN if it has none.
-LOCUSI_FN double locusi_compare_difference(const float *a, const float *b, size_t n, const int32_t *category,
-                                           size_t which)
-{
-    double sum = 0.0;
-    size_t i, count = 0;
-    for (i = 0; i < n; i++) {
-        if (category && (category[i] < 0 || (size_t)category[i] != which)) continue;
-        sum += (double)a[i] - (double)b[i];
-        count++;
-    }
-    return count ? sum / (double)count : (double)locusi_nan();
-}
-
-LOCUSI_FN double locusi_mean_chance(const float *p, size_t n)
-{
-    double sum = 0.0;
-    size_t i;
-    for (i = 0; i < n; i++) sum += (double)p[i];
-    return sum / (double)n;
-}
-
 // The chance that two models differ on a query: coins with chances a and b and this correlation, or as near to it as
 // two such coins can come.
 LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
@@ -16215,100 +14761,172 @@ LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
     return d > least ? d : least;
 }
 
-LOCUSI_FN double locusi_compare_agreement(const float *a, const float *b, size_t n, double correlation)
+// ---- two models
+
+typedef struct locusi_two { // row 0 is the model, the others are versions of it
+    float *chances[2];      // [1 + versions, n]
+    const float **z[2];     // [1 + versions] embeddings
+    size_t versions[2], n, d;
+    const locus_compare_opts *o;
+    double *values; // [versions]
+} locusi_two;
+
+typedef enum locusi_figure { LOCUSI_OF_A, LOCUSI_OF_B, LOCUSI_OF_BOTH, LOCUSI_AGREEMENT, LOCUSI_APART } locusi_figure;
+
+// Mean of a figure over the queries, of one category (SIZE_MAX: all), for these versions; NaN if there is none
+LOCUSI_FN double locusi_figure_of(const locusi_two *t, locusi_figure figure, size_t category, size_t a, size_t b)
 {
+    const float *p = t->chances[0] + a * t->n, *q = t->chances[1] + b * t->n, *u = t->z[0][a], *v = t->z[1][b];
     double sum = 0.0;
-    size_t i;
-    for (i = 0; i < n; i++) sum += 1.0 - locusi_disagreement((double)a[i], (double)b[i], correlation);
-    return sum / (double)n;
+    size_t i, count = 0;
+    if (figure == LOCUSI_APART) { // cosine distance of the embeddings
+        const double lengths = sqrt(locusi_row_sum(u, u, t->d, 0) * locusi_row_sum(v, v, t->d, 0));
+        sum = lengths > 0.0 ? 1.0 - locusi_row_sum(u, v, t->d, 0) / lengths : 1.0;
+        return sum > 1e-14 ? sum : 0.0;
+    }
+    for (i = 0; i < t->n; i++) {
+        const double x = (double)p[i], y = (double)q[i];
+        if (category != SIZE_MAX && (t->o->category[i] < 0 || (size_t)t->o->category[i] != category)) continue;
+        sum += figure == LOCUSI_OF_A      ? x
+               : figure == LOCUSI_OF_B    ? y
+               : figure == LOCUSI_OF_BOTH ? x - y
+                                          : 1.0 - locusi_disagreement(x, y, t->o->correlation);
+        count++;
+    }
+    return count ? sum / (double)count : (double)locusi_nan();
 }
 
-LOCUSI_FN locus_status locusi_check_profile(const char *name, const locus_points *p, locus_error *err)
+// Versions of both are taken in pairs; where only one has any, the other itself stands against all of them.
+LOCUSI_FN locus_interval locusi_figure_interval(const locusi_two *t, locusi_figure figure, size_t category)
 {
-    size_t i;
-    if (!p || !p->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "profiles", "NULL", name);
-    if (p->count == 0 || p->dim == 0)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least one profile of one query", "[%z, %z]", name,
-                           p->count, p->dim);
-    if (p->stride && p->stride < p->dim)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.stride", "0 or at least %z", "%z", name, p->dim, p->stride);
-    for (i = 0; i < p->count; i++)
-        if (!locusi_chances(locusi_compare_row(p, i), p->dim)) return locusi_bad_chance(name, p, err);
+    const size_t a = figure == LOCUSI_OF_B ? 0 : t->versions[0], b = figure == LOCUSI_OF_A ? 0 : t->versions[1];
+    const size_t count = a > b ? a : b;
+    size_t r;
+    for (r = 0; r < count; r++) t->values[r] = locusi_figure_of(t, figure, category, a ? r + 1 : 0, b ? r + 1 : 0);
+    return locus_interval_of(locusi_figure_of(t, figure, category, 0, 0), t->values, count,
+                             t->o->level > 0.0 ? t->o->level : 0.9);
+}
+
+// What the model might be, from its row of scores: how many versions; 0 where that cannot be said.
+LOCUSI_FN size_t locusi_version_count(const locus_pool *pool, size_t model, const locus_evals *evals,
+                                      const locus_compare_opts *o)
+{
+    const size_t n = evals->queries.count;
+    size_t i, count = 0;
+    float y;
+    if ((!evals->scores.f32 && !evals->scores.u8) || !pool->net->info.has_encoder) return 0;
+    for (i = 0; i < n; i++) count += (size_t)locusi_score(evals, model, i, &y);
+    return count < 2 ? 0 : o->resamples ? o->resamples : 32;
+}
+
+LOCUSI_FN locus_status locusi_versions(locus_pool **out, const locus_pool *pool, size_t model, const locus_evals *evals,
+                                       const locus_compare_opts *o, const locus_run *run, locus_error *err)
+{
+    const size_t row = locusi_score_row(&evals->scores, evals->queries.count, model);
+    locus_resample_opts opts;
+    locus_run heap; // where the versions' pool is, so that `run` has its memory for the rest
+    locus_evals own = *evals;
+    own.scores.models = 1;
+    if (own.scores.f32) own.scores.f32 += row;
+    if (own.scores.u8) own.scores.u8 += row;
+    if (own.scores.mask) own.scores.mask += row;
+    memset(&opts, 0, sizeof opts);
+    opts.count = o->resamples;
+    opts.seed = o->seed + 1 + model;
+    memset(&heap, 0, sizeof heap);
+    if (run) heap = *run;
+    heap.memory = NULL;
+    return locus_pool_resample(out, pool, &own, &opts, &heap, err);
+}
+
+LOCUSI_FN locus_status locusi_compare(const locus_pool *pool, const size_t model[2], const locus_evals *evals,
+                                      const locus_compare_opts *o, locus_comparison *out, locus_pool *versions[2],
+                                      locusi_work *w, const locus_run *run, locus_error *err)
+{
+    const locus_scores *s = &evals->scores;
+    const size_t n = evals->queries.count;
+    locusi_profiler own, of[2];
+    locusi_two t;
+    locus_status status;
+    size_t i, r, same = 0;
+    float x, y;
+    t.o = o;
+    t.n = n;
+    t.d = pool->net->d;
+    for (i = 0; i < 2; i++) {
+        t.versions[i] = locusi_version_count(pool, model[i], evals, o);
+        t.z[i] = (const float **)locusi_take(w, t.versions[i] + 1, sizeof(float *));
+        t.chances[i] = (float *)locusi_take(w, t.versions[i] + 1, n * sizeof(float));
+    }
+    t.values = (double *)locusi_take(w, t.versions[0] + t.versions[1], sizeof(double));
+    locusi_profiler_take(&own, pool, n, run, w);
+    if ((status = locusi_work_short(w, err))) return status;
+    for (i = 0; i < 2; i++) {
+        if (!t.versions[i]) continue;
+        if ((status = locusi_versions(&versions[i], pool, model[i], evals, o, run, err))) return status;
+        locusi_profiler_take(&of[i], versions[i], n, run, w);
+    }
+    if ((status = locusi_work_short(w, err))) return status;
+    for (i = 0; i < 2; i++) {
+        if ((status = locusi_profiler_run(&own, &evals->queries, model[i], 1, t.chances[i], err)) ||
+            (versions[i] &&
+             (status = locusi_profiler_run(&of[i], &evals->queries, 0, t.versions[i], t.chances[i] + n, err))))
+            return status;
+        t.z[i][0] = locus_pool_embedding(pool, model[i]);
+        for (r = 0; r < t.versions[i]; r++) t.z[i][r + 1] = locus_pool_embedding(versions[i], r);
+    }
+    out->distance = locusi_figure_interval(&t, LOCUSI_APART, SIZE_MAX);
+    if (out->distance.low < 0.0) out->distance.low = 0.0;
+    out->accuracy_a = locusi_figure_interval(&t, LOCUSI_OF_A, SIZE_MAX);
+    out->accuracy_b = locusi_figure_interval(&t, LOCUSI_OF_B, SIZE_MAX);
+    out->difference = locusi_figure_interval(&t, LOCUSI_OF_BOTH, SIZE_MAX);
+    out->agreement = locusi_figure_interval(&t, LOCUSI_AGREEMENT, SIZE_MAX);
+    for (i = 0; o->by_category && i < o->categories; i++)
+        o->by_category[i] = locusi_figure_interval(&t, LOCUSI_OF_BOTH, i);
+    for (i = 0; (s->f32 || s->u8) && i < n; i++) {
+        if (!locusi_score(evals, model[0], i, &x) || !locusi_score(evals, model[1], i, &y)) continue;
+        out->shared++;
+        same += (x > 0.5f) == (y > 0.5f);
+    }
+    out->observed = locusi_wilson(same, out->shared, o->level > 0.0 ? o->level : 0.9);
     return LOCUS_OK;
 }
 
-// Resampled rows of both are taken in pairs, as they may have been drawn together; where only one has any, the other's
-// own row stands against all of them.
-LOCUSI_FN size_t locusi_compare_pairs(const locus_points *a, const locus_points *b)
+LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b, const locus_evals *evals,
+                                     const locus_compare_opts *opts, locus_comparison *out, const locus_run *run,
+                                     locus_error *err)
 {
-    if (a->count == 1 || b->count == 1) return (a->count > b->count ? a->count : b->count) - 1;
-    return (a->count < b->count ? a->count : b->count) - 1;
-}
-
-LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *b, const locus_compare_opts *opts,
-                                     locus_comparison *out, locus_error *err)
-{
+    const size_t models[2] = {a, b};
+    locus_pool *versions[2] = {NULL, NULL};
     locus_compare_opts zero;
+    locus_evals none;
     const locus_compare_opts *o = opts ? opts : &zero;
-    locusi_spread own[2], difference, agreement;
-    double level;
-    size_t i, c, n, pairs, same = 0;
+    locusi_work w;
     locus_status status;
     memset(&zero, 0, sizeof zero);
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    memset(&none, 0, sizeof none);
+    if (!pool || !out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "out" : "pool");
     memset(out, 0, sizeof *out);
-    if ((status = locusi_check_profile("a", a, err)) || (status = locusi_check_profile("b", b, err))) return status;
-    n = a->dim;
-    if (b->dim != n) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b.dim", "%z as of a", "%z", n, b->dim);
+    if (a >= pool->count || b >= pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "below %z, the models", "%z", a < pool->count ? "b" : "a",
+                           pool->count, a < pool->count ? b : a);
+    if (!evals) evals = &none;
+    else if ((status = locusi_check_queries(pool->net, &evals->queries, err))) return status;
+    if ((evals->scores.f32 || evals->scores.u8) &&
+        (status = locusi_check_scores(&evals->scores, pool->count, evals->queries.count, err)))
+        return status;
     if (!locusi_within(o->level, 0.0, 1.0) || o->level >= 1.0)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "0 to below 1", "%f", o->level);
-    level = o->level > 0.0 ? o->level : 0.9;
     if (!locusi_within(o->correlation, -1.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", o->correlation);
     if (o->by_category && !o->category)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "category", "the queries' categories, for by_category", "NULL");
-    if (!o->scores_a != !o->scores_b)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "both models' or none", "%s alone",
-                           o->scores_a ? "scores_a" : "scores_b");
-
-    memset(own, 0, sizeof own);
-    memset(&difference, 0, sizeof difference);
-    memset(&agreement, 0, sizeof agreement);
-    for (i = 1; i < a->count; i++) locusi_spread_add(&own[0], locusi_mean_chance(locusi_compare_row(a, i), n));
-    for (i = 1; i < b->count; i++) locusi_spread_add(&own[1], locusi_mean_chance(locusi_compare_row(b, i), n));
-    pairs = locusi_compare_pairs(a, b);
-    for (i = 1; i <= pairs; i++) {
-        const float *x = locusi_compare_row(a, a->count > 1 ? i : 0), *y = locusi_compare_row(b, b->count > 1 ? i : 0);
-        locusi_spread_add(&difference, locusi_compare_difference(x, y, n, NULL, 0));
-        locusi_spread_add(&agreement, locusi_compare_agreement(x, y, n, o->correlation));
-    }
-    out->accuracy_a = locusi_interval_from(locusi_mean_chance(a->rows, n), &own[0], level);
-    out->accuracy_b = locusi_interval_from(locusi_mean_chance(b->rows, n), &own[1], level);
-    out->difference = locusi_interval_from(locusi_compare_difference(a->rows, b->rows, n, NULL, 0), &difference, level);
-    out->agreement =
-        locusi_interval_from(locusi_compare_agreement(a->rows, b->rows, n, o->correlation), &agreement, level);
-    for (c = 0; o->by_category && c < o->categories; c++) {
-        locusi_spread s = {0, 0.0, 0.0};
-        const double value = locusi_compare_difference(a->rows, b->rows, n, o->category, c);
-        for (i = 1; i <= pairs; i++)
-            locusi_spread_add(&s, locusi_compare_difference(locusi_compare_row(a, a->count > 1 ? i : 0),
-                                                            locusi_compare_row(b, b->count > 1 ? i : 0), n, o->category,
-                                                            c));
-        o->by_category[c] = locusi_interval_from(value, &s, level);
-    }
-    for (i = 0; o->scores_a && i < o->answers; i++) {
-        const unsigned char x = o->scores_a[i], y = o->scores_b[i];
-        if ((x > 1 && x != 255) || (y > 1 && y != 255)) {
-            const int in_a = x > 1 && x != 255;
-            return locusi_fail(err, LOCUS_ERR_SCORE, "%s[%z]", "0, 1 or 255", "%d", in_a ? "scores_a" : "scores_b", i,
-                               (int)(in_a ? x : y));
-        }
-        if (x == 255 || y == 255) continue;
-        out->shared++;
-        same += x == y;
-    }
-    out->observed = locusi_wilson(same, out->shared, level);
-    return LOCUS_OK;
+    locusi_work_begin(&w, run);
+    status = locusi_compare(pool, models, evals, o, out, versions, &w, run, err);
+    locus_pool_destroy(versions[0]);
+    locus_pool_destroy(versions[1]);
+    locusi_work_end(&w);
+    return status;
 }
 
 // ----------------------------------------------------------------------------------------------------- >>uncertainty
@@ -16370,33 +14988,33 @@ LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, size_t index, uint6
     return LOCUS_OK;
 }
 
-typedef struct locusi_versions {
+typedef struct locusi_redrawn {
     locusi_job job;
     locusi_own own; // where the pool has a recall
     locus_encode_opts encode;
     size_t n, *row, *ordinal; // evaluations, their rows, and back (SIZE_MAX: a row is none)
     float *z, *rows, *base;   // [count, d], [count, landmarks], [count]
-} locusi_versions;
+} locusi_redrawn;
 
-LOCUSI_FN void locusi_versions_carve(locusi_versions *v, const locus_pool *pool, const locus_evals *evals, size_t count,
-                                     locusi_carver *c)
+LOCUSI_FN void locusi_redrawn_carve(locusi_redrawn *v, const locus_pool *pool, const locus_evals *evals, size_t count,
+                                    locusi_carver *c)
 {
     locusi_encode_plan(&v->job, pool->net, evals, count, &v->encode, locusi_workers(v->encode.parallel),
                        LOCUS_ENCODE_FAST, c);
     if (pool->memory.landmarks) locusi_own_carve(&v->own, &pool->memory, evals->queries.count, c);
 }
 
-LOCUSI_FN void locusi_versions_take(locusi_versions *v, const locus_pool *pool, const locus_evals *evals, size_t count,
-                                    const locus_run *run, locusi_work *w)
+LOCUSI_FN void locusi_redrawn_take(locusi_redrawn *v, const locus_pool *pool, const locus_evals *evals, size_t count,
+                                   const locus_run *run, locusi_work *w)
 {
     const size_t n = evals->queries.count;
     locusi_carver c = {NULL, 0, 0};
     memset(v, 0, sizeof *v);
     if (run) v->encode.parallel = run->parallel, v->encode.progress = run->progress, v->encode.user = run->user;
-    locusi_versions_carve(v, pool, evals, count, &c);
+    locusi_redrawn_carve(v, pool, evals, count, &c);
     c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
     c.used = 0;
-    if (c.base) locusi_versions_carve(v, pool, evals, count, &c);
+    if (c.base) locusi_redrawn_carve(v, pool, evals, count, &c);
     v->row = (size_t *)locusi_take(w, n, sizeof(size_t));
     v->ordinal = (size_t *)locusi_take(w, n, sizeof(size_t));
     v->z = (float *)locusi_take_cells(w, count, pool->net->d, sizeof(float));
@@ -16405,7 +15023,7 @@ LOCUSI_FN void locusi_versions_take(locusi_versions *v, const locus_pool *pool, 
 }
 
 // What is there, and the table that all versions share.
-LOCUSI_FN locus_status locusi_versions_prepare(locusi_versions *v, locus_error *err)
+LOCUSI_FN locus_status locusi_redrawn_prepare(locusi_redrawn *v, locus_error *err)
 {
     size_t i;
     float y;
@@ -16545,7 +15163,7 @@ LOCUSI_FN void locusi_panel_solve(const locusi_ridge *r, locusi_panel *w, size_t
 // ---- the recall's rows of versions, a panel of them at once
 
 typedef struct locusi_resample { // all that one call works in
-    locusi_versions v;
+    locusi_redrawn v;
     size_t count, workers;
     uint64_t seed;
     float *floats;   // [workers] arrays of panels
@@ -16636,7 +15254,7 @@ LOCUSI_FN void locusi_resample_take(locusi_resample *a, const locus_pool *pool, 
                                     const locus_run *run, locusi_work *w)
 {
     const size_t n = evals->queries.count, p = pool->memory.landmarks, panels = (a->count - 1) / LOCUSI_PANEL + 1;
-    locusi_versions_take(&a->v, pool, evals, a->count, run, w);
+    locusi_redrawn_take(&a->v, pool, evals, a->count, run, w);
     if (!p) return;
     a->workers = locusi_workers(run ? run->parallel : NULL);
     if (a->workers > panels) a->workers = panels;
@@ -16664,7 +15282,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "opts->count", "fewer versions", "%z", a.count);
     locusi_work_begin(&w, run);
     locusi_resample_take(&a, pool, evals, run, &w);
-    if (!(status = locusi_work_short(&w, err))) status = locusi_versions_prepare(&a.v, err);
+    if (!(status = locusi_work_short(&w, err))) status = locusi_redrawn_prepare(&a.v, err);
     if (!status) {
         locusi_resample_draw(&a.v.job, a.v.row, a.v.n, a.count, a.seed);
         status = locusi_encode_passes(&a.v.job, a.v.encode.parallel, a.v.z, err);
@@ -17519,7 +16137,7 @@ LOCUSI_FN int locusi_reason_order(const void *a, const void *b)
 }
 
 typedef struct locusi_explainer {
-    locusi_versions v;
+    locusi_redrawn v;
     size_t candidates;
     int recalled;                     // 1: the model has a part in the recall
     double *of_score, *of_one, *of_t; // [landmarks] the full factor's solutions for score, 1 and t
@@ -17606,7 +16224,7 @@ LOCUSI_FN locus_status locusi_explain_all(locusi_explainer *a, const locus_pool 
     const locusi_own *o = &a->v.own;
     size_t i, count, versions;
     locus_status status;
-    if ((status = locusi_versions_prepare(&a->v, err))) return status;
+    if ((status = locusi_redrawn_prepare(&a->v, err))) return status;
     locusi_explain_nearest(a, pool->net, query->encodings);
     if (a->recalled) {
         if ((status = locusi_own_fit(&a->v.own, pool->net->kernels, job->evals, err))) return status;
@@ -17665,7 +16283,7 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     a.recalled = p && pool->recalled[model];
     a.work_bytes = locus_predict_workspace(pool, 1, NULL);
     locusi_work_begin(&w, run);
-    locusi_versions_take(&a.v, pool, evals, LOCUSI_LEFT_OUT, run, &w);
+    locusi_redrawn_take(&a.v, pool, evals, LOCUSI_LEFT_OUT, run, &w);
     a.chance = (double *)locusi_take(&w, a.candidates + 1, sizeof(double));
     a.nearest = (locusi_keyed *)locusi_take(&w, n, sizeof(locusi_keyed));
     a.reason = (locus_reason *)locusi_take(&w, a.candidates, sizeof(locus_reason));
@@ -17911,175 +16529,136 @@ LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool,
 // Models are split into groups, each summed in order by one thread, and groups are added in order: the number of
 // threads changes no bit.
 //
-// Attention works on tall matrices: rows are tokens, columns are (head, inducing vector). Where tokens attend to
-// inducing vectors the softmax runs along a row, where inducing vectors attend to tokens it runs down a column.
+// The way forward is written here once more: >>encoder sums in integers over levels, in tiles that it forgets, so that
+// nothing depends on order or memory; here the sums are floats, and attention, norms and hidden layers of all tokens
+// are kept for the way back.
+//
+// Attention is a tall matrix [tokens, lds]: column (head, inducing vector). Where tokens attend to inducing vectors
+// the softmax runs along a row, where inducing vectors attend to tokens it runs down a column.
 
 #ifndef LOCUS_NO_TRAIN
 
 #define LOCUSI_GROUPS ((size_t)8)
+#define LOCUSI_ROW_TASK ((size_t)128)
 #define LOCUSI_LARGEST_WEIGHT 1e6 // of a trainer; times the largest scale of encodings still one that a net may have
 #define LOCUSI_LARGEST_SCALE 1e6f
+enum { LOCUSI_MAX_LAYERS = 16, LOCUSI_STATES = 5 };
+
+// The parameters, in the order of a net's tensors (two tensors are cut into three by columns). First the token map's:
+// its columns for q, for y, for q (2y-1), and its bias.
+enum { LOCUSI_A, LOCUSI_AY, LOCUSI_C, LOCUSI_AB, LOCUSI_LAYERS };
+// A block's. A layer is I, mab1 and mab2; behind the layers comes the rest, from the pooling's S on.
+enum { LOCUSI_WQ, LOCUSI_WK, LOCUSI_WV, LOCUSI_FC, LOCUSI_GAIN0, LOCUSI_BIAS0, LOCUSI_GAIN1, LOCUSI_BIAS1 };
+enum { LOCUSI_W1 = LOCUSI_BIAS1 + 1, LOCUSI_B1, LOCUSI_W2, LOCUSI_B2, LOCUSI_MAB };
+enum { LOCUSI_I, LOCUSI_MAB1, LOCUSI_MAB2 = LOCUSI_MAB1 + LOCUSI_MAB, LOCUSI_LAYER = LOCUSI_MAB2 + LOCUSI_MAB };
+enum { LOCUSI_S, LOCUSI_POOL, LOCUSI_OUT = LOCUSI_POOL + LOCUSI_MAB, LOCUSI_OUT_B, LOCUSI_U, LOCUSI_U_B };
+enum { LOCUSI_HZ = LOCUSI_U_B + 1, LOCUSI_HU, LOCUSI_HZU, LOCUSI_H_B, LOCUSI_LAST, LOCUSI_LAST_B };
 
 typedef struct locusi_param {
-    size_t at;                           // in the flat arrays
-    size_t rows, columns;                // real
-    size_t ld;                           // columns as stored
-    size_t tensor;                       // whose elements these are (see locusi_spec_at) ...
-    size_t first, row_step, column_step; // ... and where they stand in it
-    int head_rows, head_columns;
+    size_t at, out, in;                          // in the flat arrays: out rows of in floats
+    size_t rows, columns;                        // real
+    size_t tensor, first, row_step, column_step; // whose elements these are (see locusi_spec_at) and where they stand
+    int heads_out, heads_in;                     // rows, columns in head layout
 } locusi_param;
 
-typedef struct locusi_mab_at { // where a block's parameters stand
-    size_t wq, wk, wv, fc, gain0, bias0, gain1, bias1, w1, b1, w2, b2;
-} locusi_mab_at;
-
-typedef struct locusi_layer_at {
-    size_t induce;
-    locusi_mab_at mab1, mab2; // sab: mab2 alone
-} locusi_layer_at;
-
-enum { LOCUSI_MAX_LAYERS = 16 };
-
-typedef struct locusi_layout {
-    locusi_param *params;                     // NULL: only count
-    size_t param_count, count, encoder_count; // of floats; the encoder's come first
-    size_t a, ay, c, ab;                      // the token map's columns for q, y and q (2y-1), and its bias
-    locusi_layer_at layer[LOCUSI_MAX_LAYERS];
-    size_t seed, out, out_b;
-    locusi_mab_at pool;
-    size_t u, u_b, hz, hu, hzu, h_b, last, last_b;
-} locusi_layout;
-
-LOCUSI_FN size_t locusi_layout_add(locusi_layout *l, size_t tensor, size_t rows, size_t columns, size_t stored_rows,
-                                   size_t ld, size_t first, size_t row_step, size_t column_step, int head_rows,
-                                   int head_columns)
+LOCUSI_FN locusi_param locusi_param_make(const locus_net *s, size_t tensor, size_t part)
 {
-    const size_t at = l->count;
-    if (l->params) {
-        locusi_param *p = &l->params[l->param_count];
-        p->at = at;
-        p->rows = rows;
-        p->columns = columns;
-        p->ld = ld;
-        p->tensor = tensor;
-        p->first = first;
-        p->row_step = row_step;
-        p->column_step = column_step;
-        p->head_rows = head_rows;
-        p->head_columns = head_columns;
+    const size_t encoder = locusi_encoder_tensors(s), seed = encoder - LOCUSI_MAB - 3, q = s->q;
+    locusi_param p;
+    locusi_spec spec;
+    int vector;
+    locusi_spec_at(s, tensor, "", &spec);
+    memset(&p, 0, sizeof p);
+    p.tensor = tensor;
+    p.rows = spec.rank > 1 ? spec.shape[spec.rank - 2] : 1;
+    p.columns = p.row_step = spec.shape[spec.rank - 1];
+    p.column_step = 1;
+    vector = spec.rank == 1 || tensor == seed || tensor == encoder + 4;
+    if (tensor == 0) { // q | y | q (2y-1)
+        p.first = part ? q + part - 1 : 0;
+        p.columns = q;
+        if (part == 1) vector = 1, p.rows = 1, p.columns = s->d, p.column_step = 2 * q + 1;
+    } else if (tensor == encoder + 2) { // z | u | z u
+        p.first = part * s->d;
+        p.columns = s->d;
+    } else if (tensor >= 2 && tensor <= seed + LOCUSI_MAB && (tensor - 2) % LOCUSI_LAYER) {
+        const size_t i = ((tensor - 2) % LOCUSI_LAYER - 1) % LOCUSI_MAB;
+        p.heads_out = i < LOCUSI_FC;
+        p.heads_in = i == LOCUSI_FC;
     }
-    l->param_count++;
-    l->count += stored_rows * ld;
-    return at;
+    p.out = vector ? 1 : p.heads_out ? s->hp : locusi_pad(p.rows);
+    p.in = p.heads_in ? s->hp : locusi_pad(p.columns);
+    return p;
 }
 
-LOCUSI_FN size_t locusi_layout_matrix(locusi_layout *l, size_t tensor, size_t rows, size_t columns)
+// All of them; to NULL they are only counted. Floats: of the encoder's, which come first, and of all.
+LOCUSI_FN size_t locusi_params_make(const locus_net *s, locusi_param *to, size_t *encoder_floats, size_t *floats)
 {
-    return locusi_layout_add(l, tensor, rows, columns, locusi_pad(rows), locusi_pad(columns), 0, columns, 1, 0, 0);
-}
-
-LOCUSI_FN size_t locusi_layout_vector(locusi_layout *l, size_t tensor, size_t n)
-{
-    return locusi_layout_add(l, tensor, 1, n, 1, locusi_pad(n), 0, 0, 1, 0, 0);
-}
-
-LOCUSI_FN void locusi_layout_mab(locusi_layout *l, const locus_net *s, size_t tensor, locusi_mab_at *m)
-{
-    const size_t d = s->d;
-    m->wq = locusi_layout_add(l, tensor, d, d, s->hp, s->dp, 0, d, 1, 1, 0);
-    m->wk = locusi_layout_add(l, tensor + 1, d, d, s->hp, s->dp, 0, d, 1, 1, 0);
-    m->wv = locusi_layout_add(l, tensor + 2, d, d, s->hp, s->dp, 0, d, 1, 1, 0);
-    m->fc = locusi_layout_add(l, tensor + 3, d, d, s->dp, s->hp, 0, d, 1, 0, 1);
-    m->gain0 = locusi_layout_vector(l, tensor + 4, d);
-    m->bias0 = locusi_layout_vector(l, tensor + 5, d);
-    m->gain1 = locusi_layout_vector(l, tensor + 6, d);
-    m->bias1 = locusi_layout_vector(l, tensor + 7, d);
-    m->w1 = locusi_layout_matrix(l, tensor + 8, s->f, d);
-    m->b1 = locusi_layout_vector(l, tensor + 9, s->f);
-    m->w2 = locusi_layout_matrix(l, tensor + 10, d, s->f);
-    m->b2 = locusi_layout_vector(l, tensor + 11, d);
-}
-
-// The layout of a net of these sizes; params may be NULL at first, to count.
-LOCUSI_FN void locusi_layout_make(locusi_layout *l, const locus_net *s, locusi_param *params)
-{
-    const size_t d = s->d, q = s->q, g = s->g, each = locusi_layer_tensors(s), qp = locusi_pad(q);
-    size_t i, tensor;
-    memset(l, 0, sizeof *l);
-    l->params = params;
-    l->a = locusi_layout_add(l, 0, d, q, s->dp, qp, 0, 2 * q + 1, 1, 0, 0);
-    l->ay = locusi_layout_add(l, 0, 1, d, 1, s->dp, q, 0, 2 * q + 1, 0, 0);
-    l->c = locusi_layout_add(l, 0, d, q, s->dp, qp, q + 1, 2 * q + 1, 1, 0, 0);
-    l->ab = locusi_layout_vector(l, 1, d);
-    for (i = 0, tensor = 2; i < s->layers; i++, tensor += each) {
-        if (s->info.encoder_kind == LOCUS_SAB) {
-            locusi_layout_mab(l, s, tensor, &l->layer[i].mab2);
-            continue;
+    const size_t encoder = locusi_encoder_tensors(s);
+    size_t tensor, part, n = 0;
+    *floats = 0;
+    for (tensor = 0; tensor < encoder + LOCUSI_DECODER_TENSORS; tensor++) {
+        if (tensor == encoder) *encoder_floats = *floats;
+        for (part = 0; part < (tensor == 0 || tensor == encoder + 2 ? 3u : 1u); part++, n++) {
+            locusi_param p = locusi_param_make(s, tensor, part);
+            p.at = *floats;
+            *floats += p.out * p.in;
+            if (to) to[n] = p;
         }
-        l->layer[i].induce = locusi_layout_add(l, tensor, s->r, d, s->rp, s->dp, 0, d, 1, 0, 0);
-        locusi_layout_mab(l, s, tensor + 1, &l->layer[i].mab1);
-        locusi_layout_mab(l, s, tensor + 1 + LOCUSI_MAB_TENSORS, &l->layer[i].mab2);
     }
-    l->seed = locusi_layout_vector(l, tensor, d);
-    locusi_layout_mab(l, s, tensor + 1, &l->pool);
-    tensor += 1 + LOCUSI_MAB_TENSORS;
-    l->out = locusi_layout_matrix(l, tensor, d, d);
-    l->out_b = locusi_layout_vector(l, tensor + 1, d);
-    l->encoder_count = l->count;
-    tensor += 2;
-    l->u = locusi_layout_matrix(l, tensor, d, q);
-    l->u_b = locusi_layout_vector(l, tensor + 1, d);
-    for (i = 0; i < 3; i++) {
-        const size_t at = locusi_layout_add(l, tensor + 2, g, d, s->gp, s->dp, i * d, 3 * d, 1, 0, 0);
-        *(i == 0 ? &l->hz : i == 1 ? &l->hu : &l->hzu) = at;
-    }
-    l->h_b = locusi_layout_vector(l, tensor + 3, g);
-    l->last = locusi_layout_vector(l, tensor + 4, g);
-    l->last_b = locusi_layout_vector(l, tensor + 5, 1);
+    return n;
 }
 
-// Where element (row, column) of a parameter stands in the flat arrays.
+// Where element (row, column) of a parameter stands in the flat arrays, and in its tensor.
 LOCUSI_FN size_t locusi_param_at(const locus_net *s, const locusi_param *p, size_t row, size_t column)
 {
-    if (p->head_rows) row = locusi_head_column(s, row);
-    if (p->head_columns) column = locusi_head_column(s, column);
-    return p->at + row * p->ld + column;
+    if (p->heads_out) row = locusi_head_column(s, row);
+    if (p->heads_in) column = locusi_head_column(s, column);
+    return p->at + row * p->in + column;
 }
 
-// ---- the step's arithmetic
+LOCUSI_FN size_t locusi_param_in(const locusi_param *p, size_t row, size_t column)
+{
+    return p->first + row * p->row_step + column * p->column_step;
+}
 
-typedef struct locusi_kept {    // of a block's rows, for the way back
-    float *heads;               // [n, ldh] what attention gave, heads side by side
-    float *hat0, *hat1;         // [n, ldx] the two layer norms before gain and bias
-    float *inverse0, *inverse1; // [n] 1 / deviation
-    float *f;                   // [n, ldf] feed-forward's hidden layer after ReLU
+// ---- the step's arithmetic. Rows of width w stand w + 16 floats apart, so that columns do not share a cache set.
+
+typedef struct locusi_kept {    // of a block on its way forward, for the way back
+    float *queries;             // [rows, ldh]; mab1 and the pooling do without: theirs belong to the weights
+    float *keys, *values;       // [keys, ldh]
+    float *attention;           // [n, lds]; the pooling's: [n, headsp]
+    float *heads;               // [rows, ldh] what attention gave, heads side by side
+    float *hat0, *hat1;         // [rows, ldx] the two layer norms before gain and bias
+    float *inverse0, *inverse1; // [rows] 1 / deviation
+    float *hidden;              // [rows, ldf] feed-forward's hidden layer after ReLU
+    float *result;              // [rows, ldx]
 } locusi_kept;
 
 typedef struct locusi_kept_layer {
-    float *k1, *v1, *a1, *hm; // mab1: keys, values [n, ldh], attention [n, lds], result [rp, ldx]
-    float *q2, *a2;           // mab2: queries [n, ldh], attention [n, lds2]
-    float *k2, *v2;           // its keys and values [r or n, ldh]
+    float *x; // [n, ldx] its input
     locusi_kept mab1, mab2;
 } locusi_kept_layer;
 
-typedef struct locusi_train_worker { // one thread's activations of one model
-    float *x[LOCUSI_MAX_LAYERS + 1]; // [n, ldx] each layer's input, and the pooling's
-    locusi_kept_layer layer[LOCUSI_MAX_LAYERS];
-    float *pool_a, *pool_mean; // attention [n, headsp], weighted means [headsp, ldx]
-    float *pool_row;           // [ldx]
-    locusi_kept pool;
-    float *z, *dz;                // [dp]
-    float *packed;                // right-hand sides of small products
-    float *dx, *dk, *dv;          // [n, ldx], [n, ldh]
-    float *dk2, *dv2, *dhm;       // [keys, ldh], [rp, ldx]
-    float *o, *df, *dh, *dq, *ds; // a tile's; o: after the first layer norm and ReLU
-    float *dot;                   // [heads * rp]
-    float *scaled, *scaled_rows;  // predictor: W_zu with columns scaled by z, packed and as rows
-    float *pre, *dpre, *e, *dhz;  // [targets, ldg], [gp, dp], [gp]
-    float *dlogit;                // [targets]
-    size_t *rows;                 // the model's evaluations: rows of the step's table,
-    float *y;                     // and their scores
+typedef struct locusi_train_worker { // one thread's activations of one model, and what they are owed
+    size_t *rows;                    // the model's evaluations: rows of the step's table,
+    float *y;                        // and their scores
     size_t count, mine;
+    locusi_kept_layer layer[LOCUSI_MAX_LAYERS + 1]; // the one behind the last has the pooling's input
+    locusi_kept pool;
+    float *means;                             // [headsp, ldx] the pooling's weighted means of the tokens
+    float *z, *dz;                            // [dp]
+    float *dx, *dq, *dk, *dv;                 // [n, ldx] tokens; [n, ldh] a layer's queries, keys and values
+    float *dinduced;                          // [rp, ldx] mab1's result,
+    float *dinduced_keys, *dinduced_values;   // [rp, ldh] and what mab2 makes of it
+    float *dpooled, *dmeans, *dseed_keys;     // [ldx], [headsp, ldx]
+    float *dpool_scores;                      // [n, headsp]
+    float *o, *dhidden, *dheads, *dattention; // a tile's; o: after the first layer norm and ReLU
+    float *dot;                               // [heads * rp] or [headsp] what a softmax down a column takes off
+    float *packed;                            // right-hand side of small products
+    float *scaled, *scaled_rows;              // [gp, dp] predictor: W_zu with columns scaled by z, packed and as rows
+    float *from_z, *dhz, *e;                  // [gp], [gp, dp]
+    float *pre, *dpre, *dlogit;               // [targets, ldg], [targets]
 } locusi_train_worker;
 
 typedef struct locusi_train_group { // what its models have summed up, one block
@@ -18095,8 +16674,8 @@ typedef struct locusi_train_group { // what its models have summed up, one block
 // Scores are NaN where there is none.
 typedef struct locusi_batch {
     size_t models, rows, targets;
-    const float *queries;        // [rows, qp]
-    const float *target_queries; // [targets, qp]
+    const float *queries;        // [rows, ldq]
+    const float *target_queries; // [targets, ldq]
     const float *scores;         // [models, rows]
     const float *target_scores;  // [models, targets]; NULL: only embeddings and logits are wanted
     float *z;                    // [models, dp] results, may be NULL
@@ -18104,470 +16683,513 @@ typedef struct locusi_batch {
     const float *model_weight;   // [models] of each target's cross-entropy in the loss
     uint64_t dropout_key;        // 0: no dropout
     const size_t *model_id;      // [models] what dropout is drawn by; NULL: 0, 1, ...
-    size_t silent;               // models whose number is at least this do not count in the loss; 0: all count
+    size_t silent;               // so many models at the end do not count in the loss
     int add;                     // this step's gradients add to those before
 } locusi_batch;
 
-struct locusi_train_core {
-    locus_net shape; // sizes alone
-    locusi_layout layout;
+typedef struct locusi_key {
+    double key;
+    size_t at;
+} locusi_key;
+
+struct locus_trainer {
+    locus_net shape;                          // sizes alone
+    locusi_param *params, *rest;              // rest: behind the layers
+    size_t param_count, count, encoder_count; // of floats
     const locusi_kernels *k;
-    const locus_parallel *parallel;
-    size_t qp, ldx, ldh, ldf, lds, ldg, headsp, tile;
-    size_t groups, group_floats, most_rows, most_targets, workers,
-        zeros;                         // no_column: `zeros` times 0, then 16 times -1e30
-    float *theta, *forward, *backward; // weights; packed for x W^T; packed for dy W
-    float *live, *no_column;
+    locus_run run; // as given; its isa is resolved, its memory left out
+    size_t qp, headsp, ldq, ldx, ldh, ldf, lds, ldg;
+    size_t most_rows, most_targets, workers, groups, group_floats;
+    float *state;                          // [5, count] these, of all parameters:
+    float *theta, *m, *v, *average, *best; // weights, moments, running mean of the weights, the best of those
+    float *forward, *backward;             // weights packed for x W^T, and for dy W
+    float *live, *no_column;               // [dp] 1 on real columns, 0 beyond; [rp] 0 on real columns, -1e30 beyond
     float *induce_queries, *packed_induce; // [layers][rp, ldh]; [layers][heads * dhp * rp] packed, times scale
     float *seed_queries, *packed_seed;     // [hp]; packed [dp -> headsp], times scale
     float *seed_keys;                      // [headsp, ldx] W_k^T of the pooling query, by head
-    float *p, *c;                          // [rows, ldx] A q + b and C q
-    float *t[2], *tq[2], *tk[2], *tv[2];   // the table
+    float *t[2], *tq[2], *tk[2], *tv[2];   // the table: tokens of score 0 and 1 [rows, ldx], what layer 0 makes of them
     float *u, *hu;                         // [targets, ldx], [targets, ldg]
-    locusi_train_worker *worker;
-    locusi_train_group *group;
-    float dropout;
+    float *sums;                           // the groups' blocks, one behind the other; between steps for other uses
+    size_t sums_bytes;
+    locusi_train_worker worker[LOCUSI_GROUPS];
+    locusi_train_group group[LOCUSI_GROUPS];
     // the running step
     const locusi_batch *batch;
     locusi_counter counter;
+    float deviation; // of its noise
+    uint64_t salt;
     int bad;
+    // the course
+    locus_train_data data;
+    locus_train_opts o; // resolved
+    char query_encoder[96];
+    size_t n, models, validation, virtuals, unlabelled;
+    float scale;                         // encodings are multiplied by this: unit mean square of an entry
+    float *queries, *validation_queries; // [train, ldq], [validation, ldq] scaled
+    float *scores, *validation_scores;   // [models, train], [models, validation]
+    float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
+    size_t *order; // [train] the step's subset, then the other rows
+    size_t *targets, *model_id;
+    locusi_key *keys;
+    float *z, *logits;
+    void *metrics_work;
+    size_t metrics_bytes;
+    unsigned char *text; // the text encoder's keys and weights as in a file
+    size_t leader;       // of the validation queries
+    // for virtual models: the pool's item-response model
+    float *difficulty;      // [train + unlabelled] f
+    double *item;           // [train] t - f
+    float *own;             // [models, train + unlabelled] h_m
+    double ability, spread; // mean and deviation of the models' logit(mu)
+    float *told;            // [validation, models] the recall's logits
+    double recall_weight;   // that suits it beside `best`; 0: not known
+    double strength;        // of a virtual model's own differences, at most, as a factor of the real ones'
+    uint64_t data_hash;
+    // progress
+    size_t epoch, best_epoch;
+    double best_value;
+    int finished;
+    void *owned; // the block that all of it stands in; NULL: the caller's
 };
-typedef struct locusi_train_core locusi_train_core;
 
-// y [n, out] <- x [n, in] W^T for the weight at `at`; out and in as stored
-LOCUSI_FN void locusi_through(const locusi_train_core *t, size_t at, size_t out, size_t in, const float *x, size_t ldx,
-                              size_t n, float *y, size_t ldy)
+// y [n, out] <- x [n, in] W^T + bias + residual, ReLU
+LOCUSI_FN void locusi_affine(const locus_trainer *t, const locusi_param *w, const float *x, size_t n, float *y,
+                             const float *bias, const float *residual, size_t ldr, int relu)
 {
-    locusi_product(t->k, x, ldx, 1, n, in, t->forward + at, 16, 16 * in, out, y, ldy, 0);
+    locusi_matmul_run(t->k, x, w->in + 16, n, w->in, t->forward + w->at, w->out, y, w->out + 16, bias, residual, ldr,
+                      relu);
+}
+
+LOCUSI_FN void locusi_through(const locus_trainer *t, const locusi_param *w, const float *x, size_t n, float *y)
+{
+    locusi_affine(t, w, x, n, y, NULL, NULL, 0, 0);
 }
 
 // dx [n, in] (+)= dy [n, out] W
-LOCUSI_FN void locusi_back(const locusi_train_core *t, size_t at, size_t out, size_t in, const float *dy, size_t ldy,
-                           size_t n, float *dx, size_t ldx, int add)
+LOCUSI_FN void locusi_back(const locus_trainer *t, const locusi_param *w, const float *dy, size_t n, float *dx, int add)
 {
-    locusi_product(t->k, dy, ldy, 1, n, out, t->backward + at, 16, 16 * out, in, dx, ldx, add);
+    locusi_product(t->k, dy, w->out + 16, 1, n, w->out, t->backward + w->at, 16, 16 * w->out, w->in, dx, w->in + 16,
+                   add);
 }
 
 // dW [out, in] += dy^T x
-LOCUSI_FN void locusi_owe(const locusi_train_core *t, float *gradient, size_t at, size_t out, size_t in,
-                          const float *dy, size_t ldy, const float *x, size_t ldx, size_t n)
+LOCUSI_FN void locusi_owe(const locus_trainer *t, float *g, const locusi_param *w, const float *dy, const float *x,
+                          size_t n)
 {
-    locusi_product(t->k, dy, 1, ldy, out, n, x, ldx, 16, in, gradient + at, in, 1);
+    locusi_product(t->k, dy, 1, w->out + 16, w->out, n, x, w->in + 16, 16, w->in, g + w->at, w->in, 1);
 }
 
-// packed [dhp -> padded n] for each head <- rows [n, ld] of heads side by side, times scale; pads are 0
-LOCUSI_FN void locusi_pack_rows(const locus_net *s, const float *rows, size_t ld, size_t n, float scale, float *packed)
+LOCUSI_FN void locusi_train_pack(const locus_trainer *t, const locusi_param *w)
 {
-    const size_t np = locusi_pad(n);
-    size_t h, i, c;
-    for (h = 0; h < s->heads; h++, packed += s->dhp * np)
-        for (i = 0; i < np; i++)
-            for (c = 0; c < s->dhp; c++)
-                packed[i / 16 * 16 * s->dhp + 16 * c + i % 16] = i < n ? scale * rows[i * ld + h * s->dhp + c] : 0.0f;
-}
-
-LOCUSI_FN void locusi_train_pack(const locusi_train_core *t, size_t at, size_t rows, size_t ld)
-{
-    const float *w = t->theta + at;
-    float *f = t->forward + at, *b = t->backward + at;
-    size_t i, j, c;
-    for (i = 0; i < rows; i += 16)
-        for (c = 0; c < ld; c += 16)
+    size_t i, j, c, k;
+    for (i = 0; i < w->out; i += 16)
+        for (c = 0; c < w->in; c += 16)
             for (j = 0; j < 16; j++) {
-                const float *from = w + (i + j) * ld + c;
-                float *to = f + i * ld + c * 16 + j;
-                size_t k;
+                const float *from = t->theta + w->at + (i + j) * w->in + c;
+                float *to = t->forward + w->at + i * w->in + c * 16 + j;
                 for (k = 0; k < 16; k++) to[16 * k] = from[k];
-                memcpy(b + c * rows + (i + j) * 16, from, 16 * sizeof(float));
+                memcpy(t->backward + w->at + c * w->out + (i + j) * 16, from, 16 * sizeof(float));
             }
 }
 
-LOCUSI_FN void locusi_train_pack_mab(const locusi_train_core *t, const locusi_mab_at *m)
+LOCUSI_FN float locusi_dot(const float *a, const float *b, size_t n)
 {
-    const locus_net *s = &t->shape;
-    locusi_train_pack(t, m->wq, s->hp, s->dp);
-    locusi_train_pack(t, m->wk, s->hp, s->dp);
-    locusi_train_pack(t, m->wv, s->hp, s->dp);
-    locusi_train_pack(t, m->fc, s->dp, s->hp);
-    locusi_train_pack(t, m->w1, s->fp, s->dp);
-    locusi_train_pack(t, m->w2, s->dp, s->fp);
+    float sum = 0.0f;
+    size_t i;
+    for (i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+// The products of attention, head by head. a [n, lds] <- x [n, ldh] times packed [dhp -> rp], plus bias
+LOCUSI_FN void locusi_heads_score(const locus_trainer *t, const float *x, size_t n, const float *packed,
+                                  const float *bias, float *a)
+{
+    const size_t rp = t->shape.rp, dhp = t->shape.dhp;
+    size_t h;
+    for (h = 0; h < t->shape.heads; h++)
+        locusi_matmul_run(t->k, x + h * dhp, t->ldh, n, dhp, packed + h * dhp * rp, rp, a + h * rp, t->lds, bias, NULL,
+                          0, 0);
+}
+
+// out [n, ldh] <- a [n, lds] times v [r, ldh]
+LOCUSI_FN void locusi_heads_mix(const locus_trainer *t, const float *a, size_t n, const float *v, float *out)
+{
+    const size_t rp = t->shape.rp, dhp = t->shape.dhp;
+    size_t h;
+    for (h = 0; h < t->shape.heads; h++)
+        locusi_product(t->k, a + h * rp, t->lds, 1, n, t->shape.r, v + h * dhp, t->ldh, 16, dhp, out + h * dhp, t->ldh,
+                       0);
+}
+
+// out [r, ldh] (+)= a^T [lds, n] times v [n, ldh]
+LOCUSI_FN void locusi_heads_gather(const locus_trainer *t, const float *a, size_t n, const float *v, float *out,
+                                   int add)
+{
+    const size_t rp = t->shape.rp, dhp = t->shape.dhp;
+    size_t h;
+    for (h = 0; h < t->shape.heads; h++)
+        locusi_product(t->k, a + h * rp, 1, t->lds, t->shape.r, n, v + h * dhp, t->ldh, 16, dhp, out + h * dhp, t->ldh,
+                       add);
+}
+
+// packed [dhp -> rp] for each head <- rows [r, ldh], times scale; pads are 0
+LOCUSI_FN void locusi_heads_pack(const locus_trainer *t, const float *rows, float scale, float *packed)
+{
+    const size_t rp = t->shape.rp, dhp = t->shape.dhp;
+    size_t h, i, c;
+    for (h = 0; h < t->shape.heads; h++, packed += dhp * rp)
+        for (i = 0; i < rp; i++)
+            for (c = 0; c < dhp; c++)
+                packed[locusi_packed(i, c, dhp)] = i < t->shape.r ? scale * rows[i * t->ldh + h * dhp + c] : 0.0f;
+}
+
+// packed [dp -> headsp] <- rows [headsp, ldx], times scale
+LOCUSI_FN void locusi_pool_pack(const locus_trainer *t, const float *rows, float scale, float *packed)
+{
+    size_t h, j;
+    for (h = 0; h < t->headsp; h++)
+        for (j = 0; j < t->shape.dp; j++) packed[locusi_packed(h, j, t->shape.dp)] = scale * rows[h * t->ldx + j];
+}
+
+LOCUSI_FN const locusi_param *locusi_layer_at(const locus_trainer *t, size_t l)
+{
+    return t->params + LOCUSI_LAYERS + l * LOCUSI_LAYER;
 }
 
 // What depends on the weights alone, after each change of them.
-LOCUSI_FN void locusi_train_prepare(locusi_train_core *t)
+LOCUSI_FN void locusi_train_prepare(const locus_trainer *t)
 {
     const locus_net *s = &t->shape;
-    const locusi_layout *l = &t->layout;
+    const locusi_param *pool = t->rest + LOCUSI_POOL;
     const float scale = locusi_softmax_scale(s);
-    size_t i, h, c, j;
-    locusi_train_pack(t, l->a, s->dp, t->qp);
-    locusi_train_pack(t, l->c, s->dp, t->qp);
+    size_t i, h, c;
+    for (i = 0; i < t->param_count; i++)
+        if (t->params[i].out > 1) locusi_train_pack(t, &t->params[i]);
     for (i = 0; i < s->layers; i++) {
-        locusi_train_pack_mab(t, &l->layer[i].mab2);
-        if (s->info.encoder_kind == LOCUS_SAB) continue;
-        locusi_train_pack_mab(t, &l->layer[i].mab1);
-        locusi_through(t, l->layer[i].mab1.wq, s->hp, s->dp, t->theta + l->layer[i].induce, s->dp, s->rp,
-                       t->induce_queries + i * s->rp * t->ldh, t->ldh);
-        locusi_pack_rows(s, t->induce_queries + i * s->rp * t->ldh, t->ldh, s->r, scale,
-                         t->packed_induce + i * s->hp * s->rp);
+        const locusi_param *at = locusi_layer_at(t, i);
+        float *const queries = t->induce_queries + i * s->rp * t->ldh;
+        locusi_matmul_run(t->k, t->theta + at->at, s->dp, s->rp, s->dp, t->forward + at[LOCUSI_MAB1 + LOCUSI_WQ].at,
+                          s->hp, queries, t->ldh, NULL, NULL, 0, 0);
+        locusi_heads_pack(t, queries, scale, t->packed_induce + i * s->hp * s->rp);
     }
-    locusi_train_pack_mab(t, &l->pool);
-    locusi_train_pack(t, l->out, s->dp, s->dp);
-    locusi_train_pack(t, l->u, s->dp, t->qp);
-    locusi_train_pack(t, l->hz, s->gp, s->dp);
-    locusi_train_pack(t, l->hu, s->gp, s->dp);
-    locusi_train_pack(t, l->hzu, s->gp, s->dp);
     // scores of the pooling query against keys W_k x are x times W_k^T (W_q S), head by head
-    locusi_through(t, l->pool.wq, s->hp, s->dp, t->theta + l->seed, s->dp, 1, t->seed_queries, s->hp);
+    locusi_through(t, &pool[LOCUSI_WQ], t->theta + t->rest[LOCUSI_S].at, 1, t->seed_queries);
     memset(t->seed_keys, 0, t->headsp * t->ldx * sizeof(float));
     for (h = 0; h < s->heads; h++)
         for (c = h * s->dhp; c < (h + 1) * s->dhp; c++)
-            t->k->axpy(t->seed_queries[c], t->theta + l->pool.wk + c * s->dp, t->seed_keys + h * t->ldx, s->dp);
-    for (h = 0; h < t->headsp; h++)
-        for (j = 0; j < s->dp; j++)
-            t->packed_seed[h / 16 * 16 * s->dp + 16 * j + h % 16] = scale * t->seed_keys[h * t->ldx + j];
+            t->k->axpy(t->seed_queries[c], t->theta + pool[LOCUSI_WK].at + c * s->dp, t->seed_keys + h * t->ldx, s->dp);
+    locusi_pool_pack(t, t->seed_keys, scale, t->packed_seed);
 }
 
 // ---- forward
 
-// A block behind its attention: y <- LN1(o + rff(o)), o = ReLU(LN0(heads fc^T + residual)), for n rows
-LOCUSI_FN int locusi_block_forward(const locusi_train_core *t, const locusi_train_worker *w, const locusi_mab_at *m,
-                                   const locusi_kept *kept, size_t first, size_t n, const float *residual, size_t ldr,
-                                   float *y)
+// A block behind its attention: kept->result <- LN1(o + rff(o)), o = ReLU(LN0(heads fc^T + residual)), for n rows
+LOCUSI_FN int locusi_block_forward(const locus_trainer *t, const locusi_train_worker *w, const locusi_param *m,
+                                   const locusi_kept *kept, size_t first, size_t n, const float *residual, size_t ldr)
 {
-    const locus_net *s = &t->shape;
+    const size_t d = t->shape.d, panels = t->shape.dp / 16, ldx = t->ldx;
     const float *theta = t->theta;
-    float *o = w->o, *f = kept->f + first * t->ldf;
+    float *o = w->o, *hidden = kept->hidden + first * t->ldf, *y = kept->result + first * ldx;
     int finite;
-    locusi_matmul_run(t->k, kept->heads + first * t->ldh, t->ldh, n, s->hp, t->forward + m->fc, s->dp, o, t->ldx, NULL,
-                      residual, ldr, 0);
-    finite = t->k->layernorm_keep(o, t->ldx, n, s->d, s->dp / 16, theta + m->gain0, theta + m->bias0, t->live, 1,
-                                  kept->hat0 + first * t->ldx, kept->inverse0 + first);
-    locusi_matmul_run(t->k, o, t->ldx, n, s->dp, t->forward + m->w1, s->fp, f, t->ldf, theta + m->b1, NULL, 0, 1);
-    locusi_matmul_run(t->k, f, t->ldf, n, s->fp, t->forward + m->w2, s->dp, y, t->ldx, theta + m->b2, o, t->ldx, 0);
-    return t->k->layernorm_keep(y, t->ldx, n, s->d, s->dp / 16, theta + m->gain1, theta + m->bias1, t->live, 0,
-                                kept->hat1 + first * t->ldx, kept->inverse1 + first) &
+    locusi_affine(t, &m[LOCUSI_FC], kept->heads + first * t->ldh, n, o, NULL, residual, ldr, 0);
+    finite = t->k->layernorm_keep(o, ldx, n, d, panels, theta + m[LOCUSI_GAIN0].at, theta + m[LOCUSI_BIAS0].at, t->live,
+                                  1, kept->hat0 + first * ldx, kept->inverse0 + first);
+    locusi_affine(t, &m[LOCUSI_W1], o, n, hidden, theta + m[LOCUSI_B1].at, NULL, 0, 1);
+    locusi_affine(t, &m[LOCUSI_W2], hidden, n, y, theta + m[LOCUSI_B2].at, o, ldx, 0);
+    return t->k->layernorm_keep(y, ldx, n, d, panels, theta + m[LOCUSI_GAIN1].at, theta + m[LOCUSI_BIAS1].at, t->live,
+                                0, kept->hat1 + first * ldx, kept->inverse1 + first) &
            finite;
 }
 
-// out [count, width] <- rows of the table, mixed by the score: (1-y) row of 0 + y row of 1
-LOCUSI_FN void locusi_table_rows(const locusi_train_core *t, float *const table[2], size_t ld,
-                                 const locusi_train_worker *w, float *out, size_t width)
+// out [count, ld] <- rows of the table, mixed by the score: (1-y) row of 0 + y row of 1
+LOCUSI_FN void locusi_table_rows(const locus_trainer *t, float *const table[2], size_t ld, const locusi_train_worker *w,
+                                 float *out)
 {
     size_t i;
     for (i = 0; i < w->count; i++, out += ld) {
         const float y = w->y[i], *zero = table[0] + w->rows[i] * ld, *one = table[1] + w->rows[i] * ld;
-        memcpy(out, y >= 1.0f ? one : zero, width * sizeof(float));
+        memcpy(out, y >= 1.0f ? one : zero, (ld - 16) * sizeof(float));
         if (!(y > 0.0f && y < 1.0f)) continue;
-        t->k->axpy(-y, zero, out, width);
-        t->k->axpy(y, one, out, width);
+        t->k->axpy(-y, zero, out, ld - 16);
+        t->k->axpy(y, one, out, ld - 16);
     }
 }
 
-// Tokens attend to `keys` rows (inducing vectors, or all tokens): attention, then the block, tile by tile.
-LOCUSI_FN int locusi_attend_forward(const locusi_train_core *t, locusi_train_worker *w, const locusi_mab_at *m,
-                                    locusi_kept_layer *kept, size_t keys, const float *x, int has_queries, float *y)
+// The table's rows receive their share: dtable[0] += (1-y) d, dtable[1] += y d.
+LOCUSI_FN void locusi_owe_table(const locus_trainer *t, float *const dtable[2], size_t ld, const locusi_train_worker *w,
+                                const float *d)
+{
+    size_t i;
+    for (i = 0; i < w->count; i++, d += ld) {
+        const float y = w->y[i];
+        if (y < 1.0f) t->k->axpy(1.0f - y, d, dtable[0] + w->rows[i] * ld, ld - 16);
+        if (y > 0.0f) t->k->axpy(y, d, dtable[1] + w->rows[i] * ld, ld - 16);
+    }
+}
+
+LOCUSI_FN size_t locusi_tile(const locusi_train_worker *w, size_t from) // rows of the tile that begins there
+{
+    return w->count - from < LOCUSI_TILE ? w->count - from : LOCUSI_TILE;
+}
+
+LOCUSI_FN int locusi_layer_forward(const locus_trainer *t, locusi_train_worker *w, size_t l)
 {
     const locus_net *s = &t->shape;
-    const size_t kp = locusi_pad(keys), lds = s->heads * kp + 16;
-    int finite = 1;
-    size_t at, h, n;
-    locusi_pack_rows(s, kept->k2, t->ldh, keys, locusi_softmax_scale(s), w->packed);
-    for (at = 0; at < w->count; at += n) {
-        float *q = kept->q2 + at * t->ldh, *a = kept->a2 + at * lds, *heads = kept->mab2.heads + at * t->ldh;
-        n = w->count - at < t->tile ? w->count - at : t->tile;
-        if (!has_queries) locusi_through(t, m->wq, s->hp, s->dp, x + at * t->ldx, t->ldx, n, q, t->ldh);
-        for (h = 0; h < s->heads; h++) {
-            locusi_matmul_run(t->k, q + h * s->dhp, t->ldh, n, s->dhp, w->packed + h * s->dhp * kp, kp, a + h * kp, lds,
-                              t->no_column + t->zeros - keys, NULL, 0, 0);
-            t->k->softmax(a + h * kp, lds, n, kp / 16);
-            locusi_product(t->k, a + h * kp, lds, 1, n, keys, kept->v2 + h * s->dhp, t->ldh, 16, s->dhp,
-                           heads + h * s->dhp, t->ldh, 0);
-        }
-        finite &= locusi_block_forward(t, w, m, &kept->mab2, at, n, x + at * t->ldx, t->ldx, y + at * t->ldx);
+    const locusi_param *at = locusi_layer_at(t, l);
+    const locusi_kept *m1 = &w->layer[l].mab1, *m2 = &w->layer[l].mab2;
+    const float *x = w->layer[l].x;
+    size_t from, n, h;
+    int finite;
+    if (l) {
+        locusi_through(t, &at[LOCUSI_MAB1 + LOCUSI_WK], x, w->count, m1->keys);
+        locusi_through(t, &at[LOCUSI_MAB1 + LOCUSI_WV], x, w->count, m1->values);
+    } else {
+        locusi_table_rows(t, t->tk, t->ldh, w, m1->keys);
+        locusi_table_rows(t, t->tv, t->ldh, w, m1->values);
+        locusi_table_rows(t, t->tq, t->ldh, w, m2->queries);
+    }
+    // the inducing vectors attend to the tokens
+    locusi_heads_score(t, m1->keys, w->count, t->packed_induce + l * s->hp * s->rp, NULL, m1->attention);
+    t->k->softmax_down(m1->attention, t->lds, w->count, s->heads * s->rp / 16);
+    locusi_heads_gather(t, m1->attention, w->count, m1->values, m1->heads, 0);
+    finite = locusi_block_forward(t, w, at + LOCUSI_MAB1, m1, 0, s->r, t->theta + at->at, s->dp);
+    // the tokens attend to what became of them
+    locusi_through(t, &at[LOCUSI_MAB2 + LOCUSI_WK], m1->result, s->r, m2->keys);
+    locusi_through(t, &at[LOCUSI_MAB2 + LOCUSI_WV], m1->result, s->r, m2->values);
+    locusi_heads_pack(t, m2->keys, locusi_softmax_scale(s), w->packed);
+    for (from = 0; from < w->count; from += n) {
+        float *q = m2->queries + from * t->ldh, *a = m2->attention + from * t->lds;
+        n = locusi_tile(w, from);
+        if (l) locusi_through(t, &at[LOCUSI_MAB2 + LOCUSI_WQ], x + from * t->ldx, n, q);
+        locusi_heads_score(t, q, n, w->packed, t->no_column, a);
+        for (h = 0; h < s->heads; h++) t->k->softmax(a + h * s->rp, t->lds, n, s->rp / 16);
+        locusi_heads_mix(t, a, n, m2->values, m2->heads + from * t->ldh);
+        finite &= locusi_block_forward(t, w, at + LOCUSI_MAB2, m2, from, n, x + from * t->ldx, t->ldx);
     }
     return finite;
 }
 
-LOCUSI_FN int locusi_layer_forward(const locusi_train_core *t, locusi_train_worker *w, size_t l)
-{
-    const locus_net *s = &t->shape;
-    const locusi_layer_at *at = &t->layout.layer[l];
-    locusi_kept_layer *kept = &w->layer[l];
-    const float *x = w->x[l];
-    const size_t n = w->count;
-    size_t h;
-    int finite;
-    if (s->info.encoder_kind == LOCUS_SAB) {
-        locusi_through(t, at->mab2.wk, s->hp, s->dp, x, t->ldx, n, kept->k2, t->ldh);
-        locusi_through(t, at->mab2.wv, s->hp, s->dp, x, t->ldx, n, kept->v2, t->ldh);
-        return locusi_attend_forward(t, w, &at->mab2, kept, n, x, 0, w->x[l + 1]);
-    }
-    if (l) {
-        locusi_through(t, at->mab1.wk, s->hp, s->dp, x, t->ldx, n, kept->k1, t->ldh);
-        locusi_through(t, at->mab1.wv, s->hp, s->dp, x, t->ldx, n, kept->v1, t->ldh);
-    } else {
-        locusi_table_rows(t, t->tk, t->ldh, w, kept->k1, s->hp);
-        locusi_table_rows(t, t->tv, t->ldh, w, kept->v1, s->hp);
-        locusi_table_rows(t, t->tq, t->ldh, w, kept->q2, s->hp);
-    }
-    for (h = 0; h < s->heads; h++) {
-        locusi_matmul_run(t->k, kept->k1 + h * s->dhp, t->ldh, n, s->dhp,
-                          t->packed_induce + l * s->hp * s->rp + h * s->dhp * s->rp, s->rp, kept->a1 + h * s->rp,
-                          t->lds, NULL, NULL, 0, 0);
-    }
-    t->k->softmax_down(kept->a1, t->lds, n, s->heads * s->rp / 16);
-    for (h = 0; h < s->heads; h++)
-        locusi_product(t->k, kept->a1 + h * s->rp, 1, t->lds, s->r, n, kept->v1 + h * s->dhp, t->ldh, 16, s->dhp,
-                       kept->mab1.heads + h * s->dhp, t->ldh, 0);
-    finite = locusi_block_forward(t, w, &at->mab1, &kept->mab1, 0, s->r, t->theta + at->induce, s->dp, kept->hm);
-    locusi_through(t, at->mab2.wk, s->hp, s->dp, kept->hm, t->ldx, s->r, kept->k2, t->ldh);
-    locusi_through(t, at->mab2.wv, s->hp, s->dp, kept->hm, t->ldx, s->r, kept->v2, t->ldh);
-    return finite & locusi_attend_forward(t, w, &at->mab2, kept, s->r, x, l == 0, w->x[l + 1]);
-}
-
 // w->z <- the embedding of the w->count evaluations in w->rows, w->y
-LOCUSI_FN int locusi_model_forward(const locusi_train_core *t, locusi_train_worker *w)
+LOCUSI_FN int locusi_model_forward(const locus_trainer *t, locusi_train_worker *w)
 {
     const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
-    const float *x;
-    size_t l, h, c, j;
+    const locusi_param *at = t->rest;
+    const float *x = w->layer[s->layers].x;
+    const size_t hp = t->headsp;
+    size_t l, h, c;
     int finite = 1;
-    locusi_table_rows(t, t->t, t->ldx, w, w->x[0], s->dp);
+    locusi_table_rows(t, t->t, t->ldx, w, w->layer[0].x);
     for (l = 0; l < s->layers; l++) finite &= locusi_layer_forward(t, w, l);
-    x = w->x[s->layers];
-    locusi_matmul_run(t->k, x, t->ldx, w->count, s->dp, t->packed_seed, t->headsp, w->pool_a, t->headsp, NULL, NULL, 0,
-                      0);
-    t->k->softmax_down(w->pool_a, t->headsp, w->count, t->headsp / 16);
-    locusi_product(t->k, w->pool_a, 1, t->headsp, s->heads, w->count, x, t->ldx, 16, s->dp, w->pool_mean, t->ldx, 0);
+    locusi_matmul_run(t->k, x, t->ldx, w->count, s->dp, t->packed_seed, hp, w->pool.attention, hp, NULL, NULL, 0, 0);
+    t->k->softmax_down(w->pool.attention, hp, w->count, hp / 16);
+    locusi_product(t->k, w->pool.attention, 1, hp, s->heads, w->count, x, t->ldx, 16, s->dp, w->means, t->ldx, 0);
     for (h = 0; h < s->heads; h++)
-        for (c = h * s->dhp; c < (h + 1) * s->dhp; c++) {
-            const float *row = t->theta + at->pool.wv + c * s->dp, *mean = w->pool_mean + h * t->ldx;
-            float sum = 0.0f;
-            for (j = 0; j < s->dp; j++) sum += row[j] * mean[j];
-            w->pool.heads[c] = sum;
-        }
-    finite &= locusi_block_forward(t, w, &at->pool, &w->pool, 0, 1, t->theta + at->seed, s->dp, w->pool_row);
-    locusi_matmul_run(t->k, w->pool_row, t->ldx, 1, s->dp, t->forward + at->out, s->dp, w->z, s->dp,
-                      t->theta + at->out_b, NULL, 0, 0);
+        for (c = h * s->dhp; c < (h + 1) * s->dhp; c++)
+            w->pool.heads[c] =
+                locusi_dot(t->theta + at[LOCUSI_POOL + LOCUSI_WV].at + c * s->dp, w->means + h * t->ldx, s->dp);
+    finite &= locusi_block_forward(t, w, at + LOCUSI_POOL, &w->pool, 0, 1, t->theta + at[LOCUSI_S].at, s->dp);
+    locusi_affine(t, &at[LOCUSI_OUT], w->pool.result, 1, w->z, t->theta + at[LOCUSI_OUT_B].at, NULL, 0, 0);
     return finite;
 }
 
 // ---- backward
 
-// dy (n rows): of the result -> of the residual; w->dh: of the attention's output; what is owed to the weights is
+// dy (n rows): of the result -> of the residual; w->dheads: of what attention gave; what is owed to the weights is
 // added.
-LOCUSI_FN void locusi_block_backward(const locusi_train_core *t, locusi_train_worker *w, float *g,
-                                     const locusi_mab_at *m, const locusi_kept *kept, size_t first, size_t n, float *dy)
+LOCUSI_FN void locusi_block_backward(const locus_trainer *t, locusi_train_worker *w, float *g, const locusi_param *m,
+                                     const locusi_kept *kept, size_t first, size_t n, float *dy)
 {
-    const locus_net *s = &t->shape;
-    const size_t ldx = t->ldx, ldf = t->ldf, ldh = t->ldh, dp = s->dp / 16;
-    const float *f = kept->f + first * ldf;
+    const size_t d = t->shape.d, panels = t->shape.dp / 16, hidden_panels = t->shape.fp / 16, ldx = t->ldx;
+    const float *hidden = kept->hidden + first * t->ldf, *hat0 = kept->hat0 + first * ldx;
     float *o = w->o;
-    t->k->layernorm_back(dy, ldx, n, s->d, dp, t->theta + m->gain1, t->live, kept->hat1 + first * ldx,
-                         kept->inverse1 + first, g + m->gain1, g + m->bias1);
-    locusi_owe(t, g, m->w2, s->dp, s->fp, dy, ldx, f, ldf, n);
-    t->k->add_rows(dy, ldx, n, dp, g + m->b2);
-    locusi_back(t, m->w2, s->dp, s->fp, dy, ldx, n, w->df, ldf, 0);
-    t->k->relu_back(w->df, ldf, f, ldf, n, s->fp / 16);
-    t->k->affine_relu(kept->hat0 + first * ldx, ldx, n, dp, t->theta + m->gain0, t->theta + m->bias0, o);
-    locusi_owe(t, g, m->w1, s->fp, s->dp, w->df, ldf, o, ldx, n);
-    t->k->add_rows(w->df, ldf, n, s->fp / 16, g + m->b1);
-    locusi_matmul_run(t->k, w->df, ldf, n, s->fp, t->backward + m->w1, s->dp, dy, ldx, NULL, dy, ldx, 0);
-    t->k->relu_back(dy, ldx, o, ldx, n, dp);
-    t->k->layernorm_back(dy, ldx, n, s->d, dp, t->theta + m->gain0, t->live, kept->hat0 + first * ldx,
-                         kept->inverse0 + first, g + m->gain0, g + m->bias0);
-    locusi_owe(t, g, m->fc, s->dp, s->hp, dy, ldx, kept->heads + first * ldh, ldh, n);
-    locusi_back(t, m->fc, s->dp, s->hp, dy, ldx, n, w->dh, ldh, 0);
+    t->k->layernorm_back(dy, ldx, n, d, panels, t->theta + m[LOCUSI_GAIN1].at, t->live, kept->hat1 + first * ldx,
+                         kept->inverse1 + first, g + m[LOCUSI_GAIN1].at, g + m[LOCUSI_BIAS1].at);
+    locusi_owe(t, g, &m[LOCUSI_W2], dy, hidden, n);
+    t->k->add_rows(dy, ldx, n, panels, g + m[LOCUSI_B2].at);
+    locusi_back(t, &m[LOCUSI_W2], dy, n, w->dhidden, 0);
+    t->k->relu_back(w->dhidden, t->ldf, hidden, t->ldf, n, hidden_panels);
+    t->k->affine_relu(hat0, ldx, n, panels, t->theta + m[LOCUSI_GAIN0].at, t->theta + m[LOCUSI_BIAS0].at, o);
+    locusi_owe(t, g, &m[LOCUSI_W1], w->dhidden, o, n);
+    t->k->add_rows(w->dhidden, t->ldf, n, hidden_panels, g + m[LOCUSI_B1].at);
+    locusi_back(t, &m[LOCUSI_W1], w->dhidden, n, dy, 1);
+    t->k->relu_back(dy, ldx, o, ldx, n, panels);
+    t->k->layernorm_back(dy, ldx, n, d, panels, t->theta + m[LOCUSI_GAIN0].at, t->live, hat0, kept->inverse0 + first,
+                         g + m[LOCUSI_GAIN0].at, g + m[LOCUSI_BIAS0].at);
+    locusi_owe(t, g, &m[LOCUSI_FC], dy, kept->heads + first * t->ldh, n);
+    locusi_back(t, &m[LOCUSI_FC], dy, n, w->dheads, 0);
 }
 
-// dx [n, ldx] of the layer's result -> of its input; dk2, dv2 [keys, ldh] receive what is owed to keys and values.
-// dq_all: NULL, or where the queries' gradients go (layer 0, whose queries stand in the table).
-LOCUSI_FN void locusi_attend_backward(const locusi_train_core *t, locusi_train_worker *w, float *g,
-                                      const locusi_mab_at *m, const locusi_kept_layer *kept, size_t keys,
-                                      const float *x, float *dx, float *dq_all)
-{
-    const locus_net *s = &t->shape;
-    const size_t kp = locusi_pad(keys), lds = s->heads * kp + 16, ldh = t->ldh, ldd = kp + 16;
-    const float natural = 1.0f / sqrtf((float)s->dh);
-    size_t at, h, n;
-    locusi_pack_rows(s, kept->v2, ldh, keys, 1.0f, w->packed);
-    memset(w->dk2, 0, keys * ldh * sizeof(float));
-    memset(w->dv2, 0, keys * ldh * sizeof(float));
-    for (at = 0; at < w->count; at += n) {
-        const float *a = kept->a2 + at * lds, *q = kept->q2 + at * ldh;
-        float *dq = dq_all ? dq_all + at * ldh : w->dq;
-        n = w->count - at < t->tile ? w->count - at : t->tile;
-        locusi_block_backward(t, w, g, m, &kept->mab2, at, n, dx + at * t->ldx);
-        for (h = 0; h < s->heads; h++) {
-            locusi_matmul_run(t->k, w->dh + h * s->dhp, ldh, n, s->dhp, w->packed + h * s->dhp * kp, kp, w->ds, ldd,
-                              NULL, NULL, 0, 0);
-            locusi_product(t->k, a + h * kp, 1, lds, keys, n, w->dh + h * s->dhp, ldh, 16, s->dhp, w->dv2 + h * s->dhp,
-                           ldh, 1);
-            t->k->softmax_back(a + h * kp, w->ds, lds, ldd, n, kp / 16, natural);
-            locusi_product(t->k, w->ds, ldd, 1, n, keys, kept->k2 + h * s->dhp, ldh, 16, s->dhp, dq + h * s->dhp, ldh,
-                           0);
-            locusi_product(t->k, w->ds, 1, ldd, keys, n, q + h * s->dhp, ldh, 16, s->dhp, w->dk2 + h * s->dhp, ldh, 1);
-        }
-        if (dq_all) continue;
-        locusi_owe(t, g, m->wq, s->hp, s->dp, dq, ldh, x + at * t->ldx, t->ldx, n);
-        locusi_back(t, m->wq, s->hp, s->dp, dq, ldh, n, dx + at * t->ldx, t->ldx, 1);
-    }
-}
-
-// dx += (dk W_k + dv W_v), and what is owed to W_k and W_v
-LOCUSI_FN void locusi_keys_backward(const locusi_train_core *t, float *g, const locusi_mab_at *m, const float *dk,
+// dx (+)= dk W_k + dv W_v, and what is owed to W_k and W_v
+LOCUSI_FN void locusi_keys_backward(const locus_trainer *t, float *g, const locusi_param *m, const float *dk,
                                     const float *dv, const float *x, size_t n, float *dx, int add)
 {
-    const locus_net *s = &t->shape;
-    locusi_owe(t, g, m->wk, s->hp, s->dp, dk, t->ldh, x, t->ldx, n);
-    locusi_owe(t, g, m->wv, s->hp, s->dp, dv, t->ldh, x, t->ldx, n);
-    locusi_back(t, m->wk, s->hp, s->dp, dk, t->ldh, n, dx, t->ldx, add);
-    locusi_back(t, m->wv, s->hp, s->dp, dv, t->ldh, n, dx, t->ldx, 1);
+    locusi_owe(t, g, &m[LOCUSI_WK], dk, x, n);
+    locusi_owe(t, g, &m[LOCUSI_WV], dv, x, n);
+    locusi_back(t, &m[LOCUSI_WK], dk, n, dx, add);
+    locusi_back(t, &m[LOCUSI_WV], dv, n, dx, 1);
 }
 
-// The table's rows receive their share: dtable[0] += (1-y) d, dtable[1] += y d.
-LOCUSI_FN void locusi_owe_table(const locusi_train_core *t, float *const dtable[2], size_t ld,
-                                const locusi_train_worker *w, const float *d, size_t width)
-{
-    size_t i;
-    for (i = 0; i < w->count; i++, d += ld) {
-        const float y = w->y[i];
-        if (y < 1.0f) t->k->axpy(1.0f - y, d, dtable[0] + w->rows[i] * ld, width);
-        if (y > 0.0f) t->k->axpy(y, d, dtable[1] + w->rows[i] * ld, width);
-    }
-}
-
-LOCUSI_FN void locusi_layer_backward(const locusi_train_core *t, locusi_train_worker *w, locusi_train_group *group,
-                                     size_t l)
+// mab2, the tokens attend. w->dx: of the layer's result -> of its input, but for what goes through mab1; from there
+// w->dinduced_keys and _values; w->dq in layer 0, whose queries stand in the table.
+LOCUSI_FN void locusi_attend_backward(const locus_trainer *t, locusi_train_worker *w, float *g, size_t l)
 {
     const locus_net *s = &t->shape;
-    const locusi_layer_at *at = &t->layout.layer[l];
-    const locusi_kept_layer *kept = &w->layer[l];
+    const locusi_param *at = locusi_layer_at(t, l) + LOCUSI_MAB2;
+    const locusi_kept *kept = &w->layer[l].mab2;
     const float natural = 1.0f / sqrtf((float)s->dh);
-    const size_t ldh = t->ldh, rp = s->rp, ldd = rp + 16;
-    float *g = group->gradient, *dinduce = group->dinduce + l * rp * ldh;
-    size_t h, i, c, n, from;
-    if (s->info.encoder_kind == LOCUS_SAB) {
-        locusi_attend_backward(t, w, g, &at->mab2, kept, w->count, w->x[l], w->dx, NULL);
-        locusi_keys_backward(t, g, &at->mab2, w->dk2, w->dv2, w->x[l], w->count, w->dx, 1);
-        return;
+    size_t from, h, n;
+    locusi_heads_pack(t, kept->values, 1.0f, w->packed);
+    memset(w->dinduced_keys, 0, s->r * t->ldh * sizeof(float));
+    memset(w->dinduced_values, 0, s->r * t->ldh * sizeof(float));
+    for (from = 0; from < w->count; from += n) {
+        const float *a = kept->attention + from * t->lds;
+        float *dq = l ? w->dq : w->dq + from * t->ldh, *dx = w->dx + from * t->ldx, *da = w->dattention;
+        n = locusi_tile(w, from);
+        locusi_block_backward(t, w, g, at, kept, from, n, dx);
+        locusi_heads_score(t, w->dheads, n, w->packed, NULL, da);
+        locusi_heads_gather(t, a, n, w->dheads, w->dinduced_values, 1);
+        for (h = 0; h < s->heads; h++)
+            t->k->softmax_back(a + h * s->rp, da + h * s->rp, t->lds, t->lds, n, s->rp / 16, natural);
+        locusi_heads_mix(t, da, n, kept->keys, dq);
+        locusi_heads_gather(t, da, n, kept->queries + from * t->ldh, w->dinduced_keys, 1);
+        if (l == 0) continue;
+        locusi_owe(t, g, &at[LOCUSI_WQ], dq, w->layer[l].x + from * t->ldx, n);
+        locusi_back(t, &at[LOCUSI_WQ], dq, n, dx, 1);
     }
-    locusi_attend_backward(t, w, g, &at->mab2, kept, s->r, w->x[l], w->dx, l ? NULL : w->dk);
-    if (l == 0) locusi_owe_table(t, group->dq, ldh, w, w->dk, s->hp);
-    locusi_keys_backward(t, g, &at->mab2, w->dk2, w->dv2, kept->hm, s->r, w->dhm, 0);
-    locusi_block_backward(t, w, g, &at->mab1, &kept->mab1, 0, s->r, w->dhm);
-    for (i = 0; i < s->r; i++) t->k->axpy(1.0f, w->dhm + i * t->ldx, g + at->induce + i * s->dp, s->dp);
-    // w->dh [r, ldh]: of the inducing vectors' attention outputs
-    memset(w->dot, 0, s->heads * rp * sizeof(float));
+}
+
+// mab1, the inducing vectors attend. From w->dinduced to w->dk and w->dv of the tokens, and to the inducing vectors.
+LOCUSI_FN void locusi_induce_backward(const locus_trainer *t, locusi_train_worker *w, locusi_train_group *group,
+                                      size_t l)
+{
+    const locus_net *s = &t->shape;
+    const locusi_param *at = locusi_layer_at(t, l);
+    const locusi_kept *kept = &w->layer[l].mab1;
+    const float natural = 1.0f / sqrtf((float)s->dh);
+    const size_t induced = l * s->rp * t->ldh;
+    float *g = group->gradient, *da = w->dattention;
+    size_t h, i, c, n, from;
+    locusi_block_backward(t, w, g, at + LOCUSI_MAB1, kept, 0, s->r, w->dinduced);
+    for (i = 0; i < s->r; i++) t->k->axpy(1.0f, w->dinduced + i * t->ldx, g + at->at + i * s->dp, s->dp);
+    memset(w->dot, 0, s->heads * s->rp * sizeof(float));
     for (h = 0; h < s->heads; h++)
         for (i = 0; i < s->r; i++)
             for (c = h * s->dhp; c < h * s->dhp + s->dh; c++)
-                w->dot[h * rp + i] += w->dh[i * ldh + c] * kept->mab1.heads[i * ldh + c];
-    locusi_pack_rows(s, w->dh, ldh, s->r, 1.0f, w->packed);
+                w->dot[h * s->rp + i] += w->dheads[i * t->ldh + c] * kept->heads[i * t->ldh + c];
+    locusi_heads_pack(t, w->dheads, 1.0f, w->packed);
     for (from = 0; from < w->count; from += n) {
-        n = w->count - from < t->tile ? w->count - from : t->tile;
-        for (h = 0; h < s->heads; h++) {
-            const float *a = kept->a1 + from * t->lds + h * rp;
-            const size_t head = from * ldh + h * s->dhp;
-            locusi_matmul_run(t->k, kept->v1 + head, ldh, n, s->dhp, w->packed + h * s->dhp * rp, rp, w->ds, ldd, NULL,
-                              NULL, 0, 0);
-            t->k->softmax_down_back(a, w->ds, t->lds, ldd, n, rp / 16, w->dot + h * rp, natural);
-            locusi_product(t->k, w->ds, ldd, 1, n, s->r, t->induce_queries + l * rp * ldh + h * s->dhp, ldh, 16, s->dhp,
-                           w->dk + head, ldh, 0);
-            locusi_product(t->k, w->ds, 1, ldd, s->r, n, kept->k1 + head, ldh, 16, s->dhp, dinduce + h * s->dhp, ldh,
-                           1);
-            locusi_product(t->k, a, t->lds, 1, n, s->r, w->dh + h * s->dhp, ldh, 16, s->dhp, w->dv + head, ldh, 0);
-        }
+        const float *a = kept->attention + from * t->lds;
+        n = locusi_tile(w, from);
+        locusi_heads_score(t, kept->values + from * t->ldh, n, w->packed, NULL, da);
+        t->k->softmax_down_back(a, da, t->lds, t->lds, n, s->heads * s->rp / 16, w->dot, natural);
+        locusi_heads_mix(t, da, n, t->induce_queries + induced, w->dk + from * t->ldh);
+        locusi_heads_gather(t, da, n, kept->keys + from * t->ldh, group->dinduce + induced, 1);
+        locusi_heads_mix(t, a, n, w->dheads, w->dv + from * t->ldh);
     }
+}
+
+// w->dx: of the layer's result -> of its input.
+LOCUSI_FN void locusi_layer_backward(const locus_trainer *t, locusi_train_worker *w, locusi_train_group *group,
+                                     size_t l)
+{
+    const locusi_param *at = locusi_layer_at(t, l);
+    const locusi_kept_layer *kept = &w->layer[l];
+    float *g = group->gradient;
+    locusi_attend_backward(t, w, g, l);
+    locusi_keys_backward(t, g, at + LOCUSI_MAB2, w->dinduced_keys, w->dinduced_values, kept->mab1.result, t->shape.r,
+                         w->dinduced, 0);
+    locusi_induce_backward(t, w, group, l);
     if (l) {
-        locusi_keys_backward(t, g, &at->mab1, w->dk, w->dv, w->x[l], w->count, w->dx, 1);
-        return;
+        locusi_keys_backward(t, g, at + LOCUSI_MAB1, w->dk, w->dv, kept->x, w->count, w->dx, 1);
+    } else {
+        locusi_owe_table(t, group->dq, t->ldh, w, w->dq);
+        locusi_owe_table(t, group->dk, t->ldh, w, w->dk);
+        locusi_owe_table(t, group->dv, t->ldh, w, w->dv);
     }
-    locusi_owe_table(t, group->dk, ldh, w, w->dk, s->hp);
-    locusi_owe_table(t, group->dv, ldh, w, w->dv, s->hp);
 }
 
 // From w->dz to everything.
-LOCUSI_FN void locusi_model_backward(const locusi_train_core *t, locusi_train_worker *w, locusi_train_group *group)
+LOCUSI_FN void locusi_model_backward(const locus_trainer *t, locusi_train_worker *w, locusi_train_group *group)
 {
     const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
-    const float natural = 1.0f / sqrtf((float)s->dh), *x = w->x[s->layers];
+    const locusi_param *at = t->rest;
+    const float natural = 1.0f / sqrtf((float)s->dh), *x = w->layer[s->layers].x, *a = w->pool.attention;
     const size_t ldx = t->ldx, hp = t->headsp;
-    float *g = group->gradient, *dmean = w->dhm, *dot = w->dot;
-    size_t h, c, j, l;
-    t->k->axpy(1.0f, w->dz, g + at->out_b, s->dp);
-    for (c = 0; c < s->d; c++) t->k->axpy(w->dz[c], w->pool_row, g + at->out + c * s->dp, s->dp);
-    locusi_back(t, at->out, s->dp, s->dp, w->dz, s->dp, 1, w->dk2, ldx, 0);
-    locusi_block_backward(t, w, g, &at->pool, &w->pool, 0, 1, w->dk2);
-    t->k->axpy(1.0f, w->dk2, g + at->seed, s->dp);
-    // w->dh [hp]: of the heads' outputs W_v mean
-    memset(dmean, 0, hp * ldx * sizeof(float));
-    memset(dot, 0, hp * sizeof(float));
+    float *g = group->gradient, *scores = w->dpool_scores;
+    size_t h, c, l;
+    t->k->axpy(1.0f, w->dz, g + at[LOCUSI_OUT_B].at, s->dp);
+    for (c = 0; c < s->d; c++) t->k->axpy(w->dz[c], w->pool.result, g + at[LOCUSI_OUT].at + c * s->dp, s->dp);
+    locusi_back(t, &at[LOCUSI_OUT], w->dz, 1, w->dpooled, 0);
+    locusi_block_backward(t, w, g, at + LOCUSI_POOL, &w->pool, 0, 1, w->dpooled);
+    t->k->axpy(1.0f, w->dpooled, g + at[LOCUSI_S].at, s->dp);
+    // through the heads' outputs W_v mean to the means, and through the softmax to the scores
+    memset(w->dmeans, 0, hp * ldx * sizeof(float));
+    memset(w->dot, 0, hp * sizeof(float));
     for (h = 0; h < s->heads; h++) {
         for (c = h * s->dhp; c < h * s->dhp + s->dh; c++) {
-            t->k->axpy(w->dh[c], t->theta + at->pool.wv + c * s->dp, dmean + h * ldx, s->dp);
-            t->k->axpy(w->dh[c], w->pool_mean + h * ldx, g + at->pool.wv + c * s->dp, s->dp);
+            t->k->axpy(w->dheads[c], t->theta + at[LOCUSI_POOL + LOCUSI_WV].at + c * s->dp, w->dmeans + h * ldx, s->dp);
+            t->k->axpy(w->dheads[c], w->means + h * ldx, g + at[LOCUSI_POOL + LOCUSI_WV].at + c * s->dp, s->dp);
         }
-        for (j = 0; j < s->dp; j++) dot[h] += dmean[h * ldx + j] * w->pool_mean[h * ldx + j];
+        w->dot[h] = locusi_dot(w->dmeans + h * ldx, w->means + h * ldx, s->dp);
     }
-    for (h = 0; h < hp; h++)
-        for (j = 0; j < s->dp; j++)
-            w->packed[h / 16 * 16 * s->dp + 16 * j + h % 16] = h < s->heads ? dmean[h * ldx + j] : 0.0f;
-    // w->dk as [n, headsp]: of the scores
-    locusi_matmul_run(t->k, x, ldx, w->count, s->dp, w->packed, hp, w->dk, hp, NULL, NULL, 0, 0);
-    t->k->softmax_down_back(w->pool_a, w->dk, hp, hp, w->count, hp / 16, dot, natural);
-    locusi_product(t->k, w->pool_a, hp, 1, w->count, s->heads, dmean, ldx, 16, s->dp, w->dx, ldx, 0);
-    locusi_product(t->k, w->dk, hp, 1, w->count, s->heads, t->seed_keys, ldx, 16, s->dp, w->dx, ldx, 1);
-    locusi_product(t->k, w->dk, 1, hp, s->heads, w->count, x, ldx, 16, s->dp, dmean, ldx, 0); // now of the seed's keys
+    locusi_pool_pack(t, w->dmeans, 1.0f, w->packed);
+    locusi_matmul_run(t->k, x, ldx, w->count, s->dp, w->packed, hp, scores, hp, NULL, NULL, 0, 0);
+    t->k->softmax_down_back(a, scores, hp, hp, w->count, hp / 16, w->dot, natural);
+    locusi_product(t->k, a, hp, 1, w->count, s->heads, w->dmeans, ldx, 16, s->dp, w->dx, ldx, 0);
+    locusi_product(t->k, scores, hp, 1, w->count, s->heads, t->seed_keys, ldx, 16, s->dp, w->dx, ldx, 1);
+    locusi_product(t->k, scores, 1, hp, s->heads, w->count, x, ldx, 16, s->dp, w->dseed_keys, ldx, 0);
     for (h = 0; h < s->heads; h++)
         for (c = h * s->dhp; c < h * s->dhp + s->dh; c++) {
-            const float *wk = t->theta + at->pool.wk + c * s->dp;
-            float sum = 0.0f;
-            t->k->axpy(t->seed_queries[c], dmean + h * ldx, g + at->pool.wk + c * s->dp, s->dp);
-            for (j = 0; j < s->dp; j++) sum += wk[j] * dmean[h * ldx + j];
-            group->dseed[c] += sum;
+            const size_t row = at[LOCUSI_POOL + LOCUSI_WK].at + c * s->dp;
+            t->k->axpy(t->seed_queries[c], w->dseed_keys + h * ldx, g + row, s->dp);
+            group->dseed[c] += locusi_dot(t->theta + row, w->dseed_keys + h * ldx, s->dp);
         }
     for (l = s->layers; l-- > 0;) locusi_layer_backward(t, w, group, l);
-    locusi_owe_table(t, group->dt, ldx, w, w->dx, s->dp);
+    locusi_owe_table(t, group->dt, ldx, w, w->dx);
 }
 
 // ---- the predictor's part of a model's step
 
-// From w->z to its logits, and, where there are target scores, the loss and w->dz.
-LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_worker *w, locusi_train_group *group,
-                                      size_t model)
+LOCUSI_FN void locusi_train_dropout(const locus_trainer *t, float *pre, uint64_t id)
 {
-    const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
+    const uint64_t limit = (uint64_t)((double)(float)t->o.dropout * 65536.0);
+    const float kept = 1.0f / (1.0f - (float)t->o.dropout);
+    size_t i, j, c;
+    for (i = 0; i < t->batch->targets; i++, pre += t->ldg)
+        for (j = 0; j < t->shape.gp; j += 4) {
+            uint64_t r = locusi_mix(t->batch->dropout_key + (id << 40) + (uint64_t)i * t->shape.gp + j);
+            for (c = 0; c < 4; c++, r >>= 16) pre[j + c] = (r & 65535u) < limit ? 0.0f : pre[j + c] * kept;
+        }
+}
+
+// w->dlogit <- the logits of w->z
+LOCUSI_FN void locusi_predict_forward(const locus_trainer *t, locusi_train_worker *w, size_t model)
+{
+    const locusi_param *at = t->rest;
     const locusi_batch *b = t->batch;
-    const float *theta = t->theta, *score = b->target_scores ? b->target_scores + model * b->targets : NULL;
-    const size_t n = b->targets, ldg = t->ldg, gp = s->gp, dp = s->dp;
-    const float kept = b->dropout_key ? 1.0f / (1.0f - t->dropout) : 1.0f;
-    const double weight = score ? (double)b->model_weight[model] : 0.0;
+    const size_t n = b->targets, gp = t->shape.gp, dp = t->shape.dp;
+    size_t i;
+    locusi_affine(t, &at[LOCUSI_HZ], w->z, 1, w->from_z, t->theta + at[LOCUSI_H_B].at, NULL, 0, 0);
+    t->k->scale(t->forward + at[LOCUSI_HZU].at, w->z, dp, gp / 16, w->scaled);
+    locusi_matmul_run(t->k, t->u, t->ldx, n, dp, w->scaled, gp, w->pre, t->ldg, w->from_z, t->hu, t->ldg, 1);
+    if (b->dropout_key) locusi_train_dropout(t, w->pre, b->model_id ? b->model_id[model] : model);
+    t->k->relu_dot(w->pre, t->ldg, n, gp, t->theta + at[LOCUSI_LAST].at, t->theta[at[LOCUSI_LAST_B].at], w->dlogit);
+    for (i = 0; b->logits && i < n; i++) b->logits[i * b->models + model] = w->dlogit[i];
+}
+
+// The loss of the model's targets; w->dz and what is owed.
+LOCUSI_FN double locusi_predict_backward(const locus_trainer *t, locusi_train_worker *w, locusi_train_group *group,
+                                         size_t model)
+{
+    const locusi_param *at = t->rest;
+    const locusi_batch *b = t->batch;
+    const float *last = t->theta + at[LOCUSI_LAST].at, *score = b->target_scores + model * b->targets;
+    const size_t n = b->targets, ldg = t->ldg, gp = t->shape.gp, dp = t->shape.dp;
+    const float kept = b->dropout_key ? 1.0f / (1.0f - (float)t->o.dropout) : 1.0f;
+    const double weight = (double)b->model_weight[model];
     float *g = group->gradient;
     double loss = 0.0;
     size_t i, j;
-    locusi_matmul_run(t->k, w->z, dp, 1, dp, t->forward + at->hz, gp, w->dhz, gp, theta + at->h_b, NULL, 0, 0);
-    t->k->scale(t->forward + at->hzu, w->z, dp, gp / 16, w->scaled);
-    locusi_matmul_run(t->k, t->u, t->ldx, n, dp, w->scaled, gp, w->pre, ldg, w->dhz, t->hu, ldg, 1);
-    if (b->dropout_key) {
-        const uint64_t limit = (uint64_t)((double)t->dropout * 65536.0);
-        for (i = 0; i < n; i++)
-            for (j = 0; j < gp; j += 4) {
-                uint64_t r = locusi_mix(b->dropout_key + ((uint64_t)(b->model_id ? b->model_id[model] : model) << 40) +
-                                        (uint64_t)i * gp + j);
-                size_t c;
-                for (c = 0; c < 4; c++, r >>= 16)
-                    w->pre[i * ldg + j + c] = (r & 65535u) < limit ? 0.0f : w->pre[i * ldg + j + c] * kept;
-            }
-    }
-    t->k->relu_dot(w->pre, ldg, n, gp, theta + at->last, theta[at->last_b], w->dlogit);
-    if (b->logits)
-        for (i = 0; i < n; i++) b->logits[i * b->models + model] = w->dlogit[i];
-    if (!score) return 0.0;
     memset(w->dpre, 0, n * ldg * sizeof(float));
     for (i = 0; i < n; i++) {
         const double logit = (double)w->dlogit[i], y = (double)score[i];
@@ -18575,21 +17197,21 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
         if (locusi_is_nan(score[i])) continue;
         loss += (logit > 0.0 ? logit : 0.0) + log1p(exp(-fabs(logit))) - y * logit;
         d = (float)((locus_probability(logit) - y) * weight);
-        g[at->last_b] += d;
-        t->k->axpy(d, w->pre + i * ldg, g + at->last, gp);
-        t->k->axpy(d * kept, theta + at->last, w->dpre + i * ldg, gp);
+        g[at[LOCUSI_LAST_B].at] += d;
+        t->k->axpy(d, w->pre + i * ldg, g + at[LOCUSI_LAST].at, gp);
+        t->k->axpy(d * kept, last, w->dpre + i * ldg, gp);
     }
     t->k->relu_back(w->dpre, ldg, w->pre, ldg, n, gp / 16);
     t->k->axpy(1.0f, w->dpre, group->dhu, n * ldg);
     memset(w->dhz, 0, gp * sizeof(float));
     t->k->add_rows(w->dpre, ldg, n, gp / 16, w->dhz);
-    t->k->axpy(1.0f, w->dhz, g + at->h_b, gp);
-    locusi_back(t, at->hz, gp, dp, w->dhz, gp, 1, w->dz, dp, 0);
+    t->k->axpy(1.0f, w->dhz, g + at[LOCUSI_H_B].at, gp);
+    locusi_back(t, &at[LOCUSI_HZ], w->dhz, 1, w->dz, 0);
     locusi_product(t->k, w->dpre, 1, ldg, gp, n, t->u, t->ldx, 16, dp, w->e, dp, 0);
     for (i = 0; i < gp; i++) {
-        const float *row = theta + at->hzu + i * dp, *e = w->e + i * dp;
-        float *scaled = w->scaled_rows + i * dp, *owed = g + at->hzu + i * dp;
-        t->k->axpy(w->dhz[i], w->z, g + at->hz + i * dp, dp);
+        const float *row = t->theta + at[LOCUSI_HZU].at + i * dp, *e = w->e + i * dp;
+        float *scaled = w->scaled_rows + i * dp, *owed = g + at[LOCUSI_HZU].at + i * dp;
+        t->k->axpy(w->dhz[i], w->z, g + at[LOCUSI_HZ].at + i * dp, dp);
         for (j = 0; j < dp; j++) {
             scaled[j] = row[j] * w->z[j];
             owed[j] += e[j] * w->z[j];
@@ -18604,16 +17226,16 @@ LOCUSI_FN double locusi_model_predict(const locusi_train_core *t, locusi_train_w
 
 LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
 {
-    locusi_train_core *t = (locusi_train_core *)arg;
+    locus_trainer *t = (locus_trainer *)arg;
     const locusi_batch *b = t->batch;
     locusi_train_worker *w = &t->worker[worker];
     size_t item, m, i;
     w->mine = 0;
     while ((item = locusi_next(&t->counter, worker, &w->mine)) < t->groups) {
         locusi_train_group *group = &t->group[item];
-        if (b->target_scores && b->add && item == 0)
-            memset(group->dinduce, 0, (t->group_floats - t->layout.count) * sizeof(float));
-        else if (b->target_scores) memset(group->gradient, 0, t->group_floats * sizeof(float));
+        float *const cleared = b->add && item == 0 ? group->dinduce : group->gradient;
+        if (b->target_scores)
+            memset(cleared, 0, (t->group_floats - (size_t)(cleared - group->gradient)) * sizeof(float));
         group->loss = 0.0;
         for (m = item * b->models / t->groups; m < (item + 1) * b->models / t->groups; m++) {
             const float *score = b->scores + m * b->rows;
@@ -18626,58 +17248,59 @@ LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
             if (!w->count) continue; // the caller sees to it that this is a model without targets
             if (!locusi_model_forward(t, w)) locusi_set_flag(&t->bad);
             if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
-            if (b->targets) {
-                const double loss = locusi_model_predict(t, w, group, m);
-                if (!b->silent || b->model_id[m] < b->silent) group->loss += loss;
+            if (b->targets) locusi_predict_forward(t, w, m);
+            if (b->target_scores) {
+                const double loss = locusi_predict_backward(t, w, group, m);
+                if (m + b->silent < b->models) group->loss += loss;
+                locusi_model_backward(t, w, group);
             }
-            if (b->target_scores) locusi_model_backward(t, w, group);
         }
     }
 }
 
-#define LOCUSI_ROW_TASK ((size_t)128)
+// The table's rows [i, i + n).
+LOCUSI_FN void locusi_train_table(const locus_trainer *t, size_t i, size_t n)
+{
+    const locusi_param *const mab1 = locusi_layer_at(t, 0) + LOCUSI_MAB1, *const mab2 = mab1 + LOCUSI_MAB;
+    const float *queries = t->batch->queries + i * t->ldq, *ay = t->theta + t->params[LOCUSI_AY].at;
+    float *zero = t->t[0] + i * t->ldx, *one = t->t[1] + i * t->ldx;
+    size_t j, c, y;
+    locusi_affine(t, &t->params[LOCUSI_A], queries, n, zero, t->theta + t->params[LOCUSI_AB].at, NULL, 0, 0);
+    locusi_through(t, &t->params[LOCUSI_C], queries, n, one);
+    for (j = 0; j < n; j++, zero += t->ldx, one += t->ldx)
+        for (c = 0; c < t->shape.dp; c++) { // t0 = A q + b - C q, t1 = A q + b + C q + w_y
+            const float even = zero[c], odd = one[c];
+            zero[c] = even - odd;
+            one[c] = even + odd + ay[c];
+        }
+    for (y = 0; y < 2; y++) {
+        const float *x = t->t[y] + i * t->ldx;
+        locusi_through(t, &mab1[LOCUSI_WK], x, n, t->tk[y] + i * t->ldh);
+        locusi_through(t, &mab1[LOCUSI_WV], x, n, t->tv[y] + i * t->ldh);
+        locusi_through(t, &mab2[LOCUSI_WQ], x, n, t->tq[y] + i * t->ldh);
+    }
+}
 
 // The table, and the predictor's part that depends on the queries alone; a task for each 128 rows of both.
 LOCUSI_FN void locusi_train_shared(void *arg, size_t worker)
 {
-    locusi_train_core *t = (locusi_train_core *)arg;
-    const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
+    locus_trainer *t = (locus_trainer *)arg;
+    const locusi_param *at = t->rest;
     const locusi_batch *b = t->batch;
-    const size_t tasks = (b->rows + LOCUSI_ROW_TASK - 1) / LOCUSI_ROW_TASK, ldx = t->ldx;
-    const size_t all = tasks + (b->targets + LOCUSI_ROW_TASK - 1) / LOCUSI_ROW_TASK;
-    size_t item, i, j, n, *mine = &t->worker[worker].mine;
-    int y;
+    const size_t most = LOCUSI_ROW_TASK, tasks = (b->rows + most - 1) / most;
+    const size_t all = tasks + (b->targets + most - 1) / most;
+    size_t item, *mine = &t->worker[worker].mine;
     *mine = 0;
     while ((item = locusi_next(&t->counter, worker, mine)) < all) {
-        if (item >= tasks) {
-            i = (item - tasks) * LOCUSI_ROW_TASK;
-            n = b->targets - i < LOCUSI_ROW_TASK ? b->targets - i : LOCUSI_ROW_TASK;
-            locusi_matmul_run(t->k, b->target_queries + i * t->qp, t->qp, n, t->qp, t->forward + at->u, s->dp,
-                              t->u + i * ldx, ldx, t->theta + at->u_b, NULL, 0, 0);
-            locusi_through(t, at->hu, s->gp, s->dp, t->u + i * ldx, ldx, n, t->hu + i * t->ldg, t->ldg);
-            continue;
-        }
-        i = item * LOCUSI_ROW_TASK;
-        n = b->rows - i < LOCUSI_ROW_TASK ? b->rows - i : LOCUSI_ROW_TASK;
-        locusi_matmul_run(t->k, b->queries + i * t->qp, t->qp, n, t->qp, t->forward + at->a, s->dp, t->t[0] + i * ldx,
-                          ldx, t->theta + at->ab, NULL, 0, 0);
-        locusi_through(t, at->c, s->dp, t->qp, b->queries + i * t->qp, t->qp, n, t->t[1] + i * ldx, ldx);
-        for (j = i; j < i + n; j++) {
-            float *zero = t->t[0] + j * ldx, *one = t->t[1] + j * ldx;
-            const float *ay = t->theta + at->ay;
-            size_t k;
-            for (k = 0; k < s->dp; k++) {
-                const float p = zero[k], c = one[k];
-                zero[k] = p - c;
-                one[k] = p + c + ay[k];
-            }
-        }
-        for (y = 0; y < 2 && s->info.encoder_kind == LOCUS_ISAB; y++) {
-            const float *x = t->t[y] + i * ldx;
-            locusi_through(t, at->layer[0].mab1.wk, s->hp, s->dp, x, ldx, n, t->tk[y] + i * t->ldh, t->ldh);
-            locusi_through(t, at->layer[0].mab1.wv, s->hp, s->dp, x, ldx, n, t->tv[y] + i * t->ldh, t->ldh);
-            locusi_through(t, at->layer[0].mab2.wq, s->hp, s->dp, x, ldx, n, t->tq[y] + i * t->ldh, t->ldh);
+        const size_t i = (item < tasks ? item : item - tasks) * most;
+        const size_t left = (item < tasks ? b->rows : b->targets) - i, n = left < most ? left : most;
+        if (item < tasks) {
+            locusi_train_table(t, i, n);
+        } else {
+            float *const u = t->u + i * t->ldx;
+            locusi_affine(t, &at[LOCUSI_U], b->target_queries + i * t->ldq, n, u, t->theta + at[LOCUSI_U_B].at, NULL, 0,
+                          0);
+            locusi_through(t, &at[LOCUSI_HU], u, n, t->hu + i * t->ldg);
         }
     }
 }
@@ -18685,92 +17308,93 @@ LOCUSI_FN void locusi_train_shared(void *arg, size_t worker)
 // Group 0 <- the sum over the groups, in order; a slice for each worker.
 LOCUSI_FN void locusi_train_reduce(void *arg, size_t worker)
 {
-    locusi_train_core *t = (locusi_train_core *)arg;
-    const size_t blocks = t->group_floats / 16, first = worker * blocks / t->workers * 16,
-                 end = (worker + 1) * blocks / t->workers * 16;
+    locus_trainer *t = (locus_trainer *)arg;
+    const size_t blocks = t->group_floats / 16, end = (worker + 1) * blocks / t->workers * 16;
     size_t i, g, n;
-    for (i = first; i < end; i += n) {
+    for (i = worker * blocks / t->workers * 16; i < end; i += n) {
         n = end - i < 4096 ? end - i : 4096;
         for (g = 1; g < t->groups; g++) t->k->axpy(1.0f, t->group[g].gradient + i, t->group[0].gradient + i, n);
     }
+}
+
+// What is owed to the table's rows -> to layer 0's weights, and to A q + b and C q in dt.
+LOCUSI_FN void locusi_train_table_back(const locus_trainer *t)
+{
+    const locus_net *s = &t->shape;
+    const locusi_param *const rest = t->rest, *const mab1 = locusi_layer_at(t, 0) + LOCUSI_MAB1,
+                              *const mab2 = mab1 + LOCUSI_MAB;
+    const locusi_train_group *group = &t->group[0];
+    const size_t rows = t->batch->rows;
+    float *g = group->gradient;
+    size_t l, i, c, y;
+    for (l = 0; l < s->layers; l++) { // the inducing vectors and their gradients are parameters: dp floats apart
+        const float *d = group->dinduce + l * s->rp * t->ldh;
+        const locusi_param *at = locusi_layer_at(t, l);
+        const size_t wq = at[LOCUSI_MAB1 + LOCUSI_WQ].at, induce = at[LOCUSI_I].at;
+        locusi_product(t->k, d, 1, t->ldh, s->hp, s->r, t->theta + induce, s->dp, 16, s->dp, g + wq, s->dp, 1);
+        locusi_product(t->k, d, t->ldh, 1, s->r, s->hp, t->backward + wq, 16, 16 * s->hp, s->dp, g + induce, s->dp, 1);
+    }
+    for (c = 0; c < s->hp; c++)
+        t->k->axpy(group->dseed[c], t->theta + rest[LOCUSI_S].at, g + rest[LOCUSI_POOL + LOCUSI_WQ].at + c * s->dp,
+                   s->dp);
+    locusi_back(t, &rest[LOCUSI_POOL + LOCUSI_WQ], group->dseed, 1, g + rest[LOCUSI_S].at, 1);
+    for (y = 0; y < 2; y++) {
+        locusi_keys_backward(t, g, mab1, group->dk[y], group->dv[y], t->t[y], rows, group->dt[y], 1);
+        locusi_owe(t, g, &mab2[LOCUSI_WQ], group->dq[y], t->t[y], rows);
+        locusi_back(t, &mab2[LOCUSI_WQ], group->dq[y], rows, group->dt[y], 1);
+    }
+    t->k->add_rows(group->dt[1], t->ldx, rows, s->dp / 16, g + t->params[LOCUSI_AY].at);
+    for (i = 0; i < rows * t->ldx; i++) {
+        const float zero = group->dt[0][i], one = group->dt[1][i];
+        group->dt[0][i] = zero + one;
+        group->dt[1][i] = one - zero;
+    }
+    t->k->add_rows(group->dt[0], t->ldx, rows, s->dp / 16, g + t->params[LOCUSI_AB].at);
 }
 
 // What is owed to shared rows meets the shared weights. Three parts that touch different weights: the token map's two
 // halves, the predictor.
 LOCUSI_FN void locusi_train_shared_back(void *arg, size_t worker)
 {
-    locusi_train_core *t = (locusi_train_core *)arg;
-    const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
+    locus_trainer *t = (locus_trainer *)arg;
+    const locusi_param *at = t->rest;
     const locusi_batch *b = t->batch;
-    locusi_train_group *group = &t->group[0];
+    const locusi_train_group *group = &t->group[0];
     float *g = group->gradient;
     size_t item, *mine = &t->worker[worker].mine;
     *mine = 0;
     while ((item = locusi_next(&t->counter, worker, mine)) < 3) {
-        if (item == 0) locusi_owe(t, g, at->a, s->dp, t->qp, group->dt[0], t->ldx, b->queries, t->qp, b->rows);
-        if (item == 1) locusi_owe(t, g, at->c, s->dp, t->qp, group->dt[1], t->ldx, b->queries, t->qp, b->rows);
+        if (item == 0) locusi_owe(t, g, &t->params[LOCUSI_A], group->dt[0], b->queries, b->rows);
+        if (item == 1) locusi_owe(t, g, &t->params[LOCUSI_C], group->dt[1], b->queries, b->rows);
         if (item == 2) {
-            locusi_owe(t, g, at->hu, s->gp, s->dp, group->dhu, t->ldg, t->u, t->ldx, b->targets);
-            locusi_back(t, at->hu, s->gp, s->dp, group->dhu, t->ldg, b->targets, group->du, t->ldx, 1);
-            locusi_owe(t, g, at->u, s->dp, t->qp, group->du, t->ldx, b->target_queries, t->qp, b->targets);
-            t->k->add_rows(group->du, t->ldx, b->targets, s->dp / 16, g + at->u_b);
+            locusi_owe(t, g, &at[LOCUSI_HU], group->dhu, t->u, b->targets);
+            locusi_back(t, &at[LOCUSI_HU], group->dhu, b->targets, group->du, 1);
+            locusi_owe(t, g, &at[LOCUSI_U], group->du, b->target_queries, b->targets);
+            t->k->add_rows(group->du, t->ldx, b->targets, t->shape.dp / 16, g + at[LOCUSI_U_B].at);
         }
     }
 }
 
-LOCUSI_FN void locusi_train_table_back(locusi_train_core *t)
-{
-    const locus_net *s = &t->shape;
-    const locusi_layout *at = &t->layout;
-    const size_t rows = t->batch->rows, ldx = t->ldx, ldh = t->ldh;
-    locusi_train_group *group = &t->group[0];
-    float *g = group->gradient;
-    size_t l, i, c;
-    int y;
-    for (l = 0; l < s->layers && s->info.encoder_kind == LOCUS_ISAB; l++) {
-        const float *d = group->dinduce + l * s->rp * ldh;
-        locusi_owe(t, g, at->layer[l].mab1.wq, s->hp, s->dp, d, ldh, t->theta + at->layer[l].induce, s->dp, s->r);
-        locusi_back(t, at->layer[l].mab1.wq, s->hp, s->dp, d, ldh, s->r, g + at->layer[l].induce, s->dp, 1);
-    }
-    for (c = 0; c < s->hp; c++) t->k->axpy(group->dseed[c], t->theta + at->seed, g + at->pool.wq + c * s->dp, s->dp);
-    locusi_back(t, at->pool.wq, s->hp, s->dp, group->dseed, s->hp, 1, g + at->seed, s->dp, 1);
-    for (y = 0; y < 2 && s->info.encoder_kind == LOCUS_ISAB; y++) {
-        locusi_keys_backward(t, g, &at->layer[0].mab1, group->dk[y], group->dv[y], t->t[y], rows, group->dt[y], 1);
-        locusi_owe(t, g, at->layer[0].mab2.wq, s->hp, s->dp, group->dq[y], ldh, t->t[y], ldx, rows);
-        locusi_back(t, at->layer[0].mab2.wq, s->hp, s->dp, group->dq[y], ldh, rows, group->dt[y], ldx, 1);
-    }
-    // t0 = A q + b - C q, t1 = A q + b + C q + w_y
-    t->k->add_rows(group->dt[1], ldx, rows, s->dp / 16, g + at->ay);
-    for (i = 0; i < rows * ldx; i++) {
-        const float zero = group->dt[0][i], one = group->dt[1][i];
-        group->dt[0][i] = zero + one;
-        group->dt[1][i] = one - zero;
-    }
-    t->k->add_rows(group->dt[0], ldx, rows, s->dp / 16, g + at->ab);
-}
-
-LOCUSI_FN void locusi_train_run(locusi_train_core *t, void (*task)(void *arg, size_t worker))
+LOCUSI_FN void locusi_train_spread(locus_trainer *t, void (*task)(void *arg, size_t worker))
 {
     t->counter.next = 0;
     t->counter.workers = t->workers;
-    locusi_run(t->parallel, task, t, t->workers);
+    locusi_run(t->run.parallel, task, t, t->workers);
 }
 
-// The groups' blocks for a step of these sizes; returns the floats of one.
-LOCUSI_FN size_t locusi_group_lay(const locusi_train_core *t, locusi_train_group *g, size_t rows, size_t targets)
+// A group's block for a step of these sizes; returns its floats.
+LOCUSI_FN size_t locusi_group_lay(const locus_trainer *t, locusi_train_group *g, size_t rows, size_t targets)
 {
     const locus_net *s = &t->shape;
-    const size_t wide = s->info.encoder_kind == LOCUS_ISAB ? rows * t->ldh : 0;
-    float *at = g->gradient + t->layout.count;
-    int y;
+    float *at = g->gradient + t->count;
+    size_t y;
     g->dinduce = at, at += s->layers * s->rp * t->ldh;
     g->dseed = at, at += s->hp;
     for (y = 0; y < 2; y++) {
         g->dt[y] = at, at += rows * t->ldx;
-        g->dq[y] = at, at += wide;
-        g->dk[y] = at, at += wide;
-        g->dv[y] = at, at += wide;
+        g->dq[y] = at, at += rows * t->ldh;
+        g->dk[y] = at, at += rows * t->ldh;
+        g->dv[y] = at, at += rows * t->ldh;
     }
     g->du = at, at += targets * t->ldx;
     g->dhu = at, at += targets * t->ldg;
@@ -18779,7 +17403,7 @@ LOCUSI_FN size_t locusi_group_lay(const locusi_train_core *t, locusi_train_group
 
 // One step: embeddings, logits, and with target scores the mean loss and its gradient in t->group[0].gradient.
 // Returns the loss; t->bad is set where a number was not finite.
-LOCUSI_FN double locusi_train_step(locusi_train_core *t, const locusi_batch *b)
+LOCUSI_FN double locusi_train_step(locus_trainer *t, const locusi_batch *b)
 {
     const size_t work = b->models * b->rows;
     double loss = 0.0;
@@ -18789,189 +17413,150 @@ LOCUSI_FN double locusi_train_step(locusi_train_core *t, const locusi_batch *b)
     t->groups = work < 4096 ? 2 : work < 32768 ? 4 : LOCUSI_GROUPS;
     if (t->groups > b->models) t->groups = b->models ? b->models : 1;
     for (i = 0; i < t->groups; i++) t->group_floats = locusi_group_lay(t, &t->group[i], b->rows, b->targets);
-    locusi_train_run(t, locusi_train_shared);
-    locusi_train_run(t, locusi_train_models);
-    for (i = 0; i < t->groups; i++) loss += t->group[i].loss;
+    locusi_train_spread(t, locusi_train_shared);
+    locusi_train_spread(t, locusi_train_models);
     if (!b->target_scores) return 0.0;
-    locusi_train_run(t, locusi_train_reduce);
+    for (i = 0; i < t->groups; i++) loss += t->group[i].loss;
+    locusi_train_spread(t, locusi_train_reduce);
     locusi_train_table_back(t);
-    locusi_train_run(t, locusi_train_shared_back);
+    locusi_train_spread(t, locusi_train_shared_back);
     return loss;
 }
 
 // ---- memory of a step
 
-LOCUSI_FN void locusi_kept_carve(const locusi_train_core *t, locusi_carver *c, locusi_kept *k, size_t n)
+LOCUSI_FN float *locusi_take_floats(locusi_work *w, size_t rows, size_t columns)
 {
-    k->heads = locusi_carve_floats(c, n, t->ldh);
-    k->hat0 = locusi_carve_floats(c, n, t->ldx);
-    k->hat1 = locusi_carve_floats(c, n, t->ldx);
-    k->inverse0 = locusi_carve_floats(c, n, 1);
-    k->inverse1 = locusi_carve_floats(c, n, 1);
-    k->f = locusi_carve_floats(c, n, t->ldf);
+    size_t count;
+    return (float *)locusi_take(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
 }
 
-LOCUSI_FN void locusi_train_worker_carve(const locusi_train_core *t, locusi_carver *c, locusi_train_worker *w)
+LOCUSI_FN void locusi_kept_lay(const locus_trainer *t, locusi_work *w, locusi_kept *k, size_t rows, size_t keys)
+{
+    k->queries = locusi_take_floats(w, rows, t->ldh);
+    k->keys = locusi_take_floats(w, keys, t->ldh);
+    k->values = locusi_take_floats(w, keys, t->ldh);
+    k->attention = locusi_take_floats(w, t->most_rows, t->lds);
+    k->heads = locusi_take_floats(w, rows, t->ldh);
+    k->hat0 = locusi_take_floats(w, rows, t->ldx);
+    k->hat1 = locusi_take_floats(w, rows, t->ldx);
+    k->inverse0 = locusi_take_floats(w, rows, 1);
+    k->inverse1 = locusi_take_floats(w, rows, 1);
+    k->hidden = locusi_take_floats(w, rows, t->ldf);
+    k->result = locusi_take_floats(w, rows, t->ldx);
+}
+
+LOCUSI_FN void locusi_worker_lay(const locus_trainer *t, locusi_work *w, locusi_train_worker *to)
 {
     const locus_net *s = &t->shape;
-    const int sab = s->info.encoder_kind == LOCUS_SAB;
-    const size_t n = t->most_rows, keys = sab ? n : s->rp, kp = locusi_pad(keys);
-    const size_t tile = locusi_max(t->tile, s->rp), targets = t->most_targets;
+    const size_t n = t->most_rows, targets = t->most_targets, tile = locusi_max(LOCUSI_TILE, s->rp);
     size_t l;
-    for (l = 0; l <= s->layers; l++) w->x[l] = locusi_carve_floats(c, n, t->ldx);
+    to->rows = (size_t *)locusi_take(w, n, sizeof(size_t));
+    to->y = locusi_take_floats(w, n, 1);
+    to->layer[0].x = locusi_take_floats(w, n, t->ldx);
     for (l = 0; l < s->layers; l++) {
-        locusi_kept_layer *k = &w->layer[l];
-        if (!sab) {
-            k->k1 = locusi_carve_floats(c, n, t->ldh);
-            k->v1 = locusi_carve_floats(c, n, t->ldh);
-            k->a1 = locusi_carve_floats(c, n, t->lds);
-            k->hm = locusi_carve_floats(c, s->rp, t->ldx);
-            locusi_kept_carve(t, c, &k->mab1, s->rp);
-        }
-        k->q2 = locusi_carve_floats(c, n, t->ldh);
-        k->a2 = locusi_carve_floats(c, n, s->heads * kp + 16);
-        k->k2 = locusi_carve_floats(c, keys, t->ldh);
-        k->v2 = locusi_carve_floats(c, keys, t->ldh);
-        locusi_kept_carve(t, c, &k->mab2, n);
+        locusi_kept_lay(t, w, &to->layer[l].mab1, s->rp, n);
+        locusi_kept_lay(t, w, &to->layer[l].mab2, n, s->rp);
+        to->layer[l + 1].x = to->layer[l].mab2.result;
     }
-    w->pool_a = locusi_carve_floats(c, n, t->headsp);
-    w->pool_mean = locusi_carve_floats(c, t->headsp, t->ldx);
-    w->pool_row = locusi_carve_floats(c, 1, t->ldx);
-    locusi_kept_carve(t, c, &w->pool, 1);
-    w->z = locusi_carve_floats(c, 1, s->dp);
-    w->dz = locusi_carve_floats(c, 1, s->dp);
-    w->packed = locusi_carve_floats(c, locusi_max(s->hp, s->dp), locusi_max(kp, t->headsp));
-    w->dx = locusi_carve_floats(c, n, t->ldx);
-    w->dk = locusi_carve_floats(c, n, t->ldh);
-    w->dv = locusi_carve_floats(c, n, t->ldh);
-    w->dk2 = locusi_carve_floats(c, locusi_max(keys, 1), t->ldh);
-    w->dv2 = locusi_carve_floats(c, locusi_max(keys, 1), t->ldh);
-    w->dhm = locusi_carve_floats(c, locusi_max(s->rp, t->headsp), t->ldx);
-    w->o = locusi_carve_floats(c, tile, t->ldx);
-    w->df = locusi_carve_floats(c, tile, t->ldf);
-    w->dh = locusi_carve_floats(c, tile, t->ldh);
-    w->dq = locusi_carve_floats(c, tile, t->ldh);
-    w->ds = locusi_carve_floats(c, tile, kp + 16);
-    w->dot = locusi_carve_floats(c, locusi_max(s->heads * s->rp, t->headsp), 1);
-    w->scaled = locusi_carve_floats(c, s->gp, s->dp);
-    w->scaled_rows = locusi_carve_floats(c, s->gp, s->dp);
-    w->e = locusi_carve_floats(c, s->gp, s->dp);
-    w->dhz = locusi_carve_floats(c, s->gp, 1);
-    w->pre = locusi_carve_floats(c, targets, t->ldg);
-    w->dpre = locusi_carve_floats(c, targets, t->ldg);
-    w->dlogit = locusi_carve_floats(c, targets, 1);
-    w->rows = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    w->y = locusi_carve_floats(c, n, 1);
+    locusi_kept_lay(t, w, &to->pool, 1, 1);
+    to->means = locusi_take_floats(w, t->headsp, t->ldx);
+    to->z = locusi_take_floats(w, 1, s->dp);
+    to->dz = locusi_take_floats(w, 1, s->dp);
+    to->dx = locusi_take_floats(w, n, t->ldx);
+    to->dq = locusi_take_floats(w, locusi_max(n, LOCUSI_TILE), t->ldh);
+    to->dk = locusi_take_floats(w, n, t->ldh);
+    to->dv = locusi_take_floats(w, n, t->ldh);
+    to->dinduced = locusi_take_floats(w, s->rp, t->ldx);
+    to->dinduced_keys = locusi_take_floats(w, s->rp, t->ldh);
+    to->dinduced_values = locusi_take_floats(w, s->rp, t->ldh);
+    to->dpooled = locusi_take_floats(w, 1, t->ldx);
+    to->dmeans = locusi_take_floats(w, t->headsp, t->ldx);
+    to->dseed_keys = locusi_take_floats(w, t->headsp, t->ldx);
+    to->dpool_scores = locusi_take_floats(w, n, t->headsp);
+    to->o = locusi_take_floats(w, tile, t->ldx);
+    to->dhidden = locusi_take_floats(w, tile, t->ldf);
+    to->dheads = locusi_take_floats(w, tile, t->ldh);
+    to->dattention = locusi_take_floats(w, tile, t->lds);
+    to->dot = locusi_take_floats(w, locusi_max(s->heads * s->rp, t->headsp), 1);
+    to->packed = locusi_take_floats(w, locusi_max(s->hp, s->dp), locusi_max(s->rp, t->headsp));
+    to->scaled = locusi_take_floats(w, s->gp, s->dp);
+    to->scaled_rows = locusi_take_floats(w, s->gp, s->dp);
+    to->e = locusi_take_floats(w, s->gp, s->dp);
+    to->from_z = locusi_take_floats(w, s->gp, 1);
+    to->dhz = locusi_take_floats(w, s->gp, 1);
+    to->pre = locusi_take_floats(w, targets, t->ldg);
+    to->dpre = locusi_take_floats(w, targets, t->ldg);
+    to->dlogit = locusi_take_floats(w, targets, 1);
 }
 
-// Lay out everything for steps of at most these sizes (base NULL: count). The shape must be set.
-LOCUSI_FN void locusi_train_carve(locusi_train_core *t, locusi_carver *c, size_t most_rows, size_t most_targets)
+// Sizes, and places for steps of at most these. t->shape's q, d, heads, layers, r, g, and t->run are set. The memory is
+// not touched, so that a work without any counts; once it is cleared it goes through locusi_train_start.
+LOCUSI_FN void locusi_train_lay(locus_trainer *t, locusi_work *w, size_t most_rows, size_t most_targets)
 {
-    const locus_net *s = &t->shape;
+    locus_net *s = &t->shape;
     size_t i, floats;
+    s->dp = locusi_pad(s->d);
+    s->dh = s->d / s->heads;
+    s->dhp = locusi_pad(s->dh);
+    s->hp = s->heads * s->dhp;
+    s->rp = locusi_pad(s->r);
+    s->f = 2 * s->d;
+    s->fp = locusi_pad(s->f);
+    s->gp = locusi_pad(s->g);
     t->qp = locusi_pad(s->q);
+    t->headsp = locusi_pad(s->heads);
+    t->ldq = t->qp + 16;
     t->ldx = s->dp + 16;
     t->ldh = s->hp + 16;
     t->ldf = s->fp + 16;
     t->ldg = s->gp + 16;
     t->lds = s->heads * s->rp + 16;
-    t->headsp = locusi_pad(s->heads);
-    t->tile = LOCUSI_TILE;
     t->most_rows = most_rows;
     t->most_targets = most_targets;
-    t->zeros = locusi_max(most_rows, s->r);
-    t->workers = locusi_workers(t->parallel);
+    t->workers = locusi_workers(t->run.parallel);
     if (t->workers > LOCUSI_GROUPS) t->workers = LOCUSI_GROUPS;
-    locusi_layout_make(&t->layout, s, NULL);
-    t->layout.params = (locusi_param *)locusi_carve(c, t->layout.param_count, sizeof(locusi_param));
-    if (c->base) locusi_layout_make(&t->layout, s, t->layout.params);
-    t->theta = locusi_carve_floats(c, t->layout.count, 1);
-    t->forward = locusi_carve_floats(c, t->layout.count, 1);
-    t->backward = locusi_carve_floats(c, t->layout.count, 1);
-    t->live = locusi_carve_floats(c, s->dp, 1);
-    t->no_column = locusi_carve_floats(c, t->zeros + 16, 1);
-    t->induce_queries = locusi_carve_floats(c, s->layers * s->rp, t->ldh);
-    t->packed_induce = locusi_carve_floats(c, s->layers * s->rp, s->hp);
-    t->seed_queries = locusi_carve_floats(c, s->hp, 1);
-    t->packed_seed = locusi_carve_floats(c, s->dp, t->headsp);
-    t->seed_keys = locusi_carve_floats(c, t->headsp, t->ldx);
+    t->k = locusi_kernels_for(t->run.isa);
+    t->param_count = locusi_params_make(s, NULL, &t->encoder_count, &t->count);
+    t->params = (locusi_param *)locusi_take(w, t->param_count, sizeof(locusi_param));
+    t->state = locusi_take_floats(w, LOCUSI_STATES, t->count);
+    t->forward = locusi_take_floats(w, t->count, 1);
+    t->backward = locusi_take_floats(w, t->count, 1);
+    t->live = locusi_take_floats(w, s->dp, 1);
+    t->no_column = locusi_take_floats(w, s->rp, 1);
+    t->induce_queries = locusi_take_floats(w, s->layers * s->rp, t->ldh);
+    t->packed_induce = locusi_take_floats(w, s->layers * s->rp, s->hp);
+    t->seed_queries = locusi_take_floats(w, s->hp, 1);
+    t->packed_seed = locusi_take_floats(w, s->dp, t->headsp);
+    t->seed_keys = locusi_take_floats(w, t->headsp, t->ldx);
     for (i = 0; i < 2; i++) {
-        t->t[i] = locusi_carve_floats(c, most_rows, t->ldx);
-        if (s->info.encoder_kind == LOCUS_SAB) continue;
-        t->tq[i] = locusi_carve_floats(c, most_rows, t->ldh);
-        t->tk[i] = locusi_carve_floats(c, most_rows, t->ldh);
-        t->tv[i] = locusi_carve_floats(c, most_rows, t->ldh);
+        t->t[i] = locusi_take_floats(w, most_rows, t->ldx);
+        t->tq[i] = locusi_take_floats(w, most_rows, t->ldh);
+        t->tk[i] = locusi_take_floats(w, most_rows, t->ldh);
+        t->tv[i] = locusi_take_floats(w, most_rows, t->ldh);
     }
-    t->u = locusi_carve_floats(c, most_targets, t->ldx);
-    t->hu = locusi_carve_floats(c, most_targets, t->ldg);
-    t->worker = (locusi_train_worker *)locusi_carve(c, t->workers, sizeof(locusi_train_worker));
-    t->group = (locusi_train_group *)locusi_carve(c, LOCUSI_GROUPS, sizeof(locusi_train_group));
-    for (i = 0; i < t->workers; i++) {
-        locusi_train_worker unused;
-        locusi_train_worker_carve(t, c, c->base ? &t->worker[i] : &unused);
-    }
-    floats = t->layout.count + s->layers * s->rp * t->ldh + s->hp + most_rows * 2 * (t->ldx + 3 * t->ldh) +
+    t->u = locusi_take_floats(w, most_targets, t->ldx);
+    t->hu = locusi_take_floats(w, most_targets, t->ldg);
+    for (i = 0; i < t->workers; i++) locusi_worker_lay(t, w, &t->worker[i]);
+    floats = t->count + s->layers * s->rp * t->ldh + s->hp + most_rows * 2 * (t->ldx + 3 * t->ldh) +
              most_targets * (t->ldx + t->ldg);
-    for (i = 0; i < LOCUSI_GROUPS; i++) {
-        float *block = locusi_carve_floats(c, floats, 1);
-        if (c->base) t->group[i].gradient = block;
-    }
-    if (!c->base) return;
-    for (i = 0; i < s->d; i++) t->live[i] = 1.0f;
-    for (i = 0; i < 16; i++) t->no_column[t->zeros + i] = -1e30f;
+    t->sums = locusi_take_floats(w, LOCUSI_GROUPS, floats);
+    t->sums_bytes = LOCUSI_GROUPS * floats * sizeof(float);
+    for (i = 0; t->sums && i < LOCUSI_GROUPS; i++) t->group[i].gradient = t->sums + i * floats;
 }
 
-// ---- weights in and out
-
-// The net of these sizes has this many tensors; the layout's are made from them.
-LOCUSI_FN size_t locusi_train_tensors(const locus_net *s) { return locusi_encoder_tensors(s) + LOCUSI_DECODER_TENSORS; }
-
-// flat <- the tensors of a checked file
-LOCUSI_FN locus_status locusi_train_load(const locusi_train_core *t, const locus_safetensors *st, float *flat,
-                                         locus_error *err)
+LOCUSI_FN void locusi_train_start(locus_trainer *t)
 {
-    const char *last = locusi_last_name(st);
-    const locus_tensor *tensor;
-    locusi_spec spec;
-    locus_status status;
-    size_t i, r, c;
-    memset(flat, 0, t->layout.count * sizeof(float));
-    for (i = 0; i < t->layout.param_count; i++) {
-        const locusi_param *p = &t->layout.params[i];
-        locusi_spec_at(&t->shape, p->tensor, last, &spec);
-        if ((status = locusi_check_tensor(st, &spec, &tensor, err))) return status;
-        for (r = 0; r < p->rows; r++)
-            for (c = 0; c < p->columns; c++)
-                locus_tensor_to_f32(tensor, p->first + r * p->row_step + c * p->column_step, 1,
-                                    flat + locusi_param_at(&t->shape, p, r, c), NULL);
-    }
-    return LOCUS_OK;
-}
-
-// Where each tensor begins in an array of all weights without pads, in the order of the specification.
-LOCUSI_FN size_t locusi_train_offset(const locus_net *s, size_t tensor)
-{
-    size_t i, at = 0;
-    locusi_spec spec;
-    for (i = 0; i < tensor; i++) {
-        locusi_spec_at(s, i, "", &spec);
-        at += spec.shape[0] * (spec.rank > 1 ? spec.shape[1] : 1) * (spec.rank > 2 ? spec.shape[2] : 1);
-    }
-    return at;
-}
-
-// out <- the flat array as the tensors hold it, one after the other, little-endian
-LOCUSI_FN void locusi_train_store(const locusi_train_core *t, const float *flat, unsigned char *out)
-{
-    size_t i, r, c;
-    for (i = 0; i < t->layout.param_count; i++) {
-        const locusi_param *p = &t->layout.params[i];
-        const size_t at = locusi_train_offset(&t->shape, p->tensor);
-        for (r = 0; r < p->rows; r++)
-            for (c = 0; c < p->columns; c++)
-                locusi_put32(out + 4 * (at + p->first + r * p->row_step + c * p->column_step),
-                             locusi_f32_bits(flat[locusi_param_at(&t->shape, p, r, c)]));
-    }
+    size_t i;
+    t->theta = t->state;
+    t->m = t->theta + t->count;
+    t->v = t->m + t->count;
+    t->average = t->v + t->count;
+    t->best = t->average + t->count;
+    t->rest = t->params + LOCUSI_LAYERS + t->shape.layers * LOCUSI_LAYER;
+    locusi_params_make(&t->shape, t->params, &t->encoder_count, &t->count);
+    for (i = 0; i < t->shape.d; i++) t->live[i] = 1.0f;
+    for (i = t->shape.r; i < t->shape.rp; i++) t->no_column[i] = -1e30f;
 }
 
 // ---- random numbers: counter-based, so that a draw depends on (seed, what for, epoch, index) alone
@@ -19023,136 +17608,126 @@ LOCUSI_FN void locusi_shuffle(uint64_t seed, locusi_stream stream, size_t epoch,
     }
 }
 
-// ---- the trainer
+// ---- the trainer's options and data
 
-typedef struct locusi_key {
-    double key;
-    size_t at;
-} locusi_key;
+// The options that are numbers or counts, in one table: what 0 stands for, and the most that may be. In this order they
+// are part of what a state is bound to.
+typedef struct locusi_option {
+    const char *name;
+    double *number; // a negative one means 0
+    size_t *count;
+    double best, paper, most;
+} locusi_option;
 
-struct locus_trainer {
-    locusi_train_core core;
-    locus_train_data data;
-    locus_train_opts o; // resolved
-    char query_encoder[96];
-    size_t n, validation, virtuals, unlabelled, stride;
-    float scale; // encodings are multiplied by this: unit mean square of an entry
-    float *m, *v, *average, *best;
-    float *queries;            // [train, qp] scaled
-    float *validation_queries; // [validation, qp] scaled
-    float *scores;             // [models, train]
-    float *validation_scores;  // [models, validation]
-    float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
-    size_t *subset, *targets, *order, *model_id;
-    locusi_key *keys;
-    float *z, *logits;
-    void *metrics_work;
-    size_t metrics_bytes, *leaders;
-    // for virtual models: the pool's item-response model
-    float *difficulty;      // [train + unlabelled] f
-    double *item;           // [train] t - f
-    float *own;             // [models, train + unlabelled] h_m
-    double ability, spread; // mean and deviation of the models' logit(mu)
-    float *told;            // [validation, models] the memory's logits
-    double recall_weight;   // that suits it beside `best`; 0: not known
-    double strength;        // of a virtual model's own differences, at most, as a factor of the real ones'
-    uint64_t data_hash;
-    // progress
-    size_t epoch, best_epoch;
-    double best_value;
-    locus_metrics best_metrics;
-    int finished;
-    void *owned;
-};
+enum { LOCUSI_OPTIONS = 20 };
 
-// NaN stays, to be refused.
-LOCUSI_FN double locusi_or(double value, double recipe)
+LOCUSI_FN void locusi_option_table(locus_train_opts *o, size_t n, locusi_option table[LOCUSI_OPTIONS])
 {
-    if (locusi_within(value, 0.0, 0.0)) return recipe;
-    return locusi_within(value, -DBL_MAX, 0.0) ? 0.0 : value;
+    const double all = (double)n, targets = n < 512 ? 256.0 : n < 2048 ? (double)(n / 2) : 1024.0;
+    const locusi_option list[LOCUSI_OPTIONS] = {{"average", &o->average, NULL, 0.95, 0.0, 0.999999},
+                                                {"encoder_rate", &o->encoder_rate, NULL, 1e-3, 2e-4, 1e30},
+                                                {"predictor_rate", &o->predictor_rate, NULL, 2e-3, 8e-4, 1e30},
+                                                {"weight_decay", &o->weight_decay, NULL, 0.05, 0.05, 1e30},
+                                                {"clip", &o->clip, NULL, 1.0, 1.0, 1e30},
+                                                {"dropout", &o->dropout, NULL, 0.1, 0.1, 0.999999},
+                                                {"noise", &o->noise, NULL, 0.05, 0.10, 1e30},
+                                                {"skew", &o->skew, NULL, 0.3, 0.0, 1.0},
+                                                {"seen", &o->seen, NULL, 0.25, 1.0, 1.0},
+                                                {"z_dim", NULL, &o->z_dim, 128.0, 128.0, 4096.0},
+                                                {"n_heads", NULL, &o->n_heads, 4.0, 4.0, 4096.0},
+                                                {"n_layers", NULL, &o->n_layers, 1.0, 2.0, LOCUSI_MAX_LAYERS},
+                                                {"m_induce", NULL, &o->m_induce, 16.0, 64.0, 4096.0},
+                                                {"decoder_hidden", NULL, &o->decoder_hidden, 64.0, 64.0, 4096.0},
+                                                {"epochs", NULL, &o->epochs, n < 128 ? 150.0 : 300.0, 2500.0, 1e30},
+                                                {"evaluate_every", NULL, &o->evaluate_every, 20.0, 1.0, 1e30},
+                                                {"subset_min", NULL, &o->subset_min, 16.0, all, 1e30},
+                                                {"subset_max", NULL, &o->subset_max, 1024.0, all, 1e30},
+                                                {"targets", NULL, &o->targets, targets, all, 1e30},
+                                                {"virtual_models", NULL, &o->virtual_models, 26.0, 0.0, 1e30}};
+    memcpy(table, list, sizeof list);
 }
 
-LOCUSI_FN size_t locusi_or_size(size_t value, size_t recipe) { return value ? value : recipe; }
-
-LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data *data)
+// What 0 stands for; NaN stays, to be refused.
+LOCUSI_FN locus_status locusi_train_resolve(locus_train_opts *o, const locus_train_data *data, locus_error *err)
 {
     const int paper = o->recipe == LOCUS_RECIPE_PAPER;
     const size_t n = data->train_count;
-    o->z_dim = locusi_or_size(o->z_dim, 128);
-    o->n_heads = locusi_or_size(o->n_heads, 4);
-    o->n_layers = locusi_or_size(o->n_layers, paper ? 2 : 1);
-    o->m_induce = locusi_or_size(o->m_induce, paper ? 64 : 16);
-    o->decoder_hidden = locusi_or_size(o->decoder_hidden, 64);
-    o->epochs = locusi_or_size(o->epochs, paper ? 2500 : n < 128 ? 150 : 300);
-    o->patience = locusi_or_size(o->patience, paper ? 500 : SIZE_MAX);
-    o->evaluate_every = locusi_or_size(o->evaluate_every, paper ? 1 : 20);
+    locusi_option table[LOCUSI_OPTIONS];
+    size_t i;
+    if ((unsigned)o->recipe > LOCUS_RECIPE_PAPER || (unsigned)o->keep > LOCUS_KEEP_LAST)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "recipe, keep", "one of the enumeration", "%d, %d", (int)o->recipe,
+                           (int)o->keep);
+    if (o->virtual_models == 0 && paper) o->virtual_models = SIZE_MAX;
+    locusi_option_table(o, n, table);
+    for (i = 0; i < LOCUSI_OPTIONS; i++) {
+        const double recipe = paper ? table[i].paper : table[i].best;
+        if (table[i].number) {
+            double *const x = table[i].number;
+            if (locusi_within(*x, 0.0, 0.0)) *x = recipe;
+            else if (locusi_within(*x, -DBL_MAX, 0.0)) *x = 0.0;
+            if (!locusi_within(*x, 0.0, table[i].most))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at most %f", "%f", table[i].name, table[i].most, *x);
+        } else {
+            size_t *const x = table[i].count;
+            if (*x == 0) *x = (size_t)recipe;
+            if ((double)*x > table[i].most)
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at most %f", "%z", table[i].name, table[i].most, *x);
+        }
+    }
+    if (o->z_dim % o->n_heads)
+        return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads", "a divisor of z_dim = %z", "%z", o->z_dim, o->n_heads);
+    if (o->virtual_models == SIZE_MAX) o->virtual_models = 0;
+    if (o->patience == 0) o->patience = paper ? 500 : SIZE_MAX;
     if (o->keep == LOCUS_KEEP_DEFAULT) o->keep = paper ? LOCUS_KEEP_HIT1 : LOCUS_KEEP_BCE;
-    o->average = locusi_or(o->average, paper ? 0.0 : 0.95);
-    o->encoder_rate = locusi_or(o->encoder_rate, paper ? 2e-4 : 1e-3);
-    o->predictor_rate = locusi_or(o->predictor_rate, paper ? 8e-4 : 2e-3);
+    if (data->validation_count == 0) o->keep = LOCUS_KEEP_LAST;
     if (o->warmup == 0) o->warmup = paper ? -1 : 10;
-    o->weight_decay = locusi_or(o->weight_decay, 0.05);
-    o->clip = locusi_or(o->clip, 1.0);
-    o->dropout = locusi_or(o->dropout, 0.1);
-    o->noise = locusi_or(o->noise, paper ? 0.10 : 0.05);
-    o->subset_min = locusi_or_size(o->subset_min, paper ? n : 16);
-    o->subset_max = locusi_or_size(o->subset_max, paper ? n : 1024);
     if (!paper && o->subset_max > (3 * n + 3) / 4) o->subset_max = (3 * n + 3) / 4;
     if (o->subset_max > n) o->subset_max = n;
     if (o->subset_min > o->subset_max) o->subset_min = o->subset_max;
-    o->skew = locusi_or(o->skew, paper ? 0.0 : 0.3);
-    o->targets = locusi_or_size(o->targets, paper ? n : n < 512 ? 256 : n < 2048 ? n / 2 : 1024);
     if (o->targets > n) o->targets = n;
-    o->seen = locusi_or(o->seen, paper ? 1.0 : 0.25);
-    o->virtual_models = o->virtual_models == SIZE_MAX ? 0 : locusi_or_size(o->virtual_models, paper ? 0 : 26);
     o->separate_noise = o->separate_noise ? o->separate_noise > 0 : paper;
     if (o->parts == 0) o->parts = 1;
+    if (o->part >= o->parts)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "part", "below parts = %z", "%z", o->parts, o->part);
+    return LOCUS_OK;
 }
 
-LOCUSI_FN int locusi_data_score(const locus_train_data *d, size_t model, size_t row, float *y)
-{
-    if (locusi_score(&d->evals, model, row, y)) return 1;
-    *y = locusi_nan();
-    return 0;
-}
-
-LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus_train_opts *o, locus_error *err)
+LOCUSI_FN locus_status locusi_train_check(const locus_net *shape, const locus_train_data *d, locus_error *err)
 {
     const locus_queries *q = &d->evals.queries;
-    const size_t *list[3];
+    const size_t stride = q->stride ? q->stride : q->dim;
+    const size_t *const list[3] = {d->train, d->validation, d->unlabelled};
+    const size_t count[3] = {d->train_count, d->validation_count, d->unlabelled ? d->unlabelled_count : 0};
     const char *const name[3] = {"train", "validation", "unlabelled"};
-    size_t count[3], k, i, m, c;
+    size_t k, i, m, c;
     locus_status status;
     float y;
-    list[0] = d->train, list[1] = d->validation, list[2] = d->unlabelled;
-    count[0] = d->train_count, count[1] = d->validation_count, count[2] = d->unlabelled ? d->unlabelled_count : 0;
-    if (!q->encodings) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.encodings", "an array", "NULL");
     if (q->dim == 0 || q->dim > 1u << 16)
         return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "queries.dim", "1 to 65536", "%z", q->dim);
-    if (q->stride && q->stride < q->dim)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.stride", "0 or at least %z", "%z", q->dim, q->stride);
-    if ((status = locusi_check_table(&d->evals.scores, 0, q->count, err))) return status;
+    if ((status = locusi_check_table(&d->evals.scores, 0, q->count, err)) ||
+        (status = locusi_check_queries(shape, q, err)))
+        return status;
     if (!d->train || d->train_count == 0)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "train", "at least one row", "none");
     for (k = 0; k < 3; k++) {
         if (count[k] && !list[k]) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a list", "NULL", name[k]);
         for (i = 0; i < count[k]; i++) {
-            const float *row;
-            if (list[k][i] >= q->count)
-                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "below %z", "%z", name[k], i, q->count,
-                                   list[k][i]);
-            row = q->encodings + list[k][i] * (q->stride ? q->stride : q->dim);
+            const size_t row = list[k][i];
+            const float *x;
+            if (row >= q->count)
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "below %z", "%z", name[k], i, q->count, row);
+            x = q->encodings + row * stride;
             for (c = 0; c < q->dim; c++)
-                if (!(locusi_finite(row[c]) && fabsf(row[c]) < 1e6f))
+                if (!(locusi_finite(x[c]) && fabsf(x[c]) < 1e6f))
                     return locusi_fail(err, LOCUS_ERR_NONFINITE, "encodings[%z, %z]",
-                                       "a finite number of sensible size", "%f", list[k][i], c, (double)row[c]);
+                                       "a finite number of sensible size", "%f", row, c, (double)x[c]);
         }
     }
     for (m = 0; m < d->evals.scores.models; m++) {
         size_t used = 0;
         for (k = 0; k < 2; k++)
             for (i = 0; i < count[k]; i++) {
-                if (!locusi_data_score(d, m, list[k][i], &y)) continue;
+                if (!locusi_score(&d->evals, m, list[k][i], &y)) continue;
                 used += k == 0;
                 if (!(y >= 0.0f && y <= 1.0f))
                     return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m,
@@ -19160,41 +17735,14 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
             }
         if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one training score", "none", m);
     }
-    if ((unsigned)o->recipe > LOCUS_RECIPE_PAPER || (unsigned)o->keep > LOCUS_KEEP_LAST ||
-        (unsigned)o->encoder_kind > LOCUS_SAB)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "recipe, keep, encoder_kind", "one of the enumeration",
-                           "%d, %d, %d", (int)o->recipe, (int)o->keep, (int)o->encoder_kind);
-    if (locusi_is_nan((float)o->clip)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "clip", "a number", "%f", o->clip);
-    if (!(locusi_within(o->encoder_rate, 0.0, 1e30) && locusi_within(o->predictor_rate, 0.0, 1e30) &&
-          locusi_within(o->weight_decay, 0.0, 1e30) && locusi_within(o->noise, 0.0, 1e30)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "encoder_rate, predictor_rate, weight_decay, noise",
-                           "numbers of sensible size", "%f, %f, %f, %f", o->encoder_rate, o->predictor_rate,
-                           o->weight_decay, o->noise);
-    if (o->z_dim % o->n_heads)
-        return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads", "a divisor of z_dim = %z", "%z", o->z_dim, o->n_heads);
-    if (o->n_layers > LOCUSI_MAX_LAYERS)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "n_layers", "at most %d", "%z", (int)LOCUSI_MAX_LAYERS,
-                           o->n_layers);
-    if (o->z_dim > 4096 || o->m_induce > 4096 || o->decoder_hidden > 4096)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "z_dim, m_induce, decoder_hidden", "at most 4096", "%z, %z, %z",
-                           o->z_dim, o->m_induce, o->decoder_hidden);
-    if (!locusi_within(o->dropout, 0.0, 1.0) || o->dropout >= 1.0)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "dropout", "below 1", "%f", o->dropout);
-    if (!locusi_within(o->average, 0.0, 1.0) || o->average >= 1.0)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "average", "below 1", "%f", o->average);
-    if (!(locusi_within(o->seen, 0.0, 1.0) && locusi_within(o->skew, 0.0, 1.0)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "seen, skew", "at most 1", "%f, %f", o->seen, o->skew);
-    if (o->part >= o->parts)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "part", "below parts = %z", "%z", o->parts, o->part);
     if (d->query_encoder && !locusi_valid_name(d->query_encoder, 96))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_encoder", "at most 95 bytes of UTF-8", "another");
     if (d->text) {
         char own[LOCUS_TEXT_NAME_BYTES];
-        const locus_status bad = locus_text_name(d->text, own, err);
-        if (bad) return bad;
-        if (d->text->dim != d->evals.queries.dim)
-            return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "text->dim", "%z, the encodings' length", "%z",
-                               d->evals.queries.dim, d->text->dim);
+        if ((status = locus_text_name(d->text, own, err))) return status;
+        if (d->text->dim != q->dim)
+            return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "text->dim", "%z, the encodings' length", "%z", q->dim,
+                               d->text->dim);
         if (d->query_encoder && strcmp(d->query_encoder, own))
             return locusi_fail(err, LOCUS_ERR_MISMATCH, "query_encoder", "\"%s\", of the text encoder", "\"%s\"", own,
                                d->query_encoder);
@@ -19206,132 +17754,113 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
 // standard normal, layer norms 1 and 0.
 LOCUSI_FN void locusi_train_initial(locus_trainer *t)
 {
-    locusi_train_core *core = &t->core;
-    const locus_net *s = &core->shape;
+    const locus_net *s = &t->shape;
     size_t i, r, c;
-    locusi_spec spec;
-    for (i = 0; i < core->layout.param_count; i++) {
-        const locusi_param *p = &core->layout.params[i];
-        const char *name = spec.name;
-        size_t n;
+    for (i = 0; i < t->param_count; i++) {
+        const locusi_param *p = &t->params[i];
+        locusi_spec spec;
+        char kind; // .weight, .bias, I, S
         double bound;
         locusi_spec_at(s, p->tensor, "last", &spec);
-        n = strlen(name);
+        kind = spec.name[strlen(spec.name) - 1];
+        if (kind == 's') locusi_spec_at(s, p->tensor - 1, "last", &spec); // the weight before it
+        bound = kind == 'I' ? sqrt(6.0 / (((double)s->r + 1.0) * (double)s->d)) : 1.0 / sqrt((double)spec.shape[1]);
         for (r = 0; r < p->rows; r++)
             for (c = 0; c < p->columns; c++) {
-                const uint64_t bits = locusi_random(t->o.seed, LOCUSI_STREAM_WEIGHTS, p->tensor,
-                                                    p->first + r * p->row_step + c * p->column_step);
-                float *to = core->theta + locusi_param_at(s, p, r, c), unused;
-                if (strstr(name, ".ln0.") || strstr(name, ".ln1.")) {
-                    *to = name[n - 1] == 't' ? 1.0f : 0.0f;
-                    continue;
-                }
-                if (!strcmp(name, "encoder.pma.S")) {
-                    locusi_normal(bits, to, &unused);
-                    continue;
-                }
-                if (name[n - 1] == 'I') bound = sqrt(6.0 / (((double)s->r + 1.0) * (double)s->d));
-                else if (name[n - 1] == 't') bound = 1.0 / sqrt((double)spec.shape[1]); // .weight [out, in]
-                else if (strstr(name, "input.0")) bound = 1.0 / sqrt(2.0 * (double)s->q + 1.0);
-                else if (strstr(name, "rff.net.2")) bound = 1.0 / sqrt((double)s->f);
-                else if (strstr(name, "decoder.U")) bound = 1.0 / sqrt((double)s->q);
-                else if (strstr(name, "mlp_head.0")) bound = 1.0 / sqrt(3.0 * (double)s->d);
-                else if (!strcmp(name, "last.bias")) bound = 1.0 / sqrt((double)s->g);
-                else bound = 1.0 / sqrt((double)s->d);
-                *to = (float)((2.0 * locusi_uniform(bits) - 1.0) * bound);
+                const uint64_t bits =
+                    locusi_random(t->o.seed, LOCUSI_STREAM_WEIGHTS, p->tensor, locusi_param_in(p, r, c));
+                float *to = t->theta + locusi_param_at(s, p, r, c), unused;
+                if (spec.rank == 1) *to = kind == 't' ? 1.0f : 0.0f; // a layer norm
+                else if (kind == 'S') locusi_normal(bits, to, &unused);
+                else *to = (float)((2.0 * locusi_uniform(bits) - 1.0) * bound);
             }
     }
+    memcpy(t->average, t->theta, t->count * sizeof(float));
+    memcpy(t->best, t->theta, t->count * sizeof(float));
 }
 
-LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
+// Places for all that a trainer keeps; the memory is not touched.
+LOCUSI_FN void locusi_trainer_lay(locus_trainer *t, locusi_work *w)
 {
-    locusi_train_core *core = &t->core;
-    const size_t n = t->n, models = t->data.evals.scores.models, all = models + t->virtuals;
-    const size_t targets = t->o.targets + t->unlabelled, most = locusi_max(targets, t->validation);
-    size_t count;
-    locusi_train_carve(core, c, n, locusi_max(most, 1));
-    count = core->layout.count;
-    t->m = locusi_carve_floats(c, count, 1);
-    t->v = locusi_carve_floats(c, count, 1);
-    t->best = locusi_carve_floats(c, count, 1);
-    t->average = locusi_carve_floats(c, count, 1);
-    t->queries = locusi_carve_floats(c, n, core->qp);
-    t->validation_queries = locusi_carve_floats(c, t->validation, core->qp);
-    t->scores = locusi_carve_floats(c, models, n);
-    t->validation_scores = locusi_carve_floats(c, models, t->validation);
-    t->step_queries = locusi_carve_floats(c, n, core->qp);
-    t->target_queries = locusi_carve_floats(c, targets, core->qp);
-    t->step_scores = locusi_carve_floats(c, all, n);
-    t->target_scores = locusi_carve_floats(c, all, targets);
-    t->model_weight = locusi_carve_floats(c, all, 1);
-    t->model_id = (size_t *)locusi_carve(c, all, sizeof(size_t));
-    t->subset = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    t->targets = (size_t *)locusi_carve(c, n + t->unlabelled, sizeof(size_t));
-    t->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    t->keys = (locusi_key *)locusi_carve(c, n, sizeof(locusi_key));
-    t->z = locusi_carve_floats(c, models, core->shape.dp);
-    t->logits = locusi_carve_floats(c, t->validation, models);
+    const size_t n = t->n, models = t->models, all = models + t->virtuals, rows = n + t->data.unlabelled_count;
+    const size_t targets = t->o.targets + t->unlabelled;
+    locusi_train_lay(t, w, n, locusi_max(locusi_max(targets, t->validation), 1));
+    t->queries = locusi_take_floats(w, n, t->ldq);
+    t->validation_queries = locusi_take_floats(w, t->validation, t->ldq);
+    t->scores = locusi_take_floats(w, models, n);
+    t->validation_scores = locusi_take_floats(w, models, t->validation);
+    t->step_queries = locusi_take_floats(w, n, t->ldq);
+    t->target_queries = locusi_take_floats(w, targets, t->ldq);
+    t->step_scores = locusi_take_floats(w, all, n);
+    t->target_scores = locusi_take_floats(w, all, targets);
+    t->model_weight = locusi_take_floats(w, all, 1);
+    t->model_id = (size_t *)locusi_take(w, all, sizeof(size_t));
+    t->targets = (size_t *)locusi_take(w, targets, sizeof(size_t));
+    t->order = (size_t *)locusi_take(w, n, sizeof(size_t));
+    t->keys = (locusi_key *)locusi_take(w, n, sizeof(locusi_key));
+    t->z = locusi_take_floats(w, models, t->shape.dp);
+    t->logits = locusi_take_floats(w, t->validation, models);
     t->metrics_bytes = 16 * t->validation * models + 32 * (t->validation + models) + 1024;
-    t->metrics_work = locusi_carve(c, t->metrics_bytes, 1);
-    t->leaders = (size_t *)locusi_carve(c, models, sizeof(size_t));
+    t->metrics_work = locusi_take(w, t->metrics_bytes, 1);
+    t->text = (unsigned char *)locusi_take(w, t->data.text ? t->data.text->rows : 0, 6);
     if (!t->virtuals) return;
-    t->difficulty = locusi_carve_floats(c, n + t->data.unlabelled_count, 1);
-    t->item = (double *)locusi_carve(c, n, sizeof(double));
-    t->own = locusi_carve_floats(c, models, n + t->data.unlabelled_count);
-    t->told = locusi_carve_floats(c, t->validation, models);
+    t->difficulty = locusi_take_floats(w, rows, 1);
+    t->item = (double *)locusi_take(w, n, sizeof(double));
+    t->own = locusi_take_floats(w, models, rows);
+    t->told = locusi_take_floats(w, t->validation, models);
 }
 
 LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
 {
-    return t->data.evals.queries.encodings + row * t->stride;
+    const locus_queries *q = &t->data.evals.queries;
+    return q->encodings + row * (q->stride ? q->stride : q->dim);
 }
 
 // How strong a virtual model's own differences are at most, in deviations of the pool's: strong ones make the encoder
 // tell specialists apart.
 #define LOCUSI_VIRTUAL_STRENGTH 10.0
 
-// The item-response model that virtual models are drawn from: the memory's fit, evaluated on every row that a step can
-// ask about. And what the memory says of the validation queries.
-LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
+// The item-response model that virtual models are drawn from: the recall's fit, evaluated on every row that a step can
+// ask about. And what the recall says of the validation queries.
+LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *run, locus_error *err)
 {
-    const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->data.evals.queries.dim;
-    const size_t models = t->data.evals.scores.models;
-    const locusi_kernels *k = t->core.k;
+    const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->shape.q, models = t->models;
+    const locusi_kernels *k = t->k;
     locusi_recall memory;
     locusi_recall_fit fit;
     locus_evals evals;
     locus_queries map;
     locusi_carver c = {NULL, 0, 0};
-    float *rows, *kernels, *x, *base;
+    locusi_work w;
+    float *rows, *kernels, *x;
+    double squares = 0.0, square = 0.0;
     size_t i, j, l;
     locus_status status;
-    void *block = NULL;
-    int attempt;
     memset(&memory, 0, sizeof memory);
     memset(&fit, 0, sizeof fit);
     memset(&evals, 0, sizeof evals);
     memory.q = q;
     memory.rank = locusi_recall_rank(q);
     memory.landmarks = locusi_pad(all < LOCUSI_RECALL_LANDMARKS ? all : LOCUSI_RECALL_LANDMARKS);
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        locusi_recall_carve(&memory, &c, 1);
-        rows = locusi_carve_floats(&c, all, q);
-        kernels = locusi_carve_floats(&c, all, memory.landmarks);
-        x = locusi_carve_floats(&c, all, memory.rank);
-        fit.own = locusi_carve_floats(&c, models, memory.landmarks);
-        fit.rows = locusi_carve_floats(&c, models, memory.landmarks);
-        base = fit.base = locusi_carve_floats(&c, models, 1);
-        if (attempt) break;
-        if (c.failed || !(block = LOCUS_MALLOC(c.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "trainer", "%z bytes", "none", c.used);
-        memset(block, 0, c.used + 64);
-        c.base = locusi_align(block);
+    locusi_recall_carve(&memory, &c, 1);
+    locusi_work_begin(&w, run);
+    c.base = (unsigned char *)locusi_take_zero(&w, c.used, 1);
+    rows = locusi_take_floats(&w, all, q);
+    kernels = locusi_take_floats(&w, all, memory.landmarks);
+    x = locusi_take_floats(&w, all, memory.rank);
+    fit.own = (float *)locusi_take_zero(&w, models * memory.landmarks, sizeof(float));
+    fit.rows = (float *)locusi_take_zero(&w, models * memory.landmarks, sizeof(float));
+    fit.base = (float *)locusi_take_zero(&w, models, sizeof(float));
+    fit.item = t->item;
+    if ((status = locusi_work_short(&w, err))) {
+        locusi_work_end(&w);
+        return status;
     }
+    c.used = 0;
+    locusi_recall_carve(&memory, &c, 1);
     for (i = 0; i < all; i++)
         memcpy(rows + i * q, locusi_data_row(t, i < n ? t->data.train[i] : t->data.unlabelled[i - n]),
                q * sizeof(float));
-    fit.item = t->item;
     evals.queries.encodings = rows;
     evals.queries.count = n;
     evals.queries.dim = q;
@@ -19343,37 +17872,92 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
         map.count = extra;
     }
     status = locusi_recall_fit_to(&memory, k, &evals, &map, &fit, err);
-    if (!status) {
-        double sum = 0.0, square = 0.0, squares = 0.0;
-        locusi_recall_kernels(&memory, k, rows, q, all, x, kernels);
-        for (i = 0; i < all; i++) {
-            const float *row = kernels + i * memory.landmarks;
-            for (j = 0; j <= models; j++) {
-                const float *own = j < models ? fit.own + j * memory.landmarks : memory.shared;
-                float s = 0.0f;
-                for (l = 0; l < memory.landmarks; l++) s += own[l] * row[l];
-                *(j < models ? &t->own[j * all + i] : &t->difficulty[i]) = s;
-            }
-        }
-        for (i = 0; i < t->validation; i++) {
-            locusi_recall_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
-            for (j = 0; j < models; j++) {
-                float s = base[j];
-                for (l = 0; l < memory.landmarks; l++) s += fit.rows[j * memory.landmarks + l] * kernels[l];
-                t->told[i * models + j] = locusi_chance_logit(s);
-            }
-        }
-        for (j = 0; j < models; j++) base[j] = (float)log((double)base[j] / (1.0 - (double)base[j]));
-        for (j = 0; j < models; j++) sum += (double)base[j] / (double)models;
-        for (j = 0; j < models; j++) square += ((double)base[j] - sum) * ((double)base[j] - sum) / (double)models;
-        for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
-        squares /= (double)all; // a mixture of all models' differences has this variance
-        t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
-        t->ability = sum;
-        t->spread = sqrt(square);
+    if (status) {
+        locusi_work_end(&w);
+        return status;
     }
-    LOCUS_FREE(block);
-    return status;
+    locusi_recall_kernels(&memory, k, rows, q, all, x, kernels);
+    for (i = 0; i < all; i++) {
+        const float *row = kernels + i * memory.landmarks;
+        t->difficulty[i] = locusi_dot(memory.shared, row, memory.landmarks);
+        for (j = 0; j < models; j++)
+            t->own[j * all + i] = locusi_dot(fit.own + j * memory.landmarks, row, memory.landmarks);
+    }
+    for (i = 0; i < t->validation; i++) {
+        locusi_recall_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
+        for (j = 0; j < models; j++) {
+            const float *row = fit.rows + j * memory.landmarks;
+            float sum = fit.base[j];
+            for (l = 0; l < memory.landmarks; l++) sum += row[l] * kernels[l];
+            t->told[i * models + j] = locusi_chance_logit(sum);
+        }
+    }
+    for (j = 0; j < models; j++) {
+        fit.base[j] = (float)log((double)fit.base[j] / (1.0 - (double)fit.base[j]));
+        t->ability += (double)fit.base[j] / (double)models;
+    }
+    for (j = 0; j < models; j++) {
+        const double off = (double)fit.base[j] - t->ability;
+        square += off * off / (double)models;
+    }
+    t->spread = sqrt(square);
+    for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
+    squares /= (double)all; // a mixture of all models' differences has this variance
+    t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
+    locusi_work_end(&w);
+    return LOCUS_OK;
+}
+
+// to [count, qp] <- scaled encodings of rows; into the data's hash
+LOCUSI_FN void locusi_train_queries(locus_trainer *t, const size_t *rows, size_t count, float *to)
+{
+    size_t i, j;
+    for (i = 0; i < count; i++)
+        for (j = 0; j < t->shape.q; j++) {
+            const float x = locusi_data_row(t, rows[i])[j];
+            if (to) to[i * t->ldq + j] = x * t->scale;
+            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
+        }
+}
+
+// to [count] <- a model's scores of rows; into the data's hash. Returns how many are right.
+LOCUSI_FN size_t locusi_train_scores(locus_trainer *t, size_t model, const size_t *rows, size_t count, float *to)
+{
+    size_t i, right = 0;
+    for (i = 0; i < count; i++) {
+        if (!locusi_score(&t->data.evals, model, rows[i], &to[i])) to[i] = locusi_nan();
+        right += to[i] > 0.5f;
+        t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(to[i]));
+    }
+    return right;
+}
+
+LOCUSI_FN void locusi_train_copy(locus_trainer *t)
+{
+    const locus_train_data *data = &t->data;
+    double square = 0.0;
+    size_t i, j, m, most = 0;
+    for (i = 0; i < t->n; i++)
+        for (j = 0; j < t->shape.q; j++) {
+            const double x = (double)locusi_data_row(t, data->train[i])[j];
+            square += x * x;
+        }
+    // PAPER takes the encodings as they are; BEST brings their entries to unit mean square, which the saved weights
+    // undo
+    t->scale = t->o.recipe == LOCUS_RECIPE_PAPER || square <= 0.0
+                   ? 1.0f
+                   : (float)sqrt((double)t->n * (double)t->shape.q / square);
+    if (!(t->scale < LOCUSI_LARGEST_SCALE)) t->scale = LOCUSI_LARGEST_SCALE;
+    t->data_hash = locusi_mix(locusi_mix(t->models + t->n) ^ t->validation);
+    locusi_train_queries(t, data->train, t->n, t->queries);
+    locusi_train_queries(t, data->validation, t->validation, t->validation_queries);
+    locusi_train_queries(t, data->unlabelled, data->unlabelled_count, NULL);
+    for (m = 0; m < t->models; m++) {
+        size_t right;
+        locusi_train_scores(t, m, data->train, t->n, t->scores + m * t->n);
+        right = locusi_train_scores(t, m, data->validation, t->validation, t->validation_scores + m * t->validation);
+        if (right > most) most = right, t->leader = m;
+    }
 }
 
 // A step walks through tens of megabytes: large pages where the system gives them on request (3 % of its time).
@@ -19388,164 +17972,120 @@ LOCUSI_FN void locusi_large_pages(void *block, size_t bytes)
 }
 
 LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train_data *data,
-                                          const locus_train_opts *opts, locus_error *err)
+                                          const locus_train_opts *opts, const locus_run *run, locus_error *err)
 {
     locus_trainer plan, *t;
-    locus_net *s = &plan.core.shape;
-    locusi_carver c = {NULL, 0, 0};
-    locus_isa isa = opts ? opts->isa : LOCUS_ISA_AUTO;
-    size_t i, j, k;
-    double square = 0.0;
+    locus_net *s = &plan.shape;
+    locus_run place, behind;
+    locusi_work w;
+    size_t before;
     locus_status status;
     if (!out || !data) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "data" : "out");
     *out = NULL;
     memset(&plan, 0, sizeof plan);
-    plan.data = *data;
+    memset(&place, 0, sizeof place);
+    if (run) place = plan.run = *run;
     if (opts) plan.o = *opts;
-    locusi_train_resolve(&plan.o, data);
+    plan.data = *data;
     if (!data->unlabelled) plan.data.unlabelled_count = 0;
-    if ((status = locusi_train_check(data, &plan.o, err)) || (status = locusi_isa_choose(&isa, err))) return status;
-    plan.o.isa = isa;
-    plan.n = data->train_count;
-    plan.validation = data->validation_count;
-    plan.stride = data->evals.queries.stride ? data->evals.queries.stride : data->evals.queries.dim;
-    if (plan.validation == 0) plan.o.keep = LOCUS_KEEP_LAST;
-    plan.virtuals = plan.o.virtual_models;
-    plan.unlabelled = plan.virtuals ? 256 : 0;
     s->q = data->evals.queries.dim;
+    if ((status = locusi_train_check(s, data, err)) || (status = locusi_isa_choose(&plan.run.isa, err)) ||
+        (status = locusi_train_resolve(&plan.o, data, err)))
+        return status;
     s->d = plan.o.z_dim;
     s->heads = plan.o.n_heads;
-    s->dh = s->d / s->heads;
     s->layers = plan.o.n_layers;
-    s->r = plan.o.encoder_kind == LOCUS_SAB ? 0 : plan.o.m_induce;
-    s->f = 2 * s->d;
+    s->r = plan.o.m_induce;
     s->g = plan.o.decoder_hidden;
-    s->info.encoder_kind = plan.o.encoder_kind;
-    s->info.has_encoder = 1;
-    {
-        locusi_carver sizes = {NULL, 0, 0};
-        locusi_net_carve(s, &sizes); // sets the padded sizes
+    plan.run.memory = NULL;
+    plan.n = data->train_count;
+    plan.models = data->evals.scores.models;
+    plan.validation = data->validation_count;
+    plan.virtuals = plan.o.virtual_models;
+    plan.unlabelled = plan.virtuals ? 256 : 0;
+    if (!place.memory) { // one block, of large pages: all is laid out twice, first to count
+        memset(&w, 0, sizeof w);
+        w.base = (unsigned char *)&plan;
+        locusi_take(&w, 1, sizeof plan);
+        locusi_trainer_lay(&plan, &w);
+        if (w.used > SIZE_MAX - LOCUSI_ALIGN) return locusi_work_short(&w, err);
+        place.memory_bytes = w.used + LOCUSI_ALIGN;
+        place.memory = plan.owned = LOCUS_MALLOC(place.memory_bytes);
+        if (!plan.owned) return locusi_work_short(&w, err);
+        locusi_large_pages(plan.owned, place.memory_bytes);
     }
-    plan.core.k = locusi_kernels_for(isa);
-    plan.core.parallel = plan.o.parallel;
-    plan.core.dropout = (float)plan.o.dropout;
-    locusi_carve(&c, 1, sizeof plan);
-    locusi_train_place(&plan, &c);
-    if (c.failed) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "trainer", "sizes that fit the address space", "more");
-    plan.owned = LOCUS_MALLOC(c.used + 64);
-    if (!plan.owned) return locusi_fail(err, LOCUS_ERR_MEMORY, "trainer", "%z bytes", "none", c.used + 64);
-    locusi_large_pages(plan.owned, c.used + 64);
-    memset(plan.owned, 0, c.used + 64);
-    c.base = locusi_align(plan.owned);
-    c.used = 0;
-    t = (locus_trainer *)locusi_carve(&c, 1, sizeof plan);
+    locusi_work_begin(&w, &place);
+    before = w.used;
+    t = (locus_trainer *)locusi_take(&w, 1, sizeof plan);
+    locusi_trainer_lay(&plan, &w);
+    if ((status = locusi_work_short(&w, err))) return status;
+    memset(t, 0, w.used - before);
     *t = plan;
-    locusi_train_place(t, &c);
+    locusi_train_start(t);
+    locusi_train_copy(t);
     if (data->text) locus_text_name(data->text, t->query_encoder, NULL);
     else if (data->query_encoder) memcpy(t->query_encoder, data->query_encoder, strlen(data->query_encoder) + 1);
     t->data.query_encoder = t->query_encoder;
-    for (i = 0; i < t->n; i++)
-        for (j = 0; j < s->q; j++) {
-            const double x = (double)locusi_data_row(t, data->train[i])[j];
-            square += x * x;
-        }
-    // PAPER takes the encodings as they are; BEST brings their entries to unit mean square, which the saved weights
-    // undo
-    t->scale = plan.o.recipe == LOCUS_RECIPE_PAPER || square <= 0.0
-                   ? 1.0f
-                   : (float)sqrt((double)t->n * (double)data->evals.queries.dim / square);
-    if (!(t->scale < LOCUSI_LARGEST_SCALE)) t->scale = LOCUSI_LARGEST_SCALE;
-    t->data_hash = locusi_mix(locusi_mix(data->evals.scores.models + t->n) ^ t->validation);
-    for (i = 0; i < t->n; i++)
-        for (j = 0; j < data->evals.queries.dim; j++) {
-            const float x = locusi_data_row(t, data->train[i])[j];
-            t->queries[i * t->core.qp + j] = x * t->scale;
-            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
-        }
-    for (i = 0; i < t->validation; i++)
-        for (j = 0; j < data->evals.queries.dim; j++) {
-            const float x = locusi_data_row(t, data->validation[i])[j];
-            t->validation_queries[i * t->core.qp + j] = x * t->scale;
-            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
-        }
-    for (i = 0; i < t->data.unlabelled_count; i++)
-        for (j = 0; j < data->evals.queries.dim; j++)
-            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(locusi_data_row(t, data->unlabelled[i])[j]));
-    for (k = 0; k < data->evals.scores.models; k++) {
-        for (i = 0; i < t->n; i++) {
-            locusi_data_score(data, k, data->train[i], &t->scores[k * t->n + i]);
-            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(t->scores[k * t->n + i]));
-        }
-        for (i = 0; i < t->validation; i++) {
-            float *y = &t->validation_scores[k * t->validation + i];
-            locusi_data_score(data, k, data->validation[i], y);
-            t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(*y));
-        }
-    }
-    if (t->virtuals && (status = locusi_train_response(t, err))) {
+    behind = t->run;
+    if (!t->owned) behind.memory = w.base + w.used, behind.memory_bytes = w.bytes - w.used;
+    if (t->virtuals && (status = locusi_train_response(t, &behind, err))) {
+        if (err && err->bytes) err->bytes += w.used;
         locus_train_destroy(t);
         return status;
     }
     locusi_train_initial(t);
-    memcpy(t->average, t->core.theta, t->core.layout.count * sizeof(float));
-    memcpy(t->best, t->core.theta, t->core.layout.count * sizeof(float));
-    t->best_value = 0.0;
     *out = t;
     return LOCUS_OK;
 }
 
 LOCUS_API void locus_train_destroy(locus_trainer *trainer)
 {
-    if (trainer) LOCUS_FREE(trainer->owned);
+    if (trainer && trainer->owned) LOCUS_FREE(trainer->owned);
 }
 
-LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer) { return trainer->o; }
+LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer)
+{
+    locus_train_opts none;
+    memset(&none, 0, sizeof none);
+    return trainer ? trainer->o : none;
+}
 
 // ---- what a step sees
 
-// to [count, qp] <- rows of from (NULL: all in order), plus noise
-typedef struct locusi_noise_job {
-    locus_trainer *t;
-    const size_t *rows;
-    size_t count;
-    float *to;
-    locusi_stream stream;
-    uint64_t salt;
-    float deviation;
-} locusi_noise_job;
-
-LOCUSI_FN void locusi_train_noise(void *arg, size_t worker)
+LOCUSI_FN uint64_t locusi_train_draw(const locus_trainer *t, locusi_stream stream, uint64_t index) // this epoch's
 {
-    const locusi_noise_job *job = (const locusi_noise_job *)arg;
-    const locus_trainer *t = job->t;
-    const size_t qp = t->core.qp, q = t->core.shape.q, workers = t->core.workers;
+    return locusi_random(t->o.seed, stream, t->epoch, index);
+}
+
+// to [count, ldq] <- a worker's share of the rows' encodings, plus noise
+LOCUSI_FN void locusi_train_take(const locus_trainer *t, size_t worker, const size_t *rows, size_t count,
+                                 locusi_stream stream, float *to)
+{
+    const size_t q = t->shape.q, end = (worker + 1) * count / t->workers;
     size_t i, j;
-    for (i = worker * job->count / workers; i < (worker + 1) * job->count / workers; i++) {
-        const size_t row = job->rows[i];
-        float *to = job->to + i * qp;
-        if (row < t->n) memcpy(to, t->queries + row * qp, qp * sizeof(float));
-        else {
-            const float *from = locusi_data_row(t, t->data.unlabelled[row - t->n]);
-            for (j = 0; j < q; j++) to[j] = from[j] * t->scale;
-            for (; j < qp; j++) to[j] = 0.0f;
+    for (i = worker * count / t->workers; i < end; i++) {
+        float *x = to + i * t->ldq;
+        if (rows[i] < t->n) {
+            memcpy(x, t->queries + rows[i] * t->ldq, t->ldq * sizeof(float));
+        } else {
+            const float *from = locusi_data_row(t, t->data.unlabelled[rows[i] - t->n]);
+            for (j = 0; j < q; j++) x[j] = from[j] * t->scale;
+            for (; j < t->ldq; j++) x[j] = 0.0f;
         }
-        if (job->deviation <= 0.0f) continue;
-        for (j = 0; j < q; j += 2) {
+        for (j = 0; t->deviation > 0.0f && j < q; j += 2) {
             float a, b;
-            locusi_normal(locusi_random(t->o.seed, job->stream, t->epoch, job->salt + i * (qp / 2) + j / 2), &a, &b);
-            to[j] += job->deviation * a;
-            if (j + 1 < q) to[j + 1] += job->deviation * b;
+            locusi_normal(locusi_train_draw(t, stream, t->salt + i * (t->qp / 2) + j / 2), &a, &b);
+            x[j] += t->deviation * a;
+            if (j + 1 < q) x[j + 1] += t->deviation * b;
         }
     }
 }
 
-LOCUSI_FN void locusi_train_take(locus_trainer *t, const size_t *rows, size_t count, float *to, locusi_stream stream,
-                                 uint64_t salt, float deviation)
+LOCUSI_FN void locusi_train_noise(void *arg, size_t worker)
 {
-    locusi_noise_job job;
-    job.t = t, job.rows = rows, job.count = count, job.to = to, job.stream = stream, job.salt = salt;
-    job.deviation = deviation;
-    locusi_run(t->core.parallel, locusi_train_noise, &job, t->core.workers);
+    const locus_trainer *t = (const locus_trainer *)arg;
+    locusi_train_take(t, worker, t->order, t->batch->rows, LOCUSI_STREAM_NOISE, t->step_queries);
+    locusi_train_take(t, worker, t->targets, t->batch->targets, LOCUSI_STREAM_TARGET_NOISE, t->target_queries);
 }
 
 LOCUSI_FN int locusi_key_order(const void *a, const void *b) // descending
@@ -19555,94 +18095,133 @@ LOCUSI_FN int locusi_key_order(const void *a, const void *b) // descending
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-// t->order's first *count places <- the step's subset; what follows are the rows that are not in it.
-LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
+// t->order <- the step's subset, whose size it returns, then the rows that are not in it.
+LOCUSI_FN size_t locusi_train_subset(locus_trainer *t)
 {
     const locus_train_opts *o = &t->o;
     const double low = log((double)o->subset_min), high = log((double)o->subset_max);
-    const uint64_t seed = o->seed;
-    const size_t n = t->n, qp = t->core.qp;
-    size_t i, j;
-    *count =
-        (size_t)(exp(low + (high - low) * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 0))) + 0.5);
-    if (*count < 1) *count = 1;
-    if (*count > n) *count = n;
-    if (*count == n) {
+    const size_t n = t->n, q = t->shape.q;
+    const double drawn = locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SIZE, 0));
+    size_t i, j, count = (size_t)(exp(low + (high - low) * drawn) + 0.5);
+    if (count < 1) count = 1;
+    if (count >= n) {
         for (i = 0; i < n; i++) t->order[i] = i;
-        return;
+        return n;
     }
-    locusi_shuffle(seed, LOCUSI_STREAM_SUBSET, t->epoch, t->order, n, n);
-    if (locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 1)) < o->skew) {
+    if (locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SIZE, 1)) < o->skew) {
         // Crowd around a query: the largest of (sharpness x cosine + Gumbel noise), which draws without replacement
-        const float *centre = t->queries + locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 2) % n * qp;
-        const double sharp = 2.0 + 8.0 * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SIZE, t->epoch, 3));
-        const double norm = sqrt((double)t->core.k->square(centre, t->core.shape.q)) + 1e-30;
-        locusi_key *const keys = t->keys;
+        const float *centre = t->queries + locusi_train_draw(t, LOCUSI_STREAM_SIZE, 2) % n * t->ldq;
+        const double sharp = 2.0 + 8.0 * locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SIZE, 3));
+        const double norm = sqrt((double)t->k->square(centre, q)) + 1e-30;
         for (i = 0; i < n; i++) {
-            const float *row = t->queries + i * qp;
-            double dot = 0.0, u = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_SUBSET, t->epoch, n + i));
-            for (j = 0; j < t->core.shape.q; j++) dot += (double)row[j] * (double)centre[j];
-            dot /= norm * (sqrt((double)t->core.k->square(row, t->core.shape.q)) + 1e-30);
-            keys[i].key = sharp * dot - log(-log((u + 1e-18) * (1.0 - 1e-15)));
-            keys[i].at = i;
+            const float *row = t->queries + i * t->ldq;
+            double dot = 0.0, u = locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SUBSET, n + i));
+            for (j = 0; j < q; j++) dot += (double)row[j] * (double)centre[j];
+            dot /= norm * (sqrt((double)t->k->square(row, q)) + 1e-30);
+            t->keys[i].key = sharp * dot - log(-log((u + 1e-18) * (1.0 - 1e-15)));
+            t->keys[i].at = i;
         }
-        locusi_sort(keys, n, sizeof *keys, locusi_key_order);
-        for (i = 0; i < n; i++) t->order[i] = keys[i].at;
+        locusi_sort(t->keys, n, sizeof *t->keys, locusi_key_order);
+        for (i = 0; i < n; i++) t->order[i] = t->keys[i].at;
+    } else {
+        locusi_shuffle(o->seed, LOCUSI_STREAM_SUBSET, t->epoch, t->order, n, n);
     }
+    return count;
+}
+
+// t->targets <- real models' targets, whose number it returns, a share from the subset of `rows`, the others from the
+// other rows; then the virtual models' own, from all encodings at hand.
+LOCUSI_FN size_t locusi_train_targets(locus_trainer *t, size_t rows)
+{
+    const size_t n = t->n, most = t->o.targets, extra = t->data.unlabelled_count;
+    const uint64_t bits = locusi_train_draw(t, LOCUSI_STREAM_TARGETS, 0);
+    const size_t from = (size_t)(bits % rows), other = n > rows ? (size_t)((bits >> 32) % (n - rows)) : 0;
+    size_t seen = (size_t)(t->o.seen * (double)most + 0.5), real = most, i;
+    if (seen > rows) seen = rows;
+    if (real - seen > n - rows) real = n - rows + seen;
+    if (real == 0) real = seen = rows < most ? rows : most;
+    for (i = 0; i < seen; i++) t->targets[i] = t->order[(from + i) % rows]; // the order is random already
+    for (; i < real; i++) t->targets[i] = t->order[rows + (other + i - seen) % (n - rows)];
+    for (; i < real + t->unlabelled; i++) {
+        const uint64_t drawn = locusi_train_draw(t, LOCUSI_STREAM_UNLABELLED, i);
+        t->targets[i] = extra ? n + (size_t)(drawn % extra) : (size_t)(drawn % n);
+    }
+    return real;
+}
+
+// The scores of this part's real models in the subset and of its targets; returns the models' number. *pairs: of model
+// and target; every part weights them by the number of all parts' pairs.
+LOCUSI_FN size_t locusi_train_real(locus_trainer *t, size_t rows, size_t real, size_t targets, double *pairs)
+{
+    size_t i, m, kept = 0;
+    double all = 0.0;
+    *pairs = 0.0;
+    for (m = 0; m < t->models; m++) {
+        const float *score = t->scores + m * t->n;
+        const int own = m % t->o.parts == t->o.part;
+        int empty; // nothing of this model in the subset: no targets either
+        for (i = 0; i < rows && locusi_is_nan(score[t->order[i]]); i++) {}
+        empty = i == rows;
+        for (i = 0; i < targets; i++) {
+            const float y = i < real && !empty ? score[t->targets[i]] : locusi_nan();
+            if (own) t->target_scores[kept * targets + i] = y;
+            if (!locusi_is_nan(y)) all += 1.0, *pairs += own;
+        }
+        if (!own) continue;
+        for (i = 0; i < rows; i++) t->step_scores[kept * rows + i] = score[t->order[i]];
+        t->model_id[kept++] = m;
+    }
+    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / (all > 1.0 ? all : 1.0));
+    return kept;
 }
 
 // Virtual models: ability and discrimination drawn around the pool's, their own differences a random mixture of the
 // real models' differences. Answers on the subset are drawn, with a share of each query's oddity; targets are the
 // probabilities themselves, on rows drawn from all encodings at hand. This part's stand behind the `kept` real models;
 // returns the number of both.
-LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows, size_t real_targets, size_t targets)
+LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows, size_t real, size_t targets)
 {
-    const size_t models = t->data.evals.scores.models, n = t->n, all = n + t->data.unlabelled_count;
-    const uint64_t seed = t->o.seed;
+    const size_t models = t->models, all = t->n + t->data.unlabelled_count;
     const double unit = 1.0 / locusi_deviation(1.0 / (1.0 + exp(-t->ability)));
     size_t v, i, m;
     for (v = t->o.part; v < t->virtuals; v += t->o.parts, kept++) {
         float *answers = t->step_scores + kept * rows, *wanted = t->target_scores + kept * targets;
         const uint64_t base = (uint64_t)v << 32;
-        const double strength =
-            t->strength * locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base));
-        const double odd = locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 1));
+        const double strength = t->strength * locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_VIRTUAL, base));
+        const double odd = locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_VIRTUAL, base + 1));
         float a, b, unused;
         double ability, slope;
         t->model_id[kept] = models + v;
         t->model_weight[kept] = (float)(1.0 / ((double)t->virtuals * (double)t->unlabelled));
-        locusi_normal(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 2), &a, &b);
+        locusi_normal(locusi_train_draw(t, LOCUSI_STREAM_VIRTUAL, base + 2), &a, &b);
         ability = t->ability + 1.2 * t->spread * (double)a;
         slope = exp(0.3 * (double)b);
         for (i = 0; i < targets; i++) wanted[i] = 0.0f;
         for (i = 0; i < rows; i++) answers[i] = 0.0f;
         for (m = 0; m < models; m++) {
-            const uint64_t bits = locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 16 + 2 * m);
+            const uint64_t bits = locusi_train_draw(t, LOCUSI_STREAM_VIRTUAL, base + 16 + 2 * m);
             float g;
             locusi_normal(bits, &g, &unused);
             if (v % 2 == 0) { // every second: few real directions, but strong
-                if (locusi_uniform(locusi_random(seed, LOCUSI_STREAM_VIRTUAL, t->epoch, base + 17 + 2 * m)) *
-                        (double)models >
+                if (locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_VIRTUAL, base + 17 + 2 * m)) * (double)models >
                     3.0)
                     continue;
                 g *= sqrtf((float)models / 3.0f);
             }
             g *= (float)strength;
-            for (i = 0; i < rows; i++) answers[i] += g * t->own[m * all + t->subset[i]];
-            for (i = real_targets; i < targets; i++) wanted[i] += g * t->own[m * all + t->targets[i]];
+            for (i = 0; i < rows; i++) answers[i] += g * t->own[m * all + t->order[i]];
+            for (i = real; i < targets; i++) wanted[i] += g * t->own[m * all + t->targets[i]];
         }
         for (i = 0; i < rows; i++) {
-            const size_t row = t->subset[i];
+            const size_t row = t->order[i];
             const double s = slope * ((double)t->difficulty[row] + odd * t->item[row]) + (double)answers[i];
             const double p = locus_probability(ability + unit * s);
-            answers[i] =
-                locusi_uniform(locusi_random(seed, LOCUSI_STREAM_ANSWERS, t->epoch, base + i)) < p ? 1.0f : 0.0f;
+            answers[i] = locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_ANSWERS, base + i)) < p ? 1.0f : 0.0f;
         }
-        for (i = 0; i < targets; i++)
-            wanted[i] = i < real_targets
-                            ? locusi_nan()
-                            : (float)locus_probability(
-                                  ability + unit * (slope * (double)t->difficulty[t->targets[i]] + (double)wanted[i]));
+        for (i = 0; i < targets; i++) {
+            const double s = slope * (double)t->difficulty[t->targets[i]] + (double)wanted[i];
+            wanted[i] = i < real ? locusi_nan() : (float)locus_probability(ability + unit * s);
+        }
     }
     return kept;
 }
@@ -19650,14 +18229,11 @@ LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows
 // Noise: BEST constant; PAPER from 0.10 down a cosine to half of it over the first 500 epochs.
 LOCUSI_FN float locusi_train_deviation(const locus_trainer *t)
 {
-    double noise = t->o.noise;
-    if (t->o.recipe == LOCUS_RECIPE_PAPER) {
-        const double at = t->epoch < 500 ? (double)t->epoch / 500.0 : 1.0;
-        noise = noise * (0.5 + 0.25 * (1.0 + cos(3.14159265358979323846 * at)));
-    } else {
-        noise *= sqrt((double)t->core.shape.q); // an entry of the scaled encodings is 1 in the mean, not 1/sqrt(q_dim)
-    }
-    return (float)noise;
+    const double at = t->epoch < 500 ? (double)t->epoch / 500.0 : 1.0;
+    if (t->o.recipe == LOCUS_RECIPE_PAPER)
+        return (float)(t->o.noise * (0.5 + 0.25 * (1.0 + cos(3.14159265358979323846 * at))));
+    // an entry of the scaled encodings is 1 in the mean, not 1/sqrt(q_dim)
+    return (float)(t->o.noise * sqrt((double)t->shape.q));
 }
 
 LOCUSI_FN double locusi_train_rate(const locus_trainer *t, double rate)
@@ -19676,127 +18252,75 @@ LOCUSI_FN double locusi_norm(const locusi_kernels *k, const float *x, size_t n)
     return sqrt(sum);
 }
 
-// One AdamW step of the flat arrays; `step` counts from 1.
-LOCUSI_FN void locusi_train_update(const locusi_train_core *core, const locus_train_opts *o, const double rate[2],
-                                   size_t step, double norm, const float *gradient, float *m, float *v)
+// One AdamW step; `step` counts from 1.
+LOCUSI_FN void locusi_train_update(const locus_trainer *t, const double rate[2], size_t step, double norm)
 {
-    const size_t at[3] = {0, core->layout.encoder_count, core->layout.count};
-    size_t part;
-    for (part = 0; part < 2; part++) {
+    const size_t at[3] = {0, t->encoder_count, t->count};
+    const double clip = t->o.clip;
+    const float *gradient = t->group[0].gradient;
+    size_t i;
+    for (i = 0; i < 2; i++) {
         locusi_adam a;
         a.beta1 = 0.9f;
         a.beta2 = 0.999f;
         a.epsilon = 1e-8f;
-        a.clip = o->clip > 0.0 && norm + 1e-6 > o->clip ? (float)(o->clip / (norm + 1e-6)) : 1.0f;
-        a.keep = (float)(1.0 - rate[part] * o->weight_decay);
-        a.step = (float)(rate[part] / (1.0 - pow(0.9, (double)step)));
+        a.clip = clip > 0.0 && norm + 1e-6 > clip ? (float)(clip / (norm + 1e-6)) : 1.0f;
+        a.keep = (float)(1.0 - rate[i] * t->o.weight_decay);
+        a.step = (float)(rate[i] / (1.0 - pow(0.9, (double)step)));
         a.root = (float)(1.0 / sqrt(1.0 - pow(0.999, (double)step)));
-        core->k->adam(&a, core->theta + at[part], gradient + at[part], m + at[part], v + at[part],
-                      at[part + 1] - at[part]);
+        t->k->adam(&a, t->theta + at[i], gradient + at[i], t->m + at[i], t->v + at[i], at[i + 1] - at[i]);
     }
 }
 
-// This part's share of the step's loss; that of its gradient is left in core.group[0].gradient.
+// This part's share of the step's loss; that of its gradient is left in group[0].gradient.
 LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
 {
-    locusi_train_core *core = &t->core;
-    const locus_train_opts *o = &t->o;
-    const size_t models = t->data.evals.scores.models, n = t->n, parts = o->parts;
-    const float deviation = locusi_train_deviation(t);
-    size_t rows, real, targets, seen, i, m, kept = 0;
-    double all = 0.0;
+    const size_t rows = locusi_train_subset(t), real = locusi_train_targets(t, rows), targets = real + t->unlabelled;
+    const size_t kept = locusi_train_real(t, rows, real, targets, pairs);
+    const size_t models = t->virtuals ? locusi_train_virtual(t, kept, rows, real, targets) : kept;
+    const size_t each = t->o.separate_noise ? models > 0 : models; // models of a step: those that see the same noise
+    size_t m = 0;
+    double loss = 0.0;
+    int bad = 0;
     locusi_batch b;
     memset(&b, 0, sizeof b);
-    locusi_train_subset(t, &rows);
-    for (i = 0; i < rows; i++) t->subset[i] = t->order[i];
-    // targets: a share from the subset, the rest from the other rows
-    real = o->targets;
-    seen = (size_t)(o->seen * (double)real + 0.5);
-    if (seen > rows) seen = rows;
-    if (real - seen > n - rows) real = n - rows + seen;
-    if (real == 0) real = seen = rows < o->targets ? rows : o->targets;
-    {
-        const uint64_t a = locusi_random(o->seed, LOCUSI_STREAM_TARGETS, t->epoch, 0);
-        const size_t from = rows ? (size_t)(a % rows) : 0, other = n > rows ? (size_t)((a >> 32) % (n - rows)) : 0;
-        for (i = 0; i < seen; i++) t->targets[i] = t->order[(from + i) % rows]; // the order is random already
-        for (; i < real; i++) t->targets[i] = t->order[rows + (other + i - seen) % (n - rows)];
-    }
-    targets = real + t->unlabelled;
-    for (; i < targets; i++) {
-        const size_t pool = t->data.unlabelled_count ? t->data.unlabelled_count : n;
-        const size_t at = (size_t)(locusi_random(o->seed, LOCUSI_STREAM_UNLABELLED, t->epoch, i) % pool);
-        t->targets[i] = t->data.unlabelled_count ? n + at : at;
-    }
-    *pairs = 0.0;
-    for (m = 0; m < models; m++) {
-        const float *score = t->scores + m * n;
-        const int own = m % parts == o->part;
-        for (i = 0; i < rows && locusi_is_nan(score[t->subset[i]]); i++) {}
-        {
-            const int empty = i == rows; // nothing of this model in the subset: no targets either
-            for (i = 0; i < targets; i++) {
-                const float y = i < real && !empty ? score[t->targets[i]] : locusi_nan();
-                if (own) t->target_scores[kept * targets + i] = y;
-                if (!locusi_is_nan(y)) all += 1.0, *pairs += own;
-            }
-        }
-        if (!own) continue;
-        for (i = 0; i < rows; i++) t->step_scores[kept * rows + i] = score[t->subset[i]];
-        t->model_id[kept++] = m;
-    }
-    for (m = 0; m < kept; m++) t->model_weight[m] = (float)(1.0 / (all > 1.0 ? all : 1.0));
-    b.models = t->virtuals ? locusi_train_virtual(t, kept, rows, real, targets) : kept;
+    t->batch = &b;
+    t->deviation = locusi_train_deviation(t);
+    b.models = each;
     b.rows = rows;
     b.targets = targets;
     b.queries = t->step_queries;
     b.target_queries = t->target_queries;
-    b.scores = t->step_scores;
-    b.target_scores = t->target_scores;
-    b.model_weight = t->model_weight;
-    b.model_id = t->model_id;
-    b.silent = models; // virtual ones
-    if (o->dropout > 0.0) b.dropout_key = locusi_random(o->seed, LOCUSI_STREAM_DROPOUT, t->epoch, 0) | 1;
-    if (!o->separate_noise) {
-        locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, 0, deviation);
-        locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE, 0, deviation);
-        return locusi_train_step(core, &b);
-    }
-    { // each model sees its own noise: a step for each, whose gradients add up
-        const size_t count = b.models;
-        double loss = 0.0;
-        int bad = 0;
-        for (m = 0; m < count || m == 0; m++) { // a step without a model gives zeros
-            const uint64_t salt = m < count ? (uint64_t)(t->model_id[m] + 1) << 40 : 0;
-            b.models = m < count;
-            b.scores = t->step_scores + m * rows;
-            b.target_scores = t->target_scores + m * targets;
-            b.model_weight = t->model_weight + m;
-            b.model_id = t->model_id + m;
-            b.silent = m >= kept;
-            b.add = m > 0;
-            locusi_train_take(t, t->subset, rows, t->step_queries, LOCUSI_STREAM_NOISE, salt, deviation);
-            locusi_train_take(t, t->targets, targets, t->target_queries, LOCUSI_STREAM_TARGET_NOISE, salt, deviation);
-            loss += locusi_train_step(core, &b);
-            bad |= core->bad;
-        }
-        core->bad = bad;
-        return loss;
-    }
+    if (t->o.dropout > 0.0) b.dropout_key = locusi_train_draw(t, LOCUSI_STREAM_DROPOUT, 0) | 1;
+    do {                                                                     // a step without a model gives zeros
+        b.silent = m >= kept ? each : m + each > kept ? m + each - kept : 0; // virtual ones
+        b.scores = t->step_scores + m * rows;
+        b.target_scores = t->target_scores + m * targets;
+        b.model_weight = t->model_weight + m;
+        b.model_id = t->model_id + m;
+        b.add = m > 0;
+        t->salt = t->o.separate_noise && models ? (uint64_t)(t->model_id[m] + 1) << 40 : 0;
+        locusi_run(t->run.parallel, locusi_train_noise, t, t->workers);
+        loss += locusi_train_step(t, &b);
+        bad |= t->bad;
+        m += each;
+    } while (m < models);
+    t->bad = bad;
+    return loss;
 }
 
 // Validation metrics of the weights in `flat`.
 LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locus_metrics *out, locus_error *err)
 {
-    locusi_train_core *core = &t->core;
-    float *const theta = core->theta;
+    float *const theta = t->theta;
     locusi_batch b;
     locus_scores scores;
     locus_metrics_opts opts;
     locus_run run;
-    locus_status status;
     memset(&b, 0, sizeof b);
     memset(&scores, 0, sizeof scores);
-    b.models = t->data.evals.scores.models;
+    memset(&opts, 0, sizeof opts);
+    b.models = t->models;
     b.rows = t->n;
     b.targets = t->validation;
     b.queries = t->queries;
@@ -19804,390 +18328,345 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
     b.scores = t->scores;
     b.z = t->z;
     b.logits = t->logits;
-    core->theta = flat;
-    locusi_train_prepare(core);
-    locusi_train_step(core, &b);
-    core->theta = theta;
-    scores.models = b.models;
-    scores.count = t->validation;
-    scores.f32 = t->validation_scores;
+    t->theta = flat;
+    locusi_train_prepare(t);
+    locusi_train_step(t, &b);
+    t->theta = theta;
     if (!locusi_all_finite(t->logits, b.models * t->validation)) { // no figures, so these are not the best
         memset(out, 0, sizeof *out);
         out->bce = out->hit1 = (double)locusi_nan();
         return LOCUS_OK;
     }
-    memset(&opts, 0, sizeof opts);
     memset(&run, 0, sizeof run);
     run.memory = t->metrics_work;
     run.memory_bytes = t->metrics_bytes;
-    opts.leaders = t->leaders;
+    scores.models = b.models;
+    scores.count = t->validation;
+    scores.f32 = t->validation_scores;
+    opts.leaders = &t->leader;
     opts.leader_count = 1;
-    if ((status = locus_leaders(&scores, NULL, 0, LOCUS_AMONG_ALL, t->leaders, NULL, &run, err))) return status;
     return locus_metrics_compute(out, t->logits, t->validation, &scores, &opts, &run, err);
 }
 
-// The memory's weight beside the net whose validation logits are at hand: least squares of the two chances' mixture,
+// The recall's weight beside the net whose validation logits are at hand: least squares of the two chances' mixture,
 // drawn to the default as by twenty queries.
 LOCUSI_FN double locusi_train_recall_weight(const locus_trainer *t)
 {
-    const size_t models = t->data.evals.scores.models;
-    double along = 0.0, length = 0.0, queries = (double)t->validation;
+    const double drawn = 20.0 / (double)t->validation;
+    double along = 0.0, length = 0.0;
     size_t i, j;
     for (i = 0; i < t->validation; i++)
-        for (j = 0; j < models; j++) {
+        for (j = 0; j < t->models; j++) {
             const float y = t->validation_scores[j * t->validation + i];
-            const double net = locus_probability((double)t->logits[i * models + j]);
-            const double more = locus_probability((double)t->told[i * models + j]) - net;
+            const double net = locus_probability((double)t->logits[i * t->models + j]);
+            const double more = locus_probability((double)t->told[i * t->models + j]) - net;
             if (locusi_is_nan(y)) continue;
             along += more * ((double)y - net);
             length += more * more;
         }
     if (!(length > 0.0)) return LOCUSI_RECALL_WEIGHT;
-    return locusi_clamp((along + 20.0 * length / queries * LOCUSI_RECALL_WEIGHT) / (length * (1.0 + 20.0 / queries)),
-                        0.01, 1.0);
+    return locusi_clamp((along + drawn * length * LOCUSI_RECALL_WEIGHT) / (length * (1.0 + drawn)), 0.01, 1.0);
 }
 
-LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, locus_error *err)
+LOCUSI_FN int locusi_train_finished(const locus_trainer *t)
 {
-    locusi_train_core *core;
-    locus_epoch e;
-    double pairs, rate[2];
-    float *gradient;
-    size_t i, count;
-    locus_status status;
-    if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
-    if (t->epoch >= t->o.epochs) // its rate is that of no epoch
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "epoch", "at most %z, opts->epochs", "%z", t->o.epochs,
-                           t->epoch + 1);
-    core = &t->core;
-    count = core->layout.count;
-    memset(&e, 0, sizeof e);
-    e.epoch = t->epoch + 1;
-    e.epochs = t->o.epochs;
-    locusi_train_prepare(core);
-    e.loss = locusi_train_loss(t, &pairs);
-    if (core->bad) e.loss = (double)locusi_nan();
-    gradient = core->group[0].gradient;
-    if (t->o.on_gradient) {
-        locus_gradient g;
-        g.gradient = gradient;
-        g.count = count;
-        g.loss = &e.loss;
-        g.pairs = pairs;
-        g.epoch = e.epoch;
-        if (t->o.on_gradient(t->o.user, &g)) return locusi_fail(err, LOCUS_ERR_CANCELLED, "on_gradient", "", "");
+    return t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
+}
+
+LOCUSI_FN int locusi_train_evaluated(const locus_trainer *t, size_t epoch)
+{
+    return t->validation && epoch && (epoch % t->o.evaluate_every == 0 || epoch == t->o.epochs);
+}
+
+// Does a step of these rates leave the weights such as a net may have? It moves one by at most 8 rates, and decay.
+LOCUSI_FN int locusi_train_bounded(const locus_trainer *t, const double rate[2])
+{
+    size_t i;
+    for (i = 0; i < t->count; i++) {
+        const double step = rate[i >= t->encoder_count];
+        if (!locusi_within(fabs((double)t->theta[i]) * (1.0 + step * t->o.weight_decay) + 8.0 * step, 0.0,
+                           LOCUSI_LARGEST_WEIGHT))
+            return 0;
     }
-    e.gradient_norm = locusi_norm(core->k, gradient, count);
-    if (!(locusi_within(e.loss, -1e30, 1e30) && locusi_within(e.gradient_norm, 0.0, 1e30)))
+    return 1;
+}
+
+LOCUSI_FN locus_status locusi_train_epoch(locus_trainer *t, locus_epoch *e, locus_error *err)
+{
+    const size_t count = t->count;
+    const double rate[2] = {locusi_train_rate(t, t->o.encoder_rate), locusi_train_rate(t, t->o.predictor_rate)};
+    float keep = 0.0f;
+    locus_gradient g;
+    size_t i;
+    locus_status status;
+    memset(e, 0, sizeof *e);
+    e->epoch = t->epoch + 1;
+    e->epochs = t->o.epochs;
+    locusi_train_prepare(t);
+    e->loss = locusi_train_loss(t, &g.pairs);
+    if (t->bad) e->loss = (double)locusi_nan();
+    g.gradient = t->group[0].gradient;
+    g.count = count;
+    g.loss = &e->loss;
+    g.epoch = e->epoch;
+    if (t->o.on_gradient && t->o.on_gradient(t->run.user, &g))
+        return locusi_fail(err, LOCUS_ERR_CANCELLED, "on_gradient", "", "");
+    e->gradient_norm = locusi_norm(t->k, g.gradient, count);
+    if (!(locusi_within(e->loss, -1e30, 1e30) && locusi_within(e->gradient_norm, 0.0, 1e30)))
         return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "a finite loss and gradient", "loss %f, norm %f",
-                           e.epoch, e.loss, e.gradient_norm);
-    rate[0] = locusi_train_rate(t, t->o.encoder_rate);
-    rate[1] = locusi_train_rate(t, t->o.predictor_rate);
-    for (i = 0; i < count; i++) // a step moves a weight by at most 8 rates, and decay
-        if (!locusi_within(fabs((double)core->theta[i]) *
-                                   (1.0 + rate[i >= core->layout.encoder_count] * t->o.weight_decay) +
-                               8.0 * rate[i >= core->layout.encoder_count],
-                           0.0, LOCUSI_LARGEST_WEIGHT))
-            return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "weights that a net may have",
-                               "a step that leaves them: a rate is too large", e.epoch);
+                           e->epoch, e->loss, e->gradient_norm);
+    if (!locusi_train_bounded(t, rate))
+        return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "weights that a net may have",
+                           "a step that leaves them: a rate is too large", e->epoch);
     t->epoch++;
-    locusi_train_update(core, &t->o, rate, t->epoch, e.gradient_norm, gradient, t->m, t->v);
+    locusi_train_update(t, rate, t->epoch, e->gradient_norm);
     if (t->o.average > 0.0) { // a mean over few steps at first
         const double start = (double)t->epoch / ((double)t->epoch + 9.0);
-        const float keep = (float)(start < t->o.average ? start : t->o.average);
-        for (i = 0; i < count; i++) t->average[i] = keep * t->average[i] + (1.0f - keep) * core->theta[i];
-    } else {
-        memcpy(t->average, core->theta, count * sizeof(float));
+        keep = (float)(start < t->o.average ? start : t->o.average);
     }
-    if (t->o.keep == LOCUS_KEEP_LAST) e.best = 1;
-    if (t->validation && (t->epoch % t->o.evaluate_every == 0 || t->epoch == t->o.epochs)) {
-        if ((status = locusi_train_evaluate(t, t->average, &e.metrics, err))) return status;
-        e.evaluated = 1;
+    for (i = 0; i < count; i++) t->average[i] = keep * t->average[i] + (1.0f - keep) * t->theta[i];
+    e->best = t->o.keep == LOCUS_KEEP_LAST;
+    if (locusi_train_evaluated(t, t->epoch)) {
+        if ((status = locusi_train_evaluate(t, t->average, &e->metrics, err))) return status;
+        e->evaluated = 1;
         if (t->o.keep != LOCUS_KEEP_LAST) {
-            const double value = t->o.keep == LOCUS_KEEP_BCE ? -e.metrics.bce : e.metrics.hit1;
-            e.best = locusi_within(value, -1e30, 1e30) && (t->best_epoch == 0 || value > t->best_value);
-            if (e.best) t->best_value = value;
+            const double value = t->o.keep == LOCUS_KEEP_BCE ? -e->metrics.bce : e->metrics.hit1;
+            e->best = locusi_within(value, -1e30, 1e30) && (t->best_epoch == 0 || value > t->best_value);
+            if (e->best) t->best_value = value;
         }
-        if (e.best) t->best_metrics = e.metrics;
     }
-    if (e.best) {
-        t->recall_weight = e.evaluated && t->virtuals ? locusi_train_recall_weight(t) : 0.0;
+    if (e->best) {
+        t->recall_weight = e->evaluated && t->virtuals ? locusi_train_recall_weight(t) : 0.0;
         memcpy(t->best, t->average, count * sizeof(float));
         t->best_epoch = t->epoch;
     }
-    e.best_epoch = t->best_epoch;
-    if (t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience))
-        t->finished = 1;
-    if (out) *out = e;
-    if (t->o.on_epoch && t->o.on_epoch(t->o.user, &e))
-        return locusi_fail(err, LOCUS_ERR_CANCELLED, "epoch %z", "", "", e.epoch);
+    e->best_epoch = t->best_epoch;
+    t->finished = locusi_train_finished(t);
+    if ((t->o.on_epoch && t->o.on_epoch(t->run.user, e)) ||
+        (t->run.progress && t->run.progress(t->run.user, t->epoch, t->o.epochs)))
+        return locusi_fail(err, LOCUS_ERR_CANCELLED, "epoch %z", "", "", e->epoch);
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_train_run(locus_trainer *t, locus_error *err)
 {
     locus_status status = LOCUS_OK;
+    locus_epoch unused;
     if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
-    while (!status && !t->finished) status = locus_train_epoch(t, NULL, err);
+    while (!status && !t->finished) status = locusi_train_epoch(t, &unused, err);
     return status;
 }
 
 // ---- out of the trainer
 
-typedef struct locusi_train_file { // a net file in memory
+typedef struct locusi_train_file { // a net file, its lists and data where the gradients are summed during a step
     locus_safetensors st;
-    locus_tensor *tensors;
     locus_metadata metadata[9];
-    locusi_spec *specs;
     char numbers[7][24];
-    void *block;
 } locusi_train_file;
 
-LOCUSI_FN locus_status locusi_train_export(const locus_trainer *t, locusi_train_file *file, locus_error *err)
+LOCUSI_FN void locusi_train_meta(locusi_train_file *f, const char *key, const char *value)
 {
-    const locus_net *s = &t->core.shape;
-    const size_t tensors = locusi_train_tensors(s), weights = locusi_train_offset(s, tensors);
-    const size_t sizes[6] = {s->q, s->d, s->heads, s->layers, s->r, s->g};
-    static const char *const keys[6] = {"q_dim", "z_dim", "n_heads", "n_layers", "m_induce", "decoder_hidden"};
-    locusi_carver c = {NULL, 0, 0};
-    const locusi_layout *l = &t->core.layout;
-    float *flat = NULL;
-    unsigned char *data = NULL, *text = NULL;
-    size_t i, n, text_tensors = 0;
-    int attempt;
-    memset(file, 0, sizeof *file);
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        file->tensors = (locus_tensor *)locusi_carve(&c, tensors + 3, sizeof(locus_tensor));
-        file->specs = (locusi_spec *)locusi_carve(&c, tensors, sizeof(locusi_spec));
-        flat = locusi_carve_floats(&c, l->count, 1);
-        data = (unsigned char *)locusi_carve(&c, weights, 4);
-        text = (unsigned char *)locusi_carve(&c, t->data.text ? t->data.text->rows : 0, 6);
-        if (attempt) break;
-        if (c.failed || !(file->block = LOCUS_MALLOC(c.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "net", "%z bytes", "none", c.used);
-        memset(file->block, 0, c.used + 64);
-        c.base = locusi_align(file->block);
-    }
-    memcpy(flat, t->best, l->count * sizeof(float));
-    for (i = 0; i < s->dp * t->core.qp; i++) { // the weights take over the scale of the encodings
-        flat[l->a + i] *= t->scale;
-        flat[l->c + i] *= t->scale;
-        flat[l->u + i] *= t->scale;
-    }
-    locusi_train_store(&t->core, flat, data);
-    for (i = 0; i < tensors; i++) {
-        locusi_spec_at(s, i, "decoder.mlp_head.3", &file->specs[i]);
-        locusi_tensor_set(&file->tensors[i], file->specs[i].name, LOCUS_F32, file->specs[i].rank,
-                          file->specs[i].shape[0], file->specs[i].rank > 1 ? file->specs[i].shape[1] : 1,
-                          data + 4 * locusi_train_offset(s, i));
-        if (file->specs[i].rank > 2) file->tensors[i].shape[2] = file->specs[i].shape[2];
-        file->tensors[i].dtype_name = "F32";
-        for (n = file->specs[i].rank; n < 8; n++) file->tensors[i].shape[n] = 1;
-        locusi_shape_count(file->tensors[i].shape, file->tensors[i].rank, &file->tensors[i].count);
-        file->tensors[i].bytes = 4 * file->tensors[i].count;
-    }
-    for (i = n = 0; i < 6; i++) {
-        if (i == 4 && s->info.encoder_kind == LOCUS_SAB) continue;
-        locusi_text(file->numbers[i], sizeof file->numbers[i], "%z", sizes[i]);
-        file->metadata[n].key = keys[i];
-        file->metadata[n++].value = file->numbers[i];
-    }
-    file->metadata[n].key = "encoder_kind";
-    file->metadata[n++].value = s->info.encoder_kind == LOCUS_SAB ? "sab" : "isab";
-    if (t->recall_weight > 0.0) {
-        locusi_text(file->numbers[6], sizeof file->numbers[6], "%z", (size_t)(100.0 * t->recall_weight + 0.5));
-        file->metadata[n].key = "memory_weight";
-        file->metadata[n++].value = file->numbers[6];
-    }
-    if (t->query_encoder[0]) {
-        file->metadata[n].key = "query_encoder";
-        file->metadata[n++].value = t->query_encoder;
-    }
-    if (t->data.text)
-        locus_text_tensors(t->data.text, file->tensors + tensors, &text_tensors, text, 6 * t->data.text->rows, NULL);
-    file->st.tensors = file->tensors;
-    file->st.tensor_count = tensors + text_tensors;
-    file->st.metadata = file->metadata;
-    file->st.metadata_count = n;
-    return LOCUS_OK;
+    f->metadata[f->st.metadata_count].key = key;
+    f->metadata[f->st.metadata_count++].value = value;
 }
 
-LOCUS_API locus_status locus_train_net(const locus_trainer *t, const locus_net_opts *opts, locus_net **out,
-                                       locus_error *err)
+LOCUSI_FN void locusi_train_export(const locus_trainer *t, locusi_train_file *f)
+{
+    const locus_net *s = &t->shape;
+    const size_t tensors = locusi_encoder_tensors(s) + LOCUSI_DECODER_TENSORS;
+    const size_t sizes[7] = {s->q, s->d, s->heads, s->layers, s->r, s->g, (size_t)(100.0 * t->recall_weight + 0.5)};
+    static const char *const keys[7] = {"q_dim",    "z_dim",          "n_heads",      "n_layers",
+                                        "m_induce", "decoder_hidden", "memory_weight"};
+    locus_run sums;
+    locusi_work w;
+    locusi_spec *spec;
+    size_t i, n, r, c;
+    memset(f, 0, sizeof *f);
+    memset(&sums, 0, sizeof sums);
+    sums.memory = t->sums;
+    sums.memory_bytes = t->sums_bytes;
+    locusi_work_begin(&w, &sums);
+    spec = (locusi_spec *)locusi_take(&w, tensors, sizeof *spec);
+    f->st.tensors = (locus_tensor *)locusi_take_zero(&w, tensors + 3, sizeof(locus_tensor));
+    for (i = 0; i < tensors; i++) {
+        locus_tensor *const x = &f->st.tensors[i];
+        locusi_spec_at(s, i, "decoder.mlp_head.3", &spec[i]);
+        x->name = spec[i].name;
+        x->dtype = LOCUS_F32;
+        x->dtype_name = "F32";
+        x->rank = spec[i].rank;
+        for (n = 0, x->count = 1; n < 8; n++) x->count *= x->shape[n] = n < x->rank ? spec[i].shape[n] : 1;
+        x->bytes = 4 * x->count;
+        x->data = locusi_take(&w, x->count, 4);
+    }
+    for (i = 0; i < t->param_count; i++) {
+        const locusi_param *p = &t->params[i];
+        unsigned char *const to = (unsigned char *)(uintptr_t)f->st.tensors[p->tensor].data;
+        // the weights that meet the encodings take over their scale
+        const int scaled = i == LOCUSI_A || i == LOCUSI_C || p == &t->rest[LOCUSI_U];
+        for (r = 0; r < p->rows; r++)
+            for (c = 0; c < p->columns; c++)
+                locusi_put32(to + 4 * locusi_param_in(p, r, c),
+                             locusi_f32_bits(t->best[locusi_param_at(s, p, r, c)] * (scaled ? t->scale : 1.0f)));
+    }
+    f->st.tensor_count = tensors;
+    if (t->data.text) f->st.tensor_count += locusi_text_tensors(t->data.text, f->st.tensors + tensors, t->text);
+    f->st.metadata = f->metadata;
+    for (i = 0; i < 7; i++) {
+        if (i == 6 && !(t->recall_weight > 0.0)) continue;
+        locusi_text(f->numbers[i], sizeof f->numbers[i], "%z", sizes[i]);
+        locusi_train_meta(f, keys[i], f->numbers[i]);
+        if (i == 5) locusi_train_meta(f, "encoder_kind", "isab");
+    }
+    if (t->query_encoder[0]) locusi_train_meta(f, "query_encoder", t->query_encoder);
+}
+
+LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *t, const locus_run *run, locus_error *err)
 {
     locusi_train_file file;
-    locus_status status;
-    if (!t || !out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "out" : "trainer");
+    locus_net_opts opts;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     *out = NULL;
-    if (!(status = locusi_train_export(t, &file, err))) {
-        status = locus_net_create(out, &file.st, opts, err);
-        LOCUS_FREE(file.block);
-    }
-    return status;
+    if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
+    memset(&opts, 0, sizeof opts);
+    if (run) opts.isa = run->isa, opts.memory = run->memory, opts.memory_bytes = run->memory_bytes;
+    locusi_train_export(t, &file);
+    return locus_net_create(out, &file.st, &opts, err);
 }
 
 #ifndef LOCUS_NO_STDIO
 LOCUS_API locus_status locus_train_save(const locus_trainer *t, const char *path, locus_error *err)
 {
     locusi_train_file file;
-    locus_status status;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
-    if (!(status = locusi_train_export(t, &file, err))) {
-        status = locus_safetensors_save(path, file.tensors, file.st.tensor_count, file.metadata, file.st.metadata_count,
-                                        err);
-        LOCUS_FREE(file.block);
-    }
-    return status;
+    locusi_train_export(t, &file);
+    return locus_safetensors_save(path, file.st.tensors, file.st.tensor_count, file.st.metadata, file.st.metadata_count,
+                                  err);
 }
 
-// ---- state: the flat arrays as they are, and the counters; bound to data and options by a hash, and whole by another
+// ---- state: the flat arrays and the counters, bound to data and options by a hash, and whole by another
+
+static const char *const locusi_state_names[LOCUSI_STATES] = {"state.weights", "state.m", "state.v", "state.average",
+                                                              "state.best"};
+static const char *const locusi_state_keys[LOCUSI_STATES] = {"locus.state", "locus.epoch", "locus.best_epoch",
+                                                             "locus.best_value", "locus.state_hash"};
 
 LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
 {
     const locus_train_opts *o = &t->o;
-    const double numbers[11] = {o->average, o->encoder_rate, o->predictor_rate, (double)o->warmup, o->weight_decay,
-                                o->clip,    o->dropout,      o->noise,          o->skew,           o->seen,
-                                0.0};
-    const size_t sizes[17] = {(size_t)o->recipe,
-                              o->z_dim,
-                              o->n_heads,
-                              o->n_layers,
-                              o->m_induce,
-                              o->decoder_hidden,
-                              (size_t)o->encoder_kind,
-                              o->epochs,
-                              o->evaluate_every,
-                              (size_t)o->keep,
-                              o->subset_min,
-                              o->subset_max,
-                              o->targets,
-                              o->virtual_models,
-                              (size_t)o->separate_noise,
-                              o->parts,
-                              o->part};
+    const uint64_t more[] = {(uint64_t)(int64_t)o->warmup,
+                             (uint64_t)o->recipe,
+                             (uint64_t)o->keep,
+                             (uint64_t)o->separate_noise,
+                             o->parts,
+                             o->part};
+    locus_train_opts copy = *o;
+    locusi_option table[LOCUSI_OPTIONS];
     uint64_t h = locusi_mix(t->data_hash ^ o->seed);
     size_t i;
-    for (i = 0; i < 11; i++) {
-        uint64_t bits;
-        memcpy(&bits, &numbers[i], sizeof bits);
-        h = locusi_mix(h ^ bits);
-    }
-    for (i = 0; i < 17; i++) h = locusi_mix(h ^ sizes[i]);
+    locusi_option_table(&copy, t->n, table);
+    for (i = 0; i < LOCUSI_OPTIONS; i++)
+        h = locusi_mix(h ^ (table[i].number ? locusi_f64_bits(*table[i].number) : *table[i].count));
+    for (i = 0; i < sizeof more / sizeof more[0]; i++) h = locusi_mix(h ^ more[i]);
     return h;
 }
 
-// Of everything that a state holds: the values and the arrays' little-endian bytes.
-LOCUSI_FN uint64_t locusi_state_hash(const uint64_t value[4], const void *const arrays[5], size_t count)
+// Of everything that a state holds.
+LOCUSI_FN uint64_t locusi_state_hash(const uint64_t value[4], const float *numbers, size_t count)
 {
     uint64_t h = locusi_mix(count);
-    size_t i, j;
+    size_t i;
     for (i = 0; i < 4; i++) h = locusi_mix(h ^ value[i]);
-    for (i = 0; i < 5; i++)
-        for (j = 0; j < count; j++) h = locusi_mix(h ^ locusi_le32((const unsigned char *)arrays[i] + 4 * j));
+    for (i = 0; i < LOCUSI_STATES * count; i++) h = locusi_mix(h ^ locusi_f32_bits(numbers[i]));
     return h;
 }
 
 LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char *path, locus_error *err)
 {
-    static const char *const names[5] = {"state.weights", "state.m", "state.v", "state.average", "state.best"};
-    static const char *const keys[5] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value",
-                                        "locus.state_hash"};
-    const void *data[5];
-    locus_tensor tensors[5];
-    locus_metadata metadata[5];
-    char text[5][24];
-    uint64_t value[5];
+    locus_tensor tensors[LOCUSI_STATES];
+    locus_metadata metadata[LOCUSI_STATES];
+    char text[LOCUSI_STATES][24];
+    uint64_t value[LOCUSI_STATES];
     size_t i;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
-    if (!locusi_host_is_little())
-        return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "a little-endian machine", "", path);
-    {
-        const float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
-        for (i = 0; i < 5; i++)
-            locusi_tensor_set(&tensors[i], names[i], LOCUS_F32, 1, t->core.layout.count, 1, arrays[i]);
-    }
-    for (i = 0; i < 5; i++) data[i] = tensors[i].data;
     value[0] = locusi_train_identity(t);
     value[1] = t->epoch;
     value[2] = t->best_epoch;
-    memcpy(&value[3], &t->best_value, sizeof value[3]);
-    value[4] = locusi_state_hash(value, data, t->core.layout.count);
-    for (i = 0; i < 5; i++) {
+    value[3] = locusi_f64_bits(t->best_value);
+    value[4] = locusi_state_hash(value, t->state, t->count);
+    locusi_copy_le(t->sums, t->state, LOCUSI_STATES * t->count, sizeof(float));
+    memset(tensors, 0, sizeof tensors);
+    for (i = 0; i < LOCUSI_STATES; i++) {
+        tensors[i].name = locusi_state_names[i];
+        tensors[i].dtype = LOCUS_F32;
+        tensors[i].rank = 1;
+        tensors[i].shape[0] = t->count;
+        tensors[i].data = t->sums + i * t->count;
         locusi_text(text[i], sizeof text[i], "%x", value[i]);
-        metadata[i].key = keys[i];
+        metadata[i].key = locusi_state_keys[i];
         metadata[i].value = text[i];
     }
-    return locus_safetensors_save(path, tensors, 5, metadata, 5, err);
+    return locus_safetensors_save(path, tensors, LOCUSI_STATES, metadata, LOCUSI_STATES, err);
+}
+
+// t->sums, value <- a state that this trainer may have left.
+LOCUSI_FN locus_status locusi_state_read(const locus_trainer *t, const locus_safetensors *st, const char *path,
+                                         uint64_t value[LOCUSI_STATES], locus_error *err)
+{
+    const size_t count = t->count;
+    size_t i, j;
+    for (i = 0; i < LOCUSI_STATES; i++) {
+        const char *text = locus_safetensors_meta(st, locusi_state_keys[i]);
+        if (!text || !locusi_parse_hash(text, &value[i]))
+            return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%s", "no training state", path, locusi_state_keys[i]);
+    }
+    if (value[0] != locusi_train_identity(t))
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%x, this trainer's data and options", "%x", path,
+                           locusi_train_identity(t), value[0]);
+    for (i = 0; i < LOCUSI_STATES; i++) {
+        const char *const name = locusi_state_names[i];
+        const locus_tensor *x = locus_safetensors_find(st, name);
+        const double most = i == 1 || i == 2 ? DBL_MAX : LOCUSI_LARGEST_WEIGHT, least = i == 2 ? 0.0 : -most;
+        float *const to = t->sums + i * count;
+        if (!x || x->dtype != LOCUS_F32 || x->count != count)
+            return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%z numbers in %s", "others", path, count, name);
+        locusi_copy_le(to, x->data, count, sizeof(float));
+        for (j = 0; j < count; j++) // weights as training keeps them, v a mean of squares
+            if (!locusi_within((double)to[j], least, most))
+                return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s[%z]", "%f to %f", "%f", name, j, least, most,
+                                   (double)to[j]);
+    }
+    if (value[4] != locusi_state_hash(value, t->sums, count))
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "the bytes that were written", "others", path);
+    if (value[1] > t->o.epochs || value[2] > value[1] || !locusi_within(locusi_f64_from(value[3]), -1e30, 1e30))
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "at most %z epochs, the best among them", "%u, best %u: %f",
+                           path, t->o.epochs, value[1], value[2], locusi_f64_from(value[3]));
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path, locus_error *err)
 {
-    static const char *const names[5] = {"state.weights", "state.m", "state.v", "state.average", "state.best"};
-    static const char *const keys[5] = {"locus.state", "locus.epoch", "locus.best_epoch", "locus.best_value",
-                                        "locus.state_hash"};
     locus_safetensors st;
-    const locus_tensor *tensor[5];
-    const void *data[5];
-    uint64_t value[5];
-    size_t i, j;
+    locus_metrics unused;
+    uint64_t value[LOCUSI_STATES];
     locus_status status;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
     if ((status = locus_safetensors_open(&st, path, err))) return status;
-    for (i = 0; i < 5 && !status; i++) {
-        const char *text = locus_safetensors_meta(&st, keys[i]);
-        if (!text || !locusi_parse_hash(text, &value[i]))
-            status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%s", "no training state", path, keys[i]);
-    }
-    if (!status && value[0] != locusi_train_identity(t))
-        status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%x, this trainer's data and options", "%x", path,
-                             locusi_train_identity(t), value[0]);
-    for (i = 0; i < 5 && !status; i++) {
-        tensor[i] = locus_safetensors_find(&st, names[i]);
-        if (!tensor[i] || tensor[i]->dtype != LOCUS_F32 || tensor[i]->count != t->core.layout.count)
-            status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%z numbers in %s", "others", path,
-                                 t->core.layout.count, names[i]);
-        for (j = 0; !status && j < tensor[i]->count; j++) { // weights as training keeps them, v a mean of squares
-            const double x = (double)locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j));
-            const double most = i == 1 || i == 2 ? DBL_MAX : LOCUSI_LARGEST_WEIGHT;
-            if (!locusi_within(x, i == 2 ? 0.0 : -most, most))
-                status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s[%z]", "%s", "%f", names[i], j,
-                                     i == 1   ? "a finite number"
-                                     : i == 2 ? "finite and not negative"
-                                              : "a weight of at most 1e6",
-                                     x);
-        }
-        if (!status) data[i] = tensor[i]->data;
-    }
-    if (!status && value[4] != locusi_state_hash(value, data, t->core.layout.count))
-        status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "the bytes that were written", "others", path);
-    if (!status && (value[1] > t->o.epochs || value[2] > value[1]))
-        status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "at most %z epochs, the best among them", "%u, best %u",
-                             path, t->o.epochs, value[1], value[2]);
-    if (!status) {
-        double best;
-        memcpy(&best, &value[3], sizeof best);
-        if (!locusi_within(best, -1e30, 1e30))
-            status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "a finite best value", "%f", path, best);
-    }
-    if (!status) {
-        float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
-        for (i = 0; i < 5; i++) locus_tensor_to_f32(tensor[i], 0, tensor[i]->count, arrays[i], NULL);
-        t->epoch = (size_t)value[1];
-        t->best_epoch = (size_t)value[2];
-        memcpy(&t->best_value, &value[3], sizeof t->best_value);
-        t->finished =
-            t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
-    }
+    status = locusi_state_read(t, &st, path, value, err);
     locus_safetensors_close(&st);
-    if (!status) t->recall_weight = 0.0;
-    if (!status && t->virtuals && t->validation && t->best_epoch &&
-        (t->best_epoch % t->o.evaluate_every == 0 || t->best_epoch == t->o.epochs)) { // as when they were the best
-        locus_metrics unused;
-        if (!(status = locusi_train_evaluate(t, t->best, &unused, err)))
-            t->recall_weight = locusi_train_recall_weight(t);
+    if (status) return status;
+    memcpy(t->state, t->sums, LOCUSI_STATES * t->count * sizeof(float));
+    t->epoch = (size_t)value[1];
+    t->best_epoch = (size_t)value[2];
+    t->best_value = locusi_f64_from(value[3]);
+    t->finished = locusi_train_finished(t);
+    t->recall_weight = 0.0;
+    if (t->virtuals && locusi_train_evaluated(t, t->best_epoch)) { // as when they were the best
+        if ((status = locusi_train_evaluate(t, t->best, &unused, err))) return status;
+        t->recall_weight = locusi_train_recall_weight(t);
     }
-    return status;
+    return LOCUS_OK;
 }
 #endif
 #endif // LOCUS_NO_TRAIN

@@ -37,7 +37,6 @@ typedef struct bench {
     const char *only;
     float *rows, *stream;
     size_t n;
-    size_t items; // tiles of rows that the passes of single linkage looked at
 } bench;
 
 // ---- limits
@@ -105,91 +104,64 @@ static void make_models(bench *b)
 
 typedef struct result {
     double seconds, cpu, work; // operations or bytes
-    size_t bytes;              // of workspace
     char note[128];
 } result;
 
 static void print_head(void)
 {
-    printf("| what | models | time | processor time | workspace | rate | limit | of it | |\n");
-    printf("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n");
+    printf("| what | models | time | processor time | rate | limit | of it | |\n");
+    printf("| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n");
 }
 
 // flop: the rate is operations, not bytes
 static void print_row(const bench *b, const char *what, const result *r, int flop, double limit)
 {
-    printf("| %s | %zu | %.2f s | %.2f s | %.1f MB | %.1f %s/s | %.1f | %.0f %% | %s |\n", what, b->n, r->seconds,
-           r->cpu, (double)r->bytes / 1e6, r->work / r->seconds / 1e9, flop ? "GFLOP" : "GB", limit / 1e9,
-           100.0 * r->work / r->seconds / limit, r->note);
+    printf("| %s | %zu | %.2f s | %.2f s | %.1f %s/s | %.1f | %.0f %% | %s |\n", what, b->n, r->seconds, r->cpu,
+           r->work / r->seconds / 1e9, flop ? "GFLOP" : "GB", limit / 1e9, 100.0 * r->work / r->seconds / limit,
+           r->note);
     fflush(stdout);
 }
 
-static int count_items(void *user, size_t done, size_t total)
-{
-    bench *b = (bench *)user;
-    if (done == 0) b->items += total;
-    return 0;
-}
-
-static void bench_neighbours(bench *b, const locus_points *p, const locus_explore_opts *o, size_t k, result *r)
+static void bench_neighbours(const bench *b, const locus_points *p, const locus_run *run, size_t k, result *r)
 {
     locus_neighbour *out = allocate(b->n * k * sizeof *out);
     size_t below = 0;
     locus_error err;
-    void *work;
-    r->bytes = locus_neighbours_workspace(p, NULL, k, o);
-    work = allocate(r->bytes);
     r->seconds = now(), r->cpu = cpu_now();
-    check(locus_neighbours(p, NULL, k, out, o, work, r->bytes, &err), &err);
+    check(locus_neighbours(p, NULL, LOCUS_COSINE, NULL, k, out, run, &err), &err);
     r->seconds = now() - r->seconds, r->cpu = cpu_now() - r->cpu;
     r->work = 2.0 * (double)b->n * (double)b->n * DIM;
     for (size_t i = 0; i < b->n; i++) below += out[i * k].distance < 1e-5f;
     if (k == 1) snprintf(r->note, sizeof r->note, "%zu models have another at less than 1e-5", below);
-    free(work);
     free(out);
 }
 
-static void bench_tree(bench *b, const locus_points *p, const locus_explore_opts *o, locus_linkage linkage, result *r)
+static void bench_tree(const bench *b, const locus_points *p, const locus_run *run, locus_linkage linkage, result *r)
 {
     locus_merge *out = allocate(b->n * sizeof *out);
     locus_error err;
-    void *work;
-    r->bytes = locus_cluster_workspace(p, linkage, o);
-    work = allocate(r->bytes);
-    b->items = 0;
     r->seconds = now(), r->cpu = cpu_now();
-    check(locus_cluster(p, linkage, out, o, work, r->bytes, &err), &err);
+    check(locus_cluster(p, LOCUS_COSINE, linkage, out, run, &err), &err);
     r->seconds = now() - r->seconds, r->cpu = cpu_now() - r->cpu;
-    r->work = 2.0 * (double)b->n * (double)b->n * DIM / (linkage == LOCUS_AVERAGE ? 2.0 : 1.0);
-    if (linkage == LOCUS_SINGLE) {
-        const double passes = (double)b->items / (double)((b->n + 191) / 192);
-        r->work *= passes;
-        snprintf(r->note, sizeof r->note, "looked at all pairs %.2f times", passes);
-    } else {
-        snprintf(r->note, sizeof r->note, "the rate counts the distances alone, not the chain");
-    }
-    free(work);
+    r->work = 2.0 * (double)b->n * (double)b->n * DIM;
+    snprintf(r->note, sizeof r->note, "the rate counts the distances alone, not the chain");
     free(out);
 }
 
-static void bench_centers(bench *b, const locus_points *p, const locus_explore_opts *o, result *r)
+static void bench_centers(const bench *b, const locus_points *p, const locus_run *run, result *r)
 {
     size_t picks[PICKS];
     float radius[PICKS];
     locus_error err;
-    void *work;
-    r->bytes = locus_centers_workspace(p, PICKS, o);
-    work = allocate(r->bytes);
     r->seconds = now(), r->cpu = cpu_now();
-    check(locus_centers(p, PICKS, picks, radius, o, work, r->bytes, &err), &err);
+    check(locus_centers(p, LOCUS_COSINE, NULL, PICKS, picks, radius, run, &err), &err);
     r->seconds = now() - r->seconds, r->cpu = cpu_now() - r->cpu;
     r->work = (double)PICKS * (double)b->n * DIM * 4.0;
     snprintf(r->note, sizeof r->note, "largest distance %.3f, then %.3f", (double)radius[0], (double)radius[PICKS - 1]);
-    free(work);
 }
 
 // Profiles of few factors, made from the embeddings' first numbers: a model is good at what its family is good at.
-static void bench_portfolio(bench *b, result *r)
+static void bench_portfolio(const bench *b, const locus_run *run, result *r)
 {
     enum { QUERIES = 1000, FACTORS = 8 };
     locus_points p;
@@ -198,7 +170,6 @@ static void bench_portfolio(bench *b, result *r)
     locus_error err;
     size_t picks[PICKS];
     float factor[QUERIES][FACTORS], *profiles = allocate(b->n * QUERIES * sizeof *profiles);
-    void *work;
     for (size_t q = 0; q < QUERIES; q++)
         for (size_t f = 0; f < FACTORS; f++) factor[q][f] = random_uniform(1.0f);
     for (size_t m = 0; m < b->n; m++)
@@ -213,16 +184,12 @@ static void bench_portfolio(bench *b, result *r)
     p.count = b->n;
     p.dim = QUERIES;
     o.count = PICKS;
-    o.parallel = b->parallel;
-    r->bytes = locus_portfolio_workspace(&p, &o);
-    work = allocate(r->bytes);
     r->seconds = now(), r->cpu = cpu_now();
-    check(locus_portfolio_choose(&p, &o, picks, NULL, &found, work, r->bytes, &err), &err);
+    check(locus_portfolio_choose(&p, &o, picks, NULL, &found, run, &err), &err);
     r->seconds = now() - r->seconds, r->cpu = cpu_now() - r->cpu;
     r->work = (double)b->n * QUERIES * 4.0; // one reading of the profiles
     snprintf(r->note, sizeof r->note, "value %.5f, bound %.5f; the rate counts one reading of the profiles",
              found.value, found.bound);
-    free(work);
     free(profiles);
 }
 
@@ -233,28 +200,25 @@ static void bench_one(bench *b)
     static const char *const names[] = {"k-center of 100", "10 nearest of every model", "duplicates (below 1e-5)",
                                         "average-linkage tree", "single-linkage tree"};
     locus_points p;
-    locus_explore_opts o;
+    locus_run run;
     memset(&p, 0, sizeof p);
-    memset(&o, 0, sizeof o);
+    memset(&run, 0, sizeof run);
     p.rows = b->rows;
     p.count = b->n;
     p.dim = DIM;
-    o.metric = LOCUS_COSINE;
-    o.parallel = b->parallel;
+    run.parallel = b->parallel;
     make_models(b);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         result r;
         double limit, after;
         memset(&r, 0, sizeof r);
-        if (!wanted(b, names[i]) || (i == 3 && b->n > 30000)) continue; // 2 n^2 bytes
+        if (!wanted(b, names[i]) || (i > 2 && b->n > 20000)) continue; // 4 n^2 bytes
         limit = i ? measure_peak(b->isa, b->parallel) : bytes_per_second(b);
-        o.progress = i == 4 ? count_items : NULL;
-        o.user = b;
-        if (i == 0) bench_centers(b, &p, &o, &r);
-        if (i == 1) bench_neighbours(b, &p, &o, NEAREST, &r);
-        if (i == 2) bench_neighbours(b, &p, &o, 1, &r);
-        if (i == 3) bench_tree(b, &p, &o, LOCUS_AVERAGE, &r);
-        if (i == 4) bench_tree(b, &p, &o, LOCUS_SINGLE, &r);
+        if (i == 0) bench_centers(b, &p, &run, &r);
+        if (i == 1) bench_neighbours(b, &p, &run, NEAREST, &r);
+        if (i == 2) bench_neighbours(b, &p, &run, 1, &r);
+        if (i == 3) bench_tree(b, &p, &run, LOCUS_AVERAGE, &r);
+        if (i == 4) bench_tree(b, &p, &run, LOCUS_SINGLE, &r);
         after = i ? measure_peak(b->isa, b->parallel) : bytes_per_second(b);
         print_row(b, names[i], &r, i != 0, after > limit ? after : limit);
     }
@@ -263,7 +227,7 @@ static void bench_one(bench *b)
         double limit;
         memset(&r, 0, sizeof r);
         limit = bytes_per_second(b);
-        bench_portfolio(b, &r);
+        bench_portfolio(b, &run, &r);
         print_row(b, "value-aware portfolio of 100, 1,000 queries", &r, 0, limit);
     }
 }

@@ -89,8 +89,22 @@ static double measure_peak_cpu(locus_isa isa)
     return best;
 }
 
-static locus_trainer *create(const bench *b, const locus_parallel *parallel, int noise)
+static int stop_here(void *user, const locus_epoch *e)
 {
+    if (user) *(locus_epoch *)user = *e;
+    return 1;
+}
+
+static void one_epoch(locus_trainer *t)
+{
+    locus_error err = {0};
+    if (locus_train_run(t, &err) != LOCUS_ERR_CANCELLED) check(err.status, &err);
+}
+
+// last: where each epoch's figures go, or NULL
+static locus_trainer *create(const bench *b, const locus_parallel *parallel, int noise, locus_epoch *last)
+{
+    locus_run run;
     locus_trainer *t;
     locus_train_data data;
     locus_train_opts opts;
@@ -107,21 +121,23 @@ static locus_trainer *create(const bench *b, const locus_parallel *parallel, int
     opts.recipe = LOCUS_RECIPE_PAPER;
     opts.separate_noise = -1;
     if (!noise) opts.noise = opts.dropout = -1.0;
-    opts.isa = b->isa;
-    opts.parallel = parallel;
-    check(locus_train_create(&t, &data, &opts, &err), &err);
+    opts.on_epoch = stop_here;
+    memset(&run, 0, sizeof run);
+    run.isa = b->isa;
+    run.parallel = parallel;
+    run.user = last;
+    check(locus_train_create(&t, &data, &opts, &run, &err), &err);
     return t;
 }
 
 static void epochs(row *r, locus_trainer *t, const locus_parallel *parallel, locus_isa isa, int count)
 {
-    locus_error err = {0};
     for (int i = 0; i < count; i++) {
         double peak = measure_peak(isa, parallel), peak_cpu = measure_peak_cpu(isa);
         double start = now(), cpu = cpu_now();
         if (peak > r->peak) r->peak = peak;
         if (peak_cpu > r->peak_cpu) r->peak_cpu = peak_cpu;
-        check(locus_train_epoch(t, NULL, &err), &err);
+        one_epoch(t);
         start = now() - start;
         cpu = cpu_now() - cpu;
         if (r->seconds <= 0.0 || start < r->seconds) r->seconds = start;
@@ -181,9 +197,9 @@ static void agree(bench *b)
     char command[512], line[128];
     locus_epoch e;
     locus_error err = {0};
-    locus_trainer *t = create(b, NULL, 0);
+    locus_trainer *t = create(b, NULL, 0, &e);
     check(locus_train_save(t, DATA "/train-net.safetensors", &err), &err);
-    check(locus_train_epoch(t, &e, &err), &err);
+    one_epoch(t);
     locus_train_destroy(t);
     if (!b->python || !ask_peer(b, 1, "loss", keys, peer)) return;
     snprintf(b->agreement, sizeof b->agreement,
@@ -208,9 +224,9 @@ static void measure(bench *b, size_t threads)
     const int count = b->quick ? 2 : 6;
     check(locus_threads_create(&pool, threads, &err), &err);
     const locus_parallel *parallel = threads > 1 ? locus_threads_parallel(pool) : NULL;
-    locus_trainer *t = create(b, parallel, 1);
+    locus_trainer *t = create(b, parallel, 1, NULL);
     r->threads = threads;
-    check(locus_train_epoch(t, NULL, &err), &err); // touches all memory
+    one_epoch(t); // touches all memory
     epochs(r, t, parallel, b->isa, count);
     r->memory_kb = peak_rss_kb();
     for (int i = 0; i < 3 && b->python; i++) {

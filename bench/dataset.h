@@ -203,7 +203,7 @@ static void encode_texts(dataset *d, const locus_texts *texts, const unsigned ch
         locus_array_close(&kept);
     } else {
         fprintf(stderr, "%s: learning the text encoder from %u texts\n", name, (unsigned)count);
-        check(locus_text_train(&learned, train, bytes, count, NULL, &err), &err);
+        check(locus_text_train(&learned, train, bytes, count, NULL, NULL, &err), &err);
         for (size_t i = 0; i < d->queries; i++)
             check(locus_encode_text(learned, texts->texts[i], texts->bytes[i], *enc + i * d->dim, NULL, &err), &err);
         locus_text_destroy(learned);
@@ -265,7 +265,7 @@ static void load(dataset *d, const char *folder, const char *cache, const char *
     d->category = (int32_t *)base_alloc(d->queries, sizeof *d->category);
     for (size_t i = 0; i < d->queries; i++) d->category[i] = -1;
     if (has_texts) {
-        check(locus_texts_open(&texts, path, &err), &err);
+        check(locus_texts_open(&texts, path, NULL, &err), &err);
         if (texts.count != d->queries) die(path, "expected a line for each query");
         read_categories(d, &texts);
     }

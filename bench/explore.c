@@ -60,6 +60,28 @@ static void target(int is_met, const char *what, const char *format, ...)
 
 static void *with_work(size_t bytes) { return base_alloc(bytes + 1, 1); }
 
+// The pool's embeddings side by side.
+static locus_points embeddings_of(const locus_state *state)
+{
+    static float rows[MAX_POOL * 256];
+    locus_points p;
+    memset(&p, 0, sizeof p);
+    p.rows = rows;
+    p.count = locus_pool_count(state->pool);
+    p.dim = state->info.z_dim;
+    if (p.count > MAX_POOL || p.dim > 256) die("embeddings", "too many");
+    for (size_t m = 0; m < p.count; m++)
+        memcpy(rows + m * p.dim, locus_pool_embedding(state->pool, m), p.dim * sizeof *rows);
+    return p;
+}
+
+// What has been answered is known.
+static void put_known(float *profiles, const unsigned char *scores, size_t cells)
+{
+    for (size_t i = 0; i < cells; i++)
+        if (scores[i] != 255) profiles[i] = (float)scores[i];
+}
+
 // ------------------------------------------------------------------------------------------------------------ setting
 
 static void predict_parts(setting *s)
@@ -105,14 +127,10 @@ static void open_setting(setting *s, const dataset *d, const pool *p, size_t row
     predict_parts(s);
     s->profiles[3] = base_floats(s->models * s->e.rows);
     memcpy(s->profiles[3], s->profiles[0], s->models * s->e.rows * sizeof(float));
-    {
-        locus_evals known = locus_evals_of(s->e.enc, s->e.rows, d->dim, p->count, s->scores[0]);
-        check(locus_profiles_known(s->profiles[3], &known, &err), &err);
-        s->profiles[4] = base_floats(s->models * d->part[2].count);
-        memcpy(s->profiles[4], s->profiles[2], s->models * d->part[2].count * sizeof(float));
-        known = locus_evals_of(d->part[2].enc, d->part[2].count, d->dim, p->count, s->scores[2]);
-        check(locus_profiles_known(s->profiles[4], &known, &err), &err);
-    }
+    put_known(s->profiles[3], s->scores[0], s->models * s->e.rows);
+    s->profiles[4] = base_floats(s->models * d->part[2].count);
+    memcpy(s->profiles[4], s->profiles[2], s->models * d->part[2].count * sizeof(float));
+    put_known(s->profiles[4], s->scores[2], s->models * d->part[2].count);
 }
 
 static void close_setting(setting *s)
@@ -281,23 +299,17 @@ static void proxies(const setting *s, int way, size_t model, size_t *order)
     const size_t M = s->models;
     locus_neighbour list[MAX_POOL];
     const size_t part = way == BY_TRUTH ? 4 : way >= BY_KNOWN ? 3 : 1;
-    locus_points points = way < BY_PROFILE ? locus_pool_points(s->state->pool) : profile_points(s, part), one;
-    locus_explore_opts o;
+    locus_points points = way < BY_PROFILE ? embeddings_of(s->state) : profile_points(s, part), one;
+    locus_metric metric = way == BY_COSINE ? LOCUS_COSINE : way >= BY_CHANCES ? LOCUS_DISAGREEMENT : LOCUS_EUCLIDEAN;
     unsigned char others[MAX_POOL];
-    memset(&o, 0, sizeof o);
     memset(others, 1, sizeof others);
     others[model] = 0;
-    o.metric = way == BY_COSINE ? LOCUS_COSINE : way >= BY_CHANCES ? LOCUS_DISAGREEMENT : LOCUS_EUCLIDEAN;
-    o.available = others;
     one = points;
     one.rows += model * (points.stride ? points.stride : points.dim);
-    if (way == BY_USE && use_profiles(s, model, &points, &one)) o.metric = LOCUS_DISAGREEMENT;
+    if (way == BY_USE && use_profiles(s, model, &points, &one)) metric = LOCUS_DISAGREEMENT;
     one.count = 1;
     {
-        const size_t bytes = locus_neighbours_workspace(&points, &one, M - 1, &o);
-        void *work = with_work(bytes);
-        check(locus_neighbours(&points, &one, M - 1, list, &o, work, bytes, &err), &err);
-        free(work);
+        check(locus_neighbours(&points, &one, metric, others, M - 1, list, NULL, &err), &err);
     }
     for (size_t i = 0; i + 1 < M; i++) order[i] = list[i].index;
     if (way == BY_USE && points.rows != s->profiles[3]) {
@@ -389,35 +401,22 @@ enum { LARGEST = 25 };
 
 static void portfolio_picks(const setting *s, int way, size_t k, size_t *picks, double *value, double *bound)
 {
-    locus_points points =
-        way == BY_CENTERS || way == BY_MEDOIDS ? locus_pool_points(s->state->pool) : profile_points(s, 1);
-    locus_explore_opts o;
-    memset(&o, 0, sizeof o);
-    o.metric = way == BY_CENTERS || way == BY_MEDOIDS ? LOCUS_COSINE : LOCUS_EUCLIDEAN;
+    locus_points points = way == BY_CENTERS || way == BY_MEDOIDS ? embeddings_of(s->state) : profile_points(s, 1);
+    const locus_metric metric = way == BY_CENTERS || way == BY_MEDOIDS ? LOCUS_COSINE : LOCUS_EUCLIDEAN;
     for (size_t i = 0; i < k; i++) picks[i] = SIZE_MAX;
     if (way == BY_VALUE) {
         locus_portfolio_opts po;
         locus_portfolio result;
         memset(&po, 0, sizeof po);
         po.count = k;
-        const size_t bytes = locus_portfolio_workspace(&points, &po);
-        void *work = with_work(bytes);
-        check(locus_portfolio_choose(&points, &po, picks, NULL, &result, work, bytes, &err), &err);
+        check(locus_portfolio_choose(&points, &po, picks, NULL, &result, NULL, &err), &err);
         for (size_t i = result.count; i < k; i++) picks[i] = SIZE_MAX;
         *value = result.value;
         *bound = result.bound;
-        free(work);
     } else if (way == BY_CENTERS || way == BY_CENTERS_PROFILES) {
-        const size_t bytes = locus_centers_workspace(&points, k, &o);
-        void *work = with_work(bytes);
-        check(locus_centers(&points, k, picks, NULL, &o, work, bytes, &err), &err);
-        free(work);
+        check(locus_centers(&points, metric, NULL, k, picks, NULL, NULL, &err), &err);
     } else {
-        const size_t bytes = locus_medoids_workspace(&points, k, &o);
-        void *work = with_work(bytes);
-        double mean;
-        check(locus_medoids(&points, k, picks, NULL, &mean, &o, work, bytes, &err), &err);
-        free(work);
+        check(locus_medoids(&points, metric, NULL, k, picks, NULL, NULL, NULL, &err), &err);
     }
 }
 
@@ -497,6 +496,58 @@ static void portfolio_tables(const dataset *d, const pool *pools, size_t seeds)
 
 // ------------------------------------------------------------------------------------------------------------- search
 
+typedef struct wished { // in a category; weight 0: nobody cares
+    double accuracy, weight;
+} wished;
+
+// Mean of a profile over the queries of a category
+static double category_mean(const float *profile, const int32_t *category, size_t n, size_t c)
+{
+    double sum = 0.0, count = 0.0;
+    for (size_t i = 0; i < n; i++)
+        if (category[i] == (int32_t)c) sum += (double)profile[i], count += 1.0;
+    return sum / count;
+}
+
+// found[k] <- the models whose means come nearest to the wish, by the weighted squared gap
+static void search(const double *means, size_t models, const wished *wish, size_t k, size_t *found)
+{
+    double gaps[MAX_POOL];
+    for (size_t m = 0; m < models; m++) {
+        gaps[m] = 0.0;
+        for (size_t c = 0; c < CATEGORIES; c++) {
+            const double gap = means[m * CATEGORIES + c] - wish[c].accuracy;
+            if (gap == gap) gaps[m] += wish[c].weight * gap * gap;
+        }
+    }
+    for (size_t i = 0; i < k; i++) {
+        size_t best = SIZE_MAX;
+        for (size_t m = 0; m < models; m++)
+            if (gaps[m] >= 0.0 && (best == SIZE_MAX || gaps[m] < gaps[best])) best = m;
+        found[i] = best;
+        if (best != SIZE_MAX) gaps[best] = -1.0;
+    }
+}
+
+// scores[n] <- 0/1 drawn at the wished rates, each category's as exactly as can be (Knuth's algorithm S)
+static void imagine(const int32_t *category, size_t n, const wished *wish, uint64_t seed, unsigned char *scores)
+{
+    memset(scores, 255, n);
+    for (size_t c = 0; c < CATEGORIES; c++) {
+        size_t left = 0, right;
+        if (!(wish[c].weight > 0.0)) continue;
+        for (size_t i = 0; i < n; i++) left += category[i] == (int32_t)c;
+        right = (size_t)(wish[c].accuracy * (double)left + 0.5);
+        for (size_t i = 0; i < n; i++) {
+            if (category[i] != (int32_t)c) continue;
+            const uint64_t bits = locusi_mix(locusi_mix(seed + 0x9e3779b97f4a7c15u) + i);
+            scores[i] = (double)(bits >> 11) / 9007199254740992.0 * (double)left < (double)right;
+            right -= scores[i];
+            left--;
+        }
+    }
+}
+
 static void search_tables(const dataset *d, const pool *pools, size_t seeds)
 {
     fprintf(out, "## Search by profile (7)\n\nThe wish is a model's own accuracy in each of 14 categories on the test "
@@ -511,11 +562,12 @@ static void search_tables(const dataset *d, const pool *pools, size_t seeds)
             open_setting(&s, d, &pools[k], EVALUATIONS, seed, 1);
             const size_t M = s.models, n = d->part[2].count, valid = d->part[1].count;
             double *means = (double *)base_alloc(M * CATEGORIES, sizeof *means);
-            locus_points profiles = profile_points(&s, 1), embeddings = locus_pool_points(s.state->pool);
-            check(locus_category_means(&profiles, s.category[1], CATEGORIES, means, &err), &err);
+            locus_points profiles = profile_points(&s, 1), embeddings = embeddings_of(s.state);
+            for (size_t i = 0; i < M * CATEGORIES; i++)
+                means[i] = category_mean(profiles.rows + i / CATEGORIES * valid, s.category[1], valid, i % CATEGORIES);
             for (size_t m = 0; m < M; m++) {
-                locus_wish wish[CATEGORIES];
-                locus_match match[NEIGHBOURS];
+                wished wish[CATEGORIES];
+                size_t match[NEIGHBOURS];
                 locus_neighbour near[NEIGHBOURS];
                 static const size_t tops[] = {1, 5, 10};
                 for (size_t c = 0; c < CATEGORIES; c++) {
@@ -528,10 +580,10 @@ static void search_tables(const dataset *d, const pool *pools, size_t seeds)
                     wish[c].accuracy = count > 0.0 ? right / count : 0.5;
                     wish[c].weight = count;
                 }
-                check(locus_search(means, M, wish, CATEGORIES, NEIGHBOURS, NULL, match, &err), &err);
+                search(means, M, wish, NEIGHBOURS, match);
                 unsigned char *scores = (unsigned char *)base_alloc(valid, 1);
                 float *z = base_floats(s.state->info.z_dim);
-                check(locus_imagine(s.category[1], valid, wish, CATEGORIES, seed, scores, &err), &err);
+                imagine(s.category[1], valid, wish, seed, scores);
                 locus_evals e = locus_evals_of(d->part[1].enc, valid, d->dim, 1, scores);
                 if (locus_embed(s.state->net, &e, z)) die("search", "embedding failed");
                 locus_points one;
@@ -539,19 +591,16 @@ static void search_tables(const dataset *d, const pool *pools, size_t seeds)
                 one.rows = z;
                 one.count = 1;
                 one.dim = s.state->info.z_dim;
-                const size_t bytes = locus_neighbours_workspace(&embeddings, &one, NEIGHBOURS, NULL);
-                void *work = with_work(bytes);
-                check(locus_neighbours(&embeddings, &one, NEIGHBOURS, near, NULL, work, bytes, &err), &err);
+                check(locus_neighbours(&embeddings, &one, LOCUS_COSINE, NULL, NEIGHBOURS, near, NULL, &err), &err);
                 for (size_t t = 0; t < 3; t++) {
                     double hit[2] = {0.0, 0.0};
                     for (size_t i = 0; i < tops[t]; i++) {
-                        hit[0] += match[i].model == m;
+                        hit[0] += match[i] == m;
                         hit[1] += near[i].index == m;
                     }
                     add(&found[0][t], 100.0 * hit[0]);
                     add(&found[1][t], 100.0 * hit[1]);
                 }
-                free(work);
                 free(z);
                 free(scores);
             }

@@ -74,8 +74,8 @@ static int locus_learn(const base_data *d, const char *path, locus_net **net)
     data.unlabelled = d->all.count ? list + d->train.count + d->val.count : NULL;
     data.unlabelled_count = d->all.count;
     opts.seed = d->seed;
-    int failed = locus_train_create(&t, &data, &opts, &err) || locus_train_run(t, &err) ||
-                 locus_train_save(t, path, &err) || locus_train_net(t, NULL, net, &err);
+    int failed = locus_train_create(&t, &data, &opts, NULL, &err) || locus_train_run(t, &err) ||
+                 locus_train_save(t, path, &err) || locus_train_net(net, t, NULL, &err);
     if (failed) fprintf(stderr, "LOCUS: %s\n", err.message);
     locus_train_destroy(t);
     free(enc);

@@ -34,12 +34,7 @@ static int fail(const char *message)
 
 static int make_profiles(void)
 {
-    size_t bytes = locus_profiles_workspace(pool, queries.count, NULL);
-    void *work = malloc(bytes);
-    if (!work) return fail("out of memory");
-    int failed = locus_profiles(pool, &queries, profiles, NULL, work, bytes, &err) != LOCUS_OK;
-    free(work);
-    return failed ? fail(err.message) : 0;
+    return locus_profiles(pool, &queries, NULL, profiles, NULL, &err) ? fail(err.message) : 0;
 }
 
 // picks <- the models to license. Affording none is no failure: it counts as an empty set.
@@ -51,12 +46,7 @@ static int choose(double budget, locus_portfolio *out)
     opts.budget = budget;
     opts.cost = cost;
     opts.available = available;
-
-    size_t bytes = locus_portfolio_workspace(&points, &opts);
-    void *work = malloc(bytes);
-    if (!work) return fail("out of memory");
-    locus_status status = locus_portfolio_choose(&points, &opts, picks, value_of, out, work, bytes, &err);
-    free(work);
+    locus_status status = locus_portfolio_choose(&points, &opts, picks, value_of, out, NULL, &err);
     if (status == LOCUS_ERR_NO_CANDIDATE) {
         memset(out, 0, sizeof *out);
         return 0;

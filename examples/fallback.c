@@ -10,7 +10,6 @@
 
 #define LOCUS_IMPLEMENTATION
 #include "../locus.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,20 +39,10 @@ static const char *name_of(size_t model) { return model == SIZE_MAX ? "-" : locu
 static int make_list(void)
 {
     locus_points points = {profiles, models, queries.count, 0};
-    locus_explore_opts opts;
-    memset(&opts, 0, sizeof opts);
-    opts.metric = LOCUS_EUCLIDEAN; // with answers to the sample: locus_profiles_known, LOCUS_DISAGREEMENT
-    opts.available = available;
-
-    size_t bytes = locus_profiles_workspace(pool, queries.count, NULL);
-    size_t more = locus_neighbours_workspace(&points, NULL, STAND_INS, &opts);
-    if (more > bytes) bytes = more;
-    void *work = malloc(bytes);
-    if (!work) return fail("out of memory");
-    int failed = locus_profiles(pool, &queries, profiles, NULL, work, bytes, &err) ||
-                 locus_neighbours(&points, NULL, STAND_INS, list, &opts, work, bytes, &err);
-    free(work);
-    return failed ? fail(err.message) : 0;
+    if (locus_profiles(pool, &queries, NULL, profiles, NULL, &err) ||
+        locus_neighbours(&points, NULL, LOCUS_RMS, available, STAND_INS, list, NULL, &err))
+        return fail(err.message);
+    return 0;
 }
 
 static void print_list(void)
@@ -63,8 +52,7 @@ static void print_list(void)
         printf("  %-28s", name_of(m));
         for (size_t k = 0; k < STAND_INS; ++k) {
             const locus_neighbour *n = &list[m * STAND_INS + k];
-            if (n->index != SIZE_MAX)
-                printf("  %s (%.1f)", name_of(n->index), 100.0 * (double)n->distance / sqrt((double)queries.count));
+            if (n->index != SIZE_MAX) printf("  %s (%.1f)", name_of(n->index), 100.0 * (double)n->distance);
         }
         printf("\n");
     }

@@ -105,14 +105,16 @@ static int load(const job *j, locus_train_data *data)
 static int run(job *j)
 {
     locus_train_data data;
+    locus_run how;
     memset(&data, 0, sizeof data);
     j->opts.part = (size_t)j->rank;
     j->opts.parts = (size_t)j->processes;
     j->opts.on_gradient = add_up;
     j->opts.on_epoch = report;
-    j->opts.user = j;
+    memset(&how, 0, sizeof how);
+    how.user = j;
     if (load(j, &data)) return 1;
-    if (locus_train_create(&trainer, &data, &j->opts, &err)) return fail(err.message);
+    if (locus_train_create(&trainer, &data, &j->opts, &how, &err)) return fail(err.message);
     if (locus_train_run(trainer, &err)) return fail(err.message);
     if (j->rank == 0 && locus_train_save(trainer, j->out, &err)) return fail(err.message);
     if (j->rank == 0) printf("written: %s, trained by %d processes\n", j->out, j->processes);

@@ -182,8 +182,8 @@ int main(int argc, char **argv)
         const char *text[2] = {"one text", "one text"};
         locus_text *encoder;
         if (locus_threads_create(&threads, 2, &err) != LOCUS_ERR_MEMORY) return bad("threads");
-        if (locus_texts_parse(&texts, "{\"text\": \"a\"}", 13, &err) != LOCUS_ERR_MEMORY) return bad("texts");
-        if (locus_text_train(&encoder, text, NULL, 2, NULL, &err) != LOCUS_ERR_MEMORY) return bad("text_train");
+        if (locus_texts_parse(&texts, "{\"text\": \"a\"}", 13, NULL, &err) != LOCUS_ERR_MEMORY) return bad("texts");
+        if (locus_text_train(&encoder, text, NULL, 2, NULL, NULL, &err) != LOCUS_ERR_MEMORY) return bad("text_train");
         if (locus_pool_resample(&other, pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("resample");
         if (locus_pool_copy(&other, pool, &err) != LOCUS_ERR_MEMORY) return bad("copy");
         if (locus_log_create(&log, net, 4, 1, &err) != LOCUS_ERR_MEMORY) return bad("log");
@@ -234,7 +234,7 @@ int main(int argc, char **argv)
     locus_frontier_point at[64];
     locus_zero_corner zero[66];
     locus_single single[2];
-    size_t i, k, picks[4], count;
+    size_t i, k, picks[4];
     const uint32_t missing_bits = 0x7fc00000u;
     const double million = 1e6;
     if (argc < 2 || locus_net_open(&net, argv[1], NULL, &err) || locus_pool_create(&pool, net, 2, NULL, NULL, 0, &err))
@@ -269,7 +269,7 @@ int main(int argc, char **argv)
     if (metrics.pairs != 64) failures++, printf("%d pairs of 64\n", (int)metrics.pairs);
     for (k = 0; k < 3; k++) {
         const double x = from_bits(not_a_number[k]);
-        const locus_points p = {profiles, 2, 8, 0}, row = {profiles, 1, 8, 0};
+        const locus_points p = {profiles, 2, 8, 0};
         locus_route_opts o;
         locus_calibrate_opts calibrate;
         locus_memory_opts memory;
@@ -277,8 +277,6 @@ int main(int argc, char **argv)
         locus_portfolio chosen;
         locus_compare_opts compare;
         locus_comparison both;
-        locus_wish wish;
-        locus_match match;
         locus_watch watch;
         locus_train_data data;
         locus_train_opts train;
@@ -316,28 +314,24 @@ int main(int argc, char **argv)
         memset(&memory, 0, sizeof memory), memory.weight = x, REFUSED(locus_pool_memorize(pool, &e, &memory, &err));
         memset(&calibrate, 0, sizeof calibrate), calibrate.shrink = x;
         REFUSED(locus_pool_calibrate(pool, &e, &calibrate, &err));
-        REFUSED(locus_coverage(&p, cost, x, picks, &count, NULL, work, sizeof work, &err));
         memset(&portfolio, 0, sizeof portfolio), portfolio.cost = cost, portfolio.budget = x;
-        REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, work, sizeof work, &err));
+        REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, NULL, &err));
         portfolio.budget = 0.0, portfolio.lambda = x;
-        REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, work, sizeof work, &err));
-        memset(&compare, 0, sizeof compare), compare.level = x, REFUSED(locus_compare(&row, &row, &compare, &both, &err));
-        compare.level = 0.0, compare.correlation = x, REFUSED(locus_compare(&row, &row, &compare, &both, &err));
+        REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, NULL, &err));
+        memset(&compare, 0, sizeof compare), compare.level = x, REFUSED(locus_compare(pool, 0, 1, NULL, &compare, &both, NULL, &err));
+        compare.level = 0.0, compare.correlation = x, REFUSED(locus_compare(pool, 0, 1, NULL, &compare, &both, NULL, &err));
         REFUSED(locus_same_answers(profiles, profiles, answers, answers, 8, x, &lambda, NULL, NULL, work, sizeof work, &err));
         REFUSED(locus_answer_correlation(&p, answers, x, &lambda, work, sizeof work, &err));
-        wish.accuracy = 0.5, wish.weight = x, lambda = 0.5;
-        REFUSED(locus_search(&lambda, 1, &wish, 1, 1, NULL, &match, &err));
-        wish.accuracy = x, wish.weight = 1.0, REFUSED(locus_search(&lambda, 1, &wish, 1, 1, NULL, &match, &err));
         memset(&watch, 0, sizeof watch);
         (void)locus_watch_add(&watch, x, 1.0), (void)locus_watch_add(&watch, 0.5, x);
         if (watch.answers) failures++, printf("an answer that is no number counts\n");
         for (i = 0; i < 40; i++) rows[i] = i;
         memset(&data, 0, sizeof data);
-        data.queries = e.queries, data.models = 2, data.scores = y, data.train = rows, data.train_count = 40;
+        data.evals = e, data.train = rows, data.train_count = 40;
         for (i = 0; i < 7; i++) {
             memset(&train, 0, sizeof train);
             *(i == 0 ? &train.encoder_rate : i == 1 ? &train.predictor_rate : i == 2 ? &train.weight_decay : i == 3 ? &train.noise : i == 4 ? &train.dropout : i == 5 ? &train.average : &train.seen) = x;
-            REFUSED(locus_train_create(&trainer, &data, &train, &err));
+            REFUSED(locus_train_create(&trainer, &data, &train, NULL, &err));
         }
         if (k == 2) break;
         logits[6] = k ? -missing : missing;
@@ -471,7 +465,7 @@ if have gcc && have nm; then
             "! nm -u $tmp/m-$cc-all.o | awk '{print \$NF}' | grep -vE '^(mem(cpy|move|set|cmp)|bcmp|str(len|cmp)|expf?|logf|sqrtf?|fabsf?|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)\$'"
         try "$cc LOCUS_NO_TRAIN: no training, in the plain build there is" \
             "none $tmp/m-$cc-NO_TRAIN.o.def '^locus_train' && grep -q '^locus_train_run\$' $tmp/$cc-c99.o.def && ! nm $tmp/m-$cc-NO_TRAIN.o | grep 'locusi*_train'"
-        explore='^locus_(pool_calibrate|reliability|pool_points|profiles|category_means|distances|neighbours|cluster|medoids|centers|coverage|portfolio|search|imagine|pool_resample|interval|compare|same_|answer_|watch|next|complete|explain|log|pool_copy)'
+        explore='^locus_(pool_calibrate|reliability|profiles|distances|neighbours|cluster|medoids|centers|portfolio|pool_resample|interval|compare|same_|answer_|watch|next|complete|explain|log|pool_copy)'
         try "$cc LOCUS_NO_EXPLORE: nothing of it, in the plain build there is" \
             "none $tmp/m-$cc-NO_EXPLORE.o.def '$explore' && [ \$(grep -cE '$explore' $tmp/$cc-c99.o.def) -gt 40 ] && grep -q '^locus_train_run\$' $tmp/m-$cc-NO_EXPLORE.o.def && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-NO_EXPLORE.o.def"
         try "$cc nothing prints, exits or uses errno" "none $tmp/$cc-c99.o.und '^(printf|fprintf|puts|fputs|putchar|exit|abort|perror|stderr|stdout|__assert_fail)\$'"

@@ -482,6 +482,43 @@ static locus_status predict(const locus_pool *pool, const locus_queries *q, floa
     return s;
 }
 
+// Memory of as many bytes as a call wants and no more, not aligned, full of junk; what lies behind it must stay:
+//     do s = locus_x(..., &g.run, &g_err); while (fitted_again(&g, s));
+typedef struct fitted {
+    locus_run run;
+    unsigned char *block;
+    size_t tries, mallocs;
+} fitted;
+
+static fitted fitted_run(const locus_run *run)
+{
+    static unsigned char nothing;
+    fitted g;
+    ZERO(g);
+    if (run) g.run = *run;
+    g.run.memory = &nothing, g.run.memory_bytes = 0;
+    g.mallocs = g_mallocs;
+    return g;
+}
+
+static int fitted_again(fitted *g, locus_status s)
+{
+    const size_t bytes = g->run.memory_bytes;
+    const int again = s == LOCUS_ERR_MEMORY && g->tries++ < 4;
+    size_t i, spoilt = 0;
+    for (i = 0; g->block && i < 64; i++) spoilt += g->block[3 + bytes + i] != 0xA5;
+    CHECK_SIZE(0, spoilt);
+    CHECK_SIZE(g->mallocs, g_mallocs);
+    free(g->block);
+    g->block = NULL;
+    if (!again) return 0;
+    CHECK(g_err.bytes > bytes);
+    g->block = (unsigned char *)xmalloc(g_err.bytes + 3 + 64);
+    memset(g->block, 0xA5, g_err.bytes + 3 + 64);
+    g->run.memory = g->block + 3, g->run.memory_bytes = g_err.bytes;
+    return 1;
+}
+
 // Tasks in reverse order on the calling thread.
 static void run_backwards(void *user, void (*task)(void *arg, size_t index), void *arg, size_t count)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests of points and distances, neighbours, clusters, medoids and the portfolios by geometry, against plain double
+// Tests of profiles and distances, neighbours, clusters, medoids and k-center, against plain double
 // loops that share no code with locus.h, and against the promises of locus.h.
 //
 //     cc -O2 tests/test_geometry.c -o build/test_geometry -lm -lpthread && build/test_geometry [part of a test's name]
@@ -48,6 +48,7 @@ static double far_apart(locus_metric metric, const float *a, const float *b, siz
         aa += x * x, bb += y * y, ab += x * y, square += (x - y) * (x - y), unlike += x + y - 2.0 * x * y;
     }
     if (metric == LOCUS_EUCLIDEAN) return sqrt(square);
+    if (metric == LOCUS_RMS) return sqrt(square / (double)d);
     if (metric == LOCUS_DISAGREEMENT) return unlike / (double)d;
     return aa > 0.0 && bb > 0.0 ? fmax(0.0, 1.0 - ab / sqrt(aa * bb)) : 1.0;
 }
@@ -69,97 +70,69 @@ static locus_points points_of(const float *x, size_t n, size_t d)
     return p;
 }
 
-static locus_explore_opts opts_of(locus_metric metric, int isa, const locus_parallel *parallel)
+// How points are compared and the call is run; NULL: all zero
+typedef struct ways {
+    locus_metric metric;
+    const unsigned char *available;
+    locus_run run;
+} ways;
+
+static ways opts_of(locus_metric metric, int isa, const locus_parallel *parallel)
 {
-    locus_explore_opts o;
+    ways o;
     ZERO(o);
-    o.metric = metric, o.isa = (locus_isa)isa, o.parallel = parallel;
+    o.metric = metric, o.run.isa = (locus_isa)isa, o.run.parallel = parallel;
     return o;
 }
 
-// A workspace of so many bytes and no more, not aligned, full of junk; what lies behind it must stay.
-static unsigned char *g_work;
-static size_t g_work_bytes;
-
-static void *work_of(size_t bytes)
-{
-    g_work = (unsigned char *)xmalloc(bytes + 3 + 64);
-    g_work_bytes = bytes;
-    memset(g_work, 0xA5, bytes + 3 + 64);
-    return g_work + 3;
-}
-
-static void work_done(void)
-{
-    size_t i, spoilt = 0;
-    for (i = 0; i < 64; i++) spoilt += g_work[3 + g_work_bytes + i] != 0xA5;
-    CHECK_SIZE(0, spoilt);
-    free(g_work);
-}
+static const char *const metric_names[] = {"cosine", "euclidean", "disagreement", "rms"};
 
 #define EACH_METRIC(m) for (m = LOCUS_COSINE; m < LOCUS_METRIC_COUNT; m = (locus_metric)(m + 1))
 
-static locus_status neighbours(const locus_points *p, const locus_points *of, size_t k, locus_neighbour *out,
-                               const locus_explore_opts *o)
-{
-    const size_t bytes = locus_neighbours_workspace(p, of, k, o), before = g_mallocs;
-    const locus_status s = locus_neighbours(p, of, k, out, o, work_of(bytes), bytes, &g_err);
-    CHECK_SIZE(before, g_mallocs);
-    work_done();
-    return s;
-}
+static const ways no_ways;
 
-static locus_status distances(const locus_points *a, const locus_points *b, float *out, const locus_explore_opts *o)
-{
-    const size_t bytes = locus_distances_workspace(a, b, o);
-    const locus_status s = locus_distances(a, b, out, o, work_of(bytes), bytes, &g_err);
-    work_done();
-    return s;
-}
+// Each in as much memory as it says that it takes.
+#define GUARDED(name, parameters, call)                                                                                \
+    static locus_status name parameters                                                                                \
+    {                                                                                                                  \
+        fitted g;                                                                                                      \
+        locus_status s;                                                                                                \
+        if (!o) o = &no_ways;                                                                                          \
+        g = fitted_run(&o->run);                                                                                       \
+        do s = call;                                                                                                   \
+        while (fitted_again(&g, s));                                                                                   \
+        return s;                                                                                                      \
+    }
 
-static locus_status cluster(const locus_points *p, locus_linkage linkage, locus_merge *out, const locus_explore_opts *o)
-{
-    const size_t bytes = locus_cluster_workspace(p, linkage, o);
-    const locus_status s = locus_cluster(p, linkage, out, o, work_of(bytes), bytes, &g_err);
-    work_done();
-    return s;
-}
-
-static locus_status centers(const locus_points *p, size_t k, size_t *picks, float *radius, const locus_explore_opts *o)
-{
-    const size_t bytes = locus_centers_workspace(p, k, o);
-    const locus_status s = locus_centers(p, k, picks, radius, o, work_of(bytes), bytes, &g_err);
-    work_done();
-    return s;
-}
-
-static locus_status medoids(const locus_points *p, size_t k, size_t *picks, size_t *label, double *mean,
-                            const locus_explore_opts *o)
-{
-    const size_t bytes = locus_medoids_workspace(p, k, o);
-    const locus_status s = locus_medoids(p, k, picks, label, mean, o, work_of(bytes), bytes, &g_err);
-    work_done();
-    return s;
-}
-
-static locus_status coverage(const locus_points *p, const float *cost, double budget, size_t *picks, size_t *count,
-                             const locus_explore_opts *o)
-{
-    const size_t bytes = locus_coverage_workspace(p, o);
-    const locus_status s = locus_coverage(p, cost, budget, picks, count, o, work_of(bytes), bytes, &g_err);
-    work_done();
-    return s;
-}
+GUARDED(neighbours, (const locus_points *p, const locus_points *of, size_t k, locus_neighbour *out, const ways *o),
+        locus_neighbours(p, of, o->metric, o->available, k, out, &g.run, &g_err))
+GUARDED(distances, (const locus_points *a, const locus_points *b, float *out, const ways *o),
+        locus_distances(a, b, o->metric, out, &g.run, &g_err))
+GUARDED(cluster, (const locus_points *p, locus_linkage linkage, locus_merge *out, const ways *o),
+        locus_cluster(p, o->metric, linkage, out, &g.run, &g_err))
+GUARDED(cut,
+        (const locus_merge *merges, size_t n, size_t count, double height, size_t *label, size_t *clusters,
+         const ways *o),
+        locus_cluster_cut(merges, n, count, height, label, clusters, &g.run, &g_err))
+GUARDED(centers, (const locus_points *p, size_t k, size_t *picks, float *radius, const ways *o),
+        locus_centers(p, o->metric, o->available, k, picks, radius, &g.run, &g_err))
+GUARDED(medoids, (const locus_points *p, size_t k, size_t *picks, size_t *label, double *mean, const ways *o),
+        locus_medoids(p, o->metric, o->available, k, picks, label, mean, &g.run, &g_err))
 
 // ---------------------------------------------------------------------------------------------------- points
 
-static void metrics_have_names(void)
+static locus_status profiles(const locus_pool *pool, const locus_queries *q, const locus_scores *known, float *out,
+                             const locus_parallel *parallel)
 {
-    CHECK_TEXT("cosine", locus_metric_name(LOCUS_COSINE));
-    CHECK_TEXT("euclidean", locus_metric_name(LOCUS_EUCLIDEAN));
-    CHECK_TEXT("disagreement", locus_metric_name(LOCUS_DISAGREEMENT));
-    CHECK(locus_metric_name(LOCUS_METRIC_COUNT) == NULL);
-    CHECK(locus_metric_name((locus_metric)-1) == NULL);
+    locus_run run;
+    fitted g;
+    locus_status s;
+    ZERO(run);
+    run.parallel = parallel;
+    g = fitted_run(&run);
+    do s = locus_profiles(pool, q, known, out, &g.run, &g_err);
+    while (fitted_again(&g, s));
+    return s;
 }
 
 static void profiles_are_the_predicted_chances(void)
@@ -170,82 +143,61 @@ static void profiles_are_the_predicted_chances(void)
     locus_pool *pool;
     const size_t M = 37, Q = 150;
     float *z = normals(M * 6, 1.0, 1), *q = normals(Q * 7, 1.0, 2), *logits = floats(Q * M), *p = floats(M * Q);
+    float *known = floats(M * Q), *with = floats(M * Q);
+    unsigned char *bytes = (unsigned char *)xmalloc(M * Q);
     locus_queries queries = queries_of(q, Q, 5);
-    locus_points points;
-    size_t i, m, kind, bytes;
+    locus_scores scores;
+    size_t i, m, kind;
     ZERO(ref);
+    ZERO(scores);
     ref_init(&ref, 5, 6, 2, 2, 3, 4, 0, 3, 900 + g_seed);
     f = raw_from_net(&ref);
     if (!CHECK_STATUS(LOCUS_OK, raw_create(f, NULL, &net))) return;
     pool = pool_of(net, z, M);
     queries.stride = 7;
-    points = locus_pool_points(pool);
-    CHECK_SIZE(M, points.count);
-    CHECK_SIZE(6, points.dim);
-    for (m = 0; m < M; m++) CHECK_SAME("points", z + 6 * m, points.rows + m * points.stride, 6);
-    CHECK_SIZE(0, locus_pool_points(NULL).count);
     CHECK_STATUS(LOCUS_OK, predict(pool, &queries, logits, NULL));
     for (kind = 0; kind < THREAD_KINDS; kind++) {
         double most = 0.0;
         memset(p, 0xff, M * Q * sizeof *p);
-        bytes = locus_profiles_workspace(pool, Q, parallel_of(kind));
-        CHECK_STATUS(LOCUS_OK, locus_profiles(pool, &queries, p, parallel_of(kind), work_of(bytes), bytes, &g_err));
-        work_done();
+        CHECK_STATUS(LOCUS_OK, profiles(pool, &queries, NULL, p, parallel_of(kind)));
         for (m = 0; m < M; m++)
             for (i = 0; i < Q; i++)
                 most = fmax(most, fabs((double)p[m * Q + i] - 1.0 / (1.0 + exp(-(double)logits[i * M + m]))));
         CHECK(most < 1e-7);
     }
-    bytes = locus_profiles_workspace(pool, Q, NULL);
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_profiles(pool, &queries, p, NULL, work_of(bytes - 1), bytes - 1, &g_err));
-    work_done();
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_profiles(pool, &queries, p, NULL, NULL, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles(NULL, &queries, p, NULL, NULL, 0, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles(pool, NULL, p, NULL, NULL, 0, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles(pool, &queries, NULL, NULL, NULL, 0, &g_err));
+    // known answers stand in their place
+    for (i = 0; i < M * Q; i++) {
+        known[i] = i % 3 == 1 ? f_nan() : i % 3 ? 1.0f : 0.25f;
+        bytes[i] = (unsigned char)(i % 3 == 1 ? 255 : i % 2);
+    }
+    scores.models = M;
+    for (kind = 0; kind < 2; kind++) {
+        scores.f32 = kind ? NULL : known;
+        scores.u8 = kind ? bytes : NULL;
+        CHECK_STATUS(LOCUS_OK, profiles(pool, &queries, &scores, with, NULL));
+        for (i = 0; i < M * Q; i++)
+            CHECK(fabsf(with[i] - (i % 3 == 1 ? p[i] : kind ? (float)bytes[i] : known[i])) <= 0.0f);
+    }
+    scores.f32 = known;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, profiles(pool, &queries, &scores, with, NULL));
+    scores.f32 = NULL, bytes[M * Q - 1] = 2;
+    CHECK_STATUS(LOCUS_ERR_SCORE, profiles(pool, &queries, &scores, p, NULL));
+    CHECK_MESSAGE("[36, 149]");
+    bytes[M * Q - 1] = 1, scores.models = M - 1;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, profiles(pool, &queries, &scores, p, NULL));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, profiles(NULL, &queries, NULL, p, NULL));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, profiles(pool, NULL, NULL, p, NULL));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, profiles(pool, &queries, NULL, NULL, NULL));
     q[100 * 7 + 2] = f_nan();
-    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_profiles(pool, &queries, p, NULL, work_of(bytes), bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, profiles(pool, &queries, NULL, p, NULL));
     CHECK_MESSAGE("[100, 2]");
-    work_done();
     queries.dim = 4;
-    CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_profiles(pool, &queries, p, NULL, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_QUERY_DIM, profiles(pool, &queries, NULL, p, NULL));
     locus_pool_destroy(pool);
     locus_net_destroy(net);
     raw_free(f);
     ref_free(&ref);
-    free(z), free(q), free(logits), free(p);
-}
-
-static void category_means_are_means(void)
-{
-    const size_t M = 5, Q = 40, C = 4;
-    float *x = floats(M * 50);
-    int32_t category[40];
-    double out[5 * 4];
-    locus_points p = points_of(x, M, Q);
-    ref_rng g;
-    size_t i, j, c;
-    g.state = 5 + g_seed;
-    p.stride = 50;
-    for (i = 0; i < M * 50; i++) x[i] = (float)ref_uniform(&g);
-    for (j = 0; j < Q; j++) category[j] = (int32_t)ref_range(&g, 0, 5) - 1; // -1 .. 4; 2 will be without a query
-    for (j = 0; j < Q; j++)
-        if (category[j] == 2) category[j] = 3;
-    CHECK_STATUS(LOCUS_OK, locus_category_means(&p, category, C, out, &g_err));
-    for (i = 0; i < M; i++)
-        for (c = 0; c < C; c++) {
-            double sum = 0.0, n = 0.0;
-            for (j = 0; j < Q; j++)
-                if (category[j] == (int32_t)c) sum += (double)x[50 * i + j], n += 1.0;
-            if (c == 2) CHECK(out[i * C + c] != out[i * C + c]);
-            else CHECK_NEAR(sum / n, out[i * C + c], 1e-12);
-        }
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_category_means(&p, NULL, C, out, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_category_means(&p, category, C, NULL, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_category_means(NULL, category, C, out, &g_err));
-    p.count = 0;
-    CHECK_STATUS(LOCUS_OK, locus_category_means(&p, NULL, C, NULL, &g_err));
-    free(x);
+    free(z), free(q), free(logits), free(p), free(known), free(with), free(bytes);
 }
 
 static void distances_match_double(void)
@@ -269,10 +221,9 @@ static void distances_match_double(void)
         for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
             if (!locus_isa_supported((locus_isa)isa)) continue;
             for (kind = 0; kind < THREAD_KINDS; kind++) {
-                const locus_explore_opts o = opts_of(m, isa, parallel_of(kind));
+                const ways o = opts_of(m, isa, parallel_of(kind));
                 double most = 0.0;
-                context("%s, %s, shape %zu, threads %zu", locus_metric_name(m), locus_isa_name((locus_isa)isa), s,
-                        kind);
+                context("%s, %s, shape %zu, threads %zu", metric_names[m], locus_isa_name((locus_isa)isa), s, kind);
                 CHECK_STATUS(LOCUS_OK, distances(&a, &b, kind ? same : out, &o));
                 if (kind) CHECK_SAME("threads", out, same, n * k);
                 for (i = 0; i < n && !kind; i++)
@@ -298,10 +249,10 @@ static void distances_are_symmetric_and_local(void)
     EACH_METRIC(m)
     {
         float *x = families(n, d, 9, 0.2, m, 77), *out = floats(n * n), *part = floats(n * n);
-        const locus_explore_opts o = opts_of(m, 0, NULL);
+        const ways o = opts_of(m, 0, NULL);
         locus_points a = points_of(x, n, d), b = points_of(x + 100 * d, 51, d);
         size_t unequal = 0, other = 0;
-        context("%s", locus_metric_name(m));
+        context("%s", metric_names[m]);
         CHECK_STATUS(LOCUS_OK, distances(&a, NULL, out, &o));
         for (i = 0; i < n; i++)
             for (j = 0; j < n; j++) unequal += memcmp(&out[i * n + j], &out[j * n + i], sizeof(float)) != 0;
@@ -382,11 +333,10 @@ static void neighbours_match_brute_force(void)
         for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
             if (!locus_isa_supported((locus_isa)isa)) continue;
             for (kind = 0; kind < THREAD_KINDS; kind++) {
-                locus_explore_opts o = opts_of(m, isa, parallel_of(kind));
+                ways o = opts_of(m, isa, parallel_of(kind));
                 const int first = isa == 1 && kind == 0;
                 memset(first ? out : same, 0, (n + 40) * k * sizeof *out);
-                context("%s, %s, shape %zu, threads %zu", locus_metric_name(m), locus_isa_name((locus_isa)isa), s,
-                        kind);
+                context("%s, %s, shape %zu, threads %zu", metric_names[m], locus_isa_name((locus_isa)isa), s, kind);
                 CHECK_STATUS(LOCUS_OK, neighbours(&p, NULL, k, first ? out : same, &o));
                 o.available = available;
                 CHECK_STATUS(LOCUS_OK, neighbours(&p, &of, k, (first ? out : same) + n * k, &o));
@@ -418,9 +368,9 @@ static void neighbours_of_equal_rows_are_the_first(void)
     size_t i, j;
     EACH_METRIC(m)
     {
-        const locus_explore_opts o = opts_of(m, 0, NULL);
+        const ways o = opts_of(m, 0, NULL);
         size_t wrong = 0;
-        context("%s", locus_metric_name(m));
+        context("%s", metric_names[m]);
         for (i = 0; i < d; i++) x[i] = fabsf(x[i]) / (fabsf(x[i]) + 1.0f);
         for (i = d; i < n * d; i++) x[i] = x[i % d]; // all rows the same
         CHECK_STATUS(LOCUS_OK, neighbours(&p, NULL, k, out, &o));
@@ -450,7 +400,7 @@ static void neighbours_follow_their_rows(void)
         locus_neighbour *a = (locus_neighbour *)xmalloc(n * k * sizeof *a),
                         *b = (locus_neighbour *)xmalloc(n * k * sizeof *b);
         locus_points p = points_of(x, n, d), q = points_of(y, n, d);
-        const locus_explore_opts o = opts_of(m, 0, NULL);
+        const ways o = opts_of(m, 0, NULL);
         size_t wrong = 0;
         for (i = 0; i < n; i++)
             memcpy(y + (i * 7 % n) * d, x + i * d, d * sizeof *y); // 7 and 400 have no common factor
@@ -476,7 +426,7 @@ static void neighbours_survive_outliers(void)
     float *x = families(n, d, 20, 1e-4, LOCUS_EUCLIDEAN, 17);
     double *apart;
     locus_neighbour *out = (locus_neighbour *)xmalloc(n * k * sizeof *out);
-    const locus_explore_opts o = opts_of(LOCUS_EUCLIDEAN, 0, NULL);
+    const ways o = opts_of(LOCUS_EUCLIDEAN, 0, NULL);
     locus_points p = points_of(x, n, d);
     size_t i;
     for (i = 0; i < d; i++) x[300 * d + i] *= 1e6f;
@@ -551,7 +501,10 @@ static void check_tree(const locus_merge *m, size_t n)
     free(used);
 }
 
-static int one_linkage(locus_metric m, locus_linkage l) { return l != LOCUS_WARD || m == LOCUS_EUCLIDEAN; }
+static int one_linkage(locus_metric m, locus_linkage l)
+{
+    return l != LOCUS_WARD || m == LOCUS_EUCLIDEAN || m == LOCUS_RMS;
+}
 
 static void trees_match_naive_agglomeration(void)
 {
@@ -568,10 +521,11 @@ static void trees_match_naive_agglomeration(void)
         locus_points p = points_of(x, n, d);
         if (one_linkage(m, (locus_linkage)l)) {
             naive_tree(apart, x, n, d, (locus_linkage)l, naive);
+            for (i = 0; m == LOCUS_RMS && l == LOCUS_WARD && i + 1 < n; i++) naive[i].height /= sqrt((double)d);
             for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
                 for (kind = 0; kind < THREAD_KINDS && locus_isa_supported((locus_isa)isa); kind += 2) {
-                    const locus_explore_opts o = opts_of(m, isa, parallel_of(kind));
-                    context("%s, linkage %d, n %zu, %s", locus_metric_name(m), l, n, locus_isa_name((locus_isa)isa));
+                    const ways o = opts_of(m, isa, parallel_of(kind));
+                    context("%s, linkage %d, n %zu, %s", metric_names[m], l, n, locus_isa_name((locus_isa)isa));
                     CHECK_STATUS(LOCUS_OK, cluster(&p, (locus_linkage)l, out, &o));
                     check_tree(out, n);
                     for (i = 0; i + 1 < n; i++) {
@@ -612,7 +566,7 @@ static double *prim(const double *apart, size_t n)
     return edges;
 }
 
-// Families larger than the lists of neighbours: rows must be searched anew, more than once.
+// As near as the distances are.
 static void single_linkage_is_the_spanning_tree(void)
 {
     static const size_t shapes[][2] = {{900, 30}, {900, 3}, {900, 1}, {600, 600}, {300, 12}};
@@ -630,13 +584,13 @@ static void single_linkage_is_the_spanning_tree(void)
         apart = all_apart(m, x, n, d);
         edges = prim(apart, n);
         for (kind = 0; kind < THREAD_KINDS; kind++) {
-            const locus_explore_opts o = opts_of(m, 0, parallel_of(kind));
-            context("%s, shape %zu, threads %zu", locus_metric_name(m), s, kind);
+            const ways o = opts_of(m, 0, parallel_of(kind));
+            context("%s, shape %zu, threads %zu", metric_names[m], s, kind);
             CHECK_STATUS(LOCUS_OK, cluster(&p, LOCUS_SINGLE, kind ? same : out, &o));
             if (kind) CHECK(memcmp(out, same, (n - 1) * sizeof *out) == 0);
         }
         check_tree(out, n);
-        for (i = 0; i + 1 < n; i++) CHECK_NEAR(edges[i], out[i].height, 2e-7 * (1e-7 + edges[i]));
+        for (i = 0; i + 1 < n; i++) CHECK_NEAR(edges[i], out[i].height, 1e-6 + 1e-5 * edges[i]);
         free(x), free(apart), free(edges), free(out), free(same);
     }
 }
@@ -647,7 +601,7 @@ static void trees_of_equal_rows_are_flat(void)
     float *x = floats(n * d);
     locus_merge *out = (locus_merge *)xmalloc(n * sizeof *out);
     locus_points p = points_of(x, n, d);
-    const locus_explore_opts o = opts_of(LOCUS_EUCLIDEAN, 0, NULL);
+    const ways o = opts_of(LOCUS_EUCLIDEAN, 0, NULL);
     size_t i;
     int l;
     for (i = 0; i < n * d; i++) x[i] = 0.25f;
@@ -666,14 +620,13 @@ static void cuts_follow_the_tree(void)
     const size_t n = 60, d = 5;
     float *x = families(n, d, 6, 0.2, LOCUS_EUCLIDEAN, 55);
     locus_merge *tree = (locus_merge *)xmalloc(n * sizeof *tree);
-    size_t label[60], other[60], order[60], work[180], seen[60], clusters = 0, count, i, j;
+    size_t label[60], other[60], clusters = 0, count, i, j;
     locus_points p = points_of(x, n, d);
-    const locus_explore_opts o = opts_of(LOCUS_EUCLIDEAN, 0, NULL);
+    const ways o = opts_of(LOCUS_EUCLIDEAN, 0, NULL);
     CHECK_STATUS(LOCUS_OK, cluster(&p, LOCUS_AVERAGE, tree, &o));
     for (count = 1; count <= n; count++) {
         size_t wrong = 0, next = 0, of[120];
-        CHECK_STATUS(LOCUS_OK,
-                     locus_cluster_cut(tree, n, count, 0.0, label, &clusters, work, n * sizeof(size_t), &g_err));
+        CHECK_STATUS(LOCUS_OK, cut(tree, n, count, 0.0, label, &clusters, NULL));
         CHECK_SIZE(count, clusters);
         for (i = 0; i < 2 * n - 1; i++) of[i] = i;
         for (i = 0; i + count < n; i++) of[tree[i].a] = of[tree[i].b] = n + i;
@@ -691,52 +644,17 @@ static void cuts_follow_the_tree(void)
         CHECK_SIZE(0, wrong);
         CHECK_SIZE(count, next);
         if (count < n) { // by height: just above the last merge done
-            CHECK_STATUS(LOCUS_OK, locus_cluster_cut(tree, n, 0, tree[n - count - 1].height, other, NULL, work,
-                                                     n * sizeof(size_t), &g_err));
+            CHECK_STATUS(LOCUS_OK, cut(tree, n, 0, tree[n - count - 1].height, other, NULL, NULL));
             CHECK(memcmp(label, other, sizeof label) == 0);
         }
     }
-    CHECK_STATUS(LOCUS_OK, locus_cluster_cut(tree, n, 0, -1.0, label, &clusters, work, sizeof work, &g_err));
+    CHECK_STATUS(LOCUS_OK, cut(tree, n, 0, -1.0, label, &clusters, NULL));
     CHECK_SIZE(n, clusters);
-    // the dendrogram's leaves: every cluster's rows stand together, the lower side first
-    CHECK_STATUS(LOCUS_OK, locus_cluster_order(tree, n, order, work, sizeof work, &g_err));
-    memset(seen, 0, sizeof seen);
-    for (i = 0; i < n; i++) CHECK(order[i] < n && !seen[order[i]]++);
-    for (i = 0; i + 1 < n; i++) {
-        size_t low[2], high[2], first[2], side, c, r;
-        for (side = 0; side < 2; side++) {
-            low[side] = first[side] = SIZE_MAX, high[side] = 0;
-            for (r = 0; r < n; r++) {
-                c = order[r];
-                for (j = 0; j <= i; j++)
-                    if (c != (side ? tree[i].b : tree[i].a) && (tree[j].a == c || tree[j].b == c)) c = n + j;
-                if (c != (side ? tree[i].b : tree[i].a)) continue;
-                if (r < low[side]) low[side] = r;
-                if (r > high[side]) high[side] = r;
-                if (order[r] < first[side]) first[side] = order[r];
-            }
-        }
-        CHECK(high[0] + 1 == low[1] || high[1] + 1 == low[0]);
-        CHECK_SIZE(tree[i].size, high[0] - low[0] + high[1] - low[1] + 2);
-        {
-            const double a = tree[i].a < n ? -1.0 : tree[tree[i].a - n].height;
-            const double b = tree[i].b < n ? -1.0 : tree[tree[i].b - n].height;
-            CHECK((low[0] < low[1]) == (a < b || (!(b < a) && first[0] < first[1])));
-        }
-    }
     // what is no tree
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_cut(tree, n, n + 1, 0.0, label, NULL, work, sizeof work, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_cluster_cut(tree, n, 0, (double)f_nan(), label, NULL, work, sizeof work, &g_err));
-    CHECK_STATUS(LOCUS_ERR_MEMORY,
-                 locus_cluster_cut(tree, n, 2, 0.0, label, NULL, work, n * sizeof(size_t) - 1, &g_err));
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_cluster_cut(tree, n, 2, 0.0, label, NULL, NULL, 999999, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_cut(NULL, n, 2, 0.0, label, NULL, work, sizeof work, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_cut(tree, n, 2, 0.0, NULL, NULL, work, sizeof work, &g_err));
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_cluster_order(tree, n, order, work, sizeof work - 1, &g_err));
-    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_cluster_order(tree, SIZE_MAX / 4, order, work, sizeof work, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_order(NULL, n, order, work, sizeof work, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_order(tree, n, NULL, work, sizeof work, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, cut(tree, n, n + 1, 0.0, label, NULL, NULL));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, cut(tree, n, 0, (double)f_nan(), label, NULL, NULL));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, cut(NULL, n, 2, 0.0, label, NULL, NULL));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, cut(tree, n, 2, 0.0, NULL, NULL, NULL));
     for (i = 0; i < 5; i++) {
         const locus_merge was = tree[20];
         if (i == 0) tree[20].b = n + 20;
@@ -744,17 +662,13 @@ static void cuts_follow_the_tree(void)
         if (i == 2) tree[20].height = (double)f_nan();
         if (i == 3) tree[20].height = -1.0;
         if (i == 4) tree[20].a = tree[0].a, tree[20].b = tree[0].b; // used before
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_cut(tree, n, 1, 0.0, label, NULL, work, sizeof work, &g_err));
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_order(tree, n, order, work, sizeof work, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, cut(tree, n, 1, 0.0, label, NULL, NULL));
         tree[20] = was;
     }
-    CHECK_STATUS(LOCUS_OK, locus_cluster_cut(NULL, 0, 0, 1.0, NULL, &clusters, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_OK, cut(NULL, 0, 0, 1.0, NULL, &clusters, NULL));
     CHECK_SIZE(0, clusters);
-    CHECK_STATUS(LOCUS_OK, locus_cluster_cut(NULL, 1, 1, 0.0, label, &clusters, work, sizeof work, &g_err));
+    CHECK_STATUS(LOCUS_OK, cut(NULL, 1, 1, 0.0, label, &clusters, NULL));
     CHECK_SIZE(1, clusters);
-    CHECK_STATUS(LOCUS_OK, locus_cluster_order(NULL, 1, order, work, sizeof work, &g_err));
-    CHECK_SIZE(0, order[0]);
-    CHECK_STATUS(LOCUS_OK, locus_cluster_order(NULL, 0, NULL, NULL, 0, &g_err));
     free(x), free(tree);
 }
 
@@ -785,9 +699,9 @@ static void medoids_cannot_be_bettered_by_a_swap(void)
         double *apart = all_apart(m, rows, n, d), mean = 0.0, sum, least = HUGE_VAL;
         unsigned char available[80];
         locus_points p = points_of(rows, n, d);
-        locus_explore_opts o = opts_of(m, 0, NULL);
+        ways o = opts_of(m, 0, NULL);
         size_t wrong = 0, better = 0;
-        context("%s, k %zu", locus_metric_name(m), k);
+        context("%s, k %zu", metric_names[m], k);
         CHECK_STATUS(LOCUS_OK, medoids(&p, k, picks, label, &mean, &o));
         sum = set_sum(apart, n, picks, k);
         CHECK_NEAR(sum / (double)n, mean, 1e-6);
@@ -814,7 +728,7 @@ static void medoids_cannot_be_bettered_by_a_swap(void)
             }
         if (k == 2) CHECK(sum < 1.02 * least);
         for (kind = 1; kind < THREAD_KINDS; kind++) {
-            o.parallel = parallel_of(kind);
+            o.run.parallel = parallel_of(kind);
             CHECK_STATUS(LOCUS_OK, medoids(&p, k, again, NULL, NULL, &o));
             CHECK(memcmp(picks, again, k * sizeof *picks) == 0);
         }
@@ -862,8 +776,8 @@ static void centers_are_the_farthest(void)
         size_t picks[30], again[30];
         unsigned char available[250];
         locus_points p = points_of(x, n, d);
-        locus_explore_opts o = opts_of(m, 0, NULL);
-        context("%s", locus_metric_name(m));
+        ways o = opts_of(m, 0, NULL);
+        context("%s", metric_names[m]);
         CHECK_STATUS(LOCUS_OK, centers(&p, k, picks, radius, &o));
         check_centers(apart, n, picks, radius, k, 1);
         for (i = 0; i < n; i++) { // starts from the 1-medoid
@@ -905,8 +819,8 @@ static void centers_of_many_start_near_the_mean(void)
         size_t picks[4], again[4];
         double mean[3] = {0.0, 0.0, 0.0}, least = HUGE_VAL, mine = 0.0;
         locus_points p = points_of(x, n, d);
-        locus_explore_opts o = opts_of(m, 0, NULL);
-        context("%s", locus_metric_name(m));
+        ways o = opts_of(m, 0, NULL);
+        context("%s", metric_names[m]);
         CHECK_STATUS(LOCUS_OK, centers(&p, k, picks, radius, &o));
         for (i = 0; i < n; i++) {
             double length = 0.0;
@@ -925,7 +839,7 @@ static void centers_of_many_start_near_the_mean(void)
         CHECK_NEAR(least, mine, 1e-6);
         for (i = 1; i < k; i++) CHECK(radius[i] <= radius[i - 1]);
         for (kind = 1; kind < THREAD_KINDS; kind++) {
-            o.parallel = parallel_of(kind);
+            o.run.parallel = parallel_of(kind);
             CHECK_STATUS(LOCUS_OK, centers(&p, k, again, NULL, &o));
             CHECK(memcmp(picks, again, sizeof picks) == 0);
         }
@@ -935,7 +849,7 @@ static void centers_of_many_start_near_the_mean(void)
 
 static void centers_of_equal_rows_are_all_of_them(void)
 {
-    float x[40];
+    float x[40] = {0.0f};
     size_t picks[20], i;
     float radius[20];
     locus_points p = points_of(x, 20, 2);
@@ -944,62 +858,6 @@ static void centers_of_equal_rows_are_all_of_them(void)
     for (i = 0; i < 20; i++) {
         CHECK_SIZE(i, picks[i]);
         CHECK_NEAR(0.0, (double)radius[i], 0.0);
-    }
-}
-
-static void coverage_is_greedy_within_the_budget(void)
-{
-    const size_t n = 90, d = 8;
-    locus_metric m;
-    size_t i, j, c, kind, trial;
-    EACH_METRIC(m) for (trial = 0; trial < 4; trial++)
-    {
-        float *x = families(n, d, 10, 0.4, m, 444 + trial), cost[90];
-        double *apart = all_apart(m, x, n, d), near[90], left, most = 0.0;
-        const double budgets[] = {0.0, 3.0, 20.0, 1e9};
-        size_t picks[90], again[90], count = 0, other = 0;
-        unsigned char available[90], used[90];
-        locus_points p = points_of(x, n, d);
-        locus_explore_opts o = opts_of(m, 0, NULL);
-        ref_rng g;
-        g.state = trial + g_seed;
-        for (i = 0; i < n; i++) {
-            cost[i] = (float)(0.5 + 4.0 * ref_uniform(&g));
-            available[i] = trial != 2 || i % 4 != 0;
-            used[i] = 0;
-        }
-        o.available = available;
-        context("%s, trial %zu", locus_metric_name(m), trial);
-        CHECK_STATUS(LOCUS_OK, coverage(&p, cost, budgets[trial], picks, &count, &o));
-        CHECK(trial == 0 ? count == 0 : count > 0);
-        for (i = 0; i < n * n; i++) most = fmax(most, apart[i]);
-        for (i = 0; i < n; i++) near[i] = most;
-        left = budgets[trial];
-        for (c = 0; c <= count; c++) { // each pick has the best rate, up to rounding; at the end nothing is left
-            double best = 0.0, mine = -1.0;
-            for (i = 0; i < n; i++) {
-                double gain = 0.0;
-                if (used[i] || !available[i] || (double)cost[i] > left) continue;
-                for (j = 0; j < n; j++) gain += fmax(0.0, near[j] - apart[i * n + j]);
-                best = fmax(best, gain / (double)cost[i]);
-                if (c < count && i == picks[c]) mine = gain / (double)cost[i];
-            }
-            if (c == count) {
-                CHECK(best < 1e-4);
-                break;
-            }
-            CHECK_NEAR(best, mine, 1e-5 + 1e-5 * best);
-            left -= (double)cost[picks[c]];
-            used[picks[c]] = 1;
-            for (j = 0; j < n; j++) near[j] = fmin(near[j], apart[j * n + picks[c]]);
-        }
-        for (kind = 1; kind < THREAD_KINDS; kind++) {
-            o.parallel = parallel_of(kind);
-            CHECK_STATUS(LOCUS_OK, coverage(&p, cost, budgets[trial], again, &other, &o));
-            CHECK_SIZE(count, other);
-            CHECK(memcmp(picks, again, count * sizeof *picks) == 0);
-        }
-        free(x), free(apart);
     }
 }
 
@@ -1017,43 +875,25 @@ static int count_calls(void *user, size_t done, size_t total)
     return ++c->made == c->stop_at;
 }
 
-enum { ENTRIES = 9 };
+enum { ENTRIES = 8 };
 
-// Every function that takes points; `of` for the second list.
-static locus_status entry(size_t which, const locus_points *p, const locus_explore_opts *o, void *work, size_t bytes)
+// Every function that takes points
+static locus_status entry(size_t which, const locus_points *p, const ways *o)
 {
-    static size_t picks[512], count;
-    static float d[512 * 512], cost[512];
-    static locus_neighbour near[512 * 3];
+    static size_t picks[512];
+    static float d[512 * 512];
+    static locus_neighbour nearest[512 * 3];
     static locus_merge merges[512];
-    size_t i;
-    for (i = 0; i < COUNT(cost); i++) cost[i] = 1.0f;
     g_err.message[0] = 0;
     switch (which) {
-    case 0: return locus_distances(p, NULL, d, o, work, bytes, &g_err);
-    case 1: return locus_neighbours(p, NULL, 3, near, o, work, bytes, &g_err);
-    case 2: return locus_cluster(p, LOCUS_AVERAGE, merges, o, work, bytes, &g_err);
-    case 3: return locus_cluster(p, LOCUS_COMPLETE, merges, o, work, bytes, &g_err);
-    case 4: return locus_cluster(p, LOCUS_SINGLE, merges, o, work, bytes, &g_err);
-    case 5: return locus_cluster(p, LOCUS_WARD, merges, o, work, bytes, &g_err);
-    case 6: return locus_medoids(p, 2, picks, NULL, NULL, o, work, bytes, &g_err);
-    case 7: return locus_centers(p, 2, picks, NULL, o, work, bytes, &g_err);
-    default: return locus_coverage(p, cost, 5.0, picks, &count, o, work, bytes, &g_err);
-    }
-}
-
-static size_t entry_bytes(size_t which, const locus_points *p, const locus_explore_opts *o)
-{
-    switch (which) {
-    case 0: return locus_distances_workspace(p, NULL, o);
-    case 1: return locus_neighbours_workspace(p, NULL, 3, o);
-    case 2: return locus_cluster_workspace(p, LOCUS_AVERAGE, o);
-    case 3: return locus_cluster_workspace(p, LOCUS_COMPLETE, o);
-    case 4: return locus_cluster_workspace(p, LOCUS_SINGLE, o);
-    case 5: return locus_cluster_workspace(p, LOCUS_WARD, o);
-    case 6: return locus_medoids_workspace(p, 2, o);
-    case 7: return locus_centers_workspace(p, 2, o);
-    default: return locus_coverage_workspace(p, o);
+    case 0: return distances(p, NULL, d, o);
+    case 1: return neighbours(p, NULL, 3, nearest, o);
+    case 2: return cluster(p, LOCUS_AVERAGE, merges, o);
+    case 3: return cluster(p, LOCUS_COMPLETE, merges, o);
+    case 4: return cluster(p, LOCUS_SINGLE, merges, o);
+    case 5: return cluster(p, LOCUS_WARD, merges, o);
+    case 6: return medoids(p, 2, picks, NULL, NULL, o);
+    default: return centers(p, 2, picks, NULL, o);
     }
 }
 
@@ -1064,58 +904,48 @@ static void bad_points_are_refused(void)
     size_t e, i;
     for (e = 0; e < ENTRIES; e++) {
         locus_points p = points_of(x, n, d);
-        locus_explore_opts o = opts_of(LOCUS_EUCLIDEAN, 0, parallel_of(2));
-        const size_t bytes = entry_bytes(e, &p, &o);
+        ways o = opts_of(LOCUS_EUCLIDEAN, 0, parallel_of(2));
         const float was = x[44 * d + 3], bad[] = {f_nan(), f_inf(), -f_inf(), 1e19f, -3e38f};
         calls c;
         context("entry %zu", e);
-        CHECK(bytes > 0);
-        CHECK_GOT(LOCUS_ERR_MEMORY, entry(e, &p, &o, work_of(bytes - 1), bytes - 1));
-        work_done();
-        CHECK_GOT(LOCUS_ERR_MEMORY, entry(e, &p, &o, NULL, bytes));
-        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, NULL, &o, NULL, 0));
-        CHECK_SIZE(0, entry_bytes(e, NULL, &o));
+        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, NULL, &o));
         for (i = 0; i < COUNT(bad); i++) {
             x[44 * d + 3] = bad[i];
-            CHECK_GOT(LOCUS_ERR_NONFINITE, entry(e, &p, &o, NULL, 0));
+            CHECK_GOT(LOCUS_ERR_NONFINITE, entry(e, &p, &o));
             CHECK_MESSAGE("[44, 3]");
         }
         x[44 * d + 3] = 1.5f;
         o.metric = LOCUS_DISAGREEMENT;
-        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o, NULL, 0));
+        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o));
         x[44 * d + 3] = was;
         o.metric = (locus_metric)7;
-        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o, NULL, 0));
+        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o));
         o.metric = LOCUS_EUCLIDEAN;
         p.stride = d - 1;
-        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o, NULL, 0));
+        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o));
         p.stride = 0, p.dim = 0;
-        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o, NULL, 0));
+        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o));
         p.dim = d, p.rows = NULL;
-        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o, NULL, 0));
+        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o));
         p.rows = x, p.count = SIZE_MAX / 3;
-        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o, NULL, 0));
+        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o));
         p.count = SIZE_MAX - 2;
-        (void)entry_bytes(e, &p, &o);
-        CHECK_SIZE(0, entry_bytes(e, &p, &o));
+        CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, &p, &o));
         p.count = n;
-        o.isa = (locus_isa)99;
+        o.run.isa = (locus_isa)99;
         if (e != 5) { // Ward has no product
-            CHECK_GOT(LOCUS_ERR_ISA, entry(e, &p, &o, work_of(bytes), bytes));
-            work_done();
+            CHECK_GOT(LOCUS_ERR_ISA, entry(e, &p, &o));
         }
-        o.isa = LOCUS_ISA_AUTO;
+        o.run.isa = LOCUS_ISA_AUTO;
         // progress: called, in order, and obeyed
         ZERO(c);
-        o.progress = count_calls, o.user = &c;
-        CHECK_GOT(LOCUS_OK, entry(e, &p, &o, work_of(bytes), bytes));
-        work_done();
+        o.run.progress = count_calls, o.run.user = &c;
+        CHECK_GOT(LOCUS_OK, entry(e, &p, &o));
         CHECK(c.made >= 2 && c.disorder == 0);
         CHECK_SIZE(c.total, c.last);
         ZERO(c);
         c.stop_at = 1;
-        CHECK_GOT(LOCUS_ERR_CANCELLED, entry(e, &p, &o, work_of(bytes), bytes));
-        work_done();
+        CHECK_GOT(LOCUS_ERR_CANCELLED, entry(e, &p, &o));
         CHECK_SIZE(1, c.made);
     }
     free(x);
@@ -1123,8 +953,8 @@ static void bad_points_are_refused(void)
 
 static void few_rows_are_fine(void)
 {
-    float x[6] = {0.1f, 0.2f, 0.9f, 0.3f, 0.5f, 0.5f}, d[4], cost = 1.0f;
-    size_t picks[3], label[3], count = 9;
+    float x[6] = {0.1f, 0.2f, 0.9f, 0.3f, 0.5f, 0.5f}, d[4];
+    size_t picks[3], label[3];
     double mean = 9.0;
     locus_neighbour near[6];
     locus_merge merge;
@@ -1141,27 +971,20 @@ static void few_rows_are_fine(void)
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, centers(&none, 1, picks, NULL, NULL));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, centers(&q, 4, picks, NULL, NULL));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, centers(&q, 2, NULL, NULL, NULL));
-    CHECK_STATUS(LOCUS_OK, coverage(&none, NULL, 1.0, NULL, &count, NULL));
-    CHECK_SIZE(0, count);
     CHECK_STATUS(LOCUS_OK, medoids(&p, 1, picks, label, &mean, NULL));
     CHECK(picks[0] == 0 && label[0] == 0 && mean <= 0.0);
     CHECK_STATUS(LOCUS_OK, centers(&p, 1, picks, d, NULL));
     CHECK(picks[0] == 0 && d[0] <= 0.0f);
-    CHECK_STATUS(LOCUS_OK, coverage(&p, &cost, 1.0, picks, &count, NULL));
-    CHECK(count == 1 && picks[0] == 0);
     CHECK_STATUS(LOCUS_OK, neighbours(&p, NULL, 2, near, NULL));
     CHECK(near[0].index == SIZE_MAX && near[1].index == SIZE_MAX);
     CHECK_STATUS(LOCUS_OK, neighbours(&none, &q, 2, near, NULL));
     CHECK(near[0].index == SIZE_MAX && near[5].index == SIZE_MAX);
     { // none available
         const unsigned char closed[3] = {0, 0, 0};
-        const float costs[3] = {1.0f, 1.0f, 1.0f};
-        locus_explore_opts o = opts_of(LOCUS_COSINE, 0, NULL);
+        ways o = opts_of(LOCUS_COSINE, 0, NULL);
         o.available = closed;
         CHECK_STATUS(LOCUS_OK, neighbours(&q, NULL, 2, near, &o));
         CHECK(near[0].index == SIZE_MAX && near[5].index == SIZE_MAX);
-        CHECK_STATUS(LOCUS_OK, coverage(&q, costs, 9.0, picks, &count, &o));
-        CHECK_SIZE(0, count);
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, centers(&q, 1, picks, NULL, &o));
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, medoids(&q, 1, picks, NULL, NULL, &o));
     }
@@ -1174,15 +997,6 @@ static void few_rows_are_fine(void)
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, cluster(&q, LOCUS_AVERAGE, NULL, NULL));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, cluster(&q, (locus_linkage)4, &merge, NULL));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, cluster(&q, LOCUS_WARD, &merge, NULL));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, coverage(&p, &cost, (double)f_nan(), picks, &count, NULL));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, coverage(&p, &cost, -1.0, picks, &count, NULL));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, coverage(&p, &cost, 1.0, picks, NULL, NULL));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, coverage(&p, &cost, 1.0, NULL, &count, NULL));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, coverage(&p, NULL, 1.0, picks, &count, NULL));
-    cost = 0.0f;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, coverage(&p, &cost, 1.0, picks, &count, NULL));
-    cost = f_nan();
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, coverage(&p, &cost, 1.0, picks, &count, NULL));
 }
 
 // ---------------------------------------------------------------------------------------------------- all of them
@@ -1198,9 +1012,7 @@ typedef struct test {
     }
 
 static const test tests[] = {
-    TEST(metrics_have_names),
     TEST(profiles_are_the_predicted_chances),
-    TEST(category_means_are_means),
     TEST(distances_match_double),
     TEST(distances_are_symmetric_and_local),
     TEST(neighbours_match_brute_force),
@@ -1215,7 +1027,6 @@ static const test tests[] = {
     TEST(centers_are_the_farthest),
     TEST(centers_of_many_start_near_the_mean),
     TEST(centers_of_equal_rows_are_all_of_them),
-    TEST(coverage_is_greedy_within_the_budget),
     TEST(bad_points_are_refused),
     TEST(few_rows_are_fine),
 };

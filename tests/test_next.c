@@ -1215,57 +1215,6 @@ static void failing_allocations_leak_nothing(void)
     world_free(&w);
 }
 
-// ---------------------------------------------------------------------------------------------------- known answers
-
-static void known_answers_replace_chances(void)
-{
-    float scores[12], profiles[12], as_made[12];
-    unsigned char bytes[12];
-    locus_evals e;
-    size_t i;
-    ZERO(e);
-    e.queries.count = 4;
-    e.scores.models = 3;
-    for (i = 0; i < 12; i++) {
-        as_made[i] = profiles[i] = 0.01f * (float)(i + 1);
-        scores[i] = i % 3 == 1 ? f_nan() : i % 3 ? 1.0f : 0.25f;
-        bytes[i] = (unsigned char)(i % 3 == 1 ? 255 : i % 2);
-    }
-    e.scores.f32 = scores;
-    CHECK_STATUS(LOCUS_OK, locus_profiles_known(profiles, &e, &g_err));
-    for (i = 0; i < 12; i++) CHECK(fabsf(profiles[i] - (i % 3 == 1 ? as_made[i] : scores[i])) <= 0.0f);
-    memcpy(profiles, as_made, sizeof profiles);
-    e.scores.f32 = NULL;
-    e.scores.u8 = bytes;
-    CHECK_STATUS(LOCUS_OK, locus_profiles_known(profiles, &e, &g_err));
-    for (i = 0; i < 12; i++) CHECK(fabsf(profiles[i] - (i % 3 == 1 ? as_made[i] : (float)bytes[i])) <= 0.0f);
-    memcpy(profiles, as_made, sizeof profiles);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles_known(NULL, &e, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles_known(profiles, NULL, &g_err));
-    e.scores.f32 = scores;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles_known(profiles, &e, &g_err));
-    e.scores.f32 = NULL, e.scores.u8 = NULL;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles_known(profiles, &e, &g_err));
-    e.scores.f32 = scores;
-    scores[11] = 1.5f; // the last: those before it must not be there yet
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_profiles_known(profiles, &e, &g_err));
-    CHECK_MESSAGE("[2, 3]");
-    CHECK_SAME("profiles", as_made, profiles, 12);
-    scores[11] = -0.5f;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_profiles_known(profiles, &e, &g_err));
-    e.scores.f32 = NULL, e.scores.u8 = bytes;
-    bytes[11] = 2;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_profiles_known(profiles, &e, &g_err));
-    CHECK_SAME("profiles", as_made, profiles, 12);
-    e.queries.count = SIZE_MAX / 2;
-    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_profiles_known(profiles, &e, &g_err));
-    e.queries.count = 0;
-    CHECK_STATUS(LOCUS_OK, locus_profiles_known(profiles, &e, &g_err));
-    e.queries.count = 4, e.scores.models = 0;
-    CHECK_STATUS(LOCUS_OK, locus_profiles_known(profiles, &e, &g_err));
-    CHECK_SAME("profiles", as_made, profiles, 12);
-}
-
 // ---------------------------------------------------------------------------------------------------- main
 
 #define TEST(name)                                                                                                     \
@@ -1290,7 +1239,6 @@ static const struct {
     TEST(hostile_items_do_no_harm),
     TEST(bad_arguments_are_refused),
     TEST(failing_allocations_leak_nothing),
-    TEST(known_answers_replace_chances),
     TEST(chosen_answers_tell_more_than_random_ones), // sets the seed
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests of what chooses and compares: portfolios by value against all subsets and a greedy without shortcuts, search
-// against a sort, imagined scores, comparisons against direct formulas, Student's quantiles against scipy's; quality
+// Tests of what chooses and compares: portfolios by value against all subsets and a greedy without shortcuts,
+// comparisons against direct formulas, Student's quantiles against scipy's; quality
 // against money: hulls and AIQ against all mixes, frontiers by hand and against their definitions, paired intervals.
 //
 //     cc -O2 tests/test_select.c -o build/test_select -lm -lpthread && build/test_select [part of a test's name]
@@ -31,6 +31,7 @@ typedef struct problem {
     float *cost, *weight;
     unsigned char *available, *required;
     locus_portfolio_opts o;
+    locus_run run;
 } problem;
 
 static size_t below(ref_rng *g, size_t n) { return (size_t)(ref_uniform(g) * (double)n); }
@@ -152,13 +153,10 @@ static locus_points points_of(const problem *p)
 static locus_status choose(const problem *p, size_t *picks, double *values, locus_portfolio *out)
 {
     const locus_points rows = points_of(p);
-    size_t bytes = locus_portfolio_workspace(&rows, &p->o), before = g_mallocs;
-    unsigned char *work = (unsigned char *)xmalloc(bytes + 3);
+    fitted g = fitted_run(&p->run);
     locus_status s;
-    memset(work, 0xA5, bytes + 3);
-    s = locus_portfolio_choose(&rows, &p->o, picks, values, out, work + 3, bytes, &g_err);
-    if (g_mallocs != before) failure(__LINE__, "locus_portfolio_choose allocated");
-    free(work);
+    do s = locus_portfolio_choose(&rows, &p->o, picks, values, out, &g.run, &g_err);
+    while (fitted_again(&g, s));
     return s;
 }
 
@@ -283,12 +281,10 @@ static void exchanges_lead_to_a_set_that_none_improves(void)
     for (trial = 0; trial < trials(60); trial++) {
         problem p;
         locusi_portfolio_job j;
-        locusi_carver c = {NULL, 0, 0};
-        locus_points rows;
-        unsigned char in[50], *block;
-        double mass = 0.0, net = 0.0, before = 0.0;
+        locusi_work w;
+        unsigned char in[50];
+        double net = 0.0, before = 0.0;
         size_t i, k;
-        int exponent;
         problem_make(&p, 50, 24, 0, trial + 9000);
         ZERO(p.o);
         p.o.count = 2 + trial % 6;
@@ -296,18 +292,14 @@ static void exchanges_lead_to_a_set_that_none_improves(void)
         p.o.cost = p.cost;
         if (trial % 2) p.o.lambda = 0.004 * (double)(1 + trial % 5);
         context("trial %zu: count %zu, lambda %g", trial, p.o.count, p.o.lambda);
-        rows = points_of(&p);
-        locusi_portfolio_plan(&j, &rows, &p.o, &c);
-        block = (unsigned char *)xmalloc(c.used + 64);
-        memset(block, 0, c.used + 64);
-        c.base = locusi_align(block), c.used = 0;
-        locusi_portfolio_plan(&j, &rows, &p.o, &c);
+        ZERO(j);
+        j.o = &p.o;
+        j.rows = p.rows, j.models = p.M, j.queries = p.Q, j.stride = p.stride, j.limit = p.o.count;
+        locusi_work_begin(&w, NULL);
+        CHECK_STATUS(LOCUS_OK, locusi_portfolio_take(&j, &w, &g_err));
         j.k = locusi_kernels_for(LOCUS_ISA_SCALAR);
-        j.lambda = p.o.lambda, j.budget = DBL_MAX;
-        for (i = 0; i < p.Q; i++) mass += (double)p.weight[i];
-        (void)frexp(mass, &exponent);
-        for (i = 0; i < p.Q; i++) j.weight[i] = ldexp((double)p.weight[i], 50 - exponent);
-        j.unit = 1.0 / ldexp(mass, 50 - exponent);
+        j.budget = DBL_MAX;
+        CHECK_STATUS(LOCUS_OK, locusi_portfolio_prepare(&j, &g_err));
         j.total = 1;
         memset(in, 0, sizeof in);
         for (k = 0; k < p.o.count; k++) { // those of least value less price, one by one
@@ -331,7 +323,7 @@ static void exchanges_lead_to_a_set_that_none_improves(void)
         CHECK(judge(&p, in, &net));
         CHECK(locally_best(&p, in, net));
         moved += net > before;
-        free(block);
+        locusi_work_end(&w);
         problem_free(&p);
     }
     CHECK(moved * 10 >= trials(60) * 9);
@@ -557,8 +549,8 @@ static void portfolios_do_not_depend_on_threads_or_instruction_sets(void)
         for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
             if (!locus_isa_supported((locus_isa)isa)) continue;
             for (kind = 0; kind < THREAD_KINDS; kind++) {
-                p.o.isa = (locus_isa)isa;
-                p.o.parallel = parallel_of(kind);
+                p.run.isa = (locus_isa)isa;
+                p.run.parallel = parallel_of(kind);
                 context("set %zu, %s, threads %zu", set, locus_isa_name((locus_isa)isa), kind);
                 memset(picks, 0, sizeof picks);
                 memset(same, 0, sizeof same);
@@ -617,7 +609,7 @@ static void portfolios_can_be_cancelled(void)
     p.o.count = 5;
     p.o.cost = p.cost;
     p.o.budget = 5.0;
-    p.o.progress = stop_at;
+    p.run.progress = stop_at;
     g_calls = g_stop_at = g_last = 0;
     CHECK_STATUS(LOCUS_OK, choose(&p, picks, values, &out));
     calls = g_calls;
@@ -637,39 +629,27 @@ static void bad_portfolio_arguments_are_refused(void)
     double values[10];
     locus_portfolio out;
     locus_points rows, bad;
-    const size_t bytes = 100000;
-    void *work = xmalloc(bytes);
     const int odd = 99;
     problem_make(&p, 10, 8, 0, 6);
     memset(p.required, 0, 10);
     memset(p.available, 1, 10);
     rows = points_of(&p);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(NULL, NULL, picks, NULL, &out, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(NULL, NULL, picks, NULL, &out, NULL, &g_err));
     CHECK_MESSAGE("profiles");
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(&rows, NULL, NULL, NULL, &out, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(&rows, NULL, NULL, NULL, &out, NULL, &g_err));
     CHECK_MESSAGE("picks");
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(&rows, NULL, picks, NULL, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(&rows, NULL, picks, NULL, NULL, NULL, &g_err));
     CHECK_MESSAGE("out");
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, NULL, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, work,
-                                                          locus_portfolio_workspace(&rows, NULL) - 1, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, work,
-                                                  locus_portfolio_workspace(&rows, NULL), NULL));
-    CHECK_SIZE(0, locus_portfolio_workspace(NULL, NULL));
-    bad = rows, bad.count = SIZE_MAX / 8;
-    CHECK_SIZE(0, locus_portfolio_workspace(&bad, NULL));
-    bad = rows, bad.dim = SIZE_MAX - 3, bad.stride = 0;
-    CHECK_SIZE(0, locus_portfolio_workspace(&bad, NULL));
 #define POINTS(change, part)                                                                                           \
     bad = rows;                                                                                                        \
     change;                                                                                                            \
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(&bad, NULL, picks, NULL, &out, work, bytes, &g_err));      \
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(&bad, NULL, picks, NULL, &out, NULL, &g_err));             \
     CHECK_MESSAGE(part);
     POINTS(bad.dim = 0, "profiles.dim")
-    POINTS(bad.rows = NULL, "profiles")
+    POINTS(bad.rows = NULL, "profiles.rows")
     POINTS(bad.stride = 7, "profiles.stride")
     bad = rows, bad.count = 0, bad.rows = NULL;
-    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_portfolio_choose(&bad, NULL, picks, NULL, &out, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_portfolio_choose(&bad, NULL, picks, NULL, &out, NULL, &g_err));
 #define OPTION(status, change, part)                                                                                   \
     ZERO(p.o);                                                                                                         \
     change;                                                                                                            \
@@ -687,13 +667,14 @@ static void bad_portfolio_arguments_are_refused(void)
     }
     OPTION(LOCUS_ERR_ARGUMENT, p.o.budget = 1.0, "cost")
     OPTION(LOCUS_ERR_ARGUMENT, p.o.lambda = 1.0, "cost")
-    OPTION(LOCUS_ERR_ISA, memcpy(&p.o.isa, &odd, sizeof p.o.isa), "isa")
+    OPTION(LOCUS_ERR_ISA, memcpy(&p.run.isa, &odd, sizeof p.run.isa), "isa")
+    ZERO(p.run);
     for (i = 0; i < 8; i++) p.weight[i] = 0.0f;
     OPTION(LOCUS_ERR_ARGUMENT, p.o.weight = p.weight, "weight")
     for (i = 0; i < 4; i++) {
         const float no[] = {-0.001f, 1.0001f, f_nan(), f_inf()};
         const float was = p.rows[7 * p.stride + 5];
-        OPTION(LOCUS_ERR_ARGUMENT, p.rows[7 * p.stride + 5] = no[i], "profiles[7, 5]")
+        OPTION(i < 2 ? LOCUS_ERR_ARGUMENT : LOCUS_ERR_NONFINITE, p.rows[7 * p.stride + 5] = no[i], "profiles[7, 5]")
         p.rows[7 * p.stride + 5] = was;
     }
     p.rows[0] = -0.0f, p.rows[1] = 1.0f;
@@ -726,145 +707,7 @@ static void bad_portfolio_arguments_are_refused(void)
     for (i = 0; i < 8; i++) p.weight[i] = 1e-45f;
     CHECK_STATUS(LOCUS_OK, choose(&p, picks, values, &out));
     CHECK(out.value > 0.0 && out.value <= 1.0 && out.bound <= 1.0 + 1e-12);
-    free(work);
     problem_free(&p);
-}
-
-// ---------------------------------------------------------------------------------------------------- search
-
-typedef struct match {
-    size_t model;
-    double distance;
-} match;
-
-static int match_order(const void *a, const void *b)
-{
-    const match *x = (const match *)a, *y = (const match *)b;
-    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
-    return x->model < y->model ? -1 : 1;
-}
-
-static void search_finds_what_a_sort_finds(void)
-{
-    enum { M = 200, C = 5 };
-    static double means[M * C];
-    static match all[M];
-    static locus_match out[M + 5];
-    size_t trial;
-    for (trial = 0; trial < trials(200); trial++) {
-        ref_rng g;
-        locus_wish wish[C];
-        unsigned char available[M];
-        size_t m, c, k, n = 0, count = 1 + trial % M;
-        g.state = trial + 9 + g_seed;
-        for (c = 0; c < C; c++) { // all arithmetic is exact: ties are many
-            wish[c].accuracy = floor(4.0 * ref_uniform(&g)) / 4.0;
-            wish[c].weight = trial % 7 < 2 ? 0.0 : (double)below(&g, 3) * (trial % 3 ? 0.5 : 1.0);
-        }
-        wish[trial % C].weight = trial % 7 ? 1.0 : 1e-300;
-        if (trial % 7 == 1) wish[trial % C].weight = 1e308;
-        for (m = 0; m < M; m++) {
-            double sum = 0.0, weight = 0.0;
-            available[m] = below(&g, 4) != 0;
-            for (c = 0; c < C; c++) {
-                means[m * C + c] = below(&g, 10) ? floor(8.0 * ref_uniform(&g)) / 8.0 : NAN; // many ties
-                if (wish[c].weight > 0.0 && means[m * C + c] == means[m * C + c]) {
-                    const double w = trial % 7 < 2 ? 1.0 : wish[c].weight;
-                    sum += w * pow(means[m * C + c] - wish[c].accuracy, 2.0);
-                    weight += w;
-                }
-            }
-            if (m >= count || !available[m] || !(weight > 0.0)) continue;
-            all[n].model = m;
-            all[n++].distance = sqrt(sum / weight);
-        }
-        qsort(all, n, sizeof all[0], match_order);
-        k = trial % 4 == 0 ? n + 3 : 1 + below(&g, n + 1);
-        if (k > M + 5) k = M + 5;
-        CHECK_STATUS(LOCUS_OK, locus_search(means, count, wish, C, k, available, out, &g_err));
-        for (m = 0; m < k; m++) {
-            CHECK_SIZE(m < n ? all[m].model : SIZE_MAX, out[m].model);
-            if (m < n) CHECK_NEAR(all[m].distance, out[m].distance, 1e-12);
-            else CHECK(out[m].distance != out[m].distance);
-        }
-    }
-}
-
-static void bad_wishes_are_refused(void)
-{
-    double means[4] = {0.1, 0.2, 0.3, 0.4};
-    locus_wish good[2] = {{0.5, 1.0}, {0.5, 0.0}}, w[2];
-    locus_match out[2];
-    int32_t category[3] = {0, 1, 0};
-    unsigned char scores[3];
-    size_t i;
-    const double no[] = {-0.1, 1.1, NAN, INFINITY};
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_search(NULL, 2, good, 2, 1, NULL, out, &g_err));
-    CHECK_MESSAGE("means");
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_search(means, 2, NULL, 2, 1, NULL, out, &g_err));
-    CHECK_MESSAGE("wish");
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_search(means, 2, good, 2, 1, NULL, NULL, &g_err));
-    CHECK_MESSAGE("out");
-    CHECK_STATUS(LOCUS_OK, locus_search(means, 2, good, 2, 0, NULL, NULL, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_search(NULL, 0, good, 2, 2, NULL, out, &g_err));
-    CHECK(out[0].model == SIZE_MAX && out[1].model == SIZE_MAX);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_imagine(NULL, 3, good, 2, 0, scores, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_imagine(category, 3, NULL, 2, 0, scores, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_imagine(category, 3, good, 2, 0, NULL, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_search(means, 2, good, 0, 1, NULL, out, &g_err));
-    for (i = 0; i < 9; i++) {
-        memcpy(w, good, sizeof w);
-        if (i < 4) w[0].accuracy = no[i];
-        else if (i < 7) w[1].weight = i == 4 ? -1.0 : no[i - 3];
-        else if (i == 7) w[0].weight = 0.0;
-        else w[1].accuracy = NAN; // of a category that nobody cares for
-        if (i == 5) continue;     // 1.1 is a fine weight
-        CHECK_STATUS(i == 8 ? LOCUS_OK : LOCUS_ERR_ARGUMENT, locus_search(means, 2, w, 2, 1, NULL, out, &g_err));
-        CHECK_STATUS(i == 8 ? LOCUS_OK : LOCUS_ERR_ARGUMENT, locus_imagine(category, 3, w, 2, 1, scores, &g_err));
-    }
-}
-
-static void imagined_scores_have_the_rates_that_were_wished(void)
-{
-    enum { N = 500, C = 6 };
-    int32_t category[N];
-    unsigned char scores[N], again[N];
-    size_t ones[N], trial, i, c, differ = 0;
-    memset(ones, 0, sizeof ones);
-    for (trial = 0; trial < trials(400); trial++) {
-        ref_rng g;
-        locus_wish wish[C];
-        g.state = trial + 77 + g_seed;
-        for (i = 0; i < N; i++) category[i] = trial % 2 ? (int32_t)(i % 3) : (int32_t)below(&g, 9) - 2;
-        if (trial == 0) category[0] = INT32_MIN, category[1] = INT32_MAX;
-        for (c = 0; c < C; c++) {
-            wish[c].accuracy = trial % 2 ? 0.3 : c == 0 ? 0.0 : c == 1 ? 1.0 : ref_uniform(&g);
-            wish[c].weight = c == 2 && trial % 2 == 0 ? 0.0 : 1.0 + (double)c;
-        }
-        CHECK_STATUS(LOCUS_OK, locus_imagine(category, N, wish, C, trial, scores, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_imagine(category, N, wish, C, trial, again, &g_err));
-        CHECK(memcmp(scores, again, N) == 0);
-        CHECK_STATUS(LOCUS_OK, locus_imagine(category, N, wish, C, trial + 1, again, &g_err));
-        differ += memcmp(scores, again, N) != 0;
-        for (c = 0; c < C; c++) {
-            size_t n = 0, right = 0;
-            for (i = 0; i < N; i++) {
-                if (category[i] != (int32_t)c) continue;
-                n++;
-                if (wish[c].weight > 0.0) CHECK(scores[i] <= 1);
-                else CHECK(scores[i] == 255);
-                right += scores[i] == 1;
-            }
-            if (wish[c].weight > 0.0) CHECK(fabs((double)right - wish[c].accuracy * (double)n) <= 0.5 + 1e-9);
-        }
-        for (i = 0; i < N; i++) {
-            if (category[i] < 0 || category[i] >= C) CHECK(scores[i] == 255);
-            if (trial % 2) ones[i] += scores[i];
-        }
-    }
-    CHECK(differ > trials(400) * 9 / 10);
-    for (i = 0; i < N && !g_quick; i++) // every place is as likely: 200 trials at 0.3
-        CHECK(fabs((double)ones[i] - 60.0) < 5.5 * sqrt(200.0 * 0.3 * 0.7));
 }
 
 // ---------------------------------------------------------------------------------------------------- comparison
@@ -984,130 +827,220 @@ static void check_interval(int line, const locus_interval *found, double value, 
     check_near(line, "high", e.high, found->high, 1e-10);
 }
 
+typedef struct pair { // a pool of three models and what they answered
+    ref_net ref;
+    raw_file *raw;
+    locus_net *net;
+    locus_pool *pool;
+    float *enc;
+    unsigned char scores[3 * 60];
+    locus_evals evals;
+} pair;
+
+enum { PAIR_Q = 60, PAIR_D = 5 };
+
+static int pair_make(pair *p, int predictor_only)
+{
+    float *z = normals(3 * 6, 1.0, 21);
+    locus_net_opts opts;
+    ref_rng g;
+    size_t i;
+    g.state = g_seed + 4;
+    ZERO(*p);
+    ZERO(opts);
+    opts.predictor_only = predictor_only;
+    ref_init(&p->ref, PAIR_D, 6, 2, 1, 3, 4, 0, 3, 77 + g_seed);
+    p->raw = raw_from_net(&p->ref);
+    if (!CHECK_STATUS(LOCUS_OK, raw_create(p->raw, &opts, &p->net))) return 0;
+    p->pool = pool_of(p->net, z, 3);
+    p->enc = normals(PAIR_Q * PAIR_D, 0.6, 5);
+    for (i = 0; i < sizeof p->scores; i++) p->scores[i] = (unsigned char)(below(&g, 5) ? below(&g, 2) : 255);
+    p->evals.queries = queries_of(p->enc, PAIR_Q, PAIR_D);
+    p->evals.scores.models = 3;
+    p->evals.scores.u8 = p->scores;
+    free(z);
+    return p->pool != NULL;
+}
+
+static void pair_free(pair *p)
+{
+    locus_pool_destroy(p->pool);
+    locus_net_destroy(p->net);
+    raw_free(p->raw);
+    ref_free(&p->ref);
+    free(p->enc);
+}
+
+static double cosine_of(const float *a, const float *b, size_t d)
+{
+    double aa = 0.0, bb = 0.0, ab = 0.0;
+    size_t j;
+    for (j = 0; j < d; j++) {
+        aa += (double)a[j] * (double)a[j];
+        bb += (double)b[j] * (double)b[j];
+        ab += (double)a[j] * (double)b[j];
+    }
+    return 1.0 - ab / sqrt(aa * bb);
+}
+
+// Against the formulas on rows that public functions make: the model's own, and those of its versions.
 static void comparisons_follow_their_formulas(void)
 {
-    enum { Q = 60, R = 9, C = 4 };
-    static const size_t rows[][2] = {{1, 1}, {R, R}, {R, 5}, {R, 1}, {1, 4}, {2, 2}, {3, 1}};
-    float *pa = floats(R * (Q + 2)), *pb = floats(R * Q);
+    enum { Q = PAIR_Q, R = 9, C = 4, A = 2, B = 0 };
     int32_t category[Q];
-    unsigned char sa[Q], sb[Q];
     size_t i, r, kase;
-    ref_rng g;
-    g.state = g_seed + 4;
-    for (r = 0; r < R; r++) {
-        for (i = 0; i < Q + 2; i++) pa[r * (Q + 2) + i] = i < Q ? (float)ref_uniform(&g) : f_nan();
-        for (i = 0; i < Q; i++) pb[r * Q + i] = (float)pow(ref_uniform(&g), 2.0);
-    }
-    for (i = 0; i < Q; i++) {
-        category[i] = (int32_t)below(&g, 5) - 1; // -1, 0, 1, 2, 3
-        if (category[i] == 2) category[i] = 7;   // 2: no query
-        sa[i] = (unsigned char)(below(&g, 5) ? below(&g, 2) : 255);
-        sb[i] = (unsigned char)(below(&g, 5) ? below(&g, 2) : 255);
-    }
-    for (kase = 0; kase < COUNT(rows); kase++) {
-        const size_t na = rows[kase][0], nb = rows[kase][1];
-        const size_t pairs = na > 1 && nb > 1 ? (na < nb ? na : nb) - 1 : (na > nb ? na : nb) - 1;
-        locus_points a = {pa, na, Q, Q + 2}, b = {pb, nb, Q, 0};
+    for (i = 0; i < Q; i++) category[i] = i % 5 == 3 ? 7 : (int32_t)(i % 5) - 1; // -1, 0, 1, 3, 7: none of 2
+    for (kase = 0; kase < 4; kase++) { // 1, 3: too few answers of one for versions
+        pair p;
+        locus_pool *versions[2] = {NULL, NULL};
+        float *rows[2], own[3 * Q];
         locus_comparison out;
         locus_compare_opts o;
         locus_interval by[C];
-        double x[4][R], level = kase % 2 ? 0.95 : 0.9, z = kase % 2 ? 1.9599639845400545 : 1.6448536269514722;
-        size_t c, shared = 0, same = 0;
-        statistic s = statistic_of(pa, pb, Q, NULL, 0);
-        context("rows %zu, %zu", na, nb);
+        double x[5][R], level = kase % 2 ? 0.95 : 0.9, z = kase % 2 ? 1.9599639845400545 : 1.6448536269514722;
+        size_t c, shared = 0, same = 0, pairs = 0, count[2];
+        statistic s;
+        context("case %zu", kase);
+        if (!pair_make(&p, 0)) return;
         ZERO(o);
         o.level = kase % 2 ? 0.95 : 0.0;
         o.category = category, o.categories = C, o.by_category = by;
-        o.scores_a = sa, o.scores_b = sb, o.answers = Q;
-        CHECK_STATUS(LOCUS_OK, locus_compare(&a, &b, &o, &out, &g_err));
-        for (r = 1; r < R; r++) {
-            x[0][r - 1] = statistic_of(pa + r * (Q + 2), pb, Q, NULL, 0).a;
-            x[1][r - 1] = statistic_of(pa, pb + r * Q, Q, NULL, 0).b;
+        o.resamples = R, o.seed = 11;
+        if (kase == 1 || kase == 3) memset(p.scores + (kase == 1 ? A : B) * Q + 1, 255, Q - 1);
+        CHECK_STATUS(LOCUS_OK, locus_profiles(p.pool, &p.evals.queries, NULL, own, NULL, &g_err));
+        for (i = 0; i < 2; i++) {
+            const size_t model = i ? B : A;
+            locus_resample_opts ro;
+            locus_evals e = p.evals;
+            ZERO(ro);
+            ro.count = R, ro.seed = 11 + 1 + model;
+            e.scores.models = 1;
+            e.scores.u8 += model * Q;
+            rows[i] = floats((R + 1) * Q);
+            memcpy(rows[i], own + model * Q, Q * sizeof(float));
+            count[i] = (kase == 1 && i == 0) || (kase == 3 && i == 1) ? 0 : R;
+            if (!count[i]) continue;
+            CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions[i], p.pool, &e, &ro, NULL, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_profiles(versions[i], &p.evals.queries, NULL, rows[i] + Q, NULL, &g_err));
+            pairs = R;
         }
-        check_interval(__LINE__, &out.accuracy_a, s.a, x[0], na - 1, level);
-        check_interval(__LINE__, &out.accuracy_b, s.b, x[1], nb - 1, level);
+        CHECK_STATUS(LOCUS_OK, locus_compare(p.pool, A, B, &p.evals, &o, &out, NULL, &g_err));
+        s = statistic_of(rows[0], rows[1], Q, NULL, 0);
+        for (r = 0; r < R; r++) {
+            const size_t ra = count[0] ? r + 1 : 0, rb = count[1] ? r + 1 : 0;
+            x[0][r] = statistic_of(rows[0] + ra * Q, rows[1], Q, NULL, 0).a;
+            x[1][r] = statistic_of(rows[0], rows[1] + rb * Q, Q, NULL, 0).b;
+            x[4][r] = cosine_of(ra ? locus_pool_embedding(versions[0], r) : locus_pool_embedding(p.pool, A),
+                                rb ? locus_pool_embedding(versions[1], r) : locus_pool_embedding(p.pool, B), 6);
+        }
+        check_interval(__LINE__, &out.accuracy_a, s.a, x[0], count[0], level);
+        check_interval(__LINE__, &out.accuracy_b, s.b, x[1], count[1], level);
         for (c = 0; c <= C; c++) { // C: all
             const int32_t *only = c < C ? category : NULL;
-            s = statistic_of(pa, pb, Q, only, (int32_t)c);
-            for (r = 1; r <= pairs; r++) {
-                const statistic t =
-                    statistic_of(pa + (na > 1 ? r : 0) * (Q + 2), pb + (nb > 1 ? r : 0) * Q, Q, only, (int32_t)c);
-                x[2][r - 1] = t.difference;
-                x[3][r - 1] = t.agreement;
+            s = statistic_of(rows[0], rows[1], Q, only, (int32_t)c);
+            for (r = 0; r < pairs; r++) {
+                const statistic t = statistic_of(rows[0] + (count[0] ? r + 1 : 0) * Q,
+                                                 rows[1] + (count[1] ? r + 1 : 0) * Q, Q, only, (int32_t)c);
+                x[2][r] = t.difference;
+                x[3][r] = t.agreement;
             }
             check_interval(__LINE__, c < C ? &by[c] : &out.difference, s.difference, x[2], pairs, level);
             if (c == C) check_interval(__LINE__, &out.agreement, s.agreement, x[3], pairs, level);
         }
         CHECK(by[2].value != by[2].value && by[2].low != by[2].low);
+        {
+            locus_interval e = locus_interval_of(
+                cosine_of(locus_pool_embedding(p.pool, A), locus_pool_embedding(p.pool, B), 6), x[4], pairs, level);
+            CHECK_NEAR(e.value, out.distance.value, 1e-12);
+            CHECK_NEAR(e.low < 0.0 ? 0.0 : e.low, out.distance.low, 1e-10);
+            CHECK_NEAR(e.high, out.distance.high, 1e-10);
+        }
         for (i = 0; i < Q; i++)
-            if (sa[i] != 255 && sb[i] != 255) shared++, same += sa[i] == sb[i];
+            if (p.scores[A * Q + i] != 255 && p.scores[B * Q + i] != 255)
+                shared++, same += p.scores[A * Q + i] == p.scores[B * Q + i];
         CHECK_SIZE(shared, out.shared);
         CHECK_NEAR((double)same / (double)shared, out.observed.value, 1e-15);
-        // Wilson's bounds solve (p - share)^2 = z^2 p (1 - p) / n.
-        for (i = 0; i < 2; i++) {
-            const double p = i ? out.observed.high : out.observed.low, off = p - out.observed.value;
-            CHECK_NEAR(z * z * p * (1.0 - p) / (double)shared, off * off, 1e-12);
+        for (i = 0; i < 2 && same > 0 && same < shared;
+             i++) { // Wilson's bounds solve (p - share)^2 = z^2 p (1 - p) / n
+            const double bound = i ? out.observed.high : out.observed.low, off = bound - out.observed.value;
+            CHECK_NEAR(z * z * bound * (1.0 - bound) / (double)shared, off * off, 1e-12);
             CHECK(i ? off > 0.0 : off < 0.0);
         }
+        for (i = 0; i < 2; i++) locus_pool_destroy(versions[i]), free(rows[i]);
+        pair_free(&p);
     }
-    free(pa), free(pb);
 }
 
 static void comparisons_at_the_edges(void)
 {
-    float p[6] = {0.0f, 1.0f, 0.5f, 0.25f, -0.0f, 1.0f}, spoilt[3] = {0.1f, 2.0f, 0.3f};
-    const unsigned char a[4] = {1, 0, 255, 1}, b[4] = {1, 0, 1, 255}, bad[4] = {1, 0, 2, 1};
-    locus_points x = {NULL, 1, 3, 0}, y = {NULL, 1, 3, 0}, z;
+    pair p;
     locus_compare_opts o;
     locus_comparison out;
     locus_interval by[2];
+    locus_evals e;
+    float graded[3 * PAIR_Q];
     size_t i;
-    x.rows = p, y.rows = p + 3;
-    CHECK_STATUS(LOCUS_OK, locus_compare(&x, &y, NULL, &out, &g_err));
-    CHECK_SIZE(0, out.shared);
-    CHECK(out.observed.value != out.observed.value && out.observed.low != out.observed.low);
-    CHECK(out.difference.low != out.difference.low);
-    ZERO(o);
-    o.scores_a = a, o.scores_b = b, o.answers = 4;
-    CHECK_STATUS(LOCUS_OK, locus_compare(&x, &x, &o, &out, &g_err)); // 2 of 2 alike: the upper bound is 1 itself
-    CHECK_SIZE(2, out.shared);
+    if (!pair_make(&p, 1)) return; // no encoder: no versions
+    {
+        fitted f = fitted_run(NULL);
+        locus_status s;
+        do s = locus_compare(p.pool, 0, 1, &p.evals, NULL, &out, &f.run, &g_err);
+        while (fitted_again(&f, s));
+        CHECK_GOT(LOCUS_OK, s);
+    }
+    CHECK(out.shared > 0 && out.difference.value == out.difference.value && out.difference.low != out.difference.low);
+    CHECK(out.observed.low == out.observed.low);
+    for (i = 0; i < 3 * PAIR_Q; i++) graded[i] = p.scores[i] == 255 ? f_nan() : p.scores[i] ? 0.7f : 0.5f;
+    e = p.evals, e.scores.u8 = NULL, e.scores.f32 = graded; // right is above a half
+    {
+        locus_comparison same;
+        CHECK_STATUS(LOCUS_OK, locus_compare(p.pool, 0, 1, &e, NULL, &same, NULL, &g_err));
+        CHECK_NEAR(out.observed.value, same.observed.value, 0.0);
+    }
+    memset(p.scores + 2, 255, PAIR_Q - 2);
+    p.scores[0] = p.scores[PAIR_Q] = 1, p.scores[1] = p.scores[PAIR_Q + 1] = 0;
+    CHECK_STATUS(LOCUS_OK, locus_compare(p.pool, 0, 1, &p.evals, NULL, &out, NULL, &g_err));
+    CHECK_SIZE(2, out.shared); // 2 of 2 alike: the upper bound is 1 itself
     CHECK_NEAR(1.0, out.observed.high, 0.0);
     CHECK_NEAR(2.0 / (2.0 + 1.6448536269514722 * 1.6448536269514722), out.observed.low, 1e-12);
+    CHECK_STATUS(LOCUS_OK, locus_compare(p.pool, 1, 1, &p.evals, NULL, &out, NULL, &g_err));
     CHECK_NEAR(0.0, out.difference.value, 0.0);
-    o.scores_b = bad;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_compare(&x, &x, &o, &out, &g_err));
-    CHECK_MESSAGE("scores_b[2]");
-    o.scores_a = bad, o.scores_b = b;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_compare(&x, &x, &o, &out, &g_err));
-    CHECK_MESSAGE("scores_a[2]");
-    o.scores_a = NULL;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &x, &o, &out, &g_err));
-    CHECK_MESSAGE("scores_b alone");
+    CHECK_NEAR(0.0, out.distance.value, 0.0);
+    e = p.evals, e.scores.u8 = NULL; // no scores; no queries
+    CHECK_STATUS(LOCUS_OK, locus_compare(p.pool, 0, 1, &e, NULL, &out, NULL, &g_err));
+    CHECK(out.shared == 0 && out.observed.value != out.observed.value && out.agreement.value == out.agreement.value);
+    CHECK_STATUS(LOCUS_OK, locus_compare(p.pool, 0, 1, NULL, NULL, &out, NULL, &g_err));
+    CHECK_NEAR(cosine_of(locus_pool_embedding(p.pool, 0), locus_pool_embedding(p.pool, 1), 6), out.distance.value,
+               1e-12);
+    CHECK(out.accuracy_a.value != out.accuracy_a.value && out.distance.low != out.distance.low);
     ZERO(o);
     o.by_category = by, o.categories = 2;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &x, &o, &out, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(p.pool, 0, 1, &p.evals, &o, &out, NULL, &g_err));
     CHECK_MESSAGE("category");
-    ZERO(o);
     for (i = 0; i < 4; i++) {
-        const double no[] = {-0.1, 1.0, NAN, INFINITY};
+        const double no[] = {-1.1, 1.1, NAN, INFINITY};
+        ZERO(o);
         o.level = no[i];
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &x, &o, &out, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(p.pool, 0, 1, &p.evals, &o, &out, NULL, &g_err));
         CHECK_MESSAGE("level");
+        o.level = 0.0, o.correlation = no[i];
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(p.pool, 0, 1, &p.evals, &o, &out, NULL, &g_err));
+        CHECK_MESSAGE("correlation");
     }
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &x, NULL, NULL, &g_err));
-    CHECK_MESSAGE("out");
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(NULL, &x, NULL, &out, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, NULL, NULL, &out, &g_err));
-    z = x, z.count = 0;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &z, NULL, &out, &g_err));
-    z = x, z.dim = 2;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &z, NULL, &out, &g_err));
-    CHECK_MESSAGE("b.dim");
-    z = x, z.stride = 2;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&x, &z, NULL, &out, &g_err));
-    z = x, z.rows = spoilt;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(&z, &x, NULL, &out, &g_err));
-    CHECK_MESSAGE("a[0, 1]");
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(NULL, 0, 1, &p.evals, NULL, &out, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(p.pool, 0, 1, &p.evals, NULL, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(p.pool, 3, 1, &p.evals, NULL, &out, NULL, &g_err));
+    CHECK_MESSAGE("a: ");
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(p.pool, 0, SIZE_MAX, &p.evals, NULL, &out, NULL, &g_err));
+    CHECK_MESSAGE("b: ");
+    e = p.evals, e.scores.models = 2;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_compare(p.pool, 0, 1, &e, NULL, &out, NULL, &g_err));
+    e = p.evals, e.queries.dim = 4;
+    CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_compare(p.pool, 0, 1, &e, NULL, &out, NULL, &g_err));
+    p.scores[PAIR_Q + 1] = 2;
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_compare(p.pool, 0, 1, &p.evals, NULL, &out, NULL, &g_err));
+    CHECK_MESSAGE("scores[1, 1]");
+    pair_free(&p);
 }
 
 // ---------------------------------------------------------------------------------------------------- money
@@ -1679,9 +1612,6 @@ static const test_case tests[] = {
     TEST(sums_are_exact_for_every_instruction_set),
     TEST(portfolios_can_be_cancelled),
     TEST(bad_portfolio_arguments_are_refused),
-    TEST(search_finds_what_a_sort_finds),
-    TEST(bad_wishes_are_refused),
-    TEST(imagined_scores_have_the_rates_that_were_wished),
     TEST(student_quantiles_are_those_of_scipy),
     TEST(intervals_follow_their_formulas),
     TEST(comparisons_follow_their_formulas),

@@ -147,8 +147,7 @@ static void encodes_as_the_second_implementation(void)
     CHECK(!strcmp(name, table_name));
     STATUS(LOCUS_OK, locus_text_name(&hashed, name, &g_err));
     CHECK(!strcmp(name, free_name));
-    for (i = 0; i < LOCUS_TEXT_PROBES; i++) CHECK(!strcmp(locus_text_probe(i), (const char *)texts[i].text));
-    CHECK(!locus_text_probe(LOCUS_TEXT_PROBES));
+    for (i = 0; i < LOCUSI_TEXT_PROBES; i++) CHECK(!strcmp(locusi_text_probes[i], (const char *)texts[i].text));
 }
 
 static void takes_any_bytes(void)
@@ -325,10 +324,7 @@ static void net_start(net_parts *p, size_t dim)
 
 static void net_text(net_parts *p, const locus_text *t)
 {
-    size_t count;
-    STATUS(LOCUS_OK,
-           locus_text_tensors(t, p->tensors + p->tensor_count, &count, p->scratch, sizeof p->scratch, &g_err));
-    p->tensor_count += count;
+    p->tensor_count += locusi_text_tensors(t, p->tensors + p->tensor_count, p->scratch);
 }
 
 static locus_status net_open(const net_parts *p, locus_net **net)
@@ -554,14 +550,16 @@ static void learns_what_texts_are_about(void)
 {
     locus_text *t;
     locus_text_train_opts o;
+    locus_run run;
     float x[CORPUS][16];
     size_t i, j, k, right = 0, length[CORPUS];
     char name[LOCUS_TEXT_NAME_BYTES], again[LOCUS_TEXT_NAME_BYTES];
     make_corpus();
     memset(&o, 0, sizeof o);
+    memset(&run, 0, sizeof run);
     o.dim = 16;
     o.rows = 300;
-    if (!STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err))) return;
+    if (!STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err))) return;
     CHECK(t->dim == 16 && t->rows > 50 && t->rows <= 300);
     for (i = 1; i < t->rows; i++) CHECK(t->keys[i - 1] < t->keys[i]);
     for (i = 0; i < CORPUS; i++) {
@@ -584,41 +582,57 @@ static void learns_what_texts_are_about(void)
         locus_threads *threads = NULL;
         locus_text *u;
         STATUS(LOCUS_OK, locus_threads_create(&threads, i + 1, &g_err));
-        o.parallel = locus_threads_parallel(threads);
-        STATUS(LOCUS_OK, locus_text_train(&u, g_texts, i % 2 ? length : NULL, CORPUS, &o, &g_err));
+        run.parallel = locus_threads_parallel(threads);
+        STATUS(LOCUS_OK, locus_text_train(&u, g_texts, i % 2 ? length : NULL, CORPUS, &o, &run, &g_err));
         CHECK(same_encoder(t, u));
         locus_text_name(u, again, NULL);
         CHECK(!strcmp(name, again));
         locus_text_destroy(u);
         locus_threads_destroy(threads);
     }
-    o.parallel = NULL;
+    run.parallel = NULL;
     locus_text_destroy(t);
     locus_text_destroy(NULL);
-    o.progress = count_steps;
-    o.user = &g_steps;
+    run.progress = count_steps;
+    run.user = &g_steps;
     g_steps = g_stop_at = 0;
-    STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err));
+    STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err));
     locus_text_destroy(t);
     k = g_steps;
     for (i = 1; i < k; i++) { // stopped at every step
         g_steps = 0;
         g_stop_at = i;
-        STATUS(LOCUS_ERR_CANCELLED, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err));
+        STATUS(LOCUS_ERR_CANCELLED, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err));
         CHECK(t == NULL && g_live == 0);
     }
-    o.progress = NULL;
-    for (i = 1; i <= 2; i++) { // two allocations, each failing
+    run.progress = NULL;
+    for (i = 1;; i++) { // every allocation fails
         g_calls = 0;
         g_fail_at = (long)i;
-        STATUS(LOCUS_ERR_MEMORY, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err));
-        CHECK(t == NULL && g_live == 0);
+        if (!locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err)) break;
+        CHECK(g_err.status == LOCUS_ERR_MEMORY && t == NULL && g_live == 0);
     }
-    g_calls = 0;
-    g_fail_at = 3;
-    STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err));
+    CHECK(i > 10 && g_live > 0);
     locus_text_destroy(t);
     g_fail_at = 0;
+    { // in memory given: as much as it says, and nothing is allocated
+        unsigned char small[64], *block;
+        locus_text *u;
+        run.memory = small;
+        run.memory_bytes = sizeof small;
+        STATUS(LOCUS_ERR_MEMORY, locus_text_train(&u, g_texts, NULL, CORPUS, &o, &run, &g_err));
+        CHECK(u == NULL && g_err.bytes > sizeof small);
+        run.memory_bytes = g_err.bytes;
+        run.memory = block = (unsigned char *)malloc(g_err.bytes);
+        g_calls = 0;
+        STATUS(LOCUS_OK, locus_text_train(&u, g_texts, NULL, CORPUS, &o, &run, &g_err));
+        CHECK(g_calls == 0);
+        run.memory = NULL;
+        STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, NULL, &g_err));
+        CHECK(u && (unsigned char *)u >= block && g_live > 0 && same_encoder(t, u));
+        locus_text_destroy(t), locus_text_destroy(u);
+        free(block);
+    }
 }
 
 static void trained_net_carries_it(void)
@@ -638,7 +652,7 @@ static void trained_net_carries_it(void)
     o.dim = 16;
     o.rows = 300;
     make_corpus();
-    if (!STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &g_err))) return;
+    if (!STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, NULL, &g_err))) return;
     for (i = 0; i < CORPUS; i++) {
         train[i] = i;
         scores[i] = i % 3 == 0, scores[CORPUS + i] = i % 3 == 1, scores[2 * CORPUS + i] = i % 3 == 2;
@@ -656,15 +670,15 @@ static void trained_net_carries_it(void)
     memset(&options, 0, sizeof options);
     options.epochs = 2;
     data.query_encoder = "another";
-    STATUS(LOCUS_ERR_MISMATCH, locus_train_create(&trainer, &data, &options, &g_err));
+    STATUS(LOCUS_ERR_MISMATCH, locus_train_create(&trainer, &data, &options, NULL, &g_err));
     data.query_encoder = NULL;
-    if (STATUS(LOCUS_OK, locus_train_create(&trainer, &data, &options, &g_err))) {
+    if (STATUS(LOCUS_OK, locus_train_create(&trainer, &data, &options, NULL, &g_err))) {
         STATUS(LOCUS_OK, locus_train_run(trainer, &g_err));
         path = temp_path("locus_test_text_trained.safetensors");
         STATUS(LOCUS_OK, locus_train_save(trainer, path, &g_err));
         for (i = 0; i < 2; i++) {
             if (!STATUS(LOCUS_OK,
-                        i ? locus_net_open(&net, path, NULL, &g_err) : locus_train_net(trainer, NULL, &net, &g_err)))
+                        i ? locus_net_open(&net, path, NULL, &g_err) : locus_train_net(&net, trainer, NULL, &g_err)))
                 continue;
             CHECK(locus_net_text(net) != NULL);
             CHECK(!locus_encode_text(t, "a court", 7, x, NULL, NULL) &&
@@ -686,36 +700,32 @@ static void learns_from_little(void)
     const size_t none[3] = {0, 0, 0};
     locus_text_train_opts o;
     locus_text *t;
-    locus_tensor tensors[3];
     float x[128], y[128];
-    size_t count;
-    unsigned char scratch[64];
     memset(&o, 0, sizeof o);
-    STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, NULL, &g_err)); // far fewer rows than dimensions
+    STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, NULL, NULL, &g_err)); // far fewer rows than dimensions
     CHECK(t->dim == 128 && t->rows > 0 && t->rows < 128);
     CHECK(!locus_encode_text(t, "hello you", 9, x, NULL, NULL) && is_unit(x, 128));
     CHECK(!locus_encode_text(t, "", 0, y, NULL, NULL) && is_unit(y, 128));
-    STATUS(LOCUS_ERR_MEMORY, locus_text_tensors(t, tensors, &count, scratch, 6 * t->rows - 1, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_tensors(t, NULL, &count, scratch, sizeof scratch, &g_err));
     locus_text_destroy(t);
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, apart, NULL, 1, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, apart, NULL, 1, NULL, NULL, &g_err));
     CHECK_TEXT("in common", g_err.message);
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, NULL, NULL, 0, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, NULL, NULL, 5, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(NULL, two, NULL, 2, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, holes, NULL, 3, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, NULL, NULL, 0, NULL, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, NULL, NULL, 5, NULL, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(NULL, two, NULL, 2, NULL, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, holes, NULL, 3, NULL, NULL, &g_err));
     CHECK_TEXT("texts[1]", g_err.message);
-    STATUS(LOCUS_OK, locus_text_train(&t, holes, none, 3, NULL, &g_err)); // three empty texts: their shape is common
+    STATUS(LOCUS_OK,
+           locus_text_train(&t, holes, none, 3, NULL, NULL, &g_err)); // three empty texts: their shape is common
     locus_text_destroy(t);
     o.dim = LOCUS_TEXT_MAX_DIM + 1;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, two, NULL, 2, &o, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, two, NULL, 2, &o, NULL, &g_err));
     o.dim = 1;
     o.rows = 1;
-    STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, &o, &g_err));
+    STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, &o, NULL, &g_err));
     CHECK(t->rows == 1 && t->dim == 1);
     locus_text_destroy(t);
     o.rows = LOCUS_TEXT_MAX_ROWS + 1;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, two, NULL, 2, &o, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, two, NULL, 2, &o, NULL, &g_err));
     CHECK(g_live == 0);
 }
 
@@ -728,7 +738,7 @@ static locus_status parse(locus_texts *t, const char *text)
     locus_status status;
     if (!exact) exit(2);
     if (n) memcpy(exact, text, n);
-    status = locus_texts_parse(t, exact, n, &g_err);
+    status = locus_texts_parse(t, exact, n, NULL, &g_err);
     free(exact);
     return status;
 }
@@ -805,9 +815,9 @@ static void reads_json_lines(void)
     g_fail_at = 1;
     STATUS(LOCUS_ERR_MEMORY, parse(&t, good));
     g_fail_at = 0;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_texts_parse(NULL, "", 0, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_texts_parse(&t, NULL, 1, &g_err));
-    STATUS(LOCUS_ERR_IO, locus_texts_open(&t, "/nonexistent/x.jsonl", &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_texts_parse(NULL, "", 0, NULL, &g_err));
+    STATUS(LOCUS_ERR_ARGUMENT, locus_texts_parse(&t, NULL, 1, NULL, &g_err));
+    STATUS(LOCUS_ERR_IO, locus_texts_open(&t, "/nonexistent/x.jsonl", NULL, &g_err));
     CHECK(g_live == 0);
 }
 
@@ -820,7 +830,7 @@ static void real_questions(void)
     size_t i, j, d, right = 0, of = 0;
     double seconds;
     clock_t start;
-    if (locus_texts_open(&t, "../shared/data/mmlu-pro/queries.jsonl", &g_err)) {
+    if (locus_texts_open(&t, "../shared/data/mmlu-pro/queries.jsonl", NULL, &g_err)) {
         printf("real questions skipped: %s\n", g_err.message);
         return;
     }
@@ -829,7 +839,7 @@ static void real_questions(void)
     o.rows = 4096;
     o.dim = 64;
     start = clock();
-    STATUS(LOCUS_OK, locus_text_train(&e, t.texts, t.bytes, t.count, &o, &g_err));
+    STATUS(LOCUS_OK, locus_text_train(&e, t.texts, t.bytes, t.count, &o, NULL, &g_err));
     seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     x = (float *)malloc(t.count * 64 * sizeof *x);
     if (!x) exit(2);

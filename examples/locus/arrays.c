@@ -152,7 +152,7 @@ int open_texts(session *s)
     if (s->opt.encodings && s->opt.text_file) return misuse(s, "--encodings and --text exclude each other");
     if (!s->opt.encodings && !s->opt.text_file)
         return misuse(s, "--encodings Q.npy or --text FILE.jsonl is required: the queries");
-    if (s->opt.text_file && locus_texts_open(&s->texts, s->opt.text_file, &s->err))
+    if (s->opt.text_file && locus_texts_open(&s->texts, s->opt.text_file, NULL, &s->err))
         return fail_library(s, "--text", s->opt.text_file);
     for (size_t i = 0; i < s->texts.count; ++i)
         if (!s->texts.texts[i]) return fail(s, "--text %s: query %zu has no \"text\"", s->opt.text_file, i);

@@ -85,13 +85,13 @@ static int atlas_resample(session *s, atlas *a)
     const locus_array *table = a->x.array, *y = NULL;
     const size_t m = a->x.models, dim = a->points.dim;
     const char *table_flag = o->evaluated ? "--evaluated" : "--encodings";
-    size_t *rows = NULL, bytes = 0;
+    size_t *rows = NULL;
     char meaning[80], found[240];
     locus_queries queries;
     locus_resample_opts opts;
-    locus_run run;
     grades g;
-    void *work = NULL;
+    locus_run run = run_of(s);
+    run.progress = NULL;
     memset(&opts, 0, sizeof opts);
     snprintf(meaning, sizeof meaning, "[queries, %zu]", s->info.q_dim);
     if (o->evaluated && open_array(s, table_flag, o->evaluated, 2, meaning, &table)) return FAILED;
@@ -107,8 +107,6 @@ static int atlas_resample(session *s, atlas *a)
     if (match_models(s, y->shape[0], &rows) || pick_grades(s, y, rows, m, NULL, n, &g)) return FAILED;
     opts.count = a->resamples = o->resamples ? o->resamples : (size_t)ATLAS_RESAMPLES;
     opts.seed = 1;
-    memset(&run, 0, sizeof run);
-    run.parallel = s->parallel;
     if (opts.count > SIZE_MAX / sizeof(float) / (a->x.n + dim) / (m + 1)) return fail(s, "out of memory");
     a->versions = (float *)take(s, m, opts.count * dim * sizeof(float));
     a->version_profiles = (float *)take(s, m, opts.count * a->x.n * sizeof(float));
@@ -127,12 +125,8 @@ static int atlas_resample(session *s, atlas *a)
         evals.scores.f32 = g.f32 ? g.f32 + i * n : NULL;
         evals.scores.u8 = g.u8 ? g.u8 + i * n : NULL;
         int bad = locus_pool_resample(&redrawn, s->pool, &evals, &opts, &run, &s->err) != LOCUS_OK;
-        if (!bad && !work) {
-            bytes = locus_profiles_workspace(redrawn, a->x.n, s->parallel);
-            work = take(s, bytes, 1);
-        }
-        bad = bad || locus_profiles(redrawn, &a->x.queries, a->version_profiles + i * opts.count * a->x.n, s->parallel,
-                                    work, bytes, &s->err) != LOCUS_OK;
+        bad = bad || locus_profiles(redrawn, &a->x.queries, NULL, a->version_profiles + i * opts.count * a->x.n, &run,
+                                    &s->err) != LOCUS_OK;
         for (size_t r = 0; !bad && r < opts.count; ++r)
             memcpy(a->versions + (i * opts.count + r) * dim, locus_pool_embedding(redrawn, r), dim * sizeof(float));
         locus_pool_destroy(redrawn);
@@ -394,7 +388,7 @@ static int run_atlas(session *s)
     if (n > ATLAS_CELLS / m)
         return fail(s, "%s: expected at most %zu queries for %zu models, found %zu", queries_name(s), ATLAS_CELLS / m,
                     m, n);
-    a.points = locus_pool_points(s->pool);
+    a.points = a.x.embeddings;
     if (atlas_geometry(s, &a) || (scores && atlas_resample(s, &a))) return FAILED;
     if (!(a.f = text_begin(s, s->opt.html, temporary))) return FAILED;
     for (size_t i = 0; atlas_page[i]; ++i) {

@@ -4,24 +4,6 @@
 #include "locus_tool.h"
 #include "pictures.h"
 
-// Distance of the embeddings, with the interval that the resampled ones give.
-static int distance_interval(session *s, const versions *a, const versions *b, locus_interval *out)
-{
-    const size_t n = a->embeddings.count < b->embeddings.count ? a->embeddings.count : b->embeddings.count;
-    locus_explore_opts e = explore_opts(s, LOCUS_COSINE, NULL);
-    size_t bytes = locus_distances_workspace(&a->embeddings, &b->embeddings, &e);
-    void *work = take(s, bytes, 1);
-    float *d = (float *)take(s, a->embeddings.count, b->embeddings.count * sizeof *d);
-    double *resampled = (double *)take(s, n, sizeof *resampled);
-    if (!work || !d || !resampled) return FAILED;
-    if (locus_distances(&a->embeddings, &b->embeddings, d, &e, work, bytes, &s->err))
-        return fail(s, "%s", s->err.message);
-    for (size_t i = 1; i < n; ++i) resampled[i - 1] = (double)d[i * b->embeddings.count + i];
-    *out = locus_interval_of((double)d[0], resampled, n - 1, 0.9);
-    if (out->low < 0.0) out->low = 0.0;
-    return DONE;
-}
-
 typedef struct contrast { // of two models in one category
     size_t category, queries;
     double a, b;
@@ -39,12 +21,10 @@ static int by_contrast(const void *a, const void *b)
 static int contrast_categories(session *s, const sample *x, size_t a, size_t b, const locus_interval *difference,
                                contrast **out, size_t *count)
 {
-    double *means = (double *)take(s, x->models, x->categories * sizeof *means);
+    const double *means = category_means(s, x);
     *out = (contrast *)take(s, x->categories, sizeof **out);
     *count = 0;
     if (!means || !*out) return FAILED;
-    if (locus_category_means(&x->profiles, x->category, x->categories, means, &s->err))
-        return fail(s, "%s", s->err.message);
     for (size_t c = 0; c < x->categories; ++c) {
         contrast *to = &(*out)[*count];
         to->category = c;
@@ -73,10 +53,9 @@ static size_t neighbour_rank(const float *distances, size_t n, size_t a, size_t 
 static int run_compare(session *s)
 {
     sample x;
-    versions va, vb;
     locus_comparison c;
     locus_compare_opts opts;
-    locus_interval distance;
+    locus_evals evals;
     contrast *list = NULL;
     size_t a, b, listed = 0;
     float *distances = NULL;
@@ -87,23 +66,23 @@ static int run_compare(session *s)
     if (find_model(s, "A", s->opt.file, &a) || find_model(s, "B", s->opt.second, &b)) return FAILED;
     if (a == b) return misuse(s, "expected two models, found %s twice", s->opt.file);
     if ((status = choose_view(s, &x, LOCUS_COSINE, &embeddings)) != DONE) return status;
-    if (all_distances(s, &embeddings, &distances) || load_versions(s, &x, a, &va) || load_versions(s, &x, b, &vb) ||
-        distance_interval(s, &va, &vb, &distance))
-        return FAILED;
-    memset(&c, 0, sizeof c);
+    if (all_distances(s, &embeddings, &distances)) return FAILED;
     memset(&opts, 0, sizeof opts);
-    if (x.n) {
-        opts.correlation = 0.3; // of real models' answers, given their chances (bench/RESULTS-explore.md)
-        opts.category = x.category;
-        opts.categories = x.categories;
-        opts.by_category = x.category ? (locus_interval *)take(s, x.categories, sizeof *opts.by_category) : NULL;
-        opts.scores_a = x.scores ? x.scores + a * x.n : NULL;
-        opts.scores_b = x.scores ? x.scores + b * x.n : NULL;
-        opts.answers = x.scores ? x.n : 0;
-        if (x.category && !opts.by_category) return FAILED;
-        if (locus_compare(&va.profiles, &vb.profiles, &opts, &c, &s->err)) return fail(s, "%s", s->err.message);
-        if (x.category && contrast_categories(s, &x, a, b, opts.by_category, &list, &listed)) return FAILED;
-    }
+    memset(&evals, 0, sizeof evals);
+    evals.queries = x.queries;
+    evals.scores.models = x.models;
+    evals.scores.u8 = x.scores;
+    opts.correlation = 0.3; // of real models' answers, given their chances (bench/RESULTS-explore.md)
+    opts.category = x.category;
+    opts.categories = x.categories;
+    opts.by_category = x.category ? (locus_interval *)take(s, x.categories, sizeof *opts.by_category) : NULL;
+    if (x.category && !opts.by_category) return FAILED;
+    const locus_run run = run_of(s);
+    progress_begin(s, "resample");
+    int failed = locus_compare(s->pool, a, b, x.n ? &evals : NULL, &opts, &c, &run, &s->err) != LOCUS_OK;
+    progress_end(s);
+    if (failed) return fail(s, "%s", s->err.message);
+    if (x.category && contrast_categories(s, &x, a, b, opts.by_category, &list, &listed)) return FAILED;
     if (wants_picture(s)) {
         pairs p;
         pair_mark mark;
@@ -111,7 +90,7 @@ static int run_compare(session *s)
         if (choose_view(s, &x, LOCUS_DISAGREEMENT, &chances) || all_distances(s, &chances, &expected) ||
             collect_pairs(s, &x, distances, expected, &p))
             return FAILED;
-        mark.x = distance.value;
+        mark.x = c.distance.value;
         mark.y = p.observed ? 1.0 - c.observed.value : 1.0 - c.agreement.value;
         mark.text = phrase(s, "%s, %s", model_name(s, a), model_name(s, b));
         if (save_scatter(s, &x, &p, &mark, mark.y >= 0.0)) return FAILED;
@@ -120,7 +99,7 @@ static int run_compare(session *s)
     size_t rank_a = neighbour_rank(distances, x.models, a, b), rank_b = neighbour_rank(distances, x.models, b, a);
     if (s->opt.json) {
         json("{'a':%s,'b':%s,'level':0.9,", ma->name, mb->name);
-        json_interval("cosine_distance", &distance);
+        json_interval("cosine_distance", &c.distance);
         json(",'rank_of_b_for_a':%u,'rank_of_a_for_b':%u,'queries':%u", rank_a, rank_b, x.n);
         if (x.n) {
             json(",");
@@ -149,8 +128,8 @@ static int run_compare(session *s)
     print_text(ma->name, 0);
     printf("\nB  ");
     print_text(mb->name, 0);
-    printf("\n\ncosine distance      %.4f", distance.value);
-    if (is_finite(distance.low)) printf(" (%.4f to %.4f)", distance.low, distance.high);
+    printf("\n\ncosine distance      %.4f", c.distance.value);
+    if (is_finite(c.distance.low)) printf(" (%.4f to %.4f)", c.distance.low, c.distance.high);
     printf("; B is neighbour %zu of A, A is neighbour %zu of B, of %zu\n", rank_a, rank_b, x.models - 1);
     if (x.n) {
         printf("expected accuracy    A %s, B %s\n", percents(t[0], &c.accuracy_a), percents(t[1], &c.accuracy_b));
@@ -282,10 +261,10 @@ static int test_likenesses(session *s, const sample *x, likeness *list, size_t c
             l->p = found.p;
             l->same = l->p * (double)pair_count < 0.01;
         } else if (s->info.has_encoder) {
-            versions a, b;
+            locus_points a, b;
             if (load_versions(s, x, l->a, &a) || load_versions(s, x, l->b, &b)) return FAILED;
-            if (a.embeddings.count < 3 || b.embeddings.count < 3) continue;
-            l->p = same_embedding(s, &a.embeddings, &b.embeddings);
+            if (a.count < 3 || b.count < 3) continue;
+            l->p = same_embedding(s, &a, &b);
             l->by_distance = 1;
         }
         progress(s, i + 1, count);

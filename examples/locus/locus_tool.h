@@ -195,9 +195,9 @@ enum { MOST_PAIRED = 5000 }; // models whose distances from each other are all l
 typedef struct sample {
     size_t models, n; // n 0: there is no sample
     const locus_array *array;
-    locus_queries queries; // the same as floats
-    locus_points profiles; // [models, n]
-    int32_t *category;     // [n], or NULL without --categories
+    locus_queries queries;             // the same as floats
+    locus_points embeddings, profiles; // [models, z_dim], [models, n]
+    int32_t *category;                 // [n], or NULL without --categories
     const char **names;
     size_t categories;
     unsigned char *scores; // [models, n] 0, 1 or 255 = missing; NULL without --scores
@@ -227,10 +227,6 @@ typedef struct pairs {
     size_t count;
     int observed;
 } pairs;
-
-typedef struct versions { // of one model: row 0 as it is, further rows resampled
-    locus_points embeddings, profiles;
-} versions;
 
 #define POOL_FLAGS                                                                                                     \
     {"--router", "ROUTER.safetensors", TEXT, AT(router), 0, "one file that holds net and pool"},                       \
@@ -360,9 +356,9 @@ int check_out(session *s);
 // sample.c
 int open_sample(session *s, need needed, sample *out);
 double set_value(const sample *x, const size_t *picks, size_t count, double *measured);
-locus_run run_of(session *s);
 int choose_view(session *s, const sample *x, int usual, view *v);
-locus_explore_opts explore_opts(session *s, locus_metric metric, const unsigned char *available);
+locus_run run_of(session *s);
+double *category_means(session *s, const sample *x);
 int all_distances(session *s, const view *v, float **out);
 int find_neighbours(session *s, const view *v, const locus_points *of, size_t k, const unsigned char *available,
                     locus_neighbour **out);
@@ -373,7 +369,7 @@ int name_clusters(session *s, const clustering *c, size_t n, const float *distan
 const char **all_names(session *s);
 size_t unlike(const unsigned char *a, const unsigned char *b, size_t n, size_t *shared);
 int collect_pairs(session *s, const sample *x, const float *distances, const float *expected, pairs *out);
-int load_versions(session *s, const sample *x, size_t model, versions *out);
+int load_versions(session *s, const sample *x, size_t model, locus_points *out);
 
 // costs.c
 int check_cost_flags(session *s);

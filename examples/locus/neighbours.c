@@ -170,15 +170,81 @@ static int run_cluster(session *s)
     return DONE;
 }
 
+typedef struct hope { // of accuracy in a category; weight 0: does not matter
+    double accuracy, weight;
+} hope;
+
+typedef struct match {
+    size_t model;
+    double distance; // root of the weighted mean squared gap to the wish
+} match;
+
+static int by_match(const void *a, const void *b)
+{
+    const match *x = (const match *)a, *y = (const match *)b;
+    if (x->distance < y->distance || x->distance > y->distance) return x->distance < y->distance ? -1 : 1;
+    return (x->model > y->model) - (x->model < y->model);
+}
+
+// The available models by how near they come; returns how many. Categories without queries (NaN) are passed over.
+static size_t match_wishes(const sample *x, const double *means, const hope *wish, match *found)
+{
+    size_t count = 0;
+    double scale = 0.0; // so that no sum of weights overflows
+    for (size_t c = 0; c < x->categories; ++c)
+        if (wish[c].weight > scale) scale = wish[c].weight;
+    for (size_t m = 0; m < x->models; ++m) {
+        double sum = 0.0, weight = 0.0;
+        for (size_t c = 0; c < x->categories; ++c) {
+            double w = wish[c].weight / scale, gap = means[m * x->categories + c] - wish[c].accuracy;
+            if (!(w > 0.0) || is_nan(gap)) continue;
+            sum += w * gap * gap;
+            weight += w;
+        }
+        if (!x->available[m] || !(weight > 0.0)) continue;
+        found[count].model = m;
+        found[count++].distance = sqrt(sum / weight);
+    }
+    qsort(found, count, sizeof *found, by_match);
+    return count;
+}
+
+static uint64_t mix(uint64_t h)
+{
+    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
+    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
+    return h ^ (h >> 32);
+}
+
+// scores[n] <- 0/1 drawn at the wished rates, 255 where one does not care: each category has its rate as exactly as can
+// be. Of the `left` still to come, `right` are to be 1, each choice equally likely (Knuth's algorithm S).
+static void imagine(const sample *x, const hope *wish, unsigned char *scores)
+{
+    memset(scores, 255, x->n);
+    for (size_t c = 0; c < x->categories; ++c) {
+        size_t left = 0, right;
+        if (!(wish[c].weight > 0.0)) continue;
+        for (size_t i = 0; i < x->n; ++i) left += x->category[i] == (int32_t)c;
+        right = (size_t)(wish[c].accuracy * (double)left + 0.5);
+        for (size_t i = 0; i < x->n; ++i) {
+            if (x->category[i] != (int32_t)c) continue;
+            double draw = (double)(mix(mix(1 + 0x9e3779b97f4a7c15u) + i) >> 11) / 9007199254740992.0;
+            scores[i] = draw * (double)left < (double)right;
+            right -= scores[i];
+            --left;
+        }
+    }
+}
+
 // --want "math=0.8,law=50%:2": a wish for each category.
-static int read_wishes(session *s, const sample *x, locus_wish *wish)
+static int read_wishes(session *s, const sample *x, hope *wish)
 {
     const char *p = s->opt.want;
     while (p) {
         const char *comma = strchr(p, ','), *nearest = NULL;
         size_t length = comma ? (size_t)(comma - p) : strlen(p), distance = SIZE_MAX, c = 0;
         char *entry = (char *)take(s, length + 1, 1), *equals, *weight;
-        locus_wish w;
+        hope w;
         if (!entry) return FAILED;
         memcpy(entry, p, length);
         equals = strrchr(entry, '=');
@@ -211,7 +277,7 @@ static int read_wishes(session *s, const sample *x, locus_wish *wish)
 }
 
 // The paper's way: answers drawn at the wished rates, encoded, and the models nearest to that.
-static int search_synthetic(session *s, const sample *x, const locus_wish *wish, size_t k, locus_match *out)
+static int search_synthetic(session *s, const sample *x, const hope *wish, size_t k, match *out)
 {
     locus_evals evals;
     locus_encode_opts opts;
@@ -222,8 +288,7 @@ static int search_synthetic(session *s, const sample *x, const locus_wish *wish,
     float *z = (float *)take(s, s->info.z_dim, sizeof *z);
     if (!scores || !z) return FAILED;
     if (!s->info.has_encoder) return fail(s, "--synthetic: expected a net with an encoder, found a predictor only");
-    if (locus_imagine(x->category, x->n, wish, x->categories, 1, scores, &s->err))
-        return fail(s, "--want: %s", s->err.message);
+    imagine(x, wish, scores);
     memset(&evals, 0, sizeof evals);
     memset(&opts, 0, sizeof opts);
     evals.queries = x->queries;
@@ -256,20 +321,20 @@ static int run_search(session *s)
     int status = open_sample(s, SAMPLE_NEEDED, &x), width;
     if (status) return status;
     width = longest_name(s);
-    locus_wish *wish = (locus_wish *)take(s, x.categories, sizeof *wish);
-    double *means = (double *)take(s, x.models, x.categories * sizeof *means);
-    locus_match *found = (locus_match *)take(s, k, sizeof *found);
+    hope *wish = (hope *)take(s, x.categories, sizeof *wish);
+    const double *means = category_means(s, &x);
+    match *found = (match *)take(s, x.models, sizeof *found);
     if (!wish || !means || !found) return FAILED;
     if ((status = read_wishes(s, &x, wish)) != DONE) return status;
+    for (size_t c = 0; c < x.categories; ++c) wished += wish[c].weight > 0.0;
+    if (!wished) return fail(s, "--want: expected a weight above 0, found none");
     if (k > x.models) k = x.models;
-    if (locus_category_means(&x.profiles, x.category, x.categories, means, &s->err))
-        return fail(s, "%s", s->err.message);
     if (o->synthetic) {
         if (search_synthetic(s, &x, wish, k, found)) return FAILED;
-    } else if (locus_search(means, x.models, wish, x.categories, k, x.available, found, &s->err)) {
-        return fail(s, "--want: %s", s->err.message);
+    } else {
+        size_t matches = match_wishes(&x, means, wish, found);
+        if (k > matches) k = matches;
     }
-    for (size_t c = 0; c < x.categories; ++c) wished += wish[c].weight > 0.0;
     if (o->json) {
         json("{'way':%s,'queries':%u,'wish':[", o->synthetic ? "synthetic" : "direct", x.n);
         for (size_t c = 0, shown = 0; c < x.categories; ++c)
@@ -320,7 +385,6 @@ static int run_search(session *s)
         }
         putchar('\n');
     }
-    (void)wished;
     printf(
         "\n%s\n",
         o->synthetic

@@ -23,16 +23,11 @@ static int choose_by_value(session *s, const sample *x, const float *cost, size_
     opts.lambda = lambda > 0.0 ? lambda : 0.0;
     opts.cost = cost;
     opts.available = x->available;
-    opts.parallel = s->parallel;
-    size_t bytes = locus_portfolio_workspace(&x->profiles, &opts);
+    locus_run run = run_of(s);
+    run.progress = NULL;
     out->picks = (size_t *)take(s, x->models, sizeof *out->picks);
-    void *work = out->picks ? malloc(bytes) : NULL; // not take: a curve asks for many
     if (!out->picks) return FAILED;
-    if (!work) return fail(s, "out of memory: %zu bytes", bytes);
-    int failed =
-        locus_portfolio_choose(&x->profiles, &opts, out->picks, NULL, &found, work, bytes, &s->err) != LOCUS_OK;
-    free(work);
-    if (failed)
+    if (locus_portfolio_choose(&x->profiles, &opts, out->picks, NULL, &found, &run, &s->err))
         return opts.budget > 0.0 ? fail(s, "--budget %g: %s", budget, s->err.message) : fail(s, "%s", s->err.message);
     out->count = found.count;
     out->value = found.value;
@@ -44,39 +39,59 @@ static int choose_by_value(session *s, const sample *x, const float *cost, size_
 // k models by their places alone.
 static int choose_by_place(session *s, const sample *x, const view *v, pick_method method, size_t k, holdings *out)
 {
-    locus_explore_opts e = explore_opts(s, v->metric, x->available);
-    const locus_points *points = &v->points;
-    size_t bytes =
-        method == BY_CENTERS ? locus_centers_workspace(points, k, &e) : locus_medoids_workspace(points, k, &e);
+    const locus_run run = run_of(s);
     out->picks = (size_t *)take(s, x->models, sizeof *out->picks);
-    void *work = out->picks ? malloc(bytes) : NULL;
     if (!out->picks) return FAILED;
-    if (!work) return fail(s, "out of memory: %zu bytes", bytes);
-    locus_status status = method == BY_CENTERS
-                              ? locus_centers(points, k, out->picks, NULL, &e, work, bytes, &s->err)
-                              : locus_medoids(points, k, out->picks, NULL, NULL, &e, work, bytes, &s->err);
-    free(work);
-    if (status) return fail(s, "%s", s->err.message);
+    if (method == BY_CENTERS
+            ? locus_centers(&v->points, v->metric, x->available, k, out->picks, NULL, &run, &s->err)
+            : locus_medoids(&v->points, v->metric, x->available, k, out->picks, NULL, NULL, &run, &s->err))
+        return fail(s, "%s", s->err.message);
     out->count = k;
     return DONE;
 }
 
+// How much nearer all rows come to the picks with this one
+static double coverage_gain(const float *distance, const float *nearest, size_t n)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < n; ++i)
+        if (distance[i] < nearest[i]) sum += (double)nearest[i] - (double)distance[i];
+    return sum;
+}
+
+// Always the affordable model of largest gain per cost, all being at first as far as any two are.
 static int choose_by_coverage(session *s, const sample *x, const view *v, const float *cost, double budget,
                               holdings *out)
 {
-    locus_explore_opts e = explore_opts(s, v->metric, x->available);
-    const locus_points *points = &v->points;
-    size_t bytes = locus_coverage_workspace(points, &e);
-    void *work = take(s, bytes, 1);
-    out->picks = (size_t *)take(s, x->models, sizeof *out->picks);
-    if (!work || !out->picks) return FAILED;
-    for (size_t i = 0; i < x->models; ++i)
+    const size_t n = x->models;
+    double left = budget;
+    float *distances = NULL, *nearest = (float *)take(s, n, sizeof *nearest), farthest = 0.0f;
+    unsigned char *closed = (unsigned char *)take(s, n, 1);
+    out->picks = (size_t *)take(s, n, sizeof *out->picks);
+    if (!nearest || !closed || !out->picks) return FAILED;
+    for (size_t i = 0; i < n; ++i)
         if (!(cost[i] > 0.0f))
             return fail(s, "--method coverage: %s costs nothing; gain per cost needs a cost of every model",
                         model_name(s, i));
-    if (locus_coverage(points, cost, budget, out->picks, &out->count, &e, work, bytes, &s->err))
-        return fail(s, "--budget %g: %s", budget, s->err.message);
-    return DONE;
+    if (all_distances(s, v, &distances)) return FAILED;
+    for (size_t i = 0; i < n; ++i) distances[i * n + i] = 0.0f;
+    for (size_t i = 0; i < n * n; ++i) farthest = distances[i] > farthest ? distances[i] : farthest;
+    for (size_t i = 0; i < n; ++i) nearest[i] = farthest, closed[i] = !x->available[i];
+    for (out->count = 0;;) {
+        size_t best = n;
+        double rate = 0.0;
+        for (size_t i = 0; i < n; ++i) {
+            if (closed[i] || (double)cost[i] > left) continue;
+            double r = coverage_gain(distances + i * n, nearest, n) / (double)cost[i];
+            if (best == n || r > rate) best = i, rate = r;
+        }
+        if (best == n || (out->count && !(rate > 0.0))) return DONE;
+        out->picks[out->count++] = best;
+        closed[best] = 1;
+        left -= (double)cost[best];
+        for (size_t i = 0; i < n; ++i)
+            if (distances[best * n + i] < nearest[i]) nearest[i] = distances[best * n + i];
+    }
 }
 
 // Value by size: ours and its bound, k-center, k-medoids, the best single model.

@@ -3,26 +3,29 @@
 
 #include "locus_tool.h"
 
-locus_run run_of(session *s)
-{
-    locus_run run;
-    memset(&run, 0, sizeof run);
-    run.parallel = s->parallel;
-    run.isa = (locus_isa)s->opt.isa;
-    run.progress = progress;
-    run.user = s;
-    return run;
-}
-
 // profiles[models, n] <- of the models of a pool.
 static int profiles_of(session *s, const locus_pool *pool, const locus_queries *queries, float **profiles)
 {
-    size_t bytes = locus_profiles_workspace(pool, queries->count, s->parallel);
-    void *work = take(s, bytes, 1);
+    locus_run run = run_of(s);
+    run.progress = NULL;
     *profiles = (float *)take(s, locus_pool_count(pool), queries->count * sizeof **profiles);
-    if (!work || !*profiles) return FAILED;
-    if (locus_profiles(pool, queries, *profiles, s->parallel, work, bytes, &s->err))
+    if (!*profiles) return FAILED;
+    if (locus_profiles(pool, queries, NULL, *profiles, &run, &s->err))
         return fail(s, "%s: %s", queries_name(s), s->err.message);
+    return DONE;
+}
+
+// The pool's embeddings side by side.
+static int embeddings_of(session *s, const locus_pool *pool, locus_points *out)
+{
+    const size_t count = locus_pool_count(pool), dim = s->info.z_dim;
+    float *rows = (float *)take(s, count, dim * sizeof *rows);
+    if (!rows) return FAILED;
+    for (size_t i = 0; i < count; ++i) memcpy(rows + i * dim, locus_pool_embedding(pool, i), dim * sizeof *rows);
+    memset(out, 0, sizeof *out);
+    out->rows = rows;
+    out->count = count;
+    out->dim = dim;
     return DONE;
 }
 
@@ -43,7 +46,7 @@ int open_sample(session *s, need needed, sample *out)
     out->models = locus_pool_count(s->pool);
     if (out->models == 0) return fail(s, "the pool is empty");
     out->available = (unsigned char *)take(s, out->models, 1);
-    if (!out->available) return FAILED;
+    if (!out->available || embeddings_of(s, s->pool, &out->embeddings)) return FAILED;
     if (o->available) {
         if ((status = read_available(s, out->available)) != DONE) return status;
     } else {
@@ -98,48 +101,53 @@ int choose_view(session *s, const sample *x, int usual, view *v)
     memset(v, 0, sizeof *v);
     v->name = names[which];
     v->words = v->note = words[which];
-    v->metric = which == 3 ? LOCUS_EUCLIDEAN : (locus_metric)which;
-    v->points = locus_pool_points(s->pool);
+    v->metric = (locus_metric)which;
+    v->points = x->embeddings;
     if (which < 2) return DONE;
     if (!x->n)
         return misuse(s, "--metric %s needs --encodings Q.npy or --text FILE.jsonl: sample queries", names[which]);
     v->note = phrase(s, "%s, %zu queries", words[which], x->n);
     v->points = x->profiles;
-    if (which == 2) return DONE;
-    float *scaled = (float *)take(s, x->models, x->n * sizeof *scaled);
-    if (!scaled) return FAILED;
-    for (size_t i = 0; i < x->models * x->n; ++i) scaled[i] = (float)((double)x->profiles.rows[i] / sqrt((double)x->n));
-    v->points.rows = scaled;
     return DONE;
 }
 
-locus_explore_opts explore_opts(session *s, locus_metric metric, const unsigned char *available)
+locus_run run_of(session *s)
 {
-    locus_explore_opts e;
-    memset(&e, 0, sizeof e);
-    e.metric = metric;
-    e.available = available;
-    e.parallel = s->parallel;
-    e.isa = (locus_isa)s->opt.isa;
-    e.progress = progress;
-    e.user = s;
-    return e;
+    locus_run run;
+    memset(&run, 0, sizeof run);
+    run.parallel = s->parallel;
+    run.isa = (locus_isa)s->opt.isa;
+    run.progress = progress;
+    run.user = s;
+    return run;
+}
+
+// [models, categories] means of the profiles; NaN for a category without queries.
+double *category_means(session *s, const sample *x)
+{
+    double *means = (double *)take(s, x->models, x->categories * sizeof *means);
+    for (size_t m = 0; means && m < x->models; ++m)
+        for (size_t c = 0; c < x->categories; ++c) {
+            double sum = 0.0, count = 0.0;
+            for (size_t i = 0; i < x->n; ++i)
+                if (x->category[i] == (int32_t)c) sum += (double)x->profiles.rows[m * x->n + i], count += 1.0;
+            means[m * x->categories + c] = count > 0.0 ? sum / count : NAN;
+        }
+    return means;
 }
 
 // All distances, [models, models].
 int all_distances(session *s, const view *v, float **out)
 {
-    locus_explore_opts e = explore_opts(s, v->metric, NULL);
+    const locus_run run = run_of(s);
     const locus_points *points = &v->points;
     if (points->count > MOST_PAIRED)
         return fail(s, "all pairs of models are looked at for up to %d models; the pool has %zu", MOST_PAIRED,
                     points->count);
-    size_t bytes = locus_distances_workspace(points, NULL, &e);
-    void *work = take(s, bytes, 1);
     *out = (float *)take(s, points->count, points->count * sizeof **out);
-    if (!work || !*out) return FAILED;
+    if (!*out) return FAILED;
     progress_begin(s, "distances");
-    int failed = locus_distances(points, NULL, *out, &e, work, bytes, &s->err) != LOCUS_OK;
+    int failed = locus_distances(points, NULL, v->metric, *out, &run, &s->err) != LOCUS_OK;
     progress_end(s);
     return failed ? fail(s, "%s", s->err.message) : DONE;
 }
@@ -148,40 +156,61 @@ int all_distances(session *s, const view *v, float **out)
 int find_neighbours(session *s, const view *v, const locus_points *of, size_t k, const unsigned char *available,
                     locus_neighbour **out)
 {
-    locus_explore_opts e = explore_opts(s, v->metric, available);
+    const locus_run run = run_of(s);
     const locus_points *points = &v->points;
-    size_t bytes = locus_neighbours_workspace(points, of, k, &e);
-    void *work = take(s, bytes, 1);
     *out = (locus_neighbour *)take(s, of ? of->count : points->count, k * sizeof **out);
-    if (!work || !*out) return FAILED;
+    if (!*out) return FAILED;
     progress_begin(s, "neighbours");
-    int failed = locus_neighbours(points, of, k, *out, &e, work, bytes, &s->err) != LOCUS_OK;
+    int failed = locus_neighbours(points, of, v->metric, available, k, *out, &run, &s->err) != LOCUS_OK;
     progress_end(s);
     return failed ? fail(s, "%s", s->err.message) : DONE;
+}
+
+// order[n] <- the rows as the leaves of the dendrogram, from left to right: of each merge the side that joined at lower
+// height comes first (then the one with the lower row). No branches cross.
+static int order_leaves(session *s, const locus_merge *merges, size_t n, size_t *order)
+{
+    size_t *lowest = (size_t *)take(s, n, sizeof *lowest), *start = (size_t *)take(s, n, sizeof *start);
+    if (!lowest || !start) return FAILED; // of cluster n + i: its lowest row, and where it stands
+    for (size_t i = 0; i + 1 < n; ++i) {
+        const size_t a = merges[i].a, b = merges[i].b;
+        const size_t low_a = a < n ? a : lowest[a - n], low_b = b < n ? b : lowest[b - n];
+        lowest[i] = low_a < low_b ? low_a : low_b;
+    }
+    order[0] = start[n - 1] = 0;
+    for (size_t i = n - 1; i-- > 0;) {
+        size_t side[2] = {merges[i].a, merges[i].b}, at = i + 2 == n ? 0 : start[i];
+        const double a = side[0] < n ? -1.0 : merges[side[0] - n].height;
+        const double b = side[1] < n ? -1.0 : merges[side[1] - n].height;
+        const size_t low_a = side[0] < n ? side[0] : lowest[side[0] - n];
+        if (a > b || (!(a < b) && low_a > lowest[i])) side[0] = merges[i].b, side[1] = merges[i].a;
+        for (int k = 0; k < 2; ++k) {
+            if (side[k] < n) order[at++] = side[k];
+            else start[side[k] - n] = at, at += merges[side[k] - n].size;
+        }
+    }
+    return DONE;
 }
 
 // The tree, cut into `count` clusters, or at `height` where that is not negative.
 int find_clusters(session *s, const view *v, locus_linkage linkage, size_t count, double height, clustering *out)
 {
-    locus_explore_opts e = explore_opts(s, v->metric, NULL);
+    const locus_run run = run_of(s);
     const locus_points *points = &v->points;
     const size_t n = points->count;
-    size_t bytes = locus_cluster_workspace(points, linkage, &e), more = 3 * n * sizeof(size_t);
-    void *work = take(s, bytes > more ? bytes : more, 1);
     memset(out, 0, sizeof *out);
     out->merges = (locus_merge *)take(s, n, sizeof *out->merges);
     out->order = (size_t *)take(s, n, sizeof *out->order);
     out->label = (size_t *)take(s, n, sizeof *out->label);
-    if (!work || !out->merges || !out->order || !out->label) return FAILED;
+    if (!out->merges || !out->order || !out->label) return FAILED;
     progress_begin(s, "cluster");
-    int failed = locus_cluster(points, linkage, out->merges, &e, work, bytes, &s->err) != LOCUS_OK;
+    int failed = locus_cluster(points, v->metric, linkage, out->merges, &run, &s->err) != LOCUS_OK;
     progress_end(s);
     if (count > n) count = n;
     if (failed ||
-        locus_cluster_cut(out->merges, n, height >= 0.0 ? 0 : count, height, out->label, &out->clusters, work, more,
-                          &s->err) ||
-        locus_cluster_order(out->merges, n, out->order, work, more, &s->err))
+        locus_cluster_cut(out->merges, n, height >= 0.0 ? 0 : count, height, out->label, &out->clusters, NULL, &s->err))
         return fail(s, "%s", s->err.message);
+    if (order_leaves(s, out->merges, n, out->order)) return FAILED;
     // numbered as they stand in the order
     size_t *number = (size_t *)take(s, n, sizeof *number), numbered = 0;
     if (!number) return FAILED;
@@ -293,40 +322,23 @@ static int resample_model(session *s, const sample *x, size_t model, locus_pool 
     return failed ? fail(s, "--scores %s: %s: %s", s->opt.scores, model_name(s, model), s->err.message) : DONE;
 }
 
-// The model's row of `points`, and below it those of its resampled versions.
-static int stack_rows(session *s, const locus_points *points, size_t model, const locus_points *redrawn,
-                      locus_points *out)
+// Row 0 is the model's embedding; below it those of its resampled versions.
+int load_versions(session *s, const sample *x, size_t model, locus_points *out)
 {
-    const size_t more = redrawn ? redrawn->count : 0, dim = points->dim;
-    float *rows = (float *)take(s, 1 + more, dim * sizeof *rows);
+    const size_t dim = x->embeddings.dim;
+    locus_pool *resampled = NULL;
+    locus_points more;
+    memset(&more, 0, sizeof more);
+    if (resample_model(s, x, model, &resampled)) return FAILED;
+    int status = resampled ? embeddings_of(s, resampled, &more) : DONE;
+    locus_pool_destroy(resampled);
+    float *rows = status ? NULL : (float *)take(s, 1 + more.count, dim * sizeof *rows);
     if (!rows) return FAILED;
-    memcpy(rows, points->rows + model * (points->stride ? points->stride : dim), dim * sizeof *rows);
-    for (size_t i = 0; i < more; ++i)
-        memcpy(rows + (1 + i) * dim, redrawn->rows + i * (redrawn->stride ? redrawn->stride : dim), dim * sizeof *rows);
-    memset(out, 0, sizeof *out);
+    memcpy(rows, x->embeddings.rows + model * dim, dim * sizeof *rows);
+    if (more.count) memcpy(rows + dim, more.rows, more.count * dim * sizeof *rows);
+    *out = more;
     out->rows = rows;
-    out->count = 1 + more;
+    out->count = 1 + more.count;
     out->dim = dim;
     return DONE;
-}
-
-int load_versions(session *s, const sample *x, size_t model, versions *out)
-{
-    locus_points own = locus_pool_points(s->pool), more;
-    locus_pool *resampled = NULL;
-    float *profiles = NULL;
-    int status = resample_model(s, x, model, &resampled);
-    memset(out, 0, sizeof *out);
-    memset(&more, 0, sizeof more);
-    if (!status && resampled) {
-        more = locus_pool_points(resampled);
-        status = stack_rows(s, &own, model, &more, &out->embeddings);
-        if (!status && x->n) status = profiles_of(s, resampled, &x->queries, &profiles);
-        more.rows = profiles, more.dim = x->n, more.stride = 0;
-    } else if (!status) {
-        status = stack_rows(s, &own, model, NULL, &out->embeddings);
-    }
-    if (!status && x->n) status = stack_rows(s, &x->profiles, model, profiles ? &more : NULL, &out->profiles);
-    locus_pool_destroy(resampled);
-    return status;
 }

@@ -195,7 +195,7 @@ int load_categories(session *s, size_t n, int32_t **category, const char ***name
                 sorted[lines].text = text + 24 * lines;
             }
     } else if (has_ending(path, ".jsonl") || has_ending(path, ".ndjson")) {
-        if (locus_texts_open(&s->labels, path, &s->err)) return fail_library(s, "--categories", path);
+        if (locus_texts_open(&s->labels, path, NULL, &s->err)) return fail_library(s, "--categories", path);
         for (lines = 0; lines < s->labels.count; ++lines) {
             if (s->labels.texts[lines] && !*s->labels.categories[lines])
                 return fail(s, "--categories %s: query %zu has no \"category\"", path, lines);

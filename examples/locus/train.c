@@ -201,18 +201,20 @@ static int learn_text(session *s, const size_t *rows, size_t count, const locus_
     const char **texts = (const char **)take(s, count, sizeof *texts);
     size_t *bytes = (size_t *)take(s, count, sizeof *bytes);
     locus_text_train_opts opts;
+    locus_run run;
     memset(&opts, 0, sizeof opts);
     if (!texts || !bytes) return FAILED;
     for (size_t i = 0; i < count; ++i) {
         texts[i] = s->texts.texts[rows[i]];
         bytes[i] = s->texts.bytes[rows[i]];
     }
+    memset(&run, 0, sizeof run);
     opts.seed = s->opt.seed;
-    opts.parallel = s->parallel;
-    opts.progress = progress;
-    opts.user = s;
+    run.parallel = s->parallel;
+    run.progress = progress;
+    run.user = s;
     progress_begin(s, "text table");
-    int failed = locus_text_train(&s->text_encoder, texts, bytes, count, &opts, &s->err) != LOCUS_OK;
+    int failed = locus_text_train(&s->text_encoder, texts, bytes, count, &opts, &run, &s->err) != LOCUS_OK;
     progress_end(s);
     return failed ? fail_library(s, "--text", s->opt.text_file) : encode_texts(s, s->text_encoder, out);
 }
@@ -227,11 +229,13 @@ static int run_train(session *s)
     grades g;
     locus_train_data data;
     locus_train_opts opts;
+    locus_run run;
     course c;
     char found[240];
     size_t *train = NULL, *validation = NULL, *unlabelled = NULL;
     memset(&data, 0, sizeof data);
     memset(&opts, 0, sizeof opts);
+    memset(&run, 0, sizeof run);
     memset(&c, 0, sizeof c);
     if (!has_ending(o->out, ".safetensors"))
         return misuse(s, "--out: expected a name ending in .safetensors, found %s", o->out);
@@ -274,11 +278,11 @@ static int run_train(session *s)
     opts.subset_min = o->subset_min, opts.subset_max = o->subset_max, opts.targets = o->targets;
     opts.noise = given(o->noise), opts.dropout = given(o->dropout), opts.weight_decay = given(o->weight_decay);
     opts.encoder_rate = given(o->encoder_rate), opts.predictor_rate = given(o->predictor_rate);
-    opts.parallel = s->parallel;
-    opts.isa = (locus_isa)o->isa;
     opts.on_epoch = on_epoch;
-    opts.user = &c;
-    if (locus_train_create(&s->trainer, &data, &opts, &s->err)) return fail(s, "%s", s->err.message);
+    run.parallel = s->parallel;
+    run.isa = (locus_isa)o->isa;
+    run.user = &c;
+    if (locus_train_create(&s->trainer, &data, &opts, &run, &s->err)) return fail(s, "%s", s->err.message);
     if (o->anchors && save_anchors(s, train, data.train_count)) return FAILED;
     if (o->resume && file_exists(o->resume) && locus_train_load_state(s->trainer, o->resume, &s->err))
         return fail_library(s, "--resume", o->resume);

@@ -373,36 +373,23 @@ typedef struct locus_evals {
 // A single model is `scores.models` = 1. A missing score (NaN, or 255 in bytes) or a mask of 0 is as if the evaluation
 // did not exist: neither its score nor, if no model has it, its encoding is looked at.
 typedef enum locus_encode_path {
-    LOCUS_ENCODE_AUTO = 0, // fast where its workspace is at most 1 GiB, else streaming (sab: always fast)
+    LOCUS_ENCODE_AUTO = 0, // fast where its memory is at most run->memory, or 1 GiB; else streaming (sab: always fast)
     LOCUS_ENCODE_FAST,     // keeps what the models share and each model's tokens: about 5 KB an evaluation
-    LOCUS_ENCODE_STREAMING // working memory independent of n; isab only
+    LOCUS_ENCODE_STREAMING // memory independent of n; isab only
 } locus_encode_path;
 
-typedef struct locus_encode_opts {
-    locus_encode_path path;
-    const locus_parallel *parallel;
-    // Called now and then, done of total, from any of the working threads but never from two at once; return
-    // nonzero to stop.
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
-} locus_encode_opts;
-
 // z[M, z_dim] <- embeddings. Bit-identical for every order of the evaluations, every split into calls, both paths and
-// every number of threads: sums over evaluations are exact integer sums (see >>encoder). Does not allocate.
-//
-// opts may be NULL; work: locus_encode_workspace bytes, any alignment.
-// Fails: LOCUS_ERR_ARGUMENT, _NO_ENCODER, _QUERY_DIM, _EMPTY_SET (names the model), _SCORE and _NONFINITE_INPUT (say
-// which), _WORKSPACE, _CANCELLED. All input is checked before any work is done.
+// every number of threads: sums over evaluations are exact integer sums (see >>encoder).
+// Fails: LOCUS_ERR_ARGUMENT, _NO_ENCODER, _QUERY_DIM, _EMPTY_SET (names the model), _SCORE and _NONFINITE (say which),
+// _MEMORY, _CANCELLED.
 #ifdef LOCUS_INFERENCE_ONLY
 // Here it takes m_induce * z_dim * (8 * n_layers + 12) bytes, a size_t for each evaluation and a few KB; isab only
 // (sab: LOCUS_ERR_UNSUPPORTED). Agrees with the other to a relative 1e-5.
 LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, const locus_run *run,
                                     locus_error *err);
 #else
-LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z,
-                                    const locus_encode_opts *opts, void *work, size_t work_bytes, locus_error *err);
-// Bytes for that; looks at sizes, path and threads only. 0 if they overflow or the net has no encoder.
-LOCUS_API size_t locus_encode_workspace(const locus_net *net, const locus_evals *evals, const locus_encode_opts *opts);
+LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, locus_encode_path path,
+                                    const locus_run *run, locus_error *err);
 #endif
 
 #ifndef LOCUS_INFERENCE_ONLY // which ends here
@@ -415,15 +402,11 @@ LOCUS_API const char *locus_isa_name(locus_isa isa);
 LOCUS_API int locus_isa_supported(locus_isa isa);
 
 #ifndef LOCUS_NO_THREADS
-typedef struct locus_threads locus_threads;
-// Start a pool of `count` threads, the caller's included (0: as many as processors). One call at a time may use it.
-// Allocates.
-// Fails with LOCUS_ERR_MEMORY; on systems without POSIX threads it works with one thread.
-LOCUS_API locus_status locus_threads_create(locus_threads **out, size_t count, locus_error *err);
-// What to put into the options. Valid as long as the pool.
-LOCUS_API const locus_parallel *locus_threads_parallel(const locus_threads *threads);
-// Stop and free. NULL is fine.
-LOCUS_API void locus_threads_destroy(locus_threads *threads);
+// Start `count` threads, the caller's included (0: as many as processors), for one call at a time. Allocates. Without
+// POSIX threads *out is NULL, the calling thread. Fails: LOCUS_ERR_ARGUMENT, _MEMORY.
+LOCUS_API locus_status locus_threads_create(const locus_parallel **out, size_t count, locus_error *err);
+// Stop and free what was created here. NULL is fine.
+LOCUS_API void locus_threads_destroy(const locus_parallel *threads);
 #endif
 
 // ---- arrays (.npy, versions 1.0 to 3.0, little-endian, C order)
@@ -1789,6 +1772,12 @@ LOCUSI_FN void *locusi_take_cells(locusi_work *w, size_t rows, size_t columns, s
 {
     size_t count;
     return locusi_take(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, size);
+}
+
+LOCUSI_FN float *locusi_take_floats(locusi_work *w, size_t rows, size_t columns)
+{
+    size_t count;
+    return (float *)locusi_take(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
 }
 
 // Was anything that was taken so far not there? Says how much all of it is.
@@ -4760,35 +4749,38 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
 // One kernel table for each instruction set that the compiler can target function by function, chosen at run time.
 
 #if !defined(LOCUS_NO_SIMD) && (defined(__x86_64__) || defined(_M_X64)) &&                                             \
-    (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 7) || defined(_MSC_VER))
+    (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 8) || defined(_MSC_VER))
 #define LOCUSI_X86 1
+#include <immintrin.h>
 #else
 #define LOCUSI_X86 0
 #endif
 #if !defined(LOCUS_NO_SIMD) && (defined(__aarch64__) || defined(_M_ARM64)) && !defined(__AARCH64EB__) &&               \
     (defined(__clang__) || defined(__GNUC__) || defined(_MSC_VER))
 #define LOCUSI_ARM64 1
+#include <arm_neon.h>
 #else
 #define LOCUSI_ARM64 0
 #endif
-
-#if LOCUSI_X86
 #if defined(_MSC_VER)
 #include <intrin.h>
-#else
-#include <cpuid.h>
-#endif
-#include <immintrin.h>
-#elif LOCUSI_ARM64
-#include <arm_neon.h>
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
+#define LOCUSI_INLINE inline __attribute__((always_inline))
 #define LOCUSI_PREFETCH(p) __builtin_prefetch(p)
 #define LOCUSI_PREFETCH_OUT(p) __builtin_prefetch(p, 1)
 #else
+#define LOCUSI_INLINE inline
 #define LOCUSI_PREFETCH(p) ((void)(p))
 #define LOCUSI_PREFETCH_OUT(p) ((void)(p))
+#endif
+#if defined(__clang__)
+#define LOCUSI_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__) && __GNUC__ >= 8
+#define LOCUSI_UNROLL _Pragma("GCC unroll 16")
+#else
+#define LOCUSI_UNROLL
 #endif
 
 typedef struct locusi_matmul { // c <- a x b, see >>kernels
@@ -4814,366 +4806,185 @@ typedef struct locusi_screen { // one query's side of the estimate of many model
     float start, per_size, per_slack;
 } locusi_screen;
 
-typedef struct locusi_kernels {
-    void (*matmul)(const locusi_matmul *m);
-    void (*softmax)(float *s, size_t lds, size_t rows, size_t panels);
-    int (*layernorm)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain, const float *bias,
-                     const float *live, int relu);
-    void (*weights)(const float *const *s, size_t at, size_t rows, size_t n, double *p, size_t ldp, float *low,
-                    float *high);
-    void (*widen)(const float *const *v, size_t at, size_t rows, size_t n, double scale, double *v64, size_t ld64);
-    void (*accumulate)(const double *p, size_t ldp, size_t rows, size_t r, const double *v, size_t ldv, size_t width,
-                       int64_t *sum, int64_t *total);
-    void (*relu_dot)(const float *h, size_t ldh, size_t rows, size_t n, const float *w, float b, float *out);
-    void (*scale)(const float *b, const float *u, size_t k, size_t panels, float *out);
-    float (*square)(const float *x, size_t n);
-    void (*kernel)(float *c, const float *half, float half_x, size_t n);
-    void (*screen)(const locusi_screen *q, const int16_t *z, const float *grain, const float *size, const float *slack,
-                   size_t panels, float *upper); // NULL: it would be no faster than the exact way
-    void (*axpy)(float factor, const float *x, float *y, size_t n);
+// All kernels: X(result, name, parameters). What they do is said where they are.
+#define LOCUSI_KERNEL_LIST(X)                                                                                          \
+    X(void, matmul, (const locusi_matmul *m))                                                                          \
+    X(void, softmax, (float *s, size_t lds, size_t rows, size_t panels))                                               \
+    X(int, layernorm,                                                                                                  \
+      (float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain, const float *bias,               \
+       const float *live, int relu, float *hat, float *inverse))                                                       \
+    X(float, weights,                                                                                                  \
+      (const float *const *s, size_t at, size_t rows, size_t n, const float *shift, double *p, float *top))            \
+    X(void, widen, (const float *const *v, size_t at, size_t rows, size_t n, float scale, double *v64))                \
+    X(void, accumulate,                                                                                                \
+      (const double *p, size_t ldp, size_t rows, size_t r, const double *v, size_t width, double one, int64_t *sum,    \
+       int64_t *total))                                                                                                \
+    X(void, relu_dot, (const float *h, size_t ldh, size_t rows, size_t n, const float *w, float b, float *out))        \
+    X(void, scale, (const float *b, const float *u, size_t k, size_t panels, float *out))                              \
+    X(float, square, (const float *x, size_t n))                                                                       \
+    X(void, kernel, (float *c, const float *half, float half_x, size_t n))                                             \
+    X(void, axpy, (float factor, const float *x, float *y, size_t n))                                                  \
+    LOCUSI_EXPLORE_KERNELS(X)                                                                                          \
+    LOCUSI_TRAIN_KERNELS(X)
 #ifndef LOCUS_NO_EXPLORE
-    int64_t (*cover)(const float *p, const float *best, const double *w, size_t n);
-    size_t (*find)(const float *x, size_t from, size_t n, float limit);
+#define LOCUSI_EXPLORE_KERNELS(X)                                                                                      \
+    X(int64_t, cover, (const float *p, const float *best, const double *w, size_t n))                                  \
+    X(size_t, find, (const float *x, size_t from, size_t n, float limit))
+#else
+#define LOCUSI_EXPLORE_KERNELS(X)
 #endif
 #ifndef LOCUS_NO_TRAIN
-    int (*layernorm_keep)(float *x, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain,
-                          const float *bias, const float *live, int relu, float *hat, float *inverse);
-    void (*layernorm_back)(float *dy, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain,
-                           const float *live, const float *hat, const float *inverse, float *dgain, float *dbias);
-    void (*softmax_back)(const float *a, float *da, size_t lda, size_t ldd, size_t rows, size_t panels, float scale);
-    void (*softmax_down)(float *s, size_t lds, size_t rows, size_t panels);
-    void (*softmax_down_back)(const float *a, float *da, size_t lda, size_t ldd, size_t rows, size_t panels,
-                              const float *dot, float scale);
-    void (*affine_relu)(const float *x, size_t ldx, size_t rows, size_t panels, const float *gain, const float *bias,
-                        float *y);
-    void (*relu_back)(float *dx, size_t ldx, const float *y, size_t ldy, size_t rows, size_t panels);
-    void (*add_rows)(const float *x, size_t ldx, size_t rows, size_t panels, float *sum);
-    void (*adam)(const locusi_adam *o, float *theta, const float *gradient, float *m, float *v, size_t n);
+#define LOCUSI_TRAIN_KERNELS(X)                                                                                        \
+    X(void, layernorm_back,                                                                                            \
+      (float *dy, size_t ldx, size_t rows, size_t d, size_t panels, const float *gain, const float *live,              \
+       const float *hat, const float *inverse, float *dgain, float *dbias))                                            \
+    X(void, softmax_back,                                                                                              \
+      (const float *a, float *da, size_t lda, size_t ldd, size_t rows, size_t panels, float scale))                    \
+    X(void, softmax_down, (float *s, size_t lds, size_t rows, size_t panels))                                          \
+    X(void, softmax_down_back,                                                                                         \
+      (const float *a, float *da, size_t lda, size_t ldd, size_t rows, size_t panels, const float *dot, float scale))  \
+    X(void, affine_relu,                                                                                               \
+      (const float *x, size_t ldx, size_t rows, size_t panels, const float *gain, const float *bias, float *y))        \
+    X(void, relu_back, (float *dx, size_t ldx, const float *y, size_t ldy, size_t rows, size_t panels))                \
+    X(void, add_rows, (const float *x, size_t ldx, size_t rows, size_t panels, float *sum))                            \
+    X(void, adam, (const locusi_adam *o, float *theta, const float *gradient, float *m, float *v, size_t n))
+#else
+#define LOCUSI_TRAIN_KERNELS(X)
 #endif
+
+#define LOCUSI_MEMBER(result, name, parameters) result(*name) parameters;
+#define LOCUSI_ENTRY(result, name, parameters) LOCUSI_NAME(name),
+typedef struct locusi_kernels {
+    LOCUSI_KERNEL_LIST(LOCUSI_MEMBER)
+    void (*screen)(const locusi_screen *q, const int16_t *z, const float *grain, const float *size, const float *slack,
+                   size_t panels, float *upper); // NULL: it would be no faster than the exact way
 } locusi_kernels;
 
 LOCUS_API const char *locus_isa_name(locus_isa isa)
 {
-    switch (isa) {
-    case LOCUS_ISA_AUTO: return "auto";
-    case LOCUS_ISA_SCALAR: return "scalar";
-    case LOCUS_ISA_AVX2: return "avx2";
-    case LOCUS_ISA_AVX512: return "avx512";
-    case LOCUS_ISA_NEON: return "neon";
-    default: return NULL;
-    }
+    static const char *const names[] = {"auto", "scalar", "avx2", "avx512", "neon"};
+    return (unsigned)isa < LOCUS_ISA_COUNT ? names[isa] : NULL;
 }
-
-#if LOCUSI_X86
-// CPUID for what the processor has, XGETBV for what the operating system saves.
-LOCUSI_FN void locusi_cpuid(unsigned leaf, unsigned r[4])
-{
-#if defined(_MSC_VER)
-    __cpuidex((int *)r, (int)leaf, 0);
-#else
-    __cpuid_count(leaf, 0, r[0], r[1], r[2], r[3]);
-#endif
-}
-
-LOCUSI_FN unsigned locusi_xgetbv(void)
-{
-#if defined(_MSC_VER)
-    return (unsigned)_xgetbv(0);
-#else
-    unsigned low, high;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    (void)high;
-    return low;
-#endif
-}
-#endif
 
 LOCUS_API int locus_isa_supported(locus_isa isa)
 {
     if (isa == LOCUS_ISA_AUTO || isa == LOCUS_ISA_SCALAR) return 1;
 #if LOCUSI_ARM64
-    if (isa == LOCUS_ISA_NEON) return 1;
-#endif
-#if LOCUSI_X86
-    if (isa == LOCUS_ISA_AVX2 || isa == LOCUS_ISA_AVX512) {
-        unsigned r[4], saved;
-        locusi_cpuid(0, r);
-        if (r[0] < 7) return 0;
-        locusi_cpuid(1, r);
-        if ((r[2] & (1u << 27)) == 0 || (r[2] & (1u << 12)) == 0 || (r[2] & (1u << 28)) == 0)
-            return 0; // OSXSAVE FMA AVX
-        saved = locusi_xgetbv();
-        if ((saved & 6u) != 6u) return 0;
-        locusi_cpuid(7, r);
-        if ((r[1] & (1u << 5)) == 0) return 0; // AVX2
+    return isa == LOCUS_ISA_NEON;
+#elif LOCUSI_X86 && defined(_MSC_VER)
+    {
+        int one[4], seven[4]; // CPUID: what the processor has; XGETBV: what the operating system saves
+        unsigned long long saved = 0;
+        __cpuid(one, 0);
+        if (one[0] < 7) return 0;
+        __cpuid(one, 1);
+        __cpuidex(seven, 7, 0);
+        if (one[2] & 1 << 27) saved = _xgetbv(0);
+        if ((saved & 0x06) != 0x06 || !(one[2] & 1 << 12) || !(seven[1] & 1 << 5)) return 0; // FMA, AVX2
         if (isa == LOCUS_ISA_AVX2) return 1;
-        return (saved & 0xe6u) == 0xe6u && (r[1] & (1u << 16)) && (r[1] & (1u << 17)) && (r[1] & (1u << 30)) &&
-               (r[1] & (1u << 31)); // F DQ BW VL
+        return isa == LOCUS_ISA_AVX512 && (saved & 0xe6) == 0xe6 && ((unsigned)seven[1] & 0xc0030000u) == 0xc0030000u;
     }
-#endif
+#elif LOCUSI_X86
+    __builtin_cpu_init();
+    if (isa == LOCUS_ISA_AVX2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return isa == LOCUS_ISA_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+#else
     return 0;
+#endif
 }
 #endif // LOCUS_INFERENCE_ONLY
 #endif // LOCUS_IMPLEMENTATION, first part
 
 // ------------------------------------------------------------------------------------------------------- >>kernels
 //
-// Written once in a small vocabulary (VF: a vector of VL floats; VD: of VDL doubles; VI: of VDL 64-bit integers) and
-// compiled for each instruction set: this file includes itself with LOCUSI_KERNEL_PASS defined, see >>vocabulary.
+// Written once in a small vocabulary and compiled for each instruction set: this file includes itself with
+// LOCUSI_KERNEL_PASS defined. VFLOAT is a vector of VL floats, VDOUBLE of VDL doubles; VF(add) and VD(add) are their
+// operations, called as x86 calls them (loadu, storeu, set1, fmadd, ...); what no intrinsic does is in >>vocabulary.
 //
 // Packed matrices. A weight W [n, k] is stored for y = x W^T as panels of 16 outputs: panel p holds, for each k, the 16
 // values W[16p .. 16p+15][k], zero beyond n. The layout is the same for every instruction set.
 //
 // Every output element is one chain of fused multiply-adds over k in ascending order, however many rows there are, so
-// a row's result does not depend on the rows beside it. Nothing here calls libc.
+// a row's result does not depend on the rows beside it. Of the C library only sqrtf is called.
 #if defined(LOCUSI_KERNEL_PASS)
 
-// c[i][0..2VL) <- sum_p a[i][p] * (u[p], w[p]) (+ bias) (+ residual) (then ReLU); u and w advance by 16 floats a step.
-// Blocks of 1, 4 and LOCUSI_ROWS rows, two vectors wide, or one where a single panel is left (`two` is a constant).
-#define LOCUSI_DECLARE(i) VF c##i = VF_SET1(0.0f), d##i = c##i;
-#define LOCUSI_FETCH(i)                                                                                                \
-    LOCUSI_PREFETCH_OUT(c + (size_t)(i)*ldc);                                                                          \
-    if (two) LOCUSI_PREFETCH_OUT(c + (size_t)(i)*ldc + VL);
-#define LOCUSI_STEP(i)                                                                                                 \
-    {                                                                                                                  \
-        const VF x = VF_SET1(a[(size_t)(i)*lda]);                                                                      \
-        c##i = VF_FMA(x, bu, c##i);                                                                                    \
-        if (two) d##i = VF_FMA(x, bw, d##i);                                                                           \
-    }
-#define LOCUSI_FINISH(i)                                                                                               \
-    LOCUSI_NAME(finish)(c##i, c + (size_t)(i)*ldc, bias, residual ? residual + (size_t)(i)*ldr : residual, relu);      \
-    if (two) LOCUSI_NAME(finish)                                                                                       \
-    (d##i, c + (size_t)(i)*ldc + VL, bias ? bias + VL : bias, residual ? residual + (size_t)(i)*ldr + VL : residual,   \
-     relu);
-#define LOCUSI_BLOCK(name, wide, REPEAT)                                                                               \
-    LOCUSI_TARGET static void LOCUSI_NAME(name)(const locusi_matmul *m, const float *a, const float *u, float *c,      \
-                                                const float *bias, const float *residual)                              \
-    {                                                                                                                  \
-        const int two = wide;                                                                                          \
-        const size_t lda = m->lda, step = m->step, ldb = m->ldb, ldc = m->ldc, ldr = m->ldr;                           \
-        const float *w = two ? (VL == 16 ? u + m->panel : u + VL) : u;                                                 \
-        const int relu = m->relu;                                                                                      \
-        size_t p;                                                                                                      \
-        REPEAT(LOCUSI_DECLARE)                                                                                         \
-        if (VL >= 8) { /* where the result goes, meanwhile */                                                          \
-            REPEAT(LOCUSI_FETCH)                                                                                       \
-        }                                                                                                              \
-        for (p = m->k; p > 0; p--) {                                                                                   \
-            const VF bu = VF_LOAD(u), bw = VF_LOAD(w);                                                                 \
-            REPEAT(LOCUSI_STEP)                                                                                        \
-            a += step;                                                                                                 \
-            u += ldb;                                                                                                  \
-            w += ldb;                                                                                                  \
-        }                                                                                                              \
-        REPEAT(LOCUSI_FINISH)                                                                                          \
-    }
-#define LOCUSI_REPEAT1(F) F(0)
-#define LOCUSI_REPEAT4(F) F(0) F(1) F(2) F(3)
-#define LOCUSI_REPEAT6(F) F(0) F(1) F(2) F(3) F(4) F(5)
-#define LOCUSI_REPEAT8(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
-#define LOCUSI_REPEAT12(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
+// ---- products
 
-LOCUSI_TARGET static LOCUSI_INLINE void LOCUSI_NAME(finish)(VF v, float *out, const float *bias, const float *residual,
-                                                            int relu)
+LOCUSI_TARGET static LOCUSI_INLINE void LOCUSI_NAME(finish)(VFLOAT v, float *out, const float *bias,
+                                                            const float *residual, int relu)
 {
-    if (bias) v = VF_ADD(v, VF_LOAD(bias));
-    if (residual) v = VF_ADD(v, VF_LOAD(residual));
-    if (relu) v = VF_MAX(v, VF_SET1(0.0f));
-    VF_STORE(out, v);
+    if (bias) v = VF(add)(v, VF(loadu)(bias));
+    if (residual) v = VF(add)(v, VF(loadu)(residual));
+    if (relu) v = VF(max)(v, VF(set1)(0.0f));
+    VF(storeu)(out, v);
 }
-LOCUSI_BLOCK(block_rows, 1, LOCUSI_REPEAT_ROWS)
-LOCUSI_BLOCK(block_4, 1, LOCUSI_REPEAT4)
-LOCUSI_BLOCK(block_1, 1, LOCUSI_REPEAT1)
-LOCUSI_BLOCK(narrow_rows, 0, LOCUSI_REPEAT_ROWS)
-LOCUSI_BLOCK(narrow_4, 0, LOCUSI_REPEAT4)
-LOCUSI_BLOCK(narrow_1, 0, LOCUSI_REPEAT1)
-#undef LOCUSI_DECLARE
-#undef LOCUSI_FETCH
-#undef LOCUSI_STEP
-#undef LOCUSI_FINISH
-#undef LOCUSI_BLOCK
+
+// c[i][0..2VL) <- sum_p a[i][p] * (u[p], w[p]) (+ bias) (+ residual) (then ReLU); u and w advance by ldb floats a step.
+// `rows` and `two` (0: one vector wide) are constants where this is called, so that the sums stay in registers.
+LOCUSI_TARGET static LOCUSI_INLINE void LOCUSI_NAME(block)(const locusi_matmul *m, size_t rows, int two, const float *a,
+                                                           const float *u, float *c, const float *bias,
+                                                           const float *residual)
+{
+    const size_t lda = m->lda, step = m->step, ldb = m->ldb, ldc = m->ldc, ldr = m->ldr;
+    const float *w = two ? (VL == 16 ? u + m->panel : u + VL) : u;
+    VFLOAT left[LOCUSI_ROWS], right[LOCUSI_ROWS];
+    size_t i, p;
+    LOCUSI_UNROLL
+    for (i = 0; i < rows; i++) {
+        left[i] = right[i] = VF(set1)(0.0f);
+        if (VL >= 8) LOCUSI_PREFETCH_OUT(c + i * ldc); // where the result goes, meanwhile
+        if (VL >= 8 && two) LOCUSI_PREFETCH_OUT(c + i * ldc + VL);
+    }
+    for (p = m->k; p > 0; p--) {
+        const VFLOAT bu = VF(loadu)(u), bw = VF(loadu)(w);
+        LOCUSI_UNROLL
+        for (i = 0; i < rows; i++) {
+            const VFLOAT x = VF(set1)(a[i * lda]);
+            left[i] = VF(fmadd)(x, bu, left[i]);
+            if (two) right[i] = VF(fmadd)(x, bw, right[i]);
+        }
+        a += step;
+        u += ldb;
+        w += ldb;
+    }
+    LOCUSI_UNROLL
+    for (i = 0; i < rows; i++) {
+        LOCUSI_NAME(finish)(left[i], c + i * ldc, bias, residual ? residual + i * ldr : NULL, m->relu);
+        if (two) LOCUSI_NAME(finish)
+        (right[i], c + i * ldc + VL, bias ? bias + VL : NULL, residual ? residual + i * ldr + VL : NULL, m->relu);
+    }
+}
+
+// All rows of one strip of columns, in blocks of LOCUSI_ROWS, 4 and 1.
+LOCUSI_TARGET static LOCUSI_INLINE void LOCUSI_NAME(strip)(const locusi_matmul *m, int two, const float *u, float *c,
+                                                           const float *bias, const float *residual)
+{
+    const float *a = m->a;
+    size_t left, rows;
+    for (left = m->rows; left > 0; left -= rows) {
+        rows = left >= LOCUSI_ROWS ? LOCUSI_ROWS : left >= 4 ? 4 : 1;
+        if (rows == LOCUSI_ROWS) LOCUSI_NAME(block)(m, LOCUSI_ROWS, two, a, u, c, bias, residual);
+        else if (rows == 4) LOCUSI_NAME(block)(m, 4, two, a, u, c, bias, residual);
+        else LOCUSI_NAME(block)(m, 1, two, a, u, c, bias, residual);
+        a += rows * m->lda;
+        c += rows * m->ldc;
+        if (residual) residual += rows * m->ldr;
+    }
+}
 
 // c [rows, 16 * panels] <- a [rows, k] x b (+ bias) (+ residual) (then ReLU); c overlaps none of the others, but the
 // residual may be c itself: then it is added to
 LOCUSI_TARGET static void LOCUSI_NAME(matmul)(const locusi_matmul *m)
 {
     const size_t columns = 16 * m->panels;
-    size_t j, i, width;
+    size_t j, width;
     for (j = 0; j < columns; j += width) {
-        const int two = columns - j >= 2 * VL;
         const float *u = m->b + j / 16 * m->panel + j % 16, *bias = m->bias ? m->bias + j : NULL;
-        const float *a = m->a, *res = m->residual ? m->residual + j : NULL;
-        float *c = m->c + j;
-        width = two ? 2 * VL : VL;
-#define LOCUSI_CALL(name, count)                                                                                       \
-    for (; i + (count) <= m->rows; i += (count)) {                                                                     \
-        LOCUSI_NAME(name)(m, a, u, c, bias, res);                                                                      \
-        a += (count)*m->lda;                                                                                           \
-        c += (count)*m->ldc;                                                                                           \
-        if (res) res += (count)*m->ldr;                                                                                \
-    }
-        i = 0;
-        if (two) {
-            LOCUSI_CALL(block_rows, LOCUSI_ROWS)
-            LOCUSI_CALL(block_4, 4)
-            LOCUSI_CALL(block_1, 1)
-        } else {
-            LOCUSI_CALL(narrow_rows, LOCUSI_ROWS)
-            LOCUSI_CALL(narrow_4, 4)
-            LOCUSI_CALL(narrow_1, 1)
-        }
-#undef LOCUSI_CALL
-    }
-}
-
-// 2^x to about 1 ulp for x in [-126, 127]; smaller x give 2^-126.
-LOCUSI_TARGET static LOCUSI_INLINE VF LOCUSI_NAME(exp2)(VF x)
-{
-    VF n, f, y;
-    x = VF_MAX(x, VF_SET1(-126.0f));
-    n = VF_ROUND(x);
-    f = VF_SUB(x, n);
-    y = VF_SET1(0.0001534581242594868f);
-    y = VF_FMA(y, f, VF_SET1(0.0013399930903688073f));
-    y = VF_FMA(y, f, VF_SET1(0.009618489071726799f));
-    y = VF_FMA(y, f, VF_SET1(0.05550328642129898f));
-    y = VF_FMA(y, f, VF_SET1(0.24022646248340607f));
-    y = VF_FMA(y, f, VF_SET1(0.6931471824645996f));
-    y = VF_FMA(y, f, VF_SET1(1.0f));
-    return VF_MUL(y, VF_POW2(n));
-}
-
-// Each row s[i][0..16 * panels) <- 2^(s - max) / sum. Columns beyond the real ones hold -1e30 and come out as nothing.
-LOCUSI_TARGET static void LOCUSI_NAME(softmax)(float *s, size_t lds, size_t rows, size_t panels)
-{
-    const size_t n = 16 * panels;
-    size_t i, j;
-    for (i = 0; i < rows; i++, s += lds) {
-        VF top = VF_LOAD(s), sum = VF_SET1(0.0f);
-        for (j = VL; j < n; j += VL) top = VF_MAX(top, VF_LOAD(s + j));
-        top = VF_SET1(VF_HMAX(top));
-        for (j = 0; j < n; j += VL) {
-            const VF e = LOCUSI_NAME(exp2)(VF_SUB(VF_LOAD(s + j), top));
-            sum = VF_ADD(sum, e);
-            VF_STORE(s + j, e);
-        }
-        sum = VF_SET1(1.0f / VF_HSUM(sum));
-        for (j = 0; j < n; j += VL) VF_STORE(s + j, VF_MUL(VF_LOAD(s + j), sum));
-    }
-}
-
-// Each row x[i] <- (x - mean) / sqrt(variance + 1e-5) * gain + bias (then ReLU) over d columns, in place; n = 16 panels
-// are stored, those beyond d are 0 and stay 0 (live is 1 on the real ones). Returns 0 if a row is not finite.
-LOCUSI_TARGET static int LOCUSI_NAME(layernorm)(float *x, size_t ldx, size_t rows, size_t d, size_t panels,
-                                                const float *gain, const float *bias, const float *live, int relu)
-{
-    const size_t n = 16 * panels;
-    const float scale = 1.0f / (float)d;
-    int finite = 1;
-    size_t i, j;
-    for (i = 0; i < rows; i++, x += ldx) {
-        VF sum = VF_SET1(0.0f), square = sum, mean;
-        float variance;
-        for (j = 0; j < n; j += VL) sum = VF_ADD(sum, VF_LOAD(x + j));
-        mean = VF_SET1(VF_HSUM(sum) * scale);
-        for (j = 0; j < n; j += VL) {
-            const VF t = VF_MUL(VF_SUB(VF_LOAD(x + j), mean), VF_LOAD(live + j));
-            square = VF_FMA(t, t, square);
-        }
-        variance = VF_HSUM(square) * scale;
-        finite &= locusi_finite(variance);
-        sum = VF_SET1(1.0f / VF_SQRT1(variance + 1e-5f));
-        for (j = 0; j < n; j += VL) {
-            const VF t = VF_MUL(VF_SUB(VF_LOAD(x + j), mean), sum);
-            VF y = VF_FMA(t, VF_LOAD(gain + j), VF_LOAD(bias + j));
-            if (relu) y = VF_MAX(y, VF_SET1(0.0f));
-            VF_STORE(x + j, y);
-        }
-    }
-    return finite;
-}
-
-// p [rows, n] <- 2^(s[i][at + j]) for the exact sums: as doubles, the last bit of the float's mantissa set; and the
-// range of the exponents; n a multiple of 16
-LOCUSI_TARGET static void LOCUSI_NAME(weights)(const float *const *s, size_t at, size_t rows, size_t n, double *p,
-                                               size_t ldp, float *low, float *high)
-{
-    VF lo = VF_LOAD(s[0] + at), hi = lo;
-    size_t i, j;
-    for (i = 0; i < rows; i++)
-        for (j = 0; j < n; j += VL) {
-            const VF v = VF_LOAD(s[i] + at + j);
-            if (i + 6 < rows) LOCUSI_PREFETCH(s[i + 6] + at + j);
-            lo = VF_MIN(lo, v);
-            hi = VF_MAX(hi, v);
-            VF_STORE_D(p + i * ldp + j, VF_ODD(LOCUSI_NAME(exp2)(VF_MIN(v, VF_SET1(64.0f)))));
-        }
-    *low = VF_HMIN(lo);
-    *high = VF_HMAX(hi);
-}
-
-// v64 [rows, n] <- scale * v[i][at + j] for the exact sums: as doubles, the last bit of the float's mantissa set
-LOCUSI_TARGET static void LOCUSI_NAME(widen)(const float *const *v, size_t at, size_t rows, size_t n, double scale,
-                                             double *v64, size_t ld64)
-{
-    const VD s = VD_SET1(scale);
-    size_t i, j;
-    for (i = 0; i < rows; i++)
-        for (j = 0; j < n; j += VDL) VD_STORE(v64 + i * ld64 + j, VD_MUL(VD_LOAD_ODD(v[i] + at + j), s));
-}
-
-// Exact sums: sum[q][j] += round(p[i][q] * v[i][j]) over at most 128 rows i, as 64-bit integers; |p v| <= 2^44.
-// An accumulator starts at 1.5 * 2^52, where a double's last bit counts 1: each multiply-add rounds its (exact) product
-// to an integer and adds it without error. p and v come with odd 24-bit mantissas, so no product lies half-way between
-// two integers and the rounding can't depend on the sum so far.
-#define LOCUSI_DECLARE(i) VA c##i = VA_START, d##i = c##i;
-#define LOCUSI_STEP(i)                                                                                                 \
-    {                                                                                                                  \
-        const VD x = VD_SET1(pi[i]);                                                                                   \
-        c##i = VA_ADD(c##i, x, v0);                                                                                    \
-        d##i = VA_ADD(d##i, x, v1);                                                                                    \
-    }
-#define LOCUSI_FINISH(i)                                                                                               \
-    VA_FINISH(sum + (size_t)(i)*width, c##i);                                                                          \
-    VA_FINISH(sum + (size_t)(i)*width + VDL, d##i);
-#define LOCUSI_BLOCK(name, REPEAT)                                                                                     \
-    LOCUSI_TARGET static void LOCUSI_NAME(name)(const double *p, size_t ldp, size_t rows, const double *v, size_t ldv, \
-                                                int64_t *sum, size_t width)                                            \
-    {                                                                                                                  \
-        const double *pi = p, *end = p + rows * ldp;                                                                   \
-        REPEAT(LOCUSI_DECLARE)                                                                                         \
-        do {                                                                                                           \
-            const VD v0 = VD_LOAD(v), v1 = VD_LOAD(v + VDL);                                                           \
-            REPEAT(LOCUSI_STEP)                                                                                        \
-            pi += ldp;                                                                                                 \
-            v += ldv;                                                                                                  \
-        } while (pi != end);                                                                                           \
-        REPEAT(LOCUSI_FINISH)                                                                                          \
-    }
-LOCUSI_BLOCK(sum_rows, LOCUSI_REPEAT_SUMS)
-LOCUSI_BLOCK(sum_4, LOCUSI_REPEAT4)
-LOCUSI_BLOCK(sum_1, LOCUSI_REPEAT1)
-#undef LOCUSI_DECLARE
-#undef LOCUSI_STEP
-#undef LOCUSI_FINISH
-#undef LOCUSI_BLOCK
-
-// sum [r, width] += p [rows, r]^T v [rows, width] and total [r] += p's sums in units of 2^-36; width a multiple of 16
-LOCUSI_TARGET static void LOCUSI_NAME(accumulate)(const double *p, size_t ldp, size_t rows, size_t r, const double *v,
-                                                  size_t ldv, size_t width, int64_t *sum, int64_t *total)
-{
-    const VD one = VD_SET1(68719476736.0); // 2^36
-    size_t i, j, q;
-    for (j = 0; j < width; j += 2 * VDL) {
-        for (q = 0; q + LOCUSI_SUMS <= r; q += LOCUSI_SUMS)
-            LOCUSI_NAME(sum_rows)(p + q, ldp, rows, v + j, ldv, sum + q * width + j, width);
-        for (; q + 4 <= r; q += 4) LOCUSI_NAME(sum_4)(p + q, ldp, rows, v + j, ldv, sum + q * width + j, width);
-        for (; q < r; q++) LOCUSI_NAME(sum_1)(p + q, ldp, rows, v + j, ldv, sum + q * width + j, width);
-    }
-    for (q = 0; q < r; q += VDL) { // p and total are padded to 16
-        VA t = VA_START;
-        for (i = 0; i < rows; i++) t = VA_ADD(t, VD_LOAD(p + i * ldp + q), one);
-        VA_FINISH(total + q, t);
+        const float *residual = m->residual ? m->residual + j : NULL;
+        width = columns - j >= 2 * VL ? 2 * VL : VL;
+        if (width == VL) LOCUSI_NAME(strip)(m, 0, u, m->c + j, bias, residual);
+        else LOCUSI_NAME(strip)(m, 1, u, m->c + j, bias, residual);
     }
 }
 
@@ -5183,10 +4994,217 @@ LOCUSI_TARGET static void LOCUSI_NAME(relu_dot)(const float *h, size_t ldh, size
 {
     size_t i, j;
     for (i = 0; i < rows; i++, h += ldh) {
-        VF sum = VF_SET1(0.0f);
+        VFLOAT sum = VF(set1)(0.0f);
         for (j = 0; j < n; j += VL) // in this order of the two NaN comes through
-            sum = VF_FMA(VF_MAX(VF_SET1(0.0f), VF_LOAD(h + j)), VF_LOAD(w + j), sum);
-        out[i] = VF_HSUM(sum) + b;
+            sum = VF(fmadd)(VF(max)(VF(set1)(0.0f), VF(loadu)(h + j)), VF(loadu)(w + j), sum);
+        out[i] = LOCUSI_NAME(total)(sum) + b;
+    }
+}
+
+// out <- packed b with each step k scaled by u[k]
+LOCUSI_TARGET static void LOCUSI_NAME(scale)(const float *b, const float *u, size_t k, size_t panels, float *out)
+{
+    size_t p, i, j;
+    for (p = 0; p < panels; p++)
+        for (i = 0; i < k; i++, b += 16, out += 16) {
+            const VFLOAT s = VF(set1)(u[i]);
+            for (j = 0; j < 16; j += VL) VF(storeu)(out + j, VF(mul)(VF(loadu)(b + j), s));
+        }
+}
+
+// y += factor * x over n floats, n a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float *y, size_t n)
+{
+    const VFLOAT s = VF(set1)(factor);
+    size_t j;
+    for (j = 0; j < n; j += VL) VF(storeu)(y + j, VF(fmadd)(s, VF(loadu)(x + j), VF(loadu)(y + j)));
+}
+
+// sum of squares of n floats, any n
+LOCUSI_TARGET static float LOCUSI_NAME(square)(const float *x, size_t n)
+{
+    VFLOAT a = VF(set1)(0.0f), b = a, c = a, d = a;
+    float tail = 0.0f;
+    size_t i;
+    for (i = 0; i + 4 * VL <= n; i += 4 * VL) {
+        const VFLOAT x0 = VF(loadu)(x + i), x1 = VF(loadu)(x + i + VL), x2 = VF(loadu)(x + i + 2 * VL),
+                     x3 = VF(loadu)(x + i + 3 * VL);
+        a = VF(fmadd)(x0, x0, a);
+        b = VF(fmadd)(x1, x1, b);
+        c = VF(fmadd)(x2, x2, c);
+        d = VF(fmadd)(x3, x3, d);
+    }
+    for (; i < n; i++) tail += x[i] * x[i];
+    return LOCUSI_NAME(total)(VF(add)(VF(add)(a, b), VF(add)(c, d))) + tail;
+}
+
+// ---- exponentials
+
+// 2^x to about 1 ulp for x in [-126, 127]; smaller x give 2^-126.
+LOCUSI_TARGET static LOCUSI_INLINE VFLOAT LOCUSI_NAME(exp2)(VFLOAT x)
+{
+    VFLOAT n, f, y;
+    x = VF(max)(x, VF(set1)(-126.0f));
+    n = LOCUSI_NAME(nearest)(x);
+    f = VF(sub)(x, n);
+    y = VF(set1)(0.0001534581242594868f);
+    y = VF(fmadd)(y, f, VF(set1)(0.0013399930903688073f));
+    y = VF(fmadd)(y, f, VF(set1)(0.009618489071726799f));
+    y = VF(fmadd)(y, f, VF(set1)(0.05550328642129898f));
+    y = VF(fmadd)(y, f, VF(set1)(0.24022646248340607f));
+    y = VF(fmadd)(y, f, VF(set1)(0.6931471824645996f));
+    y = VF(fmadd)(y, f, VF(set1)(1.0f));
+    return VF(mul)(y, LOCUSI_NAME(pow2)(n));
+}
+
+// Each row s[i][0..16 * panels) <- 2^(s - max) / sum. Columns beyond the real ones hold -1e30 and come out as nothing.
+LOCUSI_TARGET static void LOCUSI_NAME(softmax)(float *s, size_t lds, size_t rows, size_t panels)
+{
+    const size_t n = 16 * panels;
+    size_t i, j;
+    for (i = 0; i < rows; i++, s += lds) {
+        VFLOAT top = VF(loadu)(s), sum = VF(set1)(0.0f);
+        for (j = VL; j < n; j += VL) top = VF(max)(top, VF(loadu)(s + j));
+        top = VF(set1)(LOCUSI_NAME(most)(top));
+        for (j = 0; j < n; j += VL) {
+            const VFLOAT e = LOCUSI_NAME(exp2)(VF(sub)(VF(loadu)(s + j), top));
+            sum = VF(add)(sum, e);
+            VF(storeu)(s + j, e);
+        }
+        sum = VF(set1)(1.0f / LOCUSI_NAME(total)(sum));
+        for (j = 0; j < n; j += VL) VF(storeu)(s + j, VF(mul)(VF(loadu)(s + j), sum));
+    }
+}
+
+// c [n] holds x.x' -> (c + e + e^3) / 3 with e = exp(-|x - x'|^2), from half the squared lengths; n a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(kernel)(float *c, const float *half, float half_x, size_t n)
+{
+    const VFLOAT own = VF(set1)(half_x), zero = VF(set1)(0.0f), third = VF(set1)(1.0f / 3.0f);
+    size_t j;
+    for (j = 0; j < n; j += VL) {
+        const VFLOAT dot = VF(loadu)(c + j), d = VF(max)(VF(sub)(VF(add)(own, VF(loadu)(half + j)), dot), zero);
+        const VFLOAT e = LOCUSI_NAME(exp2)(VF(mul)(d, VF(set1)(-2.8853900817779268f))); // -2 log2(e)
+        VF(storeu)(c + j, VF(mul)(VF(add)(VF(add)(dot, e), VF(mul)(e, VF(mul)(e, e))), third));
+    }
+}
+
+// ---- layer norm
+
+// Each row x[i] <- (x - mean) / sqrt(variance + 1e-5) * gain + bias (then ReLU) over d columns, in place; n = 16 panels
+// are stored, those beyond d are 0 and stay 0 (live is 1 on the real ones). Returns 0 if a row is not finite. hat, or
+// NULL: the way back needs [rows, ldx] the rows before gain and bias, and [rows] 1 / deviation.
+LOCUSI_TARGET static int LOCUSI_NAME(layernorm)(float *x, size_t ldx, size_t rows, size_t d, size_t panels,
+                                                const float *gain, const float *bias, const float *live, int relu,
+                                                float *hat, float *inverse)
+{
+    const size_t n = 16 * panels;
+    const float share = 1.0f / (float)d;
+    int finite = 1;
+    size_t i, j;
+    for (i = 0; i < rows; i++, x += ldx) {
+        VFLOAT sum = VF(set1)(0.0f), square = sum, mean;
+        float variance, by;
+        for (j = 0; j < n; j += VL) sum = VF(add)(sum, VF(loadu)(x + j));
+        mean = VF(set1)(LOCUSI_NAME(total)(sum) * share);
+        for (j = 0; j < n; j += VL) {
+            const VFLOAT t = VF(mul)(VF(sub)(VF(loadu)(x + j), mean), VF(loadu)(live + j));
+            square = VF(fmadd)(t, t, square);
+        }
+        variance = LOCUSI_NAME(total)(square) * share;
+        finite &= locusi_finite(variance);
+        by = 1.0f / sqrtf(variance + 1e-5f);
+        for (j = 0; j < n; j += VL) {
+            const VFLOAT t = VF(mul)(VF(sub)(VF(loadu)(x + j), mean), VF(set1)(by));
+            VFLOAT y = VF(fmadd)(t, VF(loadu)(gain + j), VF(loadu)(bias + j));
+            if (relu) y = VF(max)(y, VF(set1)(0.0f));
+            VF(storeu)(x + j, y);
+            if (hat) VF(storeu)(hat + i * ldx + j, VF(mul)(t, VF(loadu)(live + j)));
+        }
+        if (hat) inverse[i] = by;
+    }
+    return finite;
+}
+
+// ---- exact sums, see >>encoder
+
+// p [rows, n] <- 2^(s[i][at + j] - shift[j]) as doubles, the last bit of the float's mantissa set; top[j] <- the
+// greatest s in column j, if it is greater than that. Returns the greatest of top - shift. n a multiple of 16.
+LOCUSI_TARGET static float LOCUSI_NAME(weights)(const float *const *s, size_t at, size_t rows, size_t n,
+                                                const float *shift, double *p, float *top)
+{
+    VFLOAT high = VF(set1)(-FLT_MAX);
+    size_t i, j;
+    for (j = 0; j < n; j += VL) {
+        const VFLOAT down = VF(loadu)(shift + j);
+        VFLOAT most = VF(loadu)(top + j);
+        for (i = 0; i < rows; i++) {
+            const VFLOAT v = VF(loadu)(s[i] + at + j);
+            if (i + 6 < rows) LOCUSI_PREFETCH(s[i + 6] + at + j);
+            most = VF(max)(most, v);
+            LOCUSI_NAME(store_doubles)
+            (p + i * n + j, LOCUSI_NAME(odd)(LOCUSI_NAME(exp2)(VF(min)(VF(set1)(64.0f), VF(sub)(v, down)))));
+        }
+        VF(storeu)(top + j, most);
+        high = VF(max)(high, VF(sub)(most, down));
+    }
+    return LOCUSI_NAME(most)(high);
+}
+
+// v64 [rows, n] <- scale * v[i][at + j] as doubles, the last bit of the float's mantissa set; scale: a power of two
+LOCUSI_TARGET static void LOCUSI_NAME(widen)(const float *const *v, size_t at, size_t rows, size_t n, float scale,
+                                             double *v64)
+{
+    const VFLOAT s = VF(set1)(scale);
+    size_t i, j;
+    for (i = 0; i < rows; i++)
+        for (j = 0; j < n; j += VL)
+            LOCUSI_NAME(store_doubles)(v64 + i * n + j, LOCUSI_NAME(odd)(VF(mul)(VF(loadu)(v[i] + at + j), s)));
+}
+
+// sum[q][0..2VDL) += round(p[i][q] * v[i][0..2VDL)) over at most 128 rows i, as 64-bit integers; |p v| <= 2^44. q < r,
+// a constant where this is called.
+// An accumulator starts at 1.5 * 2^52, where a double's last bit counts 1: each multiply-add rounds its (exact) product
+// to an integer and adds it without error. p and v come with odd 24-bit mantissas, so no product lies half-way between
+// two integers and the rounding can't depend on the sum so far.
+LOCUSI_TARGET static LOCUSI_INLINE void LOCUSI_NAME(sum_block)(const double *p, size_t ldp, size_t rows, size_t r,
+                                                               const double *v, size_t width, int64_t *sum)
+{
+    VSUM left[LOCUSI_SUMS], right[LOCUSI_SUMS];
+    size_t i;
+    LOCUSI_UNROLL
+    for (i = 0; i < r; i++) left[i] = right[i] = VSUM_START;
+    for (; rows > 0; rows--) {
+        const VDOUBLE v0 = VD(loadu)(v), v1 = VD(loadu)(v + VDL);
+        LOCUSI_UNROLL
+        for (i = 0; i < r; i++) {
+            const VDOUBLE x = VD(set1)(p[i]);
+            left[i] = VSUM_ADD(left[i], x, v0);
+            right[i] = VSUM_ADD(right[i], x, v1);
+        }
+        p += ldp;
+        v += width;
+    }
+    LOCUSI_UNROLL
+    for (i = 0; i < r; i++) {
+        LOCUSI_NAME(sum_finish)(sum + i * width, left[i]);
+        LOCUSI_NAME(sum_finish)(sum + i * width + VDL, right[i]);
+    }
+}
+
+// sum [r, width] += p [rows, r]^T v [rows, width] and total [r] += p's sums in units of 1 / one; width a multiple of 16
+LOCUSI_TARGET static void LOCUSI_NAME(accumulate)(const double *p, size_t ldp, size_t rows, size_t r, const double *v,
+                                                  size_t width, double one, int64_t *sum, int64_t *total)
+{
+    size_t i, j, q;
+    for (j = 0; j < width; j += 2 * VDL) {
+        for (q = 0; q + LOCUSI_SUMS <= r; q += LOCUSI_SUMS)
+            LOCUSI_NAME(sum_block)(p + q, ldp, rows, LOCUSI_SUMS, v + j, width, sum + q * width + j);
+        for (; q < r; q++) LOCUSI_NAME(sum_block)(p + q, ldp, rows, 1, v + j, width, sum + q * width + j);
+    }
+    for (q = 0; q < r; q += VDL) { // p and total are padded to 16
+        VSUM t = VSUM_START;
+        for (i = 0; i < rows; i++) t = VSUM_ADD(t, VD(loadu)(p + i * ldp + q), VD(set1)(one));
+        LOCUSI_NAME(sum_finish)(total + q, t);
     }
 }
 
@@ -5197,94 +5215,42 @@ LOCUSI_TARGET static void LOCUSI_NAME(screen)(const locusi_screen *q, const int1
                                               const float *size, const float *slack, size_t panels, float *upper)
 {
     const size_t panel = 32 * q->pairs, block = VL / 8 * panel, second = VL == 16 ? panel : 2 * VL;
-    size_t m, g, p;
+    const VFLOAT zero = VF(set1)(0.0f);
+    size_t m, g, p, i;
     for (m = 0; m < 16 * panels; m += 2 * VL) {
-        const VF grain0 = VF_LOAD(grain + m), grain1 = VF_LOAD(grain + m + VL);
-        VF sum0 = VF_SET1(q->start), sum1 = sum0;
+        const VFLOAT grain0 = VF(loadu)(grain + m), grain1 = VF(loadu)(grain + m + VL);
+        VFLOAT sum0 = VF(set1)(q->start), sum1 = sum0;
         for (g = 0; g < q->units; g += LOCUSI_SUMS) {
             const int16_t *a = z + m / 16 * panel, *w = q->weights + g / 8 * 16 * q->pairs + g % 8 * 2;
-#define LOCUSI_DECLARE(i) VW c##i = VW_ZERO, d##i = c##i;
-#define LOCUSI_STEP(i)                                                                                                 \
-    {                                                                                                                  \
-        const VW x = VW_PAIR(w + 2 * (i));                                                                             \
-        c##i = VW_DOT(c##i, u, x);                                                                                     \
-        d##i = VW_DOT(d##i, v, x);                                                                                     \
-    }
-#define LOCUSI_FINISH(i)                                                                                               \
-    {                                                                                                                  \
-        const VF b = VF_SET1(q->bias[g + (i)]), last = VF_SET1(q->last[g + (i)]), zero = VF_SET1(0.0f);                \
-        sum0 = VF_FMA(VF_MAX(VF_FMA(VW_FLOAT(c##i), grain0, b), zero), last, sum0);                                    \
-        sum1 = VF_FMA(VF_MAX(VF_FMA(VW_FLOAT(d##i), grain1, b), zero), last, sum1);                                    \
-    }
-            LOCUSI_REPEAT_SUMS(LOCUSI_DECLARE)
+            VW c[LOCUSI_SUMS], d[LOCUSI_SUMS];
+            LOCUSI_UNROLL
+            for (i = 0; i < LOCUSI_SUMS; i++) c[i] = d[i] = VW_ZERO;
             for (p = g * block / q->units; m + 2 * VL < 16 * panels && p < (g + LOCUSI_SUMS) * block / q->units;
                  p += 32)
                 LOCUSI_PREFETCH(z + m / 16 * panel + block + p); // this group's share of the next block
             for (p = q->pairs; p > 0; p--, a += 32, w += 16) {
                 const VW u = VW_LOAD(a), v = VW_LOAD(a + second);
-                LOCUSI_REPEAT_SUMS(LOCUSI_STEP)
+                LOCUSI_UNROLL
+                for (i = 0; i < LOCUSI_SUMS; i++) {
+                    const VW x = VW_PAIR(w + 2 * i);
+                    c[i] = VW_DOT(c[i], u, x);
+                    d[i] = VW_DOT(d[i], v, x);
+                }
             }
-            LOCUSI_REPEAT_SUMS(LOCUSI_FINISH)
-#undef LOCUSI_DECLARE
-#undef LOCUSI_STEP
-#undef LOCUSI_FINISH
+            LOCUSI_UNROLL
+            for (i = 0; i < LOCUSI_SUMS; i++) {
+                const VFLOAT b = VF(set1)(q->bias[g + i]), last = VF(set1)(q->last[g + i]);
+                sum0 = VF(fmadd)(VF(max)(VF(fmadd)(VW_FLOAT(c[i]), grain0, b), zero), last, sum0);
+                sum1 = VF(fmadd)(VF(max)(VF(fmadd)(VW_FLOAT(d[i]), grain1, b), zero), last, sum1);
+            }
         }
-        sum0 = VF_FMA(VF_LOAD(size + m), VF_SET1(q->per_size), sum0);
-        sum1 = VF_FMA(VF_LOAD(size + m + VL), VF_SET1(q->per_size), sum1);
-        VF_STORE(upper + m, VF_FMA(VF_LOAD(slack + m), VF_SET1(q->per_slack), sum0));
-        VF_STORE(upper + m + VL, VF_FMA(VF_LOAD(slack + m + VL), VF_SET1(q->per_slack), sum1));
+        sum0 = VF(fmadd)(VF(loadu)(size + m), VF(set1)(q->per_size), sum0);
+        sum1 = VF(fmadd)(VF(loadu)(size + m + VL), VF(set1)(q->per_size), sum1);
+        VF(storeu)(upper + m, VF(fmadd)(VF(loadu)(slack + m), VF(set1)(q->per_slack), sum0));
+        VF(storeu)(upper + m + VL, VF(fmadd)(VF(loadu)(slack + m + VL), VF(set1)(q->per_slack), sum1));
     }
 }
 #endif
-
-// out <- packed b with each step k scaled by u[k]
-LOCUSI_TARGET static void LOCUSI_NAME(scale)(const float *b, const float *u, size_t k, size_t panels, float *out)
-{
-    size_t p, i, j;
-    for (p = 0; p < panels; p++)
-        for (i = 0; i < k; i++, b += 16, out += 16) {
-            const VF s = VF_SET1(u[i]);
-            for (j = 0; j < 16; j += VL) VF_STORE(out + j, VF_MUL(VF_LOAD(b + j), s));
-        }
-}
-
-// sum of squares of n floats, any n
-LOCUSI_TARGET static float LOCUSI_NAME(square)(const float *x, size_t n)
-{
-    VF a = VF_SET1(0.0f), b = a, c = a, d = a;
-    float tail = 0.0f;
-    size_t i;
-    for (i = 0; i + 4 * VL <= n; i += 4 * VL) {
-        const VF x0 = VF_LOAD(x + i), x1 = VF_LOAD(x + i + VL), x2 = VF_LOAD(x + i + 2 * VL),
-                 x3 = VF_LOAD(x + i + 3 * VL);
-        a = VF_FMA(x0, x0, a);
-        b = VF_FMA(x1, x1, b);
-        c = VF_FMA(x2, x2, c);
-        d = VF_FMA(x3, x3, d);
-    }
-    for (; i < n; i++) tail += x[i] * x[i];
-    return VF_HSUM(VF_ADD(VF_ADD(a, b), VF_ADD(c, d))) + tail;
-}
-
-// c [n] holds x.x' -> (c + e + e^3) / 3 with e = exp(-|x - x'|^2), from half the squared lengths; n a multiple of 16
-LOCUSI_TARGET static void LOCUSI_NAME(kernel)(float *c, const float *half, float half_x, size_t n)
-{
-    const VF own = VF_SET1(half_x), zero = VF_SET1(0.0f), third = VF_SET1(1.0f / 3.0f);
-    size_t j;
-    for (j = 0; j < n; j += VL) {
-        const VF dot = VF_LOAD(c + j), d = VF_MAX(VF_SUB(VF_ADD(own, VF_LOAD(half + j)), dot), zero);
-        const VF e = LOCUSI_NAME(exp2)(VF_MUL(d, VF_SET1(-2.8853900817779268f))); // -2 log2(e)
-        VF_STORE(c + j, VF_MUL(VF_ADD(VF_ADD(dot, e), VF_MUL(e, VF_MUL(e, e))), third));
-    }
-}
-
-// y += factor * x over n floats, n a multiple of 16
-LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float *y, size_t n)
-{
-    const VF s = VF_SET1(factor);
-    size_t j;
-    for (j = 0; j < n; j += VL) VF_STORE(y + j, VF_FMA(s, VF_LOAD(x + j), VF_LOAD(y + j)));
-}
 
 #ifndef LOCUS_NO_EXPLORE
 // sum over n queries of max(p, best) * w, each product rounded to an integer: exact, the same for every instruction
@@ -5292,17 +5258,18 @@ LOCUSI_TARGET static void LOCUSI_NAME(axpy)(float factor, const float *x, float 
 LOCUSI_TARGET static int64_t LOCUSI_NAME(cover)(const float *p, const float *best, const double *w, size_t n)
 {
     double x[VL];
-    int64_t sum[VL], total = 0;
+    int64_t sum[VL], all = 0;
     size_t i, j;
     for (j = 0; j < VL; j++) sum[j] = 0;
     for (i = 0; i + VL <= n; i += VL) {
-        VF_STORE_D(x, VF_MAX(VF_LOAD(p + i), VF_LOAD(best + i)));
-        for (j = 0; j < VL; j += VDL) VA_FINISH(sum + j, VA_ADD(VA_START, VD_LOAD(x + j), VD_LOAD(w + i + j)));
+        LOCUSI_NAME(store_doubles)(x, VF(max)(VF(loadu)(p + i), VF(loadu)(best + i)));
+        for (j = 0; j < VL; j += VDL) LOCUSI_NAME(sum_finish)
+        (sum + j, VSUM_ADD(VSUM_START, VD(loadu)(x + j), VD(loadu)(w + i + j)));
     }
-    for (j = 0; j < VL; j++) total += sum[j];
+    for (j = 0; j < VL; j++) all += sum[j];
     for (; i < n; i++)
-        total += locusi_bits((double)(p[i] > best[i] ? p[i] : best[i]) * w[i] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
-    return total;
+        all += locusi_bits((double)(p[i] > best[i] ? p[i] : best[i]) * w[i] + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS;
+    return all;
 }
 
 // Where the first 16 floats stand of which one is at most `limit`, from a multiple of 16 on; n (another) if there are
@@ -5311,17 +5278,17 @@ LOCUSI_TARGET static size_t LOCUSI_NAME(find)(const float *x, size_t from, size_
 {
     while (from < n) {
         const size_t end = n - from < 128 ? n : from + 128;
-        VF least = VF_LOAD(x + from);
+        VFLOAT least = VF(loadu)(x + from);
         size_t j;
-        for (j = from + VL; j < end; j += VL) least = VF_MIN(least, VF_LOAD(x + j));
-        if (VF_HMIN(least) > limit) {
+        for (j = from + VL; j < end; j += VL) least = VF(min)(least, VF(loadu)(x + j));
+        if (LOCUSI_NAME(least)(least) > limit) {
             from = end;
             continue;
         }
         for (; from < end; from += 16) {
-            least = VF_LOAD(x + from);
-            for (j = from + VL; j < from + 16; j += VL) least = VF_MIN(least, VF_LOAD(x + j));
-            if (VF_HMIN(least) <= limit) return from;
+            least = VF(loadu)(x + from);
+            for (j = from + VL; j < from + 16; j += VL) least = VF(min)(least, VF(loadu)(x + j));
+            if (LOCUSI_NAME(least)(least) <= limit) return from;
         }
     }
     return n;
@@ -5331,64 +5298,6 @@ LOCUSI_TARGET static size_t LOCUSI_NAME(find)(const float *x, size_t from, size_
 #ifndef LOCUS_NO_TRAIN
 // ---- training
 
-// As layernorm, and keeps what the way back needs: hat [rows, ldhat], the rows before gain and bias, and 1 / deviation.
-LOCUSI_TARGET static int LOCUSI_NAME(layernorm_keep)(float *x, size_t ldx, size_t rows, size_t d, size_t panels,
-                                                     const float *gain, const float *bias, const float *live, int relu,
-                                                     float *hat, float *inverse)
-{
-    const size_t n = 16 * panels;
-    const float scale = 1.0f / (float)d;
-    int finite = 1;
-    size_t i, j;
-    for (i = 0; i < rows; i++, x += ldx, hat += ldx) {
-        VF sum = VF_SET1(0.0f), square = sum, mean;
-        float variance;
-        for (j = 0; j < n; j += VL) sum = VF_ADD(sum, VF_LOAD(x + j));
-        mean = VF_SET1(VF_HSUM(sum) * scale);
-        for (j = 0; j < n; j += VL) {
-            const VF t = VF_MUL(VF_SUB(VF_LOAD(x + j), mean), VF_LOAD(live + j));
-            square = VF_FMA(t, t, square);
-            VF_STORE(hat + j, t);
-        }
-        variance = VF_HSUM(square) * scale;
-        finite &= locusi_finite(variance);
-        inverse[i] = 1.0f / VF_SQRT1(variance + 1e-5f);
-        sum = VF_SET1(inverse[i]);
-        for (j = 0; j < n; j += VL) {
-            const VF t = VF_MUL(VF_LOAD(hat + j), sum);
-            VF y = VF_FMA(t, VF_LOAD(gain + j), VF_LOAD(bias + j));
-            if (relu) y = VF_MAX(y, VF_SET1(0.0f));
-            VF_STORE(hat + j, t);
-            VF_STORE(x + j, y);
-        }
-    }
-    return finite;
-}
-
-// layernorm_back's part that belongs to a row
-LOCUSI_TARGET static void LOCUSI_NAME(layernorm_back_rows)(float *dy, size_t ldx, size_t rows, float scale, size_t n,
-                                                           const float *gain, const float *live, const float *hat,
-                                                           const float *inverse)
-{
-    size_t i, j;
-    for (i = 0; i < rows; i++, dy += ldx, hat += ldx) {
-        VF sum = VF_SET1(0.0f), product = sum, mean, slope, s;
-        for (j = 0; j < n; j += VL) {
-            const VF g = VF_MUL(VF_LOAD(dy + j), VF_LOAD(gain + j));
-            sum = VF_ADD(sum, g);
-            product = VF_FMA(g, VF_LOAD(hat + j), product);
-        }
-        mean = VF_SET1(VF_HSUM(sum) * scale);
-        slope = VF_SET1(VF_HSUM(product) * scale);
-        s = VF_SET1(inverse[i]);
-        for (j = 0; j < n; j += VL) {
-            VF g = VF_MUL(VF_LOAD(dy + j), VF_LOAD(gain + j));
-            g = VF_SUB(VF_SUB(g, mean), VF_MUL(VF_LOAD(hat + j), slope));
-            VF_STORE(dy + j, VF_MUL(VF_MUL(g, s), VF_LOAD(live + j)));
-        }
-    }
-}
-
 // dy [rows, ldx] <- gradient of the layer norm's input from that of its output: with g = dy gain,
 // (g - mean(g) - hat mean(g hat)) / deviation; dgain += sum dy hat, dbias += sum dy.
 LOCUSI_TARGET static void LOCUSI_NAME(layernorm_back)(float *dy, size_t ldx, size_t rows, size_t d, size_t panels,
@@ -5396,22 +5305,37 @@ LOCUSI_TARGET static void LOCUSI_NAME(layernorm_back)(float *dy, size_t ldx, siz
                                                       const float *inverse, float *dgain, float *dbias)
 {
     const size_t n = 16 * panels;
-    const float scale = 1.0f / (float)d;
-    size_t i, j;
-    for (i = 0; i < rows; i += 16) { // few enough rows to stay in the first cache
-        const size_t end = rows - i < 16 ? rows - i : 16;
+    const float share = 1.0f / (float)d;
+    size_t first, i, j;
+    for (first = 0; first < rows; first += 16) { // few enough rows to stay in the first cache
+        const size_t end = rows - first < 16 ? rows : first + 16;
         for (j = 0; j < n; j += VL) {
-            VF a = VF_LOAD(dgain + j), b = VF_LOAD(dbias + j);
-            size_t k;
-            for (k = 0; k < end; k++) {
-                const VF y = VF_LOAD(dy + (i + k) * ldx + j);
-                a = VF_FMA(y, VF_LOAD(hat + (i + k) * ldx + j), a);
-                b = VF_ADD(y, b);
+            VFLOAT a = VF(loadu)(dgain + j), b = VF(loadu)(dbias + j);
+            for (i = first; i < end; i++) {
+                const VFLOAT y = VF(loadu)(dy + i * ldx + j);
+                a = VF(fmadd)(y, VF(loadu)(hat + i * ldx + j), a);
+                b = VF(add)(y, b);
             }
-            VF_STORE(dgain + j, a);
-            VF_STORE(dbias + j, b);
+            VF(storeu)(dgain + j, a);
+            VF(storeu)(dbias + j, b);
         }
-        LOCUSI_NAME(layernorm_back_rows)(dy + i * ldx, ldx, end, scale, n, gain, live, hat + i * ldx, inverse + i);
+        for (i = first; i < end; i++) {
+            float *y = dy + i * ldx;
+            const float *t = hat + i * ldx;
+            VFLOAT sum = VF(set1)(0.0f), product = sum, mean, slope;
+            for (j = 0; j < n; j += VL) {
+                const VFLOAT g = VF(mul)(VF(loadu)(y + j), VF(loadu)(gain + j));
+                sum = VF(add)(sum, g);
+                product = VF(fmadd)(g, VF(loadu)(t + j), product);
+            }
+            mean = VF(set1)(LOCUSI_NAME(total)(sum) * share);
+            slope = VF(set1)(LOCUSI_NAME(total)(product) * share);
+            for (j = 0; j < n; j += VL) {
+                VFLOAT g = VF(mul)(VF(loadu)(y + j), VF(loadu)(gain + j));
+                g = VF(sub)(VF(sub)(g, mean), VF(mul)(VF(loadu)(t + j), slope));
+                VF(storeu)(y + j, VF(mul)(VF(mul)(g, VF(set1)(inverse[i])), VF(loadu)(live + j)));
+            }
+        }
     }
 }
 
@@ -5420,13 +5344,14 @@ LOCUSI_TARGET static void LOCUSI_NAME(softmax_back)(const float *a, float *da, s
                                                     size_t panels, float scale)
 {
     const size_t n = 16 * panels;
+    const VFLOAT s = VF(set1)(scale);
     size_t i, j;
     for (i = 0; i < rows; i++, a += lda, da += ldd) {
-        const VF s = VF_SET1(scale);
-        VF dot = VF_SET1(0.0f);
-        for (j = 0; j < n; j += VL) dot = VF_FMA(VF_LOAD(a + j), VF_LOAD(da + j), dot);
-        dot = VF_SET1(VF_HSUM(dot));
-        for (j = 0; j < n; j += VL) VF_STORE(da + j, VF_MUL(VF_MUL(VF_LOAD(a + j), s), VF_SUB(VF_LOAD(da + j), dot)));
+        VFLOAT dot = VF(set1)(0.0f);
+        for (j = 0; j < n; j += VL) dot = VF(fmadd)(VF(loadu)(a + j), VF(loadu)(da + j), dot);
+        dot = VF(set1)(LOCUSI_NAME(total)(dot));
+        for (j = 0; j < n; j += VL)
+            VF(storeu)(da + j, VF(mul)(VF(mul)(VF(loadu)(a + j), s), VF(sub)(VF(loadu)(da + j), dot)));
     }
 }
 
@@ -5435,15 +5360,15 @@ LOCUSI_TARGET static void LOCUSI_NAME(softmax_down)(float *s, size_t lds, size_t
 {
     size_t i, j;
     for (j = 0; j < 16 * panels; j += VL) {
-        VF top = VF_LOAD(s + j), sum = VF_SET1(0.0f);
-        for (i = 1; i < rows; i++) top = VF_MAX(top, VF_LOAD(s + i * lds + j));
+        VFLOAT top = VF(loadu)(s + j), sum = VF(set1)(0.0f);
+        for (i = 1; i < rows; i++) top = VF(max)(top, VF(loadu)(s + i * lds + j));
         for (i = 0; i < rows; i++) {
-            const VF e = LOCUSI_NAME(exp2)(VF_SUB(VF_LOAD(s + i * lds + j), top));
-            sum = VF_ADD(sum, e);
-            VF_STORE(s + i * lds + j, e);
+            const VFLOAT e = LOCUSI_NAME(exp2)(VF(sub)(VF(loadu)(s + i * lds + j), top));
+            sum = VF(add)(sum, e);
+            VF(storeu)(s + i * lds + j, e);
         }
-        sum = VF_DIV(VF_SET1(1.0f), sum);
-        for (i = 0; i < rows; i++) VF_STORE(s + i * lds + j, VF_MUL(VF_LOAD(s + i * lds + j), sum));
+        sum = VF(div)(VF(set1)(1.0f), sum);
+        for (i = 0; i < rows; i++) VF(storeu)(s + i * lds + j, VF(mul)(VF(loadu)(s + i * lds + j), sum));
     }
 }
 
@@ -5451,21 +5376,21 @@ LOCUSI_TARGET static void LOCUSI_NAME(softmax_down)(float *s, size_t lds, size_t
 LOCUSI_TARGET static void LOCUSI_NAME(softmax_down_back)(const float *a, float *da, size_t lda, size_t ldd, size_t rows,
                                                          size_t panels, const float *dot, float scale)
 {
-    const VF s = VF_SET1(scale);
+    const VFLOAT s = VF(set1)(scale);
     size_t i, j;
     for (i = 0; i < rows; i++, a += lda, da += ldd)
         for (j = 0; j < 16 * panels; j += VL)
-            VF_STORE(da + j, VF_MUL(VF_MUL(VF_LOAD(a + j), s), VF_SUB(VF_LOAD(da + j), VF_LOAD(dot + j))));
+            VF(storeu)(da + j, VF(mul)(VF(mul)(VF(loadu)(a + j), s), VF(sub)(VF(loadu)(da + j), VF(loadu)(dot + j))));
 }
 
-// y <- ReLU(x gain + bias), to the bit what layernorm_keep made of x = hat
+// y <- ReLU(x gain + bias), to the bit what layernorm made of x = hat
 LOCUSI_TARGET static void LOCUSI_NAME(affine_relu)(const float *x, size_t ldx, size_t rows, size_t panels,
                                                    const float *gain, const float *bias, float *y)
 {
     size_t i, j;
     for (i = 0; i < rows; i++, x += ldx, y += ldx)
-        for (j = 0; j < 16 * panels; j += VL)
-            VF_STORE(y + j, VF_MAX(VF_FMA(VF_LOAD(x + j), VF_LOAD(gain + j), VF_LOAD(bias + j)), VF_SET1(0.0f)));
+        for (j = 0; j < 16 * panels; j += VL) VF(storeu)
+    (y + j, VF(max)(VF(fmadd)(VF(loadu)(x + j), VF(loadu)(gain + j), VF(loadu)(bias + j)), VF(set1)(0.0f)));
 }
 
 // dx <- 0 where the ReLU's output y is 0
@@ -5474,7 +5399,8 @@ LOCUSI_TARGET static void LOCUSI_NAME(relu_back)(float *dx, size_t ldx, const fl
 {
     size_t i, j;
     for (i = 0; i < rows; i++, dx += ldx, y += ldy)
-        for (j = 0; j < 16 * panels; j += VL) VF_STORE(dx + j, VF_IF_POSITIVE(VF_LOAD(y + j), VF_LOAD(dx + j)));
+        for (j = 0; j < 16 * panels; j += VL)
+            VF(storeu)(dx + j, LOCUSI_NAME(where_positive)(VF(loadu)(y + j), VF(loadu)(dx + j)));
 }
 
 // sum [16 * panels] += the rows of x
@@ -5482,9 +5408,9 @@ LOCUSI_TARGET static void LOCUSI_NAME(add_rows)(const float *x, size_t ldx, size
 {
     size_t i, j;
     for (j = 0; j < 16 * panels; j += VL) {
-        VF s = VF_LOAD(sum + j);
-        for (i = 0; i < rows; i++) s = VF_ADD(s, VF_LOAD(x + i * ldx + j));
-        VF_STORE(sum + j, s);
+        VFLOAT s = VF(loadu)(sum + j);
+        for (i = 0; i < rows; i++) s = VF(add)(s, VF(loadu)(x + i * ldx + j));
+        VF(storeu)(sum + j, s);
     }
 }
 
@@ -5492,94 +5418,43 @@ LOCUSI_TARGET static void LOCUSI_NAME(add_rows)(const float *x, size_t ldx, size
 LOCUSI_TARGET static void LOCUSI_NAME(adam)(const locusi_adam *o, float *theta, const float *gradient, float *m,
                                             float *v, size_t n)
 {
-    const VF beta1 = VF_SET1(o->beta1), beta2 = VF_SET1(o->beta2), one1 = VF_SET1(1.0f - o->beta1),
-             one2 = VF_SET1(1.0f - o->beta2), clip = VF_SET1(o->clip), keep = VF_SET1(o->keep), step = VF_SET1(o->step),
-             root = VF_SET1(o->root), epsilon = VF_SET1(o->epsilon);
+    const VFLOAT beta1 = VF(set1)(o->beta1), beta2 = VF(set1)(o->beta2), one1 = VF(set1)(1.0f - o->beta1),
+                 one2 = VF(set1)(1.0f - o->beta2), clip = VF(set1)(o->clip), keep = VF(set1)(o->keep),
+                 step = VF(set1)(o->step), root = VF(set1)(o->root), epsilon = VF(set1)(o->epsilon);
     size_t j;
     for (j = 0; j < n; j += VL) {
-        const VF g = VF_MUL(VF_LOAD(gradient + j), clip);
-        const VF m1 = VF_FMA(beta1, VF_LOAD(m + j), VF_MUL(one1, g));
-        const VF v1 = VF_FMA(beta2, VF_LOAD(v + j), VF_MUL(VF_MUL(one2, g), g));
-        const VF down = VF_ADD(VF_MUL(VF_SQRT(v1), root), epsilon);
-        VF_STORE(m + j, m1);
-        VF_STORE(v + j, v1);
-        VF_STORE(theta + j, VF_SUB(VF_MUL(VF_LOAD(theta + j), keep), VF_DIV(VF_MUL(step, m1), down)));
+        const VFLOAT g = VF(mul)(VF(loadu)(gradient + j), clip);
+        const VFLOAT m1 = VF(fmadd)(beta1, VF(loadu)(m + j), VF(mul)(one1, g));
+        const VFLOAT v1 = VF(fmadd)(beta2, VF(loadu)(v + j), VF(mul)(VF(mul)(one2, g), g));
+        const VFLOAT down = VF(add)(VF(mul)(VF(sqrt)(v1), root), epsilon);
+        VF(storeu)(m + j, m1);
+        VF(storeu)(v + j, v1);
+        VF(storeu)(theta + j, VF(sub)(VF(mul)(VF(loadu)(theta + j), keep), VF(div)(VF(mul)(step, m1), down)));
     }
 }
 #endif // LOCUS_NO_TRAIN
 
-static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
-                                                    LOCUSI_NAME(softmax),
-                                                    LOCUSI_NAME(layernorm),
-                                                    LOCUSI_NAME(weights),
-                                                    LOCUSI_NAME(widen),
-                                                    LOCUSI_NAME(accumulate),
-                                                    LOCUSI_NAME(relu_dot),
-                                                    LOCUSI_NAME(scale),
-                                                    LOCUSI_NAME(square),
-                                                    LOCUSI_NAME(kernel),
+static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_KERNEL_LIST(LOCUSI_ENTRY)
 #if defined(VW)
-                                                    LOCUSI_NAME(screen),
+                                                        LOCUSI_NAME(screen)
 #else
-                                                    NULL,
-#endif
-                                                    LOCUSI_NAME(axpy),
-#ifndef LOCUS_NO_EXPLORE
-                                                    LOCUSI_NAME(cover),
-                                                    LOCUSI_NAME(find),
-#endif
-#ifndef LOCUS_NO_TRAIN
-                                                    LOCUSI_NAME(layernorm_keep),
-                                                    LOCUSI_NAME(layernorm_back),
-                                                    LOCUSI_NAME(softmax_back),
-                                                    LOCUSI_NAME(softmax_down),
-                                                    LOCUSI_NAME(softmax_down_back),
-                                                    LOCUSI_NAME(affine_relu),
-                                                    LOCUSI_NAME(relu_back),
-                                                    LOCUSI_NAME(add_rows),
-                                                    LOCUSI_NAME(adam)
+                                                        NULL
 #endif
 };
 
 #undef LOCUSI_NAME
 #undef LOCUSI_TARGET
 #undef LOCUSI_ROWS
-#undef LOCUSI_REPEAT_ROWS
 #undef LOCUSI_SUMS
-#undef LOCUSI_REPEAT_SUMS
 #undef VL
 #undef VDL
 #undef VF
 #undef VD
-#undef VA
-#undef VF_LOAD
-#undef VF_STORE
-#undef VF_STORE_D
-#undef VF_SET1
-#undef VF_ADD
-#undef VF_SUB
-#undef VF_MUL
-#undef VF_FMA
-#undef VF_MIN
-#undef VF_MAX
-#undef VF_ROUND
-#undef VF_POW2
-#undef VF_DIV
-#undef VF_SQRT
-#undef VF_IF_POSITIVE
-#undef VF_SQRT1
-#undef VF_HSUM
-#undef VF_HMIN
-#undef VF_HMAX
-#undef VD_LOAD
-#undef VD_LOAD_ODD
-#undef VF_ODD
-#undef VD_STORE
-#undef VD_SET1
-#undef VD_MUL
-#undef VA_START
-#undef VA_ADD
-#undef VA_FINISH
+#undef VFLOAT
+#undef VDOUBLE
+#undef VSUM
+#undef VSUM_START
+#undef VSUM_ADD
 #undef VW
 #undef VW_ZERO
 #undef VW_LOAD
@@ -5592,76 +5467,70 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_NAME(matmul),
     !defined(LOCUS_INFERENCE_ONLY)
 
 // ---------------------------------------------------------------------------------------------------- >>vocabulary
+//
+// For each instruction set, beside its intrinsics:
+//     nearest         integers next to these             pow2            2^n of integers n
+//     where_positive  x where y > 0, else 0              total, most, least   of a vector's floats
+//     odd             the mantissas' last bit set        store_doubles   floats as doubles
+// VSUM: the accumulators of an exact sum, which sum_finish adds to 64-bit integers.
 
 #define LOCUSI_KERNEL_PASS
 #ifndef LOCUS_HEADER
 #define LOCUS_HEADER "locus.h"
 #endif
-
-// ---- scalar: vectors of one
-static LOCUSI_INLINE float locusi_pow2(float n)
-{
-    const uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
-    float y;
-    memcpy(&y, &bits, sizeof y);
-    return y;
-}
 #define LOCUSI_MAGIC 6755399441055744.0 // 1.5 * 2^52
 #define LOCUSI_MAGIC_BITS 0x4338000000000000
-static LOCUSI_INLINE float locusi_odd(float x) { return locusi_f32_from(locusi_f32_bits(x) | 1u); }
+
 static LOCUSI_INLINE int64_t locusi_bits(double x)
 {
     int64_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
+
+// ---- scalar: vectors of one
+#define LOCUSI_ONE_loadu(p) (*(p))
+#define LOCUSI_ONE_storeu(p, v) (*(p) = (v))
+#define LOCUSI_ONE_set1(x) (x)
+#define LOCUSI_ONE_add(a, b) ((a) + (b))
+#define LOCUSI_ONE_sub(a, b) ((a) - (b))
+#define LOCUSI_ONE_mul(a, b) ((a) * (b))
+#define LOCUSI_ONE_div(a, b) ((a) / (b))
+#define LOCUSI_ONE_fmadd(a, b, c) ((a) * (b) + (c))
+#define LOCUSI_ONE_min(a, b) ((a) < (b) ? (a) : (b))
+#define LOCUSI_ONE_max(a, b) ((a) > (b) ? (a) : (b))
+#define LOCUSI_ONE_sqrt(a) sqrtf(a)
+
 // Round to nearest by adding 1.5 * 2^23; the detour through memory keeps excess precision and fast-math out.
-static LOCUSI_INLINE float locusi_round(float x)
+static LOCUSI_INLINE float locusi_nearest_scalar(float x)
 {
     volatile float y = x + 12582912.0f;
     return y - 12582912.0f;
 }
+static LOCUSI_INLINE float locusi_pow2_scalar(float n) { return locusi_f32_from((uint32_t)((int32_t)n + 127) << 23); }
+static LOCUSI_INLINE float locusi_where_positive_scalar(float y, float x) { return y > 0.0f ? x : 0.0f; }
+static LOCUSI_INLINE float locusi_total_scalar(float v) { return v; }
+static LOCUSI_INLINE float locusi_most_scalar(float v) { return v; }
+static LOCUSI_INLINE float locusi_least_scalar(float v) { return v; }
+static LOCUSI_INLINE float locusi_odd_scalar(float x) { return locusi_f32_from(locusi_f32_bits(x) | 1u); }
+static LOCUSI_INLINE void locusi_store_doubles_scalar(double *p, float v) { *p = (double)v; }
+static LOCUSI_INLINE void locusi_sum_finish_scalar(int64_t *to, uint64_t sum) { *to = (int64_t)((uint64_t)*to + sum); }
 #define LOCUSI_NAME(x) locusi_##x##_scalar
 #define LOCUSI_TARGET
 #define LOCUSI_ROWS 4
-#define LOCUSI_REPEAT_ROWS LOCUSI_REPEAT4
 #define LOCUSI_SUMS 4
-#define LOCUSI_REPEAT_SUMS LOCUSI_REPEAT4
 #define VL 1
 #define VDL 1
-#define VF float
-#define VD double
-#define VA int64_t
-#define VF_LOAD(p) (*(p))
-#define VF_STORE(p, v) (*(p) = (v))
-#define VF_STORE_D(p, v) (*(p) = (double)(v))
-#define VF_SET1(x) (x)
-#define VF_ADD(a, b) ((a) + (b))
-#define VF_SUB(a, b) ((a) - (b))
-#define VF_MUL(a, b) ((a) * (b))
-#define VF_FMA(a, b, c) ((a) * (b) + (c))
-#define VF_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define VF_MAX(a, b) ((a) > (b) ? (a) : (b))
-#define VF_ROUND(a) locusi_round(a)
-#define VF_POW2(n) locusi_pow2(n)
-#define VF_DIV(a, b) ((a) / (b))
-#define VF_SQRT(a) sqrtf(a)
-#define VF_IF_POSITIVE(y, x) ((y) > 0.0f ? (x) : 0.0f)
-#define VF_SQRT1(x) sqrtf(x)
-#define VF_HSUM(a) (a)
-#define VF_HMIN(a) (a)
-#define VF_HMAX(a) (a)
-#define VD_LOAD(p) (*(p))
-#define VD_LOAD_ODD(p) ((double)locusi_odd(*(p)))
-#define VF_ODD(a) locusi_odd(a)
-#define VD_STORE(p, v) (*(p) = (v))
-#define VD_SET1(x) (x)
-#define VD_MUL(a, b) ((a) * (b))
-#define VA_START 0 // no fused multiply-add here: each rounded product is taken out of its bits and added as an integer
-#define VA_ADD(sum, p, v) ((sum) + locusi_bits((p) * (v) + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS)
-#define VA_FINISH(to, sum) (*(to) += (sum))
+#define VFLOAT float
+#define VDOUBLE double
+#define VSUM uint64_t // there is no fused multiply-add: each rounded product is taken out of its bits and added
+#define VSUM_START 0
+#define VSUM_ADD(sum, p, v) ((sum) + (uint64_t)(locusi_bits((p) * (v) + LOCUSI_MAGIC) - LOCUSI_MAGIC_BITS))
+#define VF(op) LOCUSI_ONE_##op
+#define VD(op) LOCUSI_ONE_##op
 #include LOCUS_HEADER
 
+#if LOCUSI_X86
 #if defined(__GNUC__) && !defined(__clang__) // GCC's own AVX-512 header trips over these (its bug 105593)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -5669,12 +5538,12 @@ static LOCUSI_INLINE float locusi_round(float x)
 #pragma GCC diagnostic ignored "-Wsign-conversion" // and at -O0, where its functions are macros
 #pragma GCC diagnostic ignored "-Wconversion"
 #endif
-#if LOCUSI_X86
-// ---- AVX2 and FMA: vectors of 8
 #if defined(_MSC_VER) && !defined(__clang__)
-#define LOCUSI_TARGET
+#define LOCUSI_AVX2
+#define LOCUSI_AVX512
 #else
-#define LOCUSI_TARGET __attribute__((target("avx2,fma")))
+#define LOCUSI_AVX2 __attribute__((target("avx2,fma")))
+#define LOCUSI_AVX512 __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
 #endif
 static LOCUSI_INLINE int32_t locusi_pair(const int16_t *p)
 {
@@ -5682,76 +5551,58 @@ static LOCUSI_INLINE int32_t locusi_pair(const int16_t *p)
     memcpy(&both, p, sizeof both);
     return both;
 }
-LOCUSI_TARGET static LOCUSI_INLINE __m128 locusi_halves(__m256 v, int maximum, int minimum)
+
+// ---- AVX2 and FMA: vectors of 8
+LOCUSI_AVX2 static LOCUSI_INLINE __m256 locusi_nearest_avx2(__m256 v)
 {
-    const __m128 a = _mm256_castps256_ps128(v), b = _mm256_extractf128_ps(v, 1);
-    return maximum ? _mm_max_ps(a, b) : minimum ? _mm_min_ps(a, b) : _mm_add_ps(a, b);
+    return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
-LOCUSI_TARGET static LOCUSI_INLINE float locusi_sum4(__m128 v)
+LOCUSI_AVX2 static LOCUSI_INLINE __m256 locusi_pow2_avx2(__m256 n)
 {
-    v = _mm_add_ps(v, _mm_movehl_ps(v, v));
-    return _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
 }
-LOCUSI_TARGET static LOCUSI_INLINE float locusi_min4(__m128 v)
+LOCUSI_AVX2 static LOCUSI_INLINE __m256 locusi_where_positive_avx2(__m256 y, __m256 x)
 {
-    v = _mm_min_ps(v, _mm_movehl_ps(v, v));
-    return _mm_cvtss_f32(_mm_min_ss(v, _mm_movehdup_ps(v)));
+    return _mm256_and_ps(_mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ), x);
 }
-LOCUSI_TARGET static LOCUSI_INLINE float locusi_max4(__m128 v)
+#define LOCUSI_REDUCE(name, op)                                                                                        \
+    LOCUSI_AVX2 static LOCUSI_INLINE float locusi_##name##_avx2(__m256 v)                                              \
+    {                                                                                                                  \
+        __m128 a = _mm_##op##_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));                              \
+        a = _mm_##op##_ps(a, _mm_movehl_ps(a, a));                                                                     \
+        return _mm_cvtss_f32(_mm_##op##_ss(a, _mm_movehdup_ps(a)));                                                    \
+    }
+LOCUSI_REDUCE(total, add)
+LOCUSI_REDUCE(most, max)
+LOCUSI_REDUCE(least, min)
+LOCUSI_AVX2 static LOCUSI_INLINE __m256 locusi_odd_avx2(__m256 v)
 {
-    v = _mm_max_ps(v, _mm_movehl_ps(v, v));
-    return _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)));
+    return _mm256_or_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32(1)));
 }
-LOCUSI_TARGET static LOCUSI_INLINE void locusi_store_d8(double *p, __m256 v)
+LOCUSI_AVX2 static LOCUSI_INLINE void locusi_store_doubles_avx2(double *p, __m256 v)
 {
     _mm256_storeu_pd(p, _mm256_cvtps_pd(_mm256_castps256_ps128(v)));
     _mm256_storeu_pd(p + 4, _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)));
 }
-LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish4(int64_t *to, __m256d sum)
+LOCUSI_AVX2 static LOCUSI_INLINE void locusi_sum_finish_avx2(int64_t *to, __m256d sum)
 {
     const __m256i rounded = _mm256_sub_epi64(_mm256_castpd_si256(sum), _mm256_set1_epi64x(LOCUSI_MAGIC_BITS));
     __m256i *at = (__m256i *)(void *)to;
     _mm256_storeu_si256(at, _mm256_add_epi64(_mm256_loadu_si256(at), rounded));
 }
 #define LOCUSI_NAME(x) locusi_##x##_avx2
+#define LOCUSI_TARGET LOCUSI_AVX2
 #define LOCUSI_ROWS 6
-#define LOCUSI_REPEAT_ROWS LOCUSI_REPEAT6
 #define LOCUSI_SUMS 4
-#define LOCUSI_REPEAT_SUMS LOCUSI_REPEAT4
 #define VL 8
 #define VDL 4
-#define VF __m256
-#define VD __m256d
-#define VF_LOAD(p) _mm256_loadu_ps(p)
-#define VF_STORE(p, v) _mm256_storeu_ps(p, v)
-#define VF_STORE_D(p, v) locusi_store_d8(p, v)
-#define VF_SET1(x) _mm256_set1_ps(x)
-#define VF_ADD(a, b) _mm256_add_ps(a, b)
-#define VF_SUB(a, b) _mm256_sub_ps(a, b)
-#define VF_MUL(a, b) _mm256_mul_ps(a, b)
-#define VF_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define VF_MIN(a, b) _mm256_min_ps(a, b)
-#define VF_MAX(a, b) _mm256_max_ps(a, b)
-#define VF_ROUND(a) _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
-#define VF_POW2(n)                                                                                                     \
-    _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23))
-#define VF_DIV(a, b) _mm256_div_ps(a, b)
-#define VF_SQRT(a) _mm256_sqrt_ps(a)
-#define VF_IF_POSITIVE(y, x) _mm256_and_ps(_mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_GT_OQ), x)
-#define VF_SQRT1(x) _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
-#define VF_HSUM(a) locusi_sum4(locusi_halves(a, 0, 0))
-#define VF_HMIN(a) locusi_min4(locusi_halves(a, 0, 1))
-#define VF_HMAX(a) locusi_max4(locusi_halves(a, 1, 0))
-#define VD_LOAD(p) _mm256_loadu_pd(p)
-#define VF_ODD(a) _mm256_or_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(1)))
-#define VD_LOAD_ODD(p) _mm256_cvtps_pd(_mm_or_ps(_mm_loadu_ps(p), _mm_castsi128_ps(_mm_set1_epi32(1))))
-#define VD_STORE(p, v) _mm256_storeu_pd(p, v)
-#define VD_SET1(x) _mm256_set1_pd(x)
-#define VD_MUL(a, b) _mm256_mul_pd(a, b)
-#define VA __m256d
-#define VA_START _mm256_set1_pd(LOCUSI_MAGIC)
-#define VA_ADD(sum, p, v) _mm256_fmadd_pd(p, v, sum)
-#define VA_FINISH(to, sum) locusi_finish4(to, sum)
+#define VFLOAT __m256
+#define VDOUBLE __m256d
+#define VSUM __m256d
+#define VSUM_START _mm256_set1_pd(LOCUSI_MAGIC)
+#define VSUM_ADD(sum, p, v) _mm256_fmadd_pd(p, v, sum)
+#define VF(op) _mm256_##op##_ps
+#define VD(op) _mm256_##op##_pd
 #define VW __m256i
 #define VW_ZERO _mm256_setzero_si256()
 #define VW_LOAD(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
@@ -5761,85 +5612,45 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish4(int64_t *to, __m256d sum)
 #include LOCUS_HEADER
 
 // ---- AVX-512: vectors of 16
-#if defined(_MSC_VER) && !defined(__clang__)
-#define LOCUSI_TARGET
-#else
-#define LOCUSI_TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
-#endif
-LOCUSI_TARGET static LOCUSI_INLINE void locusi_store_d16(double *p, __m512 v)
+LOCUSI_AVX512 static LOCUSI_INLINE __m512 locusi_nearest_avx512(__m512 v) { return _mm512_roundscale_ps(v, 0); }
+LOCUSI_AVX512 static LOCUSI_INLINE __m512 locusi_pow2_avx512(__m512 n)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
+}
+LOCUSI_AVX512 static LOCUSI_INLINE __m512 locusi_where_positive_avx512(__m512 y, __m512 x)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), x);
+}
+LOCUSI_AVX512 static LOCUSI_INLINE float locusi_total_avx512(__m512 v) { return _mm512_reduce_add_ps(v); }
+LOCUSI_AVX512 static LOCUSI_INLINE float locusi_most_avx512(__m512 v) { return _mm512_reduce_max_ps(v); }
+LOCUSI_AVX512 static LOCUSI_INLINE float locusi_least_avx512(__m512 v) { return _mm512_reduce_min_ps(v); }
+LOCUSI_AVX512 static LOCUSI_INLINE __m512 locusi_odd_avx512(__m512 v)
+{
+    return _mm512_or_ps(v, _mm512_castsi512_ps(_mm512_set1_epi32(1)));
+}
+LOCUSI_AVX512 static LOCUSI_INLINE void locusi_store_doubles_avx512(double *p, __m512 v)
 {
     _mm512_storeu_pd(p, _mm512_cvtps_pd(_mm512_castps512_ps256(v)));
     _mm512_storeu_pd(p + 8, _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)));
 }
-LOCUSI_TARGET static LOCUSI_INLINE __m128 locusi_quarters(__m512 v, int maximum, int minimum)
-{
-    const __m256 a = _mm512_castps512_ps256(v), b = _mm512_extractf32x8_ps(v, 1);
-    const __m256 h = maximum ? _mm256_max_ps(a, b) : minimum ? _mm256_min_ps(a, b) : _mm256_add_ps(a, b);
-    const __m128 c = _mm256_castps256_ps128(h), d = _mm256_extractf128_ps(h, 1);
-    return maximum ? _mm_max_ps(c, d) : minimum ? _mm_min_ps(c, d) : _mm_add_ps(c, d);
-}
-LOCUSI_TARGET static LOCUSI_INLINE float locusi_sum16(__m512 v)
-{
-    __m128 s = locusi_quarters(v, 0, 0);
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
-LOCUSI_TARGET static LOCUSI_INLINE float locusi_min16(__m512 v)
-{
-    __m128 s = locusi_quarters(v, 0, 1);
-    s = _mm_min_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_min_ss(s, _mm_movehdup_ps(s)));
-}
-LOCUSI_TARGET static LOCUSI_INLINE float locusi_max16(__m512 v)
-{
-    __m128 s = locusi_quarters(v, 1, 0);
-    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
-}
-LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish8(int64_t *to, __m512d sum)
+LOCUSI_AVX512 static LOCUSI_INLINE void locusi_sum_finish_avx512(int64_t *to, __m512d sum)
 {
     const __m512i rounded = _mm512_sub_epi64(_mm512_castpd_si512(sum), _mm512_set1_epi64(LOCUSI_MAGIC_BITS));
     _mm512_storeu_si512((void *)to, _mm512_add_epi64(_mm512_loadu_si512((const void *)to), rounded));
 }
 #define LOCUSI_NAME(x) locusi_##x##_avx512
+#define LOCUSI_TARGET LOCUSI_AVX512
 #define LOCUSI_ROWS 12
-#define LOCUSI_REPEAT_ROWS LOCUSI_REPEAT12
 #define LOCUSI_SUMS 8
-#define LOCUSI_REPEAT_SUMS LOCUSI_REPEAT8
 #define VL 16
 #define VDL 8
-#define VF __m512
-#define VD __m512d
-#define VF_LOAD(p) _mm512_loadu_ps(p)
-#define VF_STORE(p, v) _mm512_storeu_ps(p, v)
-#define VF_STORE_D(p, v) locusi_store_d16(p, v)
-#define VF_SET1(x) _mm512_set1_ps(x)
-#define VF_ADD(a, b) _mm512_add_ps(a, b)
-#define VF_SUB(a, b) _mm512_sub_ps(a, b)
-#define VF_MUL(a, b) _mm512_mul_ps(a, b)
-#define VF_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define VF_MIN(a, b) _mm512_min_ps(a, b)
-#define VF_MAX(a, b) _mm512_max_ps(a, b)
-#define VF_ROUND(a) _mm512_roundscale_ps(a, 0)
-#define VF_POW2(n)                                                                                                     \
-    _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23))
-#define VF_DIV(a, b) _mm512_div_ps(a, b)
-#define VF_SQRT(a) _mm512_sqrt_ps(a)
-#define VF_IF_POSITIVE(y, x) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_GT_OQ), x)
-#define VF_SQRT1(x) _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
-#define VF_HSUM(a) locusi_sum16(a)
-#define VF_HMIN(a) locusi_min16(a)
-#define VF_HMAX(a) locusi_max16(a)
-#define VD_LOAD(p) _mm512_loadu_pd(p)
-#define VF_ODD(a) _mm512_or_ps(a, _mm512_castsi512_ps(_mm512_set1_epi32(1)))
-#define VD_LOAD_ODD(p) _mm512_cvtps_pd(_mm256_or_ps(_mm256_loadu_ps(p), _mm256_castsi256_ps(_mm256_set1_epi32(1))))
-#define VD_STORE(p, v) _mm512_storeu_pd(p, v)
-#define VD_SET1(x) _mm512_set1_pd(x)
-#define VD_MUL(a, b) _mm512_mul_pd(a, b)
-#define VA __m512d
-#define VA_START _mm512_set1_pd(LOCUSI_MAGIC)
-#define VA_ADD(sum, p, v) _mm512_fmadd_pd(p, v, sum)
-#define VA_FINISH(to, sum) locusi_finish8(to, sum)
+#define VFLOAT __m512
+#define VDOUBLE __m512d
+#define VSUM __m512d
+#define VSUM_START _mm512_set1_pd(LOCUSI_MAGIC)
+#define VSUM_ADD(sum, p, v) _mm512_fmadd_pd(p, v, sum)
+#define VF(op) _mm512_##op##_ps
+#define VD(op) _mm512_##op##_pd
 #define VW __m512i
 #define VW_ZERO _mm512_setzero_si512()
 #define VW_LOAD(p) _mm512_loadu_si512((const void *)(p))
@@ -5847,58 +5658,67 @@ LOCUSI_TARGET static LOCUSI_INLINE void locusi_finish8(int64_t *to, __m512d sum)
 #define VW_DOT(sum, a, b) _mm512_add_epi32(sum, _mm512_madd_epi16(a, b))
 #define VW_FLOAT(a) _mm512_cvtepi32_ps(a)
 #include LOCUS_HEADER
-#endif // LOCUSI_X86
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
+#endif // LOCUSI_X86
 
 #if LOCUSI_ARM64
 // ---- NEON: vectors of 4; every AArch64 processor has it
-static LOCUSI_INLINE void locusi_store_d4(double *p, float32x4_t v)
+#define LOCUSI_NEON_loadu(type) vld1q_##type
+#define LOCUSI_NEON_storeu(type) vst1q_##type
+#define LOCUSI_NEON_set1(type) vdupq_n_##type
+#define LOCUSI_NEON_add(type) vaddq_##type
+#define LOCUSI_NEON_sub(type) vsubq_##type
+#define LOCUSI_NEON_mul(type) vmulq_##type
+#define LOCUSI_NEON_div(type) vdivq_##type
+#define LOCUSI_NEON_min(type) vminq_##type
+#define LOCUSI_NEON_max(type) vmaxq_##type
+#define LOCUSI_NEON_sqrt(type) vsqrtq_##type
+#define LOCUSI_NEON_fmadd(type) locusi_fmadd_neon
+static LOCUSI_INLINE float32x4_t locusi_fmadd_neon(float32x4_t a, float32x4_t b, float32x4_t c)
+{
+    return vfmaq_f32(c, a, b);
+}
+static LOCUSI_INLINE float32x4_t locusi_nearest_neon(float32x4_t v) { return vrndnq_f32(v); }
+static LOCUSI_INLINE float32x4_t locusi_pow2_neon(float32x4_t n)
+{
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23));
+}
+static LOCUSI_INLINE float32x4_t locusi_where_positive_neon(float32x4_t y, float32x4_t x)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vcgtzq_f32(y), vreinterpretq_u32_f32(x)));
+}
+static LOCUSI_INLINE float locusi_total_neon(float32x4_t v) { return vaddvq_f32(v); }
+static LOCUSI_INLINE float locusi_most_neon(float32x4_t v) { return vmaxvq_f32(v); }
+static LOCUSI_INLINE float locusi_least_neon(float32x4_t v) { return vminvq_f32(v); }
+static LOCUSI_INLINE float32x4_t locusi_odd_neon(float32x4_t v)
+{
+    return vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(v), vdupq_n_u32(1)));
+}
+static LOCUSI_INLINE void locusi_store_doubles_neon(double *p, float32x4_t v)
 {
     vst1q_f64(p, vcvt_f64_f32(vget_low_f32(v)));
     vst1q_f64(p + 2, vcvt_high_f64_f32(v));
 }
+static LOCUSI_INLINE void locusi_sum_finish_neon(int64_t *to, float64x2_t sum)
+{
+    const int64x2_t rounded = vsubq_s64(vreinterpretq_s64_f64(sum), vdupq_n_s64(LOCUSI_MAGIC_BITS));
+    vst1q_s64(to, vaddq_s64(vld1q_s64(to), rounded));
+}
 #define LOCUSI_NAME(x) locusi_##x##_neon
 #define LOCUSI_TARGET
 #define LOCUSI_ROWS 12
-#define LOCUSI_REPEAT_ROWS LOCUSI_REPEAT12
 #define LOCUSI_SUMS 8
-#define LOCUSI_REPEAT_SUMS LOCUSI_REPEAT8
 #define VL 4
 #define VDL 2
-#define VF float32x4_t
-#define VD float64x2_t
-#define VF_LOAD(p) vld1q_f32(p)
-#define VF_STORE(p, v) vst1q_f32(p, v)
-#define VF_STORE_D(p, v) locusi_store_d4(p, v)
-#define VF_SET1(x) vdupq_n_f32(x)
-#define VF_ADD(a, b) vaddq_f32(a, b)
-#define VF_SUB(a, b) vsubq_f32(a, b)
-#define VF_MUL(a, b) vmulq_f32(a, b)
-#define VF_FMA(a, b, c) vfmaq_f32(c, a, b)
-#define VF_MIN(a, b) vminq_f32(a, b)
-#define VF_MAX(a, b) vmaxq_f32(a, b)
-#define VF_ROUND(a) vrndnq_f32(a)
-#define VF_POW2(n) vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23))
-#define VF_DIV(a, b) vdivq_f32(a, b)
-#define VF_SQRT(a) vsqrtq_f32(a)
-#define VF_IF_POSITIVE(y, x) vreinterpretq_f32_u32(vandq_u32(vcgtzq_f32(y), vreinterpretq_u32_f32(x)))
-#define VF_SQRT1(x) sqrtf(x)
-#define VF_HSUM(a) vaddvq_f32(a)
-#define VF_HMIN(a) vminvq_f32(a)
-#define VF_HMAX(a) vmaxvq_f32(a)
-#define VD_LOAD(p) vld1q_f64(p)
-#define VF_ODD(a) vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(1)))
-#define VD_LOAD_ODD(p) vcvt_f64_f32(vreinterpret_f32_u32(vorr_u32(vreinterpret_u32_f32(vld1_f32(p)), vdup_n_u32(1))))
-#define VD_STORE(p, v) vst1q_f64(p, v)
-#define VD_SET1(x) vdupq_n_f64(x)
-#define VD_MUL(a, b) vmulq_f64(a, b)
-#define VA float64x2_t
-#define VA_START vdupq_n_f64(LOCUSI_MAGIC)
-#define VA_ADD(sum, p, v) vfmaq_f64(sum, p, v)
-#define VA_FINISH(to, sum)                                                                                             \
-    vst1q_s64(to, vaddq_s64(vld1q_s64(to), vsubq_s64(vreinterpretq_s64_f64(sum), vdupq_n_s64(LOCUSI_MAGIC_BITS))))
+#define VFLOAT float32x4_t
+#define VDOUBLE float64x2_t
+#define VSUM float64x2_t
+#define VSUM_START vdupq_n_f64(LOCUSI_MAGIC)
+#define VSUM_ADD(sum, p, v) vfmaq_f64(sum, p, v)
+#define VF(op) LOCUSI_NEON_##op(f32)
+#define VD(op) LOCUSI_NEON_##op(f64)
 #include LOCUS_HEADER
 #endif // LOCUSI_ARM64
 #undef LOCUSI_KERNEL_PASS
@@ -5919,11 +5739,10 @@ LOCUSI_FN const locusi_kernels *locusi_kernels_for(locus_isa isa)
 // The best set for LOCUS_ISA_AUTO; an error if this machine cannot run the one asked for.
 LOCUSI_FN locus_status locusi_isa_choose(locus_isa *isa, locus_error *err)
 {
-    size_t i;
+    int i;
     if (*isa == LOCUS_ISA_AUTO) {
-        *isa = LOCUS_ISA_SCALAR;
-        for (i = LOCUS_ISA_SCALAR; i < LOCUS_ISA_COUNT; i++)
-            if (locus_isa_supported((locus_isa)i)) *isa = (locus_isa)i;
+        for (i = LOCUS_ISA_COUNT - 1; !locus_isa_supported((locus_isa)i);) i--;
+        *isa = (locus_isa)i;
     }
     if (!locus_isa_supported(*isa)) {
         const char *name = locus_isa_name(*isa);
@@ -5941,45 +5760,34 @@ LOCUSI_FN locus_status locusi_isa_choose(locus_isa *isa, locus_error *err)
 #else
 #define LOCUSI_PTHREADS 0
 #endif
-
-// Work items are handed out by a shared counter; where the compiler has no atomics, worker w takes w, w + workers, ...
-typedef struct locusi_counter {
-    size_t next, workers;
-} locusi_counter;
-
 #if defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_ATOMIC 1
 #else
 #define LOCUSI_ATOMIC 0
 #endif
 
+// Work items are handed out by a shared counter; where the compiler has no atomics, worker w takes w, w + workers, ...
+typedef struct locusi_counter {
+    size_t next, workers;
+} locusi_counter;
+
+// Flags only go up while several threads look at them.
+#if LOCUSI_ATOMIC
 LOCUSI_FN size_t locusi_next(locusi_counter *counter, size_t worker, size_t *mine)
 {
-#if LOCUSI_ATOMIC
     (void)worker, (void)mine;
     return __atomic_fetch_add(&counter->next, (size_t)1, __ATOMIC_RELAXED);
+}
+LOCUSI_FN void locusi_set_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+LOCUSI_FN int locusi_get_flag(const int *flag) { return __atomic_load_n(flag, __ATOMIC_RELAXED); }
 #else
+LOCUSI_FN size_t locusi_next(locusi_counter *counter, size_t worker, size_t *mine)
+{
     return worker + counter->workers * (*mine)++;
-#endif
 }
-
-LOCUSI_FN void locusi_set_flag(int *flag)
-{
-#if LOCUSI_ATOMIC
-    __atomic_store_n(flag, 1, __ATOMIC_RELAXED);
-#else
-    *(volatile int *)flag = 1;
+LOCUSI_FN void locusi_set_flag(int *flag) { *(volatile int *)flag = 1; }
+LOCUSI_FN int locusi_get_flag(const int *flag) { return *(const volatile int *)flag; }
 #endif
-}
-
-LOCUSI_FN int locusi_get_flag(const int *flag)
-{
-#if LOCUSI_ATOMIC
-    return __atomic_load_n(flag, __ATOMIC_RELAXED);
-#else
-    return *(const volatile int *)flag;
-#endif
-}
 
 LOCUSI_FN size_t locusi_workers(const locus_parallel *parallel)
 {
@@ -5993,10 +5801,9 @@ LOCUSI_FN void locusi_run(const locus_parallel *parallel, void (*task)(void *arg
     else parallel->run(parallel->user, task, arg, count);
 }
 
-#ifndef LOCUS_NO_THREADS
-struct locus_threads {
-    locus_parallel parallel;
 #if LOCUSI_PTHREADS
+typedef struct locusi_threads {
+    locus_parallel parallel; // first: what the user has a pointer to
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
     void (*task)(void *arg, size_t index);
@@ -6004,24 +5811,24 @@ struct locus_threads {
     size_t next, count, running, generation;
     int quit;
     pthread_t *ids;
-#endif
-};
+} locusi_threads;
 
-#if LOCUSI_PTHREADS
 // Take indices until none is left; called and left with the mutex held.
-LOCUSI_FN void locusi_threads_work(locus_threads *t)
+LOCUSI_FN void locusi_threads_work(locusi_threads *t)
 {
+    t->running++;
     while (t->next < t->count) {
         const size_t index = t->next++;
         pthread_mutex_unlock(&t->mutex);
         t->task(t->arg, index);
         pthread_mutex_lock(&t->mutex);
     }
+    if (--t->running == 0) pthread_cond_signal(&t->done);
 }
 
 LOCUSI_FN void *locusi_threads_main(void *arg)
 {
-    locus_threads *t = (locus_threads *)arg;
+    locusi_threads *t = (locusi_threads *)arg;
     size_t seen = 0;
     pthread_mutex_lock(&t->mutex);
     while (!t->quit) {
@@ -6030,9 +5837,7 @@ LOCUSI_FN void *locusi_threads_main(void *arg)
             continue;
         }
         seen = t->generation;
-        t->running++;
         locusi_threads_work(t);
-        if (--t->running == 0) pthread_cond_signal(&t->done);
     }
     pthread_mutex_unlock(&t->mutex);
     return NULL;
@@ -6040,7 +5845,7 @@ LOCUSI_FN void *locusi_threads_main(void *arg)
 
 LOCUSI_FN void locusi_threads_run(void *user, void (*task)(void *arg, size_t index), void *arg, size_t count)
 {
-    locus_threads *t = (locus_threads *)user;
+    locusi_threads *t = (locusi_threads *)user;
     pthread_mutex_lock(&t->mutex);
     t->task = task;
     t->arg = arg;
@@ -6048,45 +5853,28 @@ LOCUSI_FN void locusi_threads_run(void *user, void (*task)(void *arg, size_t ind
     t->count = count;
     t->generation++;
     pthread_cond_broadcast(&t->wake);
-    t->running++;
     locusi_threads_work(t);
-    t->running--;
     while (t->running) pthread_cond_wait(&t->done, &t->mutex);
     t->count = 0;
     pthread_mutex_unlock(&t->mutex);
 }
-#else
-LOCUSI_FN void locusi_threads_run(void *user, void (*task)(void *arg, size_t index), void *arg, size_t count)
-{
-    size_t i;
-    (void)user;
-    for (i = 0; i < count; i++) task(arg, i);
-}
-#endif
 
-LOCUS_API locus_status locus_threads_create(locus_threads **out, size_t count, locus_error *err)
+LOCUS_API locus_status locus_threads_create(const locus_parallel **out, size_t count, locus_error *err)
 {
-    locus_threads *t;
-    size_t bytes = sizeof(locus_threads);
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    locusi_threads *t;
+    size_t bytes;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     *out = NULL;
-#if LOCUSI_PTHREADS
-    if (count == 0) {
-        const long online = sysconf(_SC_NPROCESSORS_ONLN);
-        count = online > 0 ? (size_t)online : 1;
-    }
+    if (count == 0) count = online > 0 ? (size_t)online : 1;
     if (count > 1024) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at most 1024 threads", "%z", count);
-    bytes += count * sizeof(pthread_t);
-#else
-    count = 1;
-#endif
-    t = (locus_threads *)LOCUS_MALLOC(bytes);
+    bytes = sizeof(locusi_threads) + count * sizeof(pthread_t);
+    t = (locusi_threads *)LOCUS_MALLOC(bytes);
     if (!t) return locusi_fail(err, LOCUS_ERR_MEMORY, "threads", "%z bytes", "none", bytes);
     memset(t, 0, bytes);
     t->parallel.threads = 1;
     t->parallel.run = locusi_threads_run;
     t->parallel.user = t;
-#if LOCUSI_PTHREADS
     t->ids = (pthread_t *)(void *)(t + 1);
     pthread_mutex_init(&t->mutex, NULL);
     pthread_cond_init(&t->wake, NULL);
@@ -6094,36 +5882,39 @@ LOCUS_API locus_status locus_threads_create(locus_threads **out, size_t count, l
     for (; t->parallel.threads < count; t->parallel.threads++)
         if (pthread_create(&t->ids[t->parallel.threads - 1], NULL, locusi_threads_main, t)) {
             const size_t have = t->parallel.threads;
-            locus_threads_destroy(t);
+            locus_threads_destroy(&t->parallel);
             return locusi_fail(err, LOCUS_ERR_MEMORY, "threads", "%z threads", "%z", count, have);
         }
-#endif
-    *out = t;
+    *out = &t->parallel;
     return LOCUS_OK;
 }
 
-LOCUS_API const locus_parallel *locus_threads_parallel(const locus_threads *threads)
+LOCUS_API void locus_threads_destroy(const locus_parallel *threads)
 {
-    return threads ? &threads->parallel : NULL;
+    locusi_threads *t = threads ? (locusi_threads *)threads->user : NULL;
+    size_t i;
+    if (!t) return;
+    pthread_mutex_lock(&t->mutex);
+    t->quit = 1;
+    pthread_cond_broadcast(&t->wake);
+    pthread_mutex_unlock(&t->mutex);
+    for (i = 1; i < t->parallel.threads; i++) pthread_join(t->ids[i - 1], NULL);
+    pthread_cond_destroy(&t->done);
+    pthread_cond_destroy(&t->wake);
+    pthread_mutex_destroy(&t->mutex);
+    LOCUS_FREE(t);
+}
+#elif !defined(LOCUS_NO_THREADS)
+LOCUS_API locus_status locus_threads_create(const locus_parallel **out, size_t count, locus_error *err)
+{
+    (void)count;
+    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    *out = NULL;
+    return LOCUS_OK;
 }
 
-LOCUS_API void locus_threads_destroy(locus_threads *threads)
-{
-#if LOCUSI_PTHREADS
-    size_t i;
-    if (!threads) return;
-    pthread_mutex_lock(&threads->mutex);
-    threads->quit = 1;
-    pthread_cond_broadcast(&threads->wake);
-    pthread_mutex_unlock(&threads->mutex);
-    for (i = 1; i < threads->parallel.threads; i++) pthread_join(threads->ids[i - 1], NULL);
-    pthread_cond_destroy(&threads->done);
-    pthread_cond_destroy(&threads->wake);
-    pthread_mutex_destroy(&threads->mutex);
+LOCUS_API void locus_threads_destroy(const locus_parallel *threads) { (void)threads; }
 #endif
-    LOCUS_FREE(threads);
-}
-#endif // LOCUS_NO_THREADS
 
 // ---- names of text encoders
 
@@ -7111,12 +6902,11 @@ LOCUSI_FN double locusi_encoding_norm(const locus_net *net, const float *q)
 // tiles, calls or threads can change a bit, and a second pass over a streamed set finds the same numbers as a stored
 // one.
 //
-// The grid. p is taken relative to a level, a multiple of 16 powers of two: level = floor((score + 8) / 16), so that
-// 2^-8 <= p <= 2^8 there. Values are scaled by the power of two that bounds them (a bound from the weights, and in
-// layer 0 from the longest encoding of the model's own set) to |v| <= 2^36: |p v| <= 2^44, rounded to an integer. Sums
-// are kept for the highest level seen and the three below; what lies lower is 2^-48 of the whole and dropped, whatever
-// the order. In practice everything is in level 0. Every 4,096 rows the sums' high words are carried, so n has no
-// limit.
+// The grid. Values are scaled by the power of two that bounds them (a bound from the weights, and in layer 0 from the
+// longest encoding of the model's own set) to |v| <= 2^36, and p < 2^8 unless a score is 8 or more: |p v| <= 2^44, so
+// 2^18 evaluations fit into 64 bits; for more of them the grid is coarser. Where a row's greatest score is not within
+// [-8, 8), the pass is made again with p = 2^(score - shift), the shift being that score rounded down: as the score
+// does, it depends on the set alone. In practice few passes are made twice.
 //
 // What is shared. A token is affine in the score, t = (1-y) T0 + y T1, and so are its keys, values, queries and its
 // scores against the constant inducing vectors of layer 0. They are computed once for each (query, 0 or 1) that occurs,
@@ -7127,17 +6917,13 @@ LOCUSI_FN double locusi_encoding_norm(const locus_net *net, const float *q)
 
 #define LOCUSI_TILE ((size_t)96)       // evaluations worked on at once: their rows stay in the second-level cache
 #define LOCUSI_CHUNK (4 * LOCUSI_TILE) // handed to a worker at a time
-#define LOCUSI_SLOTS ((size_t)4)       // levels kept
-#define LOCUSI_CARRY ((size_t)4096)    // rows between carries; 2^19 would do
 
-typedef struct locusi_sums { // for groups (heads) x rows (inducing vectors): sums of width values, and of weights
-    size_t groups, rows, rowsp, width, pending;
-    int32_t *top;                    // [groups, rows] highest level seen
-    int64_t *sum[LOCUSI_SLOTS];      // [groups, rows, width] of level top - slot
-    int64_t *sum_high[LOCUSI_SLOTS]; // carried: the value is high * 2^32 + low
-    int64_t *total[LOCUSI_SLOTS];    // [groups, rowsp]
-    int64_t *total_high[LOCUSI_SLOTS];
-    int used[LOCUSI_SLOTS], carried[LOCUSI_SLOTS];
+typedef struct locusi_sums { // for groups (heads) x rows (inducing vectors), which are padded to rowsp
+    size_t groups, rows, rowsp, width;
+    int64_t *sum;   // [groups, rows, width] of p v
+    int64_t *total; // [groups, rowsp] of p
+    float *top;     // [groups, rowsp] greatest score
+    int beyond;     // a score was 8 or more above its shift: the sums are void, the tops are not
 } locusi_sums;
 
 typedef struct locusi_table { // one row for each (query, score 0 or 1) that occurs
@@ -7147,15 +6933,17 @@ typedef struct locusi_table { // one row for each (query, score 0 or 1) that occ
     float *v;                 // [hp] its values
 } locusi_table;
 
-typedef struct locusi_state { // a model on its way: what its tokens attend to in the second block of each layer
-    float *keys;              // [layers][heads * dh * rp] packed
-    float *values;            // [layers][r * hp] packed
+typedef struct locusi_state { // a model on its way
+    float *keys, *values;     // [layers][heads * dh * rp], [layers][r * hp] packed: what the second blocks attend to
     double token_bound;       // of layer 0's values
+    int bits;                 // the grid: values count 2^bits
+    float *shift;             // [groups, rowsp] of the scores in this pass
+    int again;                // this pass is made again
 } locusi_state;
 
 typedef struct locusi_scratch { // one worker's buffers, for a tile of evaluations
-    float *x, *q, *k, *v, *h, *o, *hidden, *s, *f, *level, *encodings;
-    double *p64, *masked, *v64;
+    float *x, *q, *k, *v, *h, *o, *hidden, *s, *encodings;
+    double *p64, *v64;
     locusi_table tile; // streaming: the tile's own table
     size_t query[LOCUSI_TILE], entry[2][LOCUSI_TILE];
     const float *scores[LOCUSI_TILE], *values[LOCUSI_TILE]; // where the rows to be summed stand
@@ -7171,7 +6959,7 @@ typedef struct locusi_scratch { // one worker's buffers, for a tile of evaluatio
 typedef struct locusi_job {
     const locus_net *net;
     const locus_evals *evals;
-    const locus_encode_opts *opts;
+    const locus_run *run;
     float *z;
     size_t n, models, stride, workers, model, pass;
     int streaming, by_rows, bad, stop, reporting;
@@ -7188,6 +6976,7 @@ typedef struct locusi_job {
 } locusi_job;
 
 static LOCUSI_INLINE size_t locusi_max(size_t a, size_t b) { return a > b ? a : b; }
+static LOCUSI_INLINE size_t locusi_min(size_t a, size_t b) { return a < b ? a : b; }
 
 // ---- input
 
@@ -7207,15 +6996,6 @@ LOCUSI_FN const float *locusi_encoding(const locusi_job *job, size_t i)
 
 // ---- exact sums
 
-LOCUSI_FN void locusi_sums_slot(locusi_sums *s, size_t slot) // ready to be added to
-{
-    if (s->used[slot]) return;
-    memset(s->sum[slot], 0, s->groups * s->rows * s->width * sizeof(int64_t));
-    memset(s->total[slot], 0, s->groups * s->rowsp * sizeof(int64_t));
-    s->used[slot] = 1;
-    s->carried[slot] = 0;
-}
-
 LOCUSI_FN void locusi_sums_start(locusi_sums *s, size_t groups, size_t rows, size_t width)
 {
     size_t i;
@@ -7223,110 +7003,35 @@ LOCUSI_FN void locusi_sums_start(locusi_sums *s, size_t groups, size_t rows, siz
     s->rows = rows;
     s->rowsp = locusi_pad(rows);
     s->width = width;
-    s->pending = 0;
-    for (i = 0; i < groups * rows; i++) s->top[i] = INT32_MIN;
-    for (i = 0; i < LOCUSI_SLOTS; i++) s->used[i] = 0;
+    s->beyond = 0;
+    memset(s->sum, 0, groups * rows * width * sizeof(int64_t));
+    memset(s->total, 0, groups * s->rowsp * sizeof(int64_t));
+    for (i = 0; i < groups * s->rowsp; i++) s->top[i] = -FLT_MAX;
 }
 
-LOCUSI_FN void locusi_carry(int64_t *low, int64_t *high, size_t n)
+// The exponent of a power of two that bounds what `bound` does.
+LOCUSI_FN int locusi_exponent(double bound)
 {
-    size_t i;
-    for (i = 0; i < n; i++) {
-        const int64_t rest = (int64_t)((uint64_t)low[i] & 0xffffffffu);
-        high[i] += (low[i] - rest) / 4294967296;
-        low[i] = rest;
-    }
+    int e;
+    frexp(bound, &e);
+    return e > -80 ? e : -80;
 }
 
-LOCUSI_FN void locusi_sums_carry(locusi_sums *s)
-{
-    size_t slot;
-    for (slot = 0; slot < LOCUSI_SLOTS; slot++) {
-        const size_t n = s->groups * s->rows * s->width, m = s->groups * s->rowsp;
-        if (!s->used[slot]) continue;
-        if (!s->carried[slot]) {
-            memset(s->sum_high[slot], 0, n * sizeof(int64_t));
-            memset(s->total_high[slot], 0, m * sizeof(int64_t));
-            s->carried[slot] = 1;
-        }
-        locusi_carry(s->sum[slot], s->sum_high[slot], n);
-        locusi_carry(s->total[slot], s->total_high[slot], m);
-    }
-    s->pending = 0;
-}
-
-// A higher level appeared: the row's sums move down, the lowest fall out.
-LOCUSI_FN void locusi_sums_raise(locusi_sums *s, size_t group, size_t row, int32_t level)
-{
-    const size_t r = group * s->rows + row, t = group * s->rowsp + row, width = s->width;
-    const int32_t before = s->top[r];
-    size_t slot, by, i;
-    s->top[r] = level;
-    if (before == INT32_MIN) return;
-    by = (size_t)((int64_t)level - before);
-    for (slot = 0; slot < LOCUSI_SLOTS; slot++) locusi_sums_slot(s, slot);
-    for (slot = 0; slot < LOCUSI_SLOTS && s->carried[slot]; slot++) {}
-    if (slot < LOCUSI_SLOTS) locusi_sums_carry(s); // all slots have both words from here on
-    for (slot = LOCUSI_SLOTS; slot-- > 0;) {
-        const int kept = slot >= by;
-        const size_t from = kept ? slot - by : 0;
-        for (i = r * width; i < (r + 1) * width; i++) {
-            s->sum[slot][i] = kept ? s->sum[from][i] : 0;
-            s->sum_high[slot][i] = kept ? s->sum_high[from][i] : 0;
-        }
-        s->total[slot][t] = kept ? s->total[from][t] : 0;
-        s->total_high[slot][t] = kept ? s->total_high[from][t] : 0;
-    }
-}
-
-// Add a tile of n rows to a group: row i has its scores, in powers of 2, at w->scores[i] + at, and its values, with
-// |value * scale| <= 2^36, at w->values[i] + value_at.
-LOCUSI_FN void locusi_sums_add(const locusi_kernels *k, locusi_scratch *w, size_t group, size_t at, size_t n,
-                               size_t value_at, double scale)
+// Add a tile of n rows to a group: row i has its scores, in powers of 2, at w->scores[i] + at, and its values, of at
+// most `bound`, at w->values[i] + value_at.
+LOCUSI_FN void locusi_sums_add(const locusi_kernels *k, const locusi_state *state, locusi_scratch *w, size_t group,
+                               size_t at, size_t n, size_t value_at, double bound)
 {
     locusi_sums *s = &w->sums;
-    const size_t rows = s->rows, ld = s->rowsp, width = s->width;
-    int32_t *top = s->top + group * rows;
-    float low, high;
-    size_t i, j, slot;
+    const size_t ld = s->rowsp, width = s->width;
+    const float scale = (float)ldexp(1.0, state->bits - locusi_exponent(bound));
     LOCUS_ASSERT(n > 0 && n <= 128); // what an accumulator has room for
-    k->widen(w->values, value_at, n, width, scale, w->v64, width);
-    k->weights(w->scores, at, n, ld, w->p64, ld, &low, &high);
-    if (low >= -8.0f && high < 8.0f) {
-        for (j = 0; j < rows && (top[j] == 0 || top[j] == INT32_MIN); j++) top[j] = 0;
-        if (j == rows) {
-            locusi_sums_slot(s, 0);
-            k->accumulate(w->p64, ld, n, rows, w->v64, width, width, s->sum[0] + group * rows * width,
-                          s->total[0] + group * ld);
-            return;
-        }
-    }
-    for (i = 0; i < n; i++)
-        for (j = 0; j < ld; j++) {
-            const float score = w->scores[i][at + j];
-            float level = floorf((score + 8.0f) * (1.0f / 16.0f)), f;
-            level = level > 1e8f ? 1e8f : level > -1e8f ? level : -1e8f;
-            f = score - 16.0f * level;
-            w->level[i * ld + j] = level;
-            w->f[i * ld + j] = f > 8.0f ? 8.0f : f > -8.0f ? f : -8.0f;
-            if (j < rows && (top[j] == INT32_MIN || (int32_t)level > top[j]))
-                locusi_sums_raise(s, group, j, (int32_t)level);
-        }
-    for (i = 0; i < n; i++) w->scores[i] = w->f + i * ld - at;
-    k->weights(w->scores, at, n, ld, w->p64, ld, &low, &high);
-    for (slot = 0; slot < LOCUSI_SLOTS; slot++) {
-        int any = 0;
-        for (i = 0; i < n; i++)
-            for (j = 0; j < ld; j++) {
-                const int here = j < rows && (int64_t)top[j] - (int64_t)w->level[i * ld + j] == (int64_t)slot;
-                w->masked[i * ld + j] = here ? w->p64[i * ld + j] : 0.0;
-                any |= here;
-            }
-        if (!any) continue;
-        locusi_sums_slot(s, slot);
-        k->accumulate(w->masked, ld, n, rows, w->v64, width, width, s->sum[slot] + group * rows * width,
-                      s->total[slot] + group * ld);
-    }
+    if (!(k->weights(w->scores, at, n, ld, state->shift + group * ld, w->p64, s->top + group * ld) < 8.0f))
+        s->beyond = 1;
+    if (s->beyond) return;
+    k->widen(w->values, value_at, n, width, scale, w->v64);
+    k->accumulate(w->p64, ld, n, s->rows, w->v64, width, ldexp(1.0, state->bits), s->sum + group * s->rows * width,
+                  s->total + group * ld);
 }
 
 // The rows to be summed stand one after the other.
@@ -7336,69 +7041,45 @@ LOCUSI_FN void locusi_rows(const float **row, const float *first, size_t ld, siz
     for (i = 0; i < n; i++) row[i] = first + i * ld;
 }
 
-// n rows have been added to every group.
-LOCUSI_FN void locusi_sums_tick(locusi_sums *s, size_t n)
+// Add b to a.
+LOCUSI_FN void locusi_sums_merge(locusi_sums *a, const locusi_sums *b)
 {
-    s->pending += n;
-    if (s->pending > LOCUSI_CARRY) locusi_sums_carry(s);
+    size_t i;
+    a->beyond |= b->beyond;
+    for (i = 0; i < a->groups * a->rowsp; i++)
+        if (b->top[i] > a->top[i]) a->top[i] = b->top[i];
+    if (a->beyond) return;
+    for (i = 0; i < a->groups * a->rows * a->width; i++) a->sum[i] += b->sum[i];
+    for (i = 0; i < a->groups * a->rowsp; i++) a->total[i] += b->total[i];
 }
 
-// Add b to a; both are left carried.
-LOCUSI_FN void locusi_sums_merge(locusi_sums *a, locusi_sums *b)
+// Before a pass, and before a pass of sums for this many groups and rows.
+LOCUSI_FN void locusi_pass_begin(locusi_state *state, size_t groups, size_t rows)
 {
-    const size_t width = a->width;
-    size_t group, row, slot, j;
-    locusi_sums_carry(a);
-    locusi_sums_carry(b);
-    for (group = 0; group < a->groups; group++)
-        for (row = 0; row < a->rows; row++) {
-            const size_t r = group * a->rows + row, t = group * a->rowsp + row;
-            if (b->top[r] == INT32_MIN) continue;
-            if (a->top[r] < b->top[r]) locusi_sums_raise(a, group, row, b->top[r]);
-            for (slot = 0; slot < LOCUSI_SLOTS; slot++) {
-                const int64_t to = (int64_t)slot + a->top[r] - b->top[r];
-                if (!b->used[slot] || to >= (int64_t)LOCUSI_SLOTS) continue;
-                if (!a->used[to]) {
-                    locusi_sums_slot(a, (size_t)to);
-                    locusi_sums_carry(a);
-                }
-                for (j = r * width; j < (r + 1) * width; j++) {
-                    a->sum[to][j] += b->sum[slot][j];
-                    a->sum_high[to][j] += b->sum_high[slot][j];
-                }
-                a->total[to][t] += b->total[slot][t];
-                a->total_high[to][t] += b->total_high[slot][t];
-            }
-        }
-    locusi_sums_carry(a);
+    memset(state->shift, 0, groups * locusi_pad(rows) * sizeof(float));
+    state->again = 0;
 }
 
-// out [width] <- sum p v / sum p for one row, once all sums are carried; unit: of the values
-LOCUSI_FN void locusi_sums_mean(const locusi_sums *s, size_t group, size_t row, double unit, float *out)
+// All is summed. 1: but the pass is to be made again, with shifts.
+LOCUSI_FN int locusi_pass_again(const locusi_sums *s, locusi_state *state)
 {
-    const double below[LOCUSI_SLOTS] = {1.0, 1.0 / 65536, 1.0 / 65536 / 65536, 1.0 / 65536 / 65536 / 65536};
-    const size_t r = (group * s->rows + row) * s->width, t = group * s->rowsp + row;
-    double total = 0.0;
-    size_t slot, j;
-    for (slot = 0; slot < LOCUSI_SLOTS; slot++)
-        if (s->used[slot])
-            total += ((double)s->total_high[slot][t] * 4294967296.0 + (double)s->total[slot][t]) * below[slot];
-    for (j = 0; j < s->width; j++) {
-        double sum = 0.0;
-        for (slot = 0; slot < LOCUSI_SLOTS; slot++)
-            if (s->used[slot])
-                sum += ((double)s->sum_high[slot][r + j] * 4294967296.0 + (double)s->sum[slot][r + j]) * below[slot];
-        out[j] = (float)(sum / total * unit);
+    size_t i;
+    if (state->again) return 0;
+    for (i = 0; i < s->groups * s->rowsp; i++) {
+        if (i % s->rowsp >= s->rows || (s->top[i] >= -8.0f && s->top[i] < 8.0f)) continue;
+        state->shift[i] = floorf(s->top[i]);
+        state->again = 1;
     }
+    return state->again;
 }
 
-// |v| <= bound -> the scale that brings v to at most 2^36, and the unit that takes it back.
-LOCUSI_FN double locusi_value_scale(double bound, double *unit)
+// out [width] <- sum p v / sum p for one row; bound: of the values
+LOCUSI_FN void locusi_sums_mean(const locusi_sums *s, size_t group, size_t row, double bound, float *out)
 {
-    int e;
-    frexp(bound, &e);
-    *unit = ldexp(1.0, e);
-    return ldexp(1.0, 36 - e);
+    const int64_t *sum = s->sum + (group * s->rows + row) * s->width;
+    const double total = (double)s->total[group * s->rowsp + row], unit = ldexp(1.0, locusi_exponent(bound));
+    size_t j;
+    for (j = 0; j < s->width; j++) out[j] = (float)((double)sum[j] / total * unit);
 }
 
 // ---- blocks
@@ -7410,10 +7091,10 @@ LOCUSI_FN int locusi_block_tail(const locus_net *net, const locusi_mab *m, locus
     const locusi_kernels *k = net->kernels;
     int finite;
     locusi_matmul_run(k, w->h, net->hp, rows, net->hp, m->fc, net->dp, w->o, net->dp, NULL, residual, net->dp, 0);
-    finite = k->layernorm(w->o, net->dp, rows, net->d, net->dp / 16, m->gain0, m->bias0, net->live, 1);
+    finite = k->layernorm(w->o, net->dp, rows, net->d, net->dp / 16, m->gain0, m->bias0, net->live, 1, NULL, NULL);
     locusi_matmul_run(k, w->o, net->dp, rows, net->d, m->w1, net->fp, w->hidden, net->fp, m->b1, NULL, 0, 1);
     locusi_matmul_run(k, w->hidden, net->fp, rows, net->f, m->w2, net->dp, x, net->dp, m->b2, w->o, net->dp, 0);
-    return k->layernorm(x, net->dp, rows, net->d, net->dp / 16, m->gain1, m->bias1, net->live, 0) && finite;
+    return k->layernorm(x, net->dp, rows, net->d, net->dp / 16, m->gain1, m->bias1, net->live, 0, NULL, NULL) && finite;
 }
 
 // x [rows, dp] <- MAB2(x, induced) for layer l; q holds x W_q.
@@ -7434,61 +7115,65 @@ LOCUSI_FN int locusi_block_attend(const locus_net *net, size_t l, const locusi_s
     return locusi_block_tail(net, &net->layer[l].mab2, w, rows, x, x);
 }
 
-// Feed x [rows, dp] to layer l's inducing vectors.
-LOCUSI_FN void locusi_feed_induced(const locus_net *net, size_t l, locusi_scratch *w, size_t rows, const float *x)
+// out [rows, hp] <- x [rows, dp] times one of a block's weights
+LOCUSI_FN void locusi_project(const locus_net *net, const float *x, size_t rows, const float *weights, float *out)
 {
-    const locusi_kernels *k = net->kernels;
+    locusi_matmul_run(net->kernels, x, net->dp, rows, net->d, weights, net->hp, out, net->hp, NULL, NULL, 0, 0);
+}
+
+// scores [rows, ld] <- those of `keys` [rows, hp] in head h against its packed queries [dh -> columns]
+LOCUSI_FN void locusi_head_scores(const locus_net *net, const float *keys, size_t rows, size_t h, const float *queries,
+                                  size_t columns, float *scores, size_t ld)
+{
+    locusi_matmul_run(net->kernels, keys + h * net->dhp, net->hp, rows, net->dh, queries + h * net->dh * columns,
+                      columns, scores, ld, NULL, NULL, 0, 0);
+}
+
+// Feed x [rows, dp] to layer l's inducing vectors.
+LOCUSI_FN void locusi_feed_induced(const locus_net *net, size_t l, const locusi_state *state, locusi_scratch *w,
+                                   size_t rows, const float *x)
+{
     const locusi_mab *m = &net->layer[l].mab1;
-    double unit;
-    const double scale = locusi_value_scale(m->value_bound, &unit);
     size_t h;
-    locusi_matmul_run(k, x, net->dp, rows, net->d, m->wk, net->hp, w->k, net->hp, NULL, NULL, 0, 0);
-    locusi_matmul_run(k, x, net->dp, rows, net->d, m->wv, net->hp, w->v, net->hp, NULL, NULL, 0, 0);
+    locusi_project(net, x, rows, m->wk, w->k);
+    locusi_project(net, x, rows, m->wv, w->v);
     locusi_rows(w->values, w->v, net->hp, rows);
+    locusi_rows(w->scores, w->s, net->rp, rows);
     for (h = 0; h < net->heads; h++) {
-        locusi_matmul_run(k, w->k + h * net->dhp, net->hp, rows, net->dh, net->layer[l].queries + h * net->dh * net->rp,
-                          net->rp, w->s, net->rp, NULL, NULL, 0, 0);
-        locusi_rows(w->scores, w->s, net->rp, rows);
-        locusi_sums_add(k, w, h, 0, rows, h * net->dhp, scale);
+        locusi_head_scores(net, w->k, rows, h, net->layer[l].queries, net->rp, w->s, net->rp);
+        locusi_sums_add(net->kernels, state, w, h, 0, rows, h * net->dhp, m->value_bound);
     }
-    locusi_sums_tick(&w->sums, rows);
 }
 
 // Feed x [rows, dp] to the pooling: keys are folded into the constant queries, values are x itself (W_v comes after).
-LOCUSI_FN void locusi_feed_pool(const locus_net *net, locusi_scratch *w, size_t rows, const float *x)
+LOCUSI_FN void locusi_feed_pool(const locus_net *net, const locusi_state *state, locusi_scratch *w, size_t rows,
+                                const float *x)
 {
-    double unit;
-    const double scale = locusi_value_scale(net->pool_bound, &unit);
     const size_t hp = locusi_pad(net->heads);
     locusi_matmul_run(net->kernels, x, net->dp, rows, net->d, net->pool_queries, hp, w->s, hp, NULL, NULL, 0, 0);
     locusi_rows(w->scores, w->s, hp, rows);
     locusi_rows(w->values, x, net->dp, rows);
-    locusi_sums_add(net->kernels, w, 0, 0, rows, 0, scale);
-    locusi_sums_tick(&w->sums, rows);
+    locusi_sums_add(net->kernels, state, w, 0, 0, rows, 0, net->pool_bound);
 }
 
 // The sums of layer l's first block are complete: finish it and lay out what its second block attends to.
 LOCUSI_FN int locusi_finish_induced(const locus_net *net, size_t l, locusi_state *state, locusi_scratch *w)
 {
-    const locusi_kernels *k = net->kernels;
     const locusi_layer *layer = &net->layer[l];
-    const float softmax_scale = locusi_softmax_scale(net);
+    const double bound = l ? layer->mab1.value_bound : state->token_bound;
     float *keys = state->keys + l * net->heads * net->dh * net->rp, *values = state->values + l * net->r * net->hp;
     size_t first, rows, i, h, c;
-    double unit;
-    int finite = 1;
-    locusi_value_scale(l ? layer->mab1.value_bound : state->token_bound, &unit);
-    locusi_sums_carry(&w->sums);
+    int finite = !w->sums.beyond;
     memset(keys, 0, net->heads * net->dh * net->rp * sizeof(float)); // the columns beyond r must be numbers
     for (first = 0; first < net->r; first += rows) {
-        rows = net->r - first < LOCUSI_TILE ? net->r - first : LOCUSI_TILE;
+        rows = locusi_min(net->r - first, LOCUSI_TILE);
         for (i = 0; i < rows; i++)
             for (h = 0; h < net->heads; h++)
-                locusi_sums_mean(&w->sums, h, first + i, unit, w->h + i * net->hp + h * net->dhp);
+                locusi_sums_mean(&w->sums, h, first + i, bound, w->h + i * net->hp + h * net->dhp);
         finite &= locusi_block_tail(net, &layer->mab1, w, rows, layer->induce + first * net->dp, w->x);
-        locusi_matmul_run(k, w->x, net->dp, rows, net->d, layer->mab2.wk, net->hp, w->k, net->hp, NULL, NULL, 0, 0);
-        locusi_matmul_run(k, w->x, net->dp, rows, net->d, layer->mab2.wv, net->hp, w->v, net->hp, NULL, NULL, 0, 0);
-        locusi_pack_heads(net, w->k, first, rows, net->r, softmax_scale, keys);
+        locusi_project(net, w->x, rows, layer->mab2.wk, w->k);
+        locusi_project(net, w->x, rows, layer->mab2.wv, w->v);
+        locusi_pack_heads(net, w->k, first, rows, net->r, locusi_softmax_scale(net), keys);
         for (i = 0; i < rows; i++)
             for (c = 0; c < net->hp; c += 16)
                 memcpy(values + c * net->r + (first + i) * 16, w->v + i * net->hp + c, 16 * sizeof(float));
@@ -7501,21 +7186,17 @@ LOCUSI_FN int locusi_finish_pool(const locus_net *net, locusi_scratch *w, float 
 {
     const locusi_kernels *k = net->kernels;
     const locusi_mab *m = &net->pool_mab;
-    double unit;
-    size_t h, i;
-    int finite;
-    locusi_value_scale(net->pool_bound, &unit);
-    locusi_sums_carry(&w->sums);
+    size_t h;
+    int finite = !w->sums.beyond;
     for (h = 0; h < net->heads; h++) {
-        locusi_sums_mean(&w->sums, 0, h, unit, w->x);
+        locusi_sums_mean(&w->sums, 0, h, net->pool_bound, w->x);
         locusi_matmul_run(k, w->x, net->dp, 1, net->d, m->wv + h * net->dhp * net->d, net->dhp, w->h + h * net->dhp,
                           net->hp, NULL, NULL, 0, 0);
     }
-    finite = locusi_block_tail(net, m, w, 1, net->pool_seed, w->x);
+    finite &= locusi_block_tail(net, m, w, 1, net->pool_seed, w->x);
     locusi_matmul_run(k, w->x, net->dp, 1, net->d, net->out, net->dp, w->o, net->dp, net->out_bias, NULL, 0, 0);
     memcpy(z, w->o, net->d * sizeof(float));
-    for (i = 0; i < net->d; i++) finite &= locusi_finite(z[i]);
-    return finite;
+    return finite && locusi_all_finite(z, net->d);
 }
 
 // ---- tokens
@@ -7527,7 +7208,6 @@ LOCUSI_FN void locusi_table_fill(const locusi_job *job, locusi_scratch *w, const
                                  int one, const size_t *query, size_t n, int what)
 {
     const locus_net *net = job->net;
-    const locusi_kernels *k = net->kernels;
     const float *a = locusi_encoding(job, query[0]);
     float *t = table->t ? table->t + first * net->dp : w->x;
     size_t lda = job->stride, i, h;
@@ -7538,18 +7218,15 @@ LOCUSI_FN void locusi_table_fill(const locusi_job *job, locusi_scratch *w, const
         a = w->encodings;
         lda = net->q;
     }
-    locusi_matmul_run(k, a, lda, n, net->q, net->token[one], net->dp, t, net->dp, net->token_bias[one], NULL, 0, 0);
-    if (what & LOCUSI_QUERIES)
-        locusi_matmul_run(k, t, net->dp, n, net->d, net->layer[0].mab2.wq, net->hp, table->q + first * net->hp, net->hp,
-                          NULL, NULL, 0, 0);
+    locusi_matmul_run(net->kernels, a, lda, n, net->q, net->token[one], net->dp, t, net->dp, net->token_bias[one], NULL,
+                      0, 0);
+    if (what & LOCUSI_QUERIES) locusi_project(net, t, n, net->layer[0].mab2.wq, table->q + first * net->hp);
     if (!(what & LOCUSI_KEYS)) return;
-    locusi_matmul_run(k, t, net->dp, n, net->d, net->layer[0].mab1.wk, net->hp, w->k, net->hp, NULL, NULL, 0, 0);
-    locusi_matmul_run(k, t, net->dp, n, net->d, net->layer[0].mab1.wv, net->hp, table->v + first * net->hp, net->hp,
-                      NULL, NULL, 0, 0);
+    locusi_project(net, t, n, net->layer[0].mab1.wk, w->k);
+    locusi_project(net, t, n, net->layer[0].mab1.wv, table->v + first * net->hp);
     for (h = 0; h < net->heads; h++)
-        locusi_matmul_run(k, w->k + h * net->dhp, net->hp, n, net->dh, net->layer[0].queries + h * net->dh * net->rp,
-                          net->rp, table->s + first * net->heads * net->rp + h * net->rp, net->heads * net->rp, NULL,
-                          NULL, 0, 0);
+        locusi_head_scores(net, w->k, n, h, net->layer[0].queries, net->rp,
+                           table->s + (first * net->heads + h) * net->rp, net->heads * net->rp);
 }
 
 // Next evaluations of a model from *cursor on, at most a tile; 0 at the end. Fills query, y, and entry (fast path).
@@ -7585,24 +7262,15 @@ LOCUSI_FN void locusi_tile_table(const locusi_job *job, locusi_scratch *w, size_
     }
 }
 
-LOCUSI_FN void locusi_mix_rows(float *out, const float *a, const float *b, float y, size_t n)
-{
-    size_t i;
-    for (i = 0; i < n; i++) out[i] = (1.0f - y) * a[i] + y * b[i];
-}
-
 // row[i] <- where the tile's rows of a table column stand: in the table, or in `mixed` where the score is fractional
 LOCUSI_FN void locusi_gather(const locusi_scratch *w, size_t rows, const float *column, size_t n, float *mixed,
                              const float **row)
 {
-    size_t i;
+    size_t i, j;
     for (i = 0; i < rows; i++) {
-        if (w->y[i] <= 0.0f) row[i] = column + w->entry[0][i] * n;
-        else if (w->y[i] >= 1.0f) row[i] = column + w->entry[1][i] * n;
-        else {
-            locusi_mix_rows(mixed + i * n, column + w->entry[0][i] * n, column + w->entry[1][i] * n, w->y[i], n);
-            row[i] = mixed + i * n;
-        }
+        const float *zero = column + w->entry[0][i] * n, *one = column + w->entry[1][i] * n, y = w->y[i];
+        row[i] = y <= 0.0f ? zero : y >= 1.0f ? one : mixed + i * n;
+        for (j = 0; y > 0.0f && y < 1.0f && j < n; j++) mixed[i * n + j] = (1.0f - y) * zero[j] + y * one[j];
     }
 }
 
@@ -7615,212 +7283,236 @@ LOCUSI_FN void locusi_gather_copy(locusi_scratch *w, size_t rows, const float *c
         if (w->values[i] != out + i * n) memcpy(out + i * n, w->values[i], n * sizeof(float));
 }
 
-// One tile of one pass; slot: where its tokens are kept between passes (fast path).
-LOCUSI_FN int locusi_tile_pass(const locusi_job *job, const locusi_state *state, locusi_scratch *w, size_t pass,
-                               size_t rows, float *slot)
-{
-    const locus_net *net = job->net;
-    const locusi_table *table = job->streaming ? &w->tile : &job->table;
-    float *x = slot ? slot : w->x;
-    size_t l = pass ? pass - 1 : 0, h;
-    int finite = 1;
-    if (pass == 0) {
-        double unit;
-        const double scale = locusi_value_scale(state->token_bound, &unit);
-        if (job->streaming) locusi_tile_table(job, w, rows, LOCUSI_KEYS);
-        locusi_gather(w, rows, table->v, net->hp, w->v, w->values);
-        for (h = 0; h < net->heads; h++) {
-            locusi_gather(w, rows, table->s, net->heads * net->rp, w->s, w->scores);
-            locusi_sums_add(net->kernels, w, h, h * net->rp, rows, h * net->dhp, scale);
-        }
-        locusi_sums_tick(&w->sums, rows);
-        return 1;
-    }
-    if (job->streaming) locusi_tile_table(job, w, rows, LOCUSI_TOKENS | LOCUSI_QUERIES);
-    if (job->streaming || pass == 1) {
-        locusi_gather_copy(w, rows, table->t, net->dp, x);
-        locusi_gather_copy(w, rows, table->q, net->hp, w->q);
-        finite &= locusi_block_attend(net, 0, state, w, rows, w->q, x);
-        l = 1;
-    }
-    for (; l < pass; l++) {
-        locusi_matmul_run(net->kernels, x, net->dp, rows, net->d, net->layer[l].mab2.wq, net->hp, w->q, net->hp, NULL,
-                          NULL, 0, 0);
-        finite &= locusi_block_attend(net, l, state, w, rows, w->q, x);
-    }
-    if (pass < net->layers) locusi_feed_induced(net, pass, w, rows, x);
-    else locusi_feed_pool(net, w, rows, x);
-    return finite;
-}
+// ---- one pass
 
-LOCUSI_FN void locusi_sums_start_pass(const locus_net *net, locusi_sums *s, size_t pass)
+LOCUSI_FN void locusi_pass_start(const locus_net *net, locusi_sums *s, size_t pass)
 {
     if (pass < net->layers) locusi_sums_start(s, net->heads, net->r, net->dhp);
     else locusi_sums_start(s, 1, net->heads, net->dp);
 }
 
+// One tile; slot: where its tokens are kept between passes (fast path).
+LOCUSI_FN int locusi_pass_tile(const locusi_job *job, const locusi_state *state, locusi_scratch *w, size_t pass,
+                               size_t rows, float *slot)
+{
+    const locus_net *net = job->net;
+    const locusi_table *table = job->streaming ? &w->tile : &job->table;
+    float *x = slot ? slot : w->x;
+    size_t l, h;
+    int finite = 1;
+    if (job->streaming) locusi_tile_table(job, w, rows, pass ? LOCUSI_TOKENS | LOCUSI_QUERIES : LOCUSI_KEYS);
+    if (pass == 0) {
+        locusi_gather(w, rows, table->v, net->hp, w->v, w->values);
+        locusi_gather(w, rows, table->s, net->heads * net->rp, w->s, w->scores);
+        for (h = 0; h < net->heads; h++)
+            locusi_sums_add(net->kernels, state, w, h, h * net->rp, rows, h * net->dhp, state->token_bound);
+        return 1;
+    }
+    for (l = job->streaming ? 0 : state->again ? pass : pass - 1; l < pass; l++) {
+        if (l) locusi_project(net, x, rows, net->layer[l].mab2.wq, w->q);
+        else {
+            locusi_gather_copy(w, rows, table->t, net->dp, x);
+            locusi_gather_copy(w, rows, table->q, net->hp, w->q);
+        }
+        finite &= locusi_block_attend(net, l, state, w, rows, w->q, x);
+    }
+    if (pass < net->layers) locusi_feed_induced(net, pass, state, w, rows, x);
+    else locusi_feed_pool(net, state, w, rows, x);
+    return finite;
+}
+
 // Report from whichever worker comes by, one at a time.
 LOCUSI_FN void locusi_progress(locusi_job *job, size_t worker, size_t rows)
 {
-    const size_t total = job->total;
     size_t done;
-    if (!job->opts || !job->opts->progress) return;
+    if (!job->run || !job->run->progress) return;
 #if LOCUSI_ATOMIC
     (void)worker;
     done = __atomic_add_fetch(&job->done, rows, __ATOMIC_RELAXED);
     if (__atomic_exchange_n(&job->reporting, 1, __ATOMIC_ACQUIRE)) return;
-    if (job->opts->progress(job->opts->user, done, total)) locusi_set_flag(&job->stop);
+    if (job->run->progress(job->run->user, done, job->total)) locusi_set_flag(&job->stop);
     __atomic_store_n(&job->reporting, 0, __ATOMIC_RELEASE);
 #else
     if (worker > 0) return;
     done = job->done += rows;
-    if (job->opts->progress(job->opts->user, done, total)) locusi_set_flag(&job->stop);
+    if (job->run->progress(job->run->user, done, job->total)) locusi_set_flag(&job->stop);
 #endif
 }
 
-// ---- one model by one worker; one model by all workers
-
-// Of a model's longest encoding follows the bound of layer 0's values.
-LOCUSI_FN void locusi_model_bound(const locusi_job *job, size_t model, locusi_state *state)
+// A model's evaluations in places begin .. end; its state and its tokens are the owner's.
+LOCUSI_FN void locusi_pass_rows(locusi_job *job, locusi_scratch *w, const locusi_scratch *owner, size_t worker,
+                                size_t model, size_t pass, size_t begin, size_t end)
 {
-    const locus_net *net = job->net;
-    double norm = 0.0;
-    size_t place, i;
-    float y;
-    if (job->streaming) norm = (double)job->z[model * net->d]; // left there by the check
-    for (place = 0; !job->streaming && place < locusi_places(job, model); place++)
-        if (locusi_evaluation(job, model, place, &i, &y) && (double)job->norms[i] > norm) norm = (double)job->norms[i];
-    state->token_bound = (norm * net->token_norm + net->token_bias_norm) * net->value_norm * 1.001 + 1e-30;
-}
-
-LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model);
-
-LOCUSI_FN void locusi_encode_models(void *arg, size_t worker)
-{
-    locusi_job *job = (locusi_job *)arg;
-    const locus_net *net = job->net;
-    locusi_scratch *w = &job->scratch[worker];
-    size_t model, pass;
-    w->mine = 0;
-    while ((model = locusi_next(&job->counter, worker, &w->mine)) < job->models) {
-        const size_t places = locusi_places(job, model);
-        int finite = 1;
-        locusi_model_bound(job, model, &w->state);
-        if (net->info.encoder_kind == LOCUS_SAB) finite = locusi_encode_sab(job, w, worker, model);
-        for (pass = 0; pass <= net->layers && net->info.encoder_kind == LOCUS_ISAB; pass++) {
-            size_t cursor = 0, slot = 0, rows, before;
-            locusi_sums_start_pass(net, &w->sums, pass);
-            for (; before = cursor, (rows = locusi_tile_next(job, w, model, &cursor, places)) > 0; slot += rows) {
-                finite &= locusi_tile_pass(job, &w->state, w, pass, rows, w->stored + slot * net->dp);
-                locusi_progress(job, worker, cursor - before);
-                if (locusi_get_flag(&job->stop)) return;
-            }
-            finite &= pass < net->layers ? locusi_finish_induced(net, pass, &w->state, w)
-                                         : locusi_finish_pool(net, w, job->z + model * net->d);
-        }
-        if (!finite) locusi_set_flag(&job->bad);
-    }
-}
-
-LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker)
-{
-    locusi_job *job = (locusi_job *)arg;
-    const locus_net *net = job->net;
-    locusi_scratch *w = &job->scratch[worker], *shared = &job->scratch[0];
-    const size_t n = locusi_places(job, job->model);
-    size_t chunk, rows;
-    w->mine = 0;
-    locusi_sums_start_pass(net, &w->sums, job->pass);
-    while ((chunk = locusi_next(&job->counter, worker, &w->mine)) < (n + LOCUSI_CHUNK - 1) / LOCUSI_CHUNK) {
-        size_t cursor = chunk * LOCUSI_CHUNK, slot = cursor;
-        const size_t end = n - cursor < LOCUSI_CHUNK ? n : cursor + LOCUSI_CHUNK;
-        for (; (rows = locusi_tile_next(job, w, job->model, &cursor, end)) > 0; slot += rows)
-            if (!locusi_tile_pass(job, &shared->state, w, job->pass, rows,
-                                  job->streaming ? NULL : shared->stored + slot * net->dp))
-                locusi_set_flag(&job->bad);
-        locusi_progress(job, worker, end - chunk * LOCUSI_CHUNK);
+    size_t cursor = begin, slot = begin, before = begin, rows;
+    for (; (rows = locusi_tile_next(job, w, model, &cursor, end)) > 0; slot += rows, before = cursor) {
+        if (!locusi_pass_tile(job, &owner->state, w, pass, rows,
+                              job->streaming ? NULL : owner->stored + slot * job->net->dp))
+            locusi_set_flag(&job->bad);
+        if (!owner->state.again) locusi_progress(job, worker, cursor - before);
         if (locusi_get_flag(&job->stop)) return;
     }
 }
 
-// sab: X <- MAB(X, X), layer by layer. A tile of queries plays the inducing vectors' part.
-LOCUSI_FN int locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model)
+// ---- one model by one worker; one model by all workers
+
+// Of the number of evaluations follows the grid, of the longest encoding the bound of layer 0's values. norm: that of
+// the encodings, if it is known.
+LOCUSI_FN void locusi_model_begin(const locusi_job *job, size_t model, double norm, locusi_state *state)
 {
     const locus_net *net = job->net;
-    const locusi_kernels *k = net->kernels;
-    const float scale = locusi_softmax_scale(net);
+    size_t place, i, n = 0;
+    float y;
+    for (place = 0; place < locusi_places(job, model); place++) {
+        if (!locusi_evaluation(job, model, place, &i, &y)) continue;
+        if (job->norms && (double)job->norms[i] > norm) norm = (double)job->norms[i];
+        n++;
+    }
+    for (state->bits = 36; n > (size_t)1 << 18; n = n / 2 + n % 2) state->bits--;
+    state->token_bound = (norm * net->token_norm + net->token_bias_norm) * net->value_norm * 1.001 + 1e-30;
+}
+
+LOCUSI_FN void locusi_encode_spread(locusi_job *job, void (*task)(void *arg, size_t worker))
+{
+    job->counter.next = 0;
+    job->counter.workers = job->workers;
+    locusi_run(job->run ? job->run->parallel : NULL, task, job, job->workers);
+}
+
+// One worker's share of the rows in a pass that all make together.
+LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker)
+{
+    locusi_job *job = (locusi_job *)arg;
+    locusi_scratch *w = &job->scratch[worker];
+    const size_t n = locusi_places(job, job->model);
+    size_t chunk;
+    w->mine = 0;
+    locusi_pass_start(job->net, &w->sums, job->pass);
+    while ((chunk = locusi_next(&job->counter, worker, &w->mine) * LOCUSI_CHUNK) < n && !locusi_get_flag(&job->stop))
+        locusi_pass_rows(job, w, &job->scratch[0], worker, job->model, job->pass, chunk,
+                         locusi_min(n, chunk + LOCUSI_CHUNK));
+}
+
+// All passes of one model: by one worker, or by all (then worker 0 calls).
+LOCUSI_FN void locusi_encode_isab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model)
+{
+    const locus_net *net = job->net;
+    size_t pass, i;
+    int finite;
+    for (pass = 0; pass <= net->layers; pass++) {
+        locusi_pass_begin(&w->state, net->heads, net->r);
+        do {
+            if (job->by_rows) {
+                job->pass = pass;
+                locusi_encode_spread(job, locusi_encode_rows);
+                for (i = 1; i < job->workers; i++) locusi_sums_merge(&w->sums, &job->scratch[i].sums);
+            } else {
+                locusi_pass_start(net, &w->sums, pass);
+                locusi_pass_rows(job, w, w, worker, model, pass, 0, locusi_places(job, model));
+            }
+            if (locusi_get_flag(&job->stop)) return;
+        } while (locusi_pass_again(&w->sums, &w->state));
+        finite = pass < net->layers ? locusi_finish_induced(net, pass, &w->state, w)
+                                    : locusi_finish_pool(net, w, job->z + model * net->d);
+        if (!finite) locusi_set_flag(&job->bad);
+    }
+}
+
+// sab: X <- MAB(X, X), layer by layer. A tile of queries plays the inducing vectors' part.
+LOCUSI_FN void locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model)
+{
+    const locus_net *net = job->net;
     float *x = w->sab[0], *next = w->sab[1], *keys = w->sab[2], *values = w->sab[3], *packed = w->encodings;
-    size_t n = 0, cursor = 0, rows, l, i, j, h;
+    size_t n = 0, cursor = 0, rows, count, l, i, j, h;
     int finite = 1;
     for (; (rows = locusi_tile_next(job, w, model, &cursor, locusi_places(job, model))) > 0; n += rows)
         locusi_gather_copy(w, rows, job->table.t, net->dp, x + n * net->dp);
     for (l = 0; l < net->layers; l++) {
         const locusi_mab *m = &net->layer[l].mab2;
+        const double bound = l ? m->value_bound : w->state.token_bound;
         float *swap = x;
-        double unit;
-        const double value_scale = locusi_value_scale(l ? m->value_bound : w->state.token_bound, &unit);
-        locusi_matmul_run(k, x, net->dp, n, net->d, m->wk, net->hp, keys, net->hp, NULL, NULL, 0, 0);
-        locusi_matmul_run(k, x, net->dp, n, net->d, m->wv, net->hp, values, net->hp, NULL, NULL, 0, 0);
+        locusi_project(net, x, n, m->wk, keys);
+        locusi_project(net, x, n, m->wv, values);
         for (i = 0; i < n; i += rows) {
-            size_t count;
-            rows = n - i < LOCUSI_TILE ? n - i : LOCUSI_TILE;
-            locusi_matmul_run(k, x + i * net->dp, net->dp, rows, net->d, m->wq, net->hp, w->q, net->hp, NULL, NULL, 0,
-                              0);
-            memset(packed, 0, net->heads * net->dh * locusi_pad(rows) * sizeof(float));
-            locusi_pack_heads(net, w->q, 0, rows, rows, scale, packed);
-            locusi_sums_start(&w->sums, net->heads, rows, net->dhp);
-            for (j = 0; j < n; j += count) {
-                count = n - j < LOCUSI_TILE ? n - j : LOCUSI_TILE;
-                for (h = 0; h < net->heads; h++) {
-                    locusi_matmul_run(k, keys + j * net->hp + h * net->dhp, net->hp, count, net->dh,
-                                      packed + h * net->dh * locusi_pad(rows), locusi_pad(rows), w->s, locusi_pad(rows),
-                                      NULL, NULL, 0, 0);
-                    locusi_rows(w->scores, w->s, locusi_pad(rows), count);
+            size_t columns;
+            rows = locusi_min(n - i, LOCUSI_TILE);
+            columns = locusi_pad(rows);
+            locusi_project(net, x + i * net->dp, rows, m->wq, w->q);
+            memset(packed, 0, net->heads * net->dh * columns * sizeof(float));
+            locusi_pack_heads(net, w->q, 0, rows, rows, locusi_softmax_scale(net), packed);
+            locusi_pass_begin(&w->state, net->heads, rows);
+            do {
+                locusi_sums_start(&w->sums, net->heads, rows, net->dhp);
+                for (j = 0; j < n; j += count) {
+                    count = locusi_min(n - j, LOCUSI_TILE);
+                    locusi_rows(w->scores, w->s, columns, count);
                     locusi_rows(w->values, values + j * net->hp, net->hp, count);
-                    locusi_sums_add(k, w, h, 0, count, h * net->dhp, value_scale);
+                    for (h = 0; h < net->heads; h++) {
+                        locusi_head_scores(net, keys + j * net->hp, count, h, packed, columns, w->s, columns);
+                        locusi_sums_add(net->kernels, &w->state, w, h, 0, count, h * net->dhp, bound);
+                    }
                 }
-                locusi_sums_tick(&w->sums, count);
-            }
-            locusi_sums_carry(&w->sums);
+            } while (locusi_pass_again(&w->sums, &w->state));
             for (j = 0; j < rows; j++)
                 for (h = 0; h < net->heads; h++)
-                    locusi_sums_mean(&w->sums, h, j, unit, w->h + j * net->hp + h * net->dhp);
+                    locusi_sums_mean(&w->sums, h, j, bound, w->h + j * net->hp + h * net->dhp);
+            finite &= !w->sums.beyond;
             finite &= locusi_block_tail(net, m, w, rows, x + i * net->dp, next + i * net->dp);
-            if (locusi_get_flag(&job->stop)) return 1;
+            if (locusi_get_flag(&job->stop)) return;
         }
         x = next;
         next = swap;
         locusi_progress(job, worker, job->n);
     }
-    locusi_sums_start(&w->sums, 1, net->heads, net->dp);
-    for (i = 0; i < n; i += rows) {
-        rows = n - i < LOCUSI_TILE ? n - i : LOCUSI_TILE;
-        locusi_feed_pool(net, w, rows, x + i * net->dp);
-    }
+    locusi_pass_begin(&w->state, 1, net->heads);
+    do {
+        locusi_sums_start(&w->sums, 1, net->heads, net->dp);
+        for (i = 0; i < n; i += rows) {
+            rows = locusi_min(n - i, LOCUSI_TILE);
+            locusi_feed_pool(net, &w->state, w, rows, x + i * net->dp);
+        }
+    } while (locusi_pass_again(&w->sums, &w->state));
     locusi_progress(job, worker, job->n);
-    return locusi_finish_pool(net, w, job->z + model * net->d) && finite;
+    if (!(locusi_finish_pool(net, w, job->z + model * net->d) && finite)) locusi_set_flag(&job->bad);
 }
 
-// ---- the shared table, the check of the encodings
+LOCUSI_FN void locusi_encode_models(void *arg, size_t worker)
+{
+    locusi_job *job = (locusi_job *)arg;
+    locusi_scratch *w = &job->scratch[worker];
+    size_t model;
+    w->mine = 0;
+    while ((model = locusi_next(&job->counter, worker, &w->mine)) < job->models && !locusi_get_flag(&job->stop)) {
+        locusi_model_begin(job, model, 0.0, &w->state);
+        if (job->net->info.encoder_kind == LOCUS_SAB) locusi_encode_sab(job, w, worker, model);
+        else locusi_encode_isab(job, w, worker, model);
+    }
+}
+
+// ---- the check of the encodings, the shared table
+
+// Does the fast path's table, or when streaming the model in work, have this query?
+LOCUSI_FN int locusi_used(const locusi_job *job, size_t i)
+{
+    float y;
+    return job->streaming ? locusi_score(job->evals, job->model, i, &y)
+                          : job->place[0][i] != UINT32_MAX || job->place[1][i] != UINT32_MAX;
+}
 
 LOCUSI_FN void locusi_encode_norms(void *arg, size_t worker)
 {
     locusi_job *job = (locusi_job *)arg;
     locusi_scratch *w = &job->scratch[worker];
     size_t chunk, i;
-    float y;
     w->mine = 0;
     w->norm = 0.0;
-    while ((chunk = locusi_next(&job->counter, worker, &w->mine)) < (job->n + LOCUSI_CHUNK - 1) / LOCUSI_CHUNK)
-        for (i = chunk * LOCUSI_CHUNK; i < job->n && i < (chunk + 1) * LOCUSI_CHUNK; i++) {
+    while ((chunk = locusi_next(&job->counter, worker, &w->mine) * LOCUSI_CHUNK) < job->n)
+        for (i = chunk; i < job->n && i < chunk + LOCUSI_CHUNK; i++) {
             double norm;
-            if (job->streaming ? !locusi_score(job->evals, job->model, i, &y)
-                               : job->place[0][i] == UINT32_MAX && job->place[1][i] == UINT32_MAX)
-                continue;
+            if (!locusi_used(job, i)) continue;
             norm = locusi_encoding_norm(job->net, locusi_encoding(job, i));
             if (norm < 0.0) locusi_set_flag(&job->bad);
-            if (!job->streaming) job->norms[i] = (float)(norm * 1.0001);
-            else if (norm > w->norm) w->norm = norm;
+            if (norm > w->norm) w->norm = norm;
+            if (job->norms) job->norms[i] = (float)(norm * 1.0001);
         }
 }
 
@@ -7828,19 +7520,19 @@ LOCUSI_FN void locusi_encode_table(void *arg, size_t worker)
 {
     locusi_job *job = (locusi_job *)arg;
     locusi_scratch *w = &job->scratch[worker];
-    const int what =
-        job->net->info.encoder_kind == LOCUS_SAB ? LOCUSI_TOKENS : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS;
+    const int sab = job->net->info.encoder_kind == LOCUS_SAB;
     const size_t zeros = (job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE;
-    const size_t ones = (job->entries - job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE;
-    size_t tile, query[LOCUSI_TILE], i;
+    size_t query[LOCUSI_TILE], i;
     w->mine = 0;
-    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < zeros + ones) {
+    for (;;) {
+        const size_t tile = locusi_next(&job->counter, worker, &w->mine);
         const int one = tile >= zeros;
         const size_t first = one ? job->zeros + (tile - zeros) * LOCUSI_TILE : tile * LOCUSI_TILE;
         const size_t end = one ? job->entries : job->zeros;
-        const size_t n = end - first < LOCUSI_TILE ? end - first : LOCUSI_TILE;
-        for (i = 0; i < n; i++) query[i] = job->entry_query[first + i];
-        locusi_table_fill(job, w, &job->table, first, one, query, n, what);
+        if (first >= end) return;
+        for (i = first; i < end && i < first + LOCUSI_TILE; i++) query[i - first] = job->entry_query[i];
+        locusi_table_fill(job, w, &job->table, first, one, query, i - first,
+                          sab ? LOCUSI_TOKENS : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS);
     }
 }
 
@@ -7850,156 +7542,103 @@ LOCUSI_FN void locusi_encode_places(locusi_job *job)
     size_t m, i;
     int one;
     float y;
-    memset(job->place[0], 0, job->n * sizeof(uint32_t));
-    memset(job->place[1], 0, job->n * sizeof(uint32_t));
+    memset(job->place[0], 255, job->n * sizeof(uint32_t));
+    memset(job->place[1], 255, job->n * sizeof(uint32_t));
     for (m = 0; m < job->evals->scores.models; m++)
         for (i = 0; i < job->n; i++)
             if (locusi_score(job->evals, m, i, &y)) {
-                if (y < 1.0f) job->place[0][i] = 1;
-                if (y > 0.0f) job->place[1][i] = 1;
+                if (y < 1.0f) job->place[0][i] = 0;
+                if (y > 0.0f) job->place[1][i] = 0;
             }
     job->entries = 0;
     for (one = 0; one < 2; one++) {
-        for (i = 0; i < job->n; i++) {
+        for (i = 0; i < job->n; i++)
             if (!job->place[one][i]) {
-                job->place[one][i] = UINT32_MAX;
-                continue;
+                job->place[one][i] = (uint32_t)job->entries;
+                job->entry_query[job->entries++] = (uint32_t)i;
             }
-            job->place[one][i] = (uint32_t)job->entries;
-            job->entry_query[job->entries++] = (uint32_t)i;
-        }
         if (!one) job->zeros = job->entries;
     }
 }
 
-// ---- workspace and call
+// ---- memory and call
 
-LOCUSI_FN void locusi_sums_carve(locusi_carver *c, locusi_sums *s, size_t rows, size_t totals, size_t cells)
+LOCUSI_FN void locusi_table_take(locusi_work *work, const locus_net *net, locusi_table *table, size_t rows)
 {
-    size_t slot;
-    s->top = (int32_t *)locusi_carve(c, rows, sizeof(int32_t));
-    for (slot = 0; slot < LOCUSI_SLOTS; slot++) {
-        s->sum[slot] = (int64_t *)locusi_carve(c, cells, sizeof(int64_t));
-        s->sum_high[slot] = (int64_t *)locusi_carve(c, cells, sizeof(int64_t));
-        s->total[slot] = (int64_t *)locusi_carve(c, totals, sizeof(int64_t));
-        s->total_high[slot] = (int64_t *)locusi_carve(c, totals, sizeof(int64_t));
-    }
+    table->t = locusi_take_floats(work, rows, net->dp);
+    if (net->info.encoder_kind == LOCUS_SAB) return;
+    table->q = locusi_take_floats(work, rows, net->hp);
+    table->s = locusi_take_floats(work, rows, net->heads * net->rp);
+    table->v = locusi_take_floats(work, rows, net->hp);
 }
 
-LOCUSI_FN void locusi_scratch_carve(locusi_carver *c, const locusi_job *job, locusi_scratch *w, size_t worker)
+LOCUSI_FN void locusi_scratch_take(locusi_work *work, const locusi_job *job, locusi_scratch *w, size_t worker)
 {
     const locus_net *net = job->net;
     const int sab = net->info.encoder_kind == LOCUS_SAB;
-    const size_t rows = sab ? LOCUSI_TILE : net->rp, heads = locusi_pad(net->heads);
-    const size_t across = locusi_max(locusi_max(rows, heads), net->rp);
-    const size_t tile = LOCUSI_TILE;
+    const size_t tile = LOCUSI_TILE, rows = sab ? tile : net->rp, heads = locusi_pad(net->heads);
+    const size_t across = locusi_max(rows, heads), columns = locusi_max(net->heads * rows, heads);
     int i;
     memset(w, 0, sizeof *w);
-    w->x = locusi_carve_floats(c, tile, net->dp);
-    w->q = locusi_carve_floats(c, tile, net->hp);
-    w->k = locusi_carve_floats(c, tile, net->hp);
-    w->v = locusi_carve_floats(c, tile, net->hp);
-    w->h = locusi_carve_floats(c, tile, net->hp);
-    w->o = locusi_carve_floats(c, tile, net->dp);
-    w->hidden = locusi_carve_floats(c, tile, net->fp);
-    w->s = locusi_carve_floats(c, tile, locusi_max(across, net->heads * net->rp));
-    w->f = locusi_carve_floats(c, tile, across);
-    w->level = locusi_carve_floats(c, tile, across);
-    w->encodings = locusi_carve_floats(c, tile, locusi_max(net->q, sab ? net->d : 0));
-    w->p64 = (double *)locusi_carve(c, tile * across, sizeof(double));
-    w->masked = (double *)locusi_carve(c, tile * across, sizeof(double));
-    w->v64 = (double *)locusi_carve(c, tile * locusi_max(net->dhp, net->dp), sizeof(double));
-    locusi_sums_carve(c, &w->sums, locusi_max(net->heads * locusi_max(net->r, sab ? tile : 0), net->heads),
-                      locusi_max(net->heads * rows, heads),
-                      locusi_max(net->heads * locusi_max(net->r, sab ? tile : 0) * net->dhp, net->heads * net->dp));
-    if (job->streaming) {
-        w->tile.t = locusi_carve_floats(c, 2 * tile, net->dp);
-        w->tile.q = locusi_carve_floats(c, 2 * tile, net->hp);
-        w->tile.s = locusi_carve_floats(c, 2 * tile, net->heads * net->rp);
-        w->tile.v = locusi_carve_floats(c, 2 * tile, net->hp);
-    }
+    w->x = locusi_take_floats(work, tile, net->dp);
+    w->q = locusi_take_floats(work, tile, net->hp);
+    w->k = locusi_take_floats(work, tile, net->hp);
+    w->v = locusi_take_floats(work, tile, net->hp);
+    w->h = locusi_take_floats(work, tile, net->hp);
+    w->o = locusi_take_floats(work, tile, net->dp);
+    w->hidden = locusi_take_floats(work, tile, net->fp);
+    w->s = locusi_take_floats(work, tile, locusi_max(across, net->heads * net->rp));
+    w->encodings = locusi_take_floats(work, tile, locusi_max(net->q, sab ? net->d : 0));
+    w->p64 = (double *)locusi_take(work, tile, across * sizeof(double));
+    w->v64 = (double *)locusi_take(work, tile, locusi_max(net->dhp, net->dp) * sizeof(double));
+    w->sums.sum = (int64_t *)locusi_take(work, net->heads * locusi_max(rows * net->dhp, net->dp), sizeof(int64_t));
+    w->sums.total = (int64_t *)locusi_take(work, columns, sizeof(int64_t));
+    w->sums.top = locusi_take_floats(work, columns, 1);
+    if (job->streaming) locusi_table_take(work, net, &w->tile, 2 * tile);
     if (worker > 0 && job->by_rows) return; // worker 0's are shared
-    w->state.keys = locusi_carve_floats(c, net->layers, net->heads * net->dh * net->rp);
-    w->state.values = locusi_carve_floats(c, net->layers, net->r * net->hp);
-    if (sab)
-        for (i = 0; i < 4; i++) w->sab[i] = locusi_carve_floats(c, job->n, i < 2 ? net->dp : net->hp);
-    else if (!job->streaming) w->stored = locusi_carve_floats(c, job->n, net->dp);
+    w->state.shift = locusi_take_floats(work, columns, 1);
+    w->state.keys = locusi_take_floats(work, net->layers, net->heads * net->dh * net->rp);
+    w->state.values = locusi_take_floats(work, net->layers, net->r * net->hp);
+    for (i = 0; sab && i < 4; i++) w->sab[i] = locusi_take_floats(work, job->n, i < 2 ? net->dp : net->hp);
+    if (!sab && !job->streaming) w->stored = locusi_take_floats(work, job->n, net->dp);
 }
 
-// Decide path and split from sizes alone, and lay out the workspace (base NULL: count). versions: of the one model in
-// evals, whose draws the caller fills in; 0: its models.
+// Decide on the split and take what the job works in. versions: of the one model in evals, whose draws the caller
+// fills in; 0: its models. threads: workers at most.
 LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const locus_evals *evals, size_t versions,
-                                  const locus_encode_opts *opts, size_t threads, locus_encode_path path,
-                                  locusi_carver *c)
+                                  int streaming, const locus_run *run, size_t threads, locusi_work *work)
 {
     const int sab = net->info.encoder_kind == LOCUS_SAB;
     size_t i, entries;
     memset(job, 0, sizeof *job);
     job->net = net;
     job->evals = evals;
-    job->opts = opts;
+    job->run = run;
     job->n = evals->queries.count;
     job->models = versions ? versions : evals->scores.models;
     job->total = job->models * job->n * (net->layers + 1);
     job->stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
-    job->streaming = path == LOCUS_ENCODE_STREAMING;
+    job->streaming = streaming;
     // Workers take whole models where there are enough to keep all busy, else they share each model's rows.
-    job->by_rows = !sab && (job->streaming || (job->models < 4 * threads && job->n >= 2 * LOCUSI_CHUNK));
-    job->workers = threads;
-    if (sab && job->models < threads) job->workers = job->models;
-    if (job->workers > 64) job->workers = 64;
-    job->scratch = (locusi_scratch *)locusi_carve(c, job->workers, sizeof(locusi_scratch));
+    job->by_rows = !sab && (streaming || (job->models < 4 * threads && job->n >= 2 * LOCUSI_CHUNK));
+    job->workers = locusi_min(sab ? locusi_min(threads, job->models) : threads, 64);
+    job->scratch = (locusi_scratch *)locusi_take(work, job->workers, sizeof(locusi_scratch));
     if (versions) {
-        if (!locusi_mul(job->n, versions, &i)) c->failed = 1;
-        job->draws = (uint32_t *)locusi_carve(c, i, sizeof(uint32_t));
-        job->drawn = (size_t *)locusi_carve(c, versions, sizeof(size_t));
+        job->draws = (uint32_t *)locusi_take(work, versions, job->n * sizeof(uint32_t));
+        job->drawn = (size_t *)locusi_take(work, versions, sizeof(size_t));
     }
-    if (!job->streaming) {
+    if (!streaming) {
         // a score is one of two kinds only where there is one model and no fraction
-        if (!locusi_mul(job->n, evals->scores.models == 1 && evals->scores.u8 ? 1 : 2, &entries)) c->failed = 1;
-        for (i = 0; i < 2; i++) job->place[i] = (uint32_t *)locusi_carve(c, job->n, sizeof(uint32_t));
-        job->entry_query = (uint32_t *)locusi_carve(c, entries, sizeof(uint32_t));
-        job->norms = locusi_carve_floats(c, job->n, 1);
-        job->table.t = locusi_carve_floats(c, entries, net->dp);
-        if (!sab) {
-            job->table.q = locusi_carve_floats(c, entries, net->hp);
-            job->table.s = locusi_carve_floats(c, entries, net->heads * net->rp);
-            job->table.v = locusi_carve_floats(c, entries, net->hp);
-        }
+        entries = evals->scores.models == 1 && evals->scores.u8 ? job->n : 2 * job->n;
+        for (i = 0; i < 2; i++) job->place[i] = (uint32_t *)locusi_take(work, job->n, sizeof(uint32_t));
+        job->entry_query = (uint32_t *)locusi_take(work, entries, sizeof(uint32_t));
+        job->norms = locusi_take_floats(work, job->n, 1);
+        locusi_table_take(work, net, &job->table, entries);
     }
     for (i = 0; i < job->workers; i++) {
         locusi_scratch unused;
-        locusi_scratch_carve(c, job, c->base ? &job->scratch[i] : &unused, i);
+        locusi_scratch_take(work, job, job->scratch ? &job->scratch[i] : &unused, i);
     }
-}
-
-LOCUSI_FN size_t locusi_encode_bytes(const locus_net *net, const locus_evals *evals, const locus_encode_opts *opts,
-                                     locus_encode_path *path)
-{
-    locusi_job job;
-    int attempt;
-    *path = opts ? opts->path : LOCUS_ENCODE_AUTO;
-    for (attempt = 0; attempt < 2; attempt++) {
-        const locus_encode_path chosen = *path == LOCUS_ENCODE_AUTO ? LOCUS_ENCODE_FAST : *path;
-        locusi_carver c = {NULL, 0, 0};
-        size_t bytes;
-        locusi_encode_plan(&job, net, evals, 0, opts, locusi_workers(opts ? opts->parallel : NULL), chosen, &c);
-        if (c.failed || !locusi_add(c.used, 64, &bytes)) bytes = 0;
-        if (*path == LOCUS_ENCODE_AUTO && (bytes == 0 || bytes > (size_t)1 << 30) &&
-            net->info.encoder_kind == LOCUS_ISAB) {
-            *path = LOCUS_ENCODE_STREAMING;
-            continue;
-        }
-        *path = chosen;
-        return bytes;
-    }
-    return 0;
-}
-
-LOCUS_API size_t locus_encode_workspace(const locus_net *net, const locus_evals *evals, const locus_encode_opts *opts)
-{
-    locus_encode_path path;
-    return net && evals && net->info.has_encoder ? locusi_encode_bytes(net, evals, opts, &path) : 0;
 }
 
 // 1: some model has a score on the row. What is in the others' encodings is nobody's business.
@@ -8027,70 +7666,42 @@ LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_eval
     return LOCUS_OK;
 }
 
-// All used encodings (of job->model when streaming, whose longest is then kept in its place in z), or the error that
-// one of them is.
-LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, const locus_parallel *parallel, locus_error *err)
+// All used encodings and the length of the longest, or the error that one of them is.
+LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, double *norm, locus_error *err)
 {
-    double norm = 0.0;
     size_t i;
-    float y;
-    job->counter.next = 0;
-    job->counter.workers = job->workers;
-    locusi_run(parallel, locusi_encode_norms, job, job->workers);
-    for (i = 0; job->bad && i < job->n; i++) {
-        if (job->streaming ? !locusi_score(job->evals, job->model, i, &y)
-                           : job->place[0][i] == UINT32_MAX && job->place[1][i] == UINT32_MAX)
-            continue;
-        if (locusi_encoding_norm(job->net, locusi_encoding(job, i)) < 0.0)
+    locusi_encode_spread(job, locusi_encode_norms);
+    for (i = 0; job->bad && i < job->n; i++)
+        if (locusi_used(job, i) && locusi_encoding_norm(job->net, locusi_encoding(job, i)) < 0.0)
             return locusi_bad_encoding(locusi_encoding(job, i), job->net->q, i, err);
-    }
-    if (!job->streaming) return LOCUS_OK;
     for (i = 0; i < job->workers; i++)
-        if (job->scratch[i].norm > norm) norm = job->scratch[i].norm;
-    job->z[job->model * job->net->d] = (float)(norm * 1.0001); // as the fast path rounds it
+        if (job->scratch[i].norm > *norm) *norm = job->scratch[i].norm;
+    *norm = (double)(float)(*norm * 1.0001); // as `norms` has it
     return LOCUS_OK;
 }
 
-// Check the encodings; the table that the models share.
-LOCUSI_FN locus_status locusi_encode_prepare(locusi_job *job, const locus_parallel *parallel, locus_error *err)
+// Fast path: check the encodings, and the table that the models share.
+LOCUSI_FN locus_status locusi_encode_prepare(locusi_job *job, locus_error *err)
 {
-    locus_status status = LOCUS_OK;
-    job->counter.workers = job->workers;
-    if (job->streaming) {
-        for (job->model = 0; job->model < job->models && !status; job->model++)
-            status = locusi_check_encodings(job, parallel, err);
-        return status;
-    }
+    double norm = 0.0;
+    locus_status status;
     locusi_encode_places(job);
-    if ((status = locusi_check_encodings(job, parallel, err))) return status;
-    job->counter.next = 0;
-    locusi_run(parallel, locusi_encode_table, job, job->workers);
+    if ((status = locusi_check_encodings(job, &norm, err))) return status;
+    locusi_encode_spread(job, locusi_encode_table);
     return LOCUS_OK;
 }
 
 // All passes of all models: z [models, z_dim].
-LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, const locus_parallel *parallel, float *z, locus_error *err)
+LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, float *z, locus_error *err)
 {
-    const locus_net *net = job->net;
+    locus_status status;
     job->z = z;
-    job->counter.workers = job->workers;
-    if (!job->by_rows) {
-        job->counter.next = 0;
-        locusi_run(parallel, locusi_encode_models, job, job->workers);
-    }
+    if (!job->by_rows) locusi_encode_spread(job, locusi_encode_models);
     for (job->model = 0; job->by_rows && job->model < job->models && !job->stop; job->model++) {
-        locusi_scratch *first = &job->scratch[0];
-        size_t i;
-        locusi_model_bound(job, job->model, &first->state);
-        for (job->pass = 0; job->pass <= net->layers && !job->stop; job->pass++) {
-            job->counter.next = 0;
-            locusi_run(parallel, locusi_encode_rows, job, job->workers);
-            if (job->stop) break;
-            for (i = 1; i < job->workers; i++) locusi_sums_merge(&first->sums, &job->scratch[i].sums);
-            if (!(job->pass < net->layers ? locusi_finish_induced(net, job->pass, &first->state, first)
-                                          : locusi_finish_pool(net, first, z + job->model * net->d)))
-                job->bad = 1;
-        }
+        double norm = 0.0;
+        if (job->streaming && (status = locusi_check_encodings(job, &norm, err))) return status;
+        locusi_model_begin(job, job->model, norm, &job->scratch[0].state);
+        locusi_encode_isab(job, &job->scratch[0], 0, job->model);
     }
     if (job->stop) return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
     if (job->bad)
@@ -8099,34 +7710,38 @@ LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, const locus_paralle
     return LOCUS_OK;
 }
 
-LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z,
-                                    const locus_encode_opts *opts, void *work, size_t work_bytes, locus_error *err)
+LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, locus_encode_path path,
+                                    const locus_run *run, locus_error *err)
 {
-    const locus_parallel *parallel = opts ? opts->parallel : NULL;
-    locus_encode_path path;
+    const size_t threads = locusi_workers(run ? run->parallel : NULL);
+    int streaming = path == LOCUS_ENCODE_STREAMING;
     locusi_job job;
-    locusi_carver c = {NULL, 0, 0};
+    locusi_work work;
     locus_status status;
-    size_t bytes;
     if (!net || !evals || !z)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !net ? "net" : !evals ? "evals" : "z");
     if (!net->info.has_encoder)
         return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
     if ((status = locusi_check_evals(net, evals, err))) return status;
-    if (opts && (opts->path < LOCUS_ENCODE_AUTO || opts->path > LOCUS_ENCODE_STREAMING))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->path", "a locus_encode_path", "%d", (int)opts->path);
-    if (opts && opts->path == LOCUS_ENCODE_STREAMING && net->info.encoder_kind == LOCUS_SAB)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->path", "fast: sab attends from every token to every other",
+    if (path < LOCUS_ENCODE_AUTO || path > LOCUS_ENCODE_STREAMING)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a locus_encode_path", "%d", (int)path);
+    if (streaming && net->info.encoder_kind == LOCUS_SAB)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "fast: sab attends from every token to every other",
                            "streaming");
-    bytes = locusi_encode_bytes(net, evals, opts, &path);
-    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "workspace", "a size that fits", "more");
-    if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    c.base = locusi_align(work);
-    locusi_encode_plan(&job, net, evals, 0, opts, locusi_workers(parallel), path, &c);
-    job.z = z; // where streaming keeps the longest encodings
-    if ((status = locusi_encode_prepare(&job, parallel, err))) return status;
-    return locusi_encode_passes(&job, parallel, z, err);
+    locusi_work_begin(&work, run);
+    locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &work);
+    if (path == LOCUS_ENCODE_AUTO && net->info.encoder_kind == LOCUS_ISAB &&
+        (work.base ? work.missing : work.used > (size_t)1 << 30)) {
+        streaming = 1;
+        locusi_work_end(&work);
+        locusi_work_begin(&work, run);
+        locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &work);
+    }
+    status = locusi_work_short(&work, err);
+    if (!status && !streaming) status = locusi_encode_prepare(&job, err);
+    if (!status) status = locusi_encode_passes(&job, z, err);
+    locusi_work_end(&work);
+    return status;
 }
 
 // ------------------------------------------------------------------------------------------------------------- >>texts
@@ -12547,7 +12162,7 @@ LOCUSI_FN void locusi_replay_take(locusi_replay *a, size_t n, locusi_work *w)
     a->stride = a->models + 1 + 2 * a->wanted;
     a->lambda = (double *)locusi_take(w, a->wanted, 2 * sizeof(double));
     a->cost = (double *)locusi_take_cells(w, n, a->stride, sizeof(double));
-    a->quality = (float *)locusi_take_cells(w, n, a->stride, sizeof(float));
+    a->quality = locusi_take_floats(w, n, a->stride);
     a->candidate = (unsigned char *)locusi_take_cells(w, n, a->models, 1);
     a->slopes = (double *)locusi_take_cells(w, n, a->models, sizeof(double));
     a->row = (size_t *)locusi_take(w, n, sizeof(size_t));
@@ -14991,18 +14606,10 @@ LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, size_t index, uint6
 typedef struct locusi_redrawn {
     locusi_job job;
     locusi_own own; // where the pool has a recall
-    locus_encode_opts encode;
+    const locus_parallel *parallel;
     size_t n, *row, *ordinal; // evaluations, their rows, and back (SIZE_MAX: a row is none)
     float *z, *rows, *base;   // [count, d], [count, landmarks], [count]
 } locusi_redrawn;
-
-LOCUSI_FN void locusi_redrawn_carve(locusi_redrawn *v, const locus_pool *pool, const locus_evals *evals, size_t count,
-                                    locusi_carver *c)
-{
-    locusi_encode_plan(&v->job, pool->net, evals, count, &v->encode, locusi_workers(v->encode.parallel),
-                       LOCUS_ENCODE_FAST, c);
-    if (pool->memory.landmarks) locusi_own_carve(&v->own, &pool->memory, evals->queries.count, c);
-}
 
 LOCUSI_FN void locusi_redrawn_take(locusi_redrawn *v, const locus_pool *pool, const locus_evals *evals, size_t count,
                                    const locus_run *run, locusi_work *w)
@@ -15010,16 +14617,19 @@ LOCUSI_FN void locusi_redrawn_take(locusi_redrawn *v, const locus_pool *pool, co
     const size_t n = evals->queries.count;
     locusi_carver c = {NULL, 0, 0};
     memset(v, 0, sizeof *v);
-    if (run) v->encode.parallel = run->parallel, v->encode.progress = run->progress, v->encode.user = run->user;
-    locusi_redrawn_carve(v, pool, evals, count, &c);
-    c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
-    c.used = 0;
-    if (c.base) locusi_redrawn_carve(v, pool, evals, count, &c);
+    v->parallel = run ? run->parallel : NULL;
+    locusi_encode_plan(&v->job, pool->net, evals, count, 0, run, locusi_workers(v->parallel), w);
+    if (pool->memory.landmarks) {
+        locusi_own_carve(&v->own, &pool->memory, n, &c);
+        c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
+        c.used = 0;
+        if (c.base) locusi_own_carve(&v->own, &pool->memory, n, &c);
+    }
     v->row = (size_t *)locusi_take(w, n, sizeof(size_t));
     v->ordinal = (size_t *)locusi_take(w, n, sizeof(size_t));
-    v->z = (float *)locusi_take_cells(w, count, pool->net->d, sizeof(float));
-    v->rows = (float *)locusi_take_cells(w, count, pool->memory.landmarks, sizeof(float));
-    v->base = (float *)locusi_take(w, count, sizeof(float));
+    v->z = locusi_take_floats(w, count, pool->net->d);
+    v->rows = locusi_take_floats(w, count, pool->memory.landmarks);
+    v->base = locusi_take_floats(w, count, 1);
 }
 
 // What is there, and the table that all versions share.
@@ -15032,7 +14642,7 @@ LOCUSI_FN locus_status locusi_redrawn_prepare(locusi_redrawn *v, locus_error *er
         v->ordinal[i] = scored ? v->n : SIZE_MAX;
         if (scored) v->row[v->n++] = i;
     }
-    return locusi_encode_prepare(&v->job, v->encode.parallel, err);
+    return locusi_encode_prepare(&v->job, err);
 }
 
 // What resample and explain demand.
@@ -15259,7 +14869,7 @@ LOCUSI_FN void locusi_resample_take(locusi_resample *a, const locus_pool *pool, 
     a->workers = locusi_workers(run ? run->parallel : NULL);
     if (a->workers > panels) a->workers = panels;
     if (a->workers > 64) a->workers = 64;
-    a->floats = (float *)locusi_take_cells(w, 2 * (n + p), a->workers * LOCUSI_PANEL, sizeof(float));
+    a->floats = locusi_take_floats(w, 2 * (n + p), a->workers * LOCUSI_PANEL);
     a->doubles = (double *)locusi_take_cells(w, 5 * p, a->workers * LOCUSI_PANEL, sizeof(double));
 }
 
@@ -15285,11 +14895,11 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
     if (!(status = locusi_work_short(&w, err))) status = locusi_redrawn_prepare(&a.v, err);
     if (!status) {
         locusi_resample_draw(&a.v.job, a.v.row, a.v.n, a.count, a.seed);
-        status = locusi_encode_passes(&a.v.job, a.v.encode.parallel, a.v.z, err);
+        status = locusi_encode_passes(&a.v.job, a.v.z, err);
     }
     if (!status && a.workers && !(status = locusi_own_fit(&a.v.own, pool->net->kernels, evals, err))) {
         a.counter.workers = a.workers;
-        locusi_run(a.v.encode.parallel, locusi_resample_rows, &a, a.workers);
+        locusi_run(a.v.parallel, locusi_resample_rows, &a, a.workers);
         if (a.bad)
             status = locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a part of them shows");
     }
@@ -15380,17 +14990,17 @@ LOCUSI_FN locus_status locusi_guard_part(const locus_pool *pool, const locus_eva
     const size_t models = evals->scores.models, q = evals->queries.dim, d = pool->net->d;
     const size_t stride = evals->queries.stride ? evals->queries.stride : q;
     locus_evals rest = *evals;
-    locus_encode_opts encode;
+    locus_run run;
     locus_recall_opts memory;
     locus_queries asked;
     locus_pool *made = NULL;
     locus_status status;
     size_t i, m, bytes;
     void *work = NULL;
-    memset(&encode, 0, sizeof encode);
+    memset(&run, 0, sizeof run);
     memset(&memory, 0, sizeof memory);
     memset(&asked, 0, sizeof asked);
-    encode.parallel = parallel;
+    run.parallel = parallel;
     locusi_guard_scores(evals, part, w);
     rest.scores.f32 = w->scores;
     rest.scores.u8 = rest.scores.mask = NULL;
@@ -15403,14 +15013,7 @@ LOCUSI_FN locus_status locusi_guard_part(const locus_pool *pool, const locus_eva
     locus_pool_drop_recall(made);
     locus_pool_uncalibrate(made);
     for (m = 0; m < models; m++) memcpy(w->z + m * d, locus_pool_embedding(pool, m), d * sizeof(float));
-    if (pool->net->info.has_encoder) {
-        bytes = locus_encode_workspace(pool->net, &rest, &encode);
-        if (!bytes || !(work = LOCUS_MALLOC(bytes)))
-            status = locusi_fail(err, LOCUS_ERR_MEMORY, "guard", "%z bytes", "none", bytes);
-        if (!status) status = locus_encode(pool->net, &rest, w->z, &encode, work, bytes, err);
-        if (work) LOCUS_FREE(work);
-        work = NULL;
-    }
+    if (pool->net->info.has_encoder) status = locus_encode(pool->net, &rest, w->z, LOCUS_ENCODE_AUTO, &run, err);
     for (m = 0; m < models && !status; m++) status = locusi_pool_version(made, m, 0, w->z + m * d, NULL, 0.0f, err);
     if (!status && pool->memory.landmarks) {
         memory.weight = (double)pool->memory.weight;
@@ -15734,15 +15337,15 @@ LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t
     s->k = pool->net->kernels;
     s->n = n;
     s->p = p;
-    s->m.landmark = (float *)locusi_take_cells(w, landmarks, s->m.rank, sizeof(float)); // packed anew: others use it
+    s->m.landmark = locusi_take_floats(w, landmarks, s->m.rank); // packed anew: others use it
     s->m.half = (float *)locusi_take(w, landmarks, sizeof(float));
     locusi_recall_carve_learning(&s->m, &c);
     c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
     c.used = 0;
     if (c.base) locusi_recall_carve_learning(&s->m, &c);
-    s->coordinates = (float *)locusi_take_cells(w, n, s->m.rank, sizeof(float));
-    s->similarities = (float *)locusi_take_cells(w, n, landmarks, sizeof(float));
-    s->x = (float *)locusi_take_cells(w, n, p, sizeof(float));
+    s->coordinates = locusi_take_floats(w, n, s->m.rank);
+    s->similarities = locusi_take_floats(w, n, landmarks);
+    s->x = locusi_take_floats(w, n, p);
     s->offset = (double *)locusi_take(w, n, sizeof(double));
     s->score = (double *)locusi_take(w, n, sizeof(double));
     s->own = (double *)locusi_take_zero(w, p, sizeof(double));
@@ -15750,15 +15353,15 @@ LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t
     s->u = (double *)locusi_take(w, p, sizeof(double));
     s->chance = (double *)locusi_take(w, n, sizeof(double));
     s->w = (float *)locusi_take(w, n, sizeof(float));
-    s->scaled = (float *)locusi_take_cells(w, n, p, sizeof(float));
-    s->normal = (float *)locusi_take_cells(w, p, p, sizeof(float));
+    s->scaled = locusi_take_floats(w, n, p);
+    s->normal = locusi_take_floats(w, p, p);
     s->factor = (double *)locusi_take_cells(w, p, p, sizeof(double));
     if (!batch) return;
-    s->inverse = (float *)locusi_take_cells(w, p, p, sizeof(float));
+    s->inverse = locusi_take_floats(w, p, p);
     s->v = (double *)locusi_take_cells(w, batch, p, sizeof(double));
     s->rate = (double *)locusi_take(w, batch, sizeof(double));
-    s->taught = (float *)locusi_take_cells(w, p, p, sizeof(float));
-    s->product = (float *)locusi_take_cells(w, locusi_max(n, p), p, sizeof(float));
+    s->taught = locusi_take_floats(w, p, p);
+    s->product = locusi_take_floats(w, locusi_max(n, p), p);
     s->importance = (double *)locusi_take(w, n, sizeof(double));
     s->variance = (double *)locusi_take_zero(w, n, sizeof(double));
     s->removed = (double *)locusi_take_zero(w, n, sizeof(double));
@@ -15983,7 +15586,7 @@ LOCUSI_FN locus_status locusi_study_rivals(locusi_study *s, const locus_pool *po
 {
     const size_t tile = s->n < LOCUSI_QUERY_TILE ? s->n : LOCUSI_QUERY_TILE;
     const size_t bytes = locus_predict_workspace(pool, tile, NULL);
-    float *logits = (float *)locusi_take_cells(w, tile, pool->count, sizeof(float));
+    float *logits = locusi_take_floats(w, tile, pool->count);
     void *work = locusi_take(w, bytes ? bytes : SIZE_MAX, 1);
     locus_queries part = *queries;
     size_t i, j, m;
@@ -16189,7 +15792,7 @@ LOCUSI_FN locus_status locusi_explain_batch(locusi_explainer *a, locus_pool *mad
         for (job->drawn[v] = i = 0; i < a->v.n; i++)
             if (first + v == 0 || a->v.row[i] != a->nearest[first + v - 1].index)
                 job->draws[v * job->n + job->drawn[v]++] = (uint32_t)a->v.row[i];
-    status = locusi_encode_passes(job, a->v.encode.parallel, a->v.z, err);
+    status = locusi_encode_passes(job, a->v.z, err);
     for (v = 0; v < count && !status; v++) {
         float *row = a->recalled ? a->v.rows + v * p : NULL, *base = &a->v.base[v];
         const locusi_own *o = &a->v.own;
@@ -16363,12 +15966,12 @@ LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, s
     for (plan.buckets = 1; plan.buckets < queries;) plan.buckets *= 2;
     locusi_work_begin(w, run);
     log = (locus_log *)locusi_take(w, 1, sizeof(locus_log));
-    plan.encodings = (float *)locusi_take_cells(w, queries, net->q, sizeof(float));
+    plan.encodings = locusi_take_floats(w, queries, net->q);
     plan.hash = (uint64_t *)locusi_take(w, queries, sizeof(uint64_t));
     plan.bucket = (uint32_t *)locusi_take_zero(w, plan.buckets, sizeof(uint32_t));
     plan.next = (uint32_t *)locusi_take(w, queries, sizeof(uint32_t));
     plan.users = (uint32_t *)locusi_take_zero(w, queries, sizeof(uint32_t));
-    plan.scores = (float *)locusi_take_cells(w, models, queries, sizeof(float));
+    plan.scores = locusi_take_floats(w, models, queries);
     plan.stamp = (uint64_t *)locusi_take_cells(w, models, queries, sizeof(uint64_t));
     if ((status = locusi_work_short(w, err))) {
         locusi_work_end(w);
@@ -16892,12 +16495,12 @@ LOCUSI_FN int locusi_block_forward(const locus_trainer *t, const locusi_train_wo
     float *o = w->o, *hidden = kept->hidden + first * t->ldf, *y = kept->result + first * ldx;
     int finite;
     locusi_affine(t, &m[LOCUSI_FC], kept->heads + first * t->ldh, n, o, NULL, residual, ldr, 0);
-    finite = t->k->layernorm_keep(o, ldx, n, d, panels, theta + m[LOCUSI_GAIN0].at, theta + m[LOCUSI_BIAS0].at, t->live,
-                                  1, kept->hat0 + first * ldx, kept->inverse0 + first);
+    finite = t->k->layernorm(o, ldx, n, d, panels, theta + m[LOCUSI_GAIN0].at, theta + m[LOCUSI_BIAS0].at, t->live, 1,
+                             kept->hat0 + first * ldx, kept->inverse0 + first);
     locusi_affine(t, &m[LOCUSI_W1], o, n, hidden, theta + m[LOCUSI_B1].at, NULL, 0, 1);
     locusi_affine(t, &m[LOCUSI_W2], hidden, n, y, theta + m[LOCUSI_B2].at, o, ldx, 0);
-    return t->k->layernorm_keep(y, ldx, n, d, panels, theta + m[LOCUSI_GAIN1].at, theta + m[LOCUSI_BIAS1].at, t->live,
-                                0, kept->hat1 + first * ldx, kept->inverse1 + first) &
+    return t->k->layernorm(y, ldx, n, d, panels, theta + m[LOCUSI_GAIN1].at, theta + m[LOCUSI_BIAS1].at, t->live, 0,
+                           kept->hat1 + first * ldx, kept->inverse1 + first) &
            finite;
 }
 
@@ -17424,12 +17027,6 @@ LOCUSI_FN double locusi_train_step(locus_trainer *t, const locusi_batch *b)
 }
 
 // ---- memory of a step
-
-LOCUSI_FN float *locusi_take_floats(locusi_work *w, size_t rows, size_t columns)
-{
-    size_t count;
-    return (float *)locusi_take(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
-}
 
 LOCUSI_FN void locusi_kept_lay(const locus_trainer *t, locusi_work *w, locusi_kept *k, size_t rows, size_t keys)
 {

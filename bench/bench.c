@@ -214,7 +214,7 @@ typedef struct bench {
     size_t stream_n, max_threads;
     const char *python, *json, *markdown;
     char peer_env[2][512];
-    locus_threads *threads[2];
+    const locus_parallel *threads;
     locus_net *net;
     float *q;
     unsigned char *y;
@@ -224,10 +224,7 @@ typedef struct bench {
     size_t row_count;
 } bench;
 
-static const locus_parallel *parallel_of(const bench *b, size_t threads)
-{
-    return threads > 1 ? locus_threads_parallel(b->threads[1]) : NULL;
-}
+static const locus_parallel *parallel_of(const bench *b, size_t threads) { return threads > 1 ? b->threads : NULL; }
 
 static row *new_row(bench *b, const char *item, size_t threads)
 {
@@ -392,7 +389,8 @@ static struct {
     size_t bytes;
     float *out;
     locus_evals evals;
-    locus_encode_opts encode;
+    locus_encode_path path;
+    const locus_parallel *parallel;
     locus_queries queries;
 } job;
 
@@ -404,11 +402,30 @@ static void prepare_work(size_t bytes)
     memset(job.work, 1, bytes); // page faults are no part of the call
 }
 
+static locus_status encode(bench *b, locus_error *err)
+{
+    locus_run run;
+    memset(&run, 0, sizeof run);
+    run.parallel = job.parallel;
+    run.memory = job.work;
+    run.memory_bytes = job.bytes;
+    return locus_encode(b->net, &job.evals, job.out, job.path, &run, err);
+}
+
 static void call_encode(bench *b, size_t threads)
 {
     locus_error err = {0};
     (void)threads;
-    check(locus_encode(b->net, &job.evals, job.out, &job.encode, job.work, job.bytes, &err), &err);
+    check(encode(b, &err), &err);
+}
+
+// The memory that the call wants.
+static void prepare_encode(bench *b)
+{
+    locus_error err = {0};
+    prepare_work(1);
+    if (encode(b, &err) != LOCUS_ERR_MEMORY) die("locus_encode", err.message);
+    prepare_work(err.bytes);
 }
 
 static void call_predict(bench *b, size_t threads)
@@ -429,14 +446,13 @@ static void set_evals(const float *q, size_t n, const unsigned char *y, size_t m
                       const locus_parallel *parallel)
 {
     memset(&job.evals, 0, sizeof job.evals);
-    memset(&job.encode, 0, sizeof job.encode);
     job.evals.queries.encodings = q;
     job.evals.queries.count = n;
     job.evals.queries.dim = Q_DIM;
     job.evals.scores.models = models;
     job.evals.scores.u8 = y;
-    job.encode.path = path;
-    job.encode.parallel = parallel;
+    job.path = path;
+    job.parallel = parallel;
 }
 
 static double pool_flop(void)
@@ -463,9 +479,9 @@ static void bench_pool(bench *b, size_t threads)
     r->flop = pool_flop();
     r->target_share = 0.70;
     r->peer_target = threads > 1 ? 3.5 : 2.6;
-    set_evals(b->q, EVALS, b->y, MODELS, LOCUS_ENCODE_AUTO, parallel_of(b, threads));
-    prepare_work(locus_encode_workspace(b->net, &job.evals, &job.encode));
+    set_evals(b->q, EVALS, b->y, MODELS, LOCUS_ENCODE_FAST, parallel_of(b, threads));
     job.out = b->z;
+    prepare_encode(b);
     before = allocations;
     measure(b, r, &t, b->quick ? 1 : 3, call_encode);
     run_peer(b, r, "pool", DATA "/peer-z.npy");
@@ -575,7 +591,8 @@ static void bench_stream(bench *b)
     int reps = n > 300000 ? 2 : 4;
     job.out = z;
     set_evals(q, n, y, 1, LOCUS_ENCODE_STREAMING, NULL);
-    streaming_bytes = locus_encode_workspace(b->net, &job.evals, &job.encode);
+    prepare_encode(b);
+    streaming_bytes = job.bytes;
     free(job.work);
     before_kb = peak_rss_kb();
     job.work = allocate(streaming_bytes);
@@ -600,7 +617,7 @@ static void bench_stream(bench *b)
         for (size_t s = 0; s < 2; s++) {
             const size_t m = sizes[s] < n ? sizes[s] : n;
             set_evals(q, m, y, 1, LOCUS_ENCODE_FAST, NULL);
-            prepare_work(locus_encode_workspace(b->net, &job.evals, &job.encode));
+            prepare_encode(b);
             for (int k = 0; k < 3; k++) {
                 start = now();
                 call_encode(b, 1);
@@ -793,7 +810,7 @@ int main(int argc, char **argv)
     check(locus_net_open(&b->net, NET_FILE, &opts, &err), &err);
     b->isa = locus_net_get_info(b->net).isa;
     bench_stream(b); // first, while the process is still small: its peak memory is measured
-    if (b->max_threads > 1) check(locus_threads_create(&b->threads[1], 2, &err), &err);
+    if (b->max_threads > 1) check(locus_threads_create(&b->threads, 2, &err), &err);
     b->q = make_encodings(EVALS);
     b->y = make_scores((size_t)MODELS * EVALS);
     b->z = (float *)allocate((size_t)MODELS * Z_DIM * sizeof(float));
@@ -835,7 +852,7 @@ int main(int argc, char **argv)
     }
     locus_pool_destroy(b->pool);
     locus_net_destroy(b->net);
-    if (b->threads[1]) locus_threads_destroy(b->threads[1]);
+    locus_threads_destroy(b->threads);
     free(job.work);
     free(b->q);
     free(b->y);

@@ -31,7 +31,7 @@
 #define POOL_FILE "build/bench_route_scale.safetensors"
 
 static locus_error err;
-static locus_threads *threads;
+static const locus_parallel *threads;
 static locus_net *net;
 static locus_pool *real;
 static float *encodings, *sink;
@@ -140,7 +140,7 @@ static double measure_bandwidth(const locus_parallel *parallel)
 
 static void line(const locus_pool *pool, enum kind kind, size_t top, double lambda, size_t count)
 {
-    const locus_parallel *parallel = count > 1 ? locus_threads_parallel(threads) : NULL;
+    const locus_parallel *parallel = count > 1 ? threads : NULL;
     const locus_net_info info = locus_net_get_info(net);
     const size_t n = locus_pool_count(pool), d = info.z_dim, h = info.decoder_hidden;
     locus_choice plain[16], screened[16];
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
         for (size_t j = 0; j < dim; j++) encodings[i * dim + j] /= (float)sqrt(square);
     }
     for (size_t t = 1; t <= 2; t++) {
-        const locus_parallel *parallel = t > 1 ? locus_threads_parallel(threads) : NULL;
+        const locus_parallel *parallel = t > 1 ? threads : NULL;
         peak[t] = measure_peak(locus_net_get_info(net).isa, parallel);
         bandwidth[t] = measure_bandwidth(parallel);
     }

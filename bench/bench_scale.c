@@ -236,7 +236,7 @@ int main(int argc, char **argv)
 {
     static const size_t sizes[] = {10000, 20000, 30000, 100000, 300000}, quick[] = {2000, 5000};
     bench b;
-    locus_threads *threads;
+    const locus_parallel *threads;
     locus_error err;
     size_t one = 0, count = 0;
     int small = 0;
@@ -250,7 +250,7 @@ int main(int argc, char **argv)
         else die("usage", "bench_scale [--quick] [--n N] [--only WORD] [--threads T]");
     }
     check(locus_threads_create(&threads, count, &err), &err);
-    b.parallel = locus_threads_parallel(threads);
+    b.parallel = threads;
     check(locusi_isa_choose(&b.isa, &err), &err);
     b.stream = allocate(sizeof(float) * STREAM_FLOATS);
     for (size_t i = 0; i < STREAM_FLOATS; i++) b.stream[i] = 1.0f;

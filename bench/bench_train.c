@@ -219,11 +219,11 @@ static void measure(bench *b, size_t threads)
 {
     static const char *const keys[4] = {"min", "batch", "memory_kb", "cpu"};
     row *r = &b->row[threads - 1];
-    locus_threads *pool = NULL;
+    const locus_parallel *pool = NULL;
     locus_error err = {0};
     const int count = b->quick ? 2 : 6;
     check(locus_threads_create(&pool, threads, &err), &err);
-    const locus_parallel *parallel = threads > 1 ? locus_threads_parallel(pool) : NULL;
+    const locus_parallel *parallel = threads > 1 ? pool : NULL;
     locus_trainer *t = create(b, parallel, 1, NULL);
     r->threads = threads;
     one_epoch(t); // touches all memory

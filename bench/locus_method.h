@@ -87,11 +87,8 @@ static int locus_learn(const base_data *d, const char *path, locus_net **net)
 static int locus_embed(const locus_net *net, const locus_evals *evals, float *z)
 {
     locus_error err;
-    const size_t bytes = locus_encode_workspace(net, evals, NULL);
-    void *work = malloc(bytes);
-    const int failed = !work || locus_encode(net, evals, z, NULL, work, bytes, &err) != LOCUS_OK;
-    if (failed && work) fprintf(stderr, "LOCUS: %s\n", err.message);
-    free(work);
+    const int failed = locus_encode(net, evals, z, LOCUS_ENCODE_AUTO, NULL, &err) != LOCUS_OK;
+    if (failed) fprintf(stderr, "LOCUS: %s\n", err.message);
     return failed;
 }
 

@@ -76,11 +76,7 @@ static int join(const char *name, const unsigned char *answers, const float *kno
 
     locus_evals e = evals;
     e.scores.u8 = answers;
-    size_t bytes = locus_encode_workspace(net, &e, NULL);
-    void *work = malloc(bytes);
-    if (!work) return fail("out of memory");
-    locus_status status = locus_encode(net, &e, z, NULL, work, bytes, &err);
-    free(work);
+    locus_status status = locus_encode(net, &e, z, LOCUS_ENCODE_AUTO, NULL, &err);
     if (status) return wrong();
     status = *index == SIZE_MAX ? locus_pool_add(pool, &model, z, index, &err)
                                 : locus_pool_set(pool, *index, &model, z, &err);

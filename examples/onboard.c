@@ -45,13 +45,7 @@ static int encode(size_t n, float *z, uint64_t *evaluations)
     locus_evals e = first(n);
     *evaluations = 0;
     for (size_t i = 0; i < n; ++i) *evaluations += e.scores.u8[i] != 255;
-
-    size_t bytes = locus_encode_workspace(net, &e, NULL);
-    void *work = malloc(bytes);
-    if (!work) return fail("out of memory");
-    int failed = locus_encode(net, &e, z, NULL, work, bytes, &err) != LOCUS_OK;
-    free(work);
-    return failed ? fail(err.message) : 0;
+    return locus_encode(net, &e, z, LOCUS_ENCODE_AUTO, NULL, &err) ? fail(err.message) : 0;
 }
 
 // Its part in the pool's memory of the evaluated queries, where the pool has one.

@@ -148,6 +148,7 @@ int main(int argc, char **argv)
     locus_queries q;
     locus_choice c;
     float enc[3 * 8], y[3] = {0.0f, 1.0f, 1.0f}, z[16], logit;
+    locus_run run;
     if (!in) return bad("no file");
     bytes = fread(file, 1, sizeof file, in);
     fclose(in);
@@ -164,7 +165,9 @@ int main(int argc, char **argv)
     if (locus_net_create(&net, &st, &opts, &err)) return bad("net");
     q.encodings = enc, q.count = 3, q.dim = 8;
     e.queries = q, e.models = 1, e.scores = y;
-    if (locus_encode(net, &e, z, NULL, work, sizeof work, &err)) return bad("encode");
+    memset(&run, 0, sizeof run);
+    run.memory = work, run.memory_bytes = sizeof work;
+    if (locus_encode(net, &e, z, LOCUS_ENCODE_AUTO, &run, &err)) return bad("encode");
     if (locus_pool_create(&pool, net, 2, "q", pool_memory, sizeof pool_memory, &err)) return bad("pool");
     strcpy(m.name, "only");
     m.available = 1;
@@ -175,7 +178,7 @@ int main(int argc, char **argv)
     if (locus_pool_memorize(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("memorize");
     if (locus_pool_calibrate(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("calibrate");
     {
-        locus_threads *threads;
+        const locus_parallel *threads;
         locus_texts texts;
         locus_pool *other;
         locus_log *log;
@@ -248,12 +251,11 @@ int main(int argc, char **argv)
     scores.models = 2, scores.stride = 40, scores.scores = y;
     {
         float z[2 * 16], one[2 * 32], kept[32 * 8], again[16];
-        if (locus_encode_workspace(net, &e, NULL) > sizeof work) return printf("work\n"), 1;
-        EXPECT(LOCUS_OK, locus_encode(net, &e, z, NULL, work, sizeof work, &err));
+        EXPECT(LOCUS_OK, locus_encode(net, &e, z, LOCUS_ENCODE_AUTO, NULL, &err));
         for (i = k = 0; i < 40; i++)
             if (i % 5 != 4) memcpy(kept + 8 * k, enc + 8 * i, 8 * sizeof *enc), one[k++] = y[i];
         e.queries.encodings = kept, e.queries.count = 32, e.models = 1, e.scores = one;
-        EXPECT(LOCUS_OK, locus_encode(net, &e, again, NULL, work, sizeof work, &err));
+        EXPECT(LOCUS_OK, locus_encode(net, &e, again, LOCUS_ENCODE_AUTO, NULL, &err));
         for (i = 0; i < 16; i++)
             if (z[i] - again[i] > 1e-4f || again[i] - z[i] > 1e-4f) failures++, printf("a missing score counts\n");
         for (i = 0; i < 2; i++) {

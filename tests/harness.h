@@ -529,7 +529,7 @@ static void run_backwards(void *user, void (*task)(void *arg, size_t index), voi
 static const size_t thread_counts[] = {1, 2, 3, 7};
 #define THREAD_KINDS 5 // NULL, then thread pools of those sizes without the first
 #ifndef LOCUS_NO_THREADS
-static locus_threads *g_threads[COUNT(thread_counts)];
+static const locus_parallel *g_threads[COUNT(thread_counts)];
 #endif
 static size_t g_backward_tasks;
 static locus_parallel g_backwards = {4, run_backwards, &g_backward_tasks};
@@ -542,7 +542,7 @@ static const locus_parallel *parallel_of(size_t kind)
     if (kind < 4) {
         if (!g_threads[kind] && locus_threads_create(&g_threads[kind], thread_counts[kind], NULL) != LOCUS_OK)
             return NULL;
-        return locus_threads_parallel(g_threads[kind]);
+        return g_threads[kind];
     }
 #endif
     return &g_backwards;

@@ -419,11 +419,7 @@ static void test_setters(void)
 
 static locus_status whole_encode(const locus_net *net, const locus_evals *e, float *z)
 {
-    const size_t need = locus_encode_workspace(net, e, NULL);
-    void *work = xmalloc(need);
-    const locus_status s = locus_encode(net, e, z, NULL, work, need, &g_err);
-    free(work);
-    return s;
+    return locus_encode(net, e, z, LOCUS_ENCODE_AUTO, NULL, &g_err);
 }
 
 static double apart(const float *a, const float *b, size_t n)

@@ -116,24 +116,39 @@ static locus_evals sets_evals(const sets *s)
     return e;
 }
 
-// Embeds in a workspace of exactly the size asked for, at an odd address, and sees that nothing is allocated.
+// Embeds in exactly the memory that the call wants, at an odd address, and sees that it allocates nothing and writes
+// nowhere else.
+static locus_status embed_run(const locus_net *net, const locus_evals *e, float *z, locus_encode_path path,
+                              const locus_run *how)
+{
+    const size_t before = g_mallocs;
+    size_t i, spoilt = 0;
+    locus_run run = *how;
+    unsigned char none = 0, *memory;
+    locus_status s;
+    run.memory = &none;
+    s = locus_encode(net, e, z, path, &run, &g_err);
+    if (none || g_mallocs != before) failure(__LINE__, "locus_encode allocated or wrote");
+    if (s != LOCUS_ERR_MEMORY) return s;
+    run.memory_bytes = g_err.bytes;
+    memory = (unsigned char *)xmalloc(run.memory_bytes + 64);
+    memset(memory, 0xA5, run.memory_bytes + 64);
+    run.memory = memory + 1;
+    s = locus_encode(net, e, z, path, &run, &g_err);
+    if (g_mallocs != before) failure(__LINE__, "locus_encode allocated");
+    for (i = 1; i < 64; i++) spoilt += memory[run.memory_bytes + i] != 0xA5;
+    CHECK_SIZE(0, spoilt + (memory[0] != 0xA5));
+    free(memory);
+    return s;
+}
+
 static locus_status embed(const locus_net *net, const locus_evals *e, float *z, locus_encode_path path,
                           const locus_parallel *parallel)
 {
-    locus_encode_opts opts;
-    size_t bytes, before = g_mallocs;
-    unsigned char *work;
-    locus_status s;
-    ZERO(opts);
-    opts.path = path;
-    opts.parallel = parallel;
-    bytes = locus_encode_workspace(net, e, &opts);
-    work = (unsigned char *)xmalloc(bytes + 1);
-    memset(work, 0xA5, bytes + 1);
-    s = locus_encode(net, e, z, &opts, work + 1, bytes, &g_err);
-    if (g_mallocs != before) failure(__LINE__, "locus_encode allocated");
-    free(work);
-    return s;
+    locus_run run;
+    ZERO(run);
+    run.parallel = parallel;
+    return embed_run(net, e, z, path, &run);
 }
 
 // Reference embeddings of all models, and the tolerance: 2e-5 of the largest value, more where the case itself is so
@@ -813,7 +828,7 @@ static void absurd_attention_scores_are_survived(void)
 // Long sums: many rows, all different, or all the same so that every weight is the largest possible.
 static void hundreds_of_thousands_of_evaluations_match_the_reference(void)
 {
-    size_t n = g_quick ? 9000 : 200000, D = 2, d = 4, same, i, kind;
+    size_t n = g_quick ? 9000 : 300000, D = 2, d = 4, same, i, kind;
     for (same = 0; same < 2; same++) {
         fixture f;
         sets s;
@@ -932,15 +947,13 @@ typedef struct concurrent {
     const locus_evals *evals;
     float *z[6];
     locus_status status[6];
-    size_t bytes;
-    unsigned char *work[6];
 } concurrent;
 
 static void concurrent_task(void *arg, size_t i)
 {
     concurrent *c = (concurrent *)arg;
     size_t k;
-    for (k = 0; k < 3; k++) c->status[i] = locus_encode(c->net, c->evals, c->z[i], NULL, c->work[i], c->bytes, NULL);
+    for (k = 0; k < 3; k++) c->status[i] = locus_encode(c->net, c->evals, c->z[i], LOCUS_ENCODE_AUTO, NULL, NULL);
 }
 
 static void one_net_serves_several_threads_at_a_time(void)
@@ -958,10 +971,8 @@ static void one_net_serves_several_threads_at_a_time(void)
         CHECK_STATUS(LOCUS_OK, embed(f.net[0], &e, z, LOCUS_ENCODE_AUTO, NULL));
         c.net = f.net[0];
         c.evals = &e;
-        c.bytes = locus_encode_workspace(f.net[0], &e, NULL);
         for (i = 0; i < 6; i++) {
             c.z[i] = floats(2 * 12);
-            c.work[i] = (unsigned char *)xmalloc(c.bytes);
             c.status[i] = LOCUS_ERR_CANCELLED;
         }
         CHECK(p != NULL);
@@ -972,7 +983,7 @@ static void one_net_serves_several_threads_at_a_time(void)
         for (i = 0; i < 6; i++) {
             CHECK_SIZE(LOCUS_OK, c.status[i]);
             CHECK_SAME("z of one thread", z, c.z[i], 2 * 12);
-            free(c.z[i]), free(c.work[i]);
+            free(c.z[i]);
         }
         free(z);
         sets_free(&s);
@@ -990,10 +1001,8 @@ static void thread_pool_runs_every_task_once(void)
 {
     size_t count, threads, i, round;
     for (threads = 1; threads <= 9; threads += 4) {
-        locus_threads *t = NULL;
-        const locus_parallel *p;
-        if (!CHECK_STATUS(LOCUS_OK, locus_threads_create(&t, threads, &g_err))) continue;
-        p = locus_threads_parallel(t);
+        const locus_parallel *p = NULL;
+        if (!CHECK_STATUS(LOCUS_OK, locus_threads_create(&p, threads, &g_err))) continue;
         CHECK(p->threads >= 1 && p->threads <= threads);
         for (round = 0; round < trials(200); round++)
             for (count = 0; count <= p->threads; count++) {
@@ -1003,14 +1012,17 @@ static void thread_pool_runs_every_task_once(void)
                 for (i = 0; i < 64; i++)
                     if (all.hit[i] != (i < count)) CHECK_SIZE(i < count, all.hit[i]);
             }
-        locus_threads_destroy(t);
+        locus_threads_destroy(p);
     }
     {
-        locus_threads *t = NULL;
-        CHECK_STATUS(LOCUS_OK, locus_threads_create(&t, 0, &g_err));
-        CHECK(locus_threads_parallel(t)->threads >= 1);
-        locus_threads_destroy(t);
+        const locus_parallel *p = NULL;
+        CHECK_STATUS(LOCUS_OK, locus_threads_create(&p, 0, &g_err));
+        CHECK(p->threads >= 1);
+        locus_threads_destroy(p);
         locus_threads_destroy(NULL);
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_threads_create(NULL, 2, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_threads_create(&p, 1025, &g_err));
+        CHECK(p == NULL);
     }
 }
 #endif
@@ -1058,9 +1070,6 @@ static void encoder_rejects_bad_input(void)
         static const float bad_scores[] = {1.5f, -0.1f, 1.0001f, -1e-30f, 7.0f, 255.0f, 1e30f};
         locus_evals e, bad;
         locus_encode_path p = (locus_encode_path)path;
-        locus_encode_opts opts;
-        size_t bytes;
-        unsigned char *work;
         memcpy(y, s.y, M * n * sizeof *y);
         memcpy(q, s.q, n * D * sizeof *q);
         memcpy(u8, s.u8, M * n);
@@ -1132,27 +1141,33 @@ static void encoder_rejects_bad_input(void)
         bad.queries.stride = D - 1;
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, embed(net, &bad, z, p, NULL));
 
-        // workspace
-        ZERO(opts);
-        opts.path = p;
-        bytes = locus_encode_workspace(net, &e, &opts);
-        CHECK(bytes > 0);
-        for (i = 0; i < 17; i++) {
-            work = (unsigned char *)xmalloc(bytes + i);
-            CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, &opts, work + i, bytes, &g_err));
-            free(work);
-            work = (unsigned char *)xmalloc(bytes - 1 + i);
-            CHECK_STATUS(LOCUS_ERR_MEMORY, locus_encode(net, &e, z, &opts, work + i, bytes - 1, &g_err));
-            free(work);
+        // memory, at every alignment: enough, and a byte less than would do
+        for (i = 0; i < 65; i++) {
+            locus_run run;
+            unsigned char *memory;
+            size_t bytes;
+            ZERO(run);
+            run.memory = &run;
+            CHECK_STATUS(LOCUS_ERR_MEMORY, locus_encode(net, &e, z, p, &run, &g_err));
+            bytes = g_err.bytes;
+            memory = (unsigned char *)xmalloc(bytes + i);
+            run.memory = memory + i;
+            run.memory_bytes = bytes;
+            CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, p, &run, &g_err));
+            run.memory_bytes = bytes - 128;
+            if (p == LOCUS_ENCODE_AUTO) { // of so few evaluations the fast path takes less
+                CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, p, &run, &g_err));
+            } else {
+                CHECK_STATUS(LOCUS_ERR_MEMORY, locus_encode(net, &e, z, p, &run, &g_err));
+                CHECK(g_err.bytes > bytes - 64 && g_err.bytes < bytes + 64);
+            }
+            free(memory);
         }
-        work = (unsigned char *)xmalloc(bytes);
-        CHECK_STATUS(LOCUS_ERR_MEMORY, locus_encode(net, &e, z, &opts, work, 0, &g_err));
-        CHECK_ONE_OF(LOCUS_ERR_ARGUMENT, LOCUS_ERR_MEMORY, locus_encode(net, &e, z, &opts, NULL, bytes, &g_err));
 
         // arguments
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode(NULL, &e, z, &opts, work, bytes, &g_err));
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode(net, NULL, z, &opts, work, bytes, &g_err));
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode(net, &e, NULL, &opts, work, bytes, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode(NULL, &e, z, p, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode(net, NULL, z, p, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode(net, &e, NULL, p, NULL, &g_err));
         bad = e;
         bad.scores.f32 = NULL;
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, embed(net, &bad, z, p, NULL));
@@ -1162,11 +1177,8 @@ static void encoder_rejects_bad_input(void)
         bad = e;
         bad.queries.encodings = NULL;
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, embed(net, &bad, z, p, NULL));
-        opts.path = (locus_encode_path)3;
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode(net, &e, z, &opts, work, bytes, &g_err));
-        CHECK(locus_encode(net, &e, z, &opts, work, bytes, NULL) == LOCUS_ERR_ARGUMENT); // no struct, no crash
-        free(work);
-
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, embed(net, &e, z, (locus_encode_path)3, NULL));
+        CHECK(locus_encode(net, &e, z, (locus_encode_path)3, NULL, NULL) == LOCUS_ERR_ARGUMENT); // no struct, no crash
         free(z), free(y), free(q), free(u8), free(mask);
     }
     sets_free(&s);
@@ -1182,58 +1194,70 @@ static void encoder_can_be_cancelled(void)
     sets_make(&s, 700, 4, 8, BINARY, 0.0, 1.0, 34);
     for (path = LOCUS_ENCODE_FAST; path <= LOCUS_ENCODE_STREAMING; path++) {
         locus_evals e = sets_evals(&s);
-        locus_encode_opts opts;
-        size_t bytes, calls, kind;
-        unsigned char *work;
+        const locus_net *net = f.net[0];
+        const locus_encode_path p = (locus_encode_path)path;
+        size_t calls, kind;
         float z[4 * 16], again[4 * 16];
-        ZERO(opts);
-        opts.path = (locus_encode_path)path;
+        locus_run run;
+        ZERO(run);
         for (kind = 0; kind < THREAD_KINDS; kind += 2) {
-            opts.parallel = parallel_of(kind);
-            opts.progress = cancel_at;
-            opts.user = &calls;
-            bytes = locus_encode_workspace(f.net[0], &e, &opts);
-            work = (unsigned char *)xmalloc(bytes);
+            run.parallel = parallel_of(kind);
+            run.progress = cancel_at;
+            run.user = &calls;
             context("path %d threading %zu", path, kind);
             calls = 1;
-            CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_encode(f.net[0], &e, z, &opts, work, bytes, &g_err));
+            CHECK_STATUS(LOCUS_ERR_CANCELLED, embed_run(net, &e, z, p, &run));
             calls = 2;
-            CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_encode(f.net[0], &e, z, &opts, work, bytes, &g_err));
+            CHECK_STATUS(LOCUS_ERR_CANCELLED, embed_run(net, &e, z, p, &run));
             calls = 1000000000;
-            CHECK_STATUS(LOCUS_OK, locus_encode(f.net[0], &e, z, &opts, work, bytes, &g_err));
-            opts.progress = NULL;
-            CHECK_STATUS(LOCUS_OK, locus_encode(f.net[0], &e, again, &opts, work, bytes, &g_err));
+            CHECK_STATUS(LOCUS_OK, embed_run(net, &e, z, p, &run));
+            run.progress = NULL;
+            CHECK_STATUS(LOCUS_OK, embed_run(net, &e, again, p, &run));
             CHECK_SAME("z with and without a progress function", again, z, 64);
-            free(work);
         }
     }
     sets_free(&s);
     fixture_close(&f);
 }
 
-static void streaming_workspace_does_not_depend_on_n(void)
+// Streaming takes as much for many evaluations as for few; auto takes to it where the fast path would not fit.
+static void streaming_memory_does_not_depend_on_n(void)
 {
     fixture f;
+    sets s;
     if (fixture_make(&f, 8, 16, 2, 2, 8, 4, 0, 35)) {
+        float z[16], again[16];
+        size_t bytes[4], i;
         locus_evals e;
-        locus_encode_opts opts;
-        size_t a, b;
-        ZERO(e);
-        ZERO(opts);
-        opts.path = LOCUS_ENCODE_STREAMING;
-        e.queries = queries_of(NULL, 5000, 8);
-        e.scores.models = 1;
-        a = locus_encode_workspace(f.net[0], &e, &opts);
-        e.queries.count = 100000000;
-        b = locus_encode_workspace(f.net[0], &e, &opts);
-        CHECK(a > 0);
-        CHECK_SIZE(a, b);
-        opts.path = LOCUS_ENCODE_FAST;
+        locus_run run;
+        ZERO(run);
+        run.memory = &run;
+        sets_make(&s, 5000, 1, 8, BINARY, 0.0, 1.0, 34);
+        e = sets_evals(&s);
+        for (i = 0; i < 4; i++) {
+            e.queries.count = i % 2 ? 5000 : 1000;
+            CHECK_STATUS(
+                LOCUS_ERR_MEMORY,
+                locus_encode(f.net[0], &e, z, i < 2 ? LOCUS_ENCODE_STREAMING : LOCUS_ENCODE_FAST, &run, &g_err));
+            bytes[i] = g_err.bytes;
+        }
+        CHECK_SIZE(bytes[0], bytes[1]);
+        CHECK(bytes[3] > 3 * bytes[2] && bytes[2] > bytes[1]);
+        CHECK_STATUS(LOCUS_OK, embed(f.net[0], &e, z, LOCUS_ENCODE_FAST, NULL));
+        run.memory = xmalloc(bytes[3]);
+        for (i = 0; i < 3; i++) {
+            run.memory_bytes = bytes[3 - i];
+            memset(again, 0, sizeof again);
+            CHECK_STATUS(LOCUS_OK, locus_encode(f.net[0], &e, again, LOCUS_ENCODE_AUTO, &run, &g_err));
+            CHECK_SAME("z in less memory", z, again, 16);
+        }
+        run.memory_bytes = bytes[0] - 128;
+        CHECK_STATUS(LOCUS_ERR_MEMORY, locus_encode(f.net[0], &e, z, LOCUS_ENCODE_AUTO, &run, &g_err));
+        CHECK(g_err.bytes > bytes[0] - 64 && g_err.bytes < bytes[0] + 64); // as the memory stands
+        free(run.memory);
         e.queries.count = SIZE_MAX / 8;
-        CHECK_SIZE(0, locus_encode_workspace(f.net[0], &e, &opts));
-        e.queries.count = SIZE_MAX;
-        e.scores.models = SIZE_MAX;
-        CHECK_SIZE(0, locus_encode_workspace(f.net[0], &e, &opts));
+        CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_encode(f.net[0], &e, z, LOCUS_ENCODE_FAST, NULL, &g_err));
+        sets_free(&s);
     }
     fixture_close(&f);
 }
@@ -1625,7 +1649,6 @@ static void nets_live_in_the_callers_memory(void)
                             CHECK_STATUS(LOCUS_OK, embed(net, &e, b, LOCUS_ENCODE_AUTO, NULL));
                             CHECK_SAME("z", a, b, 12);
                         } else {
-                            CHECK_SIZE(0, locus_encode_workspace(net, &e, NULL));
                             CHECK_STATUS(LOCUS_ERR_NO_ENCODER, embed(net, &e, b, LOCUS_ENCODE_AUTO, NULL));
                         }
                         locus_net_destroy(net);
@@ -1852,7 +1875,7 @@ static locus_status oom_pool_save(void *arg)
 #ifndef LOCUS_NO_THREADS
 static locus_status oom_threads(void *arg)
 {
-    locus_threads *t;
+    const locus_parallel *t;
     locus_status s = locus_threads_create(&t, 3, &g_err);
     (void)arg;
     CHECK((t != NULL) == (s == LOCUS_OK));
@@ -2266,7 +2289,6 @@ static void saved_pools_come_back_whole(void)
                         locus_evals e = sets_evals(&s);
                         float z[12], zf[12];
                         if (what == 1) {
-                            CHECK_SIZE(0, locus_encode_workspace(net, &e, NULL));
                             CHECK_STATUS(LOCUS_ERR_NO_ENCODER, embed(net, &e, z, LOCUS_ENCODE_AUTO, NULL));
                         } else {
                             CHECK_STATUS(LOCUS_OK, embed(net, &e, z, LOCUS_ENCODE_AUTO, NULL));
@@ -3888,7 +3910,7 @@ static const test_case tests[] = {
     TEST(callers_own_parallel_for_is_used),
     TEST(encoder_rejects_bad_input),
     TEST(encoder_can_be_cancelled),
-    TEST(streaming_workspace_does_not_depend_on_n),
+    TEST(streaming_memory_does_not_depend_on_n),
     TEST(sab_has_no_streaming_path),
     TEST(missing_and_surplus_tensors_are_named),
     TEST(wrong_shapes_are_named),

@@ -51,11 +51,7 @@ static locus_evals evals_of(const float *enc, size_t n, const float *scores)
 
 static locus_status encode(const locus_net *net, const locus_evals *evals, float *z)
 {
-    const size_t bytes = locus_encode_workspace(net, evals, NULL);
-    void *work = xmalloc(bytes + 1);
-    const locus_status status = locus_encode(net, evals, z, NULL, work, bytes, &g_err);
-    free(work);
-    return status;
+    return locus_encode(net, evals, z, LOCUS_ENCODE_AUTO, NULL, &g_err);
 }
 
 static double logistic(double x) { return 1.0 / (1.0 + exp(-x)); }

@@ -102,7 +102,7 @@ static void check_bounds(const locus_pool *pool, const float *q, const float *lo
     c.used = 0;
     locusi_screen_plan(&job, pool, o->parallel, &c);
     job.o = o;
-    locusi_rules_make(&job.rules, pool, pool->count, o, 0);
+    locusi_rules_make(&job.rules, pool->models, pool->count, pool->guard, o, 0);
     locusi_rules_at(&job.rules, 0);
     job.top = o->top ? o->top : 1;
     *exact = pool->count;

@@ -579,10 +579,10 @@ static void learns_what_texts_are_about(void)
     CHECK(right >= CORPUS * 95 / 100);
     locus_text_name(t, name, NULL);
     for (i = 0; i < 4; i++) { // the same for any number of threads, and with lengths given
-        locus_threads *threads = NULL;
+        const locus_parallel *threads = NULL;
         locus_text *u;
         STATUS(LOCUS_OK, locus_threads_create(&threads, i + 1, &g_err));
-        run.parallel = locus_threads_parallel(threads);
+        run.parallel = threads;
         STATUS(LOCUS_OK, locus_text_train(&u, g_texts, i % 2 ? length : NULL, CORPUS, &o, &run, &g_err));
         CHECK(same_encoder(t, u));
         locus_text_name(u, again, NULL);

@@ -1810,8 +1810,6 @@ static void training_learns_and_the_saved_net_predicts_the_same(void)
         size_t i, j, m, n, V, epochs = g_quick ? 25 : 60;
         double worst_error = 0.0, right = 0.0, first = 0.0;
         locus_status s;
-        unsigned char *work;
-        size_t bytes;
         ZERO(o);
         context("recipe %d", recipe);
         problem_make(&p, 200, D, M, BINARY_ONLY, 31);
@@ -1852,10 +1850,7 @@ static void training_learns_and_the_saved_net_predicts_the_same(void)
         for (i = 0; i < V; i++) memcpy(v + i * D, p.q + p.validation[i] * D, D * sizeof(float));
         ZERO(e);
         e.queries = queries_of(q, n, D), e.scores.models = M, e.scores.f32 = y;
-        bytes = locus_encode_workspace(net, &e, NULL);
-        work = (unsigned char *)xmalloc(bytes);
-        CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, NULL, work, bytes, &g_err));
-        free(work);
+        CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, LOCUS_ENCODE_AUTO, NULL, &g_err));
         pool = pool_of(net, z, M);
         qv = queries_of(v, V, D);
         CHECK_STATUS(LOCUS_OK, predict(pool, &qv, logits, NULL));
@@ -1894,8 +1889,7 @@ static double weight_by_hand(const problem *p, const locus_net *net)
     locus_recall_opts o;
     locus_evals e;
     locus_queries asked;
-    size_t i, m, bytes;
-    void *work;
+    size_t i, m;
     for (i = 0; i < n; i++) {
         memcpy(q + i * D, p->q + p->train[i] * D, D * sizeof(float));
         for (m = 0; m < M; m++) y[m * n + i] = p->y[m * p->n + p->train[i]];
@@ -1904,9 +1898,7 @@ static double weight_by_hand(const problem *p, const locus_net *net)
     for (i = 0; i < U; i++) memcpy(u + i * D, p->q + p->unlabelled[i] * D, D * sizeof(float));
     ZERO(e);
     e.queries = queries_of(q, n, D), e.scores.models = M, e.scores.f32 = y;
-    bytes = locus_encode_workspace(net, &e, NULL);
-    work = xmalloc(bytes);
-    CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, LOCUS_ENCODE_AUTO, NULL, &g_err));
     pool = pool_of(net, z, M);
     asked = queries_of(v, V, D);
     CHECK_STATUS(LOCUS_OK, predict(pool, &asked, net_says, NULL));
@@ -1924,7 +1916,7 @@ static double weight_by_hand(const problem *p, const locus_net *net)
             up += more * (score - a), down += more * more;
         }
     locus_pool_destroy(pool);
-    free(q), free(y), free(z), free(v), free(u), free(net_says), free(memory_says), free(work);
+    free(q), free(y), free(z), free(v), free(u), free(net_says), free(memory_says);
     up = (up / down * (double)V + 0.8 * 20.0) / ((double)V + 20.0);
     return up < 0.01 ? 0.01 : up > 1.0 ? 1.0 : up;
 }

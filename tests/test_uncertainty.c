@@ -37,11 +37,7 @@ typedef struct fixture { // a pool of M models with a memory, and evaluations of
 
 static locus_status encode(const locus_net *net, const locus_evals *evals, float *z)
 {
-    const size_t bytes = locus_encode_workspace(net, evals, NULL);
-    void *work = xmalloc(bytes + 1);
-    const locus_status status = locus_encode(net, evals, z, NULL, work, bytes, &g_err);
-    free(work);
-    return status;
+    return locus_encode(net, evals, z, LOCUS_ENCODE_AUTO, NULL, &g_err);
 }
 
 enum { PLAIN, GAPS, FRACTIONS };

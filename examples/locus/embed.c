@@ -91,11 +91,11 @@ static int run_embed(session *s)
     locus_model *table = NULL, **models;
     grades scores, mask;
     locus_evals evals;
-    locus_encode_opts opts;
+    locus_run run;
     char found[240];
     int status;
     memset(&evals, 0, sizeof evals);
-    memset(&opts, 0, sizeof opts);
+    memset(&run, 0, sizeof run);
     if (!has_ending(o->out, ".npy") && !has_ending(o->out, ".safetensors"))
         return misuse(s, "--out: expected a name ending in .npy or .safetensors, found %s", o->out);
     if (has_ending(o->out, ".npy") && (o->with_net || o->query_encoder || o->memory > 0.0 || o->unlabelled))
@@ -140,19 +140,16 @@ static int run_embed(session *s)
     evals.scores.u8 = scores.u8;
     evals.scores.mask = o->mask ? mask.u8 : NULL;
     if (start_threads(s)) return FAILED;
-    opts.path = paths[o->path];
-    opts.parallel = s->parallel;
-    opts.progress = progress;
-    opts.user = s;
-    size_t bytes = locus_encode_workspace(s->net, &evals, &opts);
+    run.parallel = s->parallel;
+    run.progress = progress;
+    run.user = s;
     float *z = (float *)take(s, m, s->info.z_dim * sizeof *z);
-    void *work = z ? malloc(bytes) : NULL; // not take: gigabytes need not be zeroed
     if (!z) return FAILED;
-    if (!work) return fail(s, "out of memory: %zu bytes of workspace; --path streaming needs less", bytes);
     progress_begin(s, "embed");
-    int failed = locus_encode(s->net, &evals, z, &opts, work, bytes, &s->err) != LOCUS_OK;
+    locus_status failed = locus_encode(s->net, &evals, z, paths[o->path], &run, &s->err);
     progress_end(s);
-    free(work);
+    if (failed == LOCUS_ERR_MEMORY)
+        return fail(s, "out of memory: %zu bytes of workspace; --path streaming needs less", s->err.bytes);
     if (failed)
         return fail(s, "%s, --scores %s: %s%s", queries_name(s), o->scores, s->err.message,
                     columns || rows ? " (counted among the queries and models in use)" : "");

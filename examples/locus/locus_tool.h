@@ -72,9 +72,6 @@ typedef struct session {
     locus_net_info info;
     locus_pool *pool;
     locus_trainer *trainer;
-#ifndef LOCUS_NO_THREADS
-    locus_threads *threads;
-#endif
     const locus_parallel *parallel;
     locus_error err;
     const char *task; // progress: what is going on, since when, when last shown

@@ -280,7 +280,7 @@ static int read_wishes(session *s, const sample *x, hope *wish)
 static int search_synthetic(session *s, const sample *x, const hope *wish, size_t k, match *out)
 {
     locus_evals evals;
-    locus_encode_opts opts;
+    locus_run run;
     locus_points of;
     view v;
     locus_neighbour *nearest = NULL;
@@ -290,15 +290,12 @@ static int search_synthetic(session *s, const sample *x, const hope *wish, size_
     if (!s->info.has_encoder) return fail(s, "--synthetic: expected a net with an encoder, found a predictor only");
     imagine(x, wish, scores);
     memset(&evals, 0, sizeof evals);
-    memset(&opts, 0, sizeof opts);
+    memset(&run, 0, sizeof run);
     evals.queries = x->queries;
     evals.scores.models = 1;
     evals.scores.u8 = scores;
-    opts.parallel = s->parallel;
-    size_t bytes = locus_encode_workspace(s->net, &evals, &opts);
-    void *work = take(s, bytes, 1);
-    if (!work) return FAILED;
-    if (locus_encode(s->net, &evals, z, &opts, work, bytes, &s->err)) return fail(s, "--want: %s", s->err.message);
+    run.parallel = s->parallel;
+    if (locus_encode(s->net, &evals, z, LOCUS_ENCODE_AUTO, &run, &s->err)) return fail(s, "--want: %s", s->err.message);
     memset(&of, 0, sizeof of);
     of.rows = z;
     of.count = 1;

@@ -79,7 +79,7 @@ void close_session(session *s)
     locus_texts_close(&s->labels);
     while (s->array_count) locus_array_close(&s->arrays[--s->array_count]);
 #ifndef LOCUS_NO_THREADS
-    locus_threads_destroy(s->threads);
+    locus_threads_destroy(s->parallel);
 #endif
     while (s->blocks) {
         block *next = s->blocks->next;
@@ -91,9 +91,8 @@ void close_session(session *s)
 int start_threads(session *s)
 {
 #ifndef LOCUS_NO_THREADS
-    if (locus_threads_create(&s->threads, s->opt.threads, &s->err))
+    if (locus_threads_create(&s->parallel, s->opt.threads, &s->err))
         return fail(s, "--threads %zu: %s", s->opt.threads, s->err.message);
-    s->parallel = locus_threads_parallel(s->threads);
 #else
     (void)s;
 #endif
@@ -118,7 +117,7 @@ void progress_begin(session *s, const char *task)
     s->shown = 0.0;
 }
 
-// A line on the terminal, for work that takes more than a second; returns 0 (locus_encode_opts.progress: go on).
+// A line on the terminal, for work that takes more than a second; returns 0 (locus_run.progress: go on).
 int progress(void *user, size_t done, size_t total)
 {
     session *s = (session *)user;

@@ -238,18 +238,6 @@ typedef struct refreshed {  // what an update did
     double moved; // cosine distance
 } refreshed;
 
-// Embed the model from its evaluations.
-static int embed_model(session *s, const locus_evals *evals, float *z)
-{
-    locus_encode_opts opts;
-    memset(&opts, 0, sizeof opts);
-    opts.parallel = s->parallel;
-    size_t bytes = locus_encode_workspace(s->net, evals, &opts);
-    void *work = take(s, bytes, 1);
-    if (!work) return FAILED;
-    return locus_encode(s->net, evals, z, &opts, work, bytes, &s->err) ? fail(s, "%s", s->err.message) : DONE;
-}
-
 // Embed the model from the log and put it into the pool.
 static int refresh_model(session *s, locus_log *log, refreshed *r)
 {
@@ -261,7 +249,9 @@ static int refresh_model(session *s, locus_log *log, refreshed *r)
     r->after.evaluations = 0;
     for (size_t i = 0; i < evals.queries.count; ++i) r->after.evaluations += !is_nan(evals.scores.f32[i]);
     if (r->after.evaluations == 0) return fail(s, "--scores %s: there is no evaluation in it", s->opt.scores);
-    if (embed_model(s, &evals, z)) return FAILED;
+    locus_run run = run_of(s);
+    run.progress = NULL;
+    if (locus_encode(s->net, &evals, z, LOCUS_ENCODE_AUTO, &run, &s->err)) return fail(s, "%s", s->err.message);
     if (r->answered) {
         evals = r->completed;
         r->after.evaluations = r->answered;

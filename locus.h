@@ -43,6 +43,7 @@
 //     >>threads     the built-in thread pool
 //     >>net         loading and packing a net
 //     >>encoder     evaluation sets -> model embeddings
+//     >>algebra     small dense problems in double
 //     >>texts       files of texts; learning the text encoder
 //     >>recall      what happened on the evaluated queries, as a kernel regression
 //     >>pool        models, their embeddings and what is known of them
@@ -635,50 +636,46 @@ LOCUS_API locus_guard locus_pool_guard(const locus_pool *pool);
 // model SIZE_MAX: no guard (margin is then not looked at). It follows its model when others are removed, and goes with
 // it. Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, double margin, locus_error *err);
-#if !defined(LOCUS_NO_EXPLORE)
-// Learn it from the evaluations that the pool was made from (in the pool's order): the default is their best model; the
-// margin that from which changing to another pays, judged in five parts, each predicted from the four others. Method:
-// see >>guard. unlabelled: as given to locus_pool_learn_recall, or NULL. Allocates while it works; costs about five
-// memories. On failure the pool is as before.
-// Fails: as locus_pool_learn_recall and locus_encode.
-LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_evals *evals,
-                                              const locus_queries *unlabelled, const locus_parallel *parallel,
-                                              locus_error *err);
-#endif
 
-// ---- the pool's memory of the evaluated queries (method: see >>recall)
+// ---- the pool's recall of the evaluated queries (method: see >>recall)
 //
 // An encoder that learned from few models keeps less of a model than its evaluations tell. A pool may carry, beside the
 // embeddings, what happened on the evaluated queries: at most 512 numbers for each model and about 300 KB for the pool.
-// The logits of locus_predict and locus_route are then (1 - weight) times the net's plus weight times the memory's for
-// the models that have it. Files of pools carry it along. Memories of files before 0.4 are another kind and stay so.
-
-typedef struct locus_recall_opts {
-    double weight;            // of the memory's logit, 0 to 1; 0: what the net's training found, else 0.8
-    locus_queries unlabelled; // encodings that the space is learned from, no scores needed; count 0: evals' scored ones
-} locus_recall_opts;
+// The logits of locus_predict and locus_route are then (1 - weight) times the net's plus weight times the recall's for
+// the models that have it. Files of pools carry it along. That of files before 0.4 is another kind and stays so.
 
 typedef struct locus_recall_info {
-    size_t landmarks; // 0: the pool has no memory
+    size_t landmarks; // 0: the pool has no recall
     size_t queries;   // evaluated queries behind it
     size_t models;    // that have a part in it
     double weight;
 } locus_recall_info;
 
 LOCUS_API locus_recall_info locus_pool_recall_info(const locus_pool *pool);
-// Learn the memory from the evaluations of all models of the pool, in the pool's order; replaces an older one.
-// Allocates while it works, and the memory itself; the pool must be on the heap. On failure the pool is as before.
-// Numbers in encodings: below 1e6. Fails: as locus_encode on bad evaluations, LOCUS_ERR_ARGUMENT, _OVERFLOW, _MEMORY.
-LOCUS_API locus_status locus_pool_learn_recall(locus_pool *pool, const locus_evals *evals,
-                                               const locus_recall_opts *opts, locus_error *err);
-// One model's part from its own evaluations (evals->models = 1): a model that was added, or has more evaluations now.
-// Nothing else changes. Without it an added model is predicted by the net alone. Allocates while it works. Fails: as
-// locus_pool_learn_recall, and LOCUS_ERR_POOL.
+// How much the recall counts, above 0 to 1; 0 drops it: the net alone predicts.
+LOCUS_API locus_status locus_pool_set_recall(locus_pool *pool, double weight, locus_error *err);
+typedef struct locus_learn_opts {
+    double recall_weight;     // 0 to 1; 0: what the net's training found, else 0.8
+    locus_queries unlabelled; // encodings that the space is learned from, no scores needed; count 0: evals' scored ones
+    int no_recall, no_guard;  // 1: it stays as it is
+} locus_learn_opts;
+
+// Learn recall and guard from the evaluations of all models of the pool, in the pool's order; older ones are replaced.
+// The guard's default is the model that they find best; its margin that from which changing to another pays, judged in
+// five parts, each predicted from the four others (method: see >>guard). The pool must be on the heap, and run->memory
+// NULL. On failure the pool is as before. Numbers in encodings: below 1e6.
+// Fails: as locus_encode, LOCUS_ERR_ARGUMENT, _OVERFLOW, _MEMORY.
+LOCUS_API locus_status locus_pool_learn(locus_pool *pool, const locus_evals *evals, const locus_learn_opts *opts,
+                                        const locus_run *run, locus_error *err);
+// A model joins the pool by its evaluations (scores.models = 1), or is known better now: its embedding, and its part of
+// the recall if the pool has one. Nothing else changes. A new name gets a model of unknown cost and size, available;
+// *index (may be NULL) receives its place. Fails: as locus_encode, LOCUS_ERR_NAME, _POOL, _MEMORY.
+LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const locus_evals *evals, size_t *index,
+                                       const locus_run *run, locus_error *err);
+// The recall's part alone, for a model whose embedding comes from elsewhere. Without it the net alone predicts the
+// model.
 LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, const locus_evals *evals,
-                                               locus_error *err);
-LOCUS_API locus_status locus_pool_set_recall_weight(locus_pool *pool, double weight, locus_error *err);
-// Drop the memory: the net alone predicts.
-LOCUS_API void locus_pool_drop_recall(locus_pool *pool);
+                                               const locus_run *run, locus_error *err);
 
 // Bytes that locus_pool_load needs in `memory` for this file; 0 if it would refuse the file for what is in it, but for
 // the values of its models: names, costs, embeddings.
@@ -907,20 +904,13 @@ typedef struct locus_calibration {
 
 // A model's, or with index SIZE_MAX the pool's; {1, 0} if the pool is not calibrated.
 LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_t index);
-// Back to the plain logits.
-LOCUS_API void locus_pool_uncalibrate(locus_pool *pool);
 #ifndef LOCUS_NO_EXPLORE
-typedef struct locus_calibrate_opts {
-    double shrink; // pseudo-evaluations that hold a model to the pool; 0: estimated from how much the models differ
-    const locus_parallel *parallel;
-} locus_calibrate_opts;
-
 // Learn it from held-out evaluations of the pool's models, in the pool's order (a model may have none); replaces an
-// older one. Allocates while it works. Method: Platt's scaling (1999), two levels. On failure the pool is as before.
-// The weights of both levels are in >>calibration. Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE_INPUT,
-// _EMPTY_SET (no evaluation at all), _OVERFLOW, _MEMORY.
-LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals,
-                                            const locus_calibrate_opts *opts, locus_error *err);
+// older one. evals NULL: back to the plain logits. Method: Platt's scaling (1999), two levels, see >>calibration. On
+// failure the pool is as before. Fails: LOCUS_ERR_ARGUMENT, _QUERY_DIM, _SCORE, _NONFINITE, _EMPTY_SET (no evaluation
+// at all), _OVERFLOW, _MEMORY.
+LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals, const locus_run *run,
+                                            locus_error *err);
 
 // One bin of a reliability diagram.
 typedef struct locus_bin {
@@ -7744,6 +7734,154 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     return status;
 }
 
+// ------------------------------------------------------------------------------------------------------- >>algebra
+//
+// Small dense problems, in double.
+
+// a [n, n] (lower triangle) <- L with L L^T = a; 0 if a is not positive definite
+LOCUSI_FN int locusi_cholesky(double *a, size_t n)
+{
+    size_t i, j, k;
+    for (i = 0; i < n; i++) {
+        double *row = a + i * n;
+        for (j = 0; j <= i; j++) {
+            const double *other = a + j * n;
+            double s0 = row[j], s1 = 0.0, s2 = 0.0, s3 = 0.0;
+            for (k = 0; k + 4 <= j; k += 4) {
+                s0 -= row[k] * other[k];
+                s1 -= row[k + 1] * other[k + 1];
+                s2 -= row[k + 2] * other[k + 2];
+                s3 -= row[k + 3] * other[k + 3];
+            }
+            for (; k < j; k++) s0 -= row[k] * other[k];
+            s0 += s1 + s2 + s3;
+            if (j < i) row[j] = s0 / other[j];
+            else if (!(s0 > 0.0)) return 0;
+            else row[i] = sqrt(s0);
+        }
+    }
+    return 1;
+}
+
+// x [n, columns] <- L^-1 x, and x <- L^-T x
+LOCUSI_FN void locusi_solve_lower(const double *l, size_t n, double *x, size_t columns)
+{
+    size_t i, k, c;
+    for (i = 0; i < n; i++) {
+        double *to = x + i * columns;
+        for (k = 0; k < i; k++)
+            for (c = 0; c < columns; c++) to[c] -= l[i * n + k] * x[k * columns + c];
+        for (c = 0; c < columns; c++) to[c] /= l[i * n + i];
+    }
+}
+
+LOCUSI_FN void locusi_solve_upper(const double *l, size_t n, double *x, size_t columns)
+{
+    size_t i, k, c;
+    for (i = n; i-- > 0;) {
+        const double *from = x + i * columns;
+        for (c = 0; c < columns; c++) x[i * columns + c] /= l[i * n + i];
+        for (k = 0; k < i; k++)
+            for (c = 0; c < columns; c++) x[k * columns + c] -= l[i * n + k] * from[c];
+    }
+}
+
+// Eigenvalues, descending, and eigenvectors (columns of v) of a symmetric a [n, n], of which the upper triangle is
+// read and all is overwritten: Jacobi's rotations.
+LOCUSI_FN void locusi_eigen(double *a, size_t n, double *v, double *value)
+{
+    size_t i, j, k, sweep;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < n; j++) {
+            v[i * n + j] = i == j ? 1.0 : 0.0;
+            if (j < i) a[i * n + j] = a[j * n + i];
+        }
+    for (sweep = 0; sweep < 30; sweep++) {
+        double off = 0.0, on = 0.0;
+        for (i = 0; i < n; i++)
+            for (j = 0; j < n; j++) *(i == j ? &on : &off) += a[i * n + j] * a[i * n + j];
+        if (off <= 1e-20 * on) break;
+        for (i = 0; i < n; i++)
+            for (j = i + 1; j < n; j++) {
+                const double apq = a[i * n + j];
+                double theta, t, c, s;
+                if (fabs(apq) < 1e-300) continue;
+                theta = (a[j * n + j] - a[i * n + i]) / (2.0 * apq);
+                t = (theta < 0.0 ? -1.0 : 1.0) / (fabs(theta) + sqrt(theta * theta + 1.0));
+                c = 1.0 / sqrt(t * t + 1.0);
+                s = t * c;
+                for (k = 0; k < n; k++) { // rows i and j, then columns
+                    const double x = a[i * n + k], y = a[j * n + k];
+                    a[i * n + k] = c * x - s * y;
+                    a[j * n + k] = s * x + c * y;
+                }
+                for (k = 0; k < n; k++) {
+                    const double x = a[k * n + i], y = a[k * n + j], p = v[k * n + i], q = v[k * n + j];
+                    a[k * n + i] = c * x - s * y;
+                    a[k * n + j] = s * x + c * y;
+                    v[k * n + i] = c * p - s * q;
+                    v[k * n + j] = s * p + c * q;
+                }
+            }
+    }
+    for (i = 0; i < n; i++) value[i] = a[i * n + i];
+    for (i = 0; i < n; i++) {
+        size_t best = i;
+        for (j = i + 1; j < n; j++)
+            if (value[j] > value[best]) best = j;
+        if (best == i) continue;
+        locusi_swap((unsigned char *)&value[i], (unsigned char *)&value[best], sizeof *value);
+        for (k = 0; k < n; k++)
+            locusi_swap((unsigned char *)&v[k * n + i], (unsigned char *)&v[k * n + best], sizeof *v);
+    }
+}
+
+// Orthonormal columns of b [n, m], one after the other; what is left of a dependent one becomes 0.
+LOCUSI_FN void locusi_orthonormal(double *b, size_t n, size_t m)
+{
+    size_t i, j, k, twice;
+    for (j = 0; j < m; j++) {
+        double norm = 0.0;
+        for (twice = 0; twice < 2; twice++)
+            for (k = 0; k < j; k++) {
+                double dot = 0.0;
+                for (i = 0; i < n; i++) dot += b[i * m + j] * b[i * m + k];
+                for (i = 0; i < n; i++) b[i * m + j] -= dot * b[i * m + k];
+            }
+        for (i = 0; i < n; i++) norm += b[i * m + j] * b[i * m + j];
+        norm = norm > 1e-60 ? 1.0 / sqrt(norm) : 0.0;
+        for (i = 0; i < n; i++) b[i * m + j] *= norm;
+    }
+}
+
+// The m largest eigenvalues (descending) and their vectors (columns of b [n, m]) of a symmetric c [n, n], by subspace
+// iteration and Rayleigh-Ritz. scratch: (n + 3 m) m doubles.
+LOCUSI_FN void locusi_top_eigen(const double *c, size_t n, size_t m, double *b, double *value, double *scratch)
+{
+    double *cb = scratch, *inner = cb + n * m, *v = inner + m * m, *row = v + m * m;
+    size_t i, j, k, round;
+    for (i = 0; i < n * m; i++) b[i] = (double)(locusi_mix(i + 1) >> 11) / 9007199254740992.0 - 0.5;
+    for (round = 0; round < 16; round++) {
+        if (round) memcpy(b, cb, n * m * sizeof(double));
+        locusi_orthonormal(b, n, m);
+        memset(cb, 0, n * m * sizeof(double));
+        for (i = 0; i < n; i++)
+            for (k = 0; k < n; k++)
+                for (j = 0; j < m; j++) cb[i * m + j] += c[i * n + k] * b[k * m + j];
+    }
+    memset(inner, 0, m * m * sizeof(double)); // b' c b
+    for (k = 0; k < n; k++)
+        for (i = 0; i < m; i++)
+            for (j = i; j < m; j++) inner[i * m + j] += b[k * m + i] * cb[k * m + j];
+    locusi_eigen(inner, m, v, value);
+    for (k = 0; k < n; k++, b += m) { // b <- b v
+        for (i = 0; i < m; i++) {
+            row[i] = 0.0;
+            for (j = 0; j < m; j++) row[i] += b[j] * v[j * m + i];
+        }
+        memcpy(b, row, m * sizeof(double));
+    }
+}
 // ------------------------------------------------------------------------------------------------------------- >>texts
 //
 // Files of texts, and the learner of the text encoder (>>text).
@@ -7902,7 +8040,6 @@ typedef struct locusi_text_learn {
     float *z, *y;           // [most, kp], [count, kp]
     double *gram, *vectors; // [k, k]
     double *values;         // [k]
-    size_t *order;          // [k]
     unsigned char seen[8192];
     const locusi_text_side *left; // of the running product out = left x in
     const float *in;
@@ -8117,30 +8254,13 @@ LOCUSI_FN void locusi_text_orthonormal(locusi_text_learn *l)
     }
 }
 
-LOCUSI_FN void locusi_jacobi(double *a, double *v, size_t n); // see >>recall
-
-// The directions' values, the eigenvalues of gram, and their vectors (columns), in descending order.
-LOCUSI_FN void locusi_text_eigen(locusi_text_learn *l)
-{
-    const size_t k = l->k;
-    size_t i, j;
-    for (i = 0; i < k; i++)
-        for (j = 0; j < i; j++) l->gram[i * k + j] = l->gram[j * k + i];
-    locusi_jacobi(l->gram, l->vectors, k);
-    for (i = 0; i < k; i++) {
-        l->values[i] = l->gram[i * k + i];
-        for (j = i; j > 0 && l->values[l->order[j - 1]] < l->values[i]; j--) l->order[j] = l->order[j - 1];
-        l->order[j] = i;
-    }
-}
-
 // One row of the result, unrounded.
 LOCUSI_FN void locusi_text_row(const locusi_text_learn *l, size_t row, double *out)
 {
     size_t d, i;
     for (d = 0; d < l->dim; d++) {
-        const size_t from = d + 1 < l->k ? l->order[d + 1] : 0;
-        const double value = d + 1 < l->k ? l->values[from] : 0.0;
+        const size_t from = d + 1;
+        const double value = from < l->k ? l->values[from] : 0.0;
         double sum = 0.0;
         if (value > 0.0)
             for (i = 0; i < l->k; i++) sum += (double)l->z[row * l->kp + i] * l->vectors[i * l->k + from];
@@ -8218,7 +8338,7 @@ LOCUSI_FN locus_status locusi_text_step(locusi_text_learn *l, size_t step, size_
     if (step > 2 && step % 2 == 0) locusi_text_orthonormal(l);
     if (step == last) { // (F z)^T (F z)
         locusi_text_gram(l, l->y, l->count);
-        locusi_text_eigen(l);
+        locusi_eigen(l->gram, l->k, l->vectors, l->values);
     }
     return LOCUS_OK;
 }
@@ -8272,7 +8392,6 @@ LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *tex
     l.gram = (double *)locusi_take(&w, l.k, l.k * sizeof(double));
     l.vectors = (double *)locusi_take(&w, l.k, l.k * sizeof(double));
     l.values = (double *)locusi_take(&w, l.k, sizeof(double));
-    l.order = (size_t *)locusi_take(&w, l.k, sizeof(size_t));
     status = locusi_work_short(&w, err);
     for (i = 0; i < steps && !status; i++) {
         if (run && run->progress && run->progress(run->user, i, steps))
@@ -8333,49 +8452,49 @@ LOCUSI_FN size_t locusi_text_tensors(const locus_text *e, locus_tensor tensors[3
 //     y = mu_m + sd_m (t(q) + h_m(q) + noise),    t(q) = f(q) + item(q)
 //
 // f: the difficulty that the encoding tells, shared by all models and so known M times better than h_m, what sets one
-// model apart. item: what is odd about a query beyond its encoding; known only where it was asked. The memory's chance
+// model apart. item: what is odd about a query beyond its encoding; known only where it was asked. The recalled chance
 // of a right answer is mu_m + sd_m (f + h_m).
 //
 // Its scales come from the pool. How far means differ, and the variances of item and noise, are moments. Two ratios,
 // f's variance to the item's and h_m's to the noise's, are those of highest evidence (restricted maximum likelihood:
 // the mean is unknown, too), averaged over their posterior; before any evaluation they are held to be 2/3 and 1/10,
-// within a factor of two. From some 256 evaluations on the evidence decides.
+// within half as much again. From some 256 evaluations on the evidence decides.
 //
 // A model that comes later is known less, so its prior is sharper: the pool's own h_m say in which directions models
 // differ (one step of EM for the covariance of all h_m, kept as its largest principal components and a rest that is
 // alike in all directions).
 //
-// Beside that the memory keeps, for each evaluated query, how it answers to ability: logit P(right) = slope * ability +
-// intercept, fitted to the pool (two-parameter logistic item response; Birnbaum 1968), the intercept drawn to what the
-// encoding tells and the slope to 1. Unlike a mean, that holds for any choice of queries, however skewed: see >>next.
+// Beside that, for each evaluated query, how it answers to ability: logit P(right) = slope * ability + intercept,
+// fitted to the pool (two-parameter logistic item response; Birnbaum 1968), the intercept drawn to what the encoding
+// tells and the slope to 1. Unlike a mean, that holds for any choice of queries, however skewed: see >>next.
 //
-// Kernel: (1 + x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first principal components, component k
-// scaled by its variance^0.15, all so that the mean |x|^2 is 1: a constant, a plane and two widths, so that no width
-// has to be chosen. f and h_m are combinations of the kernels of P landmarks, chosen among the encodings at hand
-// (Nystroem's approximation), so a model is one row of P numbers and a query costs P kernels once and P multiply-adds
-// for each model.
+// Similarity of queries: (1 + x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first principal
+// components, component k scaled by its variance^0.15, all so that the mean |x|^2 is 1: a constant, a plane and two
+// widths, so that no width has to be chosen. f and h_m are combinations of the similarities to P landmarks (Nystroem's
+// approximation): the evaluated queries, or centres of clusters of them, which lose less than any choice among them
+// (Zhang, Tsang and Kwok 2008). So a model is one row of P numbers and a query costs P similarities once and P
+// multiply-adds for each model.
 //
-// Files of versions 0.2 and 0.3 hold another kind: its rows give logits, without the 1 in the kernel, and all of its
-// scales are constants.
+// Files of versions 0.2 and 0.3 hold another kind: its rows give logits, without the 1 in the similarity, and all of
+// its scales are constants.
 
 #define LOCUSI_RECALL_RANK ((size_t)128)
 #define LOCUSI_RECALL_LANDMARKS ((size_t)512)
 #define LOCUSI_RECALL_DIRECTIONS ((size_t)32)
-#define LOCUSI_RECALL_TENSORS ((size_t)12)
 #define LOCUSI_RECALL_SCALARS ((size_t)6)
 
 #define LOCUSI_RECALL_WEIGHT 0.8 // of its logit beside a net's, where the net does not say what suits it
 
 #define LOCUSI_RATIO_SHARED (2.0 / 3.0) // prior centres of f to item, and of h_m to noise,
 #define LOCUSI_RATIO_OWN 0.1
-#define LOCUSI_RATIO_SPREAD 0.3 // and the deviation of their decimal logarithms
+#define LOCUSI_RATIO_SPREAD 0.2 // and the deviation of their decimal logarithms
 #define LOCUSI_SD_SLOPE 0.3     // prior deviation of a query's log slope,
 #define LOCUSI_SD_INTERCEPT 2.0 // and of its intercept from the encoding's
 
 typedef struct locusi_recall {
     size_t rank, landmarks, seen, q; // multiples of 16 (q: of the encodings, as it is)
     size_t directions;
-    float weight;           // of the memory's logit; the net's has 1 - weight
+    float weight;           // of its logit; the net's has 1 - weight
     int logits;             // 1: rows give logits (files before 0.4), 0: chances
     double mean, pull;      // of the models' means; what holds a new model's to it, in evaluations
     double own, noise;      // variances in units of sd^2
@@ -8390,9 +8509,9 @@ typedef struct locusi_recall {
     uint64_t *known;        // [seen] sorted hashes of the evaluated queries' encodings ...
     float *difficulty;      // [seen] ... and their t
     float *items;           // [seen, 2] ... and their slopes and intercepts
-    float *features;        // while learning: packed [landmarks -> landmarks], kernels -> features whose prior is the
-                            // identity; also takes weights of features to weights of kernels
-    double *factor, *spare; // while learning: [landmarks, landmarks], L with L L^T the landmarks' kernels; scratch
+    float *features;        // while learning: packed [landmarks -> landmarks], similarities -> features whose prior is
+                            // the identity; also takes weights of features to weights of similarities
+    double *factor, *spare; // while learning: [landmarks, landmarks], L with L L^T the landmarks' similarities; scratch
 } locusi_recall;
 
 LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
@@ -8412,7 +8531,7 @@ LOCUSI_FN void locusi_recall_carve_learning(locusi_recall *m, locusi_carver *c)
     m->spare = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
 }
 
-LOCUSI_FN void locusi_recall_carve(locusi_recall *m, locusi_carver *c, int learning)
+LOCUSI_FN void locusi_recall_carve(locusi_recall *m, locusi_carver *c)
 {
     const size_t p = m->landmarks, r = m->rank;
     m->map = locusi_carve_floats(c, r, m->q);
@@ -8425,42 +8544,27 @@ LOCUSI_FN void locusi_recall_carve(locusi_recall *m, locusi_carver *c, int learn
     m->known = (uint64_t *)locusi_carve(c, m->seen, sizeof(uint64_t));
     m->difficulty = locusi_carve_floats(c, m->seen, 1);
     m->items = locusi_carve_floats(c, m->seen, 2);
-    if (!learning) return;
-    locusi_recall_carve_learning(m, c);
 }
 
-// features [n, landmarks] <- kernels of n encodings with the landmarks; x [n, rank] is scratch
+// out [n, landmarks] <- similarities of n encodings to the landmarks; x [n, rank] is scratch
 LOCUSI_FN void locusi_recall_kernels(const locusi_recall *m, const locusi_kernels *k, const float *q, size_t ldq,
-                                     size_t n, float *x, float *features)
+                                     size_t n, float *x, float *out)
 {
     size_t i;
     locusi_matmul_run(k, q, ldq, n, m->q, m->map, m->rank, x, m->rank, m->map_bias, NULL, 0, 0);
-    locusi_matmul_run(k, x, m->rank, n, m->rank, m->landmark, m->landmarks, features, m->landmarks, NULL, NULL, 0, 0);
+    locusi_matmul_run(k, x, m->rank, n, m->rank, m->landmark, m->landmarks, out, m->landmarks, NULL, NULL, 0, 0);
     for (i = 0; i < n; i++)
-        k->kernel(features + i * m->landmarks, m->half, 0.5f * k->square(x + i * m->rank, m->rank), m->landmarks);
+        k->kernel(out + i * m->landmarks, m->half, 0.5f * k->square(x + i * m->rank, m->rank), m->landmarks);
 }
 
-// The numbers and arrays that a pool keeps, into a memory of the same sizes; its landmarks have yet to be packed.
+// to, which was carved with the same sizes, <- from
 LOCUSI_FN void locusi_recall_copy(locusi_recall *to, const locusi_recall *from)
 {
-    const size_t p = from->landmarks;
-    to->logits = from->logits;
-    to->mean = from->mean;
-    to->pull = from->pull;
-    to->own = from->own;
-    to->noise = from->noise;
-    to->rest = from->rest;
-    memcpy(to->ratio, from->ratio, sizeof to->ratio);
-    to->ability = from->ability;
-    to->spread = from->spread;
-    memcpy(to->map, from->map, from->rank * from->q * sizeof(float));
-    memcpy(to->map_bias, from->map_bias, from->rank * sizeof(float));
-    memcpy(to->points, from->points, p * from->rank * sizeof(float));
-    memcpy(to->shared, from->shared, p * sizeof(float));
-    memcpy(to->direction, from->direction, from->directions * p * sizeof(float));
-    memcpy(to->known, from->known, from->seen * sizeof(uint64_t));
-    memcpy(to->difficulty, from->difficulty, from->seen * sizeof(float));
-    memcpy(to->items, from->items, 2 * from->seen * sizeof(float));
+    locusi_carver c = {NULL, 0, 0};
+    c.base = (unsigned char *)to->map;
+    *to = *from;
+    locusi_recall_carve(to, &c);
+    memcpy(to->map, from->map, c.used);
 }
 
 // From the landmarks as points: the same packed, and half their squared lengths.
@@ -8474,168 +8578,15 @@ LOCUSI_FN void locusi_recall_pack(locusi_recall *m, const locusi_kernels *k)
     }
 }
 
-// ---- linear algebra, small and in double
+// ---- features: similarities in a basis in which the prior is the identity
 
-// a [n, n] (lower triangle) <- L with L L^T = a; 0 if a is not positive definite
-LOCUSI_FN int locusi_cholesky(double *a, size_t n)
-{
-    size_t i, j, k;
-    for (i = 0; i < n; i++) {
-        double *row = a + i * n;
-        for (j = 0; j <= i; j++) {
-            const double *other = a + j * n;
-            double s0 = row[j], s1 = 0.0, s2 = 0.0, s3 = 0.0;
-            for (k = 0; k + 4 <= j; k += 4) {
-                s0 -= row[k] * other[k];
-                s1 -= row[k + 1] * other[k + 1];
-                s2 -= row[k + 2] * other[k + 2];
-                s3 -= row[k + 3] * other[k + 3];
-            }
-            for (; k < j; k++) s0 -= row[k] * other[k];
-            s0 += s1 + s2 + s3;
-            if (j < i) row[j] = s0 / other[j];
-            else if (!(s0 > 0.0)) return 0;
-            else row[i] = sqrt(s0);
-        }
-    }
-    return 1;
-}
-
-// x <- L^-1 x, and x <- L^-T x
-LOCUSI_FN void locusi_solve_lower(const double *l, size_t n, double *x)
-{
-    size_t i, k;
-    for (i = 0; i < n; i++) {
-        double s = x[i];
-        for (k = 0; k < i; k++) s -= l[i * n + k] * x[k];
-        x[i] = s / l[i * n + i];
-    }
-}
-
-LOCUSI_FN void locusi_solve_upper(const double *l, size_t n, double *x)
-{
-    size_t i, k;
-    for (i = n; i-- > 0;) {
-        const double v = x[i] / l[i * n + i];
-        x[i] = v;
-        for (k = 0; k < i; k++) x[k] -= l[i * n + k] * v;
-    }
-}
-
-// Eigenvectors of a symmetric a [n, n] by Jacobi's rotations: a becomes diagonal, v's columns the vectors.
-LOCUSI_FN void locusi_jacobi(double *a, double *v, size_t n)
-{
-    size_t i, j, k, sweep;
-    for (i = 0; i < n * n; i++) v[i] = i % (n + 1) ? 0.0 : 1.0;
-    for (sweep = 0; sweep < 30; sweep++) {
-        double off = 0.0, on = 0.0;
-        for (i = 0; i < n; i++)
-            for (j = 0; j < n; j++) *(i == j ? &on : &off) += a[i * n + j] * a[i * n + j];
-        if (off <= 1e-24 * on) break;
-        for (i = 0; i < n; i++)
-            for (j = i + 1; j < n; j++) {
-                const double x = a[i * n + j], y = (a[j * n + j] - a[i * n + i]) / 2.0;
-                double t, c, s;
-                if (fabs(x) < 1e-300) continue;
-                t = x / (fabs(y) + sqrt(y * y + x * x));
-                if (y < 0.0) t = -t;
-                c = 1.0 / sqrt(t * t + 1.0);
-                s = t * c;
-                for (k = 0; k < n; k++) {
-                    const double p = a[k * n + i], q = a[k * n + j];
-                    a[k * n + i] = c * p - s * q;
-                    a[k * n + j] = s * p + c * q;
-                }
-                for (k = 0; k < n; k++) {
-                    const double p = a[i * n + k], q = a[j * n + k];
-                    a[i * n + k] = c * p - s * q;
-                    a[j * n + k] = s * p + c * q;
-                }
-                for (k = 0; k < n; k++) {
-                    const double p = v[k * n + i], q = v[k * n + j];
-                    v[k * n + i] = c * p - s * q;
-                    v[k * n + j] = s * p + c * q;
-                }
-            }
-    }
-}
-
-// Orthonormal columns of b [n, m], one after the other; what is left of a dependent one becomes 0.
-LOCUSI_FN void locusi_orthonormal(double *b, size_t n, size_t m)
-{
-    size_t i, j, k, twice;
-    for (j = 0; j < m; j++) {
-        double norm = 0.0;
-        for (twice = 0; twice < 2; twice++)
-            for (k = 0; k < j; k++) {
-                double dot = 0.0;
-                for (i = 0; i < n; i++) dot += b[i * m + j] * b[i * m + k];
-                for (i = 0; i < n; i++) b[i * m + j] -= dot * b[i * m + k];
-            }
-        for (i = 0; i < n; i++) norm += b[i * m + j] * b[i * m + j];
-        norm = norm > 1e-60 ? 1.0 / sqrt(norm) : 0.0;
-        for (i = 0; i < n; i++) b[i * m + j] *= norm;
-    }
-}
-
-// The m largest eigenvalues (descending) and their vectors (columns of b [n, m]) of a symmetric c [n, n], by subspace
-// iteration and Rayleigh-Ritz. work: (n + 3 m) m doubles.
-LOCUSI_FN void locusi_top_eigen(const double *c, size_t n, size_t m, double *b, double *value, double *work)
-{
-    double *cb = work, *small = cb + n * m, *v = small + m * m, *row = v + m * m;
-    size_t i, j, k, round;
-    for (i = 0; i < n * m; i++) b[i] = (double)(locusi_mix(i + 1) >> 11) / 9007199254740992.0 - 0.5;
-    locusi_orthonormal(b, n, m);
-    for (round = 0; round < 16; round++) {
-        memset(cb, 0, n * m * sizeof(double));
-        for (i = 0; i < n; i++)
-            for (k = 0; k < n; k++) {
-                const double x = c[i * n + k];
-                for (j = 0; j < m; j++) cb[i * m + j] += x * b[k * m + j];
-            }
-        if (round < 15) {
-            memcpy(b, cb, n * m * sizeof(double));
-            locusi_orthonormal(b, n, m);
-        }
-    }
-    for (i = 0; i < m; i++)
-        for (j = 0; j < m; j++) {
-            small[i * m + j] = 0.0;
-            for (k = 0; k < n; k++)
-                small[i * m + j] += (b[k * m + i] * cb[k * m + j] + b[k * m + j] * cb[k * m + i]) / 2.0;
-        }
-    locusi_jacobi(small, v, m);
-    for (i = 0; i < m; i++) { // selection sort: the order is descending
-        size_t best = i;
-        for (j = i + 1; j < m; j++)
-            if (small[j * m + j] > small[best * m + best]) best = j;
-        value[i] = small[best * m + best];
-        small[best * m + best] = small[i * m + i];
-        for (k = 0; k < m; k++) {
-            const double x = v[k * m + i];
-            v[k * m + i] = v[k * m + best];
-            v[k * m + best] = x;
-        }
-    }
-    for (k = 0; k < n; k++) {
-        for (i = 0; i < m; i++) {
-            row[i] = 0.0;
-            for (j = 0; j < m; j++) row[i] += b[k * m + j] * v[j * m + i];
-        }
-        memcpy(b + k * m, row, m * sizeof(double));
-    }
-}
-
-// ---- learning
-
-// factor <- of the landmarks' own kernel matrix, features <- those of the prior that is alike in all directions; 0 if
-// the landmarks are absurd.
+// factor <- of the landmarks' own similarities, features <- for the prior that is alike in all directions; 0 if the
+// landmarks are absurd.
 LOCUSI_FN int locusi_recall_prepare(locusi_recall *m, const locusi_kernels *k)
 {
     const size_t p = m->landmarks, r = m->rank;
     size_t i, j, c;
     double *l = m->factor;
-    locusi_recall_pack(m, k);
     for (i = 0; i < p; i++) {
         float *row = m->features + i * p; // borrowed
         locusi_matmul_run(k, m->points + i * r, r, 1, r, m->landmark, p, row, p, NULL, NULL, 0, 0);
@@ -8645,7 +8596,7 @@ LOCUSI_FN int locusi_recall_prepare(locusi_recall *m, const locusi_kernels *k)
         for (j = 0; j <= i; j++) l[i * p + j] = (double)m->features[i * p + j] + (i == j ? 1e-4 : 0.0);
     if (!locusi_cholesky(l, p)) return 0;
     memset(m->features, 0, p * p * sizeof(float));
-    for (j = 0; j < p; j++) { // column j of L^-1, packed at once: feature i takes kernel j
+    for (j = 0; j < p; j++) { // column j of L^-1, packed at once: feature i takes landmark j
         double x[LOCUSI_RECALL_LANDMARKS];
         for (i = j; i < p; i++) {
             double s = i == j ? 1.0 : 0.0;
@@ -8676,7 +8627,7 @@ LOCUSI_FN int locusi_recall_specialise(locusi_recall *m)
             for (j = 0; j <= i; j++) a[i * p + j] += theta[i] * theta[j];
     }
     if (!locusi_cholesky(a, p)) return 0;
-    for (j = 0; j < p; j++) { // kernel j's share of each feature
+    for (j = 0; j < p; j++) { // landmark j's share of each feature
         double x[LOCUSI_RECALL_LANDMARKS];
         memset(x, 0, p * sizeof(double));
         for (d = j; d < p; d++) {
@@ -8688,63 +8639,158 @@ LOCUSI_FN int locusi_recall_specialise(locusi_recall *m)
     return 1;
 }
 
-// coefficient [landmarks] <- the weights on kernels that weights theta on features come to
-LOCUSI_FN void locusi_recall_weights(const locusi_recall *m, const double *theta, double *coefficient)
+// out [landmarks] <- the weights on similarities that weights theta on features come to
+LOCUSI_FN void locusi_recall_weights(const locusi_recall *m, const double *theta, double *out)
 {
     const size_t p = m->landmarks;
     size_t panel, j, c;
-    memset(coefficient, 0, p * sizeof(double));
+    memset(out, 0, p * sizeof(double));
     for (panel = 0; panel < p; panel += 16)
         for (j = 0; j < p; j++) {
             const float *row = m->features + panel * p + 16 * j;
             double sum = 0.0;
             for (c = 0; c < 16; c++) sum += (double)row[c] * theta[panel + c];
-            coefficient[j] += sum;
+            out[j] += sum;
         }
 }
 
-// Ridge regression on features phi [n, p]: minimise sum_i w_i (y_i - phi_i x)^2 + x' x
+// ---- ridge regression on features phi [n, p]: minimise sum_i w_i (y_i - phi_i x)^2 + x' x
+
 typedef struct locusi_ridge {
-    const locusi_recall *memory;
     const locusi_kernels *k;
+    size_t n, p;
     const float *phi; // [n, p]
-    size_t n;
-    float *scaled;  // [n, p]
-    float *normal;  // [p, p]
-    double *factor; // [p, p]
+    float *scaled;    // [n, p]
+    float *normal;    // [p, p] phi' W phi
+    double *factor;   // [p, p] L with L L^T = phi' W phi + 1
 } locusi_ridge;
 
-// Factor of phi' W phi + 1 for weights w [n].
-LOCUSI_FN void locusi_ridge_factor(locusi_ridge *r, const float *w)
+LOCUSI_FN void locusi_ridge_normal(locusi_ridge *r, const float *w)
 {
-    const size_t p = r->memory->landmarks;
+    const size_t p = r->p;
     size_t i;
     memset(r->scaled, 0, r->n * p * sizeof(float));
-    for (i = 0; i < r->n; i++) r->k->axpy(w[i], r->phi + i * p, r->scaled + i * p, p);
+    for (i = 0; i < r->n; i++)
+        if (w[i] > 0.0f) r->k->axpy(w[i], r->phi + i * p, r->scaled + i * p, p);
     locusi_product(r->k, r->scaled, 1, p, p, r->n, r->phi, p, 16, p, r->normal, p, 0);
+}
+
+LOCUSI_FN void locusi_ridge_factor(locusi_ridge *r, const float *w)
+{
+    const size_t p = r->p;
+    size_t i;
+    locusi_ridge_normal(r, w);
     for (i = 0; i < p * p; i++) r->factor[i] = (double)r->normal[i] + (i % (p + 1) ? 0.0 : 1.0);
     locusi_cholesky(r->factor, p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
+}
+
+// x [p] <- phi' W y
+LOCUSI_FN void locusi_ridge_right(const locusi_ridge *r, const float *w, const double *y, double *x)
+{
+    size_t i, c;
+    memset(x, 0, r->p * sizeof(double));
+    for (i = 0; i < r->n; i++) {
+        const double wy = (double)w[i] * y[i];
+        const float *phi = r->phi + i * r->p;
+        if (wy != 0.0)
+            for (c = 0; c < r->p; c++) x[c] += wy * (double)phi[c];
+    }
 }
 
 // x [p] <- the weights on features
 LOCUSI_FN void locusi_ridge_features(const locusi_ridge *r, const float *w, const double *y, double *x)
 {
-    const size_t p = r->memory->landmarks;
-    size_t i, c;
-    memset(x, 0, p * sizeof(double));
-    for (i = 0; i < r->n; i++) {
-        const double wy = (double)w[i] * y[i];
-        const float *phi = r->phi + i * p;
-        if (wy != 0.0)
-            for (c = 0; c < p; c++) x[c] += wy * (double)phi[c];
+    locusi_ridge_right(r, w, y, x);
+    locusi_solve_lower(r->factor, r->p, x, 1);
+    locusi_solve_upper(r->factor, r->p, x, 1);
+}
+
+// ---- many such regressions at once, each with its own weights: conjugate gradients, with the factor for weights that
+// are typical of them as preconditioner
+
+#define LOCUSI_PANEL ((size_t)16) // regressions at once: the columns of a panel
+
+typedef struct locusi_panel {
+    float *weight, *u; // [n, PANEL]
+    float *in, *out;   // [p, PANEL]
+    double *x, *r;     // [p, PANEL] the solutions, and what they leave of the right-hand side
+    double *z, *p, *a; // [p, PANEL]
+} locusi_panel;
+
+LOCUSI_FN void locusi_panel_carve(locusi_panel *w, size_t n, size_t p, locusi_carver *c)
+{
+    w->weight = locusi_carve_floats(c, n, LOCUSI_PANEL);
+    w->u = locusi_carve_floats(c, n, LOCUSI_PANEL);
+    w->in = locusi_carve_floats(c, p, LOCUSI_PANEL);
+    w->out = locusi_carve_floats(c, p, LOCUSI_PANEL);
+    w->x = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    w->r = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    w->z = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    w->p = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    w->a = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+}
+
+LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
+{
+    size_t i, v;
+    memset(out, 0, LOCUSI_PANEL * sizeof(double));
+    for (i = 0; i < n; i++)
+        for (v = 0; v < LOCUSI_PANEL; v++) out[v] += a[i * LOCUSI_PANEL + v] * b[i * LOCUSI_PANEL + v];
+}
+
+// out [p, PANEL] <- phi' u
+LOCUSI_FN void locusi_panel_right(const locusi_ridge *r, locusi_panel *w)
+{
+    locusi_product(r->k, r->phi, 1, r->p, r->p, r->n, w->u, LOCUSI_PANEL, 16, LOCUSI_PANEL, w->out, LOCUSI_PANEL, 0);
+}
+
+// u [n, PANEL] <- phi x
+LOCUSI_FN void locusi_panel_fitted(const locusi_ridge *r, locusi_panel *w, const double *x)
+{
+    size_t i;
+    for (i = 0; i < r->p * LOCUSI_PANEL; i++) w->in[i] = (float)x[i];
+    locusi_matmul_run(r->k, r->phi, r->p, r->n, r->p, w->in, LOCUSI_PANEL, w->u, LOCUSI_PANEL, NULL, NULL, 0, 0);
+}
+
+// From x and its r on. A column that is done stays as it is, so that none depends on its neighbours.
+LOCUSI_FN void locusi_panel_solve(const locusi_ridge *r, locusi_panel *w, size_t steps)
+{
+    const size_t p = r->p, cells = p * LOCUSI_PANEL;
+    double rz[LOCUSI_PANEL], pa[LOCUSI_PANEL], next[LOCUSI_PANEL], enough[LOCUSI_PANEL];
+    size_t step, i, v, open = 1;
+    for (step = 0; step < steps && open; step++) {
+        memcpy(w->z, w->r, cells * sizeof(double));
+        locusi_solve_lower(r->factor, p, w->z, LOCUSI_PANEL);
+        locusi_solve_upper(r->factor, p, w->z, LOCUSI_PANEL);
+        locusi_panel_dot(w->r, w->z, p, next);
+        for (v = open = 0; v < LOCUSI_PANEL; v++) {
+            if (!step) enough[v] = 1e-10 * next[v];
+            open += next[v] > enough[v];
+        }
+        for (i = 0; i < cells; i++) {
+            v = i % LOCUSI_PANEL;
+            w->p[i] = w->z[i] + (step && rz[v] > 0.0 ? next[v] / rz[v] * w->p[i] : 0.0);
+        }
+        memcpy(rz, next, sizeof rz);
+        locusi_panel_fitted(r, w, w->p); // a <- (phi' W phi + 1) p
+        for (i = 0; i < r->n * LOCUSI_PANEL; i++) w->u[i] *= w->weight[i];
+        locusi_panel_right(r, w);
+        for (i = 0; i < cells; i++) w->a[i] = w->p[i] + (double)w->out[i];
+        locusi_panel_dot(w->p, w->a, p, pa);
+        for (i = 0; i < cells; i++) {
+            double length;
+            v = i % LOCUSI_PANEL;
+            length = rz[v] > enough[v] && pa[v] > 0.0 ? rz[v] / pa[v] : 0.0;
+            w->x[i] += length * w->p[i];
+            w->r[i] -= length * w->a[i];
+        }
     }
-    locusi_solve_lower(r->factor, p, x);
-    locusi_solve_upper(r->factor, p, x);
 }
 
 // ---- how strong the signal is against the noise
 
-#define LOCUSI_RATIOS ((size_t)9) // of two decades about the prior's centre
+#define LOCUSI_RATIOS ((size_t)9) // from a quarter to four times the prior's centre
+#define LOCUSI_RATIO_STEP 0.15    // in decimal logarithms
 
 typedef struct locusi_ratio {
     double centre;
@@ -8752,60 +8798,48 @@ typedef struct locusi_ratio {
     double count;                                          // of targets, less one for each unknown mean
 } locusi_ratio;
 
-LOCUSI_FN double locusi_ratio_at(const locusi_ratio *a, size_t g)
-{
-    return a->centre * pow(10.0, 0.25 * ((double)g - 0.5 * (double)(LOCUSI_RATIOS - 1)));
-}
+LOCUSI_FN double locusi_ratio_away(size_t g) { return LOCUSI_RATIO_STEP * ((double)g - 0.5 * (LOCUSI_RATIOS - 1)); }
 
-// Take in `columns` columns of targets y [columns, n] with weights w [n], 0: not asked. Scratch: the ridge's, and right
-// [columns, landmarks].
-LOCUSI_FN void locusi_ratio_add(locusi_ratio *a, locusi_ridge *r, const float *w, const float *y, size_t columns,
+// Take in `columns` targets y [columns, n] with weights w [n], 0: not asked. right [2 p, columns] and the ridge's
+// factor are scratch.
+LOCUSI_FN void locusi_ratio_add(locusi_ratio *a, locusi_ridge *r, const float *w, double *y, size_t columns,
                                 double *right)
 {
-    const size_t p = r->memory->landmarks, n = r->n;
-    double mean[LOCUSI_RECALL_LANDMARKS], weights = 0.0, asked = 0.0, squares = 0.0;
+    const size_t p = r->p, n = r->n;
+    double mean[LOCUSI_RECALL_LANDMARKS], x[LOCUSI_RECALL_LANDMARKS], weights = 0.0, asked = 0.0, squares = 0.0;
+    double *solved = right + p * columns;
     size_t i, c, g, column;
-    memset(mean, 0, p * sizeof(double));
-    memset(r->scaled, 0, n * p * sizeof(float));
+    memset(mean, 0, sizeof mean);
     for (i = 0; i < n; i++) {
-        const float *phi = r->phi + i * p;
         if (!(w[i] > 0.0f)) continue;
         asked += 1.0;
         weights += (double)w[i];
-        r->k->axpy(w[i], phi, r->scaled + i * p, p);
-        for (c = 0; c < p; c++) mean[c] += (double)w[i] * (double)phi[c];
+        for (c = 0; c < p; c++) mean[c] += (double)w[i] * (double)r->phi[i * p + c];
     }
     if (!(asked > 1.0)) return;
-    locusi_product(r->k, r->scaled, 1, p, p, n, r->phi, p, 16, p, r->normal, p, 0);
-    for (column = 0; column < columns; column++) {
-        double *sums = right + column * p, sum = 0.0;
-        memset(sums, 0, p * sizeof(double));
+    locusi_ridge_normal(r, w);
+    for (column = 0; column < columns; column++) { // the weighted means of targets and features are unknown
+        double *target = y + column * n, sum = 0.0;
+        for (i = 0; i < n; i++) sum += (double)w[i] * target[i];
         for (i = 0; i < n; i++) {
-            const float *phi = r->phi + i * p;
-            double wy;
-            if (!(w[i] > 0.0f)) continue;
-            wy = (double)w[i] * (double)y[column * n + i];
-            sum += wy;
-            squares += wy * (double)y[column * n + i];
-            for (c = 0; c < p; c++) sums[c] += wy * (double)phi[c];
+            target[i] -= sum / weights;
+            squares += (double)w[i] * target[i] * target[i];
         }
-        squares -= sum * sum / weights;
-        for (c = 0; c < p; c++) sums[c] -= mean[c] * sum / weights;
+        locusi_ridge_right(r, w, target, x);
+        for (c = 0; c < p; c++) right[c * columns + column] = x[c];
     }
     for (g = 0; g < LOCUSI_RATIOS; g++) {
-        const double ratio = locusi_ratio_at(a, g);
-        double volume = 0.0, told = 0.0, x[LOCUSI_RECALL_LANDMARKS];
+        const double ratio = a->centre * pow(10.0, locusi_ratio_away(g));
+        double volume = 0.0, told = 0.0;
         for (i = 0; i < p; i++)
             for (c = 0; c <= i; c++)
                 r->factor[i * p + c] =
                     ratio * ((double)r->normal[i * p + c] - mean[i] * mean[c] / weights) + (i == c ? 1.0 : 0.0);
         locusi_cholesky(r->factor, p); // at least 1
         for (i = 0; i < p; i++) volume += 2.0 * log(r->factor[i * (p + 1)]);
-        for (column = 0; column < columns; column++) {
-            memcpy(x, right + column * p, p * sizeof(double));
-            locusi_solve_lower(r->factor, p, x);
-            for (c = 0; c < p; c++) told += x[c] * x[c];
-        }
+        memcpy(solved, right, p * columns * sizeof(double));
+        locusi_solve_lower(r->factor, p, solved, columns);
+        for (i = 0; i < p * columns; i++) told += solved[i] * solved[i];
         a->residual[g] += squares - ratio * told;
         a->volume[g] += volume * (double)columns;
     }
@@ -8818,7 +8852,7 @@ LOCUSI_FN double locusi_ratio_mean(const locusi_ratio *a)
     double evidence[LOCUSI_RATIOS], most = -DBL_MAX, sum = 0.0, mean = 0.0;
     size_t g;
     for (g = 0; g < LOCUSI_RATIOS; g++) {
-        const double away = 0.25 * ((double)g - 0.5 * (double)(LOCUSI_RATIOS - 1)) / LOCUSI_RATIO_SPREAD;
+        const double away = locusi_ratio_away(g) / LOCUSI_RATIO_SPREAD;
         const double residual = a->residual[g] > 1e-30 ? a->residual[g] : 1e-30;
         evidence[g] = -0.5 * (a->count * log(residual) + a->volume[g] + away * away);
         most = evidence[g] > most ? evidence[g] : most;
@@ -8826,9 +8860,9 @@ LOCUSI_FN double locusi_ratio_mean(const locusi_ratio *a)
     for (g = 0; g < LOCUSI_RATIOS; g++) {
         const double weight = exp(evidence[g] - most);
         sum += weight;
-        mean += weight * log(locusi_ratio_at(a, g));
+        mean += weight * locusi_ratio_away(g);
     }
-    return exp(mean / sum);
+    return a->centre * pow(10.0, mean / sum);
 }
 
 LOCUSI_FN double locusi_deviation(double mean)
@@ -8837,10 +8871,106 @@ LOCUSI_FN double locusi_deviation(double mean)
     return sqrt(v > 0.05 ? v : 0.05);
 }
 
+// ---- the space: principal components and landmarks
+
+#define LOCUSI_CLOUD ((size_t)8192) // encodings that the components are taken from, at most
+
+typedef struct locusi_cloud {
+    size_t step, n, take, wide; // take: components; wide: what the iteration works on
+    float *x, *normal;          // [n, qp] encodings less their mean, [qp, qp] x'x
+    double *covariance, *mean, *b, *value, *scratch;
+} locusi_cloud;
+
+LOCUSI_FN void locusi_cloud_take(locusi_cloud *a, size_t q, size_t count, locusi_work *w)
+{
+    const size_t qp = locusi_pad(q);
+    a->step = (count + LOCUSI_CLOUD - 1) / LOCUSI_CLOUD;
+    a->n = (count + a->step - 1) / a->step;
+    a->take = q < LOCUSI_RECALL_RANK ? q : LOCUSI_RECALL_RANK - 1; // one is for the constant
+    a->wide = a->take + 8 < q ? a->take + 8 : q;
+    a->x = (float *)locusi_take_zero(w, a->n * qp, sizeof(float));
+    a->normal = (float *)locusi_take(w, qp * qp, sizeof(float));
+    a->covariance = (double *)locusi_take(w, q * q, sizeof(double));
+    a->mean = (double *)locusi_take_zero(w, q, sizeof(double));
+    a->b = (double *)locusi_take(w, q * a->wide, sizeof(double));
+    a->value = (double *)locusi_take(w, a->wide, sizeof(double));
+    a->scratch = (double *)locusi_take(w, (q + 3 * a->wide) * a->wide, sizeof(double));
+}
+
+// m->map: the principal components of all encodings at hand.
+LOCUSI_FN void locusi_recall_map(locusi_recall *m, locusi_cloud *a, const locusi_kernels *k, const locus_queries *all)
+{
+    const size_t q = m->q, qp = locusi_pad(q), stride = all->stride ? all->stride : all->dim;
+    double total = 0.0, scale[LOCUSI_RECALL_RANK];
+    size_t i, j, c;
+    for (i = 0; i < a->n; i++)
+        for (c = 0; c < q; c++) a->mean[c] += (double)all->encodings[i * a->step * stride + c] / (double)a->n;
+    for (i = 0; i < a->n; i++)
+        for (c = 0; c < q; c++)
+            a->x[i * qp + c] = (float)((double)all->encodings[i * a->step * stride + c] - a->mean[c]);
+    locusi_product(k, a->x, 1, qp, qp, a->n, a->x, qp, 16, qp, a->normal, qp, 0);
+    for (i = 0; i < q; i++)
+        for (j = 0; j < q; j++) a->covariance[i * q + j] = (double)a->normal[i * qp + j] / (double)a->n;
+    locusi_top_eigen(a->covariance, q, a->wide, a->b, a->value, a->scratch);
+    for (c = 0; c < a->take; c++) {
+        const double v = a->value[c] > 1e-7 * a->value[0] ? a->value[c] : 0.0; // what is left is rounding
+        scale[c] = pow(v, 0.15);
+        total += v * scale[c] * scale[c];
+    }
+    memset(m->map, 0, q * m->rank * sizeof(float));
+    memset(m->map_bias, 0, m->rank * sizeof(float));
+    for (c = 0; c < a->take; c++) {
+        const double s = total > 0.0 ? scale[c] / sqrt(total) : 0.0;
+        double bias = 0.0;
+        for (i = 0; i < q; i++) {
+            m->map[locusi_packed(c, i, q)] = (float)(a->b[i * a->wide + c] * s);
+            bias -= a->mean[i] * a->b[i * a->wide + c] * s;
+        }
+        m->map_bias[c] = (float)bias;
+    }
+    m->map_bias[a->take] = 1.0f;
+}
+
+// ---- learning from all models of a pool
+
+#define LOCUSI_TARGETS ((size_t)64)         // models whose evidence is taken in at most; of those with gaps ..
+#define LOCUSI_GAPPY_TARGETS ((size_t)8192) // .. so many as have these evaluations together, 2 to 12
+
+// What a caller asks of the learning, and what it gets beside the recall.
+typedef struct locusi_recall_fit {
+    int bare;     // 1: the evaluated queries and the directions are not wanted
+    float *rows;  // [models, landmarks] (f + h_m) sd_m
+    float *base;  // [models] mu_m
+    float *own;   // [models, landmarks] h_m
+    double *item; // [rows of the evaluations] t - f; 0 where no model has a score
+} locusi_recall_fit;
+
 typedef struct locusi_known { // a query's hash and its place
     uint64_t hash;
     size_t at;
 } locusi_known;
+
+typedef struct locusi_learner {
+    locusi_recall *m;
+    locusi_cloud cloud;
+    locusi_ridge ridge;
+    locusi_panel panel;
+    size_t n, models, width;      // width: models, padded
+    float *q, *x, *kernels, *phi; // [n, q], [n, rank], [n, landmarks] twice
+    float *y, *h;                 // [n, width] scores, NaN: missing; h_m
+    float *theta, *w, *shares;    // [models, landmarks] h_m in features; [n]
+    size_t *row;                  // [n] of the evaluations
+    double *asked;                // [n] models that have a score there
+    double *mu, *sd, *answered;   // [models]; answered: how many scores
+    double *t, *z, *f;            // [n]
+    double *targets, *right;      // [TARGETS, n], [2 landmarks, TARGETS]
+    double *feature, *weight;     // [landmarks]
+    double *slope, *intercept;    // [n]
+    double *ability;              // [models]
+    locusi_known *known;          // [n]
+    double item;                  // variance
+    int full, given;              // no gaps; the ratios are known
+} locusi_learner;
 
 LOCUSI_FN int locusi_known_order(const void *a, const void *b)
 {
@@ -8849,7 +8979,7 @@ LOCUSI_FN int locusi_known_order(const void *a, const void *b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-// The place of a query among those that the memory has seen; SIZE_MAX if it has not.
+// The place of a query among those that were evaluated; SIZE_MAX if it is new.
 LOCUSI_FN size_t locusi_recall_place(const locusi_recall *m, const float *q)
 {
     const uint64_t hash = locusi_encoding_hash(q, m->q);
@@ -8862,277 +8992,56 @@ LOCUSI_FN size_t locusi_recall_place(const locusi_recall *m, const float *q)
     return low < m->seen && m->known[low] == hash ? low : SIZE_MAX;
 }
 
-// t of a query that the memory has seen; 0 if it has not.
-LOCUSI_FN int locusi_recall_known(const locusi_recall *m, const float *q, double *t)
+// m->points: the evaluated queries, and others where these are few; of many the centres, by k-means from those of
+// lowest hash on.
+LOCUSI_FN void locusi_learn_landmarks(locusi_learner *l, const locusi_kernels *k, const locus_queries *others)
 {
-    const size_t place = locusi_recall_place(m, q);
-    if (place == SIZE_MAX) return 0;
-    *t = (double)m->difficulty[place];
-    return 1;
-}
-
-LOCUSI_FN double locusi_step(double gradient, double curvature, double most) // of Newton's method, held back
-{
-    return locusi_clamp(gradient / curvature, -most, most);
-}
-
-// slope, intercept [n] and the models' abilities from their scores: the posterior's mode, coordinate by coordinate.
-// centre [n]: what the encodings tell of the intercepts; mu [models]: the models' means, where abilities start.
-LOCUSI_FN void locusi_items_fit(locusi_recall *m, const locus_evals *e, const double *mu, const double *centre,
-                                double *slope, double *intercept, double *ability)
-{
-    const size_t n = e->queries.count, models = e->scores.models;
-    const double slopes = 1.0 / (LOCUSI_SD_SLOPE * LOCUSI_SD_SLOPE);
-    const double intercepts = 1.0 / (LOCUSI_SD_INTERCEPT * LOCUSI_SD_INTERCEPT);
-    double mean = 0.0, variance = 0.0;
-    size_t i, j, round, twice;
-    float y = 0.0f;
-    for (i = 0; i < n; i++) slope[i] = 1.0, intercept[i] = centre[i];
-    for (j = 0; j < models; j++) ability[j] = log(mu[j] / (1.0 - mu[j]));
-    for (round = 0; round < 20; round++) {
-        mean = 0.0;
-        for (j = 0; j < models; j++) mean += ability[j] / (double)models;
-        for (i = 0; i < n; i++)
-            for (twice = 0; twice < 2; twice++) {
-                double gi = intercepts * (centre[i] - intercept[i]), hi = intercepts;
-                double gs = -slopes * log(slope[i]), hs = slopes, step;
-                for (j = 0; j < models; j++) {
-                    const double away = slope[i] * (ability[j] - mean);
-                    double p;
-                    if (!locusi_score(e, j, i, &y)) continue;
-                    p = locus_probability(slope[i] * ability[j] + intercept[i]);
-                    gi += (double)y - p;
-                    hi += p * (1.0 - p);
-                    gs += ((double)y - p) * away;
-                    hs += p * (1.0 - p) * away * away;
-                }
-                intercept[i] += locusi_step(gi, hi, 1.0);
-                step = exp(locusi_step(gs, hs, 0.3)); // the slope turns about the mean model
-                intercept[i] += slope[i] * (1.0 - step) * mean;
-                slope[i] *= step;
-            }
-        for (j = 0; j < models; j++) {
-            double g = (mean - ability[j]) / 9.0, h = 1.0 / 9.0;
-            for (i = 0; i < n; i++) {
-                double p;
-                if (!locusi_score(e, j, i, &y)) continue;
-                p = locus_probability(slope[i] * ability[j] + intercept[i]);
-                g += slope[i] * ((double)y - p);
-                h += slope[i] * slope[i] * p * (1.0 - p);
-            }
-            ability[j] += locusi_step(g, h, 0.5);
+    locusi_recall *m = l->m;
+    const size_t n = l->n, p = m->landmarks, r = m->rank;
+    double *sum = m->spare, *members = sum + p * r;
+    size_t i, j, c, round;
+    locusi_matmul_run(k, l->q, m->q, n, m->q, m->map, r, l->x, r, m->map_bias, NULL, 0, 0);
+    for (j = 0; j < p; j++) {
+        const float *from = l->x + l->known[j % n].at * r;
+        if (j >= n && others) {
+            const size_t stride = others->stride ? others->stride : others->dim;
+            const float *q = others->encodings + (j - n) * others->count / (p - n) * stride;
+            locusi_matmul_run(k, q, m->q, 1, m->q, m->map, r, m->points + j * r, r, m->map_bias, NULL, 0, 0);
+        } else {
+            memcpy(m->points + j * r, from, r * sizeof(float));
         }
     }
-    mean = 0.0;
-    for (j = 0; j < models; j++) mean += ability[j] / (double)models;
-    for (j = 0; j < models; j++) variance += (ability[j] - mean) * (ability[j] - mean) / (double)models;
-    m->ability = mean;
-    m->spread = sqrt(variance > 0.09 ? variance : 0.09);
-}
-
-// What the pool and the trainer want of a fit, row by row of the evaluations; all may be NULL.
-typedef struct locusi_recall_fit {
-    float *rows;  // [models, landmarks] (f + h_m) sd_m
-    float *base;  // [models] mu_m
-    float *own;   // [models, landmarks] h_m
-    double *item; // [n] t - f
-} locusi_recall_fit;
-
-// x from encodings: the principal components of all that are at hand.
-LOCUSI_FN locus_status locusi_recall_map(locusi_recall *m, const locusi_kernels *k, const locus_queries *all,
-                                         locus_error *err)
-{
-    const size_t q = m->q, qp = locusi_pad(q), stride = all->stride ? all->stride : all->dim;
-    const size_t most = 8192, step = (all->count + most - 1) / most, n = (all->count + step - 1) / step;
-    const size_t take = q < LOCUSI_RECALL_RANK ? q : LOCUSI_RECALL_RANK - 1, // one is for the constant
-        wide = take + 8 < q ? take + 8 : q;
-    float *x, *normal;
-    double *covariance, *mean, *b, *value, *work, total = 0.0, scale[LOCUSI_RECALL_RANK];
-    size_t i, j, c;
-    locusi_carver carver = {NULL, 0, 0};
-    void *block = NULL;
-    int attempt;
-    for (attempt = 0; attempt < 2; attempt++) {
-        carver.used = 0;
-        x = locusi_carve_floats(&carver, n, qp);
-        normal = locusi_carve_floats(&carver, qp, qp);
-        covariance = (double *)locusi_carve(&carver, q * q, sizeof(double));
-        mean = (double *)locusi_carve(&carver, q, sizeof(double));
-        b = (double *)locusi_carve(&carver, q * wide, sizeof(double));
-        value = (double *)locusi_carve(&carver, wide, sizeof(double));
-        work = (double *)locusi_carve(&carver, (q + 3 * wide) * wide, sizeof(double));
-        if (attempt) break;
-        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
-        memset(block, 0, carver.used + 64);
-        carver.base = locusi_align(block);
-    }
-    for (i = 0; i < n; i++)
-        for (c = 0; c < q; c++) mean[c] += (double)all->encodings[i * step * stride + c] / (double)n;
-    for (i = 0; i < n; i++)
-        for (c = 0; c < q; c++) x[i * qp + c] = (float)((double)all->encodings[i * step * stride + c] - mean[c]);
-    locusi_product(k, x, 1, qp, qp, n, x, qp, 16, qp, normal, qp, 0);
-    for (i = 0; i < q; i++)
-        for (j = 0; j < q; j++) covariance[i * q + j] = (double)normal[i * qp + j] / (double)n;
-    locusi_top_eigen(covariance, q, wide, b, value, work);
-    for (c = 0; c < take; c++) {
-        const double v = value[c] > 1e-7 * value[0] ? value[c] : 0.0; // what is left is rounding
-        scale[c] = pow(v, 0.15);
-        total += v * scale[c] * scale[c];
-    }
-    memset(m->map, 0, q * m->rank * sizeof(float));
-    memset(m->map_bias, 0, m->rank * sizeof(float));
-    for (c = 0; c < take; c++) {
-        const double s = total > 0.0 ? scale[c] / sqrt(total) : 0.0;
-        double bias = 0.0;
-        for (i = 0; i < q; i++) {
-            m->map[locusi_packed(c, i, q)] = (float)(b[i * wide + c] * s);
-            bias -= mean[i] * b[i * wide + c] * s;
+    for (round = 0; n > p && round < 3; round++) {
+        locusi_recall_pack(m, k);
+        locusi_matmul_run(k, l->x, r, n, r, m->landmark, p, l->kernels, p, NULL, NULL, 0, 0);
+        memset(sum, 0, (p * r + p) * sizeof(double));
+        for (i = 0; i < n; i++) {
+            const float *dot = l->kernels + i * p;
+            size_t nearest = 0;
+            for (j = 1; j < p; j++)
+                if (dot[j] - m->half[j] > dot[nearest] - m->half[nearest]) nearest = j;
+            for (c = 0; c < r; c++) sum[nearest * r + c] += (double)l->x[i * r + c];
+            members[nearest] += 1.0;
         }
-        m->map_bias[c] = (float)bias;
+        for (j = 0; j < p; j++)
+            for (c = 0; c < r && members[j] > 0.0; c++) m->points[j * r + c] = (float)(sum[j * r + c] / members[j]);
     }
-    m->map_bias[take] = 1.0f;
-    LOCUS_FREE(block);
-    return LOCUS_OK;
+    locusi_recall_pack(m, k);
 }
-
-typedef struct locusi_candidates { // for landmarks
-    size_t evaluated, count, padded;
-    float *x, *packed, *half; // [count, rank], packed [rank -> padded], [padded]
-    float *left, *told;       // [padded] kernel with itself, less what the chosen explain; [landmarks, padded] that
-} locusi_candidates;
-
-LOCUSI_FN void locusi_candidates_carve(locusi_candidates *a, const locusi_recall *m, locusi_carver *c)
-{
-    a->padded = locusi_pad(a->count);
-    a->x = locusi_carve_floats(c, a->padded, m->rank);
-    a->packed = locusi_carve_floats(c, a->padded, m->rank);
-    a->half = locusi_carve_floats(c, a->padded, 1);
-    a->left = locusi_carve_floats(c, a->padded, 1);
-    a->told = locusi_carve_floats(c, m->landmarks, a->padded);
-}
-
-// The candidate that the chosen explain least, and how little.
-LOCUSI_FN size_t locusi_candidates_next(const locusi_candidates *a, size_t from, size_t to, float *left)
-{
-    size_t best = from, i;
-    for (i = from; i < to; i++)
-        if (a->left[i] > a->left[best]) best = i;
-    *left = from < to ? a->left[best] : 0.0f;
-    return best;
-}
-
-// Landmarks: of the evaluated queries, whose kernels span all that a regression on them can say, always the one that
-// those before explain least (a pivoted Cholesky factor of the kernel matrix, Fine and Scheinberg 2001); where these
-// are explained, of the others.
-LOCUSI_FN locus_status locusi_recall_choose(locusi_recall *m, const locusi_kernels *k, const locus_queries *evaluated,
-                                            const locus_queries *all, locus_error *err)
-{
-    const size_t most = 4096, r = m->rank;
-    const locus_queries *from[2];
-    size_t step[2] = {1, 1}, taken[2] = {0, 0}, part, i, c, t;
-    locusi_candidates a;
-    locusi_carver carver = {NULL, 0, 0};
-    void *block = NULL;
-    int attempt;
-    from[0] = evaluated;
-    from[1] = all;
-    memset(&a, 0, sizeof a);
-    for (part = 0; part < 2; part++) {
-        if (part && all->encodings == evaluated->encodings) continue;
-        step[part] = (from[part]->count + most - 1) / most;
-        taken[part] = (from[part]->count + step[part] - 1) / step[part];
-    }
-    a.evaluated = taken[0];
-    a.count = taken[0] + taken[1];
-    for (attempt = 0; attempt < 2; attempt++) {
-        carver.used = 0;
-        locusi_candidates_carve(&a, m, &carver);
-        if (attempt) break;
-        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
-        memset(block, 0, carver.used + 64);
-        carver.base = locusi_align(block);
-    }
-    for (i = 0; i < a.count; i++) {
-        const size_t other = i >= taken[0], at = (other ? i - taken[0] : i) * step[other];
-        const locus_queries *q = from[other];
-        float *x = a.x + i * r;
-        locusi_matmul_run(k, q->encodings + at * (q->stride ? q->stride : q->dim), q->dim, 1, m->q, m->map, r, x, r,
-                          m->map_bias, NULL, 0, 0);
-        a.half[i] = 0.5f * k->square(x, r);
-        a.left[i] = (2.0f * a.half[i] + 2.0f) / 3.0f;
-        for (c = 0; c < r; c++) a.packed[locusi_packed(i, c, r)] = x[c];
-    }
-    for (t = 0; t < m->landmarks; t++) {
-        float *column = a.told + t * a.padded, left, scale;
-        size_t best = locusi_candidates_next(&a, 0, a.evaluated, &left);
-        if (!(left > 1e-3f)) best = locusi_candidates_next(&a, a.evaluated, a.count, &left);
-        if (!(left > 1e-4f)) { // all are explained: any will do
-            memcpy(m->points + t * r, a.x + t % a.count * r, r * sizeof(float));
-            continue;
-        }
-        memcpy(m->points + t * r, a.x + best * r, r * sizeof(float));
-        locusi_matmul_run(k, a.x + best * r, r, 1, r, a.packed, a.padded, column, a.padded, NULL, NULL, 0, 0);
-        k->kernel(column, a.half, a.half[best], a.padded);
-        for (i = 0; i < t; i++) k->axpy(-a.told[i * a.padded + best], a.told + i * a.padded, column, a.padded);
-        scale = 1.0f / sqrtf(left);
-        for (i = 0; i < a.count; i++) {
-            column[i] *= scale;
-            a.left[i] -= column[i] * column[i];
-        }
-        a.left[best] = 0.0f;
-    }
-    LOCUS_FREE(block);
-    return LOCUS_OK;
-}
-
-// Rows of x that the encodings need: their components and the constant.
-LOCUSI_FN size_t locusi_recall_rank(size_t q)
-{
-    return q < LOCUSI_RECALL_RANK ? locusi_pad(q + 1) : LOCUSI_RECALL_RANK;
-}
-
-LOCUSI_FN size_t locusi_recall_landmarks(const locus_queries *evaluated, const locus_queries *all)
-{
-    const size_t others = all->encodings == evaluated->encodings ? 0 : all->count;
-    if (evaluated->count >= LOCUSI_RECALL_LANDMARKS || others >= LOCUSI_RECALL_LANDMARKS)
-        return LOCUSI_RECALL_LANDMARKS;
-    return locusi_pad(locusi_max(1, evaluated->count + others < LOCUSI_RECALL_LANDMARKS ? evaluated->count + others
-                                                                                        : LOCUSI_RECALL_LANDMARKS));
-}
-
-typedef struct locusi_recall_learner {
-    locusi_recall *m;
-    const locus_evals *e;
-    locusi_ridge ridge;
-    size_t n, models, *asked;    // asked [n]: models that have a score there
-    float *phi, *kernels, *x;    // [n, landmarks] twice, [n, rank]
-    float *y;                    // [models, n] scores, NaN: missing
-    float *h, *theta;            // [models, n] h_m at the queries, [models, landmarks] in features
-    float *targets, *w, *shares; // [TARGETS, n], [n], [n]
-    double *right;               // [TARGETS, landmarks]
-    double *mu, *sd, *answered;  // [models]; answered: how many scores
-    double *t, *z, *f;           // [n]
-    double *coefficient, *target;
-    locusi_known *order; // [models] hashes of their gaps: those with the same side by side
-    int full, given;     // no gaps; the ratios are known
-} locusi_recall_learner;
-
-#define LOCUSI_TARGETS ((size_t)64) // models whose evidence is taken in at most; of those with gaps, 12
 
 // Means, drawn to the pool's as far as models differ.
-LOCUSI_FN void locusi_learn_means(locusi_recall_learner *l)
+LOCUSI_FN void locusi_learn_means(locusi_learner *l)
 {
     locusi_recall *m = l->m;
     const double models = (double)l->models;
     double mean = 0.0, square = 0.0, noise = 0.0, variance, between;
     size_t i, j;
     for (j = 0; j < l->models; j++) { // mu: the sums, for the time being
-        const float *y = l->y + j * l->n;
         double sum = 0.0;
-        for (i = 0; i < l->n; i++)
-            if (!locusi_is_nan(y[i])) sum += (double)y[i] - l->sd[j] * l->t[i];
+        for (i = 0; i < l->n; i++) {
+            const float y = l->y[i * l->width + j];
+            if (!locusi_is_nan(y)) sum += (double)y - l->sd[j] * l->t[i];
+        }
         l->mu[j] = sum;
         mean += sum / l->answered[j];
         square += sum / l->answered[j] * (sum / l->answered[j]);
@@ -9152,58 +9061,56 @@ LOCUSI_FN void locusi_learn_means(locusi_recall_learner *l)
     }
 }
 
-// f and t from what the models have in common; item: its variance, estimated anew.
-LOCUSI_FN void locusi_learn_shared(locusi_recall_learner *l, double *item)
+// f and t from what the models have in common; the items' variance is estimated anew.
+LOCUSI_FN void locusi_learn_shared(locusi_learner *l)
 {
     locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks;
-    double odd = 0.0, count = 0.0, ratio;
-    locusi_ratio evidence;
+    double odd = 0.0;
     size_t i, j, c;
-    memset(l->z, 0, n * sizeof(double));
-    for (j = 0; j < l->models; j++)
-        for (i = 0; i < n; i++)
-            if (!locusi_is_nan(l->y[j * n + i]))
-                l->z[i] +=
-                    (((double)l->y[j * n + i] - l->mu[j]) / l->sd[j] - (double)l->h[j * n + i]) / (double)l->asked[i];
     for (i = 0; i < n; i++) {
-        l->targets[i] = (float)l->z[i];
-        l->shares[i] = l->asked[i] ? (float)(*item / (*item + m->noise / (double)l->asked[i])) : 0.0f;
+        l->z[i] = 0.0;
+        for (j = 0; j < l->models; j++) {
+            const double y = (double)l->y[i * l->width + j], h = (double)l->h[i * l->width + j];
+            if (!locusi_is_nan(l->y[i * l->width + j])) l->z[i] += ((y - l->mu[j]) / l->sd[j] - h) / l->asked[i];
+        }
+        l->targets[i] = l->z[i];
+        l->shares[i] = (float)(l->item / (l->item + m->noise / l->asked[i]));
     }
     if (!l->given) {
+        locusi_ratio evidence;
         memset(&evidence, 0, sizeof evidence);
         evidence.centre = LOCUSI_RATIO_SHARED;
         locusi_ratio_add(&evidence, &l->ridge, l->shares, l->targets, 1, l->right);
         m->ratio[0] = locusi_ratio_mean(&evidence);
     }
-    ratio = m->ratio[0];
-    for (i = 0; i < n; i++) l->w[i] = (float)ratio * l->shares[i];
+    for (i = 0; i < n; i++) l->w[i] = (float)m->ratio[0] * l->shares[i];
     locusi_ridge_factor(&l->ridge, l->w);
-    locusi_ridge_features(&l->ridge, l->w, l->z, l->target);
-    locusi_recall_weights(m, l->target, l->coefficient);
-    for (c = 0; c < p; c++) m->shared[c] = (float)l->coefficient[c];
+    locusi_ridge_features(&l->ridge, l->w, l->z, l->feature);
+    locusi_recall_weights(m, l->feature, l->weight);
+    for (c = 0; c < p; c++) m->shared[c] = (float)l->weight[c];
     for (i = 0; i < n; i++) {
         l->f[i] = 0.0;
-        for (c = 0; c < p; c++) l->f[i] += l->target[c] * (double)l->phi[i * p + c];
+        for (c = 0; c < p; c++) l->f[i] += l->feature[c] * (double)l->phi[i * p + c];
         l->t[i] = l->f[i] + (double)l->shares[i] * (l->z[i] - l->f[i]);
-        if (!l->asked[i]) continue;
-        odd += (l->z[i] - l->f[i]) * (l->z[i] - l->f[i]) - m->noise / (double)l->asked[i];
-        count += 1.0;
+        odd += (l->z[i] - l->f[i]) * (l->z[i] - l->f[i]) - m->noise / l->asked[i];
     }
-    *item = locusi_clamp(odd / count, 0.02, 1.0);
+    l->item = locusi_clamp(odd / (double)n, 0.02, 1.0);
 }
 
-LOCUSI_FN float locusi_learn_difference(const locusi_recall_learner *l, size_t j, size_t i)
+// What sets the model apart on query i; NaN: no score.
+LOCUSI_FN double locusi_learn_difference(const locusi_learner *l, size_t model, size_t i)
 {
-    return (float)(((double)l->y[j * l->n + i] - l->mu[j]) / l->sd[j] - l->t[i]);
+    return ((double)l->y[i * l->width + model] - l->mu[model]) / l->sd[model] - l->t[i];
 }
 
 // m->own and m->noise: how much of what sets models apart is a function of the encoding.
-LOCUSI_FN void locusi_learn_own_ratio(locusi_recall_learner *l)
+LOCUSI_FN void locusi_learn_own_ratio(locusi_learner *l)
 {
     locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks;
-    const size_t most = l->full ? LOCUSI_TARGETS : 12, take = l->models < most ? l->models : most;
+    const size_t gappy = locusi_max(2, LOCUSI_GAPPY_TARGETS / n < 12 ? LOCUSI_GAPPY_TARGETS / n : 12);
+    const size_t most = l->full ? LOCUSI_TARGETS : gappy, take = l->models < most ? l->models : most;
     double squares = 0.0, spread = 0.0, count = 0.0;
     locusi_ratio evidence;
     size_t i, j, c;
@@ -9211,228 +9118,289 @@ LOCUSI_FN void locusi_learn_own_ratio(locusi_recall_learner *l)
     evidence.centre = LOCUSI_RATIO_OWN;
     for (j = 0; j < take && !l->given; j++) {
         const size_t model = j * l->models / take;
-        float *to = l->targets + (l->full ? j : 0) * n;
+        double *to = l->targets + (l->full ? j : 0) * n;
         for (i = 0; i < n; i++) {
-            const int has = !locusi_is_nan(l->y[model * n + i]);
+            const int has = !locusi_is_nan(l->y[i * l->width + model]);
             l->w[i] = has ? 1.0f : 0.0f;
-            to[i] = has ? locusi_learn_difference(l, model, i) : 0.0f;
+            to[i] = has ? locusi_learn_difference(l, model, i) : 0.0;
         }
         if (!l->full) locusi_ratio_add(&evidence, &l->ridge, l->w, to, 1, l->right);
     }
     if (l->full && !l->given) locusi_ratio_add(&evidence, &l->ridge, l->w, l->targets, take, l->right);
     if (!l->given) m->ratio[1] = locusi_ratio_mean(&evidence);
-    for (j = 0; j < l->models; j++)
-        for (i = 0; i < n; i++)
-            if (!locusi_is_nan(l->y[j * n + i])) {
-                const double d = (double)locusi_learn_difference(l, j, i);
-                squares += d * d;
-                count += 1.0;
-            }
-    for (i = 0; i < n; i++)
-        for (c = 0; c < p; c++)
-            spread += (double)l->phi[i * p + c] * (double)l->phi[i * p + c] * (double)l->asked[i] / count;
-    m->noise = locusi_clamp(squares / count / (1.0 + m->ratio[1] * spread), 0.05, 1.0);
+    for (i = 0; i < n; i++) {
+        double length = 0.0;
+        for (c = 0; c < p; c++) length += (double)l->phi[i * p + c] * (double)l->phi[i * p + c];
+        spread += length * l->asked[i];
+        count += l->asked[i];
+        for (j = 0; j < l->models; j++) {
+            const double d = locusi_learn_difference(l, j, i);
+            if (!locusi_is_nan(l->y[i * l->width + j])) squares += d * d;
+        }
+    }
+    m->noise = locusi_clamp(squares / count / (1.0 + m->ratio[1] * spread / count), 0.05, 1.0);
     m->own = m->ratio[1] * m->noise;
 }
 
 // theta and h of every model
-LOCUSI_FN void locusi_learn_own(locusi_recall_learner *l)
+LOCUSI_FN void locusi_learn_own(locusi_learner *l)
 {
-    locusi_recall *m = l->m;
-    const size_t n = l->n, p = m->landmarks;
-    size_t i, j, c;
-    for (j = 0; j < l->models; j++) {
-        const size_t model = l->order[j].at;
-        const float *y = l->y + model * n;
-        int same = j > 0;
-        for (i = 0; i < n; i++) {
-            const int has = !locusi_is_nan(y[i]);
-            same &= j > 0 && has == (l->w[i] > 0.0f);
-            l->w[i] = has ? (float)(m->own / m->noise) : 0.0f;
-            l->z[i] = has ? (double)locusi_learn_difference(l, model, i) : 0.0;
+    const size_t n = l->n, p = l->m->landmarks;
+    const float weight = (float)(l->m->own / l->m->noise);
+    locusi_panel *a = &l->panel;
+    size_t first, i, v, c;
+    for (i = 0; i < n; i++) l->w[i] = weight * (float)(l->asked[i] / (double)l->models);
+    locusi_ridge_factor(&l->ridge, l->w);
+    for (first = 0; first < l->models; first += LOCUSI_PANEL) {
+        const size_t count = l->models - first < LOCUSI_PANEL ? l->models - first : LOCUSI_PANEL;
+        for (i = 0; i < n; i++)
+            for (v = 0; v < LOCUSI_PANEL; v++) {
+                const int has = v < count && !locusi_is_nan(l->y[i * l->width + first + v]);
+                a->weight[i * LOCUSI_PANEL + v] = has ? weight : 0.0f;
+                a->u[i * LOCUSI_PANEL + v] = has ? weight * (float)locusi_learn_difference(l, first + v, i) : 0.0f;
+            }
+        locusi_panel_right(&l->ridge, a);
+        for (i = 0; i < p * LOCUSI_PANEL; i++) a->x[i] = 0.0, a->r[i] = (double)a->out[i];
+        locusi_panel_solve(&l->ridge, a, 32);
+        locusi_panel_fitted(&l->ridge, a, a->x);
+        for (v = 0; v < count; v++) {
+            for (i = 0; i < n; i++) l->h[i * l->width + first + v] = a->u[i * LOCUSI_PANEL + v];
+            for (c = 0; c < p; c++) l->theta[(first + v) * p + c] = a->in[c * LOCUSI_PANEL + v];
         }
-        if (!same) locusi_ridge_factor(&l->ridge, l->w);
-        locusi_ridge_features(&l->ridge, l->w, l->z, l->target);
-        for (c = 0; c < p; c++) l->theta[model * p + c] = (float)l->target[c];
     }
-    for (i = 0; i < n; i++) // h = phi theta', a row of phi at a time: few queries in the cache serve all models
-        for (j = 0; j < l->models; j++) {
-            float s = 0.0f;
-            const float *a = l->theta + j * p, *b = l->phi + i * p;
-            for (c = 0; c < p; c++) s += a[c] * b[c];
-            l->h[j * n + i] = s;
-        }
 }
 
-// The prior of later models: m->direction and m->rest. normal, factor, scaled and spare are scratch.
-LOCUSI_FN void locusi_learn_directions(locusi_recall_learner *l)
+// The prior of later models: m->direction and m->rest. The ridge's factor is that of a model of typical gaps.
+LOCUSI_FN void locusi_learn_directions(locusi_learner *l)
 {
     locusi_recall *m = l->m;
-    const size_t p = m->landmarks, d = m->directions;
-    const double unit = 1.0 / (m->own * (double)l->models);
-    double *vectors = m->spare, *value, *work, trace = 0.0, known = 0.0, all = 0.0, sum = 0.0;
-    size_t i, j, c, step = l->n / 64 + 1;
-    // what a model of typical gaps leaves open about itself, at its own queries
-    for (i = 0; i < l->n; i++) l->w[i] = (float)(m->own / m->noise * (double)l->asked[i] / (double)l->models);
-    locusi_ridge_factor(&l->ridge, l->w);
-    for (i = 0; i < l->n; i += step) {
-        for (c = 0; c < p; c++) l->target[c] = (double)l->phi[i * p + c];
-        for (c = 0; c < p; c++) all += l->target[c] * l->target[c];
-        locusi_solve_lower(l->ridge.factor, p, l->target);
-        for (c = 0; c < p; c++) known += l->target[c] * l->target[c];
+    const size_t p = m->landmarks, d = m->directions, step = l->n / 64 + 1;
+    double *vectors = m->spare, *value = vectors + p * d, trace = 0.0, open = 0.0, all = 0.0;
+    size_t i, j, c;
+    for (i = 0; i < l->n; i += step) { // what such a model leaves open about itself, at its own queries
+        for (c = 0; c < p; c++) l->feature[c] = (double)l->phi[i * p + c];
+        for (c = 0; c < p; c++) all += l->feature[c] * l->feature[c];
+        locusi_solve_lower(l->ridge.factor, p, l->feature, 1);
+        for (c = 0; c < p; c++) open += l->feature[c] * l->feature[c];
     }
-    m->rest = all > 0.0 ? known / all : 1.0;
+    m->rest = all > 0.0 ? open / all : 1.0;
     if (!d) return;
     locusi_product(l->ridge.k, l->theta, 1, p, p, l->models, l->theta, p, 16, p, l->ridge.normal, p, 0);
     for (i = 0; i < p * p; i++) {
-        l->ridge.factor[i] = (double)l->ridge.normal[i] * unit;
+        l->ridge.factor[i] = (double)l->ridge.normal[i] / (m->own * (double)l->models);
         trace += i % (p + 1) ? 0.0 : l->ridge.factor[i];
     }
-    value = vectors + p * d;
-    work = value + d;
-    locusi_top_eigen(l->ridge.factor, p, d, vectors, value, work);
+    locusi_top_eigen(l->ridge.factor, p, d, vectors, value, value + d);
     for (j = 0; j < d; j++) {
         const double v = value[j] > 0.0 ? value[j] : 0.0;
-        sum += v;
-        for (c = 0; c < p; c++) l->target[c] = sqrt(v) * vectors[c * d + j];
-        locusi_recall_weights(m, l->target, l->coefficient);
-        for (c = 0; c < p; c++) m->direction[j * p + c] = (float)l->coefficient[c];
+        trace -= v;
+        for (c = 0; c < p; c++) l->feature[c] = sqrt(v) * vectors[c * d + j];
+        locusi_recall_weights(m, l->feature, l->weight);
+        for (c = 0; c < p; c++) m->direction[j * p + c] = (float)l->weight[c];
     }
-    m->rest += trace > sum ? (trace - sum) / (double)p : 0.0;
+    m->rest += trace > 0.0 ? trace / (double)p : 0.0;
 }
 
-LOCUSI_FN void locusi_learn_carve(locusi_recall_learner *l, locusi_carver *c)
+LOCUSI_FN double locusi_step(double gradient, double curvature, double most) // of Newton's method, held back
 {
-    const size_t n = l->n, p = l->m->landmarks, models = l->models;
-    l->kernels = locusi_carve_floats(c, n, p);
-    l->phi = locusi_carve_floats(c, n, p);
-    l->x = locusi_carve_floats(c, n, l->m->rank);
-    l->y = locusi_carve_floats(c, models, n);
-    l->h = locusi_carve_floats(c, models, n);
-    l->theta = locusi_carve_floats(c, models, p);
-    l->targets = locusi_carve_floats(c, LOCUSI_TARGETS, n);
-    l->w = locusi_carve_floats(c, n, 1);
-    l->shares = locusi_carve_floats(c, n, 1);
-    l->ridge.scaled = locusi_carve_floats(c, n, p);
-    l->ridge.normal = locusi_carve_floats(c, p, p);
-    l->ridge.factor = (double *)locusi_carve(c, p * p, sizeof(double));
-    l->right = (double *)locusi_carve(c, LOCUSI_TARGETS * p, sizeof(double));
-    l->mu = (double *)locusi_carve(c, models, sizeof(double));
-    l->sd = (double *)locusi_carve(c, models, sizeof(double));
-    l->answered = (double *)locusi_carve(c, models, sizeof(double));
-    l->t = (double *)locusi_carve(c, n, sizeof(double));
-    l->z = (double *)locusi_carve(c, n, sizeof(double));
-    l->f = (double *)locusi_carve(c, n, sizeof(double));
-    l->coefficient = (double *)locusi_carve(c, p, sizeof(double));
-    l->target = (double *)locusi_carve(c, p, sizeof(double));
-    l->asked = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    l->order = (locusi_known *)locusi_carve(c, models, sizeof(locusi_known));
+    return locusi_clamp(gradient / curvature, -most, most);
 }
 
-// The scores as they will be needed, and the models by their gaps.
-LOCUSI_FN void locusi_learn_scores(locusi_recall_learner *l)
+// l->slope, l->intercept and the models' abilities: the posterior's mode, coordinate by coordinate. Intercepts are
+// drawn to what the encodings tell, in l->z; abilities start at the means.
+LOCUSI_FN void locusi_learn_items(locusi_learner *l)
 {
-    double mean = 0.0, cells = 0.0;
-    size_t i, j;
-    l->full = 1;
-    for (j = 0; j < l->models; j++) {
-        uint64_t gaps = 0;
-        for (i = 0; i < l->n; i++) {
-            float y = 0.0f;
-            const int has = locusi_score(l->e, j, i, &y);
-            l->y[j * l->n + i] = has ? y : locusi_nan();
-            l->asked[i] += (size_t)has;
-            l->full &= has;
-            if (has) mean += (double)y, cells += 1.0, l->answered[j] += 1.0;
-            else gaps = locusi_mix(gaps ^ (i + 1));
+    const size_t n = l->n, models = l->models;
+    const double slopes = 1.0 / (LOCUSI_SD_SLOPE * LOCUSI_SD_SLOPE);
+    const double intercepts = 1.0 / (LOCUSI_SD_INTERCEPT * LOCUSI_SD_INTERCEPT);
+    double *slope = l->slope, *intercept = l->intercept, *ability = l->ability, mean = 0.0, variance = 0.0;
+    size_t i, j, round, twice;
+    for (i = 0; i < n; i++) l->z[i] = l->f[i] / locusi_deviation(l->m->mean);
+    for (i = 0; i < n; i++) slope[i] = 1.0, intercept[i] = l->z[i];
+    for (j = 0; j < models; j++) ability[j] = log(l->mu[j] / (1.0 - l->mu[j]));
+    for (round = 0; round < 20; round++) {
+        mean = 0.0;
+        for (j = 0; j < models; j++) mean += ability[j] / (double)models;
+        for (i = 0; i < n; i++)
+            for (twice = 0; twice < 2; twice++) {
+                double gi = intercepts * (l->z[i] - intercept[i]), hi = intercepts;
+                double gs = -slopes * log(slope[i]), hs = slopes, step;
+                for (j = 0; j < models; j++) {
+                    const float y = l->y[i * l->width + j];
+                    const double away = slope[i] * (ability[j] - mean);
+                    double p;
+                    if (locusi_is_nan(y)) continue;
+                    p = locus_probability(slope[i] * ability[j] + intercept[i]);
+                    gi += (double)y - p;
+                    hi += p * (1.0 - p);
+                    gs += ((double)y - p) * away;
+                    hs += p * (1.0 - p) * away * away;
+                }
+                intercept[i] += locusi_step(gi, hi, 1.0);
+                step = exp(locusi_step(gs, hs, 0.3)); // the slope turns about the mean model
+                intercept[i] += slope[i] * (1.0 - step) * mean;
+                slope[i] *= step;
+            }
+        for (j = 0; j < models; j++) {
+            double g = (mean - ability[j]) / 9.0, h = 1.0 / 9.0;
+            for (i = 0; i < n; i++) {
+                const float y = l->y[i * l->width + j];
+                double p;
+                if (locusi_is_nan(y)) continue;
+                p = locus_probability(slope[i] * ability[j] + intercept[i]);
+                g += slope[i] * ((double)y - p);
+                h += slope[i] * slope[i] * p * (1.0 - p);
+            }
+            ability[j] += locusi_step(g, h, 0.5);
         }
-        l->order[j].hash = gaps;
-        l->order[j].at = j;
     }
-    locusi_sort(l->order, l->models, sizeof *l->order, locusi_known_order);
+    mean = 0.0;
+    for (j = 0; j < models; j++) mean += ability[j] / (double)models;
+    for (j = 0; j < models; j++) variance += (ability[j] - mean) * (ability[j] - mean) / (double)models;
+    l->m->ability = mean;
+    l->m->spread = sqrt(variance > 0.09 ? variance : 0.09);
+}
+
+// The evaluated queries as the pool keeps them.
+LOCUSI_FN void locusi_learn_known(locusi_learner *l)
+{
+    locusi_recall *m = l->m;
+    size_t i;
+    locusi_learn_items(l);
+    for (i = 0; i < l->n; i++) {
+        const size_t at = l->known[i].at;
+        m->known[i] = l->known[i].hash;
+        m->difficulty[i] = (float)l->t[at];
+        m->items[2 * i] = (float)l->slope[at];
+        m->items[2 * i + 1] = (float)l->intercept[at];
+    }
+}
+
+LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, locusi_work *w)
+{
+    locusi_recall *m = l->m;
+    const size_t n = l->n, p = m->landmarks, models = l->models;
+    locusi_carver c = {NULL, 0, 0};
+    int placed;
+    for (placed = 0; placed < 2; placed++) {
+        locusi_recall_carve(m, &c);
+        locusi_recall_carve_learning(m, &c);
+        locusi_panel_carve(&l->panel, n, p, &c);
+        if (!placed) c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
+        c.used = 0;
+    }
+    locusi_cloud_take(&l->cloud, m->q, space, w);
+    l->ridge.scaled = (float *)locusi_take(w, n * p, sizeof(float));
+    l->ridge.normal = (float *)locusi_take(w, p * p, sizeof(float));
+    l->ridge.factor = (double *)locusi_take(w, p * p, sizeof(double));
+    l->q = (float *)locusi_take(w, n * m->q, sizeof(float));
+    l->x = (float *)locusi_take(w, n * m->rank, sizeof(float));
+    l->kernels = (float *)locusi_take(w, n * p, sizeof(float));
+    l->phi = (float *)locusi_take(w, n * p, sizeof(float));
+    l->y = (float *)locusi_take(w, n * l->width, sizeof(float));
+    l->h = (float *)locusi_take_zero(w, n * l->width, sizeof(float));
+    l->theta = (float *)locusi_take_zero(w, models * p, sizeof(float));
+    l->w = (float *)locusi_take(w, n, sizeof(float));
+    l->shares = (float *)locusi_take(w, n, sizeof(float));
+    l->row = (size_t *)locusi_take(w, n, sizeof(size_t));
+    l->asked = (double *)locusi_take_zero(w, n, sizeof(double));
+    l->mu = (double *)locusi_take(w, models, sizeof(double));
+    l->sd = (double *)locusi_take(w, models, sizeof(double));
+    l->answered = (double *)locusi_take_zero(w, models, sizeof(double));
+    l->t = (double *)locusi_take_zero(w, n, sizeof(double));
+    l->z = (double *)locusi_take(w, n, sizeof(double));
+    l->f = (double *)locusi_take(w, n, sizeof(double));
+    l->targets = (double *)locusi_take(w, LOCUSI_TARGETS * n, sizeof(double));
+    l->right = (double *)locusi_take(w, 2 * LOCUSI_TARGETS * p, sizeof(double));
+    l->feature = (double *)locusi_take(w, p, sizeof(double));
+    l->weight = (double *)locusi_take(w, p, sizeof(double));
+    l->slope = (double *)locusi_take(w, n, sizeof(double));
+    l->intercept = (double *)locusi_take(w, n, sizeof(double));
+    l->ability = (double *)locusi_take(w, models, sizeof(double));
+    l->known = (locusi_known *)locusi_take(w, n, sizeof(locusi_known));
+}
+
+// The evaluations as they will be needed: rows that no model has a score on are left out, for they may hold anything.
+LOCUSI_FN void locusi_learn_scores(locusi_learner *l, const locus_evals *e)
+{
+    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
+    double mean = 0.0, cells = 0.0;
+    size_t row, i, j;
+    l->full = 1;
+    for (row = i = 0; row < e->queries.count; row++) {
+        float *y = l->y + i * l->width;
+        if (!locusi_scored(e, row)) continue;
+        memcpy(l->q + i * l->m->q, e->queries.encodings + row * stride, l->m->q * sizeof(float));
+        for (j = 0; j < l->width; j++) y[j] = locusi_nan();
+        for (j = 0; j < l->models; j++) {
+            float score;
+            if (!locusi_score(e, j, row, &score)) continue;
+            y[j] = score;
+            mean += (double)score;
+            l->asked[i] += 1.0;
+            l->answered[j] += 1.0;
+        }
+        l->row[i] = row;
+        l->known[i].hash = locusi_encoding_hash(l->q + i * l->m->q, l->m->q);
+        l->known[i].at = i;
+        cells += l->asked[i];
+        l->full &= l->asked[i] >= (double)l->models;
+        i++;
+    }
+    locusi_sort(l->known, l->n, sizeof *l->known, locusi_known_order);
     l->m->mean = mean / cells;
     for (j = 0; j < l->models; j++) l->sd[j] = locusi_deviation(l->m->mean);
 }
 
-// The evaluated queries as the pool keeps them. slope, intercept, ability, known: scratch.
-LOCUSI_FN locus_status locusi_learn_items(locusi_recall_learner *l, locus_error *err)
+// Learn from checked evaluations. m->q is set and all else zero, but for its ratios where they are known. others:
+// encodings that the space is learned from in place of the evaluated ones, or NULL. What it makes stands in w.
+LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernels *k, const locus_evals *e,
+                                           const locus_queries *others, locusi_recall_fit *fit, locusi_work *w,
+                                           locus_error *err)
 {
-    locusi_recall *m = l->m;
-    const size_t n = l->n, stride = l->e->queries.stride ? l->e->queries.stride : l->e->queries.dim;
-    double *slope, *intercept, *ability;
-    locusi_known *known;
-    locusi_carver c = {NULL, 0, 0};
-    void *block = NULL;
-    size_t i;
-    int attempt;
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        slope = (double *)locusi_carve(&c, n, sizeof(double));
-        intercept = (double *)locusi_carve(&c, n, sizeof(double));
-        ability = (double *)locusi_carve(&c, l->models, sizeof(double));
-        known = (locusi_known *)locusi_carve(&c, n, sizeof(locusi_known));
-        if (attempt) break;
-        if (c.failed || !(block = LOCUS_MALLOC(c.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
-        c.base = locusi_align(block);
-    }
-    for (i = 0; i < n; i++) {
-        known[i].hash = locusi_encoding_hash(l->e->queries.encodings + i * stride, m->q);
-        known[i].at = i;
-        l->z[i] = l->f[i] / locusi_deviation(m->mean);
-    }
-    locusi_items_fit(m, l->e, l->mu, l->z, slope, intercept, ability);
-    locusi_sort(known, n, sizeof *known, locusi_known_order);
-    for (i = 0; i < n; i++) {
-        const size_t at = known[i].at;
-        m->known[i] = known[i].hash;
-        m->difficulty[i] = (float)l->t[at];
-        m->items[2 * i] = (float)slope[at];
-        m->items[2 * i + 1] = (float)intercept[at];
-    }
-    LOCUS_FREE(block);
-    return LOCUS_OK;
-}
-
-// Fit the memory to checked evaluations; m->landmarks, rank, seen, directions and q are set and its arrays placed.
-LOCUSI_FN locus_status locusi_recall_fit_to(locusi_recall *m, const locusi_kernels *k, const locus_evals *e,
-                                            const locus_queries *all, locusi_recall_fit *fit, locus_error *err)
-{
-    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim, p = m->landmarks;
-    double item = 0.2;
-    size_t i, j, c, round;
-    locusi_recall_learner l;
-    locusi_carver carver = {NULL, 0, 0};
+    const size_t models = e->scores.models;
+    size_t i, j, c, p, round;
+    locusi_learner l;
+    locus_queries rows;
     locus_status status;
-    void *block = NULL;
-    if ((status = locusi_recall_map(m, k, all, err)) || (status = locusi_recall_choose(m, k, &e->queries, all, err)))
-        return status;
-    if (!locusi_recall_prepare(m, k))
-        return locusi_fail(err, LOCUS_ERR_NONFINITE, "memory", "encodings of sensible size", "others");
     memset(&l, 0, sizeof l);
+    memset(&rows, 0, sizeof rows);
+    for (i = 0; i < e->queries.count; i++) l.n += locusi_scored(e, i) != 0;
     l.m = m;
-    l.e = e;
-    l.n = e->queries.count;
-    l.models = e->scores.models;
+    l.models = models;
+    l.width = locusi_pad(models);
     l.given = m->ratio[0] > 0.0 && m->ratio[1] > 0.0;
-    locusi_learn_carve(&l, &carver);
-    if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
-    memset(block, 0, carver.used + 64);
-    carver.base = locusi_align(block);
-    carver.used = 0;
-    locusi_learn_carve(&l, &carver);
-    locusi_recall_kernels(m, k, e->queries.encodings, stride, l.n, l.x, l.kernels);
+    l.item = 0.2;
+    p = LOCUSI_RECALL_LANDMARKS;
+    if (p > l.n && p - l.n > (others ? others->count : 0)) p = l.n + (others ? others->count : 0);
+    p = m->landmarks = locusi_pad(p);
+    m->rank = m->q < LOCUSI_RECALL_RANK ? locusi_pad(m->q + 1) : LOCUSI_RECALL_RANK;
+    m->seen = fit->bare ? 0 : l.n;
+    m->directions = fit->bare ? 0 : models < LOCUSI_RECALL_DIRECTIONS ? models : LOCUSI_RECALL_DIRECTIONS;
+    if (m->directions > p / 4) m->directions = p / 4; // scratch has that room
+    locusi_learner_take(&l, others ? others->count : l.n, w);
+    fit->rows = (float *)locusi_take(w, models * p, sizeof(float));
+    fit->own = (float *)locusi_take(w, models * p, sizeof(float));
+    fit->base = (float *)locusi_take(w, models, sizeof(float));
+    fit->item = (double *)locusi_take_zero(w, e->queries.count, sizeof(double));
+    if ((status = locusi_work_short(w, err))) return status;
+    locusi_learn_scores(&l, e);
+    rows.encodings = l.q;
+    rows.count = l.n;
+    rows.dim = m->q;
+    locusi_recall_map(m, &l.cloud, k, others ? others : &rows);
+    locusi_learn_landmarks(&l, k, others);
+    if (!locusi_recall_prepare(m, k))
+        return locusi_fail(err, LOCUS_ERR_NONFINITE, "recall", "encodings of sensible size", "others");
+    locusi_recall_kernels(m, k, l.q, m->q, l.n, l.x, l.kernels);
     locusi_matmul_run(k, l.kernels, p, l.n, p, m->features, p, l.phi, p, NULL, NULL, 0, 0);
-    l.ridge.memory = m, l.ridge.k = k, l.ridge.phi = l.phi, l.ridge.n = l.n;
-    locusi_learn_scores(&l);
+    l.ridge.k = k, l.ridge.phi = l.phi, l.ridge.n = l.n, l.ridge.p = p;
     m->noise = 0.6;
     for (round = 0; round < 3; round++) {
         locusi_learn_means(&l);
-        locusi_learn_shared(&l, &item);
+        locusi_learn_shared(&l);
         locusi_learn_own_ratio(&l);
-        // a factor for each model is dear: where they are many, their h tells little about the shared part anyway
-        if (round == 2 || l.full || l.models <= 256) locusi_learn_own(&l);
+        locusi_learn_own(&l);
     }
     locusi_learn_directions(&l);
     m->mean = (double)(float)m->mean; // as in files
@@ -9440,23 +9408,21 @@ LOCUSI_FN locus_status locusi_recall_fit_to(locusi_recall *m, const locusi_kerne
     m->own = (double)(float)m->own;
     m->noise = (double)(float)m->noise;
     m->rest = (double)(float)m->rest;
-    for (j = 0; j < l.models; j++) {
-        for (c = 0; c < p; c++) l.target[c] = (double)l.theta[j * p + c];
-        locusi_recall_weights(m, l.target, l.coefficient);
+    for (j = 0; j < models; j++) {
+        for (c = 0; c < p; c++) l.feature[c] = (double)l.theta[j * p + c];
+        locusi_recall_weights(m, l.feature, l.weight);
         for (c = 0; c < p; c++) {
-            if (fit->rows) fit->rows[j * p + c] = (float)(((double)m->shared[c] + l.coefficient[c]) * l.sd[j]);
-            if (fit->own) fit->own[j * p + c] = (float)l.coefficient[c];
+            fit->rows[j * p + c] = (float)(((double)m->shared[c] + l.weight[c]) * l.sd[j]);
+            fit->own[j * p + c] = (float)l.weight[c];
         }
-        if (fit->base) fit->base[j] = (float)l.mu[j];
+        fit->base[j] = (float)l.mu[j];
     }
-    if (fit->item)
-        for (i = 0; i < l.n; i++) fit->item[i] = l.t[i] - l.f[i];
-    if (m->seen) status = locusi_learn_items(&l, err);
-    LOCUS_FREE(block);
-    return status;
+    for (i = 0; i < l.n; i++) fit->item[l.row[i]] = l.t[i] - l.f[i];
+    if (!fit->bare) locusi_learn_known(&l);
+    return LOCUS_OK;
 }
 
-// ---- one model's part from its own evaluations, with the rest of the memory as it is
+// ---- one model's part from its own evaluations, with the rest of the recall as it is
 
 typedef struct locusi_own {
     locusi_recall m; // what the pool has, and a learning part of its own
@@ -9468,20 +9434,18 @@ typedef struct locusi_own {
     double scores, difficulties; // sums of score and t
     double mu, sd;
     double *theta;       // [landmarks] h_m in features
-    double *coefficient; // [landmarks] h_m in kernels
+    double *coefficient; // [landmarks] h_m in similarities
     locusi_ridge r;
 } locusi_own;
 
-LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_recall *memory, size_t all, locusi_carver *c)
+LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_recall *recall, size_t all, locusi_carver *c)
 {
-    const size_t p = memory->landmarks;
+    const size_t p = recall->landmarks;
     memset(o, 0, sizeof *o);
-    o->m = *memory;
-    o->m.landmark = locusi_carve_floats(c, p, memory->rank); // packed anew: others may be using the pool
-    o->m.half = locusi_carve_floats(c, p, 1);
+    o->m = *recall;
     locusi_recall_carve_learning(&o->m, c);
-    o->q = locusi_carve_floats(c, all, memory->q);
-    o->x = locusi_carve_floats(c, all, memory->rank);
+    o->q = locusi_carve_floats(c, all, recall->q);
+    o->x = locusi_carve_floats(c, all, recall->rank);
     o->kernels = locusi_carve_floats(c, all, p);
     o->phi = locusi_carve_floats(c, all, p);
     o->w = locusi_carve_floats(c, all, 1);
@@ -9493,6 +9457,15 @@ LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_recall *memory, size
     o->r.scaled = locusi_carve_floats(c, all, p);
     o->r.normal = locusi_carve_floats(c, p, p);
     o->r.factor = (double *)locusi_carve(c, p * p, sizeof(double));
+}
+
+LOCUSI_FN void locusi_own_take(locusi_own *o, const locusi_recall *recall, size_t all, locusi_work *w)
+{
+    locusi_carver c = {NULL, 0, 0};
+    locusi_own_carve(o, recall, all, &c);
+    c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
+    c.used = 0;
+    locusi_own_carve(o, recall, all, &c);
 }
 
 // mu and sd of a model with n evaluations whose scores and difficulties have these sums. prior: what its mean is drawn
@@ -9508,7 +9481,7 @@ LOCUSI_FN void locusi_own_mean(const locusi_recall *m, double prior, double n, d
     *sd = locusi_deviation(*mu);
 }
 
-// From evals (models = 1; checked) to the coefficients; the factor stays for more of them.
+// From evals (one model; checked) to the coefficients; the factor stays for more of them.
 LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, const locus_evals *e, locus_error *err)
 {
     const size_t p = o->m.landmarks, stride = e->queries.stride ? e->queries.stride : e->queries.dim;
@@ -9526,16 +9499,16 @@ LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, co
     locusi_matmul_run(k, o->kernels, p, o->n, p, o->m.features, p, o->phi, p, NULL, NULL, 0, 0);
     o->scores = o->difficulties = 0.0;
     for (i = 0; i < o->n; i++) {
+        const size_t place = locusi_recall_place(&o->m, o->q + i * o->m.q);
         o->w[i] = (float)(o->m.own / o->m.noise);
-        o->t[i] = 0.0;
-        if (!locusi_recall_known(&o->m, o->q + i * o->m.q, &o->t[i]))
-            for (c = 0; c < p; c++) o->t[i] += (double)o->m.shared[c] * (double)o->kernels[i * p + c];
+        o->t[i] = place != SIZE_MAX ? (double)o->m.difficulty[place] : 0.0;
+        for (c = 0; place == SIZE_MAX && c < p; c++) o->t[i] += (double)o->m.shared[c] * (double)o->kernels[i * p + c];
         o->scores += o->score[i];
         o->difficulties += o->t[i];
     }
     locusi_own_mean(&o->m, o->m.mean, (double)o->n, o->scores, o->difficulties, &o->mu, &o->sd);
     for (i = 0; i < o->n; i++) o->difference[i] = (o->score[i] - o->mu) / o->sd - o->t[i];
-    o->r.memory = &o->m, o->r.k = k, o->r.phi = o->phi, o->r.n = o->n;
+    o->r.k = k, o->r.phi = o->phi, o->r.n = o->n, o->r.p = p;
     locusi_ridge_factor(&o->r, o->w);
     locusi_ridge_features(&o->r, o->w, o->difference, o->theta);
     locusi_recall_weights(&o->m, o->theta, o->coefficient);
@@ -9551,31 +9524,12 @@ LOCUSI_FN locus_status locusi_own_row(const locusi_own *o, const double *coeffic
         const double both = (double)o->m.shared[c] + coefficient[c];
         row[c] = (float)(o->m.logits ? both / sd : both * sd);
         if (!locusi_finite(row[c]))
-            return locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a part of them shows");
+            return locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a part of them shows");
     }
     *base = (float)(o->m.logits ? log(mu / (1.0 - mu)) : mu);
     return LOCUS_OK;
 }
 
-LOCUSI_FN locus_status locusi_recall_add(const locusi_recall *memory, const locusi_kernels *k, const locus_evals *e,
-                                         float *row, float *base, locus_error *err)
-{
-    locusi_carver c = {NULL, 0, 0};
-    locusi_own own;
-    locus_status status;
-    void *block = NULL;
-    size_t bytes;
-    locusi_own_carve(&own, memory, e->queries.count, &c);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_own_carve(&own, memory, e->queries.count, &c);
-    status = locusi_own_fit(&own, k, e, err);
-    if (!status) status = locusi_own_row(&own, own.coefficient, own.mu, own.sd, row, base, err);
-    LOCUS_FREE(block);
-    return status;
-}
 // ---------------------------------------------------------------------------------------------------------- >>pool
 //
 // In a file: tensors pool.embeddings F32 [M, d], pool.names U8 (each name and a zero byte), pool.parameters_b F32 [M],
@@ -9832,13 +9786,13 @@ LOCUSI_FN locus_status locusi_pool_make_recall(locus_pool *pool, const locusi_re
     locusi_recall memory = *plan;
     size_t bytes;
     void *block = NULL;
-    locusi_recall_carve(&memory, &c, 0);
+    locusi_recall_carve(&memory, &c);
     if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
     if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
     memset(block, 0, bytes);
     c.base = locusi_align(block);
     c.used = 0;
-    locusi_recall_carve(&memory, &c, 0);
+    locusi_recall_carve(&memory, &c);
     if (pool->memory_block) LOCUS_FREE(pool->memory_block);
     pool->memory_block = block;
     pool->memory = memory;
@@ -9860,7 +9814,7 @@ LOCUSI_FN size_t locusi_pool_bytes(const locus_net *net, size_t capacity, const 
     memset(&pool, 0, sizeof pool);
     pool.memory = *plan;
     locusi_carve(&c, 1, sizeof(locus_pool));
-    if (plan->landmarks) locusi_recall_carve(&pool.memory, &c, 0);
+    if (plan->landmarks) locusi_recall_carve(&pool.memory, &c);
     locusi_pool_carve(net, &c, capacity, &pool);
     return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
 }
@@ -9899,7 +9853,7 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
         pool = (locus_pool *)locusi_carve(&c, 1, sizeof(locus_pool));
         memset(pool, 0, bytes - 64);
         pool->memory = *plan;
-        if (plan->landmarks) locusi_recall_carve(&pool->memory, &c, 0);
+        if (plan->landmarks) locusi_recall_carve(&pool->memory, &c);
         locusi_pool_carve(net, &c, capacity, pool);
     } else {
         pool = (locus_pool *)LOCUS_MALLOC(sizeof(locus_pool));
@@ -10079,10 +10033,9 @@ LOCUS_API locus_calibration locus_pool_calibration(const locus_pool *pool, size_
     return index < pool->count ? pool->calibration[index] : pool->calibration_shared;
 }
 
-LOCUS_API void locus_pool_uncalibrate(locus_pool *pool)
+LOCUSI_FN void locusi_pool_uncalibrate(locus_pool *pool)
 {
     size_t i;
-    if (!pool) return;
     pool->calibrated = 0;
     pool->calibration_shared.scale = 1.0f;
     pool->calibration_shared.shift = 0.0f;
@@ -10125,24 +10078,25 @@ LOCUS_API locus_recall_info locus_pool_recall_info(const locus_pool *pool)
     return info;
 }
 
-LOCUS_API void locus_pool_drop_recall(locus_pool *pool)
+LOCUSI_FN void locusi_pool_drop_recall(locus_pool *pool)
 {
-    if (!pool) return;
     if (pool->memory_block) LOCUS_FREE(pool->memory_block);
     pool->memory_block = NULL;
     memset(&pool->memory, 0, sizeof pool->memory);
 }
 
-LOCUS_API locus_status locus_pool_set_recall_weight(locus_pool *pool, double weight, locus_error *err)
+LOCUS_API locus_status locus_pool_set_recall(locus_pool *pool, double weight, locus_error *err)
 {
-    if (!pool || !pool->memory.landmarks)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory", pool ? "one without" : "NULL");
+    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
     if (!locusi_within(weight, 0.0, 1.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "0 to 1", "%f", weight);
+    if (weight > 0.0 && !pool->memory.landmarks)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall", "one without");
     pool->memory.weight = (float)weight;
+    if (!(weight > 0.0)) locusi_pool_drop_recall(pool);
     return LOCUS_OK;
 }
 
-// Encodings that a memory can take; e NULL: all rows, else those that a model has a score on.
+// Encodings that a recall can take; e NULL: all rows, else those that a model has a score on.
 LOCUSI_FN locus_status locusi_check_lengths(const locusi_recall *m, const locus_queries *q, const locus_evals *e,
                                             locus_error *err)
 {
@@ -10155,186 +10109,191 @@ LOCUSI_FN locus_status locusi_check_lengths(const locusi_recall *m, const locus_
     return LOCUS_OK;
 }
 
-// *out <- the evaluations without the rows that no model has a score on: those must not be looked at. *block: what
-// *out stands in, NULL where every row is kept.
-LOCUSI_FN locus_status locusi_evals_scored(const locus_evals *e, locus_evals *out, void **block, locus_error *err)
+// The pool's recall <- what was learned. On failure the pool is as before.
+LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_recall *learned,
+                                               const locusi_recall_fit *fit, locus_error *err)
 {
-    const size_t n = e->queries.count, q = e->queries.dim, stride = e->queries.stride ? e->queries.stride : q;
-    locusi_carver c = {NULL, 0, 0};
-    float *rows = NULL, *scores = NULL, y = 0.0f;
-    size_t i, j, m, kept = 0;
-    int attempt;
-    *out = *e;
-    *block = NULL;
-    for (i = 0; i < n; i++) kept += locusi_scored(e, i) != 0;
-    if (kept == n) return LOCUS_OK;
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        rows = locusi_carve_floats(&c, kept, q);
-        scores = locusi_carve_floats(&c, e->scores.models, kept);
-        if (attempt) break;
-        if (!c.failed) *block = LOCUS_MALLOC(c.used + 64);
-        if (!*block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
-        c.base = locusi_align(*block);
+    const locus_pool before = *pool;
+    locus_status status;
+    size_t m, i;
+    pool->memory_block = NULL;
+    status = locusi_pool_make_recall(pool, learned, err);
+    if (!status) status = locusi_pool_grow(pool, pool->capacity, err);
+    if (status) {
+        if (pool->memory_block) LOCUS_FREE(pool->memory_block);
+        *pool = before;
+        return status;
     }
-    for (i = j = 0; i < n; i++) {
-        if (!locusi_scored(e, i)) continue;
-        memcpy(rows + j * q, e->queries.encodings + i * stride, q * sizeof(float));
-        for (m = 0; m < e->scores.models; m++) scores[m * kept + j] = locusi_score(e, m, i, &y) ? y : locusi_nan();
-        j++;
+    if (before.memory_block) LOCUS_FREE(before.memory_block);
+    locusi_recall_copy(&pool->memory, learned);
+    for (m = 0; m < pool->count; m++) {
+        for (i = 0; i < learned->landmarks; i++) *locusi_recall_at(pool, m, i) = fit->rows[m * learned->landmarks + i];
+        pool->recall_base[m] = fit->base[m];
+        pool->recalled[m] = 1;
     }
-    out->queries.encodings = rows;
-    out->queries.count = kept;
-    out->queries.stride = 0;
-    out->scores.f32 = scores;
-    out->scores.u8 = NULL;
-    out->scores.mask = NULL;
     return LOCUS_OK;
 }
 
-// like: a memory whose ratios are taken over, and the queries are then not kept; or NULL
-LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_recall_opts *opts,
-                                            const locusi_recall *like, locus_error *err)
+// Within a call that has memory of its own: as much of it as encoding says that it takes.
+LOCUSI_FN locus_status locusi_encode_all(const locus_net *net, const locus_evals *evals, float *z, const locus_run *run,
+                                         locusi_work *w, locus_error *err)
 {
-    locusi_recall learned;
-    locusi_recall_fit fit;
-    locus_evals scored;
-    locus_queries all;
-    locusi_carver c = {NULL, 0, 0};
-    size_t m, i, bytes = 0;
-    void *block = NULL, *scored_block;
-    int attempt;
+    locus_run inner;
+    locus_error ask;
+    locus_status status;
+    memset(&inner, 0, sizeof inner);
+    if (run) inner = *run;
+    if (!w->base) return locus_encode(net, evals, z, LOCUS_ENCODE_AUTO, &inner, err);
+    inner.memory = w->base;
+    inner.memory_bytes = 0;
+    status = locus_encode(net, evals, z, LOCUS_ENCODE_AUTO, &inner, &ask);
+    if (status != LOCUS_ERR_MEMORY) {
+        if (err) *err = ask;
+        return status;
+    }
+    inner.memory = locusi_take(w, ask.bytes, 1);
+    inner.memory_bytes = ask.bytes;
+    if ((status = locusi_work_short(w, err))) return status;
+    return locus_encode(net, evals, z, LOCUS_ENCODE_AUTO, &inner, err);
+}
+
+// One model's evaluations, for a pool: checked.
+LOCUSI_FN locus_status locusi_check_model(const locus_pool *pool, const locus_evals *evals, locus_error *err)
+{
     locus_status status;
     if (!pool || !evals)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
-    if (!pool->growable)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "a pool on the heap", "one in the caller's memory");
+    if (evals->scores.models != 1)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->scores.models", "1", "%z", evals->scores.models);
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
-    if (opts && !locusi_within(opts->weight, 0.0, 1.0))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->weight", "0 to 1", "%f", opts->weight);
-    if (evals->scores.models != pool->count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
-                           evals->scores.models);
-    memset(&learned, 0, sizeof learned);
-    memset(&fit, 0, sizeof fit);
-    learned.q = pool->net->q;
-    learned.rank = locusi_recall_rank(learned.q);
-    learned.directions = pool->count < LOCUSI_RECALL_DIRECTIONS ? pool->count : LOCUSI_RECALL_DIRECTIONS;
-    learned.weight = (float)LOCUSI_RECALL_WEIGHT;
-    if (pool->net->info.recall_weight > 0.0) learned.weight = (float)pool->net->info.recall_weight;
-    if (opts && opts->weight > 0.0) learned.weight = (float)opts->weight;
-    if ((status = locusi_check_lengths(&learned, &evals->queries, evals, err))) return status;
-    if (opts && opts->unlabelled.count) {
-        if (opts->unlabelled.count >= UINT32_MAX)
-            return locusi_fail(err, LOCUS_ERR_OVERFLOW, "opts->unlabelled", "fewer rows", "%z", opts->unlabelled.count);
-        if ((status = locusi_check_queries(pool->net, &opts->unlabelled, err)) ||
-            (status = locusi_check_lengths(&learned, &opts->unlabelled, NULL, err)))
-            return status;
-    }
-    if ((status = locusi_evals_scored(evals, &scored, &scored_block, err))) return status;
-    all = opts && opts->unlabelled.count ? opts->unlabelled : scored.queries;
-    learned.landmarks = locusi_recall_landmarks(&scored.queries, &all);
-    learned.seen = like ? 0 : scored.queries.count;
-    if (like) memcpy(learned.ratio, like->ratio, sizeof learned.ratio);
-    if (learned.directions > learned.landmarks / 4) learned.directions = learned.landmarks / 4; // scratch has that room
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        locusi_recall_carve(&learned, &c, 1);
-        fit.rows = locusi_carve_floats(&c, pool->count, learned.landmarks);
-        fit.base = locusi_carve_floats(&c, pool->count, 1);
-        if (attempt) break;
-        if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-        if (!block) {
-            if (scored_block) LOCUS_FREE(scored_block);
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
-        }
-        memset(block, 0, bytes);
-        c.base = locusi_align(block);
-    }
-    status = locusi_recall_fit_to(&learned, pool->net->kernels, &scored, &all, &fit, err);
-    if (!status) {
-        const locusi_recall before = pool->memory;
-        void *const block_before = pool->memory_block;
-        float *const recall_before = pool->recall;
-        pool->memory_block = NULL;
-        status = locusi_pool_make_recall(pool, &learned, err);
-        if (!status) status = locusi_pool_grow(pool, pool->capacity, err);
-        if (status) { // as it was
-            if (pool->memory_block) LOCUS_FREE(pool->memory_block);
-            pool->memory = before;
-            pool->memory_block = block_before;
-            pool->recall = recall_before;
-        } else {
-            locusi_recall *to = &pool->memory;
-            if (block_before) LOCUS_FREE(block_before);
-            locusi_recall_copy(to, &learned);
-            locusi_recall_pack(to, pool->net->kernels);
-            for (m = 0; m < pool->count; m++) {
-                for (i = 0; i < to->landmarks; i++) *locusi_recall_at(pool, m, i) = fit.rows[m * to->landmarks + i];
-                pool->recall_base[m] = fit.base[m];
-                pool->recalled[m] = 1;
-            }
-        }
-    }
-    if (scored_block) LOCUS_FREE(scored_block);
-    LOCUS_FREE(block);
-    return status;
+    return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, &evals->queries, evals, err) : LOCUS_OK;
 }
 
-LOCUS_API locus_status locus_pool_learn_recall(locus_pool *pool, const locus_evals *evals,
-                                               const locus_recall_opts *opts, locus_error *err)
+LOCUSI_FN void locusi_pool_set_row(locus_pool *pool, size_t index, const float *row, float base)
 {
-    return locusi_pool_memorize(pool, evals, opts, NULL, err);
+    size_t i;
+    for (i = 0; i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
+    pool->recall_base[index] = base;
+    pool->recalled[index] = 1;
 }
 
 LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, const locus_evals *evals,
-                                               locus_error *err)
+                                               const locus_run *run, locus_error *err)
 {
-    float row[LOCUSI_RECALL_LANDMARKS];
-    size_t i;
-    locus_status status;
-    memset(row, 0, sizeof row); // without a heap gcc warns of it, though it is then never read
-    if (!pool || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    locusi_work w;
+    locusi_own own;
+    float *row, base;
+    locus_status status = locusi_check_model(pool, evals, err);
+    if (status) return status;
     if (index >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
     if (!pool->memory.landmarks)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory (locus_pool_learn_recall)",
-                           "one without");
-    if (evals->scores.models != 1)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->scores.models);
-    if ((status = locusi_check_evals(pool->net, evals, err)) ||
-        (status = locusi_check_lengths(&pool->memory, &evals->queries, evals, err)) ||
-        (status = locusi_recall_add(&pool->memory, pool->net->kernels, evals, row, &pool->recall_base[index], err)))
-        return status;
-    for (i = 0; i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
-    pool->recalled[index] = 1;
-    return LOCUS_OK;
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall (locus_pool_learn)", "one without");
+    locusi_work_begin(&w, run);
+    locusi_own_take(&own, &pool->memory, evals->queries.count, &w);
+    row = (float *)locusi_take(&w, pool->memory.landmarks, sizeof(float));
+    status = locusi_work_short(&w, err);
+    if (!status) status = locusi_own_fit(&own, pool->net->kernels, evals, err);
+    if (!status) status = locusi_own_row(&own, own.coefficient, own.mu, own.sd, row, &base, err);
+    if (!status) locusi_pool_set_row(pool, index, row, base);
+    locusi_work_end(&w);
+    return status;
+}
+
+LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const locus_evals *evals, size_t *index,
+                                       const locus_run *run, locus_error *err)
+{
+    locusi_work w;
+    locusi_own own;
+    locus_model model;
+    float *z, *row = NULL, base = 0.0f;
+    size_t at, i;
+    locus_status status = locusi_check_model(pool, evals, err);
+    if (status) return status;
+    if (!name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "name", "a pointer", "NULL");
+    if (!locusi_valid_name(name, sizeof model.name))
+        return locusi_fail(err, LOCUS_ERR_NAME, "name", "UTF-8 of at most %z bytes", "other", sizeof model.name - 1);
+    at = locus_pool_find(pool, name);
+    memset(&model, 0, sizeof model);
+    if (at != SIZE_MAX) {
+        model = *locus_pool_model(pool, at);
+    } else {
+        memcpy(model.name, name, strlen(name));
+        model.parameters_b = locusi_nan();
+        model.cost = (double)locusi_nan();
+        model.available = 1;
+    }
+    for (i = model.evaluations = 0; i < evals->queries.count; i++)
+        model.evaluations += (uint64_t)locusi_scored(evals, i);
+    locusi_work_begin(&w, run);
+    z = (float *)locusi_take(&w, pool->net->d, sizeof(float));
+    if (pool->memory.landmarks) {
+        locusi_own_take(&own, &pool->memory, evals->queries.count, &w);
+        row = (float *)locusi_take(&w, pool->memory.landmarks, sizeof(float));
+    }
+    status = locusi_encode_all(pool->net, evals, z, run, &w, err);
+    if (!status && row) status = locusi_own_fit(&own, pool->net->kernels, evals, err);
+    if (!status && row) status = locusi_own_row(&own, own.coefficient, own.mu, own.sd, row, &base, err);
+    if (!status)
+        status = at != SIZE_MAX ? locus_pool_set(pool, at, &model, z, err) : locus_pool_add(pool, &model, z, &at, err);
+    if (!status && row) locusi_pool_set_row(pool, at, row, base);
+    if (!status && index) *index = at;
+    locusi_work_end(&w);
+    return status;
 }
 
 // ---- reading
 
-// The sizes of a file's memory, all of its tensors checked; landmarks 0: the file has none.
-LOCUSI_FN locus_status locusi_recall_sizes(const locus_safetensors *st, const locus_net *net, size_t models,
-                                           locusi_recall *m, locus_error *err)
+// The recall's tensors in a file, and their shapes in a pool of `models`. Not all files have the last two.
+enum { LOCUSI_RECALL_TENSORS = 12, LOCUSI_RECALL_NEEDED = 10 };
+
+typedef struct locusi_recall_tensor {
+    const char *name;
+    locus_dtype dtype;
+    size_t rank, shape[2];
+} locusi_recall_tensor;
+
+LOCUSI_FN void locusi_recall_tensors(const locusi_recall *m, size_t models, locusi_recall_tensor *t)
 {
     static const char *const names[LOCUSI_RECALL_TENSORS] = {"memory.map",      "memory.map_bias", "memory.landmarks",
                                                              "memory.shared",   "memory.rows",     "memory.base",
                                                              "memory.recalled", "memory.known",    "memory.difficulty",
                                                              "memory.scalars",  "memory.items",    "memory.directions"};
-    const locus_tensor *points = locus_safetensors_find(st, names[2]), *known = locus_safetensors_find(st, names[7]);
-    const locus_tensor *scalars = locus_safetensors_find(st, names[9]), *map = locus_safetensors_find(st, names[0]);
-    const locus_tensor *directions = locus_safetensors_find(st, names[11]);
+    const size_t p = m->landmarks,
+                 shapes[LOCUSI_RECALL_TENSORS][2] = {{m->rank, m->q},  {m->rank, 0},
+                                                     {p, m->rank},     {p, 0},
+                                                     {models, p},      {models, 0},
+                                                     {models, 0},      {m->seen, 0},
+                                                     {m->seen, 0},     {m->logits ? 2 : LOCUSI_RECALL_SCALARS, 0},
+                                                     {m->seen + 1, 2}, {m->directions, p}};
+    size_t i;
+    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
+        t[i].name = names[i];
+        t[i].dtype = i == 6 ? LOCUS_U8 : i == 7 ? LOCUS_I64 : LOCUS_F32;
+        t[i].rank = i == 0 || i == 2 || i == 4 || i >= LOCUSI_RECALL_NEEDED ? 2 : 1;
+        t[i].shape[0] = shapes[i][0];
+        t[i].shape[1] = shapes[i][1];
+    }
+}
+
+// The sizes of a file's recall, all of its tensors checked; landmarks 0: the file has none.
+LOCUSI_FN locus_status locusi_recall_sizes(const locus_safetensors *st, const locus_net *net, size_t models,
+                                           locusi_recall *m, locus_error *err)
+{
+    locusi_recall_tensor want[LOCUSI_RECALL_TENSORS];
+    const locus_tensor *have[LOCUSI_RECALL_TENSORS];
     size_t i, j, present = 0, surplus = 0;
     memset(m, 0, sizeof *m);
     for (i = 0; i < st->tensor_count; i++) surplus += locusi_starts(st->tensors[i].name, "memory.") != 0;
     if (!surplus) return LOCUS_OK;
+    locusi_recall_tensors(m, models, want);
+    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) have[i] = locus_safetensors_find(st, want[i].name);
     m->q = net->q;
-    m->rank = map && map->rank == 2 ? map->shape[0] : 16;
-    m->directions = directions && directions->rank == 2 ? directions->shape[0] : 0;
-    m->logits = scalars && scalars->count == 2; // a file of version 0.2 or 0.3
-    m->landmarks = points && points->rank == 2 ? points->shape[0] : 16;
-    m->seen = known && known->rank == 1 ? known->shape[0] : 0;
+    m->rank = have[0] ? have[0]->shape[0] : 16;
+    m->landmarks = have[2] ? have[2]->shape[0] : 16;
+    m->seen = have[7] ? have[7]->shape[0] : 0;
+    m->logits = have[9] && have[9]->count == 2; // a file of version 0.2 or 0.3
+    m->directions = have[11] ? have[11]->shape[0] : 0;
     if (m->landmarks == 0 || m->landmarks % 16 || m->landmarks > LOCUSI_RECALL_LANDMARKS)
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "a multiple of 16 up to %z", "%z",
                            LOCUSI_RECALL_LANDMARKS, m->landmarks);
@@ -10344,84 +10303,87 @@ LOCUSI_FN locus_status locusi_recall_sizes(const locus_safetensors *st, const lo
     if (m->directions > LOCUSI_RECALL_DIRECTIONS)
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.directions", "at most %z rows", "%z", LOCUSI_RECALL_DIRECTIONS,
                            m->directions);
+    locusi_recall_tensors(m, models, want);
     for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
-        const size_t p = m->landmarks;
-        const size_t shape[LOCUSI_RECALL_TENSORS][2] = {
-            {m->rank, m->q},  {m->rank, 1},      {p, m->rank}, {p, 1},       {models, p},
-            {models, 1},      {models, 1},       {m->seen, 1}, {m->seen, 1}, {m->logits ? 2 : LOCUSI_RECALL_SCALARS, 1},
-            {m->seen + 1, 2}, {m->directions, p}};
-        const size_t rank = i == 0 || i == 2 || i == 4 || i >= 10 ? 2 : 1;
-        const locus_dtype type = i == 6 ? LOCUS_U8 : i == 7 ? LOCUS_I64 : LOCUS_F32;
-        const locus_tensor *t = locus_safetensors_find(st, names[i]);
-        if (!t && i >= 10) continue; // not all files have these
-        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", names[i]);
+        const locus_tensor *t = have[i];
+        if (!t && i >= LOCUSI_RECALL_NEEDED) continue;
+        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", want[i].name);
         present++;
-        if (t->rank != rank || t->shape[0] != shape[i][0] || (rank == 2 && t->shape[1] != shape[i][1])) {
-            char want[64], have[64];
-            locusi_shape_text(want, sizeof want, rank, shape[i]);
-            locusi_shape_text(have, sizeof have, t->rank, t->shape);
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", names[i], want, have);
+        if (t->rank != want[i].rank || t->shape[0] != want[i].shape[0] ||
+            (t->rank == 2 && t->shape[1] != want[i].shape[1])) {
+            char expected[64], found[64];
+            locusi_shape_text(expected, sizeof expected, want[i].rank, want[i].shape);
+            locusi_shape_text(found, sizeof found, t->rank, t->shape);
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", t->name, expected, found);
         }
-        if (t->dtype != type)
-            return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", names[i],
-                               type == LOCUS_U8    ? "U8"
-                               : type == LOCUS_I64 ? "I64"
-                                                   : "F32",
+        if (t->dtype != want[i].dtype)
+            return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", t->name,
+                               want[i].dtype == LOCUS_U8    ? "U8"
+                               : want[i].dtype == LOCUS_I64 ? "I64"
+                                                            : "F32",
                                t->dtype_name);
-        for (j = 0; type == LOCUS_F32 && j < t->count; j++) {
+        for (j = 0; t->dtype == LOCUS_F32 && j < t->count; j++) {
             const float x = locusi_f32_from(locusi_le32((const unsigned char *)t->data + 4 * j));
             if (!(locusi_finite(x) && fabsf(x) < 1e12f))
-                return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z]", "a finite number", "%f", names[i], j, (double)x);
+                return locusi_fail(err, LOCUS_ERR_POOL, "%s[%z]", "a finite number", "%f", t->name, j, (double)x);
         }
     }
-    if (present != surplus)
-        for (i = 0; i < st->tensor_count; i++) {
-            for (j = 0; j < LOCUSI_RECALL_TENSORS && strcmp(st->tensors[i].name, names[j]); j++) {}
-            if (j == LOCUSI_RECALL_TENSORS && locusi_starts(st->tensors[i].name, "memory."))
-                return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", st->tensors[i].name);
-        }
+    for (i = 0; present != surplus && i < st->tensor_count; i++) {
+        for (j = 0; j < LOCUSI_RECALL_TENSORS && strcmp(st->tensors[i].name, want[j].name); j++) {}
+        if (j == LOCUSI_RECALL_TENSORS && locusi_starts(st->tensors[i].name, "memory."))
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", st->tensors[i].name);
+    }
     return LOCUS_OK;
 }
 
-// The memory's numbers out of checked tensors into a pool that has the room.
+// Where a pool has number (row, column) of tensor `which` of its recall, all but recalled and known; numbers: the
+// scalars, then mean and deviation of the abilities, which are the last row of the items.
+LOCUSI_FN float *locusi_recall_number(const locus_pool *pool, float *numbers, size_t which, size_t row, size_t column)
+{
+    const locusi_recall *m = &pool->memory;
+    switch (which) {
+    case 0: return m->map + locusi_packed(row, column, m->q);
+    case 1: return m->map_bias + row;
+    case 2: return m->points + row * m->rank + column;
+    case 3: return m->shared + row;
+    case 4: return locusi_recall_at(pool, row, column);
+    case 5: return pool->recall_base + row;
+    case 8: return m->difficulty + row;
+    case 9: return numbers + row;
+    case 10: return row < m->seen ? m->items + 2 * row + column : numbers + LOCUSI_RECALL_SCALARS + column;
+    default: return m->direction + row * m->landmarks + column;
+    }
+}
+
+// The recall's numbers out of checked tensors into a pool that has the room.
 LOCUSI_FN void locusi_recall_read(locus_pool *pool, const locus_safetensors *st, size_t models)
 {
     locusi_recall *m = &pool->memory;
-    const locus_tensor *map = locus_safetensors_find(st, "memory.map"),
-                       *rows = locus_safetensors_find(st, "memory.rows");
-    const unsigned char *known = (const unsigned char *)locus_safetensors_find(st, "memory.known")->data;
-    const unsigned char *recalled = (const unsigned char *)locus_safetensors_find(st, "memory.recalled")->data;
-    const locus_tensor *items = locus_safetensors_find(st, "memory.items");
-    float scalars[LOCUSI_RECALL_SCALARS] = {0.0f};
-    size_t i, j;
-    for (i = 0; i < m->rank; i++)
-        for (j = 0; j < m->q; j++) locus_tensor_to_f32(map, i * m->q + j, 1, m->map + locusi_packed(i, j, m->q), NULL);
-    locusi_vector(locus_safetensors_find(st, "memory.map_bias"), m->map_bias);
-    locusi_vector(locus_safetensors_find(st, "memory.landmarks"), m->points);
-    locusi_vector(locus_safetensors_find(st, "memory.shared"), m->shared);
-    locusi_vector(locus_safetensors_find(st, "memory.difficulty"), m->difficulty);
-    locusi_vector(locus_safetensors_find(st, "memory.base"), pool->recall_base);
-    locusi_vector(locus_safetensors_find(st, "memory.scalars"), scalars);
-    m->weight = scalars[0] >= 0.0f && scalars[0] <= 1.0f ? scalars[0] : 0.5f;
-    m->mean = scalars[1] > 0.0f && scalars[1] < 1.0f ? (double)scalars[1] : 0.5;
-    m->pull = m->logits ? 13.0 : locusi_clamp((double)scalars[2], 0.0, 1e6); // what version 0.3 took for every pool
-    m->own = m->logits ? 0.031 : locusi_clamp((double)scalars[3], 1e-6, 10.0);
-    m->noise = m->logits ? 0.62 : locusi_clamp((double)scalars[4], 1e-2, 10.0);
-    m->rest = m->logits ? 1.0 : locusi_clamp((double)scalars[5], 1e-3, 10.0);
-    if (m->directions) locusi_vector(locus_safetensors_find(st, "memory.directions"), m->direction);
-    m->spread = 0.0;
-    if (items) {
-        locus_tensor_to_f32(items, 0, 2 * m->seen, m->items, NULL);
-        locus_tensor_to_f32(items, 2 * m->seen, 2, scalars, NULL);
-        m->ability = locusi_clamp((double)scalars[0], -20.0, 20.0);
-        m->spread = locusi_clamp((double)scalars[1], 0.1, 10.0);
+    locusi_recall_tensor want[LOCUSI_RECALL_TENSORS];
+    float v[LOCUSI_RECALL_SCALARS + 2] = {0.0f};
+    size_t i, row, column;
+    locusi_recall_tensors(m, models, want);
+    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
+        const locus_tensor *t = locus_safetensors_find(st, want[i].name);
+        const size_t columns = t && t->rank == 2 ? t->shape[1] : 1;
+        const unsigned char *bytes = t ? (const unsigned char *)t->data : NULL;
+        for (row = 0; t && row < t->shape[0]; row++)
+            for (column = 0; column < columns; column++) {
+                if (i == 6) pool->recalled[row] = bytes[row] != 0;
+                else if (i == 7) m->known[row] = locusi_le64(bytes + 8 * row);
+                else
+                    *locusi_recall_number(pool, v, i, row, column) =
+                        locusi_f32_from(locusi_le32(bytes + 4 * (row * columns + column)));
+            }
+        if (i == 10) m->spread = t ? locusi_clamp((double)v[LOCUSI_RECALL_SCALARS + 1], 0.1, 10.0) : 0.0;
     }
-    for (i = 0; i < m->seen; i++) m->known[i] = locusi_le64(known + 8 * i);
-    for (i = 0; i < models; i++) {
-        pool->recalled[i] = recalled[i] != 0;
-        for (j = 0; j < m->landmarks; j++)
-            locus_tensor_to_f32(rows, i * m->landmarks + j, 1, locusi_recall_at(pool, i, j), NULL);
-    }
+    m->weight = v[0] >= 0.0f && v[0] <= 1.0f ? v[0] : 0.5f;
+    m->mean = v[1] > 0.0f && v[1] < 1.0f ? (double)v[1] : 0.5;
+    m->pull = m->logits ? 13.0 : locusi_clamp((double)v[2], 0.0, 1e6); // what version 0.3 took for every pool
+    m->own = m->logits ? 0.031 : locusi_clamp((double)v[3], 1e-6, 10.0);
+    m->noise = m->logits ? 0.62 : locusi_clamp((double)v[4], 1e-2, 10.0);
+    m->rest = m->logits ? 1.0 : locusi_clamp((double)v[5], 1e-3, 10.0);
+    m->ability = locusi_clamp((double)v[LOCUSI_RECALL_SCALARS], -20.0, 20.0);
     locusi_recall_pack(m, pool->net->kernels);
 }
 
@@ -10688,62 +10650,37 @@ LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, c
     return status;
 }
 
-LOCUSI_FN void locusi_recall_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[11])
+LOCUSI_FN void locusi_recall_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char **to)
 {
-    const locusi_recall *m = &pool->memory;
-    const size_t floats[10] = {
-        m->rank * m->q, m->rank, m->landmarks * m->rank, m->landmarks,      m->landmarks * pool->count,
-        pool->count,    m->seen, LOCUSI_RECALL_SCALARS,  2 * (m->seen + 1), m->directions * m->landmarks};
+    locusi_recall_tensor t[LOCUSI_RECALL_TENSORS];
     size_t i;
-    for (i = 0; i < 10; i++) to[i] = (unsigned char *)locusi_carve(c, m->landmarks ? floats[i] : 0, 4);
-    to[10] = (unsigned char *)locusi_carve(c, m->landmarks ? m->seen : 0, 8);
+    if (!pool->memory.landmarks) return;
+    locusi_recall_tensors(&pool->memory, pool->count, t);
+    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++)
+        to[i] = (unsigned char *)locusi_carve(c, t[i].shape[0] * (t[i].rank == 2 ? t[i].shape[1] : 1), 8);
 }
 
-LOCUSI_FN void locusi_put_floats(unsigned char *to, const float *from, size_t n)
-{
-    size_t i;
-    for (i = 0; i < n; i++) locusi_put32(to + 4 * i, locusi_f32_bits(from[i]));
-}
-
-// The memory's tensors; returns how many.
-LOCUSI_FN size_t locusi_recall_save(const locus_pool *pool, unsigned char *const to[11], locus_tensor *t)
+// The recall's tensors; returns how many.
+LOCUSI_FN size_t locusi_recall_save(const locus_pool *pool, unsigned char *const *to, locus_tensor *out)
 {
     const locusi_recall *m = &pool->memory;
-    const float scalars[LOCUSI_RECALL_SCALARS] = {m->weight,     (float)m->mean,  (float)m->pull,
-                                                  (float)m->own, (float)m->noise, (float)m->rest};
-    const float abilities[2] = {(float)m->ability, (float)m->spread};
-    size_t i, j, count = LOCUSI_RECALL_TENSORS - 2;
-    for (i = 0; i < m->rank; i++)
-        for (j = 0; j < m->q; j++) locusi_put_floats(to[0] + 4 * (i * m->q + j), m->map + locusi_packed(i, j, m->q), 1);
-    locusi_put_floats(to[1], m->map_bias, m->rank);
-    locusi_put_floats(to[2], m->points, m->landmarks * m->rank);
-    locusi_put_floats(to[3], m->shared, m->landmarks);
-    for (i = 0; i < pool->count; i++)
-        for (j = 0; j < m->landmarks; j++)
-            locusi_put_floats(to[4] + 4 * (i * m->landmarks + j), locusi_recall_at(pool, i, j), 1);
-    locusi_put_floats(to[5], pool->recall_base, pool->count);
-    locusi_put_floats(to[6], m->difficulty, m->seen);
-    locusi_put_floats(to[7], scalars, LOCUSI_RECALL_SCALARS);
-    locusi_put_floats(to[8], m->items, 2 * m->seen);
-    locusi_put_floats(to[8] + 8 * m->seen, abilities, 2);
-    for (i = 0; i < m->seen; i++) {
-        locusi_put32(to[10] + 8 * i, (uint32_t)m->known[i]);
-        locusi_put32(to[10] + 8 * i + 4, (uint32_t)(m->known[i] >> 32));
-    }
-    locusi_tensor_set(&t[0], "memory.map", LOCUS_F32, 2, m->rank, m->q, to[0]);
-    locusi_tensor_set(&t[1], "memory.map_bias", LOCUS_F32, 1, m->rank, 1, to[1]);
-    locusi_tensor_set(&t[2], "memory.landmarks", LOCUS_F32, 2, m->landmarks, m->rank, to[2]);
-    locusi_tensor_set(&t[3], "memory.shared", LOCUS_F32, 1, m->landmarks, 1, to[3]);
-    locusi_tensor_set(&t[4], "memory.rows", LOCUS_F32, 2, pool->count, m->landmarks, to[4]);
-    locusi_tensor_set(&t[5], "memory.base", LOCUS_F32, 1, pool->count, 1, to[5]);
-    locusi_tensor_set(&t[6], "memory.recalled", LOCUS_U8, 1, pool->count, 1, pool->recalled);
-    locusi_tensor_set(&t[7], "memory.known", LOCUS_I64, 1, m->seen, 1, to[10]);
-    locusi_tensor_set(&t[8], "memory.difficulty", LOCUS_F32, 1, m->seen, 1, to[6]);
-    locusi_tensor_set(&t[9], "memory.scalars", LOCUS_F32, 1, m->logits ? 2 : LOCUSI_RECALL_SCALARS, 1, to[7]);
-    if (m->spread > 0.0) locusi_tensor_set(&t[count++], "memory.items", LOCUS_F32, 2, m->seen + 1, 2, to[8]);
-    if (m->directions) {
-        locusi_put_floats(to[9], m->direction, m->directions * m->landmarks);
-        locusi_tensor_set(&t[count++], "memory.directions", LOCUS_F32, 2, m->directions, m->landmarks, to[9]);
+    float v[LOCUSI_RECALL_SCALARS + 2] = {m->weight,       (float)m->mean, (float)m->pull,    (float)m->own,
+                                          (float)m->noise, (float)m->rest, (float)m->ability, (float)m->spread};
+    locusi_recall_tensor t[LOCUSI_RECALL_TENSORS];
+    size_t i, row, column, count = 0;
+    locusi_recall_tensors(m, pool->count, t);
+    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
+        const size_t columns = t[i].rank == 2 ? t[i].shape[1] : 1;
+        if ((i == 10 && !(m->spread > 0.0)) || (i == 11 && !m->directions)) continue;
+        for (row = 0; row < t[i].shape[0]; row++)
+            for (column = 0; column < columns; column++) {
+                if (i == 6) to[i][row] = pool->recalled[row];
+                else if (i == 7) locusi_put64(to[i] + 8 * row, m->known[row]);
+                else
+                    locusi_put32(to[i] + 4 * (row * columns + column),
+                                 locusi_f32_bits(*locusi_recall_number(pool, v, i, row, column)));
+            }
+        locusi_tensor_set(&out[count++], t[i].name, t[i].dtype, t[i].rank, t[i].shape[0], t[i].shape[1], to[i]);
     }
     return count;
 }
@@ -10756,7 +10693,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
     const size_t net_metadata = what != LOCUS_SAVE_POOL && net_file ? net_file->metadata_count : 0;
     locusi_carver c = {NULL, 0, 0};
     unsigned char *z = NULL, *parameters = NULL, *cost = NULL, *available = NULL, *evaluations = NULL, *names = NULL;
-    unsigned char *memory[11], *calibration = NULL, guard[16];
+    unsigned char *memory[LOCUSI_RECALL_TENSORS], *calibration = NULL, guard[16];
     locus_tensor *tensors = NULL;
     locus_metadata *metadata = NULL;
     char hash[24], encoder_hash[24], q_dim[24];
@@ -12580,32 +12517,267 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     return LOCUS_OK;
 }
 
+// ----------------------------------------------------------------------------------------------------------- >>guard
+//
+// The highest of many noisy chances is too high (the winner's curse), so where one model leads by far, always taking it
+// beats taking the likeliest. What the difference d of two chances is worth, the default's and the likeliest model's,
+// is a matter of experience: the gain in score from changing is fitted as a + b d over the pool's own evaluations, each
+// predicted without its fifth of the queries, a drawn to 0 and b to 1. The margin is where the gain is 0. Equal queries
+// are in the same fifth.
+
+#define LOCUSI_GUARD_PARTS ((size_t)5)
+#define LOCUSI_GUARD_OFF 0.02   // prior deviation of a
+#define LOCUSI_GUARD_SLOPE 0.25 // and of b
+
+typedef struct locusi_guard_fit {
+    double count, d, dd, gain, dgain, gaingain; // sums over queries where another model is likelier than the default
+} locusi_guard_fit;
+
+LOCUSI_FN double locusi_guard_margin(const locusi_guard_fit *f)
+{
+    const double count = f->count > 0.0 ? f->count : 1.0, mean = f->gain / count;
+    const double spread = f->gaingain / count - mean * mean, v = spread > 0.05 ? spread : 0.05; // variance of a gain
+    const double firm_a = 1.0 / (LOCUSI_GUARD_OFF * LOCUSI_GUARD_OFF),
+                 firm_b = 1.0 / (LOCUSI_GUARD_SLOPE * LOCUSI_GUARD_SLOPE);
+    const double aa = f->count / v + firm_a, ab = f->d / v, bb = f->dd / v + firm_b, det = aa * bb - ab * ab;
+    const double ra = f->gain / v, rb = f->dgain / v + firm_b;
+    const double a = (bb * ra - ab * rb) / det, b = (aa * rb - ab * ra) / det;
+    if (!(b > 0.05)) return 1.0;
+    return a < 0.0 ? locusi_clamp(-a / b, 0.0, 1.0) : 0.0;
+}
+
+typedef struct locusi_guard_job {
+    const locus_pool *pool;
+    const locus_evals *evals;
+    const locus_queries *others; // as given to locusi_recall_learn
+    const locusi_recall *recall; // the pool's, whose ratios and weight every part takes over; NULL: none
+    const locus_run *run;
+    float *scores, *z, *logits, *rows; // [models, n], [models, d], [n, models], [n, q]
+    unsigned char *part, *whole;       // [n]; [models] 1: has nothing outside this part, so is predicted from all
+    size_t *order, *at, count;         // [models]; [count] rows of this part
+} locusi_guard_job;
+
+// j->scores <- those outside a part.
+LOCUSI_FN void locusi_guard_scores(locusi_guard_job *j, size_t part)
+{
+    const size_t n = j->evals->queries.count;
+    size_t m, i;
+    float y = 0.0f;
+    for (m = 0; m < j->evals->scores.models; m++) {
+        float *to = j->scores + m * n;
+        j->whole[m] = 1;
+        for (i = 0; i < n; i++) {
+            const int has = j->part[i] != part && locusi_score(j->evals, m, i, &y);
+            to[i] = has ? y : locusi_nan();
+            if (has) j->whole[m] = 0;
+        }
+        for (i = 0; j->whole[m] && i < n; i++)
+            if (locusi_score(j->evals, m, i, &y)) to[i] = y;
+    }
+}
+
+// j->logits <- of one part's queries, from the evaluations outside it, by a pool made from them.
+LOCUSI_FN locus_status locusi_guard_part(locusi_guard_job *j, size_t part, locus_pool *made, locusi_work *w,
+                                         locus_error *err)
+{
+    const locus_net *net = j->pool->net;
+    const locus_parallel *parallel = j->run ? j->run->parallel : NULL;
+    const size_t models = j->evals->scores.models, stride = j->evals->queries.stride;
+    locus_evals rest = *j->evals;
+    locus_queries asked = j->evals->queries;
+    locusi_recall learned;
+    locusi_recall_fit fit;
+    locus_status status = LOCUS_OK;
+    size_t i, m, bytes;
+    void *space;
+    locusi_guard_scores(j, part);
+    memset(&rest.scores, 0, sizeof rest.scores);
+    rest.scores.models = models;
+    rest.scores.f32 = j->scores;
+    for (i = 0; i < j->count; i++)
+        memcpy(j->rows + i * asked.dim, asked.encodings + j->at[i] * (stride ? stride : asked.dim),
+               asked.dim * sizeof(float));
+    asked.encodings = j->rows;
+    asked.count = j->count;
+    asked.stride = 0;
+    for (m = 0; m < models; m++) memcpy(j->z + m * net->d, locus_pool_embedding(j->pool, m), net->d * sizeof(float));
+    if (net->info.has_encoder) status = locusi_encode_all(net, &rest, j->z, j->run, w, err);
+    for (m = 0; m < models && !status; m++)
+        status = locus_pool_add(made, locus_pool_model(j->pool, m), j->z + m * net->d, NULL, err);
+    if (!status && j->recall) {
+        memset(&learned, 0, sizeof learned);
+        memset(&fit, 0, sizeof fit);
+        learned.q = net->q;
+        learned.weight = j->recall->weight;
+        memcpy(learned.ratio, j->recall->ratio, sizeof learned.ratio);
+        fit.bare = 1;
+        status = locusi_recall_learn(&learned, net->kernels, &rest, j->others, &fit, w, err);
+        if (!status) status = locusi_pool_take_recall(made, &learned, &fit, err);
+    }
+    if (status) return status;
+    bytes = locus_predict_workspace(made, j->count, parallel);
+    space = locusi_take(w, bytes, 1);
+    if ((status = locusi_work_short(w, err))) return status;
+    return locus_predict(made, &asked, j->logits, parallel, space, bytes, err);
+}
+
+// What changing from the leader would have brought on one part's queries.
+LOCUSI_FN void locusi_guard_gains(const locusi_guard_job *j, locusi_guard_fit *fit)
+{
+    const size_t models = j->evals->scores.models, leader = j->order[0];
+    size_t i, m;
+    float y = 0.0f, kept = 0.0f;
+    for (i = 0; i < j->count && !j->whole[leader]; i++) {
+        const float *row = j->logits + i * models;
+        size_t best = leader;
+        double d, gain;
+        if (!locusi_score(j->evals, leader, j->at[i], &kept)) continue;
+        for (m = 0; m < models; m++)
+            if (!j->whole[m] && row[m] > row[best] && locusi_score(j->evals, m, j->at[i], &y)) best = m;
+        if (best == leader) continue;
+        locusi_score(j->evals, best, j->at[i], &y);
+        d = locus_probability((double)row[best]) - locus_probability((double)row[leader]);
+        gain = (double)y - (double)kept;
+        fit->count += 1.0;
+        fit->d += d;
+        fit->dd += d * d;
+        fit->gain += gain;
+        fit->dgain += d * gain;
+        fit->gaingain += gain * gain;
+    }
+}
+
+// *guard <- learned from checked evaluations. j's first five members are set.
+LOCUSI_FN locus_status locusi_guard_learn(locusi_guard_job *j, locus_guard *guard, locus_error *err)
+{
+    const size_t models = j->evals->scores.models, n = j->evals->queries.count, q = j->evals->queries.dim;
+    const size_t stride = j->evals->queries.stride ? j->evals->queries.stride : q;
+    locusi_guard_fit fit;
+    locus_scores scores;
+    locusi_work w;
+    size_t part, i, outside;
+    locus_status status;
+    memset(&fit, 0, sizeof fit);
+    memset(&scores, 0, sizeof scores);
+    locusi_work_begin(&w, NULL);
+    j->scores = (float *)locusi_take(&w, models * n, sizeof(float));
+    j->z = (float *)locusi_take(&w, models * j->pool->net->d, sizeof(float));
+    j->logits = (float *)locusi_take(&w, models * n, sizeof(float));
+    j->rows = (float *)locusi_take(&w, n * q, sizeof(float));
+    j->part = (unsigned char *)locusi_take(&w, n, 1);
+    j->whole = (unsigned char *)locusi_take(&w, models, 1);
+    j->order = (size_t *)locusi_take(&w, models, sizeof(size_t));
+    j->at = (size_t *)locusi_take(&w, n, sizeof(size_t));
+    status = locusi_work_short(&w, err);
+    for (i = 0; i < n && !status; i++) { // a row that nobody has a score on may hold anything
+        const uint64_t hash =
+            locusi_scored(j->evals, i) ? locusi_encoding_hash(j->evals->queries.encodings + i * stride, q) : 0;
+        j->part[i] = locusi_scored(j->evals, i) ? (unsigned char)(hash % LOCUSI_GUARD_PARTS) : 255;
+    }
+    if (!status) {
+        locusi_guard_scores(j, 254); // all
+        scores.models = models;
+        scores.count = n;
+        scores.f32 = j->scores;
+        status = locus_leaders(&scores, NULL, n, LOCUS_AMONG_SCORED, j->order, NULL, NULL, err);
+    }
+    for (part = 0; part < LOCUSI_GUARD_PARTS && !status; part++) {
+        locus_pool *made = NULL;
+        locusi_work inner;
+        for (i = j->count = outside = 0; i < n; i++) {
+            if (j->part[i] == part) j->at[j->count++] = i;
+            else outside += j->part[i] != 255;
+        }
+        if (!j->count || !outside) continue;
+        locusi_work_begin(&inner, NULL);
+        status = locus_pool_create(&made, j->pool->net, models, NULL, NULL, 0, err);
+        if (!status) status = locusi_guard_part(j, part, made, &inner, err);
+        if (!status) locusi_guard_gains(j, &fit);
+        locus_pool_destroy(made);
+        locusi_work_end(&inner);
+    }
+    if (!status) {
+        guard->model = j->order[0];
+        guard->margin = locusi_guard_margin(&fit);
+    }
+    locusi_work_end(&w);
+    return status;
+}
+
+LOCUS_API locus_status locus_pool_learn(locus_pool *pool, const locus_evals *evals, const locus_learn_opts *opts,
+                                        const locus_run *run, locus_error *err)
+{
+    const locus_queries *others = opts && opts->unlabelled.count ? &opts->unlabelled : NULL;
+    const double weight = opts ? opts->recall_weight : 0.0;
+    const int recalls = !opts || !opts->no_recall, guards = !opts || !opts->no_guard;
+    locusi_recall learned;
+    locusi_recall_fit fit;
+    locus_guard guard;
+    locusi_work w;
+    locus_status status;
+    if (!pool || !evals)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if (run && run->memory)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "run->memory", "NULL: what is learned is allocated", "a pointer");
+    if (!pool->growable)
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "pool", "a pool on the heap", "one in the caller's memory");
+    if (!locusi_within(weight, 0.0, 1.0))
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->recall_weight", "0 to 1", "%f", weight);
+    memset(&learned, 0, sizeof learned);
+    memset(&fit, 0, sizeof fit);
+    learned.q = pool->net->q;
+    if ((status = locusi_check_evals(pool->net, evals, err)) ||
+        (status = locusi_check_table(&evals->scores, pool->count, evals->queries.count, err)) ||
+        (status = locusi_check_lengths(&learned, &evals->queries, evals, err)))
+        return status;
+    if (others && others->count >= UINT32_MAX)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "opts->unlabelled", "fewer rows", "%z", others->count);
+    if (others && ((status = locusi_check_queries(pool->net, others, err)) ||
+                   (status = locusi_check_lengths(&learned, others, NULL, err))))
+        return status;
+    learned.weight = (float)(weight > 0.0                          ? weight
+                             : pool->net->info.recall_weight > 0.0 ? pool->net->info.recall_weight
+                                                                   : LOCUSI_RECALL_WEIGHT);
+    locusi_work_begin(&w, NULL);
+    if (recalls) status = locusi_recall_learn(&learned, pool->net->kernels, evals, others, &fit, &w, err);
+    if (!status && guards) {
+        locusi_guard_job job;
+        memset(&job, 0, sizeof job);
+        job.pool = pool, job.evals = evals, job.others = others, job.run = run;
+        job.recall = recalls ? &learned : pool->memory.landmarks ? &pool->memory : NULL;
+        status = locusi_guard_learn(&job, &guard, err);
+    }
+    if (!status && recalls) status = locusi_pool_take_recall(pool, &learned, &fit, err);
+    if (!status && guards) pool->guard = guard;
+    locusi_work_end(&w);
+    return status;
+}
+
 #ifndef LOCUS_NO_EXPLORE
 // ----------------------------------------------------------------------------------------------------- >>calibration
-
-// Each model's pair (scale, shift) minimises the cross-entropy of its held-out evaluations plus a normal prior: around
-// the pool's pair, as firm as `shrink` evaluations of average information, v x^2 for the scale and v for the shift with
-// v = p (1 - p). The pool's pair does so for all evaluations together, around (1, 0) with a standard deviation of 1/2.
-// All models answer the same queries, and a query that is hard for one is hard for others: what counts is the number of
-// queries. So the pool's pair is then drawn back to (1, 0) as far as its error over queries (Huber's sandwich, 1967)
-// says that it may be chance, and the models' pairs with it (James and Stein 1961, positive part). All of it is convex;
-// Newton's steps, halved until the loss falls, in double.
+//
+// Each model's pair (scale, shift) minimises the cross-entropy of its held-out evaluations plus a normal prior around
+// the pool's pair, as firm as some evaluations of average information, v x^2 for the scale and v for the shift with
+// v = p (1 - p): as many as the models' differences say (moments). The pool's pair does so for all evaluations
+// together, around (1, 0) with a standard deviation of 1/2. All models answer the same queries, and a query that is
+// hard for one is hard for others: what counts is the number of queries. So the pool's pair is then drawn back to (1,
+// 0) as far as two standard errors over queries (Huber's sandwich, 1967) say that it may be chance, and the models'
+// pairs with it. All of it is convex; Newton's steps, halved until the loss falls, in double.
 
 #define LOCUSI_CALIBRATION_LEAST 0.01 // of a scale: a prediction may become dull, but is not turned round
 
 typedef struct locusi_calibrate_sum {
-    double loss, slope[2], bend[3]; // loss, its gradient and Hessian (scale scale, scale shift, shift shift)
-    double weight, spread;          // sums of v and v x^2
+    double loss, slope[2], bend[2], cross; // loss, its gradient and Hessian: diagonal, and scale with shift
     size_t pairs;
 } locusi_calibrate_sum;
 
 typedef struct locusi_calibrate_job {
     const locus_evals *evals;
-    const float *logits; // [M, n]
-    double pair[2], precision[2];
-    double *pairs; // [M, 2] learned; NULL: only sums at `pair`
-    locusi_calibrate_sum *sums;
-    size_t workers;
+    const float *logits;                     // [M, n]
+    double pair[2], centre[2], precision[2]; // where sums are taken; the prior
+    double *pairs;                           // [M, 2] to be learned; NULL: only sums at `pair`
+    locusi_calibrate_sum *sums;              // [M]
+    const locus_parallel *parallel;
     locusi_counter counter;
 } locusi_calibrate_job;
 
@@ -12614,14 +12786,13 @@ LOCUSI_FN void locusi_calibrate_at(const locusi_calibrate_job *job, size_t model
                                    locusi_calibrate_sum *s)
 {
     const size_t n = job->evals->queries.count;
-    const float *logits = job->logits + model * n;
     size_t i;
     float y;
     memset(s, 0, sizeof *s);
     for (i = 0; i < n; i++) {
         double x, t, p, v;
         if (!locusi_score(job->evals, model, i, &y)) continue;
-        x = (double)logits[i];
+        x = (double)job->logits[model * n + i];
         t = pair[0] * x + pair[1];
         p = locus_probability(t);
         v = p * (1.0 - p);
@@ -12629,57 +12800,78 @@ LOCUSI_FN void locusi_calibrate_at(const locusi_calibrate_job *job, size_t model
         s->slope[0] += (p - (double)y) * x;
         s->slope[1] += p - (double)y;
         s->bend[0] += v * x * x;
-        s->bend[1] += v * x;
-        s->bend[2] += v;
+        s->bend[1] += v;
+        s->cross += v * x;
         s->pairs++;
     }
 }
 
-// Of one model, or of all (SIZE_MAX), with the prior around `centre`.
-LOCUSI_FN void locusi_calibrate_loss(locusi_calibrate_job *job, const locus_parallel *parallel, size_t model,
-                                     const double pair[2], const double centre[2], const double precision[2],
-                                     locusi_calibrate_sum *s);
+LOCUSI_FN void locusi_calibrate_run(locusi_calibrate_job *job);
 
-// *pair: from the centre to the least loss. If that has a scale out of bounds, the least loss at the bound.
-LOCUSI_FN void locusi_calibrate_fit(locusi_calibrate_job *job, const locus_parallel *parallel, size_t model,
-                                    const double centre[2], const double precision[2], double pair[2])
+// At a pair: of one model, or of all (SIZE_MAX), with the prior.
+LOCUSI_FN void locusi_calibrate_loss(locusi_calibrate_job *job, size_t model, const double pair[2],
+                                     locusi_calibrate_sum *s)
+{
+    size_t m, j;
+    if (model != SIZE_MAX) {
+        locusi_calibrate_at(job, model, pair, s);
+    } else {
+        memset(s, 0, sizeof *s);
+        memcpy(job->pair, pair, sizeof job->pair);
+        locusi_calibrate_run(job);
+        for (m = 0; m < job->evals->scores.models; m++) {
+            const locusi_calibrate_sum *one = &job->sums[m];
+            s->loss += one->loss;
+            for (j = 0; j < 2; j++) s->slope[j] += one->slope[j];
+            for (j = 0; j < 2; j++) s->bend[j] += one->bend[j];
+            s->cross += one->cross;
+            s->pairs += one->pairs;
+        }
+    }
+    for (j = 0; j < 2; j++) {
+        const double off = pair[j] - job->centre[j];
+        s->loss += 0.5 * job->precision[j] * off * off;
+        s->slope[j] += job->precision[j] * off;
+        s->bend[j] += job->precision[j];
+    }
+}
+
+LOCUSI_FN void locusi_calibrate_bound(double pair[2])
 {
     const double most = (double)LOCUSI_CALIBRATION_MOST;
+    pair[0] = locusi_clamp(pair[0], LOCUSI_CALIBRATION_LEAST, most);
+    pair[1] = locusi_clamp(pair[1], -most, most);
+}
+
+// pair <- from the centre to the least loss within bounds
+LOCUSI_FN void locusi_calibrate_fit(locusi_calibrate_job *job, size_t model, double pair[2])
+{
     locusi_calibrate_sum s, next;
-    int step, half, held = 0; // held: the scale stays where it is
-    pair[0] = centre[0];
-    pair[1] = centre[1];
-    locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
+    int step, half;
+    memcpy(pair, job->centre, sizeof job->centre);
+    locusi_calibrate_loss(job, model, pair, &s);
     for (step = 0; step < 100; step++) {
-        const double det = s.bend[0] * s.bend[2] - s.bend[1] * s.bend[1];
+        const double det = s.bend[0] * s.bend[1] - s.cross * s.cross;
         double by[2], size = 1.0, to[2];
-        by[0] = held ? 0.0 : (s.bend[1] * s.slope[1] - s.bend[2] * s.slope[0]) / det;
-        by[1] = held ? -s.slope[1] / s.bend[2] : (s.bend[1] * s.slope[0] - s.bend[0] * s.slope[1]) / det;
-        if (!(-(by[0] * s.slope[0] + by[1] * s.slope[1]) >
-              1e-8)) { // what there is to gain; the step's error is its square
-            pair[0] += by[0];
-            pair[1] += by[1];
-            if (held || (pair[0] >= LOCUSI_CALIBRATION_LEAST && pair[0] <= most)) break;
-            pair[0] = pair[0] > most ? most : LOCUSI_CALIBRATION_LEAST;
-            held = 1;
-            locusi_calibrate_loss(job, parallel, model, pair, centre, precision, &s);
-            continue;
+        by[0] = (s.cross * s.slope[1] - s.bend[1] * s.slope[0]) / det;
+        by[1] = (s.cross * s.slope[0] - s.bend[0] * s.slope[1]) / det;
+        if ((pair[0] <= LOCUSI_CALIBRATION_LEAST && by[0] < 0.0) ||
+            (pair[0] >= (double)LOCUSI_CALIBRATION_MOST && by[0] > 0.0)) { // the scale stays at its bound
+            by[0] = 0.0;
+            by[1] = -s.slope[1] / s.bend[1];
         }
         for (half = 0; half < 40; half++, size *= 0.5) {
             to[0] = pair[0] + size * by[0];
             to[1] = pair[1] + size * by[1];
-            locusi_calibrate_loss(job, parallel, model, to, centre, precision, &next);
+            locusi_calibrate_bound(to);
+            locusi_calibrate_loss(job, model, to, &next);
             if (next.loss <= s.loss) break;
         }
         if (half == 40) break;
-        pair[0] = to[0];
-        pair[1] = to[1];
+        memcpy(pair, to, sizeof to);
+        if (!(-(by[0] * s.slope[0] + by[1] * s.slope[1]) > 1e-8)) break; // what there was to gain
         s = next;
     }
-    pair[0] = pair[0] >= LOCUSI_CALIBRATION_LEAST ? pair[0] : LOCUSI_CALIBRATION_LEAST;
-    pair[0] = pair[0] <= most ? pair[0] : most;
-    pair[1] = pair[1] >= -most ? pair[1] : -most;
-    pair[1] = pair[1] <= most ? pair[1] : most;
 }
 
 LOCUSI_FN void locusi_calibrate_work(void *arg, size_t worker)
@@ -12687,45 +12879,18 @@ LOCUSI_FN void locusi_calibrate_work(void *arg, size_t worker)
     locusi_calibrate_job *job = (locusi_calibrate_job *)arg;
     size_t model, mine = 0;
     while ((model = locusi_next(&job->counter, worker, &mine)) < job->evals->scores.models)
-        if (job->pairs) {
-            locusi_calibrate_fit(job, NULL, model, job->pair, job->precision, job->pairs + 2 * model);
-        } else {
-            locusi_calibrate_at(job, model, job->pair, &job->sums[model]);
-        }
+        if (job->pairs) locusi_calibrate_fit(job, model, job->pairs + 2 * model);
+        else locusi_calibrate_at(job, model, job->pair, &job->sums[model]);
 }
 
-LOCUSI_FN void locusi_calibrate_loss(locusi_calibrate_job *job, const locus_parallel *parallel, size_t model,
-                                     const double pair[2], const double centre[2], const double precision[2],
-                                     locusi_calibrate_sum *s)
+LOCUSI_FN void locusi_calibrate_run(locusi_calibrate_job *job)
 {
-    const double off[2] = {pair[0] - centre[0], pair[1] - centre[1]};
-    size_t m, j;
-    if (model != SIZE_MAX) {
-        locusi_calibrate_at(job, model, pair, s);
-    } else {
-        memset(s, 0, sizeof *s);
-        memcpy(job->pair, pair, sizeof job->pair);
-        job->counter.next = 0;
-        job->counter.workers = job->workers;
-        locusi_run(parallel, locusi_calibrate_work, job, job->workers);
-        for (m = 0; m < job->evals->scores.models; m++) {
-            const locusi_calibrate_sum *one = &job->sums[m];
-            s->loss += one->loss;
-            for (j = 0; j < 2; j++) s->slope[j] += one->slope[j];
-            for (j = 0; j < 3; j++) s->bend[j] += one->bend[j];
-            s->pairs += one->pairs;
-        }
-    }
-    s->spread = s->bend[0];
-    s->weight = s->bend[2];
-    s->loss += 0.5 * (precision[0] * off[0] * off[0] + precision[1] * off[1] * off[1]);
-    s->slope[0] += precision[0] * off[0];
-    s->slope[1] += precision[1] * off[1];
-    s->bend[0] += precision[0];
-    s->bend[2] += precision[1];
+    job->counter.next = 0;
+    job->counter.workers = locusi_workers(job->parallel);
+    locusi_run(job->parallel, locusi_calibrate_work, job, job->counter.workers);
 }
 
-// job->logits <- plain logits, model by model: predicted for some queries at a time, those that a model has a score on.
+// logits [M, n] <- plain ones, predicted for some queries at a time, those that a model has a score on.
 LOCUSI_FN locus_status locusi_calibrate_predict(const locus_pool *pool, const locus_evals *evals, float *logits,
                                                 float *part, size_t part_rows, const locus_parallel *parallel,
                                                 void *work, size_t work_bytes, locus_error *err)
@@ -12751,16 +12916,15 @@ LOCUSI_FN locus_status locusi_calibrate_predict(const locus_pool *pool, const lo
     return status;
 }
 
-// Pseudo-evaluations that hold the models' scales (which 0) or shifts (1) to the pool's: as asked for, or such that
-// their prior variance is what their first steps from the pool's pair vary beyond the noise (method of moments).
-LOCUSI_FN double locusi_calibrate_shrink(const locusi_calibrate_job *job, int which, double asked)
+// Pseudo-evaluations that hold the models' scales (which 0) or shifts (1) to the pool's: such that their prior variance
+// is what their first steps from the pool's pair vary beyond the noise.
+LOCUSI_FN double locusi_calibrate_shrink(const locusi_calibrate_job *job, int which)
 {
     double squares = 0.0, noise = 0.0, information = 0.0, pairs = 0.0, models = 0.0;
     size_t m;
-    if (asked > 0.0) return asked;
     for (m = 0; m < job->evals->scores.models; m++) {
         const locusi_calibrate_sum *s = &job->sums[m];
-        const double bend = s->bend[which ? 2 : 0];
+        const double bend = s->bend[which];
         if (s->pairs < 2 || !(bend > 1e-9)) continue;
         squares += s->slope[which] * s->slope[which] / (bend * bend);
         noise += 1.0 / bend;
@@ -12778,7 +12942,7 @@ LOCUSI_FN double locusi_calibrate_shrink(const locusi_calibrate_job *job, int wh
 LOCUSI_FN void locusi_calibrate_steady(const locusi_calibrate_job *job, const locusi_calibrate_sum *s, double shared[2])
 {
     const size_t n = job->evals->queries.count;
-    double squares[2] = {0.0, 0.0}, fitted[2];
+    double squares[2] = {0.0, 0.0};
     size_t i, m, j;
     float y;
     for (i = 0; i < n; i++) {
@@ -12793,91 +12957,79 @@ LOCUSI_FN void locusi_calibrate_steady(const locusi_calibrate_job *job, const lo
         }
         for (j = 0; j < 2; j++) squares[j] += sum[j] * sum[j];
     }
-    memcpy(fitted, shared, sizeof fitted);
     for (j = 0; j < 2; j++) {
-        const double bend = s->bend[j ? 2 : 0], centre = j ? 0.0 : 1.0, off = fitted[j] - centre;
-        const double error = squares[j] / (bend * bend);
-        shared[j] = centre + (off * off > error ? off - error / off : 0.0);
+        const double off = shared[j] - job->centre[j], doubt = 4.0 * squares[j] / (s->bend[j] * s->bend[j]);
+        shared[j] = job->centre[j] + (off * off > doubt ? off - doubt / off : 0.0);
     }
 }
 
-LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals,
-                                            const locus_calibrate_opts *opts, locus_error *err)
+LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals *evals, const locus_run *run,
+                                            locus_error *err)
 {
-    static const double one[2] = {1.0, 0.0}, weak[2] = {4.0, 4.0};
-    const locus_parallel *parallel = opts ? opts->parallel : NULL;
-    const double shrink = opts ? opts->shrink : 0.0;
     const size_t part_rows = 96;
-    locusi_carver c = {NULL, 0, 0};
+    const locus_parallel *parallel = run ? run->parallel : NULL;
     locusi_calibrate_job job;
     locusi_calibrate_sum s;
-    float *logits = NULL, *part = NULL;
-    unsigned char *work = NULL;
-    double shared[2], fitted[2];
-    size_t m, i, n, bytes = 0, work_bytes, used = 0;
-    void *block = NULL;
-    float y = 0.0f;
-    int attempt;
+    locusi_work w;
+    float *logits, *part, y = 0.0f;
+    void *space;
+    double *pairs, shared[2], back[2];
+    size_t m, i, j, n, work_bytes, used = 0;
     locus_status status;
-    if (!pool || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
-    if (!locusi_within(shrink, 0.0, 1e12))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->shrink", "0 to 1e12", "%f", shrink);
-    if ((status = locusi_check_queries(pool->net, &evals->queries, err))) return status;
+    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    if (!evals) {
+        locusi_pool_uncalibrate(pool);
+        return LOCUS_OK;
+    }
     n = evals->queries.count;
-    if (evals->scores.models != pool->count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->scores.models", "%z, the pool's", "%z", pool->count,
-                           evals->scores.models);
-    if ((status = locusi_check_scores(&evals->scores, pool->count, n, err))) return status;
+    if ((status = locusi_check_queries(pool->net, &evals->queries, err)) ||
+        (status = locusi_check_scores(&evals->scores, pool->count, n, err)))
+        return status;
     for (m = 0; m < pool->count; m++)
         for (i = 0; i < n; i++) used += (size_t)locusi_score(evals, m, i, &y);
     if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "evals", "at least one evaluation", "none");
     memset(&job, 0, sizeof job);
     work_bytes = locus_predict_workspace(pool, part_rows, parallel);
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        logits = locusi_carve_floats(&c, pool->count, n);
-        part = locusi_carve_floats(&c, pool->count, part_rows);
-        job.sums = (locusi_calibrate_sum *)locusi_carve(&c, pool->count, sizeof *job.sums);
-        job.pairs = (double *)locusi_carve(&c, pool->count, 2 * sizeof(double));
-        work = (unsigned char *)locusi_carve(&c, work_bytes, 1);
-        if (attempt) break;
-        if (work_bytes && !c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-        if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "calibration", "%z bytes", "none", c.used);
-        c.base = locusi_align(block);
+    locusi_work_begin(&w, run);
+    job.logits = logits = (float *)locusi_take(&w, pool->count, n * sizeof(float));
+    part = (float *)locusi_take(&w, pool->count, part_rows * sizeof(float));
+    job.sums = (locusi_calibrate_sum *)locusi_take(&w, pool->count, sizeof *job.sums);
+    pairs = (double *)locusi_take(&w, pool->count, 2 * sizeof(double));
+    space = locusi_take(&w, work_bytes, 1);
+    status = locusi_work_short(&w, err);
+    if (!status)
+        status = locusi_calibrate_predict(pool, evals, logits, part, part_rows, parallel, space, work_bytes, err);
+    if (status) {
+        locusi_work_end(&w);
+        return status;
     }
-    status = locusi_calibrate_predict(pool, evals, logits, part, part_rows, parallel, work, work_bytes, err);
-    if (!status) {
-        double *const pairs = job.pairs;
-        job.evals = evals;
-        job.logits = logits;
-        job.workers = locusi_workers(parallel);
-        job.pairs = NULL;
-        locusi_calibrate_fit(&job, parallel, SIZE_MAX, one, weak, shared);
-        locusi_calibrate_loss(&job, parallel, SIZE_MAX, shared, one, weak, &s);
-        memcpy(job.pair, shared, sizeof shared);
-        // one more, so that logits that are all 0 or all certain leave something to hold on to
-        job.precision[0] = 1.0 + locusi_calibrate_shrink(&job, 0, shrink) * s.spread / (double)s.pairs;
-        job.precision[1] = 1.0 + locusi_calibrate_shrink(&job, 1, shrink) * s.weight / (double)s.pairs;
-        job.pairs = pairs;
-        job.counter.next = 0;
-        job.counter.workers = job.workers;
-        locusi_run(parallel, locusi_calibrate_work, &job, job.workers);
-        memcpy(fitted, shared, sizeof fitted);
-        locusi_calibrate_steady(&job, &s, shared);
-        for (m = 0; m < pool->count; m++) {
-            const double scale = pairs[2 * m] + shared[0] - fitted[0], shift = pairs[2 * m + 1] + shared[1] - fitted[1];
-            pool->calibration[m].scale =
-                (float)locusi_clamp(scale, LOCUSI_CALIBRATION_LEAST, (double)LOCUSI_CALIBRATION_MOST);
-            pool->calibration[m].shift =
-                (float)locusi_clamp(shift, -(double)LOCUSI_CALIBRATION_MOST, (double)LOCUSI_CALIBRATION_MOST);
-        }
-        pool->calibration_shared.scale = (float)shared[0];
-        pool->calibration_shared.shift = (float)shared[1];
-        pool->calibrated = 1;
+    job.evals = evals;
+    job.parallel = parallel;
+    job.centre[0] = 1.0;
+    job.precision[0] = job.precision[1] = 4.0;
+    locusi_calibrate_fit(&job, SIZE_MAX, shared);
+    locusi_calibrate_loss(&job, SIZE_MAX, shared, &s);
+    memcpy(back, shared, sizeof back);
+    locusi_calibrate_steady(&job, &s, shared);
+    for (j = 0; j < 2; j++) {
+        job.centre[j] = back[j];
+        back[j] -= shared[j]; // one more, so that logits that are all 0 or all certain leave something to hold on to:
+        job.precision[j] =
+            1.0 + locusi_calibrate_shrink(&job, (int)j) * (s.bend[j] - job.precision[j]) / (double)s.pairs;
     }
-    LOCUS_FREE(block);
-    return status;
+    job.pairs = pairs;
+    locusi_calibrate_run(&job);
+    for (m = 0; m < pool->count; m++) {
+        for (j = 0; j < 2; j++) pairs[2 * m + j] -= back[j];
+        locusi_calibrate_bound(pairs + 2 * m);
+        pool->calibration[m].scale = (float)pairs[2 * m];
+        pool->calibration[m].shift = (float)pairs[2 * m + 1];
+    }
+    pool->calibration_shared.scale = (float)shared[0];
+    pool->calibration_shared.shift = (float)shared[1];
+    pool->calibrated = 1;
+    locusi_work_end(&w);
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const locus_scores *scores,
@@ -14578,7 +14730,6 @@ LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool
     (*out)->calibration_shared = pool->calibration_shared;
     if (!from->landmarks) return LOCUS_OK;
     locusi_recall_copy(&(*out)->memory, from);
-    locusi_recall_pack(&(*out)->memory, pool->net->kernels);
     return LOCUS_OK;
 }
 
@@ -14615,16 +14766,10 @@ LOCUSI_FN void locusi_redrawn_take(locusi_redrawn *v, const locus_pool *pool, co
                                    const locus_run *run, locusi_work *w)
 {
     const size_t n = evals->queries.count;
-    locusi_carver c = {NULL, 0, 0};
     memset(v, 0, sizeof *v);
     v->parallel = run ? run->parallel : NULL;
     locusi_encode_plan(&v->job, pool->net, evals, count, 0, run, locusi_workers(v->parallel), w);
-    if (pool->memory.landmarks) {
-        locusi_own_carve(&v->own, &pool->memory, n, &c);
-        c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
-        c.used = 0;
-        if (c.base) locusi_own_carve(&v->own, &pool->memory, n, &c);
-    }
+    if (pool->memory.landmarks) locusi_own_take(&v->own, &pool->memory, n, w);
     v->row = (size_t *)locusi_take(w, n, sizeof(size_t));
     v->ordinal = (size_t *)locusi_take(w, n, sizeof(size_t));
     v->z = locusi_take_floats(w, count, pool->net->d);
@@ -14684,89 +14829,6 @@ LOCUSI_FN void locusi_resample_draw(locusi_job *job, const size_t *row, size_t n
         for (i = 0; i < n; i++)
             job->draws[r * job->n + i] = (uint32_t)row[locusi_draw_bits(seed, LOCUSI_DRAW_EVALUATION, r, i) % n];
         job->drawn[r] = n;
-    }
-}
-
-// ---- many regressions at once, each with its own weights: conjugate gradients, with the factor for weights that are
-// typical of them before it
-
-#define LOCUSI_PANEL ((size_t)16) // columns
-
-typedef struct locusi_panel {
-    float *weight, *u; // [n, PANEL]
-    float *in, *out;   // [landmarks, PANEL]
-    double *x, *r;     // [landmarks, PANEL] the solutions, and what they leave of the right-hand side
-    double *z, *p, *a; // [landmarks, PANEL]
-} locusi_panel;
-
-LOCUSI_FN void locusi_panel_axpy(double a, const double *x, double *y)
-{
-    size_t v;
-    for (v = 0; v < LOCUSI_PANEL; v++) y[v] += a * x[v];
-}
-
-// x [n, PANEL] <- (L L')^-1 x
-LOCUSI_FN void locusi_panel_precondition(const double *l, size_t n, double *x)
-{
-    size_t i, k, v;
-    for (i = 0; i < n; i++) {
-        for (k = 0; k < i; k++) locusi_panel_axpy(-l[i * n + k], x + k * LOCUSI_PANEL, x + i * LOCUSI_PANEL);
-        for (v = 0; v < LOCUSI_PANEL; v++) x[i * LOCUSI_PANEL + v] /= l[i * n + i];
-    }
-    for (i = n; i-- > 0;) {
-        for (v = 0; v < LOCUSI_PANEL; v++) x[i * LOCUSI_PANEL + v] /= l[i * n + i];
-        for (k = 0; k < i; k++) locusi_panel_axpy(-l[i * n + k], x + i * LOCUSI_PANEL, x + k * LOCUSI_PANEL);
-    }
-}
-
-LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
-{
-    size_t i;
-    memset(out, 0, LOCUSI_PANEL * sizeof(double));
-    for (i = 0; i < n * LOCUSI_PANEL; i++) out[i % LOCUSI_PANEL] += a[i] * b[i];
-}
-
-// out <- phi' u
-LOCUSI_FN void locusi_panel_right(const locusi_ridge *r, locusi_panel *w)
-{
-    const size_t p = r->memory->landmarks;
-    locusi_product(r->k, r->phi, 1, p, p, r->n, w->u, LOCUSI_PANEL, 16, LOCUSI_PANEL, w->out, LOCUSI_PANEL, 0);
-}
-
-// u <- phi x
-LOCUSI_FN void locusi_panel_fitted(const locusi_ridge *r, locusi_panel *w, const double *x)
-{
-    const size_t p = r->memory->landmarks;
-    size_t i;
-    for (i = 0; i < p * LOCUSI_PANEL; i++) w->in[i] = (float)x[i];
-    locusi_matmul_run(r->k, r->phi, p, r->n, p, w->in, LOCUSI_PANEL, w->u, LOCUSI_PANEL, NULL, NULL, 0, 0);
-}
-
-// From x and its r on.
-LOCUSI_FN void locusi_panel_solve(const locusi_ridge *r, locusi_panel *w, size_t steps)
-{
-    const size_t p = r->memory->landmarks, cells = p * LOCUSI_PANEL;
-    double before[LOCUSI_PANEL], now[LOCUSI_PANEL], along[LOCUSI_PANEL];
-    size_t step, i, v;
-    memset(w->p, 0, cells * sizeof(double));
-    memset(before, 0, sizeof before);
-    for (step = 0; step < steps; step++) {
-        memcpy(w->z, w->r, cells * sizeof(double));
-        locusi_panel_precondition(r->factor, p, w->z);
-        locusi_panel_dot(w->r, w->z, p, now);
-        for (v = 0; v < LOCUSI_PANEL; v++) before[v] = before[v] > 0.0 ? now[v] / before[v] : 0.0;
-        for (i = 0; i < cells; i++) w->p[i] = w->z[i] + before[i % LOCUSI_PANEL] * w->p[i];
-        locusi_panel_fitted(r, w, w->p); // a <- (phi' W phi + 1) p
-        for (i = 0; i < r->n * LOCUSI_PANEL; i++) w->u[i] *= w->weight[i];
-        locusi_panel_right(r, w);
-        for (i = 0; i < cells; i++) w->a[i] = w->p[i] + (double)w->out[i];
-        locusi_panel_dot(w->p, w->a, p, along);
-        for (v = 0; v < LOCUSI_PANEL; v++) along[v] = along[v] > 0.0 ? now[v] / along[v] : 0.0;
-        for (i = 0; i < cells; i++) {
-            w->x[i] += along[i % LOCUSI_PANEL] * w->p[i];
-            w->r[i] -= along[i % LOCUSI_PANEL] * w->a[i];
-        }
-        memcpy(before, now, sizeof before);
     }
 }
 
@@ -14911,202 +14973,6 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
     locusi_work_end(&w);
     if (status) locus_pool_destroy(made);
     else *out = made;
-    return status;
-}
-
-// ----------------------------------------------------------------------------------------------------------- >>guard
-//
-// The highest of many noisy chances is too high (the winner's curse), so where one model leads by far, always taking it
-// beats taking the likeliest. What the difference d of two chances is worth, the default's and the likeliest model's,
-// is a matter of experience: the gain in score from changing is fitted as a + b d over the pool's own evaluations, each
-// predicted without its fifth of the queries, a drawn to 0 and b to 1. The margin is where the gain is 0. Equal queries
-// are in the same fifth.
-
-#define LOCUSI_GUARD_PARTS ((size_t)5)
-#define LOCUSI_GUARD_OFF 0.03  // prior deviation of a
-#define LOCUSI_GUARD_SLOPE 0.5 // and of b
-
-typedef struct locusi_guard_fit {
-    double count, d, dd, gain, dgain, gaingain; // sums over queries where another model is likelier than the default
-} locusi_guard_fit;
-
-LOCUSI_FN double locusi_guard_margin(const locusi_guard_fit *f)
-{
-    const double count = f->count > 0.0 ? f->count : 1.0, mean = f->gain / count;
-    const double spread = f->gaingain / count - mean * mean;
-    const double v = spread > 0.05 ? spread : 0.05; // variance of a gain
-    const double aa = f->count / v + 1.0 / (LOCUSI_GUARD_OFF * LOCUSI_GUARD_OFF), ab = f->d / v,
-                 bb = f->dd / v + 1.0 / (LOCUSI_GUARD_SLOPE * LOCUSI_GUARD_SLOPE);
-    const double ra = f->gain / v, rb = f->dgain / v + 1.0 / (LOCUSI_GUARD_SLOPE * LOCUSI_GUARD_SLOPE),
-                 det = aa * bb - ab * ab;
-    const double a = (bb * ra - ab * rb) / det, b = (aa * rb - ab * ra) / det;
-    if (!(b > 0.05)) return 1.0;
-    return a < 0.0 ? locusi_clamp(-a / b, 0.0, 1.0) : 0.0;
-}
-
-typedef struct locusi_guard_work {
-    float *scores, *z, *logits, *rows; // [models, n], [models, d], [n, models], [n, q]
-    unsigned char *part, *whole;       // [n]; [models] 1: has nothing outside this part, so is predicted from all
-    size_t *order, *at;                // [models]; [n] rows of this part
-} locusi_guard_work;
-
-LOCUSI_FN void locusi_guard_carve(locusi_guard_work *w, const locus_evals *evals, size_t d, locusi_carver *c)
-{
-    const size_t n = evals->queries.count, models = evals->scores.models;
-    w->scores = locusi_carve_floats(c, models, n);
-    w->z = locusi_carve_floats(c, models, d);
-    w->logits = locusi_carve_floats(c, n, models);
-    w->rows = locusi_carve_floats(c, n, evals->queries.dim);
-    w->part = (unsigned char *)locusi_carve(c, n, 1);
-    w->whole = (unsigned char *)locusi_carve(c, models, 1);
-    w->order = (size_t *)locusi_carve(c, models, sizeof(size_t));
-    w->at = (size_t *)locusi_carve(c, n, sizeof(size_t));
-}
-
-// w->scores <- those outside a part.
-LOCUSI_FN void locusi_guard_scores(const locus_evals *evals, size_t part, locusi_guard_work *w)
-{
-    const size_t n = evals->queries.count;
-    size_t m, i;
-    float y = 0.0f;
-    for (m = 0; m < evals->scores.models; m++) {
-        float *to = w->scores + m * n;
-        w->whole[m] = 1;
-        for (i = 0; i < n; i++) {
-            const int has = w->part[i] != part && locusi_score(evals, m, i, &y);
-            to[i] = has ? y : locusi_nan();
-            if (has) w->whole[m] = 0;
-        }
-        for (i = 0; w->whole[m] && i < n; i++)
-            if (locusi_score(evals, m, i, &y)) to[i] = y;
-    }
-}
-
-// w->logits <- of one part's `count` queries, from the evaluations outside it.
-LOCUSI_FN locus_status locusi_guard_part(const locus_pool *pool, const locus_evals *evals, size_t part, size_t count,
-                                         const locus_queries *unlabelled, const locus_parallel *parallel,
-                                         locusi_guard_work *w, locus_error *err)
-{
-    const size_t models = evals->scores.models, q = evals->queries.dim, d = pool->net->d;
-    const size_t stride = evals->queries.stride ? evals->queries.stride : q;
-    locus_evals rest = *evals;
-    locus_run run;
-    locus_recall_opts memory;
-    locus_queries asked;
-    locus_pool *made = NULL;
-    locus_status status;
-    size_t i, m, bytes;
-    void *work = NULL;
-    memset(&run, 0, sizeof run);
-    memset(&memory, 0, sizeof memory);
-    memset(&asked, 0, sizeof asked);
-    run.parallel = parallel;
-    locusi_guard_scores(evals, part, w);
-    rest.scores.f32 = w->scores;
-    rest.scores.u8 = rest.scores.mask = NULL;
-    for (i = 0; i < count; i++)
-        memcpy(w->rows + i * q, evals->queries.encodings + w->at[i] * stride, q * sizeof(float));
-    asked.encodings = w->rows;
-    asked.count = count;
-    asked.dim = q;
-    if ((status = locusi_pool_like(&made, pool, models, NULL, err))) return status;
-    locus_pool_drop_recall(made);
-    locus_pool_uncalibrate(made);
-    for (m = 0; m < models; m++) memcpy(w->z + m * d, locus_pool_embedding(pool, m), d * sizeof(float));
-    if (pool->net->info.has_encoder) status = locus_encode(pool->net, &rest, w->z, LOCUS_ENCODE_AUTO, &run, err);
-    for (m = 0; m < models && !status; m++) status = locusi_pool_version(made, m, 0, w->z + m * d, NULL, 0.0f, err);
-    if (!status && pool->memory.landmarks) {
-        memory.weight = (double)pool->memory.weight;
-        if (unlabelled) memory.unlabelled = *unlabelled;
-        status = locusi_pool_memorize(made, &rest, &memory, &pool->memory, err);
-        if (!status) made->memory.weight = pool->memory.weight; // 0, too
-    }
-    if (!status) {
-        bytes = locus_predict_workspace(made, count, parallel);
-        if (!bytes || !(work = LOCUS_MALLOC(bytes)))
-            status = locusi_fail(err, LOCUS_ERR_MEMORY, "guard", "%z bytes", "none", bytes);
-        if (!status) status = locus_predict(made, &asked, w->logits, parallel, work, bytes, err);
-        if (work) LOCUS_FREE(work);
-    }
-    locus_pool_destroy(made);
-    return status;
-}
-
-// What changing from the leader would have brought on one part's queries.
-LOCUSI_FN void locusi_guard_gains(const locus_evals *evals, size_t leader, size_t count, const locusi_guard_work *w,
-                                  locusi_guard_fit *fit)
-{
-    size_t i, m;
-    float y = 0.0f, kept = 0.0f;
-    for (i = 0; i < count && !w->whole[leader]; i++) {
-        const float *row = w->logits + i * evals->scores.models;
-        size_t best = leader;
-        double d, gain;
-        if (!locusi_score(evals, leader, w->at[i], &kept)) continue;
-        for (m = 0; m < evals->scores.models; m++)
-            if (!w->whole[m] && row[m] > row[best] && locusi_score(evals, m, w->at[i], &y)) best = m;
-        if (best == leader) continue;
-        locusi_score(evals, best, w->at[i], &y);
-        d = locus_probability((double)row[best]) - locus_probability((double)row[leader]);
-        gain = (double)y - (double)kept;
-        fit->count += 1.0;
-        fit->d += d;
-        fit->dd += d * d;
-        fit->gain += gain;
-        fit->dgain += d * gain;
-        fit->gaingain += gain * gain;
-    }
-}
-
-LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_evals *evals,
-                                              const locus_queries *unlabelled, const locus_parallel *parallel,
-                                              locus_error *err)
-{
-    locusi_guard_work w;
-    locusi_guard_fit fit;
-    locus_scores scores;
-    locusi_carver c = {NULL, 0, 0};
-    size_t part, i, n, count, others, stride;
-    void *block = NULL;
-    locus_status status;
-    if (!pool || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
-    if ((status = locusi_check_evals(pool->net, evals, err))) return status;
-    if (evals->scores.models != pool->count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
-                           evals->scores.models);
-    n = evals->queries.count;
-    stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
-    memset(&fit, 0, sizeof fit);
-    memset(&scores, 0, sizeof scores);
-    locusi_guard_carve(&w, evals, pool->net->d, &c);
-    if (c.failed || !(block = LOCUS_MALLOC(c.used + 64)))
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "guard", "%z bytes", "none", c.used);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_guard_carve(&w, evals, pool->net->d, &c);
-    for (i = 0; i < n; i++) // a row that nobody has a score on may hold anything
-        w.part[i] =
-            locusi_scored(evals, i)
-                ? (unsigned char)(locusi_encoding_hash(evals->queries.encodings + i * stride, evals->queries.dim) %
-                                  LOCUSI_GUARD_PARTS)
-                : 255;
-    locusi_guard_scores(evals, 254, &w); // all
-    scores.models = evals->scores.models;
-    scores.count = n;
-    scores.f32 = w.scores;
-    status = locus_leaders(&scores, NULL, n, LOCUS_AMONG_SCORED, w.order, NULL, NULL, err);
-    for (part = 0; part < LOCUSI_GUARD_PARTS && !status; part++) {
-        for (i = count = others = 0; i < n; i++) {
-            if (w.part[i] == part) w.at[count++] = i;
-            else others += w.part[i] != 255;
-        }
-        if (!count || !others) continue;
-        status = locusi_guard_part(pool, evals, part, count, unlabelled, parallel, &w, err);
-        if (!status) locusi_guard_gains(evals, w.order[0], count, &w, &fit);
-    }
-    if (!status) status = locus_pool_set_guard(pool, w.order[0], locusi_guard_margin(&fit), err);
-    LOCUS_FREE(block);
     return status;
 }
 
@@ -15337,8 +15203,6 @@ LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t
     s->k = pool->net->kernels;
     s->n = n;
     s->p = p;
-    s->m.landmark = locusi_take_floats(w, landmarks, s->m.rank); // packed anew: others use it
-    s->m.half = (float *)locusi_take(w, landmarks, sizeof(float));
     locusi_recall_carve_learning(&s->m, &c);
     c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
     c.used = 0;
@@ -15427,8 +15291,8 @@ LOCUSI_FN void locusi_study_factor(locusi_study *s, double a, double b)
 
 LOCUSI_FN void locusi_study_solve(const locusi_study *s, double *x)
 {
-    locusi_solve_lower(s->factor, s->p, x);
-    locusi_solve_upper(s->factor, s->p, x);
+    locusi_solve_lower(s->factor, s->p, x, 1);
+    locusi_solve_upper(s->factor, s->p, x, 1);
 }
 
 // chance <- at `own`; returns the log of the posterior there.
@@ -15662,8 +15526,7 @@ LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_ev
     locus_status status = locusi_check_queries(pool->net, &e->queries, err);
     if (status) return status;
     if (!pool->memory.landmarks)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall (locus_pool_learn_recall)",
-                           "one without");
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall (locus_pool_learn)", "one without");
     if ((status = locusi_check_scores(&e->scores, 1, e->queries.count, err))) return status;
     if (e->queries.count == 0) return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "at least one query", "none");
     return locusi_check_lengths(&pool->memory, &e->queries, NULL, err);
@@ -15767,8 +15630,8 @@ LOCUSI_FN locus_status locusi_explain_without(const locusi_explainer *a, size_t 
                     &sd);
     difference = (o->score[at] - mu) / sd - o->t[at];
     for (c = 0; c < p; c++) a->u[c] = (double)phi[c];
-    locusi_solve_lower(o->r.factor, p, a->u);
-    locusi_solve_upper(o->r.factor, p, a->u);
+    locusi_solve_lower(o->r.factor, p, a->u, 1);
+    locusi_solve_upper(o->r.factor, p, a->u, 1);
     for (c = 0; c < p; c++) {
         a->solution[c] = (a->of_score[c] - mu * a->of_one[c]) / sd - a->of_t[c] - w * difference * a->u[c];
         along += (double)phi[c] * a->solution[c];
@@ -17425,36 +17288,25 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *
     const locusi_kernels *k = t->k;
     locusi_recall memory;
     locusi_recall_fit fit;
-    locus_evals evals;
-    locus_queries map;
-    locusi_carver c = {NULL, 0, 0};
     locusi_work w;
-    float *rows, *kernels, *x;
-    double squares = 0.0, square = 0.0;
+    locus_evals evals;
+    locus_queries others;
+    float *rows, *kernels, *x, *base;
     size_t i, j, l;
     locus_status status;
     memset(&memory, 0, sizeof memory);
     memset(&fit, 0, sizeof fit);
     memset(&evals, 0, sizeof evals);
     memory.q = q;
-    memory.rank = locusi_recall_rank(q);
-    memory.landmarks = locusi_pad(all < LOCUSI_RECALL_LANDMARKS ? all : LOCUSI_RECALL_LANDMARKS);
-    locusi_recall_carve(&memory, &c, 1);
+    fit.bare = 1;
     locusi_work_begin(&w, run);
-    c.base = (unsigned char *)locusi_take_zero(&w, c.used, 1);
-    rows = locusi_take_floats(&w, all, q);
-    kernels = locusi_take_floats(&w, all, memory.landmarks);
-    x = locusi_take_floats(&w, all, memory.rank);
-    fit.own = (float *)locusi_take_zero(&w, models * memory.landmarks, sizeof(float));
-    fit.rows = (float *)locusi_take_zero(&w, models * memory.landmarks, sizeof(float));
-    fit.base = (float *)locusi_take_zero(&w, models, sizeof(float));
-    fit.item = t->item;
+    rows = (float *)locusi_take(&w, all * q, sizeof(float));
+    kernels = (float *)locusi_take(&w, all * LOCUSI_RECALL_LANDMARKS, sizeof(float));
+    x = (float *)locusi_take(&w, all * LOCUSI_RECALL_RANK, sizeof(float));
     if ((status = locusi_work_short(&w, err))) {
         locusi_work_end(&w);
         return status;
     }
-    c.used = 0;
-    locusi_recall_carve(&memory, &c, 1);
     for (i = 0; i < all; i++)
         memcpy(rows + i * q, locusi_data_row(t, i < n ? t->data.train[i] : t->data.unlabelled[i - n]),
                q * sizeof(float));
@@ -17463,46 +17315,43 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *
     evals.queries.dim = q;
     evals.scores.models = models;
     evals.scores.f32 = t->scores;
-    map = evals.queries;
-    if (extra) {
-        map.encodings = rows + n * q;
-        map.count = extra;
-    }
-    status = locusi_recall_fit_to(&memory, k, &evals, &map, &fit, err);
-    if (status) {
-        locusi_work_end(&w);
-        return status;
-    }
-    locusi_recall_kernels(&memory, k, rows, q, all, x, kernels);
-    for (i = 0; i < all; i++) {
-        const float *row = kernels + i * memory.landmarks;
-        t->difficulty[i] = locusi_dot(memory.shared, row, memory.landmarks);
-        for (j = 0; j < models; j++)
-            t->own[j * all + i] = locusi_dot(fit.own + j * memory.landmarks, row, memory.landmarks);
-    }
-    for (i = 0; i < t->validation; i++) {
-        locusi_recall_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
-        for (j = 0; j < models; j++) {
-            const float *row = fit.rows + j * memory.landmarks;
-            float sum = fit.base[j];
-            for (l = 0; l < memory.landmarks; l++) sum += row[l] * kernels[l];
-            t->told[i * models + j] = locusi_chance_logit(sum);
+    others = evals.queries;
+    others.encodings = rows + n * q;
+    others.count = extra;
+    status = locusi_recall_learn(&memory, k, &evals, extra ? &others : NULL, &fit, &w, err);
+    base = fit.base;
+    if (!status) {
+        double sum = 0.0, square = 0.0, squares = 0.0;
+        memcpy(t->item, fit.item, n * sizeof(double));
+        locusi_recall_kernels(&memory, k, rows, q, all, x, kernels);
+        for (i = 0; i < all; i++) {
+            const float *row = kernels + i * memory.landmarks;
+            for (j = 0; j <= models; j++) {
+                const float *own = j < models ? fit.own + j * memory.landmarks : memory.shared;
+                float s = 0.0f;
+                for (l = 0; l < memory.landmarks; l++) s += own[l] * row[l];
+                *(j < models ? &t->own[j * all + i] : &t->difficulty[i]) = s;
+            }
         }
+        for (i = 0; i < t->validation; i++) {
+            locusi_recall_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
+            for (j = 0; j < models; j++) {
+                float s = base[j];
+                for (l = 0; l < memory.landmarks; l++) s += fit.rows[j * memory.landmarks + l] * kernels[l];
+                t->told[i * models + j] = locusi_chance_logit(s);
+            }
+        }
+        for (j = 0; j < models; j++) base[j] = (float)log((double)base[j] / (1.0 - (double)base[j]));
+        for (j = 0; j < models; j++) sum += (double)base[j] / (double)models;
+        for (j = 0; j < models; j++) square += ((double)base[j] - sum) * ((double)base[j] - sum) / (double)models;
+        for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
+        squares /= (double)all; // a mixture of all models' differences has this variance
+        t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
+        t->ability = sum;
+        t->spread = sqrt(square);
     }
-    for (j = 0; j < models; j++) {
-        fit.base[j] = (float)log((double)fit.base[j] / (1.0 - (double)fit.base[j]));
-        t->ability += (double)fit.base[j] / (double)models;
-    }
-    for (j = 0; j < models; j++) {
-        const double off = (double)fit.base[j] - t->ability;
-        square += off * off / (double)models;
-    }
-    t->spread = sqrt(square);
-    for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
-    squares /= (double)all; // a mixture of all models' differences has this variance
-    t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
     locusi_work_end(&w);
-    return LOCUS_OK;
+    return status;
 }
 
 // to [count, qp] <- scaled encodings of rows; into the data's hash

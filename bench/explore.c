@@ -813,7 +813,7 @@ static void join_next(setting *s, const unsigned char *scores, int complete)
         e.scores.u8 = NULL;
         e.scores.f32 = full;
     }
-    check(locus_pool_recall_model(s->state->pool, locus_pool_count(s->state->pool) - 1, &e, &err), &err);
+    check(locus_pool_recall_model(s->state->pool, locus_pool_count(s->state->pool) - 1, &e, NULL, &err), &err);
     free(full);
     free(answers);
     free(z);

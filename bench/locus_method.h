@@ -140,17 +140,13 @@ static void *locus_fit(const base_data *d)
     }
     for (size_t m = 0; m < d->models && !failed; m++) failed = locus_append(s, z + m * s->info.z_dim);
     if (!failed) {
-        locus_recall_opts memory;
-        memset(&memory, 0, sizeof memory);
-        memory.unlabelled.encodings = d->all.enc;
-        memory.unlabelled.count = d->all.count;
-        memory.unlabelled.dim = d->dim;
-        if (locus_pool_learn_recall(s->pool, &evals, &memory, &err))
-            failed = fprintf(stderr, "LOCUS: %s\n", err.message);
+        locus_learn_opts learn;
+        memset(&learn, 0, sizeof learn);
+        learn.unlabelled.encodings = d->all.enc;
+        learn.unlabelled.count = d->all.count;
+        learn.unlabelled.dim = d->dim;
+        if (locus_pool_learn(s->pool, &evals, &learn, NULL, &err)) failed = fprintf(stderr, "LOCUS: %s\n", err.message);
         s->weight = locus_pool_recall_info(s->pool).weight;
-        if (!failed &&
-            locus_pool_learn_guard(s->pool, &evals, memory.unlabelled.count ? &memory.unlabelled : NULL, NULL, &err))
-            failed = fprintf(stderr, "LOCUS: %s\n", err.message);
     }
     free(z);
     if (!failed) return s;
@@ -167,8 +163,9 @@ static int locus_use(void *state, const base_data *d, size_t variant)
     const size_t models = locus_pool_count(s->pool), n = d->val.count;
     locus_error err;
     int failed;
-    locus_pool_uncalibrate(s->pool);
-    failed = locus_pool_set_recall_weight(s->pool, variant == 2 ? 0.0 : variant == 3 ? 1.0 : s->weight, &err) != 0;
+    failed = locus_pool_calibrate(s->pool, NULL, NULL, &err) != 0;
+    if (!failed) // next to 0: as without, and it can come back
+        failed = locus_pool_set_recall(s->pool, variant == 2 ? 1e-30 : variant == 3 ? 1.0 : s->weight, &err) != 0;
     if (!failed && variant == 1 && n) { // models added since have no validation scores
         float *scores = base_floats(models * n);
         const locus_evals held = locus_evals_floats(&d->val, d->dim, models, scores);
@@ -205,7 +202,7 @@ static int locus_add(void *state, const base_queries *q, const float *scores)
     float *z = base_floats(s->info.z_dim);
     int failed = locus_embed(s->net, &evals, z) || locus_append(s, z);
     if (!failed && locus_pool_recall_info(s->pool).landmarks)
-        failed = locus_pool_recall_model(s->pool, locus_pool_count(s->pool) - 1, &evals, &err) != LOCUS_OK;
+        failed = locus_pool_recall_model(s->pool, locus_pool_count(s->pool) - 1, &evals, NULL, &err) != LOCUS_OK;
     free(z);
     return failed;
 }

@@ -82,7 +82,7 @@ static int join(const char *name, const unsigned char *answers, const float *kno
                                 : locus_pool_set(pool, *index, &model, z, &err);
     if (status) return wrong();
     if (known) e.scores.f32 = known, e.scores.u8 = NULL;
-    return locus_pool_recall_model(pool, *index, &e, &err) ? wrong() : 0;
+    return locus_pool_recall_model(pool, *index, &e, NULL, &err) ? wrong() : 0;
 }
 
 static int predict(void)

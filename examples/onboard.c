@@ -53,7 +53,7 @@ static int remember(size_t index, size_t n)
 {
     locus_evals e = first(n);
     if (locus_pool_recall_info(pool).landmarks == 0) return 0;
-    return locus_pool_recall_model(pool, index, &e, &err) ? fail(err.message) : 0;
+    return locus_pool_recall_model(pool, index, &e, NULL, &err) ? fail(err.message) : 0;
 }
 
 // Where the queries go now.

@@ -175,7 +175,7 @@ int main(int argc, char **argv)
     q.count = 1;
     if (locus_route(pool, &q, NULL, &c, &logit, work, sizeof work, &err)) return bad("route");
     // what would allocate says that there is no memory
-    if (locus_pool_memorize(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("memorize");
+    if (locus_pool_learn(pool, &e, NULL, NULL, &err) != LOCUS_ERR_MEMORY) return bad("memorize");
     if (locus_pool_calibrate(pool, &e, NULL, &err) != LOCUS_ERR_MEMORY) return bad("calibrate");
     {
         const locus_parallel *threads;
@@ -264,7 +264,7 @@ int main(int argc, char **argv)
         }
         e.queries.encodings = enc, e.queries.count = 40, e.models = 2, e.scores = y;
     }
-    EXPECT(LOCUS_OK, locus_pool_memorize(pool, &e, NULL, &err));
+    EXPECT(LOCUS_OK, locus_pool_learn(pool, &e, NULL, NULL, &err));
     EXPECT(LOCUS_OK, locus_pool_calibrate(pool, &e, NULL, &err));
     EXPECT(LOCUS_OK, locus_rank(pool, logits, 40, NULL, out, &err));
     EXPECT(LOCUS_OK, locus_metrics_compute(&metrics, logits, 40, &scores, NULL, work, sizeof work, &err));
@@ -273,8 +273,7 @@ int main(int argc, char **argv)
         const double x = from_bits(not_a_number[k]);
         const locus_points p = {profiles, 2, 8, 0};
         locus_route_opts o;
-        locus_calibrate_opts calibrate;
-        locus_memory_opts memory;
+        locus_learn_opts learn;
         locus_portfolio_opts portfolio;
         locus_portfolio chosen;
         locus_compare_opts compare;
@@ -312,10 +311,8 @@ int main(int argc, char **argv)
         REFUSED(locus_frontier_compute(&frontier, at, zero, single, logits, 40, &scores, &quality, &err));
         quality.level = 0.0, quality.means = two, two[0] = k == 2 ? 0.5 : x, two[1] = 0.5; // NaN: a mean that nobody knows
         EXPECT(LOCUS_OK, locus_frontier_compute(&frontier, at, zero, single, logits, 40, &scores, &quality, &err));
-        REFUSED(locus_pool_set_memory_weight(pool, x, &err));
-        memset(&memory, 0, sizeof memory), memory.weight = x, REFUSED(locus_pool_memorize(pool, &e, &memory, &err));
-        memset(&calibrate, 0, sizeof calibrate), calibrate.shrink = x;
-        REFUSED(locus_pool_calibrate(pool, &e, &calibrate, &err));
+        REFUSED(locus_pool_set_recall(pool, x, &err));
+        memset(&learn, 0, sizeof learn), learn.recall_weight = x, REFUSED(locus_pool_learn(pool, &e, &learn, NULL, &err));
         memset(&portfolio, 0, sizeof portfolio), portfolio.cost = cost, portfolio.budget = x;
         REFUSED(locus_portfolio_choose(&p, &portfolio, picks, NULL, &chosen, NULL, &err));
         portfolio.budget = 0.0, portfolio.lambda = x;

@@ -608,6 +608,30 @@ static float *normals(size_t count, double scale, uint64_t seed)
     return p;
 }
 
+// Halves of locus_pool_learn.
+static locus_status learn_recall(locus_pool *pool, const locus_evals *evals, const locus_learn_opts *opts,
+                                 locus_error *err)
+{
+    locus_learn_opts o;
+    ZERO(o);
+    if (opts) o = *opts;
+    o.no_guard = 1;
+    return locus_pool_learn(pool, evals, &o, NULL, err);
+}
+
+static locus_status learn_guard(locus_pool *pool, const locus_evals *evals, const locus_queries *unlabelled,
+                                const locus_parallel *parallel, locus_error *err)
+{
+    locus_learn_opts o;
+    locus_run run;
+    ZERO(o);
+    ZERO(run);
+    o.no_recall = 1;
+    if (unlabelled) o.unlabelled = *unlabelled;
+    run.parallel = parallel;
+    return locus_pool_learn(pool, evals, &o, &run, err);
+}
+
 #if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic pop
 #endif

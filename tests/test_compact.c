@@ -89,7 +89,7 @@ static bytes make_router(size_t M, int what, uint64_t seed)
     }
     for (i = 0; i < 64 * M; i++) y[i] = ref_uniform(&g) < 0.3 + 0.5 * (double)(i / 64) / (double)M;
     e = evals_of(enc, 64, Q, y, M);
-    if (what & RECALL) CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(pool, &e, NULL, &g_err));
+    if (what & RECALL) CHECK_STATUS(LOCUS_OK, learn_recall(pool, &e, NULL, &g_err));
     if (what & CALIBRATED) CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(pool, &e, NULL, &g_err));
     if (what & GUARDED) CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(pool, M / 2, 0.04, &g_err));
     CHECK_STATUS(LOCUS_OK,

@@ -2844,7 +2844,7 @@ static void impossible_counts_are_refused(void)
         const size_t bytes = locus_route_workspace(pool, 64, NULL);
         unsigned char *work = (unsigned char *)xmalloc(bytes);
         locus_evals evals;
-        locus_recall_opts o;
+        locus_learn_opts o;
         float y[2] = {0.0f, 1.0f};
         size_t k;
         ZERO(evals), ZERO(o);
@@ -2856,12 +2856,12 @@ static void impossible_counts_are_refused(void)
             CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_predict(pool, &queries, logits, NULL, work, bytes, &g_err));
             CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_route(pool, &queries, NULL, out, NULL, work, bytes, &g_err));
             o.unlabelled = queries;
-            CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_pool_learn_recall(pool, &evals, &o, &g_err));
+            CHECK_STATUS(LOCUS_ERR_OVERFLOW, learn_recall(pool, &evals, &o, &g_err));
         }
         context("%s", "");
         if (SIZE_MAX > UINT32_MAX) {
             o.unlabelled = queries_of(q, (size_t)UINT32_MAX, 5);
-            CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_pool_learn_recall(pool, &evals, &o, &g_err));
+            CHECK_STATUS(LOCUS_ERR_OVERFLOW, learn_recall(pool, &evals, &o, &g_err));
             CHECK_MESSAGE("unlabelled");
         }
         CHECK_SIZE(0, locus_pool_recall_info(pool).landmarks);

@@ -60,7 +60,7 @@ static double logistic(double x) { return 1.0 / (1.0 + exp(-x)); }
 static int world_make(world *w, size_t M, size_t anchors, size_t landmarks, size_t n, locus_isa isa, uint64_t seed)
 {
     locus_net_opts opts;
-    locus_recall_opts memory;
+    locus_learn_opts memory;
     ref_rng g;
     float *centre, *z;
     double *slope, *hard;
@@ -103,7 +103,7 @@ static int world_make(world *w, size_t M, size_t anchors, size_t landmarks, size
     CHECK_STATUS(LOCUS_OK, encode(w->net, &w->pool_evals, z));
     w->pool = pool_of(w->net, z, M);
     memory.unlabelled = queries_of(w->anchor, landmarks, Q);
-    if (landmarks) CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(w->pool, &w->pool_evals, &memory, &g_err));
+    if (landmarks) CHECK_STATUS(LOCUS_OK, learn_recall(w->pool, &w->pool_evals, &memory, &g_err));
     w->evals = evals_of(w->enc, n, w->asked);
     free(centre), free(z), free(slope), free(hard);
     return w->pool != NULL;
@@ -772,10 +772,10 @@ static void items_meet_their_conditions(void)
         if (!world_make(&w, M, n, 16, 1, LOCUS_ISA_AUTO, 91)) return;
         for (i = 0; gaps && i < M * n; i += 7) w.scores[i] = i % 2 ? f_nan() : 0.4f;
         if (gaps) {
-            locus_recall_opts o;
+            locus_learn_opts o;
             ZERO(o);
             o.unlabelled = queries_of(w.anchor, 16, Q);
-            CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(w.pool, &w.pool_evals, &o, &g_err));
+            CHECK_STATUS(LOCUS_OK, learn_recall(w.pool, &w.pool_evals, &o, &g_err));
         }
         m = &w.pool->memory;
         kernels = judge_kernels(w.pool, w.anchor, n, NULL);
@@ -926,7 +926,7 @@ static void items_come_back_to_the_bit(void)
         w.pool = keep;
         for (i = 0; i < without->count; i++) CHECK(strcmp(without->t[i].name, "memory.items") != 0);
         raw_free(without);
-        CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(old, &w.pool_evals, NULL, &g_err)); // learned anew
+        CHECK_STATUS(LOCUS_OK, learn_recall(old, &w.pool_evals, NULL, &g_err)); // learned anew
         CHECK(old->memory.spread > 0.0);
     }
     raw_free(raw);

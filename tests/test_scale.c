@@ -514,7 +514,7 @@ static void pools_with_a_memory_route_the_plain_way(void)
         CHECK(locusi_screened(pool, 3) == (round == 2 && net->kernels->screen));
         compare(pool, &queries, &o);
         if (round == 0) CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 3, &g_err));
-        if (round == 1) locus_pool_drop_recall(pool);
+        if (round == 1) locus_pool_set_recall(pool, 0.0, NULL);
     }
     free(q);
     locus_pool_destroy(pool);

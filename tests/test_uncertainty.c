@@ -76,7 +76,7 @@ static int fixture_make(fixture *f, size_t n, int kind, int sab, int memory, loc
     pool_evals.scores.models = M;
     CHECK_STATUS(LOCUS_OK, encode(f->net, &pool_evals, z));
     f->pool = pool_of(f->net, z, M);
-    if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(f->pool, &pool_evals, NULL, &g_err));
+    if (memory) CHECK_STATUS(LOCUS_OK, learn_recall(f->pool, &pool_evals, NULL, &g_err));
     if (seed % 2) CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(f->pool, &pool_evals, NULL, &g_err));
     f->enc = normals(n * f->D, 0.4, seed + 2);
     f->scores = floats(n);
@@ -180,8 +180,8 @@ static void unscored_rows_are_not_looked_at(void)
         evals.scores.models = same.scores.models = MODELS;
         CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(a, &evals, NULL, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(b, &same, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, learn_recall(a, &evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, learn_recall(b, &same, NULL, &g_err));
         CHECK_SIZE(n, locus_pool_recall_info(a).queries);
         check_pools(a, b, D);
         CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(a, &evals, NULL, &g_err));
@@ -192,7 +192,7 @@ static void unscored_rows_are_not_looked_at(void)
             locus_reason reasons[4][8];
             locus_evals *e = one ? &same : &evals;
             e->scores.models = 1;
-            CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(one ? b : a, 3, e, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(one ? b : a, 3, e, NULL, &g_err));
             CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made[one], b, e, NULL, NULL, &g_err));
             if (!one) continue;
             check_pools(a, b, D);
@@ -213,10 +213,10 @@ static void unscored_rows_are_not_looked_at(void)
         }
         locus_pool_destroy(made[0]), locus_pool_destroy(made[1]);
         wide[rows[6] * D + 3] = f_nan(); // a scored one is looked at, and named by its own row
-        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_recall_model(a, 3, &evals, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_recall_model(a, 3, &evals, NULL, &g_err));
         CHECK_MESSAGE("encodings[11, 3]");
         evals.scores.models = MODELS;
-        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_learn_recall(a, &evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, learn_recall(a, &evals, NULL, &g_err));
         CHECK_MESSAGE("encodings[11, 3]");
         CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_calibrate(a, &evals, NULL, &g_err));
         CHECK_MESSAGE("encodings[11, 3]");
@@ -539,7 +539,7 @@ static void bad_versions_are_refused(void)
     f.scores[3] = 1.0f;
     f.enc[5] = f_nan();
     CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_resample(&made, f.pool, &f.evals, NULL, NULL, &g_err));
-    locus_pool_drop_recall(f.pool);
+    locus_pool_set_recall(f.pool, 0.0, NULL);
     CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_resample(&made, f.pool, &f.evals, NULL, NULL, &g_err));
     f.enc[5] = 0.5f;
     for (i = 1; i < 50; i++) { // every allocation fails once
@@ -586,7 +586,7 @@ static double chance_without(const fixture *f, const locus_pool *pool, size_t mo
     CHECK_STATUS(LOCUS_OK, encode(f->net, &e, z));
     CHECK_STATUS(LOCUS_OK, locus_pool_set(copy, model, NULL, z, &g_err));
     if (pool->memory.landmarks && pool->recalled[model])
-        CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(copy, model, &e, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(copy, model, &e, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, predict(copy, &query, logits, NULL));
     p = locus_probability((double)logits[model]);
     locus_pool_destroy(copy);
@@ -871,10 +871,10 @@ static void logs_feed_the_pool(void)
     CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
     CHECK_STATUS(LOCUS_OK, encode(f.net, &e, z));
     CHECK_STATUS(LOCUS_OK, locus_pool_set(a, 3, NULL, z, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(a, 3, &e, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(a, 3, &e, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, encode(f.net, &f.evals, z));
     CHECK_STATUS(LOCUS_OK, locus_pool_set(b, 3, NULL, z, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(b, 3, &f.evals, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(b, 3, &f.evals, NULL, &g_err));
     check_pools(a, b, f.D);
     CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, a, &e, NULL, NULL, &g_err));
     locus_pool_destroy(versions);
@@ -882,6 +882,70 @@ static void logs_feed_the_pool(void)
     locus_pool_destroy(b);
     locus_log_destroy(log);
     fixture_free(&f);
+}
+
+// Joining is encoding, adding or setting, and recalling; a failure leaves the pool as it was.
+static void joining_is_encode_put_and_recall(void)
+{
+    int memory;
+    for (memory = 0; memory < 2; memory++) {
+        fixture f;
+        locus_pool *a, *b;
+        locus_evals e;
+        locus_run run;
+        locus_model model;
+        char tiny[64];
+        float z[16];
+        size_t index = 99, known = 0, i;
+        context("memory %d", memory);
+        if (!fixture_make(&f, 60, PLAIN, 0, memory, LOCUS_ISA_AUTO, 5)) return;
+        e = f.evals;
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
+        for (i = 0; i < e.queries.count; i++) known += !(f.scores[i] != f.scores[i]);
+        CHECK_STATUS(LOCUS_OK, encode(f.net, &e, z));
+        // a known name is refined
+        CHECK_STATUS(LOCUS_OK, locus_pool_join(a, locus_pool_model(a, 3)->name, &e, &index, NULL, &g_err));
+        CHECK_SIZE(3, index);
+        model = *locus_pool_model(b, 3);
+        model.evaluations = known;
+        CHECK_STATUS(LOCUS_OK, locus_pool_set(b, 3, &model, z, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(b, 3, &e, NULL, &g_err));
+        check_pools(a, b, f.D);
+        CHECK_SIZE(known, (size_t)locus_pool_model(a, 3)->evaluations);
+        CHECK_NEAR(model.cost, locus_pool_model(a, 3)->cost, 0.0);
+        // a new one is added, its cost unknown
+        CHECK_STATUS(LOCUS_OK, locus_pool_join(a, "newcomer", &e, &index, NULL, &g_err));
+        CHECK_SIZE(locus_pool_count(f.pool), index);
+        CHECK(locus_pool_model(a, index)->cost != locus_pool_model(a, index)->cost);
+        CHECK(locus_pool_model(a, index)->parameters_b != locus_pool_model(a, index)->parameters_b);
+        CHECK(locus_pool_model(a, index)->available == 1);
+        CHECK_SAME("the newcomer's embedding", z, locus_pool_embedding(a, index), 16);
+        CHECK_SIZE(memory ? locus_pool_count(a) : 0, locus_pool_recall_info(a).models);
+        // in memory of the caller's: too little says how much, which is enough
+        CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, (locus_pool_destroy(b), a), &g_err));
+        ZERO(run);
+        run.memory = tiny, run.memory_bytes = sizeof tiny;
+        for (i = 0; i < 4 && locus_pool_join(b, "newcomer", &e, NULL, &run, &g_err) == LOCUS_ERR_MEMORY; i++) {
+            check_pools(a, b, f.D);
+            if (run.memory != tiny) free(run.memory);
+            run.memory_bytes = g_err.bytes, run.memory = xmalloc(run.memory_bytes);
+        }
+        CHECK_SIZE(1, i);
+        check_pools(a, b, f.D);
+        free(run.memory);
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_join(NULL, "x", &e, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_join(a, NULL, &e, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_join(a, "x", NULL, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_join(a, "a\nb", &e, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_join(a, "", &e, NULL, NULL, &g_err));
+        e.scores.models = 2;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_join(a, "x", &e, NULL, NULL, &g_err));
+        check_pools(a, b, f.D);
+        locus_pool_destroy(a), locus_pool_destroy(b);
+        fixture_free(&f);
+    }
+    g_context[0] = 0;
 }
 
 static void bad_logs_are_refused(void)
@@ -971,18 +1035,18 @@ static void copies_are_whole_and_their_own(void)
         for (i = 0; i < 5; i++) CHECK_SIZE(i, locus_pool_find(copy, locus_pool_model(f.pool, i)->name));
         CHECK_STATUS(LOCUS_OK, locus_pool_set(copy, 0, NULL, z, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_add(copy, &more, z, NULL, &g_err));
-        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(copy, 5, &f.evals, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(copy, 5, &f.evals, NULL, &g_err));
         check_pools(f.pool, second, f.D); // nothing has changed there
         CHECK_STATUS(LOCUS_OK, locus_pool_add(f.pool, &more, z, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_set(f.pool, 0, NULL, z, &g_err));
-        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(f.pool, 5, &f.evals, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(f.pool, 5, &f.evals, NULL, &g_err));
         check_pools(f.pool, copy, f.D);
         locus_pool_destroy(copy);
         while (locus_pool_count(second)) CHECK_STATUS(LOCUS_OK, locus_pool_remove(second, 0, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_copy(&empty, second, &g_err));
         CHECK_SIZE(0, locus_pool_count(empty));
         CHECK_STATUS(LOCUS_OK, locus_pool_add(empty, &more, z, NULL, &g_err));
-        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(empty, 0, &f.evals, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(empty, 0, &f.evals, NULL, &g_err));
         locus_pool_destroy(empty);
         locus_pool_destroy(second);
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_copy(NULL, f.pool, &g_err));
@@ -1028,7 +1092,7 @@ static double chance_of(int kind, size_t m, size_t topic)
 
 static int guarded_make(guarded *w, int kind, size_t n, size_t M, uint64_t seed)
 {
-    locus_recall_opts memory;
+    locus_learn_opts memory;
     float *centre = normals(TOPICS * GD, 0.6, 4), *z = floats(M * 16);
     ref_rng g;
     size_t i, m, c;
@@ -1055,8 +1119,8 @@ static int guarded_make(guarded *w, int kind, size_t n, size_t M, uint64_t seed)
     w->evals.scores.models = M;
     CHECK_STATUS(LOCUS_OK, encode(w->net, &w->evals, z));
     w->pool = pool_of(w->net, z, M);
-    memory.weight = 1.0; // nobody trained the net
-    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(w->pool, &w->evals, &memory, &g_err));
+    memory.recall_weight = 1.0; // nobody trained the net
+    CHECK_STATUS(LOCUS_OK, learn_recall(w->pool, &w->evals, &memory, &g_err));
     free(centre), free(z);
     return 1;
 }
@@ -1101,7 +1165,7 @@ static void guards_keep_leaders_and_let_specialists_go(void)
         context("leader %zu", k);
         if (!guarded_make(&w, LEADER, 200, 20, 50 + k)) return;
         CHECK_SIZE(SIZE_MAX, locus_pool_guard(w.pool).model);
-        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
         guard = locus_pool_guard(w.pool);
         kept = routed(&w, LOCUS_GUARD_POOL, SIZE_MAX), free_choice = routed(&w, LOCUS_GUARD_NONE, SIZE_MAX);
         CHECK(guard.margin >= 0.0 && guard.margin <= 1.0);
@@ -1122,7 +1186,7 @@ static void guards_keep_leaders_and_let_specialists_go(void)
         double kept, alone;
         context("specialists %zu", k);
         if (!guarded_make(&w, SPECIALISTS, 240, 6, 70 + k)) return;
-        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
         guard = locus_pool_guard(w.pool);
         alone = routed(&w, LOCUS_GUARD_NONE, guard.model), kept = routed(&w, LOCUS_GUARD_POOL, SIZE_MAX);
         CHECK(guard.margin < 0.05);
@@ -1133,7 +1197,7 @@ static void guards_keep_leaders_and_let_specialists_go(void)
 }
 
 // The guard once more: each fifth of the queries predicted by a pool of the others, then Bayesian least squares of the
-// gains, gain = a + b d with a ~ N(0, 0.03^2) and b ~ N(1, 0.5^2).
+// gains, gain = a + b d with a ~ N(0, 0.02^2) and b ~ N(1, 0.25^2).
 static double margin_by_hand(const guarded *w, size_t leader, const locus_queries *unlabelled, float weight)
 {
     const size_t n = w->n, M = w->M;
@@ -1141,7 +1205,6 @@ static double margin_by_hand(const guarded *w, size_t leader, const locus_querie
     double *d = ref_alloc(n), *gain = ref_alloc(n), mean = 0.0, v = 0.0, a, b;
     double xx = 0.0, x1 = 0.0, xy = 0.0, y1 = 0.0, ra, rb, qa, qb, qab;
     size_t part, i, m, count = 0;
-    locus_recall_opts o;
     locus_evals rest;
     locus_queries asked;
     locus_pool *made;
@@ -1149,7 +1212,6 @@ static double margin_by_hand(const guarded *w, size_t leader, const locus_querie
         size_t in = 0, out = 0, *at = (size_t *)xmalloc((n + 1) * sizeof *at);
         unsigned char *whole =
             (unsigned char *)xmalloc(M); // known from this part alone: predicted from it, no candidate
-        ZERO(o);
         for (i = 0; i < n; i++) {
             if (locusi_encoding_hash(w->enc + i * GD, GD) % 5 == part) {
                 memcpy(held + in * GD, w->enc + i * GD, GD * sizeof(float));
@@ -1168,12 +1230,20 @@ static double margin_by_hand(const guarded *w, size_t leader, const locus_querie
             rest.scores.models = M;
             CHECK_STATUS(LOCUS_OK, encode(w->net, &rest, z));
             made = pool_of(w->net, z, M);
-            if (unlabelled) o.unlabelled = *unlabelled;
-            o.weight = weight > 0.0f ? (double)weight : 1.0;
-            if (w->pool->memory.landmarks)
-                CHECK_STATUS(LOCUS_OK, locusi_pool_memorize(made, &rest, &o, &w->pool->memory, &g_err));
-            if (w->pool->memory.landmarks)
-                CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(made, (double)weight, &g_err));
+            if (w->pool->memory.landmarks) { // with the ratios that all evaluations told
+                locusi_recall learned;
+                locusi_recall_fit fit;
+                locusi_work work;
+                ZERO(learned);
+                ZERO(fit);
+                learned.q = GD, learned.weight = weight;
+                memcpy(learned.ratio, w->pool->memory.ratio, sizeof learned.ratio);
+                locusi_work_begin(&work, NULL);
+                CHECK_STATUS(LOCUS_OK,
+                             locusi_recall_learn(&learned, w->net->kernels, &rest, unlabelled, &fit, &work, &g_err));
+                CHECK_STATUS(LOCUS_OK, locusi_pool_take_recall(made, &learned, &fit, &g_err));
+                locusi_work_end(&work);
+            }
             asked = queries_of(held, in, GD);
             CHECK_STATUS(LOCUS_OK, predict(made, &asked, logits, NULL));
             for (i = 0; i < in; i++) {
@@ -1197,8 +1267,8 @@ static double margin_by_hand(const guarded *w, size_t leader, const locus_querie
     v = v > 0.05 ? v : 0.05;
     for (i = 0; i < count; i++) xx += d[i] * d[i], x1 += d[i], xy += d[i] * gain[i], y1 += gain[i];
     // the posterior's precision and where its gradient is 0
-    qa = (double)count / v + 1.0 / 0.0009, qb = xx / v + 4.0, qab = x1 / v;
-    ra = y1 / v, rb = xy / v + 4.0;
+    qa = (double)count / v + 1.0 / 0.0004, qb = xx / v + 16.0, qab = x1 / v;
+    ra = y1 / v, rb = xy / v + 16.0;
     b = (rb - qab / qa * ra) / (qb - qab * qab / qa);
     a = (ra - qab * b) / qa;
     free(y), free(held), free(z), free(logits), free(d), free(gain);
@@ -1218,7 +1288,7 @@ static void guards_are_what_leaving_a_fifth_out_tells(void)
         size_t order[16];
         locus_scores scores;
         size_t i, m;
-        float weight = k == 5 ? 0.0f : k == 6 ? 0.5f : 1.0f;
+        float weight = k == 5 ? 1e-30f : k == 6 ? 0.5f : 1.0f;
         context("case %zu", k);
         if (!guarded_make(&w, k % 3 == 0 ? LEADER : k % 3 == 1 ? GAPPY : SPECIALISTS, k == 8 ? 12 : 90, 5 + k, 90 + k))
             return;
@@ -1227,12 +1297,12 @@ static void guards_are_what_leaving_a_fifth_out_tells(void)
             for (m = 4; m < 8; m++)
                 for (i = 0; i < w.n; i++) w.scores[m * w.n + i] = i == m ? 1.0f : f_nan();
         }
-        if (k == 3) locus_pool_drop_recall(w.pool); // the net alone
-        if (k != 3) CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(w.pool, (double)weight, &g_err));
+        if (k == 3) locus_pool_set_recall(w.pool, 0.0, NULL); // the net alone
+        if (k != 3) CHECK_STATUS(LOCUS_OK, locus_pool_set_recall(w.pool, (double)weight, &g_err));
         ZERO(scores);
         scores.models = w.M, scores.count = w.n, scores.f32 = w.scores;
         CHECK_STATUS(LOCUS_OK, locus_leaders(&scores, NULL, w.n, LOCUS_AMONG_SCORED, order, means, NULL, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, k % 2 ? &unlabelled : NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, k % 2 ? &unlabelled : NULL, NULL, &g_err));
         guard = locus_pool_guard(w.pool);
         CHECK_SIZE(order[0], guard.model);
         CHECK_NEAR(margin_by_hand(&w, guard.model, k % 2 ? &unlabelled : NULL, weight), guard.margin, 1e-4);
@@ -1257,11 +1327,11 @@ static void guards_do_not_depend_on_order_or_threads(void)
         const char *path = temp_path("guarded.safetensors");
         context("case %zu", k);
         if (!guarded_make(&w, k ? GAPPY : LEADER, 100, 8, 33)) return;
-        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
         first = locus_pool_guard(w.pool);
         for (kind = 1; kind < THREAD_KINDS; kind++) {
             CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(w.pool, 1, 0.9, &g_err)); // the old one plays no part
-            CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, NULL, parallel_of(kind), &g_err));
+            CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, NULL, parallel_of(kind), &g_err));
             again = locus_pool_guard(w.pool);
             CHECK_SIZE(first.model, again.model);
             CHECK_NEAR(first.margin, again.margin, 0.0);
@@ -1273,7 +1343,7 @@ static void guards_do_not_depend_on_order_or_threads(void)
             for (m = 0; m < w.M; m++) y[m * w.n + i] = w.scores[m * w.n + from];
         }
         e = w.evals, e.queries.encodings = q, e.scores.f32 = y;
-        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err));
         again = locus_pool_guard(w.pool);
         CHECK_SIZE(first.model, again.model);
         CHECK_NEAR(first.margin, again.margin, 1e-4);
@@ -1293,7 +1363,7 @@ static void guards_do_not_depend_on_order_or_threads(void)
         }
         e = w.evals, e.queries = queries_of(wide, w.n + 20, GD), e.queries.stride = 17, e.scores.f32 = y,
         e.scores.mask = mask;
-        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err));
         again = locus_pool_guard(w.pool);
         CHECK_SIZE(first.model, again.model);
         CHECK_NEAR(first.margin, again.margin, 0.0);
@@ -1304,7 +1374,7 @@ static void guards_do_not_depend_on_order_or_threads(void)
         CHECK_SIZE(first.model, again.model);
         CHECK_NEAR(first.margin, again.margin, 0.0);
         // a loaded pool learns it as well: its ratios are found anew, in each part
-        CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(loaded, &w.evals, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, learn_guard(loaded, &w.evals, NULL, NULL, &g_err));
         CHECK_SIZE(first.model, locus_pool_guard(loaded).model);
         CHECK_NEAR(first.margin, locus_pool_guard(loaded).margin, 0.1);
         locus_pool_destroy(loaded);
@@ -1324,7 +1394,7 @@ static void guards_have_edges(void)
     long blocks;
     context("one model");
     if (!guarded_make(&w, LEADER, 50, 1, 5)) return;
-    CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
     CHECK_SIZE(0, locus_pool_guard(w.pool).model);
     CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0);
     CHECK(!signbit(locus_pool_guard(w.pool).margin));
@@ -1336,50 +1406,50 @@ static void guards_have_edges(void)
     for (i = 0; i < w.M * w.n; i++) one[i] = f_nan();
     for (m = 0; m < w.M; m++) one[m * w.n + 7 * m] = m == 4 ? 1.0f : 0.0f;
     e = w.evals, e.scores.f32 = one;
-    CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err));
     CHECK(locus_pool_guard(w.pool).model < w.M);
     CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0); // nothing was learned
     for (i = 0; i < w.n; i++) one[2 * w.n + i] = (float)(i % 4 != 0), one[5 * w.n + i] = (float)(i % 4 == 0);
-    CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err)); // some of them
+    CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err)); // some of them
     CHECK_SIZE(2, locus_pool_guard(w.pool).model);
     context("one query");
     e = w.evals, e.queries.count = 1;
     scores = (unsigned char *)xmalloc(w.M * w.n);
     for (i = 0; i < w.M * w.n; i++) scores[i] = i % 3 == 0;
     e.scores.f32 = NULL, e.scores.u8 = scores;
-    CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err));
     CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0);
     context("the same query again and again"); // all in one part
     one = (float *)(free(one), floats(w.n * GD));
     for (i = 0; i < w.n; i++) memcpy(one + i * GD, w.enc, GD * sizeof(float));
     e.queries = queries_of(one, w.n, GD);
-    CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &e, NULL, NULL, &g_err));
     CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0);
     context("refusals");
     CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(w.pool, 3, 0.25, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(NULL, &w.evals, NULL, NULL, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(w.pool, NULL, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, learn_guard(NULL, &w.evals, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, learn_guard(w.pool, NULL, NULL, NULL, &g_err));
     bad = w.evals, bad.scores.models--;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, learn_guard(w.pool, &bad, NULL, NULL, &g_err));
     bad = w.evals, bad.scores.f32 = NULL;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, learn_guard(w.pool, &bad, NULL, NULL, &g_err));
     bad = w.evals, bad.queries.dim--;
-    CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_QUERY_DIM, learn_guard(w.pool, &bad, NULL, NULL, &g_err));
     memset(scores, 255, w.n), bad = e, bad.queries = w.evals.queries; // model 0 has none
-    CHECK_STATUS(LOCUS_ERR_EMPTY_SET, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_EMPTY_SET, learn_guard(w.pool, &bad, NULL, NULL, &g_err));
     scores[3] = 7;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, learn_guard(w.pool, &bad, NULL, NULL, &g_err));
     {
         const float was = w.enc[5 * GD + 2];
         locus_queries others = queries_of(w.asked, 40, GD);
         w.enc[5 * GD + 2] = f_nan();
-        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
         w.enc[5 * GD + 2] = was;
         w.asked[77] = f_inf();
-        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_learn_guard(w.pool, &w.evals, &others, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, learn_guard(w.pool, &w.evals, &others, NULL, &g_err));
         w.asked[77] = 0.0f;
         others.dim = 3;
-        CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_learn_guard(w.pool, &w.evals, &others, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_QUERY_DIM, learn_guard(w.pool, &w.evals, &others, NULL, &g_err));
     }
     guard = locus_pool_guard(w.pool);
     CHECK_SIZE(3, guard.model);
@@ -1392,7 +1462,7 @@ static void guards_have_edges(void)
         CHECK_STATUS(LOCUS_OK, locus_pool_copy(&before, w.pool, &g_err));
         g_failed_mallocs = 0;
         g_fail_at = i;
-        status = locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err);
+        status = learn_guard(w.pool, &w.evals, NULL, NULL, &g_err);
         g_fail_at = 0;
         if (!g_failed_mallocs) {
             CHECK_GOT(LOCUS_OK, status);
@@ -1433,6 +1503,7 @@ static const struct {
     TEST(explanations_have_edges),
     TEST(logs_embed_like_the_encoder),
     TEST(logs_feed_the_pool),
+    TEST(joining_is_encode_put_and_recall),
     TEST(bad_logs_are_refused),
     TEST(copies_are_whole_and_their_own),
     TEST(guards_keep_leaders_and_let_specialists_go),

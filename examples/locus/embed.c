@@ -52,7 +52,8 @@ static int load_unlabelled(session *s, const locus_array *all, locus_queries *ou
 static int save_embeddings(session *s, locus_model *const *models, size_t m, const float *z, const locus_evals *evals,
                            const locus_array *encodings)
 {
-    locus_recall_opts memory;
+    locus_learn_opts learn;
+    locus_run run;
     const char *path = s->opt.out;
     size_t shape[2];
     shape[0] = m;
@@ -66,16 +67,15 @@ static int save_embeddings(session *s, locus_model *const *models, size_t m, con
     for (size_t i = 0; i < m; ++i)
         if (locus_pool_add(s->pool, models[i], z + i * s->info.z_dim, NULL, &s->err))
             return fail(s, "model %s: %s", models[i]->name, s->err.message);
-    memset(&memory, 0, sizeof memory);
-    if (s->opt.memory > 0.0 || s->opt.memory < 0.0) { // --memory 0: none
-        memory.weight = s->opt.memory > 0.0 ? s->opt.memory : 0.0;
-        if (load_unlabelled(s, encodings, &memory.unlabelled)) return FAILED;
-        if (locus_pool_learn_recall(s->pool, evals, &memory, &s->err)) return fail(s, "memory: %s", s->err.message);
-    }
-    if (!s->opt.no_default &&
-        locus_pool_learn_guard(s->pool, evals, memory.unlabelled.count ? &memory.unlabelled : NULL, s->parallel,
-                               &s->err))
-        return fail(s, "guard: %s", s->err.message);
+    memset(&learn, 0, sizeof learn);
+    memset(&run, 0, sizeof run);
+    run.parallel = s->parallel;
+    learn.no_recall = !(s->opt.memory > 0.0 || s->opt.memory < 0.0); // --memory 0: none
+    learn.no_guard = s->opt.no_default;
+    learn.recall_weight = s->opt.memory > 0.0 ? s->opt.memory : 0.0;
+    if (!learn.no_recall && load_unlabelled(s, encodings, &learn.unlabelled)) return FAILED;
+    if (!(learn.no_recall && learn.no_guard) && locus_pool_learn(s->pool, evals, &learn, &run, &s->err))
+        return fail(s, "memory: %s", s->err.message);
     if (locus_pool_save(s->pool, path, (locus_save_what)s->opt.with_net, s->opt.with_net ? &s->net_file : NULL,
                         &s->err))
         return fail_library(s, "--out", path);

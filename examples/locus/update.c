@@ -272,7 +272,7 @@ static int refresh_model(session *s, locus_log *log, refreshed *r)
         if (locus_pool_set(s->pool, r->index, &r->after, z, &s->err))
             return fail(s, "%s: %s", r->after.name, s->err.message);
     }
-    if (locus_pool_recall_info(s->pool).landmarks && locus_pool_recall_model(s->pool, r->index, &evals, &s->err))
+    if (locus_pool_recall_info(s->pool).landmarks && locus_pool_recall_model(s->pool, r->index, &evals, NULL, &s->err))
         return fail(s, "%s: %s", r->after.name, s->err.message);
     return save_pool(s);
 }
@@ -381,18 +381,18 @@ static double cross_entropy(const sample *x, const float *logits, const size_t *
 static int calibrate_on(session *s, const sample *x, const unsigned char *part, int wanted)
 {
     locus_evals evals;
-    locus_calibrate_opts opts;
+    locus_run run;
     unsigned char *mask = part ? (unsigned char *)take(s, x->models, x->n) : NULL;
     if (part && !mask) return FAILED;
     for (size_t i = 0; part && i < x->models * x->n; ++i) mask[i] = part[i % x->n] == wanted;
     memset(&evals, 0, sizeof evals);
-    memset(&opts, 0, sizeof opts);
+    memset(&run, 0, sizeof run);
     evals.queries = x->queries;
     evals.scores.models = x->models;
     evals.scores.u8 = x->scores;
     evals.scores.mask = mask;
-    opts.parallel = s->parallel;
-    if (locus_pool_calibrate(s->pool, &evals, &opts, &s->err))
+    run.parallel = s->parallel;
+    if (locus_pool_calibrate(s->pool, &evals, &run, &s->err))
         return fail(s, "--scores %s: %s", s->opt.scores, s->err.message);
     return DONE;
 }

@@ -757,11 +757,11 @@ typedef enum locus_among {
     LOCUS_AMONG_SCORED   // replay of a log with holes: a query's candidates are the models that have a score on it
 } locus_among;
 
-// A missing score is left out of the prediction figures. A model is right where its score is > 0.5; the figures named
-// score are means of the scores themselves. Ties among logits go to the lower index.
+// A missing score is left out of the figures of prediction. A model is right where its score is > 0.5; the figures
+// named score are means of the scores themselves. Ties among logits go to the lower index.
 typedef struct locus_metrics {
-    size_t queries, pairs;      // queries counted; (query, model) pairs that have a score
-    size_t left_out;            // queries without a candidate: in none of the figures
+    size_t queries, left_out;   // counted; without a candidate, and in none of the figures
+    size_t pairs;               // (query, model) pairs that have a score
     double hit1, hit3, hit5;    // share of queries with a right model: the chosen; among the 3, 5 highest logits
     double routing_score;       // mean score of the chosen models
     double prediction_accuracy; // p >= 0.5 against right or wrong, over pairs
@@ -774,62 +774,43 @@ typedef struct locus_metrics {
     size_t models_routed;                    // how many different models are chosen
 } locus_metrics;
 
-typedef struct locus_metrics_opts { // all zero is fine, and so is NULL
-    const size_t *columns;          // [n] the column of each row of logits in scores; NULL: row i is column i
-    const int32_t *select;          // [n] rows with select[i] != value are skipped: one category, one split; NULL: none
+typedef struct locus_metrics_opts {
+    const size_t *columns; // [n] the column of each row of logits in scores; NULL: row i is column i
+    const int32_t *select; // [n] rows with select[i] != value are skipped: one category, one split; NULL: none
     int32_t value;
     locus_among among;
     const unsigned char *available;       // [M] 0: never a candidate; NULL: all are
     const unsigned char *query_available; // [n, M] 0: not for this query; NULL: all are
-    const size_t *leaders; // [leader_count] models, best first, chosen on training data (locus_leaders): the leader of
-    size_t leader_count;   // a query is the first that is a candidate; after them by index
-    const locus_choice *choices; // [n] what was chosen by whatever rules (locus_rank, top 1, options of the same
-                                 // candidates); NULL: the highest logit among the candidates
+    const size_t *leaders;                // [leader_count] models, best first, chosen on training data (locus_leaders);
+    size_t leader_count;                  // a query's leader is the first that is a candidate, after them by index
+    const locus_choice
+        *choices; // [n] chosen by whatever rules (locus_rank, top 1); NULL: the candidates' highest logit
 } locus_metrics_opts;
 
-// logits [n, M]; scores as in locus_evals. work: locus_metrics_workspace(n, M).
-// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NONFINITE_INPUT (a logit), _WORKSPACE.
+// logits [n, M]; opts may be NULL. Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NONFINITE (a logit), _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *logits, size_t n,
-                                             const locus_scores *scores, const locus_metrics_opts *opts, void *work,
-                                             size_t work_bytes, locus_error *err);
-LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models);
-// The model with most right answers among `columns` (NULL: all; missing = wrong); the lowest index of equals.
-LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count);
+                                             const locus_scores *scores, const locus_metrics_opts *opts,
+                                             const locus_run *run, locus_error *err);
 // order[M] <- the models, best first, and means[M] (may be NULL) <- what they are ordered by: their mean score on
 // `columns` (NULL: all). LOCUS_AMONG_ALL: missing = 0. LOCUS_AMONG_SCORED: models that were asked different things are
-// compared by score = model + query, fitted by least squares to the scores there are, each model at the lower end of
-// its standard error; models without any come last, their mean is NaN. Equals by index. Allocates while it works.
-// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _MEMORY.
+// compared by score = model + query, fitted by least squares, each model at the lower end of its standard error; models
+// without any come last, their mean is NaN. Equals by index. Fails: LOCUS_ERR_ARGUMENT, _SCORE, _MEMORY.
 LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *columns, size_t count, locus_among among,
-                                     size_t *order, double *means, locus_error *err);
+                                     size_t *order, double *means, const locus_run *run, locus_error *err);
 
 // ---- quality against money
 //
 // Any router that gives logits, or logits of probabilities, can be judged: a pool is not needed.
-
-typedef struct locus_tradeoff {
-    double cost, quality; // means over the queries
-} locus_tradeoff;
-
-// picks[count or fewer] <- the places of the corners of the non-decreasing hull of these points, by rising cost;
-// returns how many. Anything on the hull can be had by mixing two of them at random. Points with a NaN are left out.
-LOCUS_API size_t locus_hull(const locus_tradeoff *points, size_t count, size_t *picks);
-// The hull's quality at a cost: NaN below its first corner, flat beyond its last.
-LOCUS_API double locus_hull_quality(const locus_tradeoff *points, const size_t *picks, size_t corners, double cost);
-// The least cost at which it has the quality; NaN if it never has.
-LOCUS_API double locus_hull_cost(const locus_tradeoff *points, const size_t *picks, size_t corners, double quality);
-// AIQ (RouterBench, arXiv 2403.12031): the mean of the hull's quality over costs from low to high. A hull that begins
-// above `low` is joined to (0, 0), the router that never answers. low = high: its quality there. NaN without a corner.
-LOCUS_API double locus_aiq(const locus_tradeoff *points, const size_t *picks, size_t corners, double low, double high);
 
 typedef struct locus_interval {
     double value, low, high;
 } locus_interval;
 
 // The mean of a[i] - b[i] with the interval of a paired bootstrap over i (percentiles; level 0: 0.9; resamples 0:
-// 1000), the same for the same seed. Allocates while it works. Fails: LOCUS_ERR_ARGUMENT (also: not finite), _MEMORY.
+// 1000), the same for the same seed. Fails: LOCUS_ERR_ARGUMENT (also: not finite), _MEMORY.
 LOCUS_API locus_status locus_paired_difference(const double *a, const double *b, size_t count, double level,
-                                               size_t resamples, uint64_t seed, locus_interval *out, locus_error *err);
+                                               size_t resamples, uint64_t seed, locus_interval *out,
+                                               const locus_run *run, locus_error *err);
 
 enum { LOCUS_FRONTIER_LEVELS = 4 }; // 90, 95, 99 and 100 % of the leader's quality
 
@@ -845,7 +826,12 @@ typedef struct locus_frontier_opts {
     double level;     // of the intervals; 0: 0.9
     size_t resamples; // 0: 1000
     uint64_t seed;
+    size_t weak, strong; // models between which the gap is looked at; the same: none
 } locus_frontier_opts;
+
+typedef struct locus_tradeoff {
+    double cost, quality; // means over the queries
+} locus_tradeoff;
 
 typedef struct locus_frontier_point { // the router at one price
     double lambda, cost, quality, right;
@@ -853,10 +839,9 @@ typedef struct locus_frontier_point { // the router at one price
     int corner;          // 1: of the router's hull
 } locus_frontier_point;
 
-// The zero router (RouterBench): the hull of what can be had without looking at the query. Its points are the models
-// that are candidates on every query, each alone; and, where `means` are given, at each price the candidate of highest
-// mean - lambda * mean cost: without holes that is one of them, in a log with holes the same among those that are
-// there.
+// The zero router (RouterBench, arXiv 2403.12031): the hull of what can be had without looking at the query, from
+// models that are candidates on every query, each alone; and, where `means` are given, at each price the candidate of
+// highest mean - lambda * mean cost.
 typedef struct locus_zero_corner {
     locus_tradeoff mean;
     size_t model; // that is taken on most queries,
@@ -868,46 +853,38 @@ typedef struct locus_single { // one model
     size_t candidate;         // how many these are; figures of different queries are hard to compare
 } locus_single;
 
-typedef struct locus_frontier {
-    size_t queries, left_out; // counted; without a candidate of known (or allowed) cost, and in no figure
-    size_t points;            // of the router
-    size_t corners, zero_corners;
-    size_t leader;                              // the model that leads most queries
-    locus_tradeoff leader_mean, random, oracle; // oracle: the cheapest of those with the highest score
-    double low, high; // costs that AIQ is taken over: of the zero router's first and last corner
-    locus_interval aiq, zero_aiq, aiq_gain;
-    locus_interval at_leader;            // the router's quality, at the leader's cost, less the leader's
-    double level[LOCUS_FRONTIER_LEVELS]; // qualities, of the leader's ...
-    locus_interval cost[LOCUS_FRONTIER_LEVELS], saving[LOCUS_FRONTIER_LEVELS]; // ... what the router pays for them
-    double zero_cost[LOCUS_FRONTIER_LEVELS];                                   // (NaN: it never gets there) and saves:
-                                                                               // 1 - cost / the leader's
-} locus_frontier;
-
-// The frontier of quality against mean cost over the price of cost, and what to compare it with. Quality is the mean
-// score. cost: in opts->rules (query_cost or cost). With P = opts->points or 64: points[P], out->points of them, from
-// the dearest to the cheapest; zero[P + M], out->zero_corners of them, from the cheapest to the dearest; singles[M].
-// The prices are quantiles of those at which some query's choice changes. Intervals are percentiles of a paired
-// bootstrap over the queries: the hulls of the same corners, and all figures from them, again. Allocates while it
-// works: about 21 bytes for each logit and 8 for each query and price. Fails: LOCUS_ERR_ARGUMENT, _SCORE,
-// _NONFINITE_INPUT (a logit that is NaN), _NO_CANDIDATE (on every query), _MEMORY.
-LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
-                                              locus_zero_corner *zero, locus_single *singles, const float *logits,
-                                              size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
-                                              locus_error *err);
-
-typedef struct locus_gap { // between a weak and a strong model, on the queries where both are candidates
-    size_t queries;
+typedef struct locus_gap {    // a router between two models, on the queries where both are candidates: those go to
+    size_t queries;           // `strong` where its chance exceeds `weak`'s most
     double weak, strong;      // mean scores
-    locus_interval recovered; // APGR (RouteLLM, arXiv 2406.18665): mean over the share of queries that go to `strong`,
-                              // 0 to 1, of (score - weak) / (strong - weak); random: 0.5. NaN unless strong > weak
+    locus_interval recovered; // APGR (RouteLLM, arXiv 2406.18665): mean over the share of queries that go to `strong`
+                              // of (score - weak) / (strong - weak); random: 0.5. NaN unless strong > weak
     double calls_half, calls_most; // least share to `strong` that recovers 50, 80 % of the gap; NaN: never does
 } locus_gap;
 
-// The router between two models: those queries go to `strong` where its chance exceeds `weak`'s most. Options as above
-// (of the rules only available and query_available count). Allocates while it works. Fails: as locus_frontier_compute.
-LOCUS_API locus_status locus_recovered_gap(locus_gap *out, const float *logits, size_t n, const locus_scores *scores,
-                                           size_t weak, size_t strong, const locus_frontier_opts *opts,
-                                           locus_error *err);
+typedef struct locus_frontier {
+    size_t queries, left_out; // counted; without a candidate of known (or allowed) cost, and in no figure
+    size_t points, corners, zero_corners;
+    locus_tradeoff leader_mean, random, oracle; // oracle: the cheapest of those with the highest score
+    double low, high;                       // costs that AIQ is taken over: of the zero router's first and last corner
+    locus_interval aiq, zero_aiq, aiq_gain; // AIQ (RouterBench): mean of the hull's quality over these costs
+    locus_interval at_leader;               // the router's quality, at the leader's cost, less the leader's
+    double level[LOCUS_FRONTIER_LEVELS];    // qualities, of the leader's ...
+    locus_interval cost[LOCUS_FRONTIER_LEVELS], saving[LOCUS_FRONTIER_LEVELS]; // ... what the router pays for them
+    double zero_cost[LOCUS_FRONTIER_LEVELS];                                   // (NaN: it never gets there) and saves:
+                                                                               // 1 - cost / the leader's
+    locus_gap gap;                                                             // with opts->weak and strong
+} locus_frontier;
+
+// The frontier of quality (mean score) against mean cost over the price of cost, and what to compare it with. cost: in
+// opts->rules (query_cost or cost). With P = opts->points or 64: points[P], out->points of them, from the dearest to
+// the cheapest; zero[P + M], out->zero_corners of them, from the cheapest to the dearest; singles[M]. The prices are
+// quantiles of those at which some query's choice changes. Intervals are percentiles of a paired bootstrap over the
+// queries. Fails: LOCUS_ERR_ARGUMENT, _SCORE, _NONFINITE (a logit that is NaN), _NO_CANDIDATE (weak and strong: with
+// out->gap.queries 0; or on every query, whatever the gap, which stands), _OVERFLOW, _MEMORY.
+LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
+                                              locus_zero_corner *zero, locus_single *singles, const float *logits,
+                                              size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
+                                              const locus_run *run, locus_error *err);
 
 // ---- calibration: probabilities that come true
 //
@@ -1056,36 +1033,27 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
 // ---- uncertainty
 
 typedef struct locus_resample_opts {
-    size_t count;  // resampled versions; 0: 32
-    int jackknife; // 0: bootstrap (as many, drawn with replacement); 1: each leaves out one of `count` groups
+    size_t count; // resampled versions; 0: 32
     uint64_t seed;
-    const locus_parallel *parallel;
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
 } locus_resample_opts;
 
-// *out <- a pool of what the model might be, given only these evaluations (evals->models = 1): `count` versions of it,
-// "#1", "#2", ..., embedded from resampled evaluations, with the pool's shared calibration and, if the pool has a
-// memory, a resampled part in it. All versions share the work on the queries. Use it as any pool: its profiles and
-// points are draws of the model's; feed them to locus_interval_of. Version r depends on the seed, r and the evaluations
-// alone, in the order of their rows.
+// *out <- a pool of what the model might be, given only these evaluations (scores.models = 1): `count` versions of it,
+// "#1", "#2", ..., each from as many evaluations drawn with replacement, with the pool's shared calibration and, if the
+// pool has a recall, a resampled part in it. Its profiles and points are draws of the model's; feed them to
+// locus_interval_of. Version r depends on the seed, r and the evaluations alone, in the order of their rows.
 //
-// What the intervals promise: where all evaluations of the model would put its predictions, its distances and its
-// agreement with others; measured on models that the net had not seen, nominal 90 % covered 84 to 97 % from 32 to 1,024
-// evaluations (bench/coverage.c). What the predictor cannot express stays outside: of the accuracies then observed, the
-// same intervals with the noise of so many answers covered 76 to 92 %, by category 67 to 82 %.
+// The intervals say where all evaluations of the model would put its predictions, distances and agreement with others:
+// on models that the net had not seen nominal 90 % covered 84 to 97 % from 32 to 1,024 evaluations (bench/coverage.c).
+// What the predictor cannot express stays outside: accuracies then observed were covered in 76 to 92 %.
 //
-// One core, net of one layer, 32 versions of 128, 1,024 and 4,096 evaluations: 57, 140 and 480 ms with a memory, 10,
-// 73 and 300 ms without. Allocates the new pool and, while it works, about 5 KB an evaluation. Fails: as locus_encode,
-// locus_pool_recall_model and locus_pool_create; LOCUS_ERR_ARGUMENT (more groups than evaluations), _CANCELLED.
+// 32 versions of 128 / 1,024 / 4,096 evaluations on one core: 57 / 140 / 480 ms with a recall. Works in about 5 KB an
+// evaluation. Fails: as locus_encode; LOCUS_ERR_POOL, _OVERFLOW, _CANCELLED.
 LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
-                                           const locus_resample_opts *opts, locus_error *err);
+                                           const locus_resample_opts *opts, const locus_run *run, locus_error *err);
 
 // Interval around `value` from resampled values of it: value -+ t * deviation, t of Student's distribution with
-// count - 1 degrees of freedom; jackknife: the deviation is (count - 1) / sqrt(count) times larger.
-// level: 0.9 for 90 %. count < 2: NaN bounds.
-LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
-                                           double level);
+// count - 1 degrees of freedom. level: 0.9 for 90 %. count < 2: NaN bounds.
+LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, double level);
 
 // ---- comparison of two models
 
@@ -1119,35 +1087,27 @@ LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b,
 
 // ---- duplicates and silent swaps
 
-// *p <- the chance that two *different* models, each answering right with its own chance (p_a, p_b [n]), would disagree
-// on as few of these queries as a and b did, or fewer: exact (Poisson binomial), in n times the disagreements steps.
-// scores: 0, 1, 255 = missing; chances in [0, 1]. correlation: of two models' answers given their chances, -1 to 1:
-// what makes a question hard for one makes it hard for the other. With 0 nearly all pairs look like copies; pass what
-// locus_answer_correlation finds among models known to differ. Small p: the same model, or copies. work:
-// locus_same_answers_workspace(n). *shared, *disagreements: may be NULL. Nothing shared: 1.
-// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _OVERFLOW, _WORKSPACE.
-LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, const unsigned char *scores_a,
-                                          const unsigned char *scores_b, size_t n, double correlation, double *p,
-                                          size_t *shared, size_t *disagreements, void *work, size_t work_bytes,
-                                          locus_error *err);
-LOCUS_API size_t locus_same_answers_workspace(size_t n);
-// *correlation <- of two models' answers given their chances, sum (x - p_a)(y - p_b) / sum sqrt(p_a (1 - p_a) p_b
-// (1 - p_b)) over their shared queries: this quantile of it over all pairs of models, with quantile 0 the mean. Pairs
-// of models differ much in it (relatives err alike), so a test with the mean accuses a tenth of all pairs. With the
-// 0.95 quantile "different" means: no more alike than all but the most alike 5 % of pairs here, and at most about those
-// 5 % can be accused at all. profiles: chances [M, n]; scores [M, n] as above. work:
-// locus_answer_correlation_workspace(M). Fails: as locus_same_answers.
-LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const unsigned char *scores,
-                                                double quantile, double *correlation, void *work, size_t work_bytes,
-                                                locus_error *err);
-LOCUS_API size_t locus_answer_correlation_workspace(size_t models);
+typedef struct locus_likeness { // of two models, on the queries that both answered
+    size_t shared, disagreements;
+    double p; // the chance that two *different* models would disagree on as few, or fewer: exact; nothing shared: 1
+} locus_likeness;
 
-// *p <- the chance that one and the same model, evaluated twice on other queries, would lie as far apart as a and b or
-// farther: the share of (a_r - a_0) - (b_s - b_0) over all r and s that are as long. a, b: embeddings; row 0 the
-// model's, the others (at least one) resampled (bootstrap). Large p: no evidence that they differ. metric: cosine or
-// Euclidean. Fails: LOCUS_ERR_ARGUMENT, _NONFINITE_INPUT.
-LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_points *b, locus_metric metric,
-                                            double *p, locus_error *err);
+// How alike do models a and b of the scores (0, 1 or missing) answer, each right with a chance of its own (p_a, p_b
+// [count])? correlation: of two models' answers given their chances, -1 to 1: what makes a question hard for one makes
+// it hard for the other. With 0 nearly all pairs look like copies; pass what locus_answer_correlation finds among
+// models known to differ. Small p: the same model, or copies. Takes shared times disagreements steps.
+// Fails: LOCUS_ERR_ARGUMENT, _SCORE, _MEMORY.
+LOCUS_API locus_status locus_same_answers(locus_likeness *out, const float *p_a, const float *p_b,
+                                          const locus_scores *scores, size_t a, size_t b, double correlation,
+                                          const locus_run *run, locus_error *err);
+// Of two models' answers given their chances, sum (x - p_a)(y - p_b) / sum sqrt(p_a (1 - p_a) p_b (1 - p_b)) over their
+// shared queries: *mean (may be NULL) and *correlation, the quantile (0 to 1), over all pairs of models. Pairs differ
+// much in it (relatives err alike), so a test with the mean accuses a tenth of all pairs. With the 0.95 quantile
+// "different" means: no more alike than all but the most alike 5 % of pairs here, and at most about those 5 % can be
+// accused at all. profiles: chances [M, n]; scores [M, n], 0, 1 or missing. Without a pair: 0. Fails: likewise.
+LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const locus_scores *scores,
+                                                double quantile, double *mean, double *correlation,
+                                                const locus_run *run, locus_error *err);
 
 // Is this endpoint still the model that it was? A stream of answers is turned into an e-value: under the hypothesis
 // that it is, an e-process whose chance of ever reaching 1 / alpha is at most alpha (Ville's inequality), however often
@@ -1170,6 +1130,9 @@ typedef struct locus_next_opts {
     size_t batch;                   // how many to pick; 0: 1
     int for_routing;                // 0: learn the model; 1: learn where it would be chosen
     const unsigned char *available; // [n] 0: not to be asked; NULL: all that are not answered
+    // A set that was chosen well is no fair sample, and would mislead whoever takes it for one: here it is completed.
+    float *chances;         // [n] <- scores where there are, elsewhere the model's chances, to learn the recall from;
+    unsigned char *answers; // [n] <- with chances: the same as 0 and 1 in as many as they add up to, for locus_encode
 } locus_next_opts;
 
 typedef struct locus_next {
@@ -1180,21 +1143,14 @@ typedef struct locus_next {
     int enough;   // 1: the next would remove less than a hundredth of that: more does not pay
 } locus_next;
 
-// picks[batch] <- rows of evals (models = 1; missing scores: not yet asked; all may be missing) to evaluate next. The
-// pool, with a memory (locus_pool_learn), is the prior: what it knows of the queries' difficulty and how models
-// differ. The rows also stand for the queries that the model is wanted for. See >>next. Allocates while it works (about
-// 10 KB a row); 1,000 rows take 0.2 s. Fails: LOCUS_ERR_ARGUMENT (a pool without memory), _QUERY_DIM, _SCORE,
-// _NONFINITE_INPUT, _NO_CANDIDATE, _MEMORY.
+// picks[batch] <- rows of evals (scores.models = 1; missing: not yet asked; all may be) to evaluate next. The pool,
+// with a recall, is the prior: what it knows of the queries' difficulty and how models differ. The rows also stand for
+// the queries that the model is wanted for. picks and out NULL: only opts->chances are wanted. Method: >>next. Works in
+// about 20 KB a row; 1,000 rows take 0.2 s. Fails: LOCUS_ERR_ARGUMENT (a pool without recall), _QUERY_DIM, _SCORE,
+// _NONFINITE, _POOL, _MEMORY, _NO_CANDIDATE (nothing may be asked: accuracy, error and chances are there).
 LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locus_evals *evals,
                                               const locus_next_opts *opts, size_t *picks, locus_next *out,
-                                              locus_error *err);
-// A set that was chosen well is not a fair sample, and would mislead whoever takes it for one. These are the model's
-// evaluations completed by the same reckoning: chances[n] <- its scores where it has them, elsewhere its chances, for
-// locus_pool_recall_model; answers[n] (may be NULL) <- the same as 0 and 1, as many of each as the chances add up to,
-// for locus_encode, which has learned from answers. Allocates while it works (about 8 KB a row). Fails: as
-// locus_next_evaluations.
-LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *chances,
-                                                  unsigned char *answers, locus_error *err);
+                                              const locus_run *run, locus_error *err);
 
 // ---- why
 
@@ -1206,64 +1162,47 @@ typedef struct locus_reason {
 } locus_reason;
 
 typedef struct locus_explanation {
-    size_t model, runner_up; // SIZE_MAX: there is none
-    double probability, runner_up_probability, margin;
+    double probability;
     size_t influences, nearest; // how many reasons of each kind
 } locus_explanation;
 
 typedef struct locus_explain_opts {
     size_t count;      // reasons wanted of each kind; 0: 8
     size_t candidates; // evaluations nearest to the query whose influence is looked at; 0: 256
-    const unsigned char *available;
-    const locus_parallel *parallel;
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
 } locus_explain_opts;
 
-// Why does `model` have this chance on the query (query->count = 1)? evals: the model's (models = 1).
+// Why does `model` have this chance on the query (query->count = 1)? evals: the model's (scores.models = 1).
 // influences[count]: those of the candidates whose leaving out moves p most, with either sign; nearest[count]: the
-// evaluated queries nearest to it, nearest first, with their outcomes. An influence is exact: what taking the
-// evaluation out, locus_encode, locus_pool_recall_model (if the model has a part in the memory) and locus_predict give,
-// up to the sum's rounding. Of a single evaluation there is none (NaN): without it there is no model. runner_up: the
-// likeliest of the other available models; without one its chance and the margin are NaN.
-// One core, net of one layer, 256 candidates of 128 / 1,024 / 4,096 evaluations: 0.1 / 0.7 / 2.4 s. Allocates while it
-// works. Fails: as locus_pool_resample and locus_predict.
+// evaluated queries nearest to it, nearest first. An influence is exact: what taking the evaluation out, encoding,
+// learning the model's recall (if it has a part in it) and predicting give, up to rounding. Of a single evaluation
+// there is none: NaN. 256 candidates of 128 / 1,024 / 4,096 evaluations on one core: 0.1 / 0.7 / 2.4 s.
+// Fails: as locus_pool_resample and locus_predict.
 LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const locus_evals *evals,
                                      const locus_queries *query, const locus_explain_opts *opts, locus_explanation *out,
-                                     locus_reason *influences, locus_reason *nearest, locus_error *err);
+                                     locus_reason *influences, locus_reason *nearest, const locus_run *run,
+                                     locus_error *err);
 
 // ---- refine: a running log of evaluations
 //
-// Keeps what models answered to a shared table of queries, and what the encoder makes of each query, so that a model's
-// embedding after more evaluations costs one pass over its set and nothing else. The embedding is that of locus_encode
-// on the same set, to the last bit. One thread at a time may use a log; the pool is not touched: others may go on
-// routing. To publish: locus_pool_copy, locus_pool_set (and _remember) on the copy, exchange your pointer, destroy the
-// old one when no one routes with it any more.
+// Keeps what models answered to a shared table of queries: what a window and a second answer to the same query need.
+// One thread at a time may use a log.
 
 typedef struct locus_log locus_log;
 
-// Room for `queries` encodings and `models` models; all memory is taken here: about 5.4 KB a query for a net of 128
-// numbers and one layer, 12 bytes for each cell and 7 MB to work in. The net must outlive it.
-// Fails: LOCUS_ERR_NO_ENCODER, _ARGUMENT, _OVERFLOW, _MEMORY.
+// Room for `queries` encodings and `models` models; all memory is taken here: an encoding and 24 bytes a query, 12
+// bytes for each cell. The net must outlive it. Fails: LOCUS_ERR_ARGUMENT, _OVERFLOW, _MEMORY.
 LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, size_t queries, size_t models,
-                                        locus_error *err);
+                                        const locus_run *run, locus_error *err);
 LOCUS_API void locus_log_destroy(locus_log *log);
-// The query's row; known encodings (to the bit) are found again, others appended. Score it before you ask for the next
-// one: in a full log a row that no model has a score in is given to the next unknown query. Fails:
-// LOCUS_ERR_NONFINITE, _ARGUMENT, _MEMORY (full: every row is some model's; then *row is SIZE_MAX).
-LOCUS_API locus_status locus_log_query(locus_log *log, const float *encoding, size_t *row, locus_error *err);
-// Append or replace: model's score (0 to 1; NaN takes it out) on the query of that row. Fails: LOCUS_ERR_ARGUMENT,
-// _SCORE.
-LOCUS_API locus_status locus_log_score(locus_log *log, size_t model, size_t row, float score, locus_error *err);
+// Append or replace the model's score (0 to 1; NaN takes it out) on the query with this encoding; known ones (to the
+// bit) are found again. Rows in which no model has a score are given to other queries. Fails: LOCUS_ERR_ARGUMENT,
+// _SCORE, _NONFINITE, _MEMORY (full: every row is some model's).
+LOCUS_API locus_status locus_log_add(locus_log *log, size_t model, const float *encoding, float score,
+                                     locus_error *err);
 // Keep only the model's `keep` most recently scored evaluations (a window); 0: none.
 LOCUS_API locus_status locus_log_forget(locus_log *log, size_t model, size_t keep, locus_error *err);
-LOCUS_API size_t locus_log_evaluations(const locus_log *log, size_t model);
-// z[z_dim] <- the model's embedding. Does not allocate; uses at most 8 threads. 4,096 evaluations: 9 ms on one core,
-// where locus_encode takes 18. Fails: LOCUS_ERR_EMPTY_SET, _ARGUMENT, _NONFINITE_INPUT (overflow).
-LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_parallel *parallel,
-                                       locus_error *err);
-// The log's evaluations of one model, for locus_pool_recall_model and others: all rows, NaN where it has no score;
-// empty for a model that is none. Valid until the log changes.
+// The model's evaluations, to encode and learn from: all rows, NaN where it has no score; empty for a model that is
+// none. Valid until the log changes.
 LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model);
 
 #endif // LOCUS_NO_EXPLORE
@@ -1743,12 +1682,16 @@ LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const 
 }
 #endif
 
-#ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN locus_status locusi_null(locus_error *err, const char *argument)
 {
     return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", argument);
 }
-#endif
+
+// missing: the name of a pointer that is NULL but must not be, or NULL.
+LOCUSI_FN locus_status locusi_check_given(locus_error *err, const char *missing)
+{
+    return missing ? locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", missing) : LOCUS_OK;
+}
 
 // ---- memory to work in: taken piece by piece, from run->memory or from the heap
 
@@ -1808,6 +1751,12 @@ LOCUSI_FN void *locusi_take_zero(locusi_work *w, size_t count, size_t size)
     return p;
 }
 
+LOCUSI_FN void *locusi_take_cells(locusi_work *w, size_t rows, size_t columns, size_t size)
+{
+    size_t count;
+    return locusi_take(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, size);
+}
+
 LOCUSI_FN float *locusi_take_floats(locusi_work *w, size_t rows, size_t columns)
 {
     size_t count;
@@ -1840,6 +1789,30 @@ LOCUSI_FN void locusi_blocks_free(locusi_block *blocks)
 }
 
 LOCUSI_FN void locusi_work_end(locusi_work *w) { locusi_blocks_free(w->blocks); }
+
+// What a call within this one may use: the rest of the memory, or the heap. Its status goes through locusi_work_within,
+// so that err->bytes is what both take.
+LOCUSI_FN locus_run locusi_work_rest(const locusi_work *w)
+{
+    locus_run rest;
+    memset(&rest, 0, sizeof rest);
+    if (!w->base) return rest;
+    rest.memory = w->base;
+    if (w->used > w->bytes) return rest; // nothing is left
+    rest.memory = w->base + w->used;
+    rest.memory_bytes = w->bytes - w->used;
+    return rest;
+}
+
+LOCUSI_FN locus_status locusi_work_within(const locusi_work *w, locus_status status, locus_error *err)
+{
+    size_t bytes;
+    if (status != LOCUS_ERR_MEMORY || !w->base || !err) return status;
+    bytes = err->bytes + w->used / LOCUSI_ALIGN * LOCUSI_ALIGN + LOCUSI_ALIGN; // wherever the next memory begins
+    locusi_fail(err, status, "memory", "%z bytes", "%z", bytes, w->bytes);
+    err->bytes = bytes;
+    return status;
+}
 
 // ---- scores
 
@@ -9961,29 +9934,6 @@ LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_re
     return LOCUS_OK;
 }
 
-// Within a call that has memory of its own: as much of it as encoding says that it takes.
-LOCUSI_FN locus_status locusi_encode_all(const locus_net *net, const locus_evals *evals, float *z, const locus_run *run,
-                                         locusi_work *w, locus_error *err)
-{
-    locus_run inner;
-    locus_error ask;
-    locus_status status;
-    memset(&inner, 0, sizeof inner);
-    if (run) inner = *run;
-    if (!w->base) return locus_encode(net, evals, z, LOCUS_ENCODE_AUTO, &inner, err);
-    inner.memory = w->base;
-    inner.memory_bytes = 0;
-    status = locus_encode(net, evals, z, LOCUS_ENCODE_AUTO, &inner, &ask);
-    if (status != LOCUS_ERR_MEMORY) {
-        if (err) *err = ask;
-        return status;
-    }
-    inner.memory = locusi_take(w, ask.bytes, 1);
-    inner.memory_bytes = ask.bytes;
-    if ((status = locusi_work_short(w, err))) return status;
-    return locus_encode(net, evals, z, LOCUS_ENCODE_AUTO, &inner, err);
-}
-
 // One model's evaluations, for a pool: checked.
 LOCUSI_FN locus_status locusi_check_model(const locus_pool *pool, const locus_evals *evals, locus_error *err)
 {
@@ -10032,6 +9982,7 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
 {
     locusi_work w;
     locusi_own own;
+    locus_run rest;
     locus_model model;
     float *z, *row = NULL, base = 0.0f;
     size_t at, i;
@@ -10058,7 +10009,11 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
         locusi_own_take(&own, &pool->memory, evals->queries.count, &w);
         row = (float *)locusi_take(&w, pool->memory.landmarks, sizeof(float));
     }
-    status = locusi_encode_all(pool->net, evals, z, run, &w, err);
+    rest = locusi_work_rest(&w);
+    if (run) rest.parallel = run->parallel, rest.progress = run->progress, rest.user = run->user;
+    if (w.missing && !w.base) status = locusi_work_short(&w, err);
+    else status = locus_encode(pool->net, evals, z ? z : &base, LOCUS_ENCODE_AUTO, &rest, err); // z NULL: asks how much
+    status = locusi_work_within(&w, status, err);
     if (!status && row) status = locusi_own_fit(&own, pool->net->kernels, evals, err);
     if (!status && row) status = locusi_own_row(&own, own.coefficient, own.mu, own.sd, row, &base, err);
     if (!status)
@@ -10951,41 +10906,50 @@ LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, 
 
 // ------------------------------------------------------------------------------------------------------- >>metrics
 
-LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count)
+// What metrics, leaders and frontiers demand of scores of which they read n columns.
+LOCUSI_FN locus_status locusi_check_columns(const locus_scores *s, const size_t *columns, size_t n, locus_among among,
+                                            const size_t *leaders, size_t leader_count, locus_error *err)
 {
-    size_t m, i, best = 0, most = 0;
-    float y;
-    for (m = 0; m < scores->models; m++) {
-        size_t right = 0;
-        for (i = 0; i < (columns ? count : scores->count); i++)
-            right += locusi_score_at(scores, m, columns ? columns[i] : i, &y) && y > 0.5f;
-        if (right > most) {
-            most = right;
-            best = m;
-        }
+    locus_status status = locusi_check_table(s, 0, s->count, err);
+    size_t i, m;
+    float y = 0.0f;
+    if (status) return status;
+    if ((unsigned)among > LOCUS_AMONG_SCORED)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "among", "a locus_among", "%d", (int)among);
+    for (i = 0; i < leader_count; i++)
+        if (!leaders || leaders[i] >= s->models)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", i, s->models,
+                               leaders ? leaders[i] : SIZE_MAX);
+    for (i = 0; i < n; i++) {
+        const size_t column = columns ? columns[i] : i;
+        if (column >= s->count)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, s->count, column);
+        for (m = 0; m < s->models; m++)
+            if (locusi_score_at(s, m, column, &y) && !(y >= 0.0f && y <= 1.0f))
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
+                                   (double)y);
     }
-    return best;
+    return LOCUS_OK;
 }
 
-LOCUS_API size_t locus_metrics_workspace(size_t n, size_t models)
+// The first candidate of `leaders`, and behind those by index; there is one.
+LOCUSI_FN size_t locusi_leader(const size_t *leaders, size_t count, const unsigned char *candidate)
 {
-    size_t pairs, bytes;
-    return locusi_mul(n, models, &pairs) && locusi_mul(pairs, 2 * sizeof(uint64_t), &bytes) &&
-                   locusi_add(bytes, models + 128, &bytes)
-               ? bytes
-               : 0;
+    size_t k = 0;
+    while (!candidate[k < count ? leaders[k] : k - count]) k++;
+    return k < count ? leaders[k] : k - count;
 }
 
 // Ascending, by counting each of the low 5 bytes; `spare` is as long. The result is in keys or spare: returned.
 LOCUSI_FN uint64_t *locusi_radix_sort(uint64_t *keys, uint64_t *spare, size_t n)
 {
-    size_t count[257], i, byte;
-    for (byte = 0; byte < 5; byte++) {
+    size_t count[257], i, shift;
+    for (shift = 0; shift < 40; shift += 8) {
         uint64_t *swap = keys;
         memset(count, 0, sizeof count);
-        for (i = 0; i < n; i++) count[1 + (keys[i] >> 8 * byte & 255)]++;
+        for (i = 0; i < n; i++) count[1 + (keys[i] >> shift & 255)]++;
         for (i = 1; i < 257; i++) count[i] += count[i - 1];
-        for (i = 0; i < n; i++) spare[count[keys[i] >> 8 * byte & 255]++] = keys[i];
+        for (i = 0; i < n; i++) spare[count[keys[i] >> shift & 255]++] = keys[i];
         keys = spare;
         spare = swap;
     }
@@ -10995,8 +10959,8 @@ LOCUSI_FN uint64_t *locusi_radix_sort(uint64_t *keys, uint64_t *spare, size_t n)
 // Area under the ROC curve from sorted keys: (ordered logit) * 2 + right. Pairs of equal logit count half.
 LOCUSI_FN double locusi_auc(const uint64_t *keys, size_t n)
 {
-    double wins = 0.0, below = 0.0;
-    size_t i = 0, positives = 0;
+    double wins = 0.0, below = 0.0, positives = 0.0;
+    size_t i = 0;
     while (i < n) {
         double right = 0.0, wrong = 0.0;
         const uint64_t logit = keys[i] >> 1;
@@ -11006,262 +10970,220 @@ LOCUSI_FN double locusi_auc(const uint64_t *keys, size_t n)
         }
         wins += right * (below + 0.5 * wrong);
         below += wrong;
-        positives += (size_t)right;
+        positives += right;
     }
-    if (positives == 0 || positives == n) return (double)locusi_nan();
-    return wins / ((double)positives * (double)(n - positives));
+    return positives > 0.0 && below > 0.0 ? wins / (positives * below) : (double)locusi_nan();
 }
 
 #define LOCUSI_BINS ((size_t)15) // of the calibration error
 #define LOCUSI_TOP ((size_t)5)   // hit@5 is the deepest
 
-LOCUSI_FN locus_status locusi_check_columns(const locus_scores *scores, const size_t *columns, size_t n,
-                                            locus_error *err)
+typedef struct locusi_metrics { // on the way
+    uint64_t *keys;             // [n, M] for the area under the curve
+    float *score;               // [M] on the query; 0 where missing
+    unsigned char *candidate;   // [M]
+    unsigned char *routed;      // [M]
+    double predicted[LOCUSI_BINS], observed[LOCUSI_BINS];
+} locusi_metrics;
+
+// A pair's part in the figures of prediction, which are sums so far.
+LOCUSI_FN void locusi_metrics_pair(locusi_metrics *a, locus_metrics *out, float logit, float score)
 {
-    size_t i;
-    if (!scores->f32 == !scores->u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "f32 or u8", "%s", scores->f32 ? "both" : "neither");
-    for (i = 0; i < n; i++)
-        if ((columns ? columns[i] : i) >= scores->count)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->count,
-                               columns ? columns[i] : i);
+    const double x = (double)logit, y = (double)score, p = locus_probability(x);
+    const size_t bin = (size_t)(p * (double)LOCUSI_BINS);
+    uint32_t bits = locusi_f32_bits(logit + 0.0f); // -0 becomes 0
+    out->prediction_accuracy += (x >= 0.0) == (score > 0.5f) ? 1.0 : 0.0;
+    // -log p = log(1 + e^-logit), written so that neither side overflows
+    out->bce += (x > 0.0 ? x : 0.0) + log1p(exp(-fabs(x))) - y * x;
+    out->brier += (p - y) * (p - y);
+    a->predicted[bin < LOCUSI_BINS ? bin : LOCUSI_BINS - 1] += p;
+    a->observed[bin < LOCUSI_BINS ? bin : LOCUSI_BINS - 1] += y;
+    bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    a->keys[out->pairs++] = (uint64_t)bits << 1 | (score > 0.5f);
+}
+
+// A query's part in all figures. i: its row; row: its logits.
+LOCUSI_FN locus_status locusi_metrics_query(locusi_metrics *a, locus_metrics *out, const float *row, size_t i,
+                                            const locus_scores *scores, const locus_metrics_opts *o, locus_error *err)
+{
+    const size_t models = scores->models, column = o->columns ? o->columns[i] : i;
+    size_t top[LOCUSI_TOP], found = 0, candidates = 0, right = 0, hit = 0, m, k, leader, chosen;
+    double sum = 0.0, best = 0.0;
+    for (m = 0; m < models; m++) {
+        const int scored = locusi_score_at(scores, m, column, &a->score[m]);
+        if (!scored) a->score[m] = 0.0f;
+        a->candidate[m] = (!o->available || o->available[m]) &&
+                          (!o->query_available || o->query_available[i * models + m]) &&
+                          (scored || o->among == LOCUS_AMONG_ALL);
+        if (!a->candidate[m]) continue;
+        candidates++;
+        right += a->score[m] > 0.5f;
+        sum += (double)a->score[m];
+        if (best < (double)a->score[m]) best = (double)a->score[m];
+        k = found < LOCUSI_TOP ? found++ : LOCUSI_TOP;
+        for (; k > 0 && row[m] > row[top[k - 1]]; k--)
+            if (k < LOCUSI_TOP) top[k] = top[k - 1];
+        if (k < LOCUSI_TOP) top[k] = m;
+    }
+    if (!candidates) {
+        out->left_out++;
+        return LOCUS_OK;
+    }
+    chosen = o->choices ? o->choices[i].model : top[0];
+    if (chosen >= models || !a->candidate[chosen])
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "choices[%z]", "one of the query's candidates", "model %z", i,
+                           chosen);
+    for (m = 0; m < models; m++) {
+        float y;
+        if (locusi_score_at(scores, m, column, &y)) locusi_metrics_pair(a, out, row[m], y);
+    }
+    while (hit < found && !(a->score[top[hit]] > 0.5f)) hit++;
+    leader = locusi_leader(o->leaders, o->leader_count, a->candidate);
+    out->queries++;
+    out->hit1 += a->score[chosen] > 0.5f;
+    out->hit3 += hit < found && hit < 3;
+    out->hit5 += hit < found;
+    out->routing_score += (double)a->score[chosen];
+    out->best_single += a->score[leader] > 0.5f;
+    out->best_single_score += (double)a->score[leader];
+    out->random_model += (double)right / (double)candidates;
+    out->random_model_score += sum / (double)candidates;
+    out->oracle += right > 0;
+    out->oracle_score += best;
+    a->routed[chosen] = 1;
     return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_bad_score(size_t model, size_t column, float y, locus_error *err)
-{
-    return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", model, column, (double)y);
-}
-
-// row: the first cell of the query.
-LOCUSI_FN int locusi_in_play(const locus_metrics_opts *o, size_t row, size_t model)
-{
-    return (!o->available || o->available[model]) && (!o->query_available || o->query_available[row + model]);
 }
 
 LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *logits, size_t n,
-                                             const locus_scores *scores, const locus_metrics_opts *opts, void *work,
-                                             size_t work_bytes, locus_error *err)
+                                             const locus_scores *scores, const locus_metrics_opts *opts,
+                                             const locus_run *run, locus_error *err)
 {
-    const size_t bytes = scores ? locus_metrics_workspace(n, scores->models) : 0;
-    double sum_p[LOCUSI_BINS], sum_y[LOCUSI_BINS], right_pairs = 0.0, bce = 0.0, brier = 0.0, hit[3] = {0}, gap = 0.0;
-    double single = 0.0, random = 0.0, oracle = 0.0, score = 0.0, single_score = 0.0, random_score = 0.0,
-           oracle_score = 0.0;
-    size_t i, m, k, pairs = 0, queries = 0, models;
     locus_metrics_opts none;
-    const locus_metrics_opts *o = opts;
-    uint64_t *keys, *spare;
-    unsigned char *routed;
-    float y;
+    const locus_metrics_opts *o = opts ? opts : &none;
+    locusi_metrics a;
+    locusi_work w;
+    uint64_t *spare;
+    size_t i, k, models;
     locus_status status;
-    if (!out || !logits || !scores)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !out      ? "out"
-                           : !logits ? "logits"
-                                     : "scores");
+    if ((status = locusi_check_given(err, !out ? "out" : !logits ? "logits" : !scores ? "scores" : NULL)))
+        return status;
     memset(out, 0, sizeof *out);
     memset(&none, 0, sizeof none);
-    if (!o) o = &none;
+    memset(&a, 0, sizeof a);
     models = scores->models;
-    if ((unsigned)o->among > LOCUS_AMONG_SCORED)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "among", "a locus_among", "%d", (int)o->among);
-    if (!models) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores->models", "at least 1", "0");
-    for (m = 0; m < o->leader_count; m++)
-        if (o->leaders[m] >= models)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", m, models, o->leaders[m]);
-    if (!work || work_bytes < bytes || !bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    if ((status = locusi_check_columns(scores, o->columns, n, err))) return status;
-    memset(sum_p, 0, sizeof sum_p);
-    memset(sum_y, 0, sizeof sum_y);
-    keys = (uint64_t *)(void *)locusi_align(work);
-    spare = keys + n * models;
-    routed = (unsigned char *)(spare + n * models);
-    memset(routed, 0, models);
-    for (i = 0; i < n; i++) {
-        const size_t column = o->columns ? o->columns[i] : i;
+    if ((status = locusi_check_columns(scores, o->columns, n, o->among, o->leaders, o->leader_count, err)))
+        return status;
+    locusi_work_begin(&w, run);
+    a.keys = (uint64_t *)locusi_take_cells(&w, n, models, sizeof(uint64_t));
+    spare = (uint64_t *)locusi_take_cells(&w, n, models, sizeof(uint64_t));
+    a.score = (float *)locusi_take(&w, models, sizeof(float));
+    a.candidate = (unsigned char *)locusi_take(&w, models, 1);
+    a.routed = (unsigned char *)locusi_take_zero(&w, models, 1);
+    status = locusi_work_short(&w, err);
+    for (i = 0; i < n && !status; i++) {
         const float *row = logits + i * models;
-        size_t top[LOCUSI_TOP], found = 0, candidates = 0, right = 0, first_hit = LOCUSI_TOP, leader = SIZE_MAX, chosen;
-        double sum = 0.0, best = 0.0;
         if (o->select && o->select[i] != o->value) continue;
-        if ((status = locusi_check_logits(row, 1, models, i, 0, err))) return status;
-        for (m = 0; m < models; m++) {
-            const int scored = locusi_score_at(scores, m, column, &y);
-            size_t at;
-            if (scored && !(y >= 0.0f && y <= 1.0f)) return locusi_bad_score(m, column, y, err);
-            if (!locusi_in_play(o, i * models, m) || (o->among == LOCUS_AMONG_SCORED && !scored)) continue;
-            candidates++;
-            if (scored) {
-                right += y > 0.5f;
-                sum += (double)y;
-                if (best < (double)y) best = (double)y;
-            }
-            at = found < LOCUSI_TOP ? found++ : LOCUSI_TOP;
-            while (at > 0 && row[m] > row[top[at - 1]]) {
-                if (at < LOCUSI_TOP) top[at] = top[at - 1];
-                at--;
-            }
-            if (at < LOCUSI_TOP) top[at] = m;
-        }
-        if (!candidates) {
-            out->left_out++;
-            continue;
-        }
-        chosen = o->choices ? o->choices[i].model : top[0];
-        if (chosen >= models || !locusi_in_play(o, i * models, chosen) ||
-            (o->among == LOCUS_AMONG_SCORED && !locusi_score_at(scores, chosen, column, &y)))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "choices[%z]", "one of the query's candidates", "model %z", i,
-                               chosen);
-        queries++;
-        for (m = 0; m < models; m++) {
-            const double logit = (double)row[m];
-            double p;
-            uint32_t bits;
-            size_t bin;
-            if (!locusi_score_at(scores, m, column, &y)) continue;
-            p = locus_probability(logit);
-            right_pairs += (logit >= 0.0) == (y > 0.5f) ? 1.0 : 0.0;
-            // -log p = log(1 + e^-logit), written so that neither side overflows
-            bce += (logit > 0.0 ? logit : 0.0) + log1p(exp(-fabs(logit))) - (double)y * logit;
-            brier += (p - (double)y) * (p - (double)y);
-            bin = (size_t)(p * (double)LOCUSI_BINS);
-            if (bin >= LOCUSI_BINS) bin = LOCUSI_BINS - 1;
-            sum_p[bin] += p;
-            sum_y[bin] += (double)y;
-            bits = locusi_f32_bits(row[m] + 0.0f); // -0 becomes 0
-            bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-            keys[pairs++] = (uint64_t)bits << 1 | (y > 0.5f);
-        }
-        for (k = 0; k < found; k++)
-            if (first_hit == LOCUSI_TOP && locusi_score_at(scores, top[k], column, &y) && y > 0.5f) first_hit = k;
-        hit[1] += first_hit < 3;
-        hit[2] += first_hit < 5;
-        if (locusi_score_at(scores, chosen, column, &y)) {
-            hit[0] += y > 0.5f;
-            score += (double)y;
-        }
-        for (m = 0; leader == SIZE_MAX; m++) { // there is a candidate, so it ends
-            const size_t l = m < o->leader_count ? o->leaders[m] : m - o->leader_count;
-            if (locusi_in_play(o, i * models, l) &&
-                (o->among == LOCUS_AMONG_ALL || locusi_score_at(scores, l, column, &y)))
-                leader = l;
-        }
-        if (locusi_score_at(scores, leader, column, &y)) {
-            single += y > 0.5f;
-            single_score += (double)y;
-        }
-        random += (double)right / (double)candidates;
-        random_score += sum / (double)candidates;
-        oracle += right > 0;
-        oracle_score += best;
-        routed[chosen] = 1;
+        if (!(status = locusi_check_logits(row, 1, models, i, 0, err)))
+            status = locusi_metrics_query(&a, out, row, i, scores, o, err);
     }
-    for (k = 0; k < LOCUSI_BINS; k++) gap += fabs(sum_p[k] - sum_y[k]);
-    for (m = 0; m < models; m++) out->models_routed += routed[m];
-    out->queries = queries;
-    out->pairs = pairs;
-    out->hit1 = hit[0] / (double)queries;
-    out->hit3 = hit[1] / (double)queries;
-    out->hit5 = hit[2] / (double)queries;
-    out->routing_score = score / (double)queries;
-    out->prediction_accuracy = right_pairs / (double)pairs;
-    out->bce = bce / (double)pairs;
-    out->brier = brier / (double)pairs;
-    out->auc = locusi_auc(locusi_radix_sort(keys, spare, pairs), pairs);
-    out->ece = gap / (double)pairs;
-    out->best_single = single / (double)queries;
-    out->best_single_score = single_score / (double)queries;
-    out->random_model = random / (double)queries;
-    out->random_model_score = random_score / (double)queries;
-    out->oracle = oracle / (double)queries;
-    out->oracle_score = oracle_score / (double)queries;
-    return LOCUS_OK;
+    if (!status) {
+        double *const of_pairs[] = {&out->prediction_accuracy, &out->bce, &out->brier, &out->ece};
+        double *const of_queries[] = {&out->hit1,
+                                      &out->hit3,
+                                      &out->hit5,
+                                      &out->best_single,
+                                      &out->best_single_score,
+                                      &out->random_model,
+                                      &out->random_model_score,
+                                      &out->oracle,
+                                      &out->oracle_score,
+                                      &out->routing_score};
+        for (k = 0; k < LOCUSI_BINS; k++) out->ece += fabs(a.predicted[k] - a.observed[k]);
+        for (k = 0; k < models; k++) out->models_routed += a.routed[k];
+        out->auc = locusi_auc(locusi_radix_sort(a.keys, spare, out->pairs), out->pairs);
+        for (k = 0; k < 4; k++) *of_pairs[k] /= (double)out->pairs;
+        for (k = 0; k < 10; k++) *of_queries[k] /= (double)out->queries;
+    }
+    locusi_work_end(&w);
+    return status;
 }
 
-// order[count] <- by falling key, equals by index: insertion, a few models are quick and many are sorted once.
-LOCUSI_FN void locusi_by_key(const double *key, size_t count, size_t *order)
+typedef struct locusi_keyed {
+    double key;
+    size_t index;
+} locusi_keyed;
+
+// By falling key, equals by index.
+LOCUSI_FN int locusi_falling(const void *a, const void *b)
 {
-    size_t gap = 1, i, at;
-    while (gap < count / 3) gap = 3 * gap + 1;
-    for (i = 0; i < count; i++) order[i] = i;
-    for (; gap; gap /= 3) // Shell's
-        for (i = gap; i < count; i++) {
-            const size_t moved = order[i];
-            for (at = i; at >= gap; at -= gap) {
-                const size_t before = order[at - gap];
-                if (key[before] > key[moved] || (key[before] >= key[moved] && before < moved)) break;
-                order[at] = before;
-            }
-            order[at] = moved;
-        }
+    const locusi_keyed *x = (const locusi_keyed *)a, *y = (const locusi_keyed *)b;
+    if (x->key > y->key || x->key < y->key) return x->key < y->key ? 1 : -1;
+    return (x->index > y->index) - (x->index < y->index);
 }
 
 LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *columns, size_t count, locus_among among,
-                                     size_t *order, double *means, locus_error *err)
+                                     size_t *order, double *means, const locus_run *run, locus_error *err)
 {
     const size_t n = columns ? count : scores ? scores->count : 0;
-    double *model, *query, *seen, rest = 0.0, pairs = 0.0, moved = 1.0, middle = 0.0;
-    locusi_carver c = {NULL, 0, 0};
-    size_t bytes, m, i, round, holes = 0;
-    void *block = NULL;
+    double *query, *seen, rest = 0.0, pairs = 0.0, moved = 1.0, middle = 0.0;
+    locusi_keyed *model;
+    locusi_work w;
+    size_t models, m, i, round;
+    int plain = 1;
     float y;
     locus_status status;
-    if (!scores || !order)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", scores ? "order" : "scores");
-    if ((status = locusi_check_columns(scores, columns, n, err))) return status;
-    for (m = 0; m < scores->models; m++)
-        for (i = 0; i < n; i++) {
-            const size_t column = columns ? columns[i] : i;
-            if (!locusi_score_at(scores, m, column, &y)) holes++;
-            else if (!(y >= 0.0f && y <= 1.0f)) return locusi_bad_score(m, column, y, err);
-        }
-    locusi_carve(&c, scores->models, 2 * sizeof(double));
-    locusi_carve(&c, n, sizeof(double));
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "leaders", "%z bytes", "none", c.used);
-    c.base = locusi_align(block);
-    c.used = 0;
-    model = (double *)locusi_carve(&c, scores->models, 2 * sizeof(double));
-    query = (double *)locusi_carve(&c, n, sizeof(double));
-    seen = model + scores->models;
-    memset(model, 0, 2 * scores->models * sizeof(double));
-    memset(query, 0, n * sizeof(double));
+    if ((status = locusi_check_given(err, !scores ? "scores" : !order ? "order" : NULL))) return status;
+    if ((status = locusi_check_columns(scores, columns, n, among, NULL, 0, err))) return status;
+    models = scores->models;
+    locusi_work_begin(&w, run);
+    model = (locusi_keyed *)locusi_take_zero(&w, models, sizeof *model);
+    seen = (double *)locusi_take(&w, models, sizeof *seen);
+    query = (double *)locusi_take_zero(&w, n, sizeof *query);
+    if ((status = locusi_work_short(&w, err))) {
+        locusi_work_end(&w);
+        return status;
+    }
+    for (m = 0; m < models && among == LOCUS_AMONG_SCORED; m++)
+        for (i = 0; i < n; i++) plain &= locusi_score_at(scores, m, columns ? columns[i] : i, &y);
     // Without holes, and where a missing score is a 0, the plain mean. Else model and query in turn until both stand.
     for (round = 0; round < 500 && moved > 1e-9; round++) {
-        const int plain = !holes || among == LOCUS_AMONG_ALL;
-        if (!plain)
-            for (i = 0; i < n; i++) {
-                double sum = 0.0, number = 0.0;
-                for (m = 0; m < scores->models; m++)
-                    if (locusi_score_at(scores, m, columns ? columns[i] : i, &y))
-                        sum += (double)y - model[m], number += 1.0;
-                query[i] = number > 0.0 ? sum / number : 0.0;
-            }
+        for (i = 0; i < n && !plain; i++) {
+            double sum = 0.0, number = 0.0;
+            for (m = 0; m < models; m++)
+                if (locusi_score_at(scores, m, columns ? columns[i] : i, &y))
+                    sum += (double)y - model[m].key, number += 1.0;
+            query[i] = number > 0.0 ? sum / number : 0.0;
+        }
         moved = rest = pairs = 0.0;
-        for (m = 0; m < scores->models; m++) {
-            double sum = 0.0, square = 0.0, number = 0.0, mean;
+        for (m = 0; m < models; m++) {
+            double sum = 0.0, square = 0.0, mean;
+            seen[m] = 0.0;
             for (i = 0; i < n; i++)
                 if (locusi_score_at(scores, m, columns ? columns[i] : i, &y)) {
                     const double x = (double)y - query[i];
-                    sum += x, square += x * x, number += 1.0;
+                    sum += x, square += x * x, seen[m] += 1.0;
                 }
-            mean = plain ? sum : number > 0.0 ? sum / number : 0.0; // of plain ones the sum: exact for 0 and 1
-            if (fabs(mean - model[m]) > moved) moved = fabs(mean - model[m]);
-            model[m] = mean;
-            seen[m] = number;
+            mean = plain ? sum : seen[m] > 0.0 ? sum / seen[m] : 0.0; // of plain ones the sum: exact for 0 and 1
+            if (!plain && fabs(mean - model[m].key) > moved) moved = fabs(mean - model[m].key);
+            model[m].key = mean;
             rest += square - sum * mean;
-            pairs += number;
+            pairs += seen[m];
         }
-        if (plain) moved = 0.0;
     }
     for (i = 0; i < n; i++) middle += query[i] / (double)n;
-    for (m = 0; m < scores->models; m++) {
-        const int plain = !holes || among == LOCUS_AMONG_ALL;
-        if (!plain) model[m] = seen[m] > 0.0 ? model[m] - sqrt((rest > 0.0 ? rest : 0.0) / pairs / seen[m]) : -DBL_MAX;
-        if (means) means[m] = plain ? model[m] / (double)n : seen[m] > 0.0 ? model[m] + middle : (double)locusi_nan();
+    for (m = 0; m < models; m++) {
+        const int known = plain || seen[m] > 0.0;
+        if (!plain && known) model[m].key -= sqrt((rest > 0.0 ? rest : 0.0) / pairs / seen[m]);
+        if (means) {
+            means[m] = plain ? model[m].key / (double)n : model[m].key + middle;
+            if (!known) means[m] = (double)locusi_nan();
+        }
+        if (!known) model[m].key = -DBL_MAX;
+        model[m].index = m;
     }
-    locusi_by_key(model, scores->models, order);
-    LOCUS_FREE(block);
+    locusi_sort(model, models, sizeof *model, locusi_falling);
+    for (m = 0; m < models; m++) order[m] = model[m].index;
+    locusi_work_end(&w);
     return LOCUS_OK;
 }
 
@@ -11269,32 +11191,34 @@ LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *c
 //
 // A router at a price of cost spends some mean cost and gets some mean quality; over all prices that is a curve, and
 // what can be had by mixing two of its points is its hull. The zero router's is computed likewise, with a model's mean
-// in the place of its chance, over the same queries and candidates. The bootstrap draws queries; everything is computed
-// again from their weights.
+// in the place of its chance, over the same queries and candidates. All that answers queries is a *policy*, with a cost
+// and a quality on each: each model alone, the leader, the router at each of its prices, and the zero router at each of
+// its own. The bootstrap draws queries; everything is computed again from their weights.
 
-LOCUSI_FN int locusi_tradeoff_known(const locus_tradeoff *p)
-{
-    return !locusi_unknown(p->cost) && !locusi_unknown(p->quality);
-}
+typedef struct locusi_hull {
+    const locus_tradeoff *points;
+    size_t *corner, corners; // places of its corners, by rising cost
+} locusi_hull;
 
-LOCUS_API size_t locus_hull(const locus_tradeoff *points, size_t count, size_t *picks)
+// The non-decreasing hull of the points of a group.
+LOCUSI_FN void locusi_hull_of(locusi_hull *h, const locus_tradeoff *points, size_t count, const unsigned char *group,
+                              int which)
 {
-    size_t corners = 0, at = SIZE_MAX, i;
-    for (i = 0; i < count; i++) {
-        const locus_tradeoff *p = &points[i];
-        if (!locusi_tradeoff_known(p)) continue;
-        if (at == SIZE_MAX || p->cost < points[at].cost ||
-            (p->cost <= points[at].cost && p->quality > points[at].quality))
+    size_t at = SIZE_MAX, i;
+    h->points = points;
+    h->corners = 0;
+    for (i = 0; i < count; i++)
+        if (group[i] == which && (at == SIZE_MAX || points[i].cost < points[at].cost ||
+                                  (points[i].cost <= points[at].cost && points[i].quality > points[at].quality)))
             at = i;
-    }
     while (at != SIZE_MAX) { // always the steepest way up, and of equally steep ones the longest
         const locus_tradeoff from = points[at];
         double steepest = 0.0;
-        picks[corners++] = at;
+        h->corner[h->corners++] = at;
         at = SIZE_MAX;
         for (i = 0; i < count; i++) {
             const double cost = points[i].cost - from.cost, quality = points[i].quality - from.quality;
-            if (cost <= 0.0 || quality <= 0.0 || !locusi_tradeoff_known(&points[i])) continue;
+            if (group[i] != which || cost <= 0.0 || quality <= 0.0) continue;
             if (at == SIZE_MAX || quality / cost > steepest ||
                 (quality / cost >= steepest && points[i].cost > points[at].cost)) {
                 steepest = quality / cost;
@@ -11302,44 +11226,48 @@ LOCUS_API size_t locus_hull(const locus_tradeoff *points, size_t count, size_t *
             }
         }
     }
-    return corners;
 }
 
-LOCUS_API double locus_hull_quality(const locus_tradeoff *points, const size_t *picks, size_t corners, double cost)
+LOCUSI_FN locus_tradeoff locusi_hull_corner(const locusi_hull *h, size_t k) { return h->points[h->corner[k]]; }
+
+// Its quality at a cost: NaN below its first corner, flat beyond its last.
+LOCUSI_FN double locusi_hull_quality(const locusi_hull *h, double cost)
 {
-    size_t i;
-    if (!corners || locusi_unknown(cost) || cost < points[picks[0]].cost) return (double)locusi_nan();
-    for (i = 1; i < corners; i++) {
-        const locus_tradeoff a = points[picks[i - 1]], b = points[picks[i]];
+    size_t k;
+    if (!h->corners || cost < locusi_hull_corner(h, 0).cost) return (double)locusi_nan();
+    for (k = 1; k < h->corners; k++) {
+        const locus_tradeoff a = locusi_hull_corner(h, k - 1), b = locusi_hull_corner(h, k);
         if (cost < b.cost) return a.quality + (b.quality - a.quality) * ((cost - a.cost) / (b.cost - a.cost));
     }
-    return points[picks[corners - 1]].quality;
+    return locusi_hull_corner(h, h->corners - 1).quality;
 }
 
-LOCUS_API double locus_hull_cost(const locus_tradeoff *points, const size_t *picks, size_t corners, double quality)
+// The least cost at which it has the quality; NaN if it never has.
+LOCUSI_FN double locusi_hull_cost(const locusi_hull *h, double quality)
 {
-    size_t i;
-    if (!corners || locusi_unknown(quality)) return (double)locusi_nan();
-    if (quality <= points[picks[0]].quality) return points[picks[0]].cost;
-    for (i = 1; i < corners; i++) {
-        const locus_tradeoff a = points[picks[i - 1]], b = points[picks[i]];
+    size_t k;
+    if (h->corners && quality <= locusi_hull_corner(h, 0).quality) return locusi_hull_corner(h, 0).cost;
+    for (k = 1; k < h->corners; k++) {
+        const locus_tradeoff a = locusi_hull_corner(h, k - 1), b = locusi_hull_corner(h, k);
         if (quality <= b.quality) return a.cost + (b.cost - a.cost) * ((quality - a.quality) / (b.quality - a.quality));
     }
     return (double)locusi_nan();
 }
 
-LOCUS_API double locus_aiq(const locus_tradeoff *points, const size_t *picks, size_t corners, double low, double high)
+// AIQ: the mean of its quality over costs from low to high. A hull that begins above `low` is joined to (0, 0), the
+// router that never answers. low = high: its quality there.
+LOCUSI_FN double locusi_hull_aiq(const locusi_hull *h, double low, double high)
 {
     locus_tradeoff a = {0.0, 0.0}, b;
     double area = 0.0;
-    size_t i;
-    if (!corners || locusi_unknown(low) || locusi_unknown(high)) return (double)locusi_nan();
+    size_t k;
+    if (!h->corners) return (double)locusi_nan();
     if (high <= low) {
-        a = points[picks[0]];
-        return low < a.cost ? a.quality * (low / a.cost) : locus_hull_quality(points, picks, corners, low);
+        a = locusi_hull_corner(h, 0);
+        return low < a.cost ? a.quality * (low / a.cost) : locusi_hull_quality(h, low);
     }
-    for (i = 0; i <= corners; i++, a = b) {
-        if (i < corners) b = points[picks[i]];
+    for (k = 0; k <= h->corners; k++, a = b) {
+        if (k < h->corners) b = locusi_hull_corner(h, k);
         else b.cost = high, b.quality = a.quality;
         if (b.cost > low && a.cost < high && b.cost > a.cost) {
             const double from = a.cost < low ? low : a.cost, to = b.cost > high ? high : b.cost;
@@ -11350,35 +11278,42 @@ LOCUS_API double locus_aiq(const locus_tradeoff *points, const size_t *picks, si
     return area / (high - low);
 }
 
+// ---- the bootstrap
+
 LOCUSI_FN size_t locusi_draw_row(uint64_t seed, uint64_t resample, uint64_t i, size_t count)
 {
     return (size_t)(locusi_mix(seed ^ locusi_mix(resample * 0x9e3779b97f4a7c15u + i + 1)) % count);
+}
+
+// weight[count] <- how often each row is drawn.
+LOCUSI_FN void locusi_draw_weights(uint64_t seed, uint64_t resample, size_t count, double *weight)
+{
+    size_t i;
+    memset(weight, 0, count * sizeof *weight);
+    for (i = 0; i < count; i++) weight[locusi_draw_row(seed, resample, i, count)] += 1.0;
+}
+
+LOCUSI_FN int locusi_rising(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
 // The percentiles of `count` values of which one stands every `stride`; they are sorted in spare[count]. Infinite: NaN.
 LOCUSI_FN void locusi_percentiles(const double *values, size_t count, size_t stride, double level, double *spare,
                                   locus_interval *out)
 {
-    const double rank = 0.5 * (1.0 - level) * (double)(count - 1);
-    const size_t low = (size_t)(rank + 0.5);
-    size_t gap = 1, i, at;
+    const size_t low = (size_t)(0.5 * (1.0 - level) * (double)(count - 1) + 0.5);
+    size_t i;
+    out->low = out->high = (double)locusi_nan();
+    if (locusi_unknown(out->value)) return;
     for (i = 0; i < count; i++) {
         spare[i] = values[i * stride];
-        if (locusi_unknown(spare[i])) {
-            out->low = out->high = (double)locusi_nan();
-            return;
-        }
+        if (locusi_unknown(spare[i])) return;
     }
-    while (gap < count / 3) gap = 3 * gap + 1;
-    for (; gap; gap /= 3)
-        for (i = gap; i < count; i++) {
-            const double moved = spare[i];
-            for (at = i; at >= gap && spare[at - gap] > moved; at -= gap) spare[at] = spare[at - gap];
-            spare[at] = moved;
-        }
-    out->low = locusi_within(spare[low], -DBL_MAX, DBL_MAX) ? spare[low] : (double)locusi_nan();
-    out->high =
-        locusi_within(spare[count - 1 - low], -DBL_MAX, DBL_MAX) ? spare[count - 1 - low] : (double)locusi_nan();
+    locusi_sort(spare, count, sizeof *spare, locusi_rising);
+    if (locusi_within(spare[low], -DBL_MAX, DBL_MAX)) out->low = spare[low];
+    if (locusi_within(spare[count - 1 - low], -DBL_MAX, DBL_MAX)) out->high = spare[count - 1 - low];
 }
 
 LOCUSI_FN locus_status locusi_check_level(double level, locus_error *err)
@@ -11388,591 +11323,505 @@ LOCUSI_FN locus_status locusi_check_level(double level, locus_error *err)
 }
 
 LOCUS_API locus_status locus_paired_difference(const double *a, const double *b, size_t count, double level,
-                                               size_t resamples, uint64_t seed, locus_interval *out, locus_error *err)
+                                               size_t resamples, uint64_t seed, locus_interval *out,
+                                               const locus_run *run, locus_error *err)
 {
-    double *means, sum = 0.0;
-    size_t i, r, bytes = 0;
+    double *means, *spare, sum = 0.0;
+    locusi_work w;
+    size_t i, r;
     locus_status status;
-    if (!a || !b || !out || !count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "%s", "%s",
-                           !a     ? "a"
-                           : !b   ? "b"
-                           : !out ? "out"
-                                  : "count",
-                           a && b && out ? "at least 1" : "a pointer", a && b && out ? "0" : "NULL");
+    if ((status = locusi_check_given(err, !a ? "a" : !b ? "b" : !out ? "out" : NULL))) return status;
+    if (!count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at least 1", "0");
     if ((status = locusi_check_level(level, err))) return status;
-    if (!(level > 0.0)) level = 0.9;
-    if (!resamples) resamples = 1000;
     for (i = 0; i < count; i++) {
         if (!locusi_within(a[i] - b[i], -DBL_MAX, DBL_MAX))
             return locusi_fail(err, LOCUS_ERR_ARGUMENT, "a[%z] - b[%z]", "a finite number", "%f", i, i, a[i] - b[i]);
         sum += a[i] - b[i];
     }
     out->value = sum / (double)count;
-    means = (double *)(locusi_mul(resamples, 2 * sizeof(double), &bytes) ? LOCUS_MALLOC(bytes) : NULL);
-    if (!means) return locusi_fail(err, LOCUS_ERR_MEMORY, "resamples", "%z bytes", "none", bytes);
-    for (r = 0; r < resamples; r++) {
-        for (sum = 0.0, i = 0; i < count; i++) {
-            const size_t at = locusi_draw_row(seed, r, i, count);
-            sum += a[at] - b[at];
+    if (!resamples) resamples = 1000;
+    locusi_work_begin(&w, run);
+    means = (double *)locusi_take(&w, resamples, sizeof *means);
+    spare = (double *)locusi_take(&w, resamples, sizeof *spare);
+    if (!(status = locusi_work_short(&w, err))) {
+        for (r = 0; r < resamples; r++) {
+            for (sum = 0.0, i = 0; i < count; i++) {
+                const size_t at = locusi_draw_row(seed, r, i, count);
+                sum += a[at] - b[at];
+            }
+            means[r] = sum / (double)count;
         }
-        means[r] = sum / (double)count;
+        locusi_percentiles(means, resamples, 1, level > 0.0 ? level : 0.9, spare, out);
     }
-    locusi_percentiles(means, resamples, 1, level, means + resamples, out);
-    LOCUS_FREE(means);
-    return LOCUS_OK;
+    locusi_work_end(&w);
+    return status;
 }
 
-// What is computed anew for each resample.
-typedef struct locusi_figures {
-    double aiq, zero_aiq, aiq_gain, at_leader, cost[LOCUS_FRONTIER_LEVELS], saving[LOCUS_FRONTIER_LEVELS];
-} locusi_figures;
-#define LOCUSI_FIGURES (sizeof(locusi_figures) / sizeof(double))
+// ---- the frontier
+
+// What is computed anew for each resample, in this order; behind it each point's gain.
+enum {
+    LOCUSI_AIQ,
+    LOCUSI_ZERO_AIQ,
+    LOCUSI_AIQ_GAIN,
+    LOCUSI_AT_LEADER,
+    LOCUSI_COST,
+    LOCUSI_SAVING = LOCUSI_COST + LOCUS_FRONTIER_LEVELS,
+    LOCUSI_FIGURES = LOCUSI_SAVING + LOCUS_FRONTIER_LEVELS
+};
+
+static const double locusi_levels[LOCUS_FRONTIER_LEVELS] = {0.9, 0.95, 0.99, 1.0};
+
+typedef struct locusi_duel { // a query between the weak and the strong model
+    locusi_keyed by;         // how much likelier the strong one is
+    double score[2];         // of the weak and the strong one
+} locusi_duel;
+
+enum { LOCUSI_OF_ROUTER = 1, LOCUSI_OF_ZERO = 2 };
 
 typedef struct locusi_replay {
-    size_t n, models;          // counted queries, M
-    size_t points, blind;      // prices of the router, of the zero router
-    float *quality;            // [n, M] 0 where a model is no candidate
-    double *cost;              // [n, M] likewise
-    unsigned char *candidate;  // [n, M]
-    uint32_t *leader, *choice; // [n]; [n, points + blind]
-    double *slopes, *lambda;   // [n, M]; [points + blind]
-    double *weight;            // [n] of the queries in a resample
-    double *chance;            // [M] scratch
-    double *mean_cost;         // [M] over all queries where it is known
-    locus_tradeoff *at, *zero; // the means under the weights: [points]; [M + blind], a single model with holes: NaN
-    locus_tradeoff lead;
-    size_t *picks, *zero_picks; // [points], [M + blind]
-    unsigned char *corner;      // [points], then [M + blind]: of the hulls of all queries
-    double low, high;           // the range of AIQ
-    int resampling;             // 1: hulls are of those corners alone, so that luck does not pick among all points
-    double *resampled, *spare;  // [resamples, LOCUSI_FIGURES + points], [resamples]
+    const locus_frontier_opts *o;
+    const locus_scores *scores;
+    const float *logits;
+    size_t n, models, wanted, resamples; // counted queries, M, prices, all by default where not given
+    size_t points, blind;                // prices of the router, of the zero router
+    size_t policies, stride;             // models, the leader, points, blind; room for as many
+    double level, *lambda;               // [points + blind]
+    double *cost;                        // [n, policies]
+    float *quality;                      // [n, policies]
+    unsigned char *candidate;            // [n, M]
+    size_t *row;                         // [n] of the logits
+    double *weight;                      // [n] how often a query is drawn
+    double *slopes, *chance, *mean_cost; // [n, M], [M], [M] over all queries where it is known
+    locus_tradeoff *mean;                // [policies] under the weights
+    unsigned char *group;                // [policies] whose hull it is a point of, 0: of none
+    locusi_hull router, zero;
+    double low, high;        // the range of AIQ
+    double *figures, *spare; // [1 + resamples, LOCUSI_FIGURES + points], [resamples]
+    locusi_duel *pairs;      // [n]
 } locusi_replay;
 
-LOCUSI_FN void locusi_replay_carve(locusi_replay *a, size_t n, size_t models, size_t points, size_t resamples,
-                                   locusi_carver *c)
+LOCUSI_FN void locusi_replay_take(locusi_replay *a, size_t n, locusi_work *w)
 {
-    size_t cells, choices, figures, zero;
-    if (!locusi_mul(n, models, &cells) || !locusi_mul(points, 2, &choices) || !locusi_mul(n, choices, &choices) ||
-        !locusi_mul(resamples, LOCUSI_FIGURES + points, &figures) || !locusi_add(models, points, &zero)) {
-        c->failed = 1;
-        return;
-    }
-    a->quality = (float *)locusi_carve(c, cells, sizeof(float));
-    a->cost = (double *)locusi_carve(c, cells, sizeof(double));
-    a->candidate = (unsigned char *)locusi_carve(c, cells, 1);
-    a->slopes = (double *)locusi_carve(c, cells, sizeof(double));
-    a->leader = (uint32_t *)locusi_carve(c, n, sizeof(uint32_t));
-    a->choice = (uint32_t *)locusi_carve(c, choices, sizeof(uint32_t));
-    a->weight = (double *)locusi_carve(c, n, sizeof(double));
-    a->lambda = (double *)locusi_carve(c, points, 2 * sizeof(double));
-    a->chance = (double *)locusi_carve(c, models, sizeof(double));
-    a->mean_cost = (double *)locusi_carve(c, models, sizeof(double));
-    a->at = (locus_tradeoff *)locusi_carve(c, points, sizeof(locus_tradeoff));
-    a->zero = (locus_tradeoff *)locusi_carve(c, zero, sizeof(locus_tradeoff));
-    a->picks = (size_t *)locusi_carve(c, points, sizeof(size_t));
-    a->zero_picks = (size_t *)locusi_carve(c, zero, sizeof(size_t));
-    a->corner = (unsigned char *)locusi_carve(c, points + zero, 1);
-    a->resampled = (double *)locusi_carve(c, figures, sizeof(double));
-    a->spare = (double *)locusi_carve(c, resamples, sizeof(double));
+    a->stride = a->models + 1 + 2 * a->wanted;
+    a->lambda = (double *)locusi_take(w, a->wanted, 2 * sizeof(double));
+    a->cost = (double *)locusi_take_cells(w, n, a->stride, sizeof(double));
+    a->quality = locusi_take_floats(w, n, a->stride);
+    a->candidate = (unsigned char *)locusi_take_cells(w, n, a->models, 1);
+    a->slopes = (double *)locusi_take_cells(w, n, a->models, sizeof(double));
+    a->row = (size_t *)locusi_take(w, n, sizeof(size_t));
+    a->weight = (double *)locusi_take(w, n, sizeof(double));
+    a->chance = (double *)locusi_take(w, a->models, sizeof(double));
+    a->mean_cost = (double *)locusi_take_zero(w, a->models, sizeof(double));
+    a->mean = (locus_tradeoff *)locusi_take(w, a->stride, sizeof(locus_tradeoff));
+    a->group = (unsigned char *)locusi_take(w, a->stride, 1);
+    a->router.corner = (size_t *)locusi_take(w, a->stride, sizeof(size_t));
+    a->zero.corner = (size_t *)locusi_take(w, a->stride, sizeof(size_t));
+    a->figures = (double *)locusi_take_cells(w, a->resamples + 1, LOCUSI_FIGURES + a->wanted, sizeof(double));
+    a->spare = (double *)locusi_take(w, a->resamples, sizeof(double));
+    if (a->o->weak != a->o->strong) a->pairs = (locusi_duel *)locusi_take(w, n, sizeof(locusi_duel));
 }
 
-LOCUSI_FN void locusi_tradeoff_add(locus_tradeoff *to, double weight, double cost, double quality)
+// The counted queries, with each model alone, the leader, and what the rows of `out` and singles sum up. Queries
+// without a candidate whose cost can be counted are left out.
+LOCUSI_FN void locusi_replay_fill(locusi_replay *a, locusi_rules *r, size_t rows, locus_single *singles,
+                                  locus_frontier *out)
 {
-    to->cost += weight * cost;
-    to->quality += weight * quality;
-}
-
-LOCUSI_FN void locusi_tradeoff_over(locus_tradeoff *to, double n)
-{
-    to->cost /= n;
-    to->quality /= n;
-}
-
-// Means under the weights, whose sum is n.
-LOCUSI_FN void locusi_replay_means(locusi_replay *a, const locus_single *singles)
-{
-    const size_t choices = a->points + a->blind;
-    size_t i, m, p;
-    memset(a->at, 0, a->points * sizeof *a->at);
-    memset(a->zero, 0, (a->models + a->blind) * sizeof *a->zero);
-    memset(&a->lead, 0, sizeof a->lead);
-    for (i = 0; i < a->n; i++) {
-        const double w = a->weight[i];
-        const float *quality = a->quality + i * a->models;
-        const double *cost = a->cost + i * a->models;
-        const uint32_t *choice = a->choice + i * choices;
-        if (!(w > 0.0)) continue;
-        for (m = 0; m < a->models; m++) locusi_tradeoff_add(&a->zero[m], w, cost[m], (double)quality[m]);
-        for (p = 0; p < choices; p++)
-            locusi_tradeoff_add(p < a->points ? &a->at[p] : &a->zero[a->models + p - a->points], w, cost[choice[p]],
-                                (double)quality[choice[p]]);
-        locusi_tradeoff_add(&a->lead, w, cost[a->leader[i]], (double)quality[a->leader[i]]);
-    }
-    for (p = 0; p < a->points; p++) locusi_tradeoff_over(&a->at[p], (double)a->n);
-    for (m = 0; m < a->models + a->blind; m++) locusi_tradeoff_over(&a->zero[m], (double)a->n);
-    locusi_tradeoff_over(&a->lead, (double)a->n);
-    for (m = 0; m < a->models; m++)
-        if (singles[m].candidate < a->n) a->zero[m].cost = a->zero[m].quality = (double)locusi_nan();
-}
-
-// The figures of these means, and gain[points]. never: what stands for the cost of a quality that is never reached.
-LOCUSI_FN void locusi_replay_figures(locusi_replay *a, const double *share, locusi_figures *f, double *gain,
-                                     double *zero_cost, double never, size_t *corners, size_t *zero_corners)
-{
-    size_t p, k;
-    for (p = 0; a->resampling && p < a->models + a->blind; p++)
-        if (!a->corner[a->points + p]) a->zero[p].cost = (double)locusi_nan();
-    *zero_corners = locus_hull(a->zero, a->models + a->blind, a->zero_picks);
-    for (p = 0; p < a->points; p++) {
-        gain[p] = a->at[p].quality - locus_hull_quality(a->zero, a->zero_picks, *zero_corners, a->at[p].cost);
-        if (a->resampling && !a->corner[p]) a->at[p].cost = (double)locusi_nan();
-    }
-    *corners = locus_hull(a->at, a->points, a->picks);
-    if (!a->resampling) { // the range of costs stays
-        a->low = *zero_corners ? a->zero[a->zero_picks[0]].cost : (double)locusi_nan();
-        a->high = *zero_corners ? a->zero[a->zero_picks[*zero_corners - 1]].cost : (double)locusi_nan();
-    }
-    f->aiq = locus_aiq(a->at, a->picks, *corners, a->low, a->high);
-    f->zero_aiq = locus_aiq(a->zero, a->zero_picks, *zero_corners, a->low, a->high);
-    f->aiq_gain = f->aiq - f->zero_aiq;
-    f->at_leader = locus_hull_quality(a->at, a->picks, *corners, a->lead.cost) - a->lead.quality;
-    for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) {
-        const double quality = share[k] * a->lead.quality;
-        f->cost[k] = locus_hull_cost(a->at, a->picks, *corners, quality);
-        if (zero_cost) zero_cost[k] = locus_hull_cost(a->zero, a->zero_picks, *zero_corners, quality);
-        if (locusi_unknown(f->cost[k])) f->cost[k] = never;
-        f->saving[k] = a->lead.cost > 0.0 ? 1.0 - f->cost[k] / a->lead.cost : (double)locusi_nan();
-    }
-}
-
-// The prices at which the choice among the candidates changes, by the hull of (cost, chance), and where a guard gives
-// way; returns how many, at most as many as models.
-LOCUSI_FN size_t locusi_replay_slopes(const unsigned char *candidate, const double *cost, const double *chance,
-                                      size_t models, const locus_guard *guard, double *slopes)
-{
-    size_t found = 0, at = SIZE_MAX, m;
-    double gives = DBL_MAX;
-    for (m = 0; m < models; m++)
-        if (candidate[m] && !locusi_unknown(chance[m]) &&
-            (at == SIZE_MAX || cost[m] < cost[at] || (cost[m] <= cost[at] && chance[m] > chance[at])))
-            at = m;
-    while (at != SIZE_MAX) {
-        const size_t from = at;
-        double steepest = 0.0;
-        for (at = SIZE_MAX, m = 0; m < models; m++) {
-            double slope;
-            if (!candidate[m] || locusi_unknown(chance[m]) || cost[m] <= cost[from] || chance[m] <= chance[from])
-                continue;
-            slope = (chance[m] - chance[from]) / (cost[m] - cost[from]);
-            if (slope > steepest && slope <= DBL_MAX) steepest = slope, at = m;
-        }
-        if (at != SIZE_MAX) slopes[found++] = steepest;
-    }
-    at = guard->model;
-    if (at == SIZE_MAX || !candidate[at]) return found;
-    for (m = 0; m < models; m++)
-        if (candidate[m] && cost[m] < cost[at]) {
-            const double slope = (chance[at] + guard->margin - chance[m]) / (cost[at] - cost[m]);
-            if (slope > 0.0 && slope < gives) gives = slope;
-        }
-    if (gives < DBL_MAX && found < models) slopes[found++] = gives;
-    return found;
-}
-
-LOCUSI_FN int locusi_f64_order(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-// Shared by both functions: the options checked, rules that know which scores there are, which queries count.
-LOCUSI_FN locus_status locusi_frontier_check(const float *logits, size_t n, const locus_scores *scores,
-                                             const locus_frontier_opts *o, locus_error *err)
-{
-    locus_status status;
-    size_t m;
-    if (!logits || !scores)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", logits ? "scores" : "logits");
-    if (!scores->models || scores->models > UINT32_MAX)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores->models", "1 to 2^32 - 1", "%z", scores->models);
-    if ((unsigned)o->among > LOCUS_AMONG_SCORED)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "among", "a locus_among", "%d", (int)o->among);
-    for (m = 0; m < o->leader_count; m++)
-        if (o->leaders[m] >= scores->models)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", m, scores->models,
-                               o->leaders[m]);
-    if ((status = locusi_check_level(o->level, err))) return status;
-    if ((status = locusi_check_logits(logits, n, scores->models, 0, 1, err))) return status;
-    return locusi_check_columns(scores, o->columns, n, err);
-}
-
-// Fill the matrices; queries without a candidate of a cost that can be counted are left out. *a->choice is used for the
-// rows of the others: the first of their [points] numbers.
-LOCUSI_FN locus_status locusi_replay_fill(locusi_replay *a, locusi_rules *r, size_t rows, const locus_scores *scores,
-                                          const locus_frontier_opts *o, locus_frontier *out, locus_error *err)
-{
+    const locus_frontier_opts *o = a->o;
     const size_t models = a->models;
     size_t i, m;
-    float y;
     for (i = 0; i < rows; i++) {
-        const size_t column = o->columns ? o->columns[i] : i;
-        float *quality = a->quality + a->n * models;
-        double *cost = a->cost + a->n * models, best = -1.0, number = 0.0, sum = 0.0, spent = 0.0, x;
+        float *quality = a->quality + a->n * a->stride;
+        double *cost = a->cost + a->n * a->stride;
+        double best = -1.0, number = 0.0, sum = 0.0, spent = 0.0;
         unsigned char *candidate = a->candidate + a->n * models;
-        size_t leader = SIZE_MAX, oracle = SIZE_MAX;
+        size_t oracle = 0, leader;
         locusi_rules_at(r, i);
         for (m = 0; m < models; m++) {
-            const int scored = locusi_score_at(scores, m, column, &y);
-            if (scored && !(y >= 0.0f && y <= 1.0f)) return locusi_bad_score(m, column, y, err);
+            const int scored = locusi_score_at(a->scores, m, o->columns ? o->columns[i] : i, &quality[m]);
             candidate[m] = (unsigned char)((scored || o->among == LOCUS_AMONG_ALL) && locusi_candidate(r, m));
-            quality[m] = scored ? y : 0.0f;
+            if (!scored || !candidate[m]) quality[m] = 0.0f;
         }
         r->available = candidate; // what an unknown cost counts as depends on them
         for (r->unpriced = -1.0, m = 0; m < models; m++) {
-            x = locusi_cost(r, m);
+            const double x = locusi_cost(r, m);
             if (candidate[m] && !locusi_unknown(x) && x > r->unpriced) r->unpriced = x;
         }
         if (r->unpriced < 0.0) {
             out->left_out++;
             continue;
         }
-        for (m = 0; leader == SIZE_MAX; m++) { // there is a candidate, so it ends
-            const size_t l = m < o->leader_count ? o->leaders[m] : m - o->leader_count;
-            if (candidate[l]) leader = l;
-        }
         for (m = 0; m < models; m++) {
-            x = locusi_counted_cost(r, m);
+            const double x = locusi_counted_cost(r, m);
             a->mean_cost[m] += x; // also where it has no score: a blind router knows what models cost
             cost[m] = candidate[m] ? x : 0.0;
-            if (!candidate[m]) {
-                quality[m] = 0.0f;
-                continue;
-            }
-            number += 1.0, sum += (double)quality[m], spent += cost[m];
-            if ((double)quality[m] > best || ((double)quality[m] >= best && cost[m] < cost[oracle])) {
+            if (!candidate[m]) continue;
+            number += 1.0, sum += (double)quality[m], spent += x;
+            singles[m].candidate++;
+            singles[m].mean.cost += x;
+            singles[m].mean.quality += (double)quality[m];
+            if ((double)quality[m] > best || ((double)quality[m] >= best && x < cost[oracle])) {
                 best = (double)quality[m];
                 oracle = m;
             }
         }
+        leader = locusi_leader(o->leaders, o->leader_count, candidate);
+        cost[models] = cost[leader];
+        quality[models] = quality[leader];
         out->random.cost += spent / number;
         out->random.quality += sum / number;
         out->oracle.cost += cost[oracle];
         out->oracle.quality += best;
-        a->leader[a->n] = (uint32_t)leader;
-        a->weight[a->n] = (double)i; // for a moment: the row
-        a->n++;
+        a->row[a->n++] = i;
     }
-    if (!a->n)
-        return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "queries",
-                           "a query with an available model of known cost and, in a replay, with a score", "none of %z",
-                           rows);
-    out->queries = a->n;
-    out->random.cost /= (double)a->n;
-    out->random.quality /= (double)a->n;
-    out->oracle.cost /= (double)a->n;
-    out->oracle.quality /= (double)a->n;
-    return LOCUS_OK;
 }
 
-// Quantiles of the sorted prices, without doubles: lambda[wanted or fewer] from 0; returns how many.
-LOCUSI_FN size_t locusi_replay_prices(double *slopes, size_t count, size_t wanted, double *lambda)
+// Adds the prices at which the choice among a query's candidates changes, by the hull of (cost, chance), and where a
+// guard gives way, at most as many as models; returns how many there are then.
+LOCUSI_FN size_t locusi_replay_slopes(locusi_replay *a, const unsigned char *candidate, const double *cost,
+                                      const locus_guard *guard, size_t found)
+{
+    const size_t models = a->models, most = found + models, at = guard->model;
+    double gives = DBL_MAX;
+    size_t m;
+    for (m = 0; m < models; m++) {
+        a->mean[m].cost = cost[m];
+        a->mean[m].quality = a->chance[m];
+        a->group[m] = candidate[m] && !locusi_unknown(a->chance[m]);
+    }
+    locusi_hull_of(&a->router, a->mean, models, a->group, 1);
+    for (m = 1; m < a->router.corners; m++) {
+        const locus_tradeoff from = locusi_hull_corner(&a->router, m - 1), to = locusi_hull_corner(&a->router, m);
+        a->slopes[found++] = (to.quality - from.quality) / (to.cost - from.cost);
+    }
+    for (m = 0; m < models && at != SIZE_MAX && candidate[at]; m++)
+        if (candidate[m] && cost[m] < cost[at]) {
+            const double slope = (a->chance[at] + guard->margin - a->chance[m]) / (cost[at] - cost[m]);
+            if (slope > 0.0 && slope < gives) gives = slope;
+        }
+    if (gives < DBL_MAX && found < most) a->slopes[found++] = gives;
+    return found;
+}
+
+// Quantiles of these prices, without doubles: lambda[wanted or fewer] from 0; returns how many.
+LOCUSI_FN size_t locusi_replay_prices(locusi_replay *a, size_t count, double *lambda)
 {
     size_t p, found = 1;
-    locusi_sort(slopes, count, sizeof *slopes, locusi_f64_order);
+    locusi_sort(a->slopes, count, sizeof *a->slopes, locusi_rising);
     lambda[0] = 0.0;
-    for (p = 1; p < wanted && count; p++) {
-        const double price = slopes[(count - 1) * p / (wanted - 1)] * (1.0 + 1e-9);
+    for (p = 1; p < a->wanted && count; p++) {
+        const double price = a->slopes[(count - 1) * p / (a->wanted - 1)] * (1.0 + 1e-9);
         if (price > lambda[found - 1] && price <= DBL_MAX) lambda[found++] = price;
     }
     return found;
 }
 
-// The prices, and what is chosen at each: by the router, and by the means alone.
-LOCUSI_FN void locusi_replay_route(locusi_replay *a, locusi_rules *r, locus_route_opts *rules, const float *logits,
-                                   const double *means, size_t wanted)
+// What the zero router takes at a price: the leader where no candidate's mean is known.
+LOCUSI_FN size_t locusi_replay_blind(const locusi_replay *a, size_t i, double lambda)
 {
+    const unsigned char *candidate = a->candidate + i * a->models;
+    size_t m, model = SIZE_MAX;
+    double best = -HUGE_VAL;
+    for (m = 0; m < a->models; m++) {
+        const double x = a->o->means[m] - lambda * a->mean_cost[m];
+        if (candidate[m] && !locusi_unknown(x) && x > best) best = x, model = m;
+    }
+    return model == SIZE_MAX ? locusi_leader(a->o->leaders, a->o->leader_count, candidate) : model;
+}
+
+// The prices, and what is chosen at each: by the router, and by the means alone.
+LOCUSI_FN void locusi_replay_route(locusi_replay *a, locusi_rules *r, locus_route_opts *rules)
+{
+    const locus_guard none = {SIZE_MAX, 0.0};
     const size_t models = a->models;
-    locus_guard none = {SIZE_MAX, 0.0};
     size_t i, m, p, slopes = 0;
-    locus_choice c;
     for (i = 0; i < a->n; i++) {
-        for (m = 0; m < models; m++)
-            a->chance[m] = locus_probability((double)logits[(size_t)a->weight[i] * models + m]);
-        slopes += locusi_replay_slopes(a->candidate + i * models, a->cost + i * models, a->chance, models, &r->guard,
-                                       a->slopes + slopes);
+        for (m = 0; m < models; m++) a->chance[m] = locus_probability((double)a->logits[a->row[i] * models + m]);
+        slopes = locusi_replay_slopes(a, a->candidate + i * models, a->cost + i * a->stride, &r->guard, slopes);
     }
-    a->points = locusi_replay_prices(a->slopes, slopes, wanted, a->lambda);
-    for (slopes = i = 0; means && i < a->n; i++)
-        slopes +=
-            locusi_replay_slopes(a->candidate + i * models, a->mean_cost, means, models, &none, a->slopes + slopes);
-    a->blind = means ? locusi_replay_prices(a->slopes, slopes, wanted, a->lambda + a->points) : 0;
+    a->points = locusi_replay_prices(a, slopes, a->lambda);
+    if (a->o->means) {
+        memcpy(a->chance, a->o->means, models * sizeof(double));
+        for (slopes = i = 0; i < a->n; i++)
+            slopes = locusi_replay_slopes(a, a->candidate + i * models, a->mean_cost, &none, slopes);
+        a->blind = locusi_replay_prices(a, slopes, a->lambda + a->points);
+    }
+    a->policies = models + 1 + a->points + a->blind;
     for (i = 0; i < a->n; i++) {
-        uint32_t *choice = a->choice + i * (a->points + a->blind);
+        double *cost = a->cost + i * a->stride;
+        float *quality = a->quality + i * a->stride;
         r->available = a->candidate + i * models;
-        r->cost = a->cost + i * models; // counted
-        for (p = 0; p < a->points; p++) {
+        r->cost = cost; // counted
+        for (p = 0; p < a->points + a->blind; p++) {
+            locus_choice c;
             rules->lambda = a->lambda[p];
-            locusi_rank_one(r, logits + (size_t)a->weight[i] * models, 1, &c);
-            choice[p] = (uint32_t)c.model;
-        }
-        for (p = a->points; p < a->points + a->blind; p++) {
-            double best = -HUGE_VAL;
-            choice[p] = a->leader[i]; // where no candidate's mean is known
-            for (m = 0; m < models; m++) {
-                const double x = means[m] - a->lambda[p] * a->mean_cost[m];
-                if (r->available[m] && !locusi_unknown(x) && x > best) best = x, choice[p] = (uint32_t)m;
-            }
+            if (p < a->points) locusi_rank_one(r, a->logits + a->row[i] * models, 1, &c);
+            else c.model = locusi_replay_blind(a, i, a->lambda[p]);
+            cost[models + 1 + p] = cost[c.model];
+            quality[models + 1 + p] = quality[c.model];
         }
     }
+}
+
+// Means under the weights, whose sum is n; the hulls; the figures and gains. never: what stands for the cost of a
+// quality that is never reached. The first time zero_cost is given.
+LOCUSI_FN void locusi_replay_figures(locusi_replay *a, double never, double *zero_cost, double *to)
+{
+    const locus_tradeoff *lead = &a->mean[a->models], *points = lead + 1;
+    size_t i, p, k;
+    memset(a->mean, 0, a->policies * sizeof *a->mean);
+    for (i = 0; i < a->n; i++) {
+        const double w = a->weight[i], *cost = a->cost + i * a->stride;
+        const float *quality = a->quality + i * a->stride;
+        for (p = 0; p < a->policies && w > 0.0; p++) {
+            a->mean[p].cost += w * cost[p];
+            a->mean[p].quality += w * (double)quality[p];
+        }
+    }
+    for (p = 0; p < a->policies; p++) {
+        a->mean[p].cost /= (double)a->n;
+        a->mean[p].quality /= (double)a->n;
+    }
+    locusi_hull_of(&a->router, a->mean, a->policies, a->group, LOCUSI_OF_ROUTER);
+    locusi_hull_of(&a->zero, a->mean, a->policies, a->group, LOCUSI_OF_ZERO);
+    if (zero_cost) { // the range of costs stays
+        a->low = a->zero.corners ? locusi_hull_corner(&a->zero, 0).cost : (double)locusi_nan();
+        a->high = a->zero.corners ? locusi_hull_corner(&a->zero, a->zero.corners - 1).cost : (double)locusi_nan();
+    }
+    to[LOCUSI_AIQ] = locusi_hull_aiq(&a->router, a->low, a->high);
+    to[LOCUSI_ZERO_AIQ] = locusi_hull_aiq(&a->zero, a->low, a->high);
+    to[LOCUSI_AIQ_GAIN] = to[LOCUSI_AIQ] - to[LOCUSI_ZERO_AIQ];
+    to[LOCUSI_AT_LEADER] = locusi_hull_quality(&a->router, lead->cost) - lead->quality;
+    for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) {
+        const double quality = locusi_levels[k] * lead->quality;
+        double *cost = &to[LOCUSI_COST + k];
+        *cost = locusi_hull_cost(&a->router, quality);
+        if (zero_cost) zero_cost[k] = locusi_hull_cost(&a->zero, quality);
+        if (locusi_unknown(*cost)) *cost = never;
+        to[LOCUSI_SAVING + k] = lead->cost > 0.0 ? 1.0 - *cost / lead->cost : (double)locusi_nan();
+    }
+    for (p = 0; p < a->points; p++)
+        to[LOCUSI_FIGURES + p] = points[p].quality - locusi_hull_quality(&a->zero, points[p].cost);
+}
+
+// What the caller sees of all queries; from here on the hulls are of these corners.
+LOCUSI_FN void locusi_replay_report(locusi_replay *a, locus_frontier *out, locus_frontier_point *points,
+                                    locus_zero_corner *zero)
+{
+    const size_t first = a->models + 1;
+    size_t i, m, p, k;
+    out->queries = a->n;
+    out->points = a->points;
+    out->corners = a->router.corners;
+    out->zero_corners = a->zero.corners;
+    out->leader_mean = a->mean[a->models];
+    out->low = a->low;
+    out->high = a->high;
+    for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) out->level[k] = locusi_levels[k] * out->leader_mean.quality;
+    memset(a->group, 0, a->policies);
+    for (k = 0; k < a->zero.corners; k++) {
+        const size_t pick = a->zero.corner[k];
+        a->group[pick] = LOCUSI_OF_ZERO;
+        zero[k].mean = locusi_hull_corner(&a->zero, k);
+        zero[k].model = pick;
+        zero[k].share = 1.0;
+        if (pick < a->models) continue;
+        memset(a->chance, 0, a->models * sizeof *a->chance); // how often each is taken
+        for (i = 0; i < a->n; i++) a->chance[locusi_replay_blind(a, i, a->lambda[pick - first])] += 1.0 / (double)a->n;
+        for (zero[k].model = 0, m = 1; m < a->models; m++)
+            if (a->chance[m] > a->chance[zero[k].model]) zero[k].model = m;
+        zero[k].share = a->chance[zero[k].model];
+    }
+    for (p = 0; p < a->points; p++) {
+        memset(&points[p], 0, sizeof points[p]);
+        points[p].lambda = a->lambda[p];
+        points[p].cost = a->mean[first + p].cost;
+        points[p].quality = a->mean[first + p].quality;
+        for (i = 0; i < a->n; i++) points[p].right += a->quality[i * a->stride + first + p] > 0.5f;
+        points[p].right /= (double)a->n;
+    }
+    for (k = 0; k < a->router.corners; k++) {
+        a->group[a->router.corner[k]] = LOCUSI_OF_ROUTER;
+        points[a->router.corner[k] - first].corner = 1;
+    }
+}
+
+// ---- the gap between two models
+
+// The gap recovered under these weights (NULL: all 1): mean over the share of queries, in order, that go to the strong
+// one. mean[2] <- of both. reach (may be NULL): least shares that recover half and four fifths.
+LOCUSI_FN double locusi_gap_area(const locusi_duel *pairs, const double *weight, size_t n, double *mean, double *reach)
+{
+    static const double wanted[2] = {0.5, 0.8};
+    double area = 0.0, score = 0.0, before = 0.0, gone = 0.0, all;
+    size_t i, k;
+    mean[0] = mean[1] = 0.0;
+    for (i = 0; i < n; i++)
+        for (k = 0; k < 2; k++) mean[k] += (weight ? weight[i] : 1.0) * pairs[i].score[k];
+    all = mean[1] - mean[0];
+    for (k = 0; reach && k < 2; k++) reach[k] = (double)locusi_nan();
+    for (i = 0; i < n && all > 0.0; i++) {
+        const double w = weight ? weight[i] : 1.0;
+        score += w * (pairs[i].score[1] - pairs[i].score[0]);
+        area += w * 0.5 * (before + score);
+        for (k = 0; reach && k < 2; k++)
+            if (locusi_unknown(reach[k]) && score >= wanted[k] * all && score > before)
+                reach[k] = (gone + w * (wanted[k] * all - before) / (score - before)) / (double)n;
+        before = score;
+        gone += w;
+    }
+    mean[0] /= (double)n;
+    mean[1] /= (double)n;
+    return all > 0.0 ? area / (double)n / all : (double)locusi_nan();
+}
+
+LOCUSI_FN locus_status locusi_replay_gap(locusi_replay *a, size_t rows, locus_gap *out, locus_error *err)
+{
+    const locus_frontier_opts *o = a->o;
+    const size_t model[2] = {o->weak, o->strong};
+    locus_route_opts rules;
+    locusi_rules r;
+    size_t i, k, n = 0;
+    double mean[2], reach[2];
+    memset(&rules, 0, sizeof rules);
+    if (o->rules) rules.available = o->rules->available, rules.query_available = o->rules->query_available;
+    locusi_rules_make(&r, NULL, a->models, locus_pool_get_info(NULL).guard, &rules, 0);
+    for (i = 0; i < rows; i++) {
+        const float *row = a->logits + i * a->models;
+        int candidates = 1;
+        locusi_rules_at(&r, i);
+        for (k = 0; k < 2; k++) {
+            float y = 0.0f;
+            const int scored = locusi_score_at(a->scores, model[k], o->columns ? o->columns[i] : i, &y);
+            candidates &= (scored || o->among == LOCUS_AMONG_ALL) && locusi_candidate(&r, model[k]);
+            a->pairs[n].score[k] = scored ? (double)y : 0.0;
+        }
+        if (!candidates) continue;
+        a->pairs[n].by.key = locus_probability((double)row[o->strong]) - locus_probability((double)row[o->weak]);
+        a->pairs[n].by.index = n;
+        n++;
+    }
+    if (!n)
+        return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "weak, strong", "a query on which both are candidates",
+                           "none of %z", rows);
+    locusi_sort(a->pairs, n, sizeof *a->pairs, locusi_falling);
+    out->queries = n;
+    out->recovered.value = locusi_gap_area(a->pairs, NULL, n, mean, reach);
+    out->weak = mean[0];
+    out->strong = mean[1];
+    out->calls_half = reach[0];
+    out->calls_most = reach[1];
+    for (i = 0; i < a->resamples; i++) {
+        locusi_draw_weights(o->seed, i, n, a->weight);
+        a->figures[i] = locusi_gap_area(a->pairs, a->weight, n, mean, NULL);
+    }
+    locusi_percentiles(a->figures, a->resamples, 1, a->level, a->spare, &out->recovered);
+    return LOCUS_OK;
+}
+
+LOCUSI_FN locus_status locusi_check_frontier(const locusi_replay *a, size_t n, locus_error *err)
+{
+    const locus_frontier_opts *o = a->o;
+    locus_status status;
+    if ((status = locusi_check_columns(a->scores, o->columns, n, o->among, o->leaders, o->leader_count, err)) ||
+        (status = locusi_check_level(o->level, err)))
+        return status;
+    if (a->models > UINT32_MAX || o->points > UINT32_MAX || o->resamples > UINT32_MAX)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "models, points, resamples", "fewer", "%z, %z, %z", a->models,
+                           o->points, o->resamples);
+    if (o->weak >= a->models || o->strong >= a->models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weak, strong", "models below %z", "%z and %z", a->models, o->weak,
+                           o->strong);
+    return locusi_check_logits(a->logits, n, a->models, 0, 1, err);
 }
 
 LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
                                               locus_zero_corner *zero, locus_single *singles, const float *logits,
                                               size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
-                                              locus_error *err)
+                                              const locus_run *run, locus_error *err)
 {
-    static const double share[LOCUS_FRONTIER_LEVELS] = {0.9, 0.95, 0.99, 1.0};
     locus_frontier_opts none;
-    const locus_frontier_opts *o = opts;
     locus_route_opts rules;
     locusi_rules r;
     locusi_replay a;
-    locusi_figures f;
-    locusi_carver c = {NULL, 0, 0};
-    size_t wanted, resamples, bytes, i, m, p, k, corners, zero_corners, width, *picks = NULL;
-    double level, *gain;
-    void *block = NULL;
+    locusi_work w;
+    size_t width, i, m, k;
     locus_status status;
     memset(&none, 0, sizeof none);
     memset(&a, 0, sizeof a);
-    if (!o) o = &none;
-    if (!out || !points || !zero || !singles)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !out      ? "out"
-                           : !points ? "points"
-                           : !zero   ? "zero"
-                                     : "singles");
+    if ((status = locusi_check_given(err, !out ? "out" : !points ? "points" : !zero ? "zero" : NULL))) return status;
+    if ((status = locusi_check_given(err, !singles ? "singles" : !logits ? "logits" : !scores ? "scores" : NULL)))
+        return status;
     memset(out, 0, sizeof *out);
-    if ((status = locusi_frontier_check(logits, n, scores, o, err))) return status;
-    rules = *locusi_route_defaults(o->rules, &rules);
-    rules.lambda = 0.0;
+    a.o = opts ? opts : &none;
+    a.scores = scores;
+    a.logits = logits;
     a.models = scores->models;
+    if ((status = locusi_check_frontier(&a, n, err))) return status;
+    rules = *locusi_route_defaults(a.o->rules, &rules);
+    rules.lambda = 0.0;
     locusi_rules_make(&r, NULL, a.models, locus_pool_get_info(NULL).guard, &rules, 1);
     if ((status = locusi_check_route(&r, n, err))) return status;
-    wanted = o->points ? o->points : 64;
-    resamples = o->resamples ? o->resamples : 1000;
-    level = o->level > 0.0 ? o->level : 0.9;
-    locusi_replay_carve(&a, n, a.models, wanted, resamples, &c);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "frontier", "%z bytes", "none", c.used);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_replay_carve(&a, n, a.models, wanted, resamples, &c);
-    memset(a.mean_cost, 0, a.models * sizeof *a.mean_cost);
-    if ((status = locusi_replay_fill(&a, &r, n, scores, o, out, err))) {
-        LOCUS_FREE(block);
+    a.wanted = a.o->points ? a.o->points : 64;
+    a.resamples = a.o->resamples ? a.o->resamples : 1000;
+    a.level = a.o->level > 0.0 ? a.o->level : 0.9;
+    locusi_work_begin(&w, run);
+    locusi_replay_take(&a, n, &w);
+    status = locusi_work_short(&w, err);
+    if (!status && a.pairs) status = locusi_replay_gap(&a, n, &out->gap, err);
+    if (!status) {
+        memset(singles, 0, a.models * sizeof *singles);
+        locusi_replay_fill(&a, &r, n, singles, out);
+        if (!a.n)
+            status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "queries",
+                                 "a query with an available model of known cost and, in a replay, with a score",
+                                 "none of %z", n);
+    }
+    if (status) {
+        locusi_work_end(&w);
         return status;
     }
-    for (m = 0; m < a.models; m++) a.mean_cost[m] /= (double)a.n;
+    out->random.cost /= (double)a.n;
+    out->random.quality /= (double)a.n;
+    out->oracle.cost /= (double)a.n;
+    out->oracle.quality /= (double)a.n;
+    for (m = 0; m < a.models; m++) {
+        a.mean_cost[m] /= (double)a.n;
+        singles[m].mean.cost /= (double)singles[m].candidate; // 0 / 0 is NaN
+        singles[m].mean.quality /= (double)singles[m].candidate;
+    }
     rules.available = NULL; // all that is now in the candidates
     rules.max_cost = 0.0;
     rules.unpriced = LOCUS_UNPRICED_AUTO;
     locusi_rules_make(&r, NULL, a.models, locus_pool_get_info(NULL).guard, &rules, 1);
-    locusi_replay_route(&a, &r, &rules, logits, o->means, wanted);
+    locusi_replay_route(&a, &r, &rules);
+    for (i = 0; i < a.policies; i++)
+        a.group[i] = i > a.models && i <= a.models + a.points ? LOCUSI_OF_ROUTER : LOCUSI_OF_ZERO;
+    for (m = 0; m < a.models; m++)
+        if (singles[m].candidate < a.n) a.group[m] = 0; // with holes it is no point of the zero router
+    a.group[a.models] = 0;
     for (i = 0; i < a.n; i++) a.weight[i] = 1.0;
     width = LOCUSI_FIGURES + a.points;
-    gain = a.resampled; // before the first resample overwrites it
-    memset(singles, 0, a.models * sizeof *singles);
-    for (i = 0; i < a.n; i++)
-        for (m = 0; m < a.models; m++) {
-            singles[m].candidate += a.candidate[i * a.models + m];
-            locusi_tradeoff_add(&singles[m].mean, 1.0, a.cost[i * a.models + m], (double)a.quality[i * a.models + m]);
-        }
-    for (m = 0; m < a.models; m++) locusi_tradeoff_over(&singles[m].mean, (double)singles[m].candidate); // 0 / 0 is NaN
-    locusi_replay_means(&a, singles);
-    locusi_replay_figures(&a, share, &f, gain, out->zero_cost, (double)locusi_nan(), &corners, &zero_corners);
-    out->points = a.points;
-    out->corners = corners;
-    out->zero_corners = zero_corners;
-    out->leader_mean = a.lead;
-    out->low = a.low;
-    out->high = a.high;
-    for (k = 0; k < zero_corners; k++) {
-        const size_t pick = a.zero_picks[k];
-        zero[k].mean = a.zero[pick];
-        zero[k].model = pick;
-        zero[k].share = 1.0;
-        if (pick < a.models) continue;
-        memset(a.chance, 0, a.models * sizeof *a.chance); // how often each is taken
-        for (i = 0; i < a.n; i++)
-            a.chance[a.choice[i * (a.points + a.blind) + a.points + pick - a.models]] += 1.0 / (double)a.n;
-        for (zero[k].model = 0, m = 1; m < a.models; m++)
-            if (a.chance[m] > a.chance[zero[k].model]) zero[k].model = m;
-        zero[k].share = a.chance[zero[k].model];
-    }
-    for (p = 0; p < a.points; p++) {
-        locus_frontier_point *to = &points[p];
-        memset(to, 0, sizeof *to);
-        to->lambda = a.lambda[p];
-        to->cost = a.at[p].cost;
-        to->quality = a.at[p].quality;
-        to->gain.value = gain[p];
-        for (i = 0; i < a.n; i++) to->right += a.quality[i * a.models + a.choice[i * (a.points + a.blind) + p]] > 0.5f;
-        to->right /= (double)a.n;
-    }
-    memset(a.corner, 0, a.points + a.models + a.blind);
-    for (k = 0; k < corners; k++) points[a.picks[k]].corner = a.corner[a.picks[k]] = 1;
-    for (k = 0; k < zero_corners; k++) a.corner[a.points + a.zero_picks[k]] = 1;
-    a.resampling = 1;
-    picks = a.zero_picks; // done with: how many queries each model leads
-    memset(picks, 0, a.models * sizeof *picks);
-    for (i = 0; i < a.n; i++) picks[a.leader[i]]++;
-    for (m = 0; m < a.models; m++)
-        if (picks[m] > picks[out->leader]) out->leader = m;
-    out->aiq.value = f.aiq;
-    out->zero_aiq.value = f.zero_aiq;
-    out->aiq_gain.value = f.aiq_gain;
-    out->at_leader.value = f.at_leader;
-    for (k = 0; k < LOCUS_FRONTIER_LEVELS; k++) {
-        out->level[k] = share[k] * a.lead.quality;
-        out->cost[k].value = f.cost[k];
-        out->saving[k].value = f.saving[k];
-    }
-    for (i = 0; i < resamples; i++) {
-        double *to = a.resampled + i * width;
-        memset(a.weight, 0, a.n * sizeof *a.weight);
-        for (k = 0; k < a.n; k++) a.weight[locusi_draw_row(o->seed, i, k, a.n)] += 1.0;
-        locusi_replay_means(&a, singles);
-        // never: beyond all costs, so that a percentile beyond what is reached is infinite
-        locusi_replay_figures(&a, share, &f, to + LOCUSI_FIGURES, NULL, HUGE_VAL, &corners, &zero_corners);
-        memcpy(to, &f, sizeof f);
+    locusi_replay_figures(&a, (double)locusi_nan(), out->zero_cost, a.figures);
+    locusi_replay_report(&a, out, points, zero);
+    for (i = 0; i < a.resamples; i++) {
+        locusi_draw_weights(a.o->seed, i, a.n, a.weight);
+        // beyond all costs, so that a percentile beyond what is reached is infinite
+        locusi_replay_figures(&a, HUGE_VAL, NULL, a.figures + (i + 1) * width);
     }
     for (k = 0; k < width; k++) {
-        locus_interval *to = k == 0                              ? &out->aiq
-                             : k == 1                            ? &out->zero_aiq
-                             : k == 2                            ? &out->aiq_gain
-                             : k == 3                            ? &out->at_leader
-                             : k < 4 + LOCUS_FRONTIER_LEVELS     ? &out->cost[k - 4]
-                             : k < 4 + 2 * LOCUS_FRONTIER_LEVELS ? &out->saving[k - 4 - LOCUS_FRONTIER_LEVELS]
-                                                                 : &points[k - LOCUSI_FIGURES].gain;
-        if (locusi_unknown(to->value)) to->low = to->high = (double)locusi_nan();
-        else locusi_percentiles(a.resampled + k, resamples, width, level, a.spare, to);
+        locus_interval *to = k >= LOCUSI_FIGURES     ? &points[k - LOCUSI_FIGURES].gain
+                             : k >= LOCUSI_SAVING    ? &out->saving[k - LOCUSI_SAVING]
+                             : k >= LOCUSI_COST      ? &out->cost[k - LOCUSI_COST]
+                             : k == LOCUSI_AT_LEADER ? &out->at_leader
+                             : k == LOCUSI_AIQ_GAIN  ? &out->aiq_gain
+                             : k == LOCUSI_ZERO_AIQ  ? &out->zero_aiq
+                                                     : &out->aiq;
+        to->value = a.figures[k];
+        locusi_percentiles(a.figures + width + k, a.resamples, width, a.level, a.spare, to);
     }
-    LOCUS_FREE(block);
+    locusi_work_end(&w);
     return LOCUS_OK;
-}
-
-// The gap recovered under these weights (NULL: all 1): mean over the share of queries, in order, that go to `strong`.
-// y: [n] pairs of the weak and the strong model's score in that order. reach (may be NULL): least shares that recover
-// half and four fifths.
-LOCUSI_FN double locusi_gap_area(const float *y, const double *weight, size_t n, double *weak, double *strong,
-                                 double *reach)
-{
-    static const double wanted[2] = {0.5, 0.8};
-    double area = 0.0, score = 0.0, total = 0.0, before = 0.0, gone = 0.0;
-    size_t i, k;
-    *weak = *strong = 0.0;
-    for (i = 0; i < n; i++) {
-        const double w = weight ? weight[i] : 1.0;
-        *weak += w * (double)y[2 * i];
-        *strong += w * (double)y[2 * i + 1];
-        total += w;
-    }
-    for (k = 0; reach && k < 2; k++) reach[k] = (double)locusi_nan();
-    if (!(*strong > *weak)) return (double)locusi_nan();
-    for (i = 0; i < n; i++) {
-        const double w = weight ? weight[i] : 1.0;
-        score += w * ((double)y[2 * i + 1] - (double)y[2 * i]);
-        area += w * 0.5 * (before + score);
-        for (k = 0; reach && k < 2; k++) {
-            const double need = wanted[k] * (*strong - *weak);
-            if (locusi_unknown(reach[k]) && score >= need && score > before)
-                reach[k] = (gone + w * (need - before) / (score - before)) / total;
-        }
-        before = score;
-        gone += w;
-    }
-    return area / total / (*strong - *weak);
-}
-
-LOCUS_API locus_status locus_recovered_gap(locus_gap *out, const float *logits, size_t n, const locus_scores *scores,
-                                           size_t weak, size_t strong, const locus_frontier_opts *opts,
-                                           locus_error *err)
-{
-    locus_frontier_opts none;
-    const locus_frontier_opts *o = opts;
-    locus_route_opts rules;
-    locusi_rules r;
-    locusi_carver c = {NULL, 0, 0};
-    size_t resamples, bytes, i, k, attempt, kept = 0, *order = NULL;
-    double *key = NULL, *weight = NULL, *area = NULL, *spare = NULL, a, b, reach[2];
-    float *y = NULL, *sorted = NULL;
-    void *block = NULL;
-    locus_status status;
-    memset(&none, 0, sizeof none);
-    if (!o) o = &none;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
-    memset(out, 0, sizeof *out);
-    if ((status = locusi_frontier_check(logits, n, scores, o, err))) return status;
-    if (weak >= scores->models || strong >= scores->models || weak == strong)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weak, strong", "two models below %z", "%z and %z", scores->models,
-                           weak, strong);
-    memset(&rules, 0, sizeof rules);
-    if (o->rules) rules.available = o->rules->available, rules.query_available = o->rules->query_available;
-    locusi_rules_make(&r, NULL, scores->models, locus_pool_get_info(NULL).guard, &rules, 0);
-    resamples = o->resamples ? o->resamples : 1000;
-    for (attempt = 0; attempt < 2; attempt++) {
-        c.used = 0;
-        key = (double *)locusi_carve(&c, n, sizeof(double));
-        weight = (double *)locusi_carve(&c, n, sizeof(double));
-        order = (size_t *)locusi_carve(&c, n, sizeof(size_t));
-        y = (float *)locusi_carve(&c, n, 2 * sizeof(float));
-        sorted = (float *)locusi_carve(&c, n, 2 * sizeof(float));
-        area = (double *)locusi_carve(&c, resamples, sizeof(double));
-        spare = (double *)locusi_carve(&c, resamples, sizeof(double));
-        if (attempt) break;
-        if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-        if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "gap", "%z bytes", "none", c.used);
-        c.base = locusi_align(block);
-    }
-    for (i = 0; i < n && !status; i++) {
-        const size_t column = o->columns ? o->columns[i] : i;
-        const float *row = logits + i * scores->models;
-        int candidates = 1;
-        locusi_rules_at(&r, i);
-        for (k = 0; k < 2 && !status; k++) {
-            const size_t m = k ? strong : weak;
-            float x = 0.0f;
-            const int scored = locusi_score_at(scores, m, column, &x);
-            if (scored && !(x >= 0.0f && x <= 1.0f)) status = locusi_bad_score(m, column, x, err);
-            candidates &= (scored || o->among == LOCUS_AMONG_ALL) && locusi_candidate(&r, m);
-            y[2 * kept + k] = scored ? x : 0.0f;
-        }
-        if (!candidates) continue;
-        key[kept++] = locus_probability((double)row[strong]) - locus_probability((double)row[weak]);
-    }
-    if (!status && !kept)
-        status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "weak, strong", "a query on which both are candidates",
-                             "none of %z", n);
-    if (!status) {
-        locusi_by_key(key, kept, order);
-        for (i = 0; i < kept; i++) memcpy(sorted + 2 * i, y + 2 * order[i], 2 * sizeof(float));
-        out->queries = kept;
-        out->recovered.value = locusi_gap_area(sorted, NULL, kept, &out->weak, &out->strong, reach);
-        out->weak /= (double)kept;
-        out->strong /= (double)kept;
-        out->calls_half = reach[0];
-        out->calls_most = reach[1];
-        for (i = 0; i < resamples; i++) {
-            memset(weight, 0, kept * sizeof *weight);
-            for (k = 0; k < kept; k++) weight[locusi_draw_row(o->seed, i, k, kept)] += 1.0;
-            area[i] = locusi_gap_area(sorted, weight, kept, &a, &b, NULL);
-        }
-        locusi_percentiles(area, resamples, 1, o->level > 0.0 ? o->level : 0.9, spare, &out->recovered);
-    }
-    LOCUS_FREE(block);
-    return status;
 }
 
 // ----------------------------------------------------------------------------------------------------------- >>guard
@@ -12058,7 +11907,9 @@ LOCUSI_FN locus_status locusi_guard_part(locusi_guard_job *j, size_t part, locus
     asked.count = j->count;
     asked.stride = 0;
     for (m = 0; m < models; m++) memcpy(j->z + m * net->d, locus_pool_embedding(j->pool, m), net->d * sizeof(float));
-    if (net->info.has_encoder) status = locusi_encode_all(net, &rest, j->z, j->run, w, err);
+    memset(&inner, 0, sizeof inner);
+    if (j->run) inner.parallel = j->run->parallel, inner.progress = j->run->progress, inner.user = j->run->user;
+    if (net->info.has_encoder) status = locus_encode(net, &rest, j->z, LOCUS_ENCODE_AUTO, &inner, err);
     for (m = 0; m < models && !status; m++)
         status = locus_pool_add(made, locus_pool_model(j->pool, m), j->z + m * net->d, NULL, err);
     if (!status && j->recall) {
@@ -12072,8 +11923,7 @@ LOCUSI_FN locus_status locusi_guard_part(locusi_guard_job *j, size_t part, locus
         if (!status) status = locusi_pool_take_recall(made, &learned, &fit, err);
     }
     if (status) return status;
-    memset(&inner, 0, sizeof inner);
-    if (j->run) inner.parallel = j->run->parallel;
+    inner.progress = NULL;
     return locus_predict(made, &asked, j->logits, &inner, err);
 }
 
@@ -12135,7 +11985,7 @@ LOCUSI_FN locus_status locusi_guard_learn(locusi_guard_job *j, locus_guard *guar
         scores.models = models;
         scores.count = n;
         scores.f32 = j->scores;
-        status = locus_leaders(&scores, NULL, n, LOCUS_AMONG_SCORED, j->order, NULL, err);
+        status = locus_leaders(&scores, NULL, n, LOCUS_AMONG_SCORED, j->order, NULL, NULL, err);
     }
     for (part = 0; part < LOCUSI_GUARD_PARTS && !status; part++) {
         locus_pool *made = NULL;
@@ -13935,8 +13785,7 @@ LOCUSI_FN double locusi_student_quantile(double level, size_t df)
     }
 }
 
-LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, int jackknife,
-                                           double level)
+LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, double level)
 {
     double mean = 0.0, squares = 0.0, half;
     locus_interval out;
@@ -13947,7 +13796,6 @@ LOCUS_API locus_interval locus_interval_of(double value, const double *resampled
     for (i = 0; i < count; i++) mean += resampled[i] / (double)count;
     for (i = 0; i < count; i++) squares += (resampled[i] - mean) * (resampled[i] - mean);
     half = sqrt(squares / (double)(count - 1)) * locusi_student_quantile(level, count - 1);
-    if (jackknife) half *= (double)(count - 1) / sqrt((double)count);
     out.low = value - half;
     out.high = value + half;
     return out;
@@ -14021,7 +13869,7 @@ LOCUSI_FN locus_interval locusi_figure_interval(const locusi_two *t, locusi_figu
     const size_t count = a > b ? a : b;
     size_t r;
     for (r = 0; r < count; r++) t->values[r] = locusi_figure_of(t, figure, category, a ? r + 1 : 0, b ? r + 1 : 0);
-    return locus_interval_of(locusi_figure_of(t, figure, category, 0, 0), t->values, count, 0,
+    return locus_interval_of(locusi_figure_of(t, figure, category, 0, 0), t->values, count,
                              t->o->level > 0.0 ? t->o->level : 0.9);
 }
 
@@ -14042,6 +13890,7 @@ LOCUSI_FN locus_status locusi_versions(locus_pool **out, const locus_pool *pool,
 {
     const size_t row = locusi_score_row(&evals->scores, evals->queries.count, model);
     locus_resample_opts opts;
+    locus_run heap; // where the versions' pool is, so that `run` has its memory for the rest
     locus_evals own = *evals;
     own.scores.models = 1;
     if (own.scores.f32) own.scores.f32 += row;
@@ -14050,8 +13899,10 @@ LOCUSI_FN locus_status locusi_versions(locus_pool **out, const locus_pool *pool,
     memset(&opts, 0, sizeof opts);
     opts.count = o->resamples;
     opts.seed = o->seed + 1 + model;
-    if (run) opts.parallel = run->parallel, opts.progress = run->progress, opts.user = run->user;
-    return locus_pool_resample(out, pool, &own, &opts, err);
+    memset(&heap, 0, sizeof heap);
+    if (run) heap = *run;
+    heap.memory = NULL;
+    return locus_pool_resample(out, pool, &own, &opts, &heap, err);
 }
 
 LOCUSI_FN locus_status locusi_compare(const locus_pool *pool, const size_t model[2], const locus_evals *evals,
@@ -14147,10 +13998,10 @@ LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b,
 // ----------------------------------------------------------------------------------------------------- >>uncertainty
 //
 // What a model might be, given only these evaluations: versions of it from resampled evaluations. The embeddings come
-// from one table of tokens, the memory's rows from one factor, so that a version errs in both in the same way, as the
+// from one table of tokens, the recall's rows from one factor, so that a version errs in both in the same way, as the
 // model itself does.
 //
-// A bootstrap shows the noise of the evaluations, but not what a prior hides: the memory shrinks a model towards the
+// A bootstrap shows the noise of the evaluations, but not what a prior hides: the recall shrinks a model towards the
 // pool, and what few evaluations do not tell is the same in all versions. So the ridge regression of a version has,
 // beside the weights c_i of its evaluations, a draw e of the prior's noise,
 //
@@ -14184,12 +14035,58 @@ LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, size_t index, uint6
     return LOCUS_OK;
 }
 
-typedef enum locusi_draw {
-    LOCUSI_DRAW_EVALUATION = 1,
-    LOCUSI_DRAW_GROUP,
-    LOCUSI_DRAW_PRIOR,
-    LOCUSI_DRAW_MEAN
-} locusi_draw;
+typedef struct locusi_redrawn {
+    locusi_job job;
+    locusi_own own; // where the pool has a recall
+    const locus_parallel *parallel;
+    size_t n, *row, *ordinal; // evaluations, their rows, and back (SIZE_MAX: a row is none)
+    float *z, *rows, *base;   // [count, d], [count, landmarks], [count]
+} locusi_redrawn;
+
+LOCUSI_FN void locusi_redrawn_take(locusi_redrawn *v, const locus_pool *pool, const locus_evals *evals, size_t count,
+                                   const locus_run *run, locusi_work *w)
+{
+    const size_t n = evals->queries.count;
+    memset(v, 0, sizeof *v);
+    v->parallel = run ? run->parallel : NULL;
+    locusi_encode_plan(&v->job, pool->net, evals, count, 0, run, locusi_workers(v->parallel), w);
+    if (pool->memory.landmarks) locusi_own_take(&v->own, &pool->memory, n, w);
+    v->row = (size_t *)locusi_take(w, n, sizeof(size_t));
+    v->ordinal = (size_t *)locusi_take(w, n, sizeof(size_t));
+    v->z = locusi_take_floats(w, count, pool->net->d);
+    v->rows = locusi_take_floats(w, count, pool->memory.landmarks);
+    v->base = locusi_take_floats(w, count, 1);
+}
+
+// What is there, and the table that all versions share.
+LOCUSI_FN locus_status locusi_redrawn_prepare(locusi_redrawn *v, locus_error *err)
+{
+    size_t i;
+    float y;
+    for (i = 0; i < v->job.n; i++) {
+        const int scored = locusi_score(v->job.evals, 0, i, &y);
+        v->ordinal[i] = scored ? v->n : SIZE_MAX;
+        if (scored) v->row[v->n++] = i;
+    }
+    return locusi_encode_prepare(&v->job, err);
+}
+
+// What resample and explain demand.
+LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_evals *evals, locus_error *err)
+{
+    locus_status status;
+    if ((status = locusi_check_given(err, !pool ? "pool" : !evals ? "evals" : NULL))) return status;
+    if (!pool->net->info.has_encoder)
+        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+    if (evals->scores.models != 1)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->scores.models);
+    if ((status = locusi_check_evals(pool->net, evals, err))) return status;
+    return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, &evals->queries, evals, err) : LOCUS_OK;
+}
+
+// ---- draws
+
+typedef enum locusi_draw { LOCUSI_DRAW_EVALUATION = 1, LOCUSI_DRAW_PRIOR = 3, LOCUSI_DRAW_MEAN } locusi_draw;
 
 // Counter-based: depends on (seed, what for, version, index) alone.
 LOCUSI_FN uint64_t locusi_draw_bits(uint64_t seed, locusi_draw what, size_t version, size_t index)
@@ -14205,71 +14102,81 @@ LOCUSI_FN double locusi_draw_normal(uint64_t seed, locusi_draw what, size_t vers
     return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * angle);
 }
 
-// The evaluations of every version. row[n]: those that there are; order: scratch.
-LOCUSI_FN void locusi_resample_draw(locusi_job *job, const size_t *row, size_t n, size_t versions, int jackknife,
-                                    uint64_t seed, size_t *order)
+// The evaluations of every version: as many as there are, drawn from these rows.
+LOCUSI_FN void locusi_resample_draw(locusi_job *job, const size_t *row, size_t n, size_t versions, uint64_t seed)
 {
     size_t r, i;
-    for (i = 0; i < n; i++) order[i] = i;
-    for (i = 0; jackknife && i + 1 < n; i++) { // groups are runs of a shuffled order, dealt out in turn
-        const size_t at = i + (size_t)(locusi_draw_bits(seed, LOCUSI_DRAW_GROUP, 0, i) % (n - i)), swap = order[at];
-        order[at] = order[i];
-        order[i] = swap;
-    }
     for (r = 0; r < versions; r++) {
-        uint32_t *draw = job->draws + r * job->n;
-        size_t count = 0;
-        for (i = 0; i < n; i++) {
-            if (!jackknife) draw[count++] = (uint32_t)row[locusi_draw_bits(seed, LOCUSI_DRAW_EVALUATION, r, i) % n];
-            else if (i % versions != r) draw[count++] = (uint32_t)row[order[i]];
-        }
-        job->drawn[r] = count;
+        for (i = 0; i < n; i++)
+            job->draws[r * job->n + i] = (uint32_t)row[locusi_draw_bits(seed, LOCUSI_DRAW_EVALUATION, r, i) % n];
+        job->drawn[r] = n;
     }
 }
 
-typedef struct locusi_resample_job {
-    const locusi_own *own;
-    const locusi_job *draws;
-    const size_t *ordinal; // [rows of evals] place among the evaluations that there are
-    size_t versions, workers;
-    double noise; // of the priors
+// ---- the recall's rows of versions, a panel of them at once
+
+typedef struct locusi_resample { // all that one call works in
+    locusi_redrawn v;
+    size_t count, workers;
     uint64_t seed;
-    float *rows, *base;   // [versions, landmarks], [versions]
-    locusi_panel *panels; // one worker's each
+    float *floats;   // [workers] arrays of panels
+    double *doubles; // [workers] likewise
     locusi_counter counter;
     int bad;
-} locusi_resample_job;
+} locusi_resample;
+
+// A worker's.
+LOCUSI_FN locusi_panel locusi_panel_of(const locusi_resample *a, size_t worker)
+{
+    const size_t n = a->v.job.n * LOCUSI_PANEL, p = a->v.own.m.landmarks * LOCUSI_PANEL;
+    locusi_panel w;
+    w.weight = a->floats + worker * 2 * (n + p);
+    w.u = w.weight + n;
+    w.in = w.u + n;
+    w.out = w.in + p;
+    w.x = a->doubles + worker * 5 * p;
+    w.r = w.x + p;
+    w.z = w.r + p;
+    w.p = w.z + p;
+    w.a = w.p + p;
+    return w;
+}
+
+// mu, sd and the weights of version `r`, which is column v.
+LOCUSI_FN void locusi_panel_weights(const locusi_resample *a, locusi_panel *w, size_t r, size_t v, double *mu,
+                                    double *sd)
+{
+    const locusi_own *o = &a->v.own;
+    const uint32_t *draw = a->v.job.draws + r * a->v.job.n;
+    const size_t drawn = a->v.job.drawn[r];
+    double scores = 0.0, difficulties = 0.0, prior;
+    size_t i;
+    for (i = 0; i < drawn; i++) {
+        const size_t at = a->v.ordinal[draw[i]];
+        w->weight[at * LOCUSI_PANEL + v] += (float)(o->m.own / o->m.noise);
+        scores += o->score[at];
+        difficulties += o->t[at];
+    }
+    prior = o->m.mean +
+            o->sd / sqrt(o->m.pull > 1.0 ? o->m.pull : 1.0) * locusi_draw_normal(a->seed, LOCUSI_DRAW_MEAN, r, 0);
+    locusi_own_mean(&o->m, locusi_clamp(prior, 0.01, 0.99), (double)drawn, scores, difficulties, mu, sd);
+}
 
 LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
 {
-    locusi_resample_job *job = (locusi_resample_job *)arg;
-    const locusi_own *o = job->own;
-    locusi_panel *w = &job->panels[worker];
-    size_t mine = 0;
+    locusi_resample *a = (locusi_resample *)arg;
+    const locusi_own *o = &a->v.own;
+    locusi_panel panels = locusi_panel_of(a, worker), *w = &panels;
     const size_t p = o->m.landmarks, n = o->n;
-    const float weight = (float)(o->m.own / o->m.noise);
-    size_t panel, i, c, v;
-    while ((panel = locusi_next(&job->counter, worker, &mine)) < (job->versions + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
+    size_t panel, mine = 0, i, c, v;
+    while ((panel = locusi_next(&a->counter, worker, &mine)) < (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
         const size_t first = panel * LOCUSI_PANEL;
-        const size_t count = job->versions - first < LOCUSI_PANEL ? job->versions - first : LOCUSI_PANEL;
         double mu[LOCUSI_PANEL], sd[LOCUSI_PANEL];
         memset(w->weight, 0, n * LOCUSI_PANEL * sizeof(float));
-        for (v = 0; v < count; v++) {
-            const uint32_t *draw = job->draws->draws + (first + v) * job->draws->n;
-            const size_t drawn = job->draws->drawn[first + v];
-            double scores = 0.0, difficulties = 0.0, prior;
-            for (i = 0; i < drawn; i++) {
-                const size_t at = job->ordinal[draw[i]];
-                w->weight[at * LOCUSI_PANEL + v] += weight;
-                scores += o->score[at];
-                difficulties += o->t[at];
-            }
-            prior = o->m.mean + job->noise * o->sd / sqrt(o->m.pull > 1.0 ? o->m.pull : 1.0) *
-                                    locusi_draw_normal(job->seed, LOCUSI_DRAW_MEAN, first + v, 0);
-            locusi_own_mean(&o->m, locusi_clamp(prior, 0.01, 0.99), (double)drawn, scores, difficulties, &mu[v],
-                            &sd[v]);
+        for (v = 0; v < LOCUSI_PANEL; v++) {
+            mu[v] = o->mu, sd[v] = o->sd;
+            if (first + v < a->count) locusi_panel_weights(a, w, first + v, v, &mu[v], &sd[v]);
         }
-        for (v = count; v < LOCUSI_PANEL; v++) mu[v] = o->mu, sd[v] = o->sd;
         // the residual of the full solution, what its gradient is in this version
         for (i = 0; i < n; i++) {
             const float *phi = o->phi + i * p;
@@ -14280,141 +14187,74 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
                     w->weight[i * LOCUSI_PANEL + v] * (float)((o->score[i] - mu[v]) / sd[v] - o->t[i] - fitted);
         }
         locusi_panel_right(&o->r, w);
-        for (c = 0; c < p; c++)
-            for (v = 0; v < LOCUSI_PANEL; v++) {
-                const size_t at = c * LOCUSI_PANEL + v;
-                w->x[at] = o->theta[c];
-                w->r[at] = (double)w->out[at] - o->theta[c];
-                if (v < count)
-                    w->r[at] +=
-                        job->noise * sqrt(o->m.own) * locusi_draw_normal(job->seed, LOCUSI_DRAW_PRIOR, first + v, c);
-            }
+        for (i = 0; i < p * LOCUSI_PANEL; i++) {
+            c = i / LOCUSI_PANEL, v = first + i % LOCUSI_PANEL;
+            w->x[i] = o->theta[c];
+            w->r[i] = (double)w->out[i] - o->theta[c];
+            if (v < a->count) w->r[i] += sqrt(o->m.own) * locusi_draw_normal(a->seed, LOCUSI_DRAW_PRIOR, v, c);
+        }
         locusi_panel_solve(&o->r, w, LOCUSI_GRADIENT_STEPS);
-        for (v = 0; v < count; v++) {
-            float *row = job->rows + (first + v) * p, *base = &job->base[first + v];
+        for (v = 0; v < LOCUSI_PANEL && first + v < a->count; v++) {
             for (c = 0; c < p; c++) w->z[c] = w->x[c * LOCUSI_PANEL + v];
             locusi_recall_weights(&o->m, w->z, w->a);
-            if (locusi_own_row(o, w->a, mu[v], sd[v], row, base, NULL)) locusi_set_flag(&job->bad);
+            if (locusi_own_row(o, w->a, mu[v], sd[v], a->v.rows + (first + v) * p, &a->v.base[first + v], NULL))
+                locusi_set_flag(&a->bad);
         }
     }
 }
 
-typedef struct locusi_resample { // all that one call works in
-    locusi_job job;
-    locusi_own own;
-    locusi_resample_job rows;
-    size_t *row, *order, *ordinal;
-    float *z;
-} locusi_resample;
-
-LOCUSI_FN void locusi_resample_plan(locusi_resample *a, const locus_pool *pool, const locus_evals *evals,
-                                    size_t versions, const locus_run *run, locusi_carver *c)
+LOCUSI_FN void locusi_resample_take(locusi_resample *a, const locus_pool *pool, const locus_evals *evals,
+                                    const locus_run *run, locusi_work *w)
 {
-    const size_t n = evals->queries.count, panels = (versions + LOCUSI_PANEL - 1) / LOCUSI_PANEL;
-    size_t i;
-    a->row = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    a->order = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    a->ordinal = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    a->z = locusi_carve_floats(c, versions, pool->net->d);
-    if (!pool->memory.landmarks) return;
-    memset(&a->rows, 0, sizeof a->rows);
-    locusi_own_carve(&a->own, &pool->memory, n, c);
-    a->rows.versions = versions;
-    a->rows.workers = locusi_min(locusi_workers(run->parallel), panels);
-    if (a->rows.workers > 64) a->rows.workers = 64;
-    a->rows.rows = locusi_carve_floats(c, versions, pool->memory.landmarks);
-    a->rows.base = locusi_carve_floats(c, versions, 1);
-    a->rows.panels = (locusi_panel *)locusi_carve(c, a->rows.workers, sizeof(locusi_panel));
-    for (i = 0; i < a->rows.workers; i++) {
-        locusi_panel unused;
-        locusi_panel_carve(c->base ? &a->rows.panels[i] : &unused, n, pool->memory.landmarks, c);
-    }
-}
-
-// What resample and explain demand.
-LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_evals *evals, locus_error *err)
-{
-    locus_status status;
-    if (!pool || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
-    if (!pool->net->info.has_encoder)
-        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
-    if (evals->scores.models != 1)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->scores.models);
-    if ((status = locusi_check_evals(pool->net, evals, err))) return status;
-    return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, &evals->queries, evals, err) : LOCUS_OK;
+    const size_t n = evals->queries.count, p = pool->memory.landmarks, panels = (a->count - 1) / LOCUSI_PANEL + 1;
+    locusi_redrawn_take(&a->v, pool, evals, a->count, run, w);
+    if (!p) return;
+    a->workers = locusi_workers(run ? run->parallel : NULL);
+    if (a->workers > panels) a->workers = panels;
+    if (a->workers > 64) a->workers = 64;
+    a->floats = locusi_take_floats(w, 2 * (n + p), a->workers * LOCUSI_PANEL);
+    a->doubles = (double *)locusi_take_cells(w, 5 * p, a->workers * LOCUSI_PANEL, sizeof(double));
 }
 
 LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
-                                           const locus_resample_opts *opts, locus_error *err)
+                                           const locus_resample_opts *opts, const locus_run *run, locus_error *err)
 {
-    const size_t versions = opts && opts->count ? opts->count : 32;
-    const int jackknife = opts && opts->jackknife;
-    const uint64_t seed = opts ? opts->seed : 0;
-    locus_run run;
-    locusi_work work;
     locusi_resample a;
-    locusi_carver c = {NULL, 0, 0};
+    locusi_work w;
+    locus_run rest;
     locus_pool *made = NULL;
-    size_t n = 0, r, i, bytes;
-    void *block = NULL;
-    float y;
+    size_t r;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if ((status = locusi_check_given(err, !out ? "out" : NULL))) return status;
     *out = NULL;
     if ((status = locusi_check_own(pool, evals, err))) return status;
-    for (i = 0; i < evals->queries.count; i++) n += (size_t)locusi_score(evals, 0, i, &y);
-    if (jackknife && (versions < 2 || versions > n))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->count", "2 to %z groups of the evaluations", "%z", n,
-                           versions);
-    memset(&run, 0, sizeof run);
     memset(&a, 0, sizeof a);
-    if (opts) run.parallel = opts->parallel, run.progress = opts->progress, run.user = opts->user;
-    if (versions >= UINT32_MAX) c.failed = 1;
-    else locusi_resample_plan(&a, pool, evals, versions, &run, &c);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "versions", "room for %z", "none", versions);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_resample_plan(&a, pool, evals, versions, &run, &c);
-    for (i = n = 0; i < evals->queries.count; i++)
-        if (locusi_score(evals, 0, i, &y)) {
-            a.ordinal[i] = n;
-            a.row[n++] = i;
-        }
-    locusi_work_begin(&work, NULL);
-    locusi_encode_plan(&a.job, pool->net, evals, versions, 0, &run, locusi_workers(run.parallel), &work);
-    status = locusi_work_short(&work, err);
+    a.count = opts && opts->count ? opts->count : 32;
+    a.seed = opts ? opts->seed : 0;
+    if (a.count >= UINT32_MAX)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "opts->count", "fewer versions", "%z", a.count);
+    locusi_work_begin(&w, run);
+    locusi_resample_take(&a, pool, evals, run, &w);
+    if (!(status = locusi_work_short(&w, err))) status = locusi_redrawn_prepare(&a.v, err);
     if (!status) {
-        locusi_resample_draw(&a.job, a.row, n, versions, jackknife, seed, a.order);
-        status = locusi_encode_prepare(&a.job, err);
+        locusi_resample_draw(&a.v.job, a.v.row, a.v.n, a.count, a.seed);
+        status = locusi_encode_passes(&a.v.job, a.v.z, err);
     }
-    if (!status) status = locusi_encode_passes(&a.job, a.z, err);
-    if (!status && pool->memory.landmarks && !(status = locusi_own_fit(&a.own, pool->net->kernels, evals, err))) {
-        const double count = (double)versions;
-        a.rows.own = &a.own;
-        a.rows.draws = &a.job;
-        a.rows.ordinal = a.ordinal;
-        a.rows.seed = seed;
-        a.rows.noise = jackknife ? sqrt(count) / (count - 1.0) : 1.0; // locus_interval_of multiplies it back
-        a.rows.counter.workers = a.rows.workers;
-        locusi_run(run.parallel, locusi_resample_rows, &a.rows, a.rows.workers);
-        if (a.rows.bad)
-            status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a part of them shows");
+    if (!status && a.workers && !(status = locusi_own_fit(&a.v.own, pool->net->kernels, evals, err))) {
+        a.counter.workers = a.workers;
+        locusi_run(a.v.parallel, locusi_resample_rows, &a, a.workers);
+        if (a.bad)
+            status = locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a part of them shows");
     }
-    if (!status) status = locusi_pool_like(&made, pool, versions, NULL, err);
-    for (r = 0; r < versions && !status; r++)
-        status = locusi_pool_version(made, r, n, a.z + r * pool->net->d,
-                                     pool->memory.landmarks ? a.rows.rows + r * pool->memory.landmarks : NULL,
-                                     pool->memory.landmarks ? a.rows.base[r] : 0.0f, err);
-    locusi_work_end(&work);
-    LOCUS_FREE(block);
-    if (status) {
-        locus_pool_destroy(made);
-        return status;
-    }
-    *out = made;
-    return LOCUS_OK;
+    rest = locusi_work_rest(&w);
+    if (!status) status = locusi_work_within(&w, locusi_pool_like(&made, pool, a.count, &rest, err), err);
+    for (r = 0; r < a.count && !status; r++)
+        status = locusi_pool_version(made, r, a.v.n, a.v.z + r * pool->net->d,
+                                     a.workers ? a.v.rows + r * pool->memory.landmarks : NULL, a.v.base[r], err);
+    locusi_work_end(&w);
+    if (status) locus_pool_destroy(made);
+    else *out = made;
+    return status;
 }
 
 // ------------------------------------------------------------------------------------------------------ >>duplicates
@@ -14423,209 +14263,137 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
 // and how alike any two models err. Its distribution is built coin by coin, only up to the count observed: nothing is
 // lost that could matter, because the final chance is a sum of products of which each factor is at least as large.
 
-// Shared by the functions below: profiles are chances, scores 0, 1 or 255.
-LOCUSI_FN locus_status locusi_check_answers(const float *p, const unsigned char *scores, size_t n, const char *who,
+// Answers are 0 or 1 where there is one; the chances of such are chances.
+LOCUSI_FN locus_status locusi_check_answers(const float *p, size_t n, const locus_scores *scores, size_t model,
                                             locus_error *err)
 {
     size_t i;
+    float y;
     for (i = 0; i < n; i++) {
-        if (scores[i] == 255) continue;
-        if (scores[i] > 1)
-            return locusi_fail(err, LOCUS_ERR_SCORE, "scores of %s [%z]", "0, 1, or 255 for missing", "%d", who, i,
-                               (int)scores[i]);
-        if (!(p[i] >= 0.0f && p[i] <= 1.0f) || locusi_is_nan(p[i]))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "chances of %s [%z]", "0 to 1", "%f", who, i, (double)p[i]);
+        if (!locusi_score_at(scores, model, i, &y)) continue;
+        if (!(y <= 0.0f && y >= 0.0f) && !(y <= 1.0f && y >= 1.0f))
+            return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0, 1, or missing", "%f", model, i, (double)y);
+        if (!locusi_within((double)p[i], 0.0, 1.0))
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "chances of model %z [%z]", "0 to 1", "%f", model, i,
+                               (double)p[i]);
     }
     return LOCUS_OK;
 }
 
-LOCUS_API size_t locus_same_answers_workspace(size_t n)
+// 1 and both answers, or 0 where one is missing.
+LOCUSI_FN int locusi_both(const locus_scores *s, size_t a, size_t b, size_t column, float *x, float *y)
 {
-    size_t bytes;
-    return locusi_add(n, 9, &bytes) && locusi_mul(bytes, sizeof(double), &bytes) ? bytes : 0;
+    return locusi_score_at(s, a, column, x) && locusi_score_at(s, b, column, y);
 }
 
-LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, const unsigned char *scores_a,
-                                          const unsigned char *scores_b, size_t n, double correlation, double *p,
-                                          size_t *shared, size_t *disagreements, void *work, size_t work_bytes,
-                                          locus_error *err)
+LOCUS_API locus_status locus_same_answers(locus_likeness *out, const float *p_a, const float *p_b,
+                                          const locus_scores *scores, size_t a, size_t b, double correlation,
+                                          const locus_run *run, locus_error *err)
 {
-    const size_t bytes = locus_same_answers_workspace(n);
-    size_t i, j, coins = 0, observed = 0, seen = 0;
-    double *chance, sum = 0.0;
+    size_t i, j, seen = 0;
+    double *chance, sum = 0.0; // chance[j]: of j disagreements so far
+    float x, y;
+    locusi_work w;
     locus_status status;
-    if (!p || (n && (!p_a || !p_b || !scores_a || !scores_b)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !p ? "p" : "chances or scores");
+    if ((status = locusi_check_given(err, !out || !p_a || !p_b ? "out, p_a or p_b"
+                                          : !scores            ? "scores"
+                                                               : NULL)) ||
+        (status = locusi_check_table(scores, 0, scores->count, err)))
+        return status;
+    if (a >= scores->models || b >= scores->models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "a, b", "models below %z", "%z and %z", scores->models, a, b);
     if (!locusi_within(correlation, -1.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", correlation);
-    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "n", "fewer queries", "%z", n);
-    if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    if ((status = locusi_check_answers(p_a, scores_a, n, "a", err)) ||
-        (status = locusi_check_answers(p_b, scores_b, n, "b", err)))
+    if ((status = locusi_check_answers(p_a, scores->count, scores, a, err)) ||
+        (status = locusi_check_answers(p_b, scores->count, scores, b, err)))
         return status;
-    for (i = 0; i < n; i++) {
-        if (scores_a[i] == 255 || scores_b[i] == 255) continue;
-        coins++;
-        observed += scores_a[i] != scores_b[i];
+    memset(out, 0, sizeof *out);
+    for (i = 0; i < scores->count; i++)
+        if (locusi_both(scores, a, b, i, &x, &y)) {
+            out->shared++;
+            out->disagreements += x > y || x < y;
+        }
+    locusi_work_begin(&w, run);
+    chance = (double *)locusi_take_zero(&w, out->disagreements + 1, sizeof(double));
+    if (!(status = locusi_work_short(&w, err))) {
+        chance[0] = 1.0;
+        for (i = 0; i < scores->count; i++) {
+            double d;
+            if (!locusi_both(scores, a, b, i, &x, &y)) continue;
+            d = locusi_disagreement((double)p_a[i], (double)p_b[i], correlation);
+            seen++;
+            for (j = seen < out->disagreements ? seen : out->disagreements; j > 0; j--)
+                chance[j] += d * (chance[j - 1] - chance[j]);
+            chance[0] -= d * chance[0];
+        }
+        for (j = 0; j <= out->disagreements; j++) sum += chance[j];
+        out->p = sum < 1.0 && out->disagreements < out->shared ? sum : 1.0; // nothing shared: no evidence
     }
-    if (shared) *shared = coins;
-    if (disagreements) *disagreements = observed;
-    *p = 1.0;
-    if (observed == coins) return LOCUS_OK;        // also where nothing is shared: no evidence
-    chance = (double *)(void *)locusi_align(work); // chance[j]: of j disagreements so far
-    for (j = 0; j <= observed; j++) chance[j] = 0.0;
-    chance[0] = 1.0;
-    for (i = 0; i < n; i++) {
-        double d;
-        if (scores_a[i] == 255 || scores_b[i] == 255) continue;
-        d = locusi_disagreement((double)p_a[i], (double)p_b[i], correlation);
-        seen++;
-        for (j = seen < observed ? seen : observed; j > 0; j--) chance[j] += d * (chance[j - 1] - chance[j]);
-        chance[0] -= d * chance[0];
+    locusi_work_end(&w);
+    return status;
+}
+
+// Of the answers of two models given their chances; NaN where they have nothing in common, or all is certain.
+LOCUSI_FN double locusi_pair_correlation(const float *p, const float *q, const locus_scores *s, size_t a, size_t b)
+{
+    double together = 0.0, scale = 0.0;
+    float x, y;
+    size_t i;
+    for (i = 0; i < s->count; i++) {
+        const double u = (double)p[i], v = (double)q[i];
+        if (!locusi_both(s, a, b, i, &x, &y)) continue;
+        together += ((double)x - u) * ((double)y - v);
+        scale += sqrt(u * (1.0 - u) * v * (1.0 - v));
     }
-    for (j = 0; j <= observed; j++) sum += chance[j];
-    *p = sum < 1.0 ? sum : 1.0;
-    return LOCUS_OK;
+    return scale > 0.0 ? locusi_clamp(together / scale, -1.0, 1.0) : (double)locusi_nan();
 }
 
-LOCUS_API size_t locus_answer_correlation_workspace(size_t models)
+LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const locus_scores *scores,
+                                                double quantile, double *mean, double *correlation,
+                                                const locus_run *run, locus_error *err)
 {
-    size_t bytes;
-    return locusi_mul(models, models / 2 + 1, &bytes) && locusi_mul(bytes, sizeof(double), &bytes) &&
-                   locusi_add(bytes, 64, &bytes)
-               ? bytes
-               : 0;
-}
-
-LOCUSI_FN int locusi_double_order(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, const unsigned char *scores,
-                                                double quantile, double *correlation, void *work, size_t work_bytes,
-                                                locus_error *err)
-{
-    size_t a, b, i, n, stride, bytes, pairs = 0;
+    size_t a, b, m, n, stride, pairs = 0;
     double *list, sum = 0.0;
+    locusi_work w;
     locus_status status;
-    if (!profiles || !correlation || (profiles->count && profiles->dim && (!profiles->rows || !scores)))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !profiles      ? "profiles"
-                           : !correlation ? "correlation"
-                                          : "rows or scores");
+    if ((status = locusi_check_given(err, !profiles || !profiles->rows ? "profiles"
+                                          : !scores                    ? "scores"
+                                          : !correlation               ? "correlation"
+                                                                       : NULL)))
+        return status;
+    m = profiles->count;
     n = profiles->dim;
     stride = profiles->stride ? profiles->stride : n;
     if (stride < n)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "profiles->stride", "0 or at least %z", "%z", n, stride);
+    if (scores->count != n)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores->count", "%z, as profiles have", "%z", n, scores->count);
     if (!locusi_within(quantile, 0.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "quantile", "0 to 1", "%f", quantile);
-    bytes = locus_answer_correlation_workspace(profiles->count);
-    if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "profiles->count", "fewer models", "%z", profiles->count);
-    if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    for (a = 0; a < profiles->count; a++)
-        if ((status = locusi_check_answers(profiles->rows + a * stride, scores + a * n, n, "a model", err)))
-            return status;
-    list = (double *)(void *)locusi_align(work);
-    for (a = 0; a < profiles->count; a++)
-        for (b = a + 1; b < profiles->count; b++) {
-            const float *p = profiles->rows + a * stride, *q = profiles->rows + b * stride;
-            const unsigned char *x = scores + a * n, *y = scores + b * n;
-            double together = 0.0, scale = 0.0;
-            for (i = 0; i < n; i++) {
-                const double u = (double)p[i], v = (double)q[i];
-                if (x[i] == 255 || y[i] == 255) continue;
-                together += ((double)x[i] - u) * ((double)y[i] - v);
-                scale += sqrt(u * (1.0 - u) * v * (1.0 - v));
+    if ((status = locusi_check_table(scores, m, n, err))) return status;
+    for (a = 0; a < m; a++)
+        if ((status = locusi_check_answers(profiles->rows + a * stride, n, scores, a, err))) return status;
+    locusi_work_begin(&w, run);
+    list = (double *)locusi_take_cells(&w, m, m / 2 + 1, sizeof(double));
+    if (!(status = locusi_work_short(&w, err))) {
+        for (a = 0; a < m; a++)
+            for (b = a + 1; b < m; b++) {
+                list[pairs] =
+                    locusi_pair_correlation(profiles->rows + a * stride, profiles->rows + b * stride, scores, a, b);
+                if (locusi_unknown(list[pairs])) continue;
+                sum += list[pairs++];
             }
-            if (!(scale > 0.0)) continue; // nothing in common, or all certain
-            together /= scale;
-            together = together < 1.0 ? together : 1.0;
-            list[pairs] = together > -1.0 ? together : -1.0;
-            sum += list[pairs++];
-        }
-    *correlation = 0.0;
-    if (!pairs) return LOCUS_OK;
-    if (quantile > 0.0) {
-        const double at = quantile * (double)(pairs - 1);
-        const size_t low = (size_t)at, high = low + 1 < pairs ? low + 1 : low;
-        locusi_sort(list, pairs, sizeof *list, locusi_double_order);
-        *correlation = list[low] + (at - (double)low) * (list[high] - list[low]);
-    } else {
-        *correlation = sum / (double)pairs;
-    }
-    return LOCUS_OK;
-}
-
-// Length of (a_r - a_0) - (b_s - b_0), or with r = s = 0 of a_0 - b_0; rows scaled by their scale first. By cosine this
-// is the chord between unit vectors: distances are in the same order.
-LOCUSI_FN double locusi_embedding_gap(const float *a, const float *a0, const float *b, const float *b0, size_t dim,
-                                      const double scale[4])
-{
-    double sum = 0.0;
-    size_t i;
-    for (i = 0; i < dim; i++) {
-        const double x = scale[0] * (double)a[i] - scale[1] * (double)a0[i];
-        const double y = scale[2] * (double)b[i] - scale[3] * (double)b0[i];
-        sum += (x - y) * (x - y);
-    }
-    return sum;
-}
-
-LOCUSI_FN double locusi_unit_scale(const float *row, size_t dim, locus_metric metric)
-{
-    double square = 0.0;
-    size_t i;
-    if (metric != LOCUS_COSINE) return 1.0;
-    for (i = 0; i < dim; i++) square += (double)row[i] * (double)row[i];
-    return square > 0.0 ? 1.0 / sqrt(square) : 0.0;
-}
-
-LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_points *b, locus_metric metric,
-                                            double *p, locus_error *err)
-{
-    size_t r, s, i, k, dim, far = 0, stride[2];
-    double observed, scale[4];
-    const locus_points *set[2];
-    if (!a || !b || !p || !a->rows || !b->rows)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !p ? "p" : "a, b or their rows");
-    if (metric != LOCUS_COSINE && metric != LOCUS_EUCLIDEAN)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metric", "cosine or euclidean", "%d", (int)metric);
-    if (a->dim != b->dim || a->dim == 0)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "b->dim", "%z, as of a, above 0", "%z", a->dim, b->dim);
-    set[0] = a;
-    set[1] = b;
-    dim = a->dim;
-    for (k = 0; k < 2; k++) {
-        stride[k] = set[k]->stride ? set[k]->stride : dim;
-        if (set[k]->count < 2 || stride[k] < dim)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least 2 rows, stride 0 or at least %z",
-                               "%z rows, stride %z", k ? "b" : "a", dim, set[k]->count, stride[k]);
-        for (r = 0; r < set[k]->count; r++)
-            for (i = 0; i < dim; i++)
-                if (!locusi_finite(set[k]->rows[r * stride[k] + i]))
-                    return locusi_fail(err, LOCUS_ERR_NONFINITE, "%s[%z, %z]", "a finite number", "%f", k ? "b" : "a",
-                                       r, i, (double)set[k]->rows[r * stride[k] + i]);
-    }
-    scale[1] = locusi_unit_scale(a->rows, dim, metric);
-    scale[3] = locusi_unit_scale(b->rows, dim, metric);
-    {
-        const double both[4] = {scale[1], 0.0, scale[3], 0.0};
-        observed = locusi_embedding_gap(a->rows, a->rows, b->rows, b->rows, dim, both);
-    }
-    for (r = 1; r < a->count; r++) {
-        scale[0] = locusi_unit_scale(a->rows + r * stride[0], dim, metric);
-        for (s = 1; s < b->count; s++) {
-            scale[2] = locusi_unit_scale(b->rows + s * stride[1], dim, metric);
-            far += locusi_embedding_gap(a->rows + r * stride[0], a->rows, b->rows + s * stride[1], b->rows, dim,
-                                        scale) >= observed;
+        if (mean) *mean = pairs ? sum / (double)pairs : 0.0;
+        *correlation = 0.0;
+        locusi_sort(list, pairs, sizeof *list, locusi_rising);
+        if (pairs) {
+            const double at = quantile * (double)(pairs - 1);
+            const size_t low = (size_t)at, high = low + 1 < pairs ? low + 1 : low;
+            *correlation = list[low] + (at - (double)low) * (list[high] - list[low]);
         }
     }
-    *p = (1.0 + (double)far) / (1.0 + (double)(a->count - 1) * (double)(b->count - 1));
-    return LOCUS_OK;
+    locusi_work_end(&w);
+    return status;
 }
 
 // A bet on x in [0, 1], which the hypothesis says has a mean of at most e: the stake is multiplied by (1 + c x) / (1 +
@@ -14674,87 +14442,103 @@ LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double sco
 // ------------------------------------------------------------------------------------------------------------ >>next
 //
 // The pool as prior. A new model's logit on query i is offset_i + x_i . own, own ~ N(0, 1) before anything is known:
-// x_i holds the landmarks' kernels as features whose prior is the identity, times their deviation among models (see
-// >>recall), and in one more column slope_i times the deviation of the models' abilities, so that one entry of `own` is
-// the ability. The posterior is taken as normal about its mode. The next query is the one whose answer is expected to
-// take most off the mean squared error of the chances on all queries given (experimental design's I- or V-optimality;
-// in item response theory, computerised adaptive testing): close to queries that are many, not yet known, and neither
-// hopeless nor trivial for this model. A batch is chosen one by one, each as if those before had been answered: that is
-// its diversity.
+// x_i holds the landmarks' similarities as features whose prior is the identity, times their deviation among models
+// (see >>recall), and in one more column slope_i times the deviation of the models' abilities, so that one entry of
+// `own` is the ability. The posterior is taken as normal about its mode. The next query is the one whose answer is
+// expected to take most off the mean squared error of the chances on all queries given (experimental design's I- or
+// V-optimality; in item response theory, computerised adaptive testing): close to queries that are many, not yet known,
+// and neither hopeless nor trivial for this model. A batch is chosen one by one, each as if those before had been
+// answered: that is its diversity.
 
 typedef struct locusi_study {
     locusi_recall m; // with what learning needs of its own
     const locusi_kernels *k;
-    size_t n, p;    // rows of the evaluations; columns: landmarks, the ability, pads of 0
-    float *x;       // [n, p]
-    double *offset; // [n]
-    double *score;  // [n] negative: not asked
-    double *own;    // [p]
-    double *chance; // [n]
-    float *w;       // [n] curvatures, 0 where not asked
-    float *scaled;  // [n, p] w x; at least [p, p]: scratch for the design
-    float *normal;  // [p, p]
-    double *factor; // [p, p]
-    void *block;
+    size_t n, p;                       // rows of the evaluations; columns: landmarks, the ability, pads of 0
+    float *coordinates, *similarities; // [n, rank], [n, landmarks]
+    float *x;                          // [n, p]
+    double *offset;                    // [n]
+    double *score;                     // [n] negative: not asked
+    double *own, *step, *u;            // [p]; scratch
+    double *chance;                    // [n]
+    float *w, *scaled, *normal;        // [n] weights of rows, [n, p] w x, [p, p] x' w x
+    double *factor;                    // [p, p] of the posterior's precision
+    // what the next answer may teach
+    size_t taken;                            // picks so far, each as if it were answered
+    float *inverse;                          // [p, p] of the precision before them
+    double *v, *rate;                        // [batch, p], [batch] and now: inverse - sum rate v v'
+    float *taught;                           // [p, p] x' diag(importance of an error) x
+    float *product;                          // [n or p, p] scratch
+    double *importance, *variance, *removed; // [n] of an error; of the logits; what knowing the logit exactly would
+                                             // take off the weighted squared error
+    unsigned char *may;                      // [n] may be asked
 } locusi_study;
 
-#define LOCUSI_STUDY_COLUMNS (LOCUSI_RECALL_LANDMARKS + 16)
 #define LOCUSI_ENOUGH 0.01 // of what evaluations could still take off the squared error: less does not pay
 
-LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_recall *memory, const locusi_kernels *k,
-                                         const locus_evals *e, locus_error *err)
+// batch 0: nothing will be pickes.
+LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t n, size_t batch, locusi_work *w)
 {
-    const size_t landmarks = memory->landmarks, p = landmarks + 16, n = e->queries.count;
-    const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim;
-    const double deviation = locusi_deviation(memory->mean), scale = sqrt(memory->own) / deviation;
-    const double centre = memory->spread > 0.0 ? memory->ability : log(memory->mean / (1.0 - memory->mean));
-    const double spread = memory->spread > 0.0 ? memory->spread : 0.6;
-    size_t i, c;
-    float *x, *kernels, y = 0.0f;
-    int attempt;
-    locusi_carver carver = {NULL, 0, 0};
-    memset(s, 0, sizeof *s);
-    s->m = *memory;
-    s->k = k;
+    const size_t landmarks = pool->memory.landmarks, p = landmarks + 16;
+    locusi_carver c = {NULL, 0, 0};
+    s->m = pool->memory;
+    s->k = pool->net->kernels;
     s->n = n;
     s->p = p;
-    for (attempt = 0; attempt < 2; attempt++) {
-        carver.used = 0;
-        locusi_recall_carve_learning(&s->m, &carver);
-        x = locusi_carve_floats(&carver, n, memory->rank);
-        kernels = locusi_carve_floats(&carver, n, landmarks);
-        s->x = locusi_carve_floats(&carver, n, p);
-        s->w = locusi_carve_floats(&carver, n, 1);
-        s->scaled = locusi_carve_floats(&carver, locusi_max(n, p), p);
-        s->normal = locusi_carve_floats(&carver, p, p);
-        s->factor = (double *)locusi_carve(&carver, p * p, sizeof(double));
-        s->offset = (double *)locusi_carve(&carver, n, sizeof(double));
-        s->score = (double *)locusi_carve(&carver, n, sizeof(double));
-        s->chance = (double *)locusi_carve(&carver, n, sizeof(double));
-        s->own = (double *)locusi_carve(&carver, p, sizeof(double));
-        if (attempt) break;
-        if (carver.failed || !(s->block = LOCUS_MALLOC(carver.used + 64)))
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", carver.used);
-        memset(s->block, 0, carver.used + 64);
-        carver.base = locusi_align(s->block);
-    }
-    if (!locusi_recall_prepare(&s->m, k) || !locusi_recall_specialise(&s->m)) { // a file may hold anything
-        LOCUS_FREE(s->block);
+    locusi_recall_carve_learning(&s->m, &c);
+    c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
+    c.used = 0;
+    if (c.base) locusi_recall_carve_learning(&s->m, &c);
+    s->coordinates = locusi_take_floats(w, n, s->m.rank);
+    s->similarities = locusi_take_floats(w, n, landmarks);
+    s->x = locusi_take_floats(w, n, p);
+    s->offset = (double *)locusi_take(w, n, sizeof(double));
+    s->score = (double *)locusi_take(w, n, sizeof(double));
+    s->own = (double *)locusi_take_zero(w, p, sizeof(double));
+    s->step = (double *)locusi_take(w, p, sizeof(double));
+    s->u = (double *)locusi_take(w, p, sizeof(double));
+    s->chance = (double *)locusi_take(w, n, sizeof(double));
+    s->w = (float *)locusi_take(w, n, sizeof(float));
+    s->scaled = locusi_take_floats(w, n, p);
+    s->normal = locusi_take_floats(w, p, p);
+    s->factor = (double *)locusi_take_cells(w, p, p, sizeof(double));
+    if (!batch) return;
+    s->inverse = locusi_take_floats(w, p, p);
+    s->v = (double *)locusi_take_cells(w, batch, p, sizeof(double));
+    s->rate = (double *)locusi_take(w, batch, sizeof(double));
+    s->taught = locusi_take_floats(w, p, p);
+    s->product = locusi_take_floats(w, locusi_max(n, p), p);
+    s->importance = (double *)locusi_take(w, n, sizeof(double));
+    s->variance = (double *)locusi_take_zero(w, n, sizeof(double));
+    s->removed = (double *)locusi_take_zero(w, n, sizeof(double));
+    s->may = (unsigned char *)locusi_take(w, n, 1);
+}
+
+// What the prior says of the queries.
+LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locus_evals *e, locus_error *err)
+{
+    const size_t landmarks = s->m.landmarks, p = s->p, stride = e->queries.stride ? e->queries.stride : e->queries.dim;
+    const double deviation = locusi_deviation(s->m.mean), scale = sqrt(s->m.own) / deviation;
+    const int items = s->m.spread > 0.0;
+    const double centre = items ? s->m.ability : log(s->m.mean / (1.0 - s->m.mean)), spread = items ? s->m.spread : 0.6;
+    size_t i, c;
+    float y = 0.0f;
+    if (!locusi_recall_prepare(&s->m, s->k) || !locusi_recall_specialise(&s->m)) // a file may hold anything
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
-    }
-    locusi_recall_kernels(&s->m, k, e->queries.encodings, stride, n, x, kernels);
-    locusi_matmul_run(k, kernels, landmarks, n, landmarks, s->m.features, landmarks, s->x, p, NULL, NULL, 0, 0);
-    for (i = 0; i < n; i++) {
+    locusi_recall_kernels(&s->m, s->k, e->queries.encodings, stride, s->n, s->coordinates, s->similarities);
+    memset(s->x, 0, s->n * p * sizeof(float));
+    locusi_matmul_run(s->k, s->similarities, landmarks, s->n, landmarks, s->m.features, landmarks, s->x, p, NULL, NULL,
+                      0, 0);
+    for (i = 0; i < s->n; i++) {
         const size_t place = locusi_recall_place(&s->m, e->queries.encodings + i * stride);
         double slope = 1.0, intercept = 0.0;
-        if (place != SIZE_MAX && memory->spread > 0.0) {
+        if (place != SIZE_MAX && items) {
             slope = locusi_clamp((double)s->m.items[2 * place], 0.05, 20.0); // a file may say anything
             intercept = (double)s->m.items[2 * place + 1];
         } else if (place != SIZE_MAX) {
             intercept = (double)s->m.difficulty[place] / deviation;
         } else {
             for (c = 0; c < landmarks; c++)
-                intercept += (double)s->m.shared[c] * (double)kernels[i * landmarks + c] / deviation;
+                intercept += (double)s->m.shared[c] * (double)s->similarities[i * landmarks + c] / deviation;
         }
         s->score[i] = locusi_score(e, 0, i, &y) ? (double)y : -1.0;
         s->offset[i] = locusi_clamp(intercept, -30.0, 30.0) + slope * centre;
@@ -14764,23 +14548,32 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_recall *m
     return LOCUS_OK;
 }
 
-// x' diag(w) x into `normal`
-LOCUSI_FN void locusi_study_normal(locusi_study *s, const float *w)
+LOCUSI_FN double locusi_study_curve(const locusi_study *s, size_t i) { return s->chance[i] * (1.0 - s->chance[i]); }
+
+// normal <- x' diag(w) x
+LOCUSI_FN void locusi_study_normal(locusi_study *s)
 {
     size_t i;
     memset(s->scaled, 0, s->n * s->p * sizeof(float));
     for (i = 0; i < s->n; i++)
-        if (w[i] > 0.0f) s->k->axpy(w[i], s->x + i * s->p, s->scaled + i * s->p, s->p);
+        if (s->w[i] > 0.0f) s->k->axpy(s->w[i], s->x + i * s->p, s->scaled + i * s->p, s->p);
     locusi_product(s->k, s->scaled, 1, s->p, s->p, s->n, s->x, s->p, 16, s->p, s->normal, s->p, 0);
 }
 
-// factor <- of the precision, the asked rows having these curvatures
-LOCUSI_FN void locusi_study_factor(locusi_study *s)
+// factor <- of the precision where rows that were asked curve by a + b chance (1 - chance)
+LOCUSI_FN void locusi_study_factor(locusi_study *s, double a, double b)
 {
     size_t i;
-    locusi_study_normal(s, s->w);
+    for (i = 0; i < s->n; i++) s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(a + b * locusi_study_curve(s, i));
+    locusi_study_normal(s);
     for (i = 0; i < s->p * s->p; i++) s->factor[i] = (double)s->normal[i] + (i % (s->p + 1) ? 0.0 : 1.0);
     locusi_cholesky(s->factor, s->p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
+}
+
+LOCUSI_FN void locusi_study_solve(const locusi_study *s, double *x)
+{
+    locusi_solve_lower(s->factor, s->p, x, 1);
+    locusi_solve_upper(s->factor, s->p, x, 1);
 }
 
 // chance <- at `own`; returns the log of the posterior there.
@@ -14802,43 +14595,210 @@ LOCUSI_FN double locusi_study_chances(locusi_study *s)
 // own, chance <- at the posterior's mode; factor <- of the posterior's precision there.
 LOCUSI_FN void locusi_study_fit(locusi_study *s)
 {
-    double step[LOCUSI_STUDY_COLUMNS], posterior;
+    double posterior = locusi_study_chances(s), moved = 1.0, size = 1.0, before;
     size_t i, c, round, halved;
-    memset(s->own, 0, s->p * sizeof(double));
-    posterior = locusi_study_chances(s);
-    for (round = 0; round < 60; round++) {
-        double moved = 0.0, size = 1e-12, before = posterior;
+    for (round = 0; round < 60 && moved > 1e-10 * size; round++) {
         // One factor serves the first 20 steps: its curvature lies between the one at the start and the bound 1/4, so
         // none goes too far. Where that is slow, as for a model that is right nearly always, Newton's own comes next.
-        if (round == 0 || (round >= 20 && round % 5 == 0)) {
-            for (i = 0; i < s->n; i++) {
-                const double curve = s->chance[i] * (1.0 - s->chance[i]);
-                s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(round ? curve : 0.125 + 0.5 * curve);
-            }
-            locusi_study_factor(s);
-        }
-        for (c = 0; c < s->p; c++) step[c] = -s->own[c];
+        if (round == 0) locusi_study_factor(s, 0.125, 0.5);
+        else if (round >= 20 && round % 5 == 0) locusi_study_factor(s, 0.0, 1.0);
+        for (c = 0; c < s->p; c++) s->step[c] = -s->own[c];
         for (i = 0; i < s->n; i++) {
             const double rest = s->score[i] - s->chance[i];
             if (s->score[i] < 0.0) continue;
-            for (c = 0; c < s->p; c++) step[c] += rest * (double)s->x[i * s->p + c];
+            for (c = 0; c < s->p; c++) s->step[c] += rest * (double)s->x[i * s->p + c];
         }
-        locusi_solve_lower(s->factor, s->p, step, 1);
-        locusi_solve_upper(s->factor, s->p, step, 1);
-        for (c = 0; c < s->p; c++) s->own[c] += step[c];
+        locusi_study_solve(s, s->step);
+        for (c = 0; c < s->p; c++) s->own[c] += s->step[c];
+        before = posterior;
         posterior = locusi_study_chances(s);
         for (halved = 0; halved < 30 && posterior < before - 1e-9 * (1.0 + fabs(before)); halved++) {
-            for (c = 0; c < s->p; c++) s->own[c] -= step[c] *= 0.5;
+            for (c = 0; c < s->p; c++) s->own[c] -= s->step[c] *= 0.5;
             posterior = locusi_study_chances(s);
         }
-        for (c = 0; c < s->p; c++) {
-            moved += step[c] * step[c];
+        for (moved = 0.0, size = 1e-12, c = 0; c < s->p; c++) {
+            moved += s->step[c] * s->step[c];
             size += s->own[c] * s->own[c];
         }
-        if (!(moved > 1e-10 * size)) break;
     }
-    for (i = 0; i < s->n; i++) s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(s->chance[i] * (1.0 - s->chance[i]));
-    locusi_study_factor(s);
+    locusi_study_factor(s, 0.0, 1.0);
+}
+
+// The evaluations completed: chances, and answers that add up to them. What rounding leaves is carried to the next row,
+// in an order that follows no order of the table: the golden section's steps, or the next odd number without a common
+// factor.
+LOCUSI_FN locus_status locusi_study_complete(const locusi_study *s, float *chances, unsigned char *answers,
+                                             locus_error *err)
+{
+    size_t i, at = 0, step = (size_t)((double)s->n * 0.6180339887498949) | 1, a, b;
+    double carry = 0.0;
+    for (i = 0; i < s->n; i++) {
+        chances[i] = (float)(s->score[i] < 0.0 ? s->chance[i] : s->score[i]);
+        if (!locusi_finite(chances[i]))
+            return locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a chance shows");
+    }
+    for (;; step += 2) {
+        for (a = step, b = s->n; b;) { // Euclid's
+            const size_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        if (a == 1) break;
+    }
+    for (i = 0; answers && i < s->n; i++, at = (at + step) % s->n) {
+        carry += (double)chances[at];
+        answers[at] = carry >= 0.5;
+        carry -= (double)answers[at];
+    }
+    return LOCUS_OK;
+}
+
+// y <- the inverse now, times x
+LOCUSI_FN void locusi_study_apply(const locusi_study *s, const double *x, double *y)
+{
+    const size_t p = s->p;
+    size_t i, c;
+    for (i = 0; i < p; i++) {
+        y[i] = 0.0;
+        for (c = 0; c < p; c++) y[i] += (double)s->inverse[i * p + c] * x[c];
+    }
+    for (i = 0; i < s->taken; i++) {
+        const double *v = s->v + i * p;
+        double dot = 0.0;
+        for (c = 0; c < p; c++) dot += v[c] * x[c];
+        for (c = 0; c < p; c++) y[c] -= s->rate[i] * dot * v[c];
+    }
+}
+
+// Row `at` counts as answered from here on.
+LOCUSI_FN void locusi_study_pick(locusi_study *s, size_t at)
+{
+    const double rate = 1.0 / (1.0 / locusi_study_curve(s, at) + s->variance[at]);
+    const size_t p = s->p;
+    double *v = s->v + s->taken * p, size = 0.0;
+    size_t i, c;
+    for (c = 0; c < p; c++) s->step[c] = (double)s->x[at * p + c];
+    locusi_study_apply(s, s->step, v);
+    for (i = 0; i < p; i++) {
+        s->step[i] = 0.0;
+        for (c = 0; c < p; c++) s->step[i] += (double)s->taught[i * p + c] * v[c];
+        size += s->step[i] * v[i];
+    }
+    locusi_study_apply(s, s->step, s->u);
+    for (i = 0; i < s->n; i++) {
+        const float *x = s->x + i * p;
+        double xv = 0.0, xu = 0.0;
+        for (c = 0; c < p; c++) xv += (double)x[c] * v[c], xu += (double)x[c] * s->u[c];
+        s->removed[i] -= 2.0 * rate * xv * xu - rate * rate * size * xv * xv;
+        s->variance[i] -= rate * xv * xv;
+    }
+    s->rate[s->taken++] = rate;
+    s->may[at] = 0;
+}
+
+// What an answer to row i is expected to take off the weighted squared error.
+LOCUSI_FN double locusi_study_gain(const locusi_study *s, size_t i)
+{
+    const double b = locusi_study_curve(s, i);
+    return s->removed[i] / (1.0 / (b > 1e-9 ? b : 1e-9) + s->variance[i]);
+}
+
+// out [n] += x' matrix x of every row
+LOCUSI_FN void locusi_study_forms(locusi_study *s, const float *matrix, double *out)
+{
+    size_t i, c;
+    locusi_product(s->k, s->x, s->p, 1, s->n, s->p, matrix, s->p, 16, s->p, s->product, s->p, 0);
+    for (i = 0; i < s->n; i++)
+        for (c = 0; c < s->p; c++) out[i] += (double)s->product[i * s->p + c] * (double)s->x[i * s->p + c];
+}
+
+LOCUSI_FN void locusi_study_invert(locusi_study *s)
+{
+    size_t i, c;
+    for (i = 0; i < s->p; i++) { // row by row
+        memset(s->u, 0, s->p * sizeof(double));
+        s->u[i] = 1.0;
+        locusi_study_solve(s, s->u);
+        for (c = 0; c < s->p; c++) s->inverse[i * s->p + c] = (float)s->u[c];
+    }
+    locusi_study_forms(s, s->inverse, s->variance);
+    for (i = 0; i < s->n; i++) s->importance[i] = 1.0;
+}
+
+// importance <- the chance that the new model would be the pool's best on each query.
+LOCUSI_FN locus_status locusi_study_rivals(locusi_study *s, const locus_pool *pool, const locus_queries *queries,
+                                           locusi_work *w, locus_error *err)
+{
+    const size_t tile = s->n < LOCUSI_QUERY_TILE ? s->n : LOCUSI_QUERY_TILE;
+    float *logits = locusi_take_floats(w, tile, pool->count);
+    locusi_predict_job job;
+    locus_queries part;
+    size_t i, j, m;
+    locus_status status;
+    locusi_predict_begin(&job, pool, tile, NULL, w);
+    status = locusi_work_short(w, err);
+    for (i = 0; i < s->n && !status; i += part.count) {
+        part = locusi_queries_from(queries, i, tile);
+        status = locusi_predict(&job, &part, i, logits, err);
+        for (j = 0; j < part.count && !status; j++) {
+            const double b = locusi_study_curve(s, i + j);
+            double best = 0.0, z;
+            for (m = 0; m < pool->count; m++) {
+                const double other = locus_probability((double)logits[j * pool->count + m]);
+                if (pool->models[m].available && other > best) best = other;
+            }
+            // predictions of the others are no truth either
+            z = (s->chance[i + j] - best) / sqrt(b * b * s->variance[i + j] + 0.01);
+            s->importance[i + j] = 0.5 * erfc(-z / sqrt(2.0));
+        }
+    }
+    return status;
+}
+
+// taught, removed <- of the importance; returns the weighted squared error that answers could still remove.
+LOCUSI_FN double locusi_study_teach(locusi_study *s, double *weights)
+{
+    const size_t p = s->p;
+    double open = 0.0;
+    size_t i;
+    for (*weights = 0.0, i = 0; i < s->n; i++) {
+        const double b = locusi_study_curve(s, i);
+        s->w[i] = (float)(s->importance[i] * b * b);
+        *weights += s->importance[i];
+        open += s->importance[i] * b * b * s->variance[i];
+    }
+    locusi_study_normal(s);
+    memcpy(s->taught, s->normal, p * p * sizeof(float));
+    // removed <- x' inverse taught inverse x; normal is in between
+    locusi_product(s->k, s->inverse, p, 1, p, p, s->taught, p, 16, p, s->product, p, 0);
+    locusi_product(s->k, s->product, p, 1, p, p, s->inverse, p, 16, p, s->normal, p, 0);
+    locusi_study_forms(s, s->normal, s->removed);
+    return open;
+}
+
+// The accuracy over the queries: what was asked is known.
+LOCUSI_FN locus_status locusi_study_accuracy(locusi_study *s, locus_next *out, locus_error *err)
+{
+    const double n = (double)s->n;
+    double mean = 0.0, variance = 0.0, squares = 0.0;
+    size_t i, c;
+    memset(s->u, 0, s->p * sizeof(double));
+    for (i = 0; i < s->n; i++) {
+        const double b = locusi_study_curve(s, i);
+        squares += b * b * s->variance[i] / n;
+        mean += (s->score[i] < 0.0 ? s->chance[i] : s->score[i]) / n;
+        if (s->score[i] >= 0.0) continue;
+        variance += b / (n * n);
+        for (c = 0; c < s->p; c++) s->u[c] += b * (double)s->x[i * s->p + c] / n;
+    }
+    locusi_study_apply(s, s->u, s->step);
+    for (c = 0; c < s->p; c++) variance += s->u[c] * s->step[c];
+    out->accuracy.value = mean;
+    out->accuracy.low = locusi_clamp(mean - 1.6449 * sqrt(variance), 0.0, 1.0);
+    out->accuracy.high = locusi_clamp(mean + 1.6449 * sqrt(variance), 0.0, 1.0);
+    out->error = sqrt(squares);
+    if (locusi_within(mean, 0.0, 1.0) && locusi_within(variance, 0.0, DBL_MAX)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a score shows");
 }
 
 LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_evals *e, locus_error *err)
@@ -14852,277 +14812,67 @@ LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_ev
     return locusi_check_lengths(&pool->memory, &e->queries, NULL, err);
 }
 
-LOCUSI_FN size_t locusi_common_factor(size_t a, size_t b)
-{
-    while (b) {
-        const size_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *chances,
-                                                  unsigned char *answers, locus_error *err)
-{
-    locusi_study s;
-    locus_status status;
-    double carry = 0.0;
-    size_t i, step, at = 0;
-    if (!pool || !evals || !chances)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool    ? "pool"
-                           : !evals ? "evals"
-                                    : "chances");
-    if ((status = locusi_check_study(pool, evals, err)) ||
-        (status = locusi_study_open(&s, &pool->memory, pool->net->kernels, evals, err)))
-        return status;
-    locusi_study_fit(&s);
-    for (i = 0; i < s.n && !status; i++) {
-        chances[i] = (float)(s.score[i] < 0.0 ? s.chance[i] : s.score[i]);
-        if (!locusi_finite(chances[i]))
-            status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a chance shows");
-    }
-    // What rounding leaves is carried to the next row, in an order that follows no order of the table: the golden
-    // section's steps, or the next whole number without a common factor.
-    for (step = (size_t)((double)s.n * 0.6180339887498949) | 1; locusi_common_factor(step, s.n) > 1; step += 2) {}
-    for (i = 0; answers && !status && i < s.n; i++, at = (at + step) % s.n) {
-        carry += (double)chances[at];
-        answers[at] = carry >= 0.5;
-        carry -= (double)answers[at];
-    }
-    LOCUS_FREE(s.block);
-    return status;
-}
-
-typedef struct locusi_design { // what the next answer may teach
-    size_t n, p, taken;        // taken: picks so far, each as if it were answered
-    float *inverse;            // [p, p] of the precision before them
-    float *taught;             // [p, p] x' diag(importance of an error) x
-    float *gain;               // [n, p], scratch
-    double *variance;          // [n] of the logits
-    double *removed;           // [n] what knowing the logit exactly would take off the weighted squared error
-    double *v, *rate;          // [batch, p], [batch] the precision's inverse is now inverse - sum rate v v'
-    double *u, *bv, *importance;
-} locusi_design;
-
-// y <- the inverse now, times x
-LOCUSI_FN void locusi_design_apply(const locusi_design *d, const double *x, double *y)
-{
-    size_t i, c;
-    for (i = 0; i < d->p; i++) {
-        y[i] = 0.0;
-        for (c = 0; c < d->p; c++) y[i] += (double)d->inverse[i * d->p + c] * x[c];
-    }
-    for (i = 0; i < d->taken; i++) {
-        const double *v = d->v + i * d->p;
-        double dot = 0.0;
-        for (c = 0; c < d->p; c++) dot += v[c] * x[c];
-        for (c = 0; c < d->p; c++) y[c] -= d->rate[i] * dot * v[c];
-    }
-}
-
-// Row `at` counts as answered from here on.
-LOCUSI_FN void locusi_design_take(locusi_design *d, const locusi_study *s, size_t at)
-{
-    const double b = s->chance[at] * (1.0 - s->chance[at]), rate = 1.0 / (1.0 / b + d->variance[at]);
-    double *v = d->v + d->taken * d->p, size = 0.0;
-    size_t i, c;
-    for (c = 0; c < d->p; c++) d->bv[c] = (double)s->x[at * d->p + c];
-    locusi_design_apply(d, d->bv, v);
-    for (i = 0; i < d->p; i++) {
-        d->bv[i] = 0.0;
-        for (c = 0; c < d->p; c++) d->bv[i] += (double)d->taught[i * d->p + c] * v[c];
-        size += d->bv[i] * v[i];
-    }
-    locusi_design_apply(d, d->bv, d->u);
-    for (i = 0; i < d->n; i++) {
-        const float *x = s->x + i * d->p;
-        double xv = 0.0, xu = 0.0;
-        for (c = 0; c < d->p; c++) xv += (double)x[c] * v[c], xu += (double)x[c] * d->u[c];
-        d->removed[i] -= 2.0 * rate * xv * xu - rate * rate * size * xv * xv;
-        d->variance[i] -= rate * xv * xv;
-    }
-    d->rate[d->taken++] = rate;
-}
-
-// What an answer to row i is expected to take off the weighted squared error.
-LOCUSI_FN double locusi_design_gain(const locusi_design *d, const locusi_study *s, size_t i)
-{
-    const double b = s->chance[i] * (1.0 - s->chance[i]);
-    return d->removed[i] / (1.0 / (b > 1e-9 ? b : 1e-9) + d->variance[i]);
-}
-
-// importance [n] <- of an error on each query: 1, or the chance that the new model would be the pool's best there.
-LOCUSI_FN locus_status locusi_design_importance(locusi_design *d, const locusi_study *s, const locus_pool *pool,
-                                                const locus_queries *queries, const locus_next_opts *o,
-                                                locus_error *err)
-{
-    size_t i, m, count;
-    float *logits;
-    locus_queries part = *queries;
-    locus_status status = LOCUS_OK;
-    for (i = 0; i < d->n; i++) d->importance[i] = 1.0;
-    if (!o->for_routing || pool->count == 0) return LOCUS_OK;
-    part.stride = queries->stride ? queries->stride : queries->dim;
-    count = d->n < LOCUSI_QUERY_TILE ? d->n : LOCUSI_QUERY_TILE;
-    logits = (float *)LOCUS_MALLOC(count * pool->count * sizeof(float));
-    if (!logits) return locusi_fail(err, LOCUS_ERR_MEMORY, "logits", "%z models", "no memory", pool->count);
-    for (i = 0; i < d->n && !status; i += part.count) {
-        size_t j;
-        part.encodings = queries->encodings + i * part.stride;
-        part.count = d->n - i < count ? d->n - i : count;
-        status = locus_predict(pool, &part, logits, NULL, err);
-        for (j = 0; j < part.count && !status; j++) {
-            const double p = s->chance[i + j], b = p * (1.0 - p);
-            double best = 0.0, z;
-            for (m = 0; m < pool->count; m++) {
-                const double other = locus_probability((double)logits[j * pool->count + m]);
-                if (pool->models[m].available && other > best) best = other;
-            }
-            z = (p - best) / sqrt(b * b * d->variance[i + j] + 0.01); // predictions of the others are no truth either
-            d->importance[i + j] = 0.5 * erfc(-z / sqrt(2.0));
-        }
-    }
-    LOCUS_FREE(logits);
-    return status;
-}
-
 LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locus_evals *evals,
                                               const locus_next_opts *opts, size_t *picks, locus_next *out,
-                                              locus_error *err)
+                                              const locus_run *run, locus_error *err)
 {
     locus_next_opts o;
     locusi_study s;
-    locusi_design d;
-    locusi_carver carver = {NULL, 0, 0};
-    size_t batch, i, c, n, p, left = 0;
-    double mean = 0.0, variance = 0.0, squares = 0.0, weights = 0.0, open = 0.0;
-    void *block = NULL;
-    int attempt;
+    locusi_work w;
+    size_t batch, i, n, left = 0;
     locus_status status;
     memset(&o, 0, sizeof o);
+    memset(&s, 0, sizeof s);
     if (opts) o = *opts;
-    batch = o.batch ? o.batch : 1;
-    if (!pool || !evals || !picks || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool    ? "pool"
-                           : !evals ? "evals"
-                           : !picks ? "picks"
-                                    : "out");
-    memset(out, 0, sizeof *out);
-    if ((status = locusi_check_study(pool, evals, err)) ||
-        (status = locusi_study_open(&s, &pool->memory, pool->net->kernels, evals, err)))
+    if ((status = locusi_check_given(err, !pool                  ? "pool"
+                                          : !evals               ? "evals"
+                                          : picks && !out        ? "out"
+                                          : !picks && !o.chances ? "picks"
+                                                                 : NULL)))
         return status;
-    n = s.n, p = s.p;
-    if (batch > n) batch = n;
-    memset(&d, 0, sizeof d);
-    d.n = n, d.p = p;
-    for (attempt = 0; attempt < 2; attempt++) {
-        carver.used = 0;
-        d.inverse = locusi_carve_floats(&carver, p, p);
-        d.taught = locusi_carve_floats(&carver, p, p);
-        d.gain = locusi_carve_floats(&carver, n, p);
-        d.variance = (double *)locusi_carve(&carver, n, sizeof(double));
-        d.removed = (double *)locusi_carve(&carver, n, sizeof(double));
-        d.importance = (double *)locusi_carve(&carver, n, sizeof(double));
-        d.v = (double *)locusi_carve(&carver, batch * p, sizeof(double));
-        d.rate = (double *)locusi_carve(&carver, batch, sizeof(double));
-        d.u = (double *)locusi_carve(&carver, p, sizeof(double));
-        d.bv = (double *)locusi_carve(&carver, p, sizeof(double));
-        if (attempt) break;
-        if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64))) {
-            LOCUS_FREE(s.block);
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "design", "%z bytes", "none", carver.used);
-        }
-        memset(block, 0, carver.used + 64);
-        carver.base = locusi_align(block);
-    }
-    locusi_study_fit(&s);
-    for (i = 0; i < p; i++) { // the inverse, row by row
-        memset(d.u, 0, p * sizeof(double));
-        d.u[i] = 1.0;
-        locusi_solve_lower(s.factor, p, d.u, 1);
-        locusi_solve_upper(s.factor, p, d.u, 1);
-        for (c = 0; c < p; c++) d.inverse[i * p + c] = (float)d.u[c];
-    }
-    locusi_product(s.k, s.x, p, 1, n, p, d.inverse, p, 16, p, d.gain, p, 0);
-    for (i = 0; i < n; i++) {
-        const double b = s.chance[i] * (1.0 - s.chance[i]);
-        for (c = 0; c < p; c++) d.variance[i] += (double)d.gain[i * p + c] * (double)s.x[i * p + c];
-        squares += b * b * d.variance[i] / (double)n;
-    }
-    status = locusi_design_importance(&d, &s, pool, &evals->queries, &o, err);
-    for (i = 0; i < n; i++) {
-        const double b = s.chance[i] * (1.0 - s.chance[i]);
-        s.w[i] = (float)(d.importance[i] * b * b);
-        weights += d.importance[i];
-        open += d.importance[i] * b * b * d.variance[i];
-    }
-    locusi_study_normal(&s, s.w); // then inverse . normal . inverse, so that removed = x . that . x
-    memcpy(d.taught, s.normal, p * p * sizeof(float));
-    locusi_product(s.k, d.inverse, p, 1, p, p, d.taught, p, 16, p, s.scaled, p, 0);
-    locusi_product(s.k, s.scaled, p, 1, p, p, d.inverse, p, 16, p, s.normal, p, 0);
-    locusi_product(s.k, s.x, p, 1, n, p, s.normal, p, 16, p, d.gain, p, 0);
-    for (i = 0; i < n; i++)
-        for (c = 0; c < p; c++) d.removed[i] += (double)d.gain[i * p + c] * (double)s.x[i * p + c];
-    memset(d.u, 0, p * sizeof(double));
-    for (i = 0; i < n; i++) { // accuracy over the queries: what was asked is known
-        const double b = s.chance[i] * (1.0 - s.chance[i]);
-        mean += (s.score[i] < 0.0 ? s.chance[i] : s.score[i]) / (double)n;
-        if (s.score[i] >= 0.0) continue;
-        variance += b / ((double)n * (double)n);
-        for (c = 0; c < p; c++) d.u[c] += b * (double)s.x[i * p + c] / (double)n;
-    }
-    locusi_design_apply(&d, d.u, d.bv);
-    for (c = 0; c < p; c++) variance += d.u[c] * d.bv[c];
-    out->accuracy.value = mean;
-    out->accuracy.low = locusi_clamp(mean - 1.6449 * sqrt(variance), 0.0, 1.0);
-    out->accuracy.high = locusi_clamp(mean + 1.6449 * sqrt(variance), 0.0, 1.0);
-    out->error = sqrt(squares);
-    for (i = 0; i < n; i++) left += (size_t)(s.score[i] < 0.0 && (!o.available || o.available[i]));
-    if (!status && !(locusi_within(mean, 0.0, 1.0) && locusi_within(variance, 0.0, DBL_MAX)))
-        status = locusi_fail(err, LOCUS_ERR_POOL, "memory", "sensible numbers", "others, as a score shows");
-    if (!status && !left)
-        status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "a query that may be asked", "none of %z", n);
-    while (!status && out->count < batch && out->count < left) {
-        size_t best = SIZE_MAX;
-        double most = -DBL_MAX;
+    if (out) memset(out, 0, sizeof *out);
+    if ((status = locusi_check_study(pool, evals, err))) return status;
+    n = evals->queries.count;
+    batch = !o.batch ? 1 : o.batch < n ? o.batch : n;
+    locusi_work_begin(&w, run);
+    locusi_study_take(&s, pool, n, picks ? batch : 0, &w);
+    if (!(status = locusi_work_short(&w, err)) && !(status = locusi_study_open(&s, evals, err))) locusi_study_fit(&s);
+    if (!status && o.chances) status = locusi_study_complete(&s, o.chances, o.answers, err);
+    if (!status && picks) {
+        double weights, open;
+        locusi_study_invert(&s);
+        if (o.for_routing && pool->count) status = locusi_study_rivals(&s, pool, &evals->queries, &w, err);
+        if (!status) status = locusi_study_accuracy(&s, out, err);
         for (i = 0; i < n; i++) {
-            double gain;
-            if (s.score[i] >= 0.0 || (o.available && !o.available[i])) continue;
-            gain = locusi_design_gain(&d, &s, i);
-            if (gain > most || best == SIZE_MAX) most = gain, best = i;
+            s.may[i] = s.score[i] < 0.0 && (!o.available || o.available[i]);
+            left += s.may[i];
         }
-        out->gain += most / (weights > 0.0 ? weights : 1.0);
-        if (out->count == 0) out->enough = most < LOCUSI_ENOUGH * open;
-        locusi_design_take(&d, &s, best);
-        s.score[best] = 0.5; // not again
-        picks[out->count++] = best;
+        if (!status && !left)
+            status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "a query that may be asked", "none of %z", n);
+        open = status ? 0.0 : locusi_study_teach(&s, &weights);
+        while (!status && out->count < batch && out->count < left) {
+            size_t best = SIZE_MAX;
+            double most = -DBL_MAX;
+            for (i = 0; i < n; i++) {
+                const double gain = s.may[i] ? locusi_study_gain(&s, i) : -DBL_MAX;
+                if (s.may[i] && (gain > most || best == SIZE_MAX)) most = gain, best = i;
+            }
+            out->gain += most / (weights > 0.0 ? weights : 1.0);
+            if (out->count == 0) out->enough = most < LOCUSI_ENOUGH * open;
+            locusi_study_pick(&s, best);
+            picks[out->count++] = best;
+        }
     }
-    LOCUS_FREE(block);
-    LOCUS_FREE(s.block);
+    locusi_work_end(&w);
     return status;
 }
 
 // --------------------------------------------------------------------------------------------------------- >>explain
 //
 // Leave-one-out: every candidate is taken out by itself, the model embedded anew from the others, over the one table of
-// all; the memory's part follows from the one factor by the rank-one update of Sherman and Morrison (1950).
+// all; the recall's part follows from the one factor by the rank-one update of Sherman and Morrison (1950).
 
 #define LOCUSI_LEFT_OUT ((size_t)32) // versions at a time
-
-typedef struct locusi_similar {
-    float similarity;
-    size_t row;
-} locusi_similar;
-
-LOCUSI_FN int locusi_similar_order(const void *a, const void *b)
-{
-    const locusi_similar *x = (const locusi_similar *)a, *y = (const locusi_similar *)b;
-    if (x->similarity > y->similarity || x->similarity < y->similarity) return x->similarity < y->similarity ? 1 : -1;
-    return x->row < y->row ? -1 : x->row > y->row;
-}
 
 LOCUSI_FN int locusi_reason_order(const void *a, const void *b)
 {
@@ -15133,42 +14883,23 @@ LOCUSI_FN int locusi_reason_order(const void *a, const void *b)
 }
 
 typedef struct locusi_explainer {
-    locusi_job job;
-    locusi_own own;
+    locusi_redrawn v;
+    size_t candidates;
+    int recalled;                     // 1: the model has a part in the recall
     double *of_score, *of_one, *of_t; // [landmarks] the full factor's solutions for score, 1 and t
-    double *v, *u, *ones;             // [landmarks], [landmarks], [n]
-    float *row, *z, *base;            // [LEFT_OUT, landmarks], [LEFT_OUT, d], [LEFT_OUT]
-    float *logits;                    // [LEFT_OUT]
-    size_t *ordinal;                  // [n]
-    locusi_similar *similar;          // [n]
+    double *solution, *u, *ones;      // [landmarks], [landmarks], [n]
+    double *chance;                   // [1 + candidates] with all evaluations, then without each candidate
+    locusi_keyed *nearest;            // [n] evaluations by falling similarity
     locus_reason *reason;             // [candidates]
+    float *logits;
+    locusi_predict_job predict; // by the versions
 } locusi_explainer;
 
-LOCUSI_FN void locusi_explain_plan(locusi_explainer *a, const locus_pool *pool, const locus_evals *evals,
-                                   size_t candidates, locusi_carver *c)
+// The recall's row and base without evaluation `at`.
+LOCUSI_FN locus_status locusi_explain_without(const locusi_explainer *a, size_t at, float *row, float *base,
+                                              locus_error *err)
 {
-    const size_t n = evals->queries.count, p = pool->memory.landmarks;
-    a->z = locusi_carve_floats(c, LOCUSI_LEFT_OUT, pool->net->d);
-    a->base = locusi_carve_floats(c, LOCUSI_LEFT_OUT, 1);
-    a->logits = locusi_carve_floats(c, locusi_max(LOCUSI_LEFT_OUT, pool->count), 1);
-    a->ordinal = (size_t *)locusi_carve(c, n, sizeof(size_t));
-    a->similar = (locusi_similar *)locusi_carve(c, n, sizeof(locusi_similar));
-    a->reason = (locus_reason *)locusi_carve(c, candidates, sizeof(locus_reason));
-    if (!p) return;
-    locusi_own_carve(&a->own, &pool->memory, n, c);
-    a->of_score = (double *)locusi_carve(c, p, sizeof(double));
-    a->of_one = (double *)locusi_carve(c, p, sizeof(double));
-    a->of_t = (double *)locusi_carve(c, p, sizeof(double));
-    a->v = (double *)locusi_carve(c, p, sizeof(double));
-    a->u = (double *)locusi_carve(c, p, sizeof(double));
-    a->ones = (double *)locusi_carve(c, n, sizeof(double));
-    a->row = locusi_carve_floats(c, LOCUSI_LEFT_OUT, p);
-}
-
-// The memory's row and base without evaluation `at`.
-LOCUSI_FN locus_status locusi_explain_without(locusi_explainer *a, size_t at, float *row, float *base, locus_error *err)
-{
-    const locusi_own *o = &a->own;
+    const locusi_own *o = &a->v.own;
     const size_t p = o->m.landmarks;
     const float *phi = o->phi + at * p;
     const double w = (double)o->w[at];
@@ -15181,404 +14912,311 @@ LOCUSI_FN locus_status locusi_explain_without(locusi_explainer *a, size_t at, fl
     locusi_solve_lower(o->r.factor, p, a->u, 1);
     locusi_solve_upper(o->r.factor, p, a->u, 1);
     for (c = 0; c < p; c++) {
-        a->v[c] = (a->of_score[c] - mu * a->of_one[c]) / sd - a->of_t[c] - w * difference * a->u[c];
-        along += (double)phi[c] * a->v[c];
+        a->solution[c] = (a->of_score[c] - mu * a->of_one[c]) / sd - a->of_t[c] - w * difference * a->u[c];
+        along += (double)phi[c] * a->solution[c];
         length += (double)phi[c] * a->u[c];
     }
-    for (c = 0; c < p; c++) a->v[c] += w * along / (1.0 - w * length) * a->u[c];
-    locusi_recall_weights(&o->m, a->v, a->u);
+    for (c = 0; c < p; c++) a->solution[c] += w * along / (1.0 - w * length) * a->u[c];
+    locusi_recall_weights(&o->m, a->solution, a->u);
     return locusi_own_row(o, a->u, mu, sd, row, base, err);
 }
 
-// Chances of the query for models that are the pool's `model` without each of `count` evaluations; first: with all.
+// `count` of the chances from the `first` on.
 LOCUSI_FN locus_status locusi_explain_batch(locusi_explainer *a, locus_pool *made, const locus_queries *query,
-                                            const locusi_similar *left_out, size_t count, int first, int recalled,
-                                            double *with, double *without, locus_error *err)
+                                            size_t first, size_t count, locus_error *err)
 {
-    const size_t versions = count + (first ? 1 : 0), n = a->own.n, p = made->memory.landmarks;
+    locusi_job *job = &a->v.job;
+    const size_t p = made->memory.landmarks;
     locus_status status;
     size_t v, i;
-    a->job.models = versions;
-    for (v = 0; v < versions; v++) {
-        const size_t out = first && v == 0 ? SIZE_MAX : left_out[v - (first ? 1 : 0)].row;
-        a->job.drawn[v] = 0;
-        for (i = 0; i < a->job.n; i++)
-            if (a->ordinal[i] != SIZE_MAX && i != out) a->job.draws[v * a->job.n + a->job.drawn[v]++] = (uint32_t)i;
+    job->models = count;
+    for (v = 0; v < count; v++)
+        for (job->drawn[v] = i = 0; i < a->v.n; i++)
+            if (first + v == 0 || a->v.row[i] != a->nearest[first + v - 1].index)
+                job->draws[v * job->n + job->drawn[v]++] = (uint32_t)a->v.row[i];
+    status = locusi_encode_passes(job, a->v.z, err);
+    for (v = 0; v < count && !status; v++) {
+        float *row = a->recalled ? a->v.rows + v * p : NULL, *base = &a->v.base[v];
+        const locusi_own *o = &a->v.own;
+        if (row && first + v == 0) status = locusi_own_row(o, o->coefficient, o->mu, o->sd, row, base, err);
+        else if (row) status = locusi_explain_without(a, a->v.ordinal[a->nearest[first + v - 1].index], row, base, err);
+        if (!status) status = locusi_pool_version(made, v, a->v.n, a->v.z + v * made->net->d, row, *base, err);
     }
-    if ((status = locusi_encode_passes(&a->job, a->z, err))) return status;
-    for (v = 0; v < versions && !status; v++) {
-        float *row = recalled ? a->row + v * p : NULL;
-        if (recalled)
-            status =
-                first && v == 0
-                    ? locusi_own_row(&a->own, a->own.coefficient, a->own.mu, a->own.sd, row, &a->base[v], err)
-                    : locusi_explain_without(a, a->ordinal[left_out[v - (first ? 1 : 0)].row], row, &a->base[v], err);
-        if (!status)
-            status = locusi_pool_version(made, v, n, a->z + v * made->net->d, row, recalled ? a->base[v] : 0.0f, err);
-    }
-    if (!status) status = locus_predict(made, query, a->logits, NULL, err);
-    if (status) return status;
-    if (first) *with = locus_probability((double)a->logits[0]);
-    for (v = 0; v < count; v++) without[v] = locus_probability((double)a->logits[v + (first ? 1 : 0)]);
-    return LOCUS_OK;
+    if (!status) status = locusi_predict(&a->predict, query, 0, a->logits, err);
+    for (v = 0; v < count && !status; v++) a->chance[first + v] = locus_probability((double)a->logits[v]);
+    return status;
 }
 
-LOCUSI_FN locus_status locusi_explain_all(locusi_explainer *a, const locus_pool *pool, size_t model, locus_pool *made,
-                                          const locus_evals *evals, const locus_queries *query, size_t candidates,
-                                          const locus_explain_opts *opts, locus_explanation *out, locus_error *err)
+LOCUSI_FN void locusi_explain_nearest(locusi_explainer *a, const locus_net *net, const float *q)
 {
-    const unsigned char *available = opts ? opts->available : NULL;
-    const int recalled = pool->memory.landmarks && pool->recalled[model];
-    const size_t stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
-    const float *q = query->encodings;
-    double norm, with = 0.0, without[LOCUSI_LEFT_OUT];
-    size_t i, c, m, n = 0, done, count;
-    float y;
+    const double norm = locusi_encoding_norm(net, q);
+    size_t i, c;
+    for (i = 0; i < a->v.n; i++) {
+        const float *e = locusi_encoding(&a->v.job, a->v.row[i]);
+        const double length = norm * locusi_encoding_norm(net, e);
+        double dot = 0.0;
+        for (c = 0; c < net->q; c++) dot += (double)q[c] * (double)e[c];
+        a->nearest[i].key = length > 0.0 ? (double)(float)locusi_clamp(dot / length, -1.0, 1.0) : 0.0;
+        a->nearest[i].index = a->v.row[i];
+    }
+    locusi_sort(a->nearest, a->v.n, sizeof *a->nearest, locusi_falling);
+}
+
+LOCUSI_FN locus_status locusi_explain_all(locusi_explainer *a, const locus_pool *pool, locus_pool *made,
+                                          const locus_queries *query, locus_error *err)
+{
+    locusi_job *job = &a->v.job;
+    const locusi_own *o = &a->v.own;
+    size_t i, count, versions;
     locus_status status;
-    if ((status = locus_predict(pool, query, a->logits, NULL, err))) return status;
-    out->model = model;
-    out->probability = locus_probability((double)a->logits[model]);
-    for (m = 0; m < pool->count; m++) {
-        if (m == model || !(available ? available[m] : pool->models[m].available)) continue;
-        if (out->runner_up == SIZE_MAX || a->logits[m] > a->logits[out->runner_up]) out->runner_up = m;
+    if ((status = locusi_redrawn_prepare(&a->v, err))) return status;
+    locusi_explain_nearest(a, pool->net, query->encodings);
+    if (a->recalled) {
+        if ((status = locusi_own_fit(&a->v.own, pool->net->kernels, job->evals, err))) return status;
+        for (i = 0; i < o->n; i++) a->ones[i] = 1.0;
+        locusi_ridge_features(&a->v.own.r, o->w, o->score, a->of_score);
+        locusi_ridge_features(&a->v.own.r, o->w, a->ones, a->of_one);
+        locusi_ridge_features(&a->v.own.r, o->w, o->t, a->of_t);
     }
-    if (out->runner_up != SIZE_MAX) {
-        out->runner_up_probability = locus_probability((double)a->logits[out->runner_up]);
-        out->margin = out->probability - out->runner_up_probability;
+    if (a->candidates > a->v.n) a->candidates = a->v.n;
+    versions = a->v.n > 1 ? a->candidates + 1 : 0; // without a single evaluation there is no model
+    job->total = versions * job->n * (pool->net->layers + 1);
+    for (i = 0; i < versions && !status; i += count) {
+        count = versions - i < LOCUSI_LEFT_OUT ? versions - i : LOCUSI_LEFT_OUT;
+        status = locusi_explain_batch(a, made, query, i, count, err);
     }
-    if ((status = locusi_encode_prepare(&a->job, err))) return status;
-    norm = locusi_encoding_norm(pool->net, q);
-    for (i = 0; i < a->job.n; i++) {
-        const float *e = evals->queries.encodings + i * stride;
-        double dot = 0.0, length;
-        a->ordinal[i] = SIZE_MAX;
-        if (!locusi_score(evals, 0, i, &y)) continue;
-        for (c = 0; c < pool->net->q; c++) dot += (double)q[c] * (double)e[c];
-        length = norm * locusi_encoding_norm(pool->net, e);
-        a->similar[n].similarity = length > 0.0 ? (float)locusi_clamp(dot / length, -1.0, 1.0) : 0.0f;
-        a->similar[n].row = i;
-        a->ordinal[i] = n++;
+    for (i = 0; i < a->candidates && !status; i++) {
+        locus_reason *reason = &a->reason[i];
+        reason->evaluation = a->nearest[i].index;
+        reason->similarity = (float)a->nearest[i].key;
+        locusi_score(job->evals, 0, reason->evaluation, &reason->score);
+        reason->influence = versions ? a->chance[0] - a->chance[i + 1] : (double)locusi_nan();
     }
-    locusi_sort(a->similar, n, sizeof *a->similar, locusi_similar_order);
-    a->own.n = n;
-    if (recalled) {
-        if ((status = locusi_own_fit(&a->own, pool->net->kernels, evals, err))) return status;
-        for (i = 0; i < n; i++) a->ones[i] = 1.0;
-        locusi_ridge_features(&a->own.r, a->own.w, a->own.score, a->of_score);
-        locusi_ridge_features(&a->own.r, a->own.w, a->ones, a->of_one);
-        locusi_ridge_features(&a->own.r, a->own.w, a->own.t, a->of_t);
-    }
-    if (candidates > n) candidates = n;
-    a->job.total = (candidates + 1) * a->job.n * (pool->net->layers + 1);
-    for (done = 0; done < candidates; done += count) {
-        const int first = done == 0;
-        count = LOCUSI_LEFT_OUT - (first ? 1 : 0);
-        if (count > candidates - done) count = candidates - done;
-        if (n > 1 && (status = locusi_explain_batch(a, made, query, a->similar + done, count, first, recalled, &with,
-                                                    without, err)))
-            return status;
-        for (i = 0; i < count; i++) {
-            locus_reason *reason = &a->reason[done + i];
-            reason->evaluation = a->similar[done + i].row;
-            reason->similarity = a->similar[done + i].similarity;
-            locusi_score(evals, 0, reason->evaluation, &reason->score);
-            reason->influence = n > 1 ? with - without[i] : (double)locusi_nan();
-        }
-    }
-    out->nearest = candidates;
-    out->influences = n > 1 ? candidates : 0;
-    return LOCUS_OK;
+    return status;
 }
 
 LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const locus_evals *evals,
                                      const locus_queries *query, const locus_explain_opts *opts, locus_explanation *out,
-                                     locus_reason *influences, locus_reason *nearest, locus_error *err)
+                                     locus_reason *influences, locus_reason *nearest, const locus_run *run,
+                                     locus_error *err)
 {
     const size_t wanted = opts && opts->count ? opts->count : 8;
-    size_t candidates = opts && opts->candidates ? opts->candidates : 256, bytes;
-    locus_run run;
-    locusi_work work;
     locusi_explainer a;
-    locusi_carver c = {NULL, 0, 0};
-    locus_pool *made;
-    void *block = NULL;
+    locusi_work w;
+    locus_run rest;
+    locus_pool *made = NULL;
+    size_t n, p;
     locus_status status;
-    if (!query || !out || !influences || !nearest)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !query        ? "query"
-                           : !out        ? "out"
-                           : !influences ? "influences"
-                                         : "nearest");
-    if ((status = locusi_check_own(pool, evals, err))) return status;
+    if ((status = locusi_check_given(err, !query ? "query"
+                                          : !out ? "out"
+                                                 : NULL)) ||
+        (status = locusi_check_given(err, !influences ? "influences"
+                                          : !nearest  ? "nearest"
+                                                      : NULL)) ||
+        (status = locusi_check_own(pool, evals, err)))
+        return status;
     if (model >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", pool->count, model);
     if (query->count != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query->count", "1", "%z", query->count);
     if ((status = locusi_check_queries(pool->net, query, err))) return status;
     memset(out, 0, sizeof *out);
-    out->model = out->runner_up = SIZE_MAX;
-    out->runner_up_probability = out->margin = (double)locusi_nan();
-    memset(&run, 0, sizeof run);
-    if (opts) run.parallel = opts->parallel, run.progress = opts->progress, run.user = opts->user;
-    if (candidates < wanted) candidates = wanted;
-    if (candidates > evals->queries.count) candidates = evals->queries.count;
-    if ((status = locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, NULL, err))) return status;
-    made->calibration_shared = pool->calibration[model];
     memset(&a, 0, sizeof a);
-    locusi_explain_plan(&a, pool, evals, candidates, &c);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) status = locusi_fail(err, LOCUS_ERR_MEMORY, "explanation", "%z bytes", "none", c.used);
-    else {
-        c.base = locusi_align(block);
-        c.used = 0;
-        locusi_explain_plan(&a, pool, evals, candidates, &c);
-        locusi_work_begin(&work, NULL);
-        locusi_encode_plan(&a.job, pool->net, evals, LOCUSI_LEFT_OUT, 0, &run, locusi_workers(run.parallel), &work);
-        status = locusi_work_short(&work, err);
-        if (!status) status = locusi_explain_all(&a, pool, model, made, evals, query, candidates, opts, out, err);
-        locusi_work_end(&work);
+    n = evals->queries.count;
+    p = pool->memory.landmarks;
+    a.candidates = locusi_max(wanted, opts && opts->candidates ? opts->candidates : 256);
+    if (a.candidates > n) a.candidates = n;
+    a.recalled = p && pool->recalled[model];
+    locusi_work_begin(&w, run);
+    locusi_redrawn_take(&a.v, pool, evals, LOCUSI_LEFT_OUT, run, &w);
+    a.chance = (double *)locusi_take(&w, a.candidates + 1, sizeof(double));
+    a.nearest = (locusi_keyed *)locusi_take(&w, n, sizeof(locusi_keyed));
+    a.reason = (locus_reason *)locusi_take(&w, a.candidates, sizeof(locus_reason));
+    a.logits = (float *)locusi_take(&w, locusi_max(LOCUSI_LEFT_OUT, pool->count), sizeof(float));
+    locusi_predict_begin(&a.predict, pool, 1, NULL, &w);
+    if (a.recalled) {
+        a.of_score = (double *)locusi_take_cells(&w, p, 5, sizeof(double));
+        a.ones = (double *)locusi_take(&w, n, sizeof(double));
+    }
+    if (!(status = locusi_work_short(&w, err))) {
+        if (a.recalled) {
+            a.of_one = a.of_score + p;
+            a.of_t = a.of_one + p;
+            a.solution = a.of_t + p;
+            a.u = a.solution + p;
+        }
+        rest = locusi_work_rest(&w);
+        status = locusi_work_within(&w, locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, &rest, err), err);
     }
     if (!status) {
-        if (out->nearest > wanted) out->nearest = wanted;
+        made->calibration_shared = pool->calibration[model];
+        status = locusi_predict(&a.predict, query, 0, a.logits, err);
+    }
+    if (!status) {
+        out->probability = locus_probability((double)a.logits[model]);
+        a.predict.pool = made; // its predictions take the same room
+        status = locusi_explain_all(&a, pool, made, query, err);
+    }
+    if (!status) {
+        out->nearest = wanted < a.candidates ? wanted : a.candidates;
+        out->influences = a.v.n > 1 ? out->nearest : 0;
         memcpy(nearest, a.reason, out->nearest * sizeof *nearest);
-        locusi_sort(a.reason, out->influences, sizeof *a.reason, locusi_reason_order);
-        if (out->influences > wanted) out->influences = wanted;
+        locusi_sort(a.reason, a.candidates, sizeof *a.reason, locusi_reason_order);
         memcpy(influences, a.reason, out->influences * sizeof *influences);
     }
     locus_pool_destroy(made);
-    if (block) LOCUS_FREE(block);
+    locusi_work_end(&w);
     return status;
 }
 
 // ------------------------------------------------------------------------------------------------------------- >>log
 //
-// The table of >>encoder, kept: row i is query i with score 0, row capacity + i with score 1. A model's scores are a
-// row of the log and, in the order in which they came, a list through it, so that a window forgets from its old end.
-
-#define LOCUSI_LOG_WORKERS ((size_t)8)
+// A table of encodings, found by their hashes, and of scores. A score has a stamp, how many came before it, so that a
+// window knows the latest.
 
 struct locus_log {
-    locusi_work work; // the job's memory
-    locusi_job job;
-    locus_evals evals; // what the job looks at
-    size_t capacity, models, slots, workers, hand;
-    float *encodings;          // [capacity, q]
-    uint64_t *hash;            // [capacity] of them
-    uint32_t *slot;            // [slots] open addressing: row + 1; 0: free
-    uint32_t *users;           // [capacity] models that have a score in this row
-    unsigned char *filled;     // [capacity] 1: the table has it
-    float *scores;             // [models, capacity] NaN: none
-    uint32_t *older, *newer;   // [models, capacity] the row scored before, and after; UINT32_MAX: there is none
-    uint32_t *oldest, *newest; // [models]
-    size_t *evaluations;       // [models]
+    const locus_net *net;
+    locusi_work work; // what all of this stands in
+    size_t capacity, rows, models, buckets, hand;
+    uint64_t clock;
+    float *encodings; // [capacity, q]
+    uint64_t *hash;   // [capacity] of them
+    uint32_t *bucket; // [buckets] 1 + the first row with such a hash, 0: none
+    uint32_t *next;   // [capacity] likewise: the row behind it
+    uint32_t *users;  // [capacity] models that have a score in this row
+    float *scores;    // [models, capacity] NaN: none
+    uint64_t *stamp;  // [models, capacity] 0: no score
 };
 
-LOCUSI_FN void locusi_log_carve(locus_log *log, locusi_carver *c)
-{
-    const locus_net *net = log->job.net;
-    size_t cells;
-    if (!locusi_mul(log->models, log->capacity, &cells)) c->failed = 1;
-    log->evals.queries.count = log->capacity;
-    log->encodings = locusi_carve_floats(c, log->capacity, net->q);
-    log->hash = (uint64_t *)locusi_carve(c, log->capacity, sizeof(uint64_t));
-    log->slot = (uint32_t *)locusi_carve(c, log->slots, sizeof(uint32_t));
-    log->users = (uint32_t *)locusi_carve(c, log->capacity, sizeof(uint32_t));
-    log->filled = (unsigned char *)locusi_carve(c, log->capacity, 1);
-    log->scores = (float *)locusi_carve(c, cells, sizeof(float));
-    log->older = (uint32_t *)locusi_carve(c, cells, sizeof(uint32_t));
-    log->newer = (uint32_t *)locusi_carve(c, cells, sizeof(uint32_t));
-    log->oldest = (uint32_t *)locusi_carve(c, log->models, sizeof(uint32_t));
-    log->newest = (uint32_t *)locusi_carve(c, log->models, sizeof(uint32_t));
-    log->evaluations = (size_t *)locusi_carve(c, log->models, sizeof(size_t));
-}
-
 LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, size_t queries, size_t models,
-                                        locus_error *err)
+                                        const locus_run *run, locus_error *err)
 {
-    locusi_carver c = {NULL, 0, 0};
-    locus_log plan, *log = NULL;
-    size_t i, bytes;
-    void *block = NULL;
-    if (!out || !net) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "net" : "out");
+    locus_log *log, plan;
+    locusi_work *w = &plan.work;
+    size_t i;
+    locus_status status;
+    if ((status = locusi_check_given(err, !out ? "out" : NULL))) return status;
     *out = NULL;
-    if (!net->info.has_encoder)
-        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+    if ((status = locusi_check_given(err, !net ? "net" : NULL))) return status;
     if (!queries || !models)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least 1", "0", queries ? "models" : "queries");
     if (queries > UINT32_MAX / 4)
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "queries", "at most %z", "%z", (size_t)(UINT32_MAX / 4), queries);
     memset(&plan, 0, sizeof plan);
+    plan.net = net;
     plan.capacity = queries;
     plan.models = models;
-    plan.evals.scores.models = 1;
-    plan.evals.queries.dim = net->q;
-    for (plan.slots = 4; plan.slots < 2 * queries;) plan.slots *= 2;
-    plan.job.net = net;
-    locusi_carve(&c, 1, sizeof(locus_log));
-    locusi_log_carve(&plan, &c);
-    if (c.failed || !locusi_add(c.used, 64, &bytes) || bytes > SIZE_MAX / 2)
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "log", "a size that fits", "%z queries, %z models", queries,
-                           models);
-    // The block's start is what is freed: the log stands there, its arrays behind it.
-    block = LOCUS_MALLOC(bytes + sizeof(locus_log));
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "log", "%z bytes", "none", bytes);
-    log = (locus_log *)block;
+    for (plan.buckets = 1; plan.buckets < queries;) plan.buckets *= 2;
+    locusi_work_begin(w, run);
+    log = (locus_log *)locusi_take(w, 1, sizeof(locus_log));
+    plan.encodings = locusi_take_floats(w, queries, net->q);
+    plan.hash = (uint64_t *)locusi_take(w, queries, sizeof(uint64_t));
+    plan.bucket = (uint32_t *)locusi_take_zero(w, plan.buckets, sizeof(uint32_t));
+    plan.next = (uint32_t *)locusi_take(w, queries, sizeof(uint32_t));
+    plan.users = (uint32_t *)locusi_take_zero(w, queries, sizeof(uint32_t));
+    plan.scores = locusi_take_floats(w, models, queries);
+    plan.stamp = (uint64_t *)locusi_take_cells(w, models, queries, sizeof(uint64_t));
+    if ((status = locusi_work_short(w, err))) {
+        locusi_work_end(w);
+        return status;
+    }
+    for (i = 0; i < models * queries; i++) {
+        plan.scores[i] = locusi_nan();
+        plan.stamp[i] = 0;
+    }
     *log = plan;
-    c.base = locusi_align(log + 1);
-    c.used = 0;
-    locusi_log_carve(log, &c);
-    locusi_work_begin(&log->work, NULL);
-    locusi_encode_plan(&log->job, net, &log->evals, 0, 0, NULL,
-                       log->capacity >= 2 * LOCUSI_CHUNK ? LOCUSI_LOG_WORKERS : 1, &log->work);
-    if (locusi_work_short(&log->work, err)) {
-        locus_log_destroy(log);
-        return LOCUS_ERR_MEMORY;
-    }
-    log->workers = log->job.workers;
-    memset(log->slot, 0, log->slots * sizeof(uint32_t));
-    memset(log->users, 0, queries * sizeof(uint32_t));
-    memset(log->filled, 0, queries);
-    for (i = 0; i < models * queries; i++) log->scores[i] = locusi_nan();
-    memset(log->oldest, 255, models * sizeof(uint32_t));
-    memset(log->newest, 255, models * sizeof(uint32_t));
-    memset(log->evaluations, 0, models * sizeof(size_t));
-    for (i = 0; i < queries; i++) {
-        log->job.place[0][i] = (uint32_t)i;
-        log->job.place[1][i] = (uint32_t)(queries + i);
-    }
-    log->evals.queries.encodings = log->encodings;
-    log->evals.queries.count = 0; // rows in use from here on
-    log->job.evals = &log->evals;
     *out = log;
     return LOCUS_OK;
 }
 
 LOCUS_API void locus_log_destroy(locus_log *log)
 {
+    locusi_work work;
     if (!log) return;
-    locusi_work_end(&log->work);
-    LOCUS_FREE(log);
+    work = log->work; // the log stands in it
+    locusi_work_end(&work);
 }
 
-// Where this encoding is in `slot`, or would go.
-LOCUSI_FN size_t locusi_log_slot(const locus_log *log, const float *encoding, uint64_t hash)
+// Where in its chain this encoding is found, or where it ends.
+LOCUSI_FN uint32_t *locusi_log_find(locus_log *log, const float *encoding, uint64_t hash)
 {
-    const size_t q = log->job.net->q;
-    size_t at = (size_t)hash & (log->slots - 1);
-    for (; log->slot[at]; at = (at + 1) & (log->slots - 1)) {
-        const size_t row = log->slot[at] - 1;
-        if (log->hash[row] == hash && !memcmp(log->encodings + row * q, encoding, q * sizeof(float))) break;
-    }
+    const size_t q = log->net->q;
+    uint32_t *at = &log->bucket[(size_t)hash & (log->buckets - 1)];
+    while (*at && (log->hash[*at - 1] != hash || memcmp(log->encodings + (*at - 1) * q, encoding, q * sizeof(float))))
+        at = &log->next[*at - 1];
     return at;
 }
 
-// Free a slot; those behind it that started at or before it move up.
-LOCUSI_FN void locusi_log_unslot(locus_log *log, size_t at)
+// A row for a query that is not there: the next new one or, going round, one that no model has a score in; SIZE_MAX:
+// there is none.
+LOCUSI_FN size_t locusi_log_row(locus_log *log, const float *encoding, uint64_t hash)
 {
-    const size_t mask = log->slots - 1;
-    size_t next = at;
-    for (;;) {
-        next = (next + 1) & mask;
-        if (!log->slot[next]) break;
-        if (((next - (size_t)log->hash[log->slot[next] - 1]) & mask) >= ((next - at) & mask)) {
-            log->slot[at] = log->slot[next];
-            at = next;
-        }
+    const size_t q = log->net->q;
+    size_t row = log->rows, tried = 0;
+    if (row < log->capacity) log->rows++;
+    else {
+        while (tried++ < log->capacity && log->users[log->hand]) log->hand = (log->hand + 1) % log->capacity;
+        row = log->hand;
+        if (log->users[row]) return SIZE_MAX;
+        *locusi_log_find(log, log->encodings + row * q, log->hash[row]) = log->next[row];
     }
-    log->slot[at] = 0;
+    memcpy(log->encodings + row * q, encoding, q * sizeof(float));
+    log->hash[row] = hash;
+    log->next[row] = 0;
+    *locusi_log_find(log, encoding, hash) = (uint32_t)(row + 1);
+    return row;
 }
 
-LOCUS_API locus_status locus_log_query(locus_log *log, const float *encoding, size_t *row, locus_error *err)
+LOCUSI_FN locus_status locusi_check_log(const locus_log *log, size_t model, locus_error *err)
 {
-    const locus_net *net;
-    size_t at, i;
-    uint64_t hash;
-    double norm;
-    if (!log || !encoding || !row)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !log        ? "log"
-                           : !encoding ? "encoding"
-                                       : "row");
-    net = log->job.net;
-    *row = SIZE_MAX;
-    norm = locusi_encoding_norm(net, encoding);
-    if (norm < 0.0) return locusi_bad_encoding(encoding, net->q, 0, err);
-    hash = locusi_encoding_hash(encoding, net->q);
-    at = locusi_log_slot(log, encoding, hash);
-    if (log->slot[at]) {
-        *row = log->slot[at] - 1;
-        return LOCUS_OK;
-    }
-    if (log->evals.queries.count < log->capacity) i = log->evals.queries.count++;
-    else { // the next row, going round, that no model has a score in
-        size_t tried;
-        for (tried = 0; tried < log->capacity && log->users[log->hand]; tried++)
-            log->hand = (log->hand + 1) % log->capacity;
-        if (tried == log->capacity)
-            return locusi_fail(err, LOCUS_ERR_MEMORY, "log", "a row without scores", "scores in all %z", log->capacity);
-        i = log->hand;
-        log->hand = (log->hand + 1) % log->capacity;
-        locusi_log_unslot(log, locusi_log_slot(log, log->encodings + i * net->q, log->hash[i]));
-        at = locusi_log_slot(log, encoding, hash);
-    }
-    memcpy(log->encodings + i * net->q, encoding, net->q * sizeof(float));
-    log->hash[i] = hash;
-    log->job.norms[i] = (float)(norm * 1.0001); // as locus_encode rounds it
-    log->filled[i] = 0;
-    log->slot[at] = (uint32_t)(i + 1);
-    *row = i;
-    return LOCUS_OK;
-}
-
-// Take a score out of the row and the list.
-LOCUSI_FN void locusi_log_drop(locus_log *log, size_t model, size_t row)
-{
-    const size_t first = model * log->capacity;
-    const uint32_t older = log->older[first + row], newer = log->newer[first + row];
-    if (older == UINT32_MAX) log->oldest[model] = newer;
-    else log->newer[first + older] = newer;
-    if (newer == UINT32_MAX) log->newest[model] = older;
-    else log->older[first + newer] = older;
-    log->scores[first + row] = locusi_nan();
-    log->users[row]--;
-    log->evaluations[model]--;
-}
-
-LOCUS_API locus_status locus_log_score(locus_log *log, size_t model, size_t row, float score, locus_error *err)
-{
-    size_t first;
-    if (!log) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "log", "a pointer", "NULL");
-    if (model >= log->models)
+    if (log && model >= log->models)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
-    if (row >= log->evals.queries.count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "row", "below %z", "%z", log->evals.queries.count, row);
+    return locusi_check_given(err, !log ? "log" : NULL);
+}
+
+LOCUS_API locus_status locus_log_add(locus_log *log, size_t model, const float *encoding, float score, locus_error *err)
+{
+    uint64_t hash;
+    size_t row, cell;
+    locus_status status;
+    if ((status = locusi_check_log(log, model, err)) ||
+        (status = locusi_check_given(err, !encoding ? "encoding" : NULL)))
+        return status;
     if (!locusi_is_nan(score) && !(score >= 0.0f && score <= 1.0f))
         return locusi_fail(err, LOCUS_ERR_SCORE, "score", "0 to 1, or NaN to take it out", "%f", (double)score);
-    first = model * log->capacity;
-    if (!locusi_is_nan(log->scores[first + row])) locusi_log_drop(log, model, row);
-    if (locusi_is_nan(score)) return LOCUS_OK;
-    log->scores[first + row] = score;
-    log->older[first + row] = log->newest[model];
-    log->newer[first + row] = UINT32_MAX;
-    if (log->newest[model] == UINT32_MAX) log->oldest[model] = (uint32_t)row;
-    else log->newer[first + log->newest[model]] = (uint32_t)row;
-    log->newest[model] = (uint32_t)row;
-    log->users[row]++;
-    log->evaluations[model]++;
+    if (locusi_encoding_norm(log->net, encoding) < 0.0) return locusi_bad_encoding(encoding, log->net->q, 0, err);
+    hash = locusi_encoding_hash(encoding, log->net->q);
+    row = (size_t)*locusi_log_find(log, encoding, hash) - 1; // SIZE_MAX: none
+    if (row == SIZE_MAX && locusi_is_nan(score)) return LOCUS_OK;
+    if (row == SIZE_MAX && (row = locusi_log_row(log, encoding, hash)) == SIZE_MAX)
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "log", "a row without scores", "scores in all %z", log->capacity);
+    cell = model * log->capacity + row;
+    if (log->stamp[cell]) log->users[row]--;
+    if (!locusi_is_nan(score)) log->users[row]++;
+    log->scores[cell] = score;
+    log->stamp[cell] = locusi_is_nan(score) ? 0 : ++log->clock;
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_log_forget(locus_log *log, size_t model, size_t keep, locus_error *err)
 {
-    if (!log) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "log", "a pointer", "NULL");
-    if (model >= log->models)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
-    while (log->evaluations[model] > keep) locusi_log_drop(log, model, log->oldest[model]);
+    uint64_t low = 0, high, *stamp;
+    size_t i, later;
+    const locus_status status = locusi_check_log(log, model, err);
+    if (status) return status;
+    stamp = log->stamp + model * log->capacity;
+    for (high = log->clock; low < high;) { // the lowest stamp that at most `keep` scores lie above
+        const uint64_t middle = low + (high - low) / 2;
+        for (i = later = 0; i < log->rows; i++) later += stamp[i] > middle;
+        if (later > keep) low = middle + 1;
+        else high = middle;
+    }
+    for (i = 0; i < log->rows; i++)
+        if (stamp[i] && stamp[i] <= low) {
+            stamp[i] = 0;
+            log->scores[model * log->capacity + i] = locusi_nan();
+            log->users[i]--;
+        }
     return LOCUS_OK;
-}
-
-LOCUS_API size_t locus_log_evaluations(const locus_log *log, size_t model)
-{
-    return log && model < log->models ? log->evaluations[model] : 0;
 }
 
 LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model)
@@ -15586,59 +15224,12 @@ LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model)
     locus_evals evals;
     memset(&evals, 0, sizeof evals);
     if (!log || model >= log->models) return evals;
-    evals = log->evals;
+    evals.queries.encodings = log->encodings;
+    evals.queries.count = log->rows;
+    evals.queries.dim = log->net->q;
+    evals.scores.models = 1;
     evals.scores.f32 = log->scores + model * log->capacity;
     return evals;
-}
-
-// What the table lacks, in runs of rows.
-LOCUSI_FN void locusi_log_fill(void *arg, size_t worker)
-{
-    locus_log *log = (locus_log *)arg;
-    locusi_job *job = &log->job;
-    locusi_scratch *w = &job->scratch[worker];
-    const int what =
-        job->net->info.encoder_kind == LOCUS_SAB ? LOCUSI_TOKENS : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS;
-    size_t tile, query[LOCUSI_TILE], i, n;
-    w->mine = 0;
-    while ((tile = locusi_next(&job->counter, worker, &w->mine)) < (job->n + LOCUSI_TILE - 1) / LOCUSI_TILE) {
-        const size_t end = job->n - tile * LOCUSI_TILE < LOCUSI_TILE ? job->n : (tile + 1) * LOCUSI_TILE;
-        for (i = tile * LOCUSI_TILE; i < end; i += n ? n : 1) {
-            for (n = 0; i + n < end && !log->filled[i + n]; n++) {
-                query[n] = i + n;
-                log->filled[i + n] = 1;
-            }
-            if (!n) continue;
-            locusi_table_fill(job, w, &job->table, i, 0, query, n, what);
-            locusi_table_fill(job, w, &job->table, log->capacity + i, 1, query, n, what);
-        }
-    }
-}
-
-LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_parallel *parallel,
-                                       locus_error *err)
-{
-    const size_t threads = locusi_workers(parallel);
-    locus_status status;
-    locus_run run;
-    if (!log || !z) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", log ? "z" : "log");
-    if (model >= log->models)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
-    if (!log->evaluations[model])
-        return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", model);
-    log->evals.scores.f32 = log->scores + model * log->capacity;
-    log->job.n = log->evals.queries.count;
-    log->job.workers = threads < log->workers ? threads : log->workers;
-    log->job.bad = 0;
-    log->job.counter.next = 0;
-    log->job.counter.workers = log->job.workers;
-    locusi_run(parallel, locusi_log_fill, log, log->job.workers);
-    memset(&run, 0, sizeof run);
-    run.parallel = parallel;
-    log->job.run = &run;
-    status = locusi_encode_passes(&log->job, z, err);
-    log->job.run = NULL;
-    return status;
 }
 
 #endif // LOCUS_NO_EXPLORE
@@ -16920,7 +16511,7 @@ LOCUSI_FN void locusi_trainer_lay(locus_trainer *t, locusi_work *w)
     t->keys = (locusi_key *)locusi_take(w, n, sizeof(locusi_key));
     t->z = locusi_take_floats(w, models, t->shape.dp);
     t->logits = locusi_take_floats(w, t->validation, models);
-    t->metrics_bytes = locus_metrics_workspace(t->validation, models);
+    t->metrics_bytes = 16 * t->validation * models + 32 * (t->validation + models) + 1024;
     t->metrics_work = locusi_take(w, t->metrics_bytes, 1);
     t->text = (unsigned char *)locusi_take(w, t->data.text ? t->data.text->rows : 0, 6);
     if (!t->virtuals) return;
@@ -17422,6 +17013,7 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
     locusi_batch b;
     locus_scores scores;
     locus_metrics_opts opts;
+    locus_run run;
     memset(&b, 0, sizeof b);
     memset(&scores, 0, sizeof scores);
     memset(&opts, 0, sizeof opts);
@@ -17442,12 +17034,15 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
         out->bce = out->hit1 = (double)locusi_nan();
         return LOCUS_OK;
     }
+    memset(&run, 0, sizeof run);
+    run.memory = t->metrics_work;
+    run.memory_bytes = t->metrics_bytes;
     scores.models = b.models;
     scores.count = t->validation;
     scores.f32 = t->validation_scores;
     opts.leaders = &t->leader;
     opts.leader_count = 1;
-    return locus_metrics_compute(out, t->logits, t->validation, &scores, &opts, t->metrics_work, t->metrics_bytes, err);
+    return locus_metrics_compute(out, t->logits, t->validation, &scores, &opts, &run, err);
 }
 
 // The recall's weight beside the net whose validation logits are at hand: least squares of the two chances' mixture,

@@ -26,7 +26,7 @@
 #define POOL_FILE "build/bench_route_scale.safetensors"
 
 static locus_error err;
-static locus_threads *threads;
+static const locus_parallel *threads;
 static locus_net *net;
 static locus_pool *real;
 static float *encodings;

@@ -6,7 +6,7 @@
 //     queries, mean per category, single queries, agreement with and distance from the pool's models; and, with the
 //     noise of so many answers added, what it scored on the test queries.
 //
-//     build/coverage [folder of the data] [versions] [jackknife]       prints a table in markdown
+//     build/coverage [folder of the data] [versions]       prints a table in markdown
 #if !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -57,10 +57,9 @@ typedef struct coverage {
 
 static coverage counts[2][SIZES][Q_COUNT]; // halves of the held-out models
 
-static void cover(coverage *t, double value, double truth, const double *versions, size_t count, int jackknife,
-                  double noise)
+static void cover(coverage *t, double value, double truth, const double *versions, size_t count, double noise)
 {
-    const locus_interval i = locus_interval_of(value, versions, count, jackknife, 0.9);
+    const locus_interval i = locus_interval_of(value, versions, count, 0.9);
     const double half = sqrt((i.high - value) * (i.high - value) + 1.6448536 * 1.6448536 * noise);
     const double ratio = fabs(truth - value) / half;
     if (t->count % 4096 == 0) t->ratio = (float *)realloc(t->ratio, (t->count + 4096) * sizeof *t->ratio);
@@ -115,7 +114,7 @@ static double cosine_of(const float *a, const float *b, size_t n)
 
 // One held-out model, from its first n of a shuffled order of training queries.
 static void measure_model(const dataset *d, locus_state *s, size_t old, size_t row, size_t half, size_t versions,
-                          int jackknife, uint64_t seed)
+                          uint64_t seed)
 {
     const split_rows *train = &d->part[0], *test = &d->part[2];
     const size_t dim = d->dim, n = test->count, z_dim = s->info.z_dim;
@@ -161,11 +160,10 @@ static void measure_model(const dataset *d, locus_state *s, size_t old, size_t r
         const float *z;
         memset(&opts, 0, sizeof opts);
         opts.count = versions;
-        opts.jackknife = jackknife;
         opts.seed = seed;
         locus_truncate(s, old);
         if (locus_add(s, &q, scores)) die("add", "failed");
-        check(locus_pool_resample(&drawn, s->pool, &evals, &opts, &err), &err);
+        check(locus_pool_resample(&drawn, s->pool, &evals, &opts, NULL, &err), &err);
         p = profiles_of(drawn, test->enc, n, dim);
         point = profiles_of(s->pool, test->enc, n, dim);
         z = locus_pool_embedding(s->pool, old);
@@ -174,23 +172,22 @@ static void measure_model(const dataset *d, locus_state *s, size_t old, size_t r
             const double rate = observed[c + 1] / answers[c + 1], noise = value * (1.0 - value) / answers[c + 1];
             for (size_t r = 0; r < versions; r++) draw[r] = mean_of(p + r * n, category, c, n);
             cover(&t[c < 0 ? Q_MEAN : Q_CATEGORY], value, mean_of(truth + old * n, category, c, n), draw, versions,
-                  jackknife, 0.0);
-            cover(&t[c < 0 ? Q_OBSERVED : Q_OBSERVED_CATEGORY], value, rate, draw, versions, jackknife, noise);
+                  0.0);
+            cover(&t[c < 0 ? Q_OBSERVED : Q_OBSERVED_CATEGORY], value, rate, draw, versions, noise);
         }
         for (size_t i = 0; i < SINGLES; i++) {
             const size_t at = i * n / SINGLES;
             for (size_t r = 0; r < versions; r++) draw[r] = (double)p[r * n + at];
-            cover(&t[Q_SINGLE], (double)point[old * n + at], (double)truth[old * n + at], draw, versions, jackknife,
-                  0.0);
+            cover(&t[Q_SINGLE], (double)point[old * n + at], (double)truth[old * n + at], draw, versions, 0.0);
         }
         for (size_t m = 0; m < old; m += 3) {
             for (size_t r = 0; r < versions; r++) draw[r] = agreement_of(p + r * n, truth + m * n, n);
             cover(&t[Q_AGREEMENT], agreement_of(point + old * n, truth + m * n, n),
-                  agreement_of(truth + old * n, truth + m * n, n), draw, versions, jackknife, 0.0);
+                  agreement_of(truth + old * n, truth + m * n, n), draw, versions, 0.0);
             for (size_t r = 0; r < versions; r++)
                 draw[r] = cosine_of(locus_pool_embedding(drawn, r), others + m * z_dim, z_dim);
             cover(&t[Q_DISTANCE], cosine_of(z, others + m * z_dim, z_dim),
-                  cosine_of(others + old * z_dim, others + m * z_dim, z_dim), draw, versions, jackknife, 0.0);
+                  cosine_of(others + old * z_dim, others + m * z_dim, z_dim), draw, versions, 0.0);
         }
         locus_pool_destroy(drawn);
         free(p);
@@ -204,7 +201,6 @@ int main(int argc, char **argv)
     static dataset d;
     pool pools[2];
     const size_t versions = argc > 2 ? (size_t)atoi(argv[2]) : 32;
-    const int jackknife = argc > 3 && atoi(argv[3]);
     openblas_set_num_threads(1);
     load(&d, argc > 1 ? argv[1] : "../shared/data/mmlu-pro", "build", "mmlu-pro");
     make_pools(&d, pools);
@@ -225,17 +221,17 @@ int main(int argc, char **argv)
         if (!s) die("net", "cannot be had");
         for (size_t m = 0; m < out; m++)
             for (uint64_t draw = 0; draw < DRAWS; draw++)
-                measure_model(&d, s, old, held[m], m % 2, versions, jackknife, 1000 * draw + held[m]);
+                measure_model(&d, s, old, held[m], m % 2, versions, 1000 * draw + held[m]);
         locus_release(s);
         free_evaluations(&e);
     }
-    printf("## Uncertainty (1)\n\nShare of nominal 90 %% intervals (bench/coverage.c: %zu versions%s) that cover, over "
+    printf("## Uncertainty (1)\n\nShare of nominal 90 %% intervals (bench/coverage.c: %zu versions) that cover, over "
            "the two halves of "
            "the held-out models; in brackets the mean half width,\nand by how much the intervals would have to be "
            "stretched to cover 90 %%. Truth: what the model's predictions are with all its 8,420 evaluations; "
            "`observed`: what "
            "it scored\non the test queries, with the noise of so many answers added. Target: 85 to 95 %%.\n\n| n |",
-           versions, jackknife ? ", jackknife" : "");
+           versions);
     for (size_t q = 0; q < Q_COUNT; q++) printf(" %s |", quantity_names[q]);
     printf("\n|---|");
     for (size_t q = 0; q < Q_COUNT; q++) printf("---|");

@@ -624,8 +624,8 @@ static void duplicate_tables(const dataset *d, const pool *pools)
     open_setting(&s, d, &pools[1], EVALUATIONS, 0, 1);
     const size_t M = s.models, n = d->part[2].count, pairs = M * (M - 1) / 2;
     locus_points profiles = profile_points(&s, 2);
-    const size_t bytes = locus_same_answers_workspace(n);
-    void *work = with_work(bytes);
+    const locus_scores scores = {M, n, 0, NULL, s.scores[2], NULL};
+    locus_likeness like;
     uint64_t r = 4242;
     fprintf(
         out,
@@ -642,16 +642,16 @@ static void duplicate_tables(const dataset *d, const pool *pools)
         double c = 0.0, flagged = 0.0, twins[3] = {0.0, 0.0, 0.0}, p = 1.0;
         char first[200] = "";
         if (quantiles[q] >= 0.0) {
-            const size_t cb = locus_answer_correlation_workspace(M);
-            void *cw = with_work(cb);
-            check(locus_answer_correlation(&profiles, s.scores[2], quantiles[q], &c, cw, cb, &err), &err);
-            free(cw);
+            double mean;
+            check(locus_answer_correlation(&profiles, &scores, quantiles[q], &mean, &c, NULL, &err), &err);
+            if (quantiles[q] <= 0.0) c = mean;
         }
         for (size_t a = 0; a < M; a++)
             for (size_t b = 0; b < a; b++) {
-                check(locus_same_answers(s.profiles[2] + a * n, s.profiles[2] + b * n, s.scores[2] + a * n,
-                                         s.scores[2] + b * n, n, c, &p, NULL, NULL, work, bytes, &err),
+                check(locus_same_answers(&like, s.profiles[2] + a * n, s.profiles[2] + b * n, &scores, a, b, c, NULL,
+                                         &err),
                       &err);
+                p = like.p;
                 if (p * (double)pairs < 0.01) {
                     flagged += 1.0;
                     if (flagged <= 2.0)
@@ -662,7 +662,8 @@ static void duplicate_tables(const dataset *d, const pool *pools)
         for (size_t t = 0; t < 3; t++)
             for (size_t a = 0; a < M; a++) {
                 const size_t most = shared_counts[t];
-                unsigned char ya[256], yb[256];
+                unsigned char y[2][256], *ya = y[0], *yb = y[1];
+                const locus_scores two = {2, most, 256, NULL, y[0], NULL};
                 float pa[256];
                 for (size_t i = 0; i < most; i++) {
                     const size_t at = (size_t)(base_next(&r) % n);
@@ -670,8 +671,8 @@ static void duplicate_tables(const dataset *d, const pool *pools)
                     if (ya[i] != 255 && base_next(&r) % 100 < 5) yb[i] = (unsigned char)(1 - ya[i]);
                     pa[i] = s.profiles[2][a * n + at];
                 }
-                check(locus_same_answers(pa, pa, ya, yb, most, c, &p, NULL, NULL, work, bytes, &err), &err);
-                twins[t] += p * (double)pairs < 0.01 ? 100.0 / (double)M : 0.0;
+                check(locus_same_answers(&like, pa, pa, &two, 0, 1, c, NULL, &err), &err);
+                twins[t] += like.p * (double)pairs < 0.01 ? 100.0 / (double)M : 0.0;
             }
         if (quantiles[q] > 0.9 && quantiles[q] < 0.96) flagged95 = flagged;
         fprintf(out, "| %s%.3f | %.0f%s%s | %.0f / %.0f / %.0f |\n",
@@ -736,7 +737,6 @@ static void duplicate_tables(const dataset *d, const pool *pools)
     free(waits);
     free(canary);
     free(order);
-    free(work);
     close_setting(&s);
 }
 
@@ -801,7 +801,11 @@ static void join_next(setting *s, const unsigned char *scores, int complete)
     float *full = base_floats(s->e.rows), *z = base_floats(s->state->info.z_dim);
     unsigned char *answers = (unsigned char *)base_alloc(s->e.rows, 1);
     if (complete) {
-        check(locus_complete_evaluations(s->state->pool, &e, full, answers, &err), &err);
+        locus_next_opts o;
+        memset(&o, 0, sizeof o);
+        o.chances = full;
+        o.answers = answers;
+        check(locus_next_evaluations(s->state->pool, &e, &o, NULL, NULL, NULL, &err), &err);
         e.scores.u8 = answers;
     }
     if (locus_embed(s->state->net, &e, z) || locus_append(s->state, z)) die("next", "failed");
@@ -867,7 +871,7 @@ static void next_tables(const dataset *d, const pool *pools)
                     memset(&o, 0, sizeof o);
                     o.batch = BATCH;
                     o.available = may;
-                    check(locus_next_evaluations(s.state->pool, &e, &o, picks, &next, &err), &err);
+                    check(locus_next_evaluations(s.state->pool, &e, &o, picks, &next, NULL, &err), &err);
                     if (next.enough && !enough) {
                         enough = 1;
                         join_next(&s, asked, 1);

@@ -52,7 +52,7 @@ static int interview(size_t *asked)
     for (;;) {
         size_t picks[BATCH];
         locus_next next;
-        locus_status status = locus_next_evaluations(pool, &evals, &opts, picks, &next, &err);
+        locus_status status = locus_next_evaluations(pool, &evals, &opts, picks, &next, NULL, &err);
         if (status && !(status == LOCUS_ERR_NO_CANDIDATE && *asked)) return wrong();
         printf("%3zu asked: accuracy %5.1f %% (%.1f to %.1f), expected error of a chance %.3f%s\n", *asked,
                100.0 * next.accuracy.value, 100.0 * next.accuracy.low, 100.0 * next.accuracy.high, next.error,
@@ -148,7 +148,11 @@ static int run(char **argv)
     size_t asked, index = SIZE_MAX;
     if (interview(&asked)) return 1;
     // Well-chosen queries are no fair sample: complete them before anything is learned from them.
-    if (locus_complete_evaluations(pool, &evals, chances, completed, &err)) return wrong();
+    locus_next_opts complete;
+    memset(&complete, 0, sizeof complete);
+    complete.chances = chances;
+    complete.answers = completed;
+    if (locus_next_evaluations(pool, &evals, &complete, NULL, NULL, NULL, &err)) return wrong();
     return join(name, completed, chances, asked, &index) || compare(name, index, asked);
 }
 

@@ -99,21 +99,18 @@ static double watch(const float *logits, size_t n, size_t model, size_t *when)
 // Do two rows of answers come from one model? p: what the claimed model would know.
 static int compare(const float *p, size_t n, size_t rows)
 {
-    const unsigned char *answer = (const unsigned char *)scores.data;
-    size_t bytes = locus_same_answers_workspace(n), shared, differ;
-    void *work = malloc(bytes);
-    double chance;
-    int failed = work ? 0 : fail("out of memory");
-    for (size_t r = 1; r < rows && !failed; ++r) {
-        if (locus_same_answers(p, p, answer, answer + r * n, n, CORRELATION, &chance, &shared, &differ, work, bytes,
-                               &err))
-            failed = fail(err.message);
-        else
-            printf("row %zu: %zu of %zu answers differ; so few between different models: p = %.2g%s\n", r, differ,
-                   shared, chance, chance < ALPHA ? ": one model, or copies" : "");
+    locus_scores answers;
+    memset(&answers, 0, sizeof answers);
+    answers.models = rows;
+    answers.count = n;
+    answers.u8 = (const unsigned char *)scores.data;
+    for (size_t r = 1; r < rows; ++r) {
+        locus_likeness l;
+        if (locus_same_answers(&l, p, p, &answers, 0, r, CORRELATION, NULL, &err)) return fail(err.message);
+        printf("row %zu: %zu of %zu answers differ; so few between different models: p = %.2g%s\n", r, l.disagreements,
+               l.shared, l.p, l.p < ALPHA ? ": one model, or copies" : "");
     }
-    free(work);
-    return failed;
+    return 0;
 }
 
 static int run(char **argv, int *alarm)

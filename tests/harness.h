@@ -204,6 +204,28 @@ static int check_close(int line, const char *what, const double *expected, const
 #define CHECK_MESSAGE(part) check_message(__LINE__, part)
 #define CHECK_SAME(what, expected, found, count) check_same(__LINE__, what, expected, found, count)
 #define CHECK_CLOSE(what, expected, found, count, tol) check_close(__LINE__, what, expected, found, count, tol)
+// call: one that takes &g_run. It says how much memory it needs, with a line of the cache less it refuses, with so much
+// it succeeds, allocates nothing, and writes nowhere else. (Functions that take memory in steps say more at each try.)
+#define CHECK_MEMORY(call)                                                                                             \
+    do {                                                                                                               \
+        locus_status status_;                                                                                          \
+        size_t tries_;                                                                                                 \
+        const size_t mallocs_ = g_mallocs;                                                                             \
+        cage_open(1);                                                                                                  \
+        for (tries_ = 0; (status_ = (call)) == LOCUS_ERR_MEMORY && tries_ < 5; tries_++)                               \
+            if (!CHECK(g_err.bytes > g_run.memory_bytes) || !cage_open(g_err.bytes)) break;                            \
+        CHECK_GOT(LOCUS_OK, status_);                                                                                  \
+        CHECK(tries_ > 0 && tries_ < 5 && cage_kept());                                                                \
+        if (g_run.memory_bytes > 129) {                                                                                \
+            cage_open(g_run.memory_bytes - 129);                                                                       \
+            CHECK_STATUS(LOCUS_ERR_MEMORY, call);                                                                      \
+            cage_open(g_run.memory_bytes + 129);                                                                       \
+            CHECK_STATUS(LOCUS_OK, call);                                                                              \
+        }                                                                                                              \
+        CHECK(cage_kept());                                                                                            \
+        CHECK_SIZE(mallocs_, g_mallocs);                                                                               \
+        cage_close();                                                                                                  \
+    } while (0)
 #define ZERO(object) memset(&(object), 0, sizeof(object))
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -215,6 +237,35 @@ static void *xmalloc(size_t bytes)
         exit(2);
     }
     return p;
+}
+
+static locus_run g_run; // with memory between guards
+static unsigned char *g_cage;
+enum { ROOM_GUARD = 67 };
+
+static void cage_close(void)
+{
+    free(g_cage);
+    g_cage = NULL;
+    ZERO(g_run);
+}
+
+static int cage_open(size_t bytes)
+{
+    cage_close();
+    g_cage = (unsigned char *)xmalloc(bytes + 2 * ROOM_GUARD);
+    memset(g_cage, 0xA5, bytes + 2 * ROOM_GUARD);
+    g_run.memory = g_cage + ROOM_GUARD;
+    g_run.memory_bytes = bytes;
+    return 1;
+}
+
+static int cage_kept(void)
+{
+    size_t i;
+    for (i = 0; i < ROOM_GUARD; i++)
+        if (g_cage[i] != 0xA5 || g_cage[ROOM_GUARD + g_run.memory_bytes + i] != 0xA5) return 0;
+    return 1;
 }
 
 static float *floats(size_t count) { return (float *)xmalloc(count * sizeof(float)); }

@@ -2739,8 +2739,6 @@ static void logits_that_are_no_numbers_are_errors(void)
     if (fixture_make(&f, 5, 6, 2, 1, 2, 4, 0, 133)) {
         float *z = normals(4 * 6, 1.0, 134), logits[12], y[12];
         locus_pool *pool = pool_of(f.net[0], z, 4);
-        const size_t bytes = locus_metrics_workspace(3, 4);
-        unsigned char *work = (unsigned char *)xmalloc(bytes);
         locus_choice out[6];
         locus_scores scores;
         locus_metrics m;
@@ -2762,8 +2760,7 @@ static void logits_that_are_no_numbers_are_errors(void)
             CHECK_MESSAGE(where);
             for (i = 0; i < 3; i++) { // the cross-entropy of infinite logits is no number either
                 logits[k] = i == 0 ? f_nan() : i == 1 ? f_inf() : -f_inf();
-                CHECK_STATUS(LOCUS_ERR_NONFINITE,
-                             locus_metrics_compute(&m, logits, 3, &scores, NULL, work, bytes, &g_err));
+                CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_metrics_compute(&m, logits, 3, &scores, NULL, NULL, &g_err));
                 CHECK_MESSAGE(where);
                 if (i) CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, 3, NULL, out, &g_err));
             }
@@ -2771,8 +2768,8 @@ static void logits_that_are_no_numbers_are_errors(void)
         }
         context("%s", "");
         CHECK_STATUS(LOCUS_OK, locus_rank(pool, logits, 3, NULL, out, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 3, &scores, NULL, work, bytes, &g_err));
-        free(work), free(z);
+        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 3, &scores, NULL, NULL, &g_err));
+        free(z);
         locus_pool_destroy(pool);
     }
     fixture_close(&f);
@@ -3235,8 +3232,7 @@ static void metrics_match_their_definitions(void)
         locus_metrics_opts opts;
         locus_metrics e, found;
         double wins = 0.0, losses = 0.0, auc = 0.0, bin_p[15] = {0.0}, bin_y[15] = {0.0}, bin_n[15] = {0.0};
-        size_t bytes, pass;
-        unsigned char *work;
+        size_t pass;
         ZERO(e);
         ZERO(scores);
         shuffle(order, columns_of, &g);
@@ -3295,8 +3291,6 @@ static void metrics_match_their_definitions(void)
         for (m = 0; m < M; m++) e.models_routed += routed[m];
         for (b = 0; b < 15; b++) e.ece += e.pairs ? fabs(bin_p[b] - bin_y[b]) / (double)e.pairs : 0.0;
 
-        bytes = locus_metrics_workspace(n, M);
-        work = (unsigned char *)xmalloc(bytes + 1);
         scores.models = M;
         scores.count = columns_of;
         ZERO(opts);
@@ -3311,8 +3305,7 @@ static void metrics_match_their_definitions(void)
             scores.u8 = pass ? u8 : NULL;
             context("trial %zu: M %zu n %zu%s%s", trial, M, n, fractional ? " fractional" : "", pass ? " u8" : "");
             memset(&found, 0xFF, sizeof found);
-            if (!CHECK_STATUS(LOCUS_OK,
-                              locus_metrics_compute(&found, logits, n, &scores, &opts, work + 1, bytes, &g_err)))
+            if (!CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&found, logits, n, &scores, &opts, NULL, &g_err)))
                 continue;
             CHECK_SIZE(e.queries, found.queries);
             CHECK_SIZE(e.pairs, found.pairs);
@@ -3331,24 +3324,24 @@ static void metrics_match_their_definitions(void)
         }
         scores.f32 = y;
         scores.u8 = NULL;
-        if (bytes && e.queries)
-            CHECK_STATUS(LOCUS_ERR_MEMORY,
-                         locus_metrics_compute(&found, logits, n, &scores, NULL, work + 1, bytes - 1, &g_err));
-        {
-            size_t top = 0, right_top = 0;
+        CHECK_MEMORY(locus_metrics_compute(&found, logits, n, &scores, NULL, &g_run, &g_err));
+        for (pass = 0; pass < (fractional ? 1u : 2u); pass++) { // the leader: the best mean, missing ones 0
+            size_t top = 0, leaders[64];
+            double best_sum = 0.0;
             for (m = 0; m < M; m++) {
-                size_t right = 0;
-                for (i = 0; i < n; i++) right += y[m * columns_of + columns[i]] > 0.5f;
-                if (right > right_top) right_top = right, top = m;
+                double sum = 0.0;
+                for (i = 0; i < n; i++) {
+                    const float one = y[m * columns_of + columns[i]];
+                    sum += one > 0.0f ? (double)one : 0.0;
+                }
+                if (sum > best_sum) best_sum = sum, top = m;
             }
-            scores.f32 = y;
-            scores.u8 = NULL;
-            CHECK_SIZE(top, locus_best_model(&scores, columns, n));
-            scores.f32 = NULL;
-            scores.u8 = u8;
-            CHECK_SIZE(top, locus_best_model(&scores, columns, n));
+            scores.f32 = pass ? NULL : y;
+            scores.u8 = pass ? u8 : NULL;
+            CHECK_MEMORY(locus_leaders(&scores, columns, n, LOCUS_AMONG_ALL, leaders, NULL, &g_run, &g_err));
+            CHECK_SIZE(top, leaders[0]);
         }
-        free(work), free(logits), free(y), free(u8), free(routed), free(columns), free(order), free(select);
+        free(logits), free(y), free(u8), free(routed), free(columns), free(order), free(select);
     }
 }
 
@@ -3356,8 +3349,7 @@ static void metrics_reject_bad_input(void)
 {
     float logits[4] = {0.0f, 1.0f, 2.0f, -1.0f}, y[4] = {0.0f, 1.0f, 1.5f, 0.0f};
     unsigned char u8[4] = {0, 1, 9, 0};
-    size_t bytes = locus_metrics_workspace(2, 2), columns[2] = {0, 7};
-    unsigned char *work = (unsigned char *)xmalloc(bytes);
+    size_t columns[2] = {0, 7};
     locus_scores scores;
     locus_metrics m;
     locus_metrics_opts bad_columns, bad_leader;
@@ -3370,21 +3362,20 @@ static void metrics_reject_bad_input(void)
     scores.models = 2;
     scores.count = 2;
     scores.f32 = y;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, &g_err));
     y[2] = -0.5f;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, &g_err));
     y[2] = 0.0f;
-    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, &scores, &bad_columns, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, &scores, &bad_leader, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(NULL, logits, 2, &scores, NULL, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, NULL, 2, &scores, NULL, work, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, NULL, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, &scores, &bad_columns, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, &scores, &bad_leader, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(NULL, logits, 2, &scores, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, NULL, 2, &scores, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, NULL, NULL, NULL, &g_err));
     scores.f32 = NULL;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, &g_err));
     scores.u8 = u8;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, work, bytes, &g_err));
-    free(work);
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_metrics_compute(&m, logits, 2, &scores, NULL, NULL, &g_err));
 }
 
 static void guards_follow_their_model(void)
@@ -3731,8 +3722,6 @@ static void metrics_among_the_scored(void)
     const size_t leaders[3] = {2, 0, 1};
     const unsigned char only[3] = {1, 0, 1};
     unsigned char mask[12];
-    const size_t bytes = locus_metrics_workspace(4, 3);
-    unsigned char *work = (unsigned char *)xmalloc(bytes);
     locus_choice choices[4];
     locus_scores scores;
     locus_metrics_opts o;
@@ -3746,7 +3735,7 @@ static void metrics_among_the_scored(void)
     o.among = LOCUS_AMONG_SCORED;
     o.leaders = leaders;
     o.leader_count = 3;
-    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, NULL, &g_err));
     // query 0: 1 and 2 are scored, 2 is likelier: wrong; query 1: 0 and 2, 0 is likelier: 0.2; query 2: 1: wrong
     CHECK_SIZE(3, m.queries);
     CHECK_SIZE(1, m.left_out);
@@ -3762,7 +3751,7 @@ static void metrics_among_the_scored(void)
     CHECK_NEAR(1.0, m.hit3, 1e-12);
     CHECK_SIZE(3, m.models_routed);
     o.among = LOCUS_AMONG_ALL; // the likeliest of query 0, 1, 3 have no score: a miss
-    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, NULL, &g_err));
     CHECK_SIZE(4, m.queries);
     CHECK_SIZE(0, m.left_out);
     CHECK_NEAR(0.0, m.routing_score, 1e-7);
@@ -3770,7 +3759,7 @@ static void metrics_among_the_scored(void)
     CHECK_NEAR((1.0 / 3.0 + 0.95 / 3.0 + 1.0 / 3.0) / 4.0, m.random_model_score, 1e-7);
     o.among = LOCUS_AMONG_SCORED;
     o.available = only; // without model 1
-    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, NULL, &g_err));
     CHECK_SIZE(3, m.queries);
     CHECK_NEAR((0.0 + 0.2 + 1.0) / 3.0, m.routing_score, 1e-7);
     CHECK_NEAR((0.0 + 0.75 + 1.0) / 3.0, m.oracle_score, 1e-7);
@@ -3778,30 +3767,29 @@ static void metrics_among_the_scored(void)
     memset(mask, 1, sizeof mask);
     mask[3 * 1 + 0] = mask[3 * 1 + 2] = 0; // nobody for query 1
     o.query_available = mask;
-    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, NULL, &g_err));
     CHECK_SIZE(2, m.queries);
     CHECK_SIZE(2, m.left_out);
     o.query_available = NULL;
     memset(choices, 0, sizeof choices);
     choices[0].model = 1, choices[1].model = 2, choices[2].model = 0;
     o.choices = choices; // what other rules chose
-    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, 4, &scores, &o, NULL, &g_err));
     CHECK_NEAR((1.0 + 0.75 + 1.0) / 3.0, m.routing_score, 1e-7);
     CHECK_NEAR(1.0, m.hit1, 1e-12);
     choices[1].model = 1; // which has no score there
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, NULL, &g_err));
     CHECK_MESSAGE("choices[1]");
     choices[1].model = SIZE_MAX;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, NULL, &g_err));
     o.choices = NULL;
     memset(&o.among, 1, sizeof o.among); // no such value
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_metrics_compute(&m, logits, 4, &scores, &o, NULL, &g_err));
     for (i = 0; i < 2; i++) { // no query at all: no figure, no crash
         o.among = LOCUS_AMONG_SCORED;
-        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, i ? 0 : 1, &scores, &o, work, bytes, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&m, logits, i ? 0 : 1, &scores, &o, NULL, &g_err));
         if (i) CHECK_NEAR(NAN, m.routing_score, 0.0);
     }
-    free(work);
 }
 
 // ---------------------------------------------------------------------------------------------------- main

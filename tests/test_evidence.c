@@ -213,8 +213,6 @@ static void test_calibration(void)
         locus_bin bins[15];
         locus_metrics metrics;
         double before, now;
-        size_t bytes = locus_metrics_workspace(w.n, w.M);
-        void *work = xmalloc(bytes);
         CHECK_STATUS(LOCUS_OK, locus_reliability(w.logits, w.n, &s, NULL, SIZE_MAX, bins, 15, &before, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, SIZE_MAX, bins, 15, &now, &g_err));
         CHECK(now < before);
@@ -222,7 +220,7 @@ static void test_calibration(void)
         CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, 24, bins, 15, &now, &g_err));
         CHECK(now < 0.7 * before);
         CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, SIZE_MAX, bins, 15, &now, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&metrics, after, w.n, &s, NULL, work, bytes, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_metrics_compute(&metrics, after, w.n, &s, NULL, NULL, &g_err));
         CHECK_NEAR(metrics.ece, now, 1e-12);
         CHECK_STATUS(LOCUS_OK, locus_reliability(after, w.n, &s, NULL, 4, bins, 3, &now, &g_err));
         CHECK(now != now && bins[1].pairs == 0 && bins[1].observed != bins[1].observed);
@@ -236,7 +234,6 @@ static void test_calibration(void)
         CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_reliability(after, w.n, &s, NULL, 2, bins, 3, &now, &g_err));
         CHECK_MESSAGE("logits[0, 2]");
         after[2] = w.logits[2];
-        free(work);
     }
     { // a model set, removed, added
         const locus_calibration c = locus_pool_calibration(w.pool, 6), all = locus_pool_calibration(w.pool, SIZE_MAX);
@@ -429,13 +426,11 @@ static void test_calibration_file(void)
 static double same_answers(const float *p, const float *q, const unsigned char *x, const unsigned char *y, size_t n,
                            double c, size_t *k)
 {
-    const size_t bytes = locus_same_answers_workspace(n);
-    void *work = xmalloc(bytes);
-    double result = -1.0;
-    size_t shared;
-    CHECK_STATUS(LOCUS_OK, locus_same_answers(p, q, x, y, n, c, &result, &shared, k, work, bytes, &g_err));
-    free(work);
-    return result;
+    locus_likeness found = {0, 0, -1.0};
+    locus_scores s = {2, n, (size_t)(y - x), NULL, x, NULL};
+    CHECK_STATUS(LOCUS_OK, locus_same_answers(&found, p, q, &s, 0, 1, c, NULL, &g_err));
+    *k = found.disagreements;
+    return found.p;
 }
 
 static int by_value(const void *a, const void *b)
@@ -448,7 +443,7 @@ static void test_same_answers(void)
 {
     enum { N = 9, LONG = 12000 };
     float *p = floats(LONG), *q = floats(LONG);
-    unsigned char *x = (unsigned char *)xmalloc(LONG), *y = (unsigned char *)xmalloc(LONG);
+    unsigned char *x = (unsigned char *)xmalloc(2 * LONG), *y = x + LONG;
     size_t k;
     for (int round = 0; round < 40; round++) { // by enumeration of all outcomes
         const double c = -1.0 + 0.05 * round;
@@ -507,23 +502,25 @@ static void test_same_answers(void)
         CHECK(same_answers(p, q, x, y, 100, c, &k) < 1e-6);
     }
     { // errors
-        double value, work[64];
+        locus_likeness value;
+        locus_scores s = {2, 8, LONG, NULL, x, NULL};
         memset(y, 1, 8);
-#define TRY(want, pp, cc, room)                                                                                        \
-    CHECK_STATUS(want, locus_same_answers(pp, q, x, y, 8, cc, &value, NULL, NULL, work, room, &g_err))
-        TRY(LOCUS_OK, p, 0.5, sizeof work);
-        TRY(LOCUS_ERR_ARGUMENT, NULL, 0.5, sizeof work);
-        TRY(LOCUS_ERR_ARGUMENT, p, 1.5, sizeof work);
-        TRY(LOCUS_ERR_ARGUMENT, p, NAN, sizeof work);
-        TRY(LOCUS_ERR_MEMORY, p, 0.5, 8);
-        y[3] = 2;
-        TRY(LOCUS_ERR_SCORE, p, 0.5, sizeof work);
-        y[3] = 1, p[2] = f_nan();
-        TRY(LOCUS_ERR_ARGUMENT, p, 0.5, sizeof work);
-        CHECK_SIZE(0, locus_same_answers_workspace(SIZE_MAX));
-        CHECK_SIZE(0, locus_answer_correlation_workspace(SIZE_MAX));
+        memset(x, 1, 8);
+#define TRY(want, pp, bb, cc) CHECK_STATUS(want, locus_same_answers(&value, pp, q, &s, 0, bb, cc, NULL, &g_err))
+        TRY(LOCUS_OK, p, 1, 0.5);
+        TRY(LOCUS_ERR_ARGUMENT, NULL, 1, 0.5);
+        TRY(LOCUS_ERR_ARGUMENT, p, 2, 0.5);
+        TRY(LOCUS_ERR_ARGUMENT, p, 1, 1.5);
+        TRY(LOCUS_ERR_ARGUMENT, p, 1, NAN);
+        CHECK_MEMORY(locus_same_answers(&value, p, q, &s, 0, 1, 0.5, &g_run, &g_err));
+        x[LONG + 3] = 2;
+        TRY(LOCUS_ERR_SCORE, p, 1, 0.5);
+        x[LONG + 3] = 1, p[2] = f_nan();
+        TRY(LOCUS_ERR_ARGUMENT, p, 1, 0.5);
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_same_answers(NULL, p, q, &s, 0, 1, 0.5, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_same_answers(&value, p, q, NULL, 0, 1, 0.5, NULL, &g_err));
     }
-    free(p), free(q), free(x), free(y);
+    free(p), free(q), free(x);
 }
 
 static void test_correlation(void)
@@ -531,9 +528,10 @@ static void test_correlation(void)
     enum { M = 7, N = 400 };
     float *p = floats(M * N);
     unsigned char x[M * N];
-    double list[M * M], mean = 0.0, got, work[128];
+    double list[M * M], mean = 0.0, got, average;
     size_t count = 0;
     locus_points profiles = {p, M, N, 0};
+    locus_scores s = {M, N, 0, NULL, x, NULL};
     for (size_t i = 0; i < N; i++) {
         const double common = ref_normal(&g_rng);
         for (size_t m = 0; m < M; m++) {
@@ -552,61 +550,25 @@ static void test_correlation(void)
             list[count] = up / down, mean += list[count++];
         }
     qsort(list, count, sizeof *list, by_value);
-#define FIND(quantile)                                                                                                 \
-    CHECK_STATUS(LOCUS_OK, locus_answer_correlation(&profiles, x, quantile, &got, work, sizeof work, &g_err))
+#define FIND(quantile) CHECK_MEMORY(locus_answer_correlation(&profiles, &s, quantile, &average, &got, &g_run, &g_err))
     FIND(0.0);
-    CHECK_NEAR(mean / (double)count, got, 1e-12);
+    CHECK_NEAR(mean / (double)count, average, 1e-12);
+    CHECK_NEAR(list[0], got, 1e-12);
     FIND(1.0);
     CHECK_NEAR(list[count - 1], got, 1e-12);
     FIND(0.5);
     CHECK_NEAR(list[count / 2], got, 1e-12); // 21 pairs: the middle one
     FIND(0.875);
     CHECK_NEAR(0.5 * (list[17] + list[18]), got, 1e-12);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_answer_correlation(&profiles, x, 1.1, &got, work, sizeof work, &g_err));
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_answer_correlation(&profiles, x, 0.5, &got, work, 16, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_answer_correlation(&profiles, &s, 1.1, NULL, &got, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_answer_correlation(&profiles, NULL, 0.5, NULL, &got, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_answer_correlation(&profiles, &s, 0.5, NULL, NULL, NULL, &g_err));
     profiles.count = 1;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_answer_correlation(&profiles, &s, 0.5, NULL, &got, NULL, &g_err));
+    s.models = 1;
     FIND(0.5);
     CHECK_NEAR(0.0, got, 0.0);
     free(p);
-}
-
-static void test_same_embedding(void)
-{
-    enum { D = 12, R = 25, TRIALS = 600 };
-    float *a = floats(R * D), *b = floats(R * D);
-    locus_points pa = {a, R, D, 0}, pb = {b, R, D, 0};
-    double p = 0.0;
-    for (int metric = 0; metric < 2; metric++) {
-        size_t low = 0, half = 0, seen = 0;
-        for (int t = 0; t < TRIALS; t++)
-            for (int apart = 0; apart < 2; apart++) {
-                double where[2][D];
-                for (size_t i = 0; i < D; i++) {
-                    const double z = (i == 0) * 3.0, off = apart ? 0.5 * (i == 1 || i == 2) : 0.0;
-                    where[0][i] = z + 0.1 * ref_normal(&g_rng);
-                    where[1][i] = z + off + 0.1 * ref_normal(&g_rng);
-                }
-                for (size_t r = 0; r < R; r++)
-                    for (size_t i = 0; i < D; i++) {
-                        a[r * D + i] = (float)(where[0][i] + (r > 0) * 0.1 * ref_normal(&g_rng));
-                        b[r * D + i] = (float)(where[1][i] + (r > 0) * 0.1 * ref_normal(&g_rng));
-                    }
-                CHECK_STATUS(LOCUS_OK, locus_same_embedding(&pa, &pb, (locus_metric)metric, &p, &g_err));
-                if (apart) seen += p < 0.05;
-                else low += p <= 0.05, half += p <= 0.5;
-            }
-        CHECK(low < TRIALS * 9 / 100 && low > TRIALS / 100);
-        CHECK(half < TRIALS * 58 / 100 && half > TRIALS * 42 / 100);
-        CHECK(seen > TRIALS * 3 / 4);
-    }
-    CHECK_STATUS(LOCUS_OK, locus_same_embedding(&pa, &pa, LOCUS_COSINE, &p, &g_err));
-    CHECK_NEAR(1.0, p, 0.0);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_same_embedding(&pa, &pb, LOCUS_DISAGREEMENT, &p, &g_err));
-    a[D + 3] = f_inf();
-    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_same_embedding(&pa, &pb, LOCUS_COSINE, &p, &g_err));
-    pa.count = 1;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_same_embedding(&pa, &pb, LOCUS_COSINE, &p, &g_err));
-    free(a), free(b);
 }
 
 // ---------------------------------------------------------------------------------------------------- watch
@@ -696,7 +658,6 @@ int main(void)
                  {"calibration file", test_calibration_file},
                  {"same answers", test_same_answers},
                  {"correlation", test_correlation},
-                 {"same embedding", test_same_embedding},
                  {"watch", test_watch}};
     size_t passed = 0, failed = 0;
     for (size_t i = 0; i < COUNT(tests); i++) {

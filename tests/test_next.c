@@ -360,6 +360,16 @@ static void judge_importance(const judge *g, const locus_pool *pool, const locus
     free(logits);
 }
 
+static locus_status completed_evaluations(const locus_pool *pool, const locus_evals *e, float *chances,
+                                          unsigned char *answers)
+{
+    locus_next_opts o;
+    ZERO(o);
+    o.chances = chances;
+    o.answers = answers;
+    return locus_next_evaluations(pool, e, &o, NULL, NULL, NULL, &g_err);
+}
+
 // All that locus_next_evaluations says, against the judge.
 static void check_next(const locus_pool *pool, const locus_evals *e, const locus_next_opts *opts)
 {
@@ -383,7 +393,8 @@ static void check_next(const locus_pool *pool, const locus_evals *e, const locus
         for (c = 0; c < g.p; c++) u[c] += b * g.x[i * g.p + c] / (double)n;
     }
     variance += quadratic(g.inverse, u, g.p);
-    if (!CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, e, opts, picks, &out, &g_err))) return;
+    CHECK_MEMORY(locus_next_evaluations(pool, e, opts, picks, &out, &g_run, &g_err));
+    if (!CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, e, opts, picks, &out, NULL, &g_err))) return;
     CHECK_SIZE(4711, picks[batch]);
     CHECK_SIZE(batch < left ? batch : left, out.count);
     CHECK_NEAR(mean, out.accuracy.value, 1e-4);
@@ -430,8 +441,8 @@ static void check_completed(const locus_pool *pool, const locus_evals *e)
     size_t i, ones = 0;
     judge g;
     judge_open(&g, pool, e);
-    CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(pool, e, chances, answers, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(pool, e, alone, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, completed_evaluations(pool, e, chances, answers));
+    CHECK_STATUS(LOCUS_OK, completed_evaluations(pool, e, alone, NULL));
     CHECK_SAME("chances without answers", chances, alone, n);
     for (i = 0; i < n; i++) {
         if (g.score[i] >= 0.0) {
@@ -561,11 +572,11 @@ static void strides_bytes_and_copies_of_rows(void)
     e.queries.stride = Q + 5;
     e.scores.f32 = NULL;
     e.scores.u8 = bytes;
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &e, &o, pb, &b, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &e, &o, pb, &b, NULL, &g_err));
     CHECK(!memcmp(pa, pb, sizeof pa) && !memcmp(&a, &b, sizeof a));
-    CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(w.pool, &w.evals, x, NULL, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(w.pool, &e, y, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, completed_evaluations(w.pool, &w.evals, x, NULL));
+    CHECK_STATUS(LOCUS_OK, completed_evaluations(w.pool, &e, y, NULL));
     CHECK_SAME("chances", x, y, 30);
     free(wide), free(x), free(y);
     world_free(&w);
@@ -597,8 +608,8 @@ static void rows_may_be_in_any_order(void)
         asked[i] = w.asked[order[i]];
     }
     e = evals_of(enc, 60, asked);
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &e, &o, pb, &b, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &e, &o, pb, &b, NULL, &g_err));
     for (i = 0; i < 6; i++) CHECK_SIZE(pa[i], order[pb[i]]);
     CHECK_NEAR(a.accuracy.value, b.accuracy.value, 1e-5);
     CHECK_NEAR(a.error, b.error, 1e-5);
@@ -619,15 +630,15 @@ static void the_same_again_gives_the_same_bits(void)
     if (!world_make(&w, 6, 60, 32, 50, LOCUS_ISA_AUTO, 61)) return;
     answer(&w, 0.3, 10, FRACTIONS, 2);
     memset(&a, 1, sizeof a), memset(&b, 2, sizeof b);
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(w.pool, &w.evals, x, s, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pb, &b, &g_err)); // again: the same bits
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, completed_evaluations(w.pool, &w.evals, x, s));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pb, &b, NULL, &g_err)); // again: the same bits
     CHECK(!memcmp(pa, pb, sizeof pa));
     CHECK(!memcmp(&a, &b, sizeof a));
-    CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(w.pool, &w.evals, y, t, &g_err));
+    CHECK_STATUS(LOCUS_OK, completed_evaluations(w.pool, &w.evals, y, t));
     CHECK_SAME("chances", x, y, 50);
     CHECK(!memcmp(s, t, sizeof s));
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, NULL, pb, &b, &g_err)); // no opts: one
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, NULL, pb, &b, NULL, &g_err)); // no opts: one
     CHECK_SIZE(1, b.count);
     CHECK_SIZE(pa[0], pb[0]);
     world_free(&w);
@@ -648,7 +659,7 @@ static void answers_teach_until_it_is_enough(void)
     o.batch = 8;
     if (!world_make(&w, 12, 160, 32, 160, LOCUS_ISA_AUTO, 71)) return;
     while (asked < 160) {
-        if (!CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, &g_err))) break;
+        if (!CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, NULL, &g_err))) break;
         CHECK(out.accuracy.low <= out.accuracy.value && out.accuracy.value <= out.accuracy.high);
         CHECK(out.accuracy.low >= 0.0 && out.accuracy.high <= 1.0);
         CHECK(out.gain >= 0.0 && out.gain <= out.error * out.error * 1.001);
@@ -671,7 +682,7 @@ static void answers_teach_until_it_is_enough(void)
     CHECK(out.error < 0.6 * at_first);
     CHECK_SIZE(160, asked);
     CHECK(enough > 8 && enough < 160);
-    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, NULL, &g_err));
     CHECK_SIZE(0, out.count);
     {
         double mean = 0.0;
@@ -721,12 +732,12 @@ static void chosen_answers_tell_more_than_random_ones(void)
                     asked += 6;
                     continue;
                 }
-                CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, &g_err));
+                CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, NULL, &g_err));
                 for (k = 0; k < out.count; k++) w.asked[picks[k]] = answers[picks[k]];
                 asked += out.count;
             }
-            CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, NULL, picks, &out, &g_err));
-            CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(w.pool, &w.evals, found, NULL, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, NULL, picks, &out, NULL, &g_err));
+            CHECK_STATUS(LOCUS_OK, completed_evaluations(w.pool, &w.evals, found, NULL));
             accuracy[way] += (out.accuracy.value - truth) * (out.accuracy.value - truth) / (double)models;
             if (!way) covered += (truth >= out.accuracy.low && truth <= out.accuracy.high) / (double)models;
             for (i = 0; i < 200; i++)
@@ -889,8 +900,8 @@ static void items_come_back_to_the_bit(void)
     CHECK_SAME("items", w.pool->memory.items, again->memory.items, 100);
     CHECK(fabs((double)as_in_a_file(w.pool->memory.ability) - again->memory.ability) == 0.0);
     CHECK(fabs((double)as_in_a_file(w.pool->memory.spread) - again->memory.spread) == 0.0);
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(again, &w.evals, &o, pb, &b, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(again, &w.evals, &o, pb, &b, NULL, &g_err));
     for (i = 0; i < 5; i++) CHECK_SIZE(pa[i], pb[i]);
     CHECK_NEAR(a.accuracy.value, b.accuracy.value, 1e-6);
     raw = saved(&w);
@@ -957,12 +968,12 @@ static void a_router_without_encoder_is_enough(void)
     CHECK_ROOM(&run, LOCUS_OK, locus_pool_load(&pool, net, &st, &run, &g_err));
     locus_safetensors_close(&st);
     remove(path);
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, &w.evals, &o, pb, &b, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, &w.evals, &o, pb, &b, NULL, &g_err));
     CHECK(!memcmp(pa, pb, sizeof pa));
     CHECK(!memcmp(&a, &b, sizeof a));
-    CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(w.pool, &w.evals, x, NULL, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_complete_evaluations(pool, &w.evals, y, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, completed_evaluations(w.pool, &w.evals, x, NULL));
+    CHECK_STATUS(LOCUS_OK, completed_evaluations(pool, &w.evals, y, NULL));
     CHECK_SAME("chances", x, y, 30);
     locus_pool_destroy(pool);
     room_close(__LINE__, &run);
@@ -1036,14 +1047,14 @@ static void hostile_items_do_no_harm(void)
             if (CHECK_STATUS(LOCUS_OK, load(raw, w.net, &pool))) {
                 CHECK(fabs(pool->memory.ability) <= 20.0);
                 CHECK(pool->memory.spread >= 0.1 && pool->memory.spread <= 10.0);
-                status = locus_next_evaluations(pool, &w.evals, &o, picks, &out, &g_err);
+                status = locus_next_evaluations(pool, &w.evals, &o, picks, &out, NULL, &g_err);
                 CHECK(status == LOCUS_OK || status == LOCUS_ERR_POOL);
                 if (!status) {
                     CHECK(out.accuracy.value >= 0.0 && out.accuracy.value <= 1.0);
                     CHECK(out.error >= 0.0 && out.error < 10.0);
                     for (j = 0; j < out.count; j++) CHECK(picks[j] < 30 && !(w.asked[picks[j]] >= 0.0f));
                 }
-                status = locus_complete_evaluations(pool, &w.evals, chances, answers, &g_err);
+                status = completed_evaluations(pool, &w.evals, chances, answers);
                 CHECK(status == LOCUS_OK || status == LOCUS_ERR_POOL);
                 for (j = 0; j < 30 && !status; j++) CHECK(chances[j] >= 0.0f && chances[j] <= 1.0f);
                 if (!status && fabs((double)numbers[k]) < 100.0) check_completed(pool, &w.evals);
@@ -1060,9 +1071,9 @@ static void hostile_items_do_no_harm(void)
         context("landmarks %zu", i);
         for (j = 0; j < points->bytes / 4; j++) put_f32(points->data + 4 * j, i ? 9e11f : 0.0f);
         if (!CHECK_STATUS(LOCUS_OK, load(raw, w.net, &pool))) break;
-        status = locus_next_evaluations(pool, &w.evals, &o, picks, &out, &g_err);
+        status = locus_next_evaluations(pool, &w.evals, &o, picks, &out, NULL, &g_err);
         CHECK(status == LOCUS_ERR_POOL || (!i && status == LOCUS_OK));
-        status = locus_complete_evaluations(pool, &w.evals, chances, NULL, &g_err);
+        status = completed_evaluations(pool, &w.evals, chances, NULL);
         CHECK(status == LOCUS_ERR_POOL || (!i && status == LOCUS_OK));
         locus_pool_destroy(pool);
     }
@@ -1079,9 +1090,9 @@ static void both(int line, locus_status expected, const locus_pool *pool, const 
     unsigned char answers[64];
     locus_next out;
     g_err.message[0] = 0;
-    check_status(line, "next", expected, locus_next_evaluations(pool, e, NULL, picks, &out, &g_err));
+    check_status(line, "next", expected, locus_next_evaluations(pool, e, NULL, picks, &out, NULL, &g_err));
     g_err.message[0] = 0;
-    check_status(line, "complete", expected, locus_complete_evaluations(pool, e, chances, answers, &g_err));
+    check_status(line, "complete", expected, completed_evaluations(pool, e, chances, answers));
 }
 
 static void bad_arguments_are_refused(void)
@@ -1095,13 +1106,13 @@ static void bad_arguments_are_refused(void)
     unsigned char available[20], bytes[20];
     if (!world_make(&w, 4, 20, 16, 20, LOCUS_ISA_AUTO, 131)) return;
     if (!world_make(&bare, 4, 20, 0, 20, LOCUS_ISA_AUTO, 131)) return;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_next_evaluations(NULL, &w.evals, NULL, picks, &out, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_next_evaluations(w.pool, NULL, NULL, picks, &out, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_next_evaluations(w.pool, &w.evals, NULL, NULL, &out, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_next_evaluations(w.pool, &w.evals, NULL, picks, NULL, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_complete_evaluations(NULL, &w.evals, x, NULL, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_complete_evaluations(w.pool, NULL, x, NULL, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_complete_evaluations(w.pool, &w.evals, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_next_evaluations(NULL, &w.evals, NULL, picks, &out, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_next_evaluations(w.pool, NULL, NULL, picks, &out, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_next_evaluations(w.pool, &w.evals, NULL, NULL, &out, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_next_evaluations(w.pool, &w.evals, NULL, picks, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, completed_evaluations(NULL, &w.evals, x, NULL));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, completed_evaluations(w.pool, NULL, x, NULL));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, completed_evaluations(w.pool, &w.evals, NULL, NULL));
     both(__LINE__, LOCUS_OK, w.pool, &w.evals);
     both(__LINE__, LOCUS_ERR_ARGUMENT, bare.pool, &w.evals);
     CHECK_MESSAGE("recall");
@@ -1146,18 +1157,18 @@ static void bad_arguments_are_refused(void)
     memset(available, 0, sizeof available);
     o.available = available;
     o.batch = 3;
-    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, NULL, &g_err));
     CHECK_SIZE(0, out.count);
     available[4] = 1;
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, NULL, &g_err));
     CHECK_SIZE(1, out.count);
     CHECK_SIZE(4, picks[0]);
     w.asked[4] = 0.0f;
-    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, NULL, &g_err));
     o.batch = SIZE_MAX;
     memset(available, 0, sizeof available);
     available[6] = available[9] = 1;
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, NULL, &g_err));
     CHECK_SIZE(2, out.count);
     world_free(&w);
     world_free(&bare);
@@ -1184,8 +1195,8 @@ static void failing_allocations_leak_nothing(void)
                 g_failed_mallocs = 0;
                 g_fail_persistent = persistent != 0;
                 g_fail_at = at;
-                status = which ? locus_complete_evaluations(w.pool, &w.evals, chances, NULL, &g_err)
-                               : locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, &g_err);
+                status = which ? completed_evaluations(w.pool, &w.evals, chances, NULL)
+                               : locus_next_evaluations(w.pool, &w.evals, &o, picks, &out, NULL, &g_err);
                 g_fail_at = 0;
                 g_fail_persistent = 0;
                 CHECK_GOT(g_failed_mallocs ? LOCUS_ERR_MEMORY : LOCUS_OK, status);
@@ -1195,8 +1206,7 @@ static void failing_allocations_leak_nothing(void)
             }
             if (done == 2) break;
         }
-    CHECK(calls[0] > 4);
-    CHECK_SIZE(2, calls[1]);
+    CHECK(calls[0] > 6 && calls[1] > 6);
     world_free(&w);
 }
 

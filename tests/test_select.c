@@ -787,16 +787,13 @@ static void intervals_follow_their_formulas(void)
     locus_interval v;
     size_t i;
     for (i = 0; i < 5; i++) squares += (x[i] - mean) * (x[i] - mean);
-    v = locus_interval_of(0.5, x, 5, 0, 0.9);
+    v = locus_interval_of(0.5, x, 5, 0.9);
     CHECK_NEAR(0.5, v.value, 0.0);
     CHECK_NEAR(0.5 - t * sqrt(squares / 4.0), v.low, 1e-9);
     CHECK_NEAR(0.5 + t * sqrt(squares / 4.0), v.high, 1e-9);
-    v = locus_interval_of(0.5, x, 5, 1, 0.9);
-    CHECK_NEAR(0.5 - t * sqrt(squares * 4.0 / 5.0), v.low, 1e-9); // the jackknife's variance: (n - 1) / n * squares
-    CHECK_NEAR(0.5 + t * sqrt(squares * 4.0 / 5.0), v.high, 1e-9);
     for (i = 0; i < 7; i++) {
         const double levels[] = {0.9, 0.9, 0.0, 1.0, -1.0, NAN, 2.0};
-        v = locus_interval_of(0.5, i == 1 ? NULL : x, i == 0 ? 1 : 5, 0, levels[i]);
+        v = locus_interval_of(0.5, i == 1 ? NULL : x, i == 0 ? 1 : 5, levels[i]);
         CHECK(v.value == 0.5 && v.low != v.low && v.high != v.high);
     }
 }
@@ -824,7 +821,7 @@ static statistic statistic_of(const float *a, const float *b, size_t n, const in
 
 static void check_interval(int line, const locus_interval *found, double value, const double *x, size_t n, double level)
 {
-    const locus_interval e = locus_interval_of(value, x, n, 0, level);
+    const locus_interval e = locus_interval_of(value, x, n, level);
     check_near(line, "value", value, found->value, 1e-12);
     check_near(line, "low", e.low, found->low, 1e-10);
     check_near(line, "high", e.high, found->high, 1e-10);
@@ -922,7 +919,7 @@ static void comparisons_follow_their_formulas(void)
             memcpy(rows[i], own + model * Q, Q * sizeof(float));
             count[i] = (kase == 1 && i == 0) || (kase == 3 && i == 1) ? 0 : R;
             if (!count[i]) continue;
-            CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions[i], p.pool, &e, &ro, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions[i], p.pool, &e, &ro, NULL, &g_err));
             CHECK_STATUS(LOCUS_OK, locus_profiles(versions[i], &p.evals.queries, NULL, rows[i] + Q, NULL, &g_err));
             pairs = R;
         }
@@ -952,7 +949,7 @@ static void comparisons_follow_their_formulas(void)
         CHECK(by[2].value != by[2].value && by[2].low != by[2].low);
         {
             locus_interval e = locus_interval_of(
-                cosine_of(locus_pool_embedding(p.pool, A), locus_pool_embedding(p.pool, B), 6), x[4], pairs, 0, level);
+                cosine_of(locus_pool_embedding(p.pool, A), locus_pool_embedding(p.pool, B), 6), x[4], pairs, level);
             CHECK_NEAR(e.value, out.distance.value, 1e-12);
             CHECK_NEAR(e.low < 0.0 ? 0.0 : e.low, out.distance.low, 1e-10);
             CHECK_NEAR(e.high, out.distance.high, 1e-10);
@@ -1066,27 +1063,41 @@ static double hull_by_pairs(const locus_tradeoff *p, size_t n, double cost)
     return best < 0.0 ? NAN : best;
 }
 
+// The hull of the points without NaN, its corners in picks.
+static locusi_hull hull_of(const locus_tradeoff *p, size_t n, size_t *picks)
+{
+    unsigned char in[64];
+    locusi_hull h;
+    size_t i;
+    for (i = 0; i < n; i++) in[i] = p[i].cost == p[i].cost;
+    h.corner = picks;
+    locusi_hull_of(&h, p, n, in, 1);
+    return h;
+}
+
 static void hulls_are_what_mixing_gives(void)
 {
     const locus_tradeoff hand[6] = {{1.0, 0.4}, {2.0, 0.5}, {3.0, 0.8}, {5.0, 0.7}, {6.0, 0.9}, {1.0, 0.3}};
     size_t picks[40], trial, i, n;
+    locusi_hull h = hull_of(hand, 6, picks);
     ref_rng g;
     g.state = 301 + g_seed;
-    CHECK_SIZE(3, locus_hull(hand, 6, picks)); // 1, 3, 6: 2 lies below the line, 5 below both
+    CHECK_SIZE(3, h.corners); // 1, 3, 6: 2 lies below the line, 5 below both
     CHECK(picks[0] == 0 && picks[1] == 2 && picks[2] == 4);
-    CHECK_NEAR(0.6, locus_hull_quality(hand, picks, 3, 2.0), 1e-12);
-    CHECK_NEAR(NAN, locus_hull_quality(hand, picks, 3, 0.5), 0.0);
-    CHECK_NEAR(0.9, locus_hull_quality(hand, picks, 3, 60.0), 0.0);
-    CHECK_NEAR(2.0, locus_hull_cost(hand, picks, 3, 0.6), 1e-12);
-    CHECK_NEAR(1.0, locus_hull_cost(hand, picks, 3, 0.1), 0.0);
-    CHECK_NEAR(6.0, locus_hull_cost(hand, picks, 3, 0.9), 1e-12);
-    CHECK_NEAR(NAN, locus_hull_cost(hand, picks, 3, 0.91), 0.0);
+    CHECK_NEAR(0.6, locusi_hull_quality(&h, 2.0), 1e-12);
+    CHECK_NEAR(NAN, locusi_hull_quality(&h, 0.5), 0.0);
+    CHECK_NEAR(0.9, locusi_hull_quality(&h, 60.0), 0.0);
+    CHECK_NEAR(2.0, locusi_hull_cost(&h, 0.6), 1e-12);
+    CHECK_NEAR(1.0, locusi_hull_cost(&h, 0.1), 0.0);
+    CHECK_NEAR(6.0, locusi_hull_cost(&h, 0.9), 1e-12);
+    CHECK_NEAR(NAN, locusi_hull_cost(&h, 0.91), 0.0);
     // area from 1 to 7: 2 * 0.6 + 3 * 0.85 + 1 * 0.9 = 4.65
-    CHECK_NEAR(4.65 / 6.0, locus_aiq(hand, picks, 3, 1.0, 7.0), 1e-12);
-    CHECK_NEAR((0.6 + 0.8) / 2.0, locus_aiq(hand, picks, 3, 2.0, 3.0), 1e-12);
-    CHECK_NEAR(0.6, locus_aiq(hand, picks, 3, 2.0, 2.0), 1e-12);
-    CHECK_NEAR(0.2, locus_aiq(hand, picks, 3, 0.0, 1.0), 1e-12); // from (0, 0), the router that never answers
-    CHECK_NEAR(NAN, locus_aiq(hand, picks, 0, 0.0, 1.0), 0.0);
+    CHECK_NEAR(4.65 / 6.0, locusi_hull_aiq(&h, 1.0, 7.0), 1e-12);
+    CHECK_NEAR((0.6 + 0.8) / 2.0, locusi_hull_aiq(&h, 2.0, 3.0), 1e-12);
+    CHECK_NEAR(0.6, locusi_hull_aiq(&h, 2.0, 2.0), 1e-12);
+    CHECK_NEAR(0.2, locusi_hull_aiq(&h, 0.0, 1.0), 1e-12); // from (0, 0), the router that never answers
+    h.corners = 0;
+    CHECK_NEAR(NAN, locusi_hull_aiq(&h, 0.0, 1.0), 0.0);
     for (trial = 0; trial < trials(300); trial++) {
         locus_tradeoff p[30];
         double area = 0.0, low = HUGE_VAL, high = 0.0;
@@ -1104,7 +1115,8 @@ static void hulls_are_what_mixing_gives(void)
             }
         }
         context("trial %zu: %zu points", trial, n);
-        corners = locus_hull(p, n, picks);
+        h = hull_of(p, n, picks);
+        corners = h.corners;
         CHECK((corners == 0) == (known == 0));
         for (i = 1; i < corners; i++) {
             CHECK(p[picks[i]].cost > p[picks[i - 1]].cost && p[picks[i]].quality > p[picks[i - 1]].quality);
@@ -1113,16 +1125,15 @@ static void hulls_are_what_mixing_gives(void)
                       (p[picks[i - 1]].quality - p[picks[i - 2]].quality) * (p[picks[i]].cost - p[picks[i - 1]].cost));
         }
         for (i = 0; i < 20 && known; i++) {
-            const double cost = low + (high - low) * 1.2 * ref_uniform(&g),
-                         q = locus_hull_quality(p, picks, corners, cost);
+            const double cost = low + (high - low) * 1.2 * ref_uniform(&g), q = locusi_hull_quality(&h, cost);
             CHECK_NEAR(hull_by_pairs(p, n, cost), q, 1e-9);
             if (q > p[picks[0]].quality && q < p[picks[corners - 1]].quality)
-                CHECK_NEAR(cost, locus_hull_cost(p, picks, corners, q), 1e-9 * high);
+                CHECK_NEAR(cost, locusi_hull_cost(&h, q), 1e-9 * high);
         }
         if (!known || !(high > low) || trial % 8) continue;
         for (i = 0; i < steps; i++)
             area += hull_by_pairs(p, n, low + (high - low) * ((double)i + 0.5) / (double)steps) / (double)steps;
-        CHECK_NEAR(area, locus_aiq(p, picks, corners, low, high), 1e-6);
+        CHECK_NEAR(area, locusi_hull_aiq(&h, low, high), 1e-6);
     }
 }
 
@@ -1146,29 +1157,29 @@ static void leaders_are_fair_to_models_with_holes(void)
         y[2 * N + i] = easy ? (float)(i % 10 < 8) : (float)(i % 10 < 3);
         y[3 * N + i] = f_nan();
     }
-    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, means, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, means, NULL, &g_err));
     CHECK(order[0] == 1 && order[1] == 2 && order[2] == 0 && order[3] == 3);
     CHECK(means[1] > means[2] && means[2] > means[0]);
     CHECK_NEAR(NAN, means[3], 0.0);
     CHECK_NEAR(0.1, means[1] - means[2], 1e-6); // as on the queries that both have
-    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, NULL, 0, LOCUS_AMONG_ALL, order, means, &g_err)); // missing: 0
+    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, NULL, 0, LOCUS_AMONG_ALL, order, means, NULL, &g_err)); // missing: 0
     CHECK(order[0] == 1 && order[1] == 2 && order[2] == 0 && order[3] == 3);
     CHECK_NEAR(0.35, means[0], 1e-12);
     CHECK_NEAR(0.0, means[3], 0.0);
     for (m = 0; m < 4; m++)
         for (i = 0; i < N; i++) y[m * N + i] = (float)((i + m) % 2); // equals without holes: by index
-    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, NULL, NULL, &g_err));
     for (m = 0; m < 4; m++) CHECK_SIZE(m, order[m]);
-    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, columns, 1, LOCUS_AMONG_SCORED, order, means, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_leaders(&s, columns, 1, LOCUS_AMONG_SCORED, order, means, NULL, &g_err));
     CHECK(order[0] == 1 && order[1] == 3);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_leaders(&s, columns, 2, LOCUS_AMONG_SCORED, order, means, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_leaders(&s, columns, 2, LOCUS_AMONG_SCORED, order, means, NULL, &g_err));
     CHECK_MESSAGE("columns[1]");
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_leaders(NULL, NULL, 0, LOCUS_AMONG_SCORED, order, means, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_leaders(NULL, NULL, 0, LOCUS_AMONG_SCORED, order, means, NULL, &g_err));
     y[5] = 1.5f;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, means, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, means, NULL, &g_err));
     g_fail_at = 1;
     y[5] = 0.5f;
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, means, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_leaders(&s, NULL, 0, LOCUS_AMONG_SCORED, order, means, NULL, &g_err));
     g_fail_at = 0;
 }
 
@@ -1181,34 +1192,34 @@ static void paired_intervals_are_paired(void)
     ref_rng g;
     g.state = 303 + g_seed;
     for (i = 0; i < N; i++) a[i] = ref_normal(&g) * 10.0, b[i] = a[i] - 0.25;
-    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.0, 0, 0, &x, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.0, 0, 0, &x, NULL, &g_err));
     CHECK_NEAR(0.25, x.value, 1e-12); // what they share cancels
     CHECK_NEAR(0.25, x.low, 1e-9);
     CHECK_NEAR(0.25, x.high, 1e-9);
     for (i = 0; i < N; i++) b[i] = a[i] + ref_normal(&g);
-    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.9, 2000, 7, &x, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.9, 2000, 7, &again, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.9, 2000, 7, &x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.9, 2000, 7, &again, NULL, &g_err));
     CHECK(memcmp(&x, &again, sizeof x) == 0);
     CHECK_NEAR(2.0 * 1.645 / sqrt((double)N), x.high - x.low, 0.03);
     CHECK(x.low < x.value && x.value < x.high);
-    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.5, 2000, 7, &again, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.5, 2000, 7, &again, NULL, &g_err));
     CHECK_NEAR(2.0 * 0.674 / sqrt((double)N), again.high - again.low, 0.02);
-    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.9, 2000, 8, &again, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, N, 0.9, 2000, 8, &again, NULL, &g_err));
     CHECK(memcmp(&x, &again, sizeof x) != 0);
     for (i = 0; i < rounds; i++) { // it covers the truth as often as it says
         size_t k;
         for (k = 0; k < 100; k++) a[k] = ref_normal(&g), b[k] = a[k] + ref_normal(&g);
-        CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, 100, 0.9, 300, i, &x, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_paired_difference(a, b, 100, 0.9, 300, i, &x, NULL, &g_err));
         covered += x.low <= 0.0 && x.high >= 0.0;
     }
     noise = (double)covered / (double)rounds;
     CHECK(noise > 0.8 && noise < 0.97);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, 0, 0.9, 10, 7, &x, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, NULL, N, 0.9, 10, 7, &x, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, N, 1.0, 10, 7, &x, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, N, NAN, 10, 7, &x, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, 0, 0.9, 10, 7, &x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, NULL, N, 0.9, 10, 7, &x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, N, 1.0, 10, 7, &x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, N, NAN, 10, 7, &x, NULL, &g_err));
     b[3] = NAN;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, N, 0.9, 10, 7, &x, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_paired_difference(a, b, N, 0.9, 10, 7, &x, NULL, &g_err));
     CHECK_MESSAGE("a[3]");
 }
 
@@ -1239,7 +1250,7 @@ static void a_tiny_frontier_by_hand(void)
     o.leaders = leaders;
     o.leader_count = 2;
     o.resamples = 200;
-    if (CHECK_STATUS(LOCUS_OK, locus_frontier_compute(&f, points, zero, singles, logits, 3, &s, &o, &g_err))) {
+    if (CHECK_STATUS(LOCUS_OK, locus_frontier_compute(&f, points, zero, singles, logits, 3, &s, &o, NULL, &g_err))) {
         static const double lambda[4] = {0.0, 0.02, 0.1, 0.2}, spent[4] = {4.0, 3.0, 2.0, 1.0},
                             got[4] = {2.0 / 3.0, 2.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0};
         CHECK_SIZE(3, f.queries);
@@ -1264,7 +1275,6 @@ static void a_tiny_frontier_by_hand(void)
         CHECK_NEAR(f.aiq.value - 0.5, f.aiq_gain.value, 1e-12);
         CHECK_NEAR(2.0 / 3.0 - 5.0 / 9.0, points[1].gain.value, 1e-12); // the zero router has 5/9 at 3
         CHECK_NEAR(0.0, f.at_leader.value, 1e-12);
-        CHECK_SIZE(1, f.leader);
         CHECK_NEAR(4.0, f.leader_mean.cost, 1e-12);
         CHECK_NEAR(2.5, f.random.cost, 1e-12);
         CHECK_NEAR(0.5, f.random.quality, 1e-12);
@@ -1280,7 +1290,7 @@ static void a_tiny_frontier_by_hand(void)
     rules.guard = LOCUS_GUARD_GIVEN; // the dear one stays until its margin is spent: prices 0.12, 0.2, 0.3
     rules.default_model = 1;
     rules.margin = 0.3;
-    if (CHECK_STATUS(LOCUS_OK, locus_frontier_compute(&f, points, zero, singles, logits, 3, &s, &o, &g_err))) {
+    if (CHECK_STATUS(LOCUS_OK, locus_frontier_compute(&f, points, zero, singles, logits, 3, &s, &o, NULL, &g_err))) {
         CHECK(points[0].cost >= 4.0);
         CHECK_NEAR(1.0, points[f.points - 1].cost, 1e-12);
         CHECK_NEAR(0.3, points[f.points - 1].lambda, 1e-6);
@@ -1288,11 +1298,10 @@ static void a_tiny_frontier_by_hand(void)
     ZERO(rules);
     rules.cost = cost;
     rules.max_cost = 2.0; // only the cheap one
-    if (CHECK_STATUS(LOCUS_OK, locus_frontier_compute(&f, points, zero, singles, logits, 3, &s, &o, &g_err))) {
+    if (CHECK_STATUS(LOCUS_OK, locus_frontier_compute(&f, points, zero, singles, logits, 3, &s, &o, NULL, &g_err))) {
         CHECK_SIZE(1, f.points);
         CHECK_SIZE(0, singles[1].candidate);
         CHECK_NEAR(NAN, singles[1].mean.cost, 0.0);
-        CHECK_SIZE(0, f.leader);
         CHECK_NEAR(1.0, f.high, 1e-12);
     }
 }
@@ -1318,8 +1327,9 @@ static void frontiers_match_their_definitions(void)
         locus_route_opts rules;
         locus_frontier_opts o;
         locus_status status;
-        size_t i, m, p, counted = 0, corners, picks[P], order[M] = {3, 1, 4, 0, 5, 2};
+        size_t i, m, p, counted = 0, picks[P], order[M] = {3, 1, 4, 0, 5, 2};
         locus_tradeoff t[P];
+        locusi_hull hull;
         ZERO(s), ZERO(rules), ZERO(o);
         for (i = 0; i < n * M; i++) {
             logits[i] = (float)ref_normal(&g);
@@ -1345,7 +1355,7 @@ static void frontiers_match_their_definitions(void)
         o.resamples = 20;
         context("trial %zu: %zu queries%s%s", trial, n, among ? ", among the scored" : "",
                 allow ? ", unpriced too" : "");
-        status = locus_frontier_compute(&f, points, zero, singles, logits, n, &s, &o, &g_err);
+        status = locus_frontier_compute(&f, points, zero, singles, logits, n, &s, &o, NULL, &g_err);
         for (p = 0; p < P; p++) t[p].cost = t[p].quality = 0.0;
         for (i = 0; i < n; i++) { // each query: who may, at what counted cost; then every figure
             double counted_cost[M], dearest = -1.0, sum = 0.0, spent = 0.0, best = -1.0, best_cost = 0.0;
@@ -1401,8 +1411,8 @@ static void frontiers_match_their_definitions(void)
                 CHECK_NEAR(t[p].quality, points[p].quality, 1e-12);
                 if (p) CHECK(points[p].cost <= points[p - 1].cost && points[p].lambda > points[p - 1].lambda);
             }
-            corners = locus_hull(t, f.points, picks);
-            CHECK_NEAR(locus_aiq(t, picks, corners, f.low, f.high), f.aiq.value, 1e-9);
+            hull = hull_of(t, f.points, picks);
+            CHECK_NEAR(locusi_hull_aiq(&hull, f.low, f.high), f.aiq.value, 1e-9);
             for (p = 0; p < f.points; p++) // the gain, from the zero router's corners
                 if (f.zero_corners && points[p].cost >= zero[0].mean.cost) {
                     double q = zero[f.zero_corners - 1].mean.quality;
@@ -1413,8 +1423,8 @@ static void frontiers_match_their_definitions(void)
                                                            (zero[m + 1].mean.cost - zero[m].mean.cost);
                     CHECK_NEAR(points[p].quality - q, points[p].gain.value, 1e-9);
                 } else CHECK_NEAR(NAN, points[p].gain.value, 0.0);
-            status = locus_frontier_compute(&again, points, zero, singles, logits, n, &s, &o, &g_err);
-            CHECK(!status && !memcmp(&again.aiq, &f.aiq, sizeof f.aiq)); // the same seed, the same interval
+            CHECK_MEMORY(locus_frontier_compute(&again, points, zero, singles, logits, n, &s, &o, &g_run, &g_err));
+            CHECK(!memcmp(&again.aiq, &f.aiq, sizeof f.aiq)); // the same seed, the same interval
         }
         free((void *)(uintptr_t)s.f32);
         free(logits), free(y), free(cost);
@@ -1432,7 +1442,6 @@ static void bad_frontiers_are_refused(void)
     locus_single singles[2];
     locus_frontier f;
     locus_scores s;
-    locus_gap gap;
     locus_route_opts rules;
     locus_frontier_opts o;
     ZERO(s), ZERO(rules), ZERO(o);
@@ -1440,14 +1449,17 @@ static void bad_frontiers_are_refused(void)
     s.f32 = y;
     rules.query_cost = cost;
     o.rules = &rules;
-#define FRONTIER() locus_frontier_compute(&f, points, zero, singles, logits, 2, &s, &o, &g_err)
+#define FRONTIER() locus_frontier_compute(&f, points, zero, singles, logits, 2, &s, &o, NULL, &g_err)
     CHECK_STATUS(LOCUS_OK, FRONTIER());
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_frontier_compute(NULL, points, zero, singles, logits, 2, &s, &o, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_frontier_compute(&f, points, NULL, singles, logits, 2, &s, &o, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_frontier_compute(&f, points, zero, singles, NULL, 2, &s, &o, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_frontier_compute(&f, points, zero, singles, logits, 2, NULL, &o, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_frontier_compute(NULL, points, zero, singles, logits, 2, &s, &o, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_frontier_compute(&f, points, NULL, singles, logits, 2, &s, &o, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_frontier_compute(&f, points, zero, singles, NULL, 2, &s, &o, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_frontier_compute(&f, points, zero, singles, logits, 2, NULL, &o, NULL, &g_err));
     CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE,
-                 locus_frontier_compute(&f, points, zero, singles, logits, 2, &s, NULL, &g_err));
+                 locus_frontier_compute(&f, points, zero, singles, logits, 2, &s, NULL, NULL, &g_err));
     cost[3] = -1.0;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, FRONTIER());
     CHECK_MESSAGE("query_cost[1, 1]");
@@ -1471,13 +1483,11 @@ static void bad_frontiers_are_refused(void)
         logits[at] = f_nan();
         CHECK_STATUS(LOCUS_ERR_NONFINITE, FRONTIER());
         CHECK_MESSAGE(where);
-        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_recovered_gap(&gap, logits, 2, &s, 0, 1, &o, &g_err));
-        CHECK_MESSAGE(where);
         logits[at] = -f_inf();
         CHECK_STATUS(LOCUS_OK, FRONTIER());
         logits[at] = 0.0f;
     }
-    for (at = 1; at < 4; at++) {
+    for (at = 1; at < 30; at++) {
         const long blocks = g_blocks;
         g_fail_at = at;
         g_failed_mallocs = 0;
@@ -1485,12 +1495,21 @@ static void bad_frontiers_are_refused(void)
         g_fail_at = 0;
         CHECK(g_blocks == blocks);
     }
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_recovered_gap(&gap, logits, 2, &s, 0, 0, &o, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_recovered_gap(&gap, logits, 2, &s, 0, 2, &o, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_recovered_gap(NULL, logits, 2, &s, 0, 1, &o, &g_err));
+    o.points = SIZE_MAX;
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, FRONTIER());
+    o.points = 0;
+    o.strong = 2;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, FRONTIER());
+    o.strong = 1;
+    CHECK_STATUS(LOCUS_OK, FRONTIER());
+    CHECK_SIZE(2, f.gap.queries);
+    rules.query_cost = NULL; // the gap needs no costs
+    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, FRONTIER());
+    CHECK_SIZE(2, f.gap.queries);
     y[0] = y[3] = f_nan();
     o.among = LOCUS_AMONG_SCORED;
-    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_recovered_gap(&gap, logits, 2, &s, 0, 1, &o, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, FRONTIER());
+    CHECK_MESSAGE("weak, strong");
 #undef FRONTIER
 }
 
@@ -1505,11 +1524,20 @@ static void recovered_gaps_match_their_definition(void)
         float logits[3 * MOST_QUERIES], y[3 * MOST_QUERIES];
         double weak = 0.0, strong = 0.0, area = 0.0, before = 0.0, half = NAN;
         size_t i, k, used = 0, at[MOST_QUERIES];
+        const double cost[3] = {1.0, 1.0, 1.0};
+        locus_frontier_point points[64];
+        locus_zero_corner zero[67];
+        locus_single singles[3];
+        locus_frontier f;
         locus_scores s;
         locus_gap gap;
+        locus_route_opts rules;
         locus_frontier_opts o;
         locus_status status;
-        ZERO(s), ZERO(o);
+        ZERO(s), ZERO(rules), ZERO(o);
+        rules.cost = cost;
+        o.rules = &rules;
+        o.weak = 2;
         for (i = 0; i < 3 * n; i++) logits[i] = (float)ref_normal(&g);
         for (i = 0; i < 3 * n; i++)
             y[i] = trial % 2 && ref_range(&g, 0, 4) == 0 ? f_nan() : (float)ref_range(&g, 0, 4) * 0.25f;
@@ -1519,7 +1547,8 @@ static void recovered_gaps_match_their_definition(void)
         o.among = LOCUS_AMONG_SCORED;
         o.resamples = 50;
         context("trial %zu: %zu queries", trial, n);
-        status = locus_recovered_gap(&gap, logits, n, &s, 2, 0, &o, &g_err);
+        status = locus_frontier_compute(&f, points, zero, singles, logits, n, &s, &o, NULL, &g_err);
+        gap = f.gap;
         for (i = 0; i < n; i++) {
             if (y[i] != y[i] || y[2 * n + i] != y[2 * n + i]) continue;
             at[used++] = i;

@@ -2893,9 +2893,9 @@ static void memories_of_version_0_3_are_as_they_were(void)
         if (!CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, net, path, NULL, &g_err))) return;
     }
     CHECK_STATUS(LOCUS_OK, locus_pool_set_recall(pool, 1.0, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, pool, &one, &draw, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, pool, &one, &draw, NULL, &g_err));
     some = one, some.scores.f32 = y + 3 * N; // of which some are missing
-    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, &some, &opts, &pick, &next, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, &some, &opts, &pick, &next, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(pool, 0, &one, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_open(&again, net, path, NULL, &g_err));

@@ -190,16 +190,17 @@ static void unscored_rows_are_not_looked_at(void)
             locus_evals *e = one ? &same : &evals;
             e->scores.models = 1;
             CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(one ? b : a, 3, e, NULL, &g_err));
-            CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made[one], b, e, NULL, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made[one], b, e, NULL, NULL, &g_err));
             if (!one) continue;
             check_pools(a, b, D);
             check_pools(made[0], made[1], D);
             evals.queries.encodings = wide;
             {
                 const locus_queries query = queries_of(f.enc, 1, D);
-                CHECK_STATUS(LOCUS_OK, locus_explain(b, 2, &evals, &query, NULL, &why, reasons[0], reasons[1], &g_err));
                 CHECK_STATUS(LOCUS_OK,
-                             locus_explain(b, 2, &same, &query, NULL, &other, reasons[2], reasons[3], &g_err));
+                             locus_explain(b, 2, &evals, &query, NULL, &why, reasons[0], reasons[1], NULL, &g_err));
+                CHECK_STATUS(LOCUS_OK,
+                             locus_explain(b, 2, &same, &query, NULL, &other, reasons[2], reasons[3], NULL, &g_err));
                 CHECK_SIZE(other.influences, why.influences);
                 for (i = 0; i < why.influences; i++) {
                     CHECK_SIZE(rows[reasons[2][i].evaluation], reasons[0][i].evaluation);
@@ -244,7 +245,7 @@ static void versions_embed_the_drawn_evaluations(void)
                 o.count = 6;
                 o.seed = 5;
                 enc = floats(n * f.D), scores = floats(n);
-                CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
+                CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, &o, NULL, &g_err));
                 CHECK_SIZE(6, locus_pool_count(made));
                 for (r = 0; r < 6; r++) {
                     char name[16];
@@ -308,125 +309,89 @@ static void versions_remember_the_drawn_evaluations(void)
 {
     static const size_t sizes[] = {1, 30, 200};
     size_t k, r, i, j, c;
-    int jackknife;
-    for (jackknife = 0; jackknife < 2; jackknife++)
-        for (k = (size_t)jackknife; k < COUNT(sizes); k++) {
-            const size_t versions = 20, n = sizes[k];
-            fixture f;
-            locus_resample_opts o;
-            locus_pool *made;
-            locusi_own own;
-            locusi_carver carver = {NULL, 0, 0};
-            locusi_job job;
-            void *block;
-            double *a, *x, *theta, noise, largest = 0.0;
-            size_t *row = (size_t *)xmalloc(n * sizeof *row), *order = (size_t *)xmalloc(n * sizeof *order), p;
-            context("jackknife %d, %zu", jackknife, n);
-            if (!fixture_make(&f, n, PLAIN, 0, 1, LOCUS_ISA_AUTO, 40 + k)) return;
-            ZERO(o);
-            o.count = versions;
-            o.seed = 9;
-            o.jackknife = jackknife;
-            CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
-            locusi_own_carve(&own, &f.pool->memory, n, &carver);
-            block = xmalloc(carver.used + 64);
-            carver.base = locusi_align(block);
-            carver.used = 0;
-            locusi_own_carve(&own, &f.pool->memory, n, &carver);
-            CHECK_STATUS(LOCUS_OK, locusi_own_fit(&own, f.net->kernels, &f.evals, &g_err));
-            p = own.m.landmarks;
-            a = ref_alloc(p * p), x = ref_alloc(p), theta = ref_alloc(p);
-            ZERO(job);
-            job.n = n;
-            job.draws = (uint32_t *)xmalloc(versions * n * sizeof(uint32_t));
-            job.drawn = (size_t *)xmalloc(versions * sizeof(size_t));
-            for (i = 0; i < n; i++) row[i] = i;
-            locusi_resample_draw(&job, row, n, versions, jackknife, 9, order);
-            noise = jackknife ? sqrt((double)versions) / (double)(versions - 1) : 1.0;
-            for (r = 0; r < versions; r++) {
-                const double weight = own.m.own / own.m.noise;
-                double scores = 0.0, difficulties = 0.0, mu, sd, prior;
-                for (i = 0; i < p * p; i++) a[i] = i % (p + 1) ? 0.0 : 1.0;
-                for (i = 0; i < job.drawn[r]; i++) {
-                    scores += own.score[job.draws[r * n + i]];
-                    difficulties += own.t[job.draws[r * n + i]];
-                }
-                prior = own.m.mean +
-                        noise * own.sd / sqrt(fmax(own.m.pull, 1.0)) * locusi_draw_normal(9, LOCUSI_DRAW_MEAN, r, 0);
-                prior = prior < 0.01 ? 0.01 : prior > 0.99 ? 0.99 : prior;
-                mu = prior;
-                for (i = 0; i < 4; i++) {
-                    sd = sqrt(fmax(mu * (1.0 - mu), 0.05));
-                    mu = (own.m.pull * prior + scores - sd * difficulties) / ((double)job.drawn[r] + own.m.pull);
-                    mu = mu < 0.01 ? 0.01 : mu > 0.99 ? 0.99 : mu;
-                }
-                sd = sqrt(fmax(mu * (1.0 - mu), 0.05));
-                for (c = 0; c < p; c++) x[c] = noise * sqrt(own.m.own) * locusi_draw_normal(9, LOCUSI_DRAW_PRIOR, r, c);
-                for (i = 0; i < job.drawn[r]; i++) {
-                    const size_t at = job.draws[r * n + i];
-                    const float *phi = own.phi + at * p;
-                    for (c = 0; c < p; c++) {
-                        x[c] += weight * (double)phi[c] * ((own.score[at] - mu) / sd - own.t[at]);
-                        for (j = 0; j < p; j++) a[c * p + j] += weight * (double)phi[c] * (double)phi[j];
-                    }
-                }
-                dense_solve(a, p, x);
-                for (c = 0; c < p; c++) theta[c] = x[c];
-                for (i = 0; i < p; i++) { // packed: feature c of kernel i
-                    x[i] = 0.0;
-                    for (c = 0; c < p; c++)
-                        x[i] += (double)own.m.features[c / 16 * 16 * p + 16 * i + c % 16] * theta[c];
-                }
-                { // as what it predicts at the evaluated queries
-                    double worst_gap = 0.0;
-                    for (i = 0; i < n; i++) {
-                        double gap = 0.0, value = 0.0;
-                        for (c = 0; c < p; c++) {
-                            const double k0 = (double)own.kernels[i * p + c];
-                            value += k0 * ((double)own.m.shared[c] + x[c]) * sd;
-                            gap += k0 * (double)*locusi_recall_at(made, r, c);
-                        }
-                        if (fabs(gap - value) > worst_gap) worst_gap = fabs(gap - value);
-                        if (fabs(value) > largest) largest = fabs(value);
-                    }
-                    CHECK_NEAR(0.0, worst_gap, 0.0005);
-                }
-                CHECK_NEAR(mu, (double)made->recall_base[r], 1e-6);
-            }
-            CHECK(largest > 0.05);
-            free(a), free(x), free(theta), free(block), free(row), free(order), free(job.draws), free(job.drawn);
-            locus_pool_destroy(made);
-            fixture_free(&f);
-        }
-}
-
-static void groups_are_balanced_and_each_left_out_once(void)
-{
-    static const size_t sizes[][2] = {{2, 2}, {7, 3}, {100, 10}, {33, 32}};
-    size_t k, r, i;
     for (k = 0; k < COUNT(sizes); k++) {
-        const size_t n = sizes[k][0], versions = sizes[k][1];
-        size_t row[100], order[100], seen[100], drawn[32], moved = 0;
-        uint32_t draws[32 * 100];
+        const size_t versions = 20, n = sizes[k];
+        fixture f;
+        locus_resample_opts o;
+        locus_pool *made;
+        locusi_own own;
+        locusi_carver carver = {NULL, 0, 0};
         locusi_job job;
+        void *block;
+        double *a, *x, *theta, largest = 0.0;
+        size_t *row = (size_t *)xmalloc(n * sizeof *row), p;
+        context("%zu", n);
+        if (!fixture_make(&f, n, PLAIN, 0, 1, LOCUS_ISA_AUTO, 40 + k)) return;
+        ZERO(o);
+        o.count = versions;
+        o.seed = 9;
+        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, &o, NULL, &g_err));
+        locusi_own_carve(&own, &f.pool->memory, n, &carver);
+        block = xmalloc(carver.used + 64);
+        carver.base = locusi_align(block);
+        carver.used = 0;
+        locusi_own_carve(&own, &f.pool->memory, n, &carver);
+        CHECK_STATUS(LOCUS_OK, locusi_own_fit(&own, f.net->kernels, &f.evals, &g_err));
+        p = own.m.landmarks;
+        a = ref_alloc(p * p), x = ref_alloc(p), theta = ref_alloc(p);
         ZERO(job);
-        ZERO(seen);
-        job.n = n, job.draws = draws, job.drawn = drawn;
+        job.n = n;
+        job.draws = (uint32_t *)xmalloc(versions * n * sizeof(uint32_t));
+        job.drawn = (size_t *)xmalloc(versions * sizeof(size_t));
         for (i = 0; i < n; i++) row[i] = i;
-        locusi_resample_draw(&job, row, n, versions, 1, 4, order);
+        locusi_resample_draw(&job, row, n, versions, 9);
         for (r = 0; r < versions; r++) {
-            size_t has[100];
-            ZERO(has);
-            CHECK(n - drawn[r] == n / versions || n - drawn[r] == n / versions + 1);
-            for (i = 0; i < drawn[r]; i++) has[draws[r * n + i]]++;
-            for (i = 0; i < n; i++) {
-                CHECK(has[i] <= 1);
-                seen[i] += has[i];
-                moved += !has[i] && i % versions != r;
+            const double weight = own.m.own / own.m.noise;
+            double scores = 0.0, difficulties = 0.0, mu, sd, prior;
+            for (i = 0; i < p * p; i++) a[i] = i % (p + 1) ? 0.0 : 1.0;
+            for (i = 0; i < job.drawn[r]; i++) {
+                scores += own.score[job.draws[r * n + i]];
+                difficulties += own.t[job.draws[r * n + i]];
             }
+            prior = own.m.mean + own.sd / sqrt(fmax(own.m.pull, 1.0)) * locusi_draw_normal(9, LOCUSI_DRAW_MEAN, r, 0);
+            prior = prior < 0.01 ? 0.01 : prior > 0.99 ? 0.99 : prior;
+            mu = prior;
+            for (i = 0; i < 4; i++) {
+                sd = sqrt(fmax(mu * (1.0 - mu), 0.05));
+                mu = (own.m.pull * prior + scores - sd * difficulties) / ((double)job.drawn[r] + own.m.pull);
+                mu = mu < 0.01 ? 0.01 : mu > 0.99 ? 0.99 : mu;
+            }
+            sd = sqrt(fmax(mu * (1.0 - mu), 0.05));
+            for (c = 0; c < p; c++) x[c] = sqrt(own.m.own) * locusi_draw_normal(9, LOCUSI_DRAW_PRIOR, r, c);
+            for (i = 0; i < job.drawn[r]; i++) {
+                const size_t at = job.draws[r * n + i];
+                const float *phi = own.phi + at * p;
+                for (c = 0; c < p; c++) {
+                    x[c] += weight * (double)phi[c] * ((own.score[at] - mu) / sd - own.t[at]);
+                    for (j = 0; j < p; j++) a[c * p + j] += weight * (double)phi[c] * (double)phi[j];
+                }
+            }
+            dense_solve(a, p, x);
+            for (c = 0; c < p; c++) theta[c] = x[c];
+            for (i = 0; i < p; i++) { // packed: feature c of kernel i
+                x[i] = 0.0;
+                for (c = 0; c < p; c++) x[i] += (double)own.m.features[c / 16 * 16 * p + 16 * i + c % 16] * theta[c];
+            }
+            { // as what it predicts at the evaluated queries
+                double worst_gap = 0.0;
+                for (i = 0; i < n; i++) {
+                    double gap = 0.0, value = 0.0;
+                    for (c = 0; c < p; c++) {
+                        const double k0 = (double)own.kernels[i * p + c];
+                        value += k0 * ((double)own.m.shared[c] + x[c]) * sd;
+                        gap += k0 * (double)*locusi_recall_at(made, r, c);
+                    }
+                    if (fabs(gap - value) > worst_gap) worst_gap = fabs(gap - value);
+                    if (fabs(value) > largest) largest = fabs(value);
+                }
+                CHECK_NEAR(0.0, worst_gap, 0.0005);
+            }
+            CHECK_NEAR(mu, (double)made->recall_base[r], 1e-6);
         }
-        for (i = 0; i < n; i++) CHECK_SIZE(versions - 1, seen[i]);
-        CHECK(moved > 0 || n < 7); // drawn at random, not in order
+        CHECK(largest > 0.05);
+        free(a), free(x), free(theta), free(block), free(row), free(job.draws), free(job.drawn);
+        locus_pool_destroy(made);
+        fixture_free(&f);
     }
 }
 
@@ -434,27 +399,30 @@ static void versions_depend_on_seed_and_place_alone(void)
 {
     fixture f, g;
     locus_resample_opts o;
+    locus_run run;
     locus_pool *a, *b;
     float *enc, *scores;
     size_t i, kind;
     locus_evals e;
     if (!fixture_make(&f, 900, GAPS, 0, 1, LOCUS_ISA_AUTO, 8)) return;
     ZERO(o);
+    ZERO(run);
     o.count = 20;
     o.seed = 3;
-    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&a, f.pool, &f.evals, &o, &g_err));
+    CHECK_MEMORY(locus_pool_resample(&a, f.pool, &f.evals, &o, &g_run, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&a, f.pool, &f.evals, &o, NULL, &g_err));
     for (kind = 1; kind < THREAD_KINDS; kind++) { // 20 versions by model, and 3 by rows
         context("threads %zu", kind);
-        o.parallel = parallel_of(kind);
-        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &f.evals, &o, &g_err));
+        run.parallel = parallel_of(kind);
+        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &f.evals, &o, &run, &g_err));
         check_pools(a, b, f.D);
         locus_pool_destroy(b);
     }
     for (kind = 0; kind < THREAD_KINDS; kind++) {
         context("three versions, threads %zu", kind);
         o.count = 3;
-        o.parallel = parallel_of(kind);
-        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &f.evals, &o, &g_err));
+        run.parallel = parallel_of(kind);
+        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &f.evals, &o, &run, &g_err));
         for (i = 0; i < 3; i++)
             CHECK_SAME("version of fewer", locus_pool_embedding(a, i), locus_pool_embedding(b, i), 16);
         for (i = 0; i < 3 * a->memory.landmarks; i++)
@@ -462,7 +430,6 @@ static void versions_depend_on_seed_and_place_alone(void)
         locus_pool_destroy(b);
     }
     o.count = 20;
-    o.parallel = NULL;
     context("missing ones left out");
     enc = floats(900 * f.D), scores = floats(900);
     for (i = 0, e = evals_of(enc, 0, f.D, scores); i < 900; i++) {
@@ -474,12 +441,12 @@ static void versions_depend_on_seed_and_place_alone(void)
         memcpy(enc + e.queries.count * f.D, f.enc + i * f.D, f.D * sizeof(float));
         scores[e.queries.count++] = f.scores[i];
     }
-    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &e, &o, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &e, &o, NULL, &g_err));
     check_pools(a, b, f.D);
     locus_pool_destroy(b);
     context("another seed");
     o.seed = 4;
-    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &f.evals, &o, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, f.pool, &f.evals, &o, NULL, &g_err));
     CHECK(memcmp(locus_pool_embedding(a, 0), locus_pool_embedding(b, 0), 16 * sizeof(float)) != 0);
     CHECK(memcmp(a->recall, b->recall, 16 * sizeof(float)) != 0);
     locus_pool_destroy(b);
@@ -487,7 +454,7 @@ static void versions_depend_on_seed_and_place_alone(void)
     for (i = 1; i < LOCUS_ISA_COUNT; i++) {
         context("isa %zu", i);
         if (!locus_isa_supported((locus_isa)i) || !fixture_make(&g, 900, GAPS, 0, 1, (locus_isa)i, 8)) continue;
-        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, g.pool, &g.evals, &o, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&b, g.pool, &g.evals, &o, NULL, &g_err));
         {
             float *q = normals(9 * f.D, 0.5, 77), x[180], y[180];
             double wide[180];
@@ -518,7 +485,7 @@ static void versions_stray_less_with_more_evaluations(void)
         float z[16];
         if (!fixture_make(&f, k ? 1600 : 100, PLAIN, 0, 1, LOCUS_ISA_AUTO, 21)) return;
         CHECK_STATUS(LOCUS_OK, encode(f.net, &f.evals, z));
-        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, NULL, NULL, &g_err));
         CHECK_SIZE(32, locus_pool_count(made));
         for (spread[k] = 0.0, r = 0; r < 32; r++)
             for (c = 0; c < 16; c++) spread[k] += pow((double)(locus_pool_embedding(made, r)[c] - z[c]), 2.0);
@@ -538,6 +505,7 @@ static void bad_versions_are_refused(void)
 {
     fixture f;
     locus_resample_opts o;
+    locus_run run;
     locus_pool *made = (locus_pool *)&f;
     locus_evals e;
     raw_file *raw;
@@ -546,43 +514,35 @@ static void bad_versions_are_refused(void)
     size_t i;
     if (!fixture_make(&f, 20, PLAIN, 0, 1, LOCUS_ISA_AUTO, 8)) return;
     ZERO(o);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(NULL, f.pool, &f.evals, NULL, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, NULL, &f.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(NULL, f.pool, &f.evals, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, NULL, &f.evals, NULL, NULL, &g_err));
     CHECK(made == NULL);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, NULL, NULL, NULL, &g_err));
     e = f.evals, e.scores.models = 2;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, &e, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, &e, NULL, NULL, &g_err));
     e = f.evals, e.queries.dim = 11;
-    CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_resample(&made, f.pool, &e, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_resample(&made, f.pool, &e, NULL, NULL, &g_err));
     e = f.evals, e.queries.count = 0;
-    CHECK_STATUS(LOCUS_ERR_EMPTY_SET, locus_pool_resample(&made, f.pool, &e, NULL, &g_err));
-    o.jackknife = 1;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err)); // 32 groups of 20
-    o.count = 1;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
-    o.count = 20;
-    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
-    locus_pool_destroy(made);
-    ZERO(o);
+    CHECK_STATUS(LOCUS_ERR_EMPTY_SET, locus_pool_resample(&made, f.pool, &e, NULL, NULL, &g_err));
     o.count = SIZE_MAX;
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_pool_resample(&made, f.pool, &f.evals, &o, NULL, &g_err));
     o.count = 4;
-    o.progress = stop_at_once;
-    CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err));
-    o.progress = NULL;
+    ZERO(run);
+    run.progress = stop_at_once;
+    CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_pool_resample(&made, f.pool, &f.evals, &o, &run, &g_err));
     f.scores[3] = 1.5f;
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_pool_resample(&made, f.pool, &f.evals, NULL, NULL, &g_err));
     f.scores[3] = 1.0f;
     f.enc[5] = f_nan();
-    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_resample(&made, f.pool, &f.evals, NULL, NULL, &g_err));
     locus_pool_set_recall(f.pool, 0.0, NULL);
-    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_resample(&made, f.pool, &f.evals, NULL, NULL, &g_err));
     f.enc[5] = 0.5f;
     for (i = 1; i < 50; i++) { // every allocation fails once
         locus_status status;
         g_fail_at = i;
         g_failed_mallocs = 0;
-        status = locus_pool_resample(&made, f.pool, &f.evals, &o, &g_err);
+        status = locus_pool_resample(&made, f.pool, &f.evals, &o, NULL, &g_err);
         g_fail_at = 0;
         if (!g_failed_mallocs) {
             CHECK_GOT(LOCUS_OK, status);
@@ -598,7 +558,7 @@ static void bad_versions_are_refused(void)
         if (!strncmp(raw->t[i].name, "encoder.", 8)) raw_drop(raw, i);
     CHECK_STATUS(LOCUS_OK, raw_create(raw, NULL, &small));
     CHECK_STATUS(LOCUS_OK, locus_pool_create(&edge, small, 0, NULL, NULL, &g_err));
-    CHECK_STATUS(LOCUS_ERR_NO_ENCODER, locus_pool_resample(&made, edge, &f.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NO_ENCODER, locus_pool_resample(&made, edge, &f.evals, NULL, NULL, &g_err));
     locus_pool_destroy(edge);
     locus_net_destroy(small);
     raw_free(raw);
@@ -652,7 +612,7 @@ static void influences_are_what_leaving_out_does(void)
                 o.count = 50;
                 o.candidates = 70;
                 CHECK_STATUS(LOCUS_OK,
-                             locus_explain(f.pool, 2, &f.evals, &query, &o, &out, influence, nearest, &g_err));
+                             locus_explain(f.pool, 2, &f.evals, &query, &o, &out, influence, nearest, NULL, &g_err));
                 with = chance_without(&f, f.pool, 2, q, SIZE_MAX);
                 for (i = 0, last = 2.0; i < out.influences; i++) {
                     const locus_reason *r = &influence[i];
@@ -675,27 +635,25 @@ static void influences_are_what_leaving_out_does(void)
                     CHECK(r->score >= 0.0f);
                 }
                 CHECK_STATUS(LOCUS_OK, predict(f.pool, &query, logits, NULL));
-                CHECK_SIZE(2, out.model);
                 CHECK_NEAR(locus_probability((double)logits[2]), out.probability, 1e-12);
-                for (i = 0; i < 5; i++) CHECK(i == 2 || logits[i] <= logits[out.runner_up]);
-                CHECK(out.runner_up != 2 && out.runner_up < 5);
-                CHECK_NEAR(out.probability - locus_probability((double)logits[out.runner_up]), out.margin, 1e-12);
                 { // threads change no bit; a longer list begins like a shorter one
                     size_t kind_of;
+                    locus_run run;
+                    ZERO(run);
                     for (kind_of = 1; kind_of < THREAD_KINDS; kind_of += 2) {
-                        o.parallel = parallel_of(kind_of);
+                        run.parallel = parallel_of(kind_of);
                         memset(second, 0, sizeof second), memset(third, 0, sizeof third);
-                        CHECK_STATUS(LOCUS_OK,
-                                     locus_explain(f.pool, 2, &f.evals, &query, &o, &again, second, third, &g_err));
+                        CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 2, &f.evals, &query, &o, &again, second, third,
+                                                             &run, &g_err));
                         CHECK_SIZE(out.influences, again.influences);
                         for (i = 0; i < out.influences; i++)
                             CHECK(influence[i].evaluation == second[i].evaluation &&
                                   !memcmp(&influence[i].influence, &second[i].influence, sizeof(double)));
                     }
-                    o.parallel = NULL;
                     o.count = 3;
+                    CHECK_MEMORY(locus_explain(f.pool, 2, &f.evals, &query, &o, &again, second, third, &g_run, &g_err));
                     CHECK_STATUS(LOCUS_OK,
-                                 locus_explain(f.pool, 2, &f.evals, &query, &o, &again, second, third, &g_err));
+                                 locus_explain(f.pool, 2, &f.evals, &query, &o, &again, second, third, NULL, &g_err));
                     for (i = 0; i < again.influences; i++) CHECK(second[i].evaluation == influence[i].evaluation);
                     for (i = 0; i < again.nearest; i++) CHECK(third[i].evaluation == nearest[i].evaluation);
                     CHECK(again.nearest <= 3 && again.influences <= 3);
@@ -710,25 +668,20 @@ static void explanations_have_edges(void)
     fixture f;
     locus_explanation out;
     locus_explain_opts o;
+    locus_run run;
     locus_reason influence[8], nearest[8];
     locus_queries query;
     locus_evals e;
-    unsigned char available[5] = {0, 0, 0, 0, 0};
     float q[24] = {0.0f};
     size_t i;
     if (!fixture_make(&f, 40, PLAIN, 0, 1, LOCUS_ISA_AUTO, 8)) return;
     ZERO(o);
     query = queries_of(q, 1, f.D); // of length 0: as like to all
-    o.available = available;
-    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &f.evals, &query, &o, &out, influence, nearest, &g_err));
-    CHECK(out.runner_up == SIZE_MAX && out.margin != out.margin);
+    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &f.evals, &query, &o, &out, influence, nearest, NULL, &g_err));
     CHECK_SIZE(8, out.nearest);
     for (i = 0; i < 8; i++) CHECK(nearest[i].evaluation == i && nearest[i].similarity == 0.0f);
-    available[1] = 1;
-    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &f.evals, &query, &o, &out, influence, nearest, &g_err));
-    CHECK_SIZE(1, out.runner_up);
     e = f.evals, e.queries.count = 1;
-    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &e, &query, NULL, &out, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &e, &query, NULL, &out, influence, nearest, NULL, &g_err));
     CHECK_SIZE(0, out.influences); // without it there is no model
     CHECK_SIZE(1, out.nearest);
     CHECK(nearest[0].influence != nearest[0].influence);
@@ -736,36 +689,44 @@ static void explanations_have_edges(void)
         memcpy(f.enc + i * f.D, f.enc, f.D * sizeof(float));
         f.scores[i] = 1.0f;
     }
-    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_explain(f.pool, 4, &f.evals, &query, NULL, &out, influence, nearest, NULL, &g_err));
     for (i = 1; i < 8; i++) CHECK_NEAR(influence[0].influence, influence[i].influence, 1e-6);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(NULL, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_explain(f.pool, 5, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, NULL, &query, NULL, &out, influence, nearest, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, NULL, NULL, &out, influence, nearest, &g_err));
+                 locus_explain(NULL, 0, &f.evals, &query, NULL, &out, influence, nearest, NULL, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_explain(f.pool, 0, &f.evals, &query, NULL, NULL, influence, nearest, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, NULL, nearest, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, NULL, &g_err));
+                 locus_explain(f.pool, 5, &f.evals, &query, NULL, &out, influence, nearest, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_explain(f.pool, 0, NULL, &query, NULL, &out, influence, nearest, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_explain(f.pool, 0, &f.evals, NULL, NULL, &out, influence, nearest, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_explain(f.pool, 0, &f.evals, &query, NULL, NULL, influence, nearest, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, NULL, nearest, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, NULL, NULL, &g_err));
     e = f.evals, e.scores.models = 2;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &e, &query, NULL, &out, influence, nearest, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                 locus_explain(f.pool, 0, &e, &query, NULL, &out, influence, nearest, NULL, &g_err));
     query.count = 2;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT,
-                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, NULL, &g_err));
     query.count = 1, query.dim = 3;
     CHECK_STATUS(LOCUS_ERR_QUERY_DIM,
-                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, NULL, &g_err));
     query.dim = f.D, q[3] = f_nan();
     CHECK_STATUS(LOCUS_ERR_NONFINITE,
-                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
+                 locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, NULL, &g_err));
     q[3] = 0.0f;
-    o.progress = stop_at_once;
-    CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_explain(f.pool, 0, &f.evals, &query, &o, &out, influence, nearest, &g_err));
+    ZERO(run);
+    run.progress = stop_at_once;
+    CHECK_STATUS(LOCUS_ERR_CANCELLED,
+                 locus_explain(f.pool, 0, &f.evals, &query, &o, &out, influence, nearest, &run, &g_err));
     for (i = 1; i < 50; i++) {
         locus_status status;
         g_fail_at = i;
         g_failed_mallocs = 0;
-        status = locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err);
+        status = locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, NULL, &g_err);
         g_fail_at = 0;
         CHECK_GOT(g_failed_mallocs ? LOCUS_ERR_MEMORY : LOCUS_OK, status);
         if (!g_failed_mallocs) break;
@@ -781,29 +742,24 @@ typedef struct entry { // a straightforward log: a list in order of scoring
     float score;
 } entry;
 
-static void check_log(locus_log *log, const fixture *f, size_t model, const entry *list, size_t n, const float *enc,
-                      const locus_parallel *parallel)
+static void check_log(locus_log *log, const fixture *f, size_t model, const entry *list, size_t n, const float *enc)
 {
-    float *e = floats(n * f->D + 1), *scores = floats(n + 1), expected[16], z[16], direct[16];
+    float *e = floats(n * f->D + 1), *scores = floats(n + 1), expected[16], z[16];
     locus_evals evals, own;
-    size_t i, before;
-    CHECK_SIZE(n, locus_log_evaluations(log, model));
+    size_t i, there;
+    own = locus_log_evals(log, model);
+    for (i = there = 0; i < own.queries.count; i++) there += own.scores.f32[i] >= 0.0f;
+    CHECK_SIZE(n, there);
     for (i = 0; i < n; i++) {
         memcpy(e + i * f->D, enc + list[i].row * f->D, f->D * sizeof(float));
         scores[i] = list[i].score;
     }
     e[n * f->D] = scores[n] = 0.0f;
     evals = evals_of(e, n, f->D, scores);
-    before = g_mallocs;
-    if (!n) CHECK_STATUS(LOCUS_ERR_EMPTY_SET, locus_log_embed(log, model, z, parallel, &g_err));
-    else {
-        CHECK_STATUS(LOCUS_OK, locus_log_embed(log, model, z, parallel, &g_err));
-        CHECK_SIZE(before, g_mallocs);
+    if (n) {
         CHECK_STATUS(LOCUS_OK, encode(f->net, &evals, expected));
-        CHECK_SAME("embedding", expected, z, 16);
-        own = locus_log_evals(log, model);
-        CHECK_STATUS(LOCUS_OK, encode(f->net, &own, direct));
-        CHECK_SAME("embedding of its evals", expected, direct, 16);
+        CHECK_STATUS(LOCUS_OK, encode(f->net, &own, z));
+        CHECK_SAME("embedding of its evals", expected, z, 16);
     }
     free(e), free(scores);
 }
@@ -828,12 +784,12 @@ static void logs_embed_like_the_encoder(void)
         if (!fixture_make(&f, 3, PLAIN, sab, 0, isa, 70 + trial)) return;
         enc = normals(known * f.D, 0.4, trial);
         for (i = 0; i < queries; i++) owner[i] = SIZE_MAX;
-        CHECK_STATUS(LOCUS_OK, locus_log_create(&log, f.net, queries, models, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_log_create(&log, f.net, queries, models, NULL, &g_err));
         for (step = 0; step < steps; step++) {
             const size_t m = ref_range(&g, 0, models - 1), which = ref_range(&g, 0, known - 1);
             const double what = ref_uniform(&g);
             entry *mine = list + m * queries;
-            size_t row, j, used = 0;
+            size_t row = SIZE_MAX, j, used = 0;
             locus_status status;
             context("trial %zu, step %zu", trial, step);
             if (what < 0.02) { // forget
@@ -845,8 +801,6 @@ static void logs_embed_like_the_encoder(void)
                 }
                 continue;
             }
-            g_err.message[0] = 0;
-            status = locus_log_query(log, enc + which * f.D, &row, &g_err);
             for (i = 0; i < queries; i++) { // is every row taken by a score?
                 size_t taken = 0;
                 for (j = 0; j < models; j++) {
@@ -854,26 +808,31 @@ static void logs_embed_like_the_encoder(void)
                     for (l = 0; l < count[j]; l++) taken |= list[j * queries + l].row == owner[i];
                 }
                 used += owner[i] != SIZE_MAX && taken;
-            }
-            if (status) {
-                CHECK_GOT(LOCUS_ERR_MEMORY, status);
-                CHECK_SIZE(queries, used);
-                for (i = 0; i < queries; i++) CHECK(owner[i] != which);
-                continue;
-            }
-            if (!CHECK(row < queries)) break;
-            for (i = 0; i < queries; i++) CHECK(owner[i] != which || i == row); // known ones are found again
-            if (owner[row] != which) {                                          // never a row that has a score
-                for (j = 0; j < models; j++)
-                    for (i = 0; i < count[j]; i++) CHECK(owner[row] != list[j * queries + i].row);
-                owner[row] = which;
+                row = owner[i] == which ? i : row;
             }
             {
                 const float score = what < 0.12  ? f_nan()
                                     : what < 0.4 ? (float)ref_uniform(&g)
                                     : what < 0.7 ? 1.0f
                                                  : 0.0f;
-                CHECK_STATUS(LOCUS_OK, locus_log_score(log, m, row, score, &g_err));
+                locus_evals e;
+                g_err.message[0] = 0;
+                status = locus_log_add(log, m, enc + which * f.D, score, &g_err);
+                if (status) { // no row is left for an unknown query
+                    CHECK_GOT(LOCUS_ERR_MEMORY, status);
+                    CHECK_SIZE(queries, used);
+                    CHECK(row == SIZE_MAX && what >= 0.12);
+                    continue;
+                }
+                if (row == SIZE_MAX && what >= 0.12) { // a new row, never one that has a score
+                    e = locus_log_evals(log, m);
+                    for (i = 0; i < e.queries.count; i++)
+                        if (!memcmp(e.queries.encodings + i * f.D, enc + which * f.D, f.D * sizeof(float))) row = i;
+                    if (!CHECK(row < queries)) break;
+                    for (j = 0; j < models; j++)
+                        for (i = 0; i < count[j]; i++) CHECK(owner[row] != list[j * queries + i].row);
+                    owner[row] = which;
+                }
                 for (i = 0; i < count[m] && mine[i].row != which; i++) {}
                 if (i < count[m]) memmove(mine + i, mine + i + 1, (--count[m] - i) * sizeof *mine);
                 if (what >= 0.12) {
@@ -881,10 +840,9 @@ static void logs_embed_like_the_encoder(void)
                     mine[count[m]++].score = score;
                 }
             }
-            if (step % (queries == 900 ? 701 : 23) == 0)
-                check_log(log, &f, m, mine, count[m], enc, parallel_of(step % THREAD_KINDS));
+            if (step % (queries == 900 ? 701 : 23) == 0) check_log(log, &f, m, mine, count[m], enc);
         }
-        for (i = 0; i < models; i++) check_log(log, &f, i, list + i * queries, count[i], enc, parallel_of(i + 1));
+        for (i = 0; i < models; i++) check_log(log, &f, i, list + i * queries, count[i], enc);
         locus_log_destroy(log);
         fixture_free(&f);
         free(list), free(row_of), free(owner), free(enc);
@@ -898,24 +856,23 @@ static void logs_feed_the_pool(void)
     locus_pool *a, *b, *versions;
     locus_evals e;
     float z[16];
-    size_t i, row;
+    size_t i;
     if (!fixture_make(&f, 60, PLAIN, 0, 1, LOCUS_ISA_AUTO, 5)) return;
-    CHECK_STATUS(LOCUS_OK, locus_log_create(&log, f.net, 100, 2, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_log_create(&log, f.net, 100, 2, NULL, &g_err));
     for (i = 0; i < 60; i++) {
-        CHECK_STATUS(LOCUS_OK, locus_log_query(log, f.enc + i * f.D, &row, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_log_score(log, 1, row, f.scores[i], &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_log_add(log, 1, f.enc + i * f.D, f.scores[i], &g_err));
     }
     e = locus_log_evals(log, 1);
     CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, NULL, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_log_embed(log, 1, z, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, encode(f.net, &e, z));
     CHECK_STATUS(LOCUS_OK, locus_pool_set(a, 3, NULL, z, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(a, 3, &e, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, encode(f.net, &f.evals, z));
     CHECK_STATUS(LOCUS_OK, locus_pool_set(b, 3, NULL, z, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(b, 3, &f.evals, NULL, &g_err));
     check_pools(a, b, f.D);
-    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, a, &e, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, a, &e, NULL, NULL, &g_err));
     locus_pool_destroy(versions);
     locus_pool_destroy(a);
     locus_pool_destroy(b);
@@ -995,57 +952,55 @@ static void bad_logs_are_refused(void)
     float q[12] = {0.0f}, z[16];
     size_t row = 0, i;
     if (!fixture_make(&f, 5, PLAIN, 0, 0, LOCUS_ISA_AUTO, 5)) return;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(NULL, f.net, 3, 1, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(&log, NULL, 3, 1, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(&log, f.net, 0, 1, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(&log, f.net, 3, 0, &g_err));
-    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_log_create(&log, f.net, SIZE_MAX, 1, &g_err));
-    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_log_create(&log, f.net, 1000, SIZE_MAX / 8, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(NULL, f.net, 3, 1, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(&log, NULL, 3, 1, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(&log, f.net, 0, 1, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_create(&log, f.net, 3, 0, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_log_create(&log, f.net, SIZE_MAX, 1, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_log_create(&log, f.net, 1000, SIZE_MAX / 8, NULL, &g_err));
     CHECK(log == NULL);
-    g_fail_at = 1;
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_log_create(&log, f.net, 3, 1, &g_err));
-    g_fail_at = 0;
-    CHECK_STATUS(LOCUS_OK, locus_log_create(&log, f.net, 2, 2, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_query(NULL, q, &row, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_query(log, NULL, &row, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_query(log, q, NULL, &g_err));
+    for (i = 1; i < 9; i++) {
+        const long blocks = g_blocks;
+        g_fail_at = i;
+        CHECK_STATUS(LOCUS_ERR_MEMORY, locus_log_create(&log, f.net, 3, 1, NULL, &g_err));
+        g_fail_at = 0;
+        CHECK(log == NULL && g_blocks == blocks);
+    }
+    CHECK_MEMORY(locus_log_create(&log, f.net, 3, 1, &g_run, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_log_create(&log, f.net, 2, 2, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_add(NULL, 0, q, 1.0f, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_add(log, 0, NULL, 1.0f, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_add(log, 2, q, 1.0f, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_log_add(log, 0, q, 1.01f, &g_err));
+    CHECK_STATUS(LOCUS_ERR_SCORE, locus_log_add(log, 0, q, -f_inf(), &g_err));
     q[2] = f_inf();
-    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_log_query(log, q, &row, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_log_add(log, 0, q, 1.0f, &g_err));
     q[2] = 1e30f;
-    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_log_query(log, q, &row, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_score(log, 0, 0, 1.0f, &g_err)); // no row yet
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_log_add(log, 0, q, 1.0f, &g_err));
     q[2] = 0.0f;
+    CHECK_STATUS(LOCUS_OK, locus_log_add(log, 0, q, f_nan(), &g_err)); // nothing to take out
+    CHECK_SIZE(0, locus_log_evals(log, 0).queries.count);
     for (i = 0; i < 2; i++) {
         q[1] = (float)i;
-        CHECK_STATUS(LOCUS_OK, locus_log_query(log, q, &row, &g_err));
-        CHECK_SIZE(i, row);
-        CHECK_STATUS(LOCUS_OK, locus_log_score(log, i, row, 1.0f, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_log_add(log, i, q, 1.0f, &g_err));
+        CHECK_SIZE(i + 1, locus_log_evals(log, 0).queries.count);
     }
     q[1] = 7.0f;
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_log_query(log, q, &row, &g_err));
-    CHECK(row == SIZE_MAX);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_score(NULL, 0, 0, 1.0f, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_score(log, 2, 0, 1.0f, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_score(log, 0, 2, 1.0f, &g_err));
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_log_score(log, 0, 0, 1.01f, &g_err));
-    CHECK_STATUS(LOCUS_ERR_SCORE, locus_log_score(log, 0, 0, -f_inf(), &g_err));
-    CHECK_SIZE(1, locus_log_evaluations(log, 0)); // as it was
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_log_add(log, 0, q, 1.0f, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_forget(NULL, 0, 0, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_forget(log, 9, 0, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_embed(NULL, 0, z, NULL, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_embed(log, 0, NULL, NULL, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_embed(log, 2, z, NULL, &g_err));
-    CHECK_SIZE(0, locus_log_evaluations(log, 2));
-    CHECK_SIZE(0, locus_log_evaluations(NULL, 0));
     e = locus_log_evals(log, 2);
     CHECK_STATUS(LOCUS_ERR_QUERY_DIM, encode(f.net, &e, z));
-    CHECK_STATUS(LOCUS_OK, locus_log_forget(log, 0, 0, &g_err));
     for (i = 0; i < 200; i++) { // the one free row changes hands: no trace of the earlier ones is left
+        CHECK_STATUS(LOCUS_OK, locus_log_forget(log, 0, 0, &g_err));
         q[1] = 10.0f + (float)i;
-        CHECK_STATUS(LOCUS_OK, locus_log_query(log, q, &row, &g_err));
-        CHECK_SIZE(0, row);
+        CHECK_STATUS(LOCUS_OK, locus_log_add(log, 0, q, 0.5f, &g_err));
+        CHECK(locus_log_evals(log, 0).scores.f32[0] > 0.0f);
     }
-    for (row = i = 0; i < log->slots; i++) row += log->slot[i] != 0;
+    for (row = i = 0; i < log->buckets; i++) {
+        uint32_t at;
+        for (at = log->bucket[i]; at; at = log->next[at - 1]) row++;
+    }
     CHECK_SIZE(2, row);
     locus_log_destroy(log);
     locus_log_destroy(NULL);
@@ -1340,7 +1295,7 @@ static void guards_are_what_leaving_a_fifth_out_tells(void)
         if (k != 3) CHECK_STATUS(LOCUS_OK, locus_pool_set_recall(w.pool, (double)weight, &g_err));
         ZERO(scores);
         scores.models = w.M, scores.count = w.n, scores.f32 = w.scores;
-        CHECK_STATUS(LOCUS_OK, locus_leaders(&scores, NULL, w.n, LOCUS_AMONG_SCORED, order, means, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_leaders(&scores, NULL, w.n, LOCUS_AMONG_SCORED, order, means, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, learn_guard(w.pool, &w.evals, k % 2 ? &unlabelled : NULL, NULL, &g_err));
         guard = locus_pool_get_info(w.pool).guard;
         CHECK_SIZE(order[0], guard.model);
@@ -1535,7 +1490,6 @@ static const struct {
     TEST(unscored_rows_are_not_looked_at),
     TEST(versions_embed_the_drawn_evaluations),
     TEST(versions_remember_the_drawn_evaluations),
-    TEST(groups_are_balanced_and_each_left_out_once),
     TEST(versions_depend_on_seed_and_place_alone),
     TEST(versions_stray_less_with_more_evaluations),
     TEST(bad_versions_are_refused),

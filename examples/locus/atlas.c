@@ -107,7 +107,6 @@ static int atlas_resample(session *s, atlas *a)
     if (match_models(s, y->shape[0], &rows) || pick_grades(s, y, rows, m, NULL, n, &g)) return FAILED;
     opts.count = a->resamples = o->resamples ? o->resamples : (size_t)ATLAS_RESAMPLES;
     opts.seed = 1;
-    opts.parallel = s->parallel;
     if (opts.count > SIZE_MAX / sizeof(float) / (a->x.n + dim) / (m + 1)) return fail(s, "out of memory");
     a->versions = (float *)take(s, m, opts.count * dim * sizeof(float));
     a->version_profiles = (float *)take(s, m, opts.count * a->x.n * sizeof(float));
@@ -125,7 +124,7 @@ static int atlas_resample(session *s, atlas *a)
         evals.scores.models = 1;
         evals.scores.f32 = g.f32 ? g.f32 + i * n : NULL;
         evals.scores.u8 = g.u8 ? g.u8 + i * n : NULL;
-        int bad = locus_pool_resample(&redrawn, s->pool, &evals, &opts, &s->err) != LOCUS_OK;
+        int bad = locus_pool_resample(&redrawn, s->pool, &evals, &opts, &run, &s->err) != LOCUS_OK;
         bad = bad || locus_profiles(redrawn, &a->x.queries, NULL, a->version_profiles + i * opts.count * a->x.n, &run,
                                     &s->err) != LOCUS_OK;
         for (size_t r = 0; !bad && r < opts.count; ++r)
@@ -197,7 +196,7 @@ static void atlas_neighbour_intervals(const atlas *a, const char *name, const lo
             }
             double value = agreement ? atlas_agreement(a->x.profiles.rows + i * dim, a->x.profiles.rows + j * dim, dim)
                                      : (double)list[at].distance;
-            interval = locus_interval_of(value, values, a->resamples, 0, 0.9);
+            interval = locus_interval_of(value, values, a->resamples, 0.9);
         }
         atlas_bounds(a->f, at, interval, 0.0, agreement ? 1.0 : 2.0);
     }
@@ -224,7 +223,7 @@ static int atlas_intervals(session *s, const atlas *a)
                 values[r] = atlas_mean(a, a->version_profiles + (i * a->resamples + r) * a->x.n, c);
             if (a->resampled[i])
                 interval =
-                    locus_interval_of(atlas_mean(a, a->x.profiles.rows + i * a->x.n, c), values, a->resamples, 0, 0.9);
+                    locus_interval_of(atlas_mean(a, a->x.profiles.rows + i * a->x.n, c), values, a->resamples, 0.9);
             atlas_bounds(f, at, interval, 0.0, 1.0);
         }
         fputc(']', f);

@@ -177,16 +177,14 @@ static int run_eval(session *s)
     memset(every, 1, m);
     if (!r.rules.available) r.rules.available = every; // an evaluation is of all models, up or down
     for (size_t k = 0; k < m; ++k) r.own_cost[k] = locus_pool_model(s->pool, k)->cost;
-    if (locus_leaders(&r.scores, trained ? train : r.use, trained ? trained : r.n, r.among, r.leaders, r.means,
+    if (locus_leaders(&r.scores, trained ? train : r.use, trained ? trained : r.n, r.among, r.leaders, r.means, NULL,
                       &s->err))
         return fail_library(s, "--scores", o->scores);
     if (keep_candidates(s, &r)) return FAILED;
     r.logits = (float *)take(s, r.n, m * sizeof *r.logits);
     r.choices = (locus_choice *)take(s, r.n, sizeof *r.choices);
-    size_t bytes = locus_metrics_workspace(r.n, m);
-    void *work = take(s, bytes, 1);
     selected = (int32_t *)take(s, r.n, sizeof *selected);
-    if (!r.logits || !r.choices || !work || !selected || predict_rows(s, q, r.use, 0, r.n, r.logits)) return FAILED;
+    if (!r.logits || !r.choices || !selected || predict_rows(s, q, r.use, 0, r.n, r.logits)) return FAILED;
     for (size_t i = 0; category && i < r.n; ++i) selected[i] = category[r.use[i]];
     r.rules.query_available = r.candidate;
     r.rules.query_cost = r.c.of_query;
@@ -198,10 +196,11 @@ static int run_eval(session *s)
     how.leaders = r.leaders;
     how.leader_count = m;
     how.choices = r.choices;
-    if (locus_metrics_compute(&x, r.logits, r.n, &r.scores, &how, work, bytes, &s->err))
+    if (locus_metrics_compute(&x, r.logits, r.n, &r.scores, &how, NULL, &s->err))
         return fail_library(s, "--scores", o->scores);
-    if (compare_to_leader(s, &r) || locus_paired_difference(r.right[0], r.right[1], r.n, 0.9, 0, 0, &right, &s->err) ||
-        locus_paired_difference(r.score[0], r.score[1], r.n, 0.9, 0, 0, &score, &s->err))
+    if (compare_to_leader(s, &r) ||
+        locus_paired_difference(r.right[0], r.right[1], r.n, 0.9, 0, 0, &right, NULL, &s->err) ||
+        locus_paired_difference(r.score[0], r.score[1], r.n, 0.9, 0, 0, &score, NULL, &s->err))
         return fail(s, "%s", s->err.message);
     if ((status = open_frontier(s, &r)) != DONE) return status;
     const char *best_name = locus_pool_model(s->pool, r.leaders[0])->name;
@@ -259,7 +258,7 @@ static int run_eval(session *s)
     how.select = selected;
     for (size_t c = 0; c < category_count; ++c) {
         how.value = (int32_t)c;
-        if (locus_metrics_compute(&x, r.logits, r.n, &r.scores, &how, work, bytes, &s->err))
+        if (locus_metrics_compute(&x, r.logits, r.n, &r.scores, &how, NULL, &s->err))
             return fail_library(s, "--scores", o->scores);
         if (x.queries == 0) continue;
         if (o->json) {

@@ -171,7 +171,6 @@ int open_frontier(session *s, replay *r)
     locus_frontier_opts opts;
     locus_route_opts rules = r->rules;
     frontier_picture picture;
-    size_t weak, strong;
     memset(&opts, 0, sizeof opts);
     rules.cost = r->own_cost;
     opts.rules = &rules;
@@ -181,19 +180,19 @@ int open_frontier(session *s, replay *r)
     opts.means = r->means;
     opts.among = r->among;
     if (o->weak) {
-        if (name_of(s, "--weak", o->weak, &weak) || name_of(s, "--strong", o->strong, &strong)) return FAILED;
-        if (weak == strong) return misuse(s, "--weak and --strong name one model twice");
-        if (locus_recovered_gap(&r->gap, r->logits, r->n, &r->scores, weak, strong, &opts, &s->err))
-            return fail(s, "--weak, --strong: %s", s->err.message);
+        if (name_of(s, "--weak", o->weak, &opts.weak) || name_of(s, "--strong", o->strong, &opts.strong)) return FAILED;
+        if (opts.weak == opts.strong) return misuse(s, "--weak and --strong name one model twice");
     }
     r->priced = has_costs(r);
-    if (!r->priced) return o->svg ? misuse(s, "--svg needs costs: --prices or --costs") : DONE;
+    if (!r->priced && o->svg) return misuse(s, "--svg needs costs: --prices or --costs");
+    if (!r->priced && !o->weak) return DONE;
     r->points = (locus_frontier_point *)take(s, 64, sizeof *r->points);
     r->singles = (locus_single *)take(s, r->models, sizeof *r->singles);
     r->zero = (locus_zero_corner *)take(s, r->models + 64, sizeof *r->zero);
     if (!r->points || !r->singles || !r->zero) return FAILED;
-    if (locus_frontier_compute(&r->frontier, r->points, r->zero, r->singles, r->logits, r->n, &r->scores, &opts,
+    if (locus_frontier_compute(&r->frontier, r->points, r->zero, r->singles, r->logits, r->n, &r->scores, &opts, NULL,
                                &s->err)) {
+        if (o->weak && !r->frontier.gap.queries) return fail(s, "--weak, --strong: %s", s->err.message);
         if (s->err.status == LOCUS_ERR_NO_CANDIDATE && !r->c.of_query && !o->svg) { // nobody asked for it
             r->priced = 0;
             return DONE;
@@ -311,25 +310,27 @@ void print_frontier(session *s, const replay *r)
         if (r->priced) frontier_json(s, r);
         if (o->weak) {
             json(",'gap':{'weak':%s,'strong':%s,'queries':%u,'weak_score':%d,'strong_score':%d,", o->weak, o->strong,
-                 r->gap.queries, r->gap.weak, r->gap.strong);
-            json_range("recovered", r->gap.recovered);
-            json(",'calls_for_half':%d,'calls_for_80_percent':%d}", r->gap.calls_half, r->gap.calls_most);
+                 r->frontier.gap.queries, r->frontier.gap.weak, r->frontier.gap.strong);
+            json_range("recovered", r->frontier.gap.recovered);
+            json(",'calls_for_half':%d,'calls_for_80_percent':%d}", r->frontier.gap.calls_half,
+                 r->frontier.gap.calls_most);
         }
         return;
     }
     if (o->weak) {
         printf("\ngap between ");
         print_text(o->weak, 0);
-        printf(" (%.2f %%) and ", 100.0 * r->gap.weak);
+        printf(" (%.2f %%) and ", 100.0 * r->frontier.gap.weak);
         print_text(o->strong, 0);
-        printf(" (%.2f %%) on %zu queries: ", 100.0 * r->gap.strong, r->gap.queries);
-        if (is_nan(r->gap.recovered.value)) printf("there is none to recover\n");
+        printf(" (%.2f %%) on %zu queries: ", 100.0 * r->frontier.gap.strong, r->frontier.gap.queries);
+        if (is_nan(r->frontier.gap.recovered.value)) printf("there is none to recover\n");
         else {
-            printf("APGR %.3f", r->gap.recovered.value);
-            if (is_finite(r->gap.recovered.low) && is_finite(r->gap.recovered.high))
-                printf(" (%.3f to %.3f)", r->gap.recovered.low, r->gap.recovered.high);
-            printf(" of 1, random 0.5; half of it for %s %%", figure(t[0], r->gap.calls_half, 100.0, 1));
-            printf(" of the calls to the strong one, 80 %% for %s %%\n", figure(t[1], r->gap.calls_most, 100.0, 1));
+            printf("APGR %.3f", r->frontier.gap.recovered.value);
+            if (is_finite(r->frontier.gap.recovered.low) && is_finite(r->frontier.gap.recovered.high))
+                printf(" (%.3f to %.3f)", r->frontier.gap.recovered.low, r->frontier.gap.recovered.high);
+            printf(" of 1, random 0.5; half of it for %s %%", figure(t[0], r->frontier.gap.calls_half, 100.0, 1));
+            printf(" of the calls to the strong one, 80 %% for %s %%\n",
+                   figure(t[1], r->frontier.gap.calls_most, 100.0, 1));
         }
     }
     if (!r->priced) return;

@@ -184,7 +184,6 @@ typedef struct replay {
     locus_frontier_point *points;
     locus_single *singles;   // [models]
     locus_zero_corner *zero; // corners, from the cheapest
-    locus_gap gap;           // of --weak and --strong
 } replay;
 
 enum { MOST_PAIRED = 5000 }; // models whose distances from each other are all looked at, in memory

@@ -302,6 +302,7 @@ int collect_pairs(session *s, const sample *x, const float *distances, const flo
 // said.
 static int resample_model(session *s, const sample *x, size_t model, locus_pool **out)
 {
+    const locus_run run = run_of(s);
     locus_evals evals;
     locus_resample_opts opts;
     size_t count = 0;
@@ -315,11 +316,8 @@ static int resample_model(session *s, const sample *x, size_t model, locus_pool 
     evals.scores.models = 1;
     evals.scores.u8 = x->scores + model * x->n;
     opts.seed = 1 + model;
-    opts.parallel = s->parallel;
-    opts.progress = progress;
-    opts.user = s;
     progress_begin(s, "resample");
-    int failed = locus_pool_resample(out, s->pool, &evals, &opts, &s->err) != LOCUS_OK;
+    int failed = locus_pool_resample(out, s->pool, &evals, &opts, &run, &s->err) != LOCUS_OK;
     progress_end(s);
     return failed ? fail(s, "--scores %s: %s: %s", s->opt.scores, model_name(s, model), s->err.message) : DONE;
 }

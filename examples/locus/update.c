@@ -37,7 +37,8 @@ static int run_next(session *s)
     locus_evals evals = one_model(&queries, scores);
     size_t *picks = (size_t *)take(s, batch, sizeof *picks);
     if (!picks) return FAILED;
-    if (locus_next_evaluations(s->pool, &evals, &opts, picks, &found, &s->err)) return fail(s, "%s", s->err.message);
+    if (locus_next_evaluations(s->pool, &evals, &opts, picks, &found, NULL, &s->err))
+        return fail(s, "%s", s->err.message);
     if (o->json) {
         json("{'answered':%u,'enough':%b,'error':%d,'gain':%d,", asked, found.enough, found.error, found.gain);
         json_interval("accuracy", &found.accuracy);
@@ -132,6 +133,23 @@ static void json_reasons(const char *name, const locus_reason *r, size_t count)
     json("]");
 }
 
+// The likeliest of the other available models; none: as they were.
+static int find_rival(session *s, const locus_queries *query, size_t model, const char **name, double *chance)
+{
+    const size_t m = locus_pool_count(s->pool);
+    float *logits = (float *)take(s, m, sizeof *logits);
+    size_t best = SIZE_MAX;
+    if (!logits) return FAILED;
+    if (locus_predict(s->pool, query, logits, NULL, &s->err)) return fail(s, "%s", s->err.message);
+    for (size_t i = 0; i < m; ++i)
+        if (i != model && locus_pool_model(s->pool, i)->available && (best == SIZE_MAX || logits[i] > logits[best]))
+            best = i;
+    if (best == SIZE_MAX) return DONE;
+    *name = model_name(s, best);
+    *chance = locus_probability((double)logits[best]);
+    return DONE;
+}
+
 static int run_explain(session *s)
 {
     const options *o = &s->opt;
@@ -140,6 +158,8 @@ static int run_explain(session *s)
     locus_queries evaluated, query;
     locus_explain_opts opts;
     locus_explanation why;
+    const char *second = "";
+    double rival = NAN;
     float *scores = NULL;
     size_t model, k = o->top ? o->top : 8;
     int status = open_net_and_pool(s);
@@ -164,18 +184,17 @@ static int run_explain(session *s)
     if (!influences || !nearest) return FAILED;
     memset(&opts, 0, sizeof opts);
     opts.count = k;
-    opts.parallel = s->parallel;
-    opts.progress = progress;
-    opts.user = s;
+    const locus_run run = run_of(s);
     locus_evals evals = one_model(&evaluated, scores);
     progress_begin(s, "explain");
-    int failed = locus_explain(s->pool, model, &evals, &query, &opts, &why, influences, nearest, &s->err) != LOCUS_OK;
+    int failed =
+        locus_explain(s->pool, model, &evals, &query, &opts, &why, influences, nearest, &run, &s->err) != LOCUS_OK;
     progress_end(s);
     if (failed) return fail(s, "%s, --scores %s: %s", queries_name(s), o->scores, s->err.message);
-    const char *second = why.runner_up == SIZE_MAX ? "" : model_name(s, why.runner_up);
+    if (find_rival(s, &query, model, &second, &rival)) return FAILED;
     if (o->json) {
         json("{'query':%s,'model':%s,'probability':%d,", name, model_name(s, model), why.probability);
-        json("'runner_up':%s,'runner_up_probability':%d,'margin':%d", second, why.runner_up_probability, why.margin);
+        json("'runner_up':%s,'runner_up_probability':%d,'margin':%d", second, rival, why.probability - rival);
         json_reasons("influences", influences, why.influences);
         json_reasons("nearest", nearest, why.nearest);
         json("}\n");
@@ -186,7 +205,7 @@ static int run_explain(session *s)
     if (*second) {
         printf("; the best other is ");
         print_text(second, 0);
-        printf(" with %.1f %%: margin %+.1f points", 100.0 * why.runner_up_probability, 100.0 * why.margin);
+        printf(" with %.1f %%: margin %+.1f points", 100.0 * rival, 100.0 * (why.probability - rival));
     }
     printf("\nquery: ");
     print_text(name, 0);
@@ -200,10 +219,8 @@ static int run_explain(session *s)
 static int log_answers(session *s, locus_log *log, const locus_queries *queries, const float *scores)
 {
     for (size_t i = 0; i < queries->count; ++i) {
-        size_t row = 0;
         if (is_nan(scores[i])) continue;
-        if (locus_log_query(log, queries->encodings + i * queries->dim, &row, &s->err) ||
-            locus_log_score(log, 0, row, scores[i], &s->err))
+        if (locus_log_add(log, 0, queries->encodings + i * queries->dim, scores[i], &s->err))
             return fail(s, "evaluation %zu: %s", i, s->err.message);
     }
     return DONE;
@@ -223,11 +240,17 @@ static int refresh_model(session *s, locus_log *log, refreshed *r)
     if (!z) return FAILED;
     if (s->opt.window && locus_log_forget(log, 0, s->opt.window, &s->err))
         return fail(s, "--window: %s", s->err.message);
-    r->after.evaluations = locus_log_evaluations(log, 0);
+    locus_evals evals = locus_log_evals(log, 0);
+    r->after.evaluations = 0;
+    for (size_t i = 0; i < evals.queries.count; ++i) r->after.evaluations += !is_nan(evals.scores.f32[i]);
     if (r->after.evaluations == 0) return fail(s, "--scores %s: there is no evaluation in it", s->opt.scores);
-    if (locus_log_embed(log, 0, z, s->parallel, &s->err)) return fail(s, "%s", s->err.message);
-    locus_evals evals = r->answered ? r->completed : locus_log_evals(log, 0);
-    if (r->answered) r->after.evaluations = r->answered;
+    locus_run run = run_of(s);
+    run.progress = NULL;
+    if (locus_encode(s->net, &evals, z, LOCUS_ENCODE_AUTO, &run, &s->err)) return fail(s, "%s", s->err.message);
+    if (r->answered) {
+        evals = r->completed;
+        r->after.evaluations = r->answered;
+    }
     r->moved = NAN;
     if (r->index == SIZE_MAX) {
         if (locus_pool_add(s->pool, &r->after, z, &r->index, &s->err))
@@ -288,16 +311,18 @@ static int run_update(session *s)
     if (float_queries(s, "--encodings", o->encodings ? o->encodings : "", q, &queries)) return FAILED;
     if (load_row(s, "--scores", o->scores, queries.count, r.index, &scores)) return FAILED;
     if (o->complete) { // what was not asked, as far as it can be told
-        float *chances = (float *)take(s, queries.count, sizeof *chances);
-        unsigned char *answers = (unsigned char *)take(s, queries.count, 1);
-        if (!chances || !answers) return FAILED;
+        locus_next_opts complete;
+        memset(&complete, 0, sizeof complete);
+        complete.chances = (float *)take(s, queries.count, sizeof *complete.chances);
+        complete.answers = (unsigned char *)take(s, queries.count, 1);
+        if (!complete.chances || !complete.answers) return FAILED;
         for (size_t i = 0; i < queries.count; ++i) r.answered += (size_t)!is_nan(scores[i]);
         if (r.answered == 0) return fail(s, "--scores %s: there is no evaluation in it", o->scores);
         r.completed = one_model(&queries, scores);
-        if (locus_complete_evaluations(s->pool, &r.completed, chances, answers, &s->err))
+        if (locus_next_evaluations(s->pool, &r.completed, &complete, NULL, NULL, NULL, &s->err))
             return fail(s, "--complete: %s", s->err.message);
-        for (size_t i = 0; i < queries.count; ++i) scores[i] = (float)answers[i];
-        r.completed.scores.f32 = chances;
+        for (size_t i = 0; i < queries.count; ++i) scores[i] = (float)complete.answers[i];
+        r.completed.scores.f32 = complete.chances;
     }
     memset(&more, 0, sizeof more);
     if (o->more_encodings) {
@@ -311,7 +336,8 @@ static int run_update(session *s)
     }
     if (start_threads(s)) return FAILED;
     if (queries.count + more.count == 0) return fail(s, "--scores %s: there is no evaluation in it", o->scores);
-    if (locus_log_create(&log, s->net, queries.count + more.count, 1, &s->err)) return fail(s, "%s", s->err.message);
+    if (locus_log_create(&log, s->net, queries.count + more.count, 1, NULL, &s->err))
+        return fail(s, "%s", s->err.message);
     int failed = log_answers(s, log, &queries, scores) ||
                  (o->more_encodings && log_answers(s, log, &more, more_scores)) || refresh_model(s, log, &r);
     locus_log_destroy(log);

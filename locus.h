@@ -1308,18 +1308,19 @@ LOCUS_API void locus_train_destroy(locus_trainer *trainer);
 // The options as resolved.
 LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer);
 // Epochs until the last, or patience ends it. Fails: LOCUS_ERR_CANCELLED (the next call goes on), _DIVERGED (names the
-// epoch; the weights before it and the best are kept).
+// epoch; the weights before it and the best are kept). Figures of the validation part allocate while they are made.
 LOCUS_API locus_status locus_train_run(locus_trainer *trainer, locus_error *err);
 // The best weights so far as a net.
 LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *trainer, const locus_run *run,
                                        locus_error *err);
 #ifndef LOCUS_NO_STDIO
-// The same as a file.
+// The same as a file. This and the two below allocate while they work.
 LOCUS_API locus_status locus_train_save(const locus_trainer *trainer, const char *path, locus_error *err);
 // The whole state, and back into a trainer made with the same data and options: training goes on as if it had never
 // stopped, to the last bit. Fails: LOCUS_ERR_MISMATCH where data or options are others, or a number is none that
-// training leaves; _IO, _FORMAT.
+// training leaves; _IO, _FORMAT. Allocates.
 LOCUS_API locus_status locus_train_save_state(const locus_trainer *trainer, const char *path, locus_error *err);
+// Allocates.
 LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char *path, locus_error *err);
 #endif
 #endif // LOCUS_NO_TRAIN
@@ -1747,7 +1748,8 @@ LOCUSI_FN void *locusi_take(locusi_work *w, size_t count, size_t size)
 LOCUSI_FN void *locusi_take_zero(locusi_work *w, size_t count, size_t size)
 {
     void *const p = locusi_take(w, count, size);
-    if (p) memset(p, 0, count * size);
+    size_t bytes;
+    if (p && locusi_mul(count, size, &bytes)) memset(p, 0, bytes);
     return p;
 }
 

@@ -1,61 +1,43 @@
 // SPDX-License-Identifier: MIT
-// What the commands that explore look at: a pool, a sample of queries, distances, neighbours, clusters.
+// What the commands that explore look at: the pool, a sample of queries, distances, neighbours, clusters, and what a
+// model might be by resampled evaluations.
 
 #include "locus_tool.h"
 
-// profiles[models, n] <- of the models of a pool.
-static int profiles_of(session *s, const locus_pool *pool, const locus_queries *queries, float **profiles)
+static float *profiles_of(const locus_pool *pool, const locus_queries *queries)
 {
-    size_t bytes = locus_profiles_workspace(pool, queries->count, s->parallel);
-    void *work = take(s, bytes, 1);
-    *profiles = (float *)take(s, locus_pool_count(pool), queries->count * sizeof **profiles);
-    if (!work || !*profiles) return FAILED;
-    if (locus_profiles(pool, queries, *profiles, s->parallel, work, bytes, &s->err))
-        return fail(s, "%s: %s", queries_name(s), s->err.message);
-    return DONE;
+    size_t bytes = locus_profiles_workspace(pool, queries->count, tool.parallel);
+    float *profiles = take(locus_pool_count(pool), queries->count * sizeof *profiles);
+    must_for(locus_profiles(pool, queries, profiles, tool.parallel, workspace(bytes), bytes, &tool.err),
+             queries_name());
+    return profiles;
 }
 
-// Net, pool, threads, and the sample.
-int open_sample(session *s, need needed, sample *out)
+sample open_sample(need needed)
 {
-    const options *o = &s->opt;
-    const locus_array *q = NULL;
-    float *profiles = NULL;
-    int status;
-    memset(out, 0, sizeof *out);
-    if (needed == SAMPLE_NEEDED && !o->encodings && !o->text_file)
-        return misuse(s, "--encodings Q.npy or --text FILE.jsonl is required: sample queries");
-    if (!o->encodings && !o->text_file && (o->scores || o->categories))
-        return misuse(s, "%s needs --encodings Q.npy or --text FILE.jsonl: the queries that it is about",
-                      o->scores ? "--scores" : "--categories");
-    if ((status = open_net_and_pool(s, 0)) != DONE) return status;
-    out->models = locus_pool_count(s->pool);
-    if (out->models == 0) return fail(s, "the pool is empty");
-    out->available = (unsigned char *)take(s, out->models, 1);
-    if (!out->available) return FAILED;
-    if (o->available) {
-        if ((status = read_available(s, out->available)) != DONE) return status;
-    } else {
-        for (size_t i = 0; i < out->models; ++i) out->available[i] = locus_pool_model(s->pool, i)->available != 0;
-    }
-    if (start_threads(s)) return FAILED;
-    if (!o->encodings && !o->text_file) return DONE;
-    if ((status = open_encodings(s, &q)) != DONE) return status;
-    out->array = q;
-    out->n = q->shape[0];
-    if (out->n == 0) return fail(s, "%s: there is no query in it", queries_name(s));
-    if (float_queries(s, "--encodings", o->encodings ? o->encodings : "", q, &out->queries)) return FAILED;
-    if (o->categories && load_categories(s, out->n, &out->category, &out->names, &out->categories)) return FAILED;
-    if (load_scores(s, out->n, &out->scores)) return FAILED;
-    if (profiles_of(s, s->pool, &out->queries, &profiles)) return FAILED;
-    out->profiles.rows = profiles;
-    out->profiles.count = out->models;
-    out->profiles.dim = out->n;
-    return DONE;
+    sample x = {0};
+    const int sampled = opt.encodings || opt.text_file;
+    if (needed != SAMPLE_OPTIONAL && !sampled)
+        misuse("--encodings Q.npy or --text FILE.jsonl is required: sample queries");
+    if (!sampled && (opt.scores || opt.categories))
+        misuse("%s needs --encodings Q.npy or --text FILE.jsonl: the queries that it is about",
+               opt.scores ? "--scores" : "--categories");
+    open_net_and_pool(0);
+    x.models = locus_pool_count(tool.pool);
+    if (x.models == 0) fail("the pool is empty");
+    x.available = opt.available ? read_available() : take(x.models, 1);
+    for (size_t i = 0; i < x.models && !opt.available; ++i)
+        x.available[i] = locus_pool_model(tool.pool, i)->available != 0;
+    if (!sampled) return x;
+    x.queries = open_queries();
+    x.n = x.queries.count;
+    if (x.n == 0) fail("%s: there is no query in it", queries_name());
+    if (opt.categories) x.category = load_categories(x.n);
+    if (needed != SAMPLE_UNSCORED) x.scores = load_answers(x.n);
+    x.profiles = (locus_points){.rows = profiles_of(tool.pool, &x.queries), .count = x.models, .dim = x.n};
+    return x;
 }
 
-// Mean over the queries of the best chance in the set; and, where scores are known, the share that it answers right
-// when each query goes to its best (a missing score counts as a miss).
 double set_value(const sample *x, const size_t *picks, size_t count, double *measured)
 {
     double sum = 0.0;
@@ -74,250 +56,184 @@ double set_value(const sample *x, const size_t *picks, size_t count, double *mea
     return sum / (double)x->n;
 }
 
-// --metric. By default chances where there is a sample, else cosine: among real models the nearest by their predicted
-// chances agree more often than the nearest by embedding, and far more often than those of least expected disagreement,
-// which takes answers as independent and so prefers models that are sure of themselves.
-int choose_view(session *s, const sample *x, int usual, view *v)
+// ----------------------------------------------------------------------------------------------- how models are
+// compared
+
+// By default chances where there is a sample, else cosine: among real models the nearest by their predicted chances
+// agree more often than the nearest by embedding, and far more often than those of least expected disagreement, which
+// takes answers as independent and so prefers models that are sure of themselves.
+view make_view(const sample *x, by which)
 {
-    static const char *const names[] = {"cosine", "euclidean", "disagreement", "chances"};
-    static const char *const words[] = {"cosine distance of the embeddings", "Euclidean distance of the embeddings",
-                                        "expected share of unlike answers",
-                                        "root mean square difference of the predicted chances"};
-    const int which = s->opt.metric ? s->opt.metric - 1 : usual >= 0 ? usual : x->n ? 3 : 0;
-    memset(v, 0, sizeof *v);
-    v->name = names[which];
-    v->words = v->note = words[which];
-    v->metric = which == 3 ? LOCUS_EUCLIDEAN : (locus_metric)which;
-    v->points = locus_pool_points(s->pool);
-    if (which < 2) return DONE;
-    if (!x->n)
-        return misuse(s, "--metric %s needs --encodings Q.npy or --text FILE.jsonl: sample queries", names[which]);
-    v->note = phrase(s, "%s, %zu queries", words[which], x->n);
-    v->points = x->profiles;
-    if (which == 2) return DONE;
-    float *scaled = (float *)take(s, x->models, x->n * sizeof *scaled);
-    if (!scaled) return FAILED;
+    static const struct {
+        const char *name, *words;
+        locus_metric metric;
+    } ways[] = {{"cosine", "cosine distance of the embeddings", LOCUS_COSINE},
+                {"euclidean", "Euclidean distance of the embeddings", LOCUS_EUCLIDEAN},
+                {"disagreement", "expected share of unlike answers", LOCUS_DISAGREEMENT},
+                {"chances", "root mean square difference of the predicted chances", LOCUS_EUCLIDEAN}};
+    view v;
+    if (which == BY_USUAL) which = x->n ? BY_CHANCES : BY_COSINE;
+    v = (view){.metric = ways[which].metric, .name = ways[which].name, .words = ways[which].words};
+    v.note = v.words;
+    v.points = locus_pool_points(tool.pool);
+    if (which == BY_COSINE || which == BY_EUCLIDEAN) return v;
+    if (!x->n) misuse("--metric %s needs --encodings Q.npy or --text FILE.jsonl: sample queries", v.name);
+    v.note = phrase("%s, %zu queries", v.words, x->n);
+    v.points = x->profiles;
+    if (which == BY_DISAGREEMENT) return v;
+    float *scaled = take(x->models, x->n * sizeof *scaled);
     for (size_t i = 0; i < x->models * x->n; ++i) scaled[i] = (float)((double)x->profiles.rows[i] / sqrt((double)x->n));
-    v->points.rows = scaled;
-    return DONE;
+    v.points.rows = scaled;
+    return v;
 }
 
-locus_explore_opts explore_opts(session *s, locus_metric metric, const unsigned char *available)
+view choose_view(const sample *x, by usual) { return make_view(x, opt.metric ? (by)(opt.metric - 1) : usual); }
+
+locus_explore_opts explore_opts(const view *v, const unsigned char *available)
 {
-    locus_explore_opts e;
-    memset(&e, 0, sizeof e);
-    e.metric = metric;
-    e.available = available;
-    e.parallel = s->parallel;
-    e.isa = (locus_isa)s->opt.isa;
-    e.progress = progress;
-    e.user = s;
-    return e;
+    return (locus_explore_opts){.metric = v->metric,
+                                .available = available,
+                                .parallel = tool.parallel,
+                                .isa = (locus_isa)opt.isa,
+                                .progress = progress};
 }
 
-// All distances, [models, models].
-int all_distances(session *s, const view *v, float **out)
+float *all_distances(const view *v)
 {
-    locus_explore_opts e = explore_opts(s, v->metric, NULL);
-    const locus_points *points = &v->points;
-    if (points->count > MOST_PAIRED)
-        return fail(s, "all pairs of models are looked at for up to %d models; the pool has %zu", MOST_PAIRED,
-                    points->count);
-    size_t bytes = locus_distances_workspace(points, NULL, &e);
-    void *work = take(s, bytes, 1);
-    *out = (float *)take(s, points->count, points->count * sizeof **out);
-    if (!work || !*out) return FAILED;
-    progress_begin(s, "distances");
-    int failed = locus_distances(points, NULL, *out, &e, work, bytes, &s->err) != LOCUS_OK;
-    progress_end(s);
-    return failed ? fail(s, "%s", s->err.message) : DONE;
+    const locus_explore_opts e = explore_opts(v, NULL);
+    const size_t n = v->points.count, bytes = locus_distances_workspace(&v->points, NULL, &e);
+    if (n > MOST_PAIRED)
+        fail("all pairs of models are looked at for up to %d models; the pool has %zu", MOST_PAIRED, n);
+    float *distances = take(n, n * sizeof *distances);
+    progress_begin("distances");
+    must(locus_distances(&v->points, NULL, distances, &e, workspace(bytes), bytes, &tool.err));
+    progress_end();
+    return distances;
 }
 
-// nearest[of or models, k] <- neighbours.
-int find_neighbours(session *s, const view *v, const locus_points *of, size_t k, const unsigned char *available,
-                    locus_neighbour **out)
+locus_neighbour *find_neighbours(const view *v, const locus_points *of, size_t k, const unsigned char *available)
 {
-    locus_explore_opts e = explore_opts(s, v->metric, available);
-    const locus_points *points = &v->points;
-    size_t bytes = locus_neighbours_workspace(points, of, k, &e);
-    void *work = take(s, bytes, 1);
-    *out = (locus_neighbour *)take(s, of ? of->count : points->count, k * sizeof **out);
-    if (!work || !*out) return FAILED;
-    progress_begin(s, "neighbours");
-    int failed = locus_neighbours(points, of, k, *out, &e, work, bytes, &s->err) != LOCUS_OK;
-    progress_end(s);
-    return failed ? fail(s, "%s", s->err.message) : DONE;
+    const locus_explore_opts e = explore_opts(v, available);
+    const size_t bytes = locus_neighbours_workspace(&v->points, of, k, &e);
+    locus_neighbour *nearest = take(of ? of->count : v->points.count, k * sizeof *nearest);
+    progress_begin("neighbours");
+    must(locus_neighbours(&v->points, of, k, nearest, &e, workspace(bytes), bytes, &tool.err));
+    progress_end();
+    return nearest;
 }
 
-// The tree, cut into `count` clusters, or at `height` where that is not negative.
-int find_clusters(session *s, const view *v, locus_linkage linkage, size_t count, double height, clustering *out)
-{
-    locus_explore_opts e = explore_opts(s, v->metric, NULL);
-    const locus_points *points = &v->points;
-    const size_t n = points->count;
-    size_t bytes = locus_cluster_workspace(points, linkage, &e), more = 3 * n * sizeof(size_t);
-    void *work = take(s, bytes > more ? bytes : more, 1);
-    memset(out, 0, sizeof *out);
-    out->merges = (locus_merge *)take(s, n, sizeof *out->merges);
-    out->order = (size_t *)take(s, n, sizeof *out->order);
-    out->label = (size_t *)take(s, n, sizeof *out->label);
-    if (!work || !out->merges || !out->order || !out->label) return FAILED;
-    progress_begin(s, "cluster");
-    int failed = locus_cluster(points, linkage, out->merges, &e, work, bytes, &s->err) != LOCUS_OK;
-    progress_end(s);
-    if (count > n) count = n;
-    if (failed ||
-        locus_cluster_cut(out->merges, n, height >= 0.0 ? 0 : count, height, out->label, &out->clusters, work, more,
-                          &s->err) ||
-        locus_cluster_order(out->merges, n, out->order, work, more, &s->err))
-        return fail(s, "%s", s->err.message);
-    // numbered as they stand in the order
-    size_t *number = (size_t *)take(s, n, sizeof *number), numbered = 0;
-    if (!number) return FAILED;
-    for (size_t i = 0; i < n; ++i)
-        if (!number[out->label[out->order[i]]]) number[out->label[out->order[i]]] = ++numbered;
-    for (size_t i = 0; i < n; ++i) out->label[i] = number[out->label[i]] - 1;
-    // a cut half way between the last merge that is done and the first that is not
-    double below = n > out->clusters ? out->merges[n - out->clusters - 1].height : 0.0;
-    out->cut = out->clusters > 1 ? 0.5 * (below + out->merges[n - out->clusters].height) : below;
-    if (height >= 0.0) out->cut = height;
-    return DONE;
-}
+// ------------------------------------------------------------------------------------------------------------ clusters
 
-// What is asked for by neither --count nor --height.
 size_t usual_clusters(size_t models)
 {
     size_t k = (size_t)(sqrt((double)models) + 0.5);
     return k < 2 ? 2 : k > 8 ? 8 : k;
 }
 
-// "Yi-34B and 4 more": a cluster by its medoid, for legends.
-int name_clusters(session *s, const clustering *c, size_t n, const float *distances, size_t **medoids, size_t **sizes,
-                  const char ***names)
+// Numbered as they stand in the order.
+static void number_clusters(clustering *c, size_t n)
 {
-    double *best = (double *)take(s, c->clusters, sizeof *best);
-    *medoids = (size_t *)take(s, c->clusters, sizeof **medoids);
-    *sizes = (size_t *)take(s, c->clusters, sizeof **sizes);
-    *names = (const char **)take(s, c->clusters, sizeof **names);
-    if (!best || !*medoids || !*sizes || !*names) return FAILED;
+    size_t *number = take(n, sizeof *number), numbered = 0;
+    for (size_t i = 0; i < n; ++i)
+        if (!number[c->label[c->order[i]]]) number[c->label[c->order[i]]] = ++numbered;
+    for (size_t i = 0; i < n; ++i) c->label[i] = number[c->label[i]] - 1;
+}
+
+// "Yi-34B and 4 more": each by its medoid, for legends.
+static void name_clusters(clustering *c, size_t n, const float *distances)
+{
+    double *best = take(c->count, sizeof *best);
+    c->medoids = take(c->count, sizeof *c->medoids);
+    c->sizes = take(c->count, sizeof *c->sizes);
+    c->names = take(c->count, sizeof *c->names);
     for (size_t i = 0; i < n; ++i) {
         double sum = 0.0;
         size_t g = c->label[i];
         for (size_t j = 0; distances && j < n; ++j)
             if (c->label[j] == g) sum += (double)distances[i * n + j];
-        if ((*sizes)[g]++ == 0 || sum < best[g]) best[g] = sum, (*medoids)[g] = i;
+        if (c->sizes[g]++ == 0 || sum < best[g]) best[g] = sum, c->medoids[g] = i;
     }
-    for (size_t g = 0; g < c->clusters; ++g) {
-        const char *name = model_name(s, (*medoids)[g]);
-        char *text = (char *)take(s, strlen(name) + 40, 1);
-        if (!text) return FAILED;
-        if ((*sizes)[g] > 1) sprintf(text, "%s and %zu more", name, (*sizes)[g] - 1);
-        else strcpy(text, name);
-        (*names)[g] = text;
+    for (size_t g = 0; g < c->count; ++g) {
+        c->names[g] = model_name(c->medoids[g]);
+        if (c->sizes[g] > 1) c->names[g] = phrase("%s and %zu more", c->names[g], c->sizes[g] - 1);
     }
-    return DONE;
 }
 
-const char **all_names(session *s)
+clustering find_clusters(const view *v, locus_linkage linkage, size_t count, double height, const float *distances)
 {
-    size_t m = locus_pool_count(s->pool);
-    const char **names = (const char **)take(s, m, sizeof *names);
-    for (size_t i = 0; names && i < m; ++i) names[i] = model_name(s, i);
-    return names;
+    const locus_explore_opts e = explore_opts(v, NULL);
+    const size_t n = v->points.count, more = 3 * n * sizeof(size_t);
+    const size_t bytes = locus_cluster_workspace(&v->points, linkage, &e);
+    clustering c = {
+        .merges = take(n, sizeof *c.merges), .order = take(n, sizeof *c.order), .label = take(n, sizeof *c.label)};
+    if (count > n) count = n;
+    progress_begin("cluster");
+    must(locus_cluster(&v->points, linkage, c.merges, &e, workspace(bytes), bytes, &tool.err));
+    progress_end();
+    must(locus_cluster_cut(c.merges, n, height >= 0.0 ? 0 : count, height, c.label, &c.count, workspace(more), more,
+                           &tool.err));
+    must(locus_cluster_order(c.merges, n, c.order, workspace(more), more, &tool.err));
+    number_clusters(&c, n);
+    // a cut half way between the last merge that is done and the first that is not
+    double below = n > c.count ? c.merges[n - c.count - 1].height : 0.0;
+    c.cut = height >= 0.0 ? height : c.count > 1 ? 0.5 * (below + c.merges[n - c.count].height) : below;
+    name_clusters(&c, n, distances);
+    return c;
 }
 
-size_t unlike(const unsigned char *a, const unsigned char *b, size_t n, size_t *shared)
-{
-    size_t different = 0;
-    *shared = 0;
-    for (size_t i = 0; i < n; ++i) {
-        if (a[i] == 255 || b[i] == 255) continue;
-        ++*shared;
-        different += a[i] != b[i];
-    }
-    return different;
-}
+// ------------------------------------------------------------------------------------------ what a model might be
 
-int collect_pairs(session *s, const sample *x, const float *distances, const float *expected, pairs *out)
+locus_pool *resample_model(const locus_evals *evals, size_t model, const locus_resample_opts *opts)
 {
-    const size_t m = x->models;
-    memset(out, 0, sizeof *out);
-    out->distance = (double *)take(s, m * (m - 1) / 2, sizeof *out->distance);
-    out->disagreement = (double *)take(s, m * (m - 1) / 2, sizeof *out->disagreement);
-    if (!out->distance || !out->disagreement) return FAILED;
-    out->observed = x->scores != NULL;
-    for (size_t i = 0; i < m; ++i)
-        for (size_t j = 0; j < i; ++j) {
-            size_t shared = 0, different = 0;
-            if (x->scores) different = unlike(x->scores + i * x->n, x->scores + j * x->n, x->n, &shared);
-            if (x->scores && !shared) continue;
-            out->distance[out->count] = (double)distances[i * m + j];
-            out->disagreement[out->count++] =
-                x->scores ? (double)different / (double)shared : (double)expected[i * m + j];
-        }
-    return DONE;
-}
-
-// A pool of what a model might be, given only its evaluations among --scores: *out stays NULL where that cannot be
-// said.
-static int resample_model(session *s, const sample *x, size_t model, locus_pool **out)
-{
-    locus_evals evals;
-    locus_resample_opts opts;
-    size_t count = 0;
-    *out = NULL;
-    if (!x->scores || !s->info.has_encoder) return DONE;
-    for (size_t i = 0; i < x->n; ++i) count += x->scores[model * x->n + i] != 255;
-    if (count < 2) return DONE;
-    memset(&evals, 0, sizeof evals);
-    memset(&opts, 0, sizeof opts);
-    evals.queries = x->queries;
-    evals.models = 1;
-    evals.scores_u8 = x->scores + model * x->n;
-    opts.seed = 1 + model;
-    opts.parallel = s->parallel;
-    opts.progress = progress;
-    opts.user = s;
-    progress_begin(s, "resample");
-    int failed = locus_pool_resample(out, s->pool, &evals, &opts, &s->err) != LOCUS_OK;
-    progress_end(s);
-    return failed ? fail(s, "--scores %s: %s: %s", s->opt.scores, model_name(s, model), s->err.message) : DONE;
+    locus_pool_destroy(tool.redrawn);
+    tool.redrawn = NULL;
+    if (locus_pool_resample(&tool.redrawn, tool.pool, evals, opts, &tool.err))
+        fail("--scores %s: %s: %s", opt.scores, model_name(model), tool.err.message);
+    return tool.redrawn;
 }
 
 // The model's row of `points`, and below it those of its resampled versions.
-static int stack_rows(session *s, const locus_points *points, size_t model, const locus_points *redrawn,
-                      locus_points *out)
+static locus_points stack_rows(const locus_points *points, size_t model, const locus_points *redrawn)
 {
-    const size_t more = redrawn ? redrawn->count : 0, dim = points->dim;
-    float *rows = (float *)take(s, 1 + more, dim * sizeof *rows);
-    if (!rows) return FAILED;
+    const size_t dim = points->dim, more = redrawn->count;
+    float *rows = take(1 + more, dim * sizeof *rows);
     memcpy(rows, points->rows + model * (points->stride ? points->stride : dim), dim * sizeof *rows);
     for (size_t i = 0; i < more; ++i)
         memcpy(rows + (1 + i) * dim, redrawn->rows + i * (redrawn->stride ? redrawn->stride : dim), dim * sizeof *rows);
-    memset(out, 0, sizeof *out);
-    out->rows = rows;
-    out->count = 1 + more;
-    out->dim = dim;
-    return DONE;
+    return (locus_points){.rows = rows, .count = 1 + more, .dim = dim};
 }
 
-int load_versions(session *s, const sample *x, size_t model, versions *out)
+versions load_versions(const sample *x, size_t model)
 {
-    locus_points own = locus_pool_points(s->pool), more;
-    locus_pool *resampled = NULL;
-    float *profiles = NULL;
-    int status = resample_model(s, x, model, &resampled);
-    memset(out, 0, sizeof *out);
-    memset(&more, 0, sizeof more);
-    if (!status && resampled) {
-        more = locus_pool_points(resampled);
-        status = stack_rows(s, &own, model, &more, &out->embeddings);
-        if (!status && x->n) status = profiles_of(s, resampled, &x->queries, &profiles);
-        more.rows = profiles, more.dim = x->n, more.stride = 0;
-    } else if (!status) {
-        status = stack_rows(s, &own, model, NULL, &out->embeddings);
+    const locus_points own = locus_pool_points(tool.pool);
+    locus_points z = {0}, p = {0};
+    size_t answers = 0;
+    versions v = {0};
+    for (size_t i = 0; x->scores && i < x->n; ++i) answers += x->scores[model * x->n + i] != 255;
+    if (tool.info.has_encoder && answers >= 2) {
+        const locus_evals evals = {.queries = x->queries, .models = 1, .scores_u8 = x->scores + model * x->n};
+        const locus_resample_opts opts = {.seed = 1 + model, .parallel = tool.parallel, .progress = progress};
+        progress_begin("resample");
+        z = locus_pool_points(resample_model(&evals, model, &opts));
+        progress_end();
+        p = (locus_points){.rows = profiles_of(tool.redrawn, &x->queries), .count = z.count, .dim = x->n};
     }
-    if (!status && x->n) status = stack_rows(s, &x->profiles, model, profiles ? &more : NULL, &out->profiles);
-    locus_pool_destroy(resampled);
-    return status;
+    v.embeddings = stack_rows(&own, model, &z);
+    if (x->n) v.profiles = stack_rows(&x->profiles, model, &p);
+    return v;
+}
+
+// --------------------------------------------------------------------------------------------------------------- pairs
+
+size_t unlike(const sample *x, size_t a, size_t b, size_t *shared)
+{
+    const unsigned char *y = x->scores + a * x->n, *z = x->scores + b * x->n;
+    size_t different = 0;
+    *shared = 0;
+    for (size_t i = 0; i < x->n; ++i) {
+        if (y[i] == 255 || z[i] == 255) continue;
+        ++*shared;
+        different += y[i] != z[i];
+    }
+    return different;
 }

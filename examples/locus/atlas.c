@@ -8,7 +8,6 @@ enum { ATLAS_NEAR = 10, ATLAS_CLUSTERS = 12, ATLAS_RESAMPLES = 32 };
 #define ATLAS_CELLS ((size_t)1 << 26) // models x queries: a page of 90 MB
 
 typedef struct atlas {
-    FILE *f;
     sample x;
     size_t near_count; // how many neighbours of each model
     locus_points points;
@@ -23,55 +22,7 @@ typedef struct atlas {
     unsigned char *resampled;           // [models] 0: has no evaluations
 } atlas;
 
-// ------------------------------------------------------------------------------------------- JSON for a script element
-
-// No text ends the element or the line: what means something to HTML or to JavaScript's lines is escaped.
-static void atlas_text(FILE *f, const char *text)
-{
-    fputc('"', f);
-    for (size_t n; *text; text += n ? n : 1) {
-        const unsigned char *c = (const unsigned char *)text;
-        n = utf8_bytes(text);
-        if (n == 0) fputs("\\ufffd", f);
-        else if (*c == '"' || *c == '\\') fprintf(f, "\\%c", *c);
-        else if (n == 1 && (*c < 0x20 || strchr("<>&'\x7F", *c))) fprintf(f, "\\u%04x", (unsigned)*c);
-        else if (n == 3 && c[0] == 0xE2 && c[1] == 0x80 && (c[2] & 0xFE) == 0xA8) fprintf(f, "\\u20%02x", c[2] - 0x80u);
-        else fwrite(text, 1, n, f);
-    }
-    fputc('"', f);
-}
-
-static void atlas_number(FILE *f, double value, int digits)
-{
-    if (is_finite(value)) fprintf(f, "%.*g", digits, value);
-    else fputs("null", f);
-}
-
-// Element i of a list.
-static void atlas_element(FILE *f, size_t i, double value, int digits)
-{
-    if (i) fputc(',', f);
-    atlas_number(f, value, digits);
-}
-
-static void atlas_texts(FILE *f, const char *name, const char *const *texts, size_t count, const char *between)
-{
-    fprintf(f, "\"%s\":[", name);
-    for (size_t i = 0; i < count; ++i) {
-        if (i) fputs(between, f);
-        atlas_text(f, texts[i]);
-    }
-    fputc(']', f);
-}
-
-static void atlas_indices(FILE *f, const char *name, const size_t *values, size_t count)
-{
-    fprintf(f, ",\n\"%s\":[", name);
-    for (size_t i = 0; i < count; ++i) fprintf(f, "%s%zu", i ? "," : "", values[i]);
-    fputc(']', f);
-}
-
-static void atlas_base64(FILE *f, const unsigned char *bytes, size_t count)
+static void write_base64(FILE *f, const unsigned char *bytes, size_t count)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < count; i += 3) {
@@ -128,17 +79,6 @@ static void atlas_resample(atlas *a)
     progress_end();
 }
 
-static double cosine_of(const float *x, const float *y, size_t n)
-{
-    double xx = 0.0, yy = 0.0, xy = 0.0;
-    for (size_t i = 0; i < n; ++i) {
-        xx += (double)x[i] * (double)x[i];
-        yy += (double)y[i] * (double)y[i];
-        xy += (double)x[i] * (double)y[i];
-    }
-    return xx > 0.0 && yy > 0.0 ? 1.0 - xy / sqrt(xx * yy) : 1.0;
-}
-
 static double agreement_of(const float *x, const float *y, size_t n)
 {
     double sum = 0.0;
@@ -161,25 +101,24 @@ static double mean_of(const atlas *a, const float *profile, size_t category)
     return count > 0.0 ? sum / count : NAN;
 }
 
-// Ends of an interval, as elements 2 at and 2 at + 1 of a list; values: of the versions, known 0: none.
-static void atlas_bounds(const atlas *a, size_t at, int known, double value, const double *values, double most)
+// Ends of an interval; values: of the versions, known 0: none.
+static void json_bounds(const atlas *a, int known, double value, const double *values, double most)
 {
     const locus_interval x = known ? locus_interval_of(value, values, a->resamples, 0, 0.9) : just(NAN);
-    atlas_element(a->f, at, x.low < 0.0 ? 0.0 : x.low, 4);
-    atlas_element(a->f, 1, x.high > most ? most : x.high, 4);
+    json("%4d,%4d", x.low < 0.0 ? 0.0 : x.low, x.high > most ? most : x.high);
 }
 
 static void mean_intervals(const atlas *a, int by_category, double *values)
 {
     const size_t columns = by_category ? a->x.category.count : 1, n = a->x.n;
-    fprintf(a->f, ",\n\"%s\":[", by_category ? "category" : "accuracy");
+    json("\n%s:[", by_category ? "category" : "accuracy");
     for (size_t at = 0; at < a->x.models * columns; ++at) {
         const size_t i = at / columns, c = by_category ? at % columns : SIZE_MAX;
         for (size_t r = 0; r < a->resamples; ++r)
             values[r] = mean_of(a, a->version_profiles + (i * a->resamples + r) * n, c);
-        atlas_bounds(a, at, a->resampled[i], mean_of(a, a->x.profiles.rows + i * n, c), values, 1.0);
+        json_bounds(a, a->resampled[i], mean_of(a, a->x.profiles.rows + i * n, c), values, 1.0);
     }
-    fputc(']', a->f);
+    json("]");
 }
 
 static void neighbour_intervals(const atlas *a, const char *name, const locus_neighbour *list, int agreement,
@@ -187,34 +126,34 @@ static void neighbour_intervals(const atlas *a, const char *name, const locus_ne
 {
     const size_t dim = agreement ? a->x.n : a->points.dim, count = a->resamples;
     const float *rows = agreement ? a->version_profiles : a->versions, *profiles = a->x.profiles.rows;
-    fprintf(a->f, ",\n\"%s\":[", name);
+    json("\n%s:[", name);
     for (size_t at = 0; at < a->x.models * a->near_count; ++at) {
         const size_t i = at / a->near_count, j = list[at].index;
         const int known = j != SIZE_MAX && a->resampled[i] && a->resampled[j];
         for (size_t r = 0; known && r < count; ++r) {
             const float *x = rows + (i * count + r) * dim, *y = rows + (j * count + r) * dim;
-            values[r] = agreement ? agreement_of(x, y, dim) : cosine_of(x, y, dim);
+            values[r] = agreement ? agreement_of(x, y, dim) : cosine_distance(x, y, dim);
         }
         const double value =
             known && agreement ? agreement_of(profiles + i * dim, profiles + j * dim, dim) : (double)list[at].distance;
-        atlas_bounds(a, at, known, value, values, agreement ? 1.0 : 2.0);
+        json_bounds(a, known, value, values, agreement ? 1.0 : 2.0);
     }
-    fputc(']', a->f);
+    json("]");
 }
 
-static void atlas_intervals(const atlas *a)
+static void json_intervals(const atlas *a)
 {
     double *values = take(a->resamples + 1, sizeof *values);
     if (!a->resamples) {
-        fprintf(a->f, ",\n\"intervals\":null");
+        json("\n'intervals':null");
         return;
     }
-    fprintf(a->f, ",\n\"intervals\":{\"level\":0.9,\"resamples\":%zu", a->resamples);
+    json("\n'intervals':{'level':0.9,'resamples':%u", a->resamples);
     mean_intervals(a, 0, values);
     mean_intervals(a, 1, values);
     neighbour_intervals(a, "nearest", a->nearest, 0, values);
     neighbour_intervals(a, "alike", a->alike, 1, values);
-    fputc('}', a->f);
+    json("}");
 }
 
 // -------------------------------------------------------------------------------------- layouts, clusters, neighbours
@@ -246,93 +185,86 @@ static void atlas_geometry(atlas *a)
     principal_components(&a->points, a->principal, a->share);
 }
 
-static void atlas_layout(const atlas *a, const char *name, const float *xy)
+static void json_layout(const atlas *a, const char *name, const float *xy)
 {
-    fprintf(a->f, "\"%s\":[", name);
-    for (size_t i = 0; i < 2 * a->x.models; ++i)
-        atlas_element(a->f, i, is_finite((double)xy[i]) ? (double)xy[i] : 0.0, 5);
-    fputc(']', a->f);
+    json("%s:[", name);
+    for (size_t i = 0; i < 2 * a->x.models; ++i) json("%5d", is_finite((double)xy[i]) ? (double)xy[i] : 0.0);
+    json("]");
 }
 
 // Indices, distances, and for stand-ins the expected agreement.
-static void atlas_neighbours(const atlas *a, const char *name, const locus_neighbour *list, int agreement)
+static void json_nearest(const atlas *a, const char *name, const locus_neighbour *list, int agreement)
 {
     const size_t count = a->x.models * a->near_count, n = a->x.n;
     const float *profiles = a->x.profiles.rows;
-    fprintf(a->f, ",\n\"%s\":{\"k\":%zu,\"index\":[", name, a->near_count);
+    json("\n%s:{'k':%u,'index':[", name, a->near_count);
     for (size_t at = 0; at < count; ++at) {
-        if (at) fputc(',', a->f);
-        if (list[at].index == SIZE_MAX) fputs("-1", a->f);
-        else fprintf(a->f, "%zu", list[at].index);
+        if (list[at].index == SIZE_MAX) json("%r", "-1");
+        else json("%u", list[at].index);
     }
     for (int column = 0; column < 1 + agreement; ++column) {
-        fprintf(a->f, "],\"%s\":[", column ? "agreement" : "distance");
+        json("],%s:[", column ? "agreement" : "distance");
         for (size_t at = 0; at < count; ++at) {
             const size_t i = at / a->near_count, j = list[at].index;
             double value = NAN;
             if (j != SIZE_MAX)
                 value = column ? agreement_of(profiles + i * n, profiles + j * n, n) : (double)list[at].distance;
-            atlas_element(a->f, at, value, 5);
+            json("%5d", value);
         }
     }
-    fputs("]}", a->f);
+    json("]}");
 }
 
 // --------------------------------------------------------------------------------------------------------- the command
 
-static void atlas_models(const atlas *a)
+static void json_models(const atlas *a)
 {
     static const char *const names[] = {"parameters", "cost", "available", "evaluations"};
-    const size_t m = a->x.models;
-    atlas_texts(a->f, "names", all_names(), m, ",\n");
+    json("\n'names':[");
+    for (size_t i = 0; i < a->x.models; ++i) json(i ? "\n%s" : "%s", model_name(i));
     for (int column = 0; column < 4; ++column) {
-        fprintf(a->f, ",\n\"%s\":[", names[column]);
-        for (size_t i = 0; i < m; ++i) {
+        json("],\n%s:[", names[column]);
+        for (size_t i = 0; i < a->x.models; ++i) {
             const locus_model *model = locus_pool_model(tool.pool, i);
-            if (column < 2) atlas_element(a->f, i, column ? model->cost : (double)model->parameters_b, 7);
-            else
-                fprintf(a->f, "%s%llu", i ? "," : "",
-                        column == 2 ? a->x.available[i] : (unsigned long long)model->evaluations);
+            if (column < 2) json("%7d", column ? model->cost : (double)model->parameters_b);
+            else json("%u", column == 2 ? (size_t)a->x.available[i] : (size_t)model->evaluations);
         }
-        fputc(']', a->f);
     }
+    json("],\n'cluster':[");
+    for (size_t i = 0; i < a->x.models; ++i) json("%u", a->clusters.label[i]);
+    json("],\n'medoids':[");
+    for (size_t g = 0; g < a->clusters.count; ++g) json("%u", a->clusters.medoids[g]);
+    json("]");
 }
 
-static void atlas_data(const atlas *a)
+static void json_atlas(const atlas *a, FILE *f)
 {
     const char *base = pool_path();
     const size_t m = a->x.models, n = a->x.n;
-    FILE *f = a->f;
+    const categories *category = &a->x.category;
     unsigned char *bytes = take(n, m);
     for (const char *c = base; *c; ++c)
         if (*c == '/' || *c == '\\') base = c + 1;
-    fputs("{\"version\":", f);
-    atlas_text(f, locus_version());
-    fputs(",\"source\":", f);
-    atlas_text(f, base);
-    fputs(",\n", f);
-    atlas_models(a);
-    atlas_indices(f, "cluster", a->clusters.label, m);
-    atlas_indices(f, "medoids", a->clusters.medoids, a->clusters.count);
-    fprintf(f, ",\n\"metric\":\"%s\",\n\"layouts\":{", a->shown.words);
-    atlas_layout(a, "map", a->map);
-    fputs(",\n", f);
-    atlas_layout(a, "principal", a->principal);
-    fputs("},\"explained\":[", f);
-    atlas_element(f, 0, a->share[0], 4);
-    atlas_element(f, 1, a->share[1], 4);
-    fprintf(f, "],\n\"queries\":%zu,", n);
-    atlas_texts(f, "categories", a->x.category.names, a->x.category.count, ",");
-    fputs(",\n\"category\":[", f);
-    for (size_t q = 0; a->x.category.count && q < n; ++q) fprintf(f, "%s%ld", q ? "," : "", (long)a->x.category.of[q]);
-    fputc(']', f);
-    atlas_neighbours(a, "nearest", a->nearest, 0);
-    atlas_neighbours(a, "alike", a->alike, 1);
-    atlas_intervals(a);
+    json_into(f);
+    json("{'version':%s,'source':%s", locus_version(), base);
+    json_models(a);
+    json("\n'metric':%s,\n'layouts':{", a->shown.words);
+    json_layout(a, "map", a->map);
+    json(",\n");
+    json_layout(a, "principal", a->principal);
+    json("},'explained':[%4d,%4d],\n'queries':%u,'categories':[", a->share[0], a->share[1], n);
+    for (size_t c = 0; c < category->count; ++c) json("%s", category->names[c]);
+    json("],\n'category':[");
+    for (size_t q = 0; category->count && q < n; ++q) json("%u", (size_t)category->of[q]);
+    json("]");
+    json_nearest(a, "nearest", a->nearest, 0);
+    json_nearest(a, "alike", a->alike, 1);
+    json_intervals(a);
     for (size_t i = 0; i < m * n; ++i) bytes[i] = (unsigned char)(255.0f * a->x.profiles.rows[i] + 0.5f);
-    fputs(",\n\"profiles\":\"", f);
-    atlas_base64(f, bytes, m * n);
+    json("\n'profiles':'");
+    write_base64(f, bytes, m * n);
     fputs("\"}\n", f);
+    json_into(stdout);
 }
 
 static void run_atlas(void)
@@ -348,10 +280,10 @@ static void run_atlas(void)
     a.points = locus_pool_points(tool.pool);
     atlas_geometry(&a);
     if (opt.scores) atlas_resample(&a);
-    a.f = file_begin(opt.html);
+    FILE *f = file_begin(opt.html);
     for (size_t i = 0; atlas_page[i]; ++i) {
-        if (strcmp(atlas_page[i], "ATLAS_DATA\n") != 0) fputs(atlas_page[i], a.f);
-        else atlas_data(&a);
+        if (strcmp(atlas_page[i], "ATLAS_DATA\n") != 0) fputs(atlas_page[i], f);
+        else json_atlas(&a, f);
     }
     file_end();
     printf("%s: %zu model%s, %zu cluster%s, %zu sample quer%s%s\n", opt.html, m, m > 1 ? "s" : "", a.clusters.count,

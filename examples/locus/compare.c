@@ -279,29 +279,23 @@ static void picture_likenesses(const sample *x, const float *distances, const li
     save_scatter(x, distances, marks, marked);
 }
 
-static void print_likenesses(const sample *x, const likeness *list, size_t top, size_t same, size_t count)
+static void show_likeness(const sample *x, const likeness *l, int width)
 {
-    const int width = longest_name();
-    say("%-*t  %-*t  %8s  %8s", width, "model", width, "and", "cosine", "expected");
-    if (x->scores) say("  %8s  %8s  %9s", "observed", "shared", "p");
-    say("\n");
-    for (size_t i = 0; i < top; ++i) {
-        const likeness *l = &list[i];
-        say("%-*t  %-*t  %8.5f  %8p", width, model_name(l->a), width, model_name(l->b), l->distance, l->expected);
-        if (x->scores)
-            say("  %8p  %8z  %9.2g%s", l->shared ? (double)l->unlike / (double)l->shared : NAN, l->shared, l->p,
-                !is_finite(l->p) ? ""
-                : l->by_distance ? " (of embeddings)"
-                : l->same        ? "  same or copies"
-                                 : "");
-        say("\n");
+    const char *a = model_name(l->a), *b = model_name(l->b);
+    const int tested = is_finite(l->p);
+    if (opt.json) {
+        json("\n{'a':%s,'b':%s,'cosine_distance':%d,'expected_disagreement':%d,'shared':%u,'unlike':%u", a, b,
+             l->distance, l->expected, l->shared, l->unlike);
+        json("'test':%s,'p':%d,'same':%b}", !tested ? "none" : l->by_distance ? "embedding" : "answers", l->p, l->same);
+        return;
     }
+    say("%-*t  %-*t  %8.5f  %8p", width, a, width, b, l->distance, l->expected);
     if (x->scores)
-        say("\nexpected, observed: share of unlike answers. p: the chance that different models disagree so rarely "
-            "(exact).\n%z of %z pairs called the same: p times the number of pairs is below 1 %%.\n",
-            same, count);
-    else say("\nThe nearest pairs are candidates, no more: --encodings and --scores test them.\n");
-    mention_pictures();
+        say("  %8p  %8z  %9.2g%s", l->shared ? (double)l->unlike / (double)l->shared : NAN, l->shared, l->p,
+            tested && l->by_distance ? " (of embeddings)"
+            : tested && l->same      ? "  same or copies"
+                                     : "");
+    say("\n");
 }
 
 static void run_duplicates(void)
@@ -309,28 +303,25 @@ static void run_duplicates(void)
     const sample x = open_sample(wants_picture() ? SAMPLE_NEEDED : SAMPLE_OPTIONAL);
     const view embeddings = make_view(&x, BY_COSINE);
     const float *distances = all_distances(&embeddings);
+    const int width = longest_name();
     size_t count, top = opt.top ? opt.top : 20, same = 0;
     likeness *list = list_likenesses(&x, distances, &count);
     if (top > count) top = count;
     if (x.scores) test_likenesses(&x, list, top, count);
     for (size_t i = 0; i < top; ++i) same += (size_t)list[i].same;
     if (wants_picture()) picture_likenesses(&x, distances, list, top);
-    if (!opt.json) {
-        print_likenesses(&x, list, top, same, count);
-        return;
-    }
-    json("{'pairs_looked_at':%u,'queries':%u,'same':%u,'pairs':[", count, x.n, same);
-    for (size_t i = 0; i < top; ++i) {
-        const likeness *l = &list[i];
-        json("\n{'a':%s,'b':%s,'cosine_distance':%d,'expected_disagreement':%d,'shared':%u,'unlike':%u",
-             model_name(l->a), model_name(l->b), l->distance, l->expected, l->shared, l->unlike);
-        json("'test':%s,'p':%d,'same':%b}",
-             !is_finite(l->p) ? "none"
-             : l->by_distance ? "embedding"
-                              : "answers",
-             l->p, l->same);
-    }
-    json("]}\n");
+    if (opt.json) json("{'pairs_looked_at':%u,'queries':%u,'same':%u,'pairs':[", count, x.n, same);
+    else
+        say("%-*t  %-*t  %8s  %8s%s\n", width, "model", width, "and", "cosine", "expected",
+            x.scores ? "  observed    shared          p" : "");
+    for (size_t i = 0; i < top; ++i) show_likeness(&x, &list[i], width);
+    if (opt.json) json("]}\n");
+    else if (x.scores)
+        say("\nexpected, observed: share of unlike answers. p: the chance that different models disagree so rarely "
+            "(exact).\n%z of %z pairs called the same: p times the number of pairs is below 1 %%.\n",
+            same, count);
+    else say("\nThe nearest pairs are candidates, no more: --encodings and --scores test them.\n");
+    mention_pictures();
 }
 
 static const flag duplicates_flags[] = {

@@ -101,24 +101,22 @@ static size_t choose_model(const locus_queries *query)
     return choice.model;
 }
 
-static void print_reasons(const char *title, const locus_reason *r, size_t count)
+static void show_reasons(const char *name, const char *title, const locus_reason *r, size_t count)
 {
-    say("\n%s\n  %7s  %10s  %7s  %9s\n", title, "row", "similarity", "outcome", "influence");
+    if (opt.json) json("%s:[", name);
+    else say("\n%s\n  %7s  %10s  %7s  %9s\n", title, "row", "similarity", "outcome", "influence");
     for (size_t i = 0; i < count; ++i) {
-        say("  %7z  %10.3f  %7.3g  %+9.2f", r[i].evaluation, (double)r[i].similarity, (double)r[i].score,
-            100.0 * r[i].influence);
+        const double similarity = (double)r[i].similarity, score = (double)r[i].score;
+        if (opt.json) {
+            json("{'row':%u,'similarity':%f,'score':%f,'influence':%d}", r[i].evaluation, similarity, score,
+                 r[i].influence);
+            continue;
+        }
+        say("  %7z  %10.3f  %7.3g  %+9.2f", r[i].evaluation, similarity, score, 100.0 * r[i].influence);
         print_words(query_texts(), r[i].evaluation, 70);
         say("\n");
     }
-}
-
-static void json_reasons(const char *name, const locus_reason *r, size_t count)
-{
-    json("%s:[", name);
-    for (size_t i = 0; i < count; ++i)
-        json("{'row':%u,'similarity':%f,'score':%f,'influence':%d}", r[i].evaluation, (double)r[i].similarity,
-             (double)r[i].score, r[i].influence);
-    json("]");
+    if (opt.json) json("]");
 }
 
 static void run_explain(void)
@@ -136,24 +134,21 @@ static void run_explain(void)
     progress_begin("explain");
     must_for(locus_explain(tool.pool, model, &evals, &query, &opts, &why, influences, nearest, &tool.err),
              phrase("%s, --scores %s", queries_name(), opt.scores));
-    progress_end();
     const char *second = why.runner_up == SIZE_MAX ? "" : model_name(why.runner_up);
     if (opt.json) {
         json("{'query':%s,'model':%s,'probability':%d", name, model_name(model), why.probability);
         json("'runner_up':%s,'runner_up_probability':%d,'margin':%d", second, why.runner_up_probability, why.margin);
-        json_reasons("influences", influences, why.influences);
-        json_reasons("nearest", nearest, why.nearest);
-        json("}\n");
-        return;
+    } else {
+        say("%t: %.1f %%", model_name(model), 100.0 * why.probability);
+        if (*second)
+            say("; the best other is %t with %.1f %%: margin %+.1f points", second, 100.0 * why.runner_up_probability,
+                100.0 * why.margin);
+        say("\nquery: %t\n", name);
     }
-    say("%t: %.1f %%", model_name(model), 100.0 * why.probability);
-    if (*second)
-        say("; the best other is %t with %.1f %%: margin %+.1f points", second, 100.0 * why.runner_up_probability,
-            100.0 * why.margin);
-    say("\nquery: %t\n", name);
-    print_reasons("Evaluations that moved it most (influence: points with it, less without it)", influences,
-                  why.influences);
-    print_reasons("Nearest evaluated queries", nearest, why.nearest);
+    show_reasons("influences", "Evaluations that moved it most (influence: points with it, less without it)",
+                 influences, why.influences);
+    show_reasons("nearest", "Nearest evaluated queries", nearest, why.nearest);
+    if (opt.json) json("}\n");
 }
 
 static const flag explain_flags[] = {

@@ -229,9 +229,10 @@ locus_interval just(double value);                                   // without 
 void json_metrics(const locus_metrics *x);                           // the fields (eval.c)
 
 // Print JSON: ' in the format stands for ", %s for a string, %u for a size_t, %d for a double, %f for a float (passed
-// as double), %b for a truth value, %i for a locus_interval *, %r for text that is JSON already. The rest stands for
-// itself. A comma before a value that follows another in a further call comes by itself.
+// as double), %5d for one of 5 digits, %b for a truth value, %i for a locus_interval *, %r for text that is JSON
+// already. The rest stands for itself. A comma before a value that follows another in a further call comes by itself.
 void json(const char *format, ...);
+void json_into(FILE *f); // from now on: there, safe inside of a script element, or to stdout
 
 // A file that appears whole or not at all, one at a time; fail() drops it.
 FILE *file_begin(const char *path);
@@ -400,6 +401,7 @@ view make_view(const sample *x, by which);
 view choose_view(const sample *x, by usual); // --metric
 locus_explore_opts explore_opts(const view *v, const unsigned char *available);
 float *all_distances(const view *v); // [models, models]
+double cosine_distance(const float *a, const float *b, size_t n);
 locus_neighbour *find_neighbours(const view *v, const locus_points *of, size_t k, const unsigned char *available);
 size_t usual_clusters(size_t models); // what is cost_scope for by neither --count nor --height
 // The tree, cut into `count` clusters, or at `height` where that is not negative; distances (or NULL) for the medoids.

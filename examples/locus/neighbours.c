@@ -29,26 +29,20 @@ static void save_map(const sample *x, const view *v, size_t centre, const locus_
 }
 
 // The nearest of each of `count` models, from the first on.
-static void json_neighbours(const locus_neighbour *nearest, size_t first, size_t count, size_t top)
-{
-    for (size_t i = 0; i < count; ++i) {
-        json("\n{'model':%s,'neighbours':[", model_name(first + i));
-        for (const locus_neighbour *n = nearest + i * top; n < nearest + (i + 1) * top && n->index != SIZE_MAX; ++n)
-            json("{'model':%s,'index':%u,'distance':%f}", model_name(n->index), n->index, (double)n->distance);
-        json("]}");
-    }
-    json("]}\n");
-}
-
-static void print_all_neighbours(const locus_neighbour *nearest, size_t models, size_t top)
+static void show_nearest(const locus_neighbour *nearest, size_t first, size_t count, size_t top)
 {
     const int width = longest_name();
-    for (size_t i = 0; i < models; ++i) {
-        say("%-*t", width, model_name(i));
-        for (size_t k = 0; k < top && nearest[i * top + k].index != SIZE_MAX; ++k)
-            say("  %.4f %-*t", (double)nearest[i * top + k].distance, k + 1 < top ? width : 0,
-                model_name(nearest[i * top + k].index));
-        say("\n");
+    for (size_t i = 0; i < count; ++i) {
+        if (opt.json) json("\n{'model':%s,'neighbours':[", model_name(first + i));
+        else say("%-*t", width, model_name(first + i));
+        for (size_t k = 0; k < top && nearest[i * top + k].index != SIZE_MAX; ++k) {
+            const locus_neighbour n = nearest[i * top + k];
+            const double d = (double)n.distance;
+            if (opt.json) json("{'model':%s,'index':%u,'distance':%f}", model_name(n.index), n.index, d);
+            else say("  %.4f %-*t", d, k + 1 < top ? width : 0, model_name(n.index));
+        }
+        if (opt.json) json("]}");
+        else say("\n");
     }
 }
 
@@ -84,13 +78,14 @@ static void run_neighbours(void)
     if (wants_picture()) save_map(&x, &v, target, nearest, one ? top : 0);
     if (opt.json) {
         json("{'metric':%s,'queries':%u,'models':[", v.name, x.n);
-        json_neighbours(nearest, one ? target : 0, one ? 1 : x.models, top);
+        show_nearest(nearest, one ? target : 0, one ? 1 : x.models, top);
+        json("]}\n");
         return;
     }
     if (one) print_neighbours(&x, &v, nearest, top);
     else {
         say("The nearest of each model: %s\n\n", v.words);
-        print_all_neighbours(nearest, x.models, top);
+        show_nearest(nearest, 0, x.models, top);
     }
     mention_pictures();
 }

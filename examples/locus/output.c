@@ -118,57 +118,72 @@ void print_words(const char *const *texts, size_t row, int columns)
 
 // ---------------------------------------------------------------------------------------------------------------- JSON
 
-static void json_string(const char *text)
+static struct {
+    FILE *f;   // NULL: stdout
+    char last; // what was printed last; 'v': a value
+} writer = {.last = '\n'};
+
+void json_into(FILE *f)
 {
-    putchar('"');
-    for (size_t n; *text; text += n ? n : 1) {
-        n = utf8_bytes(text);
-        if (n == 0) fputs("\\ufffd", stdout);
-        else if (*text == '"' || *text == '\\') printf("\\%c", *text);
-        else if ((unsigned char)*text < 0x20) printf("\\u%04x", (unsigned)*text);
-        else fwrite(text, 1, n, stdout);
-    }
-    putchar('"');
+    writer.f = f == stdout ? NULL : f;
+    writer.last = '\n';
 }
 
-// The shortest decimal that reads back as the same number (the same float, if is_float); null if it is not finite.
-static void json_number(double value, int is_float)
+// In a file it may stand in a script element of HTML: there no text ends the element or the line.
+static void json_string(FILE *f, const char *text)
+{
+    fputc('"', f);
+    for (size_t n; *text; text += n ? n : 1) {
+        const unsigned char *c = (const unsigned char *)text;
+        n = utf8_bytes(text);
+        if (n == 0) fputs("\\ufffd", f);
+        else if (*c == '"' || *c == '\\') fprintf(f, "\\%c", *c);
+        else if (*c < 0x20 || (writer.f && strchr("<>&'\x7F", *c))) fprintf(f, "\\u%04x", (unsigned)*c);
+        else if (writer.f && n == 3 && c[0] == 0xE2 && c[1] == 0x80 && (c[2] & 0xFE) == 0xA8)
+            fprintf(f, "\\u20%02x", c[2] - 0x80u);
+        else fwrite(text, 1, n, f);
+    }
+    fputc('"', f);
+}
+
+// With so many digits; 0: the shortest decimal that reads back as the same number (the same float, if is_float). null
+// if it is not finite.
+static void json_number(FILE *f, double value, int is_float, int digits)
 {
     char text[40];
-    for (int digits = 6; digits <= 17; ++digits) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
+    for (int k = digits ? digits : 6; k <= (digits ? digits : 17); ++k) {
+        snprintf(text, sizeof text, "%.*g", k, value);
         double back = strtod(text, NULL);
         if (is_float ? (float)back == (float)value : !(back < value) && !(back > value)) break;
     }
-    fputs(is_finite(value) ? text : "null", stdout);
+    fputs(is_finite(value) ? text : "null", f);
 }
 
 void json(const char *format, ...)
 {
-    static char last = '\n'; // what was printed last; 'v': a value
-    const char *start = format + (*format == '\n');
+    FILE *f = writer.f ? writer.f : stdout;
     const locus_interval *x;
     va_list values;
     va_start(values, format);
-    if (*start && strchr("'{[%", *start) && !strchr("{[:,\n", last)) putchar(',');
+    if (strchr("'{[%", format[*format == '\n']) && !strchr("{[:,\n", writer.last)) fputc(',', f);
     for (; *format; ++format) {
-        last = *format;
-        if (*format == '\'') putchar('"');
-        else if (*format != '%') putchar(*format);
-        else {
-            last = 'v';
-            switch (*++format) {
-            case 's': json_string(va_arg(values, const char *)); break;
-            case 'u': printf("%zu", va_arg(values, size_t)); break;
-            case 'b': fputs(va_arg(values, int) ? "true" : "false", stdout); break;
-            case 'r': fputs(va_arg(values, const char *), stdout); break;
-            case 'i':
-                x = va_arg(values, const locus_interval *);
-                last = ':';
-                json("{'value':%d,'low':%d,'high':%d}", x->value, x->low, x->high);
-                break;
-            default: json_number(va_arg(values, double), *format == 'f');
-            }
+        writer.last = *format == '%' ? 'v' : *format;
+        if (*format != '%') {
+            fputc(*format == '\'' ? '"' : *format, f);
+            continue;
+        }
+        int digits = format[1] >= '1' && format[1] <= '9' ? *++format - '0' : 0;
+        switch (*++format) {
+        case 's': json_string(f, va_arg(values, const char *)); break;
+        case 'u': fprintf(f, "%zu", va_arg(values, size_t)); break;
+        case 'b': fputs(va_arg(values, int) ? "true" : "false", f); break;
+        case 'r': fputs(va_arg(values, const char *), f); break;
+        case 'i':
+            x = va_arg(values, const locus_interval *);
+            writer.last = ':';
+            json("{'value':%d,'low':%d,'high':%d}", x->value, x->low, x->high);
+            break;
+        default: json_number(f, va_arg(values, double), *format == 'f', digits);
         }
     }
     va_end(values);

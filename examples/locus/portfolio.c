@@ -152,40 +152,31 @@ static market open_market(void)
     return m;
 }
 
-static void json_portfolio(const market *m, const holdings *h, const char *method)
-{
-    json("{'method':%s,'queries':%u,'value':%d,'cost':%d,'bound':%d,'measured':%d", method, m->x.n, h->value, h->cost,
-         h->bound, h->measured);
-    json("'best_single':%s,'best_single_value':%d,'value_of_all':%d,'picks':[",
-         m->best == SIZE_MAX ? "" : model_name(m->best), m->best_value, m->all_value);
-    for (size_t i = 0; i < h->count; ++i) {
-        const size_t model = h->picks[i];
-        double measured = NAN, worth = m->x.n ? set_value(&m->x, h->picks, i + 1, &measured) : NAN;
-        json("{'model':%s,'index':%u,'cost':%f,'value':%d,'measured':%d}", model_name(model), model,
-             (double)m->cost[model], worth, measured);
-    }
-    json("]}\n");
-}
-
-static void print_portfolio(const market *m, const holdings *h)
+// One after another, with what the first so many are worth.
+static void show_picks(const market *m, const holdings *h)
 {
     const int width = longest_name();
     double total = 0.0;
-    say("%5s  %-*t  %10s  %10s%s%s\n", "", width, "model", "cost", "all cost", m->x.n ? "     value" : "",
-        m->x.scores ? "  measured" : "");
+    if (opt.json) json("'picks':[");
+    else
+        say("%5s  %-*t  %10s  %10s%s%s\n", "", width, "model", "cost", "all cost", m->x.n ? "     value" : "",
+            m->x.scores ? "  measured" : "");
     for (size_t i = 0; i < h->count; ++i) {
-        const double cost = (double)m->cost[h->picks[i]];
+        const size_t model = h->picks[i];
+        const double cost = (double)m->cost[model];
         double measured = NAN, worth = m->x.n ? set_value(&m->x, h->picks, i + 1, &measured) : NAN;
         total += cost;
-        say("%5z  %-*t  %10.6g  %10.6g", i + 1, width, model_name(h->picks[i]), cost, total);
+        if (opt.json) {
+            json("{'model':%s,'index':%u,'cost':%f,'value':%d,'measured':%d}", model_name(model), model, cost, worth,
+                 measured);
+            continue;
+        }
+        say("%5z  %-*t  %10.6g  %10.6g", i + 1, width, model_name(model), cost, total);
         if (m->x.n) say("  %8p", worth);
         if (m->x.scores) say("  %8p", measured);
         say("\n");
     }
-    if (m->x.n)
-        say("\nvalue: expected share of right answers over %z queries, each to the best of the first models\n"
-            "best single model  %t, %p; all %z models %p\n",
-            m->x.n, model_name(m->best), m->best_value, m->could, m->all_value);
+    if (opt.json) json("]}\n");
 }
 
 static void print_bound(const holdings *h)
@@ -217,11 +208,17 @@ static void run_portfolio(void)
     for (size_t i = 0; i < h.count; ++i) h.cost += (double)m.cost[h.picks[i]];
     if (m.x.n) h.value = set_value(&m.x, h.picks, h.count, &h.measured);
     if (wants_picture()) save_curves(&m, &h);
-    if (opt.json) {
-        json_portfolio(&m, &h, methods[method]);
-        return;
-    }
-    print_portfolio(&m, &h);
+    const char *best = m.best == SIZE_MAX ? "" : model_name(m.best);
+    if (opt.json)
+        json("{'method':%s,'queries':%u,'value':%d,'cost':%d,'bound':%d,'measured':%d,'best_single':%s,"
+             "'best_single_value':%d,'value_of_all':%d",
+             methods[method], m.x.n, h.value, h.cost, h.bound, h.measured, best, m.best_value, m.all_value);
+    show_picks(&m, &h);
+    if (opt.json) return;
+    if (m.x.n)
+        say("\nvalue: expected share of right answers over %z queries, each to the best of the first models\n"
+            "best single model  %t, %p; all %z models %p\n",
+            m.x.n, best, m.best_value, m.could, m.all_value);
     if (method == BY_VALUE && h.count < k && opt.count) say("further models       would add nothing\n");
     print_bound(&h);
     mention_pictures();

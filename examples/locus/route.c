@@ -35,33 +35,32 @@ typedef struct routed { // queries first to first + n - 1, and `top` choices for
     const char *const *texts; // NULL: not known
 } routed;
 
-static void json_choices(const routed *r)
+static void show_choice(const locus_choice *c, const char *query, size_t rank, int width)
 {
-    json(",'choices':[");
-    for (size_t i = 0; i < r->n; ++i) {
-        const locus_choice *c = r->choices + i * r->top;
-        json("\n{'query':%u,'rule':%s,'ranked':[", r->first + i, locus_rule_name(c->rule));
-        for (size_t k = 0; k < r->top && c[k].model != SIZE_MAX; ++k)
-            json("{'model':%s,'index':%u,'probability':%f,'logit':%f,'cost':%d,'utility':%d}", model_name(c[k].model),
-                 c[k].model, (double)c[k].probability, (double)c[k].logit, c[k].cost, c[k].utility);
-        json("]}");
-    }
-    json("]}\n");
+    const char *name = model_name(c->model);
+    const double p = (double)c->probability;
+    if (opt.json)
+        json("{'model':%s,'index':%u,'probability':%f,'logit':%f,'cost':%d,'utility':%d}", name, c->model, p,
+             (double)c->logit, c->cost, c->utility);
+    else
+        say("%7s  %4z  %-*t  %5.1f %%  %10.6g  %10.4f%s%s\n", rank > 1 ? "" : query, rank, width, name, 100.0 * p,
+            c->cost, c->utility, rank > 1 ? "" : "  ", rank > 1 ? "" : locus_rule_name(c->rule));
 }
 
-static void print_choices(const routed *r)
+static void show_choices(const routed *r)
 {
     const int width = longest_name();
-    say("%7s  %4s  %-*t  %7s  %10s  %10s  %s\n", "query", "rank", width, "model", "p", "cost", "utility", "rule");
+    if (opt.json) json("'choices':[");
+    else say("%7s  %4s  %-*t  %7s  %10s  %10s  %s\n", "query", "rank", width, "model", "p", "cost", "utility", "rule");
     for (size_t i = 0; i < r->n; ++i) {
-        if (r->texts) say("\n%s\n", r->texts[r->first + i]);
-        for (size_t k = 0; k < r->top && r->choices[i * r->top + k].model != SIZE_MAX; ++k) {
-            const locus_choice *c = &r->choices[i * r->top + k];
-            say("%7s  %4z  %-*t  %5.1f %%  %10.6g  %10.4f%s%s\n", k ? "" : phrase("%zu", r->first + i), k + 1, width,
-                model_name(c->model), 100.0 * (double)c->probability, c->cost, c->utility, k ? "" : "  ",
-                k ? "" : locus_rule_name(c->rule));
-        }
+        const locus_choice *c = r->choices + i * r->top;
+        const char *query = phrase("%zu", r->first + i);
+        if (opt.json) json("\n{'query':%r,'rule':%s,'ranked':[", query, locus_rule_name(c->rule));
+        else if (r->texts) say("\n%s\n", r->texts[r->first + i]);
+        for (size_t k = 0; k < r->top && c[k].model != SIZE_MAX; ++k) show_choice(&c[k], query, k + 1, width);
+        if (opt.json) json("]}");
     }
+    if (opt.json) json("]}\n");
 }
 
 // --------------------------------------------------------------------------------------------------------------- tally
@@ -101,7 +100,7 @@ static tally *count_choices(const routed *r, tally *all, size_t rules[RULES])
 }
 
 // Shares of the models among the first choices, their means, and which rules decided.
-static void print_tally(const routed *r, int guarded)
+static void show_tally(const routed *r, int guarded)
 {
     const size_t m = locus_pool_count(tool.pool);
     const double share = r->n ? 1.0 / (double)r->n : 0.0;
@@ -203,14 +202,10 @@ static void route_questions(locus_route_opts *rules)
         if (opt.prices) rules->query_cost = load_costs(&scope).of_query;
         must(locus_encode_text(encoder, text, strlen(text), q, &tool.err));
         must_rank(locus_route(tool.pool, &one, rules, choices, NULL, workspace(bytes), bytes, &tool.err));
-        if (opt.json) {
-            json("{'lambda':%d", rules->lambda);
-            json_choices(&r);
-        } else {
-            if (asked) say("\n");
-            print_choices(&r);
-            if (shown.logits) print_strengths(&shown, choices[0].model);
-        }
+        if (opt.json) json("{'lambda':%d", rules->lambda);
+        else if (asked) say("\n");
+        show_choices(&r);
+        if (shown.logits && !opt.json) print_strengths(&shown, choices[0].model);
         fflush(stdout);
     }
 }
@@ -237,18 +232,18 @@ static void route_queries(locus_route_opts *rules)
     const routed r = {.choices = choices, .first = scope.first, .n = scope.n, .top = rules->top, .texts = scope.texts};
     if (opt.json) {
         json("{'queries':%u,'lambda':%d", r.n, rules->lambda);
-        print_tally(&r, 0);
-        json_choices(&r);
+        show_tally(&r, 0);
+        show_choices(&r);
         return;
     }
     print_cost_notes(&c);
     if (opt.budget >= 0.0)
         say("lambda %g keeps the mean cost at %g (budget %g)\n\n", rules->lambda, mean_cost, opt.budget);
     if (r.n <= 20 || opt.all) {
-        print_choices(&r);
+        show_choices(&r);
         return;
     }
-    print_tally(&r, rules->guard == LOCUS_GUARD_GIVEN);
+    show_tally(&r, rules->guard == LOCUS_GUARD_GIVEN);
     say("\n--all lists every query\n");
 }
 

@@ -107,7 +107,6 @@ float *all_distances(const view *v)
     float *distances = take(n, n * sizeof *distances);
     progress_begin("distances");
     must(locus_distances(&v->points, NULL, distances, &e, workspace(bytes), bytes, &tool.err));
-    progress_end();
     return distances;
 }
 
@@ -118,8 +117,18 @@ locus_neighbour *find_neighbours(const view *v, const locus_points *of, size_t k
     locus_neighbour *nearest = take(of ? of->count : v->points.count, k * sizeof *nearest);
     progress_begin("neighbours");
     must(locus_neighbours(&v->points, of, k, nearest, &e, workspace(bytes), bytes, &tool.err));
-    progress_end();
     return nearest;
+}
+
+double cosine_distance(const float *a, const float *b, size_t n)
+{
+    double aa = 0.0, bb = 0.0, ab = 0.0;
+    for (size_t i = 0; i < n; ++i) {
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+        ab += (double)a[i] * (double)b[i];
+    }
+    return aa > 0.0 && bb > 0.0 ? 1.0 - ab / sqrt(aa * bb) : 1.0;
 }
 
 // ------------------------------------------------------------------------------------------------------------ clusters
@@ -169,7 +178,6 @@ clustering find_clusters(const view *v, locus_linkage linkage, size_t count, dou
     if (count > n) count = n;
     progress_begin("cluster");
     must(locus_cluster(&v->points, linkage, c.merges, &e, workspace(bytes), bytes, &tool.err));
-    progress_end();
     must(locus_cluster_cut(c.merges, n, height >= 0.0 ? 0 : count, height, c.label, &c.count, workspace(more), more,
                            &tool.err));
     must(locus_cluster_order(c.merges, n, c.order, workspace(more), more, &tool.err));
@@ -215,7 +223,6 @@ versions load_versions(const sample *x, size_t model)
         const locus_resample_opts opts = {.seed = 1 + model, .parallel = tool.parallel, .progress = progress};
         progress_begin("resample");
         z = locus_pool_points(resample_model(&evals, model, &opts));
-        progress_end();
         p = (locus_points){.rows = profiles_of(tool.redrawn, &x->queries), .count = z.count, .dim = x->n};
     }
     v.embeddings = stack_rows(&own, model, &z);

@@ -99,19 +99,26 @@ void fail_file(const char *flag_name, const char *path)
     fail("%s%s%s%s%s", flag_name, *flag_name ? " " : "", named ? "" : path, named ? "" : ": ", tool.err.message);
 }
 
+// What follows a call that may have shown how far it was.
+static int failed(locus_status status)
+{
+    progress_end();
+    return status != LOCUS_OK;
+}
+
 void must(locus_status status)
 {
-    if (status) fail("%s", tool.err.message);
+    if (failed(status)) fail("%s", tool.err.message);
 }
 
 void must_for(locus_status status, const char *what)
 {
-    if (status) fail("%s: %s", what, tool.err.message);
+    if (failed(status)) fail("%s: %s", what, tool.err.message);
 }
 
 void must_file(locus_status status, const char *flag_name, const char *path)
 {
-    if (status) fail_file(flag_name, path);
+    if (failed(status)) fail_file(flag_name, path);
 }
 
 // -------------------------------------------------------------------------------------------------------------- memory

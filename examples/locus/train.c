@@ -133,7 +133,6 @@ static locus_queries learn_text(const size_t *rows, size_t count)
     }
     progress_begin("text table");
     must_file(locus_text_train(&tool.text_encoder, texts, bytes, count, &opts, &tool.err), "--text", opt.text_file);
-    progress_end();
     return encode_texts(tool.text_encoder);
 }
 

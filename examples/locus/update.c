@@ -61,17 +61,6 @@ static void log_answers(const locus_queries *queries, const float *scores)
     }
 }
 
-static double cosine_distance(const float *a, const float *b, size_t n)
-{
-    double aa = 0.0, bb = 0.0, ab = 0.0;
-    for (size_t i = 0; i < n; ++i) {
-        aa += (double)a[i] * (double)a[i];
-        bb += (double)b[i] * (double)b[i];
-        ab += (double)a[i] * (double)b[i];
-    }
-    return aa > 0.0 && bb > 0.0 ? fmax(0.0, 1.0 - ab / sqrt(aa * bb)) : 1.0;
-}
-
 // Embed the model from the log and put it into the pool.
 static void refresh_model(refreshed *r)
 {
@@ -85,7 +74,7 @@ static void refresh_model(refreshed *r)
     r->moved = NAN;
     if (r->index == SIZE_MAX) must_for(locus_pool_add(tool.pool, &r->after, z, &r->index, &tool.err), r->after.name);
     else {
-        r->moved = cosine_distance(z, locus_pool_embedding(tool.pool, r->index), tool.info.z_dim);
+        r->moved = fmax(0.0, cosine_distance(z, locus_pool_embedding(tool.pool, r->index), tool.info.z_dim));
         must_for(locus_pool_set(tool.pool, r->index, &r->after, z, &tool.err), r->after.name);
     }
     if (locus_pool_memory_info(tool.pool).landmarks)
@@ -228,56 +217,49 @@ static void predict_measured(const calibration *c, int part, float *to)
         if (c->part[c->columns[i]] != part) memcpy(to + i * m, now + c->columns[i] * m, m * sizeof *to);
 }
 
-static void json_calibration(const calibration *c, const quality *before, const quality *after, const char *to,
-                             const char *how)
+static void show_scale(const char *name, locus_calibration c, int width)
+{
+    if (opt.json) json("{'model':%s,'scale':%f,'shift':%f}", name, (double)c.scale, (double)c.shift);
+    else say("%-*t  %8.3f  %8.3f\n", width, name, (double)c.scale, (double)c.shift);
+}
+
+static void json_calibration(const calibration *c, const quality of[2], const char *to, const char *how)
 {
     const locus_calibration all = locus_pool_calibration(tool.pool, SIZE_MAX);
-    json("{'written':%s,'queries':%u,'measured':%s,'ece_before':%d,'ece_after':%d", to, c->measured, how, before->ece,
-         after->ece);
-    json("'bce_before':%d,'bce_after':%d,'scale':%f,'shift':%f,'models':[", before->bce, after->bce, (double)all.scale,
+    json("{'written':%s,'queries':%u,'measured':%s,'ece_before':%d,'ece_after':%d", to, c->measured, how, of[0].ece,
+         of[1].ece);
+    json("'bce_before':%d,'bce_after':%d,'scale':%f,'shift':%f,'models':[", of[0].bce, of[1].bce, (double)all.scale,
          (double)all.shift);
-    for (size_t m = 0; m < c->x.models; ++m) {
-        const locus_calibration one = locus_pool_calibration(tool.pool, m);
-        json("{'model':%s,'scale':%f,'shift':%f}", model_name(m), (double)one.scale, (double)one.shift);
-    }
+    for (size_t m = 0; m < c->x.models; ++m) show_scale(model_name(m), locus_pool_calibration(tool.pool, m), 0);
     for (int k = 0; k < 2; ++k) {
         json(k ? "],'after':[" : "],'before':[");
-        for (int b = 0; b < BINS; ++b) {
-            const locus_bin *bin = k ? &after->bins[b] : &before->bins[b];
-            json("{'predicted':%d,'observed':%d,'pairs':%u}", bin->predicted, bin->observed, bin->pairs);
-        }
+        for (const locus_bin *b = of[k].bins; b < of[k].bins + BINS; ++b)
+            json("{'predicted':%d,'observed':%d,'pairs':%u}", b->predicted, b->observed, b->pairs);
     }
     json("]}\n");
 }
 
-static void print_scales(size_t models)
+static void print_calibration(const calibration *c, const quality of[2], const char *to, const char *how)
 {
-    const locus_calibration all = locus_pool_calibration(tool.pool, SIZE_MAX);
     const int width = longest_name();
-    say("\n%-*t  %8s  %8s\n", width, "model", "scale", "shift");
-    say("%-*t  %8.3f  %8.3f\n", width, "all", (double)all.scale, (double)all.shift);
-    for (size_t m = 0; m < models && (m < MOST_LISTED_MODELS || opt.all); ++m) {
-        const locus_calibration c = locus_pool_calibration(tool.pool, m);
-        say("%-*t  %8.3f  %8.3f\n", width, model_name(m), (double)c.scale, (double)c.shift);
-    }
-    if (models > MOST_LISTED_MODELS && !opt.all) say("... and %z more (--all)\n", models - MOST_LISTED_MODELS);
-}
-
-static void print_calibration(const calibration *c, const quality *before, const quality *after, const char *how)
-{
+    const size_t models = c->x.models, shown = opt.all || models < MOST_LISTED_MODELS ? models : MOST_LISTED_MODELS;
     say("%z queries; %s\n\n%-12s  %8s  %8s\n", c->measured, how, "", "before", "after");
-    say("%-12s  %6.2f %%  %6.2f %%\n", "ECE", 100.0 * before->ece, 100.0 * after->ece);
-    say("%-12s  %8.4f  %8.4f\n\n", "BCE", before->bce, after->bce);
-    say("%-12s  %-28s  %-28s\n", "", "before", "after");
+    say("%-12s  %6.2f %%  %6.2f %%\n", "ECE", 100.0 * of[0].ece, 100.0 * of[1].ece);
+    say("%-12s  %8.4f  %8.4f\n\n%-12s  %-28s  %-28s\n", "BCE", of[0].bce, of[1].bce, "", "before", "after");
     say("%-12s  %9s %9s %8s  %9s %9s %8s\n", "chance", "predicted", "observed", "answers", "predicted", "observed",
         "answers");
     for (int b = 0; b < BINS; ++b) {
-        const locus_bin *x = &before->bins[b], *y = &after->bins[b];
+        const locus_bin *x = &of[0].bins[b], *y = &of[1].bins[b];
         if (!x->pairs && !y->pairs) continue;
         say("%3.0f to %3.0f %%  %9p %9p %8z  %9p %9p %8z\n", 100.0 * b / BINS, 100.0 * (b + 1) / BINS, x->predicted,
             x->observed, x->pairs, y->predicted, y->observed, y->pairs);
     }
-    print_scales(c->x.models);
+    say("\n%-*t  %8s  %8s\n", width, "model", "scale", "shift");
+    show_scale("all", locus_pool_calibration(tool.pool, SIZE_MAX), width);
+    for (size_t m = 0; m < shown; ++m) show_scale(model_name(m), locus_pool_calibration(tool.pool, m), width);
+    if (shown < models) say("... and %z more (--all)\n", models - shown);
+    say("\nwritten: %s\n", to);
+    mention_pictures();
 }
 
 static void run_calibrate(void)
@@ -289,29 +271,26 @@ static void run_calibrate(void)
     split_sample(&c);
     float *logits = take(c.measured, c.x.models * sizeof *logits);
     predict_measured(&c, -1, logits);
-    const quality before = measure(&c, logits);
+    quality of[2]; // before, after
+    of[0] = measure(&c, logits);
     for (int fold = 0; fold < (opt.split ? 1 : 2); ++fold) {
         calibrate_on(&c, fold);
         predict_measured(&c, fold, logits);
     }
-    const quality after = measure(&c, logits);
+    of[1] = measure(&c, logits);
     if (!opt.split) calibrate_on(&c, -1);
     save_pool();
     if (wants_picture()) {
-        const reliability_picture p = {.title = phrase("Reliability of %zu models' predicted chances", c.x.models),
+        const char *title = phrase("Reliability of %zu models' predicted chances", c.x.models);
+        const reliability_picture p = {.title = title,
                                        .note = phrase("%zu queries; %s", c.measured, how),
-                                       .bins = {before.bins, after.bins},
+                                       .bins = {of[0].bins, of[1].bins},
                                        .count = BINS,
-                                       .ece = {before.ece, after.ece}};
-        save_picture(draw_reliability, &p, p.title);
+                                       .ece = {of[0].ece, of[1].ece}};
+        save_picture(draw_reliability, &p, title);
     }
-    if (opt.json) {
-        json_calibration(&c, &before, &after, to, how);
-        return;
-    }
-    print_calibration(&c, &before, &after, how);
-    say("\nwritten: %s\n", to);
-    mention_pictures();
+    if (opt.json) json_calibration(&c, of, to, how);
+    else print_calibration(&c, of, to, how);
 }
 
 static const flag calibrate_flags[] = {

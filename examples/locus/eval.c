@@ -198,65 +198,82 @@ void print_points(const char *before, const locus_interval *x, const char *unit)
     if (is_finite(x->low) && is_finite(x->high)) say(" (%+.2f to %+.2f)", 100.0 * x->low, 100.0 * x->high);
 }
 
+// What the router chooses; returns the mean cost that --budget leads to.
+static double choose_models(replay *r, const locus_queries *q)
+{
+    const locus_queries used = pick_queries(q, r->use, r->n);
+    locus_choice *choices = take(r->n, sizeof *choices);
+    r->logits = predict_logits(&used, 1);
+    r->rules.query_available = r->candidate;
+    r->rules.query_cost = r->c.of_query;
+    const double budget_cost = keep_budget(r->logits, r->n, &r->rules);
+    must_rank(locus_rank(tool.pool, r->logits, r->n, &r->rules, choices, &tool.err));
+    r->choices = choices;
+    return budget_cost;
+}
+
+// The metrics of the queries of a category; SIZE_MAX: of all.
+static locus_metrics measure_category(const replay *r, size_t category)
+{
+    const size_t bytes = locus_metrics_workspace(r->n, r->models);
+    int32_t *of = category == SIZE_MAX ? NULL : take(r->n, sizeof *of);
+    for (size_t i = 0; of && i < r->n; ++i) of[i] = r->category.of[r->use[i]];
+    const locus_metrics_opts how = {.columns = r->use,
+                                    .among = r->among,
+                                    .query_available = r->candidate,
+                                    .leaders = r->leaders,
+                                    .leader_count = r->models,
+                                    .choices = r->choices,
+                                    .select = of,
+                                    .value = (int32_t)category};
+    locus_metrics x;
+    must_file(locus_metrics_compute(&x, r->logits, r->n, &r->scores, &how, workspace(bytes), bytes, &tool.err),
+              "--scores", opt.scores);
+    return x;
+}
+
+static void show_categories(const replay *r, int width)
+{
+    if (opt.json) json("'categories':[");
+    for (size_t c = 0; c < r->category.count; ++c) {
+        const locus_metrics x = measure_category(r, c);
+        if (x.queries == 0) continue;
+        if (opt.json) {
+            json("\n{'category':%s", r->category.names[c]);
+            json_metrics(&x);
+            json("}");
+        } else print_metrics(r->category.names[c], width, &x, r->graded);
+    }
+    if (opt.json) json("]");
+}
+
 static void run_eval(void)
 {
     replay r = {0};
-    locus_metrics x;
     check_cost_flags();
     if (!opt.weak != !opt.strong) misuse("--weak and --strong go together");
     open_net_and_pool(1);
     const locus_queries q = open_queries();
     load_replay(&r, &q);
-    const size_t m = r.models, bytes = locus_metrics_workspace(r.n, m);
-    const locus_queries used = pick_queries(&q, r.use, r.n);
-    int32_t *selected = take(r.n, sizeof *selected);
-    r.logits = predict_logits(&used, 1);
-    for (size_t i = 0; r.category.count && i < r.n; ++i) selected[i] = r.category.of[r.use[i]];
-    r.rules.query_available = r.candidate;
-    r.rules.query_cost = r.c.of_query;
-    const double budget_cost = keep_budget(r.logits, r.n, &r.rules);
-    locus_choice *choices = take(r.n, sizeof *choices);
-    r.choices = choices;
-    must_rank(locus_rank(tool.pool, r.logits, r.n, &r.rules, choices, &tool.err));
-    locus_metrics_opts how = {.columns = r.use,
-                              .among = r.among,
-                              .query_available = r.candidate,
-                              .leaders = r.leaders,
-                              .leader_count = m,
-                              .choices = r.choices};
-    must_file(locus_metrics_compute(&x, r.logits, r.n, &r.scores, &how, workspace(bytes), bytes, &tool.err), "--scores",
-              opt.scores);
+    const double budget_cost = choose_models(&r, &q);
+    const locus_metrics x = measure_category(&r, SIZE_MAX);
+    const int width = widest(r.category.names, r.category.count, 7);
     compare_to_leader(&r);
     open_frontier(&r);
-    const int width = widest(r.category.names, r.category.count, 7);
     if (opt.json) {
         json_terms(&r);
         json("'overall':{");
         json_metrics(&x);
         json("},'difference':{'level':0.9,'hit1':%i,'score':%i}", &r.right, &r.score);
         json_frontier(&r);
-        json(",'categories':[");
-    } else {
-        print_terms(&r, budget_cost);
-        print_metrics_head(width, r.graded);
-        print_metrics("overall", width, &x, r.graded);
-    }
-    how.select = selected;
-    for (size_t c = 0; c < r.category.count; ++c) {
-        how.value = (int32_t)c;
-        must_file(locus_metrics_compute(&x, r.logits, r.n, &r.scores, &how, workspace(bytes), bytes, &tool.err),
-                  "--scores", opt.scores);
-        if (x.queries == 0) continue;
-        if (opt.json) {
-            json("\n{'category':%s", r.category.names[c]);
-            json_metrics(&x);
-            json("}");
-        } else print_metrics(r.category.names[c], width, &x, r.graded);
-    }
-    if (opt.json) {
-        json("]}\n");
+        show_categories(&r, width);
+        json("}\n");
         return;
     }
+    print_terms(&r, budget_cost);
+    print_metrics_head(width, r.graded);
+    print_metrics("overall", width, &x, r.graded);
+    show_categories(&r, width);
     print_points("\nrouter less best single model: ", &r.right, " points answered right");
     if (r.graded) print_points(", ", &r.score, " of mean score");
     say(", 90 %% interval over queries\n");

@@ -163,28 +163,17 @@ static double given(double value) { return value < 0.0 ? 0.0 : value > 0.0 ? val
 
 static void create_trainer(const locus_train_data *data, course *c)
 {
-    const locus_train_opts opts = {.recipe = (locus_recipe)opt.recipe,
-                                   .keep = (locus_keep)opt.keep,
-                                   .seed = opt.seed,
-                                   .z_dim = opt.z_dim,
-                                   .n_heads = opt.heads,
-                                   .n_layers = opt.layers,
-                                   .m_induce = opt.induce,
-                                   .decoder_hidden = opt.hidden,
-                                   .epochs = opt.epochs,
-                                   .patience = opt.patience,
-                                   .subset_min = opt.subset_min,
-                                   .subset_max = opt.subset_max,
-                                   .targets = opt.targets,
-                                   .noise = given(opt.noise),
-                                   .dropout = given(opt.dropout),
-                                   .weight_decay = given(opt.weight_decay),
-                                   .encoder_rate = given(opt.encoder_rate),
-                                   .predictor_rate = given(opt.predictor_rate),
-                                   .parallel = tool.parallel,
-                                   .isa = (locus_isa)opt.isa,
-                                   .on_epoch = on_epoch,
-                                   .user = c};
+    locus_train_opts opts = {.recipe = (locus_recipe)opt.recipe, .keep = (locus_keep)opt.keep, .seed = opt.seed};
+    opts.z_dim = opt.z_dim, opts.n_heads = opt.heads, opts.n_layers = opt.layers, opts.m_induce = opt.induce;
+    opts.decoder_hidden = opt.hidden;
+    opts.epochs = opt.epochs, opts.patience = opt.patience;
+    opts.subset_min = opt.subset_min, opts.subset_max = opt.subset_max, opts.targets = opt.targets;
+    opts.noise = given(opt.noise), opts.dropout = given(opt.dropout), opts.weight_decay = given(opt.weight_decay);
+    opts.encoder_rate = given(opt.encoder_rate), opts.predictor_rate = given(opt.predictor_rate);
+    opts.parallel = tool.parallel;
+    opts.isa = (locus_isa)opt.isa;
+    opts.on_epoch = on_epoch;
+    opts.user = c;
     must(locus_train_create(&tool.trainer, data, &opts, &tool.err));
     c->capacity = locus_train_options(tool.trainer).epochs;
     if (c->capacity > 1 << 20) c->capacity = 1 << 20; // of figures kept

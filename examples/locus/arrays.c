@@ -29,6 +29,7 @@ int is_npy(const char *path)
 
 const locus_array *open_any(const char *flag_name, const char *path)
 {
+    if (tool.array_count == sizeof tool.arrays / sizeof *tool.arrays) fail("%s: too many arrays are open", flag_name);
     locus_array *a = &tool.arrays[tool.array_count];
     must_file(locus_npy_open(a, path, &tool.err), flag_name, path);
     ++tool.array_count;

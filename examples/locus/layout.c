@@ -137,7 +137,7 @@ static void weigh_neighbours(const float *d, size_t n, size_t i, double perplexi
             mean += square / (double)(n - 1);
         }
     for (int step = 0; step < 60; ++step) {
-        double sum = 0.0, moment = 0.0, beta = isinf(high) ? (low > 0.0 ? 2.0 * low : 1.0) : 0.5 * (low + high);
+        double sum = 0.0, moment = 0.0, beta = !is_finite(high) ? (low > 0.0 ? 2.0 * low : 1.0) : 0.5 * (low + high);
         for (size_t j = 0; j < n; ++j)
             if (j != i) {
                 double x = mean > 0.0 ? ((double)d[j] * (double)d[j] - least) / mean : 0.0, w = exp(-beta * x);

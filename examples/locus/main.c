@@ -13,16 +13,24 @@
 #include "locus_tool.h"
 
 static const command *const commands[] = {
-    &info_command,                                                              // info.c
-    &embed_command,      &train_command,   &encode_command, &predict_command,   // embed.c, train.c
-    &route_command,      &eval_command,                                         // route.c; eval.c and frontier.c
-    &compare_command,                                                           // compare.c
-    &neighbours_command, &cluster_command,                                      // neighbours.c
-    &portfolio_command,                                                         // portfolio.c
-    &search_command,                                                            // neighbours.c
-    &duplicates_command,                                                        // compare.c
-    &atlas_command,                                                             // atlas.c, atlas.html
-    &next_command,       &explain_command, &update_command, &calibrate_command, // update.c
+    &info_command,       // info.c
+    &embed_command,      // embed.c
+    &train_command,      // train.c
+    &encode_command,     // embed.c
+    &predict_command,    // embed.c
+    &route_command,      // route.c
+    &eval_command,       // eval.c, and frontier.c for what quality costs
+    &compare_command,    // compare.c
+    &neighbours_command, // neighbours.c
+    &cluster_command,    // neighbours.c
+    &portfolio_command,  // portfolio.c
+    &search_command,     // neighbours.c
+    &duplicates_command, // compare.c
+    &atlas_command,      // atlas.c, and atlas.html
+    &next_command,       // evidence.c
+    &explain_command,    // evidence.c
+    &update_command,     // update.c
+    &calibrate_command,  // update.c
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -165,7 +165,8 @@ void json(const char *format, ...)
     const locus_interval *x;
     va_list values;
     va_start(values, format);
-    if (strchr("'{[%", format[*format == '\n']) && !strchr("{[:,\n", writer.last)) fputc(',', f);
+    const char first = format[*format == '\n'];
+    if (first && strchr("'{[%", first) && !strchr("{[:,\n", writer.last)) fputc(',', f);
     for (; *format; ++format) {
         writer.last = *format == '%' ? 'v' : *format;
         if (*format != '%') {

@@ -68,8 +68,8 @@ static void save_course_svg(const course *c, const char *path)
     const course_picture picture = {
         .epoch = of[0],
         .n = c->count,
-        .curves = {{{"training loss", of[1], 1, 0}, {"validation cross-entropy", of[2], 0, 0}},
-                   {{"validation routing hit@1", of[3], 1, 0}, {"validation prediction accuracy", of[4], 0, 0}}}};
+        .curves = {{{"training loss", of[1], 0, 0}, {"validation cross-entropy", of[2], 1, 0}},
+                   {{"validation routing hit@1", of[3], 0, 0}, {"validation prediction accuracy", of[4], 1, 0}}}};
     draw_course(file_begin(path), &picture);
     file_end();
 }

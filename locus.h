@@ -48,7 +48,7 @@
 //     >>net         loading and packing a net
 //     >>encoder     evaluation sets -> model embeddings
 //     >>texts       files of texts; learning the text encoder
-//     >>memory      what happened on the evaluated queries, as a kernel regression
+//     >>recall      what happened on the evaluated queries, as a kernel regression
 //     >>pool        models, their embeddings and what is known of them
 //     >>predictor   logits;  >>route  costs and choices, >>screen which models are worth a logit
 //     >>metrics     figures of merit;  >>frontier  quality against money
@@ -132,56 +132,28 @@ extern "C" {
     X(LOCUS_OK, "no error")                                                                                            \
     X(LOCUS_ERR_ARGUMENT, "invalid argument")                                                                          \
     X(LOCUS_ERR_MEMORY, "out of memory")                                                                               \
-    X(LOCUS_ERR_WORKSPACE, "the memory handed in is too small")                                                        \
     X(LOCUS_ERR_ISA, "instruction set not available on this machine")                                                  \
     X(LOCUS_ERR_CANCELLED, "cancelled by the caller")                                                                  \
     X(LOCUS_ERR_IO, "file cannot be opened, read or written")                                                          \
-    X(LOCUS_ERR_FILE_TRUNCATED, "file is shorter than a safetensors file can be")                                      \
-    X(LOCUS_ERR_HEADER_EMPTY, "header length is zero")                                                                 \
-    X(LOCUS_ERR_HEADER_EXCEEDS_FILE, "header is longer than the file")                                                 \
-    X(LOCUS_ERR_HEADER_TOO_LARGE, "header is longer than 100 MB")                                                      \
-    X(LOCUS_ERR_HEADER_UTF8, "header is not valid UTF-8")                                                              \
-    X(LOCUS_ERR_HEADER_JSON, "header is not valid JSON")                                                               \
-    X(LOCUS_ERR_HEADER_TRAILING, "text after the header's JSON object")                                                \
-    X(LOCUS_ERR_DUPLICATE_KEY, "key appears twice")                                                                    \
-    X(LOCUS_ERR_METADATA, "metadata entry missing or invalid")                                                         \
-    X(LOCUS_ERR_TENSOR_ENTRY, "tensor entry malformed")                                                                \
-    X(LOCUS_ERR_DTYPE_UNKNOWN, "unknown dtype")                                                                        \
-    X(LOCUS_ERR_DTYPE_UNSUPPORTED, "dtype not supported here")                                                         \
+    X(LOCUS_ERR_FORMAT, "file malformed")                                                                              \
+    X(LOCUS_ERR_UNSUPPORTED, "well formed, but not supported here")                                                    \
     X(LOCUS_ERR_OVERFLOW, "a size overflows")                                                                          \
-    X(LOCUS_ERR_SIZE_MISMATCH, "shape and data size disagree")                                                         \
-    X(LOCUS_ERR_OFFSETS_ORDER, "data offsets end before they begin")                                                   \
-    X(LOCUS_ERR_OFFSETS_OVERLAP, "tensors overlap")                                                                    \
-    X(LOCUS_ERR_OFFSETS_HOLE, "bytes between tensors belong to none")                                                  \
-    X(LOCUS_ERR_OFFSETS_RANGE, "tensor data lies past the end of the file")                                            \
-    X(LOCUS_ERR_TRAILING_BYTES, "bytes after the last tensor")                                                         \
-    X(LOCUS_ERR_TENSOR_MISSING, "tensor missing")                                                                      \
-    X(LOCUS_ERR_TENSOR_SURPLUS, "tensor not expected")                                                                 \
-    X(LOCUS_ERR_TENSOR_SHAPE, "tensor has the wrong shape")                                                            \
-    X(LOCUS_ERR_HEADS, "z_dim is not divisible by n_heads")                                                            \
+    X(LOCUS_ERR_METADATA, "metadata entry missing or invalid")                                                         \
+    X(LOCUS_ERR_TENSOR, "tensor missing, not expected or of the wrong shape")                                          \
     X(LOCUS_ERR_NONFINITE_WEIGHT, "weight is NaN, infinite or absurdly large")                                         \
     X(LOCUS_ERR_HASH, "weights do not match the stored hash")                                                          \
-    X(LOCUS_ERR_NET_MISMATCH, "pool was made with another net")                                                        \
-    X(LOCUS_ERR_ENCODER_MISMATCH, "made for another query encoder")                                                    \
+    X(LOCUS_ERR_MISMATCH, "made for another net, query encoder, data or options")                                      \
     X(LOCUS_ERR_QUERY_DIM, "encodings have the wrong length")                                                          \
     X(LOCUS_ERR_NO_ENCODER, "the file has a predictor but no encoder")                                                 \
     X(LOCUS_ERR_NO_POOL, "the file has no pool")                                                                       \
     X(LOCUS_ERR_POOL, "pool data invalid")                                                                             \
     X(LOCUS_ERR_NAME, "model name invalid, unknown or already taken")                                                  \
-    X(LOCUS_ERR_NPY_MAGIC, "not an .npy file")                                                                         \
-    X(LOCUS_ERR_NPY_VERSION, "unknown .npy version")                                                                   \
-    X(LOCUS_ERR_NPY_HEADER, ".npy header malformed")                                                                   \
-    X(LOCUS_ERR_NPY_DTYPE, ".npy dtype not supported")                                                                 \
-    X(LOCUS_ERR_NPY_ORDER, ".npy array is in Fortran order")                                                           \
-    X(LOCUS_ERR_NPY_SIZE, ".npy data and shape disagree")                                                              \
     X(LOCUS_ERR_EMPTY_SET, "model has no evaluation")                                                                  \
     X(LOCUS_ERR_SCORE, "score outside [0,1]")                                                                          \
-    X(LOCUS_ERR_NONFINITE_INPUT, "encoding or logit is NaN, infinite or absurdly large")                               \
-    X(LOCUS_ERR_TEXT_LINE, "line of a JSON-lines file malformed")                                                      \
+    X(LOCUS_ERR_NONFINITE, "encoding or logit is NaN, infinite or absurdly large")                                     \
     X(LOCUS_ERR_NO_CANDIDATE, "no model is available within the limits")                                               \
     X(LOCUS_ERR_BUDGET, "budget is below the cheapest choice")                                                         \
-    X(LOCUS_ERR_DIVERGED, "training diverged: a number is not finite")                                                 \
-    X(LOCUS_ERR_STATE, "training state of other data or options")
+    X(LOCUS_ERR_DIVERGED, "training diverged: a number is not finite")
 
 #define LOCUSI_ENUM(name, text) name,
 typedef enum locus_status { LOCUS_STATUS_LIST(LOCUSI_ENUM) LOCUS_STATUS_COUNT } locus_status;
@@ -189,15 +161,15 @@ typedef enum locus_status { LOCUS_STATUS_LIST(LOCUSI_ENUM) LOCUS_STATUS_COUNT } 
 
 typedef struct locus_error {
     locus_status status;
+    size_t bytes;      // LOCUS_ERR_MEMORY: what the call would need in run->memory; else 0
     char where[96];    // tensor, file, key or argument concerned; "" where none applies
     char expected[96]; // "" where it does not apply
     char found[96];
     char message[512]; // one line made of all of these; valid UTF-8, always terminated
 } locus_error;
 
-// Name of a status ("LOCUS_ERR_SCORE") and its meaning in words. Static strings, never NULL.
+// Name of a status, "LOCUS_ERR_SCORE". Never NULL.
 LOCUS_API const char *locus_status_name(locus_status status);
-LOCUS_API const char *locus_status_text(locus_status status);
 
 // LOCUS_VERSION of the implementation that was linked.
 LOCUS_API const char *locus_version(void);
@@ -244,6 +216,21 @@ LOCUS_API const locus_parallel *locus_threads_parallel(const locus_threads *thre
 LOCUS_API void locus_threads_destroy(locus_threads *threads);
 #endif
 
+// ---- how to run
+//
+// The last but one argument of every function that does real work: NULL, or all zero, is fine.
+typedef struct locus_run {
+    const locus_parallel *parallel; // NULL: on the calling thread alone
+    locus_isa isa;                  // 0: the best this machine has
+    // Called now and then, done of total, never from two threads at once; nonzero: stop with LOCUS_ERR_CANCELLED.
+    int (*progress)(void *user, size_t done, size_t total);
+    void *user;
+    // Where the call works, any alignment. NULL: it allocates and frees. Else it allocates nothing; what it makes
+    // stands there, too. Too little: LOCUS_ERR_MEMORY, and err->bytes says how many bytes it takes.
+    void *memory;
+    size_t memory_bytes;
+} locus_run;
+
 // ---- arrays (.npy, versions 1.0 to 3.0, little-endian, C order)
 //
 // Arrays and parsed files are plain views, never changed after they are opened: any number of threads may read them.
@@ -275,9 +262,6 @@ typedef struct locus_array {
     void *owned;      // NULL, or a converted copy (big-endian machines, unaligned data)
     locus_file file;
 } locus_array;
-
-// Bytes of one element; 0 for LOCUS_DTYPE_OTHER.
-LOCUS_API size_t locus_dtype_bytes(locus_dtype dtype);
 
 // View the array in a memory block, which must outlive it. Allocates where a converted copy is needed. Fails:
 // LOCUS_ERR_NPY_*, _OVERFLOW, _MEMORY.
@@ -325,13 +309,11 @@ typedef struct locus_safetensors {
     void *owned; // the one allocation behind names and lists
 } locus_safetensors;
 
-// Parse strictly: every rule of the format is checked, returning OK means that all views are in bounds.
-// Fails with the errors from LOCUS_ERR_FILE_TRUNCATED to LOCUS_ERR_TRAILING_BYTES, each distinct.
-// memory: where names and lists go, or NULL to allocate; needs at most locus_safetensors_memory(data, bytes).
-// Safe on untrusted bytes: never reads outside [data, data + bytes), allocates at most a small multiple of the header.
-LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const void *data, size_t bytes, void *memory,
-                                               size_t memory_bytes, locus_error *err);
-LOCUS_API size_t locus_safetensors_memory(const void *data, size_t bytes);
+// Parse strictly: every rule of the format is checked, and OK means that all views are in bounds. Safe on untrusted
+// bytes: never reads outside [data, data + bytes), allocates at most a small multiple of the header. data must outlive
+// it. Fails: LOCUS_ERR_FORMAT, _METADATA, _OVERFLOW, _MEMORY.
+LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const void *data, size_t bytes,
+                                               const locus_run *run, locus_error *err);
 LOCUS_API void locus_safetensors_close(locus_safetensors *st);
 // NULL if there is none of that name.
 LOCUS_API const locus_tensor *locus_safetensors_find(const locus_safetensors *st, const char *name);
@@ -374,7 +356,7 @@ typedef struct locus_net_info {
     uint64_t hash;             // of all weights, encoder and predictor; what a pool remembers of its net
     uint64_t encoder_hash;     // of the encoder's weights alone
     const char *query_encoder; // metadata "query_encoder": which sentence encoder; "" if the file does not say
-    double memory_weight;      // metadata "memory_weight", in percent: what suited a memory beside this net on the
+    double recall_weight;      // metadata "memory_weight", in percent: what suited a memory beside this net on the
                                // training's validation queries; 0: the file does not say
     size_t parameters;         // number of weights in memory
     size_t bytes;              // memory that the net takes
@@ -421,7 +403,7 @@ LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *
 // by something else. Lives as long as the net.
 LOCUS_API const locus_text *locus_net_text(const locus_net *net);
 // name <- "locus-text-1/" and the fingerprint in 16 hex digits: a hash of the encodings of the probe texts. This is the
-// net's query_encoder; a net whose tables give another fingerprint is refused (LOCUS_ERR_ENCODER_MISMATCH).
+// net's query_encoder; a net whose tables give another fingerprint is refused (LOCUS_ERR_MISMATCH).
 // Fails: LOCUS_ERR_ARGUMENT.
 LOCUS_API locus_status locus_text_name(const locus_text *encoder, char name[LOCUS_TEXT_NAME_BYTES], locus_error *err);
 // The probe texts, terminated; NULL unless index < LOCUS_TEXT_PROBES.
@@ -439,7 +421,7 @@ typedef struct locus_texts {
 } locus_texts;
 
 // Copies what it keeps. Safe on untrusted bytes: never reads outside [data, data + bytes), allocates about their size
-// and 32 bytes a line. Fails: LOCUS_ERR_TEXT_LINE and _DUPLICATE_KEY (name the line), _ARGUMENT, _MEMORY.
+// and 32 bytes a line. Fails: LOCUS_ERR_FORMAT and _DUPLICATE_KEY (name the line), _ARGUMENT, _MEMORY.
 LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err);
 #ifndef LOCUS_NO_STDIO
 LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locus_error *err);
@@ -481,20 +463,27 @@ typedef struct locus_queries {
     size_t stride; // floats from one row to the next; 0: dim
 } locus_queries;
 
+// What models answered: row m, column i is how well model m did on query i. All zero but what is given.
+typedef struct locus_scores {
+    size_t models;             // rows, M
+    size_t count;              // columns, n; in locus_evals 0 stands for queries.count
+    size_t stride;             // numbers from one row to the next; 0: count
+    const float *f32;          // [M, n] in [0,1], NaN = missing; or NULL and
+    const unsigned char *u8;   // [M, n] 0, 1 or 255 = missing
+    const unsigned char *mask; // [M, n] 0 = not evaluated; NULL: all are
+} locus_scores;
+
+// Evaluations: one table of query encodings, shared by all models, and one row of scores for each model.
+typedef struct locus_evals {
+    locus_queries queries; // the table, n rows
+    locus_scores scores;
+} locus_evals;
+
 #ifndef LOCUS_INFERENCE_ONLY
 // ---- encoder: evaluation sets -> embeddings (method.md, "Encoder")
 //
-// One table of query encodings, shared by all models, and one row of scores for each model. A single model is
-// `models` = 1. A missing score (NaN, or 255 in bytes) or a mask of 0 is as if the evaluation did not exist: neither
-// its score nor, if no model has it, its encoding is looked at.
-typedef struct locus_evals {
-    locus_queries queries;          // the table, n rows
-    size_t models;                  // M
-    const float *scores;            // [M, n] in [0,1], NaN = missing; or NULL and
-    const unsigned char *scores_u8; // [M, n] 0, 1 or 255 = missing
-    const unsigned char *mask;      // [M, n] 0 = not evaluated; NULL: all are
-} locus_evals;
-
+// A single model is `scores.models` = 1. A missing score (NaN, or 255 in bytes) or a mask of 0 is as if the evaluation
+// did not exist: neither its score nor, if no model has it, its encoding is looked at.
 typedef enum locus_encode_path {
     LOCUS_ENCODE_AUTO = 0, // fast where its workspace is at most 1 GiB, else streaming (sab: always fast)
     LOCUS_ENCODE_FAST,     // keeps what the models share and each model's tokens: about 5 KB an evaluation
@@ -577,48 +566,49 @@ LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, doub
 #if !defined(LOCUS_NO_EXPLORE) && !defined(LOCUS_INFERENCE_ONLY)
 // Learn it from the evaluations that the pool was made from (in the pool's order): the default is their best model; the
 // margin that from which changing to another pays, judged in five parts, each predicted from the four others. Method:
-// see >>guard. unlabelled: as given to locus_pool_memorize, or NULL. Allocates while it works; costs about five
+// see >>guard. unlabelled: as given to locus_pool_learn_recall, or NULL. Allocates while it works; costs about five
 // memories. On failure the pool is as before.
-// Fails: as locus_pool_memorize and locus_encode.
+// Fails: as locus_pool_learn_recall and locus_encode.
 LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_evals *evals,
                                               const locus_queries *unlabelled, const locus_parallel *parallel,
                                               locus_error *err);
 #endif
 
-// ---- the pool's memory of the evaluated queries (method: see >>memory)
+// ---- the pool's memory of the evaluated queries (method: see >>recall)
 //
 // An encoder that learned from few models keeps less of a model than its evaluations tell. A pool may carry, beside the
 // embeddings, what happened on the evaluated queries: at most 512 numbers for each model and about 300 KB for the pool.
 // The logits of locus_predict and locus_route are then (1 - weight) times the net's plus weight times the memory's for
 // the models that have it. Files of pools carry it along. Memories of files before 0.4 are another kind and stay so.
 
-typedef struct locus_memory_opts {
+typedef struct locus_recall_opts {
     double weight;            // of the memory's logit, 0 to 1; 0: what the net's training found, else 0.8
     locus_queries unlabelled; // encodings that the space is learned from, no scores needed; count 0: evals' scored ones
-} locus_memory_opts;
+} locus_recall_opts;
 
-typedef struct locus_memory_info {
+typedef struct locus_recall_info {
     size_t landmarks; // 0: the pool has no memory
     size_t queries;   // evaluated queries behind it
     size_t models;    // that have a part in it
     double weight;
-} locus_memory_info;
+} locus_recall_info;
 
-LOCUS_API locus_memory_info locus_pool_memory_info(const locus_pool *pool);
+LOCUS_API locus_recall_info locus_pool_recall_info(const locus_pool *pool);
 #ifndef LOCUS_INFERENCE_ONLY
 // Learn the memory from the evaluations of all models of the pool, in the pool's order; replaces an older one.
 // Allocates while it works, and the memory itself; the pool must be on the heap. On failure the pool is as before.
 // Numbers in encodings: below 1e6. Fails: as locus_encode on bad evaluations, LOCUS_ERR_ARGUMENT, _OVERFLOW, _MEMORY.
-LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_memory_opts *opts,
-                                           locus_error *err);
+LOCUS_API locus_status locus_pool_learn_recall(locus_pool *pool, const locus_evals *evals,
+                                               const locus_recall_opts *opts, locus_error *err);
 // One model's part from its own evaluations (evals->models = 1): a model that was added, or has more evaluations now.
 // Nothing else changes. Without it an added model is predicted by the net alone. Allocates while it works. Fails: as
-// locus_pool_memorize, and LOCUS_ERR_POOL.
-LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const locus_evals *evals, locus_error *err);
+// locus_pool_learn_recall, and LOCUS_ERR_POOL.
+LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, const locus_evals *evals,
+                                               locus_error *err);
 #endif
-LOCUS_API locus_status locus_pool_set_memory_weight(locus_pool *pool, double weight, locus_error *err);
+LOCUS_API locus_status locus_pool_set_recall_weight(locus_pool *pool, double weight, locus_error *err);
 // Drop the memory: the net alone predicts.
-LOCUS_API void locus_pool_forget(locus_pool *pool);
+LOCUS_API void locus_pool_drop_recall(locus_pool *pool);
 
 // Bytes that locus_pool_load needs in `memory` for this file; 0 if it would refuse the file for what is in it, but for
 // the values of its models: names, costs, embeddings.
@@ -735,7 +725,7 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
                                    locus_choice *out, float *logits, void *work, size_t work_bytes, locus_error *err);
 LOCUS_API size_t locus_route_workspace(const locus_pool *pool, size_t count, const locus_route_opts *opts);
 
-// The same from logits [count, M] that the caller has; needs no workspace. NaN among them: LOCUS_ERR_NONFINITE_INPUT.
+// The same from logits [count, M] that the caller has; needs no workspace. NaN among them: LOCUS_ERR_NONFINITE.
 LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, size_t count,
                                   const locus_route_opts *opts, locus_choice *out, locus_error *err);
 
@@ -773,13 +763,6 @@ typedef struct locus_metrics {
     double oracle, oracle_score;             // of the best candidate
     size_t models_routed;                    // how many different models are chosen
 } locus_metrics;
-
-typedef struct locus_scores {
-    size_t models;                  // M
-    size_t stride;                  // scores in a row
-    const float *scores;            // [M, stride], NaN = missing; or NULL and
-    const unsigned char *scores_u8; // [M, stride], 255 = missing
-} locus_scores;
 
 typedef struct locus_metrics_opts { // all zero is fine, and so is NULL
     const size_t *columns;          // [n] the column of each row of logits in scores; NULL: row i is column i
@@ -1182,7 +1165,7 @@ typedef struct locus_resample_opts {
 //
 // One core, net of one layer, 32 versions of 128, 1,024 and 4,096 evaluations: 57, 140 and 480 ms with a memory, 10,
 // 73 and 300 ms without. Allocates the new pool and, while it works, about 5 KB an evaluation. Fails: as locus_encode,
-// locus_pool_remember and locus_pool_create; LOCUS_ERR_ARGUMENT (more groups than evaluations), _CANCELLED.
+// locus_pool_recall_model and locus_pool_create; LOCUS_ERR_ARGUMENT (more groups than evaluations), _CANCELLED.
 LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
                                            const locus_resample_opts *opts, locus_error *err);
 
@@ -1286,7 +1269,7 @@ typedef struct locus_next {
 } locus_next;
 
 // picks[batch] <- rows of evals (models = 1; missing scores: not yet asked; all may be missing) to evaluate next. The
-// pool, with a memory (locus_pool_memorize), is the prior: what it knows of the queries' difficulty and how models
+// pool, with a memory (locus_pool_learn_recall), is the prior: what it knows of the queries' difficulty and how models
 // differ. The rows also stand for the queries that the model is wanted for. See >>next. Allocates while it works (about
 // 10 KB a row); 1,000 rows take 0.2 s. Fails: LOCUS_ERR_ARGUMENT (a pool without memory), _QUERY_DIM, _SCORE,
 // _NONFINITE_INPUT, _NO_CANDIDATE, _MEMORY.
@@ -1295,8 +1278,8 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
                                               locus_error *err);
 // A set that was chosen well is not a fair sample, and would mislead whoever takes it for one. These are the model's
 // evaluations completed by the same reckoning: chances[n] <- its scores where it has them, elsewhere its chances, for
-// locus_pool_remember; answers[n] (may be NULL) <- the same as 0 and 1, as many of each as the chances add up to, for
-// locus_encode, which has learned from answers. Allocates while it works (about 8 KB a row). Fails: as
+// locus_pool_recall_model; answers[n] (may be NULL) <- the same as 0 and 1, as many of each as the chances add up to,
+// for locus_encode, which has learned from answers. Allocates while it works (about 8 KB a row). Fails: as
 // locus_next_evaluations.
 LOCUS_API locus_status locus_complete_evaluations(const locus_pool *pool, const locus_evals *evals, float *chances,
                                                   unsigned char *answers, locus_error *err);
@@ -1328,8 +1311,8 @@ typedef struct locus_explain_opts {
 // Why does `model` have this chance on the query (query->count = 1)? evals: the model's (models = 1).
 // influences[count]: those of the candidates whose leaving out moves p most, with either sign; nearest[count]: the
 // evaluated queries nearest to it, nearest first, with their outcomes. An influence is exact: what taking the
-// evaluation out, locus_encode, locus_pool_remember (if the model has a part in the memory) and locus_predict give, up
-// to the sum's rounding. Of a single evaluation there is none (NaN): without it there is no model. runner_up: the
+// evaluation out, locus_encode, locus_pool_recall_model (if the model has a part in the memory) and locus_predict give,
+// up to the sum's rounding. Of a single evaluation there is none (NaN): without it there is no model. runner_up: the
 // likeliest of the other available models; without one its chance and the margin are NaN.
 // One core, net of one layer, 256 candidates of 128 / 1,024 / 4,096 evaluations: 0.1 / 0.7 / 2.4 s. Allocates while it
 // works. Fails: as locus_pool_resample and locus_predict.
@@ -1355,7 +1338,7 @@ LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, s
 LOCUS_API void locus_log_destroy(locus_log *log);
 // The query's row; known encodings (to the bit) are found again, others appended. Score it before you ask for the next
 // one: in a full log a row that no model has a score in is given to the next unknown query. Fails:
-// LOCUS_ERR_NONFINITE_INPUT, _ARGUMENT, _MEMORY (full: every row is some model's; then *row is SIZE_MAX).
+// LOCUS_ERR_NONFINITE, _ARGUMENT, _MEMORY (full: every row is some model's; then *row is SIZE_MAX).
 LOCUS_API locus_status locus_log_query(locus_log *log, const float *encoding, size_t *row, locus_error *err);
 // Append or replace: model's score (0 to 1; NaN takes it out) on the query of that row. Fails: LOCUS_ERR_ARGUMENT,
 // _SCORE.
@@ -1367,8 +1350,8 @@ LOCUS_API size_t locus_log_evaluations(const locus_log *log, size_t model);
 // where locus_encode takes 18. Fails: LOCUS_ERR_EMPTY_SET, _ARGUMENT, _NONFINITE_INPUT (overflow).
 LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, const locus_parallel *parallel,
                                        locus_error *err);
-// The log's evaluations of one model, for locus_pool_remember and others: all rows, NaN where it has no score; empty
-// for a model that is none. Valid until the log changes.
+// The log's evaluations of one model, for locus_pool_recall_model and others: all rows, NaN where it has no score;
+// empty for a model that is none. Valid until the log changes.
 LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model);
 
 // A pool of its own, on the heap, with the same content, memory, calibration and guard. Fails: LOCUS_ERR_MEMORY.
@@ -1391,11 +1374,8 @@ LOCUS_API locus_status locus_pool_copy(locus_pool **out, const locus_pool *pool,
 typedef struct locus_trainer locus_trainer;
 
 typedef struct locus_train_data {
-    locus_queries queries;          // all encodings, n rows
-    size_t models;                  // M
-    const float *scores;            // [M, n] in [0,1], NaN = missing; or NULL and
-    const unsigned char *scores_u8; // [M, n] 0, 1 or 255 = missing
-    const size_t *train;            // [train_count] rows to learn from
+    locus_evals evals;   // of all models on all queries
+    const size_t *train; // [train_count] rows to learn from
     size_t train_count;
     const size_t *validation; // [validation_count] rows that choose the weights to keep; none: the last are kept
     size_t validation_count;
@@ -1503,7 +1483,7 @@ LOCUS_API locus_status locus_train_save(const locus_trainer *trainer, const char
 // The whole state (weights, moments, counters), and back into a trainer made with the same data and options (both
 // allocate while they work): training
 // then goes on as if it had never stopped, to the last bit. Saved on little-endian machines only. Fails:
-// LOCUS_ERR_STATE where data, options or machine are others, or a number is none that training leaves.
+// LOCUS_ERR_MISMATCH where data, options or machine are others, or a number is none that training leaves.
 LOCUS_API locus_status locus_train_save_state(const locus_trainer *trainer, const char *path, locus_error *err);
 LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char *path, locus_error *err);
 #endif
@@ -1698,63 +1678,45 @@ LOCUSI_FN void locusi_text_string(locusi_text_out *o, const char *s)
     }
 }
 
-// Up to six significant digits: 1.5, -0.001, 1e+30, nan; nine where six would show 1.0000001 as 1.
+// Six significant digits at most, or nine where six would show 1.0000001 as 1: 1.5, -0.001, 1e+30, nan.
 LOCUSI_FN void locusi_text_double(locusi_text_out *o, double x)
 {
-    uint64_t bits, v, whole = 1;
-    int exponent = 0, digits = 6, n;
-    memcpy(&bits, &x, sizeof bits);
-    if ((bits & 0x7fffffffffffffffu) > 0x7ff0000000000000u) {
+    const uint64_t bits = locusi_f64_bits(x), size = bits & 0x7fffffffffffffffu;
+    locusi_text_out d;
+    char digits[24] = "";
+    int exponent = 5, i, count;
+    uint64_t v, unit;
+    if (size > 0x7ff0000000000000u) {
         locusi_text_put(o, "nan", 3);
         return;
     }
-    if (bits >> 63) {
-        locusi_text_put(o, "-", 1);
-        x = -x;
-    }
-    if ((bits & 0x7fffffffffffffffu) == 0x7ff0000000000000u) {
-        locusi_text_put(o, "inf", 3);
+    if (bits >> 63) locusi_text_put(o, "-", 1);
+    if (size == 0x7ff0000000000000u || size == 0) {
+        locusi_text_put(o, size ? "inf" : "0", size ? 3 : 1);
         return;
     }
-    if (x > 0.0) {
-        for (; x >= 1e6; exponent++) x /= 10.0;
-        for (; x < 1e5 && exponent > -400; exponent--) x *= 10.0; // now x has six digits before the point
-    }
+    x = fabs(x);
+    for (; x >= 1e6; exponent++) x /= 10.0;
+    for (; x < 1e5; exponent--) x *= 10.0; // now it has six digits before the point; its first counts 10^exponent
     v = (uint64_t)(x + 0.5);
-    for (n = exponent; n < 0 && n >= -6 && exponent >= -6; n++) whole *= 10;
-    if (whole > 1 && v % whole == 0 && ((double)v < x || (double)v > x)) {
-        v = (uint64_t)(x * 1000.0 + 0.5);
-        exponent -= 3;
-        digits = 9;
+    for (unit = 1, i = exponent; i >= -1 && i < 5; i++) unit *= 10;
+    if (unit > 1 && v % unit == 0 && fabs(x - (double)v) > 1e-8) v = (uint64_t)(x * 1000.0 + 0.5);
+    if (v == 1000000 || v == 1000000000) exponent++;
+    while (v % 10 == 0) v /= 10;
+    d.text = digits, d.used = 0, d.size = sizeof digits;
+    locusi_text_uint(&d, v, 10, 1);
+    count = (int)d.used;
+    if (exponent < -4 || exponent > 8) { // d.ddde+xx
+        locusi_text_put(o, digits, 1);
+        if (count > 1) locusi_text_put(o, ".", 1);
+        locusi_text_put(o, digits + 1, (size_t)count - 1);
+        locusi_text_put(o, exponent < 0 ? "e-" : "e+", 2);
+        locusi_text_uint(o, (uint64_t)(exponent < 0 ? -exponent : exponent), 10, 2);
+        return;
     }
-    if (v == (digits == 6 ? 1000000u : 1000000000u)) {
-        v /= 10;
-        exponent++;
-    }
-    for (; v && v % 10 == 0; v /= 10, exponent++) digits--;
-    if (v == 0) {
-        locusi_text_put(o, "0", 1);
-    } else if (exponent + digits > 9 || exponent + digits < -3) { // d.ddde+xx
-        char s[8];
-        locusi_text_out d;
-        const int e = exponent + digits - 1;
-        d.text = s, d.used = 0, d.size = sizeof s;
-        locusi_text_uint(&d, v, 10, 1);
-        locusi_text_put(o, s, 1);
-        if (d.used > 1) locusi_text_put(o, ".", 1);
-        locusi_text_put(o, s + 1, d.used - 1);
-        locusi_text_put(o, e < 0 ? "e-" : "e+", 2);
-        locusi_text_uint(o, (uint64_t)(e < 0 ? -e : e), 10, 2);
-    } else {
-        uint64_t unit = 1;
-        int i;
-        for (i = exponent; i > 0; i--) v *= 10;
-        for (i = exponent; i < 0; i++) unit *= 10;
-        locusi_text_uint(o, v / unit, 10, 1);
-        if (unit > 1) {
-            locusi_text_put(o, ".", 1);
-            locusi_text_uint(o, v % unit, 10, (size_t)-exponent);
-        }
+    for (i = exponent < 0 ? exponent : 0; i < count || i <= exponent; i++) { // i: place of the digit in `digits`
+        locusi_text_put(o, i < 0 || i >= count ? "0" : digits + i, 1);
+        if (i == exponent && i + 1 < count) locusi_text_put(o, ".", 1);
     }
 }
 
@@ -1812,19 +1774,12 @@ LOCUSI_FN void locusi_shape_text(char *out, size_t size, size_t rank, const size
     locusi_text_put(&o, "]", 1);
 }
 
-#define LOCUSI_NAME_OF(name, text) #name,
-#define LOCUSI_TEXT_OF(name, text) text,
-
 LOCUS_API const char *locus_status_name(locus_status status)
 {
-    static const char *const names[] = {LOCUS_STATUS_LIST(LOCUSI_NAME_OF)};
+#define LOCUSI_NAME(name, text) #name,
+    static const char *const names[] = {LOCUS_STATUS_LIST(LOCUSI_NAME)};
+#undef LOCUSI_NAME
     return (unsigned)status < (unsigned)LOCUS_STATUS_COUNT ? names[status] : "LOCUS_ERR_UNKNOWN";
-}
-
-LOCUS_API const char *locus_status_text(locus_status status)
-{
-    static const char *const texts[] = {LOCUS_STATUS_LIST(LOCUSI_TEXT_OF)};
-    return (unsigned)status < (unsigned)LOCUS_STATUS_COUNT ? texts[status] : "unknown status";
 }
 
 LOCUS_API const char *locus_version(void) { return LOCUS_VERSION; }
@@ -1833,12 +1788,16 @@ LOCUS_API const char *locus_version(void) { return LOCUS_VERSION; }
 LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const char *where, const char *expected,
                                    const char *found, ...)
 {
+#define LOCUSI_TEXT(name, text) text,
+    static const char *const texts[] = {LOCUS_STATUS_LIST(LOCUSI_TEXT)};
+#undef LOCUSI_TEXT
     const char *const formats[3] = {where, expected, found};
     locusi_text_out o;
     va_list args;
     int i;
     if (!err) return status;
     err->status = status;
+    err->bytes = 0;
     va_start(args, found);
     for (i = 0; i < 3; i++) {
         o.text = i == 0 ? err->where : i == 1 ? err->expected : err->found;
@@ -1847,8 +1806,8 @@ LOCUSI_FN locus_status locusi_fail(locus_error *err, locus_status status, const 
         locusi_text_format(&o, formats[i], &args);
     }
     va_end(args);
-    locusi_text(err->message, sizeof err->message, "%s%s%s%s%s%s%s", err->where, *err->where ? ": " : "",
-                locus_status_text(status), *err->expected ? ": expected " : "", err->expected,
+    locusi_text(err->message, sizeof err->message, "%s%s%s%s%s%s%s", err->where, *err->where ? ": " : "", texts[status],
+                *err->expected ? ": expected " : "", err->expected,
                 !*err->found     ? ""
                 : *err->expected ? ", found "
                                  : ": found ",
@@ -1882,6 +1841,149 @@ LOCUSI_FN void locusi_sort(void *array, size_t count, size_t size, int (*order)(
             locusi_swap(base + root * size, base + child * size, size);
         }
     }
+}
+
+// ---- memory to work in: taken piece by piece, from run->memory or from the heap
+
+enum { LOCUSI_ALIGN = 64 };
+
+typedef struct locusi_block { // of the heap
+    struct locusi_block *next;
+} locusi_block;
+
+typedef struct locusi_work {
+    unsigned char *base; // run->memory, aligned; NULL: the heap
+    size_t bytes, used;
+    locusi_block *blocks;
+    int missing; // something could not be had
+} locusi_work;
+
+LOCUSI_FN void locusi_work_begin(locusi_work *w, const locus_run *run)
+{
+    memset(w, 0, sizeof *w);
+    if (!run || !run->memory) return;
+    w->base = (unsigned char *)run->memory;
+    w->used = (size_t)(0 - (uintptr_t)w->base) % LOCUSI_ALIGN;
+    w->bytes = run->memory_bytes;
+}
+
+// count * size bytes on a line of the cache; NULL where they cannot be had: then locusi_work_short tells.
+LOCUSI_FN void *locusi_take(locusi_work *w, size_t count, size_t size)
+{
+    size_t bytes, most;
+    unsigned char *p = NULL;
+    if (!locusi_mul(count ? count : 1, size, &bytes) || !locusi_add(bytes, 2 * LOCUSI_ALIGN, &most)) {
+        w->missing = 1;
+        w->used = SIZE_MAX;
+        return NULL;
+    }
+    bytes = (bytes + LOCUSI_ALIGN - 1) / LOCUSI_ALIGN * LOCUSI_ALIGN;
+    if (w->base) {
+        if (w->used <= w->bytes && bytes <= w->bytes - w->used) p = w->base + w->used;
+    } else if (!w->missing) {
+        locusi_block *block = (locusi_block *)LOCUS_MALLOC(bytes + LOCUSI_ALIGN + sizeof(locusi_block));
+        if (block) {
+            block->next = w->blocks;
+            w->blocks = block;
+            p = (unsigned char *)(block + 1);
+            p += (size_t)(0 - (uintptr_t)p) % LOCUSI_ALIGN;
+        }
+    }
+    if (!locusi_add(w->used, bytes, &w->used)) w->used = SIZE_MAX;
+    if (!p) w->missing = 1;
+    return p;
+}
+
+LOCUSI_FN void *locusi_take_zero(locusi_work *w, size_t count, size_t size)
+{
+    void *const p = locusi_take(w, count, size);
+    if (p) memset(p, 0, count * size);
+    return p;
+}
+
+// Was anything that was taken so far not there? Says how much all of it is.
+LOCUSI_FN locus_status locusi_work_short(const locusi_work *w, locus_error *err)
+{
+    if (!w->missing) return LOCUS_OK;
+    if (w->used == SIZE_MAX) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "memory", "sizes of this machine", "more");
+    locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "%z", w->used, w->bytes);
+    if (err) err->bytes = w->used + LOCUSI_ALIGN;
+    return LOCUS_ERR_MEMORY;
+}
+
+LOCUSI_FN void locusi_blocks_free(locusi_block *blocks)
+{
+    while (blocks) {
+        locusi_block *const block = blocks;
+        blocks = block->next;
+        LOCUS_FREE(block);
+    }
+}
+
+LOCUSI_FN void locusi_work_end(locusi_work *w) { locusi_blocks_free(w->blocks); }
+
+// ---- scores
+
+// Where row `model` begins; n: the columns where the table does not say.
+LOCUSI_FN size_t locusi_score_row(const locus_scores *s, size_t n, size_t model)
+{
+    return model * (s->stride ? s->stride : s->count ? s->count : n);
+}
+
+// 1 and *y, or 0 where the score is missing or masked out.
+LOCUSI_FN int locusi_score_in(const locus_scores *s, size_t at, float *y)
+{
+    if (s->mask && !s->mask[at]) return 0;
+    if (s->f32) {
+        *y = s->f32[at];
+        return !locusi_is_nan(*y);
+    }
+    *y = (float)s->u8[at];
+    return s->u8[at] != 255;
+}
+
+LOCUSI_FN int locusi_score_at(const locus_scores *s, size_t model, size_t column, float *y)
+{
+    return locusi_score_in(s, locusi_score_row(s, 0, model) + column, y);
+}
+
+LOCUSI_FN int locusi_score(const locus_evals *e, size_t model, size_t i, float *y)
+{
+    return locusi_score_in(&e->scores, locusi_score_row(&e->scores, e->queries.count, model) + i, y);
+}
+
+// The table's shape. models: as many rows are wanted, 0: at least one; n: queries beside it.
+LOCUSI_FN locus_status locusi_check_table(const locus_scores *s, size_t models, size_t n, locus_error *err)
+{
+    size_t cells;
+    if (!s->f32 == !s->u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "f32 or u8", "%s", s->f32 ? "both" : "neither");
+    if (models ? s->models != models : !s->models)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores.models", models ? "%z" : "at least 1", "%z",
+                           models ? models : s->models, s->models);
+    if (s->count && s->count != n)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores.count", "%z, as many as queries", "%z", n, s->count);
+    if (s->stride && s->stride < n)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores.stride", "0 or at least %z", "%z", n, s->stride);
+    if (!locusi_mul(s->models, s->stride ? s->stride : n, &cells) || n >= UINT32_MAX)
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "scores", "fewer cells", "%z x %z", s->models, n);
+    return LOCUS_OK;
+}
+
+// Shape and scores.
+LOCUSI_FN locus_status locusi_check_scores(const locus_scores *s, size_t models, size_t n, locus_error *err)
+{
+    const locus_status status = locusi_check_table(s, models, n, err);
+    size_t m, i;
+    float y = 0.0f;
+    if (status) return status;
+    for (m = 0; m < s->models; m++)
+        for (i = 0; i < n; i++)
+            if (locusi_score_in(s, locusi_score_row(s, n, m) + i, &y) && !(y >= 0.0f && y <= 1.0f))
+                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]",
+                                   s->f32 ? "0 to 1, or NaN for missing" : "0, 1, or 255 for missing", "%f", m, i,
+                                   (double)y);
+    return LOCUS_OK;
 }
 
 // ---- numbers in files: little-endian, any alignment
@@ -1935,67 +2037,97 @@ LOCUSI_FN float locusi_f16_to_f32(uint16_t h)
     return locusi_f32_from(sign | locusi_f32_bits((float)magnitude * 5.9604644775390625e-8f)); // subnormal: * 2^-24
 }
 
-LOCUS_API size_t locus_dtype_bytes(locus_dtype dtype)
+typedef struct locusi_dtype {
+    const char *name, *descr; // of safetensors, of .npy
+    locus_dtype dtype;
+    unsigned bits;
+} locusi_dtype;
+
+// By the name, else the .npy type, else the number; NULL if there is none.
+LOCUSI_FN const locusi_dtype *locusi_dtype_find(const char *name, const char *descr, locus_dtype dtype)
 {
-    switch (dtype) {
-    case LOCUS_U8:
-    case LOCUS_BOOL: return 1;
-    case LOCUS_F16:
-    case LOCUS_BF16: return 2;
-    case LOCUS_I32:
-    case LOCUS_F32: return 4;
-    case LOCUS_I64:
-    case LOCUS_F64: return 8;
-    case LOCUS_DTYPE_OTHER: break;
-    }
-    return 0;
+    static const locusi_dtype table[] = {
+        {"F32", "<f4", LOCUS_F32, 32},
+        {"F16", "<f2", LOCUS_F16, 16},
+        {"F64", "<f8", LOCUS_F64, 64},
+        {"U8", "|u1", LOCUS_U8, 8},
+        {"I32", "<i4", LOCUS_I32, 32},
+        {"I64", "<i8", LOCUS_I64, 64},
+        {"BOOL", "|b1", LOCUS_BOOL, 8},
+        {"BF16", "", LOCUS_BF16, 16},
+        {"I8", "", LOCUS_DTYPE_OTHER, 8},
+        {"I16", "", LOCUS_DTYPE_OTHER, 16},
+        {"U16", "", LOCUS_DTYPE_OTHER, 16},
+        {"U32", "", LOCUS_DTYPE_OTHER, 32},
+        {"U64", "", LOCUS_DTYPE_OTHER, 64},
+        {"C64", "", LOCUS_DTYPE_OTHER, 64},
+        {"F4", "", LOCUS_DTYPE_OTHER, 4},
+        {"F6_E2M3", "", LOCUS_DTYPE_OTHER, 6},
+        {"F6_E3M2", "", LOCUS_DTYPE_OTHER, 6},
+        {"F8_E5M2", "", LOCUS_DTYPE_OTHER, 8},
+        {"F8_E4M3", "", LOCUS_DTYPE_OTHER, 8},
+        {"F8_E8M0", "", LOCUS_DTYPE_OTHER, 8},
+        {"F8_E4M3FNUZ", "", LOCUS_DTYPE_OTHER, 8},
+        {"F8_E5M2FNUZ", "", LOCUS_DTYPE_OTHER, 8},
+    };
+    size_t i;
+    for (i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (name    ? strcmp(table[i].name, name) == 0
+            : descr ? (*descr && strcmp(table[i].descr, descr) == 0) ||
+                          (table[i].bits == 8 && *descr == '<' && *table[i].descr &&
+                           strcmp(table[i].descr + 1, descr + 1) == 0)
+                    : table[i].dtype == dtype && dtype != LOCUS_DTYPE_OTHER)
+            return &table[i];
+    return NULL;
 }
 
-// From numbers in the file's byte order. 0 if the type cannot be converted.
-LOCUSI_FN int locusi_convert(float *out, const unsigned char *p, size_t count, locus_dtype dtype)
+// Of one element; 0 for LOCUS_DTYPE_OTHER and what is none.
+LOCUSI_FN size_t locusi_dtype_bytes(locus_dtype dtype)
 {
-    size_t i;
+    const locusi_dtype *const type = locusi_dtype_find(NULL, NULL, dtype);
+    return type ? type->bits / 8 : 0;
+}
+
+// One number at p, in the machine's byte order but at any address.
+LOCUSI_FN float locusi_number(const void *p, size_t size, locus_dtype dtype)
+{
+    union {
+        uint8_t u8;
+        uint16_t u16;
+        int32_t i32;
+        int64_t i64;
+        float f32;
+        double f64;
+    } v;
+    memcpy(&v, p, size);
     switch (dtype) {
-    case LOCUS_U8:
-        for (i = 0; i < count; i++) out[i] = (float)p[i];
-        return 1;
-    case LOCUS_BOOL:
-        for (i = 0; i < count; i++) out[i] = p[i] ? 1.0f : 0.0f;
-        return 1;
-    case LOCUS_I32:
-        for (i = 0; i < count; i++) {
-            const uint32_t bits = locusi_le32(p + 4 * i);
-            int32_t v;
-            memcpy(&v, &bits, sizeof v);
-            out[i] = (float)v;
-        }
-        return 1;
-    case LOCUS_I64:
-        for (i = 0; i < count; i++) {
-            const uint64_t bits = locusi_le64(p + 8 * i);
-            int64_t v;
-            memcpy(&v, &bits, sizeof v);
-            out[i] = (float)v;
-        }
-        return 1;
-    case LOCUS_F16:
-        for (i = 0; i < count; i++) out[i] = locusi_f16_to_f32(locusi_le16(p + 2 * i));
-        return 1;
-    case LOCUS_BF16:
-        for (i = 0; i < count; i++) out[i] = locusi_f32_from((uint32_t)locusi_le16(p + 2 * i) << 16);
-        return 1;
-    case LOCUS_F32: locusi_copy_le(out, p, count, 4); return 1;
-    case LOCUS_F64:
-        for (i = 0; i < count; i++) {
-            const uint64_t bits = locusi_le64(p + 8 * i);
-            double v;
-            memcpy(&v, &bits, sizeof v);
-            out[i] = (float)v;
-        }
-        return 1;
-    case LOCUS_DTYPE_OTHER: break;
+    case LOCUS_U8: return (float)v.u8;
+    case LOCUS_BOOL: return v.u8 ? 1.0f : 0.0f;
+    case LOCUS_I32: return (float)v.i32;
+    case LOCUS_I64: return (float)v.i64;
+    case LOCUS_F16: return locusi_f16_to_f32(v.u16);
+    case LOCUS_BF16: return locusi_f32_from((uint32_t)v.u16 << 16);
+    case LOCUS_F64: return (float)v.f64;
+    default: return v.f32;
     }
-    return 0;
+}
+
+// From numbers in the machine's byte order, or (little) in the file's.
+LOCUSI_FN void locusi_convert(float *out, const void *from, size_t count, locus_dtype dtype, int little)
+{
+    const size_t size = locusi_dtype_bytes(dtype);
+    const unsigned char *p = (const unsigned char *)from;
+    unsigned char one[8];
+    size_t i;
+    if (dtype == LOCUS_F32) {
+        if (little) locusi_copy_le(out, p, count, size);
+        else if (count) memcpy(out, p, count * size);
+        return;
+    }
+    for (i = 0; i < count; i++, p += size) {
+        if (little) locusi_copy_le(one, p, 1, size);
+        out[i] = locusi_number(little ? one : p, size, dtype);
+    }
 }
 
 // Number of elements of a shape; 0 if it overflows, also where a later dimension is 0, so that order does not matter.
@@ -2023,81 +2155,66 @@ LOCUSI_FN void locusi_file_close(locus_file *f)
 }
 
 #ifndef LOCUS_NO_STDIO
-// Bytes of an open file, which is then at its start; 0 if it has no size: a folder, a pipe.
-LOCUSI_FN int locusi_file_size(FILE *in, uint64_t *size)
+// All that comes: of a pipe, too.
+LOCUSI_FN locus_status locusi_file_read(locus_file *f, FILE *in, const char *path, locus_error *err)
 {
-    if (getc(in) == EOF && ferror(in)) return 0; // a folder can be opened and even has an end
-#ifdef _WIN32                                    // long has 32 bits there
-    {
-        int64_t end;
-        if (_fseeki64(in, 0, SEEK_END) != 0 || (end = _ftelli64(in)) < 0 || _fseeki64(in, 0, SEEK_SET) != 0) return 0;
-        *size = (uint64_t)end;
-    }
-#else
-    {
-        long end;
-        if (fseek(in, 0, SEEK_END) != 0 || (end = ftell(in)) < 0 || fseek(in, 0, SEEK_SET) != 0) return 0;
-        *size = (uint64_t)end;
-    }
-#endif
-    return 1;
-}
-
-LOCUSI_FN locus_status locusi_file_read(locus_file *f, const char *path, locus_error *err)
-{
-    locus_status status = LOCUS_OK;
-    FILE *in = fopen(path, "rb");
-    uint64_t size = 0;
+    size_t room = 0, used = 0, n;
     unsigned char *data = NULL;
-    if (!in) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
-    if (!locusi_file_size(in, &size)) status = locusi_fail(err, LOCUS_ERR_IO, "%s", "a regular file", "", path);
-    else if (size > SIZE_MAX || (size && !(data = (unsigned char *)LOCUS_MALLOC((size_t)size))))
-        status = locusi_fail(err, LOCUS_ERR_MEMORY, "%s", "%u bytes", "", path, size);
-    else if (size && fread(data, 1, (size_t)size, in) != (size_t)size)
-        status = locusi_fail(err, LOCUS_ERR_IO, "%s", "%u bytes", "fewer", path, size);
-    fclose(in);
-    if (status) {
-        if (data) LOCUS_FREE(data);
-        return status;
+    do {
+        if (used == room) {
+            const size_t more = room ? 2 * room : (size_t)1 << 16;
+            unsigned char *const grown = more > room ? (unsigned char *)LOCUS_MALLOC(more) : NULL;
+            if (grown && used) memcpy(grown, data, used);
+            if (data) LOCUS_FREE(data);
+            if (!grown) return locusi_fail(err, LOCUS_ERR_MEMORY, "%s", "%z bytes", "none", path, more);
+            data = grown;
+            room = more;
+        }
+        n = fread(data + used, 1, room - used, in);
+        used += n;
+    } while (n);
+    if (ferror(in)) {
+        LOCUS_FREE(data);
+        return locusi_fail(err, LOCUS_ERR_IO, "%s", "a file that can be read", "another error", path);
     }
-    if (data) {
-        f->data = data;
-        f->bytes = (size_t)size;
-        f->owner = 1;
-    }
+    f->data = data;
+    f->bytes = used;
+    f->owner = 1;
     return LOCUS_OK;
 }
 
+#if LOCUSI_MMAP
+LOCUSI_FN int locusi_file_map(locus_file *f, const char *path)
+{
+    struct stat info;
+    void *map = MAP_FAILED;
+    int fd;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || (fd = open(path, O_RDONLY)) < 0) return 0;
+    if (fstat(fd, &info) == 0 && info.st_size > 0 && (uint64_t)info.st_size <= SIZE_MAX)
+        map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (map == MAP_FAILED) return 0;
+    f->data = (const unsigned char *)map;
+    f->bytes = (size_t)info.st_size;
+    f->owner = 2;
+    return 1;
+}
+#endif
+
+// Mapped where that is possible, else read.
 LOCUSI_FN locus_status locusi_file_open(locus_file *f, const char *path, locus_error *err)
 {
-    static const unsigned char nothing[1] = {0};
-    f->data = nothing; // an empty file cannot be mapped
-    f->bytes = 0;
-    f->owner = 0;
+    locus_status status;
+    FILE *in;
+    memset(f, 0, sizeof *f);
     if (!path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a string", "NULL");
 #if LOCUSI_MMAP
-    {
-        struct stat info;
-        const int fd = open(path, O_RDONLY | O_NONBLOCK); // a pipe shall be refused, not waited for
-        void *map = MAP_FAILED;
-        if (fd < 0) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
-        if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < 0) {
-            close(fd);
-            return locusi_fail(err, LOCUS_ERR_IO, "%s", "a regular file", "", path);
-        }
-        if ((uint64_t)info.st_size <= SIZE_MAX && info.st_size > 0)
-            map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        close(fd);
-        if (info.st_size == 0) return LOCUS_OK;
-        if (map != MAP_FAILED) {
-            f->data = (const unsigned char *)map;
-            f->bytes = (size_t)info.st_size;
-            f->owner = 2;
-            return LOCUS_OK;
-        }
-    }
+    if (locusi_file_map(f, path)) return LOCUS_OK;
 #endif
-    return locusi_file_read(f, path, err);
+    if (!(in = fopen(path, "rb"))) return locusi_fail(err, LOCUS_ERR_IO, "%s", "a readable file", "", path);
+    status = locusi_file_read(f, in, path, err);
+    fclose(in);
+    return status;
 }
 
 #ifndef LOCUS_INFERENCE_ONLY
@@ -2171,281 +2288,223 @@ LOCUSI_FN locus_status locusi_writer_close(locusi_writer *w, locus_error *err)
 //                     name: {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...}
 //     data     the tensors, without a hole or overlap, to the end of the file
 //
-// Reading: the header is first checked as UTF-8 and as JSON as a whole. What follows walks over text known to be valid
-// JSON that ends in '}', and needs no look at the end. The walk runs twice, to count and to fill.
-// Duplicate keys are errors, compared after unescaping: of tensors, metadata, and within a tensor's entry (there also
-// unknown keys, of which 16 are allowed). The values of unknown keys are checked as JSON but not looked into.
+// Read in one go and strictly: whatever is no JSON, or not what is expected, is an error. Names that occur twice are
+// errors (compared after unescaping); the values of a tensor's unknown keys are checked as JSON and passed over.
 
-enum { LOCUSI_JSON_DEPTH = 128, LOCUSI_MAX_HEADER = 100000000, LOCUSI_MAX_TENSORS = 100000, LOCUSI_MAX_UNKNOWN = 16 };
+enum { LOCUSI_JSON_DEPTH = 128, LOCUSI_MAX_HEADER = 100000000, LOCUSI_MAX_LISTED = 100000 };
 
-typedef struct locusi_json {
+// ---- a text that is read once, from left to right. The first fault stays: nothing is taken after it.
+
+typedef struct locusi_cursor {
     const unsigned char *text;
     size_t length, at;
+    const char *what; // of what: "header"
+    locus_status status;
     locus_error *err;
-} locusi_json;
+} locusi_cursor;
 
-LOCUSI_FN locus_status locusi_json_fail(const locusi_json *j, const char *expected)
+LOCUSI_FN void locusi_expected(locusi_cursor *c, const char *expected)
 {
-    char found[3] = "?";
-    if (j->at >= j->length)
-        return locusi_fail(j->err, LOCUS_ERR_HEADER_JSON, "header byte %z", "%s", "the end", j->at, expected);
-    found[0] = j->text[j->at] < 0x7f ? (char)j->text[j->at] : '?';
-    return locusi_fail(j->err, LOCUS_ERR_HEADER_JSON, "header byte %z", "%s", "'%s'", j->at, expected, found);
+    char found[4] = "'?'";
+    if (c->status) return;
+    if (c->at < c->length && c->text[c->at] < 0x7f) found[1] = (char)c->text[c->at];
+    c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s byte %z", "%s", "%s", c->what, c->at, expected,
+                            c->at < c->length ? found : "the end");
 }
 
 LOCUSI_FN int locusi_is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 LOCUSI_FN int locusi_is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
 
-// The next byte that is not white space; 0 at the end (a 0 in the text is refused wherever it stands).
-LOCUSI_FN unsigned char locusi_json_peek(locusi_json *j)
+// The character at the cursor as it is; 0 at the end and after a fault (a 0 in the text is refused wherever it stands).
+LOCUSI_FN unsigned char locusi_here(const locusi_cursor *c)
 {
-    while (j->at < j->length && locusi_is_space(j->text[j->at])) j->at++;
-    return j->at < j->length ? j->text[j->at] : 0;
+    return c->at < c->length && !c->status ? c->text[c->at] : 0;
 }
 
-LOCUSI_FN unsigned locusi_hex4(const unsigned char *p)
+// The next that is not white space.
+LOCUSI_FN unsigned char locusi_peek(locusi_cursor *c)
 {
-    unsigned v = 0, bad = 0, i;
-    for (i = 0; i < 4; i++) {
-        const unsigned c = p[i] | 32u; // lower case
-        v = v << 4 | (locusi_is_digit(p[i]) ? p[i] - 48u : (c - 87u) & 15u);
-        bad |= !locusi_is_digit(p[i]) && (c < 'a' || c > 'f');
-    }
-    return bad ? 0x10000u : v;
+    while (locusi_is_space(locusi_here(c))) c->at++;
+    return locusi_here(c);
 }
 
-LOCUSI_FN unsigned locusi_json_u(const locusi_json *j, size_t at) // the value of \uXXXX at `at`
+LOCUSI_FN int locusi_accept(locusi_cursor *c, const char *word)
 {
-    if (j->length - at < 6 || j->text[at] != '\\' || j->text[at + 1] != 'u') return 0x10000u;
-    return locusi_hex4(j->text + at + 2);
-}
-
-LOCUSI_FN locus_status locusi_json_check_string(locusi_json *j)
-{
-    if (locusi_json_peek(j) != '"') return locusi_json_fail(j, "a string in double quotes");
-    for (j->at++; j->at < j->length && j->text[j->at] != '"'; j->at++) {
-        if (j->text[j->at] < 32) return locusi_json_fail(j, "no control character in a string");
-        if (j->text[j->at] != '\\') continue;
-        if (j->at + 1 < j->length && j->text[j->at + 1] == 'u') {
-            const unsigned c = locusi_json_u(j, j->at);
-            if (c > 0xffff) return locusi_json_fail(j, "four hexadecimal digits after \\u");
-            if (c >= 0xd800 && c < 0xe000) {
-                const unsigned low = c < 0xdc00 ? locusi_json_u(j, j->at + 6) : 0;
-                if (low < 0xdc00 || low > 0xdfff) return locusi_json_fail(j, "surrogates in pairs");
-                j->at += 6;
-            }
-            j->at += 5;
-        } else if (++j->at >= j->length || !strchr("\"\\/bfnrt", j->text[j->at]) || !j->text[j->at]) {
-            return locusi_json_fail(j, "one of \"\\/bfnrtu after \\");
-        }
-    }
-    if (j->at >= j->length) return locusi_json_fail(j, "the end of the string");
-    j->at++;
-    return LOCUS_OK;
-}
-
-LOCUSI_FN int locusi_json_digits(locusi_json *j)
-{
-    const size_t from = j->at;
-    while (j->at < j->length && locusi_is_digit(j->text[j->at])) j->at++;
-    return j->at > from;
-}
-
-LOCUSI_FN locus_status locusi_json_check_scalar(locusi_json *j)
-{
-    static const char *const words[3] = {"true", "false", "null"};
-    const unsigned char c = locusi_json_peek(j);
-    size_t i;
-    if (c == '"') return locusi_json_check_string(j);
-    for (i = 0; i < 3; i++) {
-        const size_t n = strlen(words[i]);
-        if (j->length - j->at >= n && memcmp(j->text + j->at, words[i], n) == 0) {
-            j->at += n;
-            return LOCUS_OK;
-        }
-    }
-    if (c != '-' && !locusi_is_digit(c)) return locusi_json_fail(j, "a value");
-    if (c == '-') j->at++;
-    if (j->at < j->length && j->text[j->at] == '0') j->at++; // no digit may follow: the caller finds it
-    else if (!locusi_json_digits(j)) return locusi_json_fail(j, "a digit");
-    if (j->at < j->length && j->text[j->at] == '.') {
-        j->at++;
-        if (!locusi_json_digits(j)) return locusi_json_fail(j, "a digit");
-    }
-    if (j->at < j->length && (j->text[j->at] == 'e' || j->text[j->at] == 'E')) {
-        j->at++;
-        if (j->at < j->length && (j->text[j->at] == '+' || j->text[j->at] == '-')) j->at++;
-        if (!locusi_json_digits(j)) return locusi_json_fail(j, "a digit");
-    }
-    return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_json_check_key(locusi_json *j)
-{
-    const locus_status s = locusi_json_check_string(j);
-    if (s) return s;
-    if (locusi_json_peek(j) != ':') return locusi_json_fail(j, "':'");
-    j->at++;
-    return LOCUS_OK;
-}
-
-// One object with white space around it, nothing else. No recursion: the open brackets are kept as a list.
-LOCUSI_FN locus_status locusi_json_check(const unsigned char *text, size_t length, locus_error *err)
-{
-    unsigned char closing[LOCUSI_JSON_DEPTH];
-    size_t depth = 0;
-    locusi_json j;
-    locus_status s;
-    j.text = text, j.length = length, j.at = 0, j.err = err;
-    if (locusi_json_peek(&j) != '{') return locusi_json_fail(&j, "an object");
-    do {
-        const unsigned char c = locusi_json_peek(&j);
-        if (c == '{' || c == '[') {
-            if (depth == LOCUSI_JSON_DEPTH) return locusi_json_fail(&j, "no more than 128 levels");
-            closing[depth++] = (unsigned char)(c + 2); // ASCII: '{' '|' '}' and '[' '\\' ']'
-            j.at++;
-            if (locusi_json_peek(&j) != closing[depth - 1]) {
-                if (c == '{' && (s = locusi_json_check_key(&j))) return s;
-                continue;
-            }
-        } else if ((s = locusi_json_check_scalar(&j))) {
-            return s;
-        }
-        while (depth && locusi_json_peek(&j) == closing[depth - 1]) {
-            j.at++;
-            depth--;
-        }
-        if (depth) {
-            if (locusi_json_peek(&j) != ',') return locusi_json_fail(&j, "',' or a closing bracket");
-            j.at++;
-            if (closing[depth - 1] == '}' && (s = locusi_json_check_key(&j))) return s;
-        }
-    } while (depth);
-    locusi_json_peek(&j);
-    if (j.at < length)
-        return locusi_fail(err, LOCUS_ERR_HEADER_TRAILING, "header byte %z", "white space or the end", "", j.at);
-    return LOCUS_OK;
-}
-
-// ---- walking over valid JSON
-
-LOCUSI_FN const unsigned char *locusi_json_space(const unsigned char *p)
-{
-    while (locusi_is_space(*p)) p++;
-    return p;
-}
-
-// Behind the value at p.
-LOCUSI_FN const unsigned char *locusi_json_after(const unsigned char *p)
-{
-    size_t depth = 0;
-    do {
-        if (*p == '"') {
-            for (p++; *p != '"'; p++)
-                if (*p == '\\') p++;
-            p++;
-        } else if (*p == '{' || *p == '[') {
-            depth++, p++;
-        } else if (*p == '}' || *p == ']') {
-            depth--, p++;
-        } else if (depth) {
-            p++;
-        } else {
-            while (*p != ',' && *p != '}' && *p != ']' && !locusi_is_space(*p)) p++;
-        }
-    } while (depth);
-    return p;
-}
-
-// Next member of an object or (key NULL) element of an array. *at is first at the opening bracket.
-LOCUSI_FN int locusi_json_next(const unsigned char **at, const unsigned char **key, const unsigned char **value)
-{
-    const unsigned char *p = locusi_json_space(*at);
-    if (*p == '}' || *p == ']') return 0;
-    p = locusi_json_space(p + 1); // behind the bracket or comma
-    if (*p == '}' || *p == ']') return 0;
-    if (key) {
-        *key = p;
-        p = locusi_json_space(locusi_json_after(p));
-        p = locusi_json_space(p + 1); // behind the colon
-    }
-    *value = p;
-    *at = locusi_json_after(p);
+    const size_t n = strlen(word);
+    locusi_peek(c);
+    if (c->status || c->length - c->at < n || memcmp(c->text + c->at, word, n) != 0) return 0;
+    c->at += n;
     return 1;
 }
 
-// Next character of a string as UTF-8; *p is behind the opening quote. Returns its bytes, 0 at the closing quote.
-LOCUSI_FN size_t locusi_json_char(const unsigned char **p, unsigned char out[4])
+LOCUSI_FN void locusi_expect(locusi_cursor *c, const char *word, const char *expected)
 {
-    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-    const unsigned char *s = *p;
-    const char *named;
-    uint32_t c;
-    if (*s == '"') return 0;
-    *p = s + 1;
-    out[0] = s[0];
-    if (*s != '\\') return 1; // the bytes of a longer sequence come one by one
-    *p = s + 2;
-    out[0] = s[1];
-    if (s[1] != 'u') {
-        if ((named = strchr(from, s[1])) != NULL) out[0] = (unsigned char)to[named - from];
+    if (!locusi_accept(c, word)) locusi_expected(c, expected);
+}
+
+// In a list that has been opened: is there another element? *count of them have been read.
+LOCUSI_FN int locusi_more(locusi_cursor *c, const char *closing, size_t *count)
+{
+    if (locusi_accept(c, closing)) return 0;
+    if (*count) locusi_expect(c, ",", *closing == '}' ? "',' or '}'" : *closing == ']' ? "',' or ']'" : "',' or ')'");
+    ++*count;
+    return !c->status;
+}
+
+// A whole number of at least 0, without sign, point or exponent.
+LOCUSI_FN size_t locusi_read_size(locusi_cursor *c, const char *expected)
+{
+    size_t v = 0;
+    const int zero = locusi_peek(c) == '0';
+    if (!locusi_is_digit(locusi_here(c))) locusi_expected(c, expected);
+    for (; locusi_is_digit(locusi_here(c)) && !c->status; c->at++)
+        if (!locusi_mul(v, 10, &v) || !locusi_add(v, (size_t)(c->text[c->at] - '0'), &v))
+            c->status = locusi_fail(c->err, LOCUS_ERR_OVERFLOW, "%s byte %z", "a number that fits the address space",
+                                    "more", c->what, c->at);
+        else if (zero && v) locusi_expected(c, "no leading zero");
+    return v;
+}
+
+// ---- JSON
+
+LOCUSI_FN unsigned locusi_hex4(const locusi_cursor *c, size_t at) // the value of \uXXXX at `at`, or more than 0xffff
+{
+    unsigned v = 0, i;
+    if (at > c->length || c->length - at < 6 || c->text[at] != '\\' || c->text[at + 1] != 'u') return 0x10000u;
+    for (i = 2; i < 6; i++) {
+        const unsigned char digit = c->text[at + i], letter = digit | 32u; // lower case
+        if (!locusi_is_digit(digit) && (letter < 'a' || letter > 'f')) return 0x10000u;
+        v = v << 4 | (locusi_is_digit(digit) ? digit - 48u : letter - 87u);
+    }
+    return v;
+}
+
+// Behind a backslash: the character that is meant, as UTF-8. Returns its bytes.
+LOCUSI_FN size_t locusi_json_escape(locusi_cursor *c, unsigned char out[4])
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    const char *const named = c->at + 1 < c->length ? strchr(from, c->text[c->at + 1]) : NULL;
+    uint32_t code = locusi_hex4(c, c->at);
+    if (named && *named) {
+        out[0] = (unsigned char)to[named - from];
+        c->at += 2;
         return 1;
     }
-    c = locusi_hex4(s + 2);
-    *p = s + 6;
-    if (c >= 0xd800 && c < 0xdc00) {
-        c = 0x10000u + ((c - 0xd800u) << 10) + (locusi_hex4(s + 8) - 0xdc00u);
-        *p = s + 12;
+    if (code > 0xffff) {
+        locusi_expected(c, "one of \"\\/bfnrt, or u and four hexadecimal digits, after \\");
+        return 0;
     }
-    out[0] = (unsigned char)c;
-    if (c < 0x80) return 1;
-    if (c < 0x800) {
-        out[0] = (unsigned char)(0xc0u | c >> 6);
-        out[1] = (unsigned char)(0x80u | (c & 63u));
-        return 2;
+    if (code >= 0xd800 && code < 0xe000) {
+        const unsigned low = code < 0xdc00 ? locusi_hex4(c, c->at + 6) : 0;
+        if (low < 0xdc00 || low > 0xdfff) {
+            locusi_expected(c, "surrogates in pairs");
+            return 0;
+        }
+        code = 0x10000u + ((code - 0xd800u) << 10) + (low - 0xdc00u);
+        c->at += 6;
     }
-    if (c < 0x10000u) {
-        out[0] = (unsigned char)(0xe0u | c >> 12);
-        out[1] = (unsigned char)(0x80u | (c >> 6 & 63u));
-        out[2] = (unsigned char)(0x80u | (c & 63u));
-        return 3;
-    }
-    out[0] = (unsigned char)(0xf0u | c >> 18);
-    out[1] = (unsigned char)(0x80u | (c >> 12 & 63u));
-    out[2] = (unsigned char)(0x80u | (c >> 6 & 63u));
-    out[3] = (unsigned char)(0x80u | (c & 63u));
+    c->at += 6;
+    out[0] = (unsigned char)code;
+    if (code < 0x80) return 1;
+    out[1] = (unsigned char)(0x80u | (code & 63u));
+    out[0] = (unsigned char)(0xc0u | code >> 6);
+    if (code < 0x800) return 2;
+    out[2] = out[1];
+    out[1] = (unsigned char)(0x80u | (code >> 6 & 63u));
+    out[0] = (unsigned char)(0xe0u | code >> 12);
+    if (code < 0x10000u) return 3;
+    out[3] = out[2];
+    out[2] = out[1];
+    out[1] = (unsigned char)(0x80u | (code >> 12 & 63u));
+    out[0] = (unsigned char)(0xf0u | code >> 18);
     return 4;
 }
 
-// Unescape the string at p into out as far as it fits, terminated. Returns its full length; SIZE_MAX if it has a NUL.
-LOCUSI_FN size_t locusi_json_string(const unsigned char *p, char *out, size_t size)
+// A string, unescaped into out as far as it fits, terminated. Returns its full length; SIZE_MAX if it has a NUL in it,
+// which JSON allows and C does not.
+LOCUSI_FN size_t locusi_json_string(locusi_cursor *c, char *out, size_t size)
 {
-    unsigned char c[4];
     size_t length = 0, n, i;
     int nul = 0;
-    for (p++; !nul && (n = locusi_json_char(&p, c)) != 0; length += nul ? 0 : n) {
-        nul = c[0] == 0;
-        for (i = 0; i < n && length + i < size; i++) out[length + i] = (char)c[i];
+    locusi_expect(c, "\"", "a string in double quotes");
+    while (!c->status && locusi_here(c) != '"') {
+        unsigned char bytes[4];
+        if (c->at >= c->length) locusi_expected(c, "the end of the string");
+        else if (locusi_here(c) < 32) locusi_expected(c, "no control character in a string");
+        if (c->status) break;
+        n = 1;
+        if (locusi_here(c) == '\\') n = locusi_json_escape(c, bytes);
+        else bytes[0] = c->text[c->at++]; // the bytes of a longer sequence come one by one
+        if (n && !bytes[0]) nul = 1;
+        for (i = 0; i < n && length + i + 1 < size; i++) out[length + i] = (char)bytes[i];
+        length += n;
     }
+    c->at++;
     if (size) out[length < size ? length : size - 1] = 0;
     return nul ? SIZE_MAX : length;
 }
 
-LOCUSI_FN int locusi_json_same(const unsigned char *a, const unsigned char *b)
+LOCUSI_FN void locusi_json_digits(locusi_cursor *c)
 {
-    unsigned char x[8] = {0}, y[8] = {0};
-    size_t i = 0, nx = 0, k = 0, ny = 0;
-    for (a++, b++;; i++, k++) { // byte by byte: an escape on one side may be raw bytes on the other
-        if (i == nx) i = 0, nx = locusi_json_char(&a, x);
-        if (k == ny) k = 0, ny = locusi_json_char(&b, y);
-        if (!nx || !ny) return nx == ny;
-        if (x[i] != y[k]) return 0;
+    if (!locusi_is_digit(locusi_here(c))) locusi_expected(c, "a digit");
+    while (locusi_is_digit(locusi_here(c))) c->at++;
+}
+
+LOCUSI_FN void locusi_json_scalar(locusi_cursor *c)
+{
+    const unsigned char first = locusi_peek(c);
+    if (first == '"') locusi_json_string(c, NULL, 0);
+    else if (first != '-' && !locusi_is_digit(first)) {
+        if (!locusi_accept(c, "true") && !locusi_accept(c, "false")) locusi_expect(c, "null", "a value");
+    } else {
+        if (first == '-') c->at++;
+        if (locusi_here(c) == '0') c->at++; // no digit may follow: the caller finds it
+        else locusi_json_digits(c);
+        if (locusi_here(c) == '.') {
+            c->at++;
+            locusi_json_digits(c);
+        }
+        if (locusi_here(c) == 'e' || locusi_here(c) == 'E') {
+            c->at++;
+            if (locusi_here(c) == '+' || locusi_here(c) == '-') c->at++;
+            locusi_json_digits(c);
+        }
     }
 }
 
-LOCUSI_FN const char *locusi_json_kind(const unsigned char *value)
+LOCUSI_FN size_t locusi_json_key(locusi_cursor *c, char *out, size_t size)
 {
-    switch (*value) {
+    const size_t length = locusi_json_string(c, out, size);
+    locusi_expect(c, ":", "':'");
+    return length;
+}
+
+// Over a value of any kind that stands `depth` levels deep. No recursion: the open brackets are kept as a list.
+LOCUSI_FN void locusi_json_skip(locusi_cursor *c, size_t depth)
+{
+    char closing[LOCUSI_JSON_DEPTH][2];
+    size_t count[LOCUSI_JSON_DEPTH];
+    const size_t outside = depth;
+    do {
+        const unsigned char first = locusi_peek(c);
+        if (first == '{' || first == '[') {
+            if (depth == LOCUSI_JSON_DEPTH) locusi_expected(c, "no more than 128 levels");
+            if (c->status) return;
+            closing[depth][0] = (char)(first + 2); // ASCII: '{' '|' '}' and '[' '\\' ']'
+            closing[depth][1] = 0;
+            count[depth++] = 0;
+            c->at++;
+        } else {
+            locusi_json_scalar(c);
+        }
+        while (depth > outside && !locusi_more(c, closing[depth - 1], &count[depth - 1]) && !c->status) depth--;
+        if (depth > outside && closing[depth - 1][0] == '}') locusi_json_key(c, NULL, 0);
+    } while (depth > outside && !c->status);
+}
+
+LOCUSI_FN const char *locusi_json_kind(locusi_cursor *c)
+{
+    switch (locusi_peek(c)) {
     case '{': return "an object";
     case '[': return "an array";
     case '"': return "a string";
@@ -2458,257 +2517,127 @@ LOCUSI_FN const char *locusi_json_kind(const unsigned char *value)
 
 // ---- tensors
 
-typedef struct locusi_dtype {
-    const char *name;
-    locus_dtype dtype;
-    unsigned bits;
-} locusi_dtype;
-
-LOCUSI_FN const locusi_dtype *locusi_dtype_find(const char *name, locus_dtype dtype)
-{
-    static const locusi_dtype table[] = {
-        {"F32", LOCUS_F32, 32},
-        {"F16", LOCUS_F16, 16},
-        {"BF16", LOCUS_BF16, 16},
-        {"F64", LOCUS_F64, 64},
-        {"U8", LOCUS_U8, 8},
-        {"BOOL", LOCUS_BOOL, 8},
-        {"I32", LOCUS_I32, 32},
-        {"I64", LOCUS_I64, 64},
-        {"I8", LOCUS_DTYPE_OTHER, 8},
-        {"I16", LOCUS_DTYPE_OTHER, 16},
-        {"U16", LOCUS_DTYPE_OTHER, 16},
-        {"U32", LOCUS_DTYPE_OTHER, 32},
-        {"U64", LOCUS_DTYPE_OTHER, 64},
-        {"C64", LOCUS_DTYPE_OTHER, 64},
-        {"F8_E5M2", LOCUS_DTYPE_OTHER, 8},
-        {"F4", LOCUS_DTYPE_OTHER, 4},
-        {"F8_E4M3", LOCUS_DTYPE_OTHER, 8},
-        {"F8_E8M0", LOCUS_DTYPE_OTHER, 8},
-        {"F6_E2M3", LOCUS_DTYPE_OTHER, 6},
-        {"F6_E3M2", LOCUS_DTYPE_OTHER, 6},
-        {"F8_E4M3FNUZ", LOCUS_DTYPE_OTHER, 8},
-        {"F8_E5M2FNUZ", LOCUS_DTYPE_OTHER, 8},
-    };
-    size_t i;
-    for (i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (name ? strcmp(table[i].name, name) == 0 : table[i].dtype == dtype && dtype != LOCUS_DTYPE_OTHER)
-            return &table[i];
-    return NULL;
-}
-
 // Count and bytes from shape and type.
-LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, const locusi_dtype *type, const char *name, locus_error *err)
+LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, locus_error *err)
 {
-    size_t bits;
+    const locusi_dtype *const type = locusi_dtype_find(t->dtype_name, NULL, t->dtype);
     char shape[80];
+    size_t bits;
+    if (!type)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "%s", t->name,
+                           t->dtype_name ? t->dtype_name : "none");
+    t->dtype = type->dtype;
+    t->dtype_name = type->name;
+    if (t->rank > 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "rank 8 or less", "%z", t->name, t->rank);
     if (!locusi_shape_count(t->shape, t->rank, &t->count) || !locusi_mul(t->count, type->bits, &bits)) {
         locusi_shape_text(shape, sizeof shape, t->rank, t->shape);
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "%s", name, shape);
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "%s", t->name, shape);
     }
-    if (bits % 8) return locusi_fail(err, LOCUS_ERR_SIZE_MISMATCH, "%s", "whole bytes", "%z bits", name, bits);
+    if (bits % 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "whole bytes", "%z bits", t->name, bits);
     t->bytes = bits / 8;
     return LOCUS_OK;
 }
 
-// The number at p as a size: digits alone, no sign, point or exponent.
-LOCUSI_FN locus_status locusi_json_size(const unsigned char *p, size_t *out, const char *name, const char *what,
-                                        locus_error *err)
+// An array of at most `most` sizes; returns how many.
+LOCUSI_FN size_t locusi_json_sizes(locusi_cursor *c, size_t *out, size_t most, const char *name, const char *what)
 {
-    const unsigned char *const end = locusi_json_after(p);
-    const unsigned char *c;
-    size_t v = 0;
-    for (c = p; c < end; c++)
-        if (!locusi_is_digit(*c)) {
-            const char *kind = locusi_json_kind(p);
-            return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "%s", "%s of non-negative integers", "%s", name, what,
-                               kind[2] == 'n' ? "a negative number or a fraction" : kind);
+    size_t count = 0;
+    if (locusi_peek(c) != '[' && !c->status)
+        c->status =
+            locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s as an array", "%s", name, what, locusi_json_kind(c));
+    locusi_expect(c, "[", "'['");
+    while (locusi_more(c, "]", &count)) {
+        const char *const kind = locusi_json_kind(c);
+        if (count > most) {
+            c->status =
+                locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s of at most %z numbers", "more", name, what, most);
+            break;
         }
-    for (c = p; c < end; c++)
-        if (!locusi_mul(v, 10, &v) || !locusi_add(v, (size_t)(*c - '0'), &v))
-            return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "%s that fits the address space", "%z digits", name, what,
-                               (size_t)(end - p));
-    *out = v;
-    return LOCUS_OK;
-}
-
-// An array of at most `most` sizes.
-LOCUSI_FN locus_status locusi_json_sizes(const unsigned char *p, size_t *out, size_t *count, size_t most,
-                                         const char *name, const char *what, locus_error *err)
-{
-    const unsigned char *value;
-    locus_status s;
-    if (*p != '[')
-        return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "%s", "%s as an array", "%s", name, what, locusi_json_kind(p));
-    for (*count = 0; locusi_json_next(&p, NULL, &value); ++*count) {
-        if (*count == most)
-            return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "%s", "at most %z numbers in %s", "more", name, most, what);
-        if ((s = locusi_json_size(value, out + *count, name, what, err))) return s;
+        if (locusi_is_digit(locusi_here(c))) out[count - 1] = locusi_read_size(c, "a digit");
+        if (!c->status && locusi_peek(c) != ',' && locusi_here(c) != ']')
+            c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s of non-negative integers", "%s", name, what,
+                                    kind[2] == 'n' ? "a negative number or a fraction" : kind);
     }
-    return LOCUS_OK;
+    return count;
 }
 
-typedef struct locusi_reader {
-    const unsigned char *header, *data;
-    size_t data_bytes;
-    locus_tensor *tensors; // NULL while counting
-    locus_metadata *metadata;
-    char *text;
-    size_t tensor_count, metadata_count, text_bytes;
-    locus_error *err;
-} locusi_reader;
-
-// Keep the string at p; NULL if it has a NUL and so cannot be kept.
-LOCUSI_FN const char *locusi_reader_keep(locusi_reader *r, const unsigned char *p)
-{
-    const size_t size = r->text ? (size_t)(locusi_json_after(p) - p) - 1 : 0; // unescaping never lengthens
-    char *const text = r->text ? r->text + r->text_bytes : NULL;
-    const size_t length = locusi_json_string(p, text, size);
-    if (length == SIZE_MAX) return NULL;
-    r->text_bytes += length + 1;
-    return text ? text : "";
-}
-
-LOCUSI_FN locus_status locusi_read_entry(locusi_reader *r, const unsigned char *p, locus_tensor *t, const char *name)
+// A tensor's entry.
+LOCUSI_FN void locusi_json_tensor(locusi_cursor *c, locus_tensor *t, const unsigned char *data, size_t data_bytes)
 {
     static const char *const keys[3] = {"dtype", "shape", "data_offsets"};
-    const unsigned char *key, *value, *field[3] = {NULL, NULL, NULL}, *unknown[LOCUSI_MAX_UNKNOWN];
-    const locusi_dtype *type;
-    size_t unknowns = 0, offsets[2] = {0, 0}, count = 0, i;
-    char text[24];
-    locus_status s;
-    if (*p != '{')
-        return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "an object", "%s", name, locusi_json_kind(p));
-    while (locusi_json_next(&p, &key, &value)) {
-        const size_t length = locusi_json_string(key, text, sizeof text);
-        for (i = 0; i < 3 && (length >= sizeof text || strcmp(text, keys[i]) != 0); i++) {}
-        if (i < 3) {
-            if (field[i]) return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "%s", "one %s", "two", name, keys[i]);
-            field[i] = value;
-            continue;
-        }
-        for (i = 0; i < unknowns; i++)
-            if (locusi_json_same(unknown[i], key))
-                return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "%s", "unique keys", "an unknown key twice", name);
-        if (unknowns == LOCUSI_MAX_UNKNOWN)
-            return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "at most 16 unknown keys", "more", name);
-        unknown[unknowns++] = key;
-    }
-    for (i = 0; i < 3; i++)
-        if (!field[i]) return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "%s", "none", name, keys[i]);
-    if (*field[0] != '"')
-        return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "dtype as a string", "%s", name,
-                           locusi_json_kind(field[0]));
-    type = NULL;
-    if (locusi_json_string(field[0], text, sizeof text) < sizeof text) type = locusi_dtype_find(text, (locus_dtype)0);
-    if (!type) return locusi_fail(r->err, LOCUS_ERR_DTYPE_UNKNOWN, "%s", "F32, F16, BF16, ...", "\"%s\"", name, text);
-    t->dtype = type->dtype;
-    t->dtype_name = type->name;
+    size_t offsets[2] = {0, 0}, members = 0, seen[3] = {0, 0, 0}, length, count = 2, i;
+    char key[16], type[16];
+    if (locusi_peek(c) != '{' && !c->status)
+        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "an object", "%s", t->name, locusi_json_kind(c));
+    locusi_expect(c, "{", "'{'");
     for (i = 0; i < 8; i++) t->shape[i] = 1;
-    if ((s = locusi_json_sizes(field[1], t->shape, &t->rank, 8, name, "shape", r->err))) return s;
-    if ((s = locusi_json_sizes(field[2], offsets, &count, 2, name, "data_offsets", r->err))) return s;
-    if (count != 2) return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "2 data_offsets", "%z", name, count);
-    if ((s = locusi_tensor_size(t, type, name, r->err))) return s;
-    if (offsets[1] < offsets[0])
-        return locusi_fail(r->err, LOCUS_ERR_OFFSETS_ORDER, "%s", "an end of at least %z", "%z", name, offsets[0],
-                           offsets[1]);
-    if (offsets[1] - offsets[0] != t->bytes)
-        return locusi_fail(r->err, LOCUS_ERR_SIZE_MISMATCH, "%s", "%z bytes by its shape", "%z by its offsets", name,
-                           t->bytes, offsets[1] - offsets[0]);
-    if (offsets[1] > r->data_bytes)
-        return locusi_fail(r->err, LOCUS_ERR_OFFSETS_RANGE, "%s", "an end of at most %z", "%z", name, r->data_bytes,
-                           offsets[1]);
-    t->data = r->data + offsets[0];
-    return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_read_metadata(locusi_reader *r, const unsigned char *p)
-{
-    const unsigned char *key, *value;
-    char label[128];
-    if (*p != '{')
-        return locusi_fail(r->err, LOCUS_ERR_METADATA, "__metadata__", "an object", "%s", locusi_json_kind(p));
-    for (; locusi_json_next(&p, &key, &value); r->metadata_count++) {
-        const char *k = locusi_reader_keep(r, key), *v;
-        locusi_json_string(key, label, sizeof label);
-        if (*value != '"')
-            return locusi_fail(r->err, LOCUS_ERR_METADATA, "%s", "a string", "%s", label, locusi_json_kind(value));
-        v = locusi_reader_keep(r, value);
-        if (!k || !v) return locusi_fail(r->err, LOCUS_ERR_METADATA, "%s", "text", "a NUL character", k ? label : "");
-        if (r->metadata) {
-            r->metadata[r->metadata_count].key = k;
-            r->metadata[r->metadata_count].value = v;
+    while (locusi_more(c, "}", &members)) {
+        length = locusi_json_key(c, key, sizeof key);
+        for (i = 0; i < 3 && (length >= sizeof key || strcmp(key, keys[i]) != 0); i++) {}
+        if (c->status) break;
+        if (i == 3) {
+            locusi_json_skip(c, 2);
+        } else if (seen[i]++) {
+            c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "one %s", "two", t->name, keys[i]);
+        } else if (i == 1) {
+            t->rank = locusi_json_sizes(c, t->shape, 8, t->name, keys[1]);
+        } else if (i == 2) {
+            count = locusi_json_sizes(c, offsets, 2, t->name, keys[2]);
+        } else if (locusi_peek(c) != '"') {
+            c->status =
+                locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "dtype as a string", "%s", t->name, locusi_json_kind(c));
+        } else if (locusi_json_string(c, type, sizeof type) >= sizeof type ||
+                   !locusi_dtype_find(type, NULL, LOCUS_U8)) {
+            if (!c->status)
+                c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "\"%s\"",
+                                        t->name, type);
+        } else {
+            t->dtype_name = locusi_dtype_find(type, NULL, LOCUS_U8)->name;
         }
     }
-    return LOCUS_OK;
+    for (i = 0; i < 3 && !c->status; i++)
+        if (!seen[i]) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s", "none", t->name, keys[i]);
+    if (c->status || (c->status = locusi_tensor_size(t, c->err)) != LOCUS_OK) return;
+    if (count != 2) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "2 data_offsets", "%z", t->name, count);
+    else if (offsets[1] < offsets[0])
+        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "data to end at %z or later", "%z", t->name, offsets[0],
+                                offsets[1]);
+    else if (offsets[1] - offsets[0] != t->bytes)
+        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%z bytes by its shape", "%z by its offsets", t->name,
+                                t->bytes, offsets[1] - offsets[0]);
+    else if (offsets[1] > data_bytes)
+        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "data to end within the file's %z bytes", "%z", t->name,
+                                data_bytes, offsets[1]);
+    else t->data = data + offsets[0];
 }
 
-// Counts and, where the lists are given, fills them.
-LOCUSI_FN locus_status locusi_read_header(locusi_reader *r)
+// Where names and values are kept: unescaping never lengthens, and the quotes leave room for the terminator.
+LOCUSI_FN const char *locusi_json_keep(locusi_cursor *c, char **text, locus_status nul)
 {
-    const unsigned char *p = locusi_json_space(r->header), *key, *value;
-    int has_metadata = 0;
-    char label[128];
-    locus_status s;
-    r->tensor_count = r->metadata_count = r->text_bytes = 0;
-    while (locusi_json_next(&p, &key, &value)) {
-        const char *name;
-        locus_tensor local, *t;
-        if (locusi_json_string(key, label, sizeof label) != SIZE_MAX && strcmp(label, "__metadata__") == 0) {
-            if (has_metadata++) return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "__metadata__", "one", "two");
-            if ((s = locusi_read_metadata(r, value))) return s;
-            continue;
+    char *const kept = *text;
+    const size_t length = locusi_json_string(c, kept, c->length - c->at);
+    if (length == SIZE_MAX && !c->status) c->status = locusi_fail(c->err, nul, "%s", "text", "a NUL character", kept);
+    if (!c->status) *text += length + 1;
+    return kept;
+}
+
+LOCUSI_FN void locusi_json_metadata(locusi_cursor *c, locus_safetensors *out, char **text)
+{
+    if (locusi_peek(c) != '{')
+        c->status = locusi_fail(c->err, LOCUS_ERR_METADATA, "__metadata__", "an object", "%s", locusi_json_kind(c));
+    locusi_expect(c, "{", "'{'");
+    while (locusi_more(c, "}", &out->metadata_count)) {
+        locus_metadata *const m = &out->metadata[out->metadata_count - 1];
+        if (out->metadata_count > LOCUSI_MAX_LISTED) {
+            c->status = locusi_fail(c->err, LOCUS_ERR_OVERFLOW, "__metadata__", "at most 100000 entries", "more");
+            break;
         }
-        if (r->tensor_count == LOCUSI_MAX_TENSORS)
-            return locusi_fail(r->err, LOCUS_ERR_OVERFLOW, "tensors", "at most 100000", "more");
-        t = r->tensors ? r->tensors + r->tensor_count : &local;
-        memset(t, 0, sizeof *t);
-        if (!(name = locusi_reader_keep(r, key)))
-            return locusi_fail(r->err, LOCUS_ERR_TENSOR_ENTRY, "%s", "a name", "a NUL character in it", label);
-        t->name = name;
-        if ((s = locusi_read_entry(r, value, t, label))) return s;
-        r->tensor_count++;
+        m->key = locusi_json_keep(c, text, LOCUS_ERR_METADATA);
+        locusi_expect(c, ":", "':'");
+        if (!c->status && locusi_peek(c) != '"')
+            c->status = locusi_fail(c->err, LOCUS_ERR_METADATA, "%s", "a string", "%s", m->key, locusi_json_kind(c));
+        m->value = locusi_json_keep(c, text, LOCUS_ERR_METADATA);
     }
-    return LOCUS_OK;
-}
-
-// Framing, UTF-8, JSON; then the first walk.
-LOCUSI_FN locus_status locusi_reader_start(locusi_reader *r, const void *data, size_t bytes, locus_error *err)
-{
-    const unsigned char *const file = (const unsigned char *)data;
-    locus_status s;
-    uint64_t n;
-    size_t i, step;
-    memset(r, 0, sizeof *r);
-    r->err = err;
-    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
-    if (bytes < 8) return locusi_fail(err, LOCUS_ERR_FILE_TRUNCATED, "", "at least 8 bytes", "%z", bytes);
-    n = locusi_le64(file);
-    if (n > LOCUSI_MAX_HEADER)
-        return locusi_fail(err, LOCUS_ERR_HEADER_TOO_LARGE, "", "at most 100000000 bytes", "%u", n);
-    if (n > bytes - 8)
-        return locusi_fail(err, LOCUS_ERR_HEADER_EXCEEDS_FILE, "", "at most %z bytes", "%u", bytes - 8, n);
-    if (n == 0) return locusi_fail(err, LOCUS_ERR_HEADER_EMPTY, "", "JSON", "0 bytes");
-    r->header = file + 8;
-    r->data = file + 8 + n;
-    r->data_bytes = bytes - 8 - (size_t)n;
-    for (i = 0; i < (size_t)n; i += step)
-        if (!(step = locusi_utf8(r->header + i, (size_t)n - i)))
-            return locusi_fail(err, LOCUS_ERR_HEADER_UTF8, "header byte %z", "", "", i);
-    if ((s = locusi_json_check(r->header, (size_t)n, err))) return s;
-    return locusi_read_header(r);
-}
-
-// Lists and text of the parsed file, with room to align them. The walk's counts are below the header's size, 100 MB, so
-// only the products need a check, and those only where size_t has 32 bits.
-LOCUSI_FN size_t locusi_reader_bytes(const locusi_reader *r)
-{
-    size_t tensors, metadata, total;
-    if (!locusi_mul(r->tensor_count, sizeof(locus_tensor), &tensors) ||
-        !locusi_mul(r->metadata_count, sizeof(locus_metadata), &metadata) || !locusi_add(tensors, metadata, &total) ||
-        !locusi_add(total, r->text_bytes, &total) || !locusi_add(total, 16, &total))
-        return SIZE_MAX;
-    return total;
 }
 
 LOCUSI_FN int locusi_tensor_name_order(const void *a, const void *b)
@@ -2736,83 +2665,116 @@ LOCUSI_FN int locusi_metadata_file_order(const void *a, const void *b)
     return x < y ? -1 : x > y; // text was kept in the order of the file
 }
 
-// What can only be seen of all together: names that occur twice, holes, overlaps.
-LOCUSI_FN locus_status locusi_reader_finish(locusi_reader *r)
+// No name twice. Sorts both lists by name.
+LOCUSI_FN locus_status locusi_unique_names(locus_tensor *tensors, size_t tensor_count, locus_metadata *metadata,
+                                           size_t metadata_count, locus_error *err)
 {
-    size_t i, at = 0;
-    locusi_sort(r->tensors, r->tensor_count, sizeof *r->tensors, locusi_tensor_name_order);
-    for (i = 1; i < r->tensor_count; i++)
-        if (strcmp(r->tensors[i - 1].name, r->tensors[i].name) == 0)
-            return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "%s", "one tensor", "two", r->tensors[i].name);
-    locusi_sort(r->metadata, r->metadata_count, sizeof *r->metadata, locusi_metadata_key_order);
-    for (i = 1; i < r->metadata_count; i++)
-        if (strcmp(r->metadata[i - 1].key, r->metadata[i].key) == 0)
-            return locusi_fail(r->err, LOCUS_ERR_DUPLICATE_KEY, "%s", "one metadata entry", "two", r->metadata[i].key);
-    locusi_sort(r->metadata, r->metadata_count, sizeof *r->metadata, locusi_metadata_file_order);
-    locusi_sort(r->tensors, r->tensor_count, sizeof *r->tensors, locusi_tensor_data_order);
-    for (i = 0; i < r->tensor_count; i++) {
-        const locus_tensor *t = &r->tensors[i];
-        const size_t begin = (size_t)((const unsigned char *)t->data - r->data);
-        if (begin != at)
-            return locusi_fail(r->err, begin < at ? LOCUS_ERR_OFFSETS_OVERLAP : LOCUS_ERR_OFFSETS_HOLE, "%s",
-                               "data to begin at %z", "%z", t->name, at, begin);
-        at += t->bytes;
-    }
-    if (at != r->data_bytes)
-        return locusi_fail(r->err, LOCUS_ERR_TRAILING_BYTES, "", "%z bytes of data", "%z", at, r->data_bytes);
+    size_t i;
+    locusi_sort(tensors, tensor_count, sizeof *tensors, locusi_tensor_name_order);
+    for (i = 1; i < tensor_count; i++)
+        if (strcmp(tensors[i - 1].name, tensors[i].name) == 0)
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one tensor of that name", "two", tensors[i].name);
+    locusi_sort(metadata, metadata_count, sizeof *metadata, locusi_metadata_key_order);
+    for (i = 1; i < metadata_count; i++)
+        if (strcmp(metadata[i - 1].key, metadata[i].key) == 0)
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one metadata entry", "two", metadata[i].key);
     return LOCUS_OK;
 }
 
-LOCUS_API size_t locus_safetensors_memory(const void *data, size_t bytes)
+// The whole header into lists that are long enough.
+LOCUSI_FN locus_status locusi_read_header(locusi_cursor *c, locus_safetensors *out, char *text,
+                                          const unsigned char *data, size_t data_bytes)
 {
-    locusi_reader r;
-    size_t need;
-    if (locusi_reader_start(&r, data, bytes, NULL)) return 0;
-    need = locusi_reader_bytes(&r);
-    return need == SIZE_MAX ? 0 : need;
+    size_t members = 0, end = 0, i;
+    int has_metadata = 0;
+    locus_status status;
+    locusi_expect(c, "{", "an object");
+    while (locusi_more(c, "}", &members)) {
+        const char *const name = locusi_json_keep(c, &text, LOCUS_ERR_FORMAT);
+        locus_tensor *const t = &out->tensors[out->tensor_count];
+        locusi_expect(c, ":", "':'");
+        if (c->status) break;
+        if (strcmp(name, "__metadata__") == 0) {
+            if (has_metadata++) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "__metadata__", "one", "two");
+            else locusi_json_metadata(c, out, &text);
+        } else if (out->tensor_count == LOCUSI_MAX_LISTED) {
+            c->status = locusi_fail(c->err, LOCUS_ERR_OVERFLOW, "tensors", "at most 100000", "more");
+        } else {
+            memset(t, 0, sizeof *t);
+            t->name = name;
+            locusi_json_tensor(c, t, data, data_bytes);
+            out->tensor_count++;
+        }
+    }
+    locusi_peek(c);
+    if (c->at < c->length) locusi_expected(c, "white space or the end");
+    if (c->status) return c->status;
+    status = locusi_unique_names(out->tensors, out->tensor_count, out->metadata, out->metadata_count, c->err);
+    if (status) return status;
+    locusi_sort(out->metadata, out->metadata_count, sizeof *out->metadata, locusi_metadata_file_order);
+    locusi_sort(out->tensors, out->tensor_count, sizeof *out->tensors, locusi_tensor_data_order);
+    for (i = 0; i < out->tensor_count; i++) { // no hole, no overlap
+        const locus_tensor *const t = &out->tensors[i];
+        const size_t begin = (size_t)((const unsigned char *)t->data - data);
+        if (begin != end)
+            return locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "data to begin at %z, where the last ended", "%z",
+                               t->name, end, begin);
+        end += t->bytes;
+    }
+    if (end != data_bytes)
+        return locusi_fail(c->err, LOCUS_ERR_FORMAT, "file", "%z bytes of tensors", "%z", end, data_bytes);
+    return LOCUS_OK;
 }
 
-LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const void *data, size_t bytes, void *memory,
-                                               size_t memory_bytes, locus_error *err)
+LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const void *data, size_t bytes,
+                                               const locus_run *run, locus_error *err)
 {
-    locusi_reader r;
-    locus_status s;
-    unsigned char *block;
-    size_t need;
-    void *owned = NULL;
+    const unsigned char *const file = (const unsigned char *)data;
+    size_t tensors = 0, metadata = 0, i, step;
+    locusi_cursor c;
+    locusi_work w;
+    locus_status status;
+    uint64_t n;
+    char *text;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
-    if ((s = locusi_reader_start(&r, data, bytes, err))) return s;
-    need = locusi_reader_bytes(&r);
-    if (memory && memory_bytes < need)
-        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "memory", "%z bytes", "%z", need, memory_bytes);
-    if (!memory && (need == SIZE_MAX || !(memory = owned = LOCUS_MALLOC(need))))
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "", "%z bytes", "", need);
-    block = (unsigned char *)memory;
-    block += (16 - (uintptr_t)block % 16) % 16;
-    r.tensors = (locus_tensor *)(void *)block;
-    block += r.tensor_count * sizeof(locus_tensor);
-    r.metadata = (locus_metadata *)(void *)block;
-    block += r.metadata_count * sizeof(locus_metadata);
-    r.text = (char *)block;
-    if ((s = locusi_read_header(&r)) || (s = locusi_reader_finish(&r))) {
-        if (owned) LOCUS_FREE(owned);
-        return s;
+    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    if (bytes < 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "file", "at least 8 bytes", "%z", bytes);
+    n = locusi_le64(file);
+    if (n > LOCUSI_MAX_HEADER || n > bytes - 8 || n == 0)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "length of the header", "1 to %z bytes", "%u",
+                           bytes - 8 < LOCUSI_MAX_HEADER ? bytes - 8 : (size_t)LOCUSI_MAX_HEADER, n);
+    memset(&c, 0, sizeof c);
+    c.text = file + 8, c.length = (size_t)n, c.what = "header", c.err = err;
+    for (i = 0; i < c.length; i += step) { // each tensor has a bracket and each entry a colon of its own
+        if (!(step = locusi_utf8(c.text + i, c.length - i)))
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "header byte %z", "valid UTF-8", "other bytes", i);
+        tensors += c.text[i] == '{';
+        metadata += c.text[i] == ':';
     }
-    out->tensors = r.tensors;
-    out->tensor_count = r.tensor_count;
-    out->metadata = r.metadata;
-    out->metadata_count = r.metadata_count;
-    out->file.data = (const unsigned char *)data;
+    if (tensors > LOCUSI_MAX_LISTED) tensors = LOCUSI_MAX_LISTED;
+    if (metadata > LOCUSI_MAX_LISTED) metadata = LOCUSI_MAX_LISTED;
+    locusi_work_begin(&w, run);
+    out->tensors = (locus_tensor *)locusi_take(&w, tensors, sizeof *out->tensors);
+    out->metadata = (locus_metadata *)locusi_take(&w, metadata, sizeof *out->metadata);
+    text = (char *)locusi_take(&w, c.length, 1);
+    if (!(status = locusi_work_short(&w, err)))
+        status = locusi_read_header(&c, out, text, c.text + c.length, bytes - 8 - c.length);
+    if (status) {
+        locusi_work_end(&w);
+        memset(out, 0, sizeof *out);
+        return status;
+    }
+    out->file.data = file;
     out->file.bytes = bytes;
-    out->owned = owned;
+    out->owned = w.blocks;
     return LOCUS_OK;
 }
 
 LOCUS_API void locus_safetensors_close(locus_safetensors *st)
 {
     if (!st) return;
-    if (st->owned) LOCUS_FREE(st->owned);
+    locusi_blocks_free((locusi_block *)st->owned);
     locusi_file_close(&st->file);
     memset(st, 0, sizeof *st);
 }
@@ -2820,8 +2782,7 @@ LOCUS_API void locus_safetensors_close(locus_safetensors *st)
 LOCUS_API const locus_tensor *locus_safetensors_find(const locus_safetensors *st, const char *name)
 {
     size_t i;
-    if (!st || !name) return NULL;
-    for (i = 0; i < st->tensor_count; i++)
+    for (i = 0; st && name && i < st->tensor_count; i++)
         if (strcmp(st->tensors[i].name, name) == 0) return &st->tensors[i];
     return NULL;
 }
@@ -2829,8 +2790,7 @@ LOCUS_API const locus_tensor *locus_safetensors_find(const locus_safetensors *st
 LOCUS_API const char *locus_safetensors_meta(const locus_safetensors *st, const char *key)
 {
     size_t i;
-    if (!st || !key) return NULL;
-    for (i = 0; i < st->metadata_count; i++)
+    for (i = 0; st && key && i < st->metadata_count; i++)
         if (strcmp(st->metadata[i].key, key) == 0) return st->metadata[i].value;
     return NULL;
 }
@@ -2843,10 +2803,9 @@ LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, 
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "elements up to %z", "%z from %z", t->name, t->count, count,
                            first);
     if (t->dtype != LOCUS_F32 && t->dtype != LOCUS_F16 && t->dtype != LOCUS_BF16 && t->dtype != LOCUS_F64)
-        return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "F32, F16, BF16 or F64", "%s", t->name,
-                           t->dtype_name);
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "F32, F16, BF16 or F64", "%s", t->name, t->dtype_name);
     if (count)
-        locusi_convert(out, (const unsigned char *)t->data + first * locus_dtype_bytes(t->dtype), count, t->dtype);
+        locusi_convert(out, (const unsigned char *)t->data + first * locusi_dtype_bytes(t->dtype), count, t->dtype, 1);
     return LOCUS_OK;
 }
 
@@ -2854,204 +2813,150 @@ LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, 
 LOCUS_API locus_status locus_safetensors_open(locus_safetensors *out, const char *path, locus_error *err)
 {
     locus_file file;
-    locus_status s;
+    locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
-    if ((s = locusi_file_open(&file, path, err))) return s;
-    if ((s = locus_safetensors_parse(out, file.data, file.bytes, NULL, 0, err))) locusi_file_close(&file);
+    if ((status = locusi_file_open(&file, path, err))) return status;
+    if ((status = locus_safetensors_parse(out, file.data, file.bytes, NULL, err))) locusi_file_close(&file);
     else out->file = file;
-    return s;
+    return status;
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 LOCUSI_FN void locusi_write_string(locusi_writer *w, const char *s)
 {
-    locusi_write(w, "\"", 1);
+    locusi_write_text(w, "\"");
     for (; *s; s++) {
         const unsigned char c = (unsigned char)*s;
-        char escape[7] = "\\u00";
-        if (c == '"' || c == '\\') locusi_write(w, "\\", 1);
-        if (c >= 32) {
-            locusi_write(w, s, 1);
+        char escape[8];
+        if (c < 32) {
+            memcpy(escape, "\\u00", 4);
+            escape[4] = (char)('0' + (c >> 4));
+            escape[5] = "0123456789abcdef"[c & 15];
+            escape[6] = 0;
+            locusi_write_text(w, escape);
             continue;
         }
-        escape[4] = (char)('0' + (c >> 4));
-        escape[5] = "0123456789abcdef"[c & 15];
-        locusi_write(w, escape, 6);
+        if (c == '"' || c == '\\') locusi_write_text(w, "\\");
+        locusi_write(w, s, 1);
     }
-    locusi_write(w, "\"", 1);
+    locusi_write_text(w, "\"");
 }
 
-LOCUSI_FN void locusi_write_size(locusi_writer *w, size_t v)
+LOCUSI_FN void locusi_write_size(locusi_writer *w, size_t v, const char *behind)
 {
     char text[24];
     locusi_text(text, sizeof text, "%z", v);
     locusi_write_text(w, text);
-}
-
-LOCUSI_FN const locusi_dtype *locusi_tensor_type(const locus_tensor *t)
-{
-    return locusi_dtype_find(t->dtype_name, t->dtype);
-}
-
-// Of pointers to things whose first member is their name: tensors and metadata.
-LOCUSI_FN const char *locusi_first_member(const void *pointer_to_pointer)
-{
-    const void *thing;
-    const char *name;
-    memcpy(&thing, pointer_to_pointer, sizeof thing);
-    memcpy(&name, thing, sizeof name);
-    return name;
-}
-
-LOCUSI_FN int locusi_save_name_order(const void *a, const void *b)
-{
-    return strcmp(locusi_first_member(a), locusi_first_member(b));
+    locusi_write_text(w, behind);
 }
 
 // Wide types first, so that every tensor is aligned for its type; then by name.
 LOCUSI_FN int locusi_save_order(const void *a, const void *b)
 {
-    const void *x, *y;
-    unsigned p, q;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    p = locusi_tensor_type((const locus_tensor *)x)->bits;
-    q = locusi_tensor_type((const locus_tensor *)y)->bits;
-    return p != q ? (p > q ? -1 : 1) : locusi_save_name_order(a, b);
+    const unsigned p = locusi_dtype_find(((const locus_tensor *)a)->dtype_name, NULL, LOCUS_U8)->bits;
+    const unsigned q = locusi_dtype_find(((const locus_tensor *)b)->dtype_name, NULL, LOCUS_U8)->bits;
+    return p != q ? (p > q ? -1 : 1) : locusi_tensor_name_order(a, b);
 }
 
-LOCUSI_FN locus_status locusi_save_sizes(const locus_tensor *t, locus_tensor *sized, locus_error *err)
-{
-    const locusi_dtype *const type = locusi_tensor_type(t);
-    if (!type)
-        return locusi_fail(err, LOCUS_ERR_DTYPE_UNKNOWN, "%s", "F32, F16, BF16, ...", "%s", t->name,
-                           t->dtype_name ? t->dtype_name : "none");
-    if (t->rank > 8) return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "%s", "rank 8 or less", "%z", t->name, t->rank);
-    *sized = *t;
-    return locusi_tensor_size(sized, type, t->name, err);
-}
-
-LOCUSI_FN void locusi_save_header(locusi_writer *w, const void **order, size_t tensor_count,
+LOCUSI_FN void locusi_save_header(locusi_writer *w, const locus_tensor *tensors, size_t tensor_count,
                                   const locus_metadata *metadata, size_t metadata_count)
 {
     size_t i, k, at = 0;
-    locusi_write_text(w, "{");
-    if (metadata_count) locusi_write_text(w, "\"__metadata__\":{");
+    locusi_write_text(w, metadata_count ? "{\"__metadata__\":{" : "{");
     for (i = 0; i < metadata_count; i++) {
-        if (i) locusi_write_text(w, ",");
         locusi_write_string(w, metadata[i].key);
         locusi_write_text(w, ":");
         locusi_write_string(w, metadata[i].value);
+        locusi_write_text(w, i + 1 < metadata_count ? "," : "}");
     }
-    if (metadata_count) locusi_write_text(w, "}");
     for (i = 0; i < tensor_count; i++) {
-        const locus_tensor *const t = (const locus_tensor *)order[i];
-        locus_tensor sized;
-        memset(&sized, 0, sizeof sized);
-        (void)locusi_save_sizes(t, &sized, NULL); // has been checked
+        const locus_tensor *const t = &tensors[i];
         if (i || metadata_count) locusi_write_text(w, ",");
         locusi_write_string(w, t->name);
         locusi_write_text(w, ":{\"dtype\":\"");
-        locusi_write_text(w, locusi_tensor_type(t)->name);
+        locusi_write_text(w, t->dtype_name);
         locusi_write_text(w, "\",\"shape\":[");
-        for (k = 0; k < t->rank; k++) {
-            if (k) locusi_write_text(w, ",");
-            locusi_write_size(w, t->shape[k]);
-        }
+        for (k = 0; k < t->rank; k++) locusi_write_size(w, t->shape[k], k + 1 < t->rank ? "," : "");
         locusi_write_text(w, "],\"data_offsets\":[");
-        locusi_write_size(w, at);
-        locusi_write_text(w, ",");
-        locusi_write_size(w, at += sized.bytes);
-        locusi_write_text(w, "]}");
+        locusi_write_size(w, at, ",");
+        locusi_write_size(w, at += t->bytes, "]}");
     }
     locusi_write_text(w, "}");
     while (w->bytes % 8) locusi_write_text(w, " ");
 }
 
-LOCUSI_FN locus_status locusi_save_check(const void **order, const locus_tensor *tensors, size_t tensor_count,
-                                         const locus_metadata *metadata, size_t metadata_count, locus_error *err)
+LOCUSI_FN locus_status locusi_save_name(const char *name, size_t i, const char *what, locus_status reserved,
+                                        locus_error *err)
+{
+    if (!name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s %z", "a name and what belongs to it", "NULL", what, i);
+    if (strcmp(name, "__metadata__") == 0)
+        return locusi_fail(err, reserved, "%s", "another name", "a reserved one", name);
+    if (!locusi_utf8_valid((const unsigned char *)name, strlen(name)))
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "valid UTF-8", "other bytes", name);
+    return LOCUS_OK;
+}
+
+// Checks and completes the tensors and puts them into the file's order; sorts `unique`, a copy of the metadata.
+LOCUSI_FN locus_status locusi_save_check(locus_tensor *tensors, size_t tensor_count, locus_metadata *unique,
+                                         size_t metadata_count, locus_error *err)
 {
     size_t i, total = 0;
+    locus_status status;
     for (i = 0; i < metadata_count; i++) {
-        const locus_metadata *m = &metadata[i];
-        if (!m->key || !m->value)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "metadata %z", "key and value", "NULL", i);
-        if (strcmp(m->key, "__metadata__") == 0)
-            return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "another key", "a reserved one", m->key);
-        if (!locusi_utf8_valid((const unsigned char *)m->key, strlen(m->key)) ||
-            !locusi_utf8_valid((const unsigned char *)m->value, strlen(m->value)))
-            return locusi_fail(err, LOCUS_ERR_HEADER_UTF8, "%s", "", "", m->key);
-        order[i] = m;
+        status = locusi_save_name(unique[i].value ? unique[i].key : NULL, i, "metadata", LOCUS_ERR_METADATA, err);
+        if (status) return status;
+        if (!locusi_utf8_valid((const unsigned char *)unique[i].value, strlen(unique[i].value)))
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "valid UTF-8", "other bytes", unique[i].key);
     }
-    locusi_sort(order, metadata_count, sizeof *order, locusi_save_name_order);
-    for (i = 1; i < metadata_count; i++)
-        if (locusi_save_name_order(&order[i - 1], &order[i]) == 0)
-            return locusi_fail(err, LOCUS_ERR_DUPLICATE_KEY, "%s", "one metadata entry", "two",
-                               locusi_first_member(&order[i]));
     for (i = 0; i < tensor_count; i++) {
-        locus_tensor sized;
-        locus_status s;
-        const locus_tensor *t = &tensors[i];
-        if (!t->name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "tensor %z", "a name", "NULL", i);
-        if (strcmp(t->name, "__metadata__") == 0)
-            return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "%s", "another name", "a reserved one", t->name);
-        if (!locusi_utf8_valid((const unsigned char *)t->name, strlen(t->name)))
-            return locusi_fail(err, LOCUS_ERR_HEADER_UTF8, "%s", "", "", t->name);
-        if ((s = locusi_save_sizes(t, &sized, err))) return s;
-        if (!t->data && sized.bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "data", "NULL", t->name);
-        if (!locusi_add(total, sized.bytes, &total))
-            return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a total that fits the address space", "", t->name);
-        order[i] = t;
+        locus_tensor *const t = &tensors[i];
+        if ((status = locusi_save_name(t->name, i, "tensor", LOCUS_ERR_FORMAT, err))) return status;
+        if ((status = locusi_tensor_size(t, err))) return status;
+        if (!t->data && t->bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "data", "NULL", t->name);
+        if (!locusi_add(total, t->bytes, &total))
+            return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a total that fits the address space", "more", t->name);
     }
-    locusi_sort(order, tensor_count, sizeof *order, locusi_save_name_order);
-    for (i = 1; i < tensor_count; i++)
-        if (locusi_save_name_order(&order[i - 1], &order[i]) == 0)
-            return locusi_fail(err, LOCUS_ERR_DUPLICATE_KEY, "%s", "one tensor", "two", locusi_first_member(&order[i]));
-    locusi_sort(order, tensor_count, sizeof *order, locusi_save_order);
+    if ((status = locusi_unique_names(tensors, tensor_count, unique, metadata_count, err))) return status;
+    locusi_sort(tensors, tensor_count, sizeof *tensors, locusi_save_order);
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tensor *tensors, size_t tensor_count,
                                               const locus_metadata *metadata, size_t metadata_count, locus_error *err)
 {
-    const void *few[256], **order = few; // the common case needs no heap
-    const size_t most = tensor_count > metadata_count ? tensor_count : metadata_count;
-    locusi_writer w;
-    locus_status s;
-    size_t i, bytes;
+    locus_tensor *sorted;
+    locus_metadata *unique;
+    locusi_writer file;
+    locusi_work w;
+    locus_status status;
     unsigned char length[8];
+    size_t i;
     if (!path || (tensor_count && !tensors) || (metadata_count && !metadata))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "", "a path, tensors and metadata", "NULL");
-    if (tensor_count > LOCUSI_MAX_TENSORS)
+    if (tensor_count > LOCUSI_MAX_LISTED)
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "tensors", "at most 100000", "%z", tensor_count);
-    if (most > 256 && (!locusi_mul(most, sizeof *order, &bytes) || !(order = (const void **)LOCUS_MALLOC(bytes))))
-        return locusi_fail(err, LOCUS_ERR_MEMORY, "", "room for %z names", "", most);
-    s = locusi_save_check(order, tensors, tensor_count, metadata, metadata_count, err);
-    if (!s) {
-        w.file = NULL, w.bytes = 0, w.failed = 0;
-        locusi_save_header(&w, order, tensor_count, metadata, metadata_count);
-        if (w.failed || w.bytes > LOCUSI_MAX_HEADER)
-            s = locusi_fail(err, LOCUS_ERR_HEADER_TOO_LARGE, "", "at most 100000000 bytes", "%z", w.bytes);
+    locusi_work_begin(&w, NULL);
+    sorted = (locus_tensor *)locusi_take(&w, tensor_count, sizeof *sorted);
+    unique = (locus_metadata *)locusi_take(&w, metadata_count, sizeof *unique);
+    if (!(status = locusi_work_short(&w, err))) {
+        if (tensor_count) memcpy(sorted, tensors, tensor_count * sizeof *sorted);
+        if (metadata_count) memcpy(unique, metadata, metadata_count * sizeof *unique);
+        status = locusi_save_check(sorted, tensor_count, unique, metadata_count, err);
     }
-    if (!s) {
-        for (i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)w.bytes >> 8 * i & 255u);
-        s = locusi_writer_open(&w, path, err);
+    memset(&file, 0, sizeof file); // without a file it only counts
+    if (!status) locusi_save_header(&file, sorted, tensor_count, metadata, metadata_count);
+    for (i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)file.bytes >> 8 * i & 255u);
+    if (!status && (file.failed || file.bytes > LOCUSI_MAX_HEADER))
+        status = locusi_fail(err, LOCUS_ERR_FORMAT, "header", "at most 100000000 bytes", "%z", file.bytes);
+    if (!status && !(status = locusi_writer_open(&file, path, err))) {
+        locusi_write(&file, length, 8);
+        locusi_save_header(&file, sorted, tensor_count, metadata, metadata_count);
+        for (i = 0; i < tensor_count; i++) locusi_write(&file, sorted[i].data, sorted[i].bytes);
+        status = locusi_writer_close(&file, err);
     }
-    if (!s) {
-        locusi_write(&w, length, 8);
-        locusi_save_header(&w, order, tensor_count, metadata, metadata_count);
-        for (i = 0; i < tensor_count; i++) {
-            locus_tensor sized;
-            if (!locusi_save_sizes((const locus_tensor *)order[i], &sized, NULL))
-                locusi_write(&w, sized.data, sized.bytes);
-        }
-        s = locusi_writer_close(&w, err);
-    }
-    if (order != few) LOCUS_FREE((void *)order);
-    return s;
+    locusi_work_end(&w);
+    return status;
 }
-#endif // LOCUS_INFERENCE_ONLY
 #endif // LOCUS_NO_STDIO
 
 // ----------------------------------------------------------------------------------------------------------- >>npy
@@ -3062,192 +2967,125 @@ LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tens
 //
 // Stricter than numpy: exactly these keys, each once, and exactly as many bytes of data as the shape says.
 
-typedef struct locusi_npy {
-    const unsigned char *at, *end;
-    int suffix; // integers may end in L (Python 2)
-    locus_error *err;
-} locusi_npy;
-
-LOCUSI_FN locus_status locusi_npy_fail(const locusi_npy *n, const char *expected)
-{
-    char found[2] = "?";
-    if (n->at == n->end) return locusi_fail(n->err, LOCUS_ERR_NPY_HEADER, "header", "%s", "its end", expected);
-    found[0] = *n->at < 0x7f ? (char)*n->at : '?';
-    return locusi_fail(n->err, LOCUS_ERR_NPY_HEADER, "header", "%s", "'%s'", expected, found);
-}
-
-LOCUSI_FN unsigned char locusi_npy_peek(locusi_npy *n)
-{
-    while (n->at < n->end && locusi_is_space(*n->at)) n->at++;
-    return n->at < n->end ? *n->at : 0;
-}
-
-LOCUSI_FN int locusi_npy_take(locusi_npy *n, const char *word)
-{
-    const size_t length = strlen(word);
-    locusi_npy_peek(n);
-    if ((size_t)(n->end - n->at) < length || memcmp(n->at, word, length) != 0) return 0;
-    n->at += length;
-    return 1;
-}
-
 // A short string in either kind of quotes.
-LOCUSI_FN locus_status locusi_npy_string(locusi_npy *n, char *out, size_t size)
+LOCUSI_FN void locusi_npy_string(locusi_cursor *c, char *out, size_t size)
 {
-    const unsigned char quote = locusi_npy_peek(n);
+    const unsigned char quote = locusi_peek(c);
     size_t length = 0;
-    if (quote != '\'' && quote != '"') return locusi_npy_fail(n, "a string");
-    for (n->at++; n->at < n->end && *n->at != quote; n->at++) {
-        if (*n->at < 32 || *n->at > 126 || *n->at == '\\' || length + 1 >= size)
-            return locusi_npy_fail(n, "a short plain string");
-        out[length++] = (char)*n->at;
+    if (quote != '\'' && quote != '"') locusi_expected(c, "a string");
+    for (c->at++; !c->status && locusi_here(c) != quote; c->at++) {
+        const unsigned char here = locusi_here(c);
+        if (here < 32 || here > 126 || here == '\\' || length + 1 >= size) locusi_expected(c, "a short plain string");
+        else out[length++] = (char)here;
     }
+    c->at++;
     out[length] = 0;
-    if (n->at == n->end) return locusi_npy_fail(n, "a closing quote");
-    n->at++;
-    return LOCUS_OK;
 }
 
-LOCUSI_FN locus_status locusi_npy_shape(locusi_npy *n, locus_array *a)
+LOCUSI_FN void locusi_npy_shape(locusi_cursor *c, locus_array *a, int suffix)
 {
-    int comma = 0;
-    if (!locusi_npy_take(n, "(")) return locusi_npy_fail(n, "shape as a tuple");
-    while (locusi_npy_peek(n) != ')') {
-        size_t v = 0;
-        const unsigned char *const from = n->at;
-        if (a->rank && !comma) return locusi_npy_fail(n, "',' or ')'");
-        if (a->rank == 8) return locusi_npy_fail(n, "at most 8 dimensions");
-        while (n->at < n->end && locusi_is_digit(*n->at)) {
-            if (!locusi_mul(v, 10, &v) || !locusi_add(v, (size_t)(*n->at++ - '0'), &v))
-                return locusi_fail(n->err, LOCUS_ERR_OVERFLOW, "shape", "sizes that fit the address space", "more");
-        }
-        if (n->at == from || (*from == '0' && n->at > from + 1)) return locusi_npy_fail(n, "a non-negative integer");
-        if (n->suffix && n->at < n->end && *n->at == 'L') n->at++;
-        a->shape[a->rank++] = v;
-        comma = locusi_npy_take(n, ",");
+    int comma = 1;
+    locusi_expect(c, "(", "shape as a tuple");
+    while (!c->status && !locusi_accept(c, ")")) {
+        if (!comma) locusi_expected(c, "',' or ')'");
+        if (a->rank == 8) locusi_expected(c, "at most 8 dimensions");
+        if (c->status) return;
+        a->shape[a->rank++] = locusi_read_size(c, "a non-negative integer");
+        if (suffix && locusi_here(c) == 'L') c->at++; // of Python 2
+        comma = locusi_accept(c, ",");
     }
-    n->at++;
-    if (a->rank == 1 && !comma) return locusi_npy_fail(n, "a comma in a tuple of one");
-    return LOCUS_OK;
+    if (a->rank == 1 && !comma) locusi_expected(c, "a comma in a tuple of one");
 }
 
-LOCUSI_FN locus_status locusi_npy_header(locusi_npy *n, locus_array *a)
+LOCUSI_FN locus_status locusi_npy_header(locusi_cursor *c, locus_array *a, int suffix)
 {
-    static const struct {
-        char text[4];
-        locus_dtype dtype;
-    } types[] = {{"<f4", LOCUS_F32}, {"<f2", LOCUS_F16}, {"<f8", LOCUS_F64},  {"|u1", LOCUS_U8},  {"<u1", LOCUS_U8},
-                 {"<i4", LOCUS_I32}, {"<i8", LOCUS_I64}, {"|b1", LOCUS_BOOL}, {"<b1", LOCUS_BOOL}};
     static const char *const keys[3] = {"descr", "fortran_order", "shape"};
     char key[16], descr[24] = "";
-    int seen[3] = {0, 0, 0}, fortran = 0, structured = 0;
-    locus_status s;
+    int seen[3] = {0, 0, 0}, fortran = 0, comma = 1;
+    const locusi_dtype *type;
     size_t i;
-    if (!locusi_npy_take(n, "{")) return locusi_npy_fail(n, "'{'");
-    while (locusi_npy_peek(n) != '}') {
-        if ((s = locusi_npy_string(n, key, sizeof key))) return s;
+    locusi_expect(c, "{", "'{'");
+    while (!c->status && !locusi_accept(c, "}")) {
+        if (!comma) locusi_expected(c, "',' or '}'");
+        locusi_npy_string(c, key, sizeof key);
+        if (c->status) break;
         for (i = 0; i < 3 && strcmp(key, keys[i]) != 0; i++) {}
-        if (i == 3)
-            return locusi_fail(n->err, LOCUS_ERR_NPY_HEADER, "header", "descr, fortran_order, shape", "%s", key);
-        if (seen[i]++) return locusi_fail(n->err, LOCUS_ERR_NPY_HEADER, "%s", "one", "two", key);
-        if (!locusi_npy_take(n, ":")) return locusi_npy_fail(n, "':'");
-        if (i == 0) {
-            structured = locusi_npy_peek(n) == '[';
-            if (structured)
-                return locusi_fail(n->err, LOCUS_ERR_NPY_DTYPE, "descr", "a plain type", "a structured one");
-            if ((s = locusi_npy_string(n, descr, sizeof descr))) return s;
-        } else if (i == 1) {
-            if (locusi_npy_take(n, "True")) fortran = 1;
-            else if (!locusi_npy_take(n, "False")) return locusi_npy_fail(n, "True or False");
-        } else if ((s = locusi_npy_shape(n, a))) {
-            return s;
-        }
-        if (!locusi_npy_take(n, ",") && locusi_npy_peek(n) != '}') return locusi_npy_fail(n, "',' or '}'");
+        if (i == 3) return locusi_fail(c->err, LOCUS_ERR_FORMAT, "header", "descr, fortran_order, shape", "%s", key);
+        if (seen[i]++) return locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "one", "two", key);
+        locusi_expect(c, ":", "':'");
+        if (i == 0 && locusi_peek(c) == '[')
+            return locusi_fail(c->err, LOCUS_ERR_UNSUPPORTED, "descr", "a plain type", "a structured one");
+        if (i == 0) locusi_npy_string(c, descr, sizeof descr);
+        else if (i == 2) locusi_npy_shape(c, a, suffix);
+        else if (!(fortran = locusi_accept(c, "True"))) locusi_expect(c, "False", "True or False");
+        comma = locusi_accept(c, ",");
     }
-    n->at++;
+    locusi_peek(c);
+    if (c->at < c->length) locusi_expected(c, "spaces to its end");
+    if (c->status) return c->status;
     for (i = 0; i < 3; i++)
-        if (!seen[i]) return locusi_fail(n->err, LOCUS_ERR_NPY_HEADER, "%s", "one", "none", keys[i]);
-    locusi_npy_peek(n);
-    if (n->at < n->end) return locusi_npy_fail(n, "spaces to its end");
-    if (fortran) return locusi_fail(n->err, LOCUS_ERR_NPY_ORDER, "fortran_order", "False", "True");
-    for (i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (strcmp(descr, types[i].text) == 0) a->dtype = types[i].dtype;
-    if (!a->dtype)
-        return locusi_fail(n->err, LOCUS_ERR_NPY_DTYPE, "descr", "<f4 <f2 <f8 <i4 <i8 |u1 or |b1", "%s%s", descr,
+        if (!seen[i]) return locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "one", "none", keys[i]);
+    if (fortran) return locusi_fail(c->err, LOCUS_ERR_UNSUPPORTED, "fortran_order", "False", "True");
+    if (!(type = locusi_dtype_find(NULL, descr, LOCUS_U8)))
+        return locusi_fail(c->err, LOCUS_ERR_UNSUPPORTED, "descr", "<f4 <f2 <f8 <i4 <i8 |u1 or |b1", "%s%s", descr,
                            descr[0] == '>' ? " (big-endian)" : "");
-    return LOCUS_OK;
-}
-
-LOCUSI_FN locus_status locusi_npy_view(locus_array *out, const void *data, size_t bytes, locus_error *err)
-{
-    const unsigned char *const file = (const unsigned char *)data;
-    locusi_npy n;
-    locus_status s;
-    size_t i, start, length, size, need;
-    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
-    if (bytes < 6 || memcmp(file, "\x93NUMPY", 6) != 0)
-        return locusi_fail(err, LOCUS_ERR_NPY_MAGIC, "", "\\x93NUMPY at the start", "");
-    if (bytes < 8 || file[6] < 1 || file[6] > 3 || file[7] != 0)
-        return locusi_fail(err, LOCUS_ERR_NPY_VERSION, "", "1.0, 2.0 or 3.0", bytes < 8 ? "none" : "%d.%d",
-                           bytes < 8 ? 0 : (int)file[6], bytes < 8 ? 0 : (int)file[7]);
-    start = file[6] == 1 ? 10 : 12;
-    if (bytes < start) return locusi_fail(err, LOCUS_ERR_NPY_HEADER, "header", "its length", "the end of the file");
-    length = file[6] == 1 ? locusi_le16(file + 8) : locusi_le32(file + 8);
-    if (length > 1u << 20)
-        return locusi_fail(err, LOCUS_ERR_NPY_HEADER, "header", "at most 1048576 bytes", "%z", length);
-    if (length > bytes - start)
-        return locusi_fail(err, LOCUS_ERR_NPY_HEADER, "header", "%z bytes", "%z", length, bytes - start);
-    n.at = file + start, n.end = n.at + length, n.suffix = file[6] < 3, n.err = err;
-    for (i = 0; i < 8; i++) out->shape[i] = 1;
-    if ((s = locusi_npy_header(&n, out))) return s;
-    size = locus_dtype_bytes(out->dtype);
-    if (!locusi_shape_count(out->shape, out->rank, &out->count) || !locusi_mul(out->count, size, &need))
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "shape", "a size that fits the address space", "more");
-    start += length;
-    if (need != bytes - start)
-        return locusi_fail(err, LOCUS_ERR_NPY_SIZE, "data", "%z bytes", "%z", need, bytes - start);
-    out->data = file + start;
-    if (need && size > 1 && (!locusi_host_is_little() || (uintptr_t)out->data % size)) {
-        if (!(out->owned = LOCUS_MALLOC(need))) return locusi_fail(err, LOCUS_ERR_MEMORY, "", "%z bytes", "", need);
-        locusi_copy_le(out->owned, out->data, out->count, size);
-        out->data = out->owned;
-    }
-    out->file.data = file;
-    out->file.bytes = bytes;
+    a->dtype = type->dtype;
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_npy_parse(locus_array *out, const void *data, size_t bytes, locus_error *err)
 {
-    locus_status s;
+    const unsigned char *const file = (const unsigned char *)data;
+    locusi_cursor c;
+    locus_array a;
+    locus_status status;
+    size_t i, start, size, need;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
-    if ((s = locusi_npy_view(out, data, bytes, err))) memset(out, 0, sizeof *out);
-    return s;
+    memset(&a, 0, sizeof a);
+    memset(&c, 0, sizeof c);
+    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    if (bytes < 6 || memcmp(file, "\x93NUMPY", 6) != 0)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "file", "\\x93NUMPY at the start", "other bytes");
+    if (bytes < 8 || file[6] < 1 || file[6] > 3 || file[7] != 0)
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "version", "1.0, 2.0 or 3.0", bytes < 8 ? "none" : "%d.%d",
+                           bytes < 8 ? 0 : (int)file[6], bytes < 8 ? 0 : (int)file[7]);
+    start = file[6] == 1 ? 10 : 12;
+    if (bytes < start) return locusi_fail(err, LOCUS_ERR_FORMAT, "header", "its length", "the end of the file");
+    c.length = file[6] == 1 ? locusi_le16(file + 8) : locusi_le32(file + 8);
+    if (c.length > 1u << 20 || c.length > bytes - start)
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "length of the header", "at most %z bytes", "%z",
+                           bytes - start < 1u << 20 ? bytes - start : (size_t)1 << 20, c.length);
+    c.text = file + start, c.what = "header", c.err = err;
+    for (i = 0; i < 8; i++) a.shape[i] = 1;
+    if ((status = locusi_npy_header(&c, &a, file[6] < 3))) return status;
+    size = locusi_dtype_bytes(a.dtype);
+    if (!locusi_shape_count(a.shape, a.rank, &a.count) || !locusi_mul(a.count, size, &need))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "shape", "a size that fits the address space", "more");
+    start += c.length;
+    if (need != bytes - start) return locusi_fail(err, LOCUS_ERR_FORMAT, "data", "%z bytes", "%z", need, bytes - start);
+    a.data = file + start;
+    if (need && size > 1 && (!locusi_host_is_little() || (uintptr_t)a.data % size)) {
+        if (!(a.owned = LOCUS_MALLOC(need))) return locusi_fail(err, LOCUS_ERR_MEMORY, "", "%z bytes", "none", need);
+        locusi_copy_le(a.owned, a.data, a.count, size);
+        a.data = a.owned;
+    }
+    a.file.data = file;
+    a.file.bytes = bytes;
+    *out = a;
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_array_to_f32(const locus_array *a, size_t first, size_t count, float *out,
                                           locus_error *err)
 {
-    unsigned char chunk[1024]; // on big-endian hosts: elements back in the file's byte order
-    const unsigned char *p;
-    size_t size, n;
+    size_t size;
     if (!a || (count && !out)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, a ? "out" : "a", "a pointer", "NULL");
     if (first > a->count || count > a->count - first)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "elements", "at most %z", "%z from %z", a->count, count, first);
-    if (!(size = locus_dtype_bytes(a->dtype)))
-        return locusi_fail(err, LOCUS_ERR_NPY_DTYPE, "", "a number type", "%d", (int)a->dtype);
-    if (count == 0) return LOCUS_OK;
-    p = (const unsigned char *)a->data + first * size;
-    if (locusi_host_is_little()) {
-        locusi_convert(out, p, count, a->dtype);
-        return LOCUS_OK;
-    }
-    for (; count; count -= n, p += n * size, out += n) {
-        n = count < sizeof chunk / size ? count : sizeof chunk / size;
-        locusi_copy_le(chunk, p, n, size);
-        locusi_convert(out, chunk, n, a->dtype);
-    }
+    if (!(size = locusi_dtype_bytes(a->dtype)))
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "", "a number type", "%d", (int)a->dtype);
+    if (count) locusi_convert(out, (const unsigned char *)a->data + first * size, count, a->dtype, 0);
     return LOCUS_OK;
 }
 
@@ -3263,42 +3101,35 @@ LOCUS_API void locus_array_close(locus_array *a)
 LOCUS_API locus_status locus_npy_open(locus_array *out, const char *path, locus_error *err)
 {
     locus_file file;
-    locus_status s;
+    locus_status status;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
-    if ((s = locusi_file_open(&file, path, err))) return s;
-    if ((s = locus_npy_parse(out, file.data, file.bytes, err))) locusi_file_close(&file);
+    if ((status = locusi_file_open(&file, path, err))) return status;
+    if ((status = locus_npy_parse(out, file.data, file.bytes, err))) locusi_file_close(&file);
     else out->file = file;
-    return s;
+    return status;
 }
 
-#ifndef LOCUS_INFERENCE_ONLY
 LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const size_t *shape, size_t rank,
                                       const void *data, locus_error *err)
 {
-    const char *const descr = dtype == LOCUS_U8     ? "|u1"
-                              : dtype == LOCUS_BOOL ? "|b1"
-                              : dtype == LOCUS_I32  ? "<i4"
-                              : dtype == LOCUS_I64  ? "<i8"
-                              : dtype == LOCUS_F16  ? "<f2"
-                              : dtype == LOCUS_F32  ? "<f4"
-                              : dtype == LOCUS_F64  ? "<f8"
-                                                    : NULL;
-    const size_t size = locus_dtype_bytes(dtype);
-    unsigned char chunk[1024], length[2];
+    const locusi_dtype *const type = locusi_dtype_find(NULL, NULL, dtype);
     const unsigned char *p = (const unsigned char *)data;
-    locusi_writer w;
-    locus_status s;
+    const size_t size = locusi_dtype_bytes(dtype);
+    unsigned char chunk[1024], length[2];
     locusi_text_out o;
+    locusi_writer w;
+    locus_status status;
     char header[384];
     size_t i, count, bytes, n;
     if (!path || (rank && !shape)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "", "a path and a shape", "NULL");
-    if (!descr) return locusi_fail(err, LOCUS_ERR_NPY_DTYPE, "%s", "a type that .npy has", "%d", path, (int)dtype);
+    if (!type || !*type->descr)
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "a type that .npy has", "%d", path, (int)dtype);
     if (rank > 8) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "rank 8 or less", "%z", path, rank);
     if (!locusi_shape_count(shape, rank, &count) || !locusi_mul(count, size, &bytes))
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "more", path);
     if (!data && count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "data", "NULL", path);
-    locusi_text(header, sizeof header, "%s%s%s", "{'descr': '", descr, "', 'fortran_order': False, 'shape': (");
+    locusi_text(header, sizeof header, "%s%s%s", "{'descr': '", type->descr, "', 'fortran_order': False, 'shape': (");
     o.text = header, o.used = strlen(header), o.size = sizeof header;
     for (i = 0; i < rank; i++) {
         if (i) locusi_text_put(&o, " ", 1);
@@ -3310,22 +3141,17 @@ LOCUS_API locus_status locus_npy_save(const char *path, locus_dtype dtype, const
     locusi_text_put(&o, "\n", 1);
     length[0] = (unsigned char)(o.used & 255u);
     length[1] = (unsigned char)(o.used >> 8);
-    if ((s = locusi_writer_open(&w, path, err))) return s;
+    if ((status = locusi_writer_open(&w, path, err))) return status;
     locusi_write(&w, "\x93NUMPY\x01\x00", 8);
     locusi_write(&w, length, 2);
     locusi_write(&w, header, o.used);
-    if (locusi_host_is_little()) {
-        locusi_write(&w, data, bytes);
-    } else {
-        for (; count; count -= n, p += n * size) {
-            n = count < sizeof chunk / size ? count : sizeof chunk / size;
-            locusi_copy_le(chunk, p, n, size);
-            locusi_write(&w, chunk, n * size);
-        }
+    for (; count; count -= n, p += n * size) {
+        n = count < sizeof chunk / size ? count : sizeof chunk / size;
+        locusi_copy_le(chunk, p, n, size);
+        locusi_write(&w, chunk, n * size);
     }
     return locusi_writer_close(&w, err);
 }
-#endif // LOCUS_INFERENCE_ONLY
 #endif // LOCUS_NO_STDIO
 
 // ----------------------------------------------------------------------------------------------------------- >>isa
@@ -5310,16 +5136,16 @@ LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const lo
 {
     const locus_tensor *t = locus_safetensors_find(st, spec->name);
     size_t i;
-    if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", spec->name);
+    if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", spec->name);
     for (i = 0; i < spec->rank; i++)
         if (t->rank != spec->rank || t->shape[i] != spec->shape[i]) {
             char want[64], have[64];
             locusi_shape_text(want, sizeof want, spec->rank, spec->shape);
             locusi_shape_text(have, sizeof have, t->rank, t->shape);
-            return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", spec->name, want, have);
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", spec->name, want, have);
         }
     if (t->dtype != LOCUS_F32 && t->dtype != LOCUS_F16 && t->dtype != LOCUS_BF16)
-        return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "F32, F16 or BF16", "%s", spec->name, t->dtype_name);
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "F32, F16 or BF16", "%s", spec->name, t->dtype_name);
     *out = t;
     return LOCUS_OK;
 }
@@ -5344,7 +5170,7 @@ LOCUSI_FN locus_status locusi_text_sizes(locus_net *net, const locus_safetensors
         const char *tensor = st->tensors[i].name;
         if (!locusi_starts(tensor, "text.")) continue;
         for (k = 0; k < 3 && strcmp(tensor, names[k]); k++) {}
-        if (k == 3) return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", tensor);
+        if (k == 3) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", tensor);
         if (!net->has_text)
             return locusi_fail(err, LOCUS_ERR_METADATA, "query_encoder",
                                "\"" LOCUSI_TEXT_NAME "...\", as there are text.* tensors", "\"%s\"",
@@ -5360,19 +5186,19 @@ LOCUSI_FN locus_status locusi_text_sizes(locus_net *net, const locus_safetensors
     shape[0] = locusi_dim(st, "text.keys", 1, 0);
     shape[1] = net->q;
     if (locus_safetensors_find(st, "text.keys") && (shape[0] < 1 || shape[0] > LOCUS_TEXT_MAX_ROWS))
-        return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "text.keys", "[1] to [%z]", "[%z] or another rank",
+        return locusi_fail(err, LOCUS_ERR_TENSOR, "text.keys", "[1] to [%z]", "[%z] or another rank",
                            (size_t)LOCUS_TEXT_MAX_ROWS, shape[0]);
     for (k = 0; k < 3; k++) {
         const locus_tensor *t = locus_safetensors_find(st, names[k]);
         const size_t rank = k == 2 ? 2 : 1;
-        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", names[k]);
+        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", names[k]);
         if (strcmp(t->dtype_name, types[k]))
-            return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "%s", "%s", names[k], types[k], t->dtype_name);
+            return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", names[k], types[k], t->dtype_name);
         if (t->rank != rank || t->shape[0] != shape[0] || (rank == 2 && t->shape[1] != shape[1])) {
             char want[64], have[64];
             locusi_shape_text(want, sizeof want, rank, shape);
             locusi_shape_text(have, sizeof have, t->rank, t->shape);
-            return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", names[k], want, have);
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", names[k], want, have);
         }
     }
     net->text.rows = shape[0];
@@ -5392,16 +5218,16 @@ LOCUSI_FN locus_status locusi_text_load(locus_net *net, const locus_safetensors 
         memcpy(net->text_table, locus_safetensors_find(st, "text.table")->data, rows * net->q);
         for (i = 1; i < rows; i++)
             if (net->text_keys[i - 1] >= net->text_keys[i])
-                return locusi_fail(err, LOCUS_ERR_TENSOR_ENTRY, "text.keys[%z]", "more than %u, the one before", "%u",
-                                   i, (uint64_t)net->text_keys[i - 1], (uint64_t)net->text_keys[i]);
+                return locusi_fail(err, LOCUS_ERR_FORMAT, "text.keys[%z]", "more than %u, the one before", "%u", i,
+                                   (uint64_t)net->text_keys[i - 1], (uint64_t)net->text_keys[i]);
         net->text.keys = net->text_keys;
         net->text.weights = net->text_weights;
         net->text.table = net->text_table;
     }
     locus_text_name(&net->text, name, NULL);
     if (strcmp(name, net->query_encoder))
-        return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", as the text encoder gives it",
-                           "\"%s\"", name, net->query_encoder);
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "query_encoder", "\"%s\", as the text encoder gives it", "\"%s\"",
+                           name, net->query_encoder);
     return LOCUS_OK;
 }
 
@@ -5427,12 +5253,11 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
                 if (layer < most && layer + 1 > layers) layers = layer + 1;
             }
         } else if (!locusi_starts(name, "decoder.") && !locusi_no_weight(name))
-            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "encoder, decoder, text, pool or memory", "this",
-                               name);
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "encoder, decoder, text, pool or memory", "this", name);
     }
     memset(net, 0, sizeof *net);
     if (!locus_safetensors_find(st, "decoder.U.weight"))
-        return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "decoder.U.weight", "this tensor", "none");
+        return locusi_fail(err, LOCUS_ERR_TENSOR, "decoder.U.weight", "this tensor", "none");
     if ((status = locusi_hyper(st, "q_dim", locusi_dim(st, "decoder.U.weight", 2, 1), most, &net->q, err)) ||
         (status = locusi_hyper(st, "z_dim", locusi_dim(st, "decoder.U.weight", 2, 0), most, &net->d, err)) ||
         (status =
@@ -5454,7 +5279,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
             (status = locusi_hyper(st, "m_induce", locusi_dim(st, "encoder.layers.0.I", 3, 1), most, &net->r, err)))
             return status;
         if (net->d % net->heads)
-            return locusi_fail(err, LOCUS_ERR_HEADS, "n_heads", "a divisor of z_dim = %z", "%z", net->d, net->heads);
+            return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads", "a divisor of z_dim = %z", "%z", net->d, net->heads);
         net->dh = net->d / net->heads;
     }
     expected = locusi_encoder_tensors(net) + LOCUSI_DECODER_TENSORS;
@@ -5468,13 +5293,12 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
             locusi_spec_at(net, i, last, &spec);
             known = !strcmp(spec.name, st->tensors[j].name);
         }
-        if (!known)
-            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", st->tensors[j].name);
+        if (!known) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", st->tensors[j].name);
     }
     if (predictor_only) net->info.has_encoder = 0;
     if (locus_safetensors_meta(st, "memory_weight")) {
         if ((status = locusi_hyper(st, "memory_weight", 0, 100, &i, err))) return status;
-        net->info.memory_weight = (double)i / 100.0;
+        net->info.recall_weight = (double)i / 100.0;
     }
     return locusi_text_sizes(net, st, err);
 }
@@ -5502,7 +5326,7 @@ LOCUSI_FN locus_status locusi_hash_tensor(const locus_tensor *t, uint64_t *hash,
     size_t at, i, n;
     for (at = 0; at < t->count; at += n) {
         n = t->count - at < 1024 ? t->count - at : 1024;
-        if (locus_tensor_to_f32(t, at, n, chunk, err)) return err ? err->status : LOCUS_ERR_TENSOR_ENTRY;
+        if (locus_tensor_to_f32(t, at, n, chunk, err)) return err ? err->status : LOCUS_ERR_FORMAT;
         for (i = n; i % 8; i++) chunk[i] = 0.0f;
         for (i = 0; i < n; i += 8) {
             const uint64_t w0 = locusi_two_floats(chunk + i), w1 = locusi_two_floats(chunk + i + 2),
@@ -5952,7 +5776,7 @@ LOCUS_API locus_status locus_net_create(locus_net **out, const locus_safetensors
     if ((status = locusi_net_hash(&plan, st, err))) return status;
     if (opts && opts->memory) {
         if (opts->memory_bytes < bytes)
-            return locusi_fail(err, LOCUS_ERR_WORKSPACE, "opts->memory", "%z bytes", "%z", bytes, opts->memory_bytes);
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "opts->memory", "%z bytes", "%z", bytes, opts->memory_bytes);
         c.base = locusi_align(opts->memory);
     } else {
         owned = LOCUS_MALLOC(bytes);
@@ -6032,8 +5856,8 @@ LOCUSI_FN locus_status locusi_bad_encoding(const float *q, size_t dim, size_t ro
             break;
         }
     }
-    return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "encodings[%z, %z]", "a finite number of sensible size", "%f",
-                       row, worst, (double)q[worst]);
+    return locusi_fail(err, LOCUS_ERR_NONFINITE, "encodings[%z, %z]", "a finite number of sensible size", "%f", row,
+                       worst, (double)q[worst]);
 }
 
 LOCUSI_FN double locusi_encoding_norm(const locus_net *net, const float *q)
@@ -6130,19 +5954,6 @@ typedef struct locusi_job {
 static LOCUSI_INLINE size_t locusi_max(size_t a, size_t b) { return a > b ? a : b; }
 
 // ---- input
-
-// 1 and *y, or 0 where the evaluation is missing or masked out.
-LOCUSI_FN int locusi_score(const locus_evals *e, size_t model, size_t i, float *y)
-{
-    const size_t at = model * e->queries.count + i;
-    if (e->mask && !e->mask[at]) return 0;
-    if (e->scores) {
-        *y = e->scores[at];
-        return (locusi_f32_bits(*y) & 0x7fffffffu) <= 0x7f800000u;
-    }
-    *y = (float)e->scores_u8[at];
-    return e->scores_u8[at] != 255;
-}
 
 // A model's evaluations stand in places 0 .. locusi_places - 1; 1, the row *i and *y, or 0 if there is none in a place.
 LOCUSI_FN size_t locusi_places(const locusi_job *job, size_t model) { return job->draws ? job->drawn[model] : job->n; }
@@ -6805,7 +6616,7 @@ LOCUSI_FN void locusi_encode_places(locusi_job *job)
     float y;
     memset(job->place[0], 0, job->n * sizeof(uint32_t));
     memset(job->place[1], 0, job->n * sizeof(uint32_t));
-    for (m = 0; m < job->evals->models; m++)
+    for (m = 0; m < job->evals->scores.models; m++)
         for (i = 0; i < job->n; i++)
             if (locusi_score(job->evals, m, i, &y)) {
                 if (y < 1.0f) job->place[0][i] = 1;
@@ -6892,7 +6703,7 @@ LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const l
     job->evals = evals;
     job->opts = opts;
     job->n = evals->queries.count;
-    job->models = versions ? versions : evals->models;
+    job->models = versions ? versions : evals->scores.models;
     job->total = job->models * job->n * (net->layers + 1);
     job->stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
     job->streaming = path == LOCUS_ENCODE_STREAMING;
@@ -6909,7 +6720,7 @@ LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const l
     }
     if (!job->streaming) {
         // a score is one of two kinds only where there is one model and no fraction
-        if (!locusi_mul(job->n, evals->models == 1 && evals->scores_u8 ? 1 : 2, &entries)) c->failed = 1;
+        if (!locusi_mul(job->n, evals->scores.models == 1 && evals->scores.u8 ? 1 : 2, &entries)) c->failed = 1;
         for (i = 0; i < 2; i++) job->place[i] = (uint32_t *)locusi_carve(c, job->n, sizeof(uint32_t));
         job->entry_query = (uint32_t *)locusi_carve(c, entries, sizeof(uint32_t));
         job->norms = locusi_carve_floats(c, job->n, 1);
@@ -6960,34 +6771,22 @@ LOCUSI_FN int locusi_scored(const locus_evals *e, size_t row)
 {
     size_t m;
     float y;
-    for (m = 0; m < e->models; m++)
+    for (m = 0; m < e->scores.models; m++)
         if (locusi_score(e, m, row, &y)) return 1;
     return 0;
 }
 
 LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_evals *e, locus_error *err)
 {
-    const locus_status status = locusi_check_queries(net, &e->queries, err);
-    size_t m, i, cells;
-    float y = 0.0f;
+    locus_status status = locusi_check_queries(net, &e->queries, err);
+    size_t m, i;
+    float y;
+    if (!status) status = locusi_check_scores(&e->scores, 0, e->queries.count, err);
     if (status) return status;
-    if (!e->scores == !e->scores_u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
-                           e->scores ? "both" : "neither");
-    if (e->models == 0) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "models", "at least 1", "0");
-    if (!locusi_mul(e->models, e->queries.count, &cells) || e->queries.count >= UINT32_MAX)
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "scores", "fewer cells", "%z x %z", e->models, e->queries.count);
-    for (m = 0; m < e->models; m++) {
-        size_t used = 0;
-        for (i = 0; i < e->queries.count; i++) {
-            if (!locusi_score(e, m, i, &y)) continue;
-            used++;
-            if (!(y >= 0.0f && y <= 1.0f))
-                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]",
-                                   e->scores ? "0 to 1, or NaN for missing" : "0, 1, or 255 for missing", "%f", m, i,
-                                   (double)y);
-        }
-        if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", m);
+    for (m = 0; m < e->scores.models; m++) {
+        for (i = 0; i < e->queries.count && !locusi_score(e, m, i, &y);) i++;
+        if (i == e->queries.count)
+            return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", m);
     }
     return LOCUS_OK;
 }
@@ -7059,7 +6858,7 @@ LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, const locus_paralle
     }
     if (job->stop) return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "");
     if (job->bad)
-        return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "embedding", "finite numbers",
+        return locusi_fail(err, LOCUS_ERR_NONFINITE, "embedding", "finite numbers",
                            "an overflow: weights or encodings are absurdly large");
     return LOCUS_OK;
 }
@@ -7086,7 +6885,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     bytes = locusi_encode_bytes(net, evals, opts, &path);
     if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "workspace", "a size that fits", "more");
     if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     c.base = locusi_align(work);
     locusi_encode_plan(&job, net, evals, 0, opts, locusi_workers(parallel), path, &c);
     job.z = z; // where streaming keeps the longest encodings
@@ -7102,93 +6901,99 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
 
 // ---- texts from JSON lines: {"text": "...", "id": "...", "category": "..."}
 
-LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes, size_t number,
-                                         const unsigned char *value[3], locus_error *err)
+// One line; out[k] <- text, id and category as far as they are there, their characters at *chars.
+LOCUSI_FN locus_status locusi_texts_line(const unsigned char *line, size_t bytes, size_t number, const char *out[3],
+                                         size_t *length, char **chars, locus_error *err)
 {
-    static const char *const names[3] = {"\"text\"", "\"id\"", "\"category\""};
-    const unsigned char *at = line, *key;
-    const unsigned char *v;
-    locus_error e;
-    size_t k;
+    static const char *const names[3] = {"text", "id", "category"};
+    size_t members = 0, seen[3] = {0, 0, 0}, n, k;
+    char what[32], key[12];
+    locusi_cursor c;
+    memset(&c, 0, sizeof c);
+    locusi_text(what, sizeof what, "line %z,", number);
+    c.text = line, c.length = bytes, c.what = what, c.err = err;
+    out[0] = out[1] = out[2] = NULL;
+    *length = 0;
     if (!locusi_utf8_valid(line, bytes))
-        return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "valid UTF-8", "other bytes", number);
-    if (locusi_json_check(line, bytes, &e)) // "header byte 7" -> "line 3, byte 7"
-        return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z,%s", "%s", "%s", number, e.where + 6, e.expected,
-                           e.status == LOCUS_ERR_HEADER_TRAILING ? "more" : e.found);
-    while (locusi_is_space(*at)) at++;
-    value[0] = value[1] = value[2] = NULL;
-    while (locusi_json_next(&at, &key, &v))
-        for (k = 0; k < 3; k++) {
-            if (!locusi_json_same(key, (const unsigned char *)names[k])) continue;
-            if (value[k])
-                return locusi_fail(err, LOCUS_ERR_DUPLICATE_KEY, "line %z, %s", "it once", "again", number, names[k]);
-            if (*v != '"' && (k != 1 || (*v != '-' && !locusi_is_digit(*v))) && (k == 0 || *v != 'n'))
-                return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z, %s", "a string", "%s", number, names[k],
-                                   locusi_json_kind(v));
-            value[k] = v;
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z", "valid UTF-8", "other bytes", number);
+    locusi_expect(&c, "{", "an object");
+    while (locusi_more(&c, "}", &members)) {
+        const size_t key_length = locusi_json_key(&c, key, sizeof key);
+        const unsigned char first = locusi_peek(&c);
+        const size_t from = c.at;
+        for (k = 0; k < 3 && (key_length >= sizeof key || strcmp(key, names[k]) != 0); k++) {}
+        if (c.status) break;
+        if (k == 3) {
+            locusi_json_skip(&c, 1);
+            continue;
         }
-    if (!value[0] && (!value[2] || *value[2] == 'n'))
-        return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "the key \"text\"", "none", number);
+        if (seen[k]++)
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z, \"%s\"", "it once", "again", number, names[k]);
+        if (first != '"' && (k != 1 || (first != '-' && !locusi_is_digit(first))) && (k == 0 || first != 'n'))
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z, \"%s\"", "a string", "%s", number, names[k],
+                               locusi_json_kind(&c));
+        if (first == 'n') {
+            locusi_expect(&c, "null", "null");
+            continue;
+        }
+        if (first == '"') {
+            n = locusi_json_string(&c, *chars, bytes - from);
+        } else {
+            locusi_json_scalar(&c);
+            n = c.at - from;
+            memcpy(*chars, line + from, n);
+            (*chars)[n] = 0;
+        }
+        if (c.status) break;
+        if (n == SIZE_MAX)
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z", "no NUL in a string", "\\u0000", number);
+        out[k] = *chars;
+        *chars += n + 1;
+        if (k == 0) *length = n;
+    }
+    locusi_peek(&c);
+    if (c.at < bytes) locusi_expected(&c, "white space or the end");
+    if (c.status) return c.status;
+    if (!out[0] && !out[2]) return locusi_fail(err, LOCUS_ERR_FORMAT, "line %z", "the key \"text\"", "none", number);
     return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, size_t bytes, locus_error *err)
 {
     const unsigned char *const p = (const unsigned char *)data;
-    const char **strings[3] = {NULL, NULL, NULL};
-    size_t *lengths = NULL;
-    char *chars = NULL;
-    locusi_carver c = {NULL, 0, 0};
-    size_t i, k, pass, start, end, number, count = 0, n;
-    void *block = NULL;
+    const char **strings[3], *found[3];
+    size_t *lengths, i, k, start, end, number, lines = 1, count = 0;
     locus_status status;
+    locusi_work w;
+    char *chars;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
     if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
-    for (pass = 0; pass < 2; pass++) { // check and count, then fill
-        start = bytes >= 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf ? 3 : 0;
-        for (number = 1, count = 0; start < bytes; start = end + 1, number++) {
-            const unsigned char *value[3];
-            for (end = start; end < bytes && p[end] != '\n'; end++) {}
-            for (i = start; i < end && locusi_is_space(p[i]); i++) {}
-            if (i == end) continue; // an empty line
-            if ((status = locusi_texts_line(p + start, end - start, number, value, err))) {
-                if (block) LOCUS_FREE(block);
-                return status;
-            }
-            for (k = 0; k < 3; k++) {
-                const size_t room = bytes; // unescaping never lengthens, and the quotes leave place for the terminator
-                if (!value[k] || *value[k] == 'n') n = 0;
-                else if (*value[k] == '"') n = locusi_json_string(value[k], chars, chars ? room : 0);
-                else n = (size_t)(locusi_json_after(value[k]) - value[k]);
-                if (n == SIZE_MAX)
-                    return locusi_fail(err, LOCUS_ERR_TEXT_LINE, "line %z", "no NUL in a string", "\\u0000", number);
-                if (pass == 0) continue;
-                if (n && *value[k] != '"') memcpy(chars, value[k], n), chars[n] = 0;
-                strings[k][count] = n ? chars : k == 0 && !value[0] ? NULL : "";
-                if (k == 0) lengths[count] = n;
-                chars += n ? n + 1 : 0;
-            }
-            count++;
-        }
-        if (pass) break;
-        for (i = 0; i < 2; i++) {
-            c.used = 0;
-            lengths = (size_t *)locusi_carve(&c, count, sizeof *lengths);
-            for (k = 0; k < 3; k++) strings[k] = (const char **)locusi_carve(&c, count, sizeof *strings[k]);
-            chars = (char *)locusi_carve(&c, bytes, 1);
-            if (i) break;
-            if (c.failed || !locusi_add(c.used, 64, &n) || !(block = LOCUS_MALLOC(n)))
-                return locusi_fail(err, LOCUS_ERR_MEMORY, "texts", "%z bytes", "none", c.used);
-            c.base = locusi_align(block);
-        }
+    for (i = 0; i < bytes; i++) lines += p[i] == '\n';
+    locusi_work_begin(&w, NULL);
+    lengths = (size_t *)locusi_take(&w, lines, sizeof *lengths);
+    for (k = 0; k < 3; k++) strings[k] = (const char **)locusi_take(&w, lines, sizeof *strings[k]);
+    chars = (char *)locusi_take(&w, bytes, 1); // unescaping never lengthens, and the quotes leave place for the ends
+    status = locusi_work_short(&w, err);
+    start = bytes >= 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf ? 3 : 0;
+    for (number = 1; start < bytes && !status; start = end + 1, number++) {
+        for (end = start; end < bytes && p[end] != '\n'; end++) {}
+        for (i = start; i < end && locusi_is_space(p[i]); i++) {}
+        if (i == end) continue; // an empty line
+        status = locusi_texts_line(p + start, end - start, number, found, &lengths[count], &chars, err);
+        for (k = 0; k < 3; k++) strings[k][count] = found[k] || k == 0 ? found[k] : "";
+        count++;
+    }
+    if (status) {
+        locusi_work_end(&w);
+        return status;
     }
     out->count = count;
     out->texts = strings[0];
     out->ids = strings[1];
     out->categories = strings[2];
     out->bytes = lengths;
-    out->owned = block;
+    out->owned = w.blocks;
     return LOCUS_OK;
 }
 
@@ -7209,7 +7014,7 @@ LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, locu
 LOCUS_API void locus_texts_close(locus_texts *texts)
 {
     if (!texts) return;
-    if (texts->owned) LOCUS_FREE(texts->owned);
+    locusi_blocks_free((locusi_block *)texts->owned);
     memset(texts, 0, sizeof *texts);
 }
 
@@ -7694,7 +7499,7 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
     *count = 0;
     if (encoder->rows == 0) return LOCUS_OK;
     if (!scratch || scratch_bytes / 6 < encoder->rows)
-        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "scratch", "%z bytes", "%z", 6 * encoder->rows,
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "scratch", "%z bytes", "%z", 6 * encoder->rows,
                            scratch ? scratch_bytes : 0);
     locusi_copy_le(keys, encoder->keys, encoder->rows, 4);
     locusi_copy_le(keys + 4 * encoder->rows, encoder->weights, encoder->rows, 2);
@@ -7715,7 +7520,7 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 }
 #endif // LOCUS_NO_TRAIN
 
-// --------------------------------------------------------------------------------------------------------- >>memory
+// --------------------------------------------------------------------------------------------------------- >>recall
 //
 // What happened on the evaluated queries near a query: regression by a Gaussian process in two levels. With a model's
 // mean score mu_m and sd_m^2 = mu_m (1 - mu_m), a score is
@@ -7748,13 +7553,13 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 // Files of versions 0.2 and 0.3 hold another kind: its rows give logits, without the 1 in the kernel, and all of its
 // scales are constants.
 
-#define LOCUSI_MEMORY_RANK ((size_t)128)
-#define LOCUSI_MEMORY_LANDMARKS ((size_t)512)
-#define LOCUSI_MEMORY_DIRECTIONS ((size_t)32)
-#define LOCUSI_MEMORY_TENSORS ((size_t)12)
-#define LOCUSI_MEMORY_SCALARS ((size_t)6)
+#define LOCUSI_RECALL_RANK ((size_t)128)
+#define LOCUSI_RECALL_LANDMARKS ((size_t)512)
+#define LOCUSI_RECALL_DIRECTIONS ((size_t)32)
+#define LOCUSI_RECALL_TENSORS ((size_t)12)
+#define LOCUSI_RECALL_SCALARS ((size_t)6)
 
-#define LOCUSI_MEMORY_WEIGHT 0.8 // of its logit beside a net's, where the net does not say what suits it
+#define LOCUSI_RECALL_WEIGHT 0.8 // of its logit beside a net's, where the net does not say what suits it
 
 #define LOCUSI_RATIO_SHARED (2.0 / 3.0) // prior centres of f to item, and of h_m to noise,
 #define LOCUSI_RATIO_OWN 0.1
@@ -7762,7 +7567,7 @@ LOCUS_API locus_status locus_text_tensors(const locus_text *encoder, locus_tenso
 #define LOCUSI_SD_SLOPE 0.3     // prior deviation of a query's log slope,
 #define LOCUSI_SD_INTERCEPT 2.0 // and of its intercept from the encoding's
 
-typedef struct locusi_memory {
+typedef struct locusi_recall {
     size_t rank, landmarks, seen, q; // multiples of 16 (q: of the encodings, as it is)
     size_t directions;
     float weight;           // of the memory's logit; the net's has 1 - weight
@@ -7783,7 +7588,7 @@ typedef struct locusi_memory {
     float *features;        // while learning: packed [landmarks -> landmarks], kernels -> features whose prior is the
                             // identity; also takes weights of features to weights of kernels
     double *factor, *spare; // while learning: [landmarks, landmarks], L with L L^T the landmarks' kernels; scratch
-} locusi_memory;
+} locusi_recall;
 
 LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
 
@@ -7795,14 +7600,14 @@ LOCUSI_FN uint64_t locusi_encoding_hash(const float *q, size_t n)
     return h;
 }
 
-LOCUSI_FN void locusi_memory_carve_learning(locusi_memory *m, locusi_carver *c)
+LOCUSI_FN void locusi_recall_carve_learning(locusi_recall *m, locusi_carver *c)
 {
     m->features = locusi_carve_floats(c, m->landmarks, m->landmarks);
     m->factor = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
     m->spare = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
 }
 
-LOCUSI_FN void locusi_memory_carve(locusi_memory *m, locusi_carver *c, int learning)
+LOCUSI_FN void locusi_recall_carve(locusi_recall *m, locusi_carver *c, int learning)
 {
     const size_t p = m->landmarks, r = m->rank;
     m->map = locusi_carve_floats(c, r, m->q);
@@ -7816,11 +7621,11 @@ LOCUSI_FN void locusi_memory_carve(locusi_memory *m, locusi_carver *c, int learn
     m->difficulty = locusi_carve_floats(c, m->seen, 1);
     m->items = locusi_carve_floats(c, m->seen, 2);
     if (!learning) return;
-    locusi_memory_carve_learning(m, c);
+    locusi_recall_carve_learning(m, c);
 }
 
 // features [n, landmarks] <- kernels of n encodings with the landmarks; x [n, rank] is scratch
-LOCUSI_FN void locusi_memory_kernels(const locusi_memory *m, const locusi_kernels *k, const float *q, size_t ldq,
+LOCUSI_FN void locusi_recall_kernels(const locusi_recall *m, const locusi_kernels *k, const float *q, size_t ldq,
                                      size_t n, float *x, float *features)
 {
     size_t i;
@@ -7831,7 +7636,7 @@ LOCUSI_FN void locusi_memory_kernels(const locusi_memory *m, const locusi_kernel
 }
 
 // The numbers and arrays that a pool keeps, into a memory of the same sizes; its landmarks have yet to be packed.
-LOCUSI_FN void locusi_memory_copy(locusi_memory *to, const locusi_memory *from)
+LOCUSI_FN void locusi_recall_copy(locusi_recall *to, const locusi_recall *from)
 {
     const size_t p = from->landmarks;
     to->logits = from->logits;
@@ -7854,7 +7659,7 @@ LOCUSI_FN void locusi_memory_copy(locusi_memory *to, const locusi_memory *from)
 }
 
 // From the landmarks as points: the same packed, and half their squared lengths.
-LOCUSI_FN void locusi_memory_pack(locusi_memory *m, const locusi_kernels *k)
+LOCUSI_FN void locusi_recall_pack(locusi_recall *m, const locusi_kernels *k)
 {
     const size_t r = m->rank;
     size_t i, c;
@@ -8021,12 +7826,12 @@ LOCUSI_FN void locusi_top_eigen(const double *c, size_t n, size_t m, double *b, 
 
 // factor <- of the landmarks' own kernel matrix, features <- those of the prior that is alike in all directions; 0 if
 // the landmarks are absurd.
-LOCUSI_FN int locusi_memory_prepare(locusi_memory *m, const locusi_kernels *k)
+LOCUSI_FN int locusi_recall_prepare(locusi_recall *m, const locusi_kernels *k)
 {
     const size_t p = m->landmarks, r = m->rank;
     size_t i, j, c;
     double *l = m->factor;
-    locusi_memory_pack(m, k);
+    locusi_recall_pack(m, k);
     for (i = 0; i < p; i++) {
         float *row = m->features + i * p; // borrowed
         locusi_matmul_run(k, m->points + i * r, r, 1, r, m->landmark, p, row, p, NULL, NULL, 0, 0);
@@ -8037,7 +7842,7 @@ LOCUSI_FN int locusi_memory_prepare(locusi_memory *m, const locusi_kernels *k)
     if (!locusi_cholesky(l, p)) return 0;
     memset(m->features, 0, p * p * sizeof(float));
     for (j = 0; j < p; j++) { // column j of L^-1, packed at once: feature i takes kernel j
-        double x[LOCUSI_MEMORY_LANDMARKS];
+        double x[LOCUSI_RECALL_LANDMARKS];
         for (i = j; i < p; i++) {
             double s = i == j ? 1.0 : 0.0;
             for (c = j; c < i; c++) s -= l[i * p + c] * x[c];
@@ -8050,10 +7855,10 @@ LOCUSI_FN int locusi_memory_prepare(locusi_memory *m, const locusi_kernels *k)
 
 // features <- those of the prior that the pool's models taught: with directions theta_k in the plain features, its
 // covariance is rest + sum theta_k theta_k^T, and its Cholesky factor goes into the features. 0 if they are absurd.
-LOCUSI_FN int locusi_memory_specialise(locusi_memory *m)
+LOCUSI_FN int locusi_recall_specialise(locusi_recall *m)
 {
     const size_t p = m->landmarks;
-    double theta[LOCUSI_MEMORY_LANDMARKS], *a = m->spare;
+    double theta[LOCUSI_RECALL_LANDMARKS], *a = m->spare;
     size_t i, j, d;
     if (!m->directions) return 1;
     for (i = 0; i < p * p; i++) a[i] = i % (p + 1) ? 0.0 : m->rest;
@@ -8068,7 +7873,7 @@ LOCUSI_FN int locusi_memory_specialise(locusi_memory *m)
     }
     if (!locusi_cholesky(a, p)) return 0;
     for (j = 0; j < p; j++) { // kernel j's share of each feature
-        double x[LOCUSI_MEMORY_LANDMARKS];
+        double x[LOCUSI_RECALL_LANDMARKS];
         memset(x, 0, p * sizeof(double));
         for (d = j; d < p; d++) {
             const double from = (double)m->features[locusi_packed(d, j, p)], *row = a + d * p;
@@ -8080,7 +7885,7 @@ LOCUSI_FN int locusi_memory_specialise(locusi_memory *m)
 }
 
 // coefficient [landmarks] <- the weights on kernels that weights theta on features come to
-LOCUSI_FN void locusi_memory_weights(const locusi_memory *m, const double *theta, double *coefficient)
+LOCUSI_FN void locusi_recall_weights(const locusi_recall *m, const double *theta, double *coefficient)
 {
     const size_t p = m->landmarks;
     size_t panel, j, c;
@@ -8096,7 +7901,7 @@ LOCUSI_FN void locusi_memory_weights(const locusi_memory *m, const double *theta
 
 // Ridge regression on features phi [n, p]: minimise sum_i w_i (y_i - phi_i x)^2 + x' x
 typedef struct locusi_ridge {
-    const locusi_memory *memory;
+    const locusi_recall *memory;
     const locusi_kernels *k;
     const float *phi; // [n, p]
     size_t n;
@@ -8154,7 +7959,7 @@ LOCUSI_FN void locusi_ratio_add(locusi_ratio *a, locusi_ridge *r, const float *w
                                 double *right)
 {
     const size_t p = r->memory->landmarks, n = r->n;
-    double mean[LOCUSI_MEMORY_LANDMARKS], weights = 0.0, asked = 0.0, squares = 0.0;
+    double mean[LOCUSI_RECALL_LANDMARKS], weights = 0.0, asked = 0.0, squares = 0.0;
     size_t i, c, g, column;
     memset(mean, 0, p * sizeof(double));
     memset(r->scaled, 0, n * p * sizeof(float));
@@ -8185,7 +7990,7 @@ LOCUSI_FN void locusi_ratio_add(locusi_ratio *a, locusi_ridge *r, const float *w
     }
     for (g = 0; g < LOCUSI_RATIOS; g++) {
         const double ratio = locusi_ratio_at(a, g);
-        double volume = 0.0, told = 0.0, x[LOCUSI_MEMORY_LANDMARKS];
+        double volume = 0.0, told = 0.0, x[LOCUSI_RECALL_LANDMARKS];
         for (i = 0; i < p; i++)
             for (c = 0; c <= i; c++)
                 r->factor[i * p + c] =
@@ -8241,7 +8046,7 @@ LOCUSI_FN int locusi_known_order(const void *a, const void *b)
 }
 
 // The place of a query among those that the memory has seen; SIZE_MAX if it has not.
-LOCUSI_FN size_t locusi_memory_place(const locusi_memory *m, const float *q)
+LOCUSI_FN size_t locusi_recall_place(const locusi_recall *m, const float *q)
 {
     const uint64_t hash = locusi_encoding_hash(q, m->q);
     size_t low = 0, high = m->seen;
@@ -8254,9 +8059,9 @@ LOCUSI_FN size_t locusi_memory_place(const locusi_memory *m, const float *q)
 }
 
 // t of a query that the memory has seen; 0 if it has not.
-LOCUSI_FN int locusi_memory_known(const locusi_memory *m, const float *q, double *t)
+LOCUSI_FN int locusi_recall_known(const locusi_recall *m, const float *q, double *t)
 {
-    const size_t place = locusi_memory_place(m, q);
+    const size_t place = locusi_recall_place(m, q);
     if (place == SIZE_MAX) return 0;
     *t = (double)m->difficulty[place];
     return 1;
@@ -8269,10 +8074,10 @@ LOCUSI_FN double locusi_step(double gradient, double curvature, double most) // 
 
 // slope, intercept [n] and the models' abilities from their scores: the posterior's mode, coordinate by coordinate.
 // centre [n]: what the encodings tell of the intercepts; mu [models]: the models' means, where abilities start.
-LOCUSI_FN void locusi_items_fit(locusi_memory *m, const locus_evals *e, const double *mu, const double *centre,
+LOCUSI_FN void locusi_items_fit(locusi_recall *m, const locus_evals *e, const double *mu, const double *centre,
                                 double *slope, double *intercept, double *ability)
 {
-    const size_t n = e->queries.count, models = e->models;
+    const size_t n = e->queries.count, models = e->scores.models;
     const double slopes = 1.0 / (LOCUSI_SD_SLOPE * LOCUSI_SD_SLOPE);
     const double intercepts = 1.0 / (LOCUSI_SD_INTERCEPT * LOCUSI_SD_INTERCEPT);
     double mean = 0.0, variance = 0.0;
@@ -8322,23 +8127,23 @@ LOCUSI_FN void locusi_items_fit(locusi_memory *m, const locus_evals *e, const do
 }
 
 // What the pool and the trainer want of a fit, row by row of the evaluations; all may be NULL.
-typedef struct locusi_memory_fit {
+typedef struct locusi_recall_fit {
     float *rows;  // [models, landmarks] (f + h_m) sd_m
     float *base;  // [models] mu_m
     float *own;   // [models, landmarks] h_m
     double *item; // [n] t - f
-} locusi_memory_fit;
+} locusi_recall_fit;
 
 // x from encodings: the principal components of all that are at hand.
-LOCUSI_FN locus_status locusi_memory_map(locusi_memory *m, const locusi_kernels *k, const locus_queries *all,
+LOCUSI_FN locus_status locusi_recall_map(locusi_recall *m, const locusi_kernels *k, const locus_queries *all,
                                          locus_error *err)
 {
     const size_t q = m->q, qp = locusi_pad(q), stride = all->stride ? all->stride : all->dim;
     const size_t most = 8192, step = (all->count + most - 1) / most, n = (all->count + step - 1) / step;
-    const size_t take = q < LOCUSI_MEMORY_RANK ? q : LOCUSI_MEMORY_RANK - 1, // one is for the constant
+    const size_t take = q < LOCUSI_RECALL_RANK ? q : LOCUSI_RECALL_RANK - 1, // one is for the constant
         wide = take + 8 < q ? take + 8 : q;
     float *x, *normal;
-    double *covariance, *mean, *b, *value, *work, total = 0.0, scale[LOCUSI_MEMORY_RANK];
+    double *covariance, *mean, *b, *value, *work, total = 0.0, scale[LOCUSI_RECALL_RANK];
     size_t i, j, c;
     locusi_carver carver = {NULL, 0, 0};
     void *block = NULL;
@@ -8393,7 +8198,7 @@ typedef struct locusi_candidates { // for landmarks
     float *left, *told;       // [padded] kernel with itself, less what the chosen explain; [landmarks, padded] that
 } locusi_candidates;
 
-LOCUSI_FN void locusi_candidates_carve(locusi_candidates *a, const locusi_memory *m, locusi_carver *c)
+LOCUSI_FN void locusi_candidates_carve(locusi_candidates *a, const locusi_recall *m, locusi_carver *c)
 {
     a->padded = locusi_pad(a->count);
     a->x = locusi_carve_floats(c, a->padded, m->rank);
@@ -8416,7 +8221,7 @@ LOCUSI_FN size_t locusi_candidates_next(const locusi_candidates *a, size_t from,
 // Landmarks: of the evaluated queries, whose kernels span all that a regression on them can say, always the one that
 // those before explain least (a pivoted Cholesky factor of the kernel matrix, Fine and Scheinberg 2001); where these
 // are explained, of the others.
-LOCUSI_FN locus_status locusi_memory_choose(locusi_memory *m, const locusi_kernels *k, const locus_queries *evaluated,
+LOCUSI_FN locus_status locusi_recall_choose(locusi_recall *m, const locusi_kernels *k, const locus_queries *evaluated,
                                             const locus_queries *all, locus_error *err)
 {
     const size_t most = 4096, r = m->rank;
@@ -8479,22 +8284,22 @@ LOCUSI_FN locus_status locusi_memory_choose(locusi_memory *m, const locusi_kerne
 }
 
 // Rows of x that the encodings need: their components and the constant.
-LOCUSI_FN size_t locusi_memory_rank(size_t q)
+LOCUSI_FN size_t locusi_recall_rank(size_t q)
 {
-    return q < LOCUSI_MEMORY_RANK ? locusi_pad(q + 1) : LOCUSI_MEMORY_RANK;
+    return q < LOCUSI_RECALL_RANK ? locusi_pad(q + 1) : LOCUSI_RECALL_RANK;
 }
 
-LOCUSI_FN size_t locusi_memory_landmarks(const locus_queries *evaluated, const locus_queries *all)
+LOCUSI_FN size_t locusi_recall_landmarks(const locus_queries *evaluated, const locus_queries *all)
 {
     const size_t others = all->encodings == evaluated->encodings ? 0 : all->count;
-    if (evaluated->count >= LOCUSI_MEMORY_LANDMARKS || others >= LOCUSI_MEMORY_LANDMARKS)
-        return LOCUSI_MEMORY_LANDMARKS;
-    return locusi_pad(locusi_max(1, evaluated->count + others < LOCUSI_MEMORY_LANDMARKS ? evaluated->count + others
-                                                                                        : LOCUSI_MEMORY_LANDMARKS));
+    if (evaluated->count >= LOCUSI_RECALL_LANDMARKS || others >= LOCUSI_RECALL_LANDMARKS)
+        return LOCUSI_RECALL_LANDMARKS;
+    return locusi_pad(locusi_max(1, evaluated->count + others < LOCUSI_RECALL_LANDMARKS ? evaluated->count + others
+                                                                                        : LOCUSI_RECALL_LANDMARKS));
 }
 
-typedef struct locusi_memory_learner {
-    locusi_memory *m;
+typedef struct locusi_recall_learner {
+    locusi_recall *m;
     const locus_evals *e;
     locusi_ridge ridge;
     size_t n, models, *asked;    // asked [n]: models that have a score there
@@ -8508,14 +8313,14 @@ typedef struct locusi_memory_learner {
     double *coefficient, *target;
     locusi_known *order; // [models] hashes of their gaps: those with the same side by side
     int full, given;     // no gaps; the ratios are known
-} locusi_memory_learner;
+} locusi_recall_learner;
 
 #define LOCUSI_TARGETS ((size_t)64) // models whose evidence is taken in at most; of those with gaps, 12
 
 // Means, drawn to the pool's as far as models differ.
-LOCUSI_FN void locusi_learn_means(locusi_memory_learner *l)
+LOCUSI_FN void locusi_learn_means(locusi_recall_learner *l)
 {
-    locusi_memory *m = l->m;
+    locusi_recall *m = l->m;
     const double models = (double)l->models;
     double mean = 0.0, square = 0.0, noise = 0.0, variance, between;
     size_t i, j;
@@ -8544,9 +8349,9 @@ LOCUSI_FN void locusi_learn_means(locusi_memory_learner *l)
 }
 
 // f and t from what the models have in common; item: its variance, estimated anew.
-LOCUSI_FN void locusi_learn_shared(locusi_memory_learner *l, double *item)
+LOCUSI_FN void locusi_learn_shared(locusi_recall_learner *l, double *item)
 {
-    locusi_memory *m = l->m;
+    locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks;
     double odd = 0.0, count = 0.0, ratio;
     locusi_ratio evidence;
@@ -8571,7 +8376,7 @@ LOCUSI_FN void locusi_learn_shared(locusi_memory_learner *l, double *item)
     for (i = 0; i < n; i++) l->w[i] = (float)ratio * l->shares[i];
     locusi_ridge_factor(&l->ridge, l->w);
     locusi_ridge_features(&l->ridge, l->w, l->z, l->target);
-    locusi_memory_weights(m, l->target, l->coefficient);
+    locusi_recall_weights(m, l->target, l->coefficient);
     for (c = 0; c < p; c++) m->shared[c] = (float)l->coefficient[c];
     for (i = 0; i < n; i++) {
         l->f[i] = 0.0;
@@ -8584,15 +8389,15 @@ LOCUSI_FN void locusi_learn_shared(locusi_memory_learner *l, double *item)
     *item = locusi_clamp(odd / count, 0.02, 1.0);
 }
 
-LOCUSI_FN float locusi_learn_difference(const locusi_memory_learner *l, size_t j, size_t i)
+LOCUSI_FN float locusi_learn_difference(const locusi_recall_learner *l, size_t j, size_t i)
 {
     return (float)(((double)l->y[j * l->n + i] - l->mu[j]) / l->sd[j] - l->t[i]);
 }
 
 // m->own and m->noise: how much of what sets models apart is a function of the encoding.
-LOCUSI_FN void locusi_learn_own_ratio(locusi_memory_learner *l)
+LOCUSI_FN void locusi_learn_own_ratio(locusi_recall_learner *l)
 {
-    locusi_memory *m = l->m;
+    locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks;
     const size_t most = l->full ? LOCUSI_TARGETS : 12, take = l->models < most ? l->models : most;
     double squares = 0.0, spread = 0.0, count = 0.0;
@@ -8627,9 +8432,9 @@ LOCUSI_FN void locusi_learn_own_ratio(locusi_memory_learner *l)
 }
 
 // theta and h of every model
-LOCUSI_FN void locusi_learn_own(locusi_memory_learner *l)
+LOCUSI_FN void locusi_learn_own(locusi_recall_learner *l)
 {
-    locusi_memory *m = l->m;
+    locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks;
     size_t i, j, c;
     for (j = 0; j < l->models; j++) {
@@ -8656,9 +8461,9 @@ LOCUSI_FN void locusi_learn_own(locusi_memory_learner *l)
 }
 
 // The prior of later models: m->direction and m->rest. normal, factor, scaled and spare are scratch.
-LOCUSI_FN void locusi_learn_directions(locusi_memory_learner *l)
+LOCUSI_FN void locusi_learn_directions(locusi_recall_learner *l)
 {
-    locusi_memory *m = l->m;
+    locusi_recall *m = l->m;
     const size_t p = m->landmarks, d = m->directions;
     const double unit = 1.0 / (m->own * (double)l->models);
     double *vectors = m->spare, *value, *work, trace = 0.0, known = 0.0, all = 0.0, sum = 0.0;
@@ -8686,13 +8491,13 @@ LOCUSI_FN void locusi_learn_directions(locusi_memory_learner *l)
         const double v = value[j] > 0.0 ? value[j] : 0.0;
         sum += v;
         for (c = 0; c < p; c++) l->target[c] = sqrt(v) * vectors[c * d + j];
-        locusi_memory_weights(m, l->target, l->coefficient);
+        locusi_recall_weights(m, l->target, l->coefficient);
         for (c = 0; c < p; c++) m->direction[j * p + c] = (float)l->coefficient[c];
     }
     m->rest += trace > sum ? (trace - sum) / (double)p : 0.0;
 }
 
-LOCUSI_FN void locusi_learn_carve(locusi_memory_learner *l, locusi_carver *c)
+LOCUSI_FN void locusi_learn_carve(locusi_recall_learner *l, locusi_carver *c)
 {
     const size_t n = l->n, p = l->m->landmarks, models = l->models;
     l->kernels = locusi_carve_floats(c, n, p);
@@ -8721,7 +8526,7 @@ LOCUSI_FN void locusi_learn_carve(locusi_memory_learner *l, locusi_carver *c)
 }
 
 // The scores as they will be needed, and the models by their gaps.
-LOCUSI_FN void locusi_learn_scores(locusi_memory_learner *l)
+LOCUSI_FN void locusi_learn_scores(locusi_recall_learner *l)
 {
     double mean = 0.0, cells = 0.0;
     size_t i, j;
@@ -8746,9 +8551,9 @@ LOCUSI_FN void locusi_learn_scores(locusi_memory_learner *l)
 }
 
 // The evaluated queries as the pool keeps them. slope, intercept, ability, known: scratch.
-LOCUSI_FN locus_status locusi_learn_items(locusi_memory_learner *l, locus_error *err)
+LOCUSI_FN locus_status locusi_learn_items(locusi_recall_learner *l, locus_error *err)
 {
-    locusi_memory *m = l->m;
+    locusi_recall *m = l->m;
     const size_t n = l->n, stride = l->e->queries.stride ? l->e->queries.stride : l->e->queries.dim;
     double *slope, *intercept, *ability;
     locusi_known *known;
@@ -8786,25 +8591,25 @@ LOCUSI_FN locus_status locusi_learn_items(locusi_memory_learner *l, locus_error 
 }
 
 // Fit the memory to checked evaluations; m->landmarks, rank, seen, directions and q are set and its arrays placed.
-LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kernels *k, const locus_evals *e,
-                                            const locus_queries *all, locusi_memory_fit *fit, locus_error *err)
+LOCUSI_FN locus_status locusi_recall_fit_to(locusi_recall *m, const locusi_kernels *k, const locus_evals *e,
+                                            const locus_queries *all, locusi_recall_fit *fit, locus_error *err)
 {
     const size_t stride = e->queries.stride ? e->queries.stride : e->queries.dim, p = m->landmarks;
     double item = 0.2;
     size_t i, j, c, round;
-    locusi_memory_learner l;
+    locusi_recall_learner l;
     locusi_carver carver = {NULL, 0, 0};
     locus_status status;
     void *block = NULL;
-    if ((status = locusi_memory_map(m, k, all, err)) || (status = locusi_memory_choose(m, k, &e->queries, all, err)))
+    if ((status = locusi_recall_map(m, k, all, err)) || (status = locusi_recall_choose(m, k, &e->queries, all, err)))
         return status;
-    if (!locusi_memory_prepare(m, k))
-        return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "memory", "encodings of sensible size", "others");
+    if (!locusi_recall_prepare(m, k))
+        return locusi_fail(err, LOCUS_ERR_NONFINITE, "memory", "encodings of sensible size", "others");
     memset(&l, 0, sizeof l);
     l.m = m;
     l.e = e;
     l.n = e->queries.count;
-    l.models = e->models;
+    l.models = e->scores.models;
     l.given = m->ratio[0] > 0.0 && m->ratio[1] > 0.0;
     locusi_learn_carve(&l, &carver);
     if (carver.failed || !(block = LOCUS_MALLOC(carver.used + 64)))
@@ -8813,7 +8618,7 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
     carver.base = locusi_align(block);
     carver.used = 0;
     locusi_learn_carve(&l, &carver);
-    locusi_memory_kernels(m, k, e->queries.encodings, stride, l.n, l.x, l.kernels);
+    locusi_recall_kernels(m, k, e->queries.encodings, stride, l.n, l.x, l.kernels);
     locusi_matmul_run(k, l.kernels, p, l.n, p, m->features, p, l.phi, p, NULL, NULL, 0, 0);
     l.ridge.memory = m, l.ridge.k = k, l.ridge.phi = l.phi, l.ridge.n = l.n;
     locusi_learn_scores(&l);
@@ -8833,7 +8638,7 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
     m->rest = (double)(float)m->rest;
     for (j = 0; j < l.models; j++) {
         for (c = 0; c < p; c++) l.target[c] = (double)l.theta[j * p + c];
-        locusi_memory_weights(m, l.target, l.coefficient);
+        locusi_recall_weights(m, l.target, l.coefficient);
         for (c = 0; c < p; c++) {
             if (fit->rows) fit->rows[j * p + c] = (float)(((double)m->shared[c] + l.coefficient[c]) * l.sd[j]);
             if (fit->own) fit->own[j * p + c] = (float)l.coefficient[c];
@@ -8850,7 +8655,7 @@ LOCUSI_FN locus_status locusi_memory_fit_to(locusi_memory *m, const locusi_kerne
 // ---- one model's part from its own evaluations, with the rest of the memory as it is
 
 typedef struct locusi_own {
-    locusi_memory m; // what the pool has, and a learning part of its own
+    locusi_recall m; // what the pool has, and a learning part of its own
     size_t n;        // evaluations, in the order of their rows
     float *q, *x, *kernels;
     float *phi, *w;              // [n, landmarks], [n]
@@ -8863,14 +8668,14 @@ typedef struct locusi_own {
     locusi_ridge r;
 } locusi_own;
 
-LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_memory *memory, size_t all, locusi_carver *c)
+LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_recall *memory, size_t all, locusi_carver *c)
 {
     const size_t p = memory->landmarks;
     memset(o, 0, sizeof *o);
     o->m = *memory;
     o->m.landmark = locusi_carve_floats(c, p, memory->rank); // packed anew: others may be using the pool
     o->m.half = locusi_carve_floats(c, p, 1);
-    locusi_memory_carve_learning(&o->m, c);
+    locusi_recall_carve_learning(&o->m, c);
     o->q = locusi_carve_floats(c, all, memory->q);
     o->x = locusi_carve_floats(c, all, memory->rank);
     o->kernels = locusi_carve_floats(c, all, p);
@@ -8888,7 +8693,7 @@ LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_memory *memory, size
 
 // mu and sd of a model with n evaluations whose scores and difficulties have these sums. prior: what its mean is drawn
 // towards.
-LOCUSI_FN void locusi_own_mean(const locusi_memory *m, double prior, double n, double scores, double difficulties,
+LOCUSI_FN void locusi_own_mean(const locusi_recall *m, double prior, double n, double scores, double difficulties,
                                double *mu, double *sd)
 {
     size_t round;
@@ -8905,7 +8710,7 @@ LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, co
     const size_t p = o->m.landmarks, stride = e->queries.stride ? e->queries.stride : e->queries.dim;
     size_t i, c;
     float y = 0.0f;
-    if (!locusi_memory_prepare(&o->m, k) || !locusi_memory_specialise(&o->m)) // a file may hold anything
+    if (!locusi_recall_prepare(&o->m, k) || !locusi_recall_specialise(&o->m)) // a file may hold anything
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
     o->n = 0;
     for (i = 0; i < e->queries.count; i++)
@@ -8913,13 +8718,13 @@ LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, co
             memcpy(o->q + o->n * o->m.q, e->queries.encodings + i * stride, o->m.q * sizeof(float));
             o->score[o->n++] = (double)y;
         }
-    locusi_memory_kernels(&o->m, k, o->q, o->m.q, o->n, o->x, o->kernels);
+    locusi_recall_kernels(&o->m, k, o->q, o->m.q, o->n, o->x, o->kernels);
     locusi_matmul_run(k, o->kernels, p, o->n, p, o->m.features, p, o->phi, p, NULL, NULL, 0, 0);
     o->scores = o->difficulties = 0.0;
     for (i = 0; i < o->n; i++) {
         o->w[i] = (float)(o->m.own / o->m.noise);
         o->t[i] = 0.0;
-        if (!locusi_memory_known(&o->m, o->q + i * o->m.q, &o->t[i]))
+        if (!locusi_recall_known(&o->m, o->q + i * o->m.q, &o->t[i]))
             for (c = 0; c < p; c++) o->t[i] += (double)o->m.shared[c] * (double)o->kernels[i * p + c];
         o->scores += o->score[i];
         o->difficulties += o->t[i];
@@ -8929,7 +8734,7 @@ LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, co
     o->r.memory = &o->m, o->r.k = k, o->r.phi = o->phi, o->r.n = o->n;
     locusi_ridge_factor(&o->r, o->w);
     locusi_ridge_features(&o->r, o->w, o->difference, o->theta);
-    locusi_memory_weights(&o->m, o->theta, o->coefficient);
+    locusi_recall_weights(&o->m, o->theta, o->coefficient);
     return LOCUS_OK;
 }
 
@@ -8948,7 +8753,7 @@ LOCUSI_FN locus_status locusi_own_row(const locusi_own *o, const double *coeffic
     return LOCUS_OK;
 }
 
-LOCUSI_FN locus_status locusi_memory_add(const locusi_memory *memory, const locusi_kernels *k, const locus_evals *e,
+LOCUSI_FN locus_status locusi_recall_add(const locusi_recall *memory, const locusi_kernels *k, const locus_evals *e,
                                          float *row, float *base, locus_error *err)
 {
     locusi_carver c = {NULL, 0, 0};
@@ -8997,8 +8802,8 @@ struct locus_pool {
     float *grain;            // [capacity] embedding = grain * coarse, to within ..
     float *slack, *size;     // [capacity] .. slack; size >= |embedding|, |grain * coarse|
     float largest;           // >= every size
-    locusi_memory memory;    // landmarks 0: none
-    float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>memory
+    locusi_recall memory;    // landmarks 0: none
+    float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>recall
     float *recall_base;      // [capacity]
     unsigned char *recalled; // [capacity] 1: the model has a row
     void *memory_block;      // what the memory and these stand in
@@ -9218,19 +9023,19 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
 }
 
 // A growable pool's memory of these sizes, all zero, in a block of its own. The models' rows come with the next growth.
-LOCUSI_FN locus_status locusi_pool_make_memory(locus_pool *pool, const locusi_memory *plan, locus_error *err)
+LOCUSI_FN locus_status locusi_pool_make_recall(locus_pool *pool, const locusi_recall *plan, locus_error *err)
 {
     locusi_carver c = {NULL, 0, 0};
-    locusi_memory memory = *plan;
+    locusi_recall memory = *plan;
     size_t bytes;
     void *block = NULL;
-    locusi_memory_carve(&memory, &c, 0);
+    locusi_recall_carve(&memory, &c, 0);
     if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
     if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
     memset(block, 0, bytes);
     c.base = locusi_align(block);
     c.used = 0;
-    locusi_memory_carve(&memory, &c, 0);
+    locusi_recall_carve(&memory, &c, 0);
     if (pool->memory_block) LOCUS_FREE(pool->memory_block);
     pool->memory_block = block;
     pool->memory = memory;
@@ -9244,7 +9049,7 @@ LOCUSI_FN float *locusi_recall_at(const locus_pool *pool, size_t model, size_t l
 }
 
 // Bytes of a pool in one block; plan: its memory's sizes.
-LOCUSI_FN size_t locusi_pool_bytes(const locus_net *net, size_t capacity, const locusi_memory *plan)
+LOCUSI_FN size_t locusi_pool_bytes(const locus_net *net, size_t capacity, const locusi_recall *plan)
 {
     locusi_carver c = {NULL, 0, 0};
     locus_pool pool;
@@ -9252,7 +9057,7 @@ LOCUSI_FN size_t locusi_pool_bytes(const locus_net *net, size_t capacity, const 
     memset(&pool, 0, sizeof pool);
     pool.memory = *plan;
     locusi_carve(&c, 1, sizeof(locus_pool));
-    if (plan->landmarks) locusi_memory_carve(&pool.memory, &c, 0);
+    if (plan->landmarks) locusi_recall_carve(&pool.memory, &c, 0);
     locusi_pool_carve(net, &c, capacity, &pool);
     return c.failed || !locusi_add(c.used, 64, &bytes) ? 0 : bytes;
 }
@@ -9266,13 +9071,13 @@ LOCUSI_FN locus_status locusi_check_query_encoder(const locus_net *net, const ch
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query_encoder", "UTF-8 of at most %z bytes", "\"%s\"", most - 1,
                            *name);
     if (net->query_encoder[0] && strcmp(*name, net->query_encoder))
-        return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", the net's", "\"%s\"",
-                           net->query_encoder, *name);
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "query_encoder", "\"%s\", the net's", "\"%s\"", net->query_encoder,
+                           *name);
     return LOCUS_OK;
 }
 
 LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
-                                          const char *query_encoder, const locusi_memory *plan, void *memory,
+                                          const char *query_encoder, const locusi_recall *plan, void *memory,
                                           size_t memory_bytes, locus_error *err)
 {
     locusi_carver c = {NULL, 0, 0};
@@ -9286,12 +9091,12 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
     if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "capacity", "a pool that fits", "%z models", capacity);
     if (memory) {
         if (memory_bytes < bytes)
-            return locusi_fail(err, LOCUS_ERR_WORKSPACE, "memory", "%z bytes", "%z", bytes, memory_bytes);
+            return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "%z", bytes, memory_bytes);
         c.base = locusi_align(memory);
         pool = (locus_pool *)locusi_carve(&c, 1, sizeof(locus_pool));
         memset(pool, 0, bytes - 64);
         pool->memory = *plan;
-        if (plan->landmarks) locusi_memory_carve(&pool->memory, &c, 0);
+        if (plan->landmarks) locusi_recall_carve(&pool->memory, &c, 0);
         locusi_pool_carve(net, &c, capacity, pool);
     } else {
         pool = (locus_pool *)LOCUS_MALLOC(sizeof(locus_pool));
@@ -9305,7 +9110,7 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
     pool->guard.model = SIZE_MAX;
     pool->salt = locusi_mix((uint64_t)(uintptr_t)pool);
     memcpy(pool->query_encoder, query_encoder, strlen(query_encoder) + 1);
-    if ((!memory && plan->landmarks && (status = locusi_pool_make_memory(pool, plan, err))) ||
+    if ((!memory && plan->landmarks && (status = locusi_pool_make_recall(pool, plan, err))) ||
         (!memory && capacity && (status = locusi_pool_grow(pool, capacity, err)))) {
         locus_pool_destroy(pool);
         return status;
@@ -9317,7 +9122,7 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
 LOCUS_API locus_status locus_pool_create(locus_pool **out, const locus_net *net, size_t capacity,
                                          const char *query_encoder, void *memory, size_t memory_bytes, locus_error *err)
 {
-    locusi_memory none;
+    locusi_recall none;
     memset(&none, 0, sizeof none);
     return locusi_pool_create(out, net, capacity, query_encoder, &none, memory, memory_bytes, err);
 }
@@ -9504,9 +9309,9 @@ LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, doub
     return LOCUS_OK;
 }
 
-LOCUS_API locus_memory_info locus_pool_memory_info(const locus_pool *pool)
+LOCUS_API locus_recall_info locus_pool_recall_info(const locus_pool *pool)
 {
-    locus_memory_info info;
+    locus_recall_info info;
     size_t i;
     memset(&info, 0, sizeof info);
     if (!pool->memory.landmarks) return info;
@@ -9517,7 +9322,7 @@ LOCUS_API locus_memory_info locus_pool_memory_info(const locus_pool *pool)
     return info;
 }
 
-LOCUS_API void locus_pool_forget(locus_pool *pool)
+LOCUS_API void locus_pool_drop_recall(locus_pool *pool)
 {
     if (!pool) return;
     if (pool->memory_block) LOCUS_FREE(pool->memory_block);
@@ -9525,7 +9330,7 @@ LOCUS_API void locus_pool_forget(locus_pool *pool)
     memset(&pool->memory, 0, sizeof pool->memory);
 }
 
-LOCUS_API locus_status locus_pool_set_memory_weight(locus_pool *pool, double weight, locus_error *err)
+LOCUS_API locus_status locus_pool_set_recall_weight(locus_pool *pool, double weight, locus_error *err)
 {
     if (!pool || !pool->memory.landmarks)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory", pool ? "one without" : "NULL");
@@ -9536,7 +9341,7 @@ LOCUS_API locus_status locus_pool_set_memory_weight(locus_pool *pool, double wei
 
 #ifndef LOCUS_INFERENCE_ONLY
 // Encodings that a memory can take; e NULL: all rows, else those that a model has a score on.
-LOCUSI_FN locus_status locusi_check_lengths(const locusi_memory *m, const locus_queries *q, const locus_evals *e,
+LOCUSI_FN locus_status locusi_check_lengths(const locusi_recall *m, const locus_queries *q, const locus_evals *e,
                                             locus_error *err)
 {
     const size_t stride = q->stride ? q->stride : q->dim;
@@ -9564,7 +9369,7 @@ LOCUSI_FN locus_status locusi_evals_scored(const locus_evals *e, locus_evals *ou
     for (attempt = 0; attempt < 2; attempt++) {
         c.used = 0;
         rows = locusi_carve_floats(&c, kept, q);
-        scores = locusi_carve_floats(&c, e->models, kept);
+        scores = locusi_carve_floats(&c, e->scores.models, kept);
         if (attempt) break;
         if (!c.failed) *block = LOCUS_MALLOC(c.used + 64);
         if (!*block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
@@ -9573,24 +9378,24 @@ LOCUSI_FN locus_status locusi_evals_scored(const locus_evals *e, locus_evals *ou
     for (i = j = 0; i < n; i++) {
         if (!locusi_scored(e, i)) continue;
         memcpy(rows + j * q, e->queries.encodings + i * stride, q * sizeof(float));
-        for (m = 0; m < e->models; m++) scores[m * kept + j] = locusi_score(e, m, i, &y) ? y : locusi_nan();
+        for (m = 0; m < e->scores.models; m++) scores[m * kept + j] = locusi_score(e, m, i, &y) ? y : locusi_nan();
         j++;
     }
     out->queries.encodings = rows;
     out->queries.count = kept;
     out->queries.stride = 0;
-    out->scores = scores;
-    out->scores_u8 = NULL;
-    out->mask = NULL;
+    out->scores.f32 = scores;
+    out->scores.u8 = NULL;
+    out->scores.mask = NULL;
     return LOCUS_OK;
 }
 
 // like: a memory whose ratios are taken over, and the queries are then not kept; or NULL
-LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_memory_opts *opts,
-                                            const locusi_memory *like, locus_error *err)
+LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_recall_opts *opts,
+                                            const locusi_recall *like, locus_error *err)
 {
-    locusi_memory learned;
-    locusi_memory_fit fit;
+    locusi_recall learned;
+    locusi_recall_fit fit;
     locus_evals scored;
     locus_queries all;
     locusi_carver c = {NULL, 0, 0};
@@ -9605,16 +9410,16 @@ LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals 
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
     if (opts && !locusi_within(opts->weight, 0.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->weight", "0 to 1", "%f", opts->weight);
-    if (evals->models != pool->count)
+    if (evals->scores.models != pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
-                           evals->models);
+                           evals->scores.models);
     memset(&learned, 0, sizeof learned);
     memset(&fit, 0, sizeof fit);
     learned.q = pool->net->q;
-    learned.rank = locusi_memory_rank(learned.q);
-    learned.directions = pool->count < LOCUSI_MEMORY_DIRECTIONS ? pool->count : LOCUSI_MEMORY_DIRECTIONS;
-    learned.weight = (float)LOCUSI_MEMORY_WEIGHT;
-    if (pool->net->info.memory_weight > 0.0) learned.weight = (float)pool->net->info.memory_weight;
+    learned.rank = locusi_recall_rank(learned.q);
+    learned.directions = pool->count < LOCUSI_RECALL_DIRECTIONS ? pool->count : LOCUSI_RECALL_DIRECTIONS;
+    learned.weight = (float)LOCUSI_RECALL_WEIGHT;
+    if (pool->net->info.recall_weight > 0.0) learned.weight = (float)pool->net->info.recall_weight;
     if (opts && opts->weight > 0.0) learned.weight = (float)opts->weight;
     if ((status = locusi_check_lengths(&learned, &evals->queries, evals, err))) return status;
     if (opts && opts->unlabelled.count) {
@@ -9626,13 +9431,13 @@ LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals 
     }
     if ((status = locusi_evals_scored(evals, &scored, &scored_block, err))) return status;
     all = opts && opts->unlabelled.count ? opts->unlabelled : scored.queries;
-    learned.landmarks = locusi_memory_landmarks(&scored.queries, &all);
+    learned.landmarks = locusi_recall_landmarks(&scored.queries, &all);
     learned.seen = like ? 0 : scored.queries.count;
     if (like) memcpy(learned.ratio, like->ratio, sizeof learned.ratio);
     if (learned.directions > learned.landmarks / 4) learned.directions = learned.landmarks / 4; // scratch has that room
     for (attempt = 0; attempt < 2; attempt++) {
         c.used = 0;
-        locusi_memory_carve(&learned, &c, 1);
+        locusi_recall_carve(&learned, &c, 1);
         fit.rows = locusi_carve_floats(&c, pool->count, learned.landmarks);
         fit.base = locusi_carve_floats(&c, pool->count, 1);
         if (attempt) break;
@@ -9644,13 +9449,13 @@ LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals 
         memset(block, 0, bytes);
         c.base = locusi_align(block);
     }
-    status = locusi_memory_fit_to(&learned, pool->net->kernels, &scored, &all, &fit, err);
+    status = locusi_recall_fit_to(&learned, pool->net->kernels, &scored, &all, &fit, err);
     if (!status) {
-        const locusi_memory before = pool->memory;
+        const locusi_recall before = pool->memory;
         void *const block_before = pool->memory_block;
         float *const recall_before = pool->recall;
         pool->memory_block = NULL;
-        status = locusi_pool_make_memory(pool, &learned, err);
+        status = locusi_pool_make_recall(pool, &learned, err);
         if (!status) status = locusi_pool_grow(pool, pool->capacity, err);
         if (status) { // as it was
             if (pool->memory_block) LOCUS_FREE(pool->memory_block);
@@ -9658,10 +9463,10 @@ LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals 
             pool->memory_block = block_before;
             pool->recall = recall_before;
         } else {
-            locusi_memory *to = &pool->memory;
+            locusi_recall *to = &pool->memory;
             if (block_before) LOCUS_FREE(block_before);
-            locusi_memory_copy(to, &learned);
-            locusi_memory_pack(to, pool->net->kernels);
+            locusi_recall_copy(to, &learned);
+            locusi_recall_pack(to, pool->net->kernels);
             for (m = 0; m < pool->count; m++) {
                 for (i = 0; i < to->landmarks; i++) *locusi_recall_at(pool, m, i) = fit.rows[m * to->landmarks + i];
                 pool->recall_base[m] = fit.base[m];
@@ -9674,15 +9479,16 @@ LOCUSI_FN locus_status locusi_pool_memorize(locus_pool *pool, const locus_evals 
     return status;
 }
 
-LOCUS_API locus_status locus_pool_memorize(locus_pool *pool, const locus_evals *evals, const locus_memory_opts *opts,
-                                           locus_error *err)
+LOCUS_API locus_status locus_pool_learn_recall(locus_pool *pool, const locus_evals *evals,
+                                               const locus_recall_opts *opts, locus_error *err)
 {
     return locusi_pool_memorize(pool, evals, opts, NULL, err);
 }
 
-LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const locus_evals *evals, locus_error *err)
+LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, const locus_evals *evals,
+                                               locus_error *err)
 {
-    float row[LOCUSI_MEMORY_LANDMARKS];
+    float row[LOCUSI_RECALL_LANDMARKS];
     size_t i;
     locus_status status;
     memset(row, 0, sizeof row); // without a heap gcc warns of it, though it is then never read
@@ -9691,12 +9497,13 @@ LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const
     if (index >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "index", "below %z", "%z", pool->count, index);
     if (!pool->memory.landmarks)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory (locus_pool_memorize)",
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory (locus_pool_learn_recall)",
                            "one without");
-    if (evals->models != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->models);
+    if (evals->scores.models != 1)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->scores.models);
     if ((status = locusi_check_evals(pool->net, evals, err)) ||
         (status = locusi_check_lengths(&pool->memory, &evals->queries, evals, err)) ||
-        (status = locusi_memory_add(&pool->memory, pool->net->kernels, evals, row, &pool->recall_base[index], err)))
+        (status = locusi_recall_add(&pool->memory, pool->net->kernels, evals, row, &pool->recall_base[index], err)))
         return status;
     for (i = 0; i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
     pool->recalled[index] = 1;
@@ -9707,10 +9514,10 @@ LOCUS_API locus_status locus_pool_remember(locus_pool *pool, size_t index, const
 // ---- reading
 
 // The sizes of a file's memory, all of its tensors checked; landmarks 0: the file has none.
-LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const locus_net *net, size_t models,
-                                           locusi_memory *m, locus_error *err)
+LOCUSI_FN locus_status locusi_recall_sizes(const locus_safetensors *st, const locus_net *net, size_t models,
+                                           locusi_recall *m, locus_error *err)
 {
-    static const char *const names[LOCUSI_MEMORY_TENSORS] = {"memory.map",      "memory.map_bias", "memory.landmarks",
+    static const char *const names[LOCUSI_RECALL_TENSORS] = {"memory.map",      "memory.map_bias", "memory.landmarks",
                                                              "memory.shared",   "memory.rows",     "memory.base",
                                                              "memory.recalled", "memory.known",    "memory.difficulty",
                                                              "memory.scalars",  "memory.items",    "memory.directions"};
@@ -9727,35 +9534,35 @@ LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const lo
     m->logits = scalars && scalars->count == 2; // a file of version 0.2 or 0.3
     m->landmarks = points && points->rank == 2 ? points->shape[0] : 16;
     m->seen = known && known->rank == 1 ? known->shape[0] : 0;
-    if (m->landmarks == 0 || m->landmarks % 16 || m->landmarks > LOCUSI_MEMORY_LANDMARKS)
+    if (m->landmarks == 0 || m->landmarks % 16 || m->landmarks > LOCUSI_RECALL_LANDMARKS)
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "a multiple of 16 up to %z", "%z",
-                           LOCUSI_MEMORY_LANDMARKS, m->landmarks);
-    if (m->rank == 0 || m->rank % 16 || m->rank > LOCUSI_MEMORY_RANK)
+                           LOCUSI_RECALL_LANDMARKS, m->landmarks);
+    if (m->rank == 0 || m->rank % 16 || m->rank > LOCUSI_RECALL_RANK)
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.map", "a multiple of 16 up to %z rows", "%z",
-                           LOCUSI_MEMORY_RANK, m->rank);
-    if (m->directions > LOCUSI_MEMORY_DIRECTIONS)
-        return locusi_fail(err, LOCUS_ERR_POOL, "memory.directions", "at most %z rows", "%z", LOCUSI_MEMORY_DIRECTIONS,
+                           LOCUSI_RECALL_RANK, m->rank);
+    if (m->directions > LOCUSI_RECALL_DIRECTIONS)
+        return locusi_fail(err, LOCUS_ERR_POOL, "memory.directions", "at most %z rows", "%z", LOCUSI_RECALL_DIRECTIONS,
                            m->directions);
-    for (i = 0; i < LOCUSI_MEMORY_TENSORS; i++) {
+    for (i = 0; i < LOCUSI_RECALL_TENSORS; i++) {
         const size_t p = m->landmarks;
-        const size_t shape[LOCUSI_MEMORY_TENSORS][2] = {
+        const size_t shape[LOCUSI_RECALL_TENSORS][2] = {
             {m->rank, m->q},  {m->rank, 1},      {p, m->rank}, {p, 1},       {models, p},
-            {models, 1},      {models, 1},       {m->seen, 1}, {m->seen, 1}, {m->logits ? 2 : LOCUSI_MEMORY_SCALARS, 1},
+            {models, 1},      {models, 1},       {m->seen, 1}, {m->seen, 1}, {m->logits ? 2 : LOCUSI_RECALL_SCALARS, 1},
             {m->seen + 1, 2}, {m->directions, p}};
         const size_t rank = i == 0 || i == 2 || i == 4 || i >= 10 ? 2 : 1;
         const locus_dtype type = i == 6 ? LOCUS_U8 : i == 7 ? LOCUS_I64 : LOCUS_F32;
         const locus_tensor *t = locus_safetensors_find(st, names[i]);
         if (!t && i >= 10) continue; // not all files have these
-        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", names[i]);
+        if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", names[i]);
         present++;
         if (t->rank != rank || t->shape[0] != shape[i][0] || (rank == 2 && t->shape[1] != shape[i][1])) {
             char want[64], have[64];
             locusi_shape_text(want, sizeof want, rank, shape[i]);
             locusi_shape_text(have, sizeof have, t->rank, t->shape);
-            return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", names[i], want, have);
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", names[i], want, have);
         }
         if (t->dtype != type)
-            return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "%s", "%s", names[i],
+            return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", names[i],
                                type == LOCUS_U8    ? "U8"
                                : type == LOCUS_I64 ? "I64"
                                                    : "F32",
@@ -9768,23 +9575,23 @@ LOCUSI_FN locus_status locusi_memory_sizes(const locus_safetensors *st, const lo
     }
     if (present != surplus)
         for (i = 0; i < st->tensor_count; i++) {
-            for (j = 0; j < LOCUSI_MEMORY_TENSORS && strcmp(st->tensors[i].name, names[j]); j++) {}
-            if (j == LOCUSI_MEMORY_TENSORS && locusi_starts(st->tensors[i].name, "memory."))
-                return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", st->tensors[i].name);
+            for (j = 0; j < LOCUSI_RECALL_TENSORS && strcmp(st->tensors[i].name, names[j]); j++) {}
+            if (j == LOCUSI_RECALL_TENSORS && locusi_starts(st->tensors[i].name, "memory."))
+                return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", st->tensors[i].name);
         }
     return LOCUS_OK;
 }
 
 // The memory's numbers out of checked tensors into a pool that has the room.
-LOCUSI_FN void locusi_memory_read(locus_pool *pool, const locus_safetensors *st, size_t models)
+LOCUSI_FN void locusi_recall_read(locus_pool *pool, const locus_safetensors *st, size_t models)
 {
-    locusi_memory *m = &pool->memory;
+    locusi_recall *m = &pool->memory;
     const locus_tensor *map = locus_safetensors_find(st, "memory.map"),
                        *rows = locus_safetensors_find(st, "memory.rows");
     const unsigned char *known = (const unsigned char *)locus_safetensors_find(st, "memory.known")->data;
     const unsigned char *recalled = (const unsigned char *)locus_safetensors_find(st, "memory.recalled")->data;
     const locus_tensor *items = locus_safetensors_find(st, "memory.items");
-    float scalars[LOCUSI_MEMORY_SCALARS] = {0.0f};
+    float scalars[LOCUSI_RECALL_SCALARS] = {0.0f};
     size_t i, j;
     for (i = 0; i < m->rank; i++)
         for (j = 0; j < m->q; j++) locus_tensor_to_f32(map, i * m->q + j, 1, m->map + locusi_packed(i, j, m->q), NULL);
@@ -9814,7 +9621,7 @@ LOCUSI_FN void locusi_memory_read(locus_pool *pool, const locus_safetensors *st,
         for (j = 0; j < m->landmarks; j++)
             locus_tensor_to_f32(rows, i * m->landmarks + j, 1, locusi_recall_at(pool, i, j), NULL);
     }
-    locusi_memory_pack(m, pool->net->kernels);
+    locusi_recall_pack(m, pool->net->kernels);
 }
 
 // A tensor of the pool with one entry for each model.
@@ -9823,16 +9630,16 @@ LOCUSI_FN locus_status locusi_pool_tensor(const locus_safetensors *st, const cha
 {
     const locus_tensor *t = locus_safetensors_find(st, name);
     const size_t shape[2] = {models, width};
-    if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR_MISSING, "%s", "this tensor", "none", name);
+    if (!t) return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", name);
     if (t->rank != rank || (models != SIZE_MAX && t->shape[0] != models) || (rank == 2 && t->shape[1] != width)) {
         char want[64], have[64];
         locusi_shape_text(want, sizeof want, rank, shape);
         locusi_shape_text(have, sizeof have, t->rank, t->shape);
-        return locusi_fail(err, LOCUS_ERR_TENSOR_SHAPE, "%s", "%s", "%s", name,
-                           models == SIZE_MAX ? "one dimension" : want, have);
+        return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "%s", "%s", name, models == SIZE_MAX ? "one dimension" : want,
+                           have);
     }
     if (t->dtype != dtype && !(dtype == LOCUS_F64 && t->dtype == LOCUS_F32)) // costs were F32 until version 0.3
-        return locusi_fail(err, LOCUS_ERR_DTYPE_UNSUPPORTED, "%s", "%s", "%s", name,
+        return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", name,
                            dtype == LOCUS_U8    ? "U8"
                            : dtype == LOCUS_I64 ? "I64"
                            : dtype == LOCUS_F64 ? "F64"
@@ -9865,7 +9672,7 @@ LOCUSI_FN locus_status locusi_pool_calibration_tensor(const locus_safetensors *s
 // Element i of a checked tensor, F64 or F32.
 LOCUSI_FN double locusi_tensor_f64(const locus_tensor *t, size_t i)
 {
-    const unsigned char *p = (const unsigned char *)t->data + i * locus_dtype_bytes(t->dtype);
+    const unsigned char *p = (const unsigned char *)t->data + i * locusi_dtype_bytes(t->dtype);
     return t->dtype == LOCUS_F64 ? locusi_f64_from(locusi_le64(p)) : (double)locusi_f32_from(locusi_le32(p));
 }
 
@@ -9932,7 +9739,7 @@ LOCUSI_FN locus_status locusi_pool_read(const locus_tensor *const t[6], size_t i
 // memory's sizes.
 LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_safetensors *st,
                                               const locus_tensor *t[6], const locus_tensor **calibration,
-                                              locus_guard *guard, locusi_memory *plan, locus_error *err)
+                                              locus_guard *guard, locusi_recall *plan, locus_error *err)
 {
     static const char *const tensor[6] = {"pool.embeddings", "pool.names",     "pool.parameters_b",
                                           "pool.cost",       "pool.available", "pool.evaluations"};
@@ -9949,7 +9756,7 @@ LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_
         if (m == 6 && strcmp(name, "pool.calibration") && strcmp(name, "pool.guard") &&
             !locusi_starts(name, "encoder.") && !locusi_starts(name, "decoder.") && !locusi_starts(name, "memory.") &&
             !locusi_starts(name, "text."))
-            return locusi_fail(err, LOCUS_ERR_TENSOR_SURPLUS, "%s", "no such tensor", "this", name);
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", name);
     }
     text = locus_safetensors_meta(st, "locus.format");
     if (!text || strcmp(text, "1"))
@@ -9958,7 +9765,7 @@ LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_
     if (!text || !locusi_parse_hash(text, &hash))
         return locusi_fail(err, LOCUS_ERR_METADATA, "locus.net_hash", "16 hex digits", "%s", text ? text : "no entry");
     if (hash != net->info.hash)
-        return locusi_fail(err, LOCUS_ERR_NET_MISMATCH, "locus.net_hash", "%x, this net's", "%x", net->info.hash, hash);
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "locus.net_hash", "%x, this net's", "%x", net->info.hash, hash);
     text = locus_safetensors_meta(st, "locus.q_dim");
     {
         char want[24] = "";
@@ -9978,14 +9785,14 @@ LOCUSI_FN locus_status locusi_pool_check_file(const locus_net *net, const locus_
         (status = locusi_pool_calibration_tensor(st, t[0]->shape[0], calibration, err)) ||
         (status = locusi_pool_read_guard(st, t[0]->shape[0], guard, err)))
         return status;
-    return locusi_memory_sizes(st, net, t[0]->shape[0], plan, err);
+    return locusi_recall_sizes(st, net, t[0]->shape[0], plan, err);
 }
 
 LOCUS_API size_t locus_pool_load_memory(const locus_net *net, const locus_safetensors *st)
 {
     const locus_tensor *t[6], *calibration;
     locus_guard guard;
-    locusi_memory plan;
+    locusi_recall plan;
     if (!net || !st || locusi_pool_check_file(net, st, t, &calibration, &guard, &plan, NULL)) return 0;
     return locusi_pool_bytes(net, t[0]->shape[0], &plan);
 }
@@ -9997,7 +9804,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     const char *names;
     locus_guard guard;
     locus_pool *pool;
-    locusi_memory plan;
+    locusi_recall plan;
     size_t i, m;
     locus_status status;
     if (!out || !net || !st)
@@ -10038,7 +9845,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     pool->guard = guard;
     locusi_pool_read_calibration(pool, calibration);
     for (i = 0; pool->coarse && i < m; i++) locusi_screen_store(pool, i);
-    if (plan.landmarks) locusi_memory_read(pool, st, m);
+    if (plan.landmarks) locusi_recall_read(pool, st, m);
     *out = pool;
     return LOCUS_OK;
 }
@@ -10083,12 +9890,12 @@ LOCUS_API locus_status locus_pool_open(locus_pool **out, const locus_net *net, c
 }
 
 #ifndef LOCUS_INFERENCE_ONLY
-LOCUSI_FN void locusi_memory_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[11])
+LOCUSI_FN void locusi_recall_save_carve(const locus_pool *pool, locusi_carver *c, unsigned char *to[11])
 {
-    const locusi_memory *m = &pool->memory;
+    const locusi_recall *m = &pool->memory;
     const size_t floats[10] = {
         m->rank * m->q, m->rank, m->landmarks * m->rank, m->landmarks,      m->landmarks * pool->count,
-        pool->count,    m->seen, LOCUSI_MEMORY_SCALARS,  2 * (m->seen + 1), m->directions * m->landmarks};
+        pool->count,    m->seen, LOCUSI_RECALL_SCALARS,  2 * (m->seen + 1), m->directions * m->landmarks};
     size_t i;
     for (i = 0; i < 10; i++) to[i] = (unsigned char *)locusi_carve(c, m->landmarks ? floats[i] : 0, 4);
     to[10] = (unsigned char *)locusi_carve(c, m->landmarks ? m->seen : 0, 8);
@@ -10101,13 +9908,13 @@ LOCUSI_FN void locusi_put_floats(unsigned char *to, const float *from, size_t n)
 }
 
 // The memory's tensors; returns how many.
-LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const to[11], locus_tensor *t)
+LOCUSI_FN size_t locusi_recall_save(const locus_pool *pool, unsigned char *const to[11], locus_tensor *t)
 {
-    const locusi_memory *m = &pool->memory;
-    const float scalars[LOCUSI_MEMORY_SCALARS] = {m->weight,     (float)m->mean,  (float)m->pull,
+    const locusi_recall *m = &pool->memory;
+    const float scalars[LOCUSI_RECALL_SCALARS] = {m->weight,     (float)m->mean,  (float)m->pull,
                                                   (float)m->own, (float)m->noise, (float)m->rest};
     const float abilities[2] = {(float)m->ability, (float)m->spread};
-    size_t i, j, count = LOCUSI_MEMORY_TENSORS - 2;
+    size_t i, j, count = LOCUSI_RECALL_TENSORS - 2;
     for (i = 0; i < m->rank; i++)
         for (j = 0; j < m->q; j++) locusi_put_floats(to[0] + 4 * (i * m->q + j), m->map + locusi_packed(i, j, m->q), 1);
     locusi_put_floats(to[1], m->map_bias, m->rank);
@@ -10118,7 +9925,7 @@ LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const
             locusi_put_floats(to[4] + 4 * (i * m->landmarks + j), locusi_recall_at(pool, i, j), 1);
     locusi_put_floats(to[5], pool->recall_base, pool->count);
     locusi_put_floats(to[6], m->difficulty, m->seen);
-    locusi_put_floats(to[7], scalars, LOCUSI_MEMORY_SCALARS);
+    locusi_put_floats(to[7], scalars, LOCUSI_RECALL_SCALARS);
     locusi_put_floats(to[8], m->items, 2 * m->seen);
     locusi_put_floats(to[8] + 8 * m->seen, abilities, 2);
     for (i = 0; i < m->seen; i++) {
@@ -10134,7 +9941,7 @@ LOCUSI_FN size_t locusi_memory_save(const locus_pool *pool, unsigned char *const
     locusi_tensor_set(&t[6], "memory.recalled", LOCUS_U8, 1, pool->count, 1, pool->recalled);
     locusi_tensor_set(&t[7], "memory.known", LOCUS_I64, 1, m->seen, 1, to[10]);
     locusi_tensor_set(&t[8], "memory.difficulty", LOCUS_F32, 1, m->seen, 1, to[6]);
-    locusi_tensor_set(&t[9], "memory.scalars", LOCUS_F32, 1, m->logits ? 2 : LOCUSI_MEMORY_SCALARS, 1, to[7]);
+    locusi_tensor_set(&t[9], "memory.scalars", LOCUS_F32, 1, m->logits ? 2 : LOCUSI_RECALL_SCALARS, 1, to[7]);
     if (m->spread > 0.0) locusi_tensor_set(&t[count++], "memory.items", LOCUS_F32, 2, m->seen + 1, 2, to[8]);
     if (m->directions) {
         locusi_put_floats(to[9], m->direction, m->directions * m->landmarks);
@@ -10171,8 +9978,8 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         if ((status = locusi_net_sizes(&check, net_file, 0, err)) || (status = locusi_net_hash(&check, net_file, err)))
             return status;
         if (check.info.hash != net->info.hash)
-            return locusi_fail(err, LOCUS_ERR_NET_MISMATCH, "net_file", "hash %x, of the pool's net", "%x",
-                               net->info.hash, check.info.hash);
+            return locusi_fail(err, LOCUS_ERR_MISMATCH, "net_file", "hash %x, of the pool's net", "%x", net->info.hash,
+                               check.info.hash);
         if (what == LOCUS_SAVE_EVERYTHING && !check.info.has_encoder)
             return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net_file", "a file with the encoder", "the predictor alone");
     }
@@ -10187,7 +9994,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         evaluations = (unsigned char *)locusi_carve(&c, m, 8);
         names = (unsigned char *)locusi_carve(&c, name_bytes, 1);
         calibration = (unsigned char *)locusi_carve(&c, m + 1, 8);
-        locusi_memory_save_carve(pool, &c, memory);
+        locusi_recall_save_carve(pool, &c, memory);
         tensors = (locus_tensor *)locusi_carve(&c, net_tensors + 24, sizeof(locus_tensor));
         metadata = (locus_metadata *)locusi_carve(&c, net_metadata + 5, sizeof(locus_metadata));
         if (attempt) break;
@@ -10232,7 +10039,7 @@ LOCUS_API locus_status locus_pool_save(const locus_pool *pool, const char *path,
         locusi_put64(guard + 8, locusi_f64_bits(pool->guard.margin));
         locusi_tensor_set(&tensors[tensor_count++], "pool.guard", LOCUS_F64, 1, 2, 1, guard);
     }
-    if (pool->memory.landmarks) tensor_count += locusi_memory_save(pool, memory, tensors + tensor_count);
+    if (pool->memory.landmarks) tensor_count += locusi_recall_save(pool, memory, tensors + tensor_count);
     for (i = 0; i < net_metadata; i++)
         if (!locusi_starts(net_file->metadata[i].key, "locus.")) metadata[metadata_count++] = net_file->metadata[i];
     locusi_text(hash, sizeof hash, "%x", net->info.hash);
@@ -10349,9 +10156,9 @@ LOCUSI_FN float locusi_chance_logit(float chance)
 LOCUSI_FN void locusi_predict_recall(const locus_pool *pool, locusi_predict_scratch *w, const float *q, size_t stride,
                                      size_t rows, size_t begin, size_t end, float *logits)
 {
-    const locusi_memory *memory = &pool->memory;
+    const locusi_recall *memory = &pool->memory;
     size_t m, i, j, models;
-    locusi_memory_kernels(memory, pool->net->kernels, q, stride, rows, w->x, w->kernels);
+    locusi_recall_kernels(memory, pool->net->kernels, q, stride, rows, w->x, w->kernels);
     for (m = begin; m < end; m += models) {
         models = end - m < LOCUSI_MODEL_TILE ? end - m : LOCUSI_MODEL_TILE;
         locusi_matmul_run(pool->net->kernels, w->kernels, memory->landmarks, rows, memory->landmarks,
@@ -10418,8 +10225,8 @@ LOCUSI_FN locus_status locusi_check_logits(const float *logits, size_t rows, siz
         for (m = 0; m < models; m++) {
             const float x = logits[i * models + m];
             if (locusi_is_nan(x) || (!infinite && !locusi_finite(x)))
-                return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "logits[%z, %z]", "a finite number", "%f", first + i,
-                                   m, (double)x);
+                return locusi_fail(err, LOCUS_ERR_NONFINITE, "logits[%z, %z]", "a finite number", "%f", first + i, m,
+                                   (double)x);
         }
     return LOCUS_OK;
 }
@@ -10441,7 +10248,7 @@ LOCUSI_FN locus_status locusi_predict(const locus_pool *pool, const locus_querie
     if (pool->count == 0 || queries->count == 0) return LOCUS_OK;
     bytes = locus_predict_workspace(pool, queries->count, parallel);
     if (!bytes || !work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     c.base = locusi_align(work);
     locusi_predict_plan(&job, pool, queries->count, parallel, &c);
     job.queries = queries;
@@ -11072,7 +10879,7 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
         return status;
     bytes = locus_route_workspace(pool, queries->count, opts);
     if (!bytes || !work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     block = locusi_route_block(pool, queries->count);
     buffer = locusi_align(work);
     part = *queries;
@@ -11172,25 +10979,13 @@ LOCUS_API locus_status locus_lambda_for_budget(const locus_pool *pool, const flo
 
 #ifndef LOCUS_INFERENCE_ONLY
 
-// 1 and *y, or 0 if there is no score.
-LOCUSI_FN int locusi_score_at(const locus_scores *s, size_t model, size_t column, float *y)
-{
-    const size_t at = model * s->stride + column;
-    if (s->scores) {
-        *y = s->scores[at];
-        return !locusi_is_nan(*y);
-    }
-    *y = (float)s->scores_u8[at];
-    return s->scores_u8[at] != 255;
-}
-
 LOCUS_API size_t locus_best_model(const locus_scores *scores, const size_t *columns, size_t count)
 {
     size_t m, i, best = 0, most = 0;
     float y;
     for (m = 0; m < scores->models; m++) {
         size_t right = 0;
-        for (i = 0; i < (columns ? count : scores->stride); i++)
+        for (i = 0; i < (columns ? count : scores->count); i++)
             right += locusi_score_at(scores, m, columns ? columns[i] : i, &y) && y > 0.5f;
         if (right > most) {
             most = right;
@@ -11248,16 +11043,15 @@ LOCUSI_FN double locusi_auc(const uint64_t *keys, size_t n)
 #define LOCUSI_BINS ((size_t)15) // of the calibration error
 #define LOCUSI_TOP ((size_t)5)   // hit@5 is the deepest
 
-LOCUSI_FN locus_status locusi_check_scores(const locus_scores *scores, const size_t *columns, size_t n,
-                                           locus_error *err)
+LOCUSI_FN locus_status locusi_check_columns(const locus_scores *scores, const size_t *columns, size_t n,
+                                            locus_error *err)
 {
     size_t i;
-    if (!scores->scores == !scores->scores_u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
-                           scores->scores ? "both" : "neither");
+    if (!scores->f32 == !scores->u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "f32 or u8", "%s", scores->f32 ? "both" : "neither");
     for (i = 0; i < n; i++)
-        if ((columns ? columns[i] : i) >= scores->stride)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->stride,
+        if ((columns ? columns[i] : i) >= scores->count)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->count,
                                columns ? columns[i] : i);
     return LOCUS_OK;
 }
@@ -11304,8 +11098,8 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
         if (o->leaders[m] >= models)
             return locusi_fail(err, LOCUS_ERR_ARGUMENT, "leaders[%z]", "below %z", "%z", m, models, o->leaders[m]);
     if (!work || work_bytes < bytes || !bytes)
-        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
-    if ((status = locusi_check_scores(scores, o->columns, n, err))) return status;
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+    if ((status = locusi_check_columns(scores, o->columns, n, err))) return status;
     memset(sum_p, 0, sizeof sum_p);
     memset(sum_y, 0, sizeof sum_y);
     keys = (uint64_t *)(void *)locusi_align(work);
@@ -11433,7 +11227,7 @@ LOCUSI_FN void locusi_by_key(const double *key, size_t count, size_t *order)
 LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *columns, size_t count, locus_among among,
                                      size_t *order, double *means, locus_error *err)
 {
-    const size_t n = columns ? count : scores ? scores->stride : 0;
+    const size_t n = columns ? count : scores ? scores->count : 0;
     double *model, *query, *seen, rest = 0.0, pairs = 0.0, moved = 1.0, middle = 0.0;
     locusi_carver c = {NULL, 0, 0};
     size_t bytes, m, i, round, holes = 0;
@@ -11442,7 +11236,7 @@ LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *c
     locus_status status;
     if (!scores || !order)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", scores ? "order" : "scores");
-    if ((status = locusi_check_scores(scores, columns, n, err))) return status;
+    if ((status = locusi_check_columns(scores, columns, n, err))) return status;
     for (m = 0; m < scores->models; m++)
         for (i = 0; i < n; i++) {
             const size_t column = columns ? columns[i] : i;
@@ -11838,7 +11632,7 @@ LOCUSI_FN locus_status locusi_frontier_check(const float *logits, size_t n, cons
                                o->leaders[m]);
     if ((status = locusi_check_level(o->level, err))) return status;
     if ((status = locusi_check_logits(logits, n, scores->models, 0, 1, err))) return status;
-    return locusi_check_scores(scores, o->columns, n, err);
+    return locusi_check_columns(scores, o->columns, n, err);
 }
 
 // Fill the matrices; queries without a candidate of a cost that can be counted are left out. *a->choice is used for the
@@ -12316,7 +12110,7 @@ LOCUSI_FN void locusi_calibrate_work(void *arg, size_t worker)
 {
     locusi_calibrate_job *job = (locusi_calibrate_job *)arg;
     size_t model, mine = 0;
-    while ((model = locusi_next(&job->counter, worker, &mine)) < job->evals->models)
+    while ((model = locusi_next(&job->counter, worker, &mine)) < job->evals->scores.models)
         if (job->pairs) {
             locusi_calibrate_fit(job, NULL, model, job->pair, job->precision, job->pairs + 2 * model);
         } else {
@@ -12338,7 +12132,7 @@ LOCUSI_FN void locusi_calibrate_loss(locusi_calibrate_job *job, const locus_para
         job->counter.next = 0;
         job->counter.workers = job->workers;
         locusi_run(parallel, locusi_calibrate_work, job, job->workers);
-        for (m = 0; m < job->evals->models; m++) {
+        for (m = 0; m < job->evals->scores.models; m++) {
             const locusi_calibrate_sum *one = &job->sums[m];
             s->loss += one->loss;
             for (j = 0; j < 2; j++) s->slope[j] += one->slope[j];
@@ -12388,7 +12182,7 @@ LOCUSI_FN double locusi_calibrate_shrink(const locusi_calibrate_job *job, int wh
     double squares = 0.0, noise = 0.0, information = 0.0, pairs = 0.0, models = 0.0;
     size_t m;
     if (asked > 0.0) return asked;
-    for (m = 0; m < job->evals->models; m++) {
+    for (m = 0; m < job->evals->scores.models; m++) {
         const locusi_calibrate_sum *s = &job->sums[m];
         const double bend = s->bend[which ? 2 : 0];
         if (s->pairs < 2 || !(bend > 1e-9)) continue;
@@ -12413,7 +12207,7 @@ LOCUSI_FN void locusi_calibrate_steady(const locusi_calibrate_job *job, const lo
     float y;
     for (i = 0; i < n; i++) {
         double sum[2] = {0.0, 0.0};
-        for (m = 0; m < job->evals->models; m++) {
+        for (m = 0; m < job->evals->scores.models; m++) {
             const double x = (double)job->logits[m * n + i];
             double away;
             if (!locusi_score(job->evals, m, i, &y)) continue;
@@ -12444,7 +12238,7 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     float *logits = NULL, *part = NULL;
     unsigned char *work = NULL;
     double shared[2], fitted[2];
-    size_t m, i, n, cells, bytes = 0, work_bytes, used = 0;
+    size_t m, i, n, bytes = 0, work_bytes, used = 0;
     void *block = NULL;
     float y = 0.0f;
     int attempt;
@@ -12455,23 +12249,12 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "opts->shrink", "0 to 1e12", "%f", shrink);
     if ((status = locusi_check_queries(pool->net, &evals->queries, err))) return status;
     n = evals->queries.count;
-    if (evals->models != pool->count)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
-                           evals->models);
-    if (!evals->scores == !evals->scores_u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
-                           evals->scores ? "both" : "neither");
-    if (!locusi_mul(evals->models, n, &cells))
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "scores", "fewer cells", "%z x %z", evals->models, n);
-    for (m = 0; m < evals->models; m++)
-        for (i = 0; i < n; i++) {
-            if (!locusi_score(evals, m, i, &y)) continue;
-            used++;
-            if (!(y >= 0.0f && y <= 1.0f))
-                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]",
-                                   evals->scores ? "0 to 1, or NaN for missing" : "0, 1, or 255 for missing", "%f", m,
-                                   i, (double)y);
-        }
+    if (evals->scores.models != pool->count)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->scores.models", "%z, the pool's", "%z", pool->count,
+                           evals->scores.models);
+    if ((status = locusi_check_scores(&evals->scores, pool->count, n, err))) return status;
+    for (m = 0; m < pool->count; m++)
+        for (i = 0; i < n; i++) used += (size_t)locusi_score(evals, m, i, &y);
     if (!used) return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "evals", "at least one evaluation", "none");
     memset(&job, 0, sizeof job);
     work_bytes = locus_predict_workspace(pool, part_rows, parallel);
@@ -12534,17 +12317,16 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
                            : !bins ? "bins"
                                    : "logits");
     models = scores->models;
-    if (!scores->scores == !scores->scores_u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
-                           scores->scores ? "both" : "neither");
+    if (!scores->f32 == !scores->u8)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "f32 or u8", "%s", scores->f32 ? "both" : "neither");
     if (model >= models && model != SIZE_MAX)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z, or SIZE_MAX", "%z", models, model);
     if (!count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at least 1", "0");
     memset(bins, 0, count * sizeof *bins);
     for (i = 0; i < n; i++) {
         const size_t column = columns ? columns[i] : i;
-        if (column >= scores->stride)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->stride, column);
+        if (column >= scores->count)
+            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->count, column);
         for (m = model == SIZE_MAX ? 0 : model; m < (model == SIZE_MAX ? models : model + 1); m++) {
             const float logit = logits[i * models + m];
             double p;
@@ -12554,7 +12336,7 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
                 return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
                                    (double)y);
             if (locusi_is_nan(logit))
-                return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "logits[%z, %z]", "a number", "NaN", i, m);
+                return locusi_fail(err, LOCUS_ERR_NONFINITE, "logits[%z, %z]", "a number", "NaN", i, m);
             p = locus_probability((double)logit);
             bin = (size_t)(p * (double)count);
             if (bin >= count) bin = count - 1;
@@ -12628,8 +12410,8 @@ LOCUSI_FN locus_status locusi_check_points(const locus_points *p, const char *na
         for (j = 0; j < p->dim; j++) {
             const float x = p->rows[i * stride + j];
             if (!locusi_finite(x) || fabsf(x) > LOCUSI_POINT_LIMIT)
-                return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "%s.rows[%z, %z]",
-                                   "a finite number of sensible size", "%f", name, i, j, (double)x);
+                return locusi_fail(err, LOCUS_ERR_NONFINITE, "%s.rows[%z, %z]", "a finite number of sensible size",
+                                   "%f", name, i, j, (double)x);
             if (chances && (x < 0.0f || x > 1.0f))
                 return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.rows[%z, %z]", "a chance, 0 to 1", "%f", name, i, j,
                                    (double)x);
@@ -12641,7 +12423,7 @@ LOCUSI_FN locus_status locusi_check_work(const void *work, size_t work_bytes, si
 {
     if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "work", "sizes that fit into memory", "larger ones");
     if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     return LOCUS_OK;
 }
 
@@ -12782,21 +12564,14 @@ LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_querie
 
 LOCUS_API locus_status locus_profiles_known(float *profiles, const locus_evals *evals, locus_error *err)
 {
-    size_t m, i, cells;
-    float y = 0.0f;
+    size_t m, i;
+    float y;
+    locus_status status;
     if (!profiles || !evals)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", profiles ? "evals" : "profiles");
-    if (!evals->scores == !evals->scores_u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
-                           evals->scores ? "both" : "neither");
-    if (!locusi_mul(evals->models, evals->queries.count, &cells))
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "scores", "fewer cells", "%z x %z", evals->models,
-                           evals->queries.count);
-    for (m = 0; m < evals->models; m++)
-        for (i = 0; i < evals->queries.count; i++)
-            if (locusi_score(evals, m, i, &y) && !(y >= 0.0f && y <= 1.0f))
-                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, i, (double)y);
-    for (m = 0; m < evals->models; m++)
+    if (!evals->scores.models) return LOCUS_OK;
+    if ((status = locusi_check_scores(&evals->scores, 0, evals->queries.count, err))) return status;
+    for (m = 0; m < evals->scores.models; m++)
         for (i = 0; i < evals->queries.count; i++)
             if (locusi_score(evals, m, i, &y)) profiles[m * evals->queries.count + i] = y;
     return LOCUS_OK;
@@ -15017,7 +14792,7 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
         return status;
     bytes = locus_portfolio_workspace(profiles, o);
     if (!bytes || !work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     c.base = locusi_align(work);
     locusi_portfolio_plan(j, profiles, o, &c);
     j->k = locusi_kernels_for(isa);
@@ -15462,16 +15237,16 @@ LOCUS_API locus_status locus_compare(const locus_points *a, const locus_points *
 // An empty pool like another: its net, memory and calibration, room for `count` models.
 LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool, size_t count, locus_error *err)
 {
-    const locusi_memory *from = &pool->memory;
-    locusi_memory *to;
+    const locusi_recall *from = &pool->memory;
+    locusi_recall *to;
     const locus_status status = locusi_pool_create(out, pool->net, count, pool->query_encoder, from, NULL, 0, err);
     if (status) return status;
     (*out)->calibrated = pool->calibrated;
     (*out)->calibration_shared = pool->calibration_shared;
     if (!from->landmarks) return LOCUS_OK;
     to = &(*out)->memory;
-    locusi_memory_copy(to, from);
-    locusi_memory_pack(to, pool->net->kernels);
+    locusi_recall_copy(to, from);
+    locusi_recall_pack(to, pool->net->kernels);
     return LOCUS_OK;
 }
 
@@ -15703,7 +15478,7 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
         for (v = 0; v < count; v++) {
             float *row = job->rows + (first + v) * p, *base = &job->base[first + v];
             for (c = 0; c < p; c++) w->z[c] = w->x[c * LOCUSI_PANEL + v];
-            locusi_memory_weights(&o->m, w->z, w->a);
+            locusi_recall_weights(&o->m, w->z, w->a);
             if (locusi_own_row(o, w->a, mu[v], sd[v], row, base, NULL)) locusi_set_flag(&job->bad);
         }
     }
@@ -15750,7 +15525,8 @@ LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_eval
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
     if (!pool->net->info.has_encoder)
         return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
-    if (evals->models != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->models);
+    if (evals->scores.models != 1)
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->scores.models);
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
     return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, &evals->queries, evals, err) : LOCUS_OK;
 }
@@ -15858,7 +15634,7 @@ typedef struct locusi_guard_work {
 
 LOCUSI_FN void locusi_guard_carve(locusi_guard_work *w, const locus_evals *evals, size_t d, locusi_carver *c)
 {
-    const size_t n = evals->queries.count, models = evals->models;
+    const size_t n = evals->queries.count, models = evals->scores.models;
     w->scores = locusi_carve_floats(c, models, n);
     w->z = locusi_carve_floats(c, models, d);
     w->logits = locusi_carve_floats(c, n, models);
@@ -15875,7 +15651,7 @@ LOCUSI_FN void locusi_guard_scores(const locus_evals *evals, size_t part, locusi
     const size_t n = evals->queries.count;
     size_t m, i;
     float y = 0.0f;
-    for (m = 0; m < evals->models; m++) {
+    for (m = 0; m < evals->scores.models; m++) {
         float *to = w->scores + m * n;
         w->whole[m] = 1;
         for (i = 0; i < n; i++) {
@@ -15893,11 +15669,11 @@ LOCUSI_FN locus_status locusi_guard_part(const locus_pool *pool, const locus_eva
                                          const locus_queries *unlabelled, const locus_parallel *parallel,
                                          locusi_guard_work *w, locus_error *err)
 {
-    const size_t models = evals->models, q = evals->queries.dim, d = pool->net->d;
+    const size_t models = evals->scores.models, q = evals->queries.dim, d = pool->net->d;
     const size_t stride = evals->queries.stride ? evals->queries.stride : q;
     locus_evals rest = *evals;
     locus_encode_opts encode;
-    locus_memory_opts memory;
+    locus_recall_opts memory;
     locus_queries asked;
     locus_pool *made = NULL;
     locus_status status;
@@ -15908,15 +15684,15 @@ LOCUSI_FN locus_status locusi_guard_part(const locus_pool *pool, const locus_eva
     memset(&asked, 0, sizeof asked);
     encode.parallel = parallel;
     locusi_guard_scores(evals, part, w);
-    rest.scores = w->scores;
-    rest.scores_u8 = rest.mask = NULL;
+    rest.scores.f32 = w->scores;
+    rest.scores.u8 = rest.scores.mask = NULL;
     for (i = 0; i < count; i++)
         memcpy(w->rows + i * q, evals->queries.encodings + w->at[i] * stride, q * sizeof(float));
     asked.encodings = w->rows;
     asked.count = count;
     asked.dim = q;
     if ((status = locusi_pool_like(&made, pool, models, err))) return status;
-    locus_pool_forget(made);
+    locus_pool_drop_recall(made);
     locus_pool_uncalibrate(made);
     for (m = 0; m < models; m++) memcpy(w->z + m * d, locus_pool_embedding(pool, m), d * sizeof(float));
     if (pool->net->info.has_encoder) {
@@ -15952,11 +15728,11 @@ LOCUSI_FN void locusi_guard_gains(const locus_evals *evals, size_t leader, size_
     size_t i, m;
     float y = 0.0f, kept = 0.0f;
     for (i = 0; i < count && !w->whole[leader]; i++) {
-        const float *row = w->logits + i * evals->models;
+        const float *row = w->logits + i * evals->scores.models;
         size_t best = leader;
         double d, gain;
         if (!locusi_score(evals, leader, w->at[i], &kept)) continue;
-        for (m = 0; m < evals->models; m++)
+        for (m = 0; m < evals->scores.models; m++)
             if (!w->whole[m] && row[m] > row[best] && locusi_score(evals, m, w->at[i], &y)) best = m;
         if (best == leader) continue;
         locusi_score(evals, best, w->at[i], &y);
@@ -15985,9 +15761,9 @@ LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_eval
     if (!pool || !evals)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
-    if (evals->models != pool->count)
+    if (evals->scores.models != pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "%z, the pool's", "%z", pool->count,
-                           evals->models);
+                           evals->scores.models);
     n = evals->queries.count;
     stride = evals->queries.stride ? evals->queries.stride : evals->queries.dim;
     memset(&fit, 0, sizeof fit);
@@ -16005,9 +15781,9 @@ LOCUS_API locus_status locus_pool_learn_guard(locus_pool *pool, const locus_eval
                                   LOCUSI_GUARD_PARTS)
                 : 255;
     locusi_guard_scores(evals, 254, &w); // all
-    scores.models = evals->models;
-    scores.stride = n;
-    scores.scores = w.scores;
+    scores.models = evals->scores.models;
+    scores.count = n;
+    scores.f32 = w.scores;
     status = locus_leaders(&scores, NULL, n, LOCUS_AMONG_SCORED, w.order, NULL, err);
     for (part = 0; part < LOCUSI_GUARD_PARTS && !status; part++) {
         for (i = count = others = 0; i < n; i++) {
@@ -16066,7 +15842,7 @@ LOCUS_API locus_status locus_same_answers(const float *p_a, const float *p_b, co
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", correlation);
     if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "n", "fewer queries", "%z", n);
     if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     if ((status = locusi_check_answers(p_a, scores_a, n, "a", err)) ||
         (status = locusi_check_answers(p_b, scores_b, n, "b", err)))
         return status;
@@ -16131,7 +15907,7 @@ LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, co
     bytes = locus_answer_correlation_workspace(profiles->count);
     if (!bytes) return locusi_fail(err, LOCUS_ERR_OVERFLOW, "profiles->count", "fewer models", "%z", profiles->count);
     if (!work || work_bytes < bytes)
-        return locusi_fail(err, LOCUS_ERR_WORKSPACE, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
+        return locusi_fail(err, LOCUS_ERR_MEMORY, "work", "%z bytes", "%z", bytes, work ? work_bytes : 0);
     for (a = 0; a < profiles->count; a++)
         if ((status = locusi_check_answers(profiles->rows + a * stride, scores + a * n, n, "a model", err)))
             return status;
@@ -16213,8 +15989,8 @@ LOCUS_API locus_status locus_same_embedding(const locus_points *a, const locus_p
         for (r = 0; r < set[k]->count; r++)
             for (i = 0; i < dim; i++)
                 if (!locusi_finite(set[k]->rows[r * stride[k] + i]))
-                    return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "%s[%z, %z]", "a finite number", "%f",
-                                       k ? "b" : "a", r, i, (double)set[k]->rows[r * stride[k] + i]);
+                    return locusi_fail(err, LOCUS_ERR_NONFINITE, "%s[%z, %z]", "a finite number", "%f", k ? "b" : "a",
+                                       r, i, (double)set[k]->rows[r * stride[k] + i]);
     }
     scale[1] = locusi_unit_scale(a->rows, dim, metric);
     scale[3] = locusi_unit_scale(b->rows, dim, metric);
@@ -16281,7 +16057,7 @@ LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double sco
 //
 // The pool as prior. A new model's logit on query i is offset_i + x_i . own, own ~ N(0, 1) before anything is known:
 // x_i holds the landmarks' kernels as features whose prior is the identity, times their deviation among models (see
-// >>memory), and in one more column slope_i times the deviation of the models' abilities, so that one entry of `own` is
+// >>recall), and in one more column slope_i times the deviation of the models' abilities, so that one entry of `own` is
 // the ability. The posterior is taken as normal about its mode. The next query is the one whose answer is expected to
 // take most off the mean squared error of the chances on all queries given (experimental design's I- or V-optimality;
 // in item response theory, computerised adaptive testing): close to queries that are many, not yet known, and neither
@@ -16289,7 +16065,7 @@ LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double sco
 // its diversity.
 
 typedef struct locusi_study {
-    locusi_memory m; // with what learning needs of its own
+    locusi_recall m; // with what learning needs of its own
     const locusi_kernels *k;
     size_t n, p;    // rows of the evaluations; columns: landmarks, the ability, pads of 0
     float *x;       // [n, p]
@@ -16304,10 +16080,10 @@ typedef struct locusi_study {
     void *block;
 } locusi_study;
 
-#define LOCUSI_STUDY_COLUMNS (LOCUSI_MEMORY_LANDMARKS + 16)
+#define LOCUSI_STUDY_COLUMNS (LOCUSI_RECALL_LANDMARKS + 16)
 #define LOCUSI_ENOUGH 0.01 // of what evaluations could still take off the squared error: less does not pay
 
-LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *memory, const locusi_kernels *k,
+LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_recall *memory, const locusi_kernels *k,
                                          const locus_evals *e, locus_error *err)
 {
     const size_t landmarks = memory->landmarks, p = landmarks + 16, n = e->queries.count;
@@ -16328,7 +16104,7 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *m
         carver.used = 0;
         s->m.landmark = locusi_carve_floats(&carver, landmarks, memory->rank); // packed anew: others may use the pool's
         s->m.half = locusi_carve_floats(&carver, landmarks, 1);
-        locusi_memory_carve_learning(&s->m, &carver);
+        locusi_recall_carve_learning(&s->m, &carver);
         x = locusi_carve_floats(&carver, n, memory->rank);
         kernels = locusi_carve_floats(&carver, n, landmarks);
         s->x = locusi_carve_floats(&carver, n, p);
@@ -16346,14 +16122,14 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locusi_memory *m
         memset(s->block, 0, carver.used + 64);
         carver.base = locusi_align(s->block);
     }
-    if (!locusi_memory_prepare(&s->m, k) || !locusi_memory_specialise(&s->m)) { // a file may hold anything
+    if (!locusi_recall_prepare(&s->m, k) || !locusi_recall_specialise(&s->m)) { // a file may hold anything
         LOCUS_FREE(s->block);
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
     }
-    locusi_memory_kernels(&s->m, k, e->queries.encodings, stride, n, x, kernels);
+    locusi_recall_kernels(&s->m, k, e->queries.encodings, stride, n, x, kernels);
     locusi_matmul_run(k, kernels, landmarks, n, landmarks, s->m.features, landmarks, s->x, p, NULL, NULL, 0, 0);
     for (i = 0; i < n; i++) {
-        const size_t place = locusi_memory_place(&s->m, e->queries.encodings + i * stride);
+        const size_t place = locusi_recall_place(&s->m, e->queries.encodings + i * stride);
         double slope = 1.0, intercept = 0.0;
         if (place != SIZE_MAX && memory->spread > 0.0) {
             slope = locusi_clamp((double)s->m.items[2 * place], 0.05, 20.0); // a file may say anything
@@ -16452,20 +16228,12 @@ LOCUSI_FN void locusi_study_fit(locusi_study *s)
 LOCUSI_FN locus_status locusi_check_study(const locus_pool *pool, const locus_evals *e, locus_error *err)
 {
     locus_status status = locusi_check_queries(pool->net, &e->queries, err);
-    size_t i;
-    float y = 0.0f;
     if (status) return status;
     if (!pool->memory.landmarks)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a memory (locus_pool_memorize)",
+        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall (locus_pool_learn_recall)",
                            "one without");
-    if (e->models != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", e->models);
-    if (!e->scores == !e->scores_u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
-                           e->scores ? "both" : "neither");
+    if ((status = locusi_check_scores(&e->scores, 1, e->queries.count, err))) return status;
     if (e->queries.count == 0) return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "at least one query", "none");
-    for (i = 0; i < e->queries.count; i++)
-        if (locusi_score(e, 0, i, &y) && !(y >= 0.0f && y <= 1.0f))
-            return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z]", "0 to 1, or missing", "%f", i, (double)y);
     return locusi_check_lengths(&pool->memory, &e->queries, NULL, err);
 }
 
@@ -16813,7 +16581,7 @@ LOCUSI_FN locus_status locusi_explain_without(locusi_explainer *a, size_t at, fl
         length += (double)phi[c] * a->u[c];
     }
     for (c = 0; c < p; c++) a->v[c] += w * along / (1.0 - w * length) * a->u[c];
-    locusi_memory_weights(&o->m, a->v, a->u);
+    locusi_recall_weights(&o->m, a->v, a->u);
     return locusi_own_row(o, a->u, mu, sd, row, base, err);
 }
 
@@ -17036,7 +16804,7 @@ LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, s
     memset(&plan, 0, sizeof plan);
     plan.capacity = queries;
     plan.models = models;
-    plan.evals.models = 1;
+    plan.evals.scores.models = 1;
     plan.evals.queries.dim = net->q;
     for (plan.slots = 4; plan.slots < 2 * queries;) plan.slots *= 2;
     plan.job.net = net;
@@ -17204,7 +16972,7 @@ LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model)
     memset(&evals, 0, sizeof evals);
     if (!log || model >= log->models) return evals;
     evals = log->evals;
-    evals.scores = log->scores + model * log->capacity;
+    evals.scores.f32 = log->scores + model * log->capacity;
     return evals;
 }
 
@@ -17241,7 +17009,7 @@ LOCUS_API locus_status locus_log_embed(locus_log *log, size_t model, float *z, c
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
     if (!log->evaluations[model])
         return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", model);
-    log->evals.scores = log->scores + model * log->capacity;
+    log->evals.scores.f32 = log->scores + model * log->capacity;
     log->job.n = log->evals.queries.count;
     log->job.workers = threads < log->workers ? threads : log->workers;
     log->job.bad = 0;
@@ -18436,7 +18204,7 @@ struct locus_trainer {
     float *own;             // [models, train + unlabelled] h_m
     double ability, spread; // mean and deviation of the models' logit(mu)
     float *told;            // [validation, models] the memory's logits
-    double memory_weight;   // that suits it beside `best`; 0: not known
+    double recall_weight;   // that suits it beside `best`; 0: not known
     double strength;        // of a virtual model's own differences, at most, as a factor of the real ones'
     uint64_t data_hash;
     // progress
@@ -18493,17 +18261,18 @@ LOCUSI_FN void locusi_train_resolve(locus_train_opts *o, const locus_train_data 
 
 LOCUSI_FN int locusi_data_score(const locus_train_data *d, size_t model, size_t row, float *y)
 {
-    const size_t at = model * d->queries.count + row;
-    *y = d->scores ? d->scores[at] : d->scores_u8[at] == 255 ? locusi_nan() : (float)d->scores_u8[at];
-    return !locusi_is_nan(*y);
+    if (locusi_score(&d->evals, model, row, y)) return 1;
+    *y = locusi_nan();
+    return 0;
 }
 
 LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus_train_opts *o, locus_error *err)
 {
-    const locus_queries *q = &d->queries;
+    const locus_queries *q = &d->evals.queries;
     const size_t *list[3];
     const char *const name[3] = {"train", "validation", "unlabelled"};
     size_t count[3], k, i, m, c;
+    locus_status status;
     float y;
     list[0] = d->train, list[1] = d->validation, list[2] = d->unlabelled;
     count[0] = d->train_count, count[1] = d->validation_count, count[2] = d->unlabelled ? d->unlabelled_count : 0;
@@ -18512,12 +18281,7 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
         return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "queries.dim", "1 to 65536", "%z", q->dim);
     if (q->stride && q->stride < q->dim)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.stride", "0 or at least %z", "%z", q->dim, q->stride);
-    if (!d->scores == !d->scores_u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "scores or scores_u8", "%s",
-                           d->scores ? "both" : "neither");
-    if (d->models == 0) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "models", "at least 1", "0");
-    if (!locusi_mul(d->models, q->count, &c) || q->count >= UINT32_MAX)
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "scores", "fewer cells", "%z x %z", d->models, q->count);
+    if ((status = locusi_check_table(&d->evals.scores, 0, q->count, err))) return status;
     if (!d->train || d->train_count == 0)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "train", "at least one row", "none");
     for (k = 0; k < 3; k++) {
@@ -18530,11 +18294,11 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
             row = q->encodings + list[k][i] * (q->stride ? q->stride : q->dim);
             for (c = 0; c < q->dim; c++)
                 if (!(locusi_finite(row[c]) && fabsf(row[c]) < 1e6f))
-                    return locusi_fail(err, LOCUS_ERR_NONFINITE_INPUT, "encodings[%z, %z]",
+                    return locusi_fail(err, LOCUS_ERR_NONFINITE, "encodings[%z, %z]",
                                        "a finite number of sensible size", "%f", list[k][i], c, (double)row[c]);
         }
     }
-    for (m = 0; m < d->models; m++) {
+    for (m = 0; m < d->evals.scores.models; m++) {
         size_t used = 0;
         for (k = 0; k < 2; k++)
             for (i = 0; i < count[k]; i++) {
@@ -18557,7 +18321,7 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
                            "numbers of sensible size", "%f, %f, %f, %f", o->encoder_rate, o->predictor_rate,
                            o->weight_decay, o->noise);
     if (o->z_dim % o->n_heads)
-        return locusi_fail(err, LOCUS_ERR_HEADS, "n_heads", "a divisor of z_dim = %z", "%z", o->z_dim, o->n_heads);
+        return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads", "a divisor of z_dim = %z", "%z", o->z_dim, o->n_heads);
     if (o->n_layers > LOCUSI_MAX_LAYERS)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "n_layers", "at most %d", "%z", (int)LOCUSI_MAX_LAYERS,
                            o->n_layers);
@@ -18578,12 +18342,12 @@ LOCUSI_FN locus_status locusi_train_check(const locus_train_data *d, const locus
         char own[LOCUS_TEXT_NAME_BYTES];
         const locus_status bad = locus_text_name(d->text, own, err);
         if (bad) return bad;
-        if (d->text->dim != d->queries.dim)
-            return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "text->dim", "%z, the encodings' length", "%z", d->queries.dim,
-                               d->text->dim);
+        if (d->text->dim != d->evals.queries.dim)
+            return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "text->dim", "%z, the encodings' length", "%z",
+                               d->evals.queries.dim, d->text->dim);
         if (d->query_encoder && strcmp(d->query_encoder, own))
-            return locusi_fail(err, LOCUS_ERR_ENCODER_MISMATCH, "query_encoder", "\"%s\", of the text encoder",
-                               "\"%s\"", own, d->query_encoder);
+            return locusi_fail(err, LOCUS_ERR_MISMATCH, "query_encoder", "\"%s\", of the text encoder", "\"%s\"", own,
+                               d->query_encoder);
     }
     return LOCUS_OK;
 }
@@ -18632,7 +18396,7 @@ LOCUSI_FN void locusi_train_initial(locus_trainer *t)
 LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
 {
     locusi_train_core *core = &t->core;
-    const size_t n = t->n, models = t->data.models, all = models + t->virtuals;
+    const size_t n = t->n, models = t->data.evals.scores.models, all = models + t->virtuals;
     const size_t targets = t->o.targets + t->unlabelled, most = locusi_max(targets, t->validation);
     size_t count;
     locusi_train_carve(core, c, n, locusi_max(most, 1));
@@ -18668,7 +18432,7 @@ LOCUSI_FN void locusi_train_place(locus_trainer *t, locusi_carver *c)
 
 LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
 {
-    return t->data.queries.encodings + row * t->stride;
+    return t->data.evals.queries.encodings + row * t->stride;
 }
 
 // How strong a virtual model's own differences are at most, in deviations of the pool's: strong ones make the encoder
@@ -18679,11 +18443,11 @@ LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
 // ask about. And what the memory says of the validation queries.
 LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
 {
-    const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->data.queries.dim;
-    const size_t models = t->data.models;
+    const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->data.evals.queries.dim;
+    const size_t models = t->data.evals.scores.models;
     const locusi_kernels *k = t->core.k;
-    locusi_memory memory;
-    locusi_memory_fit fit;
+    locusi_recall memory;
+    locusi_recall_fit fit;
     locus_evals evals;
     locus_queries map;
     locusi_carver c = {NULL, 0, 0};
@@ -18696,11 +18460,11 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
     memset(&fit, 0, sizeof fit);
     memset(&evals, 0, sizeof evals);
     memory.q = q;
-    memory.rank = locusi_memory_rank(q);
-    memory.landmarks = locusi_pad(all < LOCUSI_MEMORY_LANDMARKS ? all : LOCUSI_MEMORY_LANDMARKS);
+    memory.rank = locusi_recall_rank(q);
+    memory.landmarks = locusi_pad(all < LOCUSI_RECALL_LANDMARKS ? all : LOCUSI_RECALL_LANDMARKS);
     for (attempt = 0; attempt < 2; attempt++) {
         c.used = 0;
-        locusi_memory_carve(&memory, &c, 1);
+        locusi_recall_carve(&memory, &c, 1);
         rows = locusi_carve_floats(&c, all, q);
         kernels = locusi_carve_floats(&c, all, memory.landmarks);
         x = locusi_carve_floats(&c, all, memory.rank);
@@ -18720,17 +18484,17 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
     evals.queries.encodings = rows;
     evals.queries.count = n;
     evals.queries.dim = q;
-    evals.models = models;
-    evals.scores = t->scores;
+    evals.scores.models = models;
+    evals.scores.f32 = t->scores;
     map = evals.queries;
     if (extra) {
         map.encodings = rows + n * q;
         map.count = extra;
     }
-    status = locusi_memory_fit_to(&memory, k, &evals, &map, &fit, err);
+    status = locusi_recall_fit_to(&memory, k, &evals, &map, &fit, err);
     if (!status) {
         double sum = 0.0, square = 0.0, squares = 0.0;
-        locusi_memory_kernels(&memory, k, rows, q, all, x, kernels);
+        locusi_recall_kernels(&memory, k, rows, q, all, x, kernels);
         for (i = 0; i < all; i++) {
             const float *row = kernels + i * memory.landmarks;
             for (j = 0; j <= models; j++) {
@@ -18741,7 +18505,7 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, locus_error *err)
             }
         }
         for (i = 0; i < t->validation; i++) {
-            locusi_memory_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
+            locusi_recall_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
             for (j = 0; j < models; j++) {
                 float s = base[j];
                 for (l = 0; l < memory.landmarks; l++) s += fit.rows[j * memory.landmarks + l] * kernels[l];
@@ -18793,11 +18557,11 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     plan.o.isa = isa;
     plan.n = data->train_count;
     plan.validation = data->validation_count;
-    plan.stride = data->queries.stride ? data->queries.stride : data->queries.dim;
+    plan.stride = data->evals.queries.stride ? data->evals.queries.stride : data->evals.queries.dim;
     if (plan.validation == 0) plan.o.keep = LOCUS_KEEP_LAST;
     plan.virtuals = plan.o.virtual_models;
     plan.unlabelled = plan.virtuals ? 256 : 0;
-    s->q = data->queries.dim;
+    s->q = data->evals.queries.dim;
     s->d = plan.o.z_dim;
     s->heads = plan.o.n_heads;
     s->dh = s->d / s->heads;
@@ -18838,25 +18602,25 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     // undo
     t->scale = plan.o.recipe == LOCUS_RECIPE_PAPER || square <= 0.0
                    ? 1.0f
-                   : (float)sqrt((double)t->n * (double)data->queries.dim / square);
+                   : (float)sqrt((double)t->n * (double)data->evals.queries.dim / square);
     if (!(t->scale < LOCUSI_LARGEST_SCALE)) t->scale = LOCUSI_LARGEST_SCALE;
-    t->data_hash = locusi_mix(locusi_mix(data->models + t->n) ^ t->validation);
+    t->data_hash = locusi_mix(locusi_mix(data->evals.scores.models + t->n) ^ t->validation);
     for (i = 0; i < t->n; i++)
-        for (j = 0; j < data->queries.dim; j++) {
+        for (j = 0; j < data->evals.queries.dim; j++) {
             const float x = locusi_data_row(t, data->train[i])[j];
             t->queries[i * t->core.qp + j] = x * t->scale;
             t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
         }
     for (i = 0; i < t->validation; i++)
-        for (j = 0; j < data->queries.dim; j++) {
+        for (j = 0; j < data->evals.queries.dim; j++) {
             const float x = locusi_data_row(t, data->validation[i])[j];
             t->validation_queries[i * t->core.qp + j] = x * t->scale;
             t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(x));
         }
     for (i = 0; i < t->data.unlabelled_count; i++)
-        for (j = 0; j < data->queries.dim; j++)
+        for (j = 0; j < data->evals.queries.dim; j++)
             t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(locusi_data_row(t, data->unlabelled[i])[j]));
-    for (k = 0; k < data->models; k++) {
+    for (k = 0; k < data->evals.scores.models; k++) {
         for (i = 0; i < t->n; i++) {
             locusi_data_score(data, k, data->train[i], &t->scores[k * t->n + i]);
             t->data_hash = locusi_mix(t->data_hash ^ locusi_f32_bits(t->scores[k * t->n + i]));
@@ -18982,7 +18746,7 @@ LOCUSI_FN void locusi_train_subset(locus_trainer *t, size_t *count)
 // returns the number of both.
 LOCUSI_FN size_t locusi_train_virtual(locus_trainer *t, size_t kept, size_t rows, size_t real_targets, size_t targets)
 {
-    const size_t models = t->data.models, n = t->n, all = n + t->data.unlabelled_count;
+    const size_t models = t->data.evals.scores.models, n = t->n, all = n + t->data.unlabelled_count;
     const uint64_t seed = t->o.seed;
     const double unit = 1.0 / locusi_deviation(1.0 / (1.0 + exp(-t->ability)));
     size_t v, i, m;
@@ -19086,7 +18850,7 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
 {
     locusi_train_core *core = &t->core;
     const locus_train_opts *o = &t->o;
-    const size_t models = t->data.models, n = t->n, parts = o->parts;
+    const size_t models = t->data.evals.scores.models, n = t->n, parts = o->parts;
     const float deviation = locusi_train_deviation(t);
     size_t rows, real, targets, seen, i, m, kept = 0;
     double all = 0.0;
@@ -19180,7 +18944,7 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
     size_t best;
     memset(&b, 0, sizeof b);
     memset(&scores, 0, sizeof scores);
-    b.models = t->data.models;
+    b.models = t->data.evals.scores.models;
     b.rows = t->n;
     b.targets = t->validation;
     b.queries = t->queries;
@@ -19193,8 +18957,8 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
     locusi_train_step(core, &b);
     core->theta = theta;
     scores.models = b.models;
-    scores.stride = t->validation;
-    scores.scores = t->validation_scores;
+    scores.count = t->validation;
+    scores.f32 = t->validation_scores;
     if (!locusi_all_finite(t->logits, b.models * t->validation)) { // no figures, so these are not the best
         memset(out, 0, sizeof *out);
         out->bce = out->hit1 = (double)locusi_nan();
@@ -19209,9 +18973,9 @@ LOCUSI_FN locus_status locusi_train_evaluate(locus_trainer *t, float *flat, locu
 
 // The memory's weight beside the net whose validation logits are at hand: least squares of the two chances' mixture,
 // drawn to the default as by twenty queries.
-LOCUSI_FN double locusi_train_memory_weight(const locus_trainer *t)
+LOCUSI_FN double locusi_train_recall_weight(const locus_trainer *t)
 {
-    const size_t models = t->data.models;
+    const size_t models = t->data.evals.scores.models;
     double along = 0.0, length = 0.0, queries = (double)t->validation;
     size_t i, j;
     for (i = 0; i < t->validation; i++)
@@ -19223,8 +18987,8 @@ LOCUSI_FN double locusi_train_memory_weight(const locus_trainer *t)
             along += more * ((double)y - net);
             length += more * more;
         }
-    if (!(length > 0.0)) return LOCUSI_MEMORY_WEIGHT;
-    return locusi_clamp((along + 20.0 * length / queries * LOCUSI_MEMORY_WEIGHT) / (length * (1.0 + 20.0 / queries)),
+    if (!(length > 0.0)) return LOCUSI_RECALL_WEIGHT;
+    return locusi_clamp((along + 20.0 * length / queries * LOCUSI_RECALL_WEIGHT) / (length * (1.0 + 20.0 / queries)),
                         0.01, 1.0);
 }
 
@@ -19292,7 +19056,7 @@ LOCUS_API locus_status locus_train_epoch(locus_trainer *t, locus_epoch *out, loc
         if (e.best) t->best_metrics = e.metrics;
     }
     if (e.best) {
-        t->memory_weight = e.evaluated && t->virtuals ? locusi_train_memory_weight(t) : 0.0;
+        t->recall_weight = e.evaluated && t->virtuals ? locusi_train_recall_weight(t) : 0.0;
         memcpy(t->best, t->average, count * sizeof(float));
         t->best_epoch = t->epoch;
     }
@@ -19376,8 +19140,8 @@ LOCUSI_FN locus_status locusi_train_export(const locus_trainer *t, locusi_train_
     }
     file->metadata[n].key = "encoder_kind";
     file->metadata[n++].value = s->info.encoder_kind == LOCUS_SAB ? "sab" : "isab";
-    if (t->memory_weight > 0.0) {
-        locusi_text(file->numbers[6], sizeof file->numbers[6], "%z", (size_t)(100.0 * t->memory_weight + 0.5));
+    if (t->recall_weight > 0.0) {
+        locusi_text(file->numbers[6], sizeof file->numbers[6], "%z", (size_t)(100.0 * t->recall_weight + 0.5));
         file->metadata[n].key = "memory_weight";
         file->metadata[n++].value = file->numbers[6];
     }
@@ -19481,7 +19245,8 @@ LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char
     uint64_t value[5];
     size_t i;
     if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
-    if (!locusi_host_is_little()) return locusi_fail(err, LOCUS_ERR_STATE, "%s", "a little-endian machine", "", path);
+    if (!locusi_host_is_little())
+        return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "a little-endian machine", "", path);
     {
         const float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
         for (i = 0; i < 5; i++)
@@ -19517,21 +19282,21 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
     for (i = 0; i < 5 && !status; i++) {
         const char *text = locus_safetensors_meta(&st, keys[i]);
         if (!text || !locusi_parse_hash(text, &value[i]))
-            status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%s", "no training state", path, keys[i]);
+            status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%s", "no training state", path, keys[i]);
     }
     if (!status && value[0] != locusi_train_identity(t))
-        status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%x, this trainer's data and options", "%x", path,
+        status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%x, this trainer's data and options", "%x", path,
                              locusi_train_identity(t), value[0]);
     for (i = 0; i < 5 && !status; i++) {
         tensor[i] = locus_safetensors_find(&st, names[i]);
         if (!tensor[i] || tensor[i]->dtype != LOCUS_F32 || tensor[i]->count != t->core.layout.count)
-            status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "%z numbers in %s", "others", path, t->core.layout.count,
-                                 names[i]);
+            status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%z numbers in %s", "others", path,
+                                 t->core.layout.count, names[i]);
         for (j = 0; !status && j < tensor[i]->count; j++) { // weights as training keeps them, v a mean of squares
             const double x = (double)locusi_f32_from(locusi_le32((const unsigned char *)tensor[i]->data + 4 * j));
             const double most = i == 1 || i == 2 ? DBL_MAX : LOCUSI_LARGEST_WEIGHT;
             if (!locusi_within(x, i == 2 ? 0.0 : -most, most))
-                status = locusi_fail(err, LOCUS_ERR_STATE, "%s[%z]", "%s", "%f", names[i], j,
+                status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s[%z]", "%s", "%f", names[i], j,
                                      i == 1   ? "a finite number"
                                      : i == 2 ? "finite and not negative"
                                               : "a weight of at most 1e6",
@@ -19540,15 +19305,15 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
         if (!status) data[i] = tensor[i]->data;
     }
     if (!status && value[4] != locusi_state_hash(value, data, t->core.layout.count))
-        status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "the bytes that were written", "others", path);
+        status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "the bytes that were written", "others", path);
     if (!status && (value[1] > t->o.epochs || value[2] > value[1]))
-        status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "at most %z epochs, the best among them", "%u, best %u", path,
-                             t->o.epochs, value[1], value[2]);
+        status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "at most %z epochs, the best among them", "%u, best %u",
+                             path, t->o.epochs, value[1], value[2]);
     if (!status) {
         double best;
         memcpy(&best, &value[3], sizeof best);
         if (!locusi_within(best, -1e30, 1e30))
-            status = locusi_fail(err, LOCUS_ERR_STATE, "%s", "a finite best value", "%f", path, best);
+            status = locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "a finite best value", "%f", path, best);
     }
     if (!status) {
         float *const arrays[5] = {t->core.theta, t->m, t->v, t->average, t->best};
@@ -19560,12 +19325,12 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
             t->epoch >= t->o.epochs || (t->o.patience != SIZE_MAX && t->epoch >= t->best_epoch + t->o.patience);
     }
     locus_safetensors_close(&st);
-    if (!status) t->memory_weight = 0.0;
+    if (!status) t->recall_weight = 0.0;
     if (!status && t->virtuals && t->validation && t->best_epoch &&
         (t->best_epoch % t->o.evaluate_every == 0 || t->best_epoch == t->o.epochs)) { // as when they were the best
         locus_metrics unused;
         if (!(status = locusi_train_evaluate(t, t->best, &unused, err)))
-            t->memory_weight = locusi_train_memory_weight(t);
+            t->recall_weight = locusi_train_recall_weight(t);
     }
     return status;
 }

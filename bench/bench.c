@@ -433,8 +433,8 @@ static void set_evals(const float *q, size_t n, const unsigned char *y, size_t m
     job.evals.queries.encodings = q;
     job.evals.queries.count = n;
     job.evals.queries.dim = Q_DIM;
-    job.evals.models = models;
-    job.evals.scores_u8 = y;
+    job.evals.scores.models = models;
+    job.evals.scores.u8 = y;
     job.encode.path = path;
     job.encode.parallel = parallel;
 }

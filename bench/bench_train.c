@@ -97,11 +97,11 @@ static locus_trainer *create(const bench *b, const locus_parallel *parallel, int
     locus_error err = {0};
     memset(&data, 0, sizeof data);
     memset(&opts, 0, sizeof opts);
-    data.queries.encodings = b->queries;
-    data.queries.count = EVALS;
-    data.queries.dim = Q_DIM;
-    data.models = MODELS;
-    data.scores_u8 = b->scores;
+    data.evals.queries.encodings = b->queries;
+    data.evals.queries.count = EVALS;
+    data.evals.queries.dim = Q_DIM;
+    data.evals.scores.models = MODELS;
+    data.evals.scores.u8 = b->scores;
     data.train = b->rows;
     data.train_count = EVALS;
     opts.recipe = LOCUS_RECIPE_PAPER;

@@ -75,7 +75,7 @@ static int join(const char *name, const unsigned char *answers, const float *kno
     model.evaluations = count;
 
     locus_evals e = evals;
-    e.scores_u8 = answers;
+    e.scores.u8 = answers;
     size_t bytes = locus_encode_workspace(net, &e, NULL);
     void *work = malloc(bytes);
     if (!work) return fail("out of memory");
@@ -85,8 +85,8 @@ static int join(const char *name, const unsigned char *answers, const float *kno
     status = *index == SIZE_MAX ? locus_pool_add(pool, &model, z, index, &err)
                                 : locus_pool_set(pool, *index, &model, z, &err);
     if (status) return wrong();
-    if (known) e.scores = known, e.scores_u8 = NULL;
-    return locus_pool_remember(pool, *index, &e, &err) ? wrong() : 0;
+    if (known) e.scores.f32 = known, e.scores.u8 = NULL;
+    return locus_pool_recall_model(pool, *index, &e, &err) ? wrong() : 0;
 }
 
 static int predict(void)
@@ -154,8 +154,8 @@ static int run(char **argv)
     evals.queries.encodings = (const float *)encodings.data;
     evals.queries.count = n;
     evals.queries.dim = encodings.shape[1];
-    evals.models = 1;
-    evals.scores_u8 = answered;
+    evals.scores.models = 1;
+    evals.scores.u8 = answered;
 
     size_t asked, index = SIZE_MAX;
     if (interview(&asked)) return 1;

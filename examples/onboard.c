@@ -34,8 +34,8 @@ static locus_evals first(size_t n)
     e.queries.encodings = (const float *)encodings.data;
     e.queries.count = n;
     e.queries.dim = encodings.shape[1];
-    e.models = 1;
-    e.scores_u8 = (const unsigned char *)scores.data;
+    e.scores.models = 1;
+    e.scores.u8 = (const unsigned char *)scores.data;
     return e;
 }
 
@@ -44,7 +44,7 @@ static int encode(size_t n, float *z, uint64_t *evaluations)
 {
     locus_evals e = first(n);
     *evaluations = 0;
-    for (size_t i = 0; i < n; ++i) *evaluations += e.scores_u8[i] != 255;
+    for (size_t i = 0; i < n; ++i) *evaluations += e.scores.u8[i] != 255;
 
     size_t bytes = locus_encode_workspace(net, &e, NULL);
     void *work = malloc(bytes);
@@ -58,8 +58,8 @@ static int encode(size_t n, float *z, uint64_t *evaluations)
 static int remember(size_t index, size_t n)
 {
     locus_evals e = first(n);
-    if (locus_pool_memory_info(pool).landmarks == 0) return 0;
-    return locus_pool_remember(pool, index, &e, &err) ? fail(err.message) : 0;
+    if (locus_pool_recall_info(pool).landmarks == 0) return 0;
+    return locus_pool_recall_model(pool, index, &e, &err) ? fail(err.message) : 0;
 }
 
 // Where the queries go now.

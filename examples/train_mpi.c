@@ -80,17 +80,17 @@ static int load(const job *j, locus_train_data *data)
     rows = (size_t *)malloc((2 * n + 1) * sizeof *rows);
     if (!queries || !rows) return fail("out of memory");
     if (locus_array_to_f32(&encodings, 0, encodings.count, queries, &err)) return fail(err.message);
-    data->queries.encodings = queries;
-    data->queries.count = n;
-    data->queries.dim = encodings.shape[1];
-    data->models = scores.shape[0];
+    data->evals.queries.encodings = queries;
+    data->evals.queries.count = n;
+    data->evals.queries.dim = encodings.shape[1];
+    data->evals.scores.models = scores.shape[0];
     if (scores.dtype == LOCUS_U8) {
-        data->scores_u8 = (const unsigned char *)scores.data;
+        data->evals.scores.u8 = (const unsigned char *)scores.data;
     } else {
         grades = (float *)malloc((scores.count + 1) * sizeof *grades);
         if (!grades) return fail("out of memory");
         if (locus_array_to_f32(&scores, 0, scores.count, grades, &err)) return fail(err.message);
-        data->scores = grades;
+        data->evals.scores.f32 = grades;
     }
     for (size_t i = 0; i < n; ++i) {
         int part = j->split ? ((const unsigned char *)split.data)[i] : 0;

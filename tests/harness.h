@@ -404,7 +404,7 @@ static locus_status raw_create(const raw_file *f, const locus_net_opts *opts, lo
     size_t bytes;
     unsigned char *data = raw_bytes(f, &bytes);
     locus_safetensors st;
-    locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err);
+    locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, &g_err);
     *out = NULL;
     if (s == LOCUS_OK) {
         s = locus_net_create(out, &st, opts, &g_err);

@@ -197,14 +197,14 @@ static void profiles_are_the_predicted_chances(void)
         CHECK(most < 1e-7);
     }
     bytes = locus_profiles_workspace(pool, Q, NULL);
-    CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_profiles(pool, &queries, p, NULL, work_of(bytes - 1), bytes - 1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_profiles(pool, &queries, p, NULL, work_of(bytes - 1), bytes - 1, &g_err));
     work_done();
-    CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_profiles(pool, &queries, p, NULL, NULL, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_profiles(pool, &queries, p, NULL, NULL, bytes, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles(NULL, &queries, p, NULL, NULL, 0, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles(pool, NULL, p, NULL, NULL, 0, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles(pool, &queries, NULL, NULL, NULL, 0, &g_err));
     q[100 * 7 + 2] = f_nan();
-    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_profiles(pool, &queries, p, NULL, work_of(bytes), bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_profiles(pool, &queries, p, NULL, work_of(bytes), bytes, &g_err));
     CHECK_MESSAGE("[100, 2]");
     work_done();
     queries.dim = 4;
@@ -728,12 +728,12 @@ static void cuts_follow_the_tree(void)
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_cut(tree, n, n + 1, 0.0, label, NULL, work, sizeof work, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT,
                  locus_cluster_cut(tree, n, 0, (double)f_nan(), label, NULL, work, sizeof work, &g_err));
-    CHECK_STATUS(LOCUS_ERR_WORKSPACE,
+    CHECK_STATUS(LOCUS_ERR_MEMORY,
                  locus_cluster_cut(tree, n, 2, 0.0, label, NULL, work, n * sizeof(size_t) - 1, &g_err));
-    CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_cluster_cut(tree, n, 2, 0.0, label, NULL, NULL, 999999, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_cluster_cut(tree, n, 2, 0.0, label, NULL, NULL, 999999, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_cut(NULL, n, 2, 0.0, label, NULL, work, sizeof work, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_cut(tree, n, 2, 0.0, NULL, NULL, work, sizeof work, &g_err));
-    CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_cluster_order(tree, n, order, work, sizeof work - 1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_cluster_order(tree, n, order, work, sizeof work - 1, &g_err));
     CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_cluster_order(tree, SIZE_MAX / 4, order, work, sizeof work, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_order(NULL, n, order, work, sizeof work, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_cluster_order(tree, n, NULL, work, sizeof work, &g_err));
@@ -1070,14 +1070,14 @@ static void bad_points_are_refused(void)
         calls c;
         context("entry %zu", e);
         CHECK(bytes > 0);
-        CHECK_GOT(LOCUS_ERR_WORKSPACE, entry(e, &p, &o, work_of(bytes - 1), bytes - 1));
+        CHECK_GOT(LOCUS_ERR_MEMORY, entry(e, &p, &o, work_of(bytes - 1), bytes - 1));
         work_done();
-        CHECK_GOT(LOCUS_ERR_WORKSPACE, entry(e, &p, &o, NULL, bytes));
+        CHECK_GOT(LOCUS_ERR_MEMORY, entry(e, &p, &o, NULL, bytes));
         CHECK_GOT(LOCUS_ERR_ARGUMENT, entry(e, NULL, &o, NULL, 0));
         CHECK_SIZE(0, entry_bytes(e, NULL, &o));
         for (i = 0; i < COUNT(bad); i++) {
             x[44 * d + 3] = bad[i];
-            CHECK_GOT(LOCUS_ERR_NONFINITE_INPUT, entry(e, &p, &o, NULL, 0));
+            CHECK_GOT(LOCUS_ERR_NONFINITE, entry(e, &p, &o, NULL, 0));
             CHECK_MESSAGE("[44, 3]");
         }
         x[44 * d + 3] = 1.5f;

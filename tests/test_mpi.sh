@@ -49,7 +49,7 @@ numbers=$(awk 'BEGIN { srand(3); for (i = 0; i < 90 * 12; i++) printf "%.4f ", r
 # shellcheck disable=SC2086
 check "encodings" build/npydiff make "$T/q.npy" f4 90,12 $numbers
 scores=$(awk -v q="$numbers" 'BEGIN { srand(5); split(q, x, " "); for (m = 0; m < 5; m++) for (i = 0; i < 90; i++) {
-    r = rand(); printf "%d ", r < 0.07 ? 255 : x[i * 12 + m + 1] + 0.3 * (rand() - 0.5) > 0 } }')
+    r = rand(); printf "%d ", r < 0.07 ? 255 : (x[i * 12 + m + 1] + 0.3 * (rand() - 0.5) > 0) } }')
 # shellcheck disable=SC2086
 check "scores" build/npydiff make "$T/y.npy" u1 5,90 $scores
 check "split" build/npydiff make "$T/s.npy" u1 90 0 0 0 1

@@ -44,8 +44,8 @@ static locus_evals evals_of(const float *enc, size_t n, const float *scores)
     locus_evals e;
     ZERO(e);
     e.queries = queries_of(enc, n, Q);
-    e.models = 1;
-    e.scores = scores;
+    e.scores.models = 1;
+    e.scores.f32 = scores;
     return e;
 }
 
@@ -64,7 +64,7 @@ static double logistic(double x) { return 1.0 / (1.0 + exp(-x)); }
 static int world_make(world *w, size_t M, size_t anchors, size_t landmarks, size_t n, locus_isa isa, uint64_t seed)
 {
     locus_net_opts opts;
-    locus_memory_opts memory;
+    locus_recall_opts memory;
     ref_rng g;
     float *centre, *z;
     double *slope, *hard;
@@ -103,11 +103,11 @@ static int world_make(world *w, size_t M, size_t anchors, size_t landmarks, size
             w->scores[j * anchors + i] = ref_uniform(&g) < logistic(slope[i] * (ability - hard[i])) ? 1.0f : 0.0f;
     }
     w->pool_evals = evals_of(w->anchor, anchors, w->scores);
-    w->pool_evals.models = M;
+    w->pool_evals.scores.models = M;
     CHECK_STATUS(LOCUS_OK, encode(w->net, &w->pool_evals, z));
     w->pool = pool_of(w->net, z, M);
     memory.unlabelled = queries_of(w->anchor, landmarks, Q);
-    if (landmarks) CHECK_STATUS(LOCUS_OK, locus_pool_memorize(w->pool, &w->pool_evals, &memory, &g_err));
+    if (landmarks) CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(w->pool, &w->pool_evals, &memory, &g_err));
     w->evals = evals_of(w->enc, n, w->asked);
     free(centre), free(z), free(slope), free(hard);
     return w->pool != NULL;
@@ -218,7 +218,7 @@ static void judge_look(judge *g)
 // The kernels of encodings [n, Q] with the pool's landmarks, all from the memory's plain tensors.
 static double *judge_kernels(const locus_pool *pool, const float *enc, size_t n, double **landmark_out)
 {
-    const locusi_memory *m = &pool->memory;
+    const locusi_recall *m = &pool->memory;
     const size_t P = m->landmarks, R = m->rank;
     double *landmark = ref_alloc(P * R), *x = ref_alloc(R), *kernels = ref_alloc(n * P);
     size_t i, c, k;
@@ -238,7 +238,7 @@ static double *judge_kernels(const locus_pool *pool, const float *enc, size_t n,
 
 static double deviation_of(double mean) { return sqrt(mean * (1.0 - mean) > 0.05 ? mean * (1.0 - mean) : 0.05); }
 
-static double told(const locusi_memory *m, const double *kernels) // the difficulty that an encoding tells
+static double told(const locusi_recall *m, const double *kernels) // the difficulty that an encoding tells
 {
     double sum = 0.0;
     size_t c;
@@ -250,7 +250,7 @@ static double told(const locusi_memory *m, const double *kernels) // the difficu
 // after Nystroem: as features, K's root and beside it the directions themselves.
 static void judge_open(judge *g, const locus_pool *pool, const locus_evals *e)
 {
-    const locusi_memory *m = &pool->memory;
+    const locusi_recall *m = &pool->memory;
     const size_t P = m->landmarks, n = e->queries.count, ways = m->directions, p = P + ways + 1;
     const double deviation = deviation_of(m->mean), scale = sqrt(m->own) / deviation;
     const double plain = ways ? sqrt(m->rest) : 1.0;
@@ -268,7 +268,7 @@ static void judge_open(judge *g, const locus_pool *pool, const locus_evals *e)
             root[i * P + j] = i == j ? sqrt(sum) : sum / root[j * P + j];
         }
     for (i = 0; i < n; i++) {
-        const size_t place = locusi_memory_place(m, e->queries.encodings + i * Q);
+        const size_t place = locusi_recall_place(m, e->queries.encodings + i * Q);
         double slope = 1.0, intercept, *x = g->x + i * p;
         if (place == SIZE_MAX) intercept = told(m, kernels + i * P) / deviation;
         else if (m->spread > 0.0) {
@@ -285,7 +285,10 @@ static void judge_open(judge *g, const locus_pool *pool, const locus_evals *e)
         for (j = 0; j < ways; j++)
             for (c = 0; c < P; c++) x[P + j] += scale * (double)m->direction[j * P + c] * kernels[i * P + c];
         x[p - 1] = slope * spread;
-        g->score[i] = e->scores ? (double)e->scores[i] : e->scores_u8[i] == 255 ? -1.0 : e->scores_u8[i] ? 1.0 : 0.0;
+        g->score[i] = e->scores.f32            ? (double)e->scores.f32[i]
+                      : e->scores.u8[i] == 255 ? -1.0
+                      : e->scores.u8[i]        ? 1.0
+                                               : 0.0;
         if (!(g->score[i] >= 0.0)) g->score[i] = -1.0;
     }
     memset(g->own, 0, p * sizeof(double));
@@ -560,8 +563,8 @@ static void strides_bytes_and_copies_of_rows(void)
     e = w.evals;
     e.queries.encodings = wide;
     e.queries.stride = Q + 5;
-    e.scores = NULL;
-    e.scores_u8 = bytes;
+    e.scores.f32 = NULL;
+    e.scores.u8 = bytes;
     CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &w.evals, &o, pa, &a, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_next_evaluations(w.pool, &e, &o, pb, &b, &g_err));
     CHECK(!memcmp(pa, pb, sizeof pa) && !memcmp(&a, &b, sizeof a));
@@ -757,15 +760,15 @@ static void items_meet_their_conditions(void)
         const size_t M = 9, n = 40;
         double *kernels, centre[40], s[40], c[40], a[9], mean = 0.0, variance = 0.0;
         size_t i, j, round;
-        const locusi_memory *m;
+        const locusi_recall *m;
         context("gaps %d", gaps);
         if (!world_make(&w, M, n, 16, 1, LOCUS_ISA_AUTO, 91)) return;
         for (i = 0; gaps && i < M * n; i += 7) w.scores[i] = i % 2 ? f_nan() : 0.4f;
         if (gaps) {
-            locus_memory_opts o;
+            locus_recall_opts o;
             ZERO(o);
             o.unlabelled = queries_of(w.anchor, 16, Q);
-            CHECK_STATUS(LOCUS_OK, locus_pool_memorize(w.pool, &w.pool_evals, &o, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(w.pool, &w.pool_evals, &o, &g_err));
         }
         m = &w.pool->memory;
         kernels = judge_kernels(w.pool, w.anchor, n, NULL);
@@ -803,7 +806,7 @@ static void items_meet_their_conditions(void)
         CHECK_NEAR(sqrt(variance), m->spread, 0.02);
         CHECK_NEAR(mean, m->ability, 0.1); // only the intercepts' prior holds it: slow
         for (i = 0; i < n; i++) {
-            const size_t place = locusi_memory_place(m, w.anchor + i * Q);
+            const size_t place = locusi_recall_place(m, w.anchor + i * Q);
             if (!CHECK(place < n)) break;
             CHECK_NEAR(s[i], (double)m->items[2 * place], 0.01);
             CHECK_NEAR(c[i], (double)m->items[2 * place] * m->ability + (double)m->items[2 * place + 1], 0.02);
@@ -835,7 +838,7 @@ static locus_status load(const raw_file *raw, const locus_net *net, locus_pool *
     size_t bytes;
     unsigned char *data = raw_bytes(raw, &bytes);
     locus_safetensors st;
-    locus_status status = locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err);
+    locus_status status = locus_safetensors_parse(&st, data, bytes, NULL, &g_err);
     *out = NULL;
     if (!status) {
         status = locus_pool_load(out, net, &st, NULL, 0, &g_err);
@@ -916,7 +919,7 @@ static void items_come_back_to_the_bit(void)
         w.pool = keep;
         for (i = 0; i < without->count; i++) CHECK(strcmp(without->t[i].name, "memory.items") != 0);
         raw_free(without);
-        CHECK_STATUS(LOCUS_OK, locus_pool_memorize(old, &w.pool_evals, NULL, &g_err)); // learned anew
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(old, &w.pool_evals, NULL, &g_err)); // learned anew
         CHECK(old->memory.spread > 0.0);
     }
     raw_free(raw);
@@ -947,7 +950,7 @@ static void a_router_without_encoder_is_enough(void)
     w.pool->memory.spread = (double)as_in_a_file(w.pool->memory.spread);
     w.pool->memory.mean = (double)as_in_a_file(w.pool->memory.mean);
     data = raw_bytes(w.raw, &bytes);
-    CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&net_file, data, bytes, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&net_file, data, bytes, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_save(w.pool, path, LOCUS_SAVE_ROUTER, &net_file, &g_err));
     locus_safetensors_close(&net_file);
     free(data);
@@ -978,10 +981,10 @@ static void hostile_items_do_no_harm(void)
         size_t rank, shape[2];
         const char *dtype;
         locus_status status;
-    } shapes[] = {{2, {50, 2}, "F32", LOCUS_ERR_TENSOR_SHAPE},      {2, {52, 2}, "F32", LOCUS_ERR_TENSOR_SHAPE},
-                  {2, {51, 3}, "F32", LOCUS_ERR_TENSOR_SHAPE},      {1, {102, 0}, "F32", LOCUS_ERR_TENSOR_SHAPE},
-                  {1, {51, 0}, "F32", LOCUS_ERR_TENSOR_SHAPE},      {2, {0, 2}, "F32", LOCUS_ERR_TENSOR_SHAPE},
-                  {2, {51, 2}, "F16", LOCUS_ERR_DTYPE_UNSUPPORTED}, {2, {51, 2}, "I32", LOCUS_ERR_DTYPE_UNSUPPORTED}};
+    } shapes[] = {{2, {50, 2}, "F32", LOCUS_ERR_TENSOR},      {2, {52, 2}, "F32", LOCUS_ERR_TENSOR},
+                  {2, {51, 3}, "F32", LOCUS_ERR_TENSOR},      {1, {102, 0}, "F32", LOCUS_ERR_TENSOR},
+                  {1, {51, 0}, "F32", LOCUS_ERR_TENSOR},      {2, {0, 2}, "F32", LOCUS_ERR_TENSOR},
+                  {2, {51, 2}, "F16", LOCUS_ERR_UNSUPPORTED}, {2, {51, 2}, "I32", LOCUS_ERR_UNSUPPORTED}};
     static const float numbers[] = {0.0f, -1.0f, 1e-30f, 9e11f, -9e11f, 25.0f, -1e6f};
     world w;
     raw_file *raw;
@@ -1106,15 +1109,15 @@ static void bad_arguments_are_refused(void)
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_complete_evaluations(w.pool, &w.evals, NULL, NULL, &g_err));
     both(__LINE__, LOCUS_OK, w.pool, &w.evals);
     both(__LINE__, LOCUS_ERR_ARGUMENT, bare.pool, &w.evals);
-    CHECK_MESSAGE("memory");
-    e = w.evals, e.models = 0;
+    CHECK_MESSAGE("recall");
+    e = w.evals, e.scores.models = 0;
     both(__LINE__, LOCUS_ERR_ARGUMENT, w.pool, &e);
-    e = w.evals, e.models = 2;
+    e = w.evals, e.scores.models = 2;
     both(__LINE__, LOCUS_ERR_ARGUMENT, w.pool, &e);
-    e = w.evals, e.scores = NULL;
+    e = w.evals, e.scores.f32 = NULL;
     both(__LINE__, LOCUS_ERR_ARGUMENT, w.pool, &e);
     memset(bytes, 255, sizeof bytes);
-    e = w.evals, e.scores_u8 = bytes;
+    e = w.evals, e.scores.u8 = bytes;
     both(__LINE__, LOCUS_ERR_ARGUMENT, w.pool, &e);
     e = w.evals, e.queries.encodings = NULL;
     both(__LINE__, LOCUS_ERR_ARGUMENT, w.pool, &e);
@@ -1126,24 +1129,24 @@ static void bad_arguments_are_refused(void)
     both(__LINE__, LOCUS_ERR_NO_CANDIDATE, w.pool, &e);
     w.asked[3] = 1.01f;
     both(__LINE__, LOCUS_ERR_SCORE, w.pool, &w.evals);
-    CHECK_MESSAGE("scores[3]");
+    CHECK_MESSAGE("scores[0, 3]");
     w.asked[3] = -0.01f;
     both(__LINE__, LOCUS_ERR_SCORE, w.pool, &w.evals);
     w.asked[3] = f_inf();
     both(__LINE__, LOCUS_ERR_SCORE, w.pool, &w.evals);
     w.asked[3] = f_nan();
     bytes[5] = 7;
-    e = w.evals, e.scores = NULL, e.scores_u8 = bytes;
+    e = w.evals, e.scores.f32 = NULL, e.scores.u8 = bytes;
     both(__LINE__, LOCUS_ERR_SCORE, w.pool, &e);
     memcpy(spoilt, w.enc, sizeof spoilt);
     e = w.evals, e.queries.encodings = spoilt;
     spoilt[7 * Q + 2] = f_nan();
-    both(__LINE__, LOCUS_ERR_NONFINITE_INPUT, w.pool, &e);
+    both(__LINE__, LOCUS_ERR_NONFINITE, w.pool, &e);
     CHECK_MESSAGE("[7, 2]");
     spoilt[7 * Q + 2] = f_inf();
-    both(__LINE__, LOCUS_ERR_NONFINITE_INPUT, w.pool, &e);
+    both(__LINE__, LOCUS_ERR_NONFINITE, w.pool, &e);
     spoilt[7 * Q + 2] = 1e30f;
-    both(__LINE__, LOCUS_ERR_NONFINITE_INPUT, w.pool, &e);
+    both(__LINE__, LOCUS_ERR_NONFINITE, w.pool, &e);
     ZERO(o);
     memset(available, 0, sizeof available);
     o.available = available;
@@ -1212,35 +1215,35 @@ static void known_answers_replace_chances(void)
     size_t i;
     ZERO(e);
     e.queries.count = 4;
-    e.models = 3;
+    e.scores.models = 3;
     for (i = 0; i < 12; i++) {
         as_made[i] = profiles[i] = 0.01f * (float)(i + 1);
         scores[i] = i % 3 == 1 ? f_nan() : i % 3 ? 1.0f : 0.25f;
         bytes[i] = (unsigned char)(i % 3 == 1 ? 255 : i % 2);
     }
-    e.scores = scores;
+    e.scores.f32 = scores;
     CHECK_STATUS(LOCUS_OK, locus_profiles_known(profiles, &e, &g_err));
     for (i = 0; i < 12; i++) CHECK(fabsf(profiles[i] - (i % 3 == 1 ? as_made[i] : scores[i])) <= 0.0f);
     memcpy(profiles, as_made, sizeof profiles);
-    e.scores = NULL;
-    e.scores_u8 = bytes;
+    e.scores.f32 = NULL;
+    e.scores.u8 = bytes;
     CHECK_STATUS(LOCUS_OK, locus_profiles_known(profiles, &e, &g_err));
     for (i = 0; i < 12; i++) CHECK(fabsf(profiles[i] - (i % 3 == 1 ? as_made[i] : (float)bytes[i])) <= 0.0f);
     memcpy(profiles, as_made, sizeof profiles);
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles_known(NULL, &e, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles_known(profiles, NULL, &g_err));
-    e.scores = scores;
+    e.scores.f32 = scores;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles_known(profiles, &e, &g_err));
-    e.scores = NULL, e.scores_u8 = NULL;
+    e.scores.f32 = NULL, e.scores.u8 = NULL;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_profiles_known(profiles, &e, &g_err));
-    e.scores = scores;
+    e.scores.f32 = scores;
     scores[11] = 1.5f; // the last: those before it must not be there yet
     CHECK_STATUS(LOCUS_ERR_SCORE, locus_profiles_known(profiles, &e, &g_err));
     CHECK_MESSAGE("[2, 3]");
     CHECK_SAME("profiles", as_made, profiles, 12);
     scores[11] = -0.5f;
     CHECK_STATUS(LOCUS_ERR_SCORE, locus_profiles_known(profiles, &e, &g_err));
-    e.scores = NULL, e.scores_u8 = bytes;
+    e.scores.f32 = NULL, e.scores.u8 = bytes;
     bytes[11] = 2;
     CHECK_STATUS(LOCUS_ERR_SCORE, locus_profiles_known(profiles, &e, &g_err));
     CHECK_SAME("profiles", as_made, profiles, 12);
@@ -1248,7 +1251,7 @@ static void known_answers_replace_chances(void)
     CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_profiles_known(profiles, &e, &g_err));
     e.queries.count = 0;
     CHECK_STATUS(LOCUS_OK, locus_profiles_known(profiles, &e, &g_err));
-    e.queries.count = 4, e.models = 0;
+    e.queries.count = 4, e.scores.models = 0;
     CHECK_STATUS(LOCUS_OK, locus_profiles_known(profiles, &e, &g_err));
     CHECK_SAME("profiles", as_made, profiles, 12);
 }

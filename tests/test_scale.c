@@ -478,7 +478,7 @@ static void loaded_pools_are_derived_too(void)
         names->data[i] = '1';
         {
             unsigned char *data = raw_bytes(f, &bytes);
-            CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err));
             CHECK_STATUS(LOCUS_ERR_NAME, locus_pool_load(&loaded, net, &st, NULL, 0, &g_err));
             CHECK_MESSAGE("m331");
             CHECK(!loaded);
@@ -514,7 +514,7 @@ static void pools_with_a_memory_route_the_plain_way(void)
         CHECK(locusi_screened(pool, 3) == (round == 2 && net->kernels->screen));
         compare(pool, &queries, &o);
         if (round == 0) CHECK_STATUS(LOCUS_OK, locus_pool_remove(pool, 3, &g_err));
-        if (round == 1) locus_pool_forget(pool);
+        if (round == 1) locus_pool_drop_recall(pool);
     }
     free(q);
     locus_pool_destroy(pool);
@@ -536,14 +536,14 @@ static void screened_routes_refuse_what_plain_ones_do(void)
     ZERO(o);
     bytes = locus_route_workspace(pool, 3, &o);
     work = xmalloc(bytes);
-    CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_route(pool, &queries, &o, out, NULL, work, bytes - 1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_route(pool, &queries, &o, out, NULL, work, bytes - 1, &g_err));
     o.available = available;
     CHECK_STATUS(LOCUS_ERR_NO_CANDIDATE, locus_route(pool, &queries, &o, out, NULL, work, bytes, &g_err));
     available[77] = 1;
     CHECK_STATUS(LOCUS_OK, locus_route(pool, &queries, &o, out, NULL, work, bytes, &g_err));
     CHECK_SIZE(77, out[2].model);
     q[15] = f_nan();
-    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_route(pool, &queries, &o, out, NULL, work, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_route(pool, &queries, &o, out, NULL, work, bytes, &g_err));
     CHECK_MESSAGE("encodings[2, 1]");
     queries.count = 0;
     CHECK_STATUS(LOCUS_OK, locus_route(pool, &queries, &o, out, NULL, work, bytes, &g_err));

@@ -650,9 +650,9 @@ static void bad_portfolio_arguments_are_refused(void)
     CHECK_MESSAGE("picks");
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_portfolio_choose(&rows, NULL, picks, NULL, NULL, work, bytes, &g_err));
     CHECK_MESSAGE("out");
-    CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, NULL, bytes, &g_err));
-    CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, work,
-                                                             locus_portfolio_workspace(&rows, NULL) - 1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, NULL, bytes, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, work,
+                                                          locus_portfolio_workspace(&rows, NULL) - 1, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_portfolio_choose(&rows, NULL, picks, NULL, &out, work,
                                                   locus_portfolio_workspace(&rows, NULL), NULL));
     CHECK_SIZE(0, locus_portfolio_workspace(NULL, NULL));
@@ -1217,8 +1217,8 @@ static void leaders_are_fair_to_models_with_holes(void)
     double means[4];
     ZERO(s);
     s.models = 4;
-    s.stride = N;
-    s.scores = y;
+    s.count = N;
+    s.f32 = y;
     // the first half is easy, the second hard: 0 saw only the easy half and is the worst there, 1 saw all and is the
     // better of two, 3 saw nothing
     for (i = 0; i < N; i++) {
@@ -1314,8 +1314,8 @@ static void a_tiny_frontier_by_hand(void)
     ZERO(s), ZERO(rules), ZERO(o);
     for (i = 0; i < 6; i++) logits[i] = (float)log(p[i] / (1.0 - p[i]));
     s.models = 2;
-    s.stride = 3;
-    s.scores_u8 = u8;
+    s.count = 3;
+    s.u8 = u8;
     rules.cost = cost;
     o.rules = &rules;
     o.leaders = leaders;
@@ -1410,12 +1410,12 @@ static void frontiers_match_their_definitions(void)
         }
         for (m = 0; m < M; m++) means[m] = 0.1 * (double)(M - m);
         s.models = M;
-        s.stride = n; // [M, n]: scores lie the other way round
+        s.count = n; // [M, n]: scores lie the other way round
         {
             float *turned = floats(n * M);
             for (i = 0; i < n; i++)
                 for (m = 0; m < M; m++) turned[m * n + i] = y[i * M + m];
-            s.scores = turned;
+            s.f32 = turned;
         }
         rules.query_cost = cost;
         if (allow) rules.unpriced = LOCUS_UNPRICED_ALLOW;
@@ -1498,7 +1498,7 @@ static void frontiers_match_their_definitions(void)
             status = locus_frontier_compute(&again, points, zero, singles, logits, n, &s, &o, &g_err);
             CHECK(!status && !memcmp(&again.aiq, &f.aiq, sizeof f.aiq)); // the same seed, the same interval
         }
-        free((void *)(uintptr_t)s.scores);
+        free((void *)(uintptr_t)s.f32);
         free(logits), free(y), free(cost);
     }
     context("%s", "");
@@ -1518,8 +1518,8 @@ static void bad_frontiers_are_refused(void)
     locus_route_opts rules;
     locus_frontier_opts o;
     ZERO(s), ZERO(rules), ZERO(o);
-    s.models = s.stride = 2;
-    s.scores = y;
+    s.models = s.count = 2;
+    s.f32 = y;
     rules.query_cost = cost;
     o.rules = &rules;
 #define FRONTIER() locus_frontier_compute(&f, points, zero, singles, logits, 2, &s, &o, &g_err)
@@ -1551,9 +1551,9 @@ static void bad_frontiers_are_refused(void)
         char where[32];
         snprintf(where, sizeof where, "logits[%zu, %zu]", at / 2, at % 2);
         logits[at] = f_nan();
-        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, FRONTIER());
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, FRONTIER());
         CHECK_MESSAGE(where);
-        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_recovered_gap(&gap, logits, 2, &s, 0, 1, &o, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_recovered_gap(&gap, logits, 2, &s, 0, 1, &o, &g_err));
         CHECK_MESSAGE(where);
         logits[at] = -f_inf();
         CHECK_STATUS(LOCUS_OK, FRONTIER());
@@ -1596,8 +1596,8 @@ static void recovered_gaps_match_their_definition(void)
         for (i = 0; i < 3 * n; i++)
             y[i] = trial % 2 && ref_range(&g, 0, 4) == 0 ? f_nan() : (float)ref_range(&g, 0, 4) * 0.25f;
         s.models = 3;
-        s.stride = n;
-        s.scores = y;
+        s.count = n;
+        s.f32 = y;
         o.among = LOCUS_AMONG_SCORED;
         o.resamples = 50;
         context("trial %zu: %zu queries", trial, n);

@@ -348,7 +348,7 @@ static void net_carries_its_encoder(void)
     CHECK(!locus_encode_text(&table, "The cat", 7, x, NULL) &&
           !locus_encode_text(locus_net_text(net), "The cat", 7, y, NULL) && !memcmp(x, y, sizeof(float) * TABLE_DIM));
     // a pool for another encoder is refused; a router file keeps the table
-    STATUS(LOCUS_ERR_ENCODER_MISMATCH, locus_pool_create(&pool, net, 1, free_name, NULL, 0, &g_err));
+    STATUS(LOCUS_ERR_MISMATCH, locus_pool_create(&pool, net, 1, free_name, NULL, 0, &g_err));
     STATUS(LOCUS_OK, locus_pool_create(&pool, net, 1, NULL, NULL, 0, &g_err));
     memset(&model, 0, sizeof model);
     strcpy(model.name, "m");
@@ -405,7 +405,7 @@ static void net_refuses_other_tables(void)
     size_t i;
     int kind;
     for (kind = 0; kind < 14; kind++) {
-        locus_status want = LOCUS_ERR_ENCODER_MISMATCH;
+        locus_status want = LOCUS_ERR_MISMATCH;
         const char *name = table_name;
         net_start(&p, TABLE_DIM);
         other = table;
@@ -419,14 +419,14 @@ static void net_refuses_other_tables(void)
             memcpy(unsorted, table_keys, sizeof unsorted);
             unsorted[7] = unsorted[6];
             other.keys = unsorted;
-            want = LOCUS_ERR_TENSOR_ENTRY;
+            want = LOCUS_ERR_FORMAT;
         }
         net_text(&p, &other);
-        if (kind == 3) p.tensor_count--, want = LOCUS_ERR_TENSOR_MISSING;
-        if (kind == 4) p.tensors[8].name = "text.tables", want = LOCUS_ERR_TENSOR_SURPLUS;
-        if (kind == 5) p.tensors[8].dtype_name = "U8", want = LOCUS_ERR_DTYPE_UNSUPPORTED;
-        if (kind == 6) p.tensors[6].shape[0]--, want = LOCUS_ERR_TENSOR_SHAPE;
-        if (kind == 7) p.tensors[8].shape[1]--, want = LOCUS_ERR_TENSOR_SHAPE;
+        if (kind == 3) p.tensor_count--, want = LOCUS_ERR_TENSOR;
+        if (kind == 4) p.tensors[8].name = "text.tables", want = LOCUS_ERR_TENSOR;
+        if (kind == 5) p.tensors[8].dtype_name = "U8", want = LOCUS_ERR_UNSUPPORTED;
+        if (kind == 6) p.tensors[6].shape[0]--, want = LOCUS_ERR_TENSOR;
+        if (kind == 7) p.tensors[8].shape[1]--, want = LOCUS_ERR_TENSOR;
         if (kind == 8) name = "another", want = LOCUS_ERR_METADATA;
         if (kind == 9) name = "", want = LOCUS_ERR_METADATA;
         if (kind == 10) net_meta(&p, "query_encoder_dim", "21"), want = LOCUS_ERR_METADATA;
@@ -439,8 +439,9 @@ static void net_refuses_other_tables(void)
     }
     net_start(&p, 8);
     net_meta(&p, "query_encoder", free_name); // for another length
-    STATUS(LOCUS_ERR_ENCODER_MISMATCH, net_open(&p, &net));
-    CHECK_TEXT("query_encoder: made for another query encoder: expected \"locus-text-1/", g_err.message);
+    STATUS(LOCUS_ERR_MISMATCH, net_open(&p, &net));
+    CHECK_TEXT("query_encoder: made for another net, query encoder, data or options: expected \"locus-text-1/",
+               g_err.message);
 }
 
 // A changed byte anywhere: refused, or a net whose encoder still works.
@@ -468,7 +469,7 @@ static void survives_changed_files(void)
         locus_net *net = NULL;
         float x[TABLE_DIM];
         file[i] = (unsigned char)(keep ^ 1u << random_u32() % 8);
-        if (!locus_safetensors_parse(&st, file, n, NULL, 0, &g_err)) {
+        if (!locus_safetensors_parse(&st, file, n, NULL, &g_err)) {
             if (!locus_net_create(&net, &st, NULL, &g_err)) {
                 opened++;
                 if (locus_net_text(net) && locus_encode_text(locus_net_text(net), "The cat", 7, x, NULL)) CHECK(0);
@@ -617,18 +618,18 @@ static void trained_net_carries_it(void)
         locus_encode_text(t, g_texts[i], strlen(g_texts[i]), q + 16 * i, NULL);
     }
     memset(&data, 0, sizeof data);
-    data.queries.encodings = q;
-    data.queries.count = CORPUS;
-    data.queries.dim = 16;
-    data.models = 3;
-    data.scores_u8 = scores;
+    data.evals.queries.encodings = q;
+    data.evals.queries.count = CORPUS;
+    data.evals.queries.dim = 16;
+    data.evals.scores.models = 3;
+    data.evals.scores.u8 = scores;
     data.train = train;
     data.train_count = CORPUS;
     data.text = t;
     memset(&options, 0, sizeof options);
     options.epochs = 2;
     data.query_encoder = "another";
-    STATUS(LOCUS_ERR_ENCODER_MISMATCH, locus_train_create(&trainer, &data, &options, &g_err));
+    STATUS(LOCUS_ERR_MISMATCH, locus_train_create(&trainer, &data, &options, &g_err));
     data.query_encoder = NULL;
     if (STATUS(LOCUS_OK, locus_train_create(&trainer, &data, &options, &g_err))) {
         STATUS(LOCUS_OK, locus_train_run(trainer, &g_err));
@@ -667,7 +668,7 @@ static void learns_from_little(void)
     CHECK(t->dim == 128 && t->rows > 0 && t->rows < 128);
     CHECK(!locus_encode_text(t, "hello you", 9, x, NULL) && is_unit(x, 128));
     CHECK(!locus_encode_text(t, "", 0, y, NULL) && is_unit(y, 128));
-    STATUS(LOCUS_ERR_WORKSPACE, locus_text_tensors(t, tensors, &count, scratch, 6 * t->rows - 1, &g_err));
+    STATUS(LOCUS_ERR_MEMORY, locus_text_tensors(t, tensors, &count, scratch, 6 * t->rows - 1, &g_err));
     STATUS(LOCUS_ERR_ARGUMENT, locus_text_tensors(t, NULL, &count, scratch, sizeof scratch, &g_err));
     locus_text_destroy(t);
     STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, apart, NULL, 1, NULL, &g_err));
@@ -716,23 +717,23 @@ static void reads_json_lines(void)
         const char *text, *message;
         locus_status status;
     } bad[] = {
-        {"{\"id\": 1}", "line 1: line of a JSON-lines file malformed: expected the key \"text\"", LOCUS_ERR_TEXT_LINE},
-        {"{\"text\": \"a\"}\n{\"text\": 1}", "line 2, \"text\"", LOCUS_ERR_TEXT_LINE},
-        {"{\"text\": null}", "found null", LOCUS_ERR_TEXT_LINE},
-        {"{\"category\": null}", "expected the key \"text\"", LOCUS_ERR_TEXT_LINE},
-        {"{\"text\": \"a\", \"id\": [1]}", "an array", LOCUS_ERR_TEXT_LINE},
-        {"{\"text\": \"a\", \"category\": 3}", "a number", LOCUS_ERR_TEXT_LINE},
-        {"{\"text\": \"a\", \"text\": \"a\"}", "line 1, \"text\"", LOCUS_ERR_DUPLICATE_KEY},
-        {"{\"text\": \"a\", \"te\\u0078t\": \"a\"}", "line 1, \"text\"", LOCUS_ERR_DUPLICATE_KEY},
-        {"{\"text\": \"a\\u0000b\"}", "NUL", LOCUS_ERR_TEXT_LINE},
-        {"{\"text\": \"a\xff\"}", "UTF-8", LOCUS_ERR_TEXT_LINE},
-        {"{\"text\": \"a\"} x", "line 1, byte 14", LOCUS_ERR_TEXT_LINE},
-        {"{\"text\": \"a\"", "line 1, byte 12", LOCUS_ERR_TEXT_LINE},
-        {"{\"text\": \"a\n\"}", "line 1, byte 11", LOCUS_ERR_TEXT_LINE},
-        {"{\"text\": \"\\ud800\"}", "surrogates", LOCUS_ERR_TEXT_LINE},
-        {"[\"text\"]", "an object", LOCUS_ERR_TEXT_LINE},
-        {"\"text\"", "an object", LOCUS_ERR_TEXT_LINE},
-        {"text", "an object", LOCUS_ERR_TEXT_LINE},
+        {"{\"id\": 1}", "line 1: file malformed: expected the key \"text\"", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"a\"}\n{\"text\": 1}", "line 2, \"text\"", LOCUS_ERR_FORMAT},
+        {"{\"text\": null}", "found null", LOCUS_ERR_FORMAT},
+        {"{\"category\": null}", "expected the key \"text\"", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"a\", \"id\": [1]}", "an array", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"a\", \"category\": 3}", "a number", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"a\", \"text\": \"a\"}", "line 1, \"text\"", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"a\", \"te\\u0078t\": \"a\"}", "line 1, \"text\"", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"a\\u0000b\"}", "NUL", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"a\xff\"}", "UTF-8", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"a\"} x", "line 1, byte 14", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"a\"", "line 1, byte 12", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"a\n\"}", "line 1, byte 11", LOCUS_ERR_FORMAT},
+        {"{\"text\": \"\\ud800\"}", "surrogates", LOCUS_ERR_FORMAT},
+        {"[\"text\"]", "an object", LOCUS_ERR_FORMAT},
+        {"\"text\"", "an object", LOCUS_ERR_FORMAT},
+        {"text", "an object", LOCUS_ERR_FORMAT},
     };
     locus_texts t;
     size_t i, n;
@@ -758,7 +759,7 @@ static void reads_json_lines(void)
     memset(deep, '[', sizeof deep);
     memcpy(deep, "{\"text\":", 8);
     deep[sizeof deep - 1] = 0;
-    STATUS(LOCUS_ERR_TEXT_LINE, parse(&t, deep));
+    STATUS(LOCUS_ERR_FORMAT, parse(&t, deep));
     STATUS(LOCUS_OK, parse(&t, ""));
     CHECK(t.count == 0);
     locus_texts_close(&t);

@@ -243,7 +243,7 @@ static void gradient_case(const grad_case *k, uint64_t seed, size_t samples)
     raw = raw_from_net(&ref);
     data = raw_bytes(raw, &bytes);
     raw_free(raw);
-    if (!CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err))) return;
+    if (!CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err))) return;
     q = floats(k->n * k->D), qt = floats(k->N * k->D), y = floats(k->M * k->n), yt = floats(k->M * k->N);
     w = floats(k->M);
     for (i = 0; i < k->n * k->D; i++) q[i] = (float)ref_normal(&g);
@@ -415,7 +415,7 @@ static void steps_in_parts_add_up(void)
         raw = raw_from_net(&ref);
         data = raw_bytes(raw, &bytes);
         raw_free(raw);
-        CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err));
         if (!core_make(&c, &st, LOCUS_ISA_SCALAR, NULL, n, N)) return;
         c.t.dropout = 0.5f;
         count = c.t.layout.count;
@@ -553,9 +553,9 @@ static void problem_make(problem *p, size_t n, size_t D, size_t M, int kind, uin
             p->y[m * n + i] = missing ? f_nan() : y;
             p->u8[m * n + i] = (unsigned char)(missing ? 255 : y >= 0.5f);
         }
-    p->data.queries.encodings = p->q, p->data.queries.count = n, p->data.queries.dim = D;
-    p->data.models = M;
-    p->data.scores = p->y;
+    p->data.evals.queries.encodings = p->q, p->data.evals.queries.count = n, p->data.evals.queries.dim = D;
+    p->data.evals.scores.models = M;
+    p->data.evals.scores.f32 = p->y;
     p->data.train = p->train, p->data.train_count = p->train_count;
     p->data.validation = p->validation, p->data.validation_count = p->validation_count;
     p->data.unlabelled = p->unlabelled, p->data.unlabelled_count = p->unlabelled_count;
@@ -721,7 +721,7 @@ static void seeds_decide_the_weights(void)
         o = small_opts((locus_recipe)recipe);
         for (i = 0; i < p.M * p.n; i++) p.y[i] = p.u8[i] == 255 ? f_nan() : (float)p.u8[i];
         a = trainer_of(&p, &o);
-        p.data.scores = NULL, p.data.scores_u8 = p.u8;
+        p.data.evals.scores.f32 = NULL, p.data.evals.scores.u8 = p.u8;
         b = trainer_of(&p, &o);
         CHECK_STATUS(LOCUS_OK, locus_train_run(a, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_train_run(b, &g_err));
@@ -860,10 +860,10 @@ static void states_of_other_data_or_options_are_refused(void)
         t = trainer_of(&q, &other);
         CHECK_STATUS(LOCUS_OK, locus_train_epoch(t, NULL, &g_err));
         before = state_of(t);
-        CHECK_STATUS(i ? LOCUS_ERR_STATE : LOCUS_OK, locus_train_load_state(t, path, &g_err));
+        CHECK_STATUS(i ? LOCUS_ERR_MISMATCH : LOCUS_OK, locus_train_load_state(t, path, &g_err));
         if (i) CHECK_STATE("after a refusal", &before, t);
         if (i == 1) {
-            CHECK_STATUS(LOCUS_ERR_STATE, locus_train_load_state(t, net, &g_err));
+            CHECK_STATUS(LOCUS_ERR_MISMATCH, locus_train_load_state(t, net, &g_err));
             CHECK_STATE("after a net file", &before, t);
             CHECK_STATUS(LOCUS_ERR_IO, locus_train_load_state(t, "/nonexistent/state", &g_err));
             CHECK_STATUS(LOCUS_ERR_IO, locus_train_save_state(t, "/nonexistent/state", &g_err));
@@ -949,7 +949,7 @@ static void spoilt_states_are_refused(void)
     }
     CHECK_SIZE(0, accepted);
     spew(path, data, 0);
-    CHECK_STATUS(LOCUS_ERR_FILE_TRUNCATED, locus_train_load_state(other, path, &g_err));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, locus_train_load_state(other, path, &g_err));
     spew(path, data, bytes);
     CHECK_STATUS(LOCUS_OK, locus_train_load_state(other, path, &g_err));
     CHECK_STATE("the file as it was", &saved, other);
@@ -996,7 +996,7 @@ static void states_out_of_bounds_are_refused(void)
         }
         CHECK_STATUS(LOCUS_OK, locus_train_save_state(t, path, &g_err));
         s = locus_train_load_state(other, path, &g_err);
-        CHECK_GOT(i == 0 || i > 10 ? LOCUS_OK : LOCUS_ERR_STATE, s);
+        CHECK_GOT(i == 0 || i > 10 ? LOCUS_OK : LOCUS_ERR_MISMATCH, s);
         if (i > 0 && i < 11) CHECK_STATE("after a refusal", &before, other);
         locus_train_destroy(t);
         if (!s) {
@@ -1550,19 +1550,19 @@ static void bad_arguments_are_refused(void)
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_train_load_state(NULL, "x", &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_train_net(NULL, NULL, NULL, &g_err));
     locus_train_destroy(NULL);
-    DATA(LOCUS_ERR_ARGUMENT, d.queries.encodings = NULL, "queries.encodings");
-    DATA(LOCUS_ERR_QUERY_DIM, d.queries.dim = 0, "queries.dim");
-    DATA(LOCUS_ERR_QUERY_DIM, d.queries.dim = 65537, "queries.dim");
-    DATA(LOCUS_ERR_ARGUMENT, d.queries.stride = 5, "queries.stride");
-    DATA(LOCUS_ERR_ARGUMENT, d.scores = NULL, "scores");
-    DATA(LOCUS_ERR_ARGUMENT, d.scores_u8 = p.u8, "scores");
-    DATA(LOCUS_ERR_ARGUMENT, d.models = 0, "models");
-    DATA(LOCUS_ERR_OVERFLOW, d.models = SIZE_MAX / 2, "scores");
-    DATA(LOCUS_ERR_OVERFLOW, d.queries.count = (size_t)UINT32_MAX + (sizeof(size_t) > 4), "scores");
+    DATA(LOCUS_ERR_ARGUMENT, d.evals.queries.encodings = NULL, "queries.encodings");
+    DATA(LOCUS_ERR_QUERY_DIM, d.evals.queries.dim = 0, "queries.dim");
+    DATA(LOCUS_ERR_QUERY_DIM, d.evals.queries.dim = 65537, "queries.dim");
+    DATA(LOCUS_ERR_ARGUMENT, d.evals.queries.stride = 5, "queries.stride");
+    DATA(LOCUS_ERR_ARGUMENT, d.evals.scores.f32 = NULL, "scores");
+    DATA(LOCUS_ERR_ARGUMENT, d.evals.scores.u8 = p.u8, "scores");
+    DATA(LOCUS_ERR_ARGUMENT, d.evals.scores.models = 0, "models");
+    DATA(LOCUS_ERR_OVERFLOW, d.evals.scores.models = SIZE_MAX / 2, "scores");
+    DATA(LOCUS_ERR_OVERFLOW, d.evals.queries.count = (size_t)UINT32_MAX + (sizeof(size_t) > 4), "scores");
     DATA(LOCUS_ERR_ARGUMENT, d.train = NULL, "train");
     DATA(LOCUS_ERR_ARGUMENT, d.train_count = 0, "train");
     DATA(LOCUS_ERR_ARGUMENT, d.validation = NULL, "validation");
-    DATA(LOCUS_ERR_ARGUMENT, d.queries.count = 59, "below 59"); // the lists name row 59
+    DATA(LOCUS_ERR_ARGUMENT, d.evals.queries.count = 59, "below 59"); // the lists name row 59
     DATA(LOCUS_ERR_ARGUMENT, d.query_encoder = "bad\nname", "query_encoder");
     DATA(LOCUS_ERR_ARGUMENT, d.query_encoder = "bad\xff name", "query_encoder");
     DATA(LOCUS_ERR_ARGUMENT,
@@ -1583,7 +1583,7 @@ static void bad_arguments_are_refused(void)
             was = *x;
             *x = row == 0 ? f_nan() : row == 1 ? f_inf() : row == 2 ? -f_inf() : 2e6f;
             snprintf(where, sizeof where, "encodings[%zu, 5]", kept);
-            DATA(LOCUS_ERR_NONFINITE_INPUT, (void)0, where);
+            DATA(LOCUS_ERR_NONFINITE, (void)0, where);
             *x = was;
         }
         if (i == 2) break; // no scores are looked at there
@@ -1599,13 +1599,13 @@ static void bad_arguments_are_refused(void)
     }
     p.y[0 * p.n + p.unlabelled[1]] = 7.0f; // not looked at
     p.u8[1 * p.n + p.train[3]] = 2;
-    DATA(LOCUS_ERR_SCORE, (d.scores = NULL, d.scores_u8 = p.u8), "scores[1, ");
+    DATA(LOCUS_ERR_SCORE, (d.evals.scores.f32 = NULL, d.evals.scores.u8 = p.u8), "scores[1, ");
     for (i = 0; i < p.train_count; i++) p.y[4 * p.n + p.train[i]] = f_nan();
     DATA(LOCUS_ERR_EMPTY_SET, (void)0, "model 4");
     problem_free(&p);
     problem_make(&p, 60, 6, 5, MISSING, 8);
-    OPTION(LOCUS_ERR_HEADS, bad.n_heads = 5, "n_heads");
-    OPTION(LOCUS_ERR_HEADS, bad.n_heads = 13, "n_heads");
+    OPTION(LOCUS_ERR_METADATA, bad.n_heads = 5, "n_heads");
+    OPTION(LOCUS_ERR_METADATA, bad.n_heads = 13, "n_heads");
     OPTION(LOCUS_ERR_ARGUMENT, bad.n_layers = 17, "n_layers");
     OPTION(LOCUS_ERR_ARGUMENT, (bad.z_dim = 4100, bad.n_heads = 1), "z_dim");
     OPTION(LOCUS_ERR_ARGUMENT, bad.m_induce = 4097, "m_induce");
@@ -1801,7 +1801,7 @@ static void training_learns_and_the_saved_net_predicts_the_same(void)
             }
             for (i = 0; i < V; i++) memcpy(v + i * D, p.q + p.validation[i] * D, D * sizeof(float));
             ZERO(e);
-            e.queries = queries_of(q, n, D), e.models = M, e.scores = y;
+            e.queries = queries_of(q, n, D), e.scores.models = M, e.scores.f32 = y;
             bytes = locus_encode_workspace(net, &e, NULL);
             work = (unsigned char *)xmalloc(bytes);
             CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, NULL, work, bytes, &g_err));
@@ -1841,7 +1841,7 @@ static double weight_by_hand(const problem *p, const locus_net *net)
     float *net_says = floats(V * M), *memory_says = floats(V * M);
     double up = 0.0, down = 0.0;
     locus_pool *pool;
-    locus_memory_opts o;
+    locus_recall_opts o;
     locus_evals e;
     locus_queries asked;
     size_t i, m, bytes;
@@ -1853,7 +1853,7 @@ static double weight_by_hand(const problem *p, const locus_net *net)
     for (i = 0; i < V; i++) memcpy(v + i * D, p->q + p->validation[i] * D, D * sizeof(float));
     for (i = 0; i < U; i++) memcpy(u + i * D, p->q + p->unlabelled[i] * D, D * sizeof(float));
     ZERO(e);
-    e.queries = queries_of(q, n, D), e.models = M, e.scores = y;
+    e.queries = queries_of(q, n, D), e.scores.models = M, e.scores.f32 = y;
     bytes = locus_encode_workspace(net, &e, NULL);
     work = xmalloc(bytes);
     CHECK_STATUS(LOCUS_OK, locus_encode(net, &e, z, NULL, work, bytes, &g_err));
@@ -1863,7 +1863,7 @@ static double weight_by_hand(const problem *p, const locus_net *net)
     ZERO(o);
     o.weight = 1.0;
     if (U) o.unlabelled = queries_of(u, U, D);
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(pool, &e, &o, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(pool, &e, &o, &g_err));
     CHECK_STATUS(LOCUS_OK, predict(pool, &asked, memory_says, NULL));
     for (i = 0; i < V; i++)
         for (m = 0; m < M; m++) {
@@ -1888,8 +1888,8 @@ static double weight_in(const locus_trainer *t) // of the net that it saves
     CHECK_STATUS(LOCUS_OK, locus_net_open(&net, path, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_train_net(t, NULL, &same, &g_err));
     if (net && same) {
-        weight = locus_net_get_info(net).memory_weight;
-        CHECK_NEAR(weight, locus_net_get_info(same).memory_weight, 0.0);
+        weight = locus_net_get_info(net).recall_weight;
+        CHECK_NEAR(weight, locus_net_get_info(same).recall_weight, 0.0);
     }
     locus_net_destroy(net), locus_net_destroy(same);
     remove(path);
@@ -1972,7 +1972,7 @@ static void strides_change_nothing(void)
     for (i = 0; i < p.n * 11; i++) wide[i] = f_nan();
     for (i = 0; i < p.n; i++) memcpy(wide + i * 11, p.q + i * 6, 6 * sizeof(float));
     a = trainer_of(&p, &o);
-    p.data.queries.encodings = wide, p.data.queries.stride = 11;
+    p.data.evals.queries.encodings = wide, p.data.evals.queries.stride = 11;
     b = trainer_of(&p, &o);
     CHECK_STATUS(LOCUS_OK, locus_train_run(a, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_train_run(b, &g_err));
@@ -2012,7 +2012,7 @@ static void recall_make(recall_case *c, size_t D, size_t n, size_t M, size_t ext
     raw = raw_from_net(&c->ref);
     c->data = raw_bytes(raw, &bytes);
     raw_free(raw);
-    CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&c->st, c->data, bytes, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&c->st, c->data, bytes, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_net_create(&c->net, &c->st, NULL, &g_err));
     c->q = floats(n * D), c->asked = floats(extra * D), c->y = floats(M * n), c->z = normals((M + 40) * 8, 1.0, seed);
     c->mask = (unsigned char *)xmalloc(M * n);
@@ -2036,7 +2036,7 @@ static void recall_make(recall_case *c, size_t D, size_t n, size_t M, size_t ext
         if (m == M) c->y[i] = 1.0f, c->mask[i] = 1;
     }
     c->evals.queries = queries_of(c->q, n, D);
-    c->evals.models = M, c->evals.scores = c->y, c->evals.mask = kind == UNEVEN ? c->mask : NULL;
+    c->evals.scores.models = M, c->evals.scores.f32 = c->y, c->evals.scores.mask = kind == UNEVEN ? c->mask : NULL;
     c->pool = pool_of(c->net, c->z, M);
 }
 
@@ -2233,7 +2233,7 @@ static double recall_deviation(double m) { return sqrt(m * (1.0 - m) > 0.05 ? m 
 
 static int recall_has(const recall_case *c, size_t m, size_t i)
 {
-    return !(c->evals.mask && !c->mask[m * c->n + i]) && c->y[m * c->n + i] == c->y[m * c->n + i];
+    return !(c->evals.scores.mask && !c->mask[m * c->n + i]) && c->y[m * c->n + i] == c->y[m * c->n + i];
 }
 
 static double recall_difference(const recall_ref *r, const recall_case *c, size_t m, size_t i)
@@ -2521,8 +2521,8 @@ static void memories_match_a_dense_solution_in_double(void)
         recall_case c;
         recall_ref r;
         locus_safetensors st;
-        locus_memory_opts o;
-        locus_memory_info info;
+        locus_recall_opts o;
+        locus_recall_info info;
         float *logits, *again;
         double *expected, top = 0.0;
         context("case %zu", k);
@@ -2530,8 +2530,8 @@ static void memories_match_a_dense_solution_in_double(void)
         ZERO(o);
         o.weight = 1.0;
         if (unlabelled) o.unlabelled = queries_of(c.asked, unlabelled, D);
-        CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, &o, &g_err));
-        info = locus_pool_memory_info(c.pool);
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &c.evals, &o, &g_err));
+        info = locus_pool_recall_info(c.pool);
         i = n + unlabelled < 512 ? n + unlabelled : 512;
         CHECK_SIZE((i + 15) / 16 * 16, info.landmarks);
         CHECK_SIZE(n, info.queries);
@@ -2578,8 +2578,8 @@ static void memories_match_a_dense_solution_in_double(void)
                 y[i] = i % 5 == 4 ? f_nan() : (float)(i % 3 ? ref_uniform(&g) : ref_uniform(&g) < 0.7);
             }
             ZERO(e);
-            e.queries = queries_of(q, N, D), e.models = 1, e.scores = y;
-            CHECK_STATUS(LOCUS_OK, locus_pool_remember(c.pool, index, &e, &g_err));
+            e.queries = queries_of(q, N, D), e.scores.models = 1, e.scores.f32 = y;
+            CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(c.pool, index, &e, &g_err));
             recall_kernels(&r, q, N, kernels);
             for (i = 0; i < N; i++) t[i] = i < n / 2 ? r.t[2 * i] : ref_dot(r.shared, kernels + i * r.P, r.P);
             recall_remember(&r, q, y, t, N, index);
@@ -2605,7 +2605,7 @@ static void memories_match_a_dense_solution_in_double(void)
 static void memories_do_not_depend_on_the_order(void)
 {
     recall_case c;
-    locus_memory_opts o;
+    locus_recall_opts o;
     float *a, *b, *q, *y, *wide;
     unsigned char *mask, *u8;
     double worst_error = 0.0;
@@ -2615,7 +2615,7 @@ static void memories_do_not_depend_on_the_order(void)
     ZERO(o);
     o.weight = 1.0;
     o.unlabelled = queries_of(c.asked, 60, 6); // so that the landmarks stay
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, &o, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &c.evals, &o, &g_err));
     a = logits_of(c.pool, c.asked, 60, 6);
     q = floats(80 * 6), y = floats(80 * 5), mask = (unsigned char *)xmalloc(400);
     for (i = 0; i < 80; i++) {
@@ -2624,8 +2624,8 @@ static void memories_do_not_depend_on_the_order(void)
         for (m = 0; m < 5; m++) y[m * 80 + i] = c.y[m * 80 + j], mask[m * 80 + i] = c.mask[m * 80 + j];
     }
     e = c.evals;
-    e.queries.encodings = q, e.scores = y, e.mask = mask;
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &e, &o, &g_err));
+    e.queries.encodings = q, e.scores.f32 = y, e.scores.mask = mask;
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &e, &o, &g_err));
     b = logits_of(c.pool, c.asked, 60, 6);
     for (i = 0; i < 300; i++)
         if (!(fabs((double)(a[i] - b[i])) <= worst_error)) worst_error = fabs((double)(a[i] - b[i]));
@@ -2637,7 +2637,7 @@ static void memories_do_not_depend_on_the_order(void)
     for (i = 0; i < 80; i++) memcpy(wide + i * 9, c.q + i * 6, 6 * sizeof(float));
     e = c.evals;
     e.queries.encodings = wide, e.queries.stride = 9;
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &e, &o, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &e, &o, &g_err));
     b = logits_of(c.pool, c.asked, 60, 6);
     CHECK_SAME("logits with a stride", a, b, 300);
     free(b), free(a);
@@ -2647,11 +2647,11 @@ static void memories_do_not_depend_on_the_order(void)
         u8[i] = (unsigned char)(c.y[i] != c.y[i] ? 255 : c.y[i] >= 0.5f);
         if (u8[i] != 255) c.y[i] = (float)u8[i];
     }
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, &o, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &c.evals, &o, &g_err));
     a = logits_of(c.pool, c.asked, 60, 6);
     e = c.evals;
-    e.scores = NULL, e.scores_u8 = u8;
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &e, &o, &g_err));
+    e.scores.f32 = NULL, e.scores.u8 = u8;
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &e, &o, &g_err));
     b = logits_of(c.pool, c.asked, 60, 6);
     CHECK_SAME("logits from bytes", a, b, 300);
     free(a), free(b), free(q), free(y), free(mask), free(wide), free(u8);
@@ -2667,33 +2667,33 @@ static void weights_mix_net_and_memory(void)
     const size_t D = 6, N = 70, M = 5;
     locus_model model = model_named("newcomer", 3.0f);
     recall_make(&c, D, 60, M, N, COMPLETE, 4);
-    CHECK_SIZE(0, locus_pool_memory_info(c.pool).landmarks);
+    CHECK_SIZE(0, locus_pool_recall_info(c.pool).landmarks);
     net = logits_of(c.pool, c.asked, N, D);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_memory_weight(c.pool, 0.5, &g_err)); // nothing there yet
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
-    CHECK_NEAR(0.8, locus_pool_memory_info(c.pool).weight, 1e-7);
-    CHECK_NEAR(0.0, locus_net_get_info(c.net).memory_weight, 0.0); // this net does not say
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_recall_weight(c.pool, 0.5, &g_err)); // nothing there yet
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &c.evals, NULL, &g_err));
+    CHECK_NEAR(0.8, locus_pool_recall_info(c.pool).weight, 1e-7);
+    CHECK_NEAR(0.0, locus_net_get_info(c.net).recall_weight, 0.0); // this net does not say
     mixed = logits_of(c.pool, c.asked, N, D);
-    CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(c.pool, 1.0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(c.pool, 1.0, &g_err));
     memory = logits_of(c.pool, c.asked, N, D);
     for (i = 0; i < N * M; i++) {
         double want = 0.2 * (double)net[i] + 0.8 * (double)memory[i];
         if (!CHECK_NEAR(want, (double)mixed[i], 1e-5 * (1.0 + fabs(want)))) break;
     }
-    CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(c.pool, 0.0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(c.pool, 0.0, &g_err));
     zero = logits_of(c.pool, c.asked, N, D);
     CHECK_SAME("weight 0 is the net alone", net, zero, N * M);
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_memory_weight(c.pool, -0.1, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_memory_weight(c.pool, 1.1, &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_memory_weight(c.pool, (double)f_nan(), &g_err));
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_memory_weight(NULL, 0.5, &g_err));
-    CHECK_NEAR(0.0, locus_pool_memory_info(c.pool).weight, 0.0);
-    CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(c.pool, 0.25, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_recall_weight(c.pool, -0.1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_recall_weight(c.pool, 1.1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_recall_weight(c.pool, (double)f_nan(), &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_set_recall_weight(NULL, 0.5, &g_err));
+    CHECK_NEAR(0.0, locus_pool_recall_info(c.pool).weight, 0.0);
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(c.pool, 0.25, &g_err));
     free(mixed);
     mixed = logits_of(c.pool, c.asked, N, D);
     // a model that was added has no part
     CHECK_STATUS(LOCUS_OK, locus_pool_add(c.pool, &model, c.z + 3 * 8, &index, &g_err)); // model 3's embedding
-    CHECK_SIZE(M, locus_pool_memory_info(c.pool).models);
+    CHECK_SIZE(M, locus_pool_recall_info(c.pool).models);
     free(zero);
     zero = logits_of(c.pool, c.asked, N, D);
     for (i = 0; i < N; i++) {
@@ -2704,9 +2704,9 @@ static void weights_mix_net_and_memory(void)
     { // its part from its own evaluations
         locus_evals e = c.evals;
         double change = 0.0;
-        e.models = 1;
-        CHECK_STATUS(LOCUS_OK, locus_pool_remember(c.pool, index, &e, &g_err));
-        CHECK_SIZE(M + 1, locus_pool_memory_info(c.pool).models);
+        e.scores.models = 1;
+        CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(c.pool, index, &e, &g_err));
+        CHECK_SIZE(M + 1, locus_pool_recall_info(c.pool).models);
         zero = logits_of(c.pool, c.asked, N, D);
         for (i = 0; i < N; i++) {
             CHECK_SAME("the others still", mixed + i * M, zero + i * (M + 1), M);
@@ -2714,7 +2714,7 @@ static void weights_mix_net_and_memory(void)
         }
         CHECK(change > 0.1);
         // nearly what model 0, which answered the same, has: memorize and remember agree
-        CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(c.pool, 1.0, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(c.pool, 1.0, &g_err));
         free(zero);
         zero = logits_of(c.pool, c.asked, N, D);
         for (change = 0.0, i = 0; i < N; i++)
@@ -2749,9 +2749,9 @@ static void weights_mix_net_and_memory(void)
         }
         free(all), free(some), free(work);
     }
-    locus_pool_forget(c.pool);
-    locus_pool_forget(NULL);
-    CHECK_SIZE(0, locus_pool_memory_info(c.pool).landmarks);
+    locus_pool_drop_recall(c.pool);
+    locus_pool_drop_recall(NULL);
+    CHECK_SIZE(0, locus_pool_recall_info(c.pool).landmarks);
     CHECK_STATUS(LOCUS_OK, locus_pool_remove(c.pool, M, &g_err));
     gone = logits_of(c.pool, c.asked, N, D);
     CHECK_SAME("forgotten", net, gone, N * M);
@@ -2764,8 +2764,8 @@ static void weights_mix_net_and_memory(void)
             CHECK_STATUS(LOCUS_OK, locus_pool_add(c.pool, &model, c.z + i * 8, NULL, &g_err));
         }
         for (i = 0; i < 20; i++) CHECK_STATUS(LOCUS_OK, locus_pool_remove(c.pool, M, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(c.pool, 1.0, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &c.evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(c.pool, 1.0, &g_err));
         gone = logits_of(c.pool, c.asked, N, D);
         CHECK_SAME("learned again", memory, gone, N * M);
         free(gone);
@@ -2826,16 +2826,16 @@ static void memories_of_version_0_3_are_as_they_were(void)
     ZERO(e);
     ZERO(opts);
     ZERO(draw);
-    e.queries = queries_of(q, N, D), e.models = M, e.scores = y;
-    one = e, one.models = 1, one.scores = y + N, one.queries.count = 15;
+    e.queries = queries_of(q, N, D), e.scores.models = M, e.scores.f32 = y;
+    one = e, one.scores.models = 1, one.scores.f32 = y + N, one.queries.count = 15;
     a = queries_of(asked, ASKED, D);
     CHECK_SIZE(2, scalars_in(old));
     if (!CHECK_STATUS(LOCUS_OK, locus_net_open(&net, old, NULL, &g_err))) return;
     CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, old, &g_err));
     if (!CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, net, &st, NULL, 0, &g_err))) return;
-    CHECK_NEAR(0.75, locus_pool_memory_info(pool).weight, 0.0);
-    CHECK_SIZE(32, locus_pool_memory_info(pool).landmarks);
-    CHECK_SIZE(N, locus_pool_memory_info(pool).queries);
+    CHECK_NEAR(0.75, locus_pool_recall_info(pool).weight, 0.0);
+    CHECK_SIZE(32, locus_pool_recall_info(pool).landmarks);
+    CHECK_SIZE(N, locus_pool_recall_info(pool).queries);
     for (turn = 0; turn < 2; turn++) { // as loaded; saved and loaded once more
         context("turn %zu", turn);
         CHECK_STATUS(LOCUS_OK, predict(pool, &a, logits, NULL));
@@ -2847,11 +2847,11 @@ static void memories_of_version_0_3_are_as_they_were(void)
         pool = NULL;
         if (!CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, net, path, &g_err))) return;
     }
-    CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(pool, 1.0, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(pool, 1.0, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, pool, &one, &draw, &g_err));
-    some = one, some.scores = y + 3 * N; // of which some are missing
+    some = one, some.scores.f32 = y + 3 * N; // of which some are missing
     CHECK_STATUS(LOCUS_OK, locus_next_evaluations(pool, &some, &opts, &pick, &next, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_remember(pool, 0, &one, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(pool, 0, &one, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_open(&again, net, path, &g_err));
     for (turn = 0; turn < 2; turn++) {
@@ -2869,10 +2869,10 @@ static void memories_of_version_0_3_are_as_they_were(void)
         CHECK(fabs(mean / ASKED) < 0.3);
         free(rows), free(after);
     }
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(again, &e, NULL, &g_err)); // learned anew: of today's kind
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(again, &e, NULL, &g_err)); // learned anew: of today's kind
     CHECK_STATUS(LOCUS_OK, locus_pool_save(again, new_path, LOCUS_SAVE_POOL, NULL, &g_err));
     CHECK_SIZE(6, scalars_in(new_path));
-    CHECK_NEAR(0.8, locus_pool_memory_info(again).weight, 1e-7);
+    CHECK_NEAR(0.8, locus_pool_recall_info(again).weight, 1e-7);
     locus_pool_destroy(versions), locus_pool_destroy(again), locus_pool_destroy(pool);
     locus_net_destroy(net);
     locus_safetensors_close(&st);
@@ -2892,28 +2892,28 @@ static void nets_say_how_much_a_memory_counts(void)
         raw_file *f = raw_from_net(&c.ref);
         locus_net *net = NULL;
         locus_pool *pool;
-        locus_memory_opts o;
+        locus_recall_opts o;
         context("memory_weight %s", says[i] ? says[i] : "missing");
         raw_meta(f, "memory_weight", says[i]);
         if (i < 4) {
             if (!CHECK_STATUS(LOCUS_OK, raw_create(f, NULL, &net))) return;
-            CHECK_NEAR(percent, locus_net_get_info(net).memory_weight, 0.0);
+            CHECK_NEAR(percent, locus_net_get_info(net).recall_weight, 0.0);
             pool = pool_of(net, c.z, c.M);
-            CHECK_STATUS(LOCUS_OK, locus_pool_memorize(pool, &c.evals, NULL, &g_err));
-            CHECK_NEAR(says[i] ? percent : 0.8, locus_pool_memory_info(pool).weight, 1e-7);
+            CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(pool, &c.evals, NULL, &g_err));
+            CHECK_NEAR(says[i] ? percent : 0.8, locus_pool_recall_info(pool).weight, 1e-7);
             ZERO(o);
             o.weight = 0.6;
-            CHECK_STATUS(LOCUS_OK, locus_pool_memorize(pool, &c.evals, &o, &g_err));
-            CHECK_NEAR(0.6, locus_pool_memory_info(pool).weight, 1e-7);
+            CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(pool, &c.evals, &o, &g_err));
+            CHECK_NEAR(0.6, locus_pool_recall_info(pool).weight, 1e-7);
             if (i == 1) { // it stands in router files
                 locus_net *routers = NULL;
                 locus_safetensors st;
                 size_t bytes;
                 unsigned char *data = raw_bytes(f, &bytes);
-                CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
+                CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err));
                 CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, path, LOCUS_SAVE_ROUTER, &st, &g_err));
                 CHECK_STATUS(LOCUS_OK, locus_net_open(&routers, path, NULL, &g_err));
-                CHECK_NEAR(0.35, locus_net_get_info(routers).memory_weight, 0.0);
+                CHECK_NEAR(0.35, locus_net_get_info(routers).recall_weight, 0.0);
                 locus_net_destroy(routers);
                 locus_safetensors_close(&st);
                 free(data);
@@ -2940,7 +2940,7 @@ static void memory_rows_stay_with_their_models(void)
     ref_rng g;
     g.state = 5;
     recall_make(&c, D, 60, M, N, COMPLETE, 4);
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &c.evals, NULL, &g_err));
     before = logits_of(c.pool, c.asked, N, D);
     for (m = 0; m < M; m++) where[m] = m;
     for (step = 0; step < 60; step++) {
@@ -2968,7 +2968,7 @@ static void memory_rows_stay_with_their_models(void)
                     CHECK_SAME("a model's logit", &before[i * M + where[m]], &after[i * count + m], 1);
         free(after);
         for (i = m = 0; m < count; m++) i += where[m] != SIZE_MAX;
-        CHECK_SIZE(i, locus_pool_memory_info(c.pool).models);
+        CHECK_SIZE(i, locus_pool_recall_info(c.pool).models);
     }
     free(before);
     recall_free(&c);
@@ -2988,16 +2988,16 @@ static void saved_memories_come_back_whole(void)
     size_t bytes, a, b;
     locus_evals e;
     recall_make(&c, D, 60, M, N, UNEVEN, 6);
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(c.pool, 0.7, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &c.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(c.pool, 0.7, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_add(c.pool, &model, c.z, NULL, &g_err));
     before = logits_of(c.pool, c.asked, N, D);
     CHECK_STATUS(LOCUS_OK, locus_pool_save(c.pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_save(c.pool, router, LOCUS_SAVE_EVERYTHING, &c.st, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, c.net, path, &g_err));
-    CHECK_SIZE(M, locus_pool_memory_info(pool).models);
-    CHECK_SIZE(64, locus_pool_memory_info(pool).landmarks);
-    CHECK_SIZE(60, locus_pool_memory_info(pool).queries);
+    CHECK_SIZE(M, locus_pool_recall_info(pool).models);
+    CHECK_SIZE(64, locus_pool_recall_info(pool).landmarks);
+    CHECK_SIZE(60, locus_pool_recall_info(pool).queries);
     after = logits_of(pool, c.asked, N, D);
     CHECK_SAME("logits of the file", before, after, N * (M + 1));
     free(after);
@@ -3011,9 +3011,9 @@ static void saved_memories_come_back_whole(void)
     }
     // it can go on learning as the one it came from
     e = c.evals;
-    e.models = 1, e.scores = c.y + 3 * c.n, e.mask = c.mask + 3 * c.n;
-    CHECK_STATUS(LOCUS_OK, locus_pool_remember(pool, M, &e, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_remember(c.pool, M, &e, &g_err));
+    e.scores.models = 1, e.scores.f32 = c.y + 3 * c.n, e.scores.mask = c.mask + 3 * c.n;
+    CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(pool, M, &e, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(c.pool, M, &e, &g_err));
     free(before);
     before = logits_of(c.pool, c.asked, N, D), after = logits_of(pool, c.asked, N, D);
     {
@@ -3034,24 +3034,24 @@ static void saved_memories_come_back_whole(void)
     memset(memory, 0xA5, bytes + 3);
     {
         long blocks = g_blocks;
-        CHECK_STATUS(LOCUS_ERR_WORKSPACE, locus_pool_load(&fixed, net, &st, memory + 3, bytes - 1, &g_err));
+        CHECK_STATUS(LOCUS_ERR_MEMORY, locus_pool_load(&fixed, net, &st, memory + 3, bytes - 1, &g_err));
         CHECK(fixed == NULL);
         CHECK_STATUS(LOCUS_OK, locus_pool_load(&fixed, net, &st, memory + 3, bytes, &g_err));
         CHECK_SIZE((size_t)blocks, (size_t)g_blocks);
     }
     locus_safetensors_close(&st);
-    CHECK_STATUS(LOCUS_OK, locus_pool_remember(fixed, M, &e, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(fixed, M, &e, &g_err));
     after = logits_of(fixed, c.asked, N, D);
     CHECK_SAME("in the caller's memory", before, after, N * (M + 1));
-    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_pool_memorize(fixed, &c.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_pool_learn_recall(fixed, &c.evals, NULL, &g_err));
     model = model_named("no room", 1.0f);
     CHECK_STATUS(LOCUS_ERR_MEMORY, locus_pool_add(fixed, &model, c.z, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_remove(fixed, 2, &g_err));
     free(after);
     after = logits_of(fixed, c.asked, N, D);
     CHECK_SAME("after a removal", before + 3, after + 2, M - 2);
-    locus_pool_forget(fixed);
-    CHECK_SIZE(0, locus_pool_memory_info(fixed).landmarks);
+    locus_pool_drop_recall(fixed);
+    CHECK_SIZE(0, locus_pool_recall_info(fixed).landmarks);
     free(after);
     after = logits_of(fixed, c.asked, N, D);
     locus_pool_destroy(fixed);
@@ -3068,7 +3068,7 @@ static locus_status load_spoilt(const raw_file *f, const locus_net *net)
     unsigned char *data = raw_bytes(f, &bytes);
     locus_safetensors st;
     locus_pool *pool = (locus_pool *)(void *)&bytes;
-    locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err);
+    locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, &g_err);
     if (!CHECK_GOT(LOCUS_OK, s)) return s;
     need = locus_pool_load_memory(net, &st);
     s = locus_pool_load(&pool, net, &st, NULL, 0, &g_err);
@@ -3102,7 +3102,7 @@ static void spoilt_memory_files_are_refused(void)
     size_t i, k, shape[2];
     long blocks;
     recall_make(&c, 6, 40, 5, 8, COMPLETE, 7);
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &c.evals, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_save(c.pool, path, LOCUS_SAVE_POOL, NULL, &g_err));
     blocks = g_blocks;
     f = reread(path);
@@ -3120,7 +3120,7 @@ static void spoilt_memory_files_are_refused(void)
         for (i = 0; strcmp(f->t[i].name, names[k]); i++) continue;
         raw_drop(f, i);
         if (strcmp(names[k], "memory.items") && strcmp(names[k], "memory.directions")) {
-            CHECK_STATUS(LOCUS_ERR_TENSOR_MISSING, load_spoilt(f, c.net));
+            CHECK_STATUS(LOCUS_ERR_TENSOR, load_spoilt(f, c.net));
             CHECK_MESSAGE(names[k]);
         } else CHECK_STATUS(LOCUS_OK, load_spoilt(f, c.net)); // files of version 0.2 have none
         raw_free(f);
@@ -3135,24 +3135,24 @@ static void spoilt_memory_files_are_refused(void)
             t->shape[0]--;
         }
         if (!strcmp(names[k], "memory.known")) // sizes are read off these
-            CHECK_STATUS(LOCUS_ERR_TENSOR_SHAPE, load_spoilt(f, c.net));
+            CHECK_STATUS(LOCUS_ERR_TENSOR, load_spoilt(f, c.net));
         else if (!strcmp(names[k], "memory.landmarks") || !strcmp(names[k], "memory.map")) {
             CHECK_STATUS(LOCUS_ERR_POOL, load_spoilt(f, c.net));
             CHECK_MESSAGE(names[k]);
         } else {
-            CHECK_STATUS(LOCUS_ERR_TENSOR_SHAPE, load_spoilt(f, c.net));
+            CHECK_STATUS(LOCUS_ERR_TENSOR, load_spoilt(f, c.net));
             CHECK_MESSAGE(names[k]);
         }
         raw_free(f);
         f = reread(path); // another rank
         t = raw_find(f, names[k]);
         t->shape[t->rank++] = 1;
-        CHECK_STATUS(LOCUS_ERR_TENSOR_SHAPE, load_spoilt(f, c.net));
+        CHECK_STATUS(LOCUS_ERR_TENSOR, load_spoilt(f, c.net));
         raw_free(f);
         f = reread(path); // another type of the same size
         t = raw_find(f, names[k]);
         snprintf(t->dtype, sizeof t->dtype, "%s", t->bytes == 5 ? "I8" : is_float ? "I32" : "F64");
-        CHECK_STATUS(LOCUS_ERR_DTYPE_UNSUPPORTED, load_spoilt(f, c.net));
+        CHECK_STATUS(LOCUS_ERR_UNSUPPORTED, load_spoilt(f, c.net));
         CHECK_MESSAGE(names[k]);
         raw_free(f);
         for (i = 0; i < 4 && is_float; i++) { // no numbers
@@ -3171,7 +3171,7 @@ static void spoilt_memory_files_are_refused(void)
     f = reread(path); // a tensor that nobody knows
     shape[0] = 3;
     raw_add(f, "memory.more", "U8", 1, shape, 3);
-    CHECK_STATUS(LOCUS_ERR_TENSOR_SURPLUS, load_spoilt(f, c.net));
+    CHECK_STATUS(LOCUS_ERR_TENSOR, load_spoilt(f, c.net));
     CHECK_MESSAGE("memory.more");
     raw_free(f);
     for (i = 0; i < 4; i++) { // landmarks: whole panels, not too many, not none
@@ -3220,7 +3220,7 @@ static void spoilt_memory_files_are_refused(void)
         t->shape[0] = i, t->bytes = 4 * i;
         free(t->data);
         t->data = (unsigned char *)calloc(4 * i + 1, 1);
-        CHECK_STATUS(i == 2 || i == 6 ? LOCUS_OK : LOCUS_ERR_TENSOR_SHAPE, load_spoilt(f, c.net));
+        CHECK_STATUS(i == 2 || i == 6 ? LOCUS_OK : LOCUS_ERR_TENSOR, load_spoilt(f, c.net));
         raw_free(f);
     }
     { // numbers that are allowed and absurd: no crash, and what is learned from them is finite or an error
@@ -3242,16 +3242,16 @@ static void spoilt_memory_files_are_refused(void)
             if (round < 2)
                 for (j = 0; j < t->bytes; j += 8) put_f32(t->data + j, -7e11f);
             data = raw_bytes(bad, &bytes);
-            CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, 0, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, data, bytes, NULL, &g_err));
             CHECK_STATUS(LOCUS_OK, locus_pool_load(&pool, c.net, &st, NULL, 0, &g_err));
             if (round == 4 || round == 5) {
-                locus_memory_info info = locus_pool_memory_info(pool);
+                locus_recall_info info = locus_pool_recall_info(pool);
                 CHECK(info.weight >= 0.0 && info.weight <= 1.0);
             }
-            e.models = 1;
+            e.scores.models = 1;
             before = logits_of(pool, c.asked, 8, 6);
             g_err.message[0] = 0;
-            if (locus_pool_remember(pool, 2, &e, &g_err) == LOCUS_OK) {
+            if (locus_pool_recall_model(pool, 2, &e, &g_err) == LOCUS_OK) {
                 CHECK_STATUS(LOCUS_OK,
                              locus_pool_save(pool, temp_path("memory6.safetensors"), LOCUS_SAVE_POOL, NULL, &g_err));
                 {
@@ -3285,63 +3285,63 @@ static void memory_arguments_are_checked(void)
 {
     recall_case c;
     locus_evals e;
-    locus_memory_opts o;
+    locus_recall_opts o;
     locus_pool *empty = NULL;
     float *before, *after;
     size_t round;
     recall_make(&c, 6, 40, 5, 20, COMPLETE, 7);
     for (round = 0; round < 2; round++) { // first without a memory, then with one: on failure all is as before
         before = logits_of(c.pool, c.asked, 20, 6);
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_memorize(NULL, &c.evals, NULL, &g_err));
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_memorize(c.pool, NULL, NULL, &g_err));
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_remember(NULL, 0, &c.evals, &g_err));
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_remember(c.pool, 0, NULL, &g_err));
-        e = c.evals, e.models = 4;
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_memorize(c.pool, &e, NULL, &g_err));
-        e = c.evals, e.models = 0;
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_memorize(c.pool, &e, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_recall(NULL, &c.evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_recall(c.pool, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_recall_model(NULL, 0, &c.evals, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_recall_model(c.pool, 0, NULL, &g_err));
+        e = c.evals, e.scores.models = 4;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_recall(c.pool, &e, NULL, &g_err));
+        e = c.evals, e.scores.models = 0;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_recall(c.pool, &e, NULL, &g_err));
         e = c.evals, e.queries.dim = 5;
-        CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_memorize(c.pool, &e, NULL, &g_err));
-        e = c.evals, e.scores = NULL;
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_memorize(c.pool, &e, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_learn_recall(c.pool, &e, NULL, &g_err));
+        e = c.evals, e.scores.f32 = NULL;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_recall(c.pool, &e, NULL, &g_err));
         e = c.evals, e.queries.count = 0;
-        CHECK_ONE_OF(LOCUS_ERR_EMPTY_SET, LOCUS_ERR_ARGUMENT, locus_pool_memorize(c.pool, &e, NULL, &g_err));
+        CHECK_ONE_OF(LOCUS_ERR_EMPTY_SET, LOCUS_ERR_ARGUMENT, locus_pool_learn_recall(c.pool, &e, NULL, &g_err));
         c.y[7] = 1.5f;
-        CHECK_STATUS(LOCUS_ERR_SCORE, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_SCORE, locus_pool_learn_recall(c.pool, &c.evals, NULL, &g_err));
         c.y[7] = 1.0f;
         memset(c.mask, 1, 200), memset(c.mask + 80, 0, 40);
-        e = c.evals, e.mask = c.mask;
-        CHECK_STATUS(LOCUS_ERR_EMPTY_SET, locus_pool_memorize(c.pool, &e, NULL, &g_err));
+        e = c.evals, e.scores.mask = c.mask;
+        CHECK_STATUS(LOCUS_ERR_EMPTY_SET, locus_pool_learn_recall(c.pool, &e, NULL, &g_err));
         {
             float was = c.q[9];
             c.q[9] = f_nan();
-            CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
+            CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_learn_recall(c.pool, &c.evals, NULL, &g_err));
             c.q[9] = 1e7f;
-            CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
+            CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_learn_recall(c.pool, &c.evals, NULL, &g_err));
             c.q[9] = was, was = c.asked[3], c.asked[3] = f_inf();
             ZERO(o);
             o.unlabelled = queries_of(c.asked, 20, 6);
-            CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_memorize(c.pool, &c.evals, &o, &g_err));
+            CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_learn_recall(c.pool, &c.evals, &o, &g_err));
             o.unlabelled.dim = 7;
-            CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_memorize(c.pool, &c.evals, &o, &g_err));
+            CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_learn_recall(c.pool, &c.evals, &o, &g_err));
             c.asked[3] = was;
         }
-        e = c.evals, e.models = 1;
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_remember(c.pool, 5, &e, &g_err));
-        e.models = 2;
-        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_remember(c.pool, 0, &e, &g_err));
-        e.models = 1, c.y[3] = -1.0f;
-        CHECK_STATUS(round ? LOCUS_ERR_SCORE : LOCUS_ERR_ARGUMENT, locus_pool_remember(c.pool, 0, &e, &g_err));
+        e = c.evals, e.scores.models = 1;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_recall_model(c.pool, 5, &e, &g_err));
+        e.scores.models = 2;
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_recall_model(c.pool, 0, &e, &g_err));
+        e.scores.models = 1, c.y[3] = -1.0f;
+        CHECK_STATUS(round ? LOCUS_ERR_SCORE : LOCUS_ERR_ARGUMENT, locus_pool_recall_model(c.pool, 0, &e, &g_err));
         c.y[3] = 0.0f;
-        if (!round) CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_remember(c.pool, 0, &e, &g_err)); // no memory yet
+        if (!round) CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_recall_model(c.pool, 0, &e, &g_err)); // no memory yet
         after = logits_of(c.pool, c.asked, 20, 6);
         CHECK_SAME("after refusals", before, after, 100);
         free(before), free(after);
-        CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &c.evals, NULL, &g_err));
     }
     CHECK_STATUS(LOCUS_OK, locus_pool_create(&empty, c.net, 0, NULL, NULL, 0, &g_err));
-    e = c.evals, e.models = 0;
-    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_memorize(empty, &e, NULL, &g_err));
+    e = c.evals, e.scores.models = 0;
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_recall(empty, &e, NULL, &g_err));
     locus_pool_destroy(empty);
     { // extreme and tiny evaluations: finite memories
         size_t i, k;
@@ -3352,7 +3352,7 @@ static void memory_arguments_are_checked(void)
             for (i = 0; i < 200; i++) c.y[i] = k == 3 ? 0.0f : k == 4 ? 1.0f : (float)(i % 3 == 0);
             e = c.evals;
             if (k == 5) e.queries.count = 1, c.y[0] = c.y[1] = c.y[2] = c.y[3] = c.y[4] = 1.0f;
-            CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &e, NULL, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &e, NULL, &g_err));
             after = logits_of(c.pool, c.asked, 20, 6);
             for (i = 0; i < 100 && fabsf(after[i]) < 1e6f; i++) continue;
             CHECK_SIZE(100, i);
@@ -3375,18 +3375,18 @@ static void memories_survive_failing_allocations(void)
             long blocks = g_blocks;
             locus_pool *opened = (locus_pool *)(void *)&c;
             locus_evals e = c.evals;
-            locus_memory_opts o;
+            locus_recall_opts o;
             float *before = logits_of(c.pool, c.asked, 20, 6), *after;
-            size_t models = locus_pool_memory_info(c.pool).models;
+            size_t models = locus_pool_recall_info(c.pool).models;
             locus_status s;
             context("call %d, allocation %zu", what, n);
             ZERO(o);
             o.weight = 0.9;
-            e.models = what == 2 ? 1 : 5;
+            e.scores.models = what == 2 ? 1 : 5;
             g_failed_mallocs = 0;
             g_fail_at = n;
-            s = what < 2    ? locus_pool_memorize(c.pool, &e, &o, &g_err)
-                : what == 2 ? locus_pool_remember(c.pool, 1, &e, &g_err)
+            s = what < 2    ? locus_pool_learn_recall(c.pool, &e, &o, &g_err)
+                : what == 2 ? locus_pool_recall_model(c.pool, 1, &e, &g_err)
                 : what == 3 ? locus_pool_save(c.pool, path, LOCUS_SAVE_POOL, NULL, &g_err)
                             : locus_pool_open(&opened, c.net, path, &g_err);
             g_fail_at = 0;
@@ -3399,7 +3399,7 @@ static void memories_survive_failing_allocations(void)
             if (!done || what > 2) {
                 after = logits_of(c.pool, c.asked, 20, 6);
                 CHECK_SAME("the pool", before, after, 100);
-                CHECK_SIZE(models, locus_pool_memory_info(c.pool).models);
+                CHECK_SIZE(models, locus_pool_recall_info(c.pool).models);
                 free(after);
                 if (what) CHECK_STATUS(LOCUS_OK, locus_pool_save(c.pool, before_path, LOCUS_SAVE_POOL, NULL, &g_err));
             }
@@ -3423,7 +3423,7 @@ static void memories_agree_between_instruction_sets(void)
         for (isa = 1; isa < LOCUS_ISA_COUNT; isa++) {
             recall_case c;
             locus_net_opts o;
-            locus_memory_opts memory;
+            locus_recall_opts memory;
             float *now;
             size_t i;
             if (!locus_isa_supported((locus_isa)isa)) continue;
@@ -3438,7 +3438,7 @@ static void memories_agree_between_instruction_sets(void)
             o.isa = (locus_isa)isa;
             CHECK_STATUS(LOCUS_OK, locus_net_create(&c.net, &c.st, &o, &g_err));
             c.pool = pool_of(c.net, c.z, c.M);
-            CHECK_STATUS(LOCUS_OK, locus_pool_memorize(c.pool, &c.evals, &memory, &g_err));
+            CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(c.pool, &c.evals, &memory, &g_err));
             now = logits_of(c.pool, c.asked, 50, D);
             for (i = 0; first && i < 300; i++)
                 if (!CHECK_NEAR((double)first[i], (double)now[i], 1e-3)) break;

@@ -51,8 +51,8 @@ static locus_evals evals_of(const float *enc, size_t n, size_t dim, const float 
     locus_evals e;
     ZERO(e);
     e.queries = queries_of(enc, n, dim);
-    e.models = 1;
-    e.scores = scores;
+    e.scores.models = 1;
+    e.scores.f32 = scores;
     return e;
 }
 
@@ -77,10 +77,10 @@ static int fixture_make(fixture *f, size_t n, int kind, int sab, int memory, loc
     z = floats(M * 16);
     for (i = 0; i < M * anchors; i++) scores[i] = ref_uniform(&g) < 0.3 + 0.1 * (double)(i / anchors) ? 1.0f : 0.0f;
     pool_evals = evals_of(enc, anchors, f->D, scores);
-    pool_evals.models = M;
+    pool_evals.scores.models = M;
     CHECK_STATUS(LOCUS_OK, encode(f->net, &pool_evals, z));
     f->pool = pool_of(f->net, z, M);
-    if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_memorize(f->pool, &pool_evals, NULL, &g_err));
+    if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(f->pool, &pool_evals, NULL, &g_err));
     if (seed % 2) CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(f->pool, &pool_evals, NULL, &g_err));
     f->enc = normals(n * f->D, 0.4, seed + 2);
     f->scores = floats(n);
@@ -139,7 +139,7 @@ static size_t present(const locus_evals *evals, size_t *row)
 {
     size_t i, n = 0;
     for (i = 0; i < evals->queries.count; i++)
-        if (evals->scores[i] >= 0.0f) row[n++] = i; // NaN compares false
+        if (evals->scores.f32[i] >= 0.0f) row[n++] = i; // NaN compares false
     return n;
 }
 
@@ -178,15 +178,15 @@ static void unscored_rows_are_not_looked_at(void)
                 kept[m * n + i] = y[m * N + rows[i]];
             }
         evals = evals_of(wide, N, D, way == 1 ? NULL : y);
-        evals.scores_u8 = way == 1 ? u8 : NULL;
-        evals.mask = way == 2 ? mask : NULL;
+        evals.scores.u8 = way == 1 ? u8 : NULL;
+        evals.scores.mask = way == 2 ? mask : NULL;
         same = evals_of(tight, n, D, kept);
-        evals.models = same.models = MODELS;
+        evals.scores.models = same.scores.models = MODELS;
         CHECK_STATUS(LOCUS_OK, locus_pool_copy(&a, f.pool, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_memorize(a, &evals, NULL, &g_err));
-        CHECK_STATUS(LOCUS_OK, locus_pool_memorize(b, &same, NULL, &g_err));
-        CHECK_SIZE(n, locus_pool_memory_info(a).queries);
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(a, &evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(b, &same, NULL, &g_err));
+        CHECK_SIZE(n, locus_pool_recall_info(a).queries);
         check_pools(a, b, D);
         CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(a, &evals, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_calibrate(b, &same, NULL, &g_err));
@@ -195,8 +195,8 @@ static void unscored_rows_are_not_looked_at(void)
             locus_explanation why, other;
             locus_reason reasons[4][8];
             locus_evals *e = one ? &same : &evals;
-            e->models = 1;
-            CHECK_STATUS(LOCUS_OK, locus_pool_remember(one ? b : a, 3, e, &g_err));
+            e->scores.models = 1;
+            CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(one ? b : a, 3, e, &g_err));
             CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made[one], b, e, NULL, &g_err));
             if (!one) continue;
             check_pools(a, b, D);
@@ -216,12 +216,12 @@ static void unscored_rows_are_not_looked_at(void)
         }
         locus_pool_destroy(made[0]), locus_pool_destroy(made[1]);
         wide[rows[6] * D + 3] = f_nan(); // a scored one is looked at, and named by its own row
-        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_remember(a, 3, &evals, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_recall_model(a, 3, &evals, &g_err));
         CHECK_MESSAGE("encodings[11, 3]");
-        evals.models = MODELS;
-        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_memorize(a, &evals, NULL, &g_err));
+        evals.scores.models = MODELS;
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_learn_recall(a, &evals, NULL, &g_err));
         CHECK_MESSAGE("encodings[11, 3]");
-        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_calibrate(a, &evals, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_calibrate(a, &evals, NULL, &g_err));
         CHECK_MESSAGE("encodings[11, 3]");
         locus_pool_destroy(a), locus_pool_destroy(b);
         free(wide), free(tight), free(y), free(kept), free(u8), free(mask);
@@ -268,7 +268,7 @@ static void versions_embed_the_drawn_evaluations(void)
                     CHECK_STATUS(LOCUS_OK, encode(f.net, &e, z));
                     CHECK_SAME("version", z, locus_pool_embedding(made, r), 16);
                 }
-                CHECK_SIZE(k != 2 ? 6 : 0, locus_pool_memory_info(made).models);
+                CHECK_SIZE(k != 2 ? 6 : 0, locus_pool_recall_info(made).models);
                 for (r = 0; r < 6; r++) {
                     const locus_calibration own = locus_pool_calibration(made, r);
                     const locus_calibration shared = locus_pool_calibration(f.pool, SIZE_MAX);
@@ -558,7 +558,7 @@ static void bad_versions_are_refused(void)
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, NULL, &f.evals, NULL, &g_err));
     CHECK(made == NULL);
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, NULL, NULL, &g_err));
-    e = f.evals, e.models = 2;
+    e = f.evals, e.scores.models = 2;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_resample(&made, f.pool, &e, NULL, &g_err));
     e = f.evals, e.queries.dim = 11;
     CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_resample(&made, f.pool, &e, NULL, &g_err));
@@ -582,9 +582,9 @@ static void bad_versions_are_refused(void)
     CHECK_STATUS(LOCUS_ERR_SCORE, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
     f.scores[3] = 1.0f;
     f.enc[5] = f_nan();
-    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
-    locus_pool_forget(f.pool);
-    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
+    locus_pool_drop_recall(f.pool);
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_resample(&made, f.pool, &f.evals, NULL, &g_err));
     f.enc[5] = 0.5f;
     for (i = 1; i < 50; i++) { // every allocation fails once
         locus_status status;
@@ -625,12 +625,12 @@ static double chance_without(const fixture *f, const locus_pool *pool, size_t mo
     double p;
     memcpy(scores, f->scores, f->n * sizeof(float));
     if (row != SIZE_MAX) scores[row] = f_nan();
-    e.scores = scores;
+    e.scores.f32 = scores;
     CHECK_STATUS(LOCUS_OK, locus_pool_copy(&copy, pool, &g_err));
     CHECK_STATUS(LOCUS_OK, encode(f->net, &e, z));
     CHECK_STATUS(LOCUS_OK, locus_pool_set(copy, model, NULL, z, &g_err));
     if (pool->memory.landmarks && pool->recalled[model])
-        CHECK_STATUS(LOCUS_OK, locus_pool_remember(copy, model, &e, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(copy, model, &e, &g_err));
     CHECK_STATUS(LOCUS_OK, predict(copy, &query, logits, NULL));
     p = locus_probability((double)logits[model]);
     locus_pool_destroy(copy);
@@ -755,7 +755,7 @@ static void explanations_have_edges(void)
                  locus_explain(f.pool, 0, &f.evals, &query, NULL, NULL, influence, nearest, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, NULL, nearest, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, NULL, &g_err));
-    e = f.evals, e.models = 2;
+    e = f.evals, e.scores.models = 2;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_explain(f.pool, 0, &e, &query, NULL, &out, influence, nearest, &g_err));
     query.count = 2;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT,
@@ -764,7 +764,7 @@ static void explanations_have_edges(void)
     CHECK_STATUS(LOCUS_ERR_QUERY_DIM,
                  locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
     query.dim = f.D, q[3] = f_nan();
-    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT,
+    CHECK_STATUS(LOCUS_ERR_NONFINITE,
                  locus_explain(f.pool, 0, &f.evals, &query, NULL, &out, influence, nearest, &g_err));
     q[3] = 0.0f;
     o.progress = stop_at_once;
@@ -918,10 +918,10 @@ static void logs_feed_the_pool(void)
     CHECK_STATUS(LOCUS_OK, locus_pool_copy(&b, f.pool, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_log_embed(log, 1, z, NULL, &g_err));
     CHECK_STATUS(LOCUS_OK, locus_pool_set(a, 3, NULL, z, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_remember(a, 3, &e, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(a, 3, &e, &g_err));
     CHECK_STATUS(LOCUS_OK, encode(f.net, &f.evals, z));
     CHECK_STATUS(LOCUS_OK, locus_pool_set(b, 3, NULL, z, &g_err));
-    CHECK_STATUS(LOCUS_OK, locus_pool_remember(b, 3, &f.evals, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(b, 3, &f.evals, &g_err));
     check_pools(a, b, f.D);
     CHECK_STATUS(LOCUS_OK, locus_pool_resample(&versions, a, &e, NULL, &g_err));
     locus_pool_destroy(versions);
@@ -954,9 +954,9 @@ static void bad_logs_are_refused(void)
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_query(log, NULL, &row, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_query(log, q, NULL, &g_err));
     q[2] = f_inf();
-    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_log_query(log, q, &row, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_log_query(log, q, &row, &g_err));
     q[2] = 1e30f;
-    CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_log_query(log, q, &row, &g_err));
+    CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_log_query(log, q, &row, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_log_score(log, 0, 0, 1.0f, &g_err)); // no row yet
     q[2] = 0.0f;
     for (i = 0; i < 2; i++) {
@@ -1014,24 +1014,24 @@ static void copies_are_whole_and_their_own(void)
         check_pools(f.pool, copy, f.D);
         CHECK_TEXT(locus_pool_query_encoder(f.pool), locus_pool_query_encoder(copy));
         CHECK(!memcmp(&copy->memory.weight, &f.pool->memory.weight, sizeof(float)));
-        CHECK_SIZE(locus_pool_memory_info(f.pool).queries, locus_pool_memory_info(copy).queries);
+        CHECK_SIZE(locus_pool_recall_info(f.pool).queries, locus_pool_recall_info(copy).queries);
         if (memory) CHECK(!memcmp(copy->memory.items, f.pool->memory.items, 140 * sizeof(float)));
         CHECK(copy->calibrated == 1);
         for (i = 0; i < 5; i++) CHECK_SIZE(i, locus_pool_find(copy, locus_pool_model(f.pool, i)->name));
         CHECK_STATUS(LOCUS_OK, locus_pool_set(copy, 0, NULL, z, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_add(copy, &more, z, NULL, &g_err));
-        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_remember(copy, 5, &f.evals, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(copy, 5, &f.evals, &g_err));
         check_pools(f.pool, second, f.D); // nothing has changed there
         CHECK_STATUS(LOCUS_OK, locus_pool_add(f.pool, &more, z, NULL, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_set(f.pool, 0, NULL, z, &g_err));
-        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_remember(f.pool, 5, &f.evals, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(f.pool, 5, &f.evals, &g_err));
         check_pools(f.pool, copy, f.D);
         locus_pool_destroy(copy);
         while (locus_pool_count(second)) CHECK_STATUS(LOCUS_OK, locus_pool_remove(second, 0, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_copy(&empty, second, &g_err));
         CHECK_SIZE(0, locus_pool_count(empty));
         CHECK_STATUS(LOCUS_OK, locus_pool_add(empty, &more, z, NULL, &g_err));
-        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_remember(empty, 0, &f.evals, &g_err));
+        if (memory) CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(empty, 0, &f.evals, &g_err));
         locus_pool_destroy(empty);
         locus_pool_destroy(second);
         CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_copy(NULL, f.pool, &g_err));
@@ -1077,7 +1077,7 @@ static double chance_of(int kind, size_t m, size_t topic)
 
 static int guarded_make(guarded *w, int kind, size_t n, size_t M, uint64_t seed)
 {
-    locus_memory_opts memory;
+    locus_recall_opts memory;
     float *centre = normals(TOPICS * GD, 0.6, 4), *z = floats(M * 16);
     ref_rng g;
     size_t i, m, c;
@@ -1101,11 +1101,11 @@ static int guarded_make(guarded *w, int kind, size_t n, size_t M, uint64_t seed)
             if (kind == GAPPY && i != m && ref_uniform(&g) < 0.2) w->scores[m * n + i] = f_nan();
         }
     w->evals = evals_of(w->enc, n, GD, w->scores);
-    w->evals.models = M;
+    w->evals.scores.models = M;
     CHECK_STATUS(LOCUS_OK, encode(w->net, &w->evals, z));
     w->pool = pool_of(w->net, z, M);
     memory.weight = 1.0; // nobody trained the net
-    CHECK_STATUS(LOCUS_OK, locus_pool_memorize(w->pool, &w->evals, &memory, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn_recall(w->pool, &w->evals, &memory, &g_err));
     free(centre), free(z);
     return 1;
 }
@@ -1190,7 +1190,7 @@ static double margin_by_hand(const guarded *w, size_t leader, const locus_querie
     double *d = ref_alloc(n), *gain = ref_alloc(n), mean = 0.0, v = 0.0, a, b;
     double xx = 0.0, x1 = 0.0, xy = 0.0, y1 = 0.0, ra, rb, qa, qb, qab;
     size_t part, i, m, count = 0;
-    locus_memory_opts o;
+    locus_recall_opts o;
     locus_evals rest;
     locus_queries asked;
     locus_pool *made;
@@ -1214,7 +1214,7 @@ static double margin_by_hand(const guarded *w, size_t leader, const locus_querie
         }
         if (in && out) {
             rest = evals_of(w->enc, n, GD, y);
-            rest.models = M;
+            rest.scores.models = M;
             CHECK_STATUS(LOCUS_OK, encode(w->net, &rest, z));
             made = pool_of(w->net, z, M);
             if (unlabelled) o.unlabelled = *unlabelled;
@@ -1222,7 +1222,7 @@ static double margin_by_hand(const guarded *w, size_t leader, const locus_querie
             if (w->pool->memory.landmarks)
                 CHECK_STATUS(LOCUS_OK, locusi_pool_memorize(made, &rest, &o, &w->pool->memory, &g_err));
             if (w->pool->memory.landmarks)
-                CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(made, (double)weight, &g_err));
+                CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(made, (double)weight, &g_err));
             asked = queries_of(held, in, GD);
             CHECK_STATUS(LOCUS_OK, predict(made, &asked, logits, NULL));
             for (i = 0; i < in; i++) {
@@ -1276,10 +1276,10 @@ static void guards_are_what_leaving_a_fifth_out_tells(void)
             for (m = 4; m < 8; m++)
                 for (i = 0; i < w.n; i++) w.scores[m * w.n + i] = i == m ? 1.0f : f_nan();
         }
-        if (k == 3) locus_pool_forget(w.pool); // the net alone
-        if (k != 3) CHECK_STATUS(LOCUS_OK, locus_pool_set_memory_weight(w.pool, (double)weight, &g_err));
+        if (k == 3) locus_pool_drop_recall(w.pool); // the net alone
+        if (k != 3) CHECK_STATUS(LOCUS_OK, locus_pool_set_recall_weight(w.pool, (double)weight, &g_err));
         ZERO(scores);
-        scores.models = w.M, scores.stride = w.n, scores.scores = w.scores;
+        scores.models = w.M, scores.count = w.n, scores.f32 = w.scores;
         CHECK_STATUS(LOCUS_OK, locus_leaders(&scores, NULL, w.n, LOCUS_AMONG_SCORED, order, means, &g_err));
         CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &w.evals, k % 2 ? &unlabelled : NULL, NULL, &g_err));
         guard = locus_pool_guard(w.pool);
@@ -1321,7 +1321,7 @@ static void guards_do_not_depend_on_order_or_threads(void)
             memcpy(q + i * GD, w.enc + from * GD, GD * sizeof(float));
             for (m = 0; m < w.M; m++) y[m * w.n + i] = w.scores[m * w.n + from];
         }
-        e = w.evals, e.queries.encodings = q, e.scores = y;
+        e = w.evals, e.queries.encodings = q, e.scores.f32 = y;
         CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
         again = locus_pool_guard(w.pool);
         CHECK_SIZE(first.model, again.model);
@@ -1340,7 +1340,8 @@ static void guards_do_not_depend_on_order_or_threads(void)
                 y[m * (w.n + 20) + i] = has && from < w.n ? w.scores[m * w.n + from] : k ? f_nan() : 1.0f;
             }
         }
-        e = w.evals, e.queries = queries_of(wide, w.n + 20, GD), e.queries.stride = 17, e.scores = y, e.mask = mask;
+        e = w.evals, e.queries = queries_of(wide, w.n + 20, GD), e.queries.stride = 17, e.scores.f32 = y,
+        e.scores.mask = mask;
         CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
         again = locus_pool_guard(w.pool);
         CHECK_SIZE(first.model, again.model);
@@ -1383,7 +1384,7 @@ static void guards_have_edges(void)
     one = floats(w.M * w.n);
     for (i = 0; i < w.M * w.n; i++) one[i] = f_nan();
     for (m = 0; m < w.M; m++) one[m * w.n + 7 * m] = m == 4 ? 1.0f : 0.0f;
-    e = w.evals, e.scores = one;
+    e = w.evals, e.scores.f32 = one;
     CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
     CHECK(locus_pool_guard(w.pool).model < w.M);
     CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0); // nothing was learned
@@ -1394,7 +1395,7 @@ static void guards_have_edges(void)
     e = w.evals, e.queries.count = 1;
     scores = (unsigned char *)xmalloc(w.M * w.n);
     for (i = 0; i < w.M * w.n; i++) scores[i] = i % 3 == 0;
-    e.scores = NULL, e.scores_u8 = scores;
+    e.scores.f32 = NULL, e.scores.u8 = scores;
     CHECK_STATUS(LOCUS_OK, locus_pool_learn_guard(w.pool, &e, NULL, NULL, &g_err));
     CHECK_NEAR(0.0, locus_pool_guard(w.pool).margin, 0.0);
     context("the same query again and again"); // all in one part
@@ -1407,9 +1408,9 @@ static void guards_have_edges(void)
     CHECK_STATUS(LOCUS_OK, locus_pool_set_guard(w.pool, 3, 0.25, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(NULL, &w.evals, NULL, NULL, &g_err));
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(w.pool, NULL, NULL, NULL, &g_err));
-    bad = w.evals, bad.models--;
+    bad = w.evals, bad.scores.models--;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
-    bad = w.evals, bad.scores = NULL;
+    bad = w.evals, bad.scores.f32 = NULL;
     CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
     bad = w.evals, bad.queries.dim--;
     CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_learn_guard(w.pool, &bad, NULL, NULL, &g_err));
@@ -1421,10 +1422,10 @@ static void guards_have_edges(void)
         const float was = w.enc[5 * GD + 2];
         locus_queries others = queries_of(w.asked, 40, GD);
         w.enc[5 * GD + 2] = f_nan();
-        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_learn_guard(w.pool, &w.evals, NULL, NULL, &g_err));
         w.enc[5 * GD + 2] = was;
         w.asked[77] = f_inf();
-        CHECK_STATUS(LOCUS_ERR_NONFINITE_INPUT, locus_pool_learn_guard(w.pool, &w.evals, &others, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_NONFINITE, locus_pool_learn_guard(w.pool, &w.evals, &others, NULL, &g_err));
         w.asked[77] = 0.0f;
         others.dim = 3;
         CHECK_STATUS(LOCUS_ERR_QUERY_DIM, locus_pool_learn_guard(w.pool, &w.evals, &others, NULL, &g_err));

@@ -190,9 +190,9 @@ static double ece_of(const setting *s, locus_bin bins[15])
     locus_scores scores;
     memset(&scores, 0, sizeof scores);
     scores.models = s->models;
-    scores.stride = s->d->part[2].count;
-    scores.scores_u8 = s->scores[2];
-    check(locus_reliability(s->logits[2], scores.stride, &scores, NULL, SIZE_MAX, bins, 15, &ece, &err), &err);
+    scores.count = s->d->part[2].count;
+    scores.u8 = s->scores[2];
+    check(locus_reliability(s->logits[2], scores.count, &scores, NULL, SIZE_MAX, bins, 15, &ece, &err), &err);
     return ece;
 }
 
@@ -753,14 +753,14 @@ static void join_next(setting *s, const unsigned char *scores, int complete)
     unsigned char *answers = (unsigned char *)base_alloc(s->e.rows, 1);
     if (complete) {
         check(locus_complete_evaluations(s->state->pool, &e, full, answers, &err), &err);
-        e.scores_u8 = answers;
+        e.scores.u8 = answers;
     }
     if (locus_embed(s->state->net, &e, z) || locus_append(s->state, z)) die("next", "failed");
     if (complete) {
-        e.scores_u8 = NULL;
-        e.scores = full;
+        e.scores.u8 = NULL;
+        e.scores.f32 = full;
     }
-    check(locus_pool_remember(s->state->pool, locus_pool_count(s->state->pool) - 1, &e, &err), &err);
+    check(locus_pool_recall_model(s->state->pool, locus_pool_count(s->state->pool) - 1, &e, &err), &err);
     free(full);
     free(answers);
     free(z);

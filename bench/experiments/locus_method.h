@@ -63,11 +63,11 @@ static int locus_learn(const base_data *d, const char *path, locus_net **net)
         at += parts[p]->count;
     }
     for (size_t i = 0; i < n; i++) list[i] = i;
-    data.queries.encodings = enc;
-    data.queries.count = n;
-    data.queries.dim = d->dim;
-    data.models = d->models;
-    data.scores = scores;
+    data.evals.queries.encodings = enc;
+    data.evals.queries.count = n;
+    data.evals.queries.dim = d->dim;
+    data.evals.scores.models = d->models;
+    data.evals.scores.f32 = scores;
     data.train = list;
     data.train_count = d->train.count;
     data.validation = list + d->train.count;
@@ -103,8 +103,8 @@ static locus_evals locus_evals_floats(const base_queries *q, size_t dim, size_t 
     e.queries.encodings = q->enc;
     e.queries.count = q->count;
     e.queries.dim = dim;
-    e.models = models;
-    e.scores = scores;
+    e.scores.models = models;
+    e.scores.f32 = scores;
     return e;
 }
 
@@ -113,7 +113,7 @@ BASE_FN locus_evals locus_evals_of(const float *enc, size_t n, size_t dim, size_
 {
     const base_queries q = {n, enc, NULL};
     locus_evals e = locus_evals_floats(&q, dim, models, NULL);
-    e.scores_u8 = scores;
+    e.scores.u8 = scores;
     return e;
 }
 
@@ -144,13 +144,14 @@ static void *locus_fit(const base_data *d)
     }
     for (size_t m = 0; m < d->models && !failed; m++) failed = locus_append(s, z + m * s->info.z_dim);
     if (!failed) {
-        locus_memory_opts memory;
+        locus_recall_opts memory;
         memset(&memory, 0, sizeof memory);
         memory.unlabelled.encodings = d->all.enc;
         memory.unlabelled.count = d->all.count;
         memory.unlabelled.dim = d->dim;
-        if (locus_pool_memorize(s->pool, &evals, &memory, &err)) failed = fprintf(stderr, "LOCUS: %s\n", err.message);
-        s->weight = locus_pool_memory_info(s->pool).weight;
+        if (locus_pool_learn_recall(s->pool, &evals, &memory, &err))
+            failed = fprintf(stderr, "LOCUS: %s\n", err.message);
+        s->weight = locus_pool_recall_info(s->pool).weight;
         if (!failed &&
             locus_pool_learn_guard(s->pool, &evals, memory.unlabelled.count ? &memory.unlabelled : NULL, NULL, &err))
             failed = fprintf(stderr, "LOCUS: %s\n", err.message);
@@ -171,7 +172,7 @@ static int locus_use(void *state, const base_data *d, size_t variant)
     locus_error err;
     int failed;
     locus_pool_uncalibrate(s->pool);
-    failed = locus_pool_set_memory_weight(s->pool, variant == 2 ? 0.0 : variant == 3 ? 1.0 : s->weight, &err) != 0;
+    failed = locus_pool_set_recall_weight(s->pool, variant == 2 ? 0.0 : variant == 3 ? 1.0 : s->weight, &err) != 0;
     if (!failed && variant == 1 && n) { // models added since have no validation scores
         float *scores = base_floats(models * n);
         const locus_evals held = locus_evals_floats(&d->val, d->dim, models, scores);
@@ -207,8 +208,8 @@ static int locus_add(void *state, const base_queries *q, const float *scores)
     locus_error err;
     float *z = base_floats(s->info.z_dim);
     int failed = locus_embed(s->net, &evals, z) || locus_append(s, z);
-    if (!failed && locus_pool_memory_info(s->pool).landmarks)
-        failed = locus_pool_remember(s->pool, locus_pool_count(s->pool) - 1, &evals, &err) != LOCUS_OK;
+    if (!failed && locus_pool_recall_info(s->pool).landmarks)
+        failed = locus_pool_recall_model(s->pool, locus_pool_count(s->pool) - 1, &evals, &err) != LOCUS_OK;
     free(z);
     return failed;
 }

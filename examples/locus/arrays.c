@@ -183,12 +183,12 @@ const locus_array *open_scores(size_t n, const char *rows)
     return y;
 }
 
-grades pick_grades(const locus_array *a, const size_t *rows, size_t row_count, const size_t *columns,
-                   size_t column_count)
+locus_scores pick_grades(const locus_array *a, const size_t *rows, size_t row_count, const size_t *columns,
+                         size_t column_count)
 {
     const size_t n = a->shape[1];
     const int bytes = a->dtype == LOCUS_U8 || a->dtype == LOCUS_BOOL;
-    grades g = {.models = row_count, .count = column_count};
+    locus_scores g = {.models = row_count, .count = column_count};
     if (!rows && !columns && a->dtype == LOCUS_U8) g.u8 = a->data;
     if (!rows && !columns && a->dtype == LOCUS_F32) g.f32 = a->data;
     if (g.u8 || g.f32) return g;
@@ -214,13 +214,13 @@ grades pick_grades(const locus_array *a, const size_t *rows, size_t row_count, c
     return g;
 }
 
-int is_missing(const grades *g, size_t model, size_t query)
+int is_missing(const locus_scores *g, size_t model, size_t query)
 {
     size_t at = model * g->count + query;
     return g->u8 ? g->u8[at] == 255 : is_nan(g->f32[at]);
 }
 
-float score_at(const grades *g, size_t model, size_t query)
+float score_at(const locus_scores *g, size_t model, size_t query)
 {
     size_t at = model * g->count + query;
     return is_missing(g, model, query) ? 0.0f : g->u8 ? (float)g->u8[at] : g->f32[at];
@@ -253,7 +253,7 @@ unsigned char *load_answers(size_t n)
     const size_t m = locus_pool_count(tool.pool);
     if (!opt.scores) return NULL;
     const locus_array *y = open_scores(n, "--encodings");
-    const grades g = pick_grades(y, match_models(y->shape[0]), m, NULL, n);
+    const locus_scores g = pick_grades(y, match_models(y->shape[0]), m, NULL, n);
     unsigned char *answers = take(m, n);
     for (size_t i = 0; i < m; ++i)
         for (size_t j = 0; j < n; ++j) {
@@ -289,7 +289,13 @@ float *load_row(const char *flag_name, const char *path, size_t n, size_t model)
     return scores;
 }
 
+locus_scores one_row(const locus_scores *g, size_t model)
+{
+    const size_t at = model * g->count;
+    return (locus_scores){.models = 1, .f32 = g->f32 ? g->f32 + at : NULL, .u8 = g->u8 ? g->u8 + at : NULL};
+}
+
 locus_evals one_model(const locus_queries *queries, const float *scores)
 {
-    return (locus_evals){.queries = *queries, .models = 1, .scores = scores};
+    return (locus_evals){.queries = *queries, .scores = {.models = 1, .f32 = scores}};
 }

@@ -57,7 +57,7 @@ static void atlas_resample(atlas *a)
     const size_t m = a->x.models, dim = a->points.dim;
     const locus_queries q = opt.evaluated ? load_queries("--evaluated", opt.evaluated) : a->x.queries;
     const locus_array *y = open_scores(q.count, opt.evaluated ? "--evaluated" : "--encodings");
-    const grades g = pick_grades(y, match_models(y->shape[0]), m, NULL, q.count);
+    const locus_scores g = pick_grades(y, match_models(y->shape[0]), m, NULL, q.count);
     const locus_resample_opts opts = {
         .count = opt.resamples ? opt.resamples : ATLAS_RESAMPLES, .seed = 1, .parallel = tool.parallel};
     a->resamples = opts.count;
@@ -67,10 +67,7 @@ static void atlas_resample(atlas *a)
     a->resampled = take(m, 1);
     progress_begin("resample");
     for (size_t i = 0; i < m; ++i) {
-        const locus_evals evals = {.queries = q,
-                                   .models = 1,
-                                   .scores = g.f32 ? g.f32 + i * q.count : NULL,
-                                   .scores_u8 = g.u8 ? g.u8 + i * q.count : NULL};
+        const locus_evals evals = {.queries = q, .scores = one_row(&g, i)};
         size_t answers = 0;
         for (size_t k = 0; k < q.count; ++k) answers += !is_missing(&g, i, k);
         if (answers >= 2) resample_one(a, i, &evals, &opts);

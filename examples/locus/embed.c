@@ -26,12 +26,13 @@ typedef struct embedding {
 } embedding;
 
 // How many evaluations each model has; none at all is an error that names the model.
-static void count_evaluations(const embedding *e, const grades *scores)
+static void count_evaluations(const embedding *e)
 {
+    const locus_scores *scores = &e->evals.scores;
     for (size_t m = 0; m < scores->models; ++m) {
         uint64_t count = 0;
         for (size_t i = 0; i < scores->count; ++i)
-            count += (!e->evals.mask || e->evals.mask[m * scores->count + i]) && !is_missing(scores, m, i);
+            count += (!scores->mask || scores->mask[m * scores->count + i]) && !is_missing(scores, m, i);
         if (!count)
             fail("--scores %s: row %zu (%s) has no evaluation%s: a model needs at least one", opt.scores,
                  e->rows ? e->rows[m] : m, e->models[m]->name, opt.queries ? " among --queries" : "");
@@ -59,15 +60,12 @@ static embedding load_evaluations(void)
     e.columns = load_places("--queries", opt.queries, y->shape[1], "the columns of --scores", &n);
     e.rows = load_places("--model-rows", opt.model_rows, y->shape[0], "the rows of --scores", &m);
     locus_model *table = load_models(y->shape[0], "the rows of --scores");
-    const grades scores = pick_grades(y, e.rows, m, e.columns, n);
-    e.evals = (locus_evals){.queries = e.columns ? pick_queries(&e.all, e.columns, n) : e.all,
-                            .models = m,
-                            .scores = scores.f32,
-                            .scores_u8 = scores.u8};
-    if (mask) e.evals.mask = pick_grades(mask, e.rows, m, e.columns, n).u8;
+    e.evals.queries = e.columns ? pick_queries(&e.all, e.columns, n) : e.all;
+    e.evals.scores = pick_grades(y, e.rows, m, e.columns, n);
+    if (mask) e.evals.scores.mask = pick_grades(mask, e.rows, m, e.columns, n).u8;
     e.models = take(m, sizeof *e.models);
     for (size_t i = 0; i < m; ++i) e.models[i] = &table[e.rows ? e.rows[i] : i];
-    count_evaluations(&e, &scores);
+    count_evaluations(&e);
     return e;
 }
 
@@ -98,7 +96,7 @@ static float *encode_models(const embedding *e, locus_encode_path path)
 {
     const locus_encode_opts opts = {.path = path, .parallel = tool.parallel, .progress = progress};
     const size_t bytes = locus_encode_workspace(tool.net, &e->evals, &opts);
-    float *z = take(e->evals.models, tool.info.z_dim * sizeof *z);
+    float *z = take(e->evals.scores.models, tool.info.z_dim * sizeof *z);
     progress_begin("embed");
     if (locus_encode(tool.net, &e->evals, z, &opts, workspace(bytes), bytes, &tool.err))
         fail("%s, --scores %s: %s%s", queries_name(), opt.scores, tool.err.message,
@@ -109,15 +107,15 @@ static float *encode_models(const embedding *e, locus_encode_path path)
 
 static void save_embeddings(const embedding *e, const float *z)
 {
-    const size_t m = e->evals.models;
-    locus_memory_opts memory = {.weight = opt.memory > 0.0 ? opt.memory : 0.0};
+    const size_t m = e->evals.scores.models;
+    locus_recall_opts memory = {.weight = opt.memory > 0.0 ? opt.memory : 0.0};
     must_file(locus_pool_create(&tool.pool, tool.net, m, opt.query_encoder, NULL, 0, &tool.err), "--out", opt.out);
     for (size_t i = 0; i < m; ++i)
         must_for(locus_pool_add(tool.pool, e->models[i], z + i * tool.info.z_dim, NULL, &tool.err),
                  phrase("model %s", e->models[i]->name));
     if (opt.memory > 0.0 || opt.memory < 0.0) { // --memory 0: none
         memory.unlabelled = load_unlabelled(&e->all);
-        must_for(locus_pool_memorize(tool.pool, &e->evals, &memory, &tool.err), "memory");
+        must_for(locus_pool_learn_recall(tool.pool, &e->evals, &memory, &tool.err), "memory");
     }
     if (!opt.no_default)
         must_for(locus_pool_learn_guard(tool.pool, &e->evals, memory.unlabelled.count ? &memory.unlabelled : NULL,
@@ -142,7 +140,7 @@ static void run_embed(void)
         fail("--path streaming: expected auto or fast, this net's encoder is sab");
     const embedding e = load_evaluations();
     const float *z = encode_models(&e, paths[opt.path]);
-    if (bare) save_array(e.evals.models, tool.info.z_dim, z);
+    if (bare) save_array(e.evals.scores.models, tool.info.z_dim, z);
     else save_embeddings(&e, z);
 }
 

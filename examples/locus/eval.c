@@ -89,7 +89,6 @@ static void load_replay(replay *r, const locus_queries *q)
         }
     r->missing_share = (double)r->missing / ((double)r->n * (double)m);
     r->among = opt.among == 2 || (!opt.among && !r->missing) ? LOCUS_AMONG_ALL : LOCUS_AMONG_SCORED;
-    r->scores = (locus_scores){.models = m, .stride = r->g.count, .scores = r->g.f32, .scores_u8 = r->g.u8};
     r->own_cost = take(m, sizeof *r->own_cost);
     r->leaders = take(m, sizeof *r->leaders);
     r->means = take(m, sizeof *r->means);
@@ -98,8 +97,8 @@ static void load_replay(replay *r, const locus_queries *q)
         unsigned char *every = take(m, 1);
         r->rules.available = memset(every, 1, m);
     }
-    must_file(locus_leaders(&r->scores, r->trained ? r->train : r->use, r->trained ? r->trained : r->n, r->among,
-                            r->leaders, r->means, &tool.err),
+    must_file(locus_leaders(&r->g, r->trained ? r->train : r->use, r->trained ? r->trained : r->n, r->among, r->leaders,
+                            r->means, &tool.err),
               "--scores", opt.scores);
     keep_candidates(r);
 }
@@ -227,8 +226,8 @@ static locus_metrics measure_category(const replay *r, size_t category)
                                     .select = of,
                                     .value = (int32_t)category};
     locus_metrics x;
-    must_file(locus_metrics_compute(&x, r->logits, r->n, &r->scores, &how, workspace(bytes), bytes, &tool.err),
-              "--scores", opt.scores);
+    must_file(locus_metrics_compute(&x, r->logits, r->n, &r->g, &how, workspace(bytes), bytes, &tool.err), "--scores",
+              opt.scores);
     return x;
 }
 

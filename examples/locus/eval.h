@@ -8,8 +8,7 @@
 
 // An evaluation: what was asked of the pool, what came of it.
 typedef struct replay {
-    grades g; // of the pool's models, all queries
-    locus_scores scores;
+    locus_scores g;           // of the pool's models, all queries
     size_t models, n, *use;   // queries in use: those with a candidate
     size_t trained, *train;   // training queries; 0: not known
     size_t missing, left_out; // cells without a score before, queries without a candidate

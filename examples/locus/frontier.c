@@ -182,7 +182,7 @@ void open_frontier(replay *r)
     if (opt.weak) {
         const size_t weak = find_model("--weak", opt.weak), strong = find_model("--strong", opt.strong);
         if (weak == strong) misuse("--weak and --strong name one model twice");
-        must_for(locus_recovered_gap(&r->gap, r->logits, r->n, &r->scores, weak, strong, &opts, &tool.err),
+        must_for(locus_recovered_gap(&r->gap, r->logits, r->n, &r->g, weak, strong, &opts, &tool.err),
                  "--weak, --strong");
     }
     r->priced = has_costs(r);
@@ -191,8 +191,8 @@ void open_frontier(replay *r)
     r->points = take(64, sizeof *r->points);
     r->singles = take(r->models, sizeof *r->singles);
     r->zero = take(r->models + 64, sizeof *r->zero);
-    const locus_status status = locus_frontier_compute(&r->frontier, r->points, r->zero, r->singles, r->logits, r->n,
-                                                       &r->scores, &opts, &tool.err);
+    const locus_status status =
+        locus_frontier_compute(&r->frontier, r->points, r->zero, r->singles, r->logits, r->n, &r->g, &opts, &tool.err);
     if (status == LOCUS_ERR_NO_CANDIDATE && !r->c.of_query && !opt.svg) { // nobody asked for it
         r->priced = 0;
         return;

@@ -266,13 +266,6 @@ categories load_categories(size_t n);                 // of --categories
 
 // --------------------------------------------------------------------------------------------------- arrays (arrays.c)
 
-// Scores or a mask: one of the two pointers is set. In place where nothing has to be picked or converted.
-typedef struct grades {
-    size_t models, count;
-    const float *f32;
-    const unsigned char *u8;
-} grades;
-
 const char *dtype_name(locus_dtype dtype);
 const char *shape_text(const size_t *shape, size_t rank); // "[33, 12032]"
 int is_npy(const char *path);
@@ -298,14 +291,15 @@ locus_queries float_queries(const char *flag_name, const char *path, const locus
 locus_queries pick_queries(const locus_queries *q, const size_t *rows, size_t n);
 
 const locus_array *open_scores(size_t n, const char *rows); // --scores, [models, n]; rows: the flag of the n
-grades pick_grades(const locus_array *a, const size_t *rows, size_t row_count, const size_t *columns,
-                   size_t column_count); // NULL: all
-int is_missing(const grades *g, size_t model, size_t query);
-float score_at(const grades *g, size_t model, size_t query); // 0 if it is missing
+locus_scores pick_grades(const locus_array *a, const size_t *rows, size_t row_count, const size_t *columns,
+                         size_t column_count); // NULL: all
+int is_missing(const locus_scores *g, size_t model, size_t query);
+float score_at(const locus_scores *g, size_t model, size_t query); // 0 if it is missing
 size_t *match_models(size_t score_rows); // the row of --scores of each model of the pool; NULL: its own
 unsigned char *load_answers(size_t n);   // --scores of the pool, right, wrong or 255 = missing
 // One model's scores on n queries, NaN = missing: from [n], [1, n], or its row of [models, n].
 float *load_row(const char *flag_name, const char *path, size_t n, size_t model);
+locus_scores one_row(const locus_scores *g, size_t model);
 locus_evals one_model(const locus_queries *queries, const float *scores);
 
 // ------------------------------------------------------------------------------------------------ net and pool
@@ -344,9 +338,9 @@ typedef struct cost_scope {   // the queries whose costs are wanted
     const size_t *model_rows; // row of each model of the pool; NULL: its own
     const size_t *use;        // [n] columns in use; NULL: from `first` on
     size_t first, n;
-    const char *const *texts; // of all columns; NULL: not known
-    const locus_model *known; // [rows] models that may be priced beside the pool's; NULL: none
-    const grades *scores;     // where one is missing a cost may be, too; NULL: nowhere
+    const char *const *texts;   // of all columns; NULL: not known
+    const locus_model *known;   // [rows] models that may be priced beside the pool's; NULL: none
+    const locus_scores *scores; // where one is missing a cost may be, too; NULL: nowhere
 } cost_scope;
 
 void check_cost_flags(void);

@@ -267,7 +267,7 @@ static void search_synthetic(const sample *x, const locus_wish *wish, size_t k, 
     float *z = take(tool.info.z_dim, sizeof *z);
     need_encoder("--synthetic: ");
     must_for(locus_imagine(x->category.of, x->n, wish, x->category.count, 1, scores, &tool.err), "--want");
-    const locus_evals evals = {.queries = x->queries, .models = 1, .scores_u8 = scores};
+    const locus_evals evals = {.queries = x->queries, .scores = {.models = 1, .u8 = scores}};
     const size_t bytes = locus_encode_workspace(tool.net, &evals, &opts);
     must_for(locus_encode(tool.net, &evals, z, &opts, workspace(bytes), bytes, &tool.err), "--want");
     const locus_points of = {.rows = z, .count = 1, .dim = tool.info.z_dim};

@@ -219,7 +219,7 @@ versions load_versions(const sample *x, size_t model)
     versions v = {0};
     for (size_t i = 0; x->scores && i < x->n; ++i) answers += x->scores[model * x->n + i] != 255;
     if (tool.info.has_encoder && answers >= 2) {
-        const locus_evals evals = {.queries = x->queries, .models = 1, .scores_u8 = x->scores + model * x->n};
+        const locus_evals evals = {.queries = x->queries, .scores = {.models = 1, .u8 = x->scores + model * x->n}};
         const locus_resample_opts opts = {.seed = 1 + model, .parallel = tool.parallel, .progress = progress};
         progress_begin("resample");
         z = locus_pool_points(resample_model(&evals, model, &opts));

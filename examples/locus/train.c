@@ -144,12 +144,11 @@ static locus_train_data load_data(void)
     if (opt.encodings) q = open_array("--encodings", opt.encodings, 2, "[queries, q_dim]");
     const size_t n = q ? q->shape[0] : tool.texts.count;
     const locus_array *y = open_scores(n, "--encodings");
-    const size_t *rows = load_places("--model-rows", opt.model_rows, y->shape[0], "the rows of --scores", &data.models);
-    const grades g = pick_grades(y, rows, data.models, NULL, n);
-    data.scores = g.f32;
-    data.scores_u8 = g.u8;
+    size_t models;
+    const size_t *rows = load_places("--model-rows", opt.model_rows, y->shape[0], "the rows of --scores", &models);
+    data.evals.scores = pick_grades(y, rows, models, NULL, n);
     split_queries(&data, n);
-    data.queries =
+    data.evals.queries =
         q ? float_queries("--encodings", opt.encodings, q) : learn_text(data.unlabelled, data.unlabelled_count);
     data.text = tool.text_encoder;
     return data;
@@ -194,15 +193,15 @@ static void report(const locus_train_data *data, const course *c, int cut)
     for (size_t i = 0; i < c->count; ++i)
         if (c->epochs[i].evaluated && c->epochs[i].epoch == last->best_epoch) best = &c->epochs[i];
     if (opt.json) {
-        json("{'net':%s,'models':%u,'training_queries':%u,'validation_queries':%u,'epochs':%u", opt.out, data->models,
-             data->train_count, data->validation_count, last ? last->epoch : 0);
+        json("{'net':%s,'models':%u,'training_queries':%u,'validation_queries':%u,'epochs':%u", opt.out,
+             data->evals.scores.models, data->train_count, data->validation_count, last ? last->epoch : 0);
         json("'seconds':%d,'interrupted':%b,'best_epoch':%u,'validation':{", time, cut, last ? last->best_epoch : 0);
         if (best) json_metrics(&best->metrics);
         json("}}\n");
         return;
     }
-    say("%s%z models, %z training queries, %z epochs in %.1f s\n", cut ? "interrupted: " : "", data->models,
-        data->train_count, c->count, time);
+    say("%s%z models, %z training queries, %z epochs in %.1f s\n", cut ? "interrupted: " : "",
+        data->evals.scores.models, data->train_count, c->count, time);
     if (best)
         say("best epoch %z, validation: hit@1 %.2f %% (best single model %.2f %%), prediction %.2f %%, BCE %.4f, Brier "
             "%.4f\n",

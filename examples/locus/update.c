@@ -47,7 +47,7 @@ static void complete_scores(refreshed *r, const locus_queries *queries, float *s
     r->completed = one_model(queries, scores);
     must_for(locus_complete_evaluations(tool.pool, &r->completed, chances, answers, &tool.err), "--complete");
     for (size_t i = 0; i < queries->count; ++i) scores[i] = (float)answers[i];
-    r->completed.scores = chances;
+    r->completed.scores.f32 = chances;
 }
 
 static void log_answers(const locus_queries *queries, const float *scores)
@@ -77,8 +77,8 @@ static void refresh_model(refreshed *r)
         r->moved = fmax(0.0, cosine_distance(z, locus_pool_embedding(tool.pool, r->index), tool.info.z_dim));
         must_for(locus_pool_set(tool.pool, r->index, &r->after, z, &tool.err), r->after.name);
     }
-    if (locus_pool_memory_info(tool.pool).landmarks)
-        must_for(locus_pool_remember(tool.pool, r->index, &evals, &tool.err), r->after.name);
+    if (locus_pool_recall_info(tool.pool).landmarks)
+        must_for(locus_pool_recall_model(tool.pool, r->index, &evals, &tool.err), r->after.name);
     save_pool();
 }
 
@@ -161,7 +161,7 @@ typedef struct calibration { // the sample, and which part each query is of
 static quality measure(const calibration *c, const float *logits)
 {
     const sample *x = &c->x;
-    const locus_scores scores = {.models = x->models, .stride = x->n, .scores_u8 = x->scores};
+    const locus_scores scores = {.models = x->models, .count = x->n, .u8 = x->scores};
     quality q = {.ece = NAN};
     double sum = 0.0;
     size_t count = 0;
@@ -185,7 +185,7 @@ static void calibrate_on(const calibration *c, int wanted)
     const sample *x = &c->x;
     unsigned char *mask = wanted < 0 ? NULL : take(x->models, x->n);
     for (size_t i = 0; mask && i < x->models * x->n; ++i) mask[i] = c->part[i % x->n] == wanted;
-    const locus_evals evals = {.queries = x->queries, .models = x->models, .scores_u8 = x->scores, .mask = mask};
+    const locus_evals evals = {.queries = x->queries, .scores = {.models = x->models, .u8 = x->scores, .mask = mask}};
     const locus_calibrate_opts opts = {.parallel = tool.parallel};
     must_for(locus_pool_calibrate(tool.pool, &evals, &opts, &tool.err), phrase("--scores %s", opt.scores));
 }

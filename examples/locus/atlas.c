@@ -42,8 +42,8 @@ static void resample_one(atlas *a, size_t model, const locus_evals *evals, const
 {
     const size_t n = a->x.n, dim = a->points.dim;
     const locus_pool *redrawn = resample_model(evals, model, opts);
-    const size_t bytes = locus_profiles_workspace(redrawn, n, tool.parallel);
-    must_for(locus_profiles(redrawn, &a->x.queries, a->version_profiles + model * opts->count * n, tool.parallel,
+    const size_t bytes = locus_profiles_workspace(redrawn, n, tool.run.parallel);
+    must_for(locus_profiles(redrawn, &a->x.queries, a->version_profiles + model * opts->count * n, tool.run.parallel,
                             workspace(bytes), bytes, &tool.err),
              phrase("--scores %s: %s", opt.scores, model_name(model)));
     for (size_t r = 0; r < opts->count; ++r)
@@ -59,7 +59,7 @@ static void atlas_resample(atlas *a)
     const locus_array *y = open_scores(q.count, opt.evaluated ? "--evaluated" : "--encodings");
     const locus_scores g = pick_grades(y, match_models(y->shape[0]), m, NULL, q.count);
     const locus_resample_opts opts = {
-        .count = opt.resamples ? opt.resamples : ATLAS_RESAMPLES, .seed = 1, .parallel = tool.parallel};
+        .count = opt.resamples ? opt.resamples : ATLAS_RESAMPLES, .seed = 1, .parallel = tool.run.parallel};
     a->resamples = opts.count;
     if (opts.count > SIZE_MAX / sizeof(float) / (a->x.n + dim) / (m + 1)) fail("out of memory");
     a->versions = take(m, opts.count * dim * sizeof(float));

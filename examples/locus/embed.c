@@ -66,6 +66,7 @@ static embedding load_evaluations(void)
     e.models = take(m, sizeof *e.models);
     for (size_t i = 0; i < m; ++i) e.models[i] = &table[e.rows ? e.rows[i] : i];
     count_evaluations(&e);
+    e.evals.scores.count = 0; // as many as queries
     return e;
 }
 
@@ -94,7 +95,7 @@ static locus_queries load_unlabelled(const locus_queries *all)
 
 static float *encode_models(const embedding *e, locus_encode_path path)
 {
-    const locus_encode_opts opts = {.path = path, .parallel = tool.parallel, .progress = progress};
+    const locus_encode_opts opts = {.path = path, .parallel = tool.run.parallel, .progress = progress};
     const size_t bytes = locus_encode_workspace(tool.net, &e->evals, &opts);
     float *z = take(e->evals.scores.models, tool.info.z_dim * sizeof *z);
     progress_begin("embed");
@@ -119,7 +120,7 @@ static void save_embeddings(const embedding *e, const float *z)
     }
     if (!opt.no_default)
         must_for(locus_pool_learn_guard(tool.pool, &e->evals, memory.unlabelled.count ? &memory.unlabelled : NULL,
-                                        tool.parallel, &tool.err),
+                                        tool.run.parallel, &tool.err),
                  "guard");
     must_file(locus_pool_save(tool.pool, opt.out, (locus_save_what)opt.with_net, opt.with_net ? &tool.net_file : NULL,
                               &tool.err),

@@ -128,12 +128,13 @@ static void run_explain(void)
     const locus_queries evaluated = open_queries(), query = load_question(&evaluated, &name);
     const size_t model = opt.file ? find_model("NAME", opt.file) : choose_model(&query), k = opt.top ? opt.top : 8;
     const locus_evals evals = one_model(&evaluated, load_row("--scores", opt.scores, evaluated.count, model));
-    const locus_explain_opts opts = {.count = k, .parallel = tool.parallel, .progress = progress};
+    const locus_explain_opts opts = {.count = k, .parallel = tool.run.parallel, .progress = progress};
     locus_reason *influences = take(k, sizeof *influences), *nearest = take(k, sizeof *nearest);
     locus_explanation why;
     progress_begin("explain");
     must_for(locus_explain(tool.pool, model, &evals, &query, &opts, &why, influences, nearest, &tool.err),
              phrase("%s, --scores %s", queries_name(), opt.scores));
+    progress_end();
     const char *second = why.runner_up == SIZE_MAX ? "" : model_name(why.runner_up);
     if (opt.json) {
         json("{'query':%s,'model':%s,'probability':%d", name, model_name(model), why.probability);

@@ -183,11 +183,11 @@ typedef struct session {
 #ifndef LOCUS_NO_THREADS
     locus_threads *threads;
 #endif
-    const locus_parallel *parallel;
+    locus_run run; // how every call of the library runs: threads, instruction set, progress
     locus_error err;
     FILE *file; // see file_begin
     const char *path, *temporary;
-    const char *task; // progress: what is going on, since when, when last shown
+    const char *task; // progress: what is going on (NULL: nothing to show), since when, when last shown
     double started, shown;
 } session;
 extern session tool;
@@ -205,7 +205,7 @@ void must_file(locus_status status, const char *flag_name, const char *path);
 void *take(size_t count, size_t size);                         // zeroed, for the rest of the run; never NULL
 void *workspace(size_t bytes);                                 // for one call of the library
 PRINTF_LIKE(1, 2) const char *phrase(const char *format, ...); // a text, for the rest of the run
-void start_threads(void);
+void start_run(void);                                          // tool.run
 double seconds(void);
 void progress_begin(const char *task);
 int progress(void *user, size_t done, size_t total); // a line on the terminal, for work of more than a second; 0: go on

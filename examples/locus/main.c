@@ -77,7 +77,7 @@ int main(int argc, char **argv)
     if (!opt.help) parse_flags(c, argc - 2, argv + 2);
     if (opt.help) print_help(c);
     else {
-        start_threads();
+        start_run();
         c->run();
     }
     leave(DONE);

@@ -262,7 +262,7 @@ static locus_wish *read_wishes(const categories *category)
 // The paper's way: answers drawn at the wished rates, encoded, and the models nearest to that.
 static void search_synthetic(const sample *x, const locus_wish *wish, size_t k, locus_match *out)
 {
-    const locus_encode_opts opts = {.parallel = tool.parallel};
+    const locus_encode_opts opts = {.parallel = tool.run.parallel};
     unsigned char *scores = take(x->n, 1);
     float *z = take(tool.info.z_dim, sizeof *z);
     need_encoder("--synthetic: ");

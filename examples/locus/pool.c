@@ -5,7 +5,7 @@
 
 void make_net(const char *flag_name, const char *path, int predictor_only)
 {
-    const locus_net_opts opts = {.isa = (locus_isa)opt.isa, .predictor_only = predictor_only};
+    const locus_net_opts opts = {.isa = tool.run.isa, .predictor_only = predictor_only};
     must_file(locus_net_create(&tool.net, &tool.net_file, &opts, &tool.err), flag_name, path);
     tool.info = locus_net_get_info(tool.net);
 }
@@ -60,7 +60,7 @@ void open_net_and_pool(int predictor_only)
 float *predict_logits(const locus_queries *queries, int picked)
 {
     const size_t n = queries->count, m = locus_pool_count(tool.pool), batch = n < 1024 ? n : 1024;
-    const size_t bytes = locus_predict_workspace(tool.pool, batch, tool.parallel);
+    const size_t bytes = locus_predict_workspace(tool.pool, batch, tool.run.parallel);
     if (m > SIZE_MAX / sizeof(float)) fail("out of memory");
     float *logits = take(n, m * sizeof *logits);
     progress_begin("predict");
@@ -68,7 +68,7 @@ float *predict_logits(const locus_queries *queries, int picked)
         const locus_queries q = {.encodings = queries->encodings + i * queries->dim,
                                  .count = n - i < batch ? n - i : batch,
                                  .dim = queries->dim};
-        if (locus_predict(tool.pool, &q, logits + i * m, tool.parallel, workspace(bytes), bytes, &tool.err))
+        if (locus_predict(tool.pool, &q, logits + i * m, tool.run.parallel, workspace(bytes), bytes, &tool.err))
             fail("%s: %s%s", queries_name(), tool.err.message,
                  picked || i ? " (counted within a batch of the queries in use)" : "");
         progress(NULL, i + q.count, n);

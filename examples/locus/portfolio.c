@@ -27,7 +27,7 @@ static holdings choose_by_value(const market *m, size_t count, double budget, do
                                        .lambda = fmax(lambda, 0.0),
                                        .cost = m->known,
                                        .available = m->x.available,
-                                       .parallel = tool.parallel};
+                                       .parallel = tool.run.parallel};
     const size_t bytes = locus_portfolio_workspace(&m->x.profiles, &opts);
     size_t *picks = take(m->x.models, sizeof *picks);
     locus_portfolio found;

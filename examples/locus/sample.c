@@ -6,9 +6,9 @@
 
 static float *profiles_of(const locus_pool *pool, const locus_queries *queries)
 {
-    size_t bytes = locus_profiles_workspace(pool, queries->count, tool.parallel);
+    size_t bytes = locus_profiles_workspace(pool, queries->count, tool.run.parallel);
     float *profiles = take(locus_pool_count(pool), queries->count * sizeof *profiles);
-    must_for(locus_profiles(pool, queries, profiles, tool.parallel, workspace(bytes), bytes, &tool.err),
+    must_for(locus_profiles(pool, queries, profiles, tool.run.parallel, workspace(bytes), bytes, &tool.err),
              queries_name());
     return profiles;
 }
@@ -93,8 +93,8 @@ locus_explore_opts explore_opts(const view *v, const unsigned char *available)
 {
     return (locus_explore_opts){.metric = v->metric,
                                 .available = available,
-                                .parallel = tool.parallel,
-                                .isa = (locus_isa)opt.isa,
+                                .parallel = tool.run.parallel,
+                                .isa = tool.run.isa,
                                 .progress = progress};
 }
 
@@ -107,6 +107,7 @@ float *all_distances(const view *v)
     float *distances = take(n, n * sizeof *distances);
     progress_begin("distances");
     must(locus_distances(&v->points, NULL, distances, &e, workspace(bytes), bytes, &tool.err));
+    progress_end();
     return distances;
 }
 
@@ -117,6 +118,7 @@ locus_neighbour *find_neighbours(const view *v, const locus_points *of, size_t k
     locus_neighbour *nearest = take(of ? of->count : v->points.count, k * sizeof *nearest);
     progress_begin("neighbours");
     must(locus_neighbours(&v->points, of, k, nearest, &e, workspace(bytes), bytes, &tool.err));
+    progress_end();
     return nearest;
 }
 
@@ -178,6 +180,7 @@ clustering find_clusters(const view *v, locus_linkage linkage, size_t count, dou
     if (count > n) count = n;
     progress_begin("cluster");
     must(locus_cluster(&v->points, linkage, c.merges, &e, workspace(bytes), bytes, &tool.err));
+    progress_end();
     must(locus_cluster_cut(c.merges, n, height >= 0.0 ? 0 : count, height, c.label, &c.count, workspace(more), more,
                            &tool.err));
     must(locus_cluster_order(c.merges, n, c.order, workspace(more), more, &tool.err));
@@ -220,9 +223,10 @@ versions load_versions(const sample *x, size_t model)
     for (size_t i = 0; x->scores && i < x->n; ++i) answers += x->scores[model * x->n + i] != 255;
     if (tool.info.has_encoder && answers >= 2) {
         const locus_evals evals = {.queries = x->queries, .scores = {.models = 1, .u8 = x->scores + model * x->n}};
-        const locus_resample_opts opts = {.seed = 1 + model, .parallel = tool.parallel, .progress = progress};
+        const locus_resample_opts opts = {.seed = 1 + model, .parallel = tool.run.parallel, .progress = progress};
         progress_begin("resample");
         z = locus_pool_points(resample_model(&evals, model, &opts));
+        progress_end();
         p = (locus_points){.rows = profiles_of(tool.redrawn, &x->queries), .count = z.count, .dim = x->n};
     }
     v.embeddings = stack_rows(&own, model, &z);

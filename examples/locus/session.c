@@ -99,26 +99,19 @@ void fail_file(const char *flag_name, const char *path)
     fail("%s%s%s%s%s", flag_name, *flag_name ? " " : "", named ? "" : path, named ? "" : ": ", tool.err.message);
 }
 
-// What follows a call that may have shown how far it was.
-static int failed(locus_status status)
-{
-    progress_end();
-    return status != LOCUS_OK;
-}
-
 void must(locus_status status)
 {
-    if (failed(status)) fail("%s", tool.err.message);
+    if (status) fail("%s", tool.err.message);
 }
 
 void must_for(locus_status status, const char *what)
 {
-    if (failed(status)) fail("%s: %s", what, tool.err.message);
+    if (status) fail("%s: %s", what, tool.err.message);
 }
 
 void must_file(locus_status status, const char *flag_name, const char *path)
 {
-    if (failed(status)) fail_file(flag_name, path);
+    if (status) fail_file(flag_name, path);
 }
 
 // -------------------------------------------------------------------------------------------------------------- memory
@@ -156,12 +149,14 @@ const char *phrase(const char *format, ...)
     return text;
 }
 
-void start_threads(void)
+void start_run(void)
 {
+    tool.run.isa = (locus_isa)opt.isa;
+    tool.run.progress = progress;
 #ifndef LOCUS_NO_THREADS
     if (locus_threads_create(&tool.threads, opt.threads, &tool.err))
         fail("--threads %zu: %s", opt.threads, tool.err.message);
-    tool.parallel = locus_threads_parallel(tool.threads);
+    tool.run.parallel = locus_threads_parallel(tool.threads);
 #endif
 }
 
@@ -202,7 +197,7 @@ int progress(void *user, size_t done, size_t total)
 {
     double share = total ? (double)done / (double)total : 1.0;
     (void)user;
-    if (share <= 0.0 || !progress_due(0.1)) return 0;
+    if (!tool.task || share <= 0.0 || !progress_due(0.1)) return 0;
     fprintf(stderr, "\r%s: %3.0f %%, %.0f s left    ", tool.task, 100.0 * share,
             (tool.shown - tool.started) * (1.0 - share) / share);
     fflush(stderr);
@@ -213,4 +208,5 @@ void progress_end(void)
 {
     if (tool.shown > 0.0) fprintf(stderr, "\r%110s\r", "");
     tool.shown = 0.0;
+    tool.task = NULL;
 }

@@ -124,7 +124,7 @@ static void save_anchors(const locus_train_data *data)
 // Learn the text encoder's table from the training texts, then encode all.
 static locus_queries learn_text(const size_t *rows, size_t count)
 {
-    const locus_text_train_opts opts = {.seed = opt.seed, .parallel = tool.parallel, .progress = progress};
+    const locus_text_train_opts opts = {.seed = opt.seed, .parallel = tool.run.parallel, .progress = progress};
     const char **texts = take(count, sizeof *texts);
     size_t *bytes = take(count, sizeof *bytes);
     for (size_t i = 0; i < count; ++i) {
@@ -133,6 +133,7 @@ static locus_queries learn_text(const size_t *rows, size_t count)
     }
     progress_begin("text table");
     must_file(locus_text_train(&tool.text_encoder, texts, bytes, count, &opts, &tool.err), "--text", opt.text_file);
+    progress_end();
     return encode_texts(tool.text_encoder);
 }
 
@@ -169,8 +170,8 @@ static void create_trainer(const locus_train_data *data, course *c)
     opts.subset_min = opt.subset_min, opts.subset_max = opt.subset_max, opts.targets = opt.targets;
     opts.noise = given(opt.noise), opts.dropout = given(opt.dropout), opts.weight_decay = given(opt.weight_decay);
     opts.encoder_rate = given(opt.encoder_rate), opts.predictor_rate = given(opt.predictor_rate);
-    opts.parallel = tool.parallel;
-    opts.isa = (locus_isa)opt.isa;
+    opts.parallel = tool.run.parallel;
+    opts.isa = tool.run.isa;
     opts.on_epoch = on_epoch;
     opts.user = c;
     must(locus_train_create(&tool.trainer, data, &opts, &tool.err));

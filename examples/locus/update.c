@@ -68,7 +68,7 @@ static void refresh_model(refreshed *r)
     if (opt.window) must_for(locus_log_forget(tool.log, 0, opt.window, &tool.err), "--window");
     r->after.evaluations = locus_log_evaluations(tool.log, 0);
     need_evaluations(r->after.evaluations > 0);
-    must(locus_log_embed(tool.log, 0, z, tool.parallel, &tool.err));
+    must(locus_log_embed(tool.log, 0, z, tool.run.parallel, &tool.err));
     const locus_evals evals = r->answered ? r->completed : locus_log_evals(tool.log, 0);
     if (r->answered) r->after.evaluations = r->answered;
     r->moved = NAN;
@@ -186,7 +186,7 @@ static void calibrate_on(const calibration *c, int wanted)
     unsigned char *mask = wanted < 0 ? NULL : take(x->models, x->n);
     for (size_t i = 0; mask && i < x->models * x->n; ++i) mask[i] = c->part[i % x->n] == wanted;
     const locus_evals evals = {.queries = x->queries, .scores = {.models = x->models, .u8 = x->scores, .mask = mask}};
-    const locus_calibrate_opts opts = {.parallel = tool.parallel};
+    const locus_calibrate_opts opts = {.parallel = tool.run.parallel};
     must_for(locus_pool_calibrate(tool.pool, &evals, &opts, &tool.err), phrase("--scores %s", opt.scores));
 }
 

@@ -225,7 +225,8 @@ int main(int argc, char **argv)
         locus_release(s);
         free_evaluations(&e);
     }
-    printf("## Uncertainty (1)\n\nShare of nominal 90 %% intervals (bench/experiments/coverage.c: %zu versions) that cover, over "
+    printf("## Uncertainty (1)\n\nShare of nominal 90 %% intervals (bench/experiments/coverage.c: %zu versions) that "
+           "cover, over "
            "the two halves of "
            "the held-out models; in brackets the mean half width,\nand by how much the intervals would have to be "
            "stretched to cover 90 %%. Truth: what the model's predictions are with all its 8,420 evaluations; "

@@ -34,22 +34,6 @@ static const char *pair_text(size_t a, size_t b) { return phrase("%s, %s", model
 
 // ------------------------------------------------------------------------------------------------------------- compare
 
-// Distance of the embeddings, with the interval that the resampled ones give.
-static locus_interval distance_interval(const versions *a, const versions *b)
-{
-    const size_t rows = a->embeddings.count, columns = b->embeddings.count, n = rows < columns ? rows : columns;
-    const view v = {.metric = LOCUS_COSINE};
-    const locus_explore_opts e = explore_opts(&v, NULL);
-    const size_t bytes = locus_distances_workspace(&a->embeddings, &b->embeddings, &e);
-    float *d = take(rows, columns * sizeof *d);
-    double *resampled = take(n, sizeof *resampled);
-    must(locus_distances(&a->embeddings, &b->embeddings, d, &e, workspace(bytes), bytes, &tool.err));
-    for (size_t i = 1; i < n; ++i) resampled[i - 1] = (double)d[i * columns + i];
-    locus_interval out = locus_interval_of((double)d[0], resampled, n - 1, 0, 0.9);
-    if (out.low < 0.0) out.low = 0.0;
-    return out;
-}
-
 typedef struct contrast { // of two models in one category
     size_t category, queries;
     double a, b;
@@ -67,9 +51,8 @@ static int by_contrast(const void *a, const void *b)
 static contrast *contrast_categories(const sample *x, size_t a, size_t b, const locus_interval *difference)
 {
     const size_t n = x->category.count;
-    double *means = take(x->models, n * sizeof *means);
+    const double *means = category_means(x);
     contrast *list = take(n, sizeof *list);
-    must(locus_category_means(&x->profiles, x->category.of, n, means, &tool.err));
     for (size_t c = 0; c < n; ++c)
         list[c] = (contrast){.category = c, .a = means[a * n + c], .b = means[b * n + c], .difference = difference[c]};
     for (size_t i = 0; i < x->n; ++i) list[x->category.of[i]].queries++;
@@ -88,16 +71,15 @@ static size_t neighbour_rank(const float *distances, size_t n, size_t a, size_t 
 
 typedef struct comparison { // of models a and b
     size_t a, b, rank_of_b, rank_of_a;
-    locus_interval distance;
-    locus_comparison found; // of a sample
-    const contrast *list;   // [categories]
+    locus_comparison found;
+    const contrast *list; // [categories]
 } comparison;
 
 static void json_comparison(const sample *x, const comparison *c)
 {
     const locus_comparison *f = &c->found;
     json("{'a':%s,'b':%s,'level':0.9,'cosine_distance':%i,'rank_of_b_for_a':%u,'rank_of_a_for_b':%u,'queries':%u",
-         model_name(c->a), model_name(c->b), &c->distance, c->rank_of_b, c->rank_of_a, x->n);
+         model_name(c->a), model_name(c->b), &f->distance, c->rank_of_b, c->rank_of_a, x->n);
     if (x->n) {
         json("'accuracy_a':%i,'accuracy_b':%i,'difference':%i,'predicted_agreement':%i,'observed_agreement':%i",
              &f->accuracy_a, &f->accuracy_b, &f->difference, &f->agreement, &f->observed);
@@ -115,8 +97,8 @@ static void print_comparison(const sample *x, const comparison *c)
 {
     const locus_comparison *f = &c->found;
     const int width = widest(x->category.names, x->category.count, 8);
-    say("A  %t\nB  %t\n\ncosine distance      %.4f", model_name(c->a), model_name(c->b), c->distance.value);
-    if (is_finite(c->distance.low)) say(" (%.4f to %.4f)", c->distance.low, c->distance.high);
+    say("A  %t\nB  %t\n\ncosine distance      %.4f", model_name(c->a), model_name(c->b), f->distance.value);
+    if (is_finite(f->distance.low)) say(" (%.4f to %.4f)", f->distance.low, f->distance.high);
     say("; B is neighbour %z of A, A is neighbour %z of B, of %z\n", c->rank_of_b, c->rank_of_a, x->models - 1);
     if (x->n) {
         say("expected accuracy    A %i, B %i\n", &f->accuracy_a, &f->accuracy_b);
@@ -139,24 +121,20 @@ static void run_compare(void)
     if (c.a == c.b) misuse("expected two models, found %s twice", opt.file);
     const view embeddings = make_view(&x, BY_COSINE);
     const float *distances = all_distances(&embeddings);
-    const versions va = load_versions(&x, c.a), vb = load_versions(&x, c.b);
-    c.distance = distance_interval(&va, &vb);
     c.rank_of_b = neighbour_rank(distances, x.models, c.a, c.b);
     c.rank_of_a = neighbour_rank(distances, x.models, c.b, c.a);
-    if (x.n) {
-        const locus_compare_opts opts = {
-            .correlation = 0.3, // of real models' answers, given their chances (bench/RESULTS-explore.md)
-            .category = x.category.of,
-            .categories = n,
-            .by_category = n ? take(n, sizeof *opts.by_category) : NULL,
-            .scores_a = x.scores ? x.scores + c.a * x.n : NULL,
-            .scores_b = x.scores ? x.scores + c.b * x.n : NULL,
-            .answers = x.scores ? x.n : 0};
-        must(locus_compare(&va.profiles, &vb.profiles, &opts, &c.found, &tool.err));
-        if (n) c.list = contrast_categories(&x, c.a, c.b, opts.by_category);
-    }
+    const locus_evals evals = {.queries = x.queries, .scores = {.models = x.models, .u8 = x.scores}};
+    const locus_compare_opts opts = {.correlation =
+                                         0.3, // of real models' answers, given their chances (bench/RESULTS-explore.md)
+                                     .category = x.category.of,
+                                     .categories = n,
+                                     .by_category = n ? take(n, sizeof *opts.by_category) : NULL};
+    progress_begin("resample");
+    must(locus_compare(tool.pool, c.a, c.b, x.n ? &evals : NULL, &opts, &c.found, &tool.run, &tool.err));
+    progress_end();
+    if (n) c.list = contrast_categories(&x, c.a, c.b, opts.by_category);
     if (wants_picture()) {
-        const pair_mark mark = {.x = c.distance.value,
+        const pair_mark mark = {.x = c.found.distance.value,
                                 .y = 1.0 - (x.scores ? c.found.observed.value : c.found.agreement.value),
                                 .text = pair_text(c.a, c.b)};
         save_scatter(&x, distances, &mark, mark.y >= 0.0);
@@ -230,13 +208,47 @@ static likeness *list_likenesses(const sample *x, const float *distances, size_t
     return list;
 }
 
+// to[dim] <- a unit vector along the row, or 0.
+static void unit_row(const locus_points *p, size_t row, double *to)
+{
+    const float *from = p->rows + row * p->dim;
+    double square = 0.0;
+    for (size_t i = 0; i < p->dim; ++i) square += (double)from[i] * (double)from[i];
+    for (size_t i = 0; i < p->dim; ++i) to[i] = square > 0.0 ? 1.0 / sqrt(square) * (double)from[i] : 0.0;
+}
+
+// The chance that one and the same model, evaluated twice on other queries, would lie as far apart by cosine as a and b
+// or farther: the share of (a_r - a_0) - (b_s - b_0) over all resampled rows r and s that are as long.
+static double same_embedding(const locus_points *a, const locus_points *b)
+{
+    const size_t dim = a->dim;
+    double *x = take(4 * dim, sizeof *x), *a0 = x, *b0 = x + dim, *ar = x + 2 * dim, *bs = x + 3 * dim;
+    double apart = 0.0;
+    size_t farther = 0;
+    unit_row(a, 0, a0);
+    unit_row(b, 0, b0);
+    for (size_t i = 0; i < dim; ++i) apart += (a0[i] - b0[i]) * (a0[i] - b0[i]);
+    for (size_t r = 1; r < a->count; ++r) {
+        unit_row(a, r, ar);
+        for (size_t k = 1; k < b->count; ++k) {
+            double sum = 0.0;
+            unit_row(b, k, bs);
+            for (size_t i = 0; i < dim; ++i) {
+                const double d = ar[i] - a0[i] - (bs[i] - b0[i]);
+                sum += d * d;
+            }
+            farther += sum >= apart;
+        }
+    }
+    return (1.0 + (double)farther) / (1.0 + (double)(a->count - 1) * (double)(b->count - 1));
+}
+
 // p of the embeddings, for two that share no query.
 static void test_embeddings(const sample *x, likeness *l)
 {
-    const versions a = load_versions(x, l->a), b = load_versions(x, l->b);
-    if (a.embeddings.count < 3 || b.embeddings.count < 3) return;
-    must_for(locus_same_embedding(&a.embeddings, &b.embeddings, LOCUS_COSINE, &l->p, &tool.err),
-             phrase("--scores %s", opt.scores));
+    const locus_points a = load_versions(x, l->a), b = load_versions(x, l->b);
+    if (a.count < 3 || b.count < 3) return;
+    l->p = same_embedding(&a, &b);
     l->by_distance = 1;
 }
 
@@ -244,20 +256,20 @@ static void test_embeddings(const sample *x, likeness *l)
 // Different means: no more alike than all but the most alike 5 % of the pairs.
 static void test_likenesses(const sample *x, likeness *list, size_t count, size_t pair_count)
 {
-    const size_t bytes = locus_same_answers_workspace(x->n), more = locus_answer_correlation_workspace(x->models);
+    const locus_scores scores = {.models = x->models, .count = x->n, .u8 = x->scores};
     const char *where = phrase("--scores %s", opt.scores);
     double correlation = 0.0;
-    must_for(locus_answer_correlation(&x->profiles, x->scores, 0.95, &correlation, workspace(more), more, &tool.err),
-             where);
+    must_for(locus_answer_correlation(&x->profiles, &scores, 0.95, NULL, &correlation, &tool.quiet, &tool.err), where);
     progress_begin("test");
     for (size_t i = 0; i < count; ++i) {
         likeness *l = &list[i];
-        const size_t at_a = l->a * x->n, at_b = l->b * x->n;
+        const float *rows = x->profiles.rows;
         if (l->shared) {
-            must_for(locus_same_answers(x->profiles.rows + at_a, x->profiles.rows + at_b, x->scores + at_a,
-                                        x->scores + at_b, x->n, correlation, &l->p, &l->shared, &l->unlike,
-                                        workspace(bytes), bytes, &tool.err),
+            locus_likeness found;
+            must_for(locus_same_answers(&found, rows + l->a * x->n, rows + l->b * x->n, &scores, l->a, l->b,
+                                        correlation, &tool.quiet, &tool.err),
                      where);
+            l->p = found.p;
             l->same = l->p * (double)pair_count < 0.01;
         } else if (tool.info.has_encoder) test_embeddings(x, l);
         progress(NULL, i + 1, count);

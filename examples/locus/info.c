@@ -225,7 +225,8 @@ static void run_info(void)
     const int has_pool = locus_safetensors_find(&tool.net_file, "pool.embeddings") != NULL;
     const char *kind = has_net && has_pool ? "router" : has_net ? "net" : has_pool ? "pool" : "safetensors";
     if (has_net) make_net("", path);
-    if (has_net && has_pool) must_file(locus_pool_load(&tool.pool, tool.net, &tool.net_file, NULL, &tool.err), "", path);
+    if (has_net && has_pool)
+        must_file(locus_pool_load(&tool.pool, tool.net, &tool.net_file, NULL, &tool.err), "", path);
     if (opt.json) json("{'file':%s,'kind':%s,'file_bytes':%u", path, kind, tool.net_file.file.bytes);
     else say("%t: %s, %z bytes\n", path, kind, tool.net_file.file.bytes);
     if (has_net) info_net();

@@ -383,8 +383,8 @@ sample open_sample(need needed);
 double set_value(const sample *x, const size_t *picks, size_t count, double *measured);
 view make_view(const sample *x, by which);
 view choose_view(const sample *x, by usual); // --metric
-float *all_distances(const view *v);                // [models, models]
-double *category_means(const sample *x);            // [models, categories] of the chances; NaN: no query
+float *all_distances(const view *v);         // [models, models]
+double *category_means(const sample *x);     // [models, categories] of the chances; NaN: no query
 double cosine_distance(const float *a, const float *b, size_t n);
 locus_neighbour *find_neighbours(const view *v, const locus_points *of, size_t k, const unsigned char *available);
 size_t usual_clusters(size_t models); // what is cost_scope for by neither --count nor --height

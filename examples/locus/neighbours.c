@@ -218,10 +218,74 @@ const command cluster_command = {
 
 // -------------------------------------------------------------------------------------------------------------- search
 
-// "math=0.8", "law=50%:2": a wish, by which category *entry is cut down to.
-static locus_wish read_wish(char *entry)
+typedef struct hope { // of accuracy in a category; weight 0: does not matter
+    double accuracy, weight;
+} hope;
+
+typedef struct match {
+    size_t model;    // SIZE_MAX: no more are found
+    double distance; // root of the weighted mean squared gap to the wish
+} match;
+
+static int by_match(const void *a, const void *b)
 {
-    locus_wish w = {.weight = 1.0};
+    const match *x = a, *y = b;
+    if (x->distance < y->distance || x->distance > y->distance) return x->distance < y->distance ? -1 : 1;
+    return (x->model > y->model) - (x->model < y->model);
+}
+
+// found[models] <- the available models, the one that comes nearest first. Categories without queries (NaN) are passed
+// over.
+static void match_wishes(const sample *x, const double *means, const hope *wish, match *found)
+{
+    const size_t n = x->category.count;
+    double scale = 0.0; // so that no sum of weights overflows
+    for (size_t c = 0; c < n; ++c) scale = fmax(scale, wish[c].weight);
+    for (size_t m = 0; m < x->models; ++m) {
+        double sum = 0.0, weight = 0.0;
+        for (size_t c = 0; c < n; ++c) {
+            const double w = wish[c].weight / scale, gap = means[m * n + c] - wish[c].accuracy;
+            if (!(w > 0.0) || is_nan(gap)) continue;
+            sum += w * gap * gap;
+            weight += w;
+        }
+        const int in = x->available[m] && weight > 0.0;
+        found[m] = (match){.model = in ? m : SIZE_MAX, .distance = in ? sqrt(sum / weight) : HUGE_VAL};
+    }
+    qsort(found, x->models, sizeof *found, by_match);
+}
+
+static uint64_t mix(uint64_t h)
+{
+    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
+    h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
+    return h ^ (h >> 32);
+}
+
+// scores[n] <- 0/1 drawn at the wished rates, 255 where one does not care: each category has its rate as exactly as can
+// be. Of the `left` still to come, `right` are to be 1, each choice equally likely (Knuth's algorithm S).
+static void imagine(const sample *x, const hope *wish, unsigned char *scores)
+{
+    memset(scores, 255, x->n);
+    for (size_t c = 0; c < x->category.count; ++c) {
+        size_t left = 0;
+        if (!(wish[c].weight > 0.0)) continue;
+        for (size_t i = 0; i < x->n; ++i) left += x->category.of[i] == (int32_t)c;
+        size_t right = (size_t)(wish[c].accuracy * (double)left + 0.5);
+        for (size_t i = 0; i < x->n; ++i) {
+            if (x->category.of[i] != (int32_t)c) continue;
+            const double draw = (double)(mix(mix(1 + 0x9e3779b97f4a7c15u) + i) >> 11) / 9007199254740992.0;
+            scores[i] = draw * (double)left < (double)right;
+            right -= scores[i];
+            --left;
+        }
+    }
+}
+
+// "math=0.8", "law=50%:2": a wish, by which category *entry is cut down to.
+static hope read_wish(char *entry)
+{
+    hope w = {.weight = 1.0};
     char *value = strrchr(entry, '='), *weight;
     if (!value || value == entry) misuse("--want: expected CATEGORY=ACCURACY[:WEIGHT], found \"%s\"", entry);
     *value++ = '\0';
@@ -240,16 +304,16 @@ static locus_wish read_wish(char *entry)
 }
 
 // --want "math=0.8,law=50%:2": a wish for each category.
-static locus_wish *read_wishes(const categories *category)
+static hope *read_wishes(const categories *category)
 {
-    locus_wish *wish = take(category->count, sizeof *wish);
+    hope *wish = take(category->count, sizeof *wish);
     for (const char *rest = opt.want, *next; rest; rest = next) {
         const size_t length = strcspn(rest, ",");
         char *entry = take(length + 1, 1);
         size_t c = 0;
         next = rest[length] ? rest + length + 1 : NULL;
         memcpy(entry, rest, length);
-        const locus_wish w = read_wish(entry);
+        const hope w = read_wish(entry);
         guess meant = {.word = entry};
         for (; c < category->count && strcmp(category->names[c], entry) != 0; ++c) consider(&meant, category->names[c]);
         if (c == category->count) fail("--want: --categories has no \"%s\"%s", entry, did_you_mean(&meant));
@@ -260,28 +324,25 @@ static locus_wish *read_wishes(const categories *category)
 }
 
 // The paper's way: answers drawn at the wished rates, encoded, and the models nearest to that.
-static void search_synthetic(const sample *x, const locus_wish *wish, size_t k, locus_match *out)
+static void search_synthetic(const sample *x, const hope *wish, size_t k, match *out)
 {
-    const locus_encode_opts opts = {.parallel = tool.run.parallel};
     unsigned char *scores = take(x->n, 1);
     float *z = take(tool.info.z_dim, sizeof *z);
     need_encoder("--synthetic: ");
-    must_for(locus_imagine(x->category.of, x->n, wish, x->category.count, 1, scores, &tool.err), "--want");
+    imagine(x, wish, scores);
     const locus_evals evals = {.queries = x->queries, .scores = {.models = 1, .u8 = scores}};
-    const size_t bytes = locus_encode_workspace(tool.net, &evals, &opts);
-    must_for(locus_encode(tool.net, &evals, z, &opts, workspace(bytes), bytes, &tool.err), "--want");
+    must_for(locus_encode(tool.net, &evals, z, LOCUS_ENCODE_AUTO, &tool.quiet, &tool.err), "--want");
     const locus_points of = {.rows = z, .count = 1, .dim = tool.info.z_dim};
     const view v = make_view(x, BY_COSINE);
     const locus_neighbour *nearest = find_neighbours(&v, &of, k, x->available);
-    for (size_t i = 0; i < k; ++i)
-        out[i] = (locus_match){.model = nearest[i].index, .distance = (double)nearest[i].distance};
+    for (size_t i = 0; i < k; ++i) out[i] = (match){.model = nearest[i].index, .distance = (double)nearest[i].distance};
 }
 
 typedef struct search { // what was wished, what was found
     const sample *x;
-    const locus_wish *wish;   // [categories]
-    const double *means;      // [models, categories]
-    const locus_match *found; // [count]
+    const hope *wish;    // [categories]
+    const double *means; // [models, categories]
+    const match *found;  // [count]
     size_t count;
 } search;
 
@@ -294,7 +355,7 @@ static void json_search(const search *r)
             json("{'category':%s,'accuracy':%d,'weight':%d}", category->names[c], r->wish[c].accuracy,
                  r->wish[c].weight);
     json("],'models':[");
-    for (const locus_match *m = r->found; m < r->found + r->count && m->model != SIZE_MAX; ++m) {
+    for (const match *m = r->found; m < r->found + r->count && m->model != SIZE_MAX; ++m) {
         json("\n{'model':%s,'index':%u,'distance':%d,'categories':[", model_name(m->model), m->model, m->distance);
         for (size_t c = 0; c < category->count; ++c) {
             const double have = r->means[m->model * category->count + c];
@@ -313,7 +374,7 @@ static void print_search(const search *r)
     const categories *category = &r->x->category;
     const int width = longest_name();
     for (size_t row = 0; row < r->count + 2; ++row) {
-        const locus_match *m = row < 2 ? NULL : &r->found[row - 2];
+        const match *m = row < 2 ? NULL : &r->found[row - 2];
         if (m && m->model == SIZE_MAX) break;
         if (m) say("%4z  %-*t  %8.4f", row - 1, width, model_name(m->model), m->distance);
         else say("%4s  %-*t  %8s", row ? "" : "rank", width, row ? "wished" : "model", row ? "" : "distance");
@@ -343,12 +404,14 @@ static void run_search(void)
     const sample x = open_sample(SAMPLE_NEEDED);
     size_t k = opt.top ? opt.top : 10;
     if (k > x.models) k = x.models;
-    const locus_wish *wish = read_wishes(&x.category);
-    double *means = take(x.models, x.category.count * sizeof *means);
-    locus_match *found = take(k, sizeof *found);
-    must(locus_category_means(&x.profiles, x.category.of, x.category.count, means, &tool.err));
+    const hope *wish = read_wishes(&x.category);
+    const double *means = category_means(&x);
+    match *found = take(x.models, sizeof *found);
+    size_t wished = 0;
+    for (size_t c = 0; c < x.category.count; ++c) wished += wish[c].weight > 0.0;
+    if (!wished) fail("--want: expected a weight above 0, found none");
     if (opt.synthetic) search_synthetic(&x, wish, k, found);
-    else must_for(locus_search(means, x.models, wish, x.category.count, k, x.available, found, &tool.err), "--want");
+    else match_wishes(&x, means, wish, found);
     const search r = {.x = &x, .wish = wish, .means = means, .found = found, .count = k};
     if (opt.json) json_search(&r);
     else print_search(&r);

@@ -210,8 +210,7 @@ clustering find_clusters(const view *v, locus_linkage linkage, size_t count, dou
     progress_begin("cluster");
     must(locus_cluster(&v->points, v->metric, linkage, c.merges, &tool.run, &tool.err));
     progress_end();
-    must(locus_cluster_cut(c.merges, n, height >= 0.0 ? 0 : count, height, c.label, &c.count, &tool.quiet,
-                           &tool.err));
+    must(locus_cluster_cut(c.merges, n, height >= 0.0 ? 0 : count, height, c.label, &c.count, &tool.quiet, &tool.err));
     order_leaves(c.merges, n, c.order);
     number_clusters(&c, n);
     // a cut half way between the last merge that is done and the first that is not

@@ -45,7 +45,8 @@ static void complete_scores(refreshed *r, const locus_queries *queries, float *s
     for (size_t i = 0; i < queries->count; ++i) r->answered += (size_t)!is_nan(scores[i]);
     need_evaluations(r->answered);
     r->completed = one_model(queries, scores);
-    must_for(locus_next_evaluations(tool.pool, &r->completed, &complete, NULL, NULL, &tool.quiet, &tool.err), "--complete");
+    must_for(locus_next_evaluations(tool.pool, &r->completed, &complete, NULL, NULL, &tool.quiet, &tool.err),
+             "--complete");
     for (size_t i = 0; i < queries->count; ++i) scores[i] = (float)complete.answers[i];
     r->completed.scores.f32 = complete.chances;
 }

@@ -117,8 +117,8 @@ static void save_anchors(const locus_train_data *data)
 {
     int64_t *list = take(data->train_count, sizeof *list);
     for (size_t i = 0; i < data->train_count; ++i) list[i] = (int64_t)data->train[i];
-    must_file(locus_npy_save(beside(opt.out, ".anchors.npy"), LOCUS_I64, &data->train_count, 1, list, &tool.err),
-              "--out", opt.out);
+    const char *path = beside(opt.out, ".anchors.npy");
+    must_file(locus_npy_save(path, LOCUS_I64, &data->train_count, 1, list, &tool.err), "--out", path);
 }
 
 // Learn the text encoder's table from the training texts, then encode all.

@@ -3,8 +3,7 @@
 
 #include "pictures.h"
 
-// ------------------------------------------------------------------------------------------------------ scatter of
-// pairs
+// ---------------------------------------------------------------------------------------------------- scatter of pairs
 
 // Distance of every pair against its observed, or else expected, disagreement.
 static void save_scatter(const sample *x, const float *distances, const pair_mark *marks, size_t mark_count)

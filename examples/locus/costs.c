@@ -4,8 +4,7 @@
 
 #include "locus_tool.h"
 
-// ------------------------------------------------------------------------------------------------------ table of
-// prices
+// ----------------------------------------------------------------------------------------------------- table of prices
 
 enum { INPUT_PRICE, OUTPUT_PRICE, QUERY_PRICE, NAME_COLUMN, PRICE_COLUMNS, PRICE_LIKE = PRICE_COLUMNS, OTHER_COLUMN };
 

@@ -125,8 +125,7 @@ static void compare_to_leader(replay *r)
     must(locus_paired_difference(score[0], score[1], r->n, 0.9, 0, 0, &r->score, &tool.quiet, &tool.err));
 }
 
-// ------------------------------------------------------------------------------------------------------ tables and
-// JSON
+// ----------------------------------------------------------------------------------------------------- tables and JSON
 
 void json_metrics(const locus_metrics *x)
 {

@@ -157,8 +157,7 @@ static void draw_frontier(FILE *f, const void *picture)
     svg_close(f);
 }
 
-// -------------------------------------------------------------------------------------------------------- what it
-// takes
+// ------------------------------------------------------------------------------------------------------- what it takes
 
 // Are there costs to speak of? Pools of old have 0 for "nobody said".
 static int has_costs(const replay *r)

@@ -28,8 +28,7 @@ static void info_net(void)
     say("  hash           %s\n", hash);
 }
 
-// ------------------------------------------------------------------------------------------------- a pool without a
-// net
+// ------------------------------------------------------------------------------------------------ a pool without a net
 
 // Eight bytes of the tensor, element i.
 static uint64_t word_at(const locus_tensor *t, size_t i)

@@ -296,8 +296,7 @@ float *load_row(const char *flag_name, const char *path, size_t n, size_t model)
 locus_scores one_row(const locus_scores *g, size_t model);
 locus_evals one_model(const locus_queries *queries, const float *scores);
 
-// ------------------------------------------------------------------------------------------------ net and pool
-// (pool.c)
+// ----------------------------------------------------------------------------------------------- net and pool (pool.c)
 
 void open_file(const char *flag_name, const char *path); // tool.net_file
 void make_net(const char *flag_name, const char *path);

@@ -250,7 +250,7 @@ static void match_wishes(const sample *x, const double *means, const hope *wish,
             weight += w;
         }
         const int in = x->available[m] && weight > 0.0;
-        found[m] = (match){.model = in ? m : SIZE_MAX, .distance = in ? sqrt(sum / weight) : HUGE_VAL};
+        found[m] = (match){.model = in ? m : SIZE_MAX, .distance = in ? sqrt(sum / weight) : DBL_MAX};
     }
     qsort(found, x->models, sizeof *found, by_match);
 }

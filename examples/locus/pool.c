@@ -127,8 +127,7 @@ unsigned char *read_available(void)
     return available;
 }
 
-// ------------------------------------------------------------------------------------------------------ writing it
-// back
+// ----------------------------------------------------------------------------------------------------- writing it back
 
 const char *pool_path(void) { return opt.pool ? opt.pool : opt.router ? opt.router : opt.net; }
 

@@ -66,8 +66,7 @@ double set_value(const sample *x, const size_t *picks, size_t count, double *mea
     return sum / (double)x->n;
 }
 
-// ----------------------------------------------------------------------------------------------- how models are
-// compared
+// --------------------------------------------------------------------------------------------- how models are compared
 
 // By default chances where there is a sample, else cosine: among real models the nearest by their predicted chances
 // agree more often than the nearest by embedding, and far more often than those of least expected disagreement, which

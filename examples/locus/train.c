@@ -12,8 +12,7 @@ static void on_interrupt(int sig)
     interrupted = 1;
 }
 
-// ----------------------------------------------------------------------------------------------------------- its
-// course
+// ---------------------------------------------------------------------------------------------------------- its course
 
 typedef struct course { // every epoch's figures
     locus_epoch *epochs;
@@ -156,8 +155,7 @@ static locus_train_data load_data(void)
     return data;
 }
 
-// --------------------------------------------------------------------------------------------------------- the
-// training
+// -------------------------------------------------------------------------------------------------------- the training
 
 // 0 itself, where 0 stands for the default: see locus_train_opts.
 static double given(double value) { return value < 0.0 ? 0.0 : value > 0.0 ? value : -1.0; }

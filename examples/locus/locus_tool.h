@@ -340,8 +340,8 @@ void check_cost_flags(void);
 costs load_costs(const cost_scope *q);
 void print_cost_notes(const costs *c); // which models have no known cost, and what was assumed
 locus_route_opts read_rules(void);     // --available, --default, ..., --allow-unpriced; the pool is open
-double keep_budget(const float *logits, size_t n,
-                   locus_route_opts *rules); // --budget: the lambda; returns the mean cost
+// --budget: the lambda; returns the mean cost.
+double keep_budget(const float *logits, size_t n, locus_route_opts *rules);
 void must_rank(locus_status status);
 
 // ------------------------------------------------------------------------ pool and sample of queries (sample.c)
@@ -386,11 +386,12 @@ float *all_distances(const view *v);         // [models, models]
 double *category_means(const sample *x);     // [models, categories] of the chances; NaN: no query
 double cosine_distance(const float *a, const float *b, size_t n);
 locus_neighbour *find_neighbours(const view *v, const locus_points *of, size_t k, const unsigned char *available);
-size_t usual_clusters(size_t models); // what is cost_scope for by neither --count nor --height
+size_t usual_clusters(size_t models); // what is wanted with neither --count nor --height
 // The tree, cut into `count` clusters, or at `height` where that is not negative; distances (or NULL) for the medoids.
 clustering find_clusters(const view *v, locus_linkage linkage, size_t count, double height, const float *distances);
+// A pool of resampled versions of the model, until the next call.
 locus_pool *resample_model(const locus_evals *evals, size_t model, const locus_resample_opts *opts,
-                           const locus_run *run); // until the next
+                           const locus_run *run);
 // Embeddings: row 0 the model's, below it resampled ones, none where its evaluations say nothing.
 locus_points load_versions(const sample *x, size_t model);
 size_t unlike(const sample *x, size_t a, size_t b, size_t *shared); // answers of the two, of those that both have

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// locus.h 0.4.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
+// locus.h 0.5.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
 // The method: Patel, Cocke, Joshi, "LOCUS", arXiv 2601.21082. No dependency but libc and libm. Licence at the end.
 //
 // In ONE source file, then plainly everywhere else:
@@ -19,15 +19,10 @@
 //         locus_router router;
 //         locus_choice best;
 //         locus_error err;
-//         if (argc != 3) return 2;
-//         if (locus_router_open(&router, argv[1], NULL, &err) ||
-//             locus_router_route_text(&router, argv[2], strlen(argv[2]), NULL, &best, NULL, &err)) {
-//             fprintf(stderr, "%s\n", err.message);
-//             return 1;
-//         }
-//         printf("%s (%.0f %%)\n", locus_router_name(&router, best.model), 100.0 * best.probability);
-//         locus_router_close(&router);
-//         return 0;
+//         if (argc != 3 || locus_router_open(&router, argv[1], NULL, &err) ||
+//             locus_router_route_text(&router, argv[2], strlen(argv[2]), NULL, &best, NULL, &err))
+//             return fprintf(stderr, "%s\n", argc == 3 ? err.message : "usage: app ROUTER TEXT"), 1;
+//         printf("%s (%.0f %%)\n", locus_router_name(&router, best.model), 100.0 * (double)best.probability);
 //     }
 //
 // Contents (search for the tag):
@@ -95,9 +90,9 @@
 #include <stdint.h>
 
 #define LOCUS_VERSION_MAJOR 0
-#define LOCUS_VERSION_MINOR 3
+#define LOCUS_VERSION_MINOR 5
 #define LOCUS_VERSION_PATCH 0
-#define LOCUS_VERSION "0.4.0"
+#define LOCUS_VERSION "0.5.0"
 
 #ifdef LOCUS_STATIC
 #undef LOCUS_API

@@ -1761,8 +1761,7 @@ LOCUSI_FN void *locusi_take_cells(locusi_work *w, size_t rows, size_t columns, s
 
 LOCUSI_FN float *locusi_take_floats(locusi_work *w, size_t rows, size_t columns)
 {
-    size_t count;
-    return (float *)locusi_take(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
+    return (float *)locusi_take_cells(w, rows, columns, sizeof(float));
 }
 
 LOCUSI_FN float *locusi_take_zeros(locusi_work *w, size_t rows, size_t columns)
@@ -1794,15 +1793,14 @@ LOCUSI_FN void locusi_work_end(locusi_work *w) { locusi_blocks_free(w->blocks); 
 
 // What a call within this one may use: the rest of the memory, or the heap. Its status goes through locusi_work_within,
 // so that err->bytes is what both take.
-LOCUSI_FN locus_run locusi_work_rest(const locusi_work *w)
+LOCUSI_FN locus_run locusi_work_rest(const locusi_work *w, const locus_run *run)
 {
+    const size_t used = w->used < w->bytes ? w->used : w->bytes;
     locus_run rest;
     memset(&rest, 0, sizeof rest);
-    if (!w->base) return rest;
-    rest.memory = w->base;
-    if (w->used > w->bytes) return rest; // nothing is left
-    rest.memory = w->base + w->used;
-    rest.memory_bytes = w->bytes - w->used;
+    if (run) rest = *run;
+    rest.memory = w->base ? w->base + used : NULL;
+    rest.memory_bytes = w->bytes - used;
     return rest;
 }
 
@@ -1814,6 +1812,36 @@ LOCUSI_FN locus_status locusi_work_within(const locusi_work *w, locus_status sta
     locusi_fail(err, status, "memory", "%z bytes", "%z", bytes, w->bytes);
     err->bytes = bytes;
     return status;
+}
+
+// ---- sorting
+
+// Heapsort: in place, no recursion, no bad case that a hostile file could build (qsort may allocate or go quadratic).
+LOCUSI_FN void locusi_swap(unsigned char *a, unsigned char *b, size_t size)
+{
+    unsigned char t[16];
+    for (; size;) {
+        const size_t n = size < sizeof t ? size : sizeof t;
+        memcpy(t, a, n);
+        memcpy(a, b, n);
+        memcpy(b, t, n);
+        a += n, b += n, size -= n;
+    }
+}
+
+LOCUSI_FN void locusi_sort(void *array, size_t count, size_t size, int (*order)(const void *, const void *))
+{
+    unsigned char *const base = (unsigned char *)array;
+    size_t start = count / 2, end = count, root, child;
+    while (end > 1) {
+        if (start) start--;
+        else if (--end) locusi_swap(base, base + end * size, size);
+        for (root = start; root < end / 2 && (child = 2 * root + 1) < end; root = child) {
+            if (child + 1 < end && order(base + child * size, base + (child + 1) * size) < 0) child++;
+            if (order(base + root * size, base + child * size) >= 0) break;
+            locusi_swap(base + root * size, base + child * size, size);
+        }
+    }
 }
 
 // ---- scores
@@ -2545,13 +2573,7 @@ LOCUSI_FN int locusi_rank_one(const locusi_rules *r, const float *logits, size_t
         } else continue;
         needed = locusi_logit_needed(r, &out[0]);
     }
-    for (i = found < top ? found / 2 : 0; i-- > 0;) locusi_choice_sift(out, found, i);
-    for (i = found; i-- > 1;) { // the worst to the end
-        c = out[0];
-        out[0] = out[i];
-        out[i] = c;
-        locusi_choice_sift(out, i, 0);
-    }
+    if (found > 1) locusi_sort(out, found, sizeof *out, locusi_choice_order);
     for (i = found; i < top; i++) {
         memset(&out[i], 0, sizeof out[i]);
         out[i].model = SIZE_MAX;
@@ -2678,17 +2700,73 @@ LOCUSI_FN size_t locusi_read_size(locusi_cursor *c, const char *expected)
     return v;
 }
 
-// What a call leaves of run->memory to the next, where what it took stands at the beginning.
-LOCUSI_FN locus_run locusi_run_rest(const locus_run *run, size_t used)
+// ---- what a tensor must be
+
+typedef struct locusi_shape { // a row of a list of tensors
+    const char *name, *dtype; // dtype NULL: F32, F16 or BF16
+    const char *shape;        // one letter a dimension, the place of its size in a locusi_sizes; behind ?: optional
+} locusi_shape;
+
+typedef size_t locusi_sizes[128];
+
+typedef struct locusi_spec {
+    char name[64];
+    const char *dtype;
+    size_t rank, shape[3];
+} locusi_spec;
+
+LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const locusi_shape *from, const size_t *sizes)
 {
-    locus_run rest;
-    memset(&rest, 0, sizeof rest);
-    if (run) rest = *run;
-    if (!rest.memory) return rest;
-    used = used < rest.memory_bytes ? used : rest.memory_bytes;
-    rest.memory = (unsigned char *)rest.memory + used;
-    rest.memory_bytes -= used;
-    return rest;
+    const char *shape = from->shape + (from->shape[0] == '?');
+    locusi_text(spec->name, sizeof spec->name, "%s%s", prefix, from->name);
+    spec->dtype = from->dtype;
+    for (spec->rank = 0; *shape; shape++) spec->shape[spec->rank++] = sizes[(unsigned char)*shape];
+}
+
+// ---- the encoder's tensors, in one fixed order
+
+enum { LOCUSI_MAB_TENSORS = 12, LOCUSI_LAYER_TENSORS = 1 + 2 * LOCUSI_MAB_TENSORS };
+
+LOCUSI_FN size_t locusi_encoder_size(size_t layers, int sab)
+{
+    return layers ? layers * (sab ? LOCUSI_MAB_TENSORS : LOCUSI_LAYER_TENSORS) + LOCUSI_MAB_TENSORS + 5 : 0;
+}
+
+LOCUSI_FN void locusi_encoder_sizes(size_t *sizes, size_t q, size_t d, size_t r)
+{
+    sizes['1'] = 1, sizes['d'] = d, sizes['f'] = 2 * d, sizes['r'] = r;
+    sizes['t'] = 2 * q + 1; // of a token: encoding, score, their product
+}
+
+LOCUSI_FN void locusi_encoder_spec(const size_t *sizes, size_t layers, int sab, size_t i, locusi_spec *spec)
+{
+    static const locusi_shape mab[LOCUSI_MAB_TENSORS] = {
+        {"W_q.weight", NULL, "dd"},    {"W_k.weight", NULL, "dd"},       {"W_v.weight", NULL, "dd"},
+        {"fc_o.weight", NULL, "dd"},   {"ln0.weight", NULL, "d"},        {"ln0.bias", NULL, "d"},
+        {"ln1.weight", NULL, "d"},     {"ln1.bias", NULL, "d"},          {"rff.net.0.weight", NULL, "fd"},
+        {"rff.net.0.bias", NULL, "f"}, {"rff.net.2.weight", NULL, "df"}, {"rff.net.2.bias", NULL, "d"}};
+    static const locusi_shape others[6] = {
+        {"input.0.weight", NULL, "dt"}, {"input.0.bias", NULL, "d"},  {"I", NULL, "1rd"},
+        {"pma.S", NULL, "11d"},         {"out.0.weight", NULL, "dd"}, {"out.0.bias", NULL, "d"}};
+    const size_t each = sab ? LOCUSI_MAB_TENSORS : LOCUSI_LAYER_TENSORS, end = 2 + layers * each;
+    char prefix[48] = "encoder.";
+    const locusi_shape *shape;
+    if (i < 2) {
+        shape = &others[i];
+    } else if (i < end) {
+        const size_t layer = (i - 2) / each;
+        i = (i - 2) % each;
+        shape = sab ? &mab[i] : i ? &mab[(i - 1) % LOCUSI_MAB_TENSORS] : &others[2];
+        if (sab) locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab.", layer);
+        else if (i == 0) locusi_text(prefix, sizeof prefix, "encoder.layers.%z.", layer);
+        else locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab%z.", layer, (i - 1) / LOCUSI_MAB_TENSORS + 1);
+    } else if (i == end || i > end + LOCUSI_MAB_TENSORS) {
+        shape = &others[i == end ? 3 : i - end - LOCUSI_MAB_TENSORS + 3];
+    } else {
+        shape = &mab[i - end - 1];
+        locusi_text(prefix, sizeof prefix, "encoder.pma.mab.");
+    }
+    locusi_spec_set(spec, prefix, shape, sizes);
 }
 
 #ifdef LOCUS_INFERENCE_ONLY
@@ -3408,29 +3486,29 @@ LOCUS_API locus_status locus_router_route(const locus_router *router, const locu
 // values of its inducing vectors alone, so that each pass begins anew with the tokens. Evaluations are taken in the
 // order of their numbers, whatever order they were given in: the same set gives the same bits.
 
-typedef struct locusi_mab { // a block's weights; sizes: method.md
-    const unsigned char *q, *k, *v, *out, *gain0, *bias0, *gain1, *bias1, *w1, *b1, *w2, *b2;
-} locusi_mab;
+// A block's weights, as locusi_encoder_spec lists them.
+enum { LOCUSI_MAB_Q, LOCUSI_MAB_K, LOCUSI_MAB_V, LOCUSI_MAB_OUT, LOCUSI_MAB_GAIN0, LOCUSI_MAB_BIAS0, LOCUSI_MAB_GAIN1 };
+enum { LOCUSI_MAB_BIAS1 = 7, LOCUSI_MAB_W1, LOCUSI_MAB_B1, LOCUSI_MAB_W2, LOCUSI_MAB_B2 };
+typedef const unsigned char *const *locusi_mab;
 
-typedef struct locusi_layer {
-    const unsigned char *seed;  // the vectors that look at all tokens ...
-    locusi_mab gather, scatter; // ... and the tokens at them; the pooling, which comes last, has no scatter
-} locusi_layer;
+typedef struct locusi_evaluation {
+    const float *q;
+    size_t dim;
+    float y;
+} locusi_evaluation;
 
 typedef struct locusi_set { // a model's evaluations on their way
     const locus_net *net;
     const locus_evals *evals;
-    const char *missing; // the first tensor that was not there; NULL: all were
-    size_t model, d, q_dim, heads, layers, induced, stride;
-    const unsigned char *input, *input_bias, *output, *output_bias;
-    locusi_layer *layer;      // [layers + 1]
-    size_t *order, count;     // the evaluations there are
-    float *keys, *values;     // [layers, induced, d]
-    float *queries;           // [induced, d] of the pass
-    float *largest, *total;   // [induced, heads] of the scores so far, and the sum of exp(score - largest)
-    double *sum;              // [induced, d] of the values so weighted
-    float *x, *k, *v, *h, *o; // [d]
-    float *hidden, *scores;   // [2 d], [induced]
+    size_t model, count, d, q_dim, heads, layers, induced;
+    const unsigned char **weights; // all of the encoder's
+    locusi_evaluation *list;       // [count] the evaluations there are
+    float *keys, *values;          // [layers, induced, d]
+    float *queries;                // [induced, d] of the pass
+    float *largest, *total;        // [induced, heads] of the scores so far, and the sum of exp(score - largest)
+    double *sum;                   // [induced, d] of the values so weighted
+    float *x, *k, *v, *h, *o;      // [d]
+    float *hidden, *scores;        // [2 d], [induced]
 } locusi_set;
 
 // A number of the metadata; 0 where there is none.
@@ -3443,70 +3521,43 @@ LOCUSI_FN size_t locusi_meta_number(const locus_net *net, const char *key)
     return value.status || value.at < value.length ? 0 : v;
 }
 
-// The weights of that name, [rows, width], or [rows] with width 0, or (rank 3) [1, rows, width]. Never NULL.
-static const unsigned char *locusi_weights(locusi_set *s, const char *prefix, const char *name, size_t rank,
-                                           size_t rows, size_t width)
+// The weights of such a tensor; NULL where they are not there, or not as they should be.
+LOCUSI_FN const unsigned char *locusi_weights(const locus_net *net, const locusi_spec *spec)
 {
-    locusi_header h = s->net->header;
+    locusi_header h = net->header;
     locusi_tensor t;
-    const size_t n = strlen(prefix), *shape = rank == 3 ? t.shape + 1 : t.shape;
     size_t i;
     h.metadata = 0;
     while (locusi_next_tensor(&h, &t)) {
-        if (t.name_bytes < n || memcmp(t.name, prefix, n) || !locusi_is(t.name + n, t.name_bytes - n, name)) continue;
-        if (strcmp(t.type, "F32") || t.bytes / 4 != t.count || t.bytes % 4 || t.rank != rank || shape[0] != rows ||
-            (width && shape[1] != width))
-            break;
+        if (!locusi_is(t.name, t.name_bytes, spec->name)) continue;
+        for (i = 0; i < spec->rank && t.rank == spec->rank && t.shape[i] == spec->shape[i]; i++) {}
+        if (i < spec->rank || strcmp(t.type, "F32") || t.bytes / 4 != t.count || t.bytes % 4) return NULL;
         for (i = 0; i < t.count && (locusi_le32(t.data + 4 * i) & 0x7fffffffu) < 0x53800000u; i++) {}
-        if (i == t.count && (rank < 3 || t.shape[0] == 1)) return t.data;
-        break;
+        return i == t.count ? t.data : NULL;
     }
-    if (!s->missing) s->missing = name;
-    return s->net->header.data;
+    return NULL;
 }
 
-LOCUSI_FN void locusi_find_mab(locusi_set *s, const char *prefix, locusi_mab *m)
+// The first `count` of them.
+LOCUSI_FN locus_status locusi_find_encoder(const locusi_set *s, size_t count, locus_error *err)
 {
-    const size_t d = s->d;
-    m->q = locusi_weights(s, prefix, "W_q.weight", 2, d, d);
-    m->k = locusi_weights(s, prefix, "W_k.weight", 2, d, d);
-    m->v = locusi_weights(s, prefix, "W_v.weight", 2, d, d);
-    m->out = locusi_weights(s, prefix, "fc_o.weight", 2, d, d);
-    m->gain0 = locusi_weights(s, prefix, "ln0.weight", 1, d, 0);
-    m->bias0 = locusi_weights(s, prefix, "ln0.bias", 1, d, 0);
-    m->gain1 = locusi_weights(s, prefix, "ln1.weight", 1, d, 0);
-    m->bias1 = locusi_weights(s, prefix, "ln1.bias", 1, d, 0);
-    m->w1 = locusi_weights(s, prefix, "rff.net.0.weight", 2, 2 * d, d);
-    m->b1 = locusi_weights(s, prefix, "rff.net.0.bias", 1, 2 * d, 0);
-    m->w2 = locusi_weights(s, prefix, "rff.net.2.weight", 2, d, 2 * d);
-    m->b2 = locusi_weights(s, prefix, "rff.net.2.bias", 1, d, 0);
+    locusi_sizes sizes;
+    locusi_spec spec;
+    size_t i;
+    locusi_encoder_sizes(sizes, s->q_dim, s->d, s->induced);
+    for (i = 0; i < count; i++) {
+        locusi_encoder_spec(sizes, s->layers, 0, i, &spec);
+        if (!(s->weights[i] = locusi_weights(s->net, &spec)))
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "finite F32 of the right shape", "another, or none",
+                               spec.name);
+    }
+    return LOCUS_OK;
 }
 
-// All weights of the encoder.
-LOCUSI_FN locus_status locusi_find_encoder(locusi_set *s, locus_error *err)
+// The vectors that look at all tokens, and behind them the block with which they do.
+LOCUSI_FN locusi_mab locusi_layer(const locusi_set *s, size_t layer)
 {
-    static const char *const parts[3] = {"", "mab1.", "mab2."};
-    char prefix[32] = "encoder.layers.";
-    size_t l, part, n;
-    s->input = locusi_weights(s, "encoder.input.0.", "weight", 2, s->d, 2 * s->q_dim + 1);
-    s->input_bias = locusi_weights(s, "encoder.input.0.", "bias", 1, s->d, 0);
-    for (l = 0; l < s->layers; l++)
-        for (part = 0; part < 3; part++) {
-            n = 15;
-            if (l > 9) prefix[n++] = (char)('0' + l / 10);
-            prefix[n++] = (char)('0' + l % 10);
-            prefix[n++] = '.';
-            memcpy(prefix + n, parts[part], strlen(parts[part]) + 1);
-            if (part == 0) s->layer[l].seed = locusi_weights(s, prefix, "I", 3, s->induced, s->d);
-            else locusi_find_mab(s, prefix, part == 1 ? &s->layer[l].gather : &s->layer[l].scatter);
-        }
-    s->layer[l].seed = locusi_weights(s, "encoder.pma.", "S", 3, 1, s->d);
-    locusi_find_mab(s, "encoder.pma.mab.", &s->layer[l].gather);
-    s->output = locusi_weights(s, "encoder.out.0.", "weight", 2, s->d, s->d);
-    s->output_bias = locusi_weights(s, "encoder.out.0.", "bias", 1, s->d, 0);
-    if (!s->missing) return LOCUS_OK;
-    return locusi_fail(err, LOCUS_ERR_TENSOR, "encoder's %s", "finite F32 of the right shape", "another, or none",
-                       s->missing);
+    return s->weights + 2 + layer * LOCUSI_LAYER_TENSORS;
 }
 
 LOCUSI_FN void locusi_norm(float *x, size_t d, const unsigned char *gain, const unsigned char *bias)
@@ -3527,18 +3578,18 @@ LOCUSI_FN void locusi_relu(float *x, size_t n)
 }
 
 // s->x <- LN1(O + rff(O)), O = ReLU(LN0(fc_o s->h + s->x))
-LOCUSI_FN void locusi_block_tail(const locusi_set *s, const locusi_mab *m)
+LOCUSI_FN void locusi_block_tail(const locusi_set *s, locusi_mab m)
 {
     size_t i;
-    locusi_affine(m->out, NULL, s->d, s->h, s->d, s->o);
+    locusi_affine(m[LOCUSI_MAB_OUT], NULL, s->d, s->h, s->d, s->o);
     for (i = 0; i < s->d; i++) s->o[i] += s->x[i];
-    locusi_norm(s->o, s->d, m->gain0, m->bias0);
+    locusi_norm(s->o, s->d, m[LOCUSI_MAB_GAIN0], m[LOCUSI_MAB_BIAS0]);
     locusi_relu(s->o, s->d);
-    locusi_affine(m->w1, m->b1, 2 * s->d, s->o, s->d, s->hidden);
+    locusi_affine(m[LOCUSI_MAB_W1], m[LOCUSI_MAB_B1], 2 * s->d, s->o, s->d, s->hidden);
     locusi_relu(s->hidden, 2 * s->d);
-    locusi_affine(m->w2, m->b2, s->d, s->hidden, 2 * s->d, s->x);
+    locusi_affine(m[LOCUSI_MAB_W2], m[LOCUSI_MAB_B2], s->d, s->hidden, 2 * s->d, s->x);
     for (i = 0; i < s->d; i++) s->x[i] += s->o[i];
-    locusi_norm(s->x, s->d, m->gain1, m->bias1);
+    locusi_norm(s->x, s->d, m[LOCUSI_MAB_GAIN1], m[LOCUSI_MAB_BIAS1]);
 }
 
 // Scores of one head: a query's part times a key's, scaled.
@@ -3555,9 +3606,10 @@ LOCUSI_FN float locusi_score_of(const locusi_set *s, const float *query, const f
 LOCUSI_FN void locusi_attend(const locusi_set *s, size_t layer)
 {
     const float *const keys = s->keys + layer * s->induced * s->d, *const values = s->values + (keys - s->keys);
+    const locusi_mab m = locusi_layer(s, layer) + 1 + LOCUSI_MAB_TENSORS;
     const size_t width = s->d / s->heads;
     size_t head, i, c;
-    locusi_affine(s->layer[layer].scatter.q, NULL, s->d, s->x, s->d, s->k);
+    locusi_affine(m[LOCUSI_MAB_Q], NULL, s->d, s->x, s->d, s->k);
     for (head = 0; head < s->heads; head++) {
         float largest = -FLT_MAX, total = 0.0f;
         for (i = 0; i < s->induced; i++) {
@@ -3571,16 +3623,16 @@ LOCUSI_FN void locusi_attend(const locusi_set *s, size_t layer)
             s->h[c] = sum / total;
         }
     }
-    locusi_block_tail(s, &s->layer[layer].scatter);
+    locusi_block_tail(s, m);
 }
 
 // The pass's `rows` queries look at s->x, one more token. Sums are kept relative to the largest score so far.
-LOCUSI_FN void locusi_feed(const locusi_set *s, size_t rows, const locusi_mab *m)
+LOCUSI_FN void locusi_feed(const locusi_set *s, size_t rows, locusi_mab m)
 {
     const size_t width = s->d / s->heads;
     size_t row, head, c;
-    locusi_affine(m->k, NULL, s->d, s->x, s->d, s->k);
-    locusi_affine(m->v, NULL, s->d, s->x, s->d, s->v);
+    locusi_affine(m[LOCUSI_MAB_K], NULL, s->d, s->x, s->d, s->k);
+    locusi_affine(m[LOCUSI_MAB_V], NULL, s->d, s->x, s->d, s->v);
     for (row = 0; row < rows; row++)
         for (head = 0; head < s->heads; head++) {
             float *const largest = &s->largest[row * s->heads + head], *const total = &s->total[row * s->heads + head];
@@ -3596,81 +3648,67 @@ LOCUSI_FN void locusi_feed(const locusi_set *s, size_t rows, const locusi_mab *m
 }
 
 // Order of evaluations: by the numbers of their encodings, then by score. Equal ones are interchangeable.
-LOCUSI_FN int locusi_after(const locusi_set *s, size_t a, size_t b)
+LOCUSI_FN int locusi_evaluation_order(const void *a, const void *b)
 {
-    const float *const p = s->evals->queries.encodings + a * s->stride;
-    const float *const q = s->evals->queries.encodings + b * s->stride;
-    float y = 0.0f, other = 0.0f;
+    const locusi_evaluation *const x = (const locusi_evaluation *)a, *const y = (const locusi_evaluation *)b;
     size_t i;
-    for (i = 0; i < s->q_dim; i++)
-        if (p[i] < q[i] || p[i] > q[i]) return p[i] > q[i];
-    locusi_score(s->evals, s->model, a, &y);
-    locusi_score(s->evals, s->model, b, &other);
-    return y > other;
+    for (i = 0; i < x->dim; i++)
+        if (x->q[i] < y->q[i] || x->q[i] > y->q[i]) return x->q[i] > y->q[i] ? 1 : -1;
+    return x->y > y->y ? 1 : x->y < y->y ? -1 : 0;
 }
 
-// The model's evaluations, checked and in order (heapsort).
+// The model's evaluations, checked and in order.
 LOCUSI_FN locus_status locusi_sort_set(locusi_set *s, locus_error *err)
 {
-    size_t i, start, last, child;
-    float y = 0.0f;
+    const locus_queries *const queries = &s->evals->queries;
+    size_t i;
     locus_status status;
-    s->count = 0;
-    for (i = 0; i < s->evals->queries.count; i++) {
-        if (!locusi_score(s->evals, s->model, i, &y)) continue;
-        if ((status = locusi_check_encoding(s->net, s->evals->queries.encodings + i * s->stride, i, err)))
-            return status;
-        s->order[s->count++] = i;
+    for (i = s->count = 0; i < queries->count; i++) {
+        locusi_evaluation *const e = &s->list[s->count];
+        if (!locusi_score(s->evals, s->model, i, &e->y)) continue;
+        e->q = queries->encodings + i * (queries->stride ? queries->stride : s->q_dim);
+        e->dim = s->q_dim;
+        if ((status = locusi_check_encoding(s->net, e->q, i, err))) return status;
+        s->count++;
     }
     if (!s->count)
         return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", s->model);
-    for (start = s->count / 2, last = s->count; last > 1;) {
-        const size_t moved = start ? s->order[--start] : s->order[--last];
-        if (!start && last < s->count) s->order[last] = s->order[0];
-        for (i = start; (child = 2 * i + 1) < last; i = child) {
-            if (child + 1 < last && locusi_after(s, s->order[child + 1], s->order[child])) child++;
-            if (!locusi_after(s, s->order[child], moved)) break;
-            s->order[i] = s->order[child];
-        }
-        s->order[i] = moved;
-    }
+    locusi_sort(s->list, s->count, sizeof *s->list, locusi_evaluation_order);
     return LOCUS_OK;
 }
 
 // s->x <- the token of an evaluation
-LOCUSI_FN void locusi_token(const locusi_set *s, size_t evaluation)
+LOCUSI_FN void locusi_token(const locusi_set *s, const locusi_evaluation *e)
 {
-    const float *const q = s->evals->queries.encodings + evaluation * s->stride;
-    float y = 0.0f;
+    const float *const q = e->q, y = e->y;
     size_t i;
-    locusi_score(s->evals, s->model, evaluation, &y);
     for (i = 0; i < s->d; i++) {
-        const unsigned char *const w = s->input + 4 * (2 * s->q_dim + 1) * i;
+        const unsigned char *const w = s->weights[0] + 4 * (2 * s->q_dim + 1) * i;
         s->x[i] = locusi_dot(w, q, s->q_dim) + y * locusi_f32_at(w, s->q_dim) +
-                  (2.0f * y - 1.0f) * locusi_dot(w + 4 * (s->q_dim + 1), q, s->q_dim) + locusi_f32_at(s->input_bias, i);
+                  (2.0f * y - 1.0f) * locusi_dot(w + 4 * (s->q_dim + 1), q, s->q_dim) + locusi_f32_at(s->weights[1], i);
     }
 }
 
 LOCUSI_FN void locusi_seed(const locusi_set *s, size_t layer, size_t row)
 {
     size_t i;
-    for (i = 0; i < s->d; i++) s->x[i] = locusi_f32_at(s->layer[layer].seed, row * s->d + i);
+    for (i = 0; i < s->d; i++) s->x[i] = locusi_f32_at(locusi_layer(s, layer)[0], row * s->d + i);
 }
 
 // One pass: the tokens, through the layers below, are seen by a layer's inducing vectors or, at last, by the pooling.
 LOCUSI_FN void locusi_pass(const locusi_set *s, size_t layer)
 {
-    const locusi_mab *const m = &s->layer[layer].gather;
+    const locusi_mab m = locusi_layer(s, layer) + 1, scatter = m + LOCUSI_MAB_TENSORS;
     const size_t rows = layer < s->layers ? s->induced : 1, d = s->d;
     size_t row, i, l;
     for (row = 0; row < rows; row++) {
         locusi_seed(s, layer, row);
-        locusi_affine(m->q, NULL, d, s->x, d, s->queries + row * d);
+        locusi_affine(m[LOCUSI_MAB_Q], NULL, d, s->x, d, s->queries + row * d);
     }
     for (i = 0; i < rows * s->heads; i++) s->largest[i] = -FLT_MAX, s->total[i] = 0.0f;
     memset(s->sum, 0, rows * d * sizeof(double));
     for (i = 0; i < s->count; i++) {
-        locusi_token(s, s->order[i]);
+        locusi_token(s, &s->list[i]);
         for (l = 0; l < layer; l++) locusi_attend(s, l);
         locusi_feed(s, rows, m);
     }
@@ -3681,18 +3719,19 @@ LOCUSI_FN void locusi_pass(const locusi_set *s, size_t layer)
             s->h[i] = (float)(s->sum[row * d + i] / (double)s->total[row * s->heads + i / (d / s->heads)]);
         locusi_block_tail(s, m);
         if (layer == s->layers) return;
-        locusi_affine(s->layer[layer].scatter.k, NULL, d, s->x, d, s->keys + at);
-        locusi_affine(s->layer[layer].scatter.v, NULL, d, s->x, d, s->values + at);
+        locusi_affine(scatter[LOCUSI_MAB_K], NULL, d, s->x, d, s->keys + at);
+        locusi_affine(scatter[LOCUSI_MAB_V], NULL, d, s->x, d, s->values + at);
     }
 }
 
 LOCUSI_FN locus_status locusi_encode_set(locusi_set *s, float *z, locus_error *err)
 {
+    const locusi_mab output = locusi_layer(s, s->layers) + 1 + LOCUSI_MAB_TENSORS;
     const locus_status status = locusi_sort_set(s, err);
     size_t l;
     if (status) return status;
     for (l = 0; l <= s->layers; l++) locusi_pass(s, l);
-    locusi_affine(s->output, s->output_bias, s->d, s->x, s->d, z);
+    locusi_affine(output[0], output[1], s->d, s->x, s->d, z);
     for (l = 0; l < s->d; l++)
         if (!locusi_finite(z[l]))
             return locusi_fail(err, LOCUS_ERR_NONFINITE, "embedding", "finite numbers", "an overflow");
@@ -3704,8 +3743,9 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
 {
     locusi_work work;
     locusi_set s;
+    const unsigned char *begin[2];
     locus_status status;
-    size_t d;
+    size_t d, tensors;
     if (!net || !evals || !z) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "net, evals, z", "pointers", "NULL");
     if ((status = locusi_check_rows(net, &evals->queries, err))) return status;
     if ((status = locusi_check_scores(&evals->scores, 0, evals->queries.count, err))) return status;
@@ -3714,12 +3754,11 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     s.evals = evals;
     s.d = d = net->size[LOCUSI_D];
     s.q_dim = net->size[LOCUSI_Q];
-    s.stride = evals->queries.stride ? evals->queries.stride : s.q_dim;
     s.heads = locusi_meta_number(net, "n_heads");
     s.layers = locusi_meta_number(net, "n_layers");
     s.induced = locusi_meta_number(net, "m_induce");
-    locusi_weights(&s, "encoder.input.0.", "bias", 1, d, 0);
-    if (s.missing)
+    s.weights = begin;
+    if (locusi_find_encoder(&s, 2, NULL))
         return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
     if (locusi_meta_is(net, "encoder_kind", "sab"))
         return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "encoder_kind", "isab", "another");
@@ -3727,8 +3766,9 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
         return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads, n_layers, m_induce",
                            "a divisor of z_dim, 1 to 64, at least 1", "%z, %z, %z", s.heads, s.layers, s.induced);
     locusi_work_begin(&work, run);
-    s.layer = (locusi_layer *)locusi_take(&work, s.layers + 1, sizeof(locusi_layer));
-    s.order = (size_t *)locusi_take(&work, evals->queries.count, sizeof(size_t));
+    tensors = locusi_encoder_size(s.layers, 0);
+    s.weights = (const unsigned char **)locusi_take(&work, tensors, sizeof *s.weights);
+    s.list = (locusi_evaluation *)locusi_take(&work, evals->queries.count, sizeof(locusi_evaluation));
     s.keys = (float *)locusi_take(&work, s.layers * s.induced, d * sizeof(float));
     s.values = (float *)locusi_take(&work, s.layers * s.induced, d * sizeof(float));
     s.queries = (float *)locusi_take(&work, s.induced, d * sizeof(float));
@@ -3744,7 +3784,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
         s.h = s.v + d;
         s.o = s.h + d;
         s.hidden = s.o + d;
-        status = locusi_find_encoder(&s, err);
+        status = locusi_find_encoder(&s, tensors, err);
     }
     for (; s.model < evals->scores.models && !status; s.model++) status = locusi_encode_set(&s, z + s.model * d, err);
     locusi_work_end(&work);
@@ -3754,35 +3794,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
 
 #else // all the rest but >>router
 
-// ---- sorting, types of numbers, files that are written
-
-// Heapsort: in place, no recursion, no bad case that a hostile file could build (qsort may allocate or go quadratic).
-LOCUSI_FN void locusi_swap(unsigned char *a, unsigned char *b, size_t size)
-{
-    unsigned char t[16];
-    for (; size;) {
-        const size_t n = size < sizeof t ? size : sizeof t;
-        memcpy(t, a, n);
-        memcpy(a, b, n);
-        memcpy(b, t, n);
-        a += n, b += n, size -= n;
-    }
-}
-
-LOCUSI_FN void locusi_sort(void *array, size_t count, size_t size, int (*order)(const void *, const void *))
-{
-    unsigned char *const base = (unsigned char *)array;
-    size_t start = count / 2, end = count, root, child;
-    while (end > 1) {
-        if (start) start--;
-        else if (--end) locusi_swap(base, base + end * size, size);
-        for (root = start; root < end / 2 && (child = 2 * root + 1) < end; root = child) {
-            if (child + 1 < end && order(base + child * size, base + (child + 1) * size) < 0) child++;
-            if (order(base + root * size, base + child * size) >= 0) break;
-            locusi_swap(base + root * size, base + child * size, size);
-        }
-    }
-}
+// ---- types of numbers, files that are written
 
 LOCUSI_FN float locusi_f16_to_f32(uint16_t h)
 {
@@ -5978,28 +5990,9 @@ LOCUSI_FN float *locusi_carve_floats(locusi_carver *c, size_t rows, size_t colum
 // First address at or behind p that is aligned to a cache line.
 LOCUSI_FN unsigned char *locusi_align(void *p) { return (unsigned char *)p + (64 - (size_t)((uintptr_t)p & 63)) % 64; }
 
-// ---- what a tensor must be
+// ---- what a net's file must hold
 
-typedef struct locusi_shape { // a row of a list of tensors
-    const char *name, *dtype; // dtype NULL: F32, F16 or BF16
-    const char *shape;        // one letter a dimension, the place of its size in a locusi_sizes; behind ?: optional
-} locusi_shape;
-
-typedef size_t locusi_sizes[128];
-
-typedef struct locusi_spec {
-    char name[64];
-    const char *dtype;
-    size_t rank, shape[3];
-} locusi_spec;
-
-LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const locusi_shape *from, const size_t *sizes)
-{
-    const char *shape = from->shape + (from->shape[0] == '?');
-    locusi_text(spec->name, sizeof spec->name, "%s%s", prefix, from->name);
-    spec->dtype = from->dtype;
-    for (spec->rank = 0; *shape; shape++) spec->shape[spec->rank++] = sizes[(unsigned char)*shape];
-}
+enum { LOCUSI_DECODER_TENSORS = 6, LOCUSI_TEXT_TENSORS = 3 };
 
 LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const locusi_spec *spec,
                                            const locus_tensor **out, locus_error *err)
@@ -6026,18 +6019,9 @@ LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const lo
 
 LOCUSI_FN int locusi_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
 
-// ---- what a net's file must hold
-
-enum { LOCUSI_MAB_TENSORS = 12, LOCUSI_DECODER_TENSORS = 6, LOCUSI_TEXT_TENSORS = 3 };
-
-LOCUSI_FN size_t locusi_layer_tensors(const locus_net *net)
-{
-    return net->info.encoder_kind == LOCUS_SAB ? LOCUSI_MAB_TENSORS : 1 + 2 * LOCUSI_MAB_TENSORS;
-}
-
 LOCUSI_FN size_t locusi_encoder_tensors(const locus_net *net) // 0: the file has no encoder
 {
-    return net->layers ? 2 + net->layers * locusi_layer_tensors(net) + 1 + LOCUSI_MAB_TENSORS + 2 : 0;
+    return locusi_encoder_size(net->layers, net->info.encoder_kind == LOCUS_SAB);
 }
 
 // "decoder.mlp_head.3" where the net was trained with dropout, else "decoder.mlp_head.2"
@@ -6050,56 +6034,24 @@ LOCUSI_FN const char *locusi_last_name(const locus_safetensors *st)
 // locusi_last_name.
 LOCUSI_FN void locusi_spec_at(const locus_net *net, size_t i, const char *last, locusi_spec *spec)
 {
-    static const locusi_shape mab[LOCUSI_MAB_TENSORS] = {
-        {"W_q.weight", NULL, "dd"},    {"W_k.weight", NULL, "dd"},       {"W_v.weight", NULL, "dd"},
-        {"fc_o.weight", NULL, "dd"},   {"ln0.weight", NULL, "d"},        {"ln0.bias", NULL, "d"},
-        {"ln1.weight", NULL, "d"},     {"ln1.bias", NULL, "d"},          {"rff.net.0.weight", NULL, "fd"},
-        {"rff.net.0.bias", NULL, "f"}, {"rff.net.2.weight", NULL, "df"}, {"rff.net.2.bias", NULL, "d"}};
-    static const locusi_shape encoder[6] = {{"encoder.input.0.weight", NULL, "dt"},
-                                            {"encoder.input.0.bias", NULL, "d"},
-                                            {"I", NULL, "1rd"},
-                                            {"encoder.pma.S", NULL, "11d"},
-                                            {"encoder.out.0.weight", NULL, "dd"},
-                                            {"encoder.out.0.bias", NULL, "d"}};
-    static const locusi_shape decoder[LOCUSI_DECODER_TENSORS] = {{"decoder.U.weight", NULL, "dq"},
-                                                                 {"decoder.U.bias", NULL, "d"},
-                                                                 {"decoder.mlp_head.0.weight", NULL, "gc"},
-                                                                 {"decoder.mlp_head.0.bias", NULL, "g"},
-                                                                 {".weight", NULL, "1g"},
-                                                                 {".bias", NULL, "1"}};
-    static const locusi_shape text[LOCUSI_TEXT_TENSORS] = {
-        {"text.keys", "U32", "k"}, {"text.weights", "U16", "k"}, {"text.table", "I8", "kq"}};
-    const size_t all = locusi_encoder_tensors(net), each = locusi_layer_tensors(net), layers = net->layers * each;
+    static const locusi_shape shapes[LOCUSI_DECODER_TENSORS + LOCUSI_TEXT_TENSORS] = {
+        {"decoder.U.weight", NULL, "dq"},
+        {"decoder.U.bias", NULL, "d"},
+        {"decoder.mlp_head.0.weight", NULL, "gc"},
+        {"decoder.mlp_head.0.bias", NULL, "g"},
+        {".weight", NULL, "1g"},
+        {".bias", NULL, "1"},
+        {"text.keys", "U32", "k"},
+        {"text.weights", "U16", "k"},
+        {"text.table", "I8", "kq"}};
+    const size_t encoder = locusi_encoder_tensors(net);
     locusi_sizes sizes;
-    char prefix[48] = "";
-    const locusi_shape *shape;
-    sizes['1'] = 1;
-    sizes['q'] = net->q, sizes['d'] = net->d, sizes['f'] = net->f, sizes['g'] = net->g, sizes['r'] = net->r;
-    sizes['t'] = 2 * net->q + 1; // of a token: encoding, score, their product
-    sizes['c'] = 3 * net->d;     // z, u and z * u
+    locusi_encoder_sizes(sizes, net->q, net->d, net->r);
+    sizes['q'] = net->q, sizes['g'] = net->g;
+    sizes['c'] = 3 * net->d; // z, u and z * u
     sizes['k'] = net->text.rows;
-    if (i >= all + LOCUSI_DECODER_TENSORS) {
-        shape = &text[i - all - LOCUSI_DECODER_TENSORS];
-    } else if (i >= all) {
-        shape = &decoder[i - all];
-        if (shape->name[0] == '.') locusi_text(prefix, sizeof prefix, "%s", last);
-    } else if (i < 2) {
-        shape = &encoder[i];
-    } else if ((i -= 2) < layers) {
-        const size_t layer = i / each;
-        i %= each;
-        if (net->info.encoder_kind == LOCUS_SAB) locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab.", layer);
-        else if (i == 0) locusi_text(prefix, sizeof prefix, "encoder.layers.%z.", layer);
-        else locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab%z.", layer, (i - 1) / LOCUSI_MAB_TENSORS + 1);
-        if (net->info.encoder_kind == LOCUS_SAB) shape = &mab[i];
-        else shape = i == 0 ? &encoder[2] : &mab[(i - 1) % LOCUSI_MAB_TENSORS];
-    } else if ((i -= layers) == 0 || i > LOCUSI_MAB_TENSORS) {
-        shape = &encoder[i ? 3 + i - LOCUSI_MAB_TENSORS : 3];
-    } else {
-        locusi_text(prefix, sizeof prefix, "encoder.pma.mab.");
-        shape = &mab[i - 1];
-    }
-    locusi_spec_set(spec, prefix, shape, sizes);
+    if (i < encoder) locusi_encoder_spec(sizes, net->layers, net->info.encoder_kind == LOCUS_SAB, i, spec);
+    else locusi_spec_set(spec, shapes[i - encoder].name[0] == '.' ? last : "", &shapes[i - encoder], sizes);
 }
 
 // A hyper-parameter: from the metadata where given (and then it must be a number from 1 to `most`), else `found`.
@@ -10011,8 +9963,7 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
         locusi_own_take(&own, &pool->memory, evals->queries.count, &w);
         row = (float *)locusi_take(&w, pool->memory.landmarks, sizeof(float));
     }
-    rest = locusi_work_rest(&w);
-    if (run) rest.parallel = run->parallel, rest.progress = run->progress, rest.user = run->user;
+    rest = locusi_work_rest(&w, run);
     if (w.missing && !w.base) status = locusi_work_short(&w, err);
     else status = locus_encode(pool->net, evals, z ? z : &base, LOCUS_ENCODE_AUTO, &rest, err); // z NULL: asks how much
     status = locusi_work_within(&w, status, err);
@@ -10839,13 +10790,11 @@ LOCUSI_FN locus_status locusi_router_make(locus_router *out, const locus_safeten
                                           locus_error *err)
 {
     locus_run rest;
-    locus_status status;
-    if ((status = locus_net_create(&out->net, st, run, err))) return status;
-    rest = locusi_run_rest(run, out->net->home.used);
-    if ((status = locus_pool_load(&out->pool, out->net, st, &rest, err))) {
-        if (status == LOCUS_ERR_MEMORY && err) err->bytes += out->net->home.used;
-        return status;
-    }
+    locus_status status = locus_net_create(&out->net, st, run, err);
+    if (status) return status;
+    rest = locusi_work_rest(&out->net->home, run);
+    status = locus_pool_load(&out->pool, out->net, st, &rest, err);
+    if (status) return locusi_work_within(&out->net->home, status, err);
     out->text = out->net->info.text;
     out->q_dim = out->net->q;
     out->z_dim = out->net->d;
@@ -14248,7 +14197,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
         if (a.bad)
             status = locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a part of them shows");
     }
-    rest = locusi_work_rest(&w);
+    rest = locusi_work_rest(&w, NULL);
     if (!status) status = locusi_work_within(&w, locusi_pool_like(&made, pool, a.count, &rest, err), err);
     for (r = 0; r < a.count && !status; r++)
         status = locusi_pool_version(made, r, a.v.n, a.v.z + r * pool->net->d,
@@ -15046,7 +14995,7 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
             a.solution = a.of_t + p;
             a.u = a.solution + p;
         }
-        rest = locusi_work_rest(&w);
+        rest = locusi_work_rest(&w, NULL);
         status = locusi_work_within(&w, locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, &rest, err), err);
     }
     if (!status) {
@@ -17449,7 +17398,7 @@ LOCUS_API locus_status locus_router_route_text(const locus_router *router, const
     locusi_work_begin(&work, run);
     locusi_text_take(&sum, router->text, &work);
     q = (float *)locusi_take(&work, router->q_dim, sizeof(float));
-    rest = locusi_run_rest(run, work.used);
+    rest = locusi_work_rest(&work, run);
     memset(&query, 0, sizeof query);
     query.encodings = q ? q : (const float *)rest.memory;
     query.count = 1;
@@ -17458,10 +17407,8 @@ LOCUS_API locus_status locus_router_route_text(const locus_router *router, const
         locusi_text_encode(&sum, text, bytes);
         locusi_text_floats(&sum, q);
     }
-    if (!status || rest.memory) { // where memory is short already: to say how much both take, no query is looked at
-        status = locus_router_route(router, &query, opts, out, &rest, err);
-        if (status == LOCUS_ERR_MEMORY && err) err->bytes += work.used;
-    }
+    if (!status || rest.memory) // where memory is short already: to say how much both take, no query is looked at
+        status = locusi_work_within(&work, locus_router_route(router, &query, opts, out, &rest, err), err);
     locusi_work_end(&work);
     return status;
 }

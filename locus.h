@@ -2700,6 +2700,20 @@ LOCUSI_FN size_t locusi_read_size(locusi_cursor *c, const char *expected)
     return v;
 }
 
+// 0 if the text is anything but 16 hexadecimal digits.
+LOCUSI_FN int locusi_parse_hash(const char *text, size_t length, uint64_t *hash)
+{
+    size_t i;
+    *hash = 0;
+    for (i = 0; i < length; i++) {
+        const char c = text[i];
+        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (digit < 0) return 0;
+        *hash = *hash << 4 | (uint64_t)digit;
+    }
+    return length == 16;
+}
+
 // ---- what a tensor must be
 
 typedef struct locusi_shape { // a row of a list of tensors
@@ -3075,14 +3089,9 @@ LOCUSI_FN uint64_t locusi_hash_on(uint64_t hash, const unsigned char *p, size_t 
 LOCUSI_FN locus_status locusi_meta_hash(const locus_net *net, const char *key, uint64_t *hash, locus_error *err)
 {
     locusi_cursor value;
-    *hash = 0;
-    if (locusi_meta(net, key, &value) != 16)
-        return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "16 hex digits", "another entry", key);
-    for (; value.at < 16; value.at++) {
-        const unsigned digit = value.text[value.at];
-        *hash = *hash << 4 | (digit <= '9' ? digit & 15u : (digit & 15u) + 9u);
-    }
-    return LOCUS_OK;
+    const size_t length = locusi_meta(net, key, &value);
+    if (locusi_parse_hash((const char *)value.text, length, hash)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "16 hex digits", "another entry", key);
 }
 
 // Are these the weights that the pool was made with?
@@ -4144,7 +4153,7 @@ LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, locus_error *err)
     char shape[80];
     size_t bits;
     if (!type)
-        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "%s", t->name,
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "\"%s\"", t->name,
                            t->dtype_name ? t->dtype_name : "none");
     t->dtype = type->dtype;
     t->dtype_name = type->name;
@@ -4158,25 +4167,14 @@ LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, locus_error *err)
     return LOCUS_OK;
 }
 
-// An array of at most `most` sizes; returns how many.
-LOCUSI_FN size_t locusi_json_sizes(locusi_cursor *c, size_t *out, size_t most, const char *name, const char *what)
+// An array of sizes; returns how many, of which the first `most` are kept.
+LOCUSI_FN size_t locusi_json_sizes(locusi_cursor *c, size_t *out, size_t most)
 {
-    size_t count = 0;
-    if (locusi_peek(c) != '[' && !c->status)
-        c->status =
-            locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s as an array", "%s", name, what, locusi_json_kind(c));
+    size_t count = 0, size;
     locusi_expect(c, "[", "'['");
     while (locusi_more(c, "]", &count)) {
-        const char *const kind = locusi_json_kind(c);
-        if (count > most) {
-            c->status =
-                locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s of at most %z numbers", "more", name, what, most);
-            break;
-        }
-        if (locusi_is_digit(locusi_here(c))) out[count - 1] = locusi_read_size(c, "a digit");
-        if (!c->status && locusi_peek(c) != ',' && locusi_here(c) != ']')
-            c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s of non-negative integers", "%s", name, what,
-                                    kind[2] == 'n' ? "a negative number or a fraction" : kind);
+        size = locusi_read_size(c, "a non-negative integer");
+        if (count <= most) out[count - 1] = size;
     }
     return count;
 }
@@ -4186,45 +4184,28 @@ LOCUSI_FN void locusi_json_tensor(locusi_cursor *c, locus_tensor *t, const unsig
 {
     static const char *const keys[3] = {"dtype", "shape", "data_offsets"};
     size_t offsets[2] = {0, 0}, members = 0, seen[3] = {0, 0, 0}, length, count = 2, i;
-    char key[16], type[16];
-    if (locusi_peek(c) != '{' && !c->status)
-        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "an object", "%s", t->name, locusi_json_kind(c));
+    char key[16], type[16] = "";
+    int nul = 0;
     locusi_expect(c, "{", "'{'");
     for (i = 0; i < 8; i++) t->shape[i] = 1;
     while (locusi_more(c, "}", &members)) {
         length = locusi_json_key(c, key, sizeof key);
         for (i = 0; i < 3 && (length >= sizeof key || strcmp(key, keys[i]) != 0); i++) {}
-        if (c->status) break;
-        if (i == 3) {
-            locusi_json_skip(c, 2);
-        } else if (seen[i]++) {
+        if (i == 3) locusi_json_skip(c, 2);
+        else if (i == 0) nul = locusi_json_string(c, type, sizeof type) == SIZE_MAX;
+        else if (i == 1) t->rank = locusi_json_sizes(c, t->shape, 8);
+        else count = locusi_json_sizes(c, offsets, 2);
+        if (i < 3 && seen[i]++ && !c->status)
             c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "one %s", "two", t->name, keys[i]);
-        } else if (i == 1) {
-            t->rank = locusi_json_sizes(c, t->shape, 8, t->name, keys[1]);
-        } else if (i == 2) {
-            count = locusi_json_sizes(c, offsets, 2, t->name, keys[2]);
-        } else if (locusi_peek(c) != '"') {
-            c->status =
-                locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "dtype as a string", "%s", t->name, locusi_json_kind(c));
-        } else if (locusi_json_string(c, type, sizeof type) >= sizeof type ||
-                   !locusi_dtype_find(type, NULL, LOCUS_U8)) {
-            if (!c->status)
-                c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "\"%s\"",
-                                        t->name, type);
-        } else {
-            t->dtype_name = locusi_dtype_find(type, NULL, LOCUS_U8)->name;
-        }
     }
     for (i = 0; i < 3 && !c->status; i++)
         if (!seen[i]) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s", "none", t->name, keys[i]);
+    t->dtype_name = nul ? "" : type;
     if (c->status || (c->status = locusi_tensor_size(t, c->err)) != LOCUS_OK) return;
     if (count != 2) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "2 data_offsets", "%z", t->name, count);
-    else if (offsets[1] < offsets[0])
-        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "data to end at %z or later", "%z", t->name, offsets[0],
-                                offsets[1]);
-    else if (offsets[1] - offsets[0] != t->bytes)
-        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%z bytes by its shape", "%z by its offsets", t->name,
-                                t->bytes, offsets[1] - offsets[0]);
+    else if (offsets[1] < offsets[0] || offsets[1] - offsets[0] != t->bytes)
+        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%z bytes by its shape", "%z to %z by its offsets",
+                                t->name, t->bytes, offsets[0], offsets[1]);
     else if (offsets[1] > data_bytes)
         c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "data to end within the file's %z bytes", "%z", t->name,
                                 data_bytes, offsets[1]);
@@ -4260,11 +4241,6 @@ LOCUSI_FN void locusi_json_metadata(locusi_cursor *c, locus_safetensors *out, ch
     }
 }
 
-LOCUSI_FN int locusi_tensor_name_order(const void *a, const void *b)
-{
-    return strcmp(((const locus_tensor *)a)->name, ((const locus_tensor *)b)->name);
-}
-
 LOCUSI_FN int locusi_tensor_data_order(const void *a, const void *b)
 {
     const locus_tensor *const x = (const locus_tensor *)a, *const y = (const locus_tensor *)b;
@@ -4274,35 +4250,30 @@ LOCUSI_FN int locusi_tensor_data_order(const void *a, const void *b)
     return n < m ? -1 : n > m; // empty tensors: as in the header
 }
 
-LOCUSI_FN int locusi_metadata_key_order(const void *a, const void *b)
+LOCUSI_FN int locusi_name_order(const void *a, const void *b)
 {
-    return strcmp(((const locus_metadata *)a)->key, ((const locus_metadata *)b)->key);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-LOCUSI_FN int locusi_metadata_file_order(const void *a, const void *b)
+// No name twice: of the tensors, and of the metadata. names: for as many of them as there are of either.
+LOCUSI_FN locus_status locusi_unique_names(const char **names, const locus_tensor *tensors, size_t tensor_count,
+                                           const locus_metadata *metadata, size_t metadata_count, locus_error *err)
 {
-    const uintptr_t x = (uintptr_t)((const locus_metadata *)a)->key, y = (uintptr_t)((const locus_metadata *)b)->key;
-    return x < y ? -1 : x > y; // text was kept in the order of the file
-}
-
-// No name twice. Sorts both lists by name.
-LOCUSI_FN locus_status locusi_unique_names(locus_tensor *tensors, size_t tensor_count, locus_metadata *metadata,
-                                           size_t metadata_count, locus_error *err)
-{
-    size_t i;
-    locusi_sort(tensors, tensor_count, sizeof *tensors, locusi_tensor_name_order);
-    for (i = 1; i < tensor_count; i++)
-        if (strcmp(tensors[i - 1].name, tensors[i].name) == 0)
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one tensor of that name", "two", tensors[i].name);
-    locusi_sort(metadata, metadata_count, sizeof *metadata, locusi_metadata_key_order);
-    for (i = 1; i < metadata_count; i++)
-        if (strcmp(metadata[i - 1].key, metadata[i].key) == 0)
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one metadata entry", "two", metadata[i].key);
+    const size_t count[2] = {tensor_count, metadata_count};
+    size_t i, of;
+    for (of = 0; of < 2; of++) {
+        for (i = 0; i < count[of]; i++) names[i] = of ? metadata[i].key : tensors[i].name;
+        locusi_sort(names, count[of], sizeof *names, locusi_name_order);
+        for (i = 1; i < count[of]; i++)
+            if (strcmp(names[i - 1], names[i]) == 0)
+                return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one %s of that name", "two", names[i],
+                                   of ? "metadata entry" : "tensor");
+    }
     return LOCUS_OK;
 }
 
 // The whole header into lists that are long enough.
-LOCUSI_FN locus_status locusi_read_header(locusi_cursor *c, locus_safetensors *out, char *text,
+LOCUSI_FN locus_status locusi_read_header(locusi_cursor *c, locus_safetensors *out, const char **names, char *text,
                                           const unsigned char *data, size_t data_bytes)
 {
     size_t members = 0, end = 0, i;
@@ -4329,9 +4300,8 @@ LOCUSI_FN locus_status locusi_read_header(locusi_cursor *c, locus_safetensors *o
     locusi_peek(c);
     if (c->at < c->length) locusi_expected(c, "white space or the end");
     if (c->status) return c->status;
-    status = locusi_unique_names(out->tensors, out->tensor_count, out->metadata, out->metadata_count, c->err);
+    status = locusi_unique_names(names, out->tensors, out->tensor_count, out->metadata, out->metadata_count, c->err);
     if (status) return status;
-    locusi_sort(out->metadata, out->metadata_count, sizeof *out->metadata, locusi_metadata_file_order);
     locusi_sort(out->tensors, out->tensor_count, sizeof *out->tensors, locusi_tensor_data_order);
     for (i = 0; i < out->tensor_count; i++) { // no hole, no overlap
         const locus_tensor *const t = &out->tensors[i];
@@ -4355,6 +4325,7 @@ LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const voi
     locusi_work w;
     locus_status status;
     uint64_t n;
+    const char **names;
     char *text;
     if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
     memset(out, 0, sizeof *out);
@@ -4377,9 +4348,10 @@ LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const voi
     locusi_work_begin(&w, run);
     out->tensors = (locus_tensor *)locusi_take(&w, tensors, sizeof *out->tensors);
     out->metadata = (locus_metadata *)locusi_take(&w, metadata, sizeof *out->metadata);
+    names = (const char **)locusi_take(&w, tensors > metadata ? tensors : metadata, sizeof *names);
     text = (char *)locusi_take(&w, c.length, 1);
     if (!(status = locusi_work_short(&w, err)))
-        status = locusi_read_header(&c, out, text, c.text + c.length, bytes - 8 - c.length);
+        status = locusi_read_header(&c, out, names, text, c.text + c.length, bytes - 8 - c.length);
     if (status) {
         locusi_work_end(&w);
         memset(out, 0, sizeof *out);
@@ -4475,7 +4447,7 @@ LOCUSI_FN int locusi_save_order(const void *a, const void *b)
 {
     const unsigned p = locusi_dtype_find(((const locus_tensor *)a)->dtype_name, NULL, LOCUS_U8)->bits;
     const unsigned q = locusi_dtype_find(((const locus_tensor *)b)->dtype_name, NULL, LOCUS_U8)->bits;
-    return p != q ? (p > q ? -1 : 1) : locusi_tensor_name_order(a, b);
+    return p != q ? (p > q ? -1 : 1) : strcmp(((const locus_tensor *)a)->name, ((const locus_tensor *)b)->name);
 }
 
 LOCUSI_FN void locusi_save_header(locusi_writer *w, const locus_tensor *tensors, size_t tensor_count,
@@ -4516,17 +4488,17 @@ LOCUSI_FN locus_status locusi_save_name(const char *name, size_t i, const char *
     return LOCUS_OK;
 }
 
-// Checks and completes the tensors and puts them into the file's order; sorts `unique`, a copy of the metadata.
-LOCUSI_FN locus_status locusi_save_check(locus_tensor *tensors, size_t tensor_count, locus_metadata *unique,
-                                         size_t metadata_count, locus_error *err)
+// Checks and completes the tensors and puts them into the file's order. names: see locusi_unique_names.
+LOCUSI_FN locus_status locusi_save_check(locus_tensor *tensors, size_t tensor_count, const locus_metadata *metadata,
+                                         size_t metadata_count, const char **names, locus_error *err)
 {
     size_t i, total = 0;
     locus_status status;
     for (i = 0; i < metadata_count; i++) {
-        status = locusi_save_name(unique[i].value ? unique[i].key : NULL, i, "metadata", LOCUS_ERR_METADATA, err);
+        status = locusi_save_name(metadata[i].value ? metadata[i].key : NULL, i, "metadata", LOCUS_ERR_METADATA, err);
         if (status) return status;
-        if (!locusi_utf8_valid((const unsigned char *)unique[i].value, strlen(unique[i].value)))
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "valid UTF-8", "other bytes", unique[i].key);
+        if (!locusi_utf8_valid((const unsigned char *)metadata[i].value, strlen(metadata[i].value)))
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "valid UTF-8", "other bytes", metadata[i].key);
     }
     for (i = 0; i < tensor_count; i++) {
         locus_tensor *const t = &tensors[i];
@@ -4536,7 +4508,7 @@ LOCUSI_FN locus_status locusi_save_check(locus_tensor *tensors, size_t tensor_co
         if (!locusi_add(total, t->bytes, &total))
             return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a total that fits the address space", "more", t->name);
     }
-    if ((status = locusi_unique_names(tensors, tensor_count, unique, metadata_count, err))) return status;
+    if ((status = locusi_unique_names(names, tensors, tensor_count, metadata, metadata_count, err))) return status;
     locusi_sort(tensors, tensor_count, sizeof *tensors, locusi_save_order);
     return LOCUS_OK;
 }
@@ -4545,7 +4517,7 @@ LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tens
                                               const locus_metadata *metadata, size_t metadata_count, locus_error *err)
 {
     locus_tensor *sorted;
-    locus_metadata *unique;
+    const char **names;
     locusi_writer file;
     locusi_work w;
     locus_status status;
@@ -4557,11 +4529,11 @@ LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tens
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "tensors", "at most 100000", "%z", tensor_count);
     locusi_work_begin(&w, NULL);
     sorted = (locus_tensor *)locusi_take(&w, tensor_count, sizeof *sorted);
-    unique = (locus_metadata *)locusi_take(&w, metadata_count, sizeof *unique);
+    names =
+        (const char **)locusi_take(&w, tensor_count > metadata_count ? tensor_count : metadata_count, sizeof *names);
     if (!(status = locusi_work_short(&w, err))) {
         if (tensor_count) memcpy(sorted, tensors, tensor_count * sizeof *sorted);
-        if (metadata_count) memcpy(unique, metadata, metadata_count * sizeof *unique);
-        status = locusi_save_check(sorted, tensor_count, unique, metadata_count, err);
+        status = locusi_save_check(sorted, tensor_count, metadata, metadata_count, names, err);
     }
     memset(&file, 0, sizeof file); // without a file it only counts
     if (!status) locusi_save_header(&file, sorted, tensor_count, metadata, metadata_count);
@@ -6220,48 +6192,29 @@ static LOCUSI_INLINE uint64_t locusi_hash_word(uint64_t x) { return (x << 29 | x
 LOCUSI_FN locus_status locusi_hash_tensor(const locus_tensor *t, uint64_t *hash, locus_error *err)
 {
     const uint64_t magnitude = 0x7fffffff7fffffffu, limit = 0x2c8000002c800000u; // carries into a sign from 2^40 on
-    uint64_t lane0 = 1, lane1 = 2, lane2 = 3, lane3 = 4, absurd = 0;
+    uint64_t lanes[4] = {1, 2, 3, 4}, absurd = 0;
     float chunk[1024];
-    size_t at, i, n;
+    size_t at, i, k, n;
     locus_status status;
     for (at = 0; at < t->count; at += n) {
         n = t->count - at < 1024 ? t->count - at : 1024;
         if ((status = locus_tensor_to_f32(t, at, n, chunk, err))) return status;
         for (i = n; i % 8; i++) chunk[i] = 0.0f;
-        for (i = 0; i < n; i += 8) {
-            const uint64_t w0 = locusi_two_floats(chunk + i), w1 = locusi_two_floats(chunk + i + 2),
-                           w2 = locusi_two_floats(chunk + i + 4), w3 = locusi_two_floats(chunk + i + 6);
-            absurd |= ((w0 & magnitude) + limit) | ((w1 & magnitude) + limit) | ((w2 & magnitude) + limit) |
-                      ((w3 & magnitude) + limit);
-            lane0 = locusi_hash_word(lane0 ^ w0);
-            lane1 = locusi_hash_word(lane1 ^ w1);
-            lane2 = locusi_hash_word(lane2 ^ w2);
-            lane3 = locusi_hash_word(lane3 ^ w3);
-        }
+        for (i = 0; i < n; i += 8)
+            for (k = 0; k < 4; k++) {
+                const uint64_t word = locusi_two_floats(chunk + i + 2 * k);
+                absurd |= (word & magnitude) + limit;
+                lanes[k] = locusi_hash_word(lanes[k] ^ word);
+            }
         if (absurd & ~magnitude) {
             for (i = 0; (locusi_f32_bits(chunk[i]) & 0x7fffffffu) < 0x53800000u; i++) {}
             return locusi_fail(err, LOCUS_ERR_NONFINITE_WEIGHT, "%s[%z]", "a magnitude below 2^40", "%f", t->name,
                                at + i, (double)chunk[i]);
         }
     }
-    *hash = locusi_mix(locusi_mix(*hash ^ t->count) ^ lane0);
-    *hash = locusi_mix(locusi_mix(*hash ^ lane1) ^ lane2);
-    *hash = locusi_mix(*hash ^ lane3);
+    *hash = locusi_mix(*hash ^ t->count);
+    for (k = 0; k < 4; k++) *hash = locusi_mix(*hash ^ lanes[k]);
     return LOCUS_OK;
-}
-
-// Parse 16 hex digits; 0 if text is anything else.
-LOCUSI_FN int locusi_parse_hash(const char *text, uint64_t *hash)
-{
-    size_t i;
-    *hash = 0;
-    for (i = 0; i < 16; i++) {
-        const char c = text[i];
-        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-        if (digit < 0) return 0;
-        *hash = *hash << 4 | (uint64_t)digit;
-    }
-    return text[16] == 0;
 }
 
 // Metadata of 16 hex digits; *hash stays as it is where there is none.
@@ -6269,7 +6222,7 @@ LOCUSI_FN locus_status locusi_stored_hash(const locus_safetensors *st, const cha
                                           locus_error *err)
 {
     const char *text = locus_safetensors_meta(st, key);
-    if (text && !locusi_parse_hash(text, hash))
+    if (text && !locusi_parse_hash(text, strlen(text), hash))
         return locusi_fail(err, LOCUS_ERR_METADATA, key, "16 hex digits", "\"%s\"", text);
     return LOCUS_OK;
 }
@@ -6494,21 +6447,9 @@ LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t
                                  const float *residual, size_t ldr, int relu)
 {
     locusi_matmul m;
-    m.a = a;
-    m.lda = lda;
-    m.step = 1;
-    m.rows = rows;
-    m.k = depth;
-    m.b = b;
-    m.ldb = 16;
-    m.panel = 16 * depth;
-    m.panels = columns / 16;
-    m.c = c;
-    m.ldc = ldc;
-    m.bias = bias;
-    m.residual = residual;
-    m.ldr = ldr;
-    m.relu = relu;
+    m.a = a, m.lda = lda, m.step = 1, m.rows = rows, m.k = depth;
+    m.b = b, m.ldb = 16, m.panel = 16 * depth, m.panels = columns / 16;
+    m.c = c, m.ldc = ldc, m.bias = bias, m.residual = residual, m.ldr = ldr, m.relu = relu;
     k->matmul(&m);
 }
 
@@ -10143,7 +10084,7 @@ LOCUSI_FN locus_status locusi_pool_check_file(locusi_pool_file *f, const locus_n
     if (!text || strcmp(text, "1"))
         return locusi_fail(err, LOCUS_ERR_METADATA, "locus.format", "\"1\"", "%s", text ? text : "no entry");
     text = locus_safetensors_meta(st, "locus.net_hash");
-    if (!text || !locusi_parse_hash(text, &hash))
+    if (!text || !locusi_parse_hash(text, strlen(text), &hash))
         return locusi_fail(err, LOCUS_ERR_METADATA, "locus.net_hash", "16 hex digits", "%s", text ? text : "no entry");
     if (hash != net->info.hash)
         return locusi_fail(err, LOCUS_ERR_MISMATCH, "locus.net_hash", "%x, this net's", "%x", net->info.hash, hash);
@@ -17269,7 +17210,7 @@ LOCUSI_FN locus_status locusi_state_read(const locus_trainer *t, const locus_saf
     size_t i, j;
     for (i = 0; i < LOCUSI_STATES; i++) {
         const char *text = locus_safetensors_meta(st, locusi_state_keys[i]);
-        if (!text || !locusi_parse_hash(text, &value[i]))
+        if (!text || !locusi_parse_hash(text, strlen(text), &value[i]))
             return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%s", "no training state", path, locusi_state_keys[i]);
     }
     if (value[0] != locusi_train_identity(t))

@@ -2396,9 +2396,11 @@ LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *
 // ---------------------------------------------------------------------------------------------------------- >>rules
 
 #ifdef LOCUS_INFERENCE_ONLY
-typedef struct locusi_terms { // what the rules ask of a model
+typedef struct locusi_terms { // what the rules ask of a model, and where else it stands
     double cost;
     int available;
+    const char *name;
+    const unsigned char *z; // as in a file
 } locusi_terms;
 #else
 typedef locus_model locusi_terms;
@@ -2851,12 +2853,6 @@ typedef struct locusi_tensor {
     const unsigned char *data;
 } locusi_tensor;
 
-typedef struct locusi_added { // a model that came later
-    struct locusi_added *next;
-    const char *name;
-    const unsigned char *z; // as in a file
-} locusi_added;
-
 struct locus_net {
     locusi_header header; // as it begins; its metadata is known
     const unsigned char *at[LOCUSI_PLACES];
@@ -2870,7 +2866,6 @@ struct locus_pool {
     size_t count;
     locusi_terms *models;
     locus_guard guard;
-    locusi_added *added; // the last first
     locus_file file;
     locusi_work own; // all that is kept
 };
@@ -3111,24 +3106,36 @@ LOCUSI_FN locus_status locusi_check_hash(const locus_net *net, locus_error *err)
     return LOCUS_OK;
 }
 
-// The names end where their tensor does; the guard's default is one of the models.
-LOCUSI_FN locus_status locusi_check_models(const locus_net *net, locus_guard *guard, locus_error *err)
+// The models' terms; the names end where their tensor does.
+LOCUSI_FN locus_status locusi_read_models(const locus_net *net, locusi_terms *models, locus_error *err)
+{
+    const size_t count = net->size[LOCUSI_MODELS];
+    const unsigned char *const cost = net->at[LOCUSI_AT_COST];
+    const char *name = (const char *)net->at[LOCUSI_AT_NAMES];
+    size_t left = net->size[LOCUSI_NAME_BYTES], i, n;
+    for (i = 0; i < count; i++, name += n + 1, left -= n + 1) {
+        for (n = 0; n < left && name[n]; n++) {}
+        if (n == 0 || n == left) return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "%z", count, i);
+        models[i].name = name;
+        models[i].z = net->at[LOCUSI_AT_EMBEDDINGS] + 4 * net->size[LOCUSI_D] * i;
+        models[i].available = net->at[LOCUSI_AT_AVAILABLE][i] != 0;
+        models[i].cost = net->cost_bytes == 4 ? (double)locusi_f32_at(cost, i) : locusi_f64_at(cost, i);
+        if (!locusi_amount(models[i].cost))
+            return locusi_fail(err, LOCUS_ERR_POOL, "pool.cost[%z]", "finite and not negative, or NaN for unknown",
+                               "%f", i, models[i].cost);
+    }
+    return left ? locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", count) : LOCUS_OK;
+}
+
+// The guard's default is one of the models.
+LOCUSI_FN locus_status locusi_read_guard(const locus_net *net, locus_guard *guard, locus_error *err)
 {
     const size_t models = net->size[LOCUSI_MODELS];
     const unsigned char *const given = net->at[LOCUSI_AT_GUARD];
-    const char *name = (const char *)net->at[LOCUSI_AT_NAMES];
-    size_t left = net->size[LOCUSI_NAME_BYTES], i, n;
-    double model;
-    for (i = 0; i < models; i++, name += n + 1, left -= n + 1) {
-        for (n = 0; n < left && name[n]; n++) {}
-        if (n == 0 || n == left) return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "%z", models, i);
-    }
-    if (left) return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", models);
+    const double model = given ? locusi_f64_at(given, 0) : 0.0;
     guard->model = SIZE_MAX;
-    guard->margin = 0.0;
+    guard->margin = given ? locusi_f64_at(given, 1) : 0.0;
     if (!given) return LOCUS_OK;
-    model = locusi_f64_at(given, 0);
-    guard->margin = locusi_f64_at(given, 1);
     if (!locusi_within(model, 0.0, (double)models - 1.0) || !locusi_within(guard->margin, 0.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_POOL, "pool.guard", "one of %z models and a margin of 0 to 1", "%f and %f",
                            models, model, guard->margin);
@@ -3211,7 +3218,7 @@ LOCUSI_FN locus_status locusi_read_file(locus_net *net, const unsigned char *dat
         return locusi_fail(err, LOCUS_ERR_TENSOR, "decoder.U.weight", "no empty dimension", "one");
     if (!locusi_meta_is(net, "locus.format", "1"))
         return locusi_fail(err, LOCUS_ERR_METADATA, "locus.format", "\"1\"", "another entry");
-    if ((status = locusi_check_hash(net, err)) || (status = locusi_check_models(net, guard, err))) return status;
+    if ((status = locusi_check_hash(net, err)) || (status = locusi_read_guard(net, guard, err))) return status;
     return locusi_find_text(net, err);
 }
 
@@ -3224,22 +3231,13 @@ LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, si
     locusi_work own;
     locusi_terms *models;
     locus_status status;
-    size_t i;
-    if (!out || !data) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "data" : "out");
+    if (!out || !data) return locusi_null(err, out ? "data" : "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_read_file(&net, (const unsigned char *)data, bytes, &guard, err))) return status;
     locusi_work_begin(&own, run);
     pool = (locus_pool *)locusi_take_zero(&own, 1, sizeof(locus_pool));
     models = (locusi_terms *)locusi_take(&own, net.size[LOCUSI_MODELS], sizeof(locusi_terms));
-    status = locusi_work_short(&own, err);
-    for (i = 0; !status && i < net.size[LOCUSI_MODELS]; i++) {
-        const unsigned char *const cost = net.at[LOCUSI_AT_COST];
-        models[i].available = net.at[LOCUSI_AT_AVAILABLE][i] != 0;
-        models[i].cost = net.cost_bytes == 4 ? (double)locusi_f32_at(cost, i) : locusi_f64_at(cost, i);
-        if (!locusi_amount(models[i].cost))
-            status = locusi_fail(err, LOCUS_ERR_POOL, "pool.cost[%z]", "finite and not negative, or NaN for unknown",
-                                 "%f", i, models[i].cost);
-    }
+    if (!(status = locusi_work_short(&own, err))) status = locusi_read_models(&net, models, err);
     if (status) {
         locusi_work_end(&own);
         return status;
@@ -3274,30 +3272,11 @@ LOCUS_API void locus_router_close(locus_router *router)
 
 // ---- models
 
-// The later model of that index.
-static const locusi_added *locusi_added_at(const locus_pool *pool, size_t index)
-{
-    const locusi_added *a = pool->added;
-    size_t i;
-    for (i = pool->count - 1; i > index; i--) a = a->next;
-    return a;
-}
-
-LOCUS_API const char *locus_router_name(const locus_router *router, size_t index)
-{
-    const char *name;
-    if (index >= locus_router_count(router)) return NULL;
-    if (index >= router->net->size[LOCUSI_MODELS]) return locusi_added_at(router->pool, index)->name;
-    for (name = (const char *)router->net->at[LOCUSI_AT_NAMES]; index; index--) name += strlen(name) + 1;
-    return name;
-}
-
 LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, const float *z, size_t *index,
                                         const locus_run *run, locus_error *err)
 {
     const size_t count = locus_router_count(router), n = name ? strlen(name) : 0;
     locusi_work more;
-    locusi_added *added;
     locusi_terms *models;
     unsigned char *put;
     char *copy;
@@ -3314,7 +3293,6 @@ LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, 
         if ((locusi_f32_bits(z[i]) & 0x7fffffffu) >= 0x53800000u)
             return locusi_fail(err, LOCUS_ERR_POOL, "z[%z]", "a finite number", "%f", i, (double)z[i]);
     locusi_work_begin(&more, run);
-    added = (locusi_added *)locusi_take(&more, 1, sizeof(locusi_added));
     models = (locusi_terms *)locusi_take(&more, count + 1, sizeof(locusi_terms));
     put = (unsigned char *)locusi_take(&more, router->z_dim, 4);
     copy = (char *)locusi_take(&more, n + 1, 1);
@@ -3333,10 +3311,8 @@ LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, 
     models[count].cost = (double)locusi_nan();
     locusi_copy_le(put, z, router->z_dim, 4);
     memcpy(copy, name, n + 1);
-    added->next = router->pool->added;
-    added->name = copy;
-    added->z = put;
-    router->pool->added = added;
+    models[count].name = copy;
+    models[count].z = put;
     router->pool->models = models;
     router->pool->count = count + 1;
     if (index) *index = count;
@@ -3344,12 +3320,6 @@ LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, 
 }
 
 // ---- routing
-
-static const unsigned char *locusi_embedding(const locus_pool *pool, size_t model)
-{
-    if (model >= pool->net.size[LOCUSI_MODELS]) return locusi_added_at(pool, model)->z;
-    return pool->net.at[LOCUSI_AT_EMBEDDINGS] + 4 * pool->net.size[LOCUSI_D] * model;
-}
 
 typedef struct locusi_room { // to route one query in
     float *u, *row;          // [d]
@@ -3371,7 +3341,7 @@ LOCUSI_FN void locusi_predict_net(const locus_pool *pool, const float *q, const 
         const float alike = locusi_dot(head + 4 * d, w->u, d) + locusi_f32_at(net->at[LOCUSI_AT_HEAD_BIAS], j);
         for (i = 0; i < d; i++) w->row[i] = locusi_f32_at(head, i) + locusi_f32_at(head + 8 * d, i) * w->u[i];
         for (m = 0; m < pool->count; m++) {
-            const float hidden = locusi_dot(locusi_embedding(pool, m), w->row, d) + alike;
+            const float hidden = locusi_dot(pool->models[m].z, w->row, d) + alike;
             if (hidden > 0.0f) w->logits[m] += last * hidden;
         }
     }
@@ -4014,6 +3984,7 @@ LOCUSI_FN size_t locusi_json_escape(locusi_cursor *c, unsigned char out[4])
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     const char *const named = c->at + 1 < c->length ? strchr(from, c->text[c->at + 1]) : NULL;
     uint32_t code = locusi_hex4(c, c->at);
+    size_t n, i;
     if (named && *named) {
         out[0] = (unsigned char)to[named - from];
         c->at += 2;
@@ -4033,20 +4004,10 @@ LOCUSI_FN size_t locusi_json_escape(locusi_cursor *c, unsigned char out[4])
         c->at += 6;
     }
     c->at += 6;
-    out[0] = (unsigned char)code;
-    if (code < 0x80) return 1;
-    out[1] = (unsigned char)(0x80u | (code & 63u));
-    out[0] = (unsigned char)(0xc0u | code >> 6);
-    if (code < 0x800) return 2;
-    out[2] = out[1];
-    out[1] = (unsigned char)(0x80u | (code >> 6 & 63u));
-    out[0] = (unsigned char)(0xe0u | code >> 12);
-    if (code < 0x10000u) return 3;
-    out[3] = out[2];
-    out[2] = out[1];
-    out[1] = (unsigned char)(0x80u | (code >> 12 & 63u));
-    out[0] = (unsigned char)(0xf0u | code >> 18);
-    return 4;
+    n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000u ? 3 : 4;
+    for (i = n; i-- > 1; code >>= 6) out[i] = (unsigned char)(0x80u | (code & 63u));
+    out[0] = (unsigned char)(n == 1 ? code : 0xf00u >> n | code); // as many ones as bytes, and a zero
+    return n;
 }
 
 // A string, unescaped into out as far as it fits, terminated. Returns its full length; SIZE_MAX if it has a NUL in it,
@@ -6117,8 +6078,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
             for (name += 15; *name >= '0' && *name <= '9' && layer <= most; name++)
                 layer = layer * 10 + (size_t)(*name - '0');
             if (layer < most && layer + 1 > layers) layers = layer + 1;
-        } else if (!locusi_starts(name, "decoder.") && !locusi_starts(name, "text."))
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "encoder, decoder, text, pool or memory", "this", name);
+        }
     }
     if (!locus_safetensors_find(st, "decoder.U.weight"))
         return locusi_fail(err, LOCUS_ERR_TENSOR, "decoder.U.weight", "this tensor", "none");
@@ -10566,22 +10526,16 @@ LOCUS_API double locus_count_tokens(const char *text, size_t bytes)
 LOCUS_API locus_status locus_price_costs(const locus_price *prices, size_t models, const locus_tokens *tokens,
                                          size_t count, double *cost, locus_error *err)
 {
-    static const char *const amount = "finite and not negative, or NaN";
+    static const char *const amount = "finite and not negative, or NaN", *const names[3] = {"input", "output", "query"};
     size_t i, m;
     if (!prices || !tokens || !cost) return locusi_null(err, !prices ? "prices" : !tokens ? "tokens" : "cost");
     if (count && (!tokens->input || !tokens->output))
         return locusi_null(err, !tokens->input ? "tokens->input" : "tokens->output");
     for (m = 0; m < models; m++) {
-        const locus_price *p = &prices[m];
-        const int input = locusi_amount(p->input), output = locusi_amount(p->output);
-        if (!input || !output || !locusi_amount(p->query))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "prices[%z].%s", amount, "%f", m,
-                               !input    ? "input"
-                               : !output ? "output"
-                                         : "query",
-                               !input    ? p->input
-                               : !output ? p->output
-                                         : p->query);
+        const double rate[3] = {prices[m].input, prices[m].output, prices[m].query};
+        for (i = 0; i < 3; i++)
+            if (!locusi_amount(rate[i]))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "prices[%z].%s", amount, "%f", m, names[i], rate[i]);
     }
     for (i = 0; i < count; i++) {
         const double in = tokens->input[i];
@@ -10771,11 +10725,6 @@ LOCUS_API locus_status locus_router_route(const locus_router *router, const locu
     if (!router || !router->pool || !queries || !out)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, queries, out", "pointers", "NULL");
     return locus_route(router->pool, queries, opts, out, NULL, run, err);
-}
-
-LOCUS_API const char *locus_router_name(const locus_router *router, size_t index)
-{
-    return index < locus_router_count(router) ? router->pool->models[index].name : NULL;
 }
 
 LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, const float *z, size_t *index,
@@ -17288,6 +17237,11 @@ LOCUS_API locus_status locus_router_open(locus_router *out, const char *path, co
 LOCUS_API size_t locus_router_count(const locus_router *router)
 {
     return router && router->pool ? router->pool->count : 0;
+}
+
+LOCUS_API const char *locus_router_name(const locus_router *router, size_t index)
+{
+    return index < locus_router_count(router) ? router->pool->models[index].name : NULL;
 }
 
 LOCUS_API size_t locus_router_find(const locus_router *router, const char *name)

@@ -2792,21 +2792,22 @@ LOCUSI_FN void locusi_encoder_spec(const size_t *sizes, size_t layers, int sab, 
 // is copied or packed. Numbers are read where they stand, at any alignment and on machines of any byte order.
 //
 // The file must be as locus_pool_save writes it (and as the safetensors library of Python does): tensors listed in the
-// order of their data, each with dtype, shape, data_offsets; numbers as F32. What is no such file is refused. The
-// header is walked over in place, once for the router and once for each tensor of the encoder when a model is embedded.
+// order of their data, each with dtype, shape, data_offsets and no white space; numbers as F32. What is no such file is
+// refused. The header is walked over in place, once for the router and once for each tensor of the encoder when a model
+// is embedded.
 //
 // A *place* is for a tensor that routing needs; others are passed over. Shapes are written in *sizes*, each of which
 // the file's first tensor that has it sets and all others must share.
 
 enum { LOCUSI_NONE, LOCUSI_ONE, LOCUSI_TWO, LOCUSI_Q, LOCUSI_D, LOCUSI_HIDDEN, LOCUSI_MODELS, LOCUSI_NAME_BYTES };
-enum { LOCUSI_RANK = LOCUSI_NAME_BYTES + 1, LOCUSI_LANDMARKS, LOCUSI_SCALARS, LOCUSI_ROWS, LOCUSI_SIZES };
-enum { LOCUSI_PLUS_1 = 64, LOCUSI_TIMES_3 = 128 };
+enum { LOCUSI_RANK = LOCUSI_NAME_BYTES + 1, LOCUSI_LANDMARKS, LOCUSI_SCALARS, LOCUSI_ROWS };
+enum { LOCUSI_MODELS_AND_1 = LOCUSI_ROWS + 1, LOCUSI_THREE_D, LOCUSI_SIZES };
 enum { LOCUSI_NAME_MOST = 192 }; // bytes of a model's name, its zero included
 
 #define LOCUSI_PLACE_LIST(X)                                                                                           \
     X(U, "decoder.U.weight", "F32", 4, LOCUSI_D, LOCUSI_Q)                                                             \
     X(U_BIAS, "decoder.U.bias", "F32", 4, LOCUSI_D, LOCUSI_NONE)                                                       \
-    X(HEAD, "decoder.mlp_head.0.weight", "F32", 4, LOCUSI_HIDDEN, LOCUSI_D | LOCUSI_TIMES_3)                           \
+    X(HEAD, "decoder.mlp_head.0.weight", "F32", 4, LOCUSI_HIDDEN, LOCUSI_THREE_D)                                      \
     X(HEAD_BIAS, "decoder.mlp_head.0.bias", "F32", 4, LOCUSI_HIDDEN, LOCUSI_NONE)                                      \
     X(LAST, "decoder.mlp_head.3.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                          \
     X(LAST_BIAS, "decoder.mlp_head.3.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                         \
@@ -2816,7 +2817,7 @@ enum { LOCUSI_NAME_MOST = 192 }; // bytes of a model's name, its zero included
     X(NAMES, "pool.names", "U8", 1, LOCUSI_NAME_BYTES, LOCUSI_NONE)                                                    \
     X(COST, "pool.cost", "F64", 8, LOCUSI_MODELS, LOCUSI_NONE)                                                         \
     X(AVAILABLE, "pool.available", "U8", 1, LOCUSI_MODELS, LOCUSI_NONE)                                                \
-    X(CALIBRATION, "pool.calibration", "F32", 4, LOCUSI_MODELS | LOCUSI_PLUS_1, LOCUSI_TWO)                            \
+    X(CALIBRATION, "pool.calibration", "F32", 4, LOCUSI_MODELS_AND_1, LOCUSI_TWO)                                      \
     X(GUARD, "pool.guard", "F64", 8, LOCUSI_TWO, LOCUSI_NONE)                                                          \
     X(MAP, "memory.map", "F32", 4, LOCUSI_RANK, LOCUSI_Q)                                                              \
     X(MAP_BIAS, "memory.map_bias", "F32", 4, LOCUSI_RANK, LOCUSI_NONE)                                                 \
@@ -2919,12 +2920,6 @@ LOCUSI_FN int locusi_is(const char *s, size_t bytes, const char *text)
     return bytes == strlen(text) && !memcmp(s, text, bytes);
 }
 
-LOCUSI_FN void locusi_expect_key(locusi_cursor *c, const char *quoted)
-{
-    locusi_expect(c, quoted, quoted);
-    locusi_expect(c, ":", "':'");
-}
-
 // What a tensor's entry says; its data must begin where that of the one before ends.
 LOCUSI_FN void locusi_read_entry(locusi_header *h, locusi_tensor *t)
 {
@@ -2932,27 +2927,21 @@ LOCUSI_FN void locusi_read_entry(locusi_header *h, locusi_tensor *t)
     const char *type;
     size_t n;
     memset(t, 0, sizeof *t);
-    locusi_expect(c, "{", "'{'");
-    locusi_expect_key(c, "\"dtype\"");
+    locusi_expect(c, "{\"dtype\":", "a tensor's dtype");
     n = locusi_string(c, &type);
     memcpy(t->type, type, n < sizeof t->type ? n : 0);
-    locusi_expect(c, ",", "','");
-    locusi_expect_key(c, "\"shape\"");
-    locusi_expect(c, "[", "'['");
+    locusi_expect(c, ",\"shape\":[", "its shape");
     for (t->count = 1; locusi_more(c, "]", &t->rank);) {
         n = locusi_read_size(c, "a size");
         if (t->rank <= 3) t->shape[t->rank - 1] = n;
         if (!locusi_mul(t->count, n, &t->count)) locusi_expected(c, "a shape that fits the address space");
     }
-    locusi_expect(c, ",", "','");
-    locusi_expect_key(c, "\"data_offsets\"");
-    locusi_expect(c, "[", "'['");
+    locusi_expect(c, ",\"data_offsets\":[", "its data_offsets");
     if (locusi_read_size(c, "an offset") != h->used) locusi_expected(c, "data in the order of the header");
     locusi_expect(c, ",", "','");
     n = locusi_read_size(c, "an offset");
     if (n < h->used || n > h->bytes) locusi_expected(c, "an offset within the file");
-    locusi_expect(c, "]", "']'");
-    locusi_expect(c, "}", "'}'");
+    locusi_expect(c, "]}", "its end");
     if (c->status) return;
     t->data = h->data + h->used;
     t->bytes = n - h->used;
@@ -3014,36 +3003,26 @@ LOCUSI_FN int locusi_meta_is(const locus_net *net, const char *key, const char *
 
 // ---- loading
 
-// Is n what the size must be?
-LOCUSI_FN int locusi_fits(locus_net *net, unsigned char form, size_t n)
-{
-    size_t *const size = &net->size[form & (LOCUSI_PLUS_1 - 1)];
-    if (form & LOCUSI_TIMES_3) {
-        if (n % 3) return 0;
-        n /= 3;
-    }
-    if (form & LOCUSI_PLUS_1) {
-        if (n == 0) return 0;
-        n--;
-    }
-    if (*size == SIZE_MAX) *size = n;
-    return *size == n;
-}
-
 // Put one tensor in its place.
 LOCUSI_FN locus_status locusi_settle(locus_net *net, const locusi_tensor *t, locus_error *err)
 {
     const locusi_form *form = locusi_forms;
     size_t place = 0, width, i;
+    int fits;
     while (place < LOCUSI_PLACES && !locusi_is(t->name, t->name_bytes, form->name)) place++, form++;
     if (place == LOCUSI_PLACES) return LOCUS_OK;
+    fits = t->rank == (form->shape[1] ? 2u : 1u);
     if (net->at[place]) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one tensor", "two", form->name);
     width = form->width;
     if (place == LOCUSI_AT_COST && !strcmp(t->type, "F32")) net->cost_bytes = width = 4; // before version 0.3
     else if (strcmp(t->type, form->type))
         return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", form->name, form->type, t->type);
-    if (t->rank != (form->shape[1] ? 2u : 1u) || !locusi_fits(net, form->shape[0], t->shape[0]) ||
-        (form->shape[1] && !locusi_fits(net, form->shape[1], t->shape[1])))
+    for (i = 0; fits && i < t->rank; i++) {
+        size_t *const size = &net->size[form->shape[i]];
+        if (*size == SIZE_MAX) *size = t->shape[i];
+        fits = *size == t->shape[i];
+    }
+    if (!fits)
         return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "a shape that agrees with the other tensors'", "another",
                            form->name);
     if (t->bytes / width != t->count || t->bytes % width)
@@ -3216,6 +3195,10 @@ LOCUSI_FN locus_status locusi_read_file(locus_net *net, const unsigned char *dat
         return locusi_fail(err, LOCUS_ERR_TENSOR, "memory.scalars", "[2] or [6]", "[%z]", net->size[LOCUSI_SCALARS]);
     if (!net->size[LOCUSI_Q] || !net->size[LOCUSI_D] || !net->size[LOCUSI_HIDDEN])
         return locusi_fail(err, LOCUS_ERR_TENSOR, "decoder.U.weight", "no empty dimension", "one");
+    if (net->size[LOCUSI_THREE_D] % 3 || net->size[LOCUSI_THREE_D] / 3 != net->size[LOCUSI_D] ||
+        (net->at[LOCUSI_AT_CALIBRATION] && net->size[LOCUSI_MODELS_AND_1] != net->size[LOCUSI_MODELS] + 1))
+        return locusi_fail(err, LOCUS_ERR_TENSOR, "mlp_head.0, pool.calibration", "the predictor's and pool's shape",
+                           "another");
     if (!locusi_meta_is(net, "locus.format", "1"))
         return locusi_fail(err, LOCUS_ERR_METADATA, "locus.format", "\"1\"", "another entry");
     if ((status = locusi_check_hash(net, err)) || (status = locusi_read_guard(net, guard, err))) return status;
@@ -4111,7 +4094,6 @@ LOCUSI_FN const char *locusi_json_kind(locusi_cursor *c)
 LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, locus_error *err)
 {
     const locusi_dtype *const type = locusi_dtype_find(t->dtype_name, NULL, t->dtype);
-    char shape[80];
     size_t bits;
     if (!type)
         return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "\"%s\"", t->name,
@@ -4119,10 +4101,8 @@ LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, locus_error *err)
     t->dtype = type->dtype;
     t->dtype_name = type->name;
     if (t->rank > 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "rank 8 or less", "%z", t->name, t->rank);
-    if (!locusi_shape_count(t->shape, t->rank, &t->count) || !locusi_mul(t->count, type->bits, &bits)) {
-        locusi_shape_text(shape, sizeof shape, t->rank, t->shape);
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "%s", t->name, shape);
-    }
+    if (!locusi_shape_count(t->shape, t->rank, &t->count) || !locusi_mul(t->count, type->bits, &bits))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "more", t->name);
     if (bits % 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "whole bytes", "%z bits", t->name, bits);
     t->bytes = bits / 8;
     return LOCUS_OK;
@@ -4147,6 +4127,7 @@ LOCUSI_FN void locusi_json_tensor(locusi_cursor *c, locus_tensor *t, const unsig
     size_t offsets[2] = {0, 0}, members = 0, seen[3] = {0, 0, 0}, length, count = 2, i;
     char key[16], type[16] = "";
     int nul = 0;
+    c->what = t->name;
     locusi_expect(c, "{", "'{'");
     for (i = 0; i < 8; i++) t->shape[i] = 1;
     while (locusi_more(c, "}", &members)) {
@@ -4161,6 +4142,7 @@ LOCUSI_FN void locusi_json_tensor(locusi_cursor *c, locus_tensor *t, const unsig
     }
     for (i = 0; i < 3 && !c->status; i++)
         if (!seen[i]) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s", "none", t->name, keys[i]);
+    c->what = "header";
     t->dtype_name = nul ? "" : type;
     if (c->status || (c->status = locusi_tensor_size(t, c->err)) != LOCUS_OK) return;
     if (count != 2) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "2 data_offsets", "%z", t->name, count);
@@ -9789,6 +9771,19 @@ LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_re
     return LOCUS_OK;
 }
 
+// A model of which the name alone is known.
+LOCUSI_FN locus_status locusi_new_model(locus_model *model, const char *name, locus_error *err)
+{
+    memset(model, 0, sizeof *model);
+    if (!locusi_valid_name(name, sizeof model->name))
+        return locusi_fail(err, LOCUS_ERR_NAME, "name", "UTF-8 of at most %z bytes", "other", sizeof model->name - 1);
+    memcpy(model->name, name, strlen(name));
+    model->parameters_b = locusi_nan();
+    model->cost = (double)locusi_nan();
+    model->available = 1;
+    return LOCUS_OK;
+}
+
 // One model's evaluations, for a pool: checked.
 LOCUSI_FN locus_status locusi_check_model(const locus_pool *pool, const locus_evals *evals, locus_error *err)
 {
@@ -9844,18 +9839,9 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
     locus_status status = locusi_check_model(pool, evals, err);
     if (status) return status;
     if (!name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "name", "a pointer", "NULL");
-    if (!locusi_valid_name(name, sizeof model.name))
-        return locusi_fail(err, LOCUS_ERR_NAME, "name", "UTF-8 of at most %z bytes", "other", sizeof model.name - 1);
     at = locus_pool_find(pool, name);
-    memset(&model, 0, sizeof model);
-    if (at != SIZE_MAX) {
-        model = *locus_pool_model(pool, at);
-    } else {
-        memcpy(model.name, name, strlen(name));
-        model.parameters_b = locusi_nan();
-        model.cost = (double)locusi_nan();
-        model.available = 1;
-    }
+    if (at != SIZE_MAX) model = *locus_pool_model(pool, at);
+    else if ((status = locusi_new_model(&model, name, err))) return status;
     for (i = model.evaluations = 0; i < evals->queries.count; i++)
         model.evaluations += (uint64_t)locusi_scored(evals, i);
     locusi_work_begin(&w, run);
@@ -10021,10 +10007,15 @@ LOCUSI_FN void locusi_recall_saved(locusi_pool_file *f)
 LOCUSI_FN locus_status locusi_pool_check_file(locusi_pool_file *f, const locus_net *net, const locus_safetensors *st,
                                               locusi_recall *plan, locus_error *err)
 {
+    char hash[24], q_dim[24];
+    const struct {
+        const char *key, *text;
+        locus_status status;
+    } want[3] = {{"locus.format", "1", LOCUS_ERR_METADATA},
+                 {"locus.net_hash", hash, LOCUS_ERR_MISMATCH},
+                 {"locus.q_dim", q_dim, LOCUS_ERR_QUERY_DIM}};
     const char *text;
-    char want[24];
     locusi_spec spec;
-    uint64_t hash;
     size_t i, k;
     int recall = 0;
     locus_status status;
@@ -10040,18 +10031,14 @@ LOCUSI_FN locus_status locusi_pool_check_file(locusi_pool_file *f, const locus_n
             return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", name);
         recall |= locusi_starts(name, "memory.");
     }
-    text = locus_safetensors_meta(st, "locus.format");
-    if (!text || strcmp(text, "1"))
-        return locusi_fail(err, LOCUS_ERR_METADATA, "locus.format", "\"1\"", "%s", text ? text : "no entry");
-    text = locus_safetensors_meta(st, "locus.net_hash");
-    if (!text || !locusi_parse_hash(text, strlen(text), &hash))
-        return locusi_fail(err, LOCUS_ERR_METADATA, "locus.net_hash", "16 hex digits", "%s", text ? text : "no entry");
-    if (hash != net->info.hash)
-        return locusi_fail(err, LOCUS_ERR_MISMATCH, "locus.net_hash", "%x, this net's", "%x", net->info.hash, hash);
-    text = locus_safetensors_meta(st, "locus.q_dim");
-    locusi_text(want, sizeof want, "%z", net->q);
-    if (!text || strcmp(text, want))
-        return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "locus.q_dim", "%s", "%s", want, text ? text : "no entry");
+    locusi_text(hash, sizeof hash, "%x", net->info.hash);
+    locusi_text(q_dim, sizeof q_dim, "%z", net->q);
+    for (i = 0; i < 3; i++) {
+        text = locus_safetensors_meta(st, want[i].key);
+        if (!text || strcmp(text, want[i].text))
+            return locusi_fail(err, text ? want[i].status : LOCUS_ERR_METADATA, want[i].key, "%s, as of this net", "%s",
+                               want[i].text, text ? text : "no entry");
+    }
     text = locus_safetensors_meta(st, "locus.query_encoder");
     if ((status = locusi_check_query_encoder(net, &text, err))) return status;
     for (k = 0; k < (recall ? LOCUSI_POOL_TENSORS : LOCUSI_FILE_MAP); k++)
@@ -10134,12 +10121,10 @@ LOCUSI_FN locus_status locusi_pool_read_rest(locusi_pool_file *f, locus_error *e
     for (i = 0; i <= m; i++) {
         locus_calibration *pair = i < m ? &pool->calibration[i] : &pool->calibration_shared;
         if (!pool->calibrated) *pair = pool->calibration_shared;
-        if (!locusi_within((double)pair->scale, 0.0, LOCUSI_CALIBRATION_MOST) || !(pair->scale > 0.0f))
-            return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z, 0]", "above 0, up to 100", "%f", i,
-                               (double)pair->scale);
-        if (!locusi_within((double)pair->shift, -LOCUSI_CALIBRATION_MOST, LOCUSI_CALIBRATION_MOST))
-            return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z, 1]", "-100 to 100", "%f", i,
-                               (double)pair->shift);
+        if (!locusi_within((double)pair->scale, 0.0, LOCUSI_CALIBRATION_MOST) || !(pair->scale > 0.0f) ||
+            !locusi_within((double)pair->shift, -LOCUSI_CALIBRATION_MOST, LOCUSI_CALIBRATION_MOST))
+            return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z]", "above 0 to 100, and -100 to 100",
+                               "%f and %f", i, (double)pair->scale, (double)pair->shift);
     }
     if (!f->tensor[LOCUSI_FILE_GUARD]) return LOCUS_OK;
     if (!(locusi_within(f->guard[0], 0.0, (double)m) && f->guard[0] < (double)m && floor(f->guard[0]) >= f->guard[0]))
@@ -10731,17 +10716,10 @@ LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, 
                                         const locus_run *run, locus_error *err)
 {
     locus_model model;
-    const size_t n = name ? strlen(name) : 0;
+    locus_status status;
     (void)run; // the pool has its own
-    if (!router || !router->pool || !name)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, name", "pointers", "NULL");
-    memset(&model, 0, sizeof model);
-    if (n >= sizeof model.name)
-        return locusi_fail(err, LOCUS_ERR_NAME, "name", "at most %z bytes", "%z", sizeof model.name - 1, n);
-    memcpy(model.name, name, n);
-    model.available = 1;
-    model.cost = (double)locusi_nan();
-    model.parameters_b = locusi_nan();
+    if (!router || !router->pool || !name) return locusi_null(err, name ? "router" : "name");
+    if ((status = locusi_new_model(&model, name, err))) return status;
     return locus_pool_add(router->pool, &model, z, index, err);
 }
 

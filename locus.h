@@ -1483,6 +1483,17 @@ LOCUSI_FN int locusi_utf8_valid(const unsigned char *s, size_t n)
     return 1;
 }
 
+// A name of at most `most` bytes, its zero included, without control characters.
+LOCUSI_FN int locusi_valid_name(const char *name, size_t most)
+{
+    size_t n = 0;
+    while (n < most && name[n]) {
+        if ((unsigned char)name[n] < 32 || name[n] == 127) return 0;
+        n++;
+    }
+    return n < most && locusi_utf8_valid((const unsigned char *)name, n);
+}
+
 // ---- text, without snprintf: there may be no stdio, and no locale shall change a message
 
 typedef struct locusi_text_out {
@@ -1691,7 +1702,7 @@ LOCUSI_FN locus_status locusi_null(locus_error *err, const char *argument)
 // missing: the name of a pointer that is NULL but must not be, or NULL.
 LOCUSI_FN locus_status locusi_check_given(locus_error *err, const char *missing)
 {
-    return missing ? locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", missing) : LOCUS_OK;
+    return missing ? locusi_null(err, missing) : LOCUS_OK;
 }
 
 // ---- memory to work in: taken piece by piece, from run->memory or from the heap
@@ -2017,7 +2028,7 @@ LOCUSI_FN locus_status locusi_file_open(locus_file *f, const char *path, locus_e
     locus_status status;
     FILE *in;
     memset(f, 0, sizeof *f);
-    if (!path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a string", "NULL");
+    if (!path) return locusi_null(err, "path");
 #if LOCUSI_MMAP
     if (locusi_file_map(f, path)) return LOCUS_OK;
 #endif
@@ -3265,11 +3276,8 @@ LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, 
     char *copy;
     locus_status status;
     size_t i;
-    if (!router || !router->pool || !name || !z)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, name, z", "pointers", "NULL");
-    for (i = 0; i < n && (unsigned char)name[i] >= 32 && name[i] != 127; i++) {}
-    if (!n || i < n || n >= LOCUSI_NAME_MOST || !locusi_utf8_valid((const unsigned char *)name, n) ||
-        locus_router_find(router, name) != SIZE_MAX)
+    if (!router || !router->pool || !name || !z) return locusi_null(err, "router, name, z");
+    if (!n || !locusi_valid_name(name, LOCUSI_NAME_MOST) || locus_router_find(router, name) != SIZE_MAX)
         return locusi_fail(err, LOCUS_ERR_NAME, "name", "1 to %z bytes of UTF-8 that no model has", "\"%s\"",
                            (size_t)LOCUSI_NAME_MOST - 1, name);
     for (i = 0; i < router->z_dim; i++)
@@ -3422,8 +3430,7 @@ LOCUS_API locus_status locus_router_route(const locus_router *router, const locu
     locusi_rules rules;
     locus_status status;
     size_t i, stride;
-    if (!router || !router->pool || !queries || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, queries, out", "pointers", "NULL");
+    if (!router || !router->pool || !queries || !out) return locusi_null(err, "router, queries, out");
     pool = router->pool;
     stride = queries->stride ? queries->stride : queries->dim;
     locusi_rules_make(&rules, pool->models, pool->count, pool->guard, o, 0);
@@ -3708,7 +3715,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     const unsigned char *begin[2];
     locus_status status;
     size_t d, tensors;
-    if (!net || !evals || !z) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "net, evals, z", "pointers", "NULL");
+    if (!net || !evals || !z) return locusi_null(err, "net, evals, z");
     if ((status = locusi_check_rows(net, &evals->queries, err))) return status;
     if ((status = locusi_check_scores(&evals->scores, 0, evals->queries.count, err))) return status;
     memset(&s, 0, sizeof s);
@@ -4270,9 +4277,9 @@ LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const voi
     uint64_t n;
     const char **names;
     char *text;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
-    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    if (!data && bytes) return locusi_null(err, "data");
     if (bytes < 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "file", "at least 8 bytes", "%z", bytes);
     n = locusi_le64(file);
     if (n > LOCUSI_MAX_HEADER || n > bytes - 8 || n == 0)
@@ -4333,7 +4340,7 @@ LOCUS_API const char *locus_safetensors_meta(const locus_safetensors *st, const 
 LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, size_t count, float *out,
                                            locus_error *err)
 {
-    if (!t || (count && !out)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, t ? "out" : "t", "a pointer", "NULL");
+    if (!t || (count && !out)) return locusi_null(err, t ? "out" : "t");
     if (first > t->count || count > t->count - first)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "elements up to %z", "%z from %z", t->name, t->count, count,
                            first);
@@ -4349,7 +4356,7 @@ LOCUS_API locus_status locus_safetensors_open(locus_safetensors *out, const char
 {
     locus_file file;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_file_open(&file, path, err))) return status;
     if ((status = locus_safetensors_parse(out, file.data, file.bytes, NULL, err))) locusi_file_close(&file);
@@ -6575,7 +6582,7 @@ LOCUSI_FN locus_status locusi_check_queries(const locus_net *net, const locus_qu
         return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "queries.dim", "%z, the net's q_dim", "%z", net->q, q->dim);
     if (q->stride && q->stride < q->dim)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.stride", "0 or at least %z", "%z", q->dim, q->stride);
-    if (!q->encodings && q->count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.encodings", "an array", "NULL");
+    if (!q->encodings && q->count) return locusi_null(err, "queries.encodings");
     if (q->count > SIZE_MAX / sizeof(float) / (q->stride ? q->stride : q->dim))
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "queries.count", "rows that fit into memory", "%z", q->count);
     return LOCUS_OK;
@@ -9280,16 +9287,6 @@ struct locus_pool {
     char query_encoder[96];
 };
 
-LOCUSI_FN int locusi_valid_name(const char *name, size_t most)
-{
-    size_t n = 0;
-    while (n < most && name[n]) {
-        if ((unsigned char)name[n] < 32 || name[n] == 127) return 0;
-        n++;
-    }
-    return n < most && locusi_utf8_valid((const unsigned char *)name, n);
-}
-
 LOCUSI_FN float *locusi_recall_at(const locus_pool *pool, size_t model, size_t landmark)
 {
     return pool->recall + locusi_packed(model, landmark, pool->memory.landmarks);
@@ -9701,7 +9698,7 @@ LOCUSI_FN void locusi_pool_uncalibrate(locus_pool *pool)
 
 LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, double margin, locus_error *err)
 {
-    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    if (!pool) return locusi_null(err, "pool");
     if (model == SIZE_MAX) {
         pool->guard.model = SIZE_MAX;
         return LOCUS_OK;
@@ -9724,7 +9721,7 @@ LOCUSI_FN void locusi_pool_drop_recall(locus_pool *pool)
 
 LOCUS_API locus_status locus_pool_set_recall(locus_pool *pool, double weight, locus_error *err)
 {
-    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    if (!pool) return locusi_null(err, "pool");
     if (!locusi_within(weight, 0.0, 1.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "0 to 1", "%f", weight);
     if (weight > 0.0 && !pool->memory.landmarks)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall", "one without");
@@ -9788,8 +9785,7 @@ LOCUSI_FN locus_status locusi_new_model(locus_model *model, const char *name, lo
 LOCUSI_FN locus_status locusi_check_model(const locus_pool *pool, const locus_evals *evals, locus_error *err)
 {
     locus_status status;
-    if (!pool || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if (!pool || !evals) return locusi_null(err, pool ? "evals" : "pool");
     if (evals->scores.models != 1)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->scores.models", "1", "%z", evals->scores.models);
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
@@ -9838,7 +9834,7 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
     size_t at, i;
     locus_status status = locusi_check_model(pool, evals, err);
     if (status) return status;
-    if (!name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "name", "a pointer", "NULL");
+    if (!name) return locusi_null(err, "name");
     at = locus_pool_find(pool, name);
     if (at != SIZE_MAX) model = *locus_pool_model(pool, at);
     else if ((status = locusi_new_model(&model, name, err))) return status;
@@ -10458,27 +10454,42 @@ LOCUSI_FN locus_status locusi_report(const locus_run *run, size_t done, size_t t
     return locusi_fail(err, LOCUS_ERR_CANCELLED, "", "", "");
 }
 
-LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
-                                     const locus_run *run, locus_error *err)
+// Logits, a block of queries at a time (without `logits` they are not kept) and, with rules, choices from them.
+LOCUSI_FN locus_status locusi_predict_blocks(const locus_pool *pool, const locus_queries *queries, size_t block,
+                                             float *logits, locusi_rules *rules, locus_choice *out,
+                                             const locus_run *run, locus_error *err)
 {
-    const size_t most = 64 * LOCUSI_QUERY_TILE;
     locusi_predict_job job;
     locusi_work w;
     locus_queries part;
+    float *to = NULL;
     size_t i;
     locus_status status;
-    if (!pool || !queries || !logits) return locusi_null(err, !pool ? "pool" : !queries ? "queries" : "logits");
-    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
     locusi_work_begin(&w, run);
-    locusi_predict_begin(&job, pool, queries->count, run ? run->parallel : NULL, &w);
+    locusi_predict_begin(&job, pool, block, run ? run->parallel : NULL, &w);
+    if (!logits) to = locusi_take_floats(&w, block, pool->count);
     status = locusi_work_short(&w, err);
     for (i = 0; i < queries->count && !status; i += part.count) {
-        part = locusi_queries_from(queries, i, most);
-        status = locusi_predict(&job, &part, i, logits + i * pool->count, err);
+        part = locusi_queries_from(queries, i, block);
+        if (logits) to = logits + i * pool->count;
+        status = locusi_predict(&job, &part, i, to, err);
+        if (!status && rules) status = locusi_rank_rows(rules, to, i, part.count, out, err);
         if (!status) status = locusi_report(run, i + part.count, queries->count, err);
     }
     locusi_work_end(&w);
     return status;
+}
+
+LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
+                                     const locus_run *run, locus_error *err)
+{
+    const size_t most = 64 * LOCUSI_QUERY_TILE;
+    size_t block;
+    locus_status status;
+    if (!pool || !queries || !logits) return locusi_null(err, !pool ? "pool" : !queries ? "queries" : "logits");
+    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
+    block = queries->count < most ? queries->count : most;
+    return locusi_predict_blocks(pool, queries, block, logits, NULL, NULL, run, err);
 }
 
 // --------------------------------------------------------------------------------------------------------- >>route
@@ -10555,8 +10566,8 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
 // Queries are routed a block at a time.
 LOCUSI_FN size_t locusi_route_block(const locus_pool *pool, size_t count)
 {
-    const size_t block = 1 + 65536 / (pool->count + 1);
-    return count < block ? count : block < 64 ? (count < 64 ? count : 64) : block;
+    const size_t block = 65536 / (pool->count + 1) < 64 ? 64 : 1 + 65536 / (pool->count + 1);
+    return count < block ? count : block;
 }
 
 LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *queries, const locus_route_opts *opts,
@@ -10564,32 +10575,14 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
 {
     locus_route_opts zero;
     locusi_rules rules;
-    locusi_predict_job job;
-    locusi_work w;
-    locus_queries part;
-    float *to = NULL;
-    size_t block, i;
     locus_status status;
     if (!pool || !queries || !out) return locusi_null(err, !pool ? "pool" : !queries ? "queries" : "out");
     locusi_rules_make(&rules, pool->models, pool->count, pool->guard, locusi_route_defaults(opts, &zero), 0);
     if ((status = locusi_check_queries(pool->net, queries, err)) ||
         (status = locusi_check_route(&rules, queries->count, err)))
         return status;
-    block = locusi_route_block(pool, queries->count);
-    locusi_work_begin(&w, run);
-    locusi_predict_begin(&job, pool, block, run ? run->parallel : NULL, &w);
-    if (!logits) to = locusi_take_floats(&w, block, pool->count);
-    status = locusi_work_short(&w, err);
-    for (i = 0; i < queries->count && !status; i += part.count) {
-        part = locusi_queries_from(queries, i, block);
-        if (logits) to = logits + i * pool->count;
-        if ((status = locusi_predict(&job, &part, i, to, err)) ||
-            (status = locusi_rank_rows(&rules, to, i, part.count, out, err)))
-            break;
-        status = locusi_report(run, i + part.count, queries->count, err);
-    }
-    locusi_work_end(&w);
-    return status;
+    return locusi_predict_blocks(pool, queries, locusi_route_block(pool, queries->count), logits, &rules, out, run,
+                                 err);
 }
 
 // *mean <- the mean cost of the first choices by these rules.
@@ -10686,7 +10679,7 @@ LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, si
 {
     locus_safetensors st;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
     if ((status = locus_safetensors_parse(&st, data, bytes, NULL, err))) return status;
     if ((status = locusi_router_make(out, &st, run, err))) locus_router_close(out);
@@ -10707,8 +10700,7 @@ LOCUS_API locus_status locus_router_route(const locus_router *router, const locu
                                           const locus_route_opts *opts, locus_choice *out, const locus_run *run,
                                           locus_error *err)
 {
-    if (!router || !router->pool || !queries || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, queries, out", "pointers", "NULL");
+    if (!router || !router->pool || !queries || !out) return locusi_null(err, "router, queries, out");
     return locus_route(router->pool, queries, opts, out, NULL, run, err);
 }
 
@@ -17203,7 +17195,7 @@ LOCUS_API locus_status locus_router_open(locus_router *out, const char *path, co
 {
     locus_file file;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_file_open(&file, path, err))) return status;
     if ((status = locus_router_load(out, file.data, file.bytes, run, err))) locusi_file_close(&file);
@@ -17264,8 +17256,7 @@ LOCUS_API locus_status locus_router_route_text(const locus_router *router, const
     locus_run rest;
     float *q;
     locus_status status;
-    if (!router || !router->pool || !out || (bytes && !text))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, text, out", "pointers", "NULL");
+    if (!router || !router->pool || !out || (bytes && !text)) return locusi_null(err, "router, text, out");
     if (!router->text)
         return locusi_fail(err, LOCUS_ERR_MISMATCH, "router", "one whose queries a locus_text encodes", "another");
     locusi_work_begin(&work, run);

@@ -1771,6 +1771,24 @@ LOCUSI_FN float *locusi_take_zeros(locusi_work *w, size_t rows, size_t columns)
     return (float *)locusi_take_zero(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
 }
 
+// So many arrays of floats, each [rows, columns], for the float ** that follow.
+LOCUSI_FN void locusi_take_arrays(locusi_work *w, int arrays, size_t rows, size_t columns, ...)
+{
+    va_list list;
+    va_start(list, columns);
+    while (arrays-- > 0) *va_arg(list, float **) = locusi_take_floats(w, rows, columns);
+    va_end(list);
+}
+
+// The same for doubles and double **.
+LOCUSI_FN void locusi_take_doubles(locusi_work *w, int arrays, size_t rows, size_t columns, ...)
+{
+    va_list list;
+    va_start(list, columns);
+    while (arrays-- > 0) *va_arg(list, double **) = (double *)locusi_take_cells(w, rows, columns, sizeof(double));
+    va_end(list);
+}
+
 // Was anything that was taken so far not there? Says how much all of it is.
 LOCUSI_FN locus_status locusi_work_short(const locusi_work *w, locus_error *err)
 {
@@ -5945,39 +5963,6 @@ static LOCUSI_INLINE size_t locusi_packed(size_t out, size_t in, size_t depth)
     return out / 16 * 16 * depth + 16 * in + out % 16;
 }
 
-// Carve aligned arrays out of a block; with base NULL only count. A size that overflows sets `failed`.
-typedef struct locusi_carver {
-    unsigned char *base;
-    size_t used;
-    int failed;
-} locusi_carver;
-
-LOCUSI_FN void *locusi_carve(locusi_carver *c, size_t count, size_t size)
-{
-    size_t bytes, used;
-    void *at = c->base ? c->base + c->used : NULL;
-    if (!locusi_mul(count, size, &bytes) || !locusi_add(bytes, 63, &bytes) ||
-        !locusi_add(c->used, bytes / 64 * 64, &used)) {
-        c->failed = 1;
-        return NULL;
-    }
-    c->used = used;
-    return at;
-}
-
-LOCUSI_FN float *locusi_carve_floats(locusi_carver *c, size_t rows, size_t columns)
-{
-    size_t count;
-    if (!locusi_mul(rows, columns, &count)) {
-        c->failed = 1;
-        return NULL;
-    }
-    return (float *)locusi_carve(c, count, sizeof(float));
-}
-
-// First address at or behind p that is aligned to a cache line.
-LOCUSI_FN unsigned char *locusi_align(void *p) { return (unsigned char *)p + (64 - (size_t)((uintptr_t)p & 63)) % 64; }
-
 // ---- what a tensor must be
 
 typedef struct locusi_shape { // a row of a list of tensors
@@ -8394,6 +8379,7 @@ typedef struct locusi_recall {
     float *features;        // while learning: packed [landmarks -> landmarks], similarities -> features whose prior is
                             // the identity; also takes weights of features to weights of similarities
     double *factor, *spare; // while learning: [landmarks, landmarks], L with L L^T the landmarks' similarities; scratch
+    size_t floats;          // of the block from `known` to the end of `items`
 } locusi_recall;
 
 LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
@@ -8406,26 +8392,27 @@ LOCUSI_FN uint64_t locusi_encoding_hash(const float *q, size_t n)
     return h;
 }
 
-LOCUSI_FN void locusi_recall_carve_learning(locusi_recall *m, locusi_carver *c)
+LOCUSI_FN void locusi_recall_take_learning(locusi_recall *m, locusi_work *w)
 {
-    m->features = locusi_carve_floats(c, m->landmarks, m->landmarks);
-    m->factor = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
-    m->spare = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
+    m->features = locusi_take_floats(w, m->landmarks, m->landmarks);
+    locusi_take_doubles(w, 2, m->landmarks, m->landmarks, &m->factor, &m->spare);
 }
 
-LOCUSI_FN void locusi_recall_carve(locusi_recall *m, locusi_carver *c)
+// All that is kept, zero, in one block.
+LOCUSI_FN void locusi_recall_take(locusi_recall *m, locusi_work *w)
 {
-    const size_t p = m->landmarks, r = m->rank;
-    m->map = locusi_carve_floats(c, r, m->q);
-    m->map_bias = locusi_carve_floats(c, r, 1);
-    m->landmark = locusi_carve_floats(c, p, r);
-    m->half = locusi_carve_floats(c, p, 1);
-    m->points = locusi_carve_floats(c, p, r);
-    m->shared = locusi_carve_floats(c, p, 1);
-    m->direction = locusi_carve_floats(c, m->directions, p);
-    m->known = (uint64_t *)locusi_carve(c, m->seen, sizeof(uint64_t));
-    m->difficulty = locusi_carve_floats(c, m->seen, 1);
-    m->items = locusi_carve_floats(c, m->seen, 2);
+    const size_t p = m->landmarks, r = m->rank, seen = locusi_pad(m->seen);
+    const size_t size[] = {r * m->q, r, p * r, p, p * r, p, m->directions * p, seen, 2 * seen};
+    float **const part[] = {&m->map,    &m->map_bias,  &m->landmark,   &m->half, &m->points,
+                            &m->shared, &m->direction, &m->difficulty, &m->items};
+    float *at;
+    size_t i;
+    m->floats = 2 * seen;
+    for (i = 0; i < sizeof size / sizeof *size; i++) m->floats += size[i];
+    if (!(at = locusi_take_zeros(w, m->floats, 1))) return;
+    m->known = (uint64_t *)(void *)at;
+    at += 2 * seen;
+    for (i = 0; i < sizeof size / sizeof *size; at += size[i++]) *part[i] = at;
 }
 
 // out [n, landmarks] <- similarities of n encodings to the landmarks; x [n, rank] is scratch
@@ -8437,16 +8424,6 @@ LOCUSI_FN void locusi_recall_kernels(const locusi_recall *m, const locusi_kernel
     locusi_matmul_run(k, x, m->rank, n, m->rank, m->landmark, m->landmarks, out, m->landmarks, NULL, NULL, 0, 0);
     for (i = 0; i < n; i++)
         k->kernel(out + i * m->landmarks, m->half, 0.5f * k->square(x + i * m->rank, m->rank), m->landmarks);
-}
-
-// to, which was carved with the same sizes, <- from
-LOCUSI_FN void locusi_recall_copy(locusi_recall *to, const locusi_recall *from)
-{
-    locusi_carver c = {NULL, 0, 0};
-    c.base = (unsigned char *)to->map;
-    *to = *from;
-    locusi_recall_carve(to, &c);
-    memcpy(to->map, from->map, c.used);
 }
 
 // From the landmarks as points: the same packed, and half their squared lengths.
@@ -8547,6 +8524,15 @@ typedef struct locusi_ridge {
     double *factor;   // [p, p] L with L L^T = phi' W phi + 1
 } locusi_ridge;
 
+LOCUSI_FN void locusi_ridge_take(locusi_ridge *r, size_t n, size_t p, locusi_work *w)
+{
+    r->n = n;
+    r->p = p;
+    r->scaled = locusi_take_floats(w, n, p);
+    r->normal = locusi_take_floats(w, p, p);
+    locusi_take_doubles(w, 1, p, p, &r->factor);
+}
+
 LOCUSI_FN void locusi_ridge_normal(locusi_ridge *r, const float *w)
 {
     const size_t p = r->p;
@@ -8599,17 +8585,11 @@ typedef struct locusi_panel {
     double *z, *p, *a; // [p, PANEL]
 } locusi_panel;
 
-LOCUSI_FN void locusi_panel_carve(locusi_panel *w, size_t n, size_t p, locusi_carver *c)
+LOCUSI_FN void locusi_panel_take(locusi_panel *a, size_t n, size_t p, locusi_work *w)
 {
-    w->weight = locusi_carve_floats(c, n, LOCUSI_PANEL);
-    w->u = locusi_carve_floats(c, n, LOCUSI_PANEL);
-    w->in = locusi_carve_floats(c, p, LOCUSI_PANEL);
-    w->out = locusi_carve_floats(c, p, LOCUSI_PANEL);
-    w->x = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->r = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->z = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->p = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->a = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    locusi_take_arrays(w, 2, n, LOCUSI_PANEL, &a->weight, &a->u);
+    locusi_take_arrays(w, 2, p, LOCUSI_PANEL, &a->in, &a->out);
+    locusi_take_doubles(w, 5, p, LOCUSI_PANEL, &a->x, &a->r, &a->z, &a->p, &a->a);
 }
 
 LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
@@ -8770,13 +8750,13 @@ LOCUSI_FN void locusi_cloud_take(locusi_cloud *a, size_t q, size_t count, locusi
     a->n = (count + a->step - 1) / a->step;
     a->take = q < LOCUSI_RECALL_RANK ? q : LOCUSI_RECALL_RANK - 1; // one is for the constant
     a->wide = a->take + 8 < q ? a->take + 8 : q;
-    a->x = (float *)locusi_take_zero(w, a->n * qp, sizeof(float));
-    a->normal = (float *)locusi_take(w, qp * qp, sizeof(float));
-    a->covariance = (double *)locusi_take(w, q * q, sizeof(double));
+    a->x = locusi_take_zeros(w, a->n, qp);
+    a->normal = locusi_take_floats(w, qp, qp);
     a->mean = (double *)locusi_take_zero(w, q, sizeof(double));
-    a->b = (double *)locusi_take(w, q * a->wide, sizeof(double));
-    a->value = (double *)locusi_take(w, a->wide, sizeof(double));
-    a->scratch = (double *)locusi_take(w, (q + 3 * a->wide) * a->wide, sizeof(double));
+    locusi_take_doubles(w, 1, q, q, &a->covariance);
+    locusi_take_doubles(w, 1, q, a->wide, &a->b);
+    locusi_take_doubles(w, 1, q + 4 * a->wide, a->wide, &a->scratch);
+    a->value = a->scratch + (q + 3 * a->wide) * a->wide;
 }
 
 // m->map: the principal components of all encodings at hand.
@@ -9162,43 +9142,27 @@ LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, locusi_work 
 {
     locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks, models = l->models;
-    locusi_carver c = {NULL, 0, 0};
-    int placed;
-    for (placed = 0; placed < 2; placed++) {
-        locusi_recall_carve(m, &c);
-        locusi_recall_carve_learning(m, &c);
-        locusi_panel_carve(&l->panel, n, p, &c);
-        if (!placed) c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
-        c.used = 0;
-    }
+    locusi_recall_take(m, w);
+    locusi_recall_take_learning(m, w);
+    locusi_panel_take(&l->panel, n, p, w);
     locusi_cloud_take(&l->cloud, m->q, space, w);
-    l->ridge.scaled = (float *)locusi_take(w, n * p, sizeof(float));
-    l->ridge.normal = (float *)locusi_take(w, p * p, sizeof(float));
-    l->ridge.factor = (double *)locusi_take(w, p * p, sizeof(double));
-    l->q = (float *)locusi_take(w, n * m->q, sizeof(float));
-    l->x = (float *)locusi_take(w, n * m->rank, sizeof(float));
-    l->kernels = (float *)locusi_take(w, n * p, sizeof(float));
-    l->phi = (float *)locusi_take(w, n * p, sizeof(float));
-    l->y = (float *)locusi_take(w, n * l->width, sizeof(float));
-    l->h = (float *)locusi_take_zero(w, n * l->width, sizeof(float));
-    l->theta = (float *)locusi_take_zero(w, models * p, sizeof(float));
-    l->w = (float *)locusi_take(w, n, sizeof(float));
-    l->shares = (float *)locusi_take(w, n, sizeof(float));
+    locusi_ridge_take(&l->ridge, n, p, w);
+    l->q = locusi_take_floats(w, n, m->q);
+    l->x = locusi_take_floats(w, n, m->rank);
+    locusi_take_arrays(w, 2, n, p, &l->kernels, &l->phi);
+    locusi_take_arrays(w, 2, n, 1, &l->w, &l->shares);
+    l->y = locusi_take_floats(w, n, l->width);
+    l->h = locusi_take_zeros(w, n, l->width);
+    l->theta = locusi_take_zeros(w, models, p);
     l->row = (size_t *)locusi_take(w, n, sizeof(size_t));
     l->asked = (double *)locusi_take_zero(w, n, sizeof(double));
-    l->mu = (double *)locusi_take(w, models, sizeof(double));
-    l->sd = (double *)locusi_take(w, models, sizeof(double));
     l->answered = (double *)locusi_take_zero(w, models, sizeof(double));
     l->t = (double *)locusi_take_zero(w, n, sizeof(double));
-    l->z = (double *)locusi_take(w, n, sizeof(double));
-    l->f = (double *)locusi_take(w, n, sizeof(double));
-    l->targets = (double *)locusi_take(w, LOCUSI_TARGETS * n, sizeof(double));
-    l->right = (double *)locusi_take(w, 2 * LOCUSI_TARGETS * p, sizeof(double));
-    l->feature = (double *)locusi_take(w, p, sizeof(double));
-    l->weight = (double *)locusi_take(w, p, sizeof(double));
-    l->slope = (double *)locusi_take(w, n, sizeof(double));
-    l->intercept = (double *)locusi_take(w, n, sizeof(double));
-    l->ability = (double *)locusi_take(w, models, sizeof(double));
+    locusi_take_doubles(w, 4, n, 1, &l->z, &l->f, &l->slope, &l->intercept);
+    locusi_take_doubles(w, 3, models, 1, &l->mu, &l->sd, &l->ability);
+    locusi_take_doubles(w, 1, n, LOCUSI_TARGETS, &l->targets);
+    locusi_take_doubles(w, 1, p, 2 * LOCUSI_TARGETS, &l->right);
+    locusi_take_doubles(w, 2, p, 1, &l->feature, &l->weight);
     l->known = (locusi_known *)locusi_take(w, n, sizeof(locusi_known));
 }
 
@@ -9261,9 +9225,8 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
     m->directions = fit->bare ? 0 : models < LOCUSI_RECALL_DIRECTIONS ? models : LOCUSI_RECALL_DIRECTIONS;
     if (m->directions > p / 4) m->directions = p / 4; // scratch has that room
     locusi_learner_take(&l, others ? others->count : l.n, w);
-    fit->rows = (float *)locusi_take(w, models * p, sizeof(float));
-    fit->own = (float *)locusi_take(w, models * p, sizeof(float));
-    fit->base = (float *)locusi_take(w, models, sizeof(float));
+    locusi_take_arrays(w, 2, models, p, &fit->rows, &fit->own);
+    fit->base = locusi_take_floats(w, models, 1);
     fit->item = (double *)locusi_take_zero(w, e->queries.count, sizeof(double));
     if ((status = locusi_work_short(w, err))) return status;
     locusi_learn_scores(&l, e);
@@ -9276,7 +9239,7 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
         return locusi_fail(err, LOCUS_ERR_NONFINITE, "recall", "encodings of sensible size", "others");
     locusi_recall_kernels(m, k, l.q, m->q, l.n, l.x, l.kernels);
     locusi_matmul_run(k, l.kernels, p, l.n, p, m->features, p, l.phi, p, NULL, NULL, 0, 0);
-    l.ridge.k = k, l.ridge.phi = l.phi, l.ridge.n = l.n, l.ridge.p = p;
+    l.ridge.k = k, l.ridge.phi = l.phi;
     m->noise = 0.6;
     for (round = 0; round < 3; round++) {
         locusi_learn_means(&l);
@@ -9320,34 +9283,19 @@ typedef struct locusi_own {
     locusi_ridge r;
 } locusi_own;
 
-LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_recall *recall, size_t all, locusi_carver *c)
+LOCUSI_FN void locusi_own_take(locusi_own *o, const locusi_recall *recall, size_t all, locusi_work *w)
 {
     const size_t p = recall->landmarks;
     memset(o, 0, sizeof *o);
     o->m = *recall;
-    locusi_recall_carve_learning(&o->m, c);
-    o->q = locusi_carve_floats(c, all, recall->q);
-    o->x = locusi_carve_floats(c, all, recall->rank);
-    o->kernels = locusi_carve_floats(c, all, p);
-    o->phi = locusi_carve_floats(c, all, p);
-    o->w = locusi_carve_floats(c, all, 1);
-    o->t = (double *)locusi_carve(c, all, sizeof(double));
-    o->score = (double *)locusi_carve(c, all, sizeof(double));
-    o->difference = (double *)locusi_carve(c, all, sizeof(double));
-    o->theta = (double *)locusi_carve(c, p, sizeof(double));
-    o->coefficient = (double *)locusi_carve(c, p, sizeof(double));
-    o->r.scaled = locusi_carve_floats(c, all, p);
-    o->r.normal = locusi_carve_floats(c, p, p);
-    o->r.factor = (double *)locusi_carve(c, p * p, sizeof(double));
-}
-
-LOCUSI_FN void locusi_own_take(locusi_own *o, const locusi_recall *recall, size_t all, locusi_work *w)
-{
-    locusi_carver c = {NULL, 0, 0};
-    locusi_own_carve(o, recall, all, &c);
-    c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
-    c.used = 0;
-    locusi_own_carve(o, recall, all, &c);
+    locusi_recall_take_learning(&o->m, w);
+    locusi_ridge_take(&o->r, all, p, w);
+    o->q = locusi_take_floats(w, all, recall->q);
+    o->x = locusi_take_floats(w, all, recall->rank);
+    o->w = locusi_take_floats(w, all, 1);
+    locusi_take_arrays(w, 2, all, p, &o->kernels, &o->phi);
+    locusi_take_doubles(w, 3, all, 1, &o->t, &o->score, &o->difference);
+    locusi_take_doubles(w, 2, p, 1, &o->theta, &o->coefficient);
 }
 
 // mu and sd of a model with n evaluations whose scores and difficulties have these sums. prior: what its mean is drawn
@@ -9390,7 +9338,7 @@ LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, co
     }
     locusi_own_mean(&o->m, o->m.mean, (double)o->n, o->scores, o->difficulties, &o->mu, &o->sd);
     for (i = 0; i < o->n; i++) o->difference[i] = (o->score[i] - o->mu) / o->sd - o->t[i];
-    o->r.k = k, o->r.phi = o->phi, o->r.n = o->n, o->r.p = p;
+    o->r.k = k, o->r.phi = o->phi, o->r.n = o->n;
     locusi_ridge_factor(&o->r, o->w);
     locusi_ridge_features(&o->r, o->w, o->difference, o->theta);
     locusi_recall_weights(&o->m, o->theta, o->coefficient);
@@ -9439,7 +9387,7 @@ struct locus_pool {
     float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>recall
     float *recall_base;      // [capacity]
     unsigned char *recalled; // [capacity] 1: the model has a row
-    void *memory_block;      // of the heap: what the recall stands in
+    locusi_block *remembers; // of the heap: what the recall stands in
     locusi_work home;        // what this struct stands in; in the caller's memory, all else too
     locusi_work room;        // of the heap: what depends on the capacity
     char query_encoder[96];
@@ -9563,19 +9511,14 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
 // A growable pool's memory of these sizes, all zero, in a block of its own. The models' rows come with the next growth.
 LOCUSI_FN locus_status locusi_pool_make_recall(locus_pool *pool, const locusi_recall *plan, locus_error *err)
 {
-    locusi_carver c = {NULL, 0, 0};
     locusi_recall memory = *plan;
-    size_t bytes;
-    void *block = NULL;
-    locusi_recall_carve(&memory, &c);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
-    memset(block, 0, bytes);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_recall_carve(&memory, &c);
-    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
-    pool->memory_block = block;
+    locus_status status;
+    locusi_work w;
+    locusi_work_begin(&w, NULL);
+    locusi_recall_take(&memory, &w);
+    if ((status = locusi_work_short(&w, err))) return status;
+    locusi_blocks_free(pool->remembers);
+    pool->remembers = w.blocks;
     pool->memory = memory;
     pool->recall = NULL;
     return LOCUS_OK;
@@ -9614,21 +9557,15 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
     made.salt = locusi_mix((uint64_t)(uintptr_t)pool);
     memcpy(made.query_encoder, query_encoder, strlen(query_encoder) + 1);
     if (made.home.base) { // all in the caller's memory
-        locusi_carver c = {NULL, 0, 0};
         made.memory = *plan;
-        if (plan->landmarks) {
-            locusi_recall_carve(&made.memory, &c);
-            c.base = (unsigned char *)locusi_take_zero(&made.home, c.used, 1);
-            c.used = 0;
-            locusi_recall_carve(&made.memory, &c);
-        }
+        if (plan->landmarks) locusi_recall_take(&made.memory, &made.home);
         locusi_pool_take(&made, capacity, &made.home);
     }
     status = locusi_work_short(&made.home, err);
     if (!status && !made.home.base && plan->landmarks) status = locusi_pool_make_recall(&made, plan, err);
     if (!status && !made.home.base && capacity) status = locusi_pool_grow(&made, capacity, NULL, err);
     if (status) {
-        if (made.memory_block) LOCUS_FREE(made.memory_block);
+        locusi_blocks_free(made.remembers);
         locusi_work_end(&made.home);
         return status;
     }
@@ -9651,7 +9588,7 @@ LOCUS_API void locus_pool_destroy(locus_pool *pool)
     if (!pool) return;
     home = pool->home; // the pool stands in it
     locusi_work_end(&pool->room);
-    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
+    locusi_blocks_free(pool->remembers);
     locusi_work_end(&home);
 }
 
@@ -9664,7 +9601,7 @@ LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool
     (*out)->calibrated = pool->calibrated;
     (*out)->calibration_shared = pool->calibration_shared;
     if (!pool->memory.landmarks) return LOCUS_OK;
-    locusi_recall_copy(&(*out)->memory, &pool->memory);
+    memcpy((*out)->memory.known, pool->memory.known, pool->memory.floats * sizeof(float));
     locusi_recall_pack(&(*out)->memory, pool->net->kernels);
     return LOCUS_OK;
 }
@@ -9882,8 +9819,8 @@ LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, doub
 
 LOCUSI_FN void locusi_pool_drop_recall(locus_pool *pool)
 {
-    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
-    pool->memory_block = NULL;
+    locusi_blocks_free(pool->remembers);
+    pool->remembers = NULL;
     memset(&pool->memory, 0, sizeof pool->memory);
 }
 
@@ -9918,16 +9855,16 @@ LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_re
     const locus_pool before = *pool;
     locus_status status;
     size_t m, i;
-    pool->memory_block = NULL;
+    pool->remembers = NULL;
     status = locusi_pool_make_recall(pool, learned, err);
     if (!status) status = locusi_pool_grow(pool, pool->capacity, NULL, err);
     if (status) {
-        if (pool->memory_block) LOCUS_FREE(pool->memory_block);
+        locusi_blocks_free(pool->remembers);
         *pool = before;
         return status;
     }
-    if (before.memory_block) LOCUS_FREE(before.memory_block);
-    locusi_recall_copy(&pool->memory, learned);
+    locusi_blocks_free(before.remembers);
+    memcpy(pool->memory.known, learned->known, learned->floats * sizeof(float));
     for (m = 0; m < pool->count; m++) {
         for (i = 0; i < learned->landmarks; i++) *locusi_recall_at(pool, m, i) = fit->rows[m * learned->landmarks + i];
         pool->recall_base[m] = fit->base[m];
@@ -14481,15 +14418,11 @@ typedef struct locusi_study {
 LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t n, size_t batch, locusi_work *w)
 {
     const size_t landmarks = pool->memory.landmarks, p = landmarks + 16;
-    locusi_carver c = {NULL, 0, 0};
     s->m = pool->memory;
     s->k = pool->net->kernels;
     s->n = n;
     s->p = p;
-    locusi_recall_carve_learning(&s->m, &c);
-    c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
-    c.used = 0;
-    if (c.base) locusi_recall_carve_learning(&s->m, &c);
+    locusi_recall_take_learning(&s->m, w);
     s->coordinates = locusi_take_floats(w, n, s->m.rank);
     s->similarities = locusi_take_floats(w, n, landmarks);
     s->x = locusi_take_floats(w, n, p);

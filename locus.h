@@ -3267,11 +3267,6 @@ LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, si
     return LOCUS_OK;
 }
 
-#ifndef LOCUS_NO_STDIO
-// The file of a router that was loaded: it is kept.
-LOCUSI_FN void locusi_router_file(locus_router *router, locus_file *file) { router->pool->file = *file; }
-#endif
-
 LOCUS_API void locus_router_close(locus_router *router)
 {
     locusi_work own;
@@ -6113,16 +6108,6 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
 // Four lanes; each takes a 64-bit word (two floats, the first low): lane = rotl(lane ^ word, 29) * odd constant. Words
 // go to lanes in turn. A tensor's lanes are folded into the hash with its number of weights.
 
-static LOCUSI_INLINE uint64_t locusi_two_floats(const float *x)
-{
-    uint32_t low, high;
-    memcpy(&low, x, sizeof low);
-    memcpy(&high, x + 1, sizeof high);
-    return (uint64_t)low | (uint64_t)high << 32;
-}
-
-static LOCUSI_INLINE uint64_t locusi_hash_word(uint64_t x) { return (x << 29 | x >> 35) * 0x9e3779b97f4a7c15u; }
-
 LOCUSI_FN locus_status locusi_hash_tensor(const locus_tensor *t, uint64_t *hash, locus_error *err)
 {
     const uint64_t magnitude = 0x7fffffff7fffffffu, limit = 0x2c8000002c800000u; // carries into a sign from 2^40 on
@@ -6136,9 +6121,11 @@ LOCUSI_FN locus_status locusi_hash_tensor(const locus_tensor *t, uint64_t *hash,
         for (i = n; i % 8; i++) chunk[i] = 0.0f;
         for (i = 0; i < n; i += 8)
             for (k = 0; k < 4; k++) {
-                const uint64_t word = locusi_two_floats(chunk + i + 2 * k);
+                const float *const two = chunk + i + 2 * k;
+                const uint64_t word = (uint64_t)locusi_f32_bits(two[0]) | (uint64_t)locusi_f32_bits(two[1]) << 32;
                 absurd |= (word & magnitude) + limit;
-                lanes[k] = locusi_hash_word(lanes[k] ^ word);
+                lanes[k] ^= word;
+                lanes[k] = (lanes[k] << 29 | lanes[k] >> 35) * 0x9e3779b97f4a7c15u;
             }
         if (absurd & ~magnitude) {
             for (i = 0; (locusi_f32_bits(chunk[i]) & 0x7fffffffu) < 0x53800000u; i++) {}
@@ -9659,13 +9646,21 @@ LOCUSI_FN locus_status locusi_check_lengths(const locusi_recall *m, const locus_
     return LOCUS_OK;
 }
 
+LOCUSI_FN void locusi_pool_set_row(locus_pool *pool, size_t index, const float *row, float base)
+{
+    size_t i;
+    for (i = 0; i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
+    pool->recall_base[index] = base;
+    pool->recalled[index] = 1;
+}
+
 // The pool's recall <- what was learned. On failure the pool is as before.
 LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_recall *learned,
                                                const locusi_recall_fit *fit, locus_error *err)
 {
     const locus_pool before = *pool;
     locus_status status;
-    size_t m, i;
+    size_t m;
     pool->remembers = NULL;
     status = locusi_pool_make_recall(pool, learned, err);
     if (!status) status = locusi_pool_grow(pool, pool->capacity, NULL, err);
@@ -9676,11 +9671,7 @@ LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_re
     }
     locusi_blocks_free(before.remembers);
     memcpy(pool->memory.known, learned->known, learned->floats * sizeof(float));
-    for (m = 0; m < pool->count; m++) {
-        for (i = 0; i < learned->landmarks; i++) *locusi_recall_at(pool, m, i) = fit->rows[m * learned->landmarks + i];
-        pool->recall_base[m] = fit->base[m];
-        pool->recalled[m] = 1;
-    }
+    for (m = 0; m < pool->count; m++) locusi_pool_set_row(pool, m, fit->rows + m * learned->landmarks, fit->base[m]);
     return LOCUS_OK;
 }
 
@@ -9706,14 +9697,6 @@ LOCUSI_FN locus_status locusi_check_model(const locus_pool *pool, const locus_ev
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->scores.models", "1", "%z", evals->scores.models);
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
     return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, &evals->queries, evals, err) : LOCUS_OK;
-}
-
-LOCUSI_FN void locusi_pool_set_row(locus_pool *pool, size_t index, const float *row, float base)
-{
-    size_t i;
-    for (i = 0; i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
-    pool->recall_base[index] = base;
-    pool->recalled[index] = 1;
 }
 
 LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, const locus_evals *evals,
@@ -10575,42 +10558,30 @@ LOCUS_API void locus_router_close(locus_router *router)
     memset(router, 0, sizeof *router);
 }
 
-LOCUSI_FN locus_status locusi_router_make(locus_router *out, const locus_safetensors *st, const locus_run *run,
-                                          locus_error *err)
+LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, size_t bytes, const locus_run *run,
+                                         locus_error *err)
 {
+    locus_safetensors st;
     locus_run rest;
-    locus_status status = locus_net_create(&out->net, st, run, err);
-    if (status) return status;
-    rest = locusi_work_rest(&out->net->home, run);
-    status = locus_pool_load(&out->pool, out->net, st, &rest, err);
-    if (status) return locusi_work_within(&out->net->home, status, err);
+    locus_status status;
+    if (!out) return locusi_null(err, "out");
+    memset(out, 0, sizeof *out);
+    if ((status = locus_safetensors_parse(&st, data, bytes, NULL, err))) return status;
+    if (!(status = locus_net_create(&out->net, &st, run, err))) {
+        rest = locusi_work_rest(&out->net->home, run);
+        status = locus_pool_load(&out->pool, out->net, &st, &rest, err);
+        status = locusi_work_within(&out->net->home, status, err);
+    }
+    locus_safetensors_close(&st);
+    if (status) {
+        locus_router_close(out);
+        return status;
+    }
     out->text = out->net->info.text;
     out->q_dim = out->net->q;
     out->z_dim = out->net->d;
     return LOCUS_OK;
 }
-
-LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, size_t bytes, const locus_run *run,
-                                         locus_error *err)
-{
-    locus_safetensors st;
-    locus_status status;
-    if (!out) return locusi_null(err, "out");
-    memset(out, 0, sizeof *out);
-    if ((status = locus_safetensors_parse(&st, data, bytes, NULL, err))) return status;
-    if ((status = locusi_router_make(out, &st, run, err))) locus_router_close(out);
-    locus_safetensors_close(&st);
-    return status;
-}
-
-#ifndef LOCUS_NO_STDIO
-// The file of a router that was loaded: all of it has been copied.
-LOCUSI_FN void locusi_router_file(locus_router *router, locus_file *file)
-{
-    (void)router;
-    locusi_file_close(file);
-}
-#endif
 
 LOCUS_API locus_status locus_router_route(const locus_router *router, const locus_queries *queries,
                                           const locus_route_opts *opts, locus_choice *out, const locus_run *run,
@@ -17028,8 +16999,14 @@ LOCUS_API locus_status locus_router_open(locus_router *out, const char *path, co
     if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_file_open(&file, path, err))) return status;
-    if ((status = locus_router_load(out, file.data, file.bytes, run, err))) locusi_file_close(&file);
-    else locusi_router_file(out, &file);
+    status = locus_router_load(out, file.data, file.bytes, run, err);
+#ifdef LOCUS_INFERENCE_ONLY // all is read where it stands
+    if (!status) {
+        out->pool->file = file;
+        return LOCUS_OK;
+    }
+#endif
+    locusi_file_close(&file);
     return status;
 }
 #endif

@@ -1858,18 +1858,27 @@ LOCUSI_FN void locusi_swap(unsigned char *a, unsigned char *b, size_t size)
     }
 }
 
+// Element `at` moves down to its place in a heap of `count`, of which the last in order stands on top.
+LOCUSI_FN void locusi_sift(void *array, size_t count, size_t size, size_t at, int (*order)(const void *, const void *))
+{
+    unsigned char *const base = (unsigned char *)array;
+    size_t child;
+    for (; at < count / 2; at = child) {
+        child = 2 * at + 1;
+        if (child + 1 < count && order(base + child * size, base + (child + 1) * size) < 0) child++;
+        if (order(base + at * size, base + child * size) >= 0) break;
+        locusi_swap(base + at * size, base + child * size, size);
+    }
+}
+
 LOCUSI_FN void locusi_sort(void *array, size_t count, size_t size, int (*order)(const void *, const void *))
 {
     unsigned char *const base = (unsigned char *)array;
-    size_t start = count / 2, end = count, root, child;
-    while (end > 1) {
-        if (start) start--;
-        else if (--end) locusi_swap(base, base + end * size, size);
-        for (root = start; root < end / 2 && (child = 2 * root + 1) < end; root = child) {
-            if (child + 1 < end && order(base + child * size, base + (child + 1) * size) < 0) child++;
-            if (order(base + root * size, base + child * size) >= 0) break;
-            locusi_swap(base + root * size, base + child * size, size);
-        }
+    size_t i, end;
+    for (i = count / 2; i-- > 0;) locusi_sift(base, count, size, i, order);
+    for (end = count; end-- > 1;) {
+        locusi_swap(base, base + end * size, size);
+        locusi_sift(base, end, size, 0, order);
     }
 }
 
@@ -2561,19 +2570,6 @@ LOCUSI_FN int locusi_choice_order(const void *a, const void *b)
     return x->model < y->model ? -1 : x->model > y->model;
 }
 
-// heap[at] moves down to its place among `count` choices, of which the worst stands on top.
-LOCUSI_FN void locusi_choice_sift(locus_choice *heap, size_t count, size_t at)
-{
-    const locus_choice moving = heap[at];
-    size_t child;
-    for (; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && locusi_choice_order(&heap[child], &heap[child + 1]) < 0) child++;
-        if (locusi_choice_order(&moving, &heap[child]) >= 0) break;
-        heap[at] = heap[child];
-    }
-    heap[at] = moving;
-}
-
 // The logit that it takes, at no cost, to be better than this choice; a little less where a sigmoid is between.
 LOCUSI_FN float locusi_logit_needed(const locusi_rules *r, const locus_choice *c)
 {
@@ -2597,14 +2593,14 @@ LOCUSI_FN int locusi_rank_one(const locusi_rules *r, const float *logits, size_t
         if (found < top) {
             out[found++] = c;
             if (found < top) continue;
-            for (i = top / 2; i-- > 0;) locusi_choice_sift(out, top, i);
+            for (i = top / 2; i-- > 0;) locusi_sift(out, top, sizeof *out, i, locusi_choice_order);
         } else if (locusi_choice_order(&c, &out[0]) < 0) {
             out[0] = c;
-            locusi_choice_sift(out, top, 0);
+            locusi_sift(out, top, sizeof *out, 0, locusi_choice_order);
         } else continue;
         needed = locusi_logit_needed(r, &out[0]);
     }
-    if (found > 1) locusi_sort(out, found, sizeof *out, locusi_choice_order);
+    locusi_sort(out, found, sizeof *out, locusi_choice_order);
     for (i = found; i < top; i++) {
         memset(&out[i], 0, sizeof out[i]);
         out[i].model = SIZE_MAX;
@@ -2834,14 +2830,14 @@ enum { LOCUSI_MODELS_AND_1 = LOCUSI_ROWS + 1, LOCUSI_THREE_D, LOCUSI_SIZES };
 enum { LOCUSI_NAME_MOST = 192 }; // bytes of a model's name, its zero included
 
 #define LOCUSI_PLACE_LIST(X)                                                                                           \
+    X(LAST_2, "decoder.mlp_head.2.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                        \
+    X(LAST_2_BIAS, "decoder.mlp_head.2.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                       \
     X(U, "decoder.U.weight", "F32", 4, LOCUSI_D, LOCUSI_Q)                                                             \
     X(U_BIAS, "decoder.U.bias", "F32", 4, LOCUSI_D, LOCUSI_NONE)                                                       \
     X(HEAD, "decoder.mlp_head.0.weight", "F32", 4, LOCUSI_HIDDEN, LOCUSI_THREE_D)                                      \
     X(HEAD_BIAS, "decoder.mlp_head.0.bias", "F32", 4, LOCUSI_HIDDEN, LOCUSI_NONE)                                      \
     X(LAST, "decoder.mlp_head.3.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                          \
     X(LAST_BIAS, "decoder.mlp_head.3.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                         \
-    X(LAST_2, "decoder.mlp_head.2.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                        \
-    X(LAST_2_BIAS, "decoder.mlp_head.2.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                       \
     X(EMBEDDINGS, "pool.embeddings", "F32", 4, LOCUSI_MODELS, LOCUSI_D)                                                \
     X(NAMES, "pool.names", "U8", 1, LOCUSI_NAME_BYTES, LOCUSI_NONE)                                                    \
     X(COST, "pool.cost", "F64", 8, LOCUSI_MODELS, LOCUSI_NONE)                                                         \
@@ -3070,7 +3066,8 @@ LOCUSI_FN locus_status locusi_need(const locus_net *net, size_t first, size_t la
 {
     for (; first <= last; first++)
         if (!net->at[first])
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", locusi_forms[first].name);
+            return locusi_fail(err, first == LOCUSI_AT_EMBEDDINGS ? LOCUS_ERR_NO_POOL : LOCUS_ERR_TENSOR, "%s",
+                               "this tensor", "none", locusi_forms[first].name);
     return LOCUS_OK;
 }
 
@@ -3108,7 +3105,7 @@ LOCUSI_FN locus_status locusi_check_hash(const locus_net *net, locus_error *err)
     if ((status = locusi_meta_hash(net, "locus.encoder_hash", &encoder, err)) ||
         (status = locusi_meta_hash(net, "locus.net_hash", &hash, err)))
         return status;
-    for (i = 0; i < 6; i++) decoder = locusi_hash_on(decoder, net->at[i], counts[i]);
+    for (i = 0; i < 6; i++) decoder = locusi_hash_on(decoder, net->at[LOCUSI_AT_U + i], counts[i]);
     decoder = locusi_mix(encoder ^ locusi_mix(decoder));
     if (decoder != hash) return locusi_fail(err, LOCUS_ERR_HASH, "locus.net_hash", "%x", "%x", decoder, hash);
     return LOCUS_OK;
@@ -3210,10 +3207,7 @@ LOCUSI_FN locus_status locusi_read_file(locus_net *net, const unsigned char *dat
         net->at[LOCUSI_AT_LAST] = net->at[LOCUSI_AT_LAST_2];
         net->at[LOCUSI_AT_LAST_BIAS] = net->at[LOCUSI_AT_LAST_2_BIAS];
     }
-    if ((status = locusi_need(net, LOCUSI_AT_U, LOCUSI_AT_LAST_BIAS, err))) return status;
-    if (!net->at[LOCUSI_AT_EMBEDDINGS])
-        return locusi_fail(err, LOCUS_ERR_NO_POOL, "pool.embeddings", "this tensor", "none");
-    if ((status = locusi_need(net, LOCUSI_AT_EMBEDDINGS, LOCUSI_AT_AVAILABLE, err))) return status;
+    if ((status = locusi_need(net, LOCUSI_AT_U, LOCUSI_AT_AVAILABLE, err))) return status;
     for (i = LOCUSI_AT_MAP; i < LOCUSI_PLACES; i++) { // the recall's and the text encoder's: all of each or none
         const int recall = i <= LOCUSI_AT_SCALARS;
         if (net->at[i] && (status = locusi_need(net, recall ? LOCUSI_AT_MAP : LOCUSI_AT_KEYS,
@@ -9615,13 +9609,6 @@ LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, doub
     return LOCUS_OK;
 }
 
-LOCUSI_FN void locusi_pool_drop_recall(locus_pool *pool)
-{
-    locusi_blocks_free(pool->remembers);
-    pool->remembers = NULL;
-    memset(&pool->memory, 0, sizeof pool->memory);
-}
-
 LOCUS_API locus_status locus_pool_set_recall(locus_pool *pool, double weight, locus_error *err)
 {
     if (!pool) return locusi_null(err, "pool");
@@ -9629,7 +9616,10 @@ LOCUS_API locus_status locus_pool_set_recall(locus_pool *pool, double weight, lo
     if (weight > 0.0 && !pool->memory.landmarks)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall", "one without");
     pool->memory.weight = (float)weight;
-    if (!(weight > 0.0)) locusi_pool_drop_recall(pool);
+    if (weight > 0.0) return LOCUS_OK;
+    locusi_blocks_free(pool->remembers);
+    pool->remembers = NULL;
+    memset(&pool->memory, 0, sizeof pool->memory);
     return LOCUS_OK;
 }
 

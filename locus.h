@@ -6115,33 +6115,46 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
 // Four lanes; each takes a 64-bit word (two floats, the first low): lane = rotl(lane ^ word, 29) * odd constant. Words
 // go to lanes in turn. A tensor's lanes are folded into the hash with its number of weights.
 
+static LOCUSI_INLINE uint64_t locusi_two_floats(const float *x)
+{
+    uint32_t low, high;
+    memcpy(&low, x, sizeof low);
+    memcpy(&high, x + 1, sizeof high);
+    return (uint64_t)low | (uint64_t)high << 32;
+}
+
+static LOCUSI_INLINE uint64_t locusi_hash_word(uint64_t x) { return (x << 29 | x >> 35) * 0x9e3779b97f4a7c15u; }
+
 LOCUSI_FN locus_status locusi_hash_tensor(const locus_tensor *t, uint64_t *hash, locus_error *err)
 {
     const uint64_t magnitude = 0x7fffffff7fffffffu, limit = 0x2c8000002c800000u; // carries into a sign from 2^40 on
-    uint64_t lanes[4] = {1, 2, 3, 4}, absurd = 0;
+    uint64_t lane0 = 1, lane1 = 2, lane2 = 3, lane3 = 4, absurd = 0;
     float chunk[1024];
-    size_t at, i, k, n;
+    size_t at, i, n;
     locus_status status;
     for (at = 0; at < t->count; at += n) {
         n = t->count - at < 1024 ? t->count - at : 1024;
         if ((status = locus_tensor_to_f32(t, at, n, chunk, err))) return status;
         for (i = n; i % 8; i++) chunk[i] = 0.0f;
-        for (i = 0; i < n; i += 8)
-            for (k = 0; k < 4; k++) {
-                const float *const two = chunk + i + 2 * k;
-                const uint64_t word = (uint64_t)locusi_f32_bits(two[0]) | (uint64_t)locusi_f32_bits(two[1]) << 32;
-                absurd |= (word & magnitude) + limit;
-                lanes[k] ^= word;
-                lanes[k] = (lanes[k] << 29 | lanes[k] >> 35) * 0x9e3779b97f4a7c15u;
-            }
+        for (i = 0; i < n; i += 8) {
+            const uint64_t w0 = locusi_two_floats(chunk + i), w1 = locusi_two_floats(chunk + i + 2),
+                           w2 = locusi_two_floats(chunk + i + 4), w3 = locusi_two_floats(chunk + i + 6);
+            absurd |= ((w0 & magnitude) + limit) | ((w1 & magnitude) + limit) | ((w2 & magnitude) + limit) |
+                      ((w3 & magnitude) + limit);
+            lane0 = locusi_hash_word(lane0 ^ w0);
+            lane1 = locusi_hash_word(lane1 ^ w1);
+            lane2 = locusi_hash_word(lane2 ^ w2);
+            lane3 = locusi_hash_word(lane3 ^ w3);
+        }
         if (absurd & ~magnitude) {
             for (i = 0; (locusi_f32_bits(chunk[i]) & 0x7fffffffu) < 0x53800000u; i++) {}
             return locusi_fail(err, LOCUS_ERR_NONFINITE_WEIGHT, "%s[%z]", "a magnitude below 2^40", "%f", t->name,
                                at + i, (double)chunk[i]);
         }
     }
-    *hash = locusi_mix(*hash ^ t->count);
-    for (k = 0; k < 4; k++) *hash = locusi_mix(*hash ^ lanes[k]);
+    *hash = locusi_mix(locusi_mix(*hash ^ t->count) ^ lane0);
+    *hash = locusi_mix(locusi_mix(*hash ^ lane1) ^ lane2);
+    *hash = locusi_mix(*hash ^ lane3);
     return LOCUS_OK;
 }
 

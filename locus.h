@@ -1497,6 +1497,17 @@ LOCUSI_FN int locusi_utf8_valid(const unsigned char *s, size_t n)
     return 1;
 }
 
+// A name of at most `most` bytes, its zero included, without control characters.
+LOCUSI_FN int locusi_valid_name(const char *name, size_t most)
+{
+    size_t n = 0;
+    while (n < most && name[n]) {
+        if ((unsigned char)name[n] < 32 || name[n] == 127) return 0;
+        n++;
+    }
+    return n < most && locusi_utf8_valid((const unsigned char *)name, n);
+}
+
 // ---- text, without snprintf: there may be no stdio, and no locale shall change a message
 
 typedef struct locusi_text_out {
@@ -1705,7 +1716,7 @@ LOCUSI_FN locus_status locusi_null(locus_error *err, const char *argument)
 // missing: the name of a pointer that is NULL but must not be, or NULL.
 LOCUSI_FN locus_status locusi_check_given(locus_error *err, const char *missing)
 {
-    return missing ? locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", missing) : LOCUS_OK;
+    return missing ? locusi_null(err, missing) : LOCUS_OK;
 }
 
 // ---- memory to work in: taken piece by piece, from run->memory or from the heap
@@ -1775,14 +1786,31 @@ LOCUSI_FN void *locusi_take_cells(locusi_work *w, size_t rows, size_t columns, s
 
 LOCUSI_FN float *locusi_take_floats(locusi_work *w, size_t rows, size_t columns)
 {
-    size_t count;
-    return (float *)locusi_take(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
+    return (float *)locusi_take_cells(w, rows, columns, sizeof(float));
 }
 
 LOCUSI_FN float *locusi_take_zeros(locusi_work *w, size_t rows, size_t columns)
 {
     size_t count;
     return (float *)locusi_take_zero(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
+}
+
+// So many arrays of floats, each [rows, columns], for the float ** that follow.
+LOCUSI_FN void locusi_take_arrays(locusi_work *w, int arrays, size_t rows, size_t columns, ...)
+{
+    va_list list;
+    va_start(list, columns);
+    while (arrays-- > 0) *va_arg(list, float **) = locusi_take_floats(w, rows, columns);
+    va_end(list);
+}
+
+// The same for doubles and double **.
+LOCUSI_FN void locusi_take_doubles(locusi_work *w, int arrays, size_t rows, size_t columns, ...)
+{
+    va_list list;
+    va_start(list, columns);
+    while (arrays-- > 0) *va_arg(list, double **) = (double *)locusi_take_cells(w, rows, columns, sizeof(double));
+    va_end(list);
 }
 
 // Was anything that was taken so far not there? Says how much all of it is.
@@ -1808,15 +1836,14 @@ LOCUSI_FN void locusi_work_end(locusi_work *w) { locusi_blocks_free(w->blocks); 
 
 // What a call within this one may use: the rest of the memory, or the heap. Its status goes through locusi_work_within,
 // so that err->bytes is what both take.
-LOCUSI_FN locus_run locusi_work_rest(const locusi_work *w)
+LOCUSI_FN locus_run locusi_work_rest(const locusi_work *w, const locus_run *run)
 {
+    const size_t used = w->used < w->bytes ? w->used : w->bytes;
     locus_run rest;
     memset(&rest, 0, sizeof rest);
-    if (!w->base) return rest;
-    rest.memory = w->base;
-    if (w->used > w->bytes) return rest; // nothing is left
-    rest.memory = w->base + w->used;
-    rest.memory_bytes = w->bytes - w->used;
+    if (run) rest = *run;
+    rest.memory = w->base ? w->base + used : NULL;
+    rest.memory_bytes = w->bytes - used;
     return rest;
 }
 
@@ -1828,6 +1855,45 @@ LOCUSI_FN locus_status locusi_work_within(const locusi_work *w, locus_status sta
     locusi_fail(err, status, "memory", "%z bytes", "%z", bytes, w->bytes);
     err->bytes = bytes;
     return status;
+}
+
+// ---- sorting
+
+// Heapsort: in place, no recursion, no bad case that a hostile file could build (qsort may allocate or go quadratic).
+LOCUSI_FN void locusi_swap(unsigned char *a, unsigned char *b, size_t size)
+{
+    unsigned char t[16];
+    for (; size;) {
+        const size_t n = size < sizeof t ? size : sizeof t;
+        memcpy(t, a, n);
+        memcpy(a, b, n);
+        memcpy(b, t, n);
+        a += n, b += n, size -= n;
+    }
+}
+
+// Element `at` moves down to its place in a heap of `count`, of which the last in order stands on top.
+LOCUSI_FN void locusi_sift(void *array, size_t count, size_t size, size_t at, int (*order)(const void *, const void *))
+{
+    unsigned char *const base = (unsigned char *)array;
+    size_t child;
+    for (; at < count / 2; at = child) {
+        child = 2 * at + 1;
+        if (child + 1 < count && order(base + child * size, base + (child + 1) * size) < 0) child++;
+        if (order(base + at * size, base + child * size) >= 0) break;
+        locusi_swap(base + at * size, base + child * size, size);
+    }
+}
+
+LOCUSI_FN void locusi_sort(void *array, size_t count, size_t size, int (*order)(const void *, const void *))
+{
+    unsigned char *const base = (unsigned char *)array;
+    size_t i, end;
+    for (i = count / 2; i-- > 0;) locusi_sift(base, count, size, i, order);
+    for (end = count; end-- > 1;) {
+        locusi_swap(base, base + end * size, size);
+        locusi_sift(base, end, size, 0, order);
+    }
 }
 
 // ---- scores
@@ -2003,7 +2069,7 @@ LOCUSI_FN locus_status locusi_file_open(locus_file *f, const char *path, locus_e
     locus_status status;
     FILE *in;
     memset(f, 0, sizeof *f);
-    if (!path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a string", "NULL");
+    if (!path) return locusi_null(err, "path");
 #if LOCUSI_MMAP
     if (locusi_file_map(f, path)) return LOCUS_OK;
 #endif
@@ -2367,8 +2433,8 @@ LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *
     locusi_text_sum s;
     locus_status status = locusi_text_check(encoder, err);
     if (status) return status;
-    if (!text && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "text", "a pointer", "NULL");
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!text && bytes) return locusi_null(err, "text");
+    if (!out) return locusi_null(err, "out");
     locusi_work_begin(&work, run);
     locusi_text_take(&s, encoder, &work);
     if (!(status = locusi_work_short(&work, err))) {
@@ -2382,9 +2448,11 @@ LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *
 // ---------------------------------------------------------------------------------------------------------- >>rules
 
 #ifdef LOCUS_INFERENCE_ONLY
-typedef struct locusi_terms { // what the rules ask of a model
+typedef struct locusi_terms { // what the rules ask of a model, and where else it stands
     double cost;
     int available;
+    const char *name;
+    const unsigned char *z; // as in a file
 } locusi_terms;
 #else
 typedef locus_model locusi_terms;
@@ -2516,19 +2584,6 @@ LOCUSI_FN int locusi_choice_order(const void *a, const void *b)
     return x->model < y->model ? -1 : x->model > y->model;
 }
 
-// heap[at] moves down to its place among `count` choices, of which the worst stands on top.
-LOCUSI_FN void locusi_choice_sift(locus_choice *heap, size_t count, size_t at)
-{
-    const locus_choice moving = heap[at];
-    size_t child;
-    for (; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && locusi_choice_order(&heap[child], &heap[child + 1]) < 0) child++;
-        if (locusi_choice_order(&moving, &heap[child]) >= 0) break;
-        heap[at] = heap[child];
-    }
-    heap[at] = moving;
-}
-
 // The logit that it takes, at no cost, to be better than this choice; a little less where a sigmoid is between.
 LOCUSI_FN float locusi_logit_needed(const locusi_rules *r, const locus_choice *c)
 {
@@ -2552,20 +2607,14 @@ LOCUSI_FN int locusi_rank_one(const locusi_rules *r, const float *logits, size_t
         if (found < top) {
             out[found++] = c;
             if (found < top) continue;
-            for (i = top / 2; i-- > 0;) locusi_choice_sift(out, top, i);
+            for (i = top / 2; i-- > 0;) locusi_sift(out, top, sizeof *out, i, locusi_choice_order);
         } else if (locusi_choice_order(&c, &out[0]) < 0) {
             out[0] = c;
-            locusi_choice_sift(out, top, 0);
+            locusi_sift(out, top, sizeof *out, 0, locusi_choice_order);
         } else continue;
         needed = locusi_logit_needed(r, &out[0]);
     }
-    for (i = found < top ? found / 2 : 0; i-- > 0;) locusi_choice_sift(out, found, i);
-    for (i = found; i-- > 1;) { // the worst to the end
-        c = out[0];
-        out[0] = out[i];
-        out[i] = c;
-        locusi_choice_sift(out, i, 0);
-    }
+    locusi_sort(out, found, sizeof *out, locusi_choice_order);
     for (i = found; i < top; i++) {
         memset(&out[i], 0, sizeof out[i]);
         out[i].model = SIZE_MAX;
@@ -2692,17 +2741,87 @@ LOCUSI_FN size_t locusi_read_size(locusi_cursor *c, const char *expected)
     return v;
 }
 
-// What a call leaves of run->memory to the next, where what it took stands at the beginning.
-LOCUSI_FN locus_run locusi_run_rest(const locus_run *run, size_t used)
+// 0 if the text is anything but 16 hexadecimal digits.
+LOCUSI_FN int locusi_parse_hash(const char *text, size_t length, uint64_t *hash)
 {
-    locus_run rest;
-    memset(&rest, 0, sizeof rest);
-    if (run) rest = *run;
-    if (!rest.memory) return rest;
-    used = used < rest.memory_bytes ? used : rest.memory_bytes;
-    rest.memory = (unsigned char *)rest.memory + used;
-    rest.memory_bytes -= used;
-    return rest;
+    size_t i;
+    *hash = 0;
+    for (i = 0; i < length; i++) {
+        const char c = text[i];
+        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (digit < 0) return 0;
+        *hash = *hash << 4 | (uint64_t)digit;
+    }
+    return length == 16;
+}
+
+// ---- what a tensor must be
+
+typedef struct locusi_shape { // a row of a list of tensors
+    const char *name, *dtype; // dtype NULL: F32, F16 or BF16
+    const char *shape;        // one letter a dimension, the place of its size in a locusi_sizes; behind ?: optional
+} locusi_shape;
+
+typedef size_t locusi_sizes[128];
+
+typedef struct locusi_spec {
+    char name[64];
+    const char *dtype;
+    size_t rank, shape[3];
+} locusi_spec;
+
+LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const locusi_shape *from, const size_t *sizes)
+{
+    const char *shape = from->shape + (from->shape[0] == '?');
+    locusi_text(spec->name, sizeof spec->name, "%s%s", prefix, from->name);
+    spec->dtype = from->dtype;
+    for (spec->rank = 0; *shape; shape++) spec->shape[spec->rank++] = sizes[(unsigned char)*shape];
+}
+
+// ---- the encoder's tensors, in one fixed order
+
+enum { LOCUSI_MAB_TENSORS = 12, LOCUSI_LAYER_TENSORS = 1 + 2 * LOCUSI_MAB_TENSORS };
+
+LOCUSI_FN size_t locusi_encoder_size(size_t layers, int sab)
+{
+    return layers ? layers * (sab ? LOCUSI_MAB_TENSORS : LOCUSI_LAYER_TENSORS) + LOCUSI_MAB_TENSORS + 5 : 0;
+}
+
+LOCUSI_FN void locusi_encoder_sizes(size_t *sizes, size_t q, size_t d, size_t r)
+{
+    sizes['1'] = 1, sizes['d'] = d, sizes['f'] = 2 * d, sizes['r'] = r;
+    sizes['t'] = 2 * q + 1; // of a token: encoding, score, their product
+}
+
+LOCUSI_FN void locusi_encoder_spec(const size_t *sizes, size_t layers, int sab, size_t i, locusi_spec *spec)
+{
+    static const locusi_shape mab[LOCUSI_MAB_TENSORS] = {
+        {"W_q.weight", NULL, "dd"},    {"W_k.weight", NULL, "dd"},       {"W_v.weight", NULL, "dd"},
+        {"fc_o.weight", NULL, "dd"},   {"ln0.weight", NULL, "d"},        {"ln0.bias", NULL, "d"},
+        {"ln1.weight", NULL, "d"},     {"ln1.bias", NULL, "d"},          {"rff.net.0.weight", NULL, "fd"},
+        {"rff.net.0.bias", NULL, "f"}, {"rff.net.2.weight", NULL, "df"}, {"rff.net.2.bias", NULL, "d"}};
+    static const locusi_shape others[6] = {
+        {"input.0.weight", NULL, "dt"}, {"input.0.bias", NULL, "d"},  {"I", NULL, "1rd"},
+        {"pma.S", NULL, "11d"},         {"out.0.weight", NULL, "dd"}, {"out.0.bias", NULL, "d"}};
+    const size_t each = sab ? LOCUSI_MAB_TENSORS : LOCUSI_LAYER_TENSORS, end = 2 + layers * each;
+    char prefix[48] = "encoder.";
+    const locusi_shape *shape;
+    if (i < 2) {
+        shape = &others[i];
+    } else if (i < end) {
+        const size_t layer = (i - 2) / each;
+        i = (i - 2) % each;
+        shape = sab ? &mab[i] : i ? &mab[(i - 1) % LOCUSI_MAB_TENSORS] : &others[2];
+        if (sab) locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab.", layer);
+        else if (i == 0) locusi_text(prefix, sizeof prefix, "encoder.layers.%z.", layer);
+        else locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab%z.", layer, (i - 1) / LOCUSI_MAB_TENSORS + 1);
+    } else if (i == end || i > end + LOCUSI_MAB_TENSORS) {
+        shape = &others[i == end ? 3 : i - end - LOCUSI_MAB_TENSORS + 3];
+    } else {
+        shape = &mab[i - end - 1];
+        locusi_text(prefix, sizeof prefix, "encoder.pma.mab.");
+    }
+    locusi_spec_set(spec, prefix, shape, sizes);
 }
 
 #ifdef LOCUS_INFERENCE_ONLY
@@ -2712,31 +2831,32 @@ LOCUSI_FN locus_run locusi_run_rest(const locus_run *run, size_t used)
 // is copied or packed. Numbers are read where they stand, at any alignment and on machines of any byte order.
 //
 // The file must be as locus_pool_save writes it (and as the safetensors library of Python does): tensors listed in the
-// order of their data, each with dtype, shape, data_offsets; numbers as F32. What is no such file is refused. The
-// header is walked over in place, once for the router and once for each tensor of the encoder when a model is embedded.
+// order of their data, each with dtype, shape, data_offsets and no white space; numbers as F32. What is no such file is
+// refused. The header is walked over in place, once for the router and once for each tensor of the encoder when a model
+// is embedded.
 //
 // A *place* is for a tensor that routing needs; others are passed over. Shapes are written in *sizes*, each of which
 // the file's first tensor that has it sets and all others must share.
 
 enum { LOCUSI_NONE, LOCUSI_ONE, LOCUSI_TWO, LOCUSI_Q, LOCUSI_D, LOCUSI_HIDDEN, LOCUSI_MODELS, LOCUSI_NAME_BYTES };
-enum { LOCUSI_RANK = LOCUSI_NAME_BYTES + 1, LOCUSI_LANDMARKS, LOCUSI_SCALARS, LOCUSI_ROWS, LOCUSI_SIZES };
-enum { LOCUSI_PLUS_1 = 64, LOCUSI_TIMES_3 = 128 };
+enum { LOCUSI_RANK = LOCUSI_NAME_BYTES + 1, LOCUSI_LANDMARKS, LOCUSI_SCALARS, LOCUSI_ROWS };
+enum { LOCUSI_MODELS_AND_1 = LOCUSI_ROWS + 1, LOCUSI_THREE_D, LOCUSI_SIZES };
 enum { LOCUSI_NAME_MOST = 192 }; // bytes of a model's name, its zero included
 
 #define LOCUSI_PLACE_LIST(X)                                                                                           \
+    X(LAST_2, "decoder.mlp_head.2.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                        \
+    X(LAST_2_BIAS, "decoder.mlp_head.2.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                       \
     X(U, "decoder.U.weight", "F32", 4, LOCUSI_D, LOCUSI_Q)                                                             \
     X(U_BIAS, "decoder.U.bias", "F32", 4, LOCUSI_D, LOCUSI_NONE)                                                       \
-    X(HEAD, "decoder.mlp_head.0.weight", "F32", 4, LOCUSI_HIDDEN, LOCUSI_D | LOCUSI_TIMES_3)                           \
+    X(HEAD, "decoder.mlp_head.0.weight", "F32", 4, LOCUSI_HIDDEN, LOCUSI_THREE_D)                                      \
     X(HEAD_BIAS, "decoder.mlp_head.0.bias", "F32", 4, LOCUSI_HIDDEN, LOCUSI_NONE)                                      \
     X(LAST, "decoder.mlp_head.3.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                          \
     X(LAST_BIAS, "decoder.mlp_head.3.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                         \
-    X(LAST_2, "decoder.mlp_head.2.weight", "F32", 4, LOCUSI_ONE, LOCUSI_HIDDEN)                                        \
-    X(LAST_2_BIAS, "decoder.mlp_head.2.bias", "F32", 4, LOCUSI_ONE, LOCUSI_NONE)                                       \
     X(EMBEDDINGS, "pool.embeddings", "F32", 4, LOCUSI_MODELS, LOCUSI_D)                                                \
     X(NAMES, "pool.names", "U8", 1, LOCUSI_NAME_BYTES, LOCUSI_NONE)                                                    \
     X(COST, "pool.cost", "F64", 8, LOCUSI_MODELS, LOCUSI_NONE)                                                         \
     X(AVAILABLE, "pool.available", "U8", 1, LOCUSI_MODELS, LOCUSI_NONE)                                                \
-    X(CALIBRATION, "pool.calibration", "F32", 4, LOCUSI_MODELS | LOCUSI_PLUS_1, LOCUSI_TWO)                            \
+    X(CALIBRATION, "pool.calibration", "F32", 4, LOCUSI_MODELS_AND_1, LOCUSI_TWO)                                      \
     X(GUARD, "pool.guard", "F64", 8, LOCUSI_TWO, LOCUSI_NONE)                                                          \
     X(MAP, "memory.map", "F32", 4, LOCUSI_RANK, LOCUSI_Q)                                                              \
     X(MAP_BIAS, "memory.map_bias", "F32", 4, LOCUSI_RANK, LOCUSI_NONE)                                                 \
@@ -2773,12 +2893,6 @@ typedef struct locusi_tensor {
     const unsigned char *data;
 } locusi_tensor;
 
-typedef struct locusi_added { // a model that came later
-    struct locusi_added *next;
-    const char *name;
-    const unsigned char *z; // as in a file
-} locusi_added;
-
 struct locus_net {
     locusi_header header; // as it begins; its metadata is known
     const unsigned char *at[LOCUSI_PLACES];
@@ -2792,7 +2906,6 @@ struct locus_pool {
     size_t count;
     locusi_terms *models;
     locus_guard guard;
-    locusi_added *added; // the last first
     locus_file file;
     locusi_work own; // all that is kept
 };
@@ -2846,12 +2959,6 @@ LOCUSI_FN int locusi_is(const char *s, size_t bytes, const char *text)
     return bytes == strlen(text) && !memcmp(s, text, bytes);
 }
 
-LOCUSI_FN void locusi_expect_key(locusi_cursor *c, const char *quoted)
-{
-    locusi_expect(c, quoted, quoted);
-    locusi_expect(c, ":", "':'");
-}
-
 // What a tensor's entry says; its data must begin where that of the one before ends.
 LOCUSI_FN void locusi_read_entry(locusi_header *h, locusi_tensor *t)
 {
@@ -2859,27 +2966,21 @@ LOCUSI_FN void locusi_read_entry(locusi_header *h, locusi_tensor *t)
     const char *type;
     size_t n;
     memset(t, 0, sizeof *t);
-    locusi_expect(c, "{", "'{'");
-    locusi_expect_key(c, "\"dtype\"");
+    locusi_expect(c, "{\"dtype\":", "a tensor's dtype");
     n = locusi_string(c, &type);
     memcpy(t->type, type, n < sizeof t->type ? n : 0);
-    locusi_expect(c, ",", "','");
-    locusi_expect_key(c, "\"shape\"");
-    locusi_expect(c, "[", "'['");
+    locusi_expect(c, ",\"shape\":[", "its shape");
     for (t->count = 1; locusi_more(c, "]", &t->rank);) {
         n = locusi_read_size(c, "a size");
         if (t->rank <= 3) t->shape[t->rank - 1] = n;
         if (!locusi_mul(t->count, n, &t->count)) locusi_expected(c, "a shape that fits the address space");
     }
-    locusi_expect(c, ",", "','");
-    locusi_expect_key(c, "\"data_offsets\"");
-    locusi_expect(c, "[", "'['");
+    locusi_expect(c, ",\"data_offsets\":[", "its data_offsets");
     if (locusi_read_size(c, "an offset") != h->used) locusi_expected(c, "data in the order of the header");
     locusi_expect(c, ",", "','");
     n = locusi_read_size(c, "an offset");
     if (n < h->used || n > h->bytes) locusi_expected(c, "an offset within the file");
-    locusi_expect(c, "]", "']'");
-    locusi_expect(c, "}", "'}'");
+    locusi_expect(c, "]}", "its end");
     if (c->status) return;
     t->data = h->data + h->used;
     t->bytes = n - h->used;
@@ -2941,36 +3042,26 @@ LOCUSI_FN int locusi_meta_is(const locus_net *net, const char *key, const char *
 
 // ---- loading
 
-// Is n what the size must be?
-LOCUSI_FN int locusi_fits(locus_net *net, unsigned char form, size_t n)
-{
-    size_t *const size = &net->size[form & (LOCUSI_PLUS_1 - 1)];
-    if (form & LOCUSI_TIMES_3) {
-        if (n % 3) return 0;
-        n /= 3;
-    }
-    if (form & LOCUSI_PLUS_1) {
-        if (n == 0) return 0;
-        n--;
-    }
-    if (*size == SIZE_MAX) *size = n;
-    return *size == n;
-}
-
 // Put one tensor in its place.
 LOCUSI_FN locus_status locusi_settle(locus_net *net, const locusi_tensor *t, locus_error *err)
 {
     const locusi_form *form = locusi_forms;
     size_t place = 0, width, i;
+    int fits;
     while (place < LOCUSI_PLACES && !locusi_is(t->name, t->name_bytes, form->name)) place++, form++;
     if (place == LOCUSI_PLACES) return LOCUS_OK;
+    fits = t->rank == (form->shape[1] ? 2u : 1u);
     if (net->at[place]) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one tensor", "two", form->name);
     width = form->width;
     if (place == LOCUSI_AT_COST && !strcmp(t->type, "F32")) net->cost_bytes = width = 4; // before version 0.3
     else if (strcmp(t->type, form->type))
         return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "%s", "%s", "%s", form->name, form->type, t->type);
-    if (t->rank != (form->shape[1] ? 2u : 1u) || !locusi_fits(net, form->shape[0], t->shape[0]) ||
-        (form->shape[1] && !locusi_fits(net, form->shape[1], t->shape[1])))
+    for (i = 0; fits && i < t->rank; i++) {
+        size_t *const size = &net->size[form->shape[i]];
+        if (*size == SIZE_MAX) *size = t->shape[i];
+        fits = *size == t->shape[i];
+    }
+    if (!fits)
         return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "a shape that agrees with the other tensors'", "another",
                            form->name);
     if (t->bytes / width != t->count || t->bytes % width)
@@ -2989,7 +3080,8 @@ LOCUSI_FN locus_status locusi_need(const locus_net *net, size_t first, size_t la
 {
     for (; first <= last; first++)
         if (!net->at[first])
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "this tensor", "none", locusi_forms[first].name);
+            return locusi_fail(err, first == LOCUSI_AT_EMBEDDINGS ? LOCUS_ERR_NO_POOL : LOCUS_ERR_TENSOR, "%s",
+                               "this tensor", "none", locusi_forms[first].name);
     return LOCUS_OK;
 }
 
@@ -3011,14 +3103,9 @@ LOCUSI_FN uint64_t locusi_hash_on(uint64_t hash, const unsigned char *p, size_t 
 LOCUSI_FN locus_status locusi_meta_hash(const locus_net *net, const char *key, uint64_t *hash, locus_error *err)
 {
     locusi_cursor value;
-    *hash = 0;
-    if (locusi_meta(net, key, &value) != 16)
-        return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "16 hex digits", "another entry", key);
-    for (; value.at < 16; value.at++) {
-        const unsigned digit = value.text[value.at];
-        *hash = *hash << 4 | (digit <= '9' ? digit & 15u : (digit & 15u) + 9u);
-    }
-    return LOCUS_OK;
+    const size_t length = locusi_meta(net, key, &value);
+    if (locusi_parse_hash((const char *)value.text, length, hash)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_METADATA, "%s", "16 hex digits", "another entry", key);
 }
 
 // Are these the weights that the pool was made with?
@@ -3032,30 +3119,42 @@ LOCUSI_FN locus_status locusi_check_hash(const locus_net *net, locus_error *err)
     if ((status = locusi_meta_hash(net, "locus.encoder_hash", &encoder, err)) ||
         (status = locusi_meta_hash(net, "locus.net_hash", &hash, err)))
         return status;
-    for (i = 0; i < 6; i++) decoder = locusi_hash_on(decoder, net->at[i], counts[i]);
+    for (i = 0; i < 6; i++) decoder = locusi_hash_on(decoder, net->at[LOCUSI_AT_U + i], counts[i]);
     decoder = locusi_mix(encoder ^ locusi_mix(decoder));
     if (decoder != hash) return locusi_fail(err, LOCUS_ERR_HASH, "locus.net_hash", "%x", "%x", decoder, hash);
     return LOCUS_OK;
 }
 
-// The names end where their tensor does; the guard's default is one of the models.
-LOCUSI_FN locus_status locusi_check_models(const locus_net *net, locus_guard *guard, locus_error *err)
+// The models' terms; the names end where their tensor does.
+LOCUSI_FN locus_status locusi_read_models(const locus_net *net, locusi_terms *models, locus_error *err)
+{
+    const size_t count = net->size[LOCUSI_MODELS];
+    const unsigned char *const cost = net->at[LOCUSI_AT_COST];
+    const char *name = (const char *)net->at[LOCUSI_AT_NAMES];
+    size_t left = net->size[LOCUSI_NAME_BYTES], i, n;
+    for (i = 0; i < count; i++, name += n + 1, left -= n + 1) {
+        for (n = 0; n < left && name[n]; n++) {}
+        if (n == 0 || n == left) return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "%z", count, i);
+        models[i].name = name;
+        models[i].z = net->at[LOCUSI_AT_EMBEDDINGS] + 4 * net->size[LOCUSI_D] * i;
+        models[i].available = net->at[LOCUSI_AT_AVAILABLE][i] != 0;
+        models[i].cost = net->cost_bytes == 4 ? (double)locusi_f32_at(cost, i) : locusi_f64_at(cost, i);
+        if (!locusi_amount(models[i].cost))
+            return locusi_fail(err, LOCUS_ERR_POOL, "pool.cost[%z]", "finite and not negative, or NaN for unknown",
+                               "%f", i, models[i].cost);
+    }
+    return left ? locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", count) : LOCUS_OK;
+}
+
+// The guard's default is one of the models.
+LOCUSI_FN locus_status locusi_read_guard(const locus_net *net, locus_guard *guard, locus_error *err)
 {
     const size_t models = net->size[LOCUSI_MODELS];
     const unsigned char *const given = net->at[LOCUSI_AT_GUARD];
-    const char *name = (const char *)net->at[LOCUSI_AT_NAMES];
-    size_t left = net->size[LOCUSI_NAME_BYTES], i, n;
-    double model;
-    for (i = 0; i < models; i++, name += n + 1, left -= n + 1) {
-        for (n = 0; n < left && name[n]; n++) {}
-        if (n == 0 || n == left) return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "%z", models, i);
-    }
-    if (left) return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", models);
+    const double model = given ? locusi_f64_at(given, 0) : 0.0;
     guard->model = SIZE_MAX;
-    guard->margin = 0.0;
+    guard->margin = given ? locusi_f64_at(given, 1) : 0.0;
     if (!given) return LOCUS_OK;
-    model = locusi_f64_at(given, 0);
-    guard->margin = locusi_f64_at(given, 1);
     if (!locusi_within(model, 0.0, (double)models - 1.0) || !locusi_within(guard->margin, 0.0, 1.0))
         return locusi_fail(err, LOCUS_ERR_POOL, "pool.guard", "one of %z models and a margin of 0 to 1", "%f and %f",
                            models, model, guard->margin);
@@ -3122,10 +3221,7 @@ LOCUSI_FN locus_status locusi_read_file(locus_net *net, const unsigned char *dat
         net->at[LOCUSI_AT_LAST] = net->at[LOCUSI_AT_LAST_2];
         net->at[LOCUSI_AT_LAST_BIAS] = net->at[LOCUSI_AT_LAST_2_BIAS];
     }
-    if ((status = locusi_need(net, LOCUSI_AT_U, LOCUSI_AT_LAST_BIAS, err))) return status;
-    if (!net->at[LOCUSI_AT_EMBEDDINGS])
-        return locusi_fail(err, LOCUS_ERR_NO_POOL, "pool.embeddings", "this tensor", "none");
-    if ((status = locusi_need(net, LOCUSI_AT_EMBEDDINGS, LOCUSI_AT_AVAILABLE, err))) return status;
+    if ((status = locusi_need(net, LOCUSI_AT_U, LOCUSI_AT_AVAILABLE, err))) return status;
     for (i = LOCUSI_AT_MAP; i < LOCUSI_PLACES; i++) { // the recall's and the text encoder's: all of each or none
         const int recall = i <= LOCUSI_AT_SCALARS;
         if (net->at[i] && (status = locusi_need(net, recall ? LOCUSI_AT_MAP : LOCUSI_AT_KEYS,
@@ -3136,9 +3232,13 @@ LOCUSI_FN locus_status locusi_read_file(locus_net *net, const unsigned char *dat
         return locusi_fail(err, LOCUS_ERR_TENSOR, "memory.scalars", "[2] or [6]", "[%z]", net->size[LOCUSI_SCALARS]);
     if (!net->size[LOCUSI_Q] || !net->size[LOCUSI_D] || !net->size[LOCUSI_HIDDEN])
         return locusi_fail(err, LOCUS_ERR_TENSOR, "decoder.U.weight", "no empty dimension", "one");
+    if (net->size[LOCUSI_THREE_D] % 3 || net->size[LOCUSI_THREE_D] / 3 != net->size[LOCUSI_D] ||
+        (net->at[LOCUSI_AT_CALIBRATION] && net->size[LOCUSI_MODELS_AND_1] != net->size[LOCUSI_MODELS] + 1))
+        return locusi_fail(err, LOCUS_ERR_TENSOR, "mlp_head.0, pool.calibration", "the predictor's and pool's shape",
+                           "another");
     if (!locusi_meta_is(net, "locus.format", "1"))
         return locusi_fail(err, LOCUS_ERR_METADATA, "locus.format", "\"1\"", "another entry");
-    if ((status = locusi_check_hash(net, err)) || (status = locusi_check_models(net, guard, err))) return status;
+    if ((status = locusi_check_hash(net, err)) || (status = locusi_read_guard(net, guard, err))) return status;
     return locusi_find_text(net, err);
 }
 
@@ -3151,22 +3251,13 @@ LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, si
     locusi_work own;
     locusi_terms *models;
     locus_status status;
-    size_t i;
-    if (!out || !data) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "data" : "out");
+    if (!out || !data) return locusi_null(err, out ? "data" : "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_read_file(&net, (const unsigned char *)data, bytes, &guard, err))) return status;
     locusi_work_begin(&own, run);
     pool = (locus_pool *)locusi_take_zero(&own, 1, sizeof(locus_pool));
     models = (locusi_terms *)locusi_take(&own, net.size[LOCUSI_MODELS], sizeof(locusi_terms));
-    status = locusi_work_short(&own, err);
-    for (i = 0; !status && i < net.size[LOCUSI_MODELS]; i++) {
-        const unsigned char *const cost = net.at[LOCUSI_AT_COST];
-        models[i].available = net.at[LOCUSI_AT_AVAILABLE][i] != 0;
-        models[i].cost = net.cost_bytes == 4 ? (double)locusi_f32_at(cost, i) : locusi_f64_at(cost, i);
-        if (!locusi_amount(models[i].cost))
-            status = locusi_fail(err, LOCUS_ERR_POOL, "pool.cost[%z]", "finite and not negative, or NaN for unknown",
-                                 "%f", i, models[i].cost);
-    }
+    if (!(status = locusi_work_short(&own, err))) status = locusi_read_models(&net, models, err);
     if (status) {
         locusi_work_end(&own);
         return status;
@@ -3184,11 +3275,6 @@ LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, si
     return LOCUS_OK;
 }
 
-#ifndef LOCUS_NO_STDIO
-// The file of a router that was loaded: it is kept.
-LOCUSI_FN void locusi_router_file(locus_router *router, locus_file *file) { router->pool->file = *file; }
-#endif
-
 LOCUS_API void locus_router_close(locus_router *router)
 {
     locusi_work own;
@@ -3201,47 +3287,24 @@ LOCUS_API void locus_router_close(locus_router *router)
 
 // ---- models
 
-// The later model of that index.
-static const locusi_added *locusi_added_at(const locus_pool *pool, size_t index)
-{
-    const locusi_added *a = pool->added;
-    size_t i;
-    for (i = pool->count - 1; i > index; i--) a = a->next;
-    return a;
-}
-
-LOCUS_API const char *locus_router_name(const locus_router *router, size_t index)
-{
-    const char *name;
-    if (index >= locus_router_count(router)) return NULL;
-    if (index >= router->net->size[LOCUSI_MODELS]) return locusi_added_at(router->pool, index)->name;
-    for (name = (const char *)router->net->at[LOCUSI_AT_NAMES]; index; index--) name += strlen(name) + 1;
-    return name;
-}
-
 LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, const float *z, size_t *index,
                                         const locus_run *run, locus_error *err)
 {
     const size_t count = locus_router_count(router), n = name ? strlen(name) : 0;
     locusi_work more;
-    locusi_added *added;
     locusi_terms *models;
     unsigned char *put;
     char *copy;
     locus_status status;
     size_t i;
-    if (!router || !router->pool || !name || !z)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, name, z", "pointers", "NULL");
-    for (i = 0; i < n && (unsigned char)name[i] >= 32 && name[i] != 127; i++) {}
-    if (!n || i < n || n >= LOCUSI_NAME_MOST || !locusi_utf8_valid((const unsigned char *)name, n) ||
-        locus_router_find(router, name) != SIZE_MAX)
+    if (!router || !router->pool || !name || !z) return locusi_null(err, "router, name, z");
+    if (!n || !locusi_valid_name(name, LOCUSI_NAME_MOST) || locus_router_find(router, name) != SIZE_MAX)
         return locusi_fail(err, LOCUS_ERR_NAME, "name", "1 to %z bytes of UTF-8 that no model has", "\"%s\"",
                            (size_t)LOCUSI_NAME_MOST - 1, name);
     for (i = 0; i < router->z_dim; i++)
         if ((locusi_f32_bits(z[i]) & 0x7fffffffu) >= 0x53800000u)
             return locusi_fail(err, LOCUS_ERR_POOL, "z[%z]", "a finite number", "%f", i, (double)z[i]);
     locusi_work_begin(&more, run);
-    added = (locusi_added *)locusi_take(&more, 1, sizeof(locusi_added));
     models = (locusi_terms *)locusi_take(&more, count + 1, sizeof(locusi_terms));
     put = (unsigned char *)locusi_take(&more, router->z_dim, 4);
     copy = (char *)locusi_take(&more, n + 1, 1);
@@ -3260,10 +3323,8 @@ LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, 
     models[count].cost = (double)locusi_nan();
     locusi_copy_le(put, z, router->z_dim, 4);
     memcpy(copy, name, n + 1);
-    added->next = router->pool->added;
-    added->name = copy;
-    added->z = put;
-    router->pool->added = added;
+    models[count].name = copy;
+    models[count].z = put;
     router->pool->models = models;
     router->pool->count = count + 1;
     if (index) *index = count;
@@ -3271,12 +3332,6 @@ LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, 
 }
 
 // ---- routing
-
-static const unsigned char *locusi_embedding(const locus_pool *pool, size_t model)
-{
-    if (model >= pool->net.size[LOCUSI_MODELS]) return locusi_added_at(pool, model)->z;
-    return pool->net.at[LOCUSI_AT_EMBEDDINGS] + 4 * pool->net.size[LOCUSI_D] * model;
-}
 
 typedef struct locusi_room { // to route one query in
     float *u, *row;          // [d]
@@ -3298,7 +3353,7 @@ LOCUSI_FN void locusi_predict_net(const locus_pool *pool, const float *q, const 
         const float alike = locusi_dot(head + 4 * d, w->u, d) + locusi_f32_at(net->at[LOCUSI_AT_HEAD_BIAS], j);
         for (i = 0; i < d; i++) w->row[i] = locusi_f32_at(head, i) + locusi_f32_at(head + 8 * d, i) * w->u[i];
         for (m = 0; m < pool->count; m++) {
-            const float hidden = locusi_dot(locusi_embedding(pool, m), w->row, d) + alike;
+            const float hidden = locusi_dot(pool->models[m].z, w->row, d) + alike;
             if (hidden > 0.0f) w->logits[m] += last * hidden;
         }
     }
@@ -3396,8 +3451,7 @@ LOCUS_API locus_status locus_router_route(const locus_router *router, const locu
     locusi_rules rules;
     locus_status status;
     size_t i, stride;
-    if (!router || !router->pool || !queries || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, queries, out", "pointers", "NULL");
+    if (!router || !router->pool || !queries || !out) return locusi_null(err, "router, queries, out");
     pool = router->pool;
     stride = queries->stride ? queries->stride : queries->dim;
     locusi_rules_make(&rules, pool->models, pool->count, pool->guard, o, 0);
@@ -3422,29 +3476,29 @@ LOCUS_API locus_status locus_router_route(const locus_router *router, const locu
 // values of its inducing vectors alone, so that each pass begins anew with the tokens. Evaluations are taken in the
 // order of their numbers, whatever order they were given in: the same set gives the same bits.
 
-typedef struct locusi_mab { // a block's weights; sizes: method.md
-    const unsigned char *q, *k, *v, *out, *gain0, *bias0, *gain1, *bias1, *w1, *b1, *w2, *b2;
-} locusi_mab;
+// A block's weights, as locusi_encoder_spec lists them.
+enum { LOCUSI_MAB_Q, LOCUSI_MAB_K, LOCUSI_MAB_V, LOCUSI_MAB_OUT, LOCUSI_MAB_GAIN0, LOCUSI_MAB_BIAS0, LOCUSI_MAB_GAIN1 };
+enum { LOCUSI_MAB_BIAS1 = 7, LOCUSI_MAB_W1, LOCUSI_MAB_B1, LOCUSI_MAB_W2, LOCUSI_MAB_B2 };
+typedef const unsigned char *const *locusi_mab;
 
-typedef struct locusi_layer {
-    const unsigned char *seed;  // the vectors that look at all tokens ...
-    locusi_mab gather, scatter; // ... and the tokens at them; the pooling, which comes last, has no scatter
-} locusi_layer;
+typedef struct locusi_evaluation {
+    const float *q;
+    size_t dim;
+    float y;
+} locusi_evaluation;
 
 typedef struct locusi_set { // a model's evaluations on their way
     const locus_net *net;
     const locus_evals *evals;
-    const char *missing; // the first tensor that was not there; NULL: all were
-    size_t model, d, q_dim, heads, layers, induced, stride;
-    const unsigned char *input, *input_bias, *output, *output_bias;
-    locusi_layer *layer;      // [layers + 1]
-    size_t *order, count;     // the evaluations there are
-    float *keys, *values;     // [layers, induced, d]
-    float *queries;           // [induced, d] of the pass
-    float *largest, *total;   // [induced, heads] of the scores so far, and the sum of exp(score - largest)
-    double *sum;              // [induced, d] of the values so weighted
-    float *x, *k, *v, *h, *o; // [d]
-    float *hidden, *scores;   // [2 d], [induced]
+    size_t model, count, d, q_dim, heads, layers, induced;
+    const unsigned char **weights; // all of the encoder's
+    locusi_evaluation *list;       // [count] the evaluations there are
+    float *keys, *values;          // [layers, induced, d]
+    float *queries;                // [induced, d] of the pass
+    float *largest, *total;        // [induced, heads] of the scores so far, and the sum of exp(score - largest)
+    double *sum;                   // [induced, d] of the values so weighted
+    float *x, *k, *v, *h, *o;      // [d]
+    float *hidden, *scores;        // [2 d], [induced]
 } locusi_set;
 
 // A number of the metadata; 0 where there is none.
@@ -3457,70 +3511,43 @@ LOCUSI_FN size_t locusi_meta_number(const locus_net *net, const char *key)
     return value.status || value.at < value.length ? 0 : v;
 }
 
-// The weights of that name, [rows, width], or [rows] with width 0, or (rank 3) [1, rows, width]. Never NULL.
-static const unsigned char *locusi_weights(locusi_set *s, const char *prefix, const char *name, size_t rank,
-                                           size_t rows, size_t width)
+// The weights of such a tensor; NULL where they are not there, or not as they should be.
+LOCUSI_FN const unsigned char *locusi_weights(const locus_net *net, const locusi_spec *spec)
 {
-    locusi_header h = s->net->header;
+    locusi_header h = net->header;
     locusi_tensor t;
-    const size_t n = strlen(prefix), *shape = rank == 3 ? t.shape + 1 : t.shape;
     size_t i;
     h.metadata = 0;
     while (locusi_next_tensor(&h, &t)) {
-        if (t.name_bytes < n || memcmp(t.name, prefix, n) || !locusi_is(t.name + n, t.name_bytes - n, name)) continue;
-        if (strcmp(t.type, "F32") || t.bytes / 4 != t.count || t.bytes % 4 || t.rank != rank || shape[0] != rows ||
-            (width && shape[1] != width))
-            break;
+        if (!locusi_is(t.name, t.name_bytes, spec->name)) continue;
+        for (i = 0; i < spec->rank && t.rank == spec->rank && t.shape[i] == spec->shape[i]; i++) {}
+        if (i < spec->rank || strcmp(t.type, "F32") || t.bytes / 4 != t.count || t.bytes % 4) return NULL;
         for (i = 0; i < t.count && (locusi_le32(t.data + 4 * i) & 0x7fffffffu) < 0x53800000u; i++) {}
-        if (i == t.count && (rank < 3 || t.shape[0] == 1)) return t.data;
-        break;
+        return i == t.count ? t.data : NULL;
     }
-    if (!s->missing) s->missing = name;
-    return s->net->header.data;
+    return NULL;
 }
 
-LOCUSI_FN void locusi_find_mab(locusi_set *s, const char *prefix, locusi_mab *m)
+// The first `count` of them.
+LOCUSI_FN locus_status locusi_find_encoder(const locusi_set *s, size_t count, locus_error *err)
 {
-    const size_t d = s->d;
-    m->q = locusi_weights(s, prefix, "W_q.weight", 2, d, d);
-    m->k = locusi_weights(s, prefix, "W_k.weight", 2, d, d);
-    m->v = locusi_weights(s, prefix, "W_v.weight", 2, d, d);
-    m->out = locusi_weights(s, prefix, "fc_o.weight", 2, d, d);
-    m->gain0 = locusi_weights(s, prefix, "ln0.weight", 1, d, 0);
-    m->bias0 = locusi_weights(s, prefix, "ln0.bias", 1, d, 0);
-    m->gain1 = locusi_weights(s, prefix, "ln1.weight", 1, d, 0);
-    m->bias1 = locusi_weights(s, prefix, "ln1.bias", 1, d, 0);
-    m->w1 = locusi_weights(s, prefix, "rff.net.0.weight", 2, 2 * d, d);
-    m->b1 = locusi_weights(s, prefix, "rff.net.0.bias", 1, 2 * d, 0);
-    m->w2 = locusi_weights(s, prefix, "rff.net.2.weight", 2, d, 2 * d);
-    m->b2 = locusi_weights(s, prefix, "rff.net.2.bias", 1, d, 0);
+    locusi_sizes sizes;
+    locusi_spec spec;
+    size_t i;
+    locusi_encoder_sizes(sizes, s->q_dim, s->d, s->induced);
+    for (i = 0; i < count; i++) {
+        locusi_encoder_spec(sizes, s->layers, 0, i, &spec);
+        if (!(s->weights[i] = locusi_weights(s->net, &spec)))
+            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "finite F32 of the right shape", "another, or none",
+                               spec.name);
+    }
+    return LOCUS_OK;
 }
 
-// All weights of the encoder.
-LOCUSI_FN locus_status locusi_find_encoder(locusi_set *s, locus_error *err)
+// The vectors that look at all tokens, and behind them the block with which they do.
+LOCUSI_FN locusi_mab locusi_layer(const locusi_set *s, size_t layer)
 {
-    static const char *const parts[3] = {"", "mab1.", "mab2."};
-    char prefix[32] = "encoder.layers.";
-    size_t l, part, n;
-    s->input = locusi_weights(s, "encoder.input.0.", "weight", 2, s->d, 2 * s->q_dim + 1);
-    s->input_bias = locusi_weights(s, "encoder.input.0.", "bias", 1, s->d, 0);
-    for (l = 0; l < s->layers; l++)
-        for (part = 0; part < 3; part++) {
-            n = 15;
-            if (l > 9) prefix[n++] = (char)('0' + l / 10);
-            prefix[n++] = (char)('0' + l % 10);
-            prefix[n++] = '.';
-            memcpy(prefix + n, parts[part], strlen(parts[part]) + 1);
-            if (part == 0) s->layer[l].seed = locusi_weights(s, prefix, "I", 3, s->induced, s->d);
-            else locusi_find_mab(s, prefix, part == 1 ? &s->layer[l].gather : &s->layer[l].scatter);
-        }
-    s->layer[l].seed = locusi_weights(s, "encoder.pma.", "S", 3, 1, s->d);
-    locusi_find_mab(s, "encoder.pma.mab.", &s->layer[l].gather);
-    s->output = locusi_weights(s, "encoder.out.0.", "weight", 2, s->d, s->d);
-    s->output_bias = locusi_weights(s, "encoder.out.0.", "bias", 1, s->d, 0);
-    if (!s->missing) return LOCUS_OK;
-    return locusi_fail(err, LOCUS_ERR_TENSOR, "encoder's %s", "finite F32 of the right shape", "another, or none",
-                       s->missing);
+    return s->weights + 2 + layer * LOCUSI_LAYER_TENSORS;
 }
 
 LOCUSI_FN void locusi_norm(float *x, size_t d, const unsigned char *gain, const unsigned char *bias)
@@ -3541,18 +3568,18 @@ LOCUSI_FN void locusi_relu(float *x, size_t n)
 }
 
 // s->x <- LN1(O + rff(O)), O = ReLU(LN0(fc_o s->h + s->x))
-LOCUSI_FN void locusi_block_tail(const locusi_set *s, const locusi_mab *m)
+LOCUSI_FN void locusi_block_tail(const locusi_set *s, locusi_mab m)
 {
     size_t i;
-    locusi_affine(m->out, NULL, s->d, s->h, s->d, s->o);
+    locusi_affine(m[LOCUSI_MAB_OUT], NULL, s->d, s->h, s->d, s->o);
     for (i = 0; i < s->d; i++) s->o[i] += s->x[i];
-    locusi_norm(s->o, s->d, m->gain0, m->bias0);
+    locusi_norm(s->o, s->d, m[LOCUSI_MAB_GAIN0], m[LOCUSI_MAB_BIAS0]);
     locusi_relu(s->o, s->d);
-    locusi_affine(m->w1, m->b1, 2 * s->d, s->o, s->d, s->hidden);
+    locusi_affine(m[LOCUSI_MAB_W1], m[LOCUSI_MAB_B1], 2 * s->d, s->o, s->d, s->hidden);
     locusi_relu(s->hidden, 2 * s->d);
-    locusi_affine(m->w2, m->b2, s->d, s->hidden, 2 * s->d, s->x);
+    locusi_affine(m[LOCUSI_MAB_W2], m[LOCUSI_MAB_B2], s->d, s->hidden, 2 * s->d, s->x);
     for (i = 0; i < s->d; i++) s->x[i] += s->o[i];
-    locusi_norm(s->x, s->d, m->gain1, m->bias1);
+    locusi_norm(s->x, s->d, m[LOCUSI_MAB_GAIN1], m[LOCUSI_MAB_BIAS1]);
 }
 
 // Scores of one head: a query's part times a key's, scaled.
@@ -3569,9 +3596,10 @@ LOCUSI_FN float locusi_score_of(const locusi_set *s, const float *query, const f
 LOCUSI_FN void locusi_attend(const locusi_set *s, size_t layer)
 {
     const float *const keys = s->keys + layer * s->induced * s->d, *const values = s->values + (keys - s->keys);
+    const locusi_mab m = locusi_layer(s, layer) + 1 + LOCUSI_MAB_TENSORS;
     const size_t width = s->d / s->heads;
     size_t head, i, c;
-    locusi_affine(s->layer[layer].scatter.q, NULL, s->d, s->x, s->d, s->k);
+    locusi_affine(m[LOCUSI_MAB_Q], NULL, s->d, s->x, s->d, s->k);
     for (head = 0; head < s->heads; head++) {
         float largest = -FLT_MAX, total = 0.0f;
         for (i = 0; i < s->induced; i++) {
@@ -3585,16 +3613,16 @@ LOCUSI_FN void locusi_attend(const locusi_set *s, size_t layer)
             s->h[c] = sum / total;
         }
     }
-    locusi_block_tail(s, &s->layer[layer].scatter);
+    locusi_block_tail(s, m);
 }
 
 // The pass's `rows` queries look at s->x, one more token. Sums are kept relative to the largest score so far.
-LOCUSI_FN void locusi_feed(const locusi_set *s, size_t rows, const locusi_mab *m)
+LOCUSI_FN void locusi_feed(const locusi_set *s, size_t rows, locusi_mab m)
 {
     const size_t width = s->d / s->heads;
     size_t row, head, c;
-    locusi_affine(m->k, NULL, s->d, s->x, s->d, s->k);
-    locusi_affine(m->v, NULL, s->d, s->x, s->d, s->v);
+    locusi_affine(m[LOCUSI_MAB_K], NULL, s->d, s->x, s->d, s->k);
+    locusi_affine(m[LOCUSI_MAB_V], NULL, s->d, s->x, s->d, s->v);
     for (row = 0; row < rows; row++)
         for (head = 0; head < s->heads; head++) {
             float *const largest = &s->largest[row * s->heads + head], *const total = &s->total[row * s->heads + head];
@@ -3610,81 +3638,67 @@ LOCUSI_FN void locusi_feed(const locusi_set *s, size_t rows, const locusi_mab *m
 }
 
 // Order of evaluations: by the numbers of their encodings, then by score. Equal ones are interchangeable.
-LOCUSI_FN int locusi_after(const locusi_set *s, size_t a, size_t b)
+LOCUSI_FN int locusi_evaluation_order(const void *a, const void *b)
 {
-    const float *const p = s->evals->queries.encodings + a * s->stride;
-    const float *const q = s->evals->queries.encodings + b * s->stride;
-    float y = 0.0f, other = 0.0f;
+    const locusi_evaluation *const x = (const locusi_evaluation *)a, *const y = (const locusi_evaluation *)b;
     size_t i;
-    for (i = 0; i < s->q_dim; i++)
-        if (p[i] < q[i] || p[i] > q[i]) return p[i] > q[i];
-    locusi_score(s->evals, s->model, a, &y);
-    locusi_score(s->evals, s->model, b, &other);
-    return y > other;
+    for (i = 0; i < x->dim; i++)
+        if (x->q[i] < y->q[i] || x->q[i] > y->q[i]) return x->q[i] > y->q[i] ? 1 : -1;
+    return x->y > y->y ? 1 : x->y < y->y ? -1 : 0;
 }
 
-// The model's evaluations, checked and in order (heapsort).
+// The model's evaluations, checked and in order.
 LOCUSI_FN locus_status locusi_sort_set(locusi_set *s, locus_error *err)
 {
-    size_t i, start, last, child;
-    float y = 0.0f;
+    const locus_queries *const queries = &s->evals->queries;
+    size_t i;
     locus_status status;
-    s->count = 0;
-    for (i = 0; i < s->evals->queries.count; i++) {
-        if (!locusi_score(s->evals, s->model, i, &y)) continue;
-        if ((status = locusi_check_encoding(s->net, s->evals->queries.encodings + i * s->stride, i, err)))
-            return status;
-        s->order[s->count++] = i;
+    for (i = s->count = 0; i < queries->count; i++) {
+        locusi_evaluation *const e = &s->list[s->count];
+        if (!locusi_score(s->evals, s->model, i, &e->y)) continue;
+        e->q = queries->encodings + i * (queries->stride ? queries->stride : s->q_dim);
+        e->dim = s->q_dim;
+        if ((status = locusi_check_encoding(s->net, e->q, i, err))) return status;
+        s->count++;
     }
     if (!s->count)
         return locusi_fail(err, LOCUS_ERR_EMPTY_SET, "model %z", "at least one evaluation", "none", s->model);
-    for (start = s->count / 2, last = s->count; last > 1;) {
-        const size_t moved = start ? s->order[--start] : s->order[--last];
-        if (!start && last < s->count) s->order[last] = s->order[0];
-        for (i = start; (child = 2 * i + 1) < last; i = child) {
-            if (child + 1 < last && locusi_after(s, s->order[child + 1], s->order[child])) child++;
-            if (!locusi_after(s, s->order[child], moved)) break;
-            s->order[i] = s->order[child];
-        }
-        s->order[i] = moved;
-    }
+    locusi_sort(s->list, s->count, sizeof *s->list, locusi_evaluation_order);
     return LOCUS_OK;
 }
 
 // s->x <- the token of an evaluation
-LOCUSI_FN void locusi_token(const locusi_set *s, size_t evaluation)
+LOCUSI_FN void locusi_token(const locusi_set *s, const locusi_evaluation *e)
 {
-    const float *const q = s->evals->queries.encodings + evaluation * s->stride;
-    float y = 0.0f;
+    const float *const q = e->q, y = e->y;
     size_t i;
-    locusi_score(s->evals, s->model, evaluation, &y);
     for (i = 0; i < s->d; i++) {
-        const unsigned char *const w = s->input + 4 * (2 * s->q_dim + 1) * i;
+        const unsigned char *const w = s->weights[0] + 4 * (2 * s->q_dim + 1) * i;
         s->x[i] = locusi_dot(w, q, s->q_dim) + y * locusi_f32_at(w, s->q_dim) +
-                  (2.0f * y - 1.0f) * locusi_dot(w + 4 * (s->q_dim + 1), q, s->q_dim) + locusi_f32_at(s->input_bias, i);
+                  (2.0f * y - 1.0f) * locusi_dot(w + 4 * (s->q_dim + 1), q, s->q_dim) + locusi_f32_at(s->weights[1], i);
     }
 }
 
 LOCUSI_FN void locusi_seed(const locusi_set *s, size_t layer, size_t row)
 {
     size_t i;
-    for (i = 0; i < s->d; i++) s->x[i] = locusi_f32_at(s->layer[layer].seed, row * s->d + i);
+    for (i = 0; i < s->d; i++) s->x[i] = locusi_f32_at(locusi_layer(s, layer)[0], row * s->d + i);
 }
 
 // One pass: the tokens, through the layers below, are seen by a layer's inducing vectors or, at last, by the pooling.
 LOCUSI_FN void locusi_pass(const locusi_set *s, size_t layer)
 {
-    const locusi_mab *const m = &s->layer[layer].gather;
+    const locusi_mab m = locusi_layer(s, layer) + 1, scatter = m + LOCUSI_MAB_TENSORS;
     const size_t rows = layer < s->layers ? s->induced : 1, d = s->d;
     size_t row, i, l;
     for (row = 0; row < rows; row++) {
         locusi_seed(s, layer, row);
-        locusi_affine(m->q, NULL, d, s->x, d, s->queries + row * d);
+        locusi_affine(m[LOCUSI_MAB_Q], NULL, d, s->x, d, s->queries + row * d);
     }
     for (i = 0; i < rows * s->heads; i++) s->largest[i] = -FLT_MAX, s->total[i] = 0.0f;
     memset(s->sum, 0, rows * d * sizeof(double));
     for (i = 0; i < s->count; i++) {
-        locusi_token(s, s->order[i]);
+        locusi_token(s, &s->list[i]);
         for (l = 0; l < layer; l++) locusi_attend(s, l);
         locusi_feed(s, rows, m);
     }
@@ -3695,18 +3709,19 @@ LOCUSI_FN void locusi_pass(const locusi_set *s, size_t layer)
             s->h[i] = (float)(s->sum[row * d + i] / (double)s->total[row * s->heads + i / (d / s->heads)]);
         locusi_block_tail(s, m);
         if (layer == s->layers) return;
-        locusi_affine(s->layer[layer].scatter.k, NULL, d, s->x, d, s->keys + at);
-        locusi_affine(s->layer[layer].scatter.v, NULL, d, s->x, d, s->values + at);
+        locusi_affine(scatter[LOCUSI_MAB_K], NULL, d, s->x, d, s->keys + at);
+        locusi_affine(scatter[LOCUSI_MAB_V], NULL, d, s->x, d, s->values + at);
     }
 }
 
 LOCUSI_FN locus_status locusi_encode_set(locusi_set *s, float *z, locus_error *err)
 {
+    const locusi_mab output = locusi_layer(s, s->layers) + 1 + LOCUSI_MAB_TENSORS;
     const locus_status status = locusi_sort_set(s, err);
     size_t l;
     if (status) return status;
     for (l = 0; l <= s->layers; l++) locusi_pass(s, l);
-    locusi_affine(s->output, s->output_bias, s->d, s->x, s->d, z);
+    locusi_affine(output[0], output[1], s->d, s->x, s->d, z);
     for (l = 0; l < s->d; l++)
         if (!locusi_finite(z[l]))
             return locusi_fail(err, LOCUS_ERR_NONFINITE, "embedding", "finite numbers", "an overflow");
@@ -3718,9 +3733,10 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
 {
     locusi_work work;
     locusi_set s;
+    const unsigned char *begin[2];
     locus_status status;
-    size_t d;
-    if (!net || !evals || !z) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "net, evals, z", "pointers", "NULL");
+    size_t d, tensors;
+    if (!net || !evals || !z) return locusi_null(err, "net, evals, z");
     if ((status = locusi_check_rows(net, &evals->queries, err))) return status;
     if ((status = locusi_check_scores(&evals->scores, 0, evals->queries.count, err))) return status;
     memset(&s, 0, sizeof s);
@@ -3728,12 +3744,11 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     s.evals = evals;
     s.d = d = net->size[LOCUSI_D];
     s.q_dim = net->size[LOCUSI_Q];
-    s.stride = evals->queries.stride ? evals->queries.stride : s.q_dim;
     s.heads = locusi_meta_number(net, "n_heads");
     s.layers = locusi_meta_number(net, "n_layers");
     s.induced = locusi_meta_number(net, "m_induce");
-    locusi_weights(&s, "encoder.input.0.", "bias", 1, d, 0);
-    if (s.missing)
+    s.weights = begin;
+    if (locusi_find_encoder(&s, 2, NULL))
         return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
     if (locusi_meta_is(net, "encoder_kind", "sab"))
         return locusi_fail(err, LOCUS_ERR_UNSUPPORTED, "encoder_kind", "isab", "another");
@@ -3741,8 +3756,9 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
         return locusi_fail(err, LOCUS_ERR_METADATA, "n_heads, n_layers, m_induce",
                            "a divisor of z_dim, 1 to 64, at least 1", "%z, %z, %z", s.heads, s.layers, s.induced);
     locusi_work_begin(&work, run);
-    s.layer = (locusi_layer *)locusi_take(&work, s.layers + 1, sizeof(locusi_layer));
-    s.order = (size_t *)locusi_take(&work, evals->queries.count, sizeof(size_t));
+    tensors = locusi_encoder_size(s.layers, 0);
+    s.weights = (const unsigned char **)locusi_take(&work, tensors, sizeof *s.weights);
+    s.list = (locusi_evaluation *)locusi_take(&work, evals->queries.count, sizeof(locusi_evaluation));
     s.keys = (float *)locusi_take(&work, s.layers * s.induced, d * sizeof(float));
     s.values = (float *)locusi_take(&work, s.layers * s.induced, d * sizeof(float));
     s.queries = (float *)locusi_take(&work, s.induced, d * sizeof(float));
@@ -3758,7 +3774,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
         s.h = s.v + d;
         s.o = s.h + d;
         s.hidden = s.o + d;
-        status = locusi_find_encoder(&s, err);
+        status = locusi_find_encoder(&s, tensors, err);
     }
     for (; s.model < evals->scores.models && !status; s.model++) status = locusi_encode_set(&s, z + s.model * d, err);
     locusi_work_end(&work);
@@ -3768,35 +3784,7 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
 
 #else // all the rest but >>router
 
-// ---- sorting, types of numbers, files that are written
-
-// Heapsort: in place, no recursion, no bad case that a hostile file could build (qsort may allocate or go quadratic).
-LOCUSI_FN void locusi_swap(unsigned char *a, unsigned char *b, size_t size)
-{
-    unsigned char t[16];
-    for (; size;) {
-        const size_t n = size < sizeof t ? size : sizeof t;
-        memcpy(t, a, n);
-        memcpy(a, b, n);
-        memcpy(b, t, n);
-        a += n, b += n, size -= n;
-    }
-}
-
-LOCUSI_FN void locusi_sort(void *array, size_t count, size_t size, int (*order)(const void *, const void *))
-{
-    unsigned char *const base = (unsigned char *)array;
-    size_t start = count / 2, end = count, root, child;
-    while (end > 1) {
-        if (start) start--;
-        else if (--end) locusi_swap(base, base + end * size, size);
-        for (root = start; root < end / 2 && (child = 2 * root + 1) < end; root = child) {
-            if (child + 1 < end && order(base + child * size, base + (child + 1) * size) < 0) child++;
-            if (order(base + root * size, base + child * size) >= 0) break;
-            locusi_swap(base + root * size, base + child * size, size);
-        }
-    }
-}
+// ---- types of numbers, files that are written
 
 LOCUSI_FN float locusi_f16_to_f32(uint16_t h)
 {
@@ -4007,6 +3995,7 @@ LOCUSI_FN size_t locusi_json_escape(locusi_cursor *c, unsigned char out[4])
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     const char *const named = c->at + 1 < c->length ? strchr(from, c->text[c->at + 1]) : NULL;
     uint32_t code = locusi_hex4(c, c->at);
+    size_t n, i;
     if (named && *named) {
         out[0] = (unsigned char)to[named - from];
         c->at += 2;
@@ -4026,20 +4015,10 @@ LOCUSI_FN size_t locusi_json_escape(locusi_cursor *c, unsigned char out[4])
         c->at += 6;
     }
     c->at += 6;
-    out[0] = (unsigned char)code;
-    if (code < 0x80) return 1;
-    out[1] = (unsigned char)(0x80u | (code & 63u));
-    out[0] = (unsigned char)(0xc0u | code >> 6);
-    if (code < 0x800) return 2;
-    out[2] = out[1];
-    out[1] = (unsigned char)(0x80u | (code >> 6 & 63u));
-    out[0] = (unsigned char)(0xe0u | code >> 12);
-    if (code < 0x10000u) return 3;
-    out[3] = out[2];
-    out[2] = out[1];
-    out[1] = (unsigned char)(0x80u | (code >> 12 & 63u));
-    out[0] = (unsigned char)(0xf0u | code >> 18);
-    return 4;
+    n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000u ? 3 : 4;
+    for (i = n; i-- > 1; code >>= 6) out[i] = (unsigned char)(0x80u | (code & 63u));
+    out[0] = (unsigned char)(n == 1 ? code : 0xf00u >> n | code); // as many ones as bytes, and a zero
+    return n;
 }
 
 // A string, unescaped into out as far as it fits, terminated. Returns its full length; SIZE_MAX if it has a NUL in it,
@@ -4143,42 +4122,28 @@ LOCUSI_FN const char *locusi_json_kind(locusi_cursor *c)
 LOCUSI_FN locus_status locusi_tensor_size(locus_tensor *t, locus_error *err)
 {
     const locusi_dtype *const type = locusi_dtype_find(t->dtype_name, NULL, t->dtype);
-    char shape[80];
     size_t bits;
     if (!type)
-        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "%s", t->name,
+        return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "\"%s\"", t->name,
                            t->dtype_name ? t->dtype_name : "none");
     t->dtype = type->dtype;
     t->dtype_name = type->name;
     if (t->rank > 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "rank 8 or less", "%z", t->name, t->rank);
-    if (!locusi_shape_count(t->shape, t->rank, &t->count) || !locusi_mul(t->count, type->bits, &bits)) {
-        locusi_shape_text(shape, sizeof shape, t->rank, t->shape);
-        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "%s", t->name, shape);
-    }
+    if (!locusi_shape_count(t->shape, t->rank, &t->count) || !locusi_mul(t->count, type->bits, &bits))
+        return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a shape that fits the address space", "more", t->name);
     if (bits % 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "whole bytes", "%z bits", t->name, bits);
     t->bytes = bits / 8;
     return LOCUS_OK;
 }
 
-// An array of at most `most` sizes; returns how many.
-LOCUSI_FN size_t locusi_json_sizes(locusi_cursor *c, size_t *out, size_t most, const char *name, const char *what)
+// An array of sizes; returns how many, of which the first `most` are kept.
+LOCUSI_FN size_t locusi_json_sizes(locusi_cursor *c, size_t *out, size_t most)
 {
-    size_t count = 0;
-    if (locusi_peek(c) != '[' && !c->status)
-        c->status =
-            locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s as an array", "%s", name, what, locusi_json_kind(c));
+    size_t count = 0, size;
     locusi_expect(c, "[", "'['");
     while (locusi_more(c, "]", &count)) {
-        const char *const kind = locusi_json_kind(c);
-        if (count > most) {
-            c->status =
-                locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s of at most %z numbers", "more", name, what, most);
-            break;
-        }
-        if (locusi_is_digit(locusi_here(c))) out[count - 1] = locusi_read_size(c, "a digit");
-        if (!c->status && locusi_peek(c) != ',' && locusi_here(c) != ']')
-            c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s of non-negative integers", "%s", name, what,
-                                    kind[2] == 'n' ? "a negative number or a fraction" : kind);
+        size = locusi_read_size(c, "a non-negative integer");
+        if (count <= most) out[count - 1] = size;
     }
     return count;
 }
@@ -4188,45 +4153,30 @@ LOCUSI_FN void locusi_json_tensor(locusi_cursor *c, locus_tensor *t, const unsig
 {
     static const char *const keys[3] = {"dtype", "shape", "data_offsets"};
     size_t offsets[2] = {0, 0}, members = 0, seen[3] = {0, 0, 0}, length, count = 2, i;
-    char key[16], type[16];
-    if (locusi_peek(c) != '{' && !c->status)
-        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "an object", "%s", t->name, locusi_json_kind(c));
+    char key[16], type[16] = "";
+    int nul = 0;
+    c->what = t->name;
     locusi_expect(c, "{", "'{'");
     for (i = 0; i < 8; i++) t->shape[i] = 1;
     while (locusi_more(c, "}", &members)) {
         length = locusi_json_key(c, key, sizeof key);
         for (i = 0; i < 3 && (length >= sizeof key || strcmp(key, keys[i]) != 0); i++) {}
-        if (c->status) break;
-        if (i == 3) {
-            locusi_json_skip(c, 2);
-        } else if (seen[i]++) {
+        if (i == 3) locusi_json_skip(c, 2);
+        else if (i == 0) nul = locusi_json_string(c, type, sizeof type) == SIZE_MAX;
+        else if (i == 1) t->rank = locusi_json_sizes(c, t->shape, 8);
+        else count = locusi_json_sizes(c, offsets, 2);
+        if (i < 3 && seen[i]++ && !c->status)
             c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "one %s", "two", t->name, keys[i]);
-        } else if (i == 1) {
-            t->rank = locusi_json_sizes(c, t->shape, 8, t->name, keys[1]);
-        } else if (i == 2) {
-            count = locusi_json_sizes(c, offsets, 2, t->name, keys[2]);
-        } else if (locusi_peek(c) != '"') {
-            c->status =
-                locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "dtype as a string", "%s", t->name, locusi_json_kind(c));
-        } else if (locusi_json_string(c, type, sizeof type) >= sizeof type ||
-                   !locusi_dtype_find(type, NULL, LOCUS_U8)) {
-            if (!c->status)
-                c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "the dtype F32, F16, BF16, ...", "\"%s\"",
-                                        t->name, type);
-        } else {
-            t->dtype_name = locusi_dtype_find(type, NULL, LOCUS_U8)->name;
-        }
     }
     for (i = 0; i < 3 && !c->status; i++)
         if (!seen[i]) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%s", "none", t->name, keys[i]);
+    c->what = "header";
+    t->dtype_name = nul ? "" : type;
     if (c->status || (c->status = locusi_tensor_size(t, c->err)) != LOCUS_OK) return;
     if (count != 2) c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "2 data_offsets", "%z", t->name, count);
-    else if (offsets[1] < offsets[0])
-        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "data to end at %z or later", "%z", t->name, offsets[0],
-                                offsets[1]);
-    else if (offsets[1] - offsets[0] != t->bytes)
-        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%z bytes by its shape", "%z by its offsets", t->name,
-                                t->bytes, offsets[1] - offsets[0]);
+    else if (offsets[1] < offsets[0] || offsets[1] - offsets[0] != t->bytes)
+        c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "%z bytes by its shape", "%z to %z by its offsets",
+                                t->name, t->bytes, offsets[0], offsets[1]);
     else if (offsets[1] > data_bytes)
         c->status = locusi_fail(c->err, LOCUS_ERR_FORMAT, "%s", "data to end within the file's %z bytes", "%z", t->name,
                                 data_bytes, offsets[1]);
@@ -4262,11 +4212,6 @@ LOCUSI_FN void locusi_json_metadata(locusi_cursor *c, locus_safetensors *out, ch
     }
 }
 
-LOCUSI_FN int locusi_tensor_name_order(const void *a, const void *b)
-{
-    return strcmp(((const locus_tensor *)a)->name, ((const locus_tensor *)b)->name);
-}
-
 LOCUSI_FN int locusi_tensor_data_order(const void *a, const void *b)
 {
     const locus_tensor *const x = (const locus_tensor *)a, *const y = (const locus_tensor *)b;
@@ -4276,35 +4221,30 @@ LOCUSI_FN int locusi_tensor_data_order(const void *a, const void *b)
     return n < m ? -1 : n > m; // empty tensors: as in the header
 }
 
-LOCUSI_FN int locusi_metadata_key_order(const void *a, const void *b)
+LOCUSI_FN int locusi_name_order(const void *a, const void *b)
 {
-    return strcmp(((const locus_metadata *)a)->key, ((const locus_metadata *)b)->key);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-LOCUSI_FN int locusi_metadata_file_order(const void *a, const void *b)
+// No name twice: of the tensors, and of the metadata. names: for as many of them as there are of either.
+LOCUSI_FN locus_status locusi_unique_names(const char **names, const locus_tensor *tensors, size_t tensor_count,
+                                           const locus_metadata *metadata, size_t metadata_count, locus_error *err)
 {
-    const uintptr_t x = (uintptr_t)((const locus_metadata *)a)->key, y = (uintptr_t)((const locus_metadata *)b)->key;
-    return x < y ? -1 : x > y; // text was kept in the order of the file
-}
-
-// No name twice. Sorts both lists by name.
-LOCUSI_FN locus_status locusi_unique_names(locus_tensor *tensors, size_t tensor_count, locus_metadata *metadata,
-                                           size_t metadata_count, locus_error *err)
-{
-    size_t i;
-    locusi_sort(tensors, tensor_count, sizeof *tensors, locusi_tensor_name_order);
-    for (i = 1; i < tensor_count; i++)
-        if (strcmp(tensors[i - 1].name, tensors[i].name) == 0)
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one tensor of that name", "two", tensors[i].name);
-    locusi_sort(metadata, metadata_count, sizeof *metadata, locusi_metadata_key_order);
-    for (i = 1; i < metadata_count; i++)
-        if (strcmp(metadata[i - 1].key, metadata[i].key) == 0)
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one metadata entry", "two", metadata[i].key);
+    const size_t count[2] = {tensor_count, metadata_count};
+    size_t i, of;
+    for (of = 0; of < 2; of++) {
+        for (i = 0; i < count[of]; i++) names[i] = of ? metadata[i].key : tensors[i].name;
+        locusi_sort(names, count[of], sizeof *names, locusi_name_order);
+        for (i = 1; i < count[of]; i++)
+            if (strcmp(names[i - 1], names[i]) == 0)
+                return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "one %s of that name", "two", names[i],
+                                   of ? "metadata entry" : "tensor");
+    }
     return LOCUS_OK;
 }
 
 // The whole header into lists that are long enough.
-LOCUSI_FN locus_status locusi_read_header(locusi_cursor *c, locus_safetensors *out, char *text,
+LOCUSI_FN locus_status locusi_read_header(locusi_cursor *c, locus_safetensors *out, const char **names, char *text,
                                           const unsigned char *data, size_t data_bytes)
 {
     size_t members = 0, end = 0, i;
@@ -4331,9 +4271,8 @@ LOCUSI_FN locus_status locusi_read_header(locusi_cursor *c, locus_safetensors *o
     locusi_peek(c);
     if (c->at < c->length) locusi_expected(c, "white space or the end");
     if (c->status) return c->status;
-    status = locusi_unique_names(out->tensors, out->tensor_count, out->metadata, out->metadata_count, c->err);
+    status = locusi_unique_names(names, out->tensors, out->tensor_count, out->metadata, out->metadata_count, c->err);
     if (status) return status;
-    locusi_sort(out->metadata, out->metadata_count, sizeof *out->metadata, locusi_metadata_file_order);
     locusi_sort(out->tensors, out->tensor_count, sizeof *out->tensors, locusi_tensor_data_order);
     for (i = 0; i < out->tensor_count; i++) { // no hole, no overlap
         const locus_tensor *const t = &out->tensors[i];
@@ -4357,10 +4296,11 @@ LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const voi
     locusi_work w;
     locus_status status;
     uint64_t n;
+    const char **names;
     char *text;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
-    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    if (!data && bytes) return locusi_null(err, "data");
     if (bytes < 8) return locusi_fail(err, LOCUS_ERR_FORMAT, "file", "at least 8 bytes", "%z", bytes);
     n = locusi_le64(file);
     if (n > LOCUSI_MAX_HEADER || n > bytes - 8 || n == 0)
@@ -4379,9 +4319,10 @@ LOCUS_API locus_status locus_safetensors_parse(locus_safetensors *out, const voi
     locusi_work_begin(&w, run);
     out->tensors = (locus_tensor *)locusi_take(&w, tensors, sizeof *out->tensors);
     out->metadata = (locus_metadata *)locusi_take(&w, metadata, sizeof *out->metadata);
+    names = (const char **)locusi_take(&w, tensors > metadata ? tensors : metadata, sizeof *names);
     text = (char *)locusi_take(&w, c.length, 1);
     if (!(status = locusi_work_short(&w, err)))
-        status = locusi_read_header(&c, out, text, c.text + c.length, bytes - 8 - c.length);
+        status = locusi_read_header(&c, out, names, text, c.text + c.length, bytes - 8 - c.length);
     if (status) {
         locusi_work_end(&w);
         memset(out, 0, sizeof *out);
@@ -4420,7 +4361,7 @@ LOCUS_API const char *locus_safetensors_meta(const locus_safetensors *st, const 
 LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, size_t count, float *out,
                                            locus_error *err)
 {
-    if (!t || (count && !out)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, t ? "out" : "t", "a pointer", "NULL");
+    if (!t || (count && !out)) return locusi_null(err, t ? "out" : "t");
     if (first > t->count || count > t->count - first)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "elements up to %z", "%z from %z", t->name, t->count, count,
                            first);
@@ -4436,7 +4377,7 @@ LOCUS_API locus_status locus_safetensors_open(locus_safetensors *out, const char
 {
     locus_file file;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_file_open(&file, path, err))) return status;
     if ((status = locus_safetensors_parse(out, file.data, file.bytes, NULL, err))) locusi_file_close(&file);
@@ -4477,7 +4418,7 @@ LOCUSI_FN int locusi_save_order(const void *a, const void *b)
 {
     const unsigned p = locusi_dtype_find(((const locus_tensor *)a)->dtype_name, NULL, LOCUS_U8)->bits;
     const unsigned q = locusi_dtype_find(((const locus_tensor *)b)->dtype_name, NULL, LOCUS_U8)->bits;
-    return p != q ? (p > q ? -1 : 1) : locusi_tensor_name_order(a, b);
+    return p != q ? (p > q ? -1 : 1) : strcmp(((const locus_tensor *)a)->name, ((const locus_tensor *)b)->name);
 }
 
 LOCUSI_FN void locusi_save_header(locusi_writer *w, const locus_tensor *tensors, size_t tensor_count,
@@ -4518,17 +4459,17 @@ LOCUSI_FN locus_status locusi_save_name(const char *name, size_t i, const char *
     return LOCUS_OK;
 }
 
-// Checks and completes the tensors and puts them into the file's order; sorts `unique`, a copy of the metadata.
-LOCUSI_FN locus_status locusi_save_check(locus_tensor *tensors, size_t tensor_count, locus_metadata *unique,
-                                         size_t metadata_count, locus_error *err)
+// Checks and completes the tensors and puts them into the file's order. names: see locusi_unique_names.
+LOCUSI_FN locus_status locusi_save_check(locus_tensor *tensors, size_t tensor_count, const locus_metadata *metadata,
+                                         size_t metadata_count, const char **names, locus_error *err)
 {
     size_t i, total = 0;
     locus_status status;
     for (i = 0; i < metadata_count; i++) {
-        status = locusi_save_name(unique[i].value ? unique[i].key : NULL, i, "metadata", LOCUS_ERR_METADATA, err);
+        status = locusi_save_name(metadata[i].value ? metadata[i].key : NULL, i, "metadata", LOCUS_ERR_METADATA, err);
         if (status) return status;
-        if (!locusi_utf8_valid((const unsigned char *)unique[i].value, strlen(unique[i].value)))
-            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "valid UTF-8", "other bytes", unique[i].key);
+        if (!locusi_utf8_valid((const unsigned char *)metadata[i].value, strlen(metadata[i].value)))
+            return locusi_fail(err, LOCUS_ERR_FORMAT, "%s", "valid UTF-8", "other bytes", metadata[i].key);
     }
     for (i = 0; i < tensor_count; i++) {
         locus_tensor *const t = &tensors[i];
@@ -4538,7 +4479,7 @@ LOCUSI_FN locus_status locusi_save_check(locus_tensor *tensors, size_t tensor_co
         if (!locusi_add(total, t->bytes, &total))
             return locusi_fail(err, LOCUS_ERR_OVERFLOW, "%s", "a total that fits the address space", "more", t->name);
     }
-    if ((status = locusi_unique_names(tensors, tensor_count, unique, metadata_count, err))) return status;
+    if ((status = locusi_unique_names(names, tensors, tensor_count, metadata, metadata_count, err))) return status;
     locusi_sort(tensors, tensor_count, sizeof *tensors, locusi_save_order);
     return LOCUS_OK;
 }
@@ -4547,7 +4488,7 @@ LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tens
                                               const locus_metadata *metadata, size_t metadata_count, locus_error *err)
 {
     locus_tensor *sorted;
-    locus_metadata *unique;
+    const char **names;
     locusi_writer file;
     locusi_work w;
     locus_status status;
@@ -4559,11 +4500,11 @@ LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tens
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "tensors", "at most 100000", "%z", tensor_count);
     locusi_work_begin(&w, NULL);
     sorted = (locus_tensor *)locusi_take(&w, tensor_count, sizeof *sorted);
-    unique = (locus_metadata *)locusi_take(&w, metadata_count, sizeof *unique);
+    names =
+        (const char **)locusi_take(&w, tensor_count > metadata_count ? tensor_count : metadata_count, sizeof *names);
     if (!(status = locusi_work_short(&w, err))) {
         if (tensor_count) memcpy(sorted, tensors, tensor_count * sizeof *sorted);
-        if (metadata_count) memcpy(unique, metadata, metadata_count * sizeof *unique);
-        status = locusi_save_check(sorted, tensor_count, unique, metadata_count, err);
+        status = locusi_save_check(sorted, tensor_count, metadata, metadata_count, names, err);
     }
     memset(&file, 0, sizeof file); // without a file it only counts
     if (!status) locusi_save_header(&file, sorted, tensor_count, metadata, metadata_count);
@@ -5959,61 +5900,9 @@ static LOCUSI_INLINE size_t locusi_packed(size_t out, size_t in, size_t depth)
     return out / 16 * 16 * depth + 16 * in + out % 16;
 }
 
-// Carve aligned arrays out of a block; with base NULL only count. A size that overflows sets `failed`.
-typedef struct locusi_carver {
-    unsigned char *base;
-    size_t used;
-    int failed;
-} locusi_carver;
+// ---- what a net's file must hold
 
-LOCUSI_FN void *locusi_carve(locusi_carver *c, size_t count, size_t size)
-{
-    size_t bytes, used;
-    void *at = c->base ? c->base + c->used : NULL;
-    if (!locusi_mul(count, size, &bytes) || !locusi_add(bytes, 63, &bytes) ||
-        !locusi_add(c->used, bytes / 64 * 64, &used)) {
-        c->failed = 1;
-        return NULL;
-    }
-    c->used = used;
-    return at;
-}
-
-LOCUSI_FN float *locusi_carve_floats(locusi_carver *c, size_t rows, size_t columns)
-{
-    size_t count;
-    if (!locusi_mul(rows, columns, &count)) {
-        c->failed = 1;
-        return NULL;
-    }
-    return (float *)locusi_carve(c, count, sizeof(float));
-}
-
-// First address at or behind p that is aligned to a cache line.
-LOCUSI_FN unsigned char *locusi_align(void *p) { return (unsigned char *)p + (64 - (size_t)((uintptr_t)p & 63)) % 64; }
-
-// ---- what a tensor must be
-
-typedef struct locusi_shape { // a row of a list of tensors
-    const char *name, *dtype; // dtype NULL: F32, F16 or BF16
-    const char *shape;        // one letter a dimension, the place of its size in a locusi_sizes; behind ?: optional
-} locusi_shape;
-
-typedef size_t locusi_sizes[128];
-
-typedef struct locusi_spec {
-    char name[64];
-    const char *dtype;
-    size_t rank, shape[3];
-} locusi_spec;
-
-LOCUSI_FN void locusi_spec_set(locusi_spec *spec, const char *prefix, const locusi_shape *from, const size_t *sizes)
-{
-    const char *shape = from->shape + (from->shape[0] == '?');
-    locusi_text(spec->name, sizeof spec->name, "%s%s", prefix, from->name);
-    spec->dtype = from->dtype;
-    for (spec->rank = 0; *shape; shape++) spec->shape[spec->rank++] = sizes[(unsigned char)*shape];
-}
+enum { LOCUSI_DECODER_TENSORS = 6, LOCUSI_TEXT_TENSORS = 3 };
 
 LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const locusi_spec *spec,
                                            const locus_tensor **out, locus_error *err)
@@ -6040,18 +5929,9 @@ LOCUSI_FN locus_status locusi_check_tensor(const locus_safetensors *st, const lo
 
 LOCUSI_FN int locusi_starts(const char *s, const char *prefix) { return strncmp(s, prefix, strlen(prefix)) == 0; }
 
-// ---- what a net's file must hold
-
-enum { LOCUSI_MAB_TENSORS = 12, LOCUSI_DECODER_TENSORS = 6, LOCUSI_TEXT_TENSORS = 3 };
-
-LOCUSI_FN size_t locusi_layer_tensors(const locus_net *net)
-{
-    return net->info.encoder_kind == LOCUS_SAB ? LOCUSI_MAB_TENSORS : 1 + 2 * LOCUSI_MAB_TENSORS;
-}
-
 LOCUSI_FN size_t locusi_encoder_tensors(const locus_net *net) // 0: the file has no encoder
 {
-    return net->layers ? 2 + net->layers * locusi_layer_tensors(net) + 1 + LOCUSI_MAB_TENSORS + 2 : 0;
+    return locusi_encoder_size(net->layers, net->info.encoder_kind == LOCUS_SAB);
 }
 
 // "decoder.mlp_head.3" where the net was trained with dropout, else "decoder.mlp_head.2"
@@ -6064,56 +5944,24 @@ LOCUSI_FN const char *locusi_last_name(const locus_safetensors *st)
 // locusi_last_name.
 LOCUSI_FN void locusi_spec_at(const locus_net *net, size_t i, const char *last, locusi_spec *spec)
 {
-    static const locusi_shape mab[LOCUSI_MAB_TENSORS] = {
-        {"W_q.weight", NULL, "dd"},    {"W_k.weight", NULL, "dd"},       {"W_v.weight", NULL, "dd"},
-        {"fc_o.weight", NULL, "dd"},   {"ln0.weight", NULL, "d"},        {"ln0.bias", NULL, "d"},
-        {"ln1.weight", NULL, "d"},     {"ln1.bias", NULL, "d"},          {"rff.net.0.weight", NULL, "fd"},
-        {"rff.net.0.bias", NULL, "f"}, {"rff.net.2.weight", NULL, "df"}, {"rff.net.2.bias", NULL, "d"}};
-    static const locusi_shape encoder[6] = {{"encoder.input.0.weight", NULL, "dt"},
-                                            {"encoder.input.0.bias", NULL, "d"},
-                                            {"I", NULL, "1rd"},
-                                            {"encoder.pma.S", NULL, "11d"},
-                                            {"encoder.out.0.weight", NULL, "dd"},
-                                            {"encoder.out.0.bias", NULL, "d"}};
-    static const locusi_shape decoder[LOCUSI_DECODER_TENSORS] = {{"decoder.U.weight", NULL, "dq"},
-                                                                 {"decoder.U.bias", NULL, "d"},
-                                                                 {"decoder.mlp_head.0.weight", NULL, "gc"},
-                                                                 {"decoder.mlp_head.0.bias", NULL, "g"},
-                                                                 {".weight", NULL, "1g"},
-                                                                 {".bias", NULL, "1"}};
-    static const locusi_shape text[LOCUSI_TEXT_TENSORS] = {
-        {"text.keys", "U32", "k"}, {"text.weights", "U16", "k"}, {"text.table", "I8", "kq"}};
-    const size_t all = locusi_encoder_tensors(net), each = locusi_layer_tensors(net), layers = net->layers * each;
+    static const locusi_shape shapes[LOCUSI_DECODER_TENSORS + LOCUSI_TEXT_TENSORS] = {
+        {"decoder.U.weight", NULL, "dq"},
+        {"decoder.U.bias", NULL, "d"},
+        {"decoder.mlp_head.0.weight", NULL, "gc"},
+        {"decoder.mlp_head.0.bias", NULL, "g"},
+        {".weight", NULL, "1g"},
+        {".bias", NULL, "1"},
+        {"text.keys", "U32", "k"},
+        {"text.weights", "U16", "k"},
+        {"text.table", "I8", "kq"}};
+    const size_t encoder = locusi_encoder_tensors(net);
     locusi_sizes sizes;
-    char prefix[48] = "";
-    const locusi_shape *shape;
-    sizes['1'] = 1;
-    sizes['q'] = net->q, sizes['d'] = net->d, sizes['f'] = net->f, sizes['g'] = net->g, sizes['r'] = net->r;
-    sizes['t'] = 2 * net->q + 1; // of a token: encoding, score, their product
-    sizes['c'] = 3 * net->d;     // z, u and z * u
+    locusi_encoder_sizes(sizes, net->q, net->d, net->r);
+    sizes['q'] = net->q, sizes['g'] = net->g;
+    sizes['c'] = 3 * net->d; // z, u and z * u
     sizes['k'] = net->text.rows;
-    if (i >= all + LOCUSI_DECODER_TENSORS) {
-        shape = &text[i - all - LOCUSI_DECODER_TENSORS];
-    } else if (i >= all) {
-        shape = &decoder[i - all];
-        if (shape->name[0] == '.') locusi_text(prefix, sizeof prefix, "%s", last);
-    } else if (i < 2) {
-        shape = &encoder[i];
-    } else if ((i -= 2) < layers) {
-        const size_t layer = i / each;
-        i %= each;
-        if (net->info.encoder_kind == LOCUS_SAB) locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab.", layer);
-        else if (i == 0) locusi_text(prefix, sizeof prefix, "encoder.layers.%z.", layer);
-        else locusi_text(prefix, sizeof prefix, "encoder.layers.%z.mab%z.", layer, (i - 1) / LOCUSI_MAB_TENSORS + 1);
-        if (net->info.encoder_kind == LOCUS_SAB) shape = &mab[i];
-        else shape = i == 0 ? &encoder[2] : &mab[(i - 1) % LOCUSI_MAB_TENSORS];
-    } else if ((i -= layers) == 0 || i > LOCUSI_MAB_TENSORS) {
-        shape = &encoder[i ? 3 + i - LOCUSI_MAB_TENSORS : 3];
-    } else {
-        locusi_text(prefix, sizeof prefix, "encoder.pma.mab.");
-        shape = &mab[i - 1];
-    }
-    locusi_spec_set(spec, prefix, shape, sizes);
+    if (i < encoder) locusi_encoder_spec(sizes, net->layers, net->info.encoder_kind == LOCUS_SAB, i, spec);
+    else locusi_spec_set(spec, shapes[i - encoder].name[0] == '.' ? last : "", &shapes[i - encoder], sizes);
 }
 
 // A hyper-parameter: from the metadata where given (and then it must be a number from 1 to `most`), else `found`.
@@ -6207,8 +6055,7 @@ LOCUSI_FN locus_status locusi_net_sizes(locus_net *net, const locus_safetensors 
             for (name += 15; *name >= '0' && *name <= '9' && layer <= most; name++)
                 layer = layer * 10 + (size_t)(*name - '0');
             if (layer < most && layer + 1 > layers) layers = layer + 1;
-        } else if (!locusi_starts(name, "decoder.") && !locusi_starts(name, "text."))
-            return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "encoder, decoder, text, pool or memory", "this", name);
+        }
     }
     if (!locus_safetensors_find(st, "decoder.U.weight"))
         return locusi_fail(err, LOCUS_ERR_TENSOR, "decoder.U.weight", "this tensor", "none");
@@ -6312,26 +6159,12 @@ LOCUSI_FN locus_status locusi_hash_tensor(const locus_tensor *t, uint64_t *hash,
     return LOCUS_OK;
 }
 
-// Parse 16 hex digits; 0 if text is anything else.
-LOCUSI_FN int locusi_parse_hash(const char *text, uint64_t *hash)
-{
-    size_t i;
-    *hash = 0;
-    for (i = 0; i < 16; i++) {
-        const char c = text[i];
-        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-        if (digit < 0) return 0;
-        *hash = *hash << 4 | (uint64_t)digit;
-    }
-    return text[16] == 0;
-}
-
 // Metadata of 16 hex digits; *hash stays as it is where there is none.
 LOCUSI_FN locus_status locusi_stored_hash(const locus_safetensors *st, const char *key, uint64_t *hash,
                                           locus_error *err)
 {
     const char *text = locus_safetensors_meta(st, key);
-    if (text && !locusi_parse_hash(text, hash))
+    if (text && !locusi_parse_hash(text, strlen(text), hash))
         return locusi_fail(err, LOCUS_ERR_METADATA, key, "16 hex digits", "\"%s\"", text);
     return LOCUS_OK;
 }
@@ -6556,21 +6389,9 @@ LOCUSI_FN void locusi_matmul_run(const locusi_kernels *k, const float *a, size_t
                                  const float *residual, size_t ldr, int relu)
 {
     locusi_matmul m;
-    m.a = a;
-    m.lda = lda;
-    m.step = 1;
-    m.rows = rows;
-    m.k = depth;
-    m.b = b;
-    m.ldb = 16;
-    m.panel = 16 * depth;
-    m.panels = columns / 16;
-    m.c = c;
-    m.ldc = ldc;
-    m.bias = bias;
-    m.residual = residual;
-    m.ldr = ldr;
-    m.relu = relu;
+    m.a = a, m.lda = lda, m.step = 1, m.rows = rows, m.k = depth;
+    m.b = b, m.ldb = 16, m.panel = 16 * depth, m.panels = columns / 16;
+    m.c = c, m.ldc = ldc, m.bias = bias, m.residual = residual, m.ldr = ldr, m.relu = relu;
     k->matmul(&m);
 }
 
@@ -6754,7 +6575,7 @@ LOCUSI_FN locus_status locusi_check_queries(const locus_net *net, const locus_qu
         return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "queries.dim", "%z, the net's q_dim", "%z", net->q, q->dim);
     if (q->stride && q->stride < q->dim)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.stride", "0 or at least %z", "%z", q->dim, q->stride);
-    if (!q->encodings && q->count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "queries.encodings", "an array", "NULL");
+    if (!q->encodings && q->count) return locusi_null(err, "queries.encodings");
     if (q->count > SIZE_MAX / sizeof(float) / (q->stride ? q->stride : q->dim))
         return locusi_fail(err, LOCUS_ERR_OVERFLOW, "queries.count", "rows that fit into memory", "%z", q->count);
     return LOCUS_OK;
@@ -7850,9 +7671,9 @@ LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, siz
     locus_status status;
     locusi_work w;
     char *chars;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
-    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    if (!data && bytes) return locusi_null(err, "data");
     for (i = 0; i < bytes; i++) lines += p[i] == '\n';
     locusi_work_begin(&w, run);
     lengths = (size_t *)locusi_take(&w, lines, sizeof *lengths);
@@ -7886,7 +7707,7 @@ LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, cons
 {
     locus_file file;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_file_open(&file, path, err))) return status;
     status = locus_texts_parse(out, file.data, file.bytes, run, err);
@@ -7912,8 +7733,6 @@ LOCUS_API void locus_texts_close(locus_texts *texts)
 // orthonormalise F^T F V a few times, then rotate to the singular directions by the eigenvectors of (F V)^T (F V). The
 // first, which is nearly the same for all texts, is dropped; the others are scaled by the fourth root of their singular
 // value, each row by its feature's weight, and rounded to bytes with one 16-bit weight for each row.
-// (What was tried: binary counts beat logarithms and square roots; numbers by their length and punctuation matter,
-// grams of all words hurt; whitening more or less, 64 to 256 dimensions and 4,096 to 16,384 rows are within noise.)
 
 typedef struct locusi_text_side { // F by texts or by rows: entries from[i] to from[i + 1] of line i
     size_t *from;
@@ -8011,20 +7830,26 @@ LOCUSI_FN void locusi_text_sort(uint32_t *keys, uint32_t *spare, size_t n)
     }
 }
 
+// Sorted, each once; returns how many are left.
+LOCUSI_FN size_t locusi_text_once(uint32_t *keys, size_t n)
+{
+    size_t i, kept = 0;
+    locusi_sort(keys, n, sizeof *keys, locusi_u32_order);
+    for (i = 0; i < n; i++)
+        if (!kept || keys[i] != keys[kept - 1]) keys[kept++] = keys[i];
+    return kept;
+}
+
 // Append to the keys the features of the sink that are in most texts, at most `room`.
 LOCUSI_FN void locusi_text_select(locusi_text_learn *l, int (*sink)(void *user, uint32_t key, int kind), size_t room)
 {
     uint64_t *runs = (uint64_t *)(void *)l->spare; // a run takes two places and stands for at least two
-    size_t text, i, n, run, found = 0;
+    size_t text, i, run, found = 0;
     l->listed = 0;
-    for (text = 0; text < l->count; text++) { // each once in a text
+    for (text = 0; text < l->count; text++) {
         const size_t from = l->listed;
         locusi_text_features(l->texts[text], locusi_text_length(l, text), sink, l);
-        n = l->listed - from;
-        locusi_sort(l->list + from, n, sizeof *l->list, locusi_u32_order);
-        l->listed = from;
-        for (i = 0; i < n; i++)
-            if (i == 0 || l->list[from + i] != l->list[l->listed - 1]) l->list[l->listed++] = l->list[from + i];
+        l->listed = from + locusi_text_once(l->list + from, l->listed - from);
     }
     locusi_text_sort(l->list, l->spare, l->listed);
     for (i = 0; i < l->listed; i += run) {
@@ -8033,10 +7858,7 @@ LOCUSI_FN void locusi_text_select(locusi_text_learn *l, int (*sink)(void *user, 
     }
     locusi_sort(runs, found, sizeof *runs, locusi_u64_order);
     for (; room && found; room--) l->keys[l->rows++] = (uint32_t)runs[--found] ^ 0xffffffffu;
-    locusi_sort(l->keys, l->rows, sizeof *l->keys, locusi_u32_order);
-    for (i = n = 0; i < l->rows; i++) // a gram may have the key of a token
-        if (i == 0 || l->keys[i] != l->keys[n - 1]) l->keys[n++] = l->keys[i];
-    l->rows = n;
+    l->rows = locusi_text_once(l->keys, l->rows); // a gram may have the key of a token
 }
 
 // F by texts and by rows.
@@ -8212,22 +8034,17 @@ LOCUSI_FN locus_status locusi_text_count(const locusi_text_learn *l, size_t *fea
     return LOCUS_OK;
 }
 
-LOCUSI_FN void locusi_text_start(locusi_text_learn *l, uint64_t seed)
+LOCUSI_FN locus_status locusi_text_step(locusi_text_learn *l, size_t step, size_t last, uint64_t seed, locus_error *err)
 {
     size_t i;
-    locusi_text_matrix(l);
-    for (i = 0; i < l->rows * l->kp; i++) {
+    if (step == 0) locusi_text_select(l, locusi_text_sink_common, l->most - l->most / 6);
+    else if (step == 1) locusi_text_select(l, locusi_text_sink_grams, l->most / 6);
+    else if (step == 2) locusi_text_matrix(l);
+    else locusi_text_multiply(l, step % 2 == 0);
+    for (i = 0; step == 2 && i < l->rows * l->kp; i++) { // a random beginning
         const uint64_t h = locusi_mix(seed + (i + 1) * 0x9e3779b97f4a7c15u);
         l->z[i] = i % l->kp < l->k ? (float)(h >> 40) * 1.1920929e-7f - 1.0f : 0.0f; // in [-1, 1)
     }
-}
-
-LOCUSI_FN locus_status locusi_text_step(locusi_text_learn *l, size_t step, size_t last, uint64_t seed, locus_error *err)
-{
-    if (step == 0) locusi_text_select(l, locusi_text_sink_common, l->most - l->most / 6);
-    else if (step == 1) locusi_text_select(l, locusi_text_sink_grams, l->most / 6);
-    else if (step == 2) locusi_text_start(l, seed);
-    else locusi_text_multiply(l, step % 2 == 0);
     if (step == 1 && l->rows == 0)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "two that have a word or their shape in common",
                            "none of %z", l->count);
@@ -8252,7 +8069,7 @@ LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *tex
     signed char *table;
     size_t i, features;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     *out = NULL;
     memset(&l, 0, sizeof l);
     l.dim = opts && opts->dim ? opts->dim : 128;
@@ -8272,22 +8089,18 @@ LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *tex
     table = (signed char *)locusi_take(&object, l.most, l.dim);
     w = object; // what follows is given back
     w.blocks = NULL;
-    l.list = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
-    l.spare = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
+    l.by_text.at = l.list = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
+    l.by_row.at = l.spare = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
     l.by_text.from = (size_t *)locusi_take(&w, count + 1, sizeof(size_t));
-    l.by_text.at = l.list;
-    l.by_text.value = (float *)locusi_take(&w, features, sizeof(float));
     l.by_row.from = (size_t *)locusi_take(&w, l.most + 1, sizeof(size_t));
-    l.by_row.at = l.spare;
-    l.by_row.value = (float *)locusi_take(&w, features, sizeof(float));
+    locusi_take_arrays(&w, 2, features, 1, &l.by_text.value, &l.by_row.value);
     l.df = (uint32_t *)locusi_take(&w, l.most, sizeof(uint32_t));
     l.kind = (unsigned char *)locusi_take(&w, l.most, 1);
-    l.weight = (float *)locusi_take(&w, l.most, sizeof(float));
-    l.z = (float *)locusi_take(&w, l.most, l.kp * sizeof(float));
-    l.y = (float *)locusi_take(&w, count, l.kp * sizeof(float));
-    l.gram = (double *)locusi_take(&w, l.k, l.k * sizeof(double));
-    l.vectors = (double *)locusi_take(&w, l.k, l.k * sizeof(double));
-    l.values = (double *)locusi_take(&w, l.k, sizeof(double));
+    l.weight = locusi_take_floats(&w, l.most, 1);
+    l.z = locusi_take_floats(&w, l.most, l.kp);
+    l.y = locusi_take_floats(&w, count, l.kp);
+    locusi_take_doubles(&w, 2, l.k, l.k, &l.gram, &l.vectors);
+    locusi_take_doubles(&w, 1, l.k, 1, &l.values);
     status = locusi_work_short(&w, err);
     for (i = 0; i < steps && !status; i++) {
         if (run && run->progress && run->progress(run->user, i, steps))
@@ -8352,17 +8165,15 @@ LOCUSI_FN size_t locusi_text_tensors(const locus_text *e, locus_tensor tensors[3
 // of a right answer is mu_m + sd_m (f + h_m).
 //
 // Its scales come from the pool. How far means differ, and the variances of item and noise, are moments. Two ratios,
-// f's variance to the item's and h_m's to the noise's, are those of highest evidence (restricted maximum likelihood:
-// the mean is unknown, too), averaged over their posterior; before any evaluation they are held to be 2/3 and 1/10,
-// within half as much again. From some 256 evaluations on the evidence decides.
+// f's variance to the item's and h_m's to the noise's, are the mean of their posterior: restricted likelihood, and a
+// prior about 2/3 and 1/10 that some 256 evaluations outweigh.
 //
 // A model that comes later is known less, so its prior is sharper: the pool's own h_m say in which directions models
-// differ (one step of EM for the covariance of all h_m, kept as its largest principal components and a rest that is
-// alike in all directions).
+// differ (one step of EM for their covariance, kept as its largest principal components and a rest alike in all).
 //
-// Beside that, for each evaluated query, how it answers to ability: logit P(right) = slope * ability + intercept,
-// fitted to the pool (two-parameter logistic item response; Birnbaum 1968), the intercept drawn to what the encoding
-// tells and the slope to 1. Unlike a mean, that holds for any choice of queries, however skewed: see >>next.
+// Beside that, how each evaluated query answers to ability: logit P(right) = slope * ability + intercept (Birnbaum
+// 1968), the intercept drawn to what the encoding tells and the slope to 1. Unlike a mean, that holds for any choice of
+// queries, however skewed: see >>next.
 //
 // Similarity of queries: (1 + x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first principal
 // components, component k scaled by its variance^0.15, all so that the mean |x|^2 is 1: a constant, a plane and two
@@ -8408,6 +8219,7 @@ typedef struct locusi_recall {
     float *features;        // while learning: packed [landmarks -> landmarks], similarities -> features whose prior is
                             // the identity; also takes weights of features to weights of similarities
     double *factor, *spare; // while learning: [landmarks, landmarks], L with L L^T the landmarks' similarities; scratch
+    size_t floats;          // of the block from `known` to the end of `items`
 } locusi_recall;
 
 LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
@@ -8420,26 +8232,27 @@ LOCUSI_FN uint64_t locusi_encoding_hash(const float *q, size_t n)
     return h;
 }
 
-LOCUSI_FN void locusi_recall_carve_learning(locusi_recall *m, locusi_carver *c)
+LOCUSI_FN void locusi_recall_take_learning(locusi_recall *m, locusi_work *w)
 {
-    m->features = locusi_carve_floats(c, m->landmarks, m->landmarks);
-    m->factor = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
-    m->spare = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
+    m->features = locusi_take_floats(w, m->landmarks, m->landmarks);
+    locusi_take_doubles(w, 2, m->landmarks, m->landmarks, &m->factor, &m->spare);
 }
 
-LOCUSI_FN void locusi_recall_carve(locusi_recall *m, locusi_carver *c)
+// All that is kept, zero, in one block.
+LOCUSI_FN void locusi_recall_take(locusi_recall *m, locusi_work *w)
 {
-    const size_t p = m->landmarks, r = m->rank;
-    m->map = locusi_carve_floats(c, r, m->q);
-    m->map_bias = locusi_carve_floats(c, r, 1);
-    m->landmark = locusi_carve_floats(c, p, r);
-    m->half = locusi_carve_floats(c, p, 1);
-    m->points = locusi_carve_floats(c, p, r);
-    m->shared = locusi_carve_floats(c, p, 1);
-    m->direction = locusi_carve_floats(c, m->directions, p);
-    m->known = (uint64_t *)locusi_carve(c, m->seen, sizeof(uint64_t));
-    m->difficulty = locusi_carve_floats(c, m->seen, 1);
-    m->items = locusi_carve_floats(c, m->seen, 2);
+    const size_t p = m->landmarks, r = m->rank, seen = locusi_pad(m->seen);
+    const size_t size[] = {r * m->q, r, p * r, p, p * r, p, m->directions * p, seen, 2 * seen};
+    float **const part[] = {&m->map,    &m->map_bias,  &m->landmark,   &m->half, &m->points,
+                            &m->shared, &m->direction, &m->difficulty, &m->items};
+    float *at;
+    size_t i;
+    m->floats = 2 * seen;
+    for (i = 0; i < sizeof size / sizeof *size; i++) m->floats += size[i];
+    if (!(at = locusi_take_zeros(w, m->floats, 1))) return;
+    m->known = (uint64_t *)(void *)at;
+    at += 2 * seen;
+    for (i = 0; i < sizeof size / sizeof *size; at += size[i++]) *part[i] = at;
 }
 
 // out [n, landmarks] <- similarities of n encodings to the landmarks; x [n, rank] is scratch
@@ -8451,16 +8264,6 @@ LOCUSI_FN void locusi_recall_kernels(const locusi_recall *m, const locusi_kernel
     locusi_matmul_run(k, x, m->rank, n, m->rank, m->landmark, m->landmarks, out, m->landmarks, NULL, NULL, 0, 0);
     for (i = 0; i < n; i++)
         k->kernel(out + i * m->landmarks, m->half, 0.5f * k->square(x + i * m->rank, m->rank), m->landmarks);
-}
-
-// to, which was carved with the same sizes, <- from
-LOCUSI_FN void locusi_recall_copy(locusi_recall *to, const locusi_recall *from)
-{
-    locusi_carver c = {NULL, 0, 0};
-    c.base = (unsigned char *)to->map;
-    *to = *from;
-    locusi_recall_carve(to, &c);
-    memcpy(to->map, from->map, c.used);
 }
 
 // From the landmarks as points: the same packed, and half their squared lengths.
@@ -8561,6 +8364,15 @@ typedef struct locusi_ridge {
     double *factor;   // [p, p] L with L L^T = phi' W phi + 1
 } locusi_ridge;
 
+LOCUSI_FN void locusi_ridge_take(locusi_ridge *r, size_t n, size_t p, locusi_work *w)
+{
+    r->n = n;
+    r->p = p;
+    r->scaled = locusi_take_floats(w, n, p);
+    r->normal = locusi_take_floats(w, p, p);
+    locusi_take_doubles(w, 1, p, p, &r->factor);
+}
+
 LOCUSI_FN void locusi_ridge_normal(locusi_ridge *r, const float *w)
 {
     const size_t p = r->p;
@@ -8612,19 +8424,6 @@ typedef struct locusi_panel {
     double *x, *r;     // [p, PANEL] the solutions, and what they leave of the right-hand side
     double *z, *p, *a; // [p, PANEL]
 } locusi_panel;
-
-LOCUSI_FN void locusi_panel_carve(locusi_panel *w, size_t n, size_t p, locusi_carver *c)
-{
-    w->weight = locusi_carve_floats(c, n, LOCUSI_PANEL);
-    w->u = locusi_carve_floats(c, n, LOCUSI_PANEL);
-    w->in = locusi_carve_floats(c, p, LOCUSI_PANEL);
-    w->out = locusi_carve_floats(c, p, LOCUSI_PANEL);
-    w->x = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->r = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->z = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->p = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->a = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-}
 
 LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
 {
@@ -8784,13 +8583,13 @@ LOCUSI_FN void locusi_cloud_take(locusi_cloud *a, size_t q, size_t count, locusi
     a->n = (count + a->step - 1) / a->step;
     a->take = q < LOCUSI_RECALL_RANK ? q : LOCUSI_RECALL_RANK - 1; // one is for the constant
     a->wide = a->take + 8 < q ? a->take + 8 : q;
-    a->x = (float *)locusi_take_zero(w, a->n * qp, sizeof(float));
-    a->normal = (float *)locusi_take(w, qp * qp, sizeof(float));
-    a->covariance = (double *)locusi_take(w, q * q, sizeof(double));
+    a->x = locusi_take_zeros(w, a->n, qp);
+    a->normal = locusi_take_floats(w, qp, qp);
     a->mean = (double *)locusi_take_zero(w, q, sizeof(double));
-    a->b = (double *)locusi_take(w, q * a->wide, sizeof(double));
-    a->value = (double *)locusi_take(w, a->wide, sizeof(double));
-    a->scratch = (double *)locusi_take(w, (q + 3 * a->wide) * a->wide, sizeof(double));
+    locusi_take_doubles(w, 1, q, q, &a->covariance);
+    locusi_take_doubles(w, 1, q, a->wide, &a->b);
+    locusi_take_doubles(w, 1, q + 4 * a->wide, a->wide, &a->scratch);
+    a->value = a->scratch + (q + 3 * a->wide) * a->wide;
 }
 
 // m->map: the principal components of all encodings at hand.
@@ -9114,9 +8913,10 @@ LOCUSI_FN void locusi_learn_items(locusi_learner *l)
     for (i = 0; i < n; i++) l->z[i] = l->f[i] / locusi_deviation(l->m->mean);
     for (i = 0; i < n; i++) slope[i] = 1.0, intercept[i] = l->z[i];
     for (j = 0; j < models; j++) ability[j] = log(l->mu[j] / (1.0 - l->mu[j]));
-    for (round = 0; round < 20; round++) {
+    for (round = 0;; round++) {
         mean = 0.0;
         for (j = 0; j < models; j++) mean += ability[j] / (double)models;
+        if (round == 20) break;
         for (i = 0; i < n; i++)
             for (twice = 0; twice < 2; twice++) {
                 double gi = intercepts * (l->z[i] - intercept[i]), hi = intercepts;
@@ -9150,69 +8950,39 @@ LOCUSI_FN void locusi_learn_items(locusi_learner *l)
             ability[j] += locusi_step(g, h, 0.5);
         }
     }
-    mean = 0.0;
-    for (j = 0; j < models; j++) mean += ability[j] / (double)models;
     for (j = 0; j < models; j++) variance += (ability[j] - mean) * (ability[j] - mean) / (double)models;
     l->m->ability = mean;
     l->m->spread = sqrt(variance > 0.09 ? variance : 0.09);
-}
-
-// The evaluated queries as the pool keeps them.
-LOCUSI_FN void locusi_learn_known(locusi_learner *l)
-{
-    locusi_recall *m = l->m;
-    size_t i;
-    locusi_learn_items(l);
-    for (i = 0; i < l->n; i++) {
-        const size_t at = l->known[i].at;
-        m->known[i] = l->known[i].hash;
-        m->difficulty[i] = (float)l->t[at];
-        m->items[2 * i] = (float)l->slope[at];
-        m->items[2 * i + 1] = (float)l->intercept[at];
-    }
 }
 
 LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, locusi_work *w)
 {
     locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks, models = l->models;
-    locusi_carver c = {NULL, 0, 0};
-    int placed;
-    for (placed = 0; placed < 2; placed++) {
-        locusi_recall_carve(m, &c);
-        locusi_recall_carve_learning(m, &c);
-        locusi_panel_carve(&l->panel, n, p, &c);
-        if (!placed) c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
-        c.used = 0;
-    }
+    locusi_panel *a = &l->panel;
+    locusi_recall_take(m, w);
+    locusi_recall_take_learning(m, w);
+    locusi_take_arrays(w, 2, n, LOCUSI_PANEL, &a->weight, &a->u);
+    locusi_take_arrays(w, 2, p, LOCUSI_PANEL, &a->in, &a->out);
+    locusi_take_doubles(w, 5, p, LOCUSI_PANEL, &a->x, &a->r, &a->z, &a->p, &a->a);
     locusi_cloud_take(&l->cloud, m->q, space, w);
-    l->ridge.scaled = (float *)locusi_take(w, n * p, sizeof(float));
-    l->ridge.normal = (float *)locusi_take(w, p * p, sizeof(float));
-    l->ridge.factor = (double *)locusi_take(w, p * p, sizeof(double));
-    l->q = (float *)locusi_take(w, n * m->q, sizeof(float));
-    l->x = (float *)locusi_take(w, n * m->rank, sizeof(float));
-    l->kernels = (float *)locusi_take(w, n * p, sizeof(float));
-    l->phi = (float *)locusi_take(w, n * p, sizeof(float));
-    l->y = (float *)locusi_take(w, n * l->width, sizeof(float));
-    l->h = (float *)locusi_take_zero(w, n * l->width, sizeof(float));
-    l->theta = (float *)locusi_take_zero(w, models * p, sizeof(float));
-    l->w = (float *)locusi_take(w, n, sizeof(float));
-    l->shares = (float *)locusi_take(w, n, sizeof(float));
+    locusi_ridge_take(&l->ridge, n, p, w);
+    l->q = locusi_take_floats(w, n, m->q);
+    l->x = locusi_take_floats(w, n, m->rank);
+    locusi_take_arrays(w, 2, n, p, &l->kernels, &l->phi);
+    locusi_take_arrays(w, 2, n, 1, &l->w, &l->shares);
+    l->y = locusi_take_floats(w, n, l->width);
+    l->h = locusi_take_zeros(w, n, l->width);
+    l->theta = locusi_take_zeros(w, models, p);
     l->row = (size_t *)locusi_take(w, n, sizeof(size_t));
     l->asked = (double *)locusi_take_zero(w, n, sizeof(double));
-    l->mu = (double *)locusi_take(w, models, sizeof(double));
-    l->sd = (double *)locusi_take(w, models, sizeof(double));
     l->answered = (double *)locusi_take_zero(w, models, sizeof(double));
     l->t = (double *)locusi_take_zero(w, n, sizeof(double));
-    l->z = (double *)locusi_take(w, n, sizeof(double));
-    l->f = (double *)locusi_take(w, n, sizeof(double));
-    l->targets = (double *)locusi_take(w, LOCUSI_TARGETS * n, sizeof(double));
-    l->right = (double *)locusi_take(w, 2 * LOCUSI_TARGETS * p, sizeof(double));
-    l->feature = (double *)locusi_take(w, p, sizeof(double));
-    l->weight = (double *)locusi_take(w, p, sizeof(double));
-    l->slope = (double *)locusi_take(w, n, sizeof(double));
-    l->intercept = (double *)locusi_take(w, n, sizeof(double));
-    l->ability = (double *)locusi_take(w, models, sizeof(double));
+    locusi_take_doubles(w, 4, n, 1, &l->z, &l->f, &l->slope, &l->intercept);
+    locusi_take_doubles(w, 3, models, 1, &l->mu, &l->sd, &l->ability);
+    locusi_take_doubles(w, 1, n, LOCUSI_TARGETS, &l->targets);
+    locusi_take_doubles(w, 1, p, 2 * LOCUSI_TARGETS, &l->right);
+    locusi_take_doubles(w, 2, p, 1, &l->feature, &l->weight);
     l->known = (locusi_known *)locusi_take(w, n, sizeof(locusi_known));
 }
 
@@ -9255,6 +9025,7 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
                                            locus_error *err)
 {
     const size_t models = e->scores.models;
+    double *const scalar[5] = {&m->mean, &m->pull, &m->own, &m->noise, &m->rest};
     size_t i, j, c, p, round;
     locusi_learner l;
     locus_queries rows;
@@ -9275,9 +9046,8 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
     m->directions = fit->bare ? 0 : models < LOCUSI_RECALL_DIRECTIONS ? models : LOCUSI_RECALL_DIRECTIONS;
     if (m->directions > p / 4) m->directions = p / 4; // scratch has that room
     locusi_learner_take(&l, others ? others->count : l.n, w);
-    fit->rows = (float *)locusi_take(w, models * p, sizeof(float));
-    fit->own = (float *)locusi_take(w, models * p, sizeof(float));
-    fit->base = (float *)locusi_take(w, models, sizeof(float));
+    locusi_take_arrays(w, 2, models, p, &fit->rows, &fit->own);
+    fit->base = locusi_take_floats(w, models, 1);
     fit->item = (double *)locusi_take_zero(w, e->queries.count, sizeof(double));
     if ((status = locusi_work_short(w, err))) return status;
     locusi_learn_scores(&l, e);
@@ -9290,7 +9060,7 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
         return locusi_fail(err, LOCUS_ERR_NONFINITE, "recall", "encodings of sensible size", "others");
     locusi_recall_kernels(m, k, l.q, m->q, l.n, l.x, l.kernels);
     locusi_matmul_run(k, l.kernels, p, l.n, p, m->features, p, l.phi, p, NULL, NULL, 0, 0);
-    l.ridge.k = k, l.ridge.phi = l.phi, l.ridge.n = l.n, l.ridge.p = p;
+    l.ridge.k = k, l.ridge.phi = l.phi;
     m->noise = 0.6;
     for (round = 0; round < 3; round++) {
         locusi_learn_means(&l);
@@ -9299,11 +9069,7 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
         locusi_learn_own(&l);
     }
     locusi_learn_directions(&l);
-    m->mean = (double)(float)m->mean; // as in files
-    m->pull = (double)(float)m->pull;
-    m->own = (double)(float)m->own;
-    m->noise = (double)(float)m->noise;
-    m->rest = (double)(float)m->rest;
+    for (i = 0; i < 5; i++) *scalar[i] = (double)(float)*scalar[i]; // as in files
     for (j = 0; j < models; j++) {
         for (c = 0; c < p; c++) l.feature[c] = (double)l.theta[j * p + c];
         locusi_recall_weights(m, l.feature, l.weight);
@@ -9314,7 +9080,15 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
         fit->base[j] = (float)l.mu[j];
     }
     for (i = 0; i < l.n; i++) fit->item[l.row[i]] = l.t[i] - l.f[i];
-    if (!fit->bare) locusi_learn_known(&l);
+    if (fit->bare) return LOCUS_OK;
+    locusi_learn_items(&l);
+    for (i = 0; i < l.n; i++) {
+        const size_t at = l.known[i].at;
+        m->known[i] = l.known[i].hash;
+        m->difficulty[i] = (float)l.t[at];
+        m->items[2 * i] = (float)l.slope[at];
+        m->items[2 * i + 1] = (float)l.intercept[at];
+    }
     return LOCUS_OK;
 }
 
@@ -9334,34 +9108,19 @@ typedef struct locusi_own {
     locusi_ridge r;
 } locusi_own;
 
-LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_recall *recall, size_t all, locusi_carver *c)
+LOCUSI_FN void locusi_own_take(locusi_own *o, const locusi_recall *recall, size_t all, locusi_work *w)
 {
     const size_t p = recall->landmarks;
     memset(o, 0, sizeof *o);
     o->m = *recall;
-    locusi_recall_carve_learning(&o->m, c);
-    o->q = locusi_carve_floats(c, all, recall->q);
-    o->x = locusi_carve_floats(c, all, recall->rank);
-    o->kernels = locusi_carve_floats(c, all, p);
-    o->phi = locusi_carve_floats(c, all, p);
-    o->w = locusi_carve_floats(c, all, 1);
-    o->t = (double *)locusi_carve(c, all, sizeof(double));
-    o->score = (double *)locusi_carve(c, all, sizeof(double));
-    o->difference = (double *)locusi_carve(c, all, sizeof(double));
-    o->theta = (double *)locusi_carve(c, p, sizeof(double));
-    o->coefficient = (double *)locusi_carve(c, p, sizeof(double));
-    o->r.scaled = locusi_carve_floats(c, all, p);
-    o->r.normal = locusi_carve_floats(c, p, p);
-    o->r.factor = (double *)locusi_carve(c, p * p, sizeof(double));
-}
-
-LOCUSI_FN void locusi_own_take(locusi_own *o, const locusi_recall *recall, size_t all, locusi_work *w)
-{
-    locusi_carver c = {NULL, 0, 0};
-    locusi_own_carve(o, recall, all, &c);
-    c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
-    c.used = 0;
-    locusi_own_carve(o, recall, all, &c);
+    locusi_recall_take_learning(&o->m, w);
+    locusi_ridge_take(&o->r, all, p, w);
+    o->q = locusi_take_floats(w, all, recall->q);
+    o->x = locusi_take_floats(w, all, recall->rank);
+    o->w = locusi_take_floats(w, all, 1);
+    locusi_take_arrays(w, 2, all, p, &o->kernels, &o->phi);
+    locusi_take_doubles(w, 3, all, 1, &o->t, &o->score, &o->difference);
+    locusi_take_doubles(w, 2, p, 1, &o->theta, &o->coefficient);
 }
 
 // mu and sd of a model with n evaluations whose scores and difficulties have these sums. prior: what its mean is drawn
@@ -9404,7 +9163,7 @@ LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, co
     }
     locusi_own_mean(&o->m, o->m.mean, (double)o->n, o->scores, o->difficulties, &o->mu, &o->sd);
     for (i = 0; i < o->n; i++) o->difference[i] = (o->score[i] - o->mu) / o->sd - o->t[i];
-    o->r.k = k, o->r.phi = o->phi, o->r.n = o->n, o->r.p = p;
+    o->r.k = k, o->r.phi = o->phi, o->r.n = o->n;
     locusi_ridge_factor(&o->r, o->w);
     locusi_ridge_features(&o->r, o->w, o->difference, o->theta);
     locusi_recall_weights(&o->m, o->theta, o->coefficient);
@@ -9453,21 +9212,11 @@ struct locus_pool {
     float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>recall
     float *recall_base;      // [capacity]
     unsigned char *recalled; // [capacity] 1: the model has a row
-    void *memory_block;      // of the heap: what the recall stands in
+    locusi_block *remembers; // of the heap: what the recall stands in
     locusi_work home;        // what this struct stands in; in the caller's memory, all else too
     locusi_work room;        // of the heap: what depends on the capacity
     char query_encoder[96];
 };
-
-LOCUSI_FN int locusi_valid_name(const char *name, size_t most)
-{
-    size_t n = 0;
-    while (n < most && name[n]) {
-        if ((unsigned char)name[n] < 32 || name[n] == 127) return 0;
-        n++;
-    }
-    return n < most && locusi_utf8_valid((const unsigned char *)name, n);
-}
 
 LOCUSI_FN float *locusi_recall_at(const locus_pool *pool, size_t model, size_t landmark)
 {
@@ -9577,19 +9326,14 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
 // A growable pool's memory of these sizes, all zero, in a block of its own. The models' rows come with the next growth.
 LOCUSI_FN locus_status locusi_pool_make_recall(locus_pool *pool, const locusi_recall *plan, locus_error *err)
 {
-    locusi_carver c = {NULL, 0, 0};
     locusi_recall memory = *plan;
-    size_t bytes;
-    void *block = NULL;
-    locusi_recall_carve(&memory, &c);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
-    memset(block, 0, bytes);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_recall_carve(&memory, &c);
-    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
-    pool->memory_block = block;
+    locus_status status;
+    locusi_work w;
+    locusi_work_begin(&w, NULL);
+    locusi_recall_take(&memory, &w);
+    if ((status = locusi_work_short(&w, err))) return status;
+    locusi_blocks_free(pool->remembers);
+    pool->remembers = w.blocks;
     pool->memory = memory;
     pool->recall = NULL;
     return LOCUS_OK;
@@ -9628,21 +9372,15 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
     made.salt = locusi_mix((uint64_t)(uintptr_t)pool);
     memcpy(made.query_encoder, query_encoder, strlen(query_encoder) + 1);
     if (made.home.base) { // all in the caller's memory
-        locusi_carver c = {NULL, 0, 0};
         made.memory = *plan;
-        if (plan->landmarks) {
-            locusi_recall_carve(&made.memory, &c);
-            c.base = (unsigned char *)locusi_take_zero(&made.home, c.used, 1);
-            c.used = 0;
-            locusi_recall_carve(&made.memory, &c);
-        }
+        if (plan->landmarks) locusi_recall_take(&made.memory, &made.home);
         locusi_pool_take(&made, capacity, &made.home);
     }
     status = locusi_work_short(&made.home, err);
     if (!status && !made.home.base && plan->landmarks) status = locusi_pool_make_recall(&made, plan, err);
     if (!status && !made.home.base && capacity) status = locusi_pool_grow(&made, capacity, NULL, err);
     if (status) {
-        if (made.memory_block) LOCUS_FREE(made.memory_block);
+        locusi_blocks_free(made.remembers);
         locusi_work_end(&made.home);
         return status;
     }
@@ -9665,7 +9403,7 @@ LOCUS_API void locus_pool_destroy(locus_pool *pool)
     if (!pool) return;
     home = pool->home; // the pool stands in it
     locusi_work_end(&pool->room);
-    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
+    locusi_blocks_free(pool->remembers);
     locusi_work_end(&home);
 }
 
@@ -9678,7 +9416,7 @@ LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool
     (*out)->calibrated = pool->calibrated;
     (*out)->calibration_shared = pool->calibration_shared;
     if (!pool->memory.landmarks) return LOCUS_OK;
-    locusi_recall_copy(&(*out)->memory, &pool->memory);
+    memcpy((*out)->memory.known, pool->memory.known, pool->memory.floats * sizeof(float));
     locusi_recall_pack(&(*out)->memory, pool->net->kernels);
     return LOCUS_OK;
 }
@@ -9880,7 +9618,7 @@ LOCUSI_FN void locusi_pool_uncalibrate(locus_pool *pool)
 
 LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, double margin, locus_error *err)
 {
-    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    if (!pool) return locusi_null(err, "pool");
     if (model == SIZE_MAX) {
         pool->guard.model = SIZE_MAX;
         return LOCUS_OK;
@@ -9894,21 +9632,17 @@ LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, doub
     return LOCUS_OK;
 }
 
-LOCUSI_FN void locusi_pool_drop_recall(locus_pool *pool)
-{
-    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
-    pool->memory_block = NULL;
-    memset(&pool->memory, 0, sizeof pool->memory);
-}
-
 LOCUS_API locus_status locus_pool_set_recall(locus_pool *pool, double weight, locus_error *err)
 {
-    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    if (!pool) return locusi_null(err, "pool");
     if (!locusi_within(weight, 0.0, 1.0)) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "weight", "0 to 1", "%f", weight);
     if (weight > 0.0 && !pool->memory.landmarks)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pool with a recall", "one without");
     pool->memory.weight = (float)weight;
-    if (!(weight > 0.0)) locusi_pool_drop_recall(pool);
+    if (weight > 0.0) return LOCUS_OK;
+    locusi_blocks_free(pool->remembers);
+    pool->remembers = NULL;
+    memset(&pool->memory, 0, sizeof pool->memory);
     return LOCUS_OK;
 }
 
@@ -9925,28 +9659,45 @@ LOCUSI_FN locus_status locusi_check_lengths(const locusi_recall *m, const locus_
     return LOCUS_OK;
 }
 
+LOCUSI_FN void locusi_pool_set_row(locus_pool *pool, size_t index, const float *row, float base)
+{
+    size_t i;
+    for (i = 0; i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
+    pool->recall_base[index] = base;
+    pool->recalled[index] = 1;
+}
+
 // The pool's recall <- what was learned. On failure the pool is as before.
 LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_recall *learned,
                                                const locusi_recall_fit *fit, locus_error *err)
 {
     const locus_pool before = *pool;
     locus_status status;
-    size_t m, i;
-    pool->memory_block = NULL;
+    size_t m;
+    pool->remembers = NULL;
     status = locusi_pool_make_recall(pool, learned, err);
     if (!status) status = locusi_pool_grow(pool, pool->capacity, NULL, err);
     if (status) {
-        if (pool->memory_block) LOCUS_FREE(pool->memory_block);
+        locusi_blocks_free(pool->remembers);
         *pool = before;
         return status;
     }
-    if (before.memory_block) LOCUS_FREE(before.memory_block);
-    locusi_recall_copy(&pool->memory, learned);
-    for (m = 0; m < pool->count; m++) {
-        for (i = 0; i < learned->landmarks; i++) *locusi_recall_at(pool, m, i) = fit->rows[m * learned->landmarks + i];
-        pool->recall_base[m] = fit->base[m];
-        pool->recalled[m] = 1;
-    }
+    locusi_blocks_free(before.remembers);
+    memcpy(pool->memory.known, learned->known, learned->floats * sizeof(float));
+    for (m = 0; m < pool->count; m++) locusi_pool_set_row(pool, m, fit->rows + m * learned->landmarks, fit->base[m]);
+    return LOCUS_OK;
+}
+
+// A model of which the name alone is known.
+LOCUSI_FN locus_status locusi_new_model(locus_model *model, const char *name, locus_error *err)
+{
+    memset(model, 0, sizeof *model);
+    if (!locusi_valid_name(name, sizeof model->name))
+        return locusi_fail(err, LOCUS_ERR_NAME, "name", "UTF-8 of at most %z bytes", "other", sizeof model->name - 1);
+    memcpy(model->name, name, strlen(name));
+    model->parameters_b = locusi_nan();
+    model->cost = (double)locusi_nan();
+    model->available = 1;
     return LOCUS_OK;
 }
 
@@ -9954,20 +9705,11 @@ LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_re
 LOCUSI_FN locus_status locusi_check_model(const locus_pool *pool, const locus_evals *evals, locus_error *err)
 {
     locus_status status;
-    if (!pool || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if (!pool || !evals) return locusi_null(err, pool ? "evals" : "pool");
     if (evals->scores.models != 1)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->scores.models", "1", "%z", evals->scores.models);
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
     return pool->memory.landmarks ? locusi_check_lengths(&pool->memory, &evals->queries, evals, err) : LOCUS_OK;
-}
-
-LOCUSI_FN void locusi_pool_set_row(locus_pool *pool, size_t index, const float *row, float base)
-{
-    size_t i;
-    for (i = 0; i < pool->memory.landmarks; i++) *locusi_recall_at(pool, index, i) = row[i];
-    pool->recall_base[index] = base;
-    pool->recalled[index] = 1;
 }
 
 LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, const locus_evals *evals,
@@ -10004,19 +9746,10 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
     size_t at, i;
     locus_status status = locusi_check_model(pool, evals, err);
     if (status) return status;
-    if (!name) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "name", "a pointer", "NULL");
-    if (!locusi_valid_name(name, sizeof model.name))
-        return locusi_fail(err, LOCUS_ERR_NAME, "name", "UTF-8 of at most %z bytes", "other", sizeof model.name - 1);
+    if (!name) return locusi_null(err, "name");
     at = locus_pool_find(pool, name);
-    memset(&model, 0, sizeof model);
-    if (at != SIZE_MAX) {
-        model = *locus_pool_model(pool, at);
-    } else {
-        memcpy(model.name, name, strlen(name));
-        model.parameters_b = locusi_nan();
-        model.cost = (double)locusi_nan();
-        model.available = 1;
-    }
+    if (at != SIZE_MAX) model = *locus_pool_model(pool, at);
+    else if ((status = locusi_new_model(&model, name, err))) return status;
     for (i = model.evaluations = 0; i < evals->queries.count; i++)
         model.evaluations += (uint64_t)locusi_scored(evals, i);
     locusi_work_begin(&w, run);
@@ -10025,8 +9758,7 @@ LOCUS_API locus_status locus_pool_join(locus_pool *pool, const char *name, const
         locusi_own_take(&own, &pool->memory, evals->queries.count, &w);
         row = (float *)locusi_take(&w, pool->memory.landmarks, sizeof(float));
     }
-    rest = locusi_work_rest(&w);
-    if (run) rest.parallel = run->parallel, rest.progress = run->progress, rest.user = run->user;
+    rest = locusi_work_rest(&w, run);
     if (w.missing && !w.base) status = locusi_work_short(&w, err);
     else status = locus_encode(pool->net, evals, z ? z : &base, LOCUS_ENCODE_AUTO, &rest, err); // z NULL: asks how much
     status = locusi_work_within(&w, status, err);
@@ -10183,10 +9915,15 @@ LOCUSI_FN void locusi_recall_saved(locusi_pool_file *f)
 LOCUSI_FN locus_status locusi_pool_check_file(locusi_pool_file *f, const locus_net *net, const locus_safetensors *st,
                                               locusi_recall *plan, locus_error *err)
 {
+    char hash[24], q_dim[24];
+    const struct {
+        const char *key, *text;
+        locus_status status;
+    } want[3] = {{"locus.format", "1", LOCUS_ERR_METADATA},
+                 {"locus.net_hash", hash, LOCUS_ERR_MISMATCH},
+                 {"locus.q_dim", q_dim, LOCUS_ERR_QUERY_DIM}};
     const char *text;
-    char want[24];
     locusi_spec spec;
-    uint64_t hash;
     size_t i, k;
     int recall = 0;
     locus_status status;
@@ -10202,18 +9939,14 @@ LOCUSI_FN locus_status locusi_pool_check_file(locusi_pool_file *f, const locus_n
             return locusi_fail(err, LOCUS_ERR_TENSOR, "%s", "no such tensor", "this", name);
         recall |= locusi_starts(name, "memory.");
     }
-    text = locus_safetensors_meta(st, "locus.format");
-    if (!text || strcmp(text, "1"))
-        return locusi_fail(err, LOCUS_ERR_METADATA, "locus.format", "\"1\"", "%s", text ? text : "no entry");
-    text = locus_safetensors_meta(st, "locus.net_hash");
-    if (!text || !locusi_parse_hash(text, &hash))
-        return locusi_fail(err, LOCUS_ERR_METADATA, "locus.net_hash", "16 hex digits", "%s", text ? text : "no entry");
-    if (hash != net->info.hash)
-        return locusi_fail(err, LOCUS_ERR_MISMATCH, "locus.net_hash", "%x, this net's", "%x", net->info.hash, hash);
-    text = locus_safetensors_meta(st, "locus.q_dim");
-    locusi_text(want, sizeof want, "%z", net->q);
-    if (!text || strcmp(text, want))
-        return locusi_fail(err, LOCUS_ERR_QUERY_DIM, "locus.q_dim", "%s", "%s", want, text ? text : "no entry");
+    locusi_text(hash, sizeof hash, "%x", net->info.hash);
+    locusi_text(q_dim, sizeof q_dim, "%z", net->q);
+    for (i = 0; i < 3; i++) {
+        text = locus_safetensors_meta(st, want[i].key);
+        if (!text || strcmp(text, want[i].text))
+            return locusi_fail(err, text ? want[i].status : LOCUS_ERR_METADATA, want[i].key, "%s, as of this net", "%s",
+                               want[i].text, text ? text : "no entry");
+    }
     text = locus_safetensors_meta(st, "locus.query_encoder");
     if ((status = locusi_check_query_encoder(net, &text, err))) return status;
     for (k = 0; k < (recall ? LOCUSI_POOL_TENSORS : LOCUSI_FILE_MAP); k++)
@@ -10296,12 +10029,10 @@ LOCUSI_FN locus_status locusi_pool_read_rest(locusi_pool_file *f, locus_error *e
     for (i = 0; i <= m; i++) {
         locus_calibration *pair = i < m ? &pool->calibration[i] : &pool->calibration_shared;
         if (!pool->calibrated) *pair = pool->calibration_shared;
-        if (!locusi_within((double)pair->scale, 0.0, LOCUSI_CALIBRATION_MOST) || !(pair->scale > 0.0f))
-            return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z, 0]", "above 0, up to 100", "%f", i,
-                               (double)pair->scale);
-        if (!locusi_within((double)pair->shift, -LOCUSI_CALIBRATION_MOST, LOCUSI_CALIBRATION_MOST))
-            return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z, 1]", "-100 to 100", "%f", i,
-                               (double)pair->shift);
+        if (!locusi_within((double)pair->scale, 0.0, LOCUSI_CALIBRATION_MOST) || !(pair->scale > 0.0f) ||
+            !locusi_within((double)pair->shift, -LOCUSI_CALIBRATION_MOST, LOCUSI_CALIBRATION_MOST))
+            return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z]", "above 0 to 100, and -100 to 100",
+                               "%f and %f", i, (double)pair->scale, (double)pair->shift);
     }
     if (!f->tensor[LOCUSI_FILE_GUARD]) return LOCUS_OK;
     if (!(locusi_within(f->guard[0], 0.0, (double)m) && f->guard[0] < (double)m && floor(f->guard[0]) >= f->guard[0]))
@@ -10635,27 +10366,42 @@ LOCUSI_FN locus_status locusi_report(const locus_run *run, size_t done, size_t t
     return locusi_fail(err, LOCUS_ERR_CANCELLED, "", "", "");
 }
 
-LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
-                                     const locus_run *run, locus_error *err)
+// Logits, a block of queries at a time (without `logits` they are not kept) and, with rules, choices from them.
+LOCUSI_FN locus_status locusi_predict_blocks(const locus_pool *pool, const locus_queries *queries, size_t block,
+                                             float *logits, locusi_rules *rules, locus_choice *out,
+                                             const locus_run *run, locus_error *err)
 {
-    const size_t most = 64 * LOCUSI_QUERY_TILE;
     locusi_predict_job job;
     locusi_work w;
     locus_queries part;
+    float *to = NULL;
     size_t i;
     locus_status status;
-    if (!pool || !queries || !logits) return locusi_null(err, !pool ? "pool" : !queries ? "queries" : "logits");
-    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
     locusi_work_begin(&w, run);
-    locusi_predict_begin(&job, pool, queries->count, run ? run->parallel : NULL, &w);
+    locusi_predict_begin(&job, pool, block, run ? run->parallel : NULL, &w);
+    if (!logits) to = locusi_take_floats(&w, block, pool->count);
     status = locusi_work_short(&w, err);
     for (i = 0; i < queries->count && !status; i += part.count) {
-        part = locusi_queries_from(queries, i, most);
-        status = locusi_predict(&job, &part, i, logits + i * pool->count, err);
+        part = locusi_queries_from(queries, i, block);
+        if (logits) to = logits + i * pool->count;
+        status = locusi_predict(&job, &part, i, to, err);
+        if (!status && rules) status = locusi_rank_rows(rules, to, i, part.count, out, err);
         if (!status) status = locusi_report(run, i + part.count, queries->count, err);
     }
     locusi_work_end(&w);
     return status;
+}
+
+LOCUS_API locus_status locus_predict(const locus_pool *pool, const locus_queries *queries, float *logits,
+                                     const locus_run *run, locus_error *err)
+{
+    const size_t most = 64 * LOCUSI_QUERY_TILE;
+    size_t block;
+    locus_status status;
+    if (!pool || !queries || !logits) return locusi_null(err, !pool ? "pool" : !queries ? "queries" : "logits");
+    if ((status = locusi_check_queries(pool->net, queries, err))) return status;
+    block = queries->count < most ? queries->count : most;
+    return locusi_predict_blocks(pool, queries, block, logits, NULL, NULL, run, err);
 }
 
 // --------------------------------------------------------------------------------------------------------- >>route
@@ -10688,22 +10434,16 @@ LOCUS_API double locus_count_tokens(const char *text, size_t bytes)
 LOCUS_API locus_status locus_price_costs(const locus_price *prices, size_t models, const locus_tokens *tokens,
                                          size_t count, double *cost, locus_error *err)
 {
-    static const char *const amount = "finite and not negative, or NaN";
+    static const char *const amount = "finite and not negative, or NaN", *const names[3] = {"input", "output", "query"};
     size_t i, m;
     if (!prices || !tokens || !cost) return locusi_null(err, !prices ? "prices" : !tokens ? "tokens" : "cost");
     if (count && (!tokens->input || !tokens->output))
         return locusi_null(err, !tokens->input ? "tokens->input" : "tokens->output");
     for (m = 0; m < models; m++) {
-        const locus_price *p = &prices[m];
-        const int input = locusi_amount(p->input), output = locusi_amount(p->output);
-        if (!input || !output || !locusi_amount(p->query))
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "prices[%z].%s", amount, "%f", m,
-                               !input    ? "input"
-                               : !output ? "output"
-                                         : "query",
-                               !input    ? p->input
-                               : !output ? p->output
-                                         : p->query);
+        const double rate[3] = {prices[m].input, prices[m].output, prices[m].query};
+        for (i = 0; i < 3; i++)
+            if (!locusi_amount(rate[i]))
+                return locusi_fail(err, LOCUS_ERR_ARGUMENT, "prices[%z].%s", amount, "%f", m, names[i], rate[i]);
     }
     for (i = 0; i < count; i++) {
         const double in = tokens->input[i];
@@ -10738,8 +10478,8 @@ LOCUS_API locus_status locus_rank(const locus_pool *pool, const float *logits, s
 // Queries are routed a block at a time.
 LOCUSI_FN size_t locusi_route_block(const locus_pool *pool, size_t count)
 {
-    const size_t block = 1 + 65536 / (pool->count + 1);
-    return count < block ? count : block < 64 ? (count < 64 ? count : 64) : block;
+    const size_t block = 65536 / (pool->count + 1) < 64 ? 64 : 1 + 65536 / (pool->count + 1);
+    return count < block ? count : block;
 }
 
 LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *queries, const locus_route_opts *opts,
@@ -10747,32 +10487,14 @@ LOCUS_API locus_status locus_route(const locus_pool *pool, const locus_queries *
 {
     locus_route_opts zero;
     locusi_rules rules;
-    locusi_predict_job job;
-    locusi_work w;
-    locus_queries part;
-    float *to = NULL;
-    size_t block, i;
     locus_status status;
     if (!pool || !queries || !out) return locusi_null(err, !pool ? "pool" : !queries ? "queries" : "out");
     locusi_rules_make(&rules, pool->models, pool->count, pool->guard, locusi_route_defaults(opts, &zero), 0);
     if ((status = locusi_check_queries(pool->net, queries, err)) ||
         (status = locusi_check_route(&rules, queries->count, err)))
         return status;
-    block = locusi_route_block(pool, queries->count);
-    locusi_work_begin(&w, run);
-    locusi_predict_begin(&job, pool, block, run ? run->parallel : NULL, &w);
-    if (!logits) to = locusi_take_floats(&w, block, pool->count);
-    status = locusi_work_short(&w, err);
-    for (i = 0; i < queries->count && !status; i += part.count) {
-        part = locusi_queries_from(queries, i, block);
-        if (logits) to = logits + i * pool->count;
-        if ((status = locusi_predict(&job, &part, i, to, err)) ||
-            (status = locusi_rank_rows(&rules, to, i, part.count, out, err)))
-            break;
-        status = locusi_report(run, i + part.count, queries->count, err);
-    }
-    locusi_work_end(&w);
-    return status;
+    return locusi_predict_blocks(pool, queries, locusi_route_block(pool, queries->count), logits, &rules, out, run,
+                                 err);
 }
 
 // *mean <- the mean cost of the first choices by these rules.
@@ -10849,15 +10571,23 @@ LOCUS_API void locus_router_close(locus_router *router)
     memset(router, 0, sizeof *router);
 }
 
-LOCUSI_FN locus_status locusi_router_make(locus_router *out, const locus_safetensors *st, const locus_run *run,
-                                          locus_error *err)
+LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, size_t bytes, const locus_run *run,
+                                         locus_error *err)
 {
+    locus_safetensors st;
     locus_run rest;
     locus_status status;
-    if ((status = locus_net_create(&out->net, st, run, err))) return status;
-    rest = locusi_run_rest(run, out->net->home.used);
-    if ((status = locus_pool_load(&out->pool, out->net, st, &rest, err))) {
-        if (status == LOCUS_ERR_MEMORY && err) err->bytes += out->net->home.used;
+    if (!out) return locusi_null(err, "out");
+    memset(out, 0, sizeof *out);
+    if ((status = locus_safetensors_parse(&st, data, bytes, NULL, err))) return status;
+    if (!(status = locus_net_create(&out->net, &st, run, err))) {
+        rest = locusi_work_rest(&out->net->home, run);
+        status = locus_pool_load(&out->pool, out->net, &st, &rest, err);
+        status = locusi_work_within(&out->net->home, status, err);
+    }
+    locus_safetensors_close(&st);
+    if (status) {
+        locus_router_close(out);
         return status;
     }
     out->text = out->net->info.text;
@@ -10866,57 +10596,22 @@ LOCUSI_FN locus_status locusi_router_make(locus_router *out, const locus_safeten
     return LOCUS_OK;
 }
 
-LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, size_t bytes, const locus_run *run,
-                                         locus_error *err)
-{
-    locus_safetensors st;
-    locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
-    memset(out, 0, sizeof *out);
-    if ((status = locus_safetensors_parse(&st, data, bytes, NULL, err))) return status;
-    if ((status = locusi_router_make(out, &st, run, err))) locus_router_close(out);
-    locus_safetensors_close(&st);
-    return status;
-}
-
-#ifndef LOCUS_NO_STDIO
-// The file of a router that was loaded: all of it has been copied.
-LOCUSI_FN void locusi_router_file(locus_router *router, locus_file *file)
-{
-    (void)router;
-    locusi_file_close(file);
-}
-#endif
-
 LOCUS_API locus_status locus_router_route(const locus_router *router, const locus_queries *queries,
                                           const locus_route_opts *opts, locus_choice *out, const locus_run *run,
                                           locus_error *err)
 {
-    if (!router || !router->pool || !queries || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, queries, out", "pointers", "NULL");
+    if (!router || !router->pool || !queries || !out) return locusi_null(err, "router, queries, out");
     return locus_route(router->pool, queries, opts, out, NULL, run, err);
-}
-
-LOCUS_API const char *locus_router_name(const locus_router *router, size_t index)
-{
-    return index < locus_router_count(router) ? router->pool->models[index].name : NULL;
 }
 
 LOCUS_API locus_status locus_router_add(locus_router *router, const char *name, const float *z, size_t *index,
                                         const locus_run *run, locus_error *err)
 {
     locus_model model;
-    const size_t n = name ? strlen(name) : 0;
+    locus_status status;
     (void)run; // the pool has its own
-    if (!router || !router->pool || !name)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, name", "pointers", "NULL");
-    memset(&model, 0, sizeof model);
-    if (n >= sizeof model.name)
-        return locusi_fail(err, LOCUS_ERR_NAME, "name", "at most %z bytes", "%z", sizeof model.name - 1, n);
-    memcpy(model.name, name, n);
-    model.available = 1;
-    model.cost = (double)locusi_nan();
-    model.parameters_b = locusi_nan();
+    if (!router || !router->pool || !name) return locusi_null(err, name ? "router" : "name");
+    if ((status = locusi_new_model(&model, name, err))) return status;
     return locus_pool_add(router->pool, &model, z, index, err);
 }
 
@@ -14262,7 +13957,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
         if (a.bad)
             status = locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a part of them shows");
     }
-    rest = locusi_work_rest(&w);
+    rest = locusi_work_rest(&w, NULL);
     if (!status) status = locusi_work_within(&w, locusi_pool_like(&made, pool, a.count, &rest, err), err);
     for (r = 0; r < a.count && !status; r++)
         status = locusi_pool_version(made, r, a.v.n, a.v.z + r * pool->net->d,
@@ -14495,15 +14190,11 @@ typedef struct locusi_study {
 LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t n, size_t batch, locusi_work *w)
 {
     const size_t landmarks = pool->memory.landmarks, p = landmarks + 16;
-    locusi_carver c = {NULL, 0, 0};
     s->m = pool->memory;
     s->k = pool->net->kernels;
     s->n = n;
     s->p = p;
-    locusi_recall_carve_learning(&s->m, &c);
-    c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
-    c.used = 0;
-    if (c.base) locusi_recall_carve_learning(&s->m, &c);
+    locusi_recall_take_learning(&s->m, w);
     s->coordinates = locusi_take_floats(w, n, s->m.rank);
     s->similarities = locusi_take_floats(w, n, landmarks);
     s->x = locusi_take_floats(w, n, p);
@@ -15060,7 +14751,7 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
             a.solution = a.of_t + p;
             a.u = a.solution + p;
         }
-        rest = locusi_work_rest(&w);
+        rest = locusi_work_rest(&w, NULL);
         status = locusi_work_within(&w, locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, &rest, err), err);
     }
     if (!status) {
@@ -15256,15 +14947,13 @@ LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model)
 // columns padded to multiples of 16 (attention weights in head layout), each vector padded; the pads are 0 and stay 0.
 //
 // A step. What all models share is computed once: the step's queries with their noise, the tokens of score 0 and 1
-// (a token is affine in the score, see >>encoder), and what layer 0 makes of them: keys, values, queries. Then each
-// model goes forward, through the loss of its own targets, and backward, alone, so that only one model's activations
-// exist for each thread; what it owes the shared rows is summed over the models before it meets the shared weights.
-// Models are split into groups, each summed in order by one thread, and groups are added in order: the number of
-// threads changes no bit.
+// (a token is affine in the score) and their keys, values and queries in layer 0. Then each model goes forward and
+// backward alone, so that a thread keeps one model's activations; what it owes the shared rows is summed over the
+// models before it meets the shared weights. Models are split into groups, each summed in order by one thread, and
+// groups are added in order: the number of threads changes no bit.
 //
-// The way forward is written here once more: >>encoder sums in integers over levels, in tiles that it forgets, so that
-// nothing depends on order or memory; here the sums are floats, and attention, norms and hidden layers of all tokens
-// are kept for the way back.
+// The way forward is written here once more: >>encoder sums in integers, in tiles that it forgets; here the sums are
+// floats, and what the way back needs is kept.
 //
 // Attention is a tall matrix [tokens, lds]: column (head, inducing vector). Where tokens attend to inducing vectors
 // the softmax runs along a row, where inducing vectors attend to tokens it runs down a column.
@@ -15376,7 +15065,7 @@ typedef struct locusi_kept_layer {
 typedef struct locusi_train_worker { // one thread's activations of one model, and what they are owed
     size_t *rows;                    // the model's evaluations: rows of the step's table,
     float *y;                        // and their scores
-    size_t count, mine;
+    size_t count;
     locusi_kept_layer layer[LOCUSI_MAX_LAYERS + 1]; // the one behind the last has the pooling's input
     locusi_kept pool;
     float *means;                             // [headsp, ldx] the pooling's weighted means of the tokens
@@ -15420,11 +15109,6 @@ typedef struct locusi_batch {
     int add;                     // this step's gradients add to those before
 } locusi_batch;
 
-typedef struct locusi_key {
-    double key;
-    size_t at;
-} locusi_key;
-
 struct locus_trainer {
     locus_net shape;                          // sizes alone
     locusi_param *params, *rest;              // rest: behind the layers
@@ -15449,6 +15133,8 @@ struct locus_trainer {
     // the running step
     const locusi_batch *batch;
     locusi_counter counter;
+    void (*task)(locus_trainer *t, size_t worker, size_t item);
+    size_t items;
     float deviation; // of its noise
     uint64_t salt;
     int bad;
@@ -15463,7 +15149,7 @@ struct locus_trainer {
     float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
     size_t *order; // [train] the step's subset, then the other rows
     size_t *targets, *model_id;
-    locusi_key *keys;
+    locusi_keyed *keys;
     float *z, *logits;
     void *metrics_work;
     size_t metrics_bytes;
@@ -15957,36 +15643,48 @@ LOCUSI_FN double locusi_predict_backward(const locus_trainer *t, locusi_train_wo
 
 // ---- a step
 
-LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
+LOCUSI_FN void locusi_train_worker_run(void *arg, size_t worker)
 {
     locus_trainer *t = (locus_trainer *)arg;
+    size_t item, mine = 0;
+    while ((item = locusi_next(&t->counter, worker, &mine)) < t->items) t->task(t, worker, item);
+}
+
+LOCUSI_FN void locusi_train_spread(locus_trainer *t, size_t items,
+                                   void (*task)(locus_trainer *t, size_t worker, size_t item))
+{
+    t->task = task;
+    t->items = items;
+    t->counter.next = 0;
+    t->counter.workers = t->workers;
+    locusi_run(t->run.parallel, locusi_train_worker_run, t, t->workers);
+}
+
+LOCUSI_FN void locusi_train_group_step(locus_trainer *t, size_t worker, size_t item)
+{
     const locusi_batch *b = t->batch;
     locusi_train_worker *w = &t->worker[worker];
-    size_t item, m, i;
-    w->mine = 0;
-    while ((item = locusi_next(&t->counter, worker, &w->mine)) < t->groups) {
-        locusi_train_group *group = &t->group[item];
-        float *const cleared = b->add && item == 0 ? group->dinduce : group->gradient;
-        if (b->target_scores)
-            memset(cleared, 0, (t->group_floats - (size_t)(cleared - group->gradient)) * sizeof(float));
-        group->loss = 0.0;
-        for (m = item * b->models / t->groups; m < (item + 1) * b->models / t->groups; m++) {
-            const float *score = b->scores + m * b->rows;
-            w->count = 0;
-            for (i = 0; i < b->rows; i++)
-                if (!locusi_is_nan(score[i])) {
-                    w->rows[w->count] = i;
-                    w->y[w->count++] = score[i];
-                }
-            if (!w->count) continue; // the caller sees to it that this is a model without targets
-            if (!locusi_model_forward(t, w)) locusi_set_flag(&t->bad);
-            if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
-            if (b->targets) locusi_predict_forward(t, w, m);
-            if (b->target_scores) {
-                const double loss = locusi_predict_backward(t, w, group, m);
-                if (m + b->silent < b->models) group->loss += loss;
-                locusi_model_backward(t, w, group);
+    locusi_train_group *group = &t->group[item];
+    float *const cleared = b->add && item == 0 ? group->dinduce : group->gradient;
+    size_t m, i;
+    if (b->target_scores) memset(cleared, 0, (t->group_floats - (size_t)(cleared - group->gradient)) * sizeof(float));
+    group->loss = 0.0;
+    for (m = item * b->models / t->groups; m < (item + 1) * b->models / t->groups; m++) {
+        const float *score = b->scores + m * b->rows;
+        w->count = 0;
+        for (i = 0; i < b->rows; i++)
+            if (!locusi_is_nan(score[i])) {
+                w->rows[w->count] = i;
+                w->y[w->count++] = score[i];
             }
+        if (!w->count) continue; // the caller sees to it that this is a model without targets
+        if (!locusi_model_forward(t, w)) locusi_set_flag(&t->bad);
+        if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
+        if (b->targets) locusi_predict_forward(t, w, m);
+        if (b->target_scores) {
+            const double loss = locusi_predict_backward(t, w, group, m);
+            if (m + b->silent < b->models) group->loss += loss;
+            locusi_model_backward(t, w, group);
         }
     }
 }
@@ -16014,37 +15712,32 @@ LOCUSI_FN void locusi_train_table(const locus_trainer *t, size_t i, size_t n)
     }
 }
 
+LOCUSI_FN size_t locusi_row_tasks(size_t rows) { return (rows + LOCUSI_ROW_TASK - 1) / LOCUSI_ROW_TASK; }
+
 // The table, and the predictor's part that depends on the queries alone; a task for each 128 rows of both.
-LOCUSI_FN void locusi_train_shared(void *arg, size_t worker)
+LOCUSI_FN void locusi_train_shared(locus_trainer *t, size_t worker, size_t item)
 {
-    locus_trainer *t = (locus_trainer *)arg;
     const locusi_param *at = t->rest;
     const locusi_batch *b = t->batch;
-    const size_t most = LOCUSI_ROW_TASK, tasks = (b->rows + most - 1) / most;
-    const size_t all = tasks + (b->targets + most - 1) / most;
-    size_t item, *mine = &t->worker[worker].mine;
-    *mine = 0;
-    while ((item = locusi_next(&t->counter, worker, mine)) < all) {
-        const size_t i = (item < tasks ? item : item - tasks) * most;
-        const size_t left = (item < tasks ? b->rows : b->targets) - i, n = left < most ? left : most;
-        if (item < tasks) {
-            locusi_train_table(t, i, n);
-        } else {
-            float *const u = t->u + i * t->ldx;
-            locusi_affine(t, &at[LOCUSI_U], b->target_queries + i * t->ldq, n, u, t->theta + at[LOCUSI_U_B].at, NULL, 0,
-                          0);
-            locusi_through(t, &at[LOCUSI_HU], u, n, t->hu + i * t->ldg);
-        }
+    const size_t tasks = locusi_row_tasks(b->rows), i = (item < tasks ? item : item - tasks) * LOCUSI_ROW_TASK;
+    const size_t left = (item < tasks ? b->rows : b->targets) - i, n = left < LOCUSI_ROW_TASK ? left : LOCUSI_ROW_TASK;
+    (void)worker;
+    if (item < tasks) {
+        locusi_train_table(t, i, n);
+        return;
     }
+    locusi_affine(t, &at[LOCUSI_U], b->target_queries + i * t->ldq, n, t->u + i * t->ldx, t->theta + at[LOCUSI_U_B].at,
+                  NULL, 0, 0);
+    locusi_through(t, &at[LOCUSI_HU], t->u + i * t->ldx, n, t->hu + i * t->ldg);
 }
 
-// Group 0 <- the sum over the groups, in order; a slice for each worker.
-LOCUSI_FN void locusi_train_reduce(void *arg, size_t worker)
+// Group 0 <- the sum over the groups, in order; an item is a slice.
+LOCUSI_FN void locusi_train_reduce(locus_trainer *t, size_t worker, size_t item)
 {
-    locus_trainer *t = (locus_trainer *)arg;
-    const size_t blocks = t->group_floats / 16, end = (worker + 1) * blocks / t->workers * 16;
+    const size_t blocks = t->group_floats / 16, end = (item + 1) * blocks / t->workers * 16;
     size_t i, g, n;
-    for (i = worker * blocks / t->workers * 16; i < end; i += n) {
+    (void)worker;
+    for (i = item * blocks / t->workers * 16; i < end; i += n) {
         n = end - i < 4096 ? end - i : 4096;
         for (g = 1; g < t->groups; g++) t->k->axpy(1.0f, t->group[g].gradient + i, t->group[0].gradient + i, n);
     }
@@ -16087,32 +15780,21 @@ LOCUSI_FN void locusi_train_table_back(const locus_trainer *t)
 
 // What is owed to shared rows meets the shared weights. Three parts that touch different weights: the token map's two
 // halves, the predictor.
-LOCUSI_FN void locusi_train_shared_back(void *arg, size_t worker)
+LOCUSI_FN void locusi_train_shared_back(locus_trainer *t, size_t worker, size_t item)
 {
-    locus_trainer *t = (locus_trainer *)arg;
     const locusi_param *at = t->rest;
     const locusi_batch *b = t->batch;
     const locusi_train_group *group = &t->group[0];
     float *g = group->gradient;
-    size_t item, *mine = &t->worker[worker].mine;
-    *mine = 0;
-    while ((item = locusi_next(&t->counter, worker, mine)) < 3) {
-        if (item == 0) locusi_owe(t, g, &t->params[LOCUSI_A], group->dt[0], b->queries, b->rows);
-        if (item == 1) locusi_owe(t, g, &t->params[LOCUSI_C], group->dt[1], b->queries, b->rows);
-        if (item == 2) {
-            locusi_owe(t, g, &at[LOCUSI_HU], group->dhu, t->u, b->targets);
-            locusi_back(t, &at[LOCUSI_HU], group->dhu, b->targets, group->du, 1);
-            locusi_owe(t, g, &at[LOCUSI_U], group->du, b->target_queries, b->targets);
-            t->k->add_rows(group->du, t->ldx, b->targets, t->shape.dp / 16, g + at[LOCUSI_U_B].at);
-        }
+    (void)worker;
+    if (item < 2) {
+        locusi_owe(t, g, &t->params[item ? LOCUSI_C : LOCUSI_A], group->dt[item], b->queries, b->rows);
+        return;
     }
-}
-
-LOCUSI_FN void locusi_train_spread(locus_trainer *t, void (*task)(void *arg, size_t worker))
-{
-    t->counter.next = 0;
-    t->counter.workers = t->workers;
-    locusi_run(t->run.parallel, task, t, t->workers);
+    locusi_owe(t, g, &at[LOCUSI_HU], group->dhu, t->u, b->targets);
+    locusi_back(t, &at[LOCUSI_HU], group->dhu, b->targets, group->du, 1);
+    locusi_owe(t, g, &at[LOCUSI_U], group->du, b->target_queries, b->targets);
+    t->k->add_rows(group->du, t->ldx, b->targets, t->shape.dp / 16, g + at[LOCUSI_U_B].at);
 }
 
 // A group's block for a step of these sizes; returns its floats.
@@ -16146,13 +15828,13 @@ LOCUSI_FN double locusi_train_step(locus_trainer *t, const locusi_batch *b)
     t->groups = work < 4096 ? 2 : work < 32768 ? 4 : LOCUSI_GROUPS;
     if (t->groups > b->models) t->groups = b->models ? b->models : 1;
     for (i = 0; i < t->groups; i++) t->group_floats = locusi_group_lay(t, &t->group[i], b->rows, b->targets);
-    locusi_train_spread(t, locusi_train_shared);
-    locusi_train_spread(t, locusi_train_models);
+    locusi_train_spread(t, locusi_row_tasks(b->rows) + locusi_row_tasks(b->targets), locusi_train_shared);
+    locusi_train_spread(t, t->groups, locusi_train_group_step);
     if (!b->target_scores) return 0.0;
     for (i = 0; i < t->groups; i++) loss += t->group[i].loss;
-    locusi_train_spread(t, locusi_train_reduce);
+    locusi_train_spread(t, t->workers, locusi_train_reduce);
     locusi_train_table_back(t);
-    locusi_train_spread(t, locusi_train_shared_back);
+    locusi_train_spread(t, 3, locusi_train_shared_back);
     return loss;
 }
 
@@ -16160,17 +15842,12 @@ LOCUSI_FN double locusi_train_step(locus_trainer *t, const locusi_batch *b)
 
 LOCUSI_FN void locusi_kept_lay(const locus_trainer *t, locusi_work *w, locusi_kept *k, size_t rows, size_t keys)
 {
-    k->queries = locusi_take_floats(w, rows, t->ldh);
-    k->keys = locusi_take_floats(w, keys, t->ldh);
-    k->values = locusi_take_floats(w, keys, t->ldh);
+    locusi_take_arrays(w, 2, rows, t->ldh, &k->queries, &k->heads);
+    locusi_take_arrays(w, 2, keys, t->ldh, &k->keys, &k->values);
+    locusi_take_arrays(w, 3, rows, t->ldx, &k->hat0, &k->hat1, &k->result);
+    locusi_take_arrays(w, 2, rows, 1, &k->inverse0, &k->inverse1);
     k->attention = locusi_take_floats(w, t->most_rows, t->lds);
-    k->heads = locusi_take_floats(w, rows, t->ldh);
-    k->hat0 = locusi_take_floats(w, rows, t->ldx);
-    k->hat1 = locusi_take_floats(w, rows, t->ldx);
-    k->inverse0 = locusi_take_floats(w, rows, 1);
-    k->inverse1 = locusi_take_floats(w, rows, 1);
     k->hidden = locusi_take_floats(w, rows, t->ldf);
-    k->result = locusi_take_floats(w, rows, t->ldx);
 }
 
 LOCUSI_FN void locusi_worker_lay(const locus_trainer *t, locusi_work *w, locusi_train_worker *to)
@@ -16180,26 +15857,21 @@ LOCUSI_FN void locusi_worker_lay(const locus_trainer *t, locusi_work *w, locusi_
     size_t l;
     to->rows = (size_t *)locusi_take(w, n, sizeof(size_t));
     to->y = locusi_take_floats(w, n, 1);
-    to->layer[0].x = locusi_take_floats(w, n, t->ldx);
+    locusi_take_arrays(w, 2, n, t->ldx, &to->layer[0].x, &to->dx);
     for (l = 0; l < s->layers; l++) {
         locusi_kept_lay(t, w, &to->layer[l].mab1, s->rp, n);
         locusi_kept_lay(t, w, &to->layer[l].mab2, n, s->rp);
         to->layer[l + 1].x = to->layer[l].mab2.result;
     }
     locusi_kept_lay(t, w, &to->pool, 1, 1);
-    to->means = locusi_take_floats(w, t->headsp, t->ldx);
-    to->z = locusi_take_floats(w, 1, s->dp);
-    to->dz = locusi_take_floats(w, 1, s->dp);
-    to->dx = locusi_take_floats(w, n, t->ldx);
-    to->dq = locusi_take_floats(w, locusi_max(n, LOCUSI_TILE), t->ldh);
-    to->dk = locusi_take_floats(w, n, t->ldh);
-    to->dv = locusi_take_floats(w, n, t->ldh);
+    locusi_take_arrays(w, 3, 1, t->ldx, &to->z, &to->dz, &to->dpooled);
+    locusi_take_arrays(w, 3, t->headsp, t->ldx, &to->means, &to->dmeans, &to->dseed_keys);
+    locusi_take_arrays(w, 3, locusi_max(n, LOCUSI_TILE), t->ldh, &to->dq, &to->dk, &to->dv);
+    locusi_take_arrays(w, 2, s->rp, t->ldh, &to->dinduced_keys, &to->dinduced_values);
+    locusi_take_arrays(w, 3, s->gp, s->dp, &to->scaled, &to->scaled_rows, &to->e);
+    locusi_take_arrays(w, 2, s->gp, 1, &to->from_z, &to->dhz);
+    locusi_take_arrays(w, 2, targets, t->ldg, &to->pre, &to->dpre);
     to->dinduced = locusi_take_floats(w, s->rp, t->ldx);
-    to->dinduced_keys = locusi_take_floats(w, s->rp, t->ldh);
-    to->dinduced_values = locusi_take_floats(w, s->rp, t->ldh);
-    to->dpooled = locusi_take_floats(w, 1, t->ldx);
-    to->dmeans = locusi_take_floats(w, t->headsp, t->ldx);
-    to->dseed_keys = locusi_take_floats(w, t->headsp, t->ldx);
     to->dpool_scores = locusi_take_floats(w, n, t->headsp);
     to->o = locusi_take_floats(w, tile, t->ldx);
     to->dhidden = locusi_take_floats(w, tile, t->ldf);
@@ -16207,13 +15879,6 @@ LOCUSI_FN void locusi_worker_lay(const locus_trainer *t, locusi_work *w, locusi_
     to->dattention = locusi_take_floats(w, tile, t->lds);
     to->dot = locusi_take_floats(w, locusi_max(s->heads * s->rp, t->headsp), 1);
     to->packed = locusi_take_floats(w, locusi_max(s->hp, s->dp), locusi_max(s->rp, t->headsp));
-    to->scaled = locusi_take_floats(w, s->gp, s->dp);
-    to->scaled_rows = locusi_take_floats(w, s->gp, s->dp);
-    to->e = locusi_take_floats(w, s->gp, s->dp);
-    to->from_z = locusi_take_floats(w, s->gp, 1);
-    to->dhz = locusi_take_floats(w, s->gp, 1);
-    to->pre = locusi_take_floats(w, targets, t->ldg);
-    to->dpre = locusi_take_floats(w, targets, t->ldg);
     to->dlogit = locusi_take_floats(w, targets, 1);
 }
 
@@ -16247,8 +15912,7 @@ LOCUSI_FN void locusi_train_lay(locus_trainer *t, locusi_work *w, size_t most_ro
     t->param_count = locusi_params_make(s, NULL, &t->encoder_count, &t->count);
     t->params = (locusi_param *)locusi_take(w, t->param_count, sizeof(locusi_param));
     t->state = locusi_take_floats(w, LOCUSI_STATES, t->count);
-    t->forward = locusi_take_floats(w, t->count, 1);
-    t->backward = locusi_take_floats(w, t->count, 1);
+    locusi_take_arrays(w, 2, t->count, 1, &t->forward, &t->backward);
     t->live = locusi_take_floats(w, s->dp, 1);
     t->no_column = locusi_take_floats(w, s->rp, 1);
     t->induce_queries = locusi_take_floats(w, s->layers * s->rp, t->ldh);
@@ -16258,9 +15922,7 @@ LOCUSI_FN void locusi_train_lay(locus_trainer *t, locusi_work *w, size_t most_ro
     t->seed_keys = locusi_take_floats(w, t->headsp, t->ldx);
     for (i = 0; i < 2; i++) {
         t->t[i] = locusi_take_floats(w, most_rows, t->ldx);
-        t->tq[i] = locusi_take_floats(w, most_rows, t->ldh);
-        t->tk[i] = locusi_take_floats(w, most_rows, t->ldh);
-        t->tv[i] = locusi_take_floats(w, most_rows, t->ldh);
+        locusi_take_arrays(w, 3, most_rows, t->ldh, &t->tq[i], &t->tk[i], &t->tv[i]);
     }
     t->u = locusi_take_floats(w, most_targets, t->ldx);
     t->hu = locusi_take_floats(w, most_targets, t->ldg);
@@ -16291,20 +15953,11 @@ LOCUSI_FN void locusi_train_start(locus_trainer *t)
 // bits = mix(mix(mix(seed + a stream) + b epoch) + c index) with mix as for hashes (see >>net) and the odd constants
 // below. Uniform: the upper 53 bits. Normal: Box and Muller, a pair from the two halves.
 
-typedef enum locusi_stream {
-    LOCUSI_STREAM_WEIGHTS = 1,
-    LOCUSI_STREAM_NOISE,
-    LOCUSI_STREAM_TARGET_NOISE,
-    LOCUSI_STREAM_SIZE,
-    LOCUSI_STREAM_SUBSET,
-    LOCUSI_STREAM_TARGETS,
-    LOCUSI_STREAM_DROPOUT,
-    LOCUSI_STREAM_VIRTUAL,
-    LOCUSI_STREAM_ANSWERS,
-    LOCUSI_STREAM_UNLABELLED
-} locusi_stream;
+enum { LOCUSI_STREAM_WEIGHTS = 1, LOCUSI_STREAM_NOISE, LOCUSI_STREAM_TARGET_NOISE, LOCUSI_STREAM_SIZE };
+enum { LOCUSI_STREAM_SUBSET = 5, LOCUSI_STREAM_TARGETS, LOCUSI_STREAM_DROPOUT, LOCUSI_STREAM_VIRTUAL };
+enum { LOCUSI_STREAM_ANSWERS = 9, LOCUSI_STREAM_UNLABELLED };
 
-LOCUSI_FN uint64_t locusi_random(uint64_t seed, locusi_stream stream, size_t epoch, uint64_t index)
+LOCUSI_FN uint64_t locusi_random(uint64_t seed, unsigned stream, size_t epoch, uint64_t index)
 {
     uint64_t h = locusi_mix(seed + (uint64_t)stream * 0x9e3779b97f4a7c15u);
     h = locusi_mix(h + (uint64_t)epoch * 0xc2b2ae3d27d4eb4fu);
@@ -16323,12 +15976,12 @@ LOCUSI_FN void locusi_normal(uint64_t bits, float *a, float *b)
     *b = radius * sinf(angle);
 }
 
-// order <- a random permutation of [0, n), its first `take` places
-LOCUSI_FN void locusi_shuffle(uint64_t seed, locusi_stream stream, size_t epoch, size_t *order, size_t n, size_t take)
+// order <- a random permutation of [0, n)
+LOCUSI_FN void locusi_shuffle(uint64_t seed, unsigned stream, size_t epoch, size_t *order, size_t n)
 {
     size_t i;
     for (i = 0; i < n; i++) order[i] = i;
-    for (i = 0; i < take && i + 1 < n; i++) {
+    for (i = 0; i + 1 < n; i++) {
         const size_t at = i + (size_t)(locusi_random(seed, stream, epoch, i) % (n - i)), swap = order[at];
         order[at] = order[i];
         order[i] = swap;
@@ -16440,14 +16093,11 @@ LOCUSI_FN locus_status locusi_train_check(const locus_net *shape, const locus_tr
         if (count[k] && !list[k]) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a list", "NULL", name[k]);
         for (i = 0; i < count[k]; i++) {
             const size_t row = list[k][i];
-            const float *x;
             if (row >= q->count)
                 return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "below %z", "%z", name[k], i, q->count, row);
-            x = q->encodings + row * stride;
             for (c = 0; c < q->dim; c++)
-                if (!(locusi_finite(x[c]) && fabsf(x[c]) < 1e6f))
-                    return locusi_fail(err, LOCUS_ERR_NONFINITE, "encodings[%z, %z]",
-                                       "a finite number of sensible size", "%f", row, c, (double)x[c]);
+                if (!locusi_within((double)q->encodings[row * stride + c], -1e6, 1e6))
+                    return locusi_bad_encoding(q->encodings + row * stride, q->dim, row, err);
         }
     }
     for (m = 0; m < d->evals.scores.models; m++) {
@@ -16512,11 +16162,10 @@ LOCUSI_FN void locusi_trainer_lay(locus_trainer *t, locusi_work *w)
     const size_t n = t->n, models = t->models, all = models + t->virtuals, rows = n + t->data.unlabelled_count;
     const size_t targets = t->o.targets + t->unlabelled;
     locusi_train_lay(t, w, n, locusi_max(locusi_max(targets, t->validation), 1));
-    t->queries = locusi_take_floats(w, n, t->ldq);
+    locusi_take_arrays(w, 2, n, t->ldq, &t->queries, &t->step_queries);
+    locusi_take_arrays(w, 3, t->validation, models, &t->validation_scores, &t->logits, &t->told);
     t->validation_queries = locusi_take_floats(w, t->validation, t->ldq);
     t->scores = locusi_take_floats(w, models, n);
-    t->validation_scores = locusi_take_floats(w, models, t->validation);
-    t->step_queries = locusi_take_floats(w, n, t->ldq);
     t->target_queries = locusi_take_floats(w, targets, t->ldq);
     t->step_scores = locusi_take_floats(w, all, n);
     t->target_scores = locusi_take_floats(w, all, targets);
@@ -16524,9 +16173,8 @@ LOCUSI_FN void locusi_trainer_lay(locus_trainer *t, locusi_work *w)
     t->model_id = (size_t *)locusi_take(w, all, sizeof(size_t));
     t->targets = (size_t *)locusi_take(w, targets, sizeof(size_t));
     t->order = (size_t *)locusi_take(w, n, sizeof(size_t));
-    t->keys = (locusi_key *)locusi_take(w, n, sizeof(locusi_key));
+    t->keys = (locusi_keyed *)locusi_take(w, n, sizeof(locusi_keyed));
     t->z = locusi_take_floats(w, models, t->shape.dp);
-    t->logits = locusi_take_floats(w, t->validation, models);
     t->metrics_bytes = 16 * t->validation * models + 32 * (t->validation + models) + 1024;
     t->metrics_work = locusi_take(w, t->metrics_bytes, 1);
     t->text = (unsigned char *)locusi_take(w, t->data.text ? t->data.text->rows : 0, 6);
@@ -16534,7 +16182,6 @@ LOCUSI_FN void locusi_trainer_lay(locus_trainer *t, locusi_work *w)
     t->difficulty = locusi_take_floats(w, rows, 1);
     t->item = (double *)locusi_take(w, n, sizeof(double));
     t->own = locusi_take_floats(w, models, rows);
-    t->told = locusi_take_floats(w, t->validation, models);
 }
 
 LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
@@ -16552,14 +16199,14 @@ LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
 LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *run, locus_error *err)
 {
     const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->shape.q, models = t->models;
-    const locusi_kernels *k = t->k;
+    double sum = 0.0, square = 0.0, squares = 0.0;
     locusi_recall memory;
     locusi_recall_fit fit;
     locusi_work w;
     locus_evals evals;
     locus_queries others;
-    float *rows, *kernels, *x, *base;
-    size_t i, j, l;
+    float *rows, *similar, *x, *base;
+    size_t i, j, l, p;
     locus_status status;
     memset(&memory, 0, sizeof memory);
     memset(&fit, 0, sizeof fit);
@@ -16567,14 +16214,11 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *
     memory.q = q;
     fit.bare = 1;
     locusi_work_begin(&w, run);
-    rows = (float *)locusi_take(&w, all * q, sizeof(float));
-    kernels = (float *)locusi_take(&w, all * LOCUSI_RECALL_LANDMARKS, sizeof(float));
-    x = (float *)locusi_take(&w, all * LOCUSI_RECALL_RANK, sizeof(float));
-    if ((status = locusi_work_short(&w, err))) {
-        locusi_work_end(&w);
-        return status;
-    }
-    for (i = 0; i < all; i++)
+    rows = locusi_take_floats(&w, all, q);
+    similar = locusi_take_floats(&w, all, LOCUSI_RECALL_LANDMARKS);
+    x = locusi_take_floats(&w, all, LOCUSI_RECALL_RANK);
+    status = locusi_work_short(&w, err);
+    for (i = 0; i < all && !status; i++)
         memcpy(rows + i * q, locusi_data_row(t, i < n ? t->data.train[i] : t->data.unlabelled[i - n]),
                q * sizeof(float));
     evals.queries.encodings = rows;
@@ -16583,42 +16227,41 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *
     evals.scores.models = models;
     evals.scores.f32 = t->scores;
     others = evals.queries;
-    others.encodings = rows + n * q;
     others.count = extra;
-    status = locusi_recall_learn(&memory, k, &evals, extra ? &others : NULL, &fit, &w, err);
-    base = fit.base;
     if (!status) {
-        double sum = 0.0, square = 0.0, squares = 0.0;
-        memcpy(t->item, fit.item, n * sizeof(double));
-        locusi_recall_kernels(&memory, k, rows, q, all, x, kernels);
-        for (i = 0; i < all; i++) {
-            const float *row = kernels + i * memory.landmarks;
-            for (j = 0; j <= models; j++) {
-                const float *own = j < models ? fit.own + j * memory.landmarks : memory.shared;
-                float s = 0.0f;
-                for (l = 0; l < memory.landmarks; l++) s += own[l] * row[l];
-                *(j < models ? &t->own[j * all + i] : &t->difficulty[i]) = s;
-            }
-        }
-        for (i = 0; i < t->validation; i++) {
-            locusi_recall_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
-            for (j = 0; j < models; j++) {
-                float s = base[j];
-                for (l = 0; l < memory.landmarks; l++) s += fit.rows[j * memory.landmarks + l] * kernels[l];
-                t->told[i * models + j] = locusi_chance_logit(s);
-            }
-        }
-        for (j = 0; j < models; j++) base[j] = (float)log((double)base[j] / (1.0 - (double)base[j]));
-        for (j = 0; j < models; j++) sum += (double)base[j] / (double)models;
-        for (j = 0; j < models; j++) square += ((double)base[j] - sum) * ((double)base[j] - sum) / (double)models;
-        for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
-        squares /= (double)all; // a mixture of all models' differences has this variance
-        t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
-        t->ability = sum;
-        t->spread = sqrt(square);
+        others.encodings = rows + n * q;
+        status = locusi_recall_learn(&memory, t->k, &evals, extra ? &others : NULL, &fit, &w, err);
     }
+    if (status) {
+        locusi_work_end(&w);
+        return status;
+    }
+    base = fit.base;
+    p = memory.landmarks;
+    memcpy(t->item, fit.item, n * sizeof(double));
+    locusi_recall_kernels(&memory, t->k, rows, q, all, x, similar);
+    for (i = 0; i < all; i++) {
+        t->difficulty[i] = locusi_dot(memory.shared, similar + i * p, p);
+        for (j = 0; j < models; j++) t->own[j * all + i] = locusi_dot(fit.own + j * p, similar + i * p, p);
+    }
+    for (i = 0; i < t->validation; i++) {
+        locusi_recall_kernels(&memory, t->k, locusi_data_row(t, t->data.validation[i]), q, 1, x, similar);
+        for (j = 0; j < models; j++) {
+            float chance = base[j];
+            for (l = 0; l < p; l++) chance += fit.rows[j * p + l] * similar[l];
+            t->told[i * models + j] = locusi_chance_logit(chance);
+        }
+    }
+    for (j = 0; j < models; j++) base[j] = (float)log((double)base[j] / (1.0 - (double)base[j]));
+    for (j = 0; j < models; j++) sum += (double)base[j] / (double)models;
+    for (j = 0; j < models; j++) square += ((double)base[j] - sum) * ((double)base[j] - sum) / (double)models;
+    for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
+    squares /= (double)all; // a mixture of all models' differences has this variance
+    t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
+    t->ability = sum;
+    t->spread = sqrt(square);
     locusi_work_end(&w);
-    return status;
+    return LOCUS_OK;
 }
 
 // to [count, qp] <- scaled encodings of rows; into the data's hash
@@ -16693,7 +16336,7 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     locusi_work w;
     size_t before;
     locus_status status;
-    if (!out || !data) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "data" : "out");
+    if (!out || !data) return locusi_null(err, out ? "data" : "out");
     *out = NULL;
     memset(&plan, 0, sizeof plan);
     memset(&place, 0, sizeof place);
@@ -16739,10 +16382,9 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     if (data->text) locus_text_name(data->text, t->query_encoder, NULL);
     else if (data->query_encoder) memcpy(t->query_encoder, data->query_encoder, strlen(data->query_encoder) + 1);
     t->data.query_encoder = t->query_encoder;
-    behind = t->run;
-    if (!t->owned) behind.memory = w.base + w.used, behind.memory_bytes = w.bytes - w.used;
-    if (t->virtuals && (status = locusi_train_response(t, &behind, err))) {
-        if (err && err->bytes) err->bytes += w.used;
+    behind = locusi_work_rest(&w, NULL);
+    if (t->virtuals && (status = locusi_train_response(t, t->owned ? NULL : &behind, err))) {
+        status = t->owned ? status : locusi_work_within(&w, status, err);
         locus_train_destroy(t);
         return status;
     }
@@ -16765,18 +16407,18 @@ LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer)
 
 // ---- what a step sees
 
-LOCUSI_FN uint64_t locusi_train_draw(const locus_trainer *t, locusi_stream stream, uint64_t index) // this epoch's
+LOCUSI_FN uint64_t locusi_train_draw(const locus_trainer *t, unsigned stream, uint64_t index) // this epoch's
 {
     return locusi_random(t->o.seed, stream, t->epoch, index);
 }
 
-// to [count, ldq] <- a worker's share of the rows' encodings, plus noise
-LOCUSI_FN void locusi_train_take(const locus_trainer *t, size_t worker, const size_t *rows, size_t count,
-                                 locusi_stream stream, float *to)
+// to [count, ldq] <- a share of the rows' encodings, plus noise
+LOCUSI_FN void locusi_train_take(const locus_trainer *t, size_t share, const size_t *rows, size_t count,
+                                 unsigned stream, float *to)
 {
-    const size_t q = t->shape.q, end = (worker + 1) * count / t->workers;
+    const size_t q = t->shape.q, end = (share + 1) * count / t->workers;
     size_t i, j;
-    for (i = worker * count / t->workers; i < end; i++) {
+    for (i = share * count / t->workers; i < end; i++) {
         float *x = to + i * t->ldq;
         if (rows[i] < t->n) {
             memcpy(x, t->queries + rows[i] * t->ldq, t->ldq * sizeof(float));
@@ -16794,18 +16436,11 @@ LOCUSI_FN void locusi_train_take(const locus_trainer *t, size_t worker, const si
     }
 }
 
-LOCUSI_FN void locusi_train_noise(void *arg, size_t worker)
+LOCUSI_FN void locusi_train_noise(locus_trainer *t, size_t worker, size_t item)
 {
-    const locus_trainer *t = (const locus_trainer *)arg;
-    locusi_train_take(t, worker, t->order, t->batch->rows, LOCUSI_STREAM_NOISE, t->step_queries);
-    locusi_train_take(t, worker, t->targets, t->batch->targets, LOCUSI_STREAM_TARGET_NOISE, t->target_queries);
-}
-
-LOCUSI_FN int locusi_key_order(const void *a, const void *b) // descending
-{
-    const locusi_key *x = (const locusi_key *)a, *y = (const locusi_key *)b;
-    if (x->key != y->key) return x->key > y->key ? -1 : 1;
-    return x->at < y->at ? -1 : x->at > y->at;
+    (void)worker;
+    locusi_train_take(t, item, t->order, t->batch->rows, LOCUSI_STREAM_NOISE, t->step_queries);
+    locusi_train_take(t, item, t->targets, t->batch->targets, LOCUSI_STREAM_TARGET_NOISE, t->target_queries);
 }
 
 // t->order <- the step's subset, whose size it returns, then the rows that are not in it.
@@ -16817,10 +16452,8 @@ LOCUSI_FN size_t locusi_train_subset(locus_trainer *t)
     const double drawn = locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SIZE, 0));
     size_t i, j, count = (size_t)(exp(low + (high - low) * drawn) + 0.5);
     if (count < 1) count = 1;
-    if (count >= n) {
-        for (i = 0; i < n; i++) t->order[i] = i;
-        return n;
-    }
+    for (i = 0; i < n; i++) t->order[i] = i;
+    if (count >= n) return n;
     if (locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SIZE, 1)) < o->skew) {
         // Crowd around a query: the largest of (sharpness x cosine + Gumbel noise), which draws without replacement
         const float *centre = t->queries + locusi_train_draw(t, LOCUSI_STREAM_SIZE, 2) % n * t->ldq;
@@ -16832,12 +16465,12 @@ LOCUSI_FN size_t locusi_train_subset(locus_trainer *t)
             for (j = 0; j < q; j++) dot += (double)row[j] * (double)centre[j];
             dot /= norm * (sqrt((double)t->k->square(row, q)) + 1e-30);
             t->keys[i].key = sharp * dot - log(-log((u + 1e-18) * (1.0 - 1e-15)));
-            t->keys[i].at = i;
+            t->keys[i].index = i;
         }
-        locusi_sort(t->keys, n, sizeof *t->keys, locusi_key_order);
-        for (i = 0; i < n; i++) t->order[i] = t->keys[i].at;
+        locusi_sort(t->keys, n, sizeof *t->keys, locusi_falling);
+        for (i = 0; i < n; i++) t->order[i] = t->keys[i].index;
     } else {
-        locusi_shuffle(o->seed, LOCUSI_STREAM_SUBSET, t->epoch, t->order, n, n);
+        locusi_shuffle(o->seed, LOCUSI_STREAM_SUBSET, t->epoch, t->order, n);
     }
     return count;
 }
@@ -17013,7 +16646,7 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
         b.model_id = t->model_id + m;
         b.add = m > 0;
         t->salt = t->o.separate_noise && models ? (uint64_t)(t->model_id[m] + 1) << 40 : 0;
-        locusi_run(t->run.parallel, locusi_train_noise, t, t->workers);
+        locusi_train_spread(t, t->workers, locusi_train_noise);
         loss += locusi_train_step(t, &b);
         bad |= t->bad;
         m += each;
@@ -17165,38 +16798,26 @@ LOCUS_API locus_status locus_train_run(locus_trainer *t, locus_error *err)
 {
     locus_status status = LOCUS_OK;
     locus_epoch unused;
-    if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
+    if (!t) return locusi_null(err, "trainer");
     while (!status && !t->finished) status = locusi_train_epoch(t, &unused, err);
     return status;
 }
 
 // ---- out of the trainer
 
-LOCUSI_FN void locusi_put32(unsigned char *p, uint32_t v)
-{
-    int i;
-    for (i = 0; i < 4; i++) p[i] = (unsigned char)(v >> 8 * i);
-}
-
 typedef struct locusi_train_file { // a net file, its lists and data where the gradients are summed during a step
     locus_safetensors st;
     locus_metadata metadata[9];
-    char numbers[7][24];
+    char numbers[9][24];
 } locusi_train_file;
-
-LOCUSI_FN void locusi_train_meta(locusi_train_file *f, const char *key, const char *value)
-{
-    f->metadata[f->st.metadata_count].key = key;
-    f->metadata[f->st.metadata_count++].value = value;
-}
 
 LOCUSI_FN void locusi_train_export(const locus_trainer *t, locusi_train_file *f)
 {
     const locus_net *s = &t->shape;
     const size_t tensors = locusi_encoder_tensors(s) + LOCUSI_DECODER_TENSORS;
-    const size_t sizes[7] = {s->q, s->d, s->heads, s->layers, s->r, s->g, (size_t)(100.0 * t->recall_weight + 0.5)};
-    static const char *const keys[7] = {"q_dim",    "z_dim",          "n_heads",      "n_layers",
-                                        "m_induce", "decoder_hidden", "memory_weight"};
+    const size_t sizes[9] = {s->q, s->d, s->heads, s->layers, s->r, s->g, 0, (size_t)(100.0 * t->recall_weight + 0.5)};
+    static const char *const keys[9] = {"q_dim",          "z_dim",        "n_heads",       "n_layers",     "m_induce",
+                                        "decoder_hidden", "encoder_kind", "memory_weight", "query_encoder"};
     locus_run sums;
     locusi_work w;
     locusi_spec *spec;
@@ -17225,28 +16846,29 @@ LOCUSI_FN void locusi_train_export(const locus_trainer *t, locusi_train_file *f)
         // the weights that meet the encodings take over their scale
         const int scaled = i == LOCUSI_A || i == LOCUSI_C || p == &t->rest[LOCUSI_U];
         for (r = 0; r < p->rows; r++)
-            for (c = 0; c < p->columns; c++)
-                locusi_put32(to + 4 * locusi_param_in(p, r, c),
-                             locusi_f32_bits(t->best[locusi_param_at(s, p, r, c)] * (scaled ? t->scale : 1.0f)));
+            for (c = 0; c < p->columns; c++) {
+                const float x = t->best[locusi_param_at(s, p, r, c)] * (scaled ? t->scale : 1.0f);
+                locusi_copy_le(to + 4 * locusi_param_in(p, r, c), &x, 1, sizeof x);
+            }
     }
     f->st.tensor_count = tensors;
     if (t->data.text) f->st.tensor_count += locusi_text_tensors(t->data.text, f->st.tensors + tensors, t->text);
     f->st.metadata = f->metadata;
-    for (i = 0; i < 7; i++) {
-        if (i == 6 && !(t->recall_weight > 0.0)) continue;
+    for (i = 0; i < 9; i++) {
+        locus_metadata *const x = &f->metadata[f->st.metadata_count];
         locusi_text(f->numbers[i], sizeof f->numbers[i], "%z", sizes[i]);
-        locusi_train_meta(f, keys[i], f->numbers[i]);
-        if (i == 5) locusi_train_meta(f, "encoder_kind", "isab");
+        x->key = keys[i];
+        x->value = i == 6 ? "isab" : i == 8 ? t->query_encoder : f->numbers[i];
+        f->st.metadata_count += i == 7 ? t->recall_weight > 0.0 : x->value[0] != 0;
     }
-    if (t->query_encoder[0]) locusi_train_meta(f, "query_encoder", t->query_encoder);
 }
 
 LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *t, const locus_run *run, locus_error *err)
 {
     locusi_train_file file;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     *out = NULL;
-    if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
+    if (!t) return locusi_null(err, "trainer");
     locusi_train_export(t, &file);
     return locus_net_create(out, &file.st, run, err);
 }
@@ -17255,7 +16877,7 @@ LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *t, 
 LOCUS_API locus_status locus_train_save(const locus_trainer *t, const char *path, locus_error *err)
 {
     locusi_train_file file;
-    if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
+    if (!t || !path) return locusi_null(err, t ? "path" : "trainer");
     locusi_train_export(t, &file);
     return locus_safetensors_save(path, file.st.tensors, file.st.tensor_count, file.st.metadata, file.st.metadata_count,
                                   err);
@@ -17271,12 +16893,7 @@ static const char *const locusi_state_keys[LOCUSI_STATES] = {"locus.state", "loc
 LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
 {
     const locus_train_opts *o = &t->o;
-    const uint64_t more[] = {(uint64_t)(int64_t)o->warmup,
-                             (uint64_t)o->recipe,
-                             (uint64_t)o->keep,
-                             (uint64_t)o->separate_noise,
-                             o->parts,
-                             o->part};
+    const int more[] = {o->warmup, (int)o->recipe, (int)o->keep, o->separate_noise};
     locus_train_opts copy = *o;
     locusi_option table[LOCUSI_OPTIONS];
     uint64_t h = locusi_mix(t->data_hash ^ o->seed);
@@ -17284,8 +16901,8 @@ LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
     locusi_option_table(&copy, t->n, table);
     for (i = 0; i < LOCUSI_OPTIONS; i++)
         h = locusi_mix(h ^ (table[i].number ? locusi_f64_bits(*table[i].number) : *table[i].count));
-    for (i = 0; i < sizeof more / sizeof more[0]; i++) h = locusi_mix(h ^ more[i]);
-    return h;
+    for (i = 0; i < sizeof more / sizeof more[0]; i++) h = locusi_mix(h ^ (uint64_t)(int64_t)more[i]);
+    return locusi_mix(locusi_mix(h ^ o->parts) ^ o->part);
 }
 
 // Of everything that a state holds.
@@ -17305,7 +16922,7 @@ LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char
     char text[LOCUSI_STATES][24];
     uint64_t value[LOCUSI_STATES];
     size_t i;
-    if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
+    if (!t || !path) return locusi_null(err, t ? "path" : "trainer");
     value[0] = locusi_train_identity(t);
     value[1] = t->epoch;
     value[2] = t->best_epoch;
@@ -17334,7 +16951,7 @@ LOCUSI_FN locus_status locusi_state_read(const locus_trainer *t, const locus_saf
     size_t i, j;
     for (i = 0; i < LOCUSI_STATES; i++) {
         const char *text = locus_safetensors_meta(st, locusi_state_keys[i]);
-        if (!text || !locusi_parse_hash(text, &value[i]))
+        if (!text || !locusi_parse_hash(text, strlen(text), &value[i]))
             return locusi_fail(err, LOCUS_ERR_MISMATCH, "%s", "%s", "no training state", path, locusi_state_keys[i]);
     }
     if (value[0] != locusi_train_identity(t))
@@ -17367,7 +16984,7 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
     locus_metrics unused;
     uint64_t value[LOCUSI_STATES];
     locus_status status;
-    if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
+    if (!t || !path) return locusi_null(err, t ? "path" : "trainer");
     if ((status = locus_safetensors_open(&st, path, err))) return status;
     status = locusi_state_read(t, &st, path, value, err);
     locus_safetensors_close(&st);
@@ -17400,11 +17017,17 @@ LOCUS_API locus_status locus_router_open(locus_router *out, const char *path, co
 {
     locus_file file;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_file_open(&file, path, err))) return status;
-    if ((status = locus_router_load(out, file.data, file.bytes, run, err))) locusi_file_close(&file);
-    else locusi_router_file(out, &file);
+    status = locus_router_load(out, file.data, file.bytes, run, err);
+#ifdef LOCUS_INFERENCE_ONLY // all is read where it stands
+    if (!status) {
+        out->pool->file = file;
+        return LOCUS_OK;
+    }
+#endif
+    locusi_file_close(&file);
     return status;
 }
 #endif
@@ -17412,6 +17035,11 @@ LOCUS_API locus_status locus_router_open(locus_router *out, const char *path, co
 LOCUS_API size_t locus_router_count(const locus_router *router)
 {
     return router && router->pool ? router->pool->count : 0;
+}
+
+LOCUS_API const char *locus_router_name(const locus_router *router, size_t index)
+{
+    return index < locus_router_count(router) ? router->pool->models[index].name : NULL;
 }
 
 LOCUS_API size_t locus_router_find(const locus_router *router, const char *name)
@@ -17456,14 +17084,13 @@ LOCUS_API locus_status locus_router_route_text(const locus_router *router, const
     locus_run rest;
     float *q;
     locus_status status;
-    if (!router || !router->pool || !out || (bytes && !text))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "router, text, out", "pointers", "NULL");
+    if (!router || !router->pool || !out || (bytes && !text)) return locusi_null(err, "router, text, out");
     if (!router->text)
         return locusi_fail(err, LOCUS_ERR_MISMATCH, "router", "one whose queries a locus_text encodes", "another");
     locusi_work_begin(&work, run);
     locusi_text_take(&sum, router->text, &work);
     q = (float *)locusi_take(&work, router->q_dim, sizeof(float));
-    rest = locusi_run_rest(run, work.used);
+    rest = locusi_work_rest(&work, run);
     memset(&query, 0, sizeof query);
     query.encodings = q ? q : (const float *)rest.memory;
     query.count = 1;
@@ -17472,10 +17099,8 @@ LOCUS_API locus_status locus_router_route_text(const locus_router *router, const
         locusi_text_encode(&sum, text, bytes);
         locusi_text_floats(&sum, q);
     }
-    if (!status || rest.memory) { // where memory is short already: to say how much both take, no query is looked at
-        status = locus_router_route(router, &query, opts, out, &rest, err);
-        if (status == LOCUS_ERR_MEMORY && err) err->bytes += work.used;
-    }
+    if (!status || rest.memory) // where memory is short already: to say how much both take, no query is looked at
+        status = locusi_work_within(&work, locus_router_route(router, &query, opts, out, &rest, err), err);
     locusi_work_end(&work);
     return status;
 }

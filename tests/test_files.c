@@ -346,7 +346,7 @@ static void bad_entries_are_refused(void)
     for (i = 0; i < sizeof entries / sizeof entries[0]; i++) {
         sprintf(header, "{\"a\":%s}", entries[i]);
         if (!STATUS(LOCUS_ERR_FORMAT, parse_text(header, 1))) printf("    %s\n", entries[i]);
-        CHECK(strcmp(g_err.where, "a") == 0);
+        CHECK(g_err.where[0] == 'a' && (!g_err.where[1] || g_err.where[1] == ' '));
     }
     STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a\\u0000b", "U8", "[1]", "[0,1]") "}", 1));
     STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\\u0000\":{}}", 0)); // not the reserved name
@@ -583,7 +583,7 @@ static void memory_that_runs_out_is_reported_and_freed(void)
             else locus_safetensors_close(&st);
             CHECK(g_live == 0);
         }
-        CHECK(s == LOCUS_OK && at == (LOCUSI_MMAP ? 5 : 6)); // the lists, and the file if it is read
+        CHECK(s == LOCUS_OK && at == (LOCUSI_MMAP ? 6 : 7)); // the lists, and the file if it is read
         s = LOCUS_ERR_MEMORY;
         for (at = 1; s && at < 10; at++) {
             g_calls = 0;

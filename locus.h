@@ -1376,7 +1376,8 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char
 
 // A private function; some configurations do not use all of them. Where size counts none is copied to where it is
 // called, but those that are smaller than a call.
-#if (defined(__GNUC__) || defined(__clang__)) && defined(LOCUS_INFERENCE_ONLY) && defined(__OPTIMIZE_SIZE__)
+#if defined(LOCUSI_FN) // extern: for tests
+#elif (defined(__GNUC__) || defined(__clang__)) && defined(LOCUS_INFERENCE_ONLY) && defined(__OPTIMIZE_SIZE__)
 #define LOCUSI_FN static __attribute__((noinline, unused))
 #elif defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_FN static __attribute__((unused))

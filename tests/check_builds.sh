@@ -251,16 +251,17 @@ if have gcc && have nm; then
         try "$cc LOCUS_NO_MMAP: no mmap" "none $tmp/m-$cc-NO_MMAP.o.und '^(mmap|mmap64|munmap)\$'"
         try "$cc LOCUS_NO_THREADS: no pthreads" "none $tmp/m-$cc-NO_THREADS.o.und '^pthread' && none $tmp/m-$cc-NO_THREADS.o.def '^locus_threads'"
         printf 'locus_%s\n' encode encode_text probability router_add router_close router_count router_find router_load router_name \
-            router_open router_route router_route_text router_set_available router_set_cost rule_name status_name status_text version \
+            router_open router_route router_route_text router_set_available router_set_cost status_name version \
             > "$tmp/compact.list"
         try "$cc LOCUS_INFERENCE_ONLY: these functions and no others" "diff $tmp/compact.list $tmp/m-$cc-INFERENCE_ONLY.o.def"
         try "$cc LOCUS_INFERENCE_ONLY with all others: no heap, no files, no threads" \
             "! nm -u $tmp/m-$cc-all.o | awk '{print \$NF}' | grep -vE '^(mem(cpy|move|set|cmp)|bcmp|str(len|cmp)|expf?|logf|sqrtf?|fabsf?|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)\$'"
         try "$cc LOCUS_NO_TRAIN: no training, in the plain build there is" \
             "none $tmp/m-$cc-NO_TRAIN.o.def '^locus_train' && grep -q '^locus_train_run\$' $tmp/$cc-c99.o.def && ! nm $tmp/m-$cc-NO_TRAIN.o | grep 'locusi*_train'"
-        explore='^locus_(pool_calibrate|reliability|profiles|distances|neighbours|cluster|medoids|centers|portfolio|pool_resample|interval|compare|same_|answer_|watch|next|complete|explain|log|pool_copy)'
+        sed -n '/end of the interface/q; /^#ifndef LOCUS_NO_EXPLORE/,/^#endif \/\/ LOCUS_NO_EXPLORE/p' "$root/locus.h" |
+            sed -n 's/^LOCUS_API [^(]*\(locus_[a-z_]*\)(.*/\1/p' | sort -u > "$tmp/explore.list"
         try "$cc LOCUS_NO_EXPLORE: nothing of it, in the plain build there is" \
-            "none $tmp/m-$cc-NO_EXPLORE.o.def '$explore' && [ \$(grep -cE '$explore' $tmp/$cc-c99.o.def) -gt 40 ] && grep -q '^locus_train_run\$' $tmp/m-$cc-NO_EXPLORE.o.def && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-NO_EXPLORE.o.def"
+            "[ \$(wc -l < $tmp/explore.list) -gt 20 ] && ! comm -12 $tmp/explore.list $tmp/m-$cc-NO_EXPLORE.o.def | grep . && ! comm -23 $tmp/explore.list $tmp/$cc-c99.o.def | grep . && grep -q '^locus_train_run\$' $tmp/m-$cc-NO_EXPLORE.o.def && grep -q '^locus_pool_calibration\$' $tmp/m-$cc-NO_EXPLORE.o.def && grep -q '^locus_pool_copy\$' $tmp/m-$cc-NO_EXPLORE.o.def"
         try "$cc nothing prints, exits or uses errno" "none $tmp/$cc-c99.o.und '^(printf|fprintf|puts|fputs|putchar|exit|abort|perror|stderr|stdout|__assert_fail)\$'"
         try "$cc LOCUS_NO_SIMD: no vendor header" \
             "$cc -E -DLOCUS_NO_SIMD $in $tmp/impl.c > $tmp/$cc-nosimd.i && none $tmp/$cc-nosimd.i 'immintrin|arm_neon|cpuid.h|intrin.h'"

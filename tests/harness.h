@@ -437,7 +437,7 @@ static struct {
     size_t at, bytes, mallocs;
 } g_room[4];
 static size_t g_rooms;
-static locus_run g_run; // for CHECK_MEMORY
+static locus_run g_run; // of CHECK_MEMORY, or what a file of tests runs with; all zero at each test
 
 enum { GUARD = 128 };
 

@@ -429,7 +429,7 @@ static void no_flipped_byte_does_harm(void)
                 locus_safetensors_close(&st);
             } else {
                 if (!g_err.message[0] || !locusi_utf8_valid((unsigned char *)g_err.message, strlen(g_err.message)))
-                    CHECK(!"a message in UTF-8");
+                    failure(__LINE__, "no message in UTF-8");
             }
         }
         p[i] = was;

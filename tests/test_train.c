@@ -580,8 +580,6 @@ static locus_train_opts small_opts(locus_recipe recipe)
     return o;
 }
 
-static locus_run g_run; // of the trainers that are made
-
 static locus_trainer *trainer_of(const problem *p, const locus_train_opts *o)
 {
     locus_trainer *t = NULL;

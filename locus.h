@@ -395,8 +395,10 @@ typedef enum locus_encode_path {
 #ifdef LOCUS_INFERENCE_ONLY
 // Here it takes m_induce * z_dim * (8 * n_layers + 12) bytes, a size_t for each evaluation and a few KB; isab only
 // (sab: LOCUS_ERR_UNSUPPORTED). Agrees with the other to a relative 1e-5.
+#ifndef LOCUS_NO_ENCODER
 LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, const locus_run *run,
                                     locus_error *err);
+#endif
 #else
 LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, locus_encode_path path,
                                     const locus_run *run, locus_error *err);

@@ -395,8 +395,10 @@ typedef enum locus_encode_path {
 #ifdef LOCUS_INFERENCE_ONLY
 // Here it takes m_induce * z_dim * (8 * n_layers + 12) bytes, a size_t for each evaluation and a few KB; isab only
 // (sab: LOCUS_ERR_UNSUPPORTED). Agrees with the other to a relative 1e-5.
+#ifndef LOCUS_NO_ENCODER
 LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, const locus_run *run,
                                     locus_error *err);
+#endif
 #else
 LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, locus_encode_path path,
                                     const locus_run *run, locus_error *err);
@@ -1390,7 +1392,8 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *trainer, const char
 
 // A private function; some configurations do not use all of them. Where size counts none is copied to where it is
 // called, but those that are smaller than a call.
-#if (defined(__GNUC__) || defined(__clang__)) && defined(LOCUS_INFERENCE_ONLY) && defined(__OPTIMIZE_SIZE__)
+#if defined(LOCUSI_FN) // extern: for tests
+#elif (defined(__GNUC__) || defined(__clang__)) && defined(LOCUS_INFERENCE_ONLY) && defined(__OPTIMIZE_SIZE__)
 #define LOCUSI_FN static __attribute__((noinline, unused))
 #elif defined(__GNUC__) || defined(__clang__)
 #define LOCUSI_FN static __attribute__((unused))
@@ -12547,12 +12550,13 @@ LOCUSI_FN locus_status locusi_neighbours_run(locusi_pairs *p, const unsigned cha
                                              locus_error *err)
 {
     const size_t n = p->b->count, chain = p->space.dim < 256 ? p->space.dim : 256;
+    const size_t roundings = 2 * chain + p->space.dim / 256 + 20;
     size_t j;
     p->meet = locusi_meet_nearest;
     locusi_space_prepare(&p->space, p->a, p->b);
     // |a . b| <= |a| |b| <= sqrt(2 u_a 2 u_b) <= u_a + u_b. Each step of a chain rounds once, or twice without a fused
     // multiply-add, by 2^-24 at most; the rest is for the rounding of coordinates, terms and limit.
-    p->slack = (double)(2 * chain + p->space.dim / 256 + 20) / 16777216.0;
+    p->slack = (double)roundings / 16777216.0;
     for (j = 0; j < locusi_pad(n); j++) {
         float *reach = &p->reach[j / LOCUSI_PAIR_COLUMNS];
         p->bias[j] = j < n && (!available || available[j]) ? p->b->term[j] : LOCUSI_FAR;
@@ -14546,7 +14550,7 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
     if (!(status = locusi_work_short(&w, err)) && !(status = locusi_study_open(&s, evals, err))) locusi_study_fit(&s);
     if (!status && o.chances) status = locusi_study_complete(&s, o.chances, o.answers, err);
     if (!status && picks) {
-        double weights, open;
+        double weights = 0.0, open = 0.0;
         locusi_study_invert(&s);
         if (o.for_routing && pool->count) status = locusi_study_rivals(&s, pool, &evals->queries, &w, err);
         if (!status) status = locusi_study_accuracy(&s, out, err);
@@ -14556,7 +14560,7 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
         }
         if (!status && !left)
             status = locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "evals", "a query that may be asked", "none of %z", n);
-        open = status ? 0.0 : locusi_study_teach(&s, &weights);
+        if (!status) open = locusi_study_teach(&s, &weights);
         while (!status && out->count < batch && out->count < left) {
             size_t best = SIZE_MAX;
             double most = -DBL_MAX;
@@ -16003,7 +16007,8 @@ enum { LOCUSI_OPTIONS = 20 };
 
 LOCUSI_FN void locusi_option_table(locus_train_opts *o, size_t n, locusi_option table[LOCUSI_OPTIONS])
 {
-    const double all = (double)n, targets = n < 512 ? 256.0 : n < 2048 ? (double)(n / 2) : 1024.0;
+    const size_t half = n / 2;
+    const double all = (double)n, targets = n < 512 ? 256.0 : n < 2048 ? (double)half : 1024.0;
     const locusi_option list[LOCUSI_OPTIONS] = {{"average", &o->average, NULL, 0.95, 0.0, 0.999999},
                                                 {"encoder_rate", &o->encoder_rate, NULL, 1e-3, 2e-4, 1e30},
                                                 {"predictor_rate", &o->predictor_rate, NULL, 2e-3, 8e-4, 1e30},

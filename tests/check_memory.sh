@@ -28,47 +28,55 @@ step() {
         fi
     } &
 }
-SAN="-std=c99 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
-tests="files text core train geometry select uncertainty evidence next scale compact"
-build() { # COMPILER FLAGS TEST OUT: a test that looks inside holds the library, the others share one object
-    case $3 in
-    core | geometry | evidence) echo "$1 $2 -DLOCUSI_IMPLEMENTED tests/test_$3.c $W/locus.$1.o -o $4 -lm -pthread" ;;
-    compact) echo "$1 $2 tests/test_compact.c tests/compact.c -o $4 -lm -pthread" ;;
-    *) echo "$1 $2 tests/test_$3.c -o $4 -lm -pthread" ;;
-    esac
+# The library is compiled once in each configuration, as the Makefile does for the tests.
+make -s build/inside.h || exit 1
+object() { # NAME COMMAND WITH FLAGS
+    $2 -x c -DLOCUS_IMPLEMENTATION -DLOCUSI_FN=extern -include tests/allocator.h -c locus.h -o "$W/locus.$1.o"
 }
-for cc in gcc clang; do
-    if ! command -v $cc >/dev/null; then
-        echo "skipped: no $cc"
-        continue
+linked() { # NAME, TEST, COMMAND WITH FLAGS: the command that builds it
+    local more=
+    if [ "$2" = compact ]; then
+        more=$W/compact.$1.o
+        echo "$3 -c tests/compact.c -o $more && "
     fi
+    echo "$3 -DLOCUSI_IMPLEMENTED -Ibuild tests/test_$2.c $W/locus.$1.o $more -o $W/test_$2.$1 -lm -pthread"
+}
+SAN="-std=c99 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+ccs='' threaded='' plain=''
+for cc in gcc clang; do
+    command -v $cc >/dev/null || { echo "skipped: no $cc" && continue; }
     [ "$FULL" = 1 ] || [ $cc = gcc ] || continue
-    $cc $SAN -x c -DLOCUS_IMPLEMENTATION -include tests/allocator.h -c locus.h -o $W/locus.$cc.o &
-    for t in $tests; do
-        case $t in core) wait ;; esac # the object is there
-        step "test_$t, $cc, address and undefined" "$(build $cc "$SAN" $t $W/test_$t.$cc) && $W/test_$t.$cc"
-    done
+    ccs="$ccs $cc"
+    object $cc "$cc $SAN" &
 done
-# The trainings on real data are left out: they are long, and all they call is tested above.
-step "command line, address and undefined" "gcc $SAN examples/locus.c -o $W/locus -lm -pthread && \
-    LOCUS=$W/locus SHARED=/nonexistent tests/test_cli.sh"
-threaded="core train"
-[ "$FULL" = 1 ] && threaded="$threaded geometry uncertainty scale"
-for t in $threaded; do
-    command -v clang >/dev/null || break
-    step "test_$t, clang, thread" \
-        "clang -std=c99 -g -O1 -fsanitize=thread tests/test_$t.c -o $W/$t.tsan -lm -pthread && $W/$t.tsan"
-done
+if command -v clang >/dev/null; then
+    threaded="train core"
+    [ "$FULL" = 1 ] && threaded="$threaded geometry uncertainty scale"
+    object thread "clang -std=c99 -g -O1 -fsanitize=thread" &
+fi
 if command -v valgrind >/dev/null; then # it has no AVX-512: the best it knows is chosen through CPUID
     plain="files text"
-    [ "$FULL" = 1 ] && plain="$plain core" # test_train would take an hour; the sanitizers above run it
-    for t in $plain; do
-        step "test_$t, valgrind" "gcc -std=c99 -g -O1 tests/test_$t.c -o $W/test_$t.plain -lm -pthread && valgrind -q \
-            --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite $W/test_$t.plain"
-    done
+    [ "$FULL" = 1 ] && plain="core $plain" # test_train would take an hour; the sanitizers above run it
+    object plain "gcc -std=c99 -g -O1" &
 else
     echo "skipped: no valgrind"
 fi
+wait
+# The trainings on real data are left out: they are long, and all they call is tested above.
+step "command line, address and undefined" "gcc $SAN examples/locus.c -o $W/locus -lm -pthread && \
+    LOCUS=$W/locus SHARED=/nonexistent tests/test_cli.sh"
+for cc in $ccs; do
+    for t in core train geometry select uncertainty evidence next scale compact text files; do
+        step "test_$t, $cc, address and undefined" "$(linked $cc "$t" "$cc $SAN") && $W/test_$t.$cc"
+    done
+done
+for t in $threaded; do
+    step "test_$t, clang, thread" "$(linked thread "$t" "clang -std=c99 -g -O1 -fsanitize=thread") && $W/test_$t.thread"
+done
+for t in $plain; do
+    step "test_$t, valgrind" "$(linked plain "$t" "gcc -std=c99 -g -O1") && valgrind -q --error-exitcode=9 \
+        --leak-check=full --errors-for-leak-kinds=definite $W/test_$t.plain"
+done
 wait
 passed=$(find "$results" -name '*.ok' | wc -l) failed=$(find "$results" -name '*.bad' | wc -l)
 [ $((passed + failed)) -eq $number ] || failed=$((failed + 1))

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The route-only build, for test_compact.c: everything is static but the table of its functions.
 
-#include <stddef.h>
-
-void *test_malloc(size_t bytes);
-void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
+#include "allocator.h"
 #define LOCUS_INFERENCE_ONLY
 #define LOCUS_MESSAGES
 #define LOCUS_STATIC

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the test programs share: counted checks, counted allocations that can be made to fail, weight files to be
-// spoilt, ways to run in parallel, pools. Included once, after locus.h, by a file that defines TEST_FILE, its own name.
+// spoilt, ways to run in parallel, pools, the runner and main. Included once, by a file that defines TEST_FILE, its own
+// name, and TEST_INSIDE if it calls what is private. It holds the library, with every allocation counted, unless
+// LOCUSI_IMPLEMENTED is defined: then the library is linked (build/locus_test.o), and build/inside.h shows its insides.
 #ifndef LOCUS_TEST_HARNESS_H
 #define LOCUS_TEST_HARNESS_H
 
@@ -8,8 +10,19 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "allocator.h"
+#define LOCUS_IMPLEMENTATION
+#if defined(TEST_INSIDE) && defined(LOCUSI_IMPLEMENTED)
+#undef LOCUSI_IMPLEMENTED
+#define LOCUSI_FN extern
+#include "inside.h"
+#else
+#include "../locus.h"
+#endif
 
 #if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic push
@@ -204,28 +217,6 @@ static int check_close(int line, const char *what, const double *expected, const
 #define CHECK_MESSAGE(part) check_message(__LINE__, part)
 #define CHECK_SAME(what, expected, found, count) check_same(__LINE__, what, expected, found, count)
 #define CHECK_CLOSE(what, expected, found, count, tol) check_close(__LINE__, what, expected, found, count, tol)
-// call: one that takes &g_run. It says how much memory it needs, with a line of the cache less it refuses, with so much
-// it succeeds, allocates nothing, and writes nowhere else. (Functions that take memory in steps say more at each try.)
-#define CHECK_MEMORY(call)                                                                                             \
-    do {                                                                                                               \
-        locus_status status_;                                                                                          \
-        size_t tries_;                                                                                                 \
-        const size_t mallocs_ = g_mallocs;                                                                             \
-        cage_open(1);                                                                                                  \
-        for (tries_ = 0; (status_ = (call)) == LOCUS_ERR_MEMORY && tries_ < 5; tries_++)                               \
-            if (!CHECK(g_err.bytes > g_run.memory_bytes) || !cage_open(g_err.bytes)) break;                            \
-        CHECK_GOT(LOCUS_OK, status_);                                                                                  \
-        CHECK(tries_ > 0 && tries_ < 5 && cage_kept());                                                                \
-        if (g_run.memory_bytes > 129) {                                                                                \
-            cage_open(g_run.memory_bytes - 129);                                                                       \
-            CHECK_STATUS(LOCUS_ERR_MEMORY, call);                                                                      \
-            cage_open(g_run.memory_bytes + 129);                                                                       \
-            CHECK_STATUS(LOCUS_OK, call);                                                                              \
-        }                                                                                                              \
-        CHECK(cage_kept());                                                                                            \
-        CHECK_SIZE(mallocs_, g_mallocs);                                                                               \
-        cage_close();                                                                                                  \
-    } while (0)
 #define ZERO(object) memset(&(object), 0, sizeof(object))
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -237,35 +228,6 @@ static void *xmalloc(size_t bytes)
         exit(2);
     }
     return p;
-}
-
-static locus_run g_run; // with memory between guards
-static unsigned char *g_cage;
-enum { ROOM_GUARD = 67 };
-
-static void cage_close(void)
-{
-    free(g_cage);
-    g_cage = NULL;
-    ZERO(g_run);
-}
-
-static int cage_open(size_t bytes)
-{
-    cage_close();
-    g_cage = (unsigned char *)xmalloc(bytes + 2 * ROOM_GUARD);
-    memset(g_cage, 0xA5, bytes + 2 * ROOM_GUARD);
-    g_run.memory = g_cage + ROOM_GUARD;
-    g_run.memory_bytes = bytes;
-    return 1;
-}
-
-static int cage_kept(void)
-{
-    size_t i;
-    for (i = 0; i < ROOM_GUARD; i++)
-        if (g_cage[i] != 0xA5 || g_cage[ROOM_GUARD + g_run.memory_bytes + i] != 0xA5) return 0;
-    return 1;
 }
 
 static float *floats(size_t count) { return (float *)xmalloc(count * sizeof(float)); }
@@ -472,9 +434,10 @@ static locus_status raw_create(const raw_file *f, const locus_run *run, locus_ne
 // Memory for a call to work in: at every alignment in turn, between guards. Rooms may be open within each other.
 static struct {
     unsigned char *block;
-    size_t at, bytes;
+    size_t at, bytes, mallocs;
 } g_room[4];
 static size_t g_rooms;
+static locus_run g_run; // of CHECK_MEMORY, or what a file of tests runs with; all zero at each test
 
 enum { GUARD = 128 };
 
@@ -487,6 +450,7 @@ static void room_open(locus_run *run, size_t bytes)
     g_room[g_rooms].block = block;
     g_room[g_rooms].at = GUARD - turn++ % 64;
     g_room[g_rooms].bytes = bytes;
+    g_room[g_rooms].mallocs = g_mallocs;
     run->memory = block + g_room[g_rooms++].at;
     run->memory_bytes = bytes;
 }
@@ -505,20 +469,46 @@ static void room_close(int line, locus_run *run)
     run->memory_bytes = 0;
 }
 
-// A call with `run` says how much memory it needs, and in that much it does what it should and allocates nothing. The
-// room is left open: what was made may stand in it.
+// A call in as much memory as it says that it needs; it allocates nothing. (Some say more at each try.)
+//     room_open(&run, 1);
+//     do s = locus_x(..., &run, &g_err);
+//     while (room_again(__LINE__, &run, s)); // closes the room in the end
+static int room_again(int line, locus_run *run, locus_status s)
+{
+    const size_t had = run->memory_bytes;
+    check_size(line, "allocations in spite of run->memory", g_room[g_rooms - 1].mallocs, g_mallocs);
+    room_close(line, run);
+    if (s != LOCUS_ERR_MEMORY || !check_true(line, g_err.bytes > had, "more bytes to be asked for")) return 0;
+    room_open(run, g_err.bytes);
+    return 1;
+}
+
+// A call says how much memory it needs; in that much, and in more, it does what it should, in two lines of the cache
+// less it refuses. The last room is left open: what was made may stand in it.
 #define CHECK_ROOM(run, expected, call)                                                                                \
     do {                                                                                                               \
-        const size_t mallocs_before = g_mallocs;                                                                       \
+        locus_status status_;                                                                                          \
+        size_t needed_;                                                                                                \
         room_open(run, 1);                                                                                             \
-        if (CHECK_STATUS(LOCUS_ERR_MEMORY, call)) CHECK(g_err.bytes > 1);                                              \
-        room_close(__LINE__, run);                                                                                     \
-        room_open(run, g_err.bytes / 2);                                                                               \
+        do {                                                                                                           \
+            needed_ = (run)->memory_bytes;                                                                             \
+            status_ = (call);                                                                                          \
+        } while (room_again(__LINE__, run, status_));                                                                  \
+        check_status(__LINE__, #call, expected, status_);                                                              \
+        CHECK(needed_ > 1);                                                                                            \
+        room_open(run, needed_ > 130 ? needed_ - 129 : 1);                                                             \
         CHECK_STATUS(LOCUS_ERR_MEMORY, call);                                                                          \
         room_close(__LINE__, run);                                                                                     \
-        room_open(run, g_err.bytes);                                                                                   \
+        room_open(run, needed_ + 129);                                                                                 \
         CHECK_STATUS(expected, call);                                                                                  \
-        CHECK_SIZE(mallocs_before, g_mallocs);                                                                         \
+        CHECK_SIZE(g_room[g_rooms - 1].mallocs, g_mallocs);                                                            \
+    } while (0)
+
+// The same for a call with &g_run of which nothing is left.
+#define CHECK_MEMORY(call)                                                                                             \
+    do {                                                                                                               \
+        CHECK_ROOM(&g_run, LOCUS_OK, call);                                                                            \
+        room_close(__LINE__, &g_run);                                                                                  \
     } while (0)
 
 static locus_status predict(const locus_pool *pool, const locus_queries *q, float *logits,
@@ -528,55 +518,10 @@ static locus_status predict(const locus_pool *pool, const locus_queries *q, floa
     locus_status s;
     ZERO(run);
     run.parallel = parallel;
-    if (!locus_pool_count(pool) || !q->count) return locus_predict(pool, q, logits, &run, &g_err);
     room_open(&run, 1);
-    s = locus_predict(pool, q, logits, &run, &g_err);
-    room_close(__LINE__, &run);
-    if (s == LOCUS_ERR_MEMORY) {
-        const size_t before = g_mallocs;
-        room_open(&run, g_err.bytes);
-        s = locus_predict(pool, q, logits, &run, &g_err);
-        room_close(__LINE__, &run);
-        if (g_mallocs != before) failure(__LINE__, "locus_predict allocated");
-    }
+    do s = locus_predict(pool, q, logits, &run, &g_err);
+    while (room_again(__LINE__, &run, s));
     return s;
-}
-
-// Memory of as many bytes as a call wants and no more, not aligned, full of junk; what lies behind it must stay:
-//     do s = locus_x(..., &g.run, &g_err); while (fitted_again(&g, s));
-typedef struct fitted {
-    locus_run run;
-    unsigned char *block;
-    size_t tries, mallocs;
-} fitted;
-
-static fitted fitted_run(const locus_run *run)
-{
-    static unsigned char nothing;
-    fitted g;
-    ZERO(g);
-    if (run) g.run = *run;
-    g.run.memory = &nothing, g.run.memory_bytes = 0;
-    g.mallocs = g_mallocs;
-    return g;
-}
-
-static int fitted_again(fitted *g, locus_status s)
-{
-    const size_t bytes = g->run.memory_bytes;
-    const int again = s == LOCUS_ERR_MEMORY && g->tries++ < 4;
-    size_t i, spoilt = 0;
-    for (i = 0; g->block && i < 64; i++) spoilt += g->block[3 + bytes + i] != 0xA5;
-    CHECK_SIZE(0, spoilt);
-    CHECK_SIZE(g->mallocs, g_mallocs);
-    free(g->block);
-    g->block = NULL;
-    if (!again) return 0;
-    CHECK(g_err.bytes > bytes);
-    g->block = (unsigned char *)xmalloc(g_err.bytes + 3 + 64);
-    memset(g->block, 0xA5, g_err.bytes + 3 + 64);
-    g->run.memory = g->block + 3, g->run.memory_bytes = g_err.bytes;
-    return 1;
 }
 
 // Tasks in reverse order on the calling thread.
@@ -699,6 +644,60 @@ static locus_status learn_guard(locus_pool *pool, const locus_evals *evals, cons
     if (unlabelled) o.unlabelled = *unlabelled;
     run.parallel = parallel;
     return locus_pool_learn(pool, evals, &o, &run, err);
+}
+
+// ---------------------------------------------------------------------------------------------------- the runner
+
+typedef struct test_case {
+    const char *name;
+    void (*run)(void);
+} test_case;
+
+#define TEST(name)                                                                                                     \
+    {                                                                                                                  \
+#name, name                                                                                                    \
+    }
+#define MAIN(tests)                                                                                                    \
+    int main(int argc, char **argv) { return run_tests(tests, COUNT(tests), argc > 1 ? argv[1] : ""); }
+
+static ref_rng g_rng; // as it was at every test's start
+
+// Those whose names have `part` in them. LOCUS_TEST_QUICK=1: fewer and smaller cases; LOCUS_TEST_SEED: other ones.
+static int run_tests(const test_case *tests, size_t count, const char *part)
+{
+    const char *quick = getenv("LOCUS_TEST_QUICK"), *seed = getenv("LOCUS_TEST_SEED");
+    size_t i, passed = 0, failed = 0;
+    int isa;
+    g_quick = quick && quick[0] && quick[0] != '0';
+    if (seed) g_seed = (uint64_t)strtoul(seed, NULL, 10);
+    printf("locus.h %s, seed %lu%s, instruction sets:", locus_version(), (unsigned long)g_seed,
+           g_quick ? ", quick" : "");
+    for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
+        if (locus_isa_supported((locus_isa)isa)) printf(" %s", locus_isa_name((locus_isa)isa));
+    printf("\n");
+    fflush(stdout);
+    for (i = 0; i < count; i++) {
+        const clock_t start = clock();
+        const long blocks = g_blocks;
+        if (!strstr(tests[i].name, part)) continue;
+        g_test = tests[i].name;
+        g_context[0] = 0;
+        g_failures = 0;
+        g_rng.state = 77 + i + (g_seed - 2026);
+        ZERO(g_run);
+        tests[i].run();
+        threads_stop();
+        g_context[0] = 0;
+        if (g_blocks != blocks)
+            failure(__LINE__, "expected all memory released, found %ld blocks left", g_blocks - blocks);
+        if (g_failures > 8) printf("  ... %zu checks failed in %s\n", g_failures, g_test);
+        printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", g_test, (double)(clock() - start) / CLOCKS_PER_SEC);
+        fflush(stdout);
+        if (g_failures) failed++;
+        else passed++;
+    }
+    printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
+    return failed || !passed ? 1 : 0;
 }
 
 #if defined(__GNUC__) || defined(__clang__)

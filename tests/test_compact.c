@@ -6,24 +6,13 @@
 //
 // Run from the root of the repository. LOCUS_TEST_TMP: for files (default /tmp).
 
-#include <stddef.h>
-#include <stdlib.h>
-
-void *test_malloc(size_t bytes);
-void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUS_IMPLEMENTATION
-#include "../locus.h"
-
 #define TEST_FILE "test_compact.c"
-#include "compact.h"
 #include "harness.h"
+
+#include "compact.h"
 
 #define SHIPPED "examples/data/router.safetensors"
 #define OLD "tests/golden-train/memory-0.3/router.safetensors"
-
-static ref_rng g_rng;
 
 // ---------------------------------------------------------------------------------------------------- files
 
@@ -690,29 +679,10 @@ static void test_headers(void)
     free(file.data);
 }
 
-int main(int argc, char **argv)
-{
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
-        {"shipped router", test_shipped}, {"file of 0.3", test_old_file},  {"synthetic routers", test_synthetic},
-        {"alignment", test_alignment},    {"memory", test_memory},         {"setters", test_setters},
-        {"encoder", test_encoder},        {"onboarding", test_onboarding}, {"errors", test_errors},
-        {"hostile files", test_hostile},  {"headers", test_headers}};
-    size_t passed = 0, failed = 0, i;
-    g_quick = getenv("LOCUS_TEST_QUICK") != NULL;
-    for (i = 0; i < COUNT(tests); i++) {
-        if (argc > 1 && strcmp(argv[1], tests[i].name)) continue;
-        g_test = tests[i].name;
-        g_failures = 0;
-        g_rng.state = 77 + i;
-        context("%s", "");
-        tests[i].run();
-        if (g_blocks) failure(__LINE__, "%ld blocks were not freed", g_blocks), g_blocks = 0;
-        if (g_failures) failed++;
-        else passed++;
-    }
-    printf("%zu passed, %zu failed (%zu checks)\n", passed, failed, g_checks);
-    return failed != 0;
-}
+static const test_case tests[] = {
+    TEST(test_shipped), TEST(test_old_file), TEST(test_synthetic), TEST(test_alignment),
+    TEST(test_memory),  TEST(test_setters),  TEST(test_encoder),   TEST(test_onboarding),
+    TEST(test_errors),  TEST(test_hostile),  TEST(test_headers),
+};
+
+MAIN(tests)

@@ -7,17 +7,6 @@
 // LOCUS_TEST_GOLDEN: folder of the golden vectors (default tests/golden). LOCUS_TEST_TMP: for files (default /tmp).
 // LOCUS_TEST_SEED: another seed for the random cases.
 
-#include <stddef.h>
-#include <stdlib.h>
-
-// Every allocation of the library is counted, and can be made to fail at the N-th.
-void *test_malloc(size_t bytes);
-void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUS_IMPLEMENTATION
-#include "../locus.h"
-
 #define TEST_FILE "test_core.c"
 #include "harness.h"
 
@@ -3794,15 +3783,6 @@ static void metrics_among_the_scored(void)
 
 // ---------------------------------------------------------------------------------------------------- main
 
-typedef struct test_case {
-    const char *name;
-    void (*run)(void);
-} test_case;
-
-#define TEST(name)                                                                                                     \
-    {                                                                                                                  \
-#name, name                                                                                                    \
-    }
 static const test_case tests[] = {
     TEST(names_of_statuses_and_isas),
     TEST(golden_tiny_is_reproduced),
@@ -3874,40 +3854,4 @@ static const test_case tests[] = {
     TEST(prices_make_costs),
 };
 
-int main(int argc, char **argv)
-{
-    const char *quick = getenv("LOCUS_TEST_QUICK"), *seed = getenv("LOCUS_TEST_SEED");
-    size_t i, passed = 0, failed = 0;
-    int isa;
-    g_quick = quick && quick[0] && quick[0] != '0';
-    if (seed) g_seed = (uint64_t)strtoul(seed, NULL, 10);
-    printf("locus.h %s, seed %lu%s, instruction sets:", locus_version(), (unsigned long)g_seed,
-           g_quick ? ", quick" : "");
-    for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
-        if (locus_isa_supported((locus_isa)isa)) printf(" %s", locus_isa_name((locus_isa)isa));
-    printf("\n");
-    fflush(stdout);
-    for (i = 0; i < COUNT(tests); i++) {
-        clock_t start = clock();
-        long blocks;
-        if (argc > 1 && !strstr(tests[i].name, argv[1])) continue;
-        threads_stop();
-        blocks = g_blocks;
-        g_test = tests[i].name;
-        g_context[0] = 0;
-        g_failures = 0;
-        tests[i].run();
-        threads_stop();
-        g_context[0] = 0;
-        if (g_blocks != blocks)
-            failure(__LINE__, "expected all memory released, found %ld blocks left", g_blocks - blocks);
-        if (g_failures > 8) printf("  ... %zu checks failed in %s\n", g_failures, g_test);
-        printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", tests[i].name,
-               (double)(clock() - start) / CLOCKS_PER_SEC);
-        fflush(stdout);
-        if (g_failures) failed++;
-        else passed++;
-    }
-    printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
-    return failed || !passed ? 1 : 0;
-}
+MAIN(tests)

@@ -6,20 +6,9 @@
 //
 // Run from the root of the repository. LOCUS_TEST_TMP: for files (default /tmp).
 
-#include <stddef.h>
-#include <stdlib.h>
-
-void *test_malloc(size_t bytes);
-void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUS_IMPLEMENTATION
-#include "../locus.h"
-
 #define TEST_FILE "test_evidence.c"
 #include "harness.h"
 
-static ref_rng g_rng;
 static double uniform(void) { return ref_uniform(&g_rng); }
 
 typedef struct world {
@@ -647,30 +636,14 @@ static void test_watch(void)
     }
 }
 
-int main(void)
-{
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {{"calibration", test_calibration},
-                 {"calibration of few queries", test_calibration_of_few_queries},
-                 {"calibration errors", test_calibration_errors},
-                 {"calibration file", test_calibration_file},
-                 {"same answers", test_same_answers},
-                 {"correlation", test_correlation},
-                 {"watch", test_watch}};
-    size_t passed = 0, failed = 0;
-    for (size_t i = 0; i < COUNT(tests); i++) {
-        g_test = tests[i].name;
-        g_failures = 0;
-        g_rng.state = 77 + i;
-        context("%s", "");
-        tests[i].run();
-        threads_stop();
-        if (g_blocks) failure(__LINE__, "%ld blocks were not freed", g_blocks), g_blocks = 0;
-        if (g_failures) failed++;
-        else passed++;
-    }
-    printf("%zu passed, %zu failed (%zu checks)\n", passed, failed, g_checks);
-    return failed != 0;
-}
+static const test_case tests[] = {
+    TEST(test_calibration),
+    TEST(test_calibration_of_few_queries),
+    TEST(test_calibration_errors),
+    TEST(test_calibration_file),
+    TEST(test_same_answers),
+    TEST(test_correlation),
+    TEST(test_watch),
+};
+
+MAIN(tests)

@@ -7,73 +7,13 @@
 // Run from the root of the repository. LOCUS_TEST_TMP: for files (default /tmp). All .safetensors and .npy files under
 // ../shared and tests/golden are opened too, where those folders exist.
 
-#include <stddef.h>
-#include <stdlib.h>
+#define TEST_FILE "test_files.c"
+#define TEST_INSIDE
+#include "harness.h"
 
-static void *test_malloc(size_t bytes);
-static void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUS_IMPLEMENTATION
-#include "../locus.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
 #ifndef _WIN32
 #include <dirent.h>
 #endif
-
-// ---------------------------------------------------------------------------------------------------- harness
-
-static size_t g_passed, g_failed;
-static long g_live, g_calls, g_fail_at, g_fail_after; // allocations: live, made, the one to fail, from which on to fail
-static locus_error g_err;
-
-static void *test_malloc(size_t bytes)
-{
-    void *p;
-    g_calls++;
-    if (g_calls == g_fail_at || (g_fail_after && g_calls >= g_fail_after)) return NULL;
-    p = malloc(bytes ? bytes : 1);
-    if (p) g_live++;
-    return p;
-}
-
-static void test_free(void *p)
-{
-    if (p) g_live--;
-    free(p);
-}
-
-static int check(int ok, const char *text, int line)
-{
-    if (ok) g_passed++;
-    else g_failed++;
-    if (!ok) printf("line %d: %s   [%s]\n", line, text, g_err.message);
-    return ok;
-}
-#define CHECK(x) check((x) ? 1 : 0, #x, __LINE__)
-
-static int check_status(locus_status want, locus_status got, const char *text, int line)
-{
-    if (want == got) g_passed++;
-    else g_failed++;
-    if (want != got)
-        printf("line %d: %s: want %s, got %s   [%s]\n", line, text, locus_status_name(want), locus_status_name(got),
-               got ? g_err.message : "");
-    return want == got;
-}
-#define STATUS(want, x) check_status(want, x, #x, __LINE__)
-
-static const char *temp_path(const char *name)
-{
-    static char path[700];
-    const char *tmp = getenv("LOCUS_TEST_TMP");
-    sprintf(path, "%.500s/%.100s", tmp ? tmp : "/tmp", name);
-    return path;
-}
 
 static unsigned char *slurp(const char *path, size_t *bytes)
 {
@@ -115,14 +55,14 @@ static unsigned char *st_raw(const void *header, size_t n, uint64_t claimed, siz
 static locus_status parse_exact(const void *data, size_t bytes)
 {
     locus_safetensors st;
-    const long live = g_live;
+    const long live = g_blocks;
     const locus_status s = locus_safetensors_parse(&st, data, bytes, NULL, &g_err);
     if (s) {
         CHECK(g_err.status == s && g_err.message[0]);
-        CHECK(st.tensors == NULL && st.owned == NULL && g_live == live);
+        CHECK(st.tensors == NULL && st.owned == NULL && g_blocks == live);
     } else {
         locus_safetensors_close(&st);
-        CHECK(g_live == live);
+        CHECK(g_blocks == live);
     }
     return s;
 }
@@ -150,26 +90,26 @@ static void framing_errors_are_told_apart(void)
         p = (unsigned char *)malloc(n ? n : 1);
         if (!p) exit(2);
         memset(p, 0, n);
-        STATUS(LOCUS_ERR_FORMAT, parse_exact(p, n));
+        CHECK_STATUS(LOCUS_ERR_FORMAT, parse_exact(p, n));
         free(p);
     }
-    STATUS(LOCUS_ERR_FORMAT, parse_exact(NULL, 0));
-    STATUS(LOCUS_ERR_ARGUMENT, parse_exact(NULL, 9));
-    STATUS(LOCUS_ERR_FORMAT, parse_exact(eight, 8));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_exact(NULL, 0));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, parse_exact(NULL, 9));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_exact(eight, 8));
     p = st_raw("{}", 2, 3, 0, &bytes);
-    STATUS(LOCUS_ERR_FORMAT, parse_exact(p, bytes));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_exact(p, bytes));
     free(p);
     p = st_raw("{}", 2, 100000000, 0, &bytes);
-    STATUS(LOCUS_ERR_FORMAT, parse_exact(p, bytes));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_exact(p, bytes));
     free(p);
     p = st_raw("{}", 2, 100000001, 0, &bytes);
-    STATUS(LOCUS_ERR_FORMAT, parse_exact(p, bytes));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_exact(p, bytes));
     free(p);
     p = st_raw("{}", 2, UINT64_MAX, 0, &bytes);
-    STATUS(LOCUS_ERR_FORMAT, parse_exact(p, bytes));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_exact(p, bytes));
     free(p);
     p = st_raw("{}", 2, UINT64_MAX - 7, 0, &bytes); // 8 + N wraps to 0
-    STATUS(LOCUS_ERR_FORMAT, parse_exact(p, bytes));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_exact(p, bytes));
     free(p);
 }
 
@@ -182,11 +122,11 @@ static void invalid_utf8_is_refused(void)
     size_t i;
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         sprintf(header, "{\"__metadata__\":{\"k\":\"%s\"}}", bad[i]);
-        STATUS(LOCUS_ERR_FORMAT, parse_text(header, 0));
-        STATUS(LOCUS_ERR_FORMAT, parse_text(bad[i], 0));
+        CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text(header, 0));
+        CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text(bad[i], 0));
     }
-    STATUS(LOCUS_OK,
-           parse_text("{\"__metadata__\":{\"\xc3\xa9\":\"\xf0\x9f\x98\x80 \xed\x9f\xbf \xf4\x8f\xbf\xbf\"}}", 0));
+    CHECK_STATUS(LOCUS_OK,
+                 parse_text("{\"__metadata__\":{\"\xc3\xa9\":\"\xf0\x9f\x98\x80 \xed\x9f\xbf \xf4\x8f\xbf\xbf\"}}", 0));
 }
 
 static void invalid_json_is_refused(void)
@@ -256,13 +196,13 @@ static void invalid_json_is_refused(void)
                                       "{\"a\":1e5.5}"};
     size_t i;
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        if (!STATUS(LOCUS_ERR_FORMAT, parse_text(bad[i], 0))) printf("    %s\n", bad[i]);
-    STATUS(LOCUS_ERR_FORMAT, parse_bytes("{\0}", 3, 0));
-    STATUS(LOCUS_ERR_FORMAT, parse_bytes("{\"a\":\"\0\"}", 9, 0));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{}{}", 0));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{} x", 0));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{}}", 0));
-    STATUS(LOCUS_ERR_FORMAT, parse_bytes("{}\0", 3, 0));
+        if (!CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text(bad[i], 0))) printf("    %s\n", bad[i]);
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_bytes("{\0}", 3, 0));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_bytes("{\"a\":\"\0\"}", 9, 0));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{}{}", 0));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{} x", 0));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{}}", 0));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_bytes("{}\0", 3, 0));
 }
 
 static void nesting_is_limited(void)
@@ -276,7 +216,7 @@ static void nesting_is_limited(void)
         for (i = 0; i < depth; i++) header[n++] = '[';
         for (i = 0; i < depth; i++) header[n++] = ']';
         strcpy(header + n, ",\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}");
-        STATUS(depth + 2 <= 128 ? LOCUS_OK : LOCUS_ERR_FORMAT, parse_text(header, 1));
+        CHECK_STATUS(depth + 2 <= 128 ? LOCUS_OK : LOCUS_ERR_FORMAT, parse_text(header, 1));
     }
     {
         const size_t n = 1000000;
@@ -284,29 +224,32 @@ static void nesting_is_limited(void)
         if (!deep) exit(2);
         memcpy(deep, "{\"a\":", 5);
         memset(deep + 5, '[', n);
-        STATUS(LOCUS_ERR_FORMAT, parse_bytes(deep, n + 5, 0));
+        CHECK_STATUS(LOCUS_ERR_FORMAT, parse_bytes(deep, n + 5, 0));
         free(deep);
     }
 }
 
 static void duplicate_keys_are_refused(void)
 {
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("a", "U8", "[1]", "[1,2]") "}", 2));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[4]", "[0,4]") "," T("a", "F32", "[1]", "[0,4]") "}", 4));
-    STATUS(LOCUS_ERR_FORMAT,
-           parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("\\u0061", "U8", "[1]", "[1,2]") "}", 2));
-    STATUS(LOCUS_ERR_FORMAT,
-           parse_text("{" T("\xf0\x9f\x98\x80", "U8", "[1]", "[0,1]") "," T("\\ud83d\\uDE00", "U8", "[1]", "[1,2]") "}",
-                      2));
-    STATUS(LOCUS_ERR_FORMAT,
-           parse_text("{" T("a/\xc3\xa9", "U8", "[1]", "[0,1]") "," T("a\\/\\u00e9", "U8", "[1]", "[1,2]") "}", 2));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\":{},\"__metadata__\":{}}", 0));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\":{},\"__metad\\u0061ta__\":{}}", 0));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\":{\"a\":\"1\",\"b\":\"\",\"\\u0061\":\"2\"}}", 0));
-    STATUS(LOCUS_ERR_FORMAT,
-           parse_text("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1));
-    STATUS(LOCUS_ERR_FORMAT,
-           parse_text("{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"sh\\u0061pe\":[],\"data_offsets\":[0,1]}}", 1));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("a", "U8", "[1]", "[1,2]") "}", 2));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{" T("a", "U8", "[4]", "[0,4]") "," T("a", "F32", "[1]", "[0,4]") "}", 4));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("\\u0061", "U8", "[1]", "[1,2]") "}", 2));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("\xf0\x9f\x98\x80", "U8", "[1]",
+                                                    "[0,1]") "," T("\\ud83d\\uDE00", "U8", "[1]", "[1,2]") "}",
+                                              2));
+    CHECK_STATUS(
+        LOCUS_ERR_FORMAT,
+        parse_text("{" T("a/\xc3\xa9", "U8", "[1]", "[0,1]") "," T("a\\/\\u00e9", "U8", "[1]", "[1,2]") "}", 2));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\":{},\"__metadata__\":{}}", 0));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\":{},\"__metad\\u0061ta__\":{}}", 0));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\":{\"a\":\"1\",\"b\":\"\",\"\\u0061\":\"2\"}}", 0));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"sh\\u0061pe\":[],\"data_offsets\":[0,1]}}", 1));
 }
 
 static void bad_entries_are_refused(void)
@@ -345,56 +288,62 @@ static void bad_entries_are_refused(void)
     size_t i;
     for (i = 0; i < sizeof entries / sizeof entries[0]; i++) {
         sprintf(header, "{\"a\":%s}", entries[i]);
-        if (!STATUS(LOCUS_ERR_FORMAT, parse_text(header, 1))) printf("    %s\n", entries[i]);
+        if (!CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text(header, 1))) printf("    %s\n", entries[i]);
         CHECK(g_err.where[0] == 'a' && (!g_err.where[1] || g_err.where[1] == ' '));
     }
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a\\u0000b", "U8", "[1]", "[0,1]") "}", 1));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\\u0000\":{}}", 0)); // not the reserved name
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a\\u0000b", "U8", "[1]", "[0,1]") "}", 1));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{\"__metadata__\\u0000\":{}}", 0)); // not the reserved name
 }
 
 static void bad_metadata_is_refused(void)
 {
-    STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":null}", 0));
-    STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":[]}", 0));
-    STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":\"x\"}", 0));
-    STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":{\"a\":1}}", 0));
-    STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":{\"a\":null}}", 0));
-    STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":{\"a\":{}}}", 0));
-    STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":{\"a\":\"x\\u0000\"}}", 0));
-    STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":{\"\\u0000\":\"x\"}}", 0));
+    CHECK_STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":null}", 0));
+    CHECK_STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":[]}", 0));
+    CHECK_STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":\"x\"}", 0));
+    CHECK_STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":{\"a\":1}}", 0));
+    CHECK_STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":{\"a\":null}}", 0));
+    CHECK_STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":{\"a\":{}}}", 0));
+    CHECK_STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":{\"a\":\"x\\u0000\"}}", 0));
+    CHECK_STATUS(LOCUS_ERR_METADATA, parse_text("{\"__metadata__\":{\"\\u0000\":\"x\"}}", 0));
 }
 
 static void bad_geometry_is_refused(void)
 {
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "f32", "[1]", "[0,4]") "}", 4));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F32 ", "[1]", "[0,4]") "}", 4));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "", "[1]", "[0,4]") "}", 4));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F32\\u0000", "[1]", "[0,4]") "}", 4));
-    STATUS(LOCUS_ERR_FORMAT,
-           parse_text("{" T("a", "F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32", "[1]", "[0,4]") "}", 4));
-    STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "U8", "[4194305,4194305,211106198978564]", "[0,4]") "}", 4));
-    STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "F32", "[4194305,4194305,211106198978564]", "[0,16]") "}", 16));
-    STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "U8", "[18446744073709551616]", "[0,0]") "}", 0));
-    STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "U8", "[1]", "[18446744073709551616,1]") "}", 1));
-    STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "F64", "[9223372036854775807]", "[0,8]") "}", 8));
-    STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "U8", "[0,9223372036854775808,4]", "[0,0]") "}", 0));
-    STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "U8", "[9223372036854775808,4,0]", "[0,0]") "}", 0));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F32", "[2]", "[0,4]") "}", 4));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F32", "[]", "[0,0]") "}", 0));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F4", "[3]", "[0,2]") "}", 2));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F6_E2M3", "[1]", "[0,1]") "}", 1));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[1]", "[1,0]") "}", 1));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[2]", "[0,2]") "}", 1));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[1]", "[18446744073709551614,18446744073709551615]") "}", 1));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[0]", "[5,5]") "}", 1));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[1]", "[1,2]") "}", 2));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("b", "U8", "[1]", "[2,3]") "}", 3));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[2]", "[1,3]") "}", 3));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "f32", "[1]", "[0,4]") "}", 4));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F32 ", "[1]", "[0,4]") "}", 4));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "", "[1]", "[0,4]") "}", 4));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F32\\u0000", "[1]", "[0,4]") "}", 4));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{" T("a", "F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32", "[1]", "[0,4]") "}", 4));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "U8", "[4194305,4194305,211106198978564]", "[0,4]") "}", 4));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW,
+                 parse_text("{" T("a", "F32", "[4194305,4194305,211106198978564]", "[0,16]") "}", 16));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "U8", "[18446744073709551616]", "[0,0]") "}", 0));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "U8", "[1]", "[18446744073709551616,1]") "}", 1));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "F64", "[9223372036854775807]", "[0,8]") "}", 8));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "U8", "[0,9223372036854775808,4]", "[0,0]") "}", 0));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, parse_text("{" T("a", "U8", "[9223372036854775808,4,0]", "[0,0]") "}", 0));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F32", "[2]", "[0,4]") "}", 4));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F32", "[]", "[0,0]") "}", 0));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F4", "[3]", "[0,2]") "}", 2));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "F6_E2M3", "[1]", "[0,1]") "}", 1));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[1]", "[1,0]") "}", 1));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[2]", "[0,2]") "}", 1));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{" T("a", "U8", "[1]", "[18446744073709551614,18446744073709551615]") "}", 1));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[0]", "[5,5]") "}", 1));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[1]", "[1,2]") "}", 2));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{" T("a", "U8", "[1]", "[0,1]") "," T("b", "U8", "[1]", "[2,3]") "}", 3));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[2]", "[1,3]") "}", 3));
     CHECK(strcmp(g_err.where, "b") == 0 && strcmp(g_err.found, "1") == 0);
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[2]", "[0,2]") "}", 2));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[0]", "[1,1]") "}", 2));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[1]", "[0,1]") "}", 2));
-    STATUS(LOCUS_ERR_FORMAT, parse_text("{}", 1));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[2]", "[0,2]") "}", 2));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 parse_text("{" T("a", "U8", "[2]", "[0,2]") "," T("b", "U8", "[0]", "[1,1]") "}", 2));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{" T("a", "U8", "[1]", "[0,1]") "}", 2));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse_text("{}", 1));
 }
 
 static void what_the_format_allows_is_accepted(void)
@@ -415,15 +364,15 @@ static void what_the_format_allows_is_accepted(void)
     locus_safetensors st;
     size_t bytes, i;
     unsigned char *p = st_raw(text, strlen(text), strlen(text), 6, &bytes);
-    STATUS(LOCUS_OK, parse_text("{}", 0));
-    STATUS(LOCUS_OK, parse_text("{\"__metadata__\":{}}", 0));
+    CHECK_STATUS(LOCUS_OK, parse_text("{}", 0));
+    CHECK_STATUS(LOCUS_OK, parse_text("{\"__metadata__\":{}}", 0));
     for (i = 0; i < sizeof types / sizeof types[0]; i++) {
         char header[160];
         sprintf(header, "{\"a\":{\"dtype\":\"%s\",\"shape\":[%d],\"data_offsets\":[0,%d]}}", types[i].name,
                 (int)types[i].count, (int)types[i].bytes);
-        STATUS(LOCUS_OK, parse_text(header, types[i].bytes));
+        CHECK_STATUS(LOCUS_OK, parse_text(header, types[i].bytes));
     }
-    if (STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, NULL, &g_err))) {
+    if (CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, NULL, &g_err))) {
         const locus_tensor *t = locus_safetensors_find(&st, "a\n\xe2\x82\xac");
         const char *z = locus_safetensors_meta(&st, "z");
         CHECK(st.tensor_count == 3 && strcmp(st.tensors[0].name, "b") == 0 && strcmp(st.tensors[1].name, "e") == 0);
@@ -449,7 +398,7 @@ static void every_prefix_is_refused(void)
 {
     size_t bytes, n;
     unsigned char *all = small_file(&bytes);
-    STATUS(LOCUS_OK, parse_exact(all, bytes));
+    CHECK_STATUS(LOCUS_OK, parse_exact(all, bytes));
     for (n = 0; n < bytes; n++) {
         unsigned char *part = (unsigned char *)malloc(n ? n : 1);
         if (!part) exit(2);
@@ -480,12 +429,12 @@ static void no_flipped_byte_does_harm(void)
                 locus_safetensors_close(&st);
             } else {
                 if (!g_err.message[0] || !locusi_utf8_valid((unsigned char *)g_err.message, strlen(g_err.message)))
-                    CHECK(!"a message in UTF-8");
+                    failure(__LINE__, "no message in UTF-8");
             }
         }
         p[i] = was;
     }
-    CHECK(g_live == 0);
+    CHECK(g_blocks == 0);
     free(p);
 }
 
@@ -493,22 +442,22 @@ static void the_callers_memory_is_enough_and_no_less(void)
 {
     size_t bytes, need, shift;
     unsigned char *p = small_file(&bytes), *memory, one[1];
-    const long calls = g_calls;
+    const size_t calls = g_mallocs;
     locus_safetensors st;
     locus_run run = {0};
     run.memory = one, run.memory_bytes = sizeof one;
-    STATUS(LOCUS_ERR_MEMORY, locus_safetensors_parse(&st, p, bytes, &run, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_safetensors_parse(&st, p, bytes, &run, &g_err));
     need = g_err.bytes;
     CHECK(need > 0 && st.tensors == NULL);
     for (shift = 0; shift < 64; shift += 3) {
         if (!(memory = (unsigned char *)malloc(need + shift))) exit(2);
         run.memory = memory + shift, run.memory_bytes = need;
-        STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, &run, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, &run, &g_err));
         CHECK(st.tensor_count == 2 && strcmp(st.metadata[0].value, "v\xc3\xa9") == 0 && st.owned == NULL);
         locus_safetensors_close(&st);
         free(memory);
     }
-    CHECK(g_calls == calls);
+    CHECK(g_mallocs == calls);
     free(p);
 }
 
@@ -540,7 +489,7 @@ static void a_hundred_thousand_tensors_are_quick_and_the_limit(void)
         h = many_tensors(100000, &n, back);
         p = st_raw(h, n, n, 100000, &bytes);
         free(h);
-        if (STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, NULL, &g_err))) {
+        if (CHECK_STATUS(LOCUS_OK, locus_safetensors_parse(&st, p, bytes, NULL, &g_err))) {
             CHECK(st.tensor_count == 100000 && strcmp(st.tensors[777].name, "t777") == 0);
             locus_safetensors_close(&st);
         }
@@ -548,7 +497,7 @@ static void a_hundred_thousand_tensors_are_quick_and_the_limit(void)
         CHECK((double)(clock() - start) / CLOCKS_PER_SEC < 20.0); // also under the sanitizers
     }
     h = many_tensors(100001, &n, 0);
-    STATUS(LOCUS_ERR_OVERFLOW, parse_bytes(h, n, 100001));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, parse_bytes(h, n, 100001));
     CHECK(strstr(g_err.message, "100000"));
     free(h);
 }
@@ -575,28 +524,29 @@ static void memory_that_runs_out_is_reported_and_freed(void)
         long at;
         locus_status s = LOCUS_ERR_MEMORY;
         for (at = 1; s && at < 10; at++) {
-            g_calls = 0;
-            g_fail_at = persistent ? 0 : at;
-            g_fail_after = persistent ? at : 0;
+            g_mallocs = 0;
+            g_fail_at = (size_t)at;
+            g_fail_persistent = persistent;
             s = locus_safetensors_open(&st, path, &g_err);
-            if (s) STATUS(LOCUS_ERR_MEMORY, s);
+            if (s) CHECK_GOT(LOCUS_ERR_MEMORY, s);
             else locus_safetensors_close(&st);
-            CHECK(g_live == 0);
+            CHECK(g_blocks == 0);
         }
         CHECK(s == LOCUS_OK && at == (LOCUSI_MMAP ? 6 : 7)); // the lists, and the file if it is read
         s = LOCUS_ERR_MEMORY;
         for (at = 1; s && at < 10; at++) {
-            g_calls = 0;
-            g_fail_at = persistent ? 0 : at;
-            g_fail_after = persistent ? at : 0;
+            g_mallocs = 0;
+            g_fail_at = (size_t)at;
+            g_fail_persistent = persistent;
             s = locus_safetensors_save(path, many, 300, NULL, 0, &g_err);
-            if (s) STATUS(LOCUS_ERR_MEMORY, s);
-            CHECK(g_live == 0);
+            if (s) CHECK_GOT(LOCUS_ERR_MEMORY, s);
+            CHECK(g_blocks == 0);
         }
         CHECK(s == LOCUS_OK && at == 4);
     }
-    g_fail_at = g_fail_after = 0;
-    if (STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) {
+    g_fail_at = 0;
+    g_fail_persistent = 0;
+    if (CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) {
         CHECK(st.tensor_count == 300);
         locus_safetensors_close(&st);
     }
@@ -633,8 +583,8 @@ static void what_is_saved_is_read_back(void)
     t[5] = tensor("zero", LOCUS_F16, 2, 0, 9, NULL);
     m[0].key = "k\t\"", m[0].value = "line\nline\x1f\x7f";
     m[1].key = "", m[1].value = "\xf0\x9f\x98\x80";
-    if (!STATUS(LOCUS_OK, locus_safetensors_save(path, t, 6, m, 2, &g_err))) return;
-    if (STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) {
+    if (!CHECK_STATUS(LOCUS_OK, locus_safetensors_save(path, t, 6, m, 2, &g_err))) return;
+    if (CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) {
         static const char *const order[] = {"d", "a", "b", "h", "zero", "u\"\\\n\x01\xc3\xa9"};
         CHECK(st.tensor_count == 6 && st.metadata_count == 2);
         for (i = 0; i < 6; i++) CHECK(strcmp(st.tensors[i].name, order[i]) == 0);
@@ -646,26 +596,27 @@ static void what_is_saved_is_read_back(void)
         }
         CHECK(strcmp(locus_safetensors_meta(&st, m[0].key), m[0].value) == 0);
         CHECK(strcmp(locus_safetensors_meta(&st, ""), m[1].value) == 0);
-        STATUS(LOCUS_OK, locus_tensor_to_f32(locus_safetensors_find(&st, "b"), 0, 2, out, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_tensor_to_f32(locus_safetensors_find(&st, "b"), 0, 2, out, &g_err));
         CHECK(out[0] == 1.0f && out[1] == -2.0f);
-        STATUS(LOCUS_OK, locus_tensor_to_f32(locus_safetensors_find(&st, "b"), 1, 1, out, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_tensor_to_f32(locus_safetensors_find(&st, "b"), 1, 1, out, &g_err));
         CHECK(out[0] == -2.0f);
-        STATUS(LOCUS_OK, locus_tensor_to_f32(locus_safetensors_find(&st, "b"), 2, 0, NULL, &g_err));
-        STATUS(LOCUS_ERR_ARGUMENT, locus_tensor_to_f32(locus_safetensors_find(&st, "b"), 2, 1, out, &g_err));
-        STATUS(LOCUS_ERR_ARGUMENT, locus_tensor_to_f32(locus_safetensors_find(&st, "b"), 1, SIZE_MAX, out, &g_err));
-        STATUS(LOCUS_ERR_ARGUMENT, locus_tensor_to_f32(NULL, 0, 0, out, &g_err));
-        STATUS(LOCUS_ERR_UNSUPPORTED, locus_tensor_to_f32(locus_safetensors_find(&st, "d"), 0, 1, out, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_tensor_to_f32(locus_safetensors_find(&st, "b"), 2, 0, NULL, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_tensor_to_f32(locus_safetensors_find(&st, "b"), 2, 1, out, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT,
+                     locus_tensor_to_f32(locus_safetensors_find(&st, "b"), 1, SIZE_MAX, out, &g_err));
+        CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_tensor_to_f32(NULL, 0, 0, out, &g_err));
+        CHECK_STATUS(LOCUS_ERR_UNSUPPORTED, locus_tensor_to_f32(locus_safetensors_find(&st, "d"), 0, 1, out, &g_err));
         locus_safetensors_close(&st);
     }
     other = tensor("q", LOCUS_DTYPE_OTHER, 1, 4, 0, bytes24);
     other.dtype_name = "F4";
-    STATUS(LOCUS_OK, locus_safetensors_save(path, &other, 1, NULL, 0, &g_err));
-    if (STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) {
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_save(path, &other, 1, NULL, 0, &g_err));
+    if (CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) {
         CHECK(st.tensors[0].bytes == 2 && st.tensors[0].dtype == LOCUS_DTYPE_OTHER);
         locus_safetensors_close(&st);
     }
-    STATUS(LOCUS_OK, locus_safetensors_save(path, NULL, 0, NULL, 0, &g_err));
-    if (STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) locus_safetensors_close(&st);
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_save(path, NULL, 0, NULL, 0, &g_err));
+    if (CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) locus_safetensors_close(&st);
     remove(path);
 }
 
@@ -681,41 +632,41 @@ static void a_refused_save_leaves_the_old_file_whole(void)
     CHECK(spill(path, old, sizeof old));
     t[0] = tensor("a", LOCUS_U8, 1, 1, 0, old);
     t[1] = t[0];
-    STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
     t[1].name = "__metadata__";
-    STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
     t[1].name = "\xff";
-    STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
     t[1].name = NULL;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
     t[1] = tensor("b", LOCUS_F32, 2, SIZE_MAX / 2, 3, old);
-    STATUS(LOCUS_ERR_OVERFLOW, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
     t[1] = tensor("b", LOCUS_F32, 9, 1, 1, old);
-    STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
     t[1] = tensor("b", LOCUS_DTYPE_OTHER, 1, 1, 1, old);
-    STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
     t[1] = tensor("b", LOCUS_U8, 1, 1, 1, NULL);
-    STATUS(LOCUS_ERR_ARGUMENT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_safetensors_save(path, t, 2, NULL, 0, &g_err));
     m[0].key = m[0].value = m[1].key = m[1].value = "k";
-    STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 1, m, 2, &g_err));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 1, m, 2, &g_err));
     m[1].key = "__metadata__";
-    STATUS(LOCUS_ERR_METADATA, locus_safetensors_save(path, t, 1, m, 2, &g_err));
+    CHECK_STATUS(LOCUS_ERR_METADATA, locus_safetensors_save(path, t, 1, m, 2, &g_err));
     m[1].key = "x", m[1].value = "\xc3";
-    STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 1, m, 2, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_safetensors_save(NULL, t, 1, NULL, 0, &g_err));
-    STATUS(LOCUS_ERR_UNSUPPORTED, locus_npy_save(path, LOCUS_BF16, shape, 1, old, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_npy_save(path, LOCUS_F32, shape, 9, old, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_npy_save(path, LOCUS_F32, shape, 1, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, locus_safetensors_save(path, t, 1, m, 2, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_safetensors_save(NULL, t, 1, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_UNSUPPORTED, locus_npy_save(path, LOCUS_BF16, shape, 1, old, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_npy_save(path, LOCUS_F32, shape, 9, old, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_npy_save(path, LOCUS_F32, shape, 1, NULL, &g_err));
     shape[0] = shape[1] = SIZE_MAX;
-    STATUS(LOCUS_ERR_OVERFLOW, locus_npy_save(path, LOCUS_F32, shape, 2, old, &g_err));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, locus_npy_save(path, LOCUS_F32, shape, 2, old, &g_err));
     p = slurp(path, &n);
     CHECK(p && n == sizeof old && memcmp(p, old, n) == 0);
     free(p);
     remove(path);
-    STATUS(LOCUS_ERR_IO, locus_safetensors_save("/nonexistent/folder/x.safetensors", t, 1, NULL, 0, &g_err));
-    STATUS(LOCUS_ERR_IO, locus_npy_save("/nonexistent/folder/x.npy", LOCUS_U8, NULL, 0, old, &g_err));
+    CHECK_STATUS(LOCUS_ERR_IO, locus_safetensors_save("/nonexistent/folder/x.safetensors", t, 1, NULL, 0, &g_err));
+    CHECK_STATUS(LOCUS_ERR_IO, locus_npy_save("/nonexistent/folder/x.npy", LOCUS_U8, NULL, 0, old, &g_err));
 #ifndef _WIN32
-    STATUS(LOCUS_ERR_IO, locus_npy_save("/tmp", LOCUS_U8, NULL, 0, old, &g_err)); // rename fails: a folder
+    CHECK_STATUS(LOCUS_ERR_IO, locus_npy_save("/tmp", LOCUS_U8, NULL, 0, old, &g_err)); // rename fails: a folder
 #endif
 }
 
@@ -746,26 +697,26 @@ static void files_that_are_none_are_io_errors(void)
     locus_safetensors st;
     locus_array a;
     char path[700];
-    STATUS(LOCUS_ERR_IO, locus_safetensors_open(&st, "/nonexistent/file", &g_err));
-    STATUS(LOCUS_ERR_IO, locus_npy_open(&a, "/nonexistent/file", &g_err));
+    CHECK_STATUS(LOCUS_ERR_IO, locus_safetensors_open(&st, "/nonexistent/file", &g_err));
+    CHECK_STATUS(LOCUS_ERR_IO, locus_npy_open(&a, "/nonexistent/file", &g_err));
 #ifndef _WIN32
-    STATUS(LOCUS_ERR_IO, locus_safetensors_open(&st, "/tmp", &g_err));
-    STATUS(LOCUS_ERR_IO, locus_npy_open(&a, "/tmp", &g_err));
-    STATUS(LOCUS_ERR_IO, locus_npy_open(&a, "/dev/null/x", &g_err));
+    CHECK_STATUS(LOCUS_ERR_IO, locus_safetensors_open(&st, "/tmp", &g_err));
+    CHECK_STATUS(LOCUS_ERR_IO, locus_npy_open(&a, "/tmp", &g_err));
+    CHECK_STATUS(LOCUS_ERR_IO, locus_npy_open(&a, "/dev/null/x", &g_err));
 #endif
-    STATUS(LOCUS_ERR_ARGUMENT, locus_npy_open(&a, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_npy_open(NULL, "x", &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_safetensors_open(NULL, "x", &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_npy_open(&a, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_npy_open(NULL, "x", &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_safetensors_open(NULL, "x", &g_err));
     strcpy(path, temp_path("locus_empty"));
     CHECK(spill(path, "", 0));
-    STATUS(LOCUS_ERR_FORMAT, locus_safetensors_open(&st, path, &g_err));
-    STATUS(LOCUS_ERR_FORMAT, locus_npy_open(&a, path, &g_err));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, locus_safetensors_open(&st, path, &g_err));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, locus_npy_open(&a, path, &g_err));
     remove(path);
     locus_array_close(&a);
     locus_array_close(NULL);
     locus_safetensors_close(&st);
     locus_safetensors_close(NULL);
-    CHECK(g_live == 0);
+    CHECK(g_blocks == 0);
 }
 
 static float f32(uint32_t bits)
@@ -799,17 +750,17 @@ static void all_float_types_convert_at_any_alignment(void)
     float x[3];
     locus_tensor t = tensor("t", LOCUS_F16, 1, 3, 0, raw + 1);
     t.count = 3;
-    STATUS(LOCUS_OK, locus_tensor_to_f32(&t, 0, 3, x, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_tensor_to_f32(&t, 0, 3, x, &g_err));
     CHECK(x[0] == 1.0f && x[1] < -1e38f && x[2] == f32(0x33800000u));
     t.dtype = LOCUS_BF16;
     t.data = raw + 7;
-    STATUS(LOCUS_OK, locus_tensor_to_f32(&t, 0, 3, x, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_tensor_to_f32(&t, 0, 3, x, &g_err));
     CHECK(x[0] == 1.0f && !locusi_finite(x[1]) && locusi_is_nan(x[2]));
     t.dtype = LOCUS_F64, t.count = 1, t.data = raw + 13;
-    STATUS(LOCUS_OK, locus_tensor_to_f32(&t, 0, 1, x, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_tensor_to_f32(&t, 0, 1, x, &g_err));
     CHECK(x[0] == -1.5f);
     t.dtype = LOCUS_F32, t.data = raw + 21;
-    STATUS(LOCUS_OK, locus_tensor_to_f32(&t, 0, 1, x, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_tensor_to_f32(&t, 0, 1, x, &g_err));
     CHECK(locusi_f32_bits(x[0]) == 0x7f800001u);
 }
 
@@ -893,28 +844,28 @@ static void every_npy_error_has_its_status(void)
     char header[256];
     size_t i;
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        if (!STATUS(LOCUS_ERR_FORMAT, npy(bad[i], 4))) printf("    %s\n", bad[i]);
+        if (!CHECK_STATUS(LOCUS_ERR_FORMAT, npy(bad[i], 4))) printf("    %s\n", bad[i]);
     for (i = 0; i < sizeof types / sizeof types[0]; i++) {
         sprintf(header, "{'descr': %s, 'fortran_order': False, 'shape': ()}", types[i]);
-        if (!STATUS(LOCUS_ERR_UNSUPPORTED, npy(header, 4))) printf("    %s\n", types[i]);
+        if (!CHECK_STATUS(LOCUS_ERR_UNSUPPORTED, npy(header, 4))) printf("    %s\n", types[i]);
     }
-    STATUS(LOCUS_ERR_FORMAT, locus_npy_parse(NULL, "x", 1, &g_err) == LOCUS_ERR_ARGUMENT ? LOCUS_ERR_FORMAT : LOCUS_OK);
-    STATUS(LOCUS_ERR_UNSUPPORTED, npy(H("'<f4'", "True", "(1,)"), 4));
-    STATUS(LOCUS_ERR_UNSUPPORTED, npy(H("'<f4'", "True", "()"), 4));
-    STATUS(LOCUS_ERR_FORMAT, npy(H("'<f4'", "False", "(2,)"), 7));
-    STATUS(LOCUS_ERR_FORMAT, npy(H("'<f4'", "False", "(2,)"), 9));
-    STATUS(LOCUS_ERR_FORMAT, npy(H("'<f4'", "False", "(0,)"), 1));
-    STATUS(LOCUS_ERR_OVERFLOW, npy(H("'<f4'", "False", "(4194305, 4194305, 211106198978564)"), 16));
-    STATUS(LOCUS_ERR_OVERFLOW, npy(H("'|u1'", "False", "(18446744073709551616,)"), 4));
-    STATUS(LOCUS_ERR_OVERFLOW, npy(H("'<f8'", "False", "(4611686018427387904,)"), 4));
-    STATUS(LOCUS_ERR_OVERFLOW, npy(H("'|u1'", "False", "(0, 9223372036854775808, 4)"), 0));
-    STATUS(LOCUS_ERR_UNSUPPORTED, npy_raw(4, 0, "{}", 2, 0, NULL, NULL));
-    STATUS(LOCUS_ERR_UNSUPPORTED, npy_raw(1, 1, "{}", 2, 0, NULL, NULL));
-    STATUS(LOCUS_ERR_UNSUPPORTED, npy_raw(0, 0, "{}", 2, 0, NULL, NULL));
-    STATUS(LOCUS_ERR_FORMAT, npy_raw(1, 0, "{}", 3, 0, NULL, NULL));
-    STATUS(LOCUS_ERR_FORMAT, npy_raw(2, 0, "{}", 0xffffffffu, 0, NULL, NULL));
-    STATUS(LOCUS_ERR_FORMAT,
-           npy_raw(3, 0, H("'<f4'", "False", "(1L,)"), strlen(H("'<f4'", "False", "(1L,)")), 4, NULL, NULL));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_npy_parse(NULL, "x", 1, &g_err));
+    CHECK_STATUS(LOCUS_ERR_UNSUPPORTED, npy(H("'<f4'", "True", "(1,)"), 4));
+    CHECK_STATUS(LOCUS_ERR_UNSUPPORTED, npy(H("'<f4'", "True", "()"), 4));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, npy(H("'<f4'", "False", "(2,)"), 7));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, npy(H("'<f4'", "False", "(2,)"), 9));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, npy(H("'<f4'", "False", "(0,)"), 1));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, npy(H("'<f4'", "False", "(4194305, 4194305, 211106198978564)"), 16));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, npy(H("'|u1'", "False", "(18446744073709551616,)"), 4));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, npy(H("'<f8'", "False", "(4611686018427387904,)"), 4));
+    CHECK_STATUS(LOCUS_ERR_OVERFLOW, npy(H("'|u1'", "False", "(0, 9223372036854775808, 4)"), 0));
+    CHECK_STATUS(LOCUS_ERR_UNSUPPORTED, npy_raw(4, 0, "{}", 2, 0, NULL, NULL));
+    CHECK_STATUS(LOCUS_ERR_UNSUPPORTED, npy_raw(1, 1, "{}", 2, 0, NULL, NULL));
+    CHECK_STATUS(LOCUS_ERR_UNSUPPORTED, npy_raw(0, 0, "{}", 2, 0, NULL, NULL));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, npy_raw(1, 0, "{}", 3, 0, NULL, NULL));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, npy_raw(2, 0, "{}", 0xffffffffu, 0, NULL, NULL));
+    CHECK_STATUS(LOCUS_ERR_FORMAT,
+                 npy_raw(3, 0, H("'<f4'", "False", "(1L,)"), strlen(H("'<f4'", "False", "(1L,)")), 4, NULL, NULL));
 }
 
 static void npy_headers_of_all_writers_are_read(void)
@@ -937,15 +888,15 @@ static void npy_headers_of_all_writers_are_read(void)
     for (i = 0; i < sizeof good / sizeof good[0]; i++)
         for (major = 1; major < 4; major++)
             if (major < 3 || !strstr(good[i], "L,"))
-                if (!STATUS(LOCUS_OK, npy_raw(major, 0, good[i], strlen(good[i]), 8, NULL, NULL)))
+                if (!CHECK_STATUS(LOCUS_OK, npy_raw(major, 0, good[i], strlen(good[i]), 8, NULL, NULL)))
                     printf("    %s\n", good[i]);
     {
         locus_array a;
         unsigned char *block = NULL;
         float x[8];
         const char *h = H("'|b1'", "False", "(3,)");
-        if (STATUS(LOCUS_OK, npy_raw(1, 0, h, strlen(h), 3, &a, &block))) { // bytes 1 2 3: all true
-            STATUS(LOCUS_OK, locus_array_to_f32(&a, 0, 3, x, &g_err));
+        if (CHECK_STATUS(LOCUS_OK, npy_raw(1, 0, h, strlen(h), 3, &a, &block))) { // bytes 1 2 3: all true
+            CHECK_STATUS(LOCUS_OK, locus_array_to_f32(&a, 0, 3, x, &g_err));
             CHECK(x[0] == 1.0f && x[1] == 1.0f && x[2] == 1.0f);
             locus_array_close(&a);
             free(block);
@@ -988,7 +939,7 @@ static void hostile_npy_bytes_do_no_harm(void)
         }
         free(copy);
     }
-    CHECK(g_live == 0);
+    CHECK(g_blocks == 0);
 }
 
 static void npy_arrays_survive_a_round_trip(void)
@@ -1007,10 +958,10 @@ static void npy_arrays_survive_a_round_trip(void)
             const size_t size = locusi_dtype_bytes(types[i]), count = rank == 0 ? 1 : rank == 1 ? 5 : rank == 2 ? 6 : 0;
             for (n = 0; n < sizeof raw; n++) raw[n] = (unsigned char)(n * 7 + i);
             memcpy(storage, raw, sizeof storage);
-            if (!STATUS(LOCUS_OK, locus_npy_save(path, types[i], shapes[rank], rank, storage, &g_err))) continue;
+            if (!CHECK_STATUS(LOCUS_OK, locus_npy_save(path, types[i], shapes[rank], rank, storage, &g_err))) continue;
             file = slurp(path, &n);
             CHECK(file && (n - count * size) % 64 == 0 && file[n - count * size - 1] == '\n');
-            if (STATUS(LOCUS_OK, locus_npy_open(&a, path, &g_err))) {
+            if (CHECK_STATUS(LOCUS_OK, locus_npy_open(&a, path, &g_err))) {
                 CHECK(a.dtype == types[i] && a.rank == rank && a.count == count);
                 CHECK(memcmp(a.data, storage, count * size) == 0);
                 CHECK(a.owned == NULL || !locusi_host_is_little());
@@ -1020,14 +971,14 @@ static void npy_arrays_survive_a_round_trip(void)
                 unsigned char *off = (unsigned char *)malloc(n + 1);
                 if (!off) exit(2);
                 memcpy(off + 1, file, n);
-                g_calls = 0;
-                STATUS(LOCUS_OK, locus_npy_parse(&a, off + 1, n, &g_err));
+                g_mallocs = 0;
+                CHECK_STATUS(LOCUS_OK, locus_npy_parse(&a, off + 1, n, &g_err));
                 CHECK((uintptr_t)a.data % size == 0 && memcmp(a.data, storage, count * size) == 0);
                 CHECK(size == 1 || a.owned);
                 locus_array_close(&a);
-                g_calls = 0;
+                g_mallocs = 0;
                 g_fail_at = 1;
-                STATUS(size == 1 ? LOCUS_OK : LOCUS_ERR_MEMORY, locus_npy_parse(&a, off + 1, n, &g_err));
+                CHECK_STATUS(size == 1 ? LOCUS_OK : LOCUS_ERR_MEMORY, locus_npy_parse(&a, off + 1, n, &g_err));
                 g_fail_at = 0;
                 locus_array_close(&a);
                 free(off);
@@ -1035,7 +986,7 @@ static void npy_arrays_survive_a_round_trip(void)
             free(file);
         }
     remove(path);
-    CHECK(g_live == 0);
+    CHECK(g_blocks == 0);
 }
 
 static void arrays_convert_to_float(void)
@@ -1047,16 +998,16 @@ static void arrays_convert_to_float(void)
     memset(&a, 0, sizeof a);
     a.count = 2;
     a.dtype = LOCUS_I64, a.data = i64;
-    STATUS(LOCUS_OK, locus_array_to_f32(&a, 0, 2, x, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_array_to_f32(&a, 0, 2, x, &g_err));
     CHECK(x[0] == -3.0f && x[1] == 1099511627776.0f);
     a.dtype = LOCUS_F64, a.data = f64;
-    STATUS(LOCUS_OK, locus_array_to_f32(&a, 0, 2, x, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_array_to_f32(&a, 0, 2, x, &g_err));
     CHECK(x[0] == 0.5f && !locusi_finite(x[1]));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_array_to_f32(&a, 1, 2, x, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_array_to_f32(&a, SIZE_MAX, 1, x, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_array_to_f32(&a, 0, 1, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_array_to_f32(&a, 1, 2, x, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_array_to_f32(&a, SIZE_MAX, 1, x, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_array_to_f32(&a, 0, 1, NULL, &g_err));
     a.dtype = LOCUS_DTYPE_OTHER;
-    STATUS(LOCUS_ERR_UNSUPPORTED, locus_array_to_f32(&a, 0, 1, x, &g_err));
+    CHECK_STATUS(LOCUS_ERR_UNSUPPORTED, locus_array_to_f32(&a, 0, 1, x, &g_err));
 }
 
 // ---------------------------------------------------------------------------------------------------- messages
@@ -1085,13 +1036,13 @@ static void messages_are_clean_and_complete(void)
           text_is(12345.1, "12345.1") && text_is(100000.4, "100000")); // what is no bound is not shown as one
     CHECK(text_is((double)f32(0x7fc00000u), "nan") && text_is((double)f32(0xff800000u), "-inf") &&
           text_is((double)f32(0x7f800000u), "inf"));
-    STATUS(LOCUS_ERR_SCORE, locusi_fail(&e, LOCUS_ERR_SCORE, "%s[%z]", "%u%%", "%d %x", "a\n\xff\xc3\xa9\x7f",
-                                        (size_t)7, (uint64_t)UINT64_MAX, INT_MIN, (uint64_t)0xabc));
+    CHECK(LOCUS_ERR_SCORE == locusi_fail(&e, LOCUS_ERR_SCORE, "%s[%z]", "%u%%", "%d %x", "a\n\xff\xc3\xa9\x7f",
+                                         (size_t)7, (uint64_t)UINT64_MAX, INT_MIN, (uint64_t)0xabc));
     CHECK(strcmp(e.message, "a??\xc3\xa9?[7]: score outside [0,1]: expected 18446744073709551615%, found -2147483648 "
                             "0000000000000abc") == 0);
-    STATUS(LOCUS_ERR_SCORE, locusi_fail(&e, LOCUS_ERR_SCORE, "", "", ""));
+    CHECK(LOCUS_ERR_SCORE == locusi_fail(&e, LOCUS_ERR_SCORE, "", "", ""));
     CHECK(strcmp(e.message, "score outside [0,1]") == 0);
-    STATUS(LOCUS_ERR_SCORE, locusi_fail(NULL, LOCUS_ERR_SCORE, "", "", ""));
+    CHECK(LOCUS_ERR_SCORE == locusi_fail(NULL, LOCUS_ERR_SCORE, "", "", ""));
     locusi_text(small, sizeof small, "%s", "abcdef\xc3\xa9gh");
     CHECK(strcmp(small, "abcdef") == 0); // never half a character, nothing behind the cut
     memset(longtext, 'x', sizeof longtext - 1);
@@ -1119,12 +1070,12 @@ static size_t open_all(const char *folder, int depth)
         if (snprintf(path, sizeof path, "%s/%s", folder, e->d_name) >= (int)sizeof path) continue;
         if (end && strcmp(end, ".safetensors") == 0) {
             locus_safetensors st;
-            if (STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) locus_safetensors_close(&st);
+            if (CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err))) locus_safetensors_close(&st);
             else printf("    %s\n", path);
             opened++;
         } else if (end && strcmp(end, ".npy") == 0) {
             locus_array a;
-            if (STATUS(LOCUS_OK, locus_npy_open(&a, path, &g_err))) locus_array_close(&a);
+            if (CHECK_STATUS(LOCUS_OK, locus_npy_open(&a, path, &g_err))) locus_array_close(&a);
             else printf("    %s\n", path);
             opened++;
         } else if (depth < 6) {
@@ -1150,35 +1101,34 @@ static void real_files_open(void)
 #endif
 }
 
-int main(void)
-{
-    framing_errors_are_told_apart();
-    invalid_utf8_is_refused();
-    invalid_json_is_refused();
-    nesting_is_limited();
-    duplicate_keys_are_refused();
-    bad_entries_are_refused();
-    bad_metadata_is_refused();
-    bad_geometry_is_refused();
-    what_the_format_allows_is_accepted();
-    every_prefix_is_refused();
-    no_flipped_byte_does_harm();
-    the_callers_memory_is_enough_and_no_less();
-    a_hundred_thousand_tensors_are_quick_and_the_limit();
-    memory_that_runs_out_is_reported_and_freed();
-    what_is_saved_is_read_back();
-    a_refused_save_leaves_the_old_file_whole();
-    files_that_are_none_are_io_errors();
-    halves_convert_exactly();
-    all_float_types_convert_at_any_alignment();
-    every_npy_error_has_its_status();
-    npy_headers_of_all_writers_are_read();
-    hostile_npy_bytes_do_no_harm();
-    npy_arrays_survive_a_round_trip();
-    arrays_convert_to_float();
-    no_temporary_file_is_left();
-    messages_are_clean_and_complete();
-    real_files_open();
-    printf("%lu passed, %lu failed\n", (unsigned long)g_passed, (unsigned long)g_failed);
-    return g_failed ? 1 : 0;
-}
+static const test_case tests[] = {
+    TEST(framing_errors_are_told_apart),
+    TEST(invalid_utf8_is_refused),
+    TEST(invalid_json_is_refused),
+    TEST(nesting_is_limited),
+    TEST(duplicate_keys_are_refused),
+    TEST(bad_entries_are_refused),
+    TEST(bad_metadata_is_refused),
+    TEST(bad_geometry_is_refused),
+    TEST(what_the_format_allows_is_accepted),
+    TEST(every_prefix_is_refused),
+    TEST(no_flipped_byte_does_harm),
+    TEST(the_callers_memory_is_enough_and_no_less),
+    TEST(a_hundred_thousand_tensors_are_quick_and_the_limit),
+    TEST(memory_that_runs_out_is_reported_and_freed),
+    TEST(what_is_saved_is_read_back),
+    TEST(a_refused_save_leaves_the_old_file_whole),
+    TEST(files_that_are_none_are_io_errors),
+    TEST(halves_convert_exactly),
+    TEST(all_float_types_convert_at_any_alignment),
+    TEST(every_npy_error_has_its_status),
+    TEST(npy_headers_of_all_writers_are_read),
+    TEST(hostile_npy_bytes_do_no_harm),
+    TEST(npy_arrays_survive_a_round_trip),
+    TEST(arrays_convert_to_float),
+    TEST(no_temporary_file_is_left),
+    TEST(messages_are_clean_and_complete),
+    TEST(real_files_open),
+};
+
+MAIN(tests)

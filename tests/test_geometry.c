@@ -6,16 +6,6 @@
 //
 // LOCUS_TEST_QUICK=1: fewer and smaller cases. LOCUS_TEST_SEED: another seed for the random cases.
 
-#include <stddef.h>
-#include <stdlib.h>
-
-void *test_malloc(size_t bytes);
-void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUS_IMPLEMENTATION
-#include "../locus.h"
-
 #define TEST_FILE "test_geometry.c"
 #include "harness.h"
 
@@ -95,29 +85,29 @@ static const ways no_ways;
 #define GUARDED(name, parameters, call)                                                                                \
     static locus_status name parameters                                                                                \
     {                                                                                                                  \
-        fitted g;                                                                                                      \
+        locus_run run = o ? o->run : no_ways.run;                                                                      \
         locus_status s;                                                                                                \
         if (!o) o = &no_ways;                                                                                          \
-        g = fitted_run(&o->run);                                                                                       \
+        room_open(&run, 0);                                                                                            \
         do s = call;                                                                                                   \
-        while (fitted_again(&g, s));                                                                                   \
+        while (room_again(__LINE__, &run, s));                                                                         \
         return s;                                                                                                      \
     }
 
 GUARDED(neighbours, (const locus_points *p, const locus_points *of, size_t k, locus_neighbour *out, const ways *o),
-        locus_neighbours(p, of, o->metric, o->available, k, out, &g.run, &g_err))
+        locus_neighbours(p, of, o->metric, o->available, k, out, &run, &g_err))
 GUARDED(distances, (const locus_points *a, const locus_points *b, float *out, const ways *o),
-        locus_distances(a, b, o->metric, out, &g.run, &g_err))
+        locus_distances(a, b, o->metric, out, &run, &g_err))
 GUARDED(cluster, (const locus_points *p, locus_linkage linkage, locus_merge *out, const ways *o),
-        locus_cluster(p, o->metric, linkage, out, &g.run, &g_err))
+        locus_cluster(p, o->metric, linkage, out, &run, &g_err))
 GUARDED(cut,
         (const locus_merge *merges, size_t n, size_t count, double height, size_t *label, size_t *clusters,
          const ways *o),
-        locus_cluster_cut(merges, n, count, height, label, clusters, &g.run, &g_err))
+        locus_cluster_cut(merges, n, count, height, label, clusters, &run, &g_err))
 GUARDED(centers, (const locus_points *p, size_t k, size_t *picks, float *radius, const ways *o),
-        locus_centers(p, o->metric, o->available, k, picks, radius, &g.run, &g_err))
+        locus_centers(p, o->metric, o->available, k, picks, radius, &run, &g_err))
 GUARDED(medoids, (const locus_points *p, size_t k, size_t *picks, size_t *label, double *mean, const ways *o),
-        locus_medoids(p, o->metric, o->available, k, picks, label, mean, &g.run, &g_err))
+        locus_medoids(p, o->metric, o->available, k, picks, label, mean, &run, &g_err))
 
 // ---------------------------------------------------------------------------------------------------- points
 
@@ -125,13 +115,12 @@ static locus_status profiles(const locus_pool *pool, const locus_queries *q, con
                              const locus_parallel *parallel)
 {
     locus_run run;
-    fitted g;
     locus_status s;
     ZERO(run);
     run.parallel = parallel;
-    g = fitted_run(&run);
-    do s = locus_profiles(pool, q, known, out, &g.run, &g_err);
-    while (fitted_again(&g, s));
+    room_open(&run, 0);
+    do s = locus_profiles(pool, q, known, out, &run, &g_err);
+    while (room_again(__LINE__, &run, s));
     return s;
 }
 
@@ -1001,17 +990,7 @@ static void few_rows_are_fine(void)
 
 // ---------------------------------------------------------------------------------------------------- all of them
 
-typedef struct test {
-    const char *name;
-    void (*run)(void);
-} test;
-
-#define TEST(name)                                                                                                     \
-    {                                                                                                                  \
-#name, name                                                                                                    \
-    }
-
-static const test tests[] = {
+static const test_case tests[] = {
     TEST(profiles_are_the_predicted_chances),
     TEST(distances_match_double),
     TEST(distances_are_symmetric_and_local),
@@ -1031,40 +1010,4 @@ static const test tests[] = {
     TEST(few_rows_are_fine),
 };
 
-int main(int argc, char **argv)
-{
-    const char *quick = getenv("LOCUS_TEST_QUICK"), *seed = getenv("LOCUS_TEST_SEED");
-    size_t i, passed = 0, failed = 0;
-    int isa;
-    g_quick = quick && quick[0] && quick[0] != '0';
-    if (seed) g_seed = (uint64_t)strtoul(seed, NULL, 10);
-    printf("locus.h %s, seed %lu%s, instruction sets:", locus_version(), (unsigned long)g_seed,
-           g_quick ? ", quick" : "");
-    for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
-        if (locus_isa_supported((locus_isa)isa)) printf(" %s", locus_isa_name((locus_isa)isa));
-    printf("\n");
-    fflush(stdout);
-    for (i = 0; i < COUNT(tests); i++) {
-        clock_t start = clock();
-        long blocks;
-        if (argc > 1 && !strstr(tests[i].name, argv[1])) continue;
-        threads_stop();
-        blocks = g_blocks;
-        g_test = tests[i].name;
-        g_context[0] = 0;
-        g_failures = 0;
-        tests[i].run();
-        threads_stop();
-        g_context[0] = 0;
-        if (g_blocks != blocks)
-            failure(__LINE__, "expected all memory released, found %ld blocks left", g_blocks - blocks);
-        if (g_failures > 8) printf("  ... %zu checks failed in %s\n", g_failures, g_test);
-        printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", tests[i].name,
-               (double)(clock() - start) / CLOCKS_PER_SEC);
-        fflush(stdout);
-        if (g_failures) failed++;
-        else passed++;
-    }
-    printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
-    return failed || !passed ? 1 : 0;
-}
+MAIN(tests)

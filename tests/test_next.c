@@ -7,18 +7,8 @@
 //
 // LOCUS_TEST_QUICK=1: fewer cases. LOCUS_TEST_SEED: another seed for the random cases.
 
-#include <stddef.h>
-#include <stdlib.h>
-
-// Every allocation of the library is counted, and can be made to fail at the N-th.
-void *test_malloc(size_t bytes);
-void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUS_IMPLEMENTATION
-#include "../locus.h"
-
 #define TEST_FILE "test_next.c"
+#define TEST_INSIDE
 #include "harness.h"
 
 // ---------------------------------------------------------------------------------------------------- fixtures
@@ -1212,14 +1202,7 @@ static void failing_allocations_leak_nothing(void)
 
 // ---------------------------------------------------------------------------------------------------- main
 
-#define TEST(name)                                                                                                     \
-    {                                                                                                                  \
-#name, name                                                                                                    \
-    }
-static const struct {
-    const char *name;
-    void (*run)(void);
-} tests[] = {
+static const test_case tests[] = {
     TEST(picks_are_the_best_of_all),
     TEST(large_memories_and_sets),
     TEST(modes_far_off_are_found),
@@ -1237,33 +1220,4 @@ static const struct {
     TEST(chosen_answers_tell_more_than_random_ones), // sets the seed
 };
 
-int main(int argc, char **argv)
-{
-    const char *quick = getenv("LOCUS_TEST_QUICK"), *seed = getenv("LOCUS_TEST_SEED");
-    size_t i, passed = 0, failed = 0;
-    g_quick = quick && quick[0] && quick[0] != '0';
-    if (seed) g_seed = (uint64_t)strtoul(seed, NULL, 10);
-    for (i = 0; i < COUNT(tests); i++) {
-        clock_t start = clock();
-        long blocks;
-        if (argc > 1 && !strstr(tests[i].name, argv[1])) continue;
-        threads_stop();
-        blocks = g_blocks;
-        g_test = tests[i].name;
-        g_context[0] = 0;
-        g_failures = 0;
-        tests[i].run();
-        threads_stop();
-        g_context[0] = 0;
-        if (g_blocks != blocks)
-            failure(__LINE__, "expected all memory released, found %ld blocks left", g_blocks - blocks);
-        if (g_failures > 8) printf("  ... %zu checks failed in %s\n", g_failures, g_test);
-        printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", tests[i].name,
-               (double)(clock() - start) / CLOCKS_PER_SEC);
-        fflush(stdout);
-        if (g_failures) failed++;
-        else passed++;
-    }
-    printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
-    return failed || !passed ? 1 : 0;
-}
+MAIN(tests)

@@ -6,20 +6,9 @@
 //
 // Environment: as test_train.c.
 
-#include <stddef.h>
-#include <stdlib.h>
-
-void *test_malloc(size_t bytes);
-void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUS_IMPLEMENTATION
-#include "../locus.h"
-
 #define TEST_FILE "test_scale.c"
+#define TEST_INSIDE
 #include "harness.h"
-
-static ref_rng g_rng = {7};
 
 static double uniform(void) { return ref_uniform(&g_rng); }
 static size_t below(size_t n) { return ref_range(&g_rng, 0, n - 1); }
@@ -498,51 +487,14 @@ static void routes_refuse_what_is_wrong_and_can_be_stopped(void)
     locus_net_destroy(net);
 }
 
-static const struct {
-    const char *name;
-    void (*run)(void);
-} tests[] = {
-#define T(name)                                                                                                        \
-    {                                                                                                                  \
-#name, name                                                                                                    \
-    }
-    T(routes_are_the_ranked_ones),
-    T(names_are_found_as_by_looking_at_all),
-    T(loaded_pools_are_derived_too),
-    T(pools_with_a_recall_route_as_they_predict),
-    T(setters_change_one_thing),
-    T(copies_are_snapshots),
-    T(routes_refuse_what_is_wrong_and_can_be_stopped),
-#undef T
+static const test_case tests[] = {
+    TEST(routes_are_the_ranked_ones),
+    TEST(names_are_found_as_by_looking_at_all),
+    TEST(loaded_pools_are_derived_too),
+    TEST(pools_with_a_recall_route_as_they_predict),
+    TEST(setters_change_one_thing),
+    TEST(copies_are_snapshots),
+    TEST(routes_refuse_what_is_wrong_and_can_be_stopped),
 };
 
-int main(int argc, char **argv)
-{
-    const char *quick = getenv("LOCUS_TEST_QUICK"), *seed = getenv("LOCUS_TEST_SEED");
-    size_t i, passed = 0, failed = 0;
-    g_quick = quick && quick[0] && quick[0] != '0';
-    if (seed) g_seed = (uint64_t)strtoul(seed, NULL, 10);
-    g_rng.state += g_seed;
-    for (i = 0; i < COUNT(tests); i++) {
-        clock_t start = clock();
-        long blocks;
-        if (argc > 1 && !strstr(tests[i].name, argv[1])) continue;
-        threads_stop();
-        blocks = g_blocks;
-        g_test = tests[i].name;
-        g_context[0] = 0;
-        g_failures = 0;
-        tests[i].run();
-        threads_stop();
-        g_context[0] = 0;
-        if (g_blocks != blocks)
-            failure(__LINE__, "expected all memory released, found %ld blocks left", g_blocks - blocks);
-        printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", tests[i].name,
-               (double)(clock() - start) / CLOCKS_PER_SEC);
-        fflush(stdout);
-        if (g_failures) failed++;
-        else passed++;
-    }
-    printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
-    return failed || !passed ? 1 : 0;
-}
+MAIN(tests)

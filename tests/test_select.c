@@ -7,18 +7,8 @@
 //
 // LOCUS_TEST_QUICK=1: fewer and smaller cases. LOCUS_TEST_SEED: another seed for the random cases.
 
-#include <stddef.h>
-#include <stdlib.h>
-
-// Every allocation of the library is counted: nothing here may allocate.
-void *test_malloc(size_t bytes);
-void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUS_IMPLEMENTATION
-#include "../locus.h"
-
 #define TEST_FILE "test_select.c"
+#define TEST_INSIDE
 #include "harness.h"
 
 // ---------------------------------------------------------------------------------------------------- portfolios
@@ -153,10 +143,11 @@ static locus_points points_of(const problem *p)
 static locus_status choose(const problem *p, size_t *picks, double *values, locus_portfolio *out)
 {
     const locus_points rows = points_of(p);
-    fitted g = fitted_run(&p->run);
+    locus_run run = p->run;
     locus_status s;
-    do s = locus_portfolio_choose(&rows, &p->o, picks, values, out, &g.run, &g_err);
-    while (fitted_again(&g, s));
+    room_open(&run, 0);
+    do s = locus_portfolio_choose(&rows, &p->o, picks, values, out, &run, &g_err);
+    while (room_again(__LINE__, &run, s));
     return s;
 }
 
@@ -980,13 +971,7 @@ static void comparisons_at_the_edges(void)
     float graded[3 * PAIR_Q];
     size_t i;
     if (!pair_make(&p, 1)) return; // no encoder: no versions
-    {
-        fitted f = fitted_run(NULL);
-        locus_status s;
-        do s = locus_compare(p.pool, 0, 1, &p.evals, NULL, &out, &f.run, &g_err);
-        while (fitted_again(&f, s));
-        CHECK_GOT(LOCUS_OK, s);
-    }
+    CHECK_MEMORY(locus_compare(p.pool, 0, 1, &p.evals, NULL, &out, &g_run, &g_err));
     CHECK(out.shared > 0 && out.difference.value == out.difference.value && out.difference.low != out.difference.low);
     CHECK(out.observed.low == out.observed.low);
     for (i = 0; i < 3 * PAIR_Q; i++) graded[i] = p.scores[i] == 255 ? f_nan() : p.scores[i] ? 0.7f : 0.5f;
@@ -1588,16 +1573,6 @@ static void recovered_gaps_match_their_definition(void)
 
 // ---------------------------------------------------------------------------------------------------- main
 
-typedef struct test_case {
-    const char *name;
-    void (*run)(void);
-} test_case;
-
-#define TEST(name)                                                                                                     \
-    {                                                                                                                  \
-#name, name                                                                                                    \
-    }
-
 static const test_case tests[] = {
     TEST(portfolios_come_near_the_best_of_all_subsets),
     TEST(portfolios_cannot_be_improved_by_one_exchange),
@@ -1624,40 +1599,4 @@ static const test_case tests[] = {
     TEST(recovered_gaps_match_their_definition),
 };
 
-int main(int argc, char **argv)
-{
-    const char *quick = getenv("LOCUS_TEST_QUICK"), *seed = getenv("LOCUS_TEST_SEED");
-    size_t i, passed = 0, failed = 0;
-    int isa;
-    g_quick = quick && quick[0] && quick[0] != '0';
-    if (seed) g_seed = (uint64_t)strtoul(seed, NULL, 10);
-    printf("locus.h %s, seed %lu%s, instruction sets:", locus_version(), (unsigned long)g_seed,
-           g_quick ? ", quick" : "");
-    for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
-        if (locus_isa_supported((locus_isa)isa)) printf(" %s", locus_isa_name((locus_isa)isa));
-    printf("\n");
-    fflush(stdout);
-    for (i = 0; i < COUNT(tests); i++) {
-        clock_t start = clock();
-        long blocks;
-        if (argc > 1 && !strstr(tests[i].name, argv[1])) continue;
-        threads_stop();
-        blocks = g_blocks;
-        g_test = tests[i].name;
-        g_context[0] = 0;
-        g_failures = 0;
-        tests[i].run();
-        threads_stop();
-        g_context[0] = 0;
-        if (g_blocks != blocks)
-            failure(__LINE__, "expected all memory released, found %ld blocks left", g_blocks - blocks);
-        if (g_failures > 8) printf("  ... %zu checks failed in %s\n", g_failures, g_test);
-        printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", tests[i].name,
-               (double)(clock() - start) / CLOCKS_PER_SEC);
-        fflush(stdout);
-        if (g_failures) failed++;
-        else passed++;
-    }
-    printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
-    return failed || !passed ? 1 : 0;
-}
+MAIN(tests)

@@ -7,80 +7,10 @@
 // Run from the root of the repository. LOCUS_TEST_TMP: for files (default /tmp). The real questions under
 // ../shared/data/mmlu-pro are read and learned from too, where that folder exists.
 
-#include <stddef.h>
-#include <stdlib.h>
-
-static void *test_malloc(size_t bytes);
-static void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUS_IMPLEMENTATION
-#include "../locus.h"
+#define TEST_FILE "test_text.c"
+#define TEST_INSIDE
+#include "harness.h"
 #include "text_vectors.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
-
-// ---------------------------------------------------------------------------------------------------- harness
-
-static size_t g_passed, g_failed;
-static long g_live, g_calls, g_fail_at; // allocations: live, made, the one to fail
-static locus_error g_err;
-
-static void *test_malloc(size_t bytes)
-{
-    void *p;
-    if (++g_calls == g_fail_at) return NULL;
-    p = malloc(bytes ? bytes : 1);
-    if (p) g_live++;
-    return p;
-}
-
-static void test_free(void *p)
-{
-    if (p) g_live--;
-    free(p);
-}
-
-static int check(int ok, const char *text, int line)
-{
-    if (ok) g_passed++;
-    else g_failed++;
-    if (!ok) printf("line %d: %s   [%s]\n", line, text, g_err.message);
-    return ok;
-}
-#define CHECK(x) check((x) ? 1 : 0, #x, __LINE__)
-
-static int check_status(locus_status want, locus_status got, const char *text, int line)
-{
-    if (want == got) g_passed++;
-    else g_failed++;
-    if (want != got)
-        printf("line %d: %s: want %s, got %s   [%s]\n", line, text, locus_status_name(want), locus_status_name(got),
-               got ? g_err.message : "");
-    return want == got;
-}
-#define STATUS(want, x) check_status(want, x, #x, __LINE__)
-
-static int check_text(const char *want, const char *got, int line)
-{
-    const int ok = strstr(got, want) != NULL;
-    if (ok) g_passed++;
-    else g_failed++;
-    if (!ok) printf("line %d: \"%s\" not in \"%s\"\n", line, want, got);
-    return ok;
-}
-#define CHECK_TEXT(want, got) check_text(want, got, __LINE__)
-
-static const char *temp_path(const char *name)
-{
-    static char path[700];
-    const char *tmp = getenv("LOCUS_TEST_TMP");
-    sprintf(path, "%.500s/%.100s", tmp ? tmp : "/tmp", name);
-    return path;
-}
 
 static uint64_t g_random = 1;
 static uint32_t random_u32(void)
@@ -136,16 +66,16 @@ static void encodes_as_the_second_implementation(void)
     for (i = 0; i < TEXTS; i++) {
         float x[TABLE_DIM + FREE_DIM];
         const char *const text = (const char *)texts[i].text;
-        STATUS(LOCUS_OK, locus_encode_text(&table, text, texts[i].bytes, x, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_encode_text(&table, text, texts[i].bytes, x, NULL, &g_err));
         for (d = 0; d < TABLE_DIM; d++) CHECK(x[d] == (float)table_expected[i * TABLE_DIM + d] / 16777216.0f);
         CHECK(is_unit(x, TABLE_DIM));
-        STATUS(LOCUS_OK, locus_encode_text(&hashed, text, texts[i].bytes, x, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_encode_text(&hashed, text, texts[i].bytes, x, NULL, &g_err));
         for (d = 0; d < FREE_DIM; d++) CHECK(x[d] == (float)free_expected[i * FREE_DIM + d] / 16777216.0f);
         CHECK(is_unit(x, FREE_DIM));
     }
-    STATUS(LOCUS_OK, locus_text_name(&table, name, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_text_name(&table, name, &g_err));
     CHECK(!strcmp(name, table_name));
-    STATUS(LOCUS_OK, locus_text_name(&hashed, name, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_text_name(&hashed, name, &g_err));
     CHECK(!strcmp(name, free_name));
     for (i = 0; i < LOCUSI_TEXT_PROBES; i++) CHECK(!strcmp(locusi_text_probes[i], (const char *)texts[i].text));
 }
@@ -193,7 +123,7 @@ static void takes_any_bytes(void)
     CHECK(!locus_encode_text(&hashed, "abc\0def", 3, y, NULL, NULL) && memcmp(x, y, sizeof x));
     // case and kind of space do not matter
     CHECK(!locus_encode_text(&hashed, "Abc DEF", 7, y, NULL, NULL) && !memcmp(x, y, sizeof x));
-    CHECK(g_live == 0);
+    CHECK(g_blocks == 0);
 }
 
 // In the memory that it is given it allocates nothing; of too little it says how much it takes.
@@ -203,19 +133,19 @@ static void works_in_given_memory(void)
     const locus_text table = table_encoder(), hashed = free_encoder(64);
     float a[TABLE_DIM], x[64], y[64];
     locus_run run;
-    const long calls = g_calls;
+    const size_t calls = g_mallocs;
     memset(&run, 0, sizeof run);
     run.memory = room + 1;
-    STATUS(LOCUS_ERR_MEMORY, locus_encode_text(&hashed, "a text", 6, x, &run, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_encode_text(&hashed, "a text", 6, x, &run, &g_err));
     run.memory_bytes = g_err.bytes;
     CHECK(run.memory_bytes < sizeof room);
-    STATUS(LOCUS_OK, locus_encode_text(&hashed, "a text", 6, x, &run, &g_err));
-    STATUS(LOCUS_OK, locus_encode_text(&table, "a text", 6, a, &run, &g_err));
-    CHECK(g_calls == calls);
-    STATUS(LOCUS_OK, locus_encode_text(&hashed, "a text", 6, y, NULL, &g_err));
-    CHECK(!memcmp(x, y, sizeof x) && g_calls > calls && g_live == 0);
-    g_fail_at = g_calls + 1;
-    STATUS(LOCUS_ERR_MEMORY, locus_encode_text(&hashed, "a text", 6, y, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_encode_text(&hashed, "a text", 6, x, &run, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_encode_text(&table, "a text", 6, a, &run, &g_err));
+    CHECK(g_mallocs == calls);
+    CHECK_STATUS(LOCUS_OK, locus_encode_text(&hashed, "a text", 6, y, NULL, &g_err));
+    CHECK(!memcmp(x, y, sizeof x) && g_mallocs > calls && g_blocks == 0);
+    g_fail_at = 1;
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_encode_text(&hashed, "a text", 6, y, NULL, &g_err));
     g_fail_at = 0;
 }
 
@@ -247,13 +177,13 @@ static void sums_do_not_overflow(void)
     t.keys = keys;
     t.weights = weights;
     t.table = table;
-    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_encode_text(&t, text, n, x, NULL, &g_err));
     CHECK(fabs((double)x[0] + 128.0 / sqrt(128.0 * 128.0 + 127.0 * 127.0)) < 1e-7 && is_unit(x, 2));
     t = free_encoder(LOCUS_TEXT_MAX_DIM);
-    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, wide, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_encode_text(&t, text, n, wide, NULL, &g_err));
     CHECK(is_unit(wide, LOCUS_TEXT_MAX_DIM));
     t = free_encoder(1);
-    STATUS(LOCUS_OK, locus_encode_text(&t, text, n, x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_encode_text(&t, text, n, x, NULL, &g_err));
     CHECK(x[0] == 1.0f || x[0] == -1.0f);
     free(keys), free(weights), free(table), free(text);
 }
@@ -263,21 +193,21 @@ static void refuses_bad_encoders(void)
     locus_text t = table_encoder();
     float x[TABLE_DIM];
     char name[LOCUS_TEXT_NAME_BYTES];
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(NULL, "a", 1, x, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, NULL, 1, x, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, NULL, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_name(NULL, name, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_name(&t, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(NULL, "a", 1, x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, NULL, 1, x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_text_name(NULL, name, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_text_name(&t, NULL, &g_err));
     t.keys = NULL;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
     t = free_encoder(0);
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
     t.dim = LOCUS_TEXT_MAX_DIM + 1;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
-    CHECK_TEXT("1 to 1024", g_err.message);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
+    CHECK_MESSAGE("1 to 1024");
     t = table_encoder();
     t.rows = LOCUS_TEXT_MAX_ROWS + 1;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_encode_text(&t, "a", 1, x, NULL, &g_err));
 }
 
 // ---------------------------------------------------------------------------------------------- in the net's file
@@ -332,8 +262,8 @@ static locus_status net_open(const net_parts *p, locus_net **net)
     const char *path = temp_path("locus_test_text.safetensors");
     locus_status status;
     *net = NULL;
-    if (!STATUS(LOCUS_OK,
-                locus_safetensors_save(path, p->tensors, p->tensor_count, p->metadata, p->metadata_count, &g_err)))
+    if (!CHECK_STATUS(LOCUS_OK, locus_safetensors_save(path, p->tensors, p->tensor_count, p->metadata,
+                                                       p->metadata_count, &g_err)))
         return LOCUS_ERR_IO;
     status = locus_net_open(net, path, NULL, &g_err);
     remove(path);
@@ -352,12 +282,12 @@ static void net_carries_its_encoder(void)
     float x[FREE_DIM], y[FREE_DIM], z[4] = {0.1f, 0.2f, 0.3f, 0.4f};
     char path[700];
     net_start(&p, TABLE_DIM);
-    STATUS(LOCUS_OK, net_open(&p, &plain));
+    CHECK_STATUS(LOCUS_OK, net_open(&p, &plain));
     CHECK(locus_net_get_info(plain).text == NULL);
     net_text(&p, &table);
     net_meta(&p, "query_encoder", table_name);
     net_meta(&p, "query_encoder_dim", "20");
-    STATUS(LOCUS_OK, net_open(&p, &net));
+    CHECK_STATUS(LOCUS_OK, net_open(&p, &net));
     CHECK(locus_net_get_info(net).hash == locus_net_get_info(plain).hash); // pools stay bound as before
     CHECK(locus_net_get_info(net).parameters == locus_net_get_info(plain).parameters);
     CHECK(!strcmp(locus_net_get_info(net).query_encoder, table_name));
@@ -367,22 +297,23 @@ static void net_carries_its_encoder(void)
           !locus_encode_text(locus_net_get_info(net).text, "The cat", 7, y, NULL, NULL) &&
           !memcmp(x, y, sizeof(float) * TABLE_DIM));
     // a pool for another encoder is refused; a router file keeps the table
-    STATUS(LOCUS_ERR_MISMATCH, locus_pool_create(&pool, net, 1, free_name, NULL, &g_err));
-    STATUS(LOCUS_OK, locus_pool_create(&pool, net, 1, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MISMATCH, locus_pool_create(&pool, net, 1, free_name, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_create(&pool, net, 1, NULL, NULL, &g_err));
     memset(&model, 0, sizeof model);
     strcpy(model.name, "m");
     model.available = 1;
-    STATUS(LOCUS_OK, locus_pool_add(pool, &model, z, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_pool_add(pool, &model, z, NULL, &g_err));
     strcpy(path, temp_path("locus_test_text_net.safetensors"));
-    STATUS(LOCUS_OK, locus_safetensors_save(path, p.tensors, p.tensor_count, p.metadata, p.metadata_count, &g_err));
-    STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err));
+    CHECK_STATUS(LOCUS_OK,
+                 locus_safetensors_save(path, p.tensors, p.tensor_count, p.metadata, p.metadata_count, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_safetensors_open(&st, path, &g_err));
     locus_net_destroy(plain);
     memset(&run, 0, sizeof run);
     run.memory = &run;
-    STATUS(LOCUS_ERR_MEMORY, locus_net_create(&plain, &st, &run, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, locus_net_create(&plain, &st, &run, &g_err));
     run.memory_bytes = g_err.bytes;
     run.memory = malloc(run.memory_bytes);
-    STATUS(LOCUS_OK, locus_net_create(&plain, &st, &run, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_net_create(&plain, &st, &run, &g_err));
     CHECK(!locus_encode_text(locus_net_get_info(plain).text, "The cat", 7, y, NULL, NULL) &&
           !memcmp(x, y, sizeof(float) * TABLE_DIM));
     locus_net_destroy(plain);
@@ -390,12 +321,12 @@ static void net_carries_its_encoder(void)
     {
         char router[700];
         strcpy(router, temp_path("locus_test_text_router.safetensors"));
-        STATUS(LOCUS_OK, locus_pool_save(pool, router, LOCUS_SAVE_ROUTER, &st, &g_err));
-        STATUS(LOCUS_OK, locus_net_open(&plain, router, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_save(pool, router, LOCUS_SAVE_ROUTER, &st, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_net_open(&plain, router, NULL, &g_err));
         CHECK(!locus_encode_text(locus_net_get_info(plain).text, "The cat", 7, y, NULL, NULL) &&
               !memcmp(x, y, sizeof(float) * TABLE_DIM));
         locus_pool_destroy(pool);
-        STATUS(LOCUS_OK, locus_pool_open(&pool, plain, router, NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_pool_open(&pool, plain, router, NULL, &g_err));
         CHECK(!strcmp(locus_pool_get_info(pool).query_encoder, table_name));
         locus_pool_destroy(pool);
         locus_net_destroy(plain);
@@ -407,12 +338,12 @@ static void net_carries_its_encoder(void)
     // table-free: the name is all
     net_start(&p, FREE_DIM);
     net_meta(&p, "query_encoder", free_name);
-    STATUS(LOCUS_OK, net_open(&p, &net));
+    CHECK_STATUS(LOCUS_OK, net_open(&p, &net));
     CHECK(!locus_encode_text(&hashed, "The cat", 7, x, NULL, NULL) &&
           !locus_encode_text(locus_net_get_info(net).text, "The cat", 7, y, NULL, NULL) &&
           !memcmp(x, y, sizeof(float) * FREE_DIM));
     locus_net_destroy(net);
-    CHECK(g_live == 0);
+    CHECK(g_blocks == 0);
 }
 
 static void net_refuses_other_tables(void)
@@ -455,14 +386,13 @@ static void net_refuses_other_tables(void)
         if (kind == 12) name = "locus-text-1/";
         if (kind == 13) name = "locus-text-1/0123456789ABCDEF";
         net_meta(&p, "query_encoder", name);
-        if (!STATUS(want, net_open(&p, &net))) printf("kind %d\n", kind);
-        CHECK(net == NULL && g_live == 0);
+        if (!CHECK_STATUS(want, net_open(&p, &net))) printf("kind %d\n", kind);
+        CHECK(net == NULL && g_blocks == 0);
     }
     net_start(&p, 8);
     net_meta(&p, "query_encoder", free_name); // for another length
-    STATUS(LOCUS_ERR_MISMATCH, net_open(&p, &net));
-    CHECK_TEXT("query_encoder: made for another net, query encoder, data or options: expected \"locus-text-1/",
-               g_err.message);
+    CHECK_STATUS(LOCUS_ERR_MISMATCH, net_open(&p, &net));
+    CHECK_MESSAGE("query_encoder: made for another net, query encoder, data or options: expected \"locus-text-1/");
 }
 
 // A changed byte anywhere: refused, or a net whose encoder still works.
@@ -478,7 +408,8 @@ static void survives_changed_files(void)
     net_start(&p, TABLE_DIM);
     net_text(&p, &table);
     net_meta(&p, "query_encoder", table_name);
-    STATUS(LOCUS_OK, locus_safetensors_save(path, p.tensors, p.tensor_count, p.metadata, p.metadata_count, &g_err));
+    CHECK_STATUS(LOCUS_OK,
+                 locus_safetensors_save(path, p.tensors, p.tensor_count, p.metadata, p.metadata_count, &g_err));
     if ((f = fopen(path, "rb")) != NULL) {
         n = fread(file, 1, 100000, f);
         fclose(f);
@@ -502,7 +433,7 @@ static void survives_changed_files(void)
         }
         file[i] = keep;
     }
-    CHECK(n > 5000 && opened > 0 && opened < n && g_live == 0);
+    CHECK(n > 5000 && opened > 0 && opened < n && g_blocks == 0);
     free(file);
 }
 
@@ -559,11 +490,11 @@ static void learns_what_texts_are_about(void)
     memset(&run, 0, sizeof run);
     o.dim = 16;
     o.rows = 300;
-    if (!STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err))) return;
+    if (!CHECK_STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err))) return;
     CHECK(t->dim == 16 && t->rows > 50 && t->rows <= 300);
     for (i = 1; i < t->rows; i++) CHECK(t->keys[i - 1] < t->keys[i]);
     for (i = 0; i < CORPUS; i++) {
-        STATUS(LOCUS_OK, locus_encode_text(t, g_texts[i], strlen(g_texts[i]), x[i], NULL, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_encode_text(t, g_texts[i], strlen(g_texts[i]), x[i], NULL, &g_err));
         length[i] = strlen(g_texts[i]);
     }
     for (i = 0; i < CORPUS; i++) { // the nearest other text is of the same topic
@@ -581,9 +512,9 @@ static void learns_what_texts_are_about(void)
     for (i = 0; i < 4; i++) { // the same for any number of threads, and with lengths given
         const locus_parallel *threads = NULL;
         locus_text *u;
-        STATUS(LOCUS_OK, locus_threads_create(&threads, i + 1, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_threads_create(&threads, i + 1, &g_err));
         run.parallel = threads;
-        STATUS(LOCUS_OK, locus_text_train(&u, g_texts, i % 2 ? length : NULL, CORPUS, &o, &run, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_text_train(&u, g_texts, i % 2 ? length : NULL, CORPUS, &o, &run, &g_err));
         CHECK(same_encoder(t, u));
         locus_text_name(u, again, NULL);
         CHECK(!strcmp(name, again));
@@ -596,23 +527,23 @@ static void learns_what_texts_are_about(void)
     run.progress = count_steps;
     run.user = &g_steps;
     g_steps = g_stop_at = 0;
-    STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err));
     locus_text_destroy(t);
     k = g_steps;
     for (i = 1; i < k; i++) { // stopped at every step
         g_steps = 0;
         g_stop_at = i;
-        STATUS(LOCUS_ERR_CANCELLED, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err));
-        CHECK(t == NULL && g_live == 0);
+        CHECK_STATUS(LOCUS_ERR_CANCELLED, locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err));
+        CHECK(t == NULL && g_blocks == 0);
     }
     run.progress = NULL;
     for (i = 1;; i++) { // every allocation fails
-        g_calls = 0;
-        g_fail_at = (long)i;
+        g_mallocs = 0;
+        g_fail_at = i;
         if (!locus_text_train(&t, g_texts, NULL, CORPUS, &o, &run, &g_err)) break;
-        CHECK(g_err.status == LOCUS_ERR_MEMORY && t == NULL && g_live == 0);
+        CHECK(g_err.status == LOCUS_ERR_MEMORY && t == NULL && g_blocks == 0);
     }
-    CHECK(i > 10 && g_live > 0);
+    CHECK(i > 10 && g_blocks > 0);
     locus_text_destroy(t);
     g_fail_at = 0;
     { // in memory given: as much as it says, and nothing is allocated
@@ -620,16 +551,16 @@ static void learns_what_texts_are_about(void)
         locus_text *u;
         run.memory = small;
         run.memory_bytes = sizeof small;
-        STATUS(LOCUS_ERR_MEMORY, locus_text_train(&u, g_texts, NULL, CORPUS, &o, &run, &g_err));
+        CHECK_STATUS(LOCUS_ERR_MEMORY, locus_text_train(&u, g_texts, NULL, CORPUS, &o, &run, &g_err));
         CHECK(u == NULL && g_err.bytes > sizeof small);
         run.memory_bytes = g_err.bytes;
         run.memory = block = (unsigned char *)malloc(g_err.bytes);
-        g_calls = 0;
-        STATUS(LOCUS_OK, locus_text_train(&u, g_texts, NULL, CORPUS, &o, &run, &g_err));
-        CHECK(g_calls == 0);
+        g_mallocs = 0;
+        CHECK_STATUS(LOCUS_OK, locus_text_train(&u, g_texts, NULL, CORPUS, &o, &run, &g_err));
+        CHECK(g_mallocs == 0);
         run.memory = NULL;
-        STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, NULL, &g_err));
-        CHECK(u && (unsigned char *)u >= block && g_live > 0 && same_encoder(t, u));
+        CHECK_STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, NULL, &g_err));
+        CHECK(u && (unsigned char *)u >= block && g_blocks > 0 && same_encoder(t, u));
         locus_text_destroy(t), locus_text_destroy(u);
         free(block);
     }
@@ -652,7 +583,7 @@ static void trained_net_carries_it(void)
     o.dim = 16;
     o.rows = 300;
     make_corpus();
-    if (!STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, NULL, &g_err))) return;
+    if (!CHECK_STATUS(LOCUS_OK, locus_text_train(&t, g_texts, NULL, CORPUS, &o, NULL, &g_err))) return;
     for (i = 0; i < CORPUS; i++) {
         train[i] = i;
         scores[i] = i % 3 == 0, scores[CORPUS + i] = i % 3 == 1, scores[2 * CORPUS + i] = i % 3 == 2;
@@ -670,15 +601,15 @@ static void trained_net_carries_it(void)
     memset(&options, 0, sizeof options);
     options.epochs = 2;
     data.query_encoder = "another";
-    STATUS(LOCUS_ERR_MISMATCH, locus_train_create(&trainer, &data, &options, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_MISMATCH, locus_train_create(&trainer, &data, &options, NULL, &g_err));
     data.query_encoder = NULL;
-    if (STATUS(LOCUS_OK, locus_train_create(&trainer, &data, &options, NULL, &g_err))) {
-        STATUS(LOCUS_OK, locus_train_run(trainer, &g_err));
+    if (CHECK_STATUS(LOCUS_OK, locus_train_create(&trainer, &data, &options, NULL, &g_err))) {
+        CHECK_STATUS(LOCUS_OK, locus_train_run(trainer, &g_err));
         path = temp_path("locus_test_text_trained.safetensors");
-        STATUS(LOCUS_OK, locus_train_save(trainer, path, &g_err));
+        CHECK_STATUS(LOCUS_OK, locus_train_save(trainer, path, &g_err));
         for (i = 0; i < 2; i++) {
-            if (!STATUS(LOCUS_OK,
-                        i ? locus_net_open(&net, path, NULL, &g_err) : locus_train_net(&net, trainer, NULL, &g_err)))
+            if (!CHECK_STATUS(LOCUS_OK, i ? locus_net_open(&net, path, NULL, &g_err)
+                                          : locus_train_net(&net, trainer, NULL, &g_err)))
                 continue;
             CHECK(locus_net_get_info(net).text != NULL);
             CHECK(!locus_encode_text(t, "a court", 7, x, NULL, NULL) &&
@@ -690,7 +621,7 @@ static void trained_net_carries_it(void)
         locus_train_destroy(trainer);
     }
     locus_text_destroy(t);
-    CHECK(g_live == 0);
+    CHECK(g_blocks == 0);
 }
 
 static void learns_from_little(void)
@@ -703,31 +634,31 @@ static void learns_from_little(void)
     locus_text *t;
     float x[128], y[128];
     memset(&o, 0, sizeof o);
-    STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, NULL, NULL, &g_err)); // far fewer rows than dimensions
+    CHECK_STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, NULL, NULL, &g_err)); // far fewer rows than dimensions
     CHECK(t->dim == 128 && t->rows > 0 && t->rows < 128);
     CHECK(!locus_encode_text(t, "hello you", 9, x, NULL, NULL) && is_unit(x, 128));
     CHECK(!locus_encode_text(t, "", 0, y, NULL, NULL) && is_unit(y, 128));
     locus_text_destroy(t);
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, apart, NULL, 1, NULL, NULL, &g_err));
-    CHECK_TEXT("in common", g_err.message);
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, NULL, NULL, 0, NULL, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, NULL, NULL, 5, NULL, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(NULL, two, NULL, 2, NULL, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, holes, NULL, 3, NULL, NULL, &g_err));
-    CHECK_TEXT("texts[1]", g_err.message);
-    STATUS(LOCUS_OK,
-           locus_text_train(&t, holes, none, 3, NULL, NULL, &g_err)); // three empty texts: their shape is common
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, apart, NULL, 1, NULL, NULL, &g_err));
+    CHECK_MESSAGE("in common");
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, NULL, NULL, 0, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, NULL, NULL, 5, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(NULL, two, NULL, 2, NULL, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, holes, NULL, 3, NULL, NULL, &g_err));
+    CHECK_MESSAGE("texts[1]");
+    CHECK_STATUS(LOCUS_OK,
+                 locus_text_train(&t, holes, none, 3, NULL, NULL, &g_err)); // three empty texts: their shape is common
     locus_text_destroy(t);
     o.dim = LOCUS_TEXT_MAX_DIM + 1;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, two, NULL, 2, &o, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, two, NULL, 2, &o, NULL, &g_err));
     o.dim = 1;
     o.rows = 1;
-    STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, &o, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_text_train(&t, two, NULL, 2, &o, NULL, &g_err));
     CHECK(t->rows == 1 && t->dim == 1);
     locus_text_destroy(t);
     o.rows = LOCUS_TEXT_MAX_ROWS + 1;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, two, NULL, 2, &o, NULL, &g_err));
-    CHECK(g_live == 0);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_text_train(&t, two, NULL, 2, &o, NULL, &g_err));
+    CHECK(g_blocks == 0);
 }
 
 // -------------------------------------------------------------------------------------------------- JSON lines
@@ -776,7 +707,7 @@ static void reads_json_lines(void)
     locus_texts t;
     size_t i, n;
     char deep[1000];
-    if (STATUS(LOCUS_OK, parse(&t, good))) {
+    if (CHECK_STATUS(LOCUS_OK, parse(&t, good))) {
         CHECK(t.count == 3);
         CHECK(!strcmp(t.texts[0], "What\n\xc3\xa9 \xf0\x9f\x98\x80 \"x\"?") && t.bytes[0] == strlen(t.texts[0]));
         CHECK(!strcmp(t.ids[0], "17") && !strcmp(t.categories[0], "math"));
@@ -784,21 +715,21 @@ static void reads_json_lines(void)
         CHECK(!strcmp(t.texts[2], "last") && !strcmp(t.ids[2], "-1.5e3") && !strcmp(t.categories[2], ""));
         locus_texts_close(&t);
     }
-    if (STATUS(LOCUS_OK, parse(&t, "{\"category\": \"math\"}\n{\"text\": \"\"}"))) { // categories alone
+    if (CHECK_STATUS(LOCUS_OK, parse(&t, "{\"category\": \"math\"}\n{\"text\": \"\"}"))) { // categories alone
         CHECK(t.count == 2 && !t.texts[0] && t.bytes[0] == 0 && !strcmp(t.categories[0], "math"));
         CHECK(t.texts[1] && !strcmp(t.texts[1], "") && !strcmp(t.categories[1], ""));
         locus_texts_close(&t);
     }
     for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        STATUS(bad[i].status, parse(&t, bad[i].text));
-        CHECK_TEXT(bad[i].message, g_err.message);
-        CHECK(t.count == 0 && !t.owned && g_live == 0);
+        CHECK_STATUS(bad[i].status, parse(&t, bad[i].text));
+        CHECK_MESSAGE(bad[i].message);
+        CHECK(t.count == 0 && !t.owned && g_blocks == 0);
     }
     memset(deep, '[', sizeof deep);
     memcpy(deep, "{\"text\":", 8);
     deep[sizeof deep - 1] = 0;
-    STATUS(LOCUS_ERR_FORMAT, parse(&t, deep));
-    STATUS(LOCUS_OK, parse(&t, ""));
+    CHECK_STATUS(LOCUS_ERR_FORMAT, parse(&t, deep));
+    CHECK_STATUS(LOCUS_OK, parse(&t, ""));
     CHECK(t.count == 0);
     locus_texts_close(&t);
     locus_texts_close(NULL);
@@ -810,16 +741,16 @@ static void reads_json_lines(void)
         memcpy(cut, good, sizeof good);
         if (n + 1 < sizeof good) cut[n] = (char)random_u32();
         if (!parse(&t, cut)) locus_texts_close(&t);
-        CHECK(g_live == 0);
+        CHECK(g_blocks == 0);
     }
-    g_calls = 0;
+    g_mallocs = 0;
     g_fail_at = 1;
-    STATUS(LOCUS_ERR_MEMORY, parse(&t, good));
+    CHECK_STATUS(LOCUS_ERR_MEMORY, parse(&t, good));
     g_fail_at = 0;
-    STATUS(LOCUS_ERR_ARGUMENT, locus_texts_parse(NULL, "", 0, NULL, &g_err));
-    STATUS(LOCUS_ERR_ARGUMENT, locus_texts_parse(&t, NULL, 1, NULL, &g_err));
-    STATUS(LOCUS_ERR_IO, locus_texts_open(&t, "/nonexistent/x.jsonl", NULL, &g_err));
-    CHECK(g_live == 0);
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_texts_parse(NULL, "", 0, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_ARGUMENT, locus_texts_parse(&t, NULL, 1, NULL, &g_err));
+    CHECK_STATUS(LOCUS_ERR_IO, locus_texts_open(&t, "/nonexistent/x.jsonl", NULL, &g_err));
+    CHECK(g_blocks == 0);
 }
 
 static void real_questions(void)
@@ -840,7 +771,7 @@ static void real_questions(void)
     o.rows = 4096;
     o.dim = 64;
     start = clock();
-    STATUS(LOCUS_OK, locus_text_train(&e, t.texts, t.bytes, t.count, &o, NULL, &g_err));
+    CHECK_STATUS(LOCUS_OK, locus_text_train(&e, t.texts, t.bytes, t.count, &o, NULL, &g_err));
     seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     x = (float *)malloc(t.count * 64 * sizeof *x);
     if (!x) exit(2);
@@ -867,22 +798,12 @@ static void real_questions(void)
     locus_texts_close(&t);
 }
 
-int main(void)
-{
-    takes_any_bytes();
-    works_in_given_memory();
-    encodes_as_the_second_implementation();
-    sums_do_not_overflow();
-    refuses_bad_encoders();
-    net_carries_its_encoder();
-    net_refuses_other_tables();
-    survives_changed_files();
-    learns_what_texts_are_about();
-    trained_net_carries_it();
-    learns_from_little();
-    reads_json_lines();
-    real_questions();
-    CHECK(g_live == 0);
-    printf("%lu passed, %lu failed\n", (unsigned long)g_passed, (unsigned long)g_failed);
-    return g_failed != 0;
-}
+static const test_case tests[] = {
+    TEST(takes_any_bytes),          TEST(works_in_given_memory),  TEST(encodes_as_the_second_implementation),
+    TEST(sums_do_not_overflow),     TEST(refuses_bad_encoders),   TEST(net_carries_its_encoder),
+    TEST(net_refuses_other_tables), TEST(survives_changed_files), TEST(learns_what_texts_are_about),
+    TEST(trained_net_carries_it),   TEST(learns_from_little),     TEST(reads_json_lines),
+    TEST(real_questions),
+};
+
+MAIN(tests)

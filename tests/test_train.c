@@ -9,18 +9,8 @@
 // LOCUS_TEST_GOLDEN_TRAIN: folder of the golden steps (default tests/golden-train). LOCUS_TEST_TMP: for files (default
 // /tmp). LOCUS_TEST_SEED: another seed for the random cases.
 
-#include <stddef.h>
-#include <stdlib.h>
-
-// Every allocation of the library is counted, and can be made to fail at the N-th.
-void *test_malloc(size_t bytes);
-void test_free(void *p);
-#define LOCUS_MALLOC(bytes) test_malloc(bytes)
-#define LOCUS_FREE(pointer) test_free(pointer)
-#define LOCUS_IMPLEMENTATION
-#include "../locus.h"
-
 #define TEST_FILE "test_train.c"
+#define TEST_INSIDE
 #include "harness.h"
 
 // ---------------------------------------------------------------------------------------------------- the training
@@ -589,8 +579,6 @@ static locus_train_opts small_opts(locus_recipe recipe)
     if (recipe == LOCUS_RECIPE_BEST) o.virtual_models = 3, o.targets = 20, o.subset_min = 4, o.skew = 0.5;
     return o;
 }
-
-static locus_run g_run; // of the trainers that are made
 
 static locus_trainer *trainer_of(const problem *p, const locus_train_opts *o)
 {
@@ -3543,15 +3531,6 @@ static void memories_agree_between_instruction_sets(void)
 
 // ---------------------------------------------------------------------------------------------------- main
 
-typedef struct test_case {
-    const char *name;
-    void (*run)(void);
-} test_case;
-
-#define TEST(name)                                                                                                     \
-    {                                                                                                                  \
-#name, name                                                                                                    \
-    }
 static const test_case tests[] = {
     TEST(golden_gradient_and_steps_tiny),
     TEST(gradients_match_central_differences),
@@ -3595,41 +3574,4 @@ static const test_case tests[] = {
     TEST(memories_agree_between_instruction_sets),
 };
 
-int main(int argc, char **argv)
-{
-    const char *quick = getenv("LOCUS_TEST_QUICK"), *seed = getenv("LOCUS_TEST_SEED");
-    size_t i, passed = 0, failed = 0;
-    int isa;
-    g_quick = quick && quick[0] && quick[0] != '0';
-    if (seed) g_seed = (uint64_t)strtoul(seed, NULL, 10);
-    printf("locus.h %s, seed %lu%s, instruction sets:", locus_version(), (unsigned long)g_seed,
-           g_quick ? ", quick" : "");
-    for (isa = 1; isa < LOCUS_ISA_COUNT; isa++)
-        if (locus_isa_supported((locus_isa)isa)) printf(" %s", locus_isa_name((locus_isa)isa));
-    printf("\n");
-    fflush(stdout);
-    for (i = 0; i < COUNT(tests); i++) {
-        clock_t start = clock();
-        long blocks;
-        if (argc > 1 && !strstr(tests[i].name, argv[1])) continue;
-        threads_stop();
-        ZERO(g_run);
-        blocks = g_blocks;
-        g_test = tests[i].name;
-        g_context[0] = 0;
-        g_failures = 0;
-        tests[i].run();
-        threads_stop();
-        g_context[0] = 0;
-        if (g_blocks != blocks)
-            failure(__LINE__, "expected all memory released, found %ld blocks left", g_blocks - blocks);
-        if (g_failures > 8) printf("  ... %zu checks failed in %s\n", g_failures, g_test);
-        printf("%s %s (%.2f s)\n", g_failures ? "FAIL" : "ok  ", tests[i].name,
-               (double)(clock() - start) / CLOCKS_PER_SEC);
-        fflush(stdout);
-        if (g_failures) failed++;
-        else passed++;
-    }
-    printf("%zu checks\n%zu passed, %zu failed\n", g_checks, passed, failed);
-    return failed || !passed ? 1 : 0;
-}
+MAIN(tests)

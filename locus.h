@@ -5735,6 +5735,34 @@ LOCUSI_FN void locusi_run(const locus_parallel *parallel, void (*task)(void *arg
     else parallel->run(parallel->user, task, arg, count);
 }
 
+typedef struct locusi_items {
+    void (*item)(void *arg, size_t worker, size_t item);
+    void *arg;
+    size_t first, count;
+    locusi_counter counter;
+} locusi_items;
+
+LOCUSI_FN void locusi_items_work(void *arg, size_t worker)
+{
+    locusi_items *all = (locusi_items *)arg;
+    size_t i, mine = 0;
+    while ((i = locusi_next(&all->counter, worker, &mine)) < all->count) all->item(all->arg, worker, all->first + i);
+}
+
+// item(arg, ...) for first .. first + count - 1, each by whichever worker comes
+LOCUSI_FN void locusi_each(const locus_run *run, size_t workers, size_t first, size_t count,
+                           void (*item)(void *arg, size_t worker, size_t item), void *arg)
+{
+    locusi_items all;
+    all.item = item;
+    all.arg = arg;
+    all.first = first;
+    all.count = count;
+    all.counter.next = 0;
+    all.counter.workers = workers;
+    locusi_run(run ? run->parallel : NULL, locusi_items_work, &all, workers);
+}
+
 #if LOCUSI_PTHREADS
 typedef struct locusi_threads {
     locus_parallel parallel; // first: what the user has a pointer to
@@ -6825,7 +6853,6 @@ typedef struct locusi_scratch { // one worker's buffers, for a tile of evaluatio
     float *stored; // [n, dp] fast path: the model's tokens
     float *sab[4]; // sab: x, the next x, keys, values
     double norm;   // longest encoding seen
-    size_t mine;
 } locusi_scratch;
 
 typedef struct locusi_job {
@@ -6843,7 +6870,6 @@ typedef struct locusi_job {
     uint32_t *draws; // [models, n] versions of one model: the rows of evaluations in each, as often as they count ...
     size_t *drawn;   // [models] ... and how many; NULL: models are rows of scores
     locusi_scratch *scratch;
-    locusi_counter counter;
     size_t done, total; // of progress
 } locusi_job;
 
@@ -7227,6 +7253,8 @@ LOCUSI_FN void locusi_pass_rows(locusi_job *job, locusi_scratch *w, const locusi
 
 // ---- one model by one worker; one model by all workers
 
+LOCUSI_FN size_t locusi_chunks(size_t rows) { return (rows + LOCUSI_CHUNK - 1) / LOCUSI_CHUNK; }
+
 // Of the number of evaluations follows the grid, of the longest encoding the bound of layer 0's values. norm: that of
 // the encodings, if it is known.
 LOCUSI_FN void locusi_model_begin(const locusi_job *job, size_t model, double norm, locusi_state *state)
@@ -7243,24 +7271,13 @@ LOCUSI_FN void locusi_model_begin(const locusi_job *job, size_t model, double no
     state->token_bound = (norm * net->token_norm + net->token_bias_norm) * net->value_norm * 1.001 + 1e-30;
 }
 
-LOCUSI_FN void locusi_encode_spread(locusi_job *job, void (*task)(void *arg, size_t worker))
-{
-    job->counter.next = 0;
-    job->counter.workers = job->workers;
-    locusi_run(job->run ? job->run->parallel : NULL, task, job, job->workers);
-}
-
-// One worker's share of the rows in a pass that all make together.
-LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker)
+// One chunk of the rows in a pass that all workers make together.
+LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker, size_t item)
 {
     locusi_job *job = (locusi_job *)arg;
-    locusi_scratch *w = &job->scratch[worker];
-    const size_t n = locusi_places(job, job->model);
-    size_t chunk;
-    w->mine = 0;
-    locusi_pass_start(job->net, &w->sums, job->pass);
-    while ((chunk = locusi_next(&job->counter, worker, &w->mine) * LOCUSI_CHUNK) < n && !locusi_get_flag(&job->stop))
-        locusi_pass_rows(job, w, &job->scratch[0], worker, job->model, job->pass, chunk,
+    const size_t n = locusi_places(job, job->model), chunk = item * LOCUSI_CHUNK;
+    if (!locusi_get_flag(&job->stop))
+        locusi_pass_rows(job, &job->scratch[worker], &job->scratch[0], worker, job->model, job->pass, chunk,
                          locusi_min(n, chunk + LOCUSI_CHUNK));
 }
 
@@ -7268,18 +7285,20 @@ LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker)
 LOCUSI_FN void locusi_encode_isab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model)
 {
     const locus_net *net = job->net;
+    const size_t n = locusi_places(job, model);
     size_t pass, i;
     int finite;
     for (pass = 0; pass <= net->layers; pass++) {
         locusi_pass_begin(&w->state, net->heads, net->r);
         do {
+            locusi_pass_start(net, &w->sums, pass);
             if (job->by_rows) {
                 job->pass = pass;
-                locusi_encode_spread(job, locusi_encode_rows);
+                for (i = 1; i < job->workers; i++) locusi_pass_start(net, &job->scratch[i].sums, pass);
+                locusi_each(job->run, job->workers, 0, locusi_chunks(n), locusi_encode_rows, job);
                 for (i = 1; i < job->workers; i++) locusi_sums_merge(&w->sums, &job->scratch[i].sums);
             } else {
-                locusi_pass_start(net, &w->sums, pass);
-                locusi_pass_rows(job, w, w, worker, model, pass, 0, locusi_places(job, model));
+                locusi_pass_rows(job, w, w, worker, model, pass, 0, n);
             }
             if (locusi_get_flag(&job->stop)) return;
         } while (locusi_pass_again(&w->sums, &w->state));
@@ -7347,17 +7366,14 @@ LOCUSI_FN void locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t work
     if (!(locusi_finish_pool(net, w, job->z + model * net->d) && finite)) locusi_set_flag(&job->bad);
 }
 
-LOCUSI_FN void locusi_encode_models(void *arg, size_t worker)
+LOCUSI_FN void locusi_encode_model(void *arg, size_t worker, size_t model)
 {
     locusi_job *job = (locusi_job *)arg;
     locusi_scratch *w = &job->scratch[worker];
-    size_t model;
-    w->mine = 0;
-    while ((model = locusi_next(&job->counter, worker, &w->mine)) < job->models && !locusi_get_flag(&job->stop)) {
-        locusi_model_begin(job, model, 0.0, &w->state);
-        if (job->net->info.encoder_kind == LOCUS_SAB) locusi_encode_sab(job, w, worker, model);
-        else locusi_encode_isab(job, w, worker, model);
-    }
+    if (locusi_get_flag(&job->stop)) return;
+    locusi_model_begin(job, model, 0.0, &w->state);
+    if (job->net->info.encoder_kind == LOCUS_SAB) locusi_encode_sab(job, w, worker, model);
+    else locusi_encode_isab(job, w, worker, model);
 }
 
 // ---- the check of the encodings, the shared table
@@ -7370,42 +7386,34 @@ LOCUSI_FN int locusi_used(const locusi_job *job, size_t i)
                           : job->place[0][i] != UINT32_MAX || job->place[1][i] != UINT32_MAX;
 }
 
-LOCUSI_FN void locusi_encode_norms(void *arg, size_t worker)
+LOCUSI_FN void locusi_encode_norms(void *arg, size_t worker, size_t item)
 {
     locusi_job *job = (locusi_job *)arg;
-    locusi_scratch *w = &job->scratch[worker];
-    size_t chunk, i;
-    w->mine = 0;
-    w->norm = 0.0;
-    while ((chunk = locusi_next(&job->counter, worker, &w->mine) * LOCUSI_CHUNK) < job->n)
-        for (i = chunk; i < job->n && i < chunk + LOCUSI_CHUNK; i++) {
-            double norm;
-            if (!locusi_used(job, i)) continue;
-            norm = locusi_encoding_norm(job->net, locusi_encoding(job, i));
-            if (norm < 0.0) locusi_set_flag(&job->bad);
-            if (norm > w->norm) w->norm = norm;
-            if (job->norms) job->norms[i] = (float)(norm * 1.0001);
-        }
+    size_t i = item * LOCUSI_CHUNK;
+    const size_t end = locusi_min(job->n, i + LOCUSI_CHUNK);
+    double *most = &job->scratch[worker].norm, norm;
+    for (; i < end; i++) {
+        if (!locusi_used(job, i)) continue;
+        norm = locusi_encoding_norm(job->net, locusi_encoding(job, i));
+        if (norm < 0.0) locusi_set_flag(&job->bad);
+        if (norm > *most) *most = norm;
+        if (job->norms) job->norms[i] = (float)(norm * 1.0001);
+    }
 }
 
-LOCUSI_FN void locusi_encode_table(void *arg, size_t worker)
+// A tile of the table: of score 0, behind those of score 1.
+LOCUSI_FN void locusi_encode_table(void *arg, size_t worker, size_t tile)
 {
     locusi_job *job = (locusi_job *)arg;
-    locusi_scratch *w = &job->scratch[worker];
     const int sab = job->net->info.encoder_kind == LOCUS_SAB;
     const size_t zeros = (job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE;
+    const int one = tile >= zeros;
+    const size_t first = one ? job->zeros + (tile - zeros) * LOCUSI_TILE : tile * LOCUSI_TILE;
+    const size_t n = locusi_min((one ? job->entries : job->zeros) - first, LOCUSI_TILE);
     size_t query[LOCUSI_TILE], i;
-    w->mine = 0;
-    for (;;) {
-        const size_t tile = locusi_next(&job->counter, worker, &w->mine);
-        const int one = tile >= zeros;
-        const size_t first = one ? job->zeros + (tile - zeros) * LOCUSI_TILE : tile * LOCUSI_TILE;
-        const size_t end = one ? job->entries : job->zeros;
-        if (first >= end) return;
-        for (i = first; i < end && i < first + LOCUSI_TILE; i++) query[i - first] = job->entry_query[i];
-        locusi_table_fill(job, w, &job->table, first, one, query, i - first,
-                          sab ? LOCUSI_TOKENS : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS);
-    }
+    for (i = 0; i < n; i++) query[i] = job->entry_query[first + i];
+    locusi_table_fill(job, &job->scratch[worker], &job->table, first, one, query, n,
+                      sab ? LOCUSI_TOKENS : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS);
 }
 
 // Which (query, 0 or 1) occur at all.
@@ -7476,10 +7484,11 @@ LOCUSI_FN void locusi_scratch_take(locusi_work *work, const locusi_job *job, loc
 }
 
 // Decide on the split and take what the job works in. versions: of the one model in evals, whose draws the caller
-// fills in; 0: its models. threads: workers at most.
+// fills in; 0: its models.
 LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const locus_evals *evals, size_t versions,
-                                  int streaming, const locus_run *run, size_t threads, locusi_work *work)
+                                  int streaming, const locus_run *run, locusi_work *work)
 {
+    const size_t threads = locusi_workers(run ? run->parallel : NULL);
     const int sab = net->info.encoder_kind == LOCUS_SAB;
     size_t i, entries;
     memset(job, 0, sizeof *job);
@@ -7523,6 +7532,12 @@ LOCUSI_FN int locusi_scored(const locus_evals *e, size_t row)
     return 0;
 }
 
+LOCUSI_FN locus_status locusi_check_encoder(const locus_net *net, locus_error *err)
+{
+    if (net->info.has_encoder) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+}
+
 LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_evals *e, locus_error *err)
 {
     locus_status status = locusi_check_queries(net, &e->queries, err);
@@ -7542,7 +7557,8 @@ LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_eval
 LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, double *norm, locus_error *err)
 {
     size_t i;
-    locusi_encode_spread(job, locusi_encode_norms);
+    for (i = 0; i < job->workers; i++) job->scratch[i].norm = 0.0;
+    locusi_each(job->run, job->workers, 0, locusi_chunks(job->n), locusi_encode_norms, job);
     for (i = 0; job->bad && i < job->n; i++)
         if (locusi_used(job, i) && locusi_encoding_norm(job->net, locusi_encoding(job, i)) < 0.0)
             return locusi_bad_encoding(locusi_encoding(job, i), job->net->q, i, err);
@@ -7556,10 +7572,12 @@ LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, double *norm, loc
 LOCUSI_FN locus_status locusi_encode_prepare(locusi_job *job, locus_error *err)
 {
     double norm = 0.0;
+    size_t tiles;
     locus_status status;
     locusi_encode_places(job);
     if ((status = locusi_check_encodings(job, &norm, err))) return status;
-    locusi_encode_spread(job, locusi_encode_table);
+    tiles = (job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE + (job->entries - job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE;
+    locusi_each(job->run, job->workers, 0, tiles, locusi_encode_table, job);
     return LOCUS_OK;
 }
 
@@ -7568,7 +7586,7 @@ LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, float *z, locus_err
 {
     locus_status status;
     job->z = z;
-    if (!job->by_rows) locusi_encode_spread(job, locusi_encode_models);
+    if (!job->by_rows) locusi_each(job->run, job->workers, 0, job->models, locusi_encode_model, job);
     for (job->model = 0; job->by_rows && job->model < job->models && !job->stop; job->model++) {
         double norm = 0.0;
         if (job->streaming && (status = locusi_check_encodings(job, &norm, err))) return status;
@@ -7585,29 +7603,26 @@ LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, float *z, locus_err
 LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, locus_encode_path path,
                                     const locus_run *run, locus_error *err)
 {
-    const size_t threads = locusi_workers(run ? run->parallel : NULL);
     int streaming = path == LOCUS_ENCODE_STREAMING;
     locusi_job job;
     locusi_work work;
     locus_status status;
-    if (!net || !evals || !z)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !net ? "net" : !evals ? "evals" : "z");
-    if (!net->info.has_encoder)
-        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
-    if ((status = locusi_check_evals(net, evals, err))) return status;
+    if ((status = locusi_check_given(err, !net     ? "net"
+                                          : !evals ? "evals"
+                                          : !z     ? "z"
+                                                   : NULL)) ||
+        (status = locusi_check_encoder(net, err)) || (status = locusi_check_evals(net, evals, err)))
+        return status;
     if (path < LOCUS_ENCODE_AUTO || path > LOCUS_ENCODE_STREAMING)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a locus_encode_path", "%d", (int)path);
     if (streaming && net->info.encoder_kind == LOCUS_SAB)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "fast: sab attends from every token to every other",
                            "streaming");
-    locusi_work_begin(&work, run);
-    locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &work);
-    if (path == LOCUS_ENCODE_AUTO && net->info.encoder_kind == LOCUS_ISAB &&
-        (work.base ? work.missing : work.used > (size_t)1 << 30)) {
-        streaming = 1;
-        locusi_work_end(&work);
+    for (;; locusi_work_end(&work), streaming = 1) { // once more where the fast path is too large
         locusi_work_begin(&work, run);
-        locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &work);
+        locusi_encode_plan(&job, net, evals, 0, streaming, run, &work);
+        if (streaming || path != LOCUS_ENCODE_AUTO || net->info.encoder_kind == LOCUS_SAB) break;
+        if (work.base ? !work.missing : work.used <= (size_t)1 << 30) break;
     }
     status = locusi_work_short(&work, err);
     if (!status && !streaming) status = locusi_encode_prepare(&job, err);
@@ -10980,6 +10995,13 @@ LOCUSI_FN double locusi_auc(const uint64_t *keys, size_t n)
 #define LOCUSI_BINS ((size_t)15) // of the calibration error
 #define LOCUSI_TOP ((size_t)5)   // hit@5 is the deepest
 
+// The bin, of `count` of equal width, that a probability is in.
+LOCUSI_FN size_t locusi_bin(double p, size_t count)
+{
+    const size_t bin = (size_t)(p * (double)count);
+    return bin < count ? bin : count - 1;
+}
+
 typedef struct locusi_metrics { // on the way
     uint64_t *keys;             // [n, M] for the area under the curve
     float *score;               // [M] on the query; 0 where missing
@@ -10992,14 +11014,14 @@ typedef struct locusi_metrics { // on the way
 LOCUSI_FN void locusi_metrics_pair(locusi_metrics *a, locus_metrics *out, float logit, float score)
 {
     const double x = (double)logit, y = (double)score, p = locus_probability(x);
-    const size_t bin = (size_t)(p * (double)LOCUSI_BINS);
+    const size_t bin = locusi_bin(p, LOCUSI_BINS);
     uint32_t bits = locusi_f32_bits(logit + 0.0f); // -0 becomes 0
     out->prediction_accuracy += (x >= 0.0) == (score > 0.5f) ? 1.0 : 0.0;
     // -log p = log(1 + e^-logit), written so that neither side overflows
     out->bce += (x > 0.0 ? x : 0.0) + log1p(exp(-fabs(x))) - y * x;
     out->brier += (p - y) * (p - y);
-    a->predicted[bin < LOCUSI_BINS ? bin : LOCUSI_BINS - 1] += p;
-    a->observed[bin < LOCUSI_BINS ? bin : LOCUSI_BINS - 1] += y;
+    a->predicted[bin] += p;
+    a->observed[bin] += y;
     bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
     a->keys[out->pairs++] = (uint64_t)bits << 1 | (score > 0.5f);
 }
@@ -12085,8 +12107,7 @@ typedef struct locusi_calibrate_job {
     double pair[2], centre[2], precision[2]; // where sums are taken; the prior
     double *pairs;                           // [M, 2] to be learned; NULL: only sums at `pair`
     locusi_calibrate_sum *sums;              // [M]
-    const locus_parallel *parallel;
-    locusi_counter counter;
+    const locus_run *run;
 } locusi_calibrate_job;
 
 // What one model's evaluations say at a pair.
@@ -12182,20 +12203,18 @@ LOCUSI_FN void locusi_calibrate_fit(locusi_calibrate_job *job, size_t model, dou
     }
 }
 
-LOCUSI_FN void locusi_calibrate_work(void *arg, size_t worker)
+LOCUSI_FN void locusi_calibrate_item(void *arg, size_t worker, size_t model)
 {
     locusi_calibrate_job *job = (locusi_calibrate_job *)arg;
-    size_t model, mine = 0;
-    while ((model = locusi_next(&job->counter, worker, &mine)) < job->evals->scores.models)
-        if (job->pairs) locusi_calibrate_fit(job, model, job->pairs + 2 * model);
-        else locusi_calibrate_at(job, model, job->pair, &job->sums[model]);
+    (void)worker;
+    if (job->pairs) locusi_calibrate_fit(job, model, job->pairs + 2 * model);
+    else locusi_calibrate_at(job, model, job->pair, &job->sums[model]);
 }
 
 LOCUSI_FN void locusi_calibrate_run(locusi_calibrate_job *job)
 {
-    job->counter.next = 0;
-    job->counter.workers = locusi_workers(job->parallel);
-    locusi_run(job->parallel, locusi_calibrate_work, job, job->counter.workers);
+    locusi_each(job->run, locusi_workers(job->run ? job->run->parallel : NULL), 0, job->evals->scores.models,
+                locusi_calibrate_item, job);
 }
 
 // logits [M, n] <- plain ones, predicted for some queries at a time, those that a model has a score on.
@@ -12271,7 +12290,6 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
                                             locus_error *err)
 {
     const size_t part_rows = 96;
-    const locus_parallel *parallel = run ? run->parallel : NULL;
     locusi_calibrate_job job;
     locusi_predict_job predict;
     locus_pool plain;
@@ -12281,7 +12299,7 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     double *pairs, shared[2], back[2];
     size_t m, i, j, n, used = 0;
     locus_status status;
-    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    if (!pool) return locusi_null(err, "pool");
     if (!evals) {
         locusi_pool_uncalibrate(pool);
         return LOCUS_OK;
@@ -12301,7 +12319,7 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     part = (float *)locusi_take(&w, pool->count, part_rows * sizeof(float));
     job.sums = (locusi_calibrate_sum *)locusi_take(&w, pool->count, sizeof *job.sums);
     pairs = (double *)locusi_take(&w, pool->count, 2 * sizeof(double));
-    locusi_predict_begin(&predict, &plain, part_rows, parallel, &w);
+    locusi_predict_begin(&predict, &plain, part_rows, run ? run->parallel : NULL, &w);
     status = locusi_work_short(&w, err);
     if (!status) status = locusi_calibrate_predict(&predict, evals, logits, part, part_rows, err);
     if (status) {
@@ -12309,7 +12327,7 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
         return status;
     }
     job.evals = evals;
-    job.parallel = parallel;
+    job.run = run;
     job.centre[0] = 1.0;
     job.precision[0] = job.precision[1] = 4.0;
     locusi_calibrate_fit(&job, SIZE_MAX, shared);
@@ -12344,48 +12362,38 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
     size_t i, m, models, all = 0;
     double gap = 0.0;
     float y;
-    if ((!logits && n) || !scores || !bins)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !scores ? "scores"
-                           : !bins ? "bins"
-                                   : "logits");
+    locus_status status;
+    if ((status = locusi_check_given(err, !scores        ? "scores"
+                                          : !bins        ? "bins"
+                                          : !logits && n ? "logits"
+                                                         : NULL)) ||
+        (status = locusi_check_columns(scores, columns, n, LOCUS_AMONG_ALL, NULL, 0, err)))
+        return status;
     models = scores->models;
-    if (!scores->f32 == !scores->u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "f32 or u8", "%s", scores->f32 ? "both" : "neither");
     if (model >= models && model != SIZE_MAX)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z, or SIZE_MAX", "%z", models, model);
     if (!count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at least 1", "0");
     memset(bins, 0, count * sizeof *bins);
-    for (i = 0; i < n; i++) {
-        const size_t column = columns ? columns[i] : i;
-        if (column >= scores->count)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->count, column);
+    for (i = 0; i < n; i++)
         for (m = model == SIZE_MAX ? 0 : model; m < (model == SIZE_MAX ? models : model + 1); m++) {
             const float logit = logits[i * models + m];
-            double p;
-            size_t bin;
-            if (!locusi_score_at(scores, m, column, &y)) continue;
-            if (!(y >= 0.0f && y <= 1.0f))
-                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
-                                   (double)y);
+            const double p = locus_probability((double)logit);
+            locus_bin *const b = bins + (locusi_is_nan(logit) ? 0 : locusi_bin(p, count));
+            if (!locusi_score_at(scores, m, columns ? columns[i] : i, &y)) continue;
             if (locusi_is_nan(logit))
                 return locusi_fail(err, LOCUS_ERR_NONFINITE, "logits[%z, %z]", "a number", "NaN", i, m);
-            p = locus_probability((double)logit);
-            bin = (size_t)(p * (double)count);
-            if (bin >= count) bin = count - 1;
-            bins[bin].predicted += p;
-            bins[bin].observed += (double)y;
-            bins[bin].pairs++;
+            b->predicted += p;
+            b->observed += (double)y;
+            b->pairs++;
             all++;
         }
-    }
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < count; i++) { // an empty one's means: 0 / 0 is NaN
         locus_bin *b = &bins[i];
         gap += fabs(b->predicted - b->observed);
-        b->predicted = b->pairs ? b->predicted / (double)b->pairs : (double)locusi_nan();
-        b->observed = b->pairs ? b->observed / (double)b->pairs : (double)locusi_nan();
+        b->predicted /= (double)b->pairs;
+        b->observed /= (double)b->pairs;
     }
-    if (ece) *ece = all ? gap / (double)all : (double)locusi_nan();
+    if (ece) *ece = gap / (double)all;
     return LOCUS_OK;
 }
 
@@ -12441,13 +12449,6 @@ LOCUSI_FN locus_status locusi_check_metric(const locus_points *p, const char *na
 // ---- work in items, spread over the workers; with a progress function, in rounds, so that it is called in between, on
 // the calling thread
 
-typedef struct locusi_sweep {
-    void (*item)(void *arg, size_t worker, size_t item);
-    void *arg;
-    size_t begin, end;
-    locusi_counter counter;
-} locusi_sweep;
-
 LOCUSI_FN size_t locusi_sweep_workers(const locus_run *run)
 {
     const size_t workers = locusi_workers(run ? run->parallel : NULL);
@@ -12460,28 +12461,17 @@ LOCUSI_FN locus_status locusi_sweep_told(const locus_run *run, size_t done, size
     return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "%z of %z", done, total);
 }
 
-LOCUSI_FN void locusi_sweep_work(void *arg, size_t worker)
-{
-    locusi_sweep *s = (locusi_sweep *)arg;
-    size_t i, mine = 0;
-    while ((i = locusi_next(&s->counter, worker, &mine)) < s->end - s->begin) s->item(s->arg, worker, s->begin + i);
-}
-
 // done of total: what the caller's progress function is told before the first of these items; total 0: nothing
 LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, size_t item), void *arg, size_t items,
                                         size_t done, size_t total, const locus_run *run, locus_error *err)
 {
-    const size_t round = total && run && run->progress ? 16 * locusi_sweep_workers(run) : items;
+    const size_t workers = locusi_sweep_workers(run), round = total && run && run->progress ? 16 * workers : items;
     locus_status status;
-    locusi_sweep s;
-    s.item = item;
-    s.arg = arg;
-    for (s.begin = 0; s.begin < items; s.begin = s.end) {
-        s.end = items - s.begin < round ? items : s.begin + round;
-        s.counter.next = 0;
-        s.counter.workers = locusi_sweep_workers(run);
-        if (total && (status = locusi_sweep_told(run, done + s.begin, total, err))) return status;
-        locusi_run(run ? run->parallel : NULL, locusi_sweep_work, &s, s.counter.workers);
+    size_t first, count;
+    for (first = 0; first < items; first += count) {
+        count = items - first < round ? items - first : round;
+        if (total && (status = locusi_sweep_told(run, done + first, total, err))) return status;
+        locusi_each(run, workers, first, count, item, arg);
     }
     return LOCUS_OK;
 }
@@ -14039,8 +14029,7 @@ LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, size_t index, uint6
 
 typedef struct locusi_redrawn {
     locusi_job job;
-    locusi_own own; // where the pool has a recall
-    const locus_parallel *parallel;
+    locusi_own own;           // where the pool has a recall
     size_t n, *row, *ordinal; // evaluations, their rows, and back (SIZE_MAX: a row is none)
     float *z, *rows, *base;   // [count, d], [count, landmarks], [count]
 } locusi_redrawn;
@@ -14050,8 +14039,7 @@ LOCUSI_FN void locusi_redrawn_take(locusi_redrawn *v, const locus_pool *pool, co
 {
     const size_t n = evals->queries.count;
     memset(v, 0, sizeof *v);
-    v->parallel = run ? run->parallel : NULL;
-    locusi_encode_plan(&v->job, pool->net, evals, count, 0, run, locusi_workers(v->parallel), w);
+    locusi_encode_plan(&v->job, pool->net, evals, count, 0, run, w);
     if (pool->memory.landmarks) locusi_own_take(&v->own, &pool->memory, n, w);
     v->row = (size_t *)locusi_take(w, n, sizeof(size_t));
     v->ordinal = (size_t *)locusi_take(w, n, sizeof(size_t));
@@ -14077,9 +14065,11 @@ LOCUSI_FN locus_status locusi_redrawn_prepare(locusi_redrawn *v, locus_error *er
 LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_evals *evals, locus_error *err)
 {
     locus_status status;
-    if ((status = locusi_check_given(err, !pool ? "pool" : !evals ? "evals" : NULL))) return status;
-    if (!pool->net->info.has_encoder)
-        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+    if ((status = locusi_check_given(err, !pool    ? "pool"
+                                          : !evals ? "evals"
+                                                   : NULL)) ||
+        (status = locusi_check_encoder(pool->net, err)))
+        return status;
     if (evals->scores.models != 1)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->scores.models);
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
@@ -14123,7 +14113,6 @@ typedef struct locusi_resample { // all that one call works in
     uint64_t seed;
     float *floats;   // [workers] arrays of panels
     double *doubles; // [workers] likewise
-    locusi_counter counter;
     int bad;
 } locusi_resample;
 
@@ -14164,44 +14153,41 @@ LOCUSI_FN void locusi_panel_weights(const locusi_resample *a, locusi_panel *w, s
     locusi_own_mean(&o->m, locusi_clamp(prior, 0.01, 0.99), (double)drawn, scores, difficulties, mu, sd);
 }
 
-LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
+LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker, size_t panel)
 {
     locusi_resample *a = (locusi_resample *)arg;
     const locusi_own *o = &a->v.own;
     locusi_panel panels = locusi_panel_of(a, worker), *w = &panels;
-    const size_t p = o->m.landmarks, n = o->n;
-    size_t panel, mine = 0, i, c, v;
-    while ((panel = locusi_next(&a->counter, worker, &mine)) < (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
-        const size_t first = panel * LOCUSI_PANEL;
-        double mu[LOCUSI_PANEL], sd[LOCUSI_PANEL];
-        memset(w->weight, 0, n * LOCUSI_PANEL * sizeof(float));
-        for (v = 0; v < LOCUSI_PANEL; v++) {
-            mu[v] = o->mu, sd[v] = o->sd;
-            if (first + v < a->count) locusi_panel_weights(a, w, first + v, v, &mu[v], &sd[v]);
-        }
-        // the residual of the full solution, what its gradient is in this version
-        for (i = 0; i < n; i++) {
-            const float *phi = o->phi + i * p;
-            double fitted = 0.0;
-            for (c = 0; c < p; c++) fitted += (double)phi[c] * o->theta[c];
-            for (v = 0; v < LOCUSI_PANEL; v++)
-                w->u[i * LOCUSI_PANEL + v] =
-                    w->weight[i * LOCUSI_PANEL + v] * (float)((o->score[i] - mu[v]) / sd[v] - o->t[i] - fitted);
-        }
-        locusi_panel_right(&o->r, w);
-        for (i = 0; i < p * LOCUSI_PANEL; i++) {
-            c = i / LOCUSI_PANEL, v = first + i % LOCUSI_PANEL;
-            w->x[i] = o->theta[c];
-            w->r[i] = (double)w->out[i] - o->theta[c];
-            if (v < a->count) w->r[i] += sqrt(o->m.own) * locusi_draw_normal(a->seed, LOCUSI_DRAW_PRIOR, v, c);
-        }
-        locusi_panel_solve(&o->r, w, LOCUSI_GRADIENT_STEPS);
-        for (v = 0; v < LOCUSI_PANEL && first + v < a->count; v++) {
-            for (c = 0; c < p; c++) w->z[c] = w->x[c * LOCUSI_PANEL + v];
-            locusi_recall_weights(&o->m, w->z, w->a);
-            if (locusi_own_row(o, w->a, mu[v], sd[v], a->v.rows + (first + v) * p, &a->v.base[first + v], NULL))
-                locusi_set_flag(&a->bad);
-        }
+    const size_t p = o->m.landmarks, n = o->n, first = panel * LOCUSI_PANEL;
+    double mu[LOCUSI_PANEL], sd[LOCUSI_PANEL];
+    size_t i, c, v;
+    memset(w->weight, 0, n * LOCUSI_PANEL * sizeof(float));
+    for (v = 0; v < LOCUSI_PANEL; v++) {
+        mu[v] = o->mu, sd[v] = o->sd;
+        if (first + v < a->count) locusi_panel_weights(a, w, first + v, v, &mu[v], &sd[v]);
+    }
+    // the residual of the full solution, what its gradient is in this version
+    for (i = 0; i < n; i++) {
+        const float *phi = o->phi + i * p;
+        double fitted = 0.0;
+        for (c = 0; c < p; c++) fitted += (double)phi[c] * o->theta[c];
+        for (v = 0; v < LOCUSI_PANEL; v++)
+            w->u[i * LOCUSI_PANEL + v] =
+                w->weight[i * LOCUSI_PANEL + v] * (float)((o->score[i] - mu[v]) / sd[v] - o->t[i] - fitted);
+    }
+    locusi_panel_right(&o->r, w);
+    for (i = 0; i < p * LOCUSI_PANEL; i++) {
+        c = i / LOCUSI_PANEL, v = first + i % LOCUSI_PANEL;
+        w->x[i] = o->theta[c];
+        w->r[i] = (double)w->out[i] - o->theta[c];
+        if (v < a->count) w->r[i] += sqrt(o->m.own) * locusi_draw_normal(a->seed, LOCUSI_DRAW_PRIOR, v, c);
+    }
+    locusi_panel_solve(&o->r, w, LOCUSI_GRADIENT_STEPS);
+    for (v = 0; v < LOCUSI_PANEL && first + v < a->count; v++) {
+        for (c = 0; c < p; c++) w->z[c] = w->x[c * LOCUSI_PANEL + v];
+        locusi_recall_weights(&o->m, w->z, w->a);
+        if (locusi_own_row(o, w->a, mu[v], sd[v], a->v.rows + (first + v) * p, &a->v.base[first + v], NULL))
+            locusi_set_flag(&a->bad);
     }
 }
 
@@ -14243,8 +14229,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
         status = locusi_encode_passes(&a.v.job, a.v.z, err);
     }
     if (!status && a.workers && !(status = locusi_own_fit(&a.v.own, pool->net->kernels, evals, err))) {
-        a.counter.workers = a.workers;
-        locusi_run(a.v.parallel, locusi_resample_rows, &a, a.workers);
+        locusi_each(run, a.workers, 0, (a.count - 1) / LOCUSI_PANEL + 1, locusi_resample_rows, &a);
         if (a.bad)
             status = locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a part of them shows");
     }

@@ -7106,18 +7106,11 @@ LOCUSI_FN void locusi_table_fill(const locusi_job *job, locusi_scratch *w, const
                                  int one, const size_t *query, size_t n, int what)
 {
     const locus_net *net = job->net;
-    const float *a = locusi_encoding(job, query[0]);
     float *t = table->t ? table->t + first * net->dp : w->x;
-    size_t lda = job->stride, i, h;
-    for (i = 1; i < n && query[i] == query[i - 1] + 1; i++) {}
-    if (i < n) {
-        for (i = 0; i < n; i++)
-            memcpy(w->encodings + i * net->q, locusi_encoding(job, query[i]), net->q * sizeof(float));
-        a = w->encodings;
-        lda = net->q;
-    }
-    locusi_matmul_run(net->kernels, a, lda, n, net->q, net->token[one], net->dp, t, net->dp, net->token_bias[one], NULL,
-                      0, 0);
+    size_t i, h;
+    for (i = 0; i < n; i++) memcpy(w->encodings + i * net->q, locusi_encoding(job, query[i]), net->q * sizeof(float));
+    locusi_matmul_run(net->kernels, w->encodings, net->q, n, net->q, net->token[one], net->dp, t, net->dp,
+                      net->token_bias[one], NULL, 0, 0);
     if (what & LOCUSI_QUERIES) locusi_project(net, t, n, net->layer[0].mab2.wq, table->q + first * net->hp);
     if (!(what & LOCUSI_KEYS)) return;
     locusi_project(net, t, n, net->layer[0].mab1.wk, w->k);
@@ -12045,8 +12038,7 @@ LOCUS_API locus_status locus_pool_learn(locus_pool *pool, const locus_evals *eva
     locus_guard guard;
     locusi_work w;
     locus_status status;
-    if (!pool || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if (!pool || !evals) return locusi_null(err, pool ? "evals" : "pool");
     if (run && run->memory)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "run->memory", "NULL: what is learned is allocated", "a pointer");
     if (pool->home.base)
@@ -12416,7 +12408,7 @@ LOCUSI_FN locus_status locusi_check_points(const locus_points *p, const char *na
 {
     const size_t stride = p && p->stride ? p->stride : p ? p->dim : 0;
     size_t i, j, cells;
-    if (!p) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", name);
+    if (!p) return locusi_null(err, name);
     if (!p->count) return LOCUS_OK;
     if (!p->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.rows", "an array", "NULL", name);
     if (!p->dim) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.dim", "at least 1", "0", name);
@@ -12525,11 +12517,7 @@ LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_querie
     locus_status status;
     size_t m, i;
     float y;
-    if (!pool || !queries || !profiles)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool      ? "pool"
-                           : !queries ? "queries"
-                                      : "profiles");
+    if (!pool || !queries || !profiles) return locusi_null(err, !pool ? "pool" : !queries ? "queries" : "profiles");
     if ((status = locusi_check_queries(pool->net, queries, err))) return status;
     if (!pool->count || !queries->count) return LOCUS_OK;
     if (known && (status = locusi_check_scores(known, pool->count, queries->count, err))) return status;
@@ -13708,8 +13696,7 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
     memset(&j, 0, sizeof j);
     j.o = opts ? opts : &zero;
     j.run = run;
-    if (!picks || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !picks ? "picks" : "out");
+    if (!picks || !out) return locusi_null(err, !picks ? "picks" : "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_check_portfolio(profiles, j.o, err)) || (status = locusi_isa_choose(&isa, err))) return status;
     j.k = locusi_kernels_for(isa);
@@ -13729,19 +13716,6 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
 
 // ---- intervals
 
-// z with P(|Z| <= z) = level of the normal distribution.
-LOCUSI_FN double locusi_normal_quantile(double level)
-{
-    double low = 0.0, high = 40.0;
-    int i;
-    for (i = 0; i < 80; i++) {
-        const double z = 0.5 * (low + high);
-        if (erfc(z * 0.70710678118654752) > 1.0 - level) low = z;
-        else high = z;
-    }
-    return 0.5 * (low + high);
-}
-
 // P(|T| <= sqrt(df) tan(angle)) of Student's distribution, a finite sum for whole df (Abramowitz and Stegun 26.7.3-4).
 LOCUSI_FN double locusi_student(double angle, size_t df)
 {
@@ -13755,26 +13729,26 @@ LOCUSI_FN double locusi_student(double angle, size_t df)
     return df % 2 ? 0.63661977236758134 * (angle + s * sum) : s * sum;
 }
 
-// t with P(|T| <= t) = level, 0 < level < 1, df >= 1. Far out, where the sum grows long, the expansion in 1 / df around
-// the normal distribution (26.7.5) is exact to 1e-9.
-LOCUSI_FN double locusi_student_quantile(double level, size_t df)
+// Of the normal distribution (df 0) the z with P(|Z| <= z) = level, of Student's the t. Far out, where the sum grows
+// long, the expansion in 1 / df around the normal one (26.7.5) is exact to 1e-9.
+LOCUSI_FN double locusi_quantile(double level, size_t df)
 {
+    double low = 0.0, high = df ? 1.5707963267948966 : 40.0, middle;
+    int i;
     if (df > 400) {
-        const double z = locusi_normal_quantile(level), n = (double)df, z2 = z * z;
+        const double z = locusi_quantile(level, 0), n = (double)df, z2 = z * z;
         const double a = (z2 + 1.0) / 4.0, b = ((5.0 * z2 + 16.0) * z2 + 3.0) / 96.0;
         const double c = (((3.0 * z2 + 19.0) * z2 + 17.0) * z2 - 15.0) / 384.0;
         const double d = ((((79.0 * z2 + 776.0) * z2 + 1482.0) * z2 - 1920.0) * z2 - 945.0) / 92160.0;
         return z * (1.0 + (a + (b + (c + d / n) / n) / n) / n);
-    } else {
-        double low = 0.0, high = 1.5707963267948966;
-        int i;
-        for (i = 0; i < 80; i++) {
-            const double angle = 0.5 * (low + high);
-            if (locusi_student(angle, df) < level) low = angle;
-            else high = angle;
-        }
-        return sqrt((double)df) * tan(0.5 * (low + high));
     }
+    for (i = 0; i < 80; i++) {
+        middle = 0.5 * (low + high);
+        if (df ? locusi_student(middle, df) < level : erfc(middle * 0.70710678118654752) > 1.0 - level) low = middle;
+        else high = middle;
+    }
+    middle = 0.5 * (low + high);
+    return df ? sqrt((double)df) * tan(middle) : middle;
 }
 
 LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, double level)
@@ -13787,7 +13761,7 @@ LOCUS_API locus_interval locus_interval_of(double value, const double *resampled
     if (!resampled || count < 2 || !locusi_within(level, 0.0, 1.0) || level <= 0.0 || level >= 1.0) return out;
     for (i = 0; i < count; i++) mean += resampled[i] / (double)count;
     for (i = 0; i < count; i++) squares += (resampled[i] - mean) * (resampled[i] - mean);
-    half = sqrt(squares / (double)(count - 1)) * locusi_student_quantile(level, count - 1);
+    half = sqrt(squares / (double)(count - 1)) * locusi_quantile(level, count - 1);
     out.low = value - half;
     out.high = value + half;
     return out;
@@ -13796,7 +13770,7 @@ LOCUS_API locus_interval locus_interval_of(double value, const double *resampled
 // Of a share: right of n (Wilson 1927).
 LOCUSI_FN locus_interval locusi_wilson(size_t right, size_t n, double level)
 {
-    const double z = locusi_normal_quantile(level), z2 = z * z, count = (double)n;
+    const double z = locusi_quantile(level, 0), z2 = z * z, count = (double)n;
     locus_interval out;
     double middle, half;
     out.value = out.low = out.high = (double)locusi_nan();
@@ -13807,6 +13781,12 @@ LOCUSI_FN locus_interval locusi_wilson(size_t right, size_t n, double level)
     out.low = right == 0 ? 0.0 : middle - half;
     out.high = right == n ? 1.0 : middle + half;
     return out;
+}
+
+LOCUSI_FN locus_status locusi_check_correlation(double correlation, locus_error *err)
+{
+    if (locusi_within(correlation, -1.0, 1.0)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", correlation);
 }
 
 // The chance that two models differ on a query: coins with chances a and b and this correlation, or as near to it as
@@ -13821,12 +13801,11 @@ LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
 
 // ---- two models
 
-typedef struct locusi_two { // row 0 is the model, the others are versions of it
-    float *chances[2];      // [1 + versions, n]
-    const float **z[2];     // [1 + versions] embeddings
+typedef struct locusi_two {   // row 0 is the model, the others are versions of it
+    float *chances[2], *z[2]; // [1 + versions, n], [1 + versions, d]
     size_t versions[2], n, d;
+    double *values, level; // [versions]
     const locus_compare_opts *o;
-    double *values; // [versions]
 } locusi_two;
 
 typedef enum locusi_figure { LOCUSI_OF_A, LOCUSI_OF_B, LOCUSI_OF_BOTH, LOCUSI_AGREEMENT, LOCUSI_APART } locusi_figure;
@@ -13834,10 +13813,11 @@ typedef enum locusi_figure { LOCUSI_OF_A, LOCUSI_OF_B, LOCUSI_OF_BOTH, LOCUSI_AG
 // Mean of a figure over the queries, of one category (SIZE_MAX: all), for these versions; NaN if there is none
 LOCUSI_FN double locusi_figure_of(const locusi_two *t, locusi_figure figure, size_t category, size_t a, size_t b)
 {
-    const float *p = t->chances[0] + a * t->n, *q = t->chances[1] + b * t->n, *u = t->z[0][a], *v = t->z[1][b];
+    const float *p = t->chances[0] + a * t->n, *q = t->chances[1] + b * t->n;
     double sum = 0.0;
     size_t i, count = 0;
     if (figure == LOCUSI_APART) { // cosine distance of the embeddings
+        const float *u = t->z[0] + a * t->d, *v = t->z[1] + b * t->d;
         const double lengths = sqrt(locusi_row_sum(u, u, t->d, 0) * locusi_row_sum(v, v, t->d, 0));
         sum = lengths > 0.0 ? 1.0 - locusi_row_sum(u, v, t->d, 0) / lengths : 1.0;
         return sum > 1e-14 ? sum : 0.0;
@@ -13861,8 +13841,7 @@ LOCUSI_FN locus_interval locusi_figure_interval(const locusi_two *t, locusi_figu
     const size_t count = a > b ? a : b;
     size_t r;
     for (r = 0; r < count; r++) t->values[r] = locusi_figure_of(t, figure, category, a ? r + 1 : 0, b ? r + 1 : 0);
-    return locus_interval_of(locusi_figure_of(t, figure, category, 0, 0), t->values, count,
-                             t->o->level > 0.0 ? t->o->level : 0.9);
+    return locus_interval_of(locusi_figure_of(t, figure, category, 0, 0), t->values, count, t->level);
 }
 
 // What the model might be, from its row of scores: how many versions; 0 where that cannot be said.
@@ -13877,61 +13856,63 @@ LOCUSI_FN size_t locusi_version_count(const locus_pool *pool, size_t model, cons
     return count < 2 ? 0 : o->resamples ? o->resamples : 32;
 }
 
-LOCUSI_FN locus_status locusi_versions(locus_pool **out, const locus_pool *pool, size_t model, const locus_evals *evals,
-                                       const locus_compare_opts *o, const locus_run *run, locus_error *err)
+// The versions' chances and embeddings: rows 1 .. of side i. Their pool is on the heap, for a while.
+LOCUSI_FN locus_status locusi_versions(const locusi_two *t, size_t i, const locus_pool *pool, size_t model,
+                                       const locus_evals *evals, const locus_run *run, locus_error *err)
 {
-    const size_t row = locusi_score_row(&evals->scores, evals->queries.count, model);
+    const size_t row = locusi_score_row(&evals->scores, t->n, model);
+    locus_pool *made = NULL;
     locus_resample_opts opts;
-    locus_run heap; // where the versions' pool is, so that `run` has its memory for the rest
+    locus_run heap;
     locus_evals own = *evals;
+    locus_status status;
+    size_t r;
     own.scores.models = 1;
     if (own.scores.f32) own.scores.f32 += row;
     if (own.scores.u8) own.scores.u8 += row;
     if (own.scores.mask) own.scores.mask += row;
     memset(&opts, 0, sizeof opts);
-    opts.count = o->resamples;
-    opts.seed = o->seed + 1 + model;
+    opts.count = t->versions[i];
+    opts.seed = t->o->seed + 1 + model;
     memset(&heap, 0, sizeof heap);
     if (run) heap = *run;
     heap.memory = NULL;
-    return locus_pool_resample(out, pool, &own, &opts, &heap, err);
+    if (!(status = locus_pool_resample(&made, pool, &own, &opts, &heap, err)))
+        status = locus_profiles(made, &evals->queries, NULL, t->chances[i] + t->n, &heap, err);
+    for (r = 1; r <= t->versions[i] && !status; r++)
+        memcpy(t->z[i] + r * t->d, locus_pool_embedding(made, r - 1), t->d * sizeof(float));
+    locus_pool_destroy(made);
+    return status;
 }
 
 LOCUSI_FN locus_status locusi_compare(const locus_pool *pool, const size_t model[2], const locus_evals *evals,
-                                      const locus_compare_opts *o, locus_comparison *out, locus_pool *versions[2],
-                                      locusi_work *w, const locus_run *run, locus_error *err)
+                                      const locus_compare_opts *o, locus_comparison *out, locusi_work *w,
+                                      const locus_run *run, locus_error *err)
 {
     const locus_scores *s = &evals->scores;
     const size_t n = evals->queries.count;
-    locusi_profiler own, of[2];
+    locusi_profiler own;
     locusi_two t;
     locus_status status;
-    size_t i, r, same = 0;
+    size_t i, same = 0;
     float x, y;
     t.o = o;
     t.n = n;
     t.d = pool->net->d;
+    t.level = o->level > 0.0 ? o->level : 0.9;
     for (i = 0; i < 2; i++) {
         t.versions[i] = locusi_version_count(pool, model[i], evals, o);
-        t.z[i] = (const float **)locusi_take(w, t.versions[i] + 1, sizeof(float *));
-        t.chances[i] = (float *)locusi_take(w, t.versions[i] + 1, n * sizeof(float));
+        t.z[i] = locusi_take_floats(w, t.versions[i] + 1, t.d);
+        t.chances[i] = locusi_take_floats(w, t.versions[i] + 1, n);
     }
     t.values = (double *)locusi_take(w, t.versions[0] + t.versions[1], sizeof(double));
     locusi_profiler_take(&own, pool, n, run, w);
     if ((status = locusi_work_short(w, err))) return status;
     for (i = 0; i < 2; i++) {
-        if (!t.versions[i]) continue;
-        if ((status = locusi_versions(&versions[i], pool, model[i], evals, o, run, err))) return status;
-        locusi_profiler_take(&of[i], versions[i], n, run, w);
-    }
-    if ((status = locusi_work_short(w, err))) return status;
-    for (i = 0; i < 2; i++) {
+        memcpy(t.z[i], locus_pool_embedding(pool, model[i]), t.d * sizeof(float));
         if ((status = locusi_profiler_run(&own, &evals->queries, model[i], 1, t.chances[i], err)) ||
-            (versions[i] &&
-             (status = locusi_profiler_run(&of[i], &evals->queries, 0, t.versions[i], t.chances[i] + n, err))))
+            (t.versions[i] && (status = locusi_versions(&t, i, pool, model[i], evals, run, err))))
             return status;
-        t.z[i][0] = locus_pool_embedding(pool, model[i]);
-        for (r = 0; r < t.versions[i]; r++) t.z[i][r + 1] = locus_pool_embedding(versions[i], r);
     }
     out->distance = locusi_figure_interval(&t, LOCUSI_APART, SIZE_MAX);
     if (out->distance.low < 0.0) out->distance.low = 0.0;
@@ -13946,7 +13927,7 @@ LOCUSI_FN locus_status locusi_compare(const locus_pool *pool, const size_t model
         out->shared++;
         same += (x > 0.5f) == (y > 0.5f);
     }
-    out->observed = locusi_wilson(same, out->shared, o->level > 0.0 ? o->level : 0.9);
+    out->observed = locusi_wilson(same, out->shared, t.level);
     return LOCUS_OK;
 }
 
@@ -13955,7 +13936,6 @@ LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b,
                                      locus_error *err)
 {
     const size_t models[2] = {a, b};
-    locus_pool *versions[2] = {NULL, NULL};
     locus_compare_opts zero;
     locus_evals none;
     const locus_compare_opts *o = opts ? opts : &zero;
@@ -13963,7 +13943,7 @@ LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b,
     locus_status status;
     memset(&zero, 0, sizeof zero);
     memset(&none, 0, sizeof none);
-    if (!pool || !out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "out" : "pool");
+    if (!pool || !out) return locusi_null(err, pool ? "out" : "pool");
     memset(out, 0, sizeof *out);
     if (a >= pool->count || b >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "below %z, the models", "%z", a < pool->count ? "b" : "a",
@@ -13973,16 +13953,12 @@ LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b,
     if ((evals->scores.f32 || evals->scores.u8) &&
         (status = locusi_check_scores(&evals->scores, pool->count, evals->queries.count, err)))
         return status;
-    if (!locusi_within(o->level, 0.0, 1.0) || o->level >= 1.0)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "0 to below 1", "%f", o->level);
-    if (!locusi_within(o->correlation, -1.0, 1.0))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", o->correlation);
+    if ((status = locusi_check_level(o->level, err)) || (status = locusi_check_correlation(o->correlation, err)))
+        return status;
     if (o->by_category && !o->category)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "category", "the queries' categories, for by_category", "NULL");
     locusi_work_begin(&w, run);
-    status = locusi_compare(pool, models, evals, o, out, versions, &w, run, err);
-    locus_pool_destroy(versions[0]);
-    locus_pool_destroy(versions[1]);
+    status = locusi_compare(pool, models, evals, o, out, &w, run, err);
     locusi_work_end(&w);
     return status;
 }
@@ -14282,16 +14258,12 @@ LOCUS_API locus_status locus_same_answers(locus_likeness *out, const float *p_a,
     float x, y;
     locusi_work w;
     locus_status status;
-    if ((status = locusi_check_given(err, !out || !p_a || !p_b ? "out, p_a or p_b"
-                                          : !scores            ? "scores"
-                                                               : NULL)) ||
-        (status = locusi_check_table(scores, 0, scores->count, err)))
-        return status;
+    if (!out || !p_a || !p_b || !scores) return locusi_null(err, !scores ? "scores" : "out, p_a or p_b");
+    if ((status = locusi_check_table(scores, 0, scores->count, err))) return status;
     if (a >= scores->models || b >= scores->models)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "a, b", "models below %z", "%z and %z", scores->models, a, b);
-    if (!locusi_within(correlation, -1.0, 1.0))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", correlation);
-    if ((status = locusi_check_answers(p_a, scores->count, scores, a, err)) ||
+    if ((status = locusi_check_correlation(correlation, err)) ||
+        (status = locusi_check_answers(p_a, scores->count, scores, a, err)) ||
         (status = locusi_check_answers(p_b, scores->count, scores, b, err)))
         return status;
     memset(out, 0, sizeof *out);
@@ -14343,11 +14315,8 @@ LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, co
     double *list, sum = 0.0;
     locusi_work w;
     locus_status status;
-    if ((status = locusi_check_given(err, !profiles || !profiles->rows ? "profiles"
-                                          : !scores                    ? "scores"
-                                          : !correlation               ? "correlation"
-                                                                       : NULL)))
-        return status;
+    if (!profiles || !profiles->rows) return locusi_null(err, "profiles");
+    if (!scores || !correlation) return locusi_null(err, !scores ? "scores" : "correlation");
     m = profiles->count;
     n = profiles->dim;
     stride = profiles->stride ? profiles->stride : n;
@@ -14811,12 +14780,8 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
     memset(&o, 0, sizeof o);
     memset(&s, 0, sizeof s);
     if (opts) o = *opts;
-    if ((status = locusi_check_given(err, !pool                  ? "pool"
-                                          : !evals               ? "evals"
-                                          : picks && !out        ? "out"
-                                          : !picks && !o.chances ? "picks"
-                                                                 : NULL)))
-        return status;
+    if (!pool || !evals) return locusi_null(err, !pool ? "pool" : "evals");
+    if (picks ? !out : !o.chances) return locusi_null(err, picks ? "out" : "picks");
     if (out) memset(out, 0, sizeof *out);
     if ((status = locusi_check_study(pool, evals, err))) return status;
     n = evals->queries.count;
@@ -14994,14 +14959,9 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     locus_pool *made = NULL;
     size_t n, p;
     locus_status status;
-    if ((status = locusi_check_given(err, !query ? "query"
-                                          : !out ? "out"
-                                                 : NULL)) ||
-        (status = locusi_check_given(err, !influences ? "influences"
-                                          : !nearest  ? "nearest"
-                                                      : NULL)) ||
-        (status = locusi_check_own(pool, evals, err)))
-        return status;
+    if (!query || !out) return locusi_null(err, !query ? "query" : "out");
+    if (!influences || !nearest) return locusi_null(err, !influences ? "influences" : "nearest");
+    if ((status = locusi_check_own(pool, evals, err))) return status;
     if (model >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", pool->count, model);
     if (query->count != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query->count", "1", "%z", query->count);

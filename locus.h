@@ -8587,12 +8587,17 @@ LOCUSI_FN void locusi_ridge_right(const locusi_ridge *r, const float *w, const d
     }
 }
 
+LOCUSI_FN void locusi_ridge_solve(const locusi_ridge *r, double *x)
+{
+    locusi_solve_lower(r->factor, r->p, x, 1);
+    locusi_solve_upper(r->factor, r->p, x, 1);
+}
+
 // x [p] <- the weights on features
 LOCUSI_FN void locusi_ridge_features(const locusi_ridge *r, const float *w, const double *y, double *x)
 {
     locusi_ridge_right(r, w, y, x);
-    locusi_solve_lower(r->factor, r->p, x, 1);
-    locusi_solve_upper(r->factor, r->p, x, 1);
+    locusi_ridge_solve(r, x);
 }
 
 // ---- many such regressions at once, each with its own weights: conjugate gradients, with the factor for weights that
@@ -11105,21 +11110,14 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
     }
     if (!status) {
         double *const of_pairs[] = {&out->prediction_accuracy, &out->bce, &out->brier, &out->ece};
-        double *const of_queries[] = {&out->hit1,
-                                      &out->hit3,
-                                      &out->hit5,
-                                      &out->best_single,
-                                      &out->best_single_score,
-                                      &out->random_model,
-                                      &out->random_model_score,
-                                      &out->oracle,
-                                      &out->oracle_score,
-                                      &out->routing_score};
+        double *const of_queries[2][5] = {{&out->hit1, &out->hit3, &out->hit5, &out->routing_score, &out->oracle},
+                                          {&out->best_single, &out->best_single_score, &out->random_model,
+                                           &out->random_model_score, &out->oracle_score}};
         for (k = 0; k < LOCUSI_BINS; k++) out->ece += fabs(a.predicted[k] - a.observed[k]);
         for (k = 0; k < models; k++) out->models_routed += a.routed[k];
         out->auc = locusi_auc(locusi_radix_sort(a.keys, spare, out->pairs), out->pairs);
         for (k = 0; k < 4; k++) *of_pairs[k] /= (double)out->pairs;
-        for (k = 0; k < 10; k++) *of_queries[k] /= (double)out->queries;
+        for (k = 0; k < 10; k++) *of_queries[k / 5][k % 5] /= (double)out->queries;
     }
     locusi_work_end(&w);
     return status;
@@ -11665,7 +11663,7 @@ LOCUSI_FN void locusi_replay_report(locusi_replay *a, locus_frontier *out, locus
 
 // ---- the gap between two models
 
-// The gap recovered under these weights (NULL: all 1): mean over the share of queries, in order, that go to the strong
+// The gap recovered under these weights: mean over the share of queries, in order, that go to the strong
 // one. mean[2] <- of both. reach (may be NULL): least shares that recover half and four fifths.
 LOCUSI_FN double locusi_gap_area(const locusi_duel *pairs, const double *weight, size_t n, double *mean, double *reach)
 {
@@ -11674,11 +11672,11 @@ LOCUSI_FN double locusi_gap_area(const locusi_duel *pairs, const double *weight,
     size_t i, k;
     mean[0] = mean[1] = 0.0;
     for (i = 0; i < n; i++)
-        for (k = 0; k < 2; k++) mean[k] += (weight ? weight[i] : 1.0) * pairs[i].score[k];
+        for (k = 0; k < 2; k++) mean[k] += weight[i] * pairs[i].score[k];
     all = mean[1] - mean[0];
     for (k = 0; reach && k < 2; k++) reach[k] = (double)locusi_nan();
     for (i = 0; i < n && all > 0.0; i++) {
-        const double w = weight ? weight[i] : 1.0;
+        const double w = weight[i];
         score += w * (pairs[i].score[1] - pairs[i].score[0]);
         area += w * 0.5 * (before + score);
         for (k = 0; reach && k < 2; k++)
@@ -11716,14 +11714,14 @@ LOCUSI_FN locus_status locusi_replay_gap(locusi_replay *a, size_t rows, locus_ga
         if (!candidates) continue;
         a->pairs[n].by.key = locus_probability((double)row[o->strong]) - locus_probability((double)row[o->weak]);
         a->pairs[n].by.index = n;
-        n++;
+        a->weight[n++] = 1.0;
     }
     if (!n)
         return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "weak, strong", "a query on which both are candidates",
                            "none of %z", rows);
     locusi_sort(a->pairs, n, sizeof *a->pairs, locusi_falling);
     out->queries = n;
-    out->recovered.value = locusi_gap_area(a->pairs, NULL, n, mean, reach);
+    out->recovered.value = locusi_gap_area(a->pairs, a->weight, n, mean, reach);
     out->weak = mean[0];
     out->strong = mean[1];
     out->calls_half = reach[0];
@@ -11752,6 +11750,49 @@ LOCUSI_FN locus_status locusi_check_frontier(const locusi_replay *a, size_t n, l
     return locusi_check_logits(a->logits, n, a->models, 0, 1, err);
 }
 
+LOCUSI_FN void locusi_replay_run(locusi_replay *a, locusi_rules *r, locus_route_opts *rules, locus_frontier *out,
+                                 locus_frontier_point *points, locus_zero_corner *zero, locus_single *singles)
+{
+    size_t width, i, m, k;
+    out->random.cost /= (double)a->n;
+    out->random.quality /= (double)a->n;
+    out->oracle.cost /= (double)a->n;
+    out->oracle.quality /= (double)a->n;
+    for (m = 0; m < a->models; m++) {
+        a->mean_cost[m] /= (double)a->n;
+        singles[m].mean.cost /= (double)singles[m].candidate; // 0 / 0 is NaN
+        singles[m].mean.quality /= (double)singles[m].candidate;
+    }
+    rules->available = NULL; // all that is now in the candidates
+    rules->max_cost = 0.0;
+    rules->unpriced = LOCUS_UNPRICED_AUTO;
+    locusi_rules_make(r, NULL, a->models, locus_pool_get_info(NULL).guard, rules, 1);
+    locusi_replay_route(a, r, rules);
+    for (i = 0; i < a->policies; i++)
+        a->group[i] = i > a->models && i <= a->models + a->points ? LOCUSI_OF_ROUTER : LOCUSI_OF_ZERO;
+    for (m = 0; m < a->models; m++)
+        if (singles[m].candidate < a->n) a->group[m] = 0; // with holes it is no point of the zero router
+    a->group[a->models] = 0;
+    for (i = 0; i < a->n; i++) a->weight[i] = 1.0;
+    width = LOCUSI_FIGURES + a->points;
+    locusi_replay_figures(a, (double)locusi_nan(), out->zero_cost, a->figures);
+    locusi_replay_report(a, out, points, zero);
+    for (i = 0; i < a->resamples; i++) {
+        locusi_draw_weights(a->o->seed, i, a->n, a->weight);
+        // beyond all costs, so that a percentile beyond what is reached is infinite
+        locusi_replay_figures(a, HUGE_VAL, NULL, a->figures + (i + 1) * width);
+    }
+    for (k = 0; k < width; k++) {
+        locus_interval *const first[LOCUSI_COST] = {&out->aiq, &out->zero_aiq, &out->aiq_gain, &out->at_leader};
+        locus_interval *to = k < LOCUSI_COST      ? first[k]
+                             : k < LOCUSI_SAVING  ? &out->cost[k - LOCUSI_COST]
+                             : k < LOCUSI_FIGURES ? &out->saving[k - LOCUSI_SAVING]
+                                                  : &points[k - LOCUSI_FIGURES].gain;
+        to->value = a->figures[k];
+        locusi_percentiles(a->figures + width + k, a->resamples, width, a->level, a->spare, to);
+    }
+}
+
 LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
                                               locus_zero_corner *zero, locus_single *singles, const float *logits,
                                               size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
@@ -11762,13 +11803,11 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     locusi_rules r;
     locusi_replay a;
     locusi_work w;
-    size_t width, i, m, k;
     locus_status status;
     memset(&none, 0, sizeof none);
     memset(&a, 0, sizeof a);
-    if ((status = locusi_check_given(err, !out ? "out" : !points ? "points" : !zero ? "zero" : NULL))) return status;
-    if ((status = locusi_check_given(err, !singles ? "singles" : !logits ? "logits" : !scores ? "scores" : NULL)))
-        return status;
+    if (!out || !points || !zero) return locusi_null(err, !out ? "out" : !points ? "points" : "zero");
+    if (!singles || !logits || !scores) return locusi_null(err, !singles ? "singles" : !logits ? "logits" : "scores");
     memset(out, 0, sizeof *out);
     a.o = opts ? opts : &none;
     a.scores = scores;
@@ -11794,51 +11833,9 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
                                  "a query with an available model of known cost and, in a replay, with a score",
                                  "none of %z", n);
     }
-    if (status) {
-        locusi_work_end(&w);
-        return status;
-    }
-    out->random.cost /= (double)a.n;
-    out->random.quality /= (double)a.n;
-    out->oracle.cost /= (double)a.n;
-    out->oracle.quality /= (double)a.n;
-    for (m = 0; m < a.models; m++) {
-        a.mean_cost[m] /= (double)a.n;
-        singles[m].mean.cost /= (double)singles[m].candidate; // 0 / 0 is NaN
-        singles[m].mean.quality /= (double)singles[m].candidate;
-    }
-    rules.available = NULL; // all that is now in the candidates
-    rules.max_cost = 0.0;
-    rules.unpriced = LOCUS_UNPRICED_AUTO;
-    locusi_rules_make(&r, NULL, a.models, locus_pool_get_info(NULL).guard, &rules, 1);
-    locusi_replay_route(&a, &r, &rules);
-    for (i = 0; i < a.policies; i++)
-        a.group[i] = i > a.models && i <= a.models + a.points ? LOCUSI_OF_ROUTER : LOCUSI_OF_ZERO;
-    for (m = 0; m < a.models; m++)
-        if (singles[m].candidate < a.n) a.group[m] = 0; // with holes it is no point of the zero router
-    a.group[a.models] = 0;
-    for (i = 0; i < a.n; i++) a.weight[i] = 1.0;
-    width = LOCUSI_FIGURES + a.points;
-    locusi_replay_figures(&a, (double)locusi_nan(), out->zero_cost, a.figures);
-    locusi_replay_report(&a, out, points, zero);
-    for (i = 0; i < a.resamples; i++) {
-        locusi_draw_weights(a.o->seed, i, a.n, a.weight);
-        // beyond all costs, so that a percentile beyond what is reached is infinite
-        locusi_replay_figures(&a, HUGE_VAL, NULL, a.figures + (i + 1) * width);
-    }
-    for (k = 0; k < width; k++) {
-        locus_interval *to = k >= LOCUSI_FIGURES     ? &points[k - LOCUSI_FIGURES].gain
-                             : k >= LOCUSI_SAVING    ? &out->saving[k - LOCUSI_SAVING]
-                             : k >= LOCUSI_COST      ? &out->cost[k - LOCUSI_COST]
-                             : k == LOCUSI_AT_LEADER ? &out->at_leader
-                             : k == LOCUSI_AIQ_GAIN  ? &out->aiq_gain
-                             : k == LOCUSI_ZERO_AIQ  ? &out->zero_aiq
-                                                     : &out->aiq;
-        to->value = a.figures[k];
-        locusi_percentiles(a.figures + width + k, a.resamples, width, a.level, a.spare, to);
-    }
+    if (!status) locusi_replay_run(&a, &r, &rules, out, points, zero, singles);
     locusi_work_end(&w);
-    return LOCUS_OK;
+    return status;
 }
 
 // ----------------------------------------------------------------------------------------------------------- >>guard
@@ -14407,8 +14404,8 @@ LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double sco
 // answered: that is its diversity.
 
 typedef struct locusi_study {
-    locusi_recall m; // with what learning needs of its own
-    const locusi_kernels *k;
+    locusi_recall m;                   // with what learning needs of its own
+    locusi_ridge r;                    // on x: its factor is of the posterior's precision
     size_t n, p;                       // rows of the evaluations; columns: landmarks, the ability, pads of 0
     float *coordinates, *similarities; // [n, rank], [n, landmarks]
     float *x;                          // [n, p]
@@ -14416,8 +14413,7 @@ typedef struct locusi_study {
     double *score;                     // [n] negative: not asked
     double *own, *step, *u;            // [p]; scratch
     double *chance;                    // [n]
-    float *w, *scaled, *normal;        // [n] weights of rows, [n, p] w x, [p, p] x' w x
-    double *factor;                    // [p, p] of the posterior's precision
+    float *w;                          // [n] weights of rows
     // what the next answer may teach
     size_t taken;                            // picks so far, each as if it were answered
     float *inverse;                          // [p, p] of the precision before them
@@ -14431,13 +14427,13 @@ typedef struct locusi_study {
 
 #define LOCUSI_ENOUGH 0.01 // of what evaluations could still take off the squared error: less does not pay
 
-// batch 0: nothing will be pickes.
+// batch 0: nothing will be picked.
 LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t n, size_t batch, locusi_work *w)
 {
     const size_t landmarks = pool->memory.landmarks, p = landmarks + 16;
     locusi_carver c = {NULL, 0, 0};
     s->m = pool->memory;
-    s->k = pool->net->kernels;
+    s->r.k = pool->net->kernels;
     s->n = n;
     s->p = p;
     locusi_recall_carve_learning(&s->m, &c);
@@ -14446,7 +14442,9 @@ LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t
     if (c.base) locusi_recall_carve_learning(&s->m, &c);
     s->coordinates = locusi_take_floats(w, n, s->m.rank);
     s->similarities = locusi_take_floats(w, n, landmarks);
-    s->x = locusi_take_floats(w, n, p);
+    s->r.n = n;
+    s->r.p = p;
+    s->r.phi = s->x = locusi_take_floats(w, n, p);
     s->offset = (double *)locusi_take(w, n, sizeof(double));
     s->score = (double *)locusi_take(w, n, sizeof(double));
     s->own = (double *)locusi_take_zero(w, p, sizeof(double));
@@ -14454,9 +14452,9 @@ LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t
     s->u = (double *)locusi_take(w, p, sizeof(double));
     s->chance = (double *)locusi_take(w, n, sizeof(double));
     s->w = (float *)locusi_take(w, n, sizeof(float));
-    s->scaled = locusi_take_floats(w, n, p);
-    s->normal = locusi_take_floats(w, p, p);
-    s->factor = (double *)locusi_take_cells(w, p, p, sizeof(double));
+    s->r.scaled = locusi_take_floats(w, n, p);
+    s->r.normal = locusi_take_floats(w, p, p);
+    s->r.factor = (double *)locusi_take_cells(w, p, p, sizeof(double));
     if (!batch) return;
     s->inverse = locusi_take_floats(w, p, p);
     s->v = (double *)locusi_take_cells(w, batch, p, sizeof(double));
@@ -14478,12 +14476,12 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locus_evals *e, 
     const double centre = items ? s->m.ability : log(s->m.mean / (1.0 - s->m.mean)), spread = items ? s->m.spread : 0.6;
     size_t i, c;
     float y = 0.0f;
-    if (!locusi_recall_prepare(&s->m, s->k) || !locusi_recall_specialise(&s->m)) // a file may hold anything
+    if (!locusi_recall_prepare(&s->m, s->r.k) || !locusi_recall_specialise(&s->m)) // a file may hold anything
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
-    locusi_recall_kernels(&s->m, s->k, e->queries.encodings, stride, s->n, s->coordinates, s->similarities);
+    locusi_recall_kernels(&s->m, s->r.k, e->queries.encodings, stride, s->n, s->coordinates, s->similarities);
     memset(s->x, 0, s->n * p * sizeof(float));
-    locusi_matmul_run(s->k, s->similarities, landmarks, s->n, landmarks, s->m.features, landmarks, s->x, p, NULL, NULL,
-                      0, 0);
+    locusi_matmul_run(s->r.k, s->similarities, landmarks, s->n, landmarks, s->m.features, landmarks, s->x, p, NULL,
+                      NULL, 0, 0);
     for (i = 0; i < s->n; i++) {
         const size_t place = locusi_recall_place(&s->m, e->queries.encodings + i * stride);
         double slope = 1.0, intercept = 0.0;
@@ -14506,30 +14504,12 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locus_evals *e, 
 
 LOCUSI_FN double locusi_study_curve(const locusi_study *s, size_t i) { return s->chance[i] * (1.0 - s->chance[i]); }
 
-// normal <- x' diag(w) x
-LOCUSI_FN void locusi_study_normal(locusi_study *s)
-{
-    size_t i;
-    memset(s->scaled, 0, s->n * s->p * sizeof(float));
-    for (i = 0; i < s->n; i++)
-        if (s->w[i] > 0.0f) s->k->axpy(s->w[i], s->x + i * s->p, s->scaled + i * s->p, s->p);
-    locusi_product(s->k, s->scaled, 1, s->p, s->p, s->n, s->x, s->p, 16, s->p, s->normal, s->p, 0);
-}
-
 // factor <- of the precision where rows that were asked curve by a + b chance (1 - chance)
 LOCUSI_FN void locusi_study_factor(locusi_study *s, double a, double b)
 {
     size_t i;
     for (i = 0; i < s->n; i++) s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(a + b * locusi_study_curve(s, i));
-    locusi_study_normal(s);
-    for (i = 0; i < s->p * s->p; i++) s->factor[i] = (double)s->normal[i] + (i % (s->p + 1) ? 0.0 : 1.0);
-    locusi_cholesky(s->factor, s->p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
-}
-
-LOCUSI_FN void locusi_study_solve(const locusi_study *s, double *x)
-{
-    locusi_solve_lower(s->factor, s->p, x, 1);
-    locusi_solve_upper(s->factor, s->p, x, 1);
+    locusi_ridge_factor(&s->r, s->w);
 }
 
 // chance <- at `own`; returns the log of the posterior there.
@@ -14564,7 +14544,7 @@ LOCUSI_FN void locusi_study_fit(locusi_study *s)
             if (s->score[i] < 0.0) continue;
             for (c = 0; c < s->p; c++) s->step[c] += rest * (double)s->x[i * s->p + c];
         }
-        locusi_study_solve(s, s->step);
+        locusi_ridge_solve(&s->r, s->step);
         for (c = 0; c < s->p; c++) s->own[c] += s->step[c];
         before = posterior;
         posterior = locusi_study_chances(s);
@@ -14663,7 +14643,7 @@ LOCUSI_FN double locusi_study_gain(const locusi_study *s, size_t i)
 LOCUSI_FN void locusi_study_forms(locusi_study *s, const float *matrix, double *out)
 {
     size_t i, c;
-    locusi_product(s->k, s->x, s->p, 1, s->n, s->p, matrix, s->p, 16, s->p, s->product, s->p, 0);
+    locusi_product(s->r.k, s->x, s->p, 1, s->n, s->p, matrix, s->p, 16, s->p, s->product, s->p, 0);
     for (i = 0; i < s->n; i++)
         for (c = 0; c < s->p; c++) out[i] += (double)s->product[i * s->p + c] * (double)s->x[i * s->p + c];
 }
@@ -14674,7 +14654,7 @@ LOCUSI_FN void locusi_study_invert(locusi_study *s)
     for (i = 0; i < s->p; i++) { // row by row
         memset(s->u, 0, s->p * sizeof(double));
         s->u[i] = 1.0;
-        locusi_study_solve(s, s->u);
+        locusi_ridge_solve(&s->r, s->u);
         for (c = 0; c < s->p; c++) s->inverse[i * s->p + c] = (float)s->u[c];
     }
     locusi_study_forms(s, s->inverse, s->variance);
@@ -14723,12 +14703,12 @@ LOCUSI_FN double locusi_study_teach(locusi_study *s, double *weights)
         *weights += s->importance[i];
         open += s->importance[i] * b * b * s->variance[i];
     }
-    locusi_study_normal(s);
-    memcpy(s->taught, s->normal, p * p * sizeof(float));
+    locusi_ridge_normal(&s->r, s->w);
+    memcpy(s->taught, s->r.normal, p * p * sizeof(float));
     // removed <- x' inverse taught inverse x; normal is in between
-    locusi_product(s->k, s->inverse, p, 1, p, p, s->taught, p, 16, p, s->product, p, 0);
-    locusi_product(s->k, s->product, p, 1, p, p, s->inverse, p, 16, p, s->normal, p, 0);
-    locusi_study_forms(s, s->normal, s->removed);
+    locusi_product(s->r.k, s->inverse, p, 1, p, p, s->taught, p, 16, p, s->product, p, 0);
+    locusi_product(s->r.k, s->product, p, 1, p, p, s->inverse, p, 16, p, s->r.normal, p, 0);
+    locusi_study_forms(s, s->r.normal, s->removed);
     return open;
 }
 
@@ -14861,8 +14841,7 @@ LOCUSI_FN locus_status locusi_explain_without(const locusi_explainer *a, size_t 
                     &sd);
     difference = (o->score[at] - mu) / sd - o->t[at];
     for (c = 0; c < p; c++) a->u[c] = (double)phi[c];
-    locusi_solve_lower(o->r.factor, p, a->u, 1);
-    locusi_solve_upper(o->r.factor, p, a->u, 1);
+    locusi_ridge_solve(&o->r, a->u);
     for (c = 0; c < p; c++) {
         a->solution[c] = (a->of_score[c] - mu * a->of_one[c]) / sd - a->of_t[c] - w * difference * a->u[c];
         along += (double)phi[c] * a->solution[c];

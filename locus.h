@@ -13296,8 +13296,8 @@ LOCUS_API locus_status locus_centers(const locus_points *points, locus_metric me
 
 typedef struct locusi_worth { // of a model that may come in
     double key;               // net gain, or that per cost
-    int64_t gain;             // over the levels of the last look at it
-    size_t model, fresh;      // fresh: how large the set was then
+    int64_t gain;             // over the levels
+    size_t model;
 } locusi_worth;
 
 typedef struct locusi_portfolio_job {
@@ -13309,6 +13309,7 @@ typedef struct locusi_portfolio_job {
     double budget, fixed, unit;                      // DBL_MAX: none; cost of the required; value of 1 in the sums
     double *price;                                   // [models]
     unsigned char *may, *in;                         // [models] may it be picked at all? is it in the set?
+    const unsigned char *only;                       // [models] all that is looked at for now; NULL: all
     int64_t *gain;                                   // [models]
     locusi_worth *worth;                             // [models]
     double *weight, *slope;                          // [queries]
@@ -13351,7 +13352,8 @@ LOCUSI_FN void locusi_gains_item(void *arg, size_t worker, size_t item)
     size_t m = 16 * item;
     (void)worker;
     for (; m < j->models && m < 16 * item + 16; m++)
-        if (j->may[m]) j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - j->base;
+        if (j->may[m] && (!j->only || j->only[m]))
+            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - j->base;
 }
 
 // gain[m] <- what each model that may be picked adds to the levels, whose own sum is j->base.
@@ -13368,7 +13370,6 @@ LOCUSI_FN locusi_worth locusi_worth_of(const locusi_portfolio_job *j, size_t m, 
     w.key = !by_density ? net : cost > 0.0 && net / cost < DBL_MAX ? net / cost : DBL_MAX;
     w.gain = j->gain[m];
     w.model = m;
-    w.fresh = j->count;
     return w;
 }
 
@@ -13381,64 +13382,57 @@ LOCUSI_FN int locusi_worth_order(const void *a, const void *b)
     return x->model < y->model ? -1 : x->model > y->model;
 }
 
-// worth <- all that may be picked (of `only`) and whose net gain over the levels is positive: how many.
-LOCUSI_FN size_t locusi_worths(locusi_portfolio_job *j, int by_density, const unsigned char *only)
+// worth <- all that may be picked and whose net gain over the levels is positive: how many.
+LOCUSI_FN size_t locusi_worths(locusi_portfolio_job *j, int by_density)
 {
     size_t m, n = 0;
     for (m = 0; m < j->models; m++)
-        if (j->may[m] && (!only || only[m]) && locusi_net_gain(j, m) > 0.0)
+        if (j->may[m] && (!j->only || j->only[m]) && locusi_net_gain(j, m) > 0.0)
             j->worth[n++] = locusi_worth_of(j, m, by_density);
     return n;
 }
 
-// The first in order of those that are affordable beside j->spent; n: none is.
-LOCUSI_FN size_t locusi_worth_best(const locusi_portfolio_job *j, size_t n)
+// level <- the best of the set without its member `but`, and j->spent.
+LOCUSI_FN void locusi_portfolio_levels(locusi_portfolio_job *j, size_t but)
 {
-    size_t i, best = n;
+    size_t i;
+    memset(j->level, 0, j->queries * sizeof(float));
+    for (i = 0, j->spent = 0.0; i < j->count; i++) {
+        if (i == but) continue;
+        j->spent += j->price[j->set[i]];
+        locusi_raise(j, j->level, j->set[i]);
+    }
+}
+
+// The affordable model that is best in place `at` of the set, beside its other members; NULL: none gains anything.
+LOCUSI_FN const locusi_worth *locusi_best_at(locusi_portfolio_job *j, size_t at, int by_density)
+{
+    const locusi_worth *best = NULL;
+    size_t i, n;
+    locusi_portfolio_levels(j, at);
+    locusi_gains(j); // of members none, but of the one that is out for now
+    n = locusi_worths(j, by_density);
     for (i = 0; i < n; i++)
         if (j->spent + j->price[j->worth[i].model] <= j->budget &&
-            (best == n || locusi_worth_order(&j->worth[i], &j->worth[best]) < 0))
-            best = i;
+            (!best || locusi_worth_order(&j->worth[i], best) < 0))
+            best = &j->worth[i];
     return best;
 }
 
 // ---- greedy
 
-// set <- the required, then always the model of largest net gain (per cost) that is still affordable, of those in
-// `only`. Gains are brought up to date one by one where they matter, or all at once where that turns out to be many:
-// the picks are the same.
-LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, const unsigned char *only, double *net,
-                                     locus_error *err)
+// set <- the required, then always the model of largest net gain (per cost) that is still affordable.
+LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, double *net, locus_error *err)
 {
-    size_t m, left, best, looks = 0;
-    int64_t sum;
+    const locusi_worth *best;
     locus_status status;
-    j->spent = j->fixed;
-    j->count = j->required;
-    memcpy(j->level, j->floor, j->queries * sizeof(float));
-    locusi_gains(j);
-    sum = j->base;
-    left = locusi_worths(j, by_density, only);
-    while (j->count < j->limit && (best = locusi_worth_best(j, left)) < left) {
-        m = j->worth[best].model;
-        if (j->worth[best].fresh == j->count) {
-            j->set[j->count++] = m;
-            j->spent += j->price[m];
-            locusi_raise(j, j->level, m);
-            sum += j->gain[m];
-            j->worth[best] = j->worth[--left];
-            looks = 0;
-            if ((status = locusi_portfolio_step(j, err))) return status;
-        } else if (looks++ < 64) {
-            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - sum;
-            j->worth[best] = locusi_worth_of(j, m, by_density);
-            if (!(locusi_net_gain(j, m) > 0.0)) j->worth[best] = j->worth[--left];
-        } else { // what was dropped before is dropped again: it gains nothing
-            locusi_gains(j);
-            left = locusi_worths(j, by_density, only);
-        }
+    for (j->count = j->required; j->count < j->limit; j->count++) {
+        if (!(best = locusi_best_at(j, j->count, by_density))) break;
+        j->set[j->count] = best->model;
+        if ((status = locusi_portfolio_step(j, err))) return status;
     }
-    *net = (double)sum * j->unit - j->o->lambda * j->spent;
+    locusi_portfolio_levels(j, SIZE_MAX);
+    *net = (double)locusi_covered(j, j->level, j->level) * j->unit - j->o->lambda * j->spent;
     return LOCUS_OK;
 }
 
@@ -13448,26 +13442,17 @@ LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, co
 // is room, until nothing helps.
 LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
 {
+    const locusi_worth *best;
     locus_status status;
-    size_t i, at, idle, best, left;
+    size_t at, idle;
     for (at = idle = 0; idle <= j->count; at = at < j->count ? at + 1 : 0, idle++) {
         const int adds = at == j->count;
         if (adds ? j->count == j->limit : at < j->required) continue;
         if ((status = locusi_portfolio_step(j, err))) return status;
-        memset(j->level, 0, j->queries * sizeof(float));
-        for (i = 0, j->spent = 0.0; i < j->count; i++) {
-            if (i == at) continue;
-            j->spent += j->price[j->set[i]];
-            locusi_raise(j, j->level, j->set[i]);
-        }
-        locusi_gains(j); // of members none, but of the one that is out for now
-        left = locusi_worths(j, 0, NULL);
-        best = locusi_worth_best(j, left);
-        if (!((best < left ? j->worth[best].key : 0.0) >
-              (adds ? 0.0 : locusi_net_gain(j, j->set[at])) + LOCUSI_SWAP_LEAST))
-            continue;
+        best = locusi_best_at(j, at, 0);
+        if (!((best ? best->key : 0.0) > (adds ? 0.0 : locusi_net_gain(j, j->set[at])) + LOCUSI_SWAP_LEAST)) continue;
         if (adds) j->count++;
-        j->set[at] = best < left ? j->worth[best].model : j->set[--j->count];
+        j->set[at] = best ? best->model : j->set[--j->count];
         idle = SIZE_MAX; // 0 in a moment
     }
     return LOCUS_OK;
@@ -13478,11 +13463,13 @@ LOCUSI_FN locus_status locusi_portfolio_start(locusi_portfolio_job *j, int by_de
 {
     double net;
     size_t i;
-    locus_status status = locusi_greedy(j, by_density, NULL, &net, err);
+    locus_status status = locusi_greedy(j, by_density, &net, err);
     if (!status && !j->o->greedy_only && !(status = locusi_swaps(j, err))) {
         memset(j->in, 0, j->models);
         for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
-        status = locusi_greedy(j, 0, j->in, &net, err);
+        j->only = j->in;
+        status = locusi_greedy(j, 0, &net, err);
+        j->only = NULL;
     }
     if (status || !(net > j->other_net)) return status;
     memcpy(j->other, j->set, j->count * sizeof *j->set);
@@ -13497,7 +13484,7 @@ LOCUSI_FN locus_status locusi_portfolio_start(locusi_portfolio_job *j, int by_de
 // first *end in worth; of the last one *part counts.
 LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, int by_density, size_t *end, double *part)
 {
-    const size_t left = locusi_worths(j, by_density, NULL), room = j->limit - j->required;
+    const size_t left = locusi_worths(j, by_density), room = j->limit - j->required;
     double money = j->budget - j->fixed, sum = 0.0;
     size_t i;
     money += 1e-12 * j->budget; // the sets that are held against it may have rounded down

@@ -5246,14 +5246,14 @@ LOCUSI_TARGET static size_t LOCUSI_NAME(find)(const float *x, size_t from, size_
         VFLOAT least = VF(loadu)(x + from);
         size_t j;
         for (j = from + VL; j < end; j += VL) least = VF(min)(least, VF(loadu)(x + j));
-        if (LOCUSI_NAME(least)(least) > limit) {
+        if (LOCUSI_NAME(most)(VF(sub)(VF(set1)(limit), least)) < 0.0f) {
             from = end;
             continue;
         }
         for (; from < end; from += 16) {
             least = VF(loadu)(x + from);
             for (j = from + VL; j < from + 16; j += VL) least = VF(min)(least, VF(loadu)(x + j));
-            if (LOCUSI_NAME(least)(least) <= limit) return from;
+            if (LOCUSI_NAME(most)(VF(sub)(VF(set1)(limit), least)) >= 0.0f) return from;
         }
     }
     return n;
@@ -5423,7 +5423,7 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_KERNEL_LIST(LOCUSI_EN
 //
 // For each instruction set, beside its intrinsics:
 //     nearest         integers next to these             pow2            2^n of integers n
-//     where_positive  x where y > 0, else 0              total, most, least   of a vector's floats
+//     where_positive  x where y > 0, else 0              total, most     of a vector's floats
 //     odd             the mantissas' last bit set        store_doubles   floats as doubles
 // VSUM: the accumulators of an exact sum, which sum_finish adds to 64-bit integers.
 
@@ -5464,7 +5464,6 @@ static LOCUSI_INLINE float locusi_pow2_scalar(float n) { return locusi_f32_from(
 static LOCUSI_INLINE float locusi_where_positive_scalar(float y, float x) { return y > 0.0f ? x : 0.0f; }
 static LOCUSI_INLINE float locusi_total_scalar(float v) { return v; }
 static LOCUSI_INLINE float locusi_most_scalar(float v) { return v; }
-static LOCUSI_INLINE float locusi_least_scalar(float v) { return v; }
 static LOCUSI_INLINE float locusi_odd_scalar(float x) { return locusi_f32_from(locusi_f32_bits(x) | 1u); }
 static LOCUSI_INLINE void locusi_store_doubles_scalar(double *p, float v) { *p = (double)v; }
 static LOCUSI_INLINE void locusi_sum_finish_scalar(int64_t *to, uint64_t sum) { *to = (int64_t)((uint64_t)*to + sum); }
@@ -5520,7 +5519,6 @@ LOCUSI_AVX2 static LOCUSI_INLINE __m256 locusi_where_positive_avx2(__m256 y, __m
     }
 LOCUSI_REDUCE(total, add)
 LOCUSI_REDUCE(most, max)
-LOCUSI_REDUCE(least, min)
 LOCUSI_AVX2 static LOCUSI_INLINE __m256 locusi_odd_avx2(__m256 v)
 {
     return _mm256_or_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32(1)));
@@ -5563,7 +5561,6 @@ LOCUSI_AVX512 static LOCUSI_INLINE __m512 locusi_where_positive_avx512(__m512 y,
 }
 LOCUSI_AVX512 static LOCUSI_INLINE float locusi_total_avx512(__m512 v) { return _mm512_reduce_add_ps(v); }
 LOCUSI_AVX512 static LOCUSI_INLINE float locusi_most_avx512(__m512 v) { return _mm512_reduce_max_ps(v); }
-LOCUSI_AVX512 static LOCUSI_INLINE float locusi_least_avx512(__m512 v) { return _mm512_reduce_min_ps(v); }
 LOCUSI_AVX512 static LOCUSI_INLINE __m512 locusi_odd_avx512(__m512 v)
 {
     return _mm512_or_ps(v, _mm512_castsi512_ps(_mm512_set1_epi32(1)));
@@ -5625,7 +5622,6 @@ static LOCUSI_INLINE float32x4_t locusi_where_positive_neon(float32x4_t y, float
 }
 static LOCUSI_INLINE float locusi_total_neon(float32x4_t v) { return vaddvq_f32(v); }
 static LOCUSI_INLINE float locusi_most_neon(float32x4_t v) { return vmaxvq_f32(v); }
-static LOCUSI_INLINE float locusi_least_neon(float32x4_t v) { return vminvq_f32(v); }
 static LOCUSI_INLINE float32x4_t locusi_odd_neon(float32x4_t v)
 {
     return vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(v), vdupq_n_u32(1)));
@@ -5726,6 +5722,13 @@ LOCUSI_FN int locusi_get_flag(const int *flag) { return *(const volatile int *)f
 LOCUSI_FN size_t locusi_workers(const locus_parallel *parallel)
 {
     return parallel && parallel->run && parallel->threads > 1 ? parallel->threads : 1;
+}
+
+// Those that have buffers of their own: 64 at most.
+LOCUSI_FN size_t locusi_run_workers(const locus_run *run)
+{
+    const size_t workers = locusi_workers(run ? run->parallel : NULL);
+    return workers < 64 ? workers : 64;
 }
 
 LOCUSI_FN void locusi_run(const locus_parallel *parallel, void (*task)(void *arg, size_t worker), void *arg,
@@ -6980,6 +6983,15 @@ LOCUSI_FN void locusi_sums_mean(const locusi_sums *s, size_t group, size_t row, 
     for (j = 0; j < s->width; j++) out[j] = (float)((double)sum[j] / total * unit);
 }
 
+// w->h [count, hp] <- of all heads, for the rows from `first` on
+LOCUSI_FN void locusi_sums_means(const locus_net *net, locusi_scratch *w, size_t first, size_t count, double bound)
+{
+    size_t i, h;
+    for (i = 0; i < count; i++)
+        for (h = 0; h < net->heads; h++)
+            locusi_sums_mean(&w->sums, h, first + i, bound, w->h + i * net->hp + h * net->dhp);
+}
+
 // ---- blocks
 
 // The second half of a block: x <- LN1(O + rff(O)), O = ReLU(LN0(h fc + residual)). x may be the residual.
@@ -7060,14 +7072,12 @@ LOCUSI_FN int locusi_finish_induced(const locus_net *net, size_t l, locusi_state
     const locusi_layer *layer = &net->layer[l];
     const double bound = l ? layer->mab1.value_bound : state->token_bound;
     float *keys = state->keys + l * net->heads * net->dh * net->rp, *values = state->values + l * net->r * net->hp;
-    size_t first, rows, i, h, c;
+    size_t first, rows, i, c;
     int finite = !w->sums.beyond;
     memset(keys, 0, net->heads * net->dh * net->rp * sizeof(float)); // the columns beyond r must be numbers
     for (first = 0; first < net->r; first += rows) {
         rows = locusi_min(net->r - first, LOCUSI_TILE);
-        for (i = 0; i < rows; i++)
-            for (h = 0; h < net->heads; h++)
-                locusi_sums_mean(&w->sums, h, first + i, bound, w->h + i * net->hp + h * net->dhp);
+        locusi_sums_means(net, w, first, rows, bound);
         finite &= locusi_block_tail(net, &layer->mab1, w, rows, layer->induce + first * net->dp, w->x);
         locusi_project(net, w->x, rows, layer->mab2.wk, w->k);
         locusi_project(net, w->x, rows, layer->mab2.wv, w->v);
@@ -7336,9 +7346,7 @@ LOCUSI_FN void locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t work
                     }
                 }
             } while (locusi_pass_again(&w->sums, &w->state));
-            for (j = 0; j < rows; j++)
-                for (h = 0; h < net->heads; h++)
-                    locusi_sums_mean(&w->sums, h, j, bound, w->h + j * net->hp + h * net->dhp);
+            locusi_sums_means(net, w, 0, rows, bound);
             finite &= !w->sums.beyond;
             finite &= locusi_block_tail(net, m, w, rows, x + i * net->dp, next + i * net->dp);
             if (locusi_get_flag(&job->stop)) return;
@@ -7481,7 +7489,7 @@ LOCUSI_FN void locusi_scratch_take(locusi_work *work, const locusi_job *job, loc
 LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const locus_evals *evals, size_t versions,
                                   int streaming, const locus_run *run, locusi_work *work)
 {
-    const size_t threads = locusi_workers(run ? run->parallel : NULL);
+    const size_t threads = locusi_run_workers(run);
     const int sab = net->info.encoder_kind == LOCUS_SAB;
     size_t i, entries;
     memset(job, 0, sizeof *job);
@@ -7495,7 +7503,7 @@ LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const l
     job->streaming = streaming;
     // Workers take whole models where there are enough to keep all busy, else they share each model's rows.
     job->by_rows = !sab && (streaming || (job->models < 4 * threads && job->n >= 2 * LOCUSI_CHUNK));
-    job->workers = locusi_min(sab ? locusi_min(threads, job->models) : threads, 64);
+    job->workers = sab ? locusi_min(threads, job->models) : threads;
     job->scratch = (locusi_scratch *)locusi_take(work, job->workers, sizeof(locusi_scratch));
     if (versions) {
         job->draws = (uint32_t *)locusi_take(work, versions, job->n * sizeof(uint32_t));
@@ -12202,8 +12210,7 @@ LOCUSI_FN void locusi_calibrate_item(void *arg, size_t worker, size_t model)
 
 LOCUSI_FN void locusi_calibrate_run(locusi_calibrate_job *job)
 {
-    locusi_each(job->run, locusi_workers(job->run ? job->run->parallel : NULL), 0, job->evals->scores.models,
-                locusi_calibrate_item, job);
+    locusi_each(job->run, locusi_run_workers(job->run), 0, job->evals->scores.models, locusi_calibrate_item, job);
 }
 
 // logits [M, n] <- plain ones, predicted for some queries at a time, those that a model has a score on.
@@ -12309,9 +12316,8 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     job.sums = (locusi_calibrate_sum *)locusi_take(&w, pool->count, sizeof *job.sums);
     pairs = (double *)locusi_take(&w, pool->count, 2 * sizeof(double));
     locusi_predict_begin(&predict, &plain, part_rows, run ? run->parallel : NULL, &w);
-    status = locusi_work_short(&w, err);
-    if (!status) status = locusi_calibrate_predict(&predict, evals, logits, part, part_rows, err);
-    if (status) {
+    if ((status = locusi_work_short(&w, err)) ||
+        (status = locusi_calibrate_predict(&predict, evals, logits, part, part_rows, err))) {
         locusi_work_end(&w);
         return status;
     }
@@ -12438,12 +12444,6 @@ LOCUSI_FN locus_status locusi_check_metric(const locus_points *p, const char *na
 // ---- work in items, spread over the workers; with a progress function, in rounds, so that it is called in between, on
 // the calling thread
 
-LOCUSI_FN size_t locusi_sweep_workers(const locus_run *run)
-{
-    const size_t workers = locusi_workers(run ? run->parallel : NULL);
-    return workers < 64 ? workers : 64;
-}
-
 LOCUSI_FN locus_status locusi_sweep_told(const locus_run *run, size_t done, size_t total, locus_error *err)
 {
     if (!run || !run->progress || !run->progress(run->user, done, total)) return LOCUS_OK;
@@ -12454,7 +12454,7 @@ LOCUSI_FN locus_status locusi_sweep_told(const locus_run *run, size_t done, size
 LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, size_t item), void *arg, size_t items,
                                         size_t done, size_t total, const locus_run *run, locus_error *err)
 {
-    const size_t workers = locusi_sweep_workers(run), round = total && run && run->progress ? 16 * workers : items;
+    const size_t workers = locusi_run_workers(run), round = total && run && run->progress ? 16 * workers : items;
     locus_status status;
     size_t first, count;
     for (first = 0; first < items; first += count) {
@@ -12699,8 +12699,8 @@ LOCUSI_FN locus_status locusi_pairs_open(locusi_pairs *p, const locus_points *a,
     if (a) locusi_side_take(&p->left, a, 0, w);
     locusi_side_take(&p->right, b, 1, w);
     p->items = (p->a->count + LOCUSI_PAIR_ROWS - 1) / LOCUSI_PAIR_ROWS;
-    p->tile = (float *)locusi_take(w, locusi_sweep_workers(run) * LOCUSI_PAIR_ROWS,
-                                   (b->dim + LOCUSI_PAIR_LD) * sizeof(float));
+    p->tile =
+        (float *)locusi_take(w, locusi_run_workers(run) * LOCUSI_PAIR_ROWS, (b->dim + LOCUSI_PAIR_LD) * sizeof(float));
     return LOCUS_OK;
 }
 
@@ -14157,9 +14157,7 @@ LOCUSI_FN void locusi_resample_take(locusi_resample *a, const locus_pool *pool, 
     const size_t n = evals->queries.count, p = pool->memory.landmarks, panels = (a->count - 1) / LOCUSI_PANEL + 1;
     locusi_redrawn_take(&a->v, pool, evals, a->count, run, w);
     if (!p) return;
-    a->workers = locusi_workers(run ? run->parallel : NULL);
-    if (a->workers > panels) a->workers = panels;
-    if (a->workers > 64) a->workers = 64;
+    a->workers = locusi_min(locusi_run_workers(run), panels);
     a->floats = locusi_take_floats(w, 2 * (n + p), a->workers * LOCUSI_PANEL);
     a->doubles = (double *)locusi_take_cells(w, 5 * p, a->workers * LOCUSI_PANEL, sizeof(double));
 }
@@ -14351,9 +14349,7 @@ LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double sco
     size_t k;
     if (!watch) return 1.0;
     if (locusi_within(expected, 0.0, 1.0) && locusi_within(score, 0.0, 1.0)) {
-        tolerance = locusi_within(watch->tolerance, 0.0, 1.0) && watch->tolerance > 0.0 && watch->tolerance < 1.0
-                        ? watch->tolerance
-                        : 0.02;
+        tolerance = watch->tolerance > 0.0 && watch->tolerance < 1.0 ? watch->tolerance : 0.02;
         t = (double)watch->answers;
         entering = watch->answers ? log(0.5 / (t * (t + 1.0))) : log(0.5);
         for (k = 0; k < 18; k++) {
@@ -14920,10 +14916,11 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
 {
     const size_t wanted = opts && opts->count ? opts->count : 8;
     locusi_explainer a;
+    double **const of_landmarks[5] = {&a.of_score, &a.of_one, &a.of_t, &a.solution, &a.u};
     locusi_work w;
     locus_run rest;
     locus_pool *made = NULL;
-    size_t n, p;
+    size_t n, p, i;
     locus_status status;
     if (!query || !out) return locusi_null(err, !query ? "query" : "out");
     if (!influences || !nearest) return locusi_null(err, !influences ? "influences" : "nearest");
@@ -14946,17 +14943,9 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     a.reason = (locus_reason *)locusi_take(&w, a.candidates, sizeof(locus_reason));
     a.logits = (float *)locusi_take(&w, locusi_max(LOCUSI_LEFT_OUT, pool->count), sizeof(float));
     locusi_predict_begin(&a.predict, pool, 1, NULL, &w);
-    if (a.recalled) {
-        a.of_score = (double *)locusi_take_cells(&w, p, 5, sizeof(double));
-        a.ones = (double *)locusi_take(&w, n, sizeof(double));
-    }
+    for (i = 0; i < 5; i++) *of_landmarks[i] = (double *)locusi_take(&w, p, sizeof(double));
+    a.ones = (double *)locusi_take(&w, n, sizeof(double));
     if (!(status = locusi_work_short(&w, err))) {
-        if (a.recalled) {
-            a.of_one = a.of_score + p;
-            a.of_t = a.of_one + p;
-            a.solution = a.of_t + p;
-            a.u = a.solution + p;
-        }
         rest = locusi_work_rest(&w);
         status = locusi_work_within(&w, locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, &rest, err), err);
     }

@@ -1771,6 +1771,24 @@ LOCUSI_FN float *locusi_take_zeros(locusi_work *w, size_t rows, size_t columns)
     return (float *)locusi_take_zero(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
 }
 
+// So many arrays of floats, each [rows, columns], for the float ** that follow.
+LOCUSI_FN void locusi_take_arrays(locusi_work *w, int arrays, size_t rows, size_t columns, ...)
+{
+    va_list list;
+    va_start(list, columns);
+    while (arrays-- > 0) *va_arg(list, float **) = locusi_take_floats(w, rows, columns);
+    va_end(list);
+}
+
+// The same for doubles and double **.
+LOCUSI_FN void locusi_take_doubles(locusi_work *w, int arrays, size_t rows, size_t columns, ...)
+{
+    va_list list;
+    va_start(list, columns);
+    while (arrays-- > 0) *va_arg(list, double **) = (double *)locusi_take_cells(w, rows, columns, sizeof(double));
+    va_end(list);
+}
+
 // Was anything that was taken so far not there? Says how much all of it is.
 LOCUSI_FN locus_status locusi_work_short(const locusi_work *w, locus_error *err)
 {
@@ -2354,7 +2372,7 @@ LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *
     locus_status status = locusi_text_check(encoder, err);
     if (status) return status;
     if (!text && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "text", "a pointer", "NULL");
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     locusi_work_begin(&work, run);
     locusi_text_take(&s, encoder, &work);
     if (!(status = locusi_work_short(&work, err))) {
@@ -3138,7 +3156,7 @@ LOCUS_API locus_status locus_router_load(locus_router *out, const void *data, si
     locusi_terms *models;
     locus_status status;
     size_t i;
-    if (!out || !data) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "data" : "out");
+    if (!out || !data) return locusi_null(err, out ? "data" : "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_read_file(&net, (const unsigned char *)data, bytes, &guard, err))) return status;
     locusi_work_begin(&own, run);
@@ -5976,39 +5994,6 @@ static LOCUSI_INLINE size_t locusi_packed(size_t out, size_t in, size_t depth)
     return out / 16 * 16 * depth + 16 * in + out % 16;
 }
 
-// Carve aligned arrays out of a block; with base NULL only count. A size that overflows sets `failed`.
-typedef struct locusi_carver {
-    unsigned char *base;
-    size_t used;
-    int failed;
-} locusi_carver;
-
-LOCUSI_FN void *locusi_carve(locusi_carver *c, size_t count, size_t size)
-{
-    size_t bytes, used;
-    void *at = c->base ? c->base + c->used : NULL;
-    if (!locusi_mul(count, size, &bytes) || !locusi_add(bytes, 63, &bytes) ||
-        !locusi_add(c->used, bytes / 64 * 64, &used)) {
-        c->failed = 1;
-        return NULL;
-    }
-    c->used = used;
-    return at;
-}
-
-LOCUSI_FN float *locusi_carve_floats(locusi_carver *c, size_t rows, size_t columns)
-{
-    size_t count;
-    if (!locusi_mul(rows, columns, &count)) {
-        c->failed = 1;
-        return NULL;
-    }
-    return (float *)locusi_carve(c, count, sizeof(float));
-}
-
-// First address at or behind p that is aligned to a cache line.
-LOCUSI_FN unsigned char *locusi_align(void *p) { return (unsigned char *)p + (64 - (size_t)((uintptr_t)p & 63)) % 64; }
-
 // ---- what a tensor must be
 
 typedef struct locusi_shape { // a row of a list of tensors
@@ -7852,7 +7837,7 @@ LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, siz
     locus_status status;
     locusi_work w;
     char *chars;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
     if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
     for (i = 0; i < bytes; i++) lines += p[i] == '\n';
@@ -7888,7 +7873,7 @@ LOCUS_API locus_status locus_texts_open(locus_texts *out, const char *path, cons
 {
     locus_file file;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_file_open(&file, path, err))) return status;
     status = locus_texts_parse(out, file.data, file.bytes, run, err);
@@ -7914,8 +7899,6 @@ LOCUS_API void locus_texts_close(locus_texts *texts)
 // orthonormalise F^T F V a few times, then rotate to the singular directions by the eigenvectors of (F V)^T (F V). The
 // first, which is nearly the same for all texts, is dropped; the others are scaled by the fourth root of their singular
 // value, each row by its feature's weight, and rounded to bytes with one 16-bit weight for each row.
-// (What was tried: binary counts beat logarithms and square roots; numbers by their length and punctuation matter,
-// grams of all words hurt; whitening more or less, 64 to 256 dimensions and 4,096 to 16,384 rows are within noise.)
 
 typedef struct locusi_text_side { // F by texts or by rows: entries from[i] to from[i + 1] of line i
     size_t *from;
@@ -8214,22 +8197,17 @@ LOCUSI_FN locus_status locusi_text_count(const locusi_text_learn *l, size_t *fea
     return LOCUS_OK;
 }
 
-LOCUSI_FN void locusi_text_start(locusi_text_learn *l, uint64_t seed)
+LOCUSI_FN locus_status locusi_text_step(locusi_text_learn *l, size_t step, size_t last, uint64_t seed, locus_error *err)
 {
     size_t i;
-    locusi_text_matrix(l);
-    for (i = 0; i < l->rows * l->kp; i++) {
+    if (step == 0) locusi_text_select(l, locusi_text_sink_common, l->most - l->most / 6);
+    else if (step == 1) locusi_text_select(l, locusi_text_sink_grams, l->most / 6);
+    else if (step == 2) locusi_text_matrix(l);
+    else locusi_text_multiply(l, step % 2 == 0);
+    for (i = 0; step == 2 && i < l->rows * l->kp; i++) { // a random beginning
         const uint64_t h = locusi_mix(seed + (i + 1) * 0x9e3779b97f4a7c15u);
         l->z[i] = i % l->kp < l->k ? (float)(h >> 40) * 1.1920929e-7f - 1.0f : 0.0f; // in [-1, 1)
     }
-}
-
-LOCUSI_FN locus_status locusi_text_step(locusi_text_learn *l, size_t step, size_t last, uint64_t seed, locus_error *err)
-{
-    if (step == 0) locusi_text_select(l, locusi_text_sink_common, l->most - l->most / 6);
-    else if (step == 1) locusi_text_select(l, locusi_text_sink_grams, l->most / 6);
-    else if (step == 2) locusi_text_start(l, seed);
-    else locusi_text_multiply(l, step % 2 == 0);
     if (step == 1 && l->rows == 0)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "texts", "two that have a word or their shape in common",
                            "none of %z", l->count);
@@ -8254,7 +8232,7 @@ LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *tex
     signed char *table;
     size_t i, features;
     locus_status status;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     *out = NULL;
     memset(&l, 0, sizeof l);
     l.dim = opts && opts->dim ? opts->dim : 128;
@@ -8274,22 +8252,18 @@ LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *tex
     table = (signed char *)locusi_take(&object, l.most, l.dim);
     w = object; // what follows is given back
     w.blocks = NULL;
-    l.list = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
-    l.spare = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
+    l.by_text.at = l.list = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
+    l.by_row.at = l.spare = (uint32_t *)locusi_take(&w, features, sizeof(uint32_t));
     l.by_text.from = (size_t *)locusi_take(&w, count + 1, sizeof(size_t));
-    l.by_text.at = l.list;
-    l.by_text.value = (float *)locusi_take(&w, features, sizeof(float));
     l.by_row.from = (size_t *)locusi_take(&w, l.most + 1, sizeof(size_t));
-    l.by_row.at = l.spare;
-    l.by_row.value = (float *)locusi_take(&w, features, sizeof(float));
+    locusi_take_arrays(&w, 2, features, 1, &l.by_text.value, &l.by_row.value);
     l.df = (uint32_t *)locusi_take(&w, l.most, sizeof(uint32_t));
     l.kind = (unsigned char *)locusi_take(&w, l.most, 1);
-    l.weight = (float *)locusi_take(&w, l.most, sizeof(float));
-    l.z = (float *)locusi_take(&w, l.most, l.kp * sizeof(float));
-    l.y = (float *)locusi_take(&w, count, l.kp * sizeof(float));
-    l.gram = (double *)locusi_take(&w, l.k, l.k * sizeof(double));
-    l.vectors = (double *)locusi_take(&w, l.k, l.k * sizeof(double));
-    l.values = (double *)locusi_take(&w, l.k, sizeof(double));
+    l.weight = locusi_take_floats(&w, l.most, 1);
+    l.z = locusi_take_floats(&w, l.most, l.kp);
+    l.y = locusi_take_floats(&w, count, l.kp);
+    locusi_take_doubles(&w, 2, l.k, l.k, &l.gram, &l.vectors);
+    locusi_take_doubles(&w, 1, l.k, 1, &l.values);
     status = locusi_work_short(&w, err);
     for (i = 0; i < steps && !status; i++) {
         if (run && run->progress && run->progress(run->user, i, steps))
@@ -8354,17 +8328,15 @@ LOCUSI_FN size_t locusi_text_tensors(const locus_text *e, locus_tensor tensors[3
 // of a right answer is mu_m + sd_m (f + h_m).
 //
 // Its scales come from the pool. How far means differ, and the variances of item and noise, are moments. Two ratios,
-// f's variance to the item's and h_m's to the noise's, are those of highest evidence (restricted maximum likelihood:
-// the mean is unknown, too), averaged over their posterior; before any evaluation they are held to be 2/3 and 1/10,
-// within half as much again. From some 256 evaluations on the evidence decides.
+// f's variance to the item's and h_m's to the noise's, are the mean of their posterior: restricted likelihood, and a
+// prior about 2/3 and 1/10 that some 256 evaluations outweigh.
 //
 // A model that comes later is known less, so its prior is sharper: the pool's own h_m say in which directions models
-// differ (one step of EM for the covariance of all h_m, kept as its largest principal components and a rest that is
-// alike in all directions).
+// differ (one step of EM for their covariance, kept as its largest principal components and a rest alike in all).
 //
-// Beside that, for each evaluated query, how it answers to ability: logit P(right) = slope * ability + intercept,
-// fitted to the pool (two-parameter logistic item response; Birnbaum 1968), the intercept drawn to what the encoding
-// tells and the slope to 1. Unlike a mean, that holds for any choice of queries, however skewed: see >>next.
+// Beside that, how each evaluated query answers to ability: logit P(right) = slope * ability + intercept (Birnbaum
+// 1968), the intercept drawn to what the encoding tells and the slope to 1. Unlike a mean, that holds for any choice of
+// queries, however skewed: see >>next.
 //
 // Similarity of queries: (1 + x.x' + e + e^3) / 3 with e = exp(-|x - x'|^2), x the encoding's first principal
 // components, component k scaled by its variance^0.15, all so that the mean |x|^2 is 1: a constant, a plane and two
@@ -8410,6 +8382,7 @@ typedef struct locusi_recall {
     float *features;        // while learning: packed [landmarks -> landmarks], similarities -> features whose prior is
                             // the identity; also takes weights of features to weights of similarities
     double *factor, *spare; // while learning: [landmarks, landmarks], L with L L^T the landmarks' similarities; scratch
+    size_t floats;          // of the block from `known` to the end of `items`
 } locusi_recall;
 
 LOCUSI_FN double locusi_clamp(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
@@ -8422,26 +8395,27 @@ LOCUSI_FN uint64_t locusi_encoding_hash(const float *q, size_t n)
     return h;
 }
 
-LOCUSI_FN void locusi_recall_carve_learning(locusi_recall *m, locusi_carver *c)
+LOCUSI_FN void locusi_recall_take_learning(locusi_recall *m, locusi_work *w)
 {
-    m->features = locusi_carve_floats(c, m->landmarks, m->landmarks);
-    m->factor = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
-    m->spare = (double *)locusi_carve(c, m->landmarks * m->landmarks, sizeof(double));
+    m->features = locusi_take_floats(w, m->landmarks, m->landmarks);
+    locusi_take_doubles(w, 2, m->landmarks, m->landmarks, &m->factor, &m->spare);
 }
 
-LOCUSI_FN void locusi_recall_carve(locusi_recall *m, locusi_carver *c)
+// All that is kept, zero, in one block.
+LOCUSI_FN void locusi_recall_take(locusi_recall *m, locusi_work *w)
 {
-    const size_t p = m->landmarks, r = m->rank;
-    m->map = locusi_carve_floats(c, r, m->q);
-    m->map_bias = locusi_carve_floats(c, r, 1);
-    m->landmark = locusi_carve_floats(c, p, r);
-    m->half = locusi_carve_floats(c, p, 1);
-    m->points = locusi_carve_floats(c, p, r);
-    m->shared = locusi_carve_floats(c, p, 1);
-    m->direction = locusi_carve_floats(c, m->directions, p);
-    m->known = (uint64_t *)locusi_carve(c, m->seen, sizeof(uint64_t));
-    m->difficulty = locusi_carve_floats(c, m->seen, 1);
-    m->items = locusi_carve_floats(c, m->seen, 2);
+    const size_t p = m->landmarks, r = m->rank, seen = locusi_pad(m->seen);
+    const size_t size[] = {r * m->q, r, p * r, p, p * r, p, m->directions * p, seen, 2 * seen};
+    float **const part[] = {&m->map,    &m->map_bias,  &m->landmark,   &m->half, &m->points,
+                            &m->shared, &m->direction, &m->difficulty, &m->items};
+    float *at;
+    size_t i;
+    m->floats = 2 * seen;
+    for (i = 0; i < sizeof size / sizeof *size; i++) m->floats += size[i];
+    if (!(at = locusi_take_zeros(w, m->floats, 1))) return;
+    m->known = (uint64_t *)(void *)at;
+    at += 2 * seen;
+    for (i = 0; i < sizeof size / sizeof *size; at += size[i++]) *part[i] = at;
 }
 
 // out [n, landmarks] <- similarities of n encodings to the landmarks; x [n, rank] is scratch
@@ -8453,16 +8427,6 @@ LOCUSI_FN void locusi_recall_kernels(const locusi_recall *m, const locusi_kernel
     locusi_matmul_run(k, x, m->rank, n, m->rank, m->landmark, m->landmarks, out, m->landmarks, NULL, NULL, 0, 0);
     for (i = 0; i < n; i++)
         k->kernel(out + i * m->landmarks, m->half, 0.5f * k->square(x + i * m->rank, m->rank), m->landmarks);
-}
-
-// to, which was carved with the same sizes, <- from
-LOCUSI_FN void locusi_recall_copy(locusi_recall *to, const locusi_recall *from)
-{
-    locusi_carver c = {NULL, 0, 0};
-    c.base = (unsigned char *)to->map;
-    *to = *from;
-    locusi_recall_carve(to, &c);
-    memcpy(to->map, from->map, c.used);
 }
 
 // From the landmarks as points: the same packed, and half their squared lengths.
@@ -8563,6 +8527,15 @@ typedef struct locusi_ridge {
     double *factor;   // [p, p] L with L L^T = phi' W phi + 1
 } locusi_ridge;
 
+LOCUSI_FN void locusi_ridge_take(locusi_ridge *r, size_t n, size_t p, locusi_work *w)
+{
+    r->n = n;
+    r->p = p;
+    r->scaled = locusi_take_floats(w, n, p);
+    r->normal = locusi_take_floats(w, p, p);
+    locusi_take_doubles(w, 1, p, p, &r->factor);
+}
+
 LOCUSI_FN void locusi_ridge_normal(locusi_ridge *r, const float *w)
 {
     const size_t p = r->p;
@@ -8620,17 +8593,11 @@ typedef struct locusi_panel {
     double *z, *p, *a; // [p, PANEL]
 } locusi_panel;
 
-LOCUSI_FN void locusi_panel_carve(locusi_panel *w, size_t n, size_t p, locusi_carver *c)
+LOCUSI_FN void locusi_panel_take(locusi_panel *a, size_t n, size_t p, locusi_work *w)
 {
-    w->weight = locusi_carve_floats(c, n, LOCUSI_PANEL);
-    w->u = locusi_carve_floats(c, n, LOCUSI_PANEL);
-    w->in = locusi_carve_floats(c, p, LOCUSI_PANEL);
-    w->out = locusi_carve_floats(c, p, LOCUSI_PANEL);
-    w->x = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->r = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->z = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->p = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
-    w->a = (double *)locusi_carve(c, p * LOCUSI_PANEL, sizeof(double));
+    locusi_take_arrays(w, 2, n, LOCUSI_PANEL, &a->weight, &a->u);
+    locusi_take_arrays(w, 2, p, LOCUSI_PANEL, &a->in, &a->out);
+    locusi_take_doubles(w, 5, p, LOCUSI_PANEL, &a->x, &a->r, &a->z, &a->p, &a->a);
 }
 
 LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
@@ -8791,13 +8758,13 @@ LOCUSI_FN void locusi_cloud_take(locusi_cloud *a, size_t q, size_t count, locusi
     a->n = (count + a->step - 1) / a->step;
     a->take = q < LOCUSI_RECALL_RANK ? q : LOCUSI_RECALL_RANK - 1; // one is for the constant
     a->wide = a->take + 8 < q ? a->take + 8 : q;
-    a->x = (float *)locusi_take_zero(w, a->n * qp, sizeof(float));
-    a->normal = (float *)locusi_take(w, qp * qp, sizeof(float));
-    a->covariance = (double *)locusi_take(w, q * q, sizeof(double));
+    a->x = locusi_take_zeros(w, a->n, qp);
+    a->normal = locusi_take_floats(w, qp, qp);
     a->mean = (double *)locusi_take_zero(w, q, sizeof(double));
-    a->b = (double *)locusi_take(w, q * a->wide, sizeof(double));
-    a->value = (double *)locusi_take(w, a->wide, sizeof(double));
-    a->scratch = (double *)locusi_take(w, (q + 3 * a->wide) * a->wide, sizeof(double));
+    locusi_take_doubles(w, 1, q, q, &a->covariance);
+    locusi_take_doubles(w, 1, q, a->wide, &a->b);
+    locusi_take_doubles(w, 1, q + 4 * a->wide, a->wide, &a->scratch);
+    a->value = a->scratch + (q + 3 * a->wide) * a->wide;
 }
 
 // m->map: the principal components of all encodings at hand.
@@ -9121,9 +9088,10 @@ LOCUSI_FN void locusi_learn_items(locusi_learner *l)
     for (i = 0; i < n; i++) l->z[i] = l->f[i] / locusi_deviation(l->m->mean);
     for (i = 0; i < n; i++) slope[i] = 1.0, intercept[i] = l->z[i];
     for (j = 0; j < models; j++) ability[j] = log(l->mu[j] / (1.0 - l->mu[j]));
-    for (round = 0; round < 20; round++) {
+    for (round = 0;; round++) {
         mean = 0.0;
         for (j = 0; j < models; j++) mean += ability[j] / (double)models;
+        if (round == 20) break;
         for (i = 0; i < n; i++)
             for (twice = 0; twice < 2; twice++) {
                 double gi = intercepts * (l->z[i] - intercept[i]), hi = intercepts;
@@ -9157,69 +9125,36 @@ LOCUSI_FN void locusi_learn_items(locusi_learner *l)
             ability[j] += locusi_step(g, h, 0.5);
         }
     }
-    mean = 0.0;
-    for (j = 0; j < models; j++) mean += ability[j] / (double)models;
     for (j = 0; j < models; j++) variance += (ability[j] - mean) * (ability[j] - mean) / (double)models;
     l->m->ability = mean;
     l->m->spread = sqrt(variance > 0.09 ? variance : 0.09);
-}
-
-// The evaluated queries as the pool keeps them.
-LOCUSI_FN void locusi_learn_known(locusi_learner *l)
-{
-    locusi_recall *m = l->m;
-    size_t i;
-    locusi_learn_items(l);
-    for (i = 0; i < l->n; i++) {
-        const size_t at = l->known[i].at;
-        m->known[i] = l->known[i].hash;
-        m->difficulty[i] = (float)l->t[at];
-        m->items[2 * i] = (float)l->slope[at];
-        m->items[2 * i + 1] = (float)l->intercept[at];
-    }
 }
 
 LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, locusi_work *w)
 {
     locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks, models = l->models;
-    locusi_carver c = {NULL, 0, 0};
-    int placed;
-    for (placed = 0; placed < 2; placed++) {
-        locusi_recall_carve(m, &c);
-        locusi_recall_carve_learning(m, &c);
-        locusi_panel_carve(&l->panel, n, p, &c);
-        if (!placed) c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
-        c.used = 0;
-    }
+    locusi_recall_take(m, w);
+    locusi_recall_take_learning(m, w);
+    locusi_panel_take(&l->panel, n, p, w);
     locusi_cloud_take(&l->cloud, m->q, space, w);
-    l->ridge.scaled = (float *)locusi_take(w, n * p, sizeof(float));
-    l->ridge.normal = (float *)locusi_take(w, p * p, sizeof(float));
-    l->ridge.factor = (double *)locusi_take(w, p * p, sizeof(double));
-    l->q = (float *)locusi_take(w, n * m->q, sizeof(float));
-    l->x = (float *)locusi_take(w, n * m->rank, sizeof(float));
-    l->kernels = (float *)locusi_take(w, n * p, sizeof(float));
-    l->phi = (float *)locusi_take(w, n * p, sizeof(float));
-    l->y = (float *)locusi_take(w, n * l->width, sizeof(float));
-    l->h = (float *)locusi_take_zero(w, n * l->width, sizeof(float));
-    l->theta = (float *)locusi_take_zero(w, models * p, sizeof(float));
-    l->w = (float *)locusi_take(w, n, sizeof(float));
-    l->shares = (float *)locusi_take(w, n, sizeof(float));
+    locusi_ridge_take(&l->ridge, n, p, w);
+    l->q = locusi_take_floats(w, n, m->q);
+    l->x = locusi_take_floats(w, n, m->rank);
+    locusi_take_arrays(w, 2, n, p, &l->kernels, &l->phi);
+    locusi_take_arrays(w, 2, n, 1, &l->w, &l->shares);
+    l->y = locusi_take_floats(w, n, l->width);
+    l->h = locusi_take_zeros(w, n, l->width);
+    l->theta = locusi_take_zeros(w, models, p);
     l->row = (size_t *)locusi_take(w, n, sizeof(size_t));
     l->asked = (double *)locusi_take_zero(w, n, sizeof(double));
-    l->mu = (double *)locusi_take(w, models, sizeof(double));
-    l->sd = (double *)locusi_take(w, models, sizeof(double));
     l->answered = (double *)locusi_take_zero(w, models, sizeof(double));
     l->t = (double *)locusi_take_zero(w, n, sizeof(double));
-    l->z = (double *)locusi_take(w, n, sizeof(double));
-    l->f = (double *)locusi_take(w, n, sizeof(double));
-    l->targets = (double *)locusi_take(w, LOCUSI_TARGETS * n, sizeof(double));
-    l->right = (double *)locusi_take(w, 2 * LOCUSI_TARGETS * p, sizeof(double));
-    l->feature = (double *)locusi_take(w, p, sizeof(double));
-    l->weight = (double *)locusi_take(w, p, sizeof(double));
-    l->slope = (double *)locusi_take(w, n, sizeof(double));
-    l->intercept = (double *)locusi_take(w, n, sizeof(double));
-    l->ability = (double *)locusi_take(w, models, sizeof(double));
+    locusi_take_doubles(w, 4, n, 1, &l->z, &l->f, &l->slope, &l->intercept);
+    locusi_take_doubles(w, 3, models, 1, &l->mu, &l->sd, &l->ability);
+    locusi_take_doubles(w, 1, n, LOCUSI_TARGETS, &l->targets);
+    locusi_take_doubles(w, 1, p, 2 * LOCUSI_TARGETS, &l->right);
+    locusi_take_doubles(w, 2, p, 1, &l->feature, &l->weight);
     l->known = (locusi_known *)locusi_take(w, n, sizeof(locusi_known));
 }
 
@@ -9282,9 +9217,8 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
     m->directions = fit->bare ? 0 : models < LOCUSI_RECALL_DIRECTIONS ? models : LOCUSI_RECALL_DIRECTIONS;
     if (m->directions > p / 4) m->directions = p / 4; // scratch has that room
     locusi_learner_take(&l, others ? others->count : l.n, w);
-    fit->rows = (float *)locusi_take(w, models * p, sizeof(float));
-    fit->own = (float *)locusi_take(w, models * p, sizeof(float));
-    fit->base = (float *)locusi_take(w, models, sizeof(float));
+    locusi_take_arrays(w, 2, models, p, &fit->rows, &fit->own);
+    fit->base = locusi_take_floats(w, models, 1);
     fit->item = (double *)locusi_take_zero(w, e->queries.count, sizeof(double));
     if ((status = locusi_work_short(w, err))) return status;
     locusi_learn_scores(&l, e);
@@ -9297,7 +9231,7 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
         return locusi_fail(err, LOCUS_ERR_NONFINITE, "recall", "encodings of sensible size", "others");
     locusi_recall_kernels(m, k, l.q, m->q, l.n, l.x, l.kernels);
     locusi_matmul_run(k, l.kernels, p, l.n, p, m->features, p, l.phi, p, NULL, NULL, 0, 0);
-    l.ridge.k = k, l.ridge.phi = l.phi, l.ridge.n = l.n, l.ridge.p = p;
+    l.ridge.k = k, l.ridge.phi = l.phi;
     m->noise = 0.6;
     for (round = 0; round < 3; round++) {
         locusi_learn_means(&l);
@@ -9321,7 +9255,15 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
         fit->base[j] = (float)l.mu[j];
     }
     for (i = 0; i < l.n; i++) fit->item[l.row[i]] = l.t[i] - l.f[i];
-    if (!fit->bare) locusi_learn_known(&l);
+    if (fit->bare) return LOCUS_OK;
+    locusi_learn_items(&l);
+    for (i = 0; i < l.n; i++) {
+        const size_t at = l.known[i].at;
+        m->known[i] = l.known[i].hash;
+        m->difficulty[i] = (float)l.t[at];
+        m->items[2 * i] = (float)l.slope[at];
+        m->items[2 * i + 1] = (float)l.intercept[at];
+    }
     return LOCUS_OK;
 }
 
@@ -9341,34 +9283,19 @@ typedef struct locusi_own {
     locusi_ridge r;
 } locusi_own;
 
-LOCUSI_FN void locusi_own_carve(locusi_own *o, const locusi_recall *recall, size_t all, locusi_carver *c)
+LOCUSI_FN void locusi_own_take(locusi_own *o, const locusi_recall *recall, size_t all, locusi_work *w)
 {
     const size_t p = recall->landmarks;
     memset(o, 0, sizeof *o);
     o->m = *recall;
-    locusi_recall_carve_learning(&o->m, c);
-    o->q = locusi_carve_floats(c, all, recall->q);
-    o->x = locusi_carve_floats(c, all, recall->rank);
-    o->kernels = locusi_carve_floats(c, all, p);
-    o->phi = locusi_carve_floats(c, all, p);
-    o->w = locusi_carve_floats(c, all, 1);
-    o->t = (double *)locusi_carve(c, all, sizeof(double));
-    o->score = (double *)locusi_carve(c, all, sizeof(double));
-    o->difference = (double *)locusi_carve(c, all, sizeof(double));
-    o->theta = (double *)locusi_carve(c, p, sizeof(double));
-    o->coefficient = (double *)locusi_carve(c, p, sizeof(double));
-    o->r.scaled = locusi_carve_floats(c, all, p);
-    o->r.normal = locusi_carve_floats(c, p, p);
-    o->r.factor = (double *)locusi_carve(c, p * p, sizeof(double));
-}
-
-LOCUSI_FN void locusi_own_take(locusi_own *o, const locusi_recall *recall, size_t all, locusi_work *w)
-{
-    locusi_carver c = {NULL, 0, 0};
-    locusi_own_carve(o, recall, all, &c);
-    c.base = (unsigned char *)locusi_take(w, c.failed ? SIZE_MAX : c.used, 1);
-    c.used = 0;
-    locusi_own_carve(o, recall, all, &c);
+    locusi_recall_take_learning(&o->m, w);
+    locusi_ridge_take(&o->r, all, p, w);
+    o->q = locusi_take_floats(w, all, recall->q);
+    o->x = locusi_take_floats(w, all, recall->rank);
+    o->w = locusi_take_floats(w, all, 1);
+    locusi_take_arrays(w, 2, all, p, &o->kernels, &o->phi);
+    locusi_take_doubles(w, 3, all, 1, &o->t, &o->score, &o->difference);
+    locusi_take_doubles(w, 2, p, 1, &o->theta, &o->coefficient);
 }
 
 // mu and sd of a model with n evaluations whose scores and difficulties have these sums. prior: what its mean is drawn
@@ -9411,7 +9338,7 @@ LOCUSI_FN locus_status locusi_own_fit(locusi_own *o, const locusi_kernels *k, co
     }
     locusi_own_mean(&o->m, o->m.mean, (double)o->n, o->scores, o->difficulties, &o->mu, &o->sd);
     for (i = 0; i < o->n; i++) o->difference[i] = (o->score[i] - o->mu) / o->sd - o->t[i];
-    o->r.k = k, o->r.phi = o->phi, o->r.n = o->n, o->r.p = p;
+    o->r.k = k, o->r.phi = o->phi, o->r.n = o->n;
     locusi_ridge_factor(&o->r, o->w);
     locusi_ridge_features(&o->r, o->w, o->difference, o->theta);
     locusi_recall_weights(&o->m, o->theta, o->coefficient);
@@ -9460,7 +9387,7 @@ struct locus_pool {
     float *recall;           // packed [landmarks -> padded capacity] the models' rows, see >>recall
     float *recall_base;      // [capacity]
     unsigned char *recalled; // [capacity] 1: the model has a row
-    void *memory_block;      // of the heap: what the recall stands in
+    locusi_block *remembers; // of the heap: what the recall stands in
     locusi_work home;        // what this struct stands in; in the caller's memory, all else too
     locusi_work room;        // of the heap: what depends on the capacity
     char query_encoder[96];
@@ -9584,19 +9511,14 @@ LOCUSI_FN locus_status locusi_pool_grow(locus_pool *pool, size_t capacity, locus
 // A growable pool's memory of these sizes, all zero, in a block of its own. The models' rows come with the next growth.
 LOCUSI_FN locus_status locusi_pool_make_recall(locus_pool *pool, const locusi_recall *plan, locus_error *err)
 {
-    locusi_carver c = {NULL, 0, 0};
     locusi_recall memory = *plan;
-    size_t bytes;
-    void *block = NULL;
-    locusi_recall_carve(&memory, &c);
-    if (!c.failed && locusi_add(c.used, 64, &bytes)) block = LOCUS_MALLOC(bytes);
-    if (!block) return locusi_fail(err, LOCUS_ERR_MEMORY, "memory", "%z bytes", "none", c.used);
-    memset(block, 0, bytes);
-    c.base = locusi_align(block);
-    c.used = 0;
-    locusi_recall_carve(&memory, &c);
-    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
-    pool->memory_block = block;
+    locus_status status;
+    locusi_work w;
+    locusi_work_begin(&w, NULL);
+    locusi_recall_take(&memory, &w);
+    if ((status = locusi_work_short(&w, err))) return status;
+    locusi_blocks_free(pool->remembers);
+    pool->remembers = w.blocks;
     pool->memory = memory;
     pool->recall = NULL;
     return LOCUS_OK;
@@ -9635,21 +9557,15 @@ LOCUSI_FN locus_status locusi_pool_create(locus_pool **out, const locus_net *net
     made.salt = locusi_mix((uint64_t)(uintptr_t)pool);
     memcpy(made.query_encoder, query_encoder, strlen(query_encoder) + 1);
     if (made.home.base) { // all in the caller's memory
-        locusi_carver c = {NULL, 0, 0};
         made.memory = *plan;
-        if (plan->landmarks) {
-            locusi_recall_carve(&made.memory, &c);
-            c.base = (unsigned char *)locusi_take_zero(&made.home, c.used, 1);
-            c.used = 0;
-            locusi_recall_carve(&made.memory, &c);
-        }
+        if (plan->landmarks) locusi_recall_take(&made.memory, &made.home);
         locusi_pool_take(&made, capacity, &made.home);
     }
     status = locusi_work_short(&made.home, err);
     if (!status && !made.home.base && plan->landmarks) status = locusi_pool_make_recall(&made, plan, err);
     if (!status && !made.home.base && capacity) status = locusi_pool_grow(&made, capacity, NULL, err);
     if (status) {
-        if (made.memory_block) LOCUS_FREE(made.memory_block);
+        locusi_blocks_free(made.remembers);
         locusi_work_end(&made.home);
         return status;
     }
@@ -9672,7 +9588,7 @@ LOCUS_API void locus_pool_destroy(locus_pool *pool)
     if (!pool) return;
     home = pool->home; // the pool stands in it
     locusi_work_end(&pool->room);
-    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
+    locusi_blocks_free(pool->remembers);
     locusi_work_end(&home);
 }
 
@@ -9685,7 +9601,7 @@ LOCUSI_FN locus_status locusi_pool_like(locus_pool **out, const locus_pool *pool
     (*out)->calibrated = pool->calibrated;
     (*out)->calibration_shared = pool->calibration_shared;
     if (!pool->memory.landmarks) return LOCUS_OK;
-    locusi_recall_copy(&(*out)->memory, &pool->memory);
+    memcpy((*out)->memory.known, pool->memory.known, pool->memory.floats * sizeof(float));
     locusi_recall_pack(&(*out)->memory, pool->net->kernels);
     return LOCUS_OK;
 }
@@ -9903,8 +9819,8 @@ LOCUS_API locus_status locus_pool_set_guard(locus_pool *pool, size_t model, doub
 
 LOCUSI_FN void locusi_pool_drop_recall(locus_pool *pool)
 {
-    if (pool->memory_block) LOCUS_FREE(pool->memory_block);
-    pool->memory_block = NULL;
+    locusi_blocks_free(pool->remembers);
+    pool->remembers = NULL;
     memset(&pool->memory, 0, sizeof pool->memory);
 }
 
@@ -9939,16 +9855,16 @@ LOCUSI_FN locus_status locusi_pool_take_recall(locus_pool *pool, const locusi_re
     const locus_pool before = *pool;
     locus_status status;
     size_t m, i;
-    pool->memory_block = NULL;
+    pool->remembers = NULL;
     status = locusi_pool_make_recall(pool, learned, err);
     if (!status) status = locusi_pool_grow(pool, pool->capacity, NULL, err);
     if (status) {
-        if (pool->memory_block) LOCUS_FREE(pool->memory_block);
+        locusi_blocks_free(pool->remembers);
         *pool = before;
         return status;
     }
-    if (before.memory_block) LOCUS_FREE(before.memory_block);
-    locusi_recall_copy(&pool->memory, learned);
+    locusi_blocks_free(before.remembers);
+    memcpy(pool->memory.known, learned->known, learned->floats * sizeof(float));
     for (m = 0; m < pool->count; m++) {
         for (i = 0; i < learned->landmarks; i++) *locusi_recall_at(pool, m, i) = fit->rows[m * learned->landmarks + i];
         pool->recall_base[m] = fit->base[m];
@@ -14414,15 +14330,11 @@ typedef struct locusi_study {
 LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t n, size_t batch, locusi_work *w)
 {
     const size_t landmarks = pool->memory.landmarks, p = landmarks + 16;
-    locusi_carver c = {NULL, 0, 0};
     s->m = pool->memory;
     s->r.k = pool->net->kernels;
     s->n = n;
     s->p = p;
-    locusi_recall_carve_learning(&s->m, &c);
-    c.base = (unsigned char *)locusi_take_zero(w, c.failed ? SIZE_MAX : c.used, 1);
-    c.used = 0;
-    if (c.base) locusi_recall_carve_learning(&s->m, &c);
+    locusi_recall_take_learning(&s->m, w);
     s->coordinates = locusi_take_floats(w, n, s->m.rank);
     s->similarities = locusi_take_floats(w, n, landmarks);
     s->r.n = n;
@@ -15142,15 +15054,13 @@ LOCUS_API locus_evals locus_log_evals(const locus_log *log, size_t model)
 // columns padded to multiples of 16 (attention weights in head layout), each vector padded; the pads are 0 and stay 0.
 //
 // A step. What all models share is computed once: the step's queries with their noise, the tokens of score 0 and 1
-// (a token is affine in the score, see >>encoder), and what layer 0 makes of them: keys, values, queries. Then each
-// model goes forward, through the loss of its own targets, and backward, alone, so that only one model's activations
-// exist for each thread; what it owes the shared rows is summed over the models before it meets the shared weights.
-// Models are split into groups, each summed in order by one thread, and groups are added in order: the number of
-// threads changes no bit.
+// (a token is affine in the score) and their keys, values and queries in layer 0. Then each model goes forward and
+// backward alone, so that a thread keeps one model's activations; what it owes the shared rows is summed over the
+// models before it meets the shared weights. Models are split into groups, each summed in order by one thread, and
+// groups are added in order: the number of threads changes no bit.
 //
-// The way forward is written here once more: >>encoder sums in integers over levels, in tiles that it forgets, so that
-// nothing depends on order or memory; here the sums are floats, and attention, norms and hidden layers of all tokens
-// are kept for the way back.
+// The way forward is written here once more: >>encoder sums in integers, in tiles that it forgets; here the sums are
+// floats, and what the way back needs is kept.
 //
 // Attention is a tall matrix [tokens, lds]: column (head, inducing vector). Where tokens attend to inducing vectors
 // the softmax runs along a row, where inducing vectors attend to tokens it runs down a column.
@@ -15262,7 +15172,7 @@ typedef struct locusi_kept_layer {
 typedef struct locusi_train_worker { // one thread's activations of one model, and what they are owed
     size_t *rows;                    // the model's evaluations: rows of the step's table,
     float *y;                        // and their scores
-    size_t count, mine;
+    size_t count;
     locusi_kept_layer layer[LOCUSI_MAX_LAYERS + 1]; // the one behind the last has the pooling's input
     locusi_kept pool;
     float *means;                             // [headsp, ldx] the pooling's weighted means of the tokens
@@ -15306,11 +15216,6 @@ typedef struct locusi_batch {
     int add;                     // this step's gradients add to those before
 } locusi_batch;
 
-typedef struct locusi_key {
-    double key;
-    size_t at;
-} locusi_key;
-
 struct locus_trainer {
     locus_net shape;                          // sizes alone
     locusi_param *params, *rest;              // rest: behind the layers
@@ -15335,6 +15240,8 @@ struct locus_trainer {
     // the running step
     const locusi_batch *batch;
     locusi_counter counter;
+    void (*task)(locus_trainer *t, size_t worker, size_t item);
+    size_t items;
     float deviation; // of its noise
     uint64_t salt;
     int bad;
@@ -15349,7 +15256,7 @@ struct locus_trainer {
     float *step_queries, *target_queries, *step_scores, *target_scores, *model_weight;
     size_t *order; // [train] the step's subset, then the other rows
     size_t *targets, *model_id;
-    locusi_key *keys;
+    locusi_keyed *keys;
     float *z, *logits;
     void *metrics_work;
     size_t metrics_bytes;
@@ -15843,36 +15750,48 @@ LOCUSI_FN double locusi_predict_backward(const locus_trainer *t, locusi_train_wo
 
 // ---- a step
 
-LOCUSI_FN void locusi_train_models(void *arg, size_t worker)
+LOCUSI_FN void locusi_train_worker_run(void *arg, size_t worker)
 {
     locus_trainer *t = (locus_trainer *)arg;
+    size_t item, mine = 0;
+    while ((item = locusi_next(&t->counter, worker, &mine)) < t->items) t->task(t, worker, item);
+}
+
+LOCUSI_FN void locusi_train_spread(locus_trainer *t, size_t items,
+                                   void (*task)(locus_trainer *t, size_t worker, size_t item))
+{
+    t->task = task;
+    t->items = items;
+    t->counter.next = 0;
+    t->counter.workers = t->workers;
+    locusi_run(t->run.parallel, locusi_train_worker_run, t, t->workers);
+}
+
+LOCUSI_FN void locusi_train_group_step(locus_trainer *t, size_t worker, size_t item)
+{
     const locusi_batch *b = t->batch;
     locusi_train_worker *w = &t->worker[worker];
-    size_t item, m, i;
-    w->mine = 0;
-    while ((item = locusi_next(&t->counter, worker, &w->mine)) < t->groups) {
-        locusi_train_group *group = &t->group[item];
-        float *const cleared = b->add && item == 0 ? group->dinduce : group->gradient;
-        if (b->target_scores)
-            memset(cleared, 0, (t->group_floats - (size_t)(cleared - group->gradient)) * sizeof(float));
-        group->loss = 0.0;
-        for (m = item * b->models / t->groups; m < (item + 1) * b->models / t->groups; m++) {
-            const float *score = b->scores + m * b->rows;
-            w->count = 0;
-            for (i = 0; i < b->rows; i++)
-                if (!locusi_is_nan(score[i])) {
-                    w->rows[w->count] = i;
-                    w->y[w->count++] = score[i];
-                }
-            if (!w->count) continue; // the caller sees to it that this is a model without targets
-            if (!locusi_model_forward(t, w)) locusi_set_flag(&t->bad);
-            if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
-            if (b->targets) locusi_predict_forward(t, w, m);
-            if (b->target_scores) {
-                const double loss = locusi_predict_backward(t, w, group, m);
-                if (m + b->silent < b->models) group->loss += loss;
-                locusi_model_backward(t, w, group);
+    locusi_train_group *group = &t->group[item];
+    float *const cleared = b->add && item == 0 ? group->dinduce : group->gradient;
+    size_t m, i;
+    if (b->target_scores) memset(cleared, 0, (t->group_floats - (size_t)(cleared - group->gradient)) * sizeof(float));
+    group->loss = 0.0;
+    for (m = item * b->models / t->groups; m < (item + 1) * b->models / t->groups; m++) {
+        const float *score = b->scores + m * b->rows;
+        w->count = 0;
+        for (i = 0; i < b->rows; i++)
+            if (!locusi_is_nan(score[i])) {
+                w->rows[w->count] = i;
+                w->y[w->count++] = score[i];
             }
+        if (!w->count) continue; // the caller sees to it that this is a model without targets
+        if (!locusi_model_forward(t, w)) locusi_set_flag(&t->bad);
+        if (b->z) memcpy(b->z + m * t->shape.dp, w->z, t->shape.dp * sizeof(float));
+        if (b->targets) locusi_predict_forward(t, w, m);
+        if (b->target_scores) {
+            const double loss = locusi_predict_backward(t, w, group, m);
+            if (m + b->silent < b->models) group->loss += loss;
+            locusi_model_backward(t, w, group);
         }
     }
 }
@@ -15900,37 +15819,32 @@ LOCUSI_FN void locusi_train_table(const locus_trainer *t, size_t i, size_t n)
     }
 }
 
+LOCUSI_FN size_t locusi_row_tasks(size_t rows) { return (rows + LOCUSI_ROW_TASK - 1) / LOCUSI_ROW_TASK; }
+
 // The table, and the predictor's part that depends on the queries alone; a task for each 128 rows of both.
-LOCUSI_FN void locusi_train_shared(void *arg, size_t worker)
+LOCUSI_FN void locusi_train_shared(locus_trainer *t, size_t worker, size_t item)
 {
-    locus_trainer *t = (locus_trainer *)arg;
     const locusi_param *at = t->rest;
     const locusi_batch *b = t->batch;
-    const size_t most = LOCUSI_ROW_TASK, tasks = (b->rows + most - 1) / most;
-    const size_t all = tasks + (b->targets + most - 1) / most;
-    size_t item, *mine = &t->worker[worker].mine;
-    *mine = 0;
-    while ((item = locusi_next(&t->counter, worker, mine)) < all) {
-        const size_t i = (item < tasks ? item : item - tasks) * most;
-        const size_t left = (item < tasks ? b->rows : b->targets) - i, n = left < most ? left : most;
-        if (item < tasks) {
-            locusi_train_table(t, i, n);
-        } else {
-            float *const u = t->u + i * t->ldx;
-            locusi_affine(t, &at[LOCUSI_U], b->target_queries + i * t->ldq, n, u, t->theta + at[LOCUSI_U_B].at, NULL, 0,
-                          0);
-            locusi_through(t, &at[LOCUSI_HU], u, n, t->hu + i * t->ldg);
-        }
+    const size_t tasks = locusi_row_tasks(b->rows), i = (item < tasks ? item : item - tasks) * LOCUSI_ROW_TASK;
+    const size_t left = (item < tasks ? b->rows : b->targets) - i, n = left < LOCUSI_ROW_TASK ? left : LOCUSI_ROW_TASK;
+    (void)worker;
+    if (item < tasks) {
+        locusi_train_table(t, i, n);
+        return;
     }
+    locusi_affine(t, &at[LOCUSI_U], b->target_queries + i * t->ldq, n, t->u + i * t->ldx, t->theta + at[LOCUSI_U_B].at,
+                  NULL, 0, 0);
+    locusi_through(t, &at[LOCUSI_HU], t->u + i * t->ldx, n, t->hu + i * t->ldg);
 }
 
-// Group 0 <- the sum over the groups, in order; a slice for each worker.
-LOCUSI_FN void locusi_train_reduce(void *arg, size_t worker)
+// Group 0 <- the sum over the groups, in order; an item is a slice.
+LOCUSI_FN void locusi_train_reduce(locus_trainer *t, size_t worker, size_t item)
 {
-    locus_trainer *t = (locus_trainer *)arg;
-    const size_t blocks = t->group_floats / 16, end = (worker + 1) * blocks / t->workers * 16;
+    const size_t blocks = t->group_floats / 16, end = (item + 1) * blocks / t->workers * 16;
     size_t i, g, n;
-    for (i = worker * blocks / t->workers * 16; i < end; i += n) {
+    (void)worker;
+    for (i = item * blocks / t->workers * 16; i < end; i += n) {
         n = end - i < 4096 ? end - i : 4096;
         for (g = 1; g < t->groups; g++) t->k->axpy(1.0f, t->group[g].gradient + i, t->group[0].gradient + i, n);
     }
@@ -15973,32 +15887,21 @@ LOCUSI_FN void locusi_train_table_back(const locus_trainer *t)
 
 // What is owed to shared rows meets the shared weights. Three parts that touch different weights: the token map's two
 // halves, the predictor.
-LOCUSI_FN void locusi_train_shared_back(void *arg, size_t worker)
+LOCUSI_FN void locusi_train_shared_back(locus_trainer *t, size_t worker, size_t item)
 {
-    locus_trainer *t = (locus_trainer *)arg;
     const locusi_param *at = t->rest;
     const locusi_batch *b = t->batch;
     const locusi_train_group *group = &t->group[0];
     float *g = group->gradient;
-    size_t item, *mine = &t->worker[worker].mine;
-    *mine = 0;
-    while ((item = locusi_next(&t->counter, worker, mine)) < 3) {
-        if (item == 0) locusi_owe(t, g, &t->params[LOCUSI_A], group->dt[0], b->queries, b->rows);
-        if (item == 1) locusi_owe(t, g, &t->params[LOCUSI_C], group->dt[1], b->queries, b->rows);
-        if (item == 2) {
-            locusi_owe(t, g, &at[LOCUSI_HU], group->dhu, t->u, b->targets);
-            locusi_back(t, &at[LOCUSI_HU], group->dhu, b->targets, group->du, 1);
-            locusi_owe(t, g, &at[LOCUSI_U], group->du, b->target_queries, b->targets);
-            t->k->add_rows(group->du, t->ldx, b->targets, t->shape.dp / 16, g + at[LOCUSI_U_B].at);
-        }
+    (void)worker;
+    if (item < 2) {
+        locusi_owe(t, g, &t->params[item ? LOCUSI_C : LOCUSI_A], group->dt[item], b->queries, b->rows);
+        return;
     }
-}
-
-LOCUSI_FN void locusi_train_spread(locus_trainer *t, void (*task)(void *arg, size_t worker))
-{
-    t->counter.next = 0;
-    t->counter.workers = t->workers;
-    locusi_run(t->run.parallel, task, t, t->workers);
+    locusi_owe(t, g, &at[LOCUSI_HU], group->dhu, t->u, b->targets);
+    locusi_back(t, &at[LOCUSI_HU], group->dhu, b->targets, group->du, 1);
+    locusi_owe(t, g, &at[LOCUSI_U], group->du, b->target_queries, b->targets);
+    t->k->add_rows(group->du, t->ldx, b->targets, t->shape.dp / 16, g + at[LOCUSI_U_B].at);
 }
 
 // A group's block for a step of these sizes; returns its floats.
@@ -16032,13 +15935,13 @@ LOCUSI_FN double locusi_train_step(locus_trainer *t, const locusi_batch *b)
     t->groups = work < 4096 ? 2 : work < 32768 ? 4 : LOCUSI_GROUPS;
     if (t->groups > b->models) t->groups = b->models ? b->models : 1;
     for (i = 0; i < t->groups; i++) t->group_floats = locusi_group_lay(t, &t->group[i], b->rows, b->targets);
-    locusi_train_spread(t, locusi_train_shared);
-    locusi_train_spread(t, locusi_train_models);
+    locusi_train_spread(t, locusi_row_tasks(b->rows) + locusi_row_tasks(b->targets), locusi_train_shared);
+    locusi_train_spread(t, t->groups, locusi_train_group_step);
     if (!b->target_scores) return 0.0;
     for (i = 0; i < t->groups; i++) loss += t->group[i].loss;
-    locusi_train_spread(t, locusi_train_reduce);
+    locusi_train_spread(t, t->workers, locusi_train_reduce);
     locusi_train_table_back(t);
-    locusi_train_spread(t, locusi_train_shared_back);
+    locusi_train_spread(t, 3, locusi_train_shared_back);
     return loss;
 }
 
@@ -16046,17 +15949,12 @@ LOCUSI_FN double locusi_train_step(locus_trainer *t, const locusi_batch *b)
 
 LOCUSI_FN void locusi_kept_lay(const locus_trainer *t, locusi_work *w, locusi_kept *k, size_t rows, size_t keys)
 {
-    k->queries = locusi_take_floats(w, rows, t->ldh);
-    k->keys = locusi_take_floats(w, keys, t->ldh);
-    k->values = locusi_take_floats(w, keys, t->ldh);
+    locusi_take_arrays(w, 2, rows, t->ldh, &k->queries, &k->heads);
+    locusi_take_arrays(w, 2, keys, t->ldh, &k->keys, &k->values);
+    locusi_take_arrays(w, 3, rows, t->ldx, &k->hat0, &k->hat1, &k->result);
+    locusi_take_arrays(w, 2, rows, 1, &k->inverse0, &k->inverse1);
     k->attention = locusi_take_floats(w, t->most_rows, t->lds);
-    k->heads = locusi_take_floats(w, rows, t->ldh);
-    k->hat0 = locusi_take_floats(w, rows, t->ldx);
-    k->hat1 = locusi_take_floats(w, rows, t->ldx);
-    k->inverse0 = locusi_take_floats(w, rows, 1);
-    k->inverse1 = locusi_take_floats(w, rows, 1);
     k->hidden = locusi_take_floats(w, rows, t->ldf);
-    k->result = locusi_take_floats(w, rows, t->ldx);
 }
 
 LOCUSI_FN void locusi_worker_lay(const locus_trainer *t, locusi_work *w, locusi_train_worker *to)
@@ -16066,26 +15964,21 @@ LOCUSI_FN void locusi_worker_lay(const locus_trainer *t, locusi_work *w, locusi_
     size_t l;
     to->rows = (size_t *)locusi_take(w, n, sizeof(size_t));
     to->y = locusi_take_floats(w, n, 1);
-    to->layer[0].x = locusi_take_floats(w, n, t->ldx);
+    locusi_take_arrays(w, 2, n, t->ldx, &to->layer[0].x, &to->dx);
     for (l = 0; l < s->layers; l++) {
         locusi_kept_lay(t, w, &to->layer[l].mab1, s->rp, n);
         locusi_kept_lay(t, w, &to->layer[l].mab2, n, s->rp);
         to->layer[l + 1].x = to->layer[l].mab2.result;
     }
     locusi_kept_lay(t, w, &to->pool, 1, 1);
-    to->means = locusi_take_floats(w, t->headsp, t->ldx);
-    to->z = locusi_take_floats(w, 1, s->dp);
-    to->dz = locusi_take_floats(w, 1, s->dp);
-    to->dx = locusi_take_floats(w, n, t->ldx);
-    to->dq = locusi_take_floats(w, locusi_max(n, LOCUSI_TILE), t->ldh);
-    to->dk = locusi_take_floats(w, n, t->ldh);
-    to->dv = locusi_take_floats(w, n, t->ldh);
+    locusi_take_arrays(w, 3, 1, t->ldx, &to->z, &to->dz, &to->dpooled);
+    locusi_take_arrays(w, 3, t->headsp, t->ldx, &to->means, &to->dmeans, &to->dseed_keys);
+    locusi_take_arrays(w, 3, locusi_max(n, LOCUSI_TILE), t->ldh, &to->dq, &to->dk, &to->dv);
+    locusi_take_arrays(w, 2, s->rp, t->ldh, &to->dinduced_keys, &to->dinduced_values);
+    locusi_take_arrays(w, 3, s->gp, s->dp, &to->scaled, &to->scaled_rows, &to->e);
+    locusi_take_arrays(w, 2, s->gp, 1, &to->from_z, &to->dhz);
+    locusi_take_arrays(w, 2, targets, t->ldg, &to->pre, &to->dpre);
     to->dinduced = locusi_take_floats(w, s->rp, t->ldx);
-    to->dinduced_keys = locusi_take_floats(w, s->rp, t->ldh);
-    to->dinduced_values = locusi_take_floats(w, s->rp, t->ldh);
-    to->dpooled = locusi_take_floats(w, 1, t->ldx);
-    to->dmeans = locusi_take_floats(w, t->headsp, t->ldx);
-    to->dseed_keys = locusi_take_floats(w, t->headsp, t->ldx);
     to->dpool_scores = locusi_take_floats(w, n, t->headsp);
     to->o = locusi_take_floats(w, tile, t->ldx);
     to->dhidden = locusi_take_floats(w, tile, t->ldf);
@@ -16093,13 +15986,6 @@ LOCUSI_FN void locusi_worker_lay(const locus_trainer *t, locusi_work *w, locusi_
     to->dattention = locusi_take_floats(w, tile, t->lds);
     to->dot = locusi_take_floats(w, locusi_max(s->heads * s->rp, t->headsp), 1);
     to->packed = locusi_take_floats(w, locusi_max(s->hp, s->dp), locusi_max(s->rp, t->headsp));
-    to->scaled = locusi_take_floats(w, s->gp, s->dp);
-    to->scaled_rows = locusi_take_floats(w, s->gp, s->dp);
-    to->e = locusi_take_floats(w, s->gp, s->dp);
-    to->from_z = locusi_take_floats(w, s->gp, 1);
-    to->dhz = locusi_take_floats(w, s->gp, 1);
-    to->pre = locusi_take_floats(w, targets, t->ldg);
-    to->dpre = locusi_take_floats(w, targets, t->ldg);
     to->dlogit = locusi_take_floats(w, targets, 1);
 }
 
@@ -16133,8 +16019,7 @@ LOCUSI_FN void locusi_train_lay(locus_trainer *t, locusi_work *w, size_t most_ro
     t->param_count = locusi_params_make(s, NULL, &t->encoder_count, &t->count);
     t->params = (locusi_param *)locusi_take(w, t->param_count, sizeof(locusi_param));
     t->state = locusi_take_floats(w, LOCUSI_STATES, t->count);
-    t->forward = locusi_take_floats(w, t->count, 1);
-    t->backward = locusi_take_floats(w, t->count, 1);
+    locusi_take_arrays(w, 2, t->count, 1, &t->forward, &t->backward);
     t->live = locusi_take_floats(w, s->dp, 1);
     t->no_column = locusi_take_floats(w, s->rp, 1);
     t->induce_queries = locusi_take_floats(w, s->layers * s->rp, t->ldh);
@@ -16144,9 +16029,7 @@ LOCUSI_FN void locusi_train_lay(locus_trainer *t, locusi_work *w, size_t most_ro
     t->seed_keys = locusi_take_floats(w, t->headsp, t->ldx);
     for (i = 0; i < 2; i++) {
         t->t[i] = locusi_take_floats(w, most_rows, t->ldx);
-        t->tq[i] = locusi_take_floats(w, most_rows, t->ldh);
-        t->tk[i] = locusi_take_floats(w, most_rows, t->ldh);
-        t->tv[i] = locusi_take_floats(w, most_rows, t->ldh);
+        locusi_take_arrays(w, 3, most_rows, t->ldh, &t->tq[i], &t->tk[i], &t->tv[i]);
     }
     t->u = locusi_take_floats(w, most_targets, t->ldx);
     t->hu = locusi_take_floats(w, most_targets, t->ldg);
@@ -16177,20 +16060,11 @@ LOCUSI_FN void locusi_train_start(locus_trainer *t)
 // bits = mix(mix(mix(seed + a stream) + b epoch) + c index) with mix as for hashes (see >>net) and the odd constants
 // below. Uniform: the upper 53 bits. Normal: Box and Muller, a pair from the two halves.
 
-typedef enum locusi_stream {
-    LOCUSI_STREAM_WEIGHTS = 1,
-    LOCUSI_STREAM_NOISE,
-    LOCUSI_STREAM_TARGET_NOISE,
-    LOCUSI_STREAM_SIZE,
-    LOCUSI_STREAM_SUBSET,
-    LOCUSI_STREAM_TARGETS,
-    LOCUSI_STREAM_DROPOUT,
-    LOCUSI_STREAM_VIRTUAL,
-    LOCUSI_STREAM_ANSWERS,
-    LOCUSI_STREAM_UNLABELLED
-} locusi_stream;
+enum { LOCUSI_STREAM_WEIGHTS = 1, LOCUSI_STREAM_NOISE, LOCUSI_STREAM_TARGET_NOISE, LOCUSI_STREAM_SIZE };
+enum { LOCUSI_STREAM_SUBSET = 5, LOCUSI_STREAM_TARGETS, LOCUSI_STREAM_DROPOUT, LOCUSI_STREAM_VIRTUAL };
+enum { LOCUSI_STREAM_ANSWERS = 9, LOCUSI_STREAM_UNLABELLED };
 
-LOCUSI_FN uint64_t locusi_random(uint64_t seed, locusi_stream stream, size_t epoch, uint64_t index)
+LOCUSI_FN uint64_t locusi_random(uint64_t seed, unsigned stream, size_t epoch, uint64_t index)
 {
     uint64_t h = locusi_mix(seed + (uint64_t)stream * 0x9e3779b97f4a7c15u);
     h = locusi_mix(h + (uint64_t)epoch * 0xc2b2ae3d27d4eb4fu);
@@ -16207,18 +16081,6 @@ LOCUSI_FN void locusi_normal(uint64_t bits, float *a, float *b)
     const float radius = sqrtf(-2.0f * logf(u));
     *a = radius * cosf(angle);
     *b = radius * sinf(angle);
-}
-
-// order <- a random permutation of [0, n), its first `take` places
-LOCUSI_FN void locusi_shuffle(uint64_t seed, locusi_stream stream, size_t epoch, size_t *order, size_t n, size_t take)
-{
-    size_t i;
-    for (i = 0; i < n; i++) order[i] = i;
-    for (i = 0; i < take && i + 1 < n; i++) {
-        const size_t at = i + (size_t)(locusi_random(seed, stream, epoch, i) % (n - i)), swap = order[at];
-        order[at] = order[i];
-        order[i] = swap;
-    }
 }
 
 // ---- the trainer's options and data
@@ -16326,14 +16188,11 @@ LOCUSI_FN locus_status locusi_train_check(const locus_net *shape, const locus_tr
         if (count[k] && !list[k]) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a list", "NULL", name[k]);
         for (i = 0; i < count[k]; i++) {
             const size_t row = list[k][i];
-            const float *x;
             if (row >= q->count)
                 return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s[%z]", "below %z", "%z", name[k], i, q->count, row);
-            x = q->encodings + row * stride;
             for (c = 0; c < q->dim; c++)
-                if (!(locusi_finite(x[c]) && fabsf(x[c]) < 1e6f))
-                    return locusi_fail(err, LOCUS_ERR_NONFINITE, "encodings[%z, %z]",
-                                       "a finite number of sensible size", "%f", row, c, (double)x[c]);
+                if (!locusi_within((double)q->encodings[row * stride + c], -1e6, 1e6))
+                    return locusi_bad_encoding(q->encodings + row * stride, q->dim, row, err);
         }
     }
     for (m = 0; m < d->evals.scores.models; m++) {
@@ -16398,11 +16257,10 @@ LOCUSI_FN void locusi_trainer_lay(locus_trainer *t, locusi_work *w)
     const size_t n = t->n, models = t->models, all = models + t->virtuals, rows = n + t->data.unlabelled_count;
     const size_t targets = t->o.targets + t->unlabelled;
     locusi_train_lay(t, w, n, locusi_max(locusi_max(targets, t->validation), 1));
-    t->queries = locusi_take_floats(w, n, t->ldq);
+    locusi_take_arrays(w, 2, n, t->ldq, &t->queries, &t->step_queries);
+    locusi_take_arrays(w, 3, t->validation, models, &t->validation_scores, &t->logits, &t->told);
     t->validation_queries = locusi_take_floats(w, t->validation, t->ldq);
     t->scores = locusi_take_floats(w, models, n);
-    t->validation_scores = locusi_take_floats(w, models, t->validation);
-    t->step_queries = locusi_take_floats(w, n, t->ldq);
     t->target_queries = locusi_take_floats(w, targets, t->ldq);
     t->step_scores = locusi_take_floats(w, all, n);
     t->target_scores = locusi_take_floats(w, all, targets);
@@ -16410,9 +16268,8 @@ LOCUSI_FN void locusi_trainer_lay(locus_trainer *t, locusi_work *w)
     t->model_id = (size_t *)locusi_take(w, all, sizeof(size_t));
     t->targets = (size_t *)locusi_take(w, targets, sizeof(size_t));
     t->order = (size_t *)locusi_take(w, n, sizeof(size_t));
-    t->keys = (locusi_key *)locusi_take(w, n, sizeof(locusi_key));
+    t->keys = (locusi_keyed *)locusi_take(w, n, sizeof(locusi_keyed));
     t->z = locusi_take_floats(w, models, t->shape.dp);
-    t->logits = locusi_take_floats(w, t->validation, models);
     t->metrics_bytes = 16 * t->validation * models + 32 * (t->validation + models) + 1024;
     t->metrics_work = locusi_take(w, t->metrics_bytes, 1);
     t->text = (unsigned char *)locusi_take(w, t->data.text ? t->data.text->rows : 0, 6);
@@ -16420,7 +16277,6 @@ LOCUSI_FN void locusi_trainer_lay(locus_trainer *t, locusi_work *w)
     t->difficulty = locusi_take_floats(w, rows, 1);
     t->item = (double *)locusi_take(w, n, sizeof(double));
     t->own = locusi_take_floats(w, models, rows);
-    t->told = locusi_take_floats(w, t->validation, models);
 }
 
 LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
@@ -16438,14 +16294,14 @@ LOCUSI_FN const float *locusi_data_row(const locus_trainer *t, size_t row)
 LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *run, locus_error *err)
 {
     const size_t n = t->n, extra = t->data.unlabelled_count, all = n + extra, q = t->shape.q, models = t->models;
-    const locusi_kernels *k = t->k;
+    double sum = 0.0, square = 0.0, squares = 0.0;
     locusi_recall memory;
     locusi_recall_fit fit;
     locusi_work w;
     locus_evals evals;
     locus_queries others;
-    float *rows, *kernels, *x, *base;
-    size_t i, j, l;
+    float *rows, *similar, *x, *base;
+    size_t i, j, l, p;
     locus_status status;
     memset(&memory, 0, sizeof memory);
     memset(&fit, 0, sizeof fit);
@@ -16453,14 +16309,11 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *
     memory.q = q;
     fit.bare = 1;
     locusi_work_begin(&w, run);
-    rows = (float *)locusi_take(&w, all * q, sizeof(float));
-    kernels = (float *)locusi_take(&w, all * LOCUSI_RECALL_LANDMARKS, sizeof(float));
-    x = (float *)locusi_take(&w, all * LOCUSI_RECALL_RANK, sizeof(float));
-    if ((status = locusi_work_short(&w, err))) {
-        locusi_work_end(&w);
-        return status;
-    }
-    for (i = 0; i < all; i++)
+    rows = locusi_take_floats(&w, all, q);
+    similar = locusi_take_floats(&w, all, LOCUSI_RECALL_LANDMARKS);
+    x = locusi_take_floats(&w, all, LOCUSI_RECALL_RANK);
+    status = locusi_work_short(&w, err);
+    for (i = 0; i < all && !status; i++)
         memcpy(rows + i * q, locusi_data_row(t, i < n ? t->data.train[i] : t->data.unlabelled[i - n]),
                q * sizeof(float));
     evals.queries.encodings = rows;
@@ -16469,42 +16322,41 @@ LOCUSI_FN locus_status locusi_train_response(locus_trainer *t, const locus_run *
     evals.scores.models = models;
     evals.scores.f32 = t->scores;
     others = evals.queries;
-    others.encodings = rows + n * q;
     others.count = extra;
-    status = locusi_recall_learn(&memory, k, &evals, extra ? &others : NULL, &fit, &w, err);
-    base = fit.base;
     if (!status) {
-        double sum = 0.0, square = 0.0, squares = 0.0;
-        memcpy(t->item, fit.item, n * sizeof(double));
-        locusi_recall_kernels(&memory, k, rows, q, all, x, kernels);
-        for (i = 0; i < all; i++) {
-            const float *row = kernels + i * memory.landmarks;
-            for (j = 0; j <= models; j++) {
-                const float *own = j < models ? fit.own + j * memory.landmarks : memory.shared;
-                float s = 0.0f;
-                for (l = 0; l < memory.landmarks; l++) s += own[l] * row[l];
-                *(j < models ? &t->own[j * all + i] : &t->difficulty[i]) = s;
-            }
-        }
-        for (i = 0; i < t->validation; i++) {
-            locusi_recall_kernels(&memory, k, locusi_data_row(t, t->data.validation[i]), q, 1, x, kernels);
-            for (j = 0; j < models; j++) {
-                float s = base[j];
-                for (l = 0; l < memory.landmarks; l++) s += fit.rows[j * memory.landmarks + l] * kernels[l];
-                t->told[i * models + j] = locusi_chance_logit(s);
-            }
-        }
-        for (j = 0; j < models; j++) base[j] = (float)log((double)base[j] / (1.0 - (double)base[j]));
-        for (j = 0; j < models; j++) sum += (double)base[j] / (double)models;
-        for (j = 0; j < models; j++) square += ((double)base[j] - sum) * ((double)base[j] - sum) / (double)models;
-        for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
-        squares /= (double)all; // a mixture of all models' differences has this variance
-        t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
-        t->ability = sum;
-        t->spread = sqrt(square);
+        others.encodings = rows + n * q;
+        status = locusi_recall_learn(&memory, t->k, &evals, extra ? &others : NULL, &fit, &w, err);
     }
+    if (status) {
+        locusi_work_end(&w);
+        return status;
+    }
+    base = fit.base;
+    p = memory.landmarks;
+    memcpy(t->item, fit.item, n * sizeof(double));
+    locusi_recall_kernels(&memory, t->k, rows, q, all, x, similar);
+    for (i = 0; i < all; i++) {
+        t->difficulty[i] = locusi_dot(memory.shared, similar + i * p, p);
+        for (j = 0; j < models; j++) t->own[j * all + i] = locusi_dot(fit.own + j * p, similar + i * p, p);
+    }
+    for (i = 0; i < t->validation; i++) {
+        locusi_recall_kernels(&memory, t->k, locusi_data_row(t, t->data.validation[i]), q, 1, x, similar);
+        for (j = 0; j < models; j++) {
+            float chance = base[j];
+            for (l = 0; l < p; l++) chance += fit.rows[j * p + l] * similar[l];
+            t->told[i * models + j] = locusi_chance_logit(chance);
+        }
+    }
+    for (j = 0; j < models; j++) base[j] = (float)log((double)base[j] / (1.0 - (double)base[j]));
+    for (j = 0; j < models; j++) sum += (double)base[j] / (double)models;
+    for (j = 0; j < models; j++) square += ((double)base[j] - sum) * ((double)base[j] - sum) / (double)models;
+    for (i = 0; i < all * models; i++) squares += (double)t->own[i] * (double)t->own[i];
+    squares /= (double)all; // a mixture of all models' differences has this variance
+    t->strength = squares > 0.0 ? LOCUSI_VIRTUAL_STRENGTH * sqrt(memory.own / squares) : 0.0;
+    t->ability = sum;
+    t->spread = sqrt(square);
     locusi_work_end(&w);
-    return status;
+    return LOCUS_OK;
 }
 
 // to [count, qp] <- scaled encodings of rows; into the data's hash
@@ -16579,7 +16431,7 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     locusi_work w;
     size_t before;
     locus_status status;
-    if (!out || !data) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", out ? "data" : "out");
+    if (!out || !data) return locusi_null(err, out ? "data" : "out");
     *out = NULL;
     memset(&plan, 0, sizeof plan);
     memset(&place, 0, sizeof place);
@@ -16625,10 +16477,9 @@ LOCUS_API locus_status locus_train_create(locus_trainer **out, const locus_train
     if (data->text) locus_text_name(data->text, t->query_encoder, NULL);
     else if (data->query_encoder) memcpy(t->query_encoder, data->query_encoder, strlen(data->query_encoder) + 1);
     t->data.query_encoder = t->query_encoder;
-    behind = t->run;
-    if (!t->owned) behind.memory = w.base + w.used, behind.memory_bytes = w.bytes - w.used;
-    if (t->virtuals && (status = locusi_train_response(t, &behind, err))) {
-        if (err && err->bytes) err->bytes += w.used;
+    behind = locusi_work_rest(&w);
+    if (t->virtuals && (status = locusi_train_response(t, t->owned ? NULL : &behind, err))) {
+        status = t->owned ? status : locusi_work_within(&w, status, err);
         locus_train_destroy(t);
         return status;
     }
@@ -16651,18 +16502,18 @@ LOCUS_API locus_train_opts locus_train_options(const locus_trainer *trainer)
 
 // ---- what a step sees
 
-LOCUSI_FN uint64_t locusi_train_draw(const locus_trainer *t, locusi_stream stream, uint64_t index) // this epoch's
+LOCUSI_FN uint64_t locusi_train_draw(const locus_trainer *t, unsigned stream, uint64_t index) // this epoch's
 {
     return locusi_random(t->o.seed, stream, t->epoch, index);
 }
 
-// to [count, ldq] <- a worker's share of the rows' encodings, plus noise
-LOCUSI_FN void locusi_train_take(const locus_trainer *t, size_t worker, const size_t *rows, size_t count,
-                                 locusi_stream stream, float *to)
+// to [count, ldq] <- a share of the rows' encodings, plus noise
+LOCUSI_FN void locusi_train_take(const locus_trainer *t, size_t share, const size_t *rows, size_t count,
+                                 unsigned stream, float *to)
 {
-    const size_t q = t->shape.q, end = (worker + 1) * count / t->workers;
+    const size_t q = t->shape.q, end = (share + 1) * count / t->workers;
     size_t i, j;
-    for (i = worker * count / t->workers; i < end; i++) {
+    for (i = share * count / t->workers; i < end; i++) {
         float *x = to + i * t->ldq;
         if (rows[i] < t->n) {
             memcpy(x, t->queries + rows[i] * t->ldq, t->ldq * sizeof(float));
@@ -16680,18 +16531,11 @@ LOCUSI_FN void locusi_train_take(const locus_trainer *t, size_t worker, const si
     }
 }
 
-LOCUSI_FN void locusi_train_noise(void *arg, size_t worker)
+LOCUSI_FN void locusi_train_noise(locus_trainer *t, size_t worker, size_t item)
 {
-    const locus_trainer *t = (const locus_trainer *)arg;
-    locusi_train_take(t, worker, t->order, t->batch->rows, LOCUSI_STREAM_NOISE, t->step_queries);
-    locusi_train_take(t, worker, t->targets, t->batch->targets, LOCUSI_STREAM_TARGET_NOISE, t->target_queries);
-}
-
-LOCUSI_FN int locusi_key_order(const void *a, const void *b) // descending
-{
-    const locusi_key *x = (const locusi_key *)a, *y = (const locusi_key *)b;
-    if (x->key != y->key) return x->key > y->key ? -1 : 1;
-    return x->at < y->at ? -1 : x->at > y->at;
+    (void)worker;
+    locusi_train_take(t, item, t->order, t->batch->rows, LOCUSI_STREAM_NOISE, t->step_queries);
+    locusi_train_take(t, item, t->targets, t->batch->targets, LOCUSI_STREAM_TARGET_NOISE, t->target_queries);
 }
 
 // t->order <- the step's subset, whose size it returns, then the rows that are not in it.
@@ -16703,10 +16547,8 @@ LOCUSI_FN size_t locusi_train_subset(locus_trainer *t)
     const double drawn = locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SIZE, 0));
     size_t i, j, count = (size_t)(exp(low + (high - low) * drawn) + 0.5);
     if (count < 1) count = 1;
-    if (count >= n) {
-        for (i = 0; i < n; i++) t->order[i] = i;
-        return n;
-    }
+    for (i = 0; i < n; i++) t->order[i] = i;
+    if (count >= n) return n;
     if (locusi_uniform(locusi_train_draw(t, LOCUSI_STREAM_SIZE, 1)) < o->skew) {
         // Crowd around a query: the largest of (sharpness x cosine + Gumbel noise), which draws without replacement
         const float *centre = t->queries + locusi_train_draw(t, LOCUSI_STREAM_SIZE, 2) % n * t->ldq;
@@ -16718,12 +16560,17 @@ LOCUSI_FN size_t locusi_train_subset(locus_trainer *t)
             for (j = 0; j < q; j++) dot += (double)row[j] * (double)centre[j];
             dot /= norm * (sqrt((double)t->k->square(row, q)) + 1e-30);
             t->keys[i].key = sharp * dot - log(-log((u + 1e-18) * (1.0 - 1e-15)));
-            t->keys[i].at = i;
+            t->keys[i].index = i;
         }
-        locusi_sort(t->keys, n, sizeof *t->keys, locusi_key_order);
-        for (i = 0; i < n; i++) t->order[i] = t->keys[i].at;
+        locusi_sort(t->keys, n, sizeof *t->keys, locusi_falling);
+        for (i = 0; i < n; i++) t->order[i] = t->keys[i].index;
     } else {
-        locusi_shuffle(o->seed, LOCUSI_STREAM_SUBSET, t->epoch, t->order, n, n);
+        for (i = 0; i + 1 < n; i++) {
+            const size_t at = i + (size_t)(locusi_train_draw(t, LOCUSI_STREAM_SUBSET, i) % (n - i)),
+                         swap = t->order[at];
+            t->order[at] = t->order[i];
+            t->order[i] = swap;
+        }
     }
     return count;
 }
@@ -16843,14 +16690,6 @@ LOCUSI_FN double locusi_train_rate(const locus_trainer *t, double rate)
     return rate * (0.02 + 0.98 * 0.5 * (1.0 + cos(3.14159265358979323846 * epoch / (double)t->o.epochs)));
 }
 
-LOCUSI_FN double locusi_norm(const locusi_kernels *k, const float *x, size_t n)
-{
-    double sum = 0.0;
-    size_t i;
-    for (i = 0; i < n; i += 4096) sum += (double)k->square(x + i, n - i < 4096 ? n - i : 4096);
-    return sqrt(sum);
-}
-
 // One AdamW step; `step` counts from 1.
 LOCUSI_FN void locusi_train_update(const locus_trainer *t, const double rate[2], size_t step, double norm)
 {
@@ -16899,7 +16738,7 @@ LOCUSI_FN double locusi_train_loss(locus_trainer *t, double *pairs)
         b.model_id = t->model_id + m;
         b.add = m > 0;
         t->salt = t->o.separate_noise && models ? (uint64_t)(t->model_id[m] + 1) << 40 : 0;
-        locusi_run(t->run.parallel, locusi_train_noise, t, t->workers);
+        locusi_train_spread(t, t->workers, locusi_train_noise);
         loss += locusi_train_step(t, &b);
         bad |= t->bad;
         m += each;
@@ -17010,7 +16849,9 @@ LOCUSI_FN locus_status locusi_train_epoch(locus_trainer *t, locus_epoch *e, locu
     g.epoch = e->epoch;
     if (t->o.on_gradient && t->o.on_gradient(t->run.user, &g))
         return locusi_fail(err, LOCUS_ERR_CANCELLED, "on_gradient", "", "");
-    e->gradient_norm = locusi_norm(t->k, g.gradient, count);
+    for (i = 0; i < count; i += 4096)
+        e->gradient_norm += (double)t->k->square(g.gradient + i, count - i < 4096 ? count - i : 4096);
+    e->gradient_norm = sqrt(e->gradient_norm);
     if (!(locusi_within(e->loss, -1e30, 1e30) && locusi_within(e->gradient_norm, 0.0, 1e30)))
         return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "a finite loss and gradient", "loss %f, norm %f",
                            e->epoch, e->loss, e->gradient_norm);
@@ -17058,31 +16899,19 @@ LOCUS_API locus_status locus_train_run(locus_trainer *t, locus_error *err)
 
 // ---- out of the trainer
 
-LOCUSI_FN void locusi_put32(unsigned char *p, uint32_t v)
-{
-    int i;
-    for (i = 0; i < 4; i++) p[i] = (unsigned char)(v >> 8 * i);
-}
-
 typedef struct locusi_train_file { // a net file, its lists and data where the gradients are summed during a step
     locus_safetensors st;
     locus_metadata metadata[9];
-    char numbers[7][24];
+    char numbers[9][24];
 } locusi_train_file;
-
-LOCUSI_FN void locusi_train_meta(locusi_train_file *f, const char *key, const char *value)
-{
-    f->metadata[f->st.metadata_count].key = key;
-    f->metadata[f->st.metadata_count++].value = value;
-}
 
 LOCUSI_FN void locusi_train_export(const locus_trainer *t, locusi_train_file *f)
 {
     const locus_net *s = &t->shape;
     const size_t tensors = locusi_encoder_tensors(s) + LOCUSI_DECODER_TENSORS;
-    const size_t sizes[7] = {s->q, s->d, s->heads, s->layers, s->r, s->g, (size_t)(100.0 * t->recall_weight + 0.5)};
-    static const char *const keys[7] = {"q_dim",    "z_dim",          "n_heads",      "n_layers",
-                                        "m_induce", "decoder_hidden", "memory_weight"};
+    const size_t sizes[9] = {s->q, s->d, s->heads, s->layers, s->r, s->g, 0, (size_t)(100.0 * t->recall_weight + 0.5)};
+    static const char *const keys[9] = {"q_dim",          "z_dim",        "n_heads",       "n_layers",     "m_induce",
+                                        "decoder_hidden", "encoder_kind", "memory_weight", "query_encoder"};
     locus_run sums;
     locusi_work w;
     locusi_spec *spec;
@@ -17111,26 +16940,27 @@ LOCUSI_FN void locusi_train_export(const locus_trainer *t, locusi_train_file *f)
         // the weights that meet the encodings take over their scale
         const int scaled = i == LOCUSI_A || i == LOCUSI_C || p == &t->rest[LOCUSI_U];
         for (r = 0; r < p->rows; r++)
-            for (c = 0; c < p->columns; c++)
-                locusi_put32(to + 4 * locusi_param_in(p, r, c),
-                             locusi_f32_bits(t->best[locusi_param_at(s, p, r, c)] * (scaled ? t->scale : 1.0f)));
+            for (c = 0; c < p->columns; c++) {
+                const float x = t->best[locusi_param_at(s, p, r, c)] * (scaled ? t->scale : 1.0f);
+                locusi_copy_le(to + 4 * locusi_param_in(p, r, c), &x, 1, sizeof x);
+            }
     }
     f->st.tensor_count = tensors;
     if (t->data.text) f->st.tensor_count += locusi_text_tensors(t->data.text, f->st.tensors + tensors, t->text);
     f->st.metadata = f->metadata;
-    for (i = 0; i < 7; i++) {
-        if (i == 6 && !(t->recall_weight > 0.0)) continue;
+    for (i = 0; i < 9; i++) {
+        locus_metadata *const x = &f->metadata[f->st.metadata_count];
         locusi_text(f->numbers[i], sizeof f->numbers[i], "%z", sizes[i]);
-        locusi_train_meta(f, keys[i], f->numbers[i]);
-        if (i == 5) locusi_train_meta(f, "encoder_kind", "isab");
+        x->key = keys[i];
+        x->value = i == 6 ? "isab" : i == 8 ? t->query_encoder : f->numbers[i];
+        f->st.metadata_count += i == 7 ? t->recall_weight > 0.0 : x->value[0] != 0;
     }
-    if (t->query_encoder[0]) locusi_train_meta(f, "query_encoder", t->query_encoder);
 }
 
 LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *t, const locus_run *run, locus_error *err)
 {
     locusi_train_file file;
-    if (!out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "out", "a pointer", "NULL");
+    if (!out) return locusi_null(err, "out");
     *out = NULL;
     if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
     locusi_train_export(t, &file);
@@ -17141,7 +16971,7 @@ LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *t, 
 LOCUS_API locus_status locus_train_save(const locus_trainer *t, const char *path, locus_error *err)
 {
     locusi_train_file file;
-    if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
+    if (!t || !path) return locusi_null(err, t ? "path" : "trainer");
     locusi_train_export(t, &file);
     return locus_safetensors_save(path, file.st.tensors, file.st.tensor_count, file.st.metadata, file.st.metadata_count,
                                   err);
@@ -17191,7 +17021,7 @@ LOCUS_API locus_status locus_train_save_state(const locus_trainer *t, const char
     char text[LOCUSI_STATES][24];
     uint64_t value[LOCUSI_STATES];
     size_t i;
-    if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
+    if (!t || !path) return locusi_null(err, t ? "path" : "trainer");
     value[0] = locusi_train_identity(t);
     value[1] = t->epoch;
     value[2] = t->best_epoch;
@@ -17253,7 +17083,7 @@ LOCUS_API locus_status locus_train_load_state(locus_trainer *t, const char *path
     locus_metrics unused;
     uint64_t value[LOCUSI_STATES];
     locus_status status;
-    if (!t || !path) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", t ? "path" : "trainer");
+    if (!t || !path) return locusi_null(err, t ? "path" : "trainer");
     if ((status = locus_safetensors_open(&st, path, err))) return status;
     status = locusi_state_read(t, &st, path, value, err);
     locus_safetensors_close(&st);

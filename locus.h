@@ -7433,9 +7433,8 @@ LOCUSI_FN void locusi_table_take(locusi_work *work, const locus_net *net, locusi
 {
     table->t = locusi_take_floats(work, rows, net->dp);
     if (net->info.encoder_kind == LOCUS_SAB) return;
-    table->q = locusi_take_floats(work, rows, net->hp);
+    locusi_take_arrays(work, 2, rows, net->hp, &table->q, &table->v);
     table->s = locusi_take_floats(work, rows, net->heads * net->rp);
-    table->v = locusi_take_floats(work, rows, net->hp);
 }
 
 LOCUSI_FN void locusi_scratch_take(locusi_work *work, const locusi_job *job, locusi_scratch *w, size_t worker)
@@ -7446,17 +7445,13 @@ LOCUSI_FN void locusi_scratch_take(locusi_work *work, const locusi_job *job, loc
     const size_t across = locusi_max(rows, heads), columns = locusi_max(net->heads * rows, heads);
     int i;
     memset(w, 0, sizeof *w);
-    w->x = locusi_take_floats(work, tile, net->dp);
-    w->q = locusi_take_floats(work, tile, net->hp);
-    w->k = locusi_take_floats(work, tile, net->hp);
-    w->v = locusi_take_floats(work, tile, net->hp);
-    w->h = locusi_take_floats(work, tile, net->hp);
-    w->o = locusi_take_floats(work, tile, net->dp);
+    locusi_take_arrays(work, 2, tile, net->dp, &w->x, &w->o);
+    locusi_take_arrays(work, 4, tile, net->hp, &w->q, &w->k, &w->v, &w->h);
     w->hidden = locusi_take_floats(work, tile, net->fp);
     w->s = locusi_take_floats(work, tile, locusi_max(across, net->heads * net->rp));
     w->encodings = locusi_take_floats(work, tile, locusi_max(net->q, sab ? net->d : 0));
-    w->p64 = (double *)locusi_take(work, tile, across * sizeof(double));
-    w->v64 = (double *)locusi_take(work, tile, locusi_max(net->dhp, net->dp) * sizeof(double));
+    locusi_take_doubles(work, 1, tile, across, &w->p64);
+    locusi_take_doubles(work, 1, tile, locusi_max(net->dhp, net->dp), &w->v64);
     w->sums.sum = (int64_t *)locusi_take(work, net->heads * locusi_max(rows * net->dhp, net->dp), sizeof(int64_t));
     w->sums.total = (int64_t *)locusi_take(work, columns, sizeof(int64_t));
     w->sums.top = locusi_take_floats(work, columns, 1);
@@ -11280,8 +11275,7 @@ LOCUS_API locus_status locus_paired_difference(const double *a, const double *b,
     out->value = sum / (double)count;
     if (!resamples) resamples = 1000;
     locusi_work_begin(&w, run);
-    means = (double *)locusi_take(&w, resamples, sizeof *means);
-    spare = (double *)locusi_take(&w, resamples, sizeof *spare);
+    locusi_take_doubles(&w, 2, resamples, 1, &means, &spare);
     if (!(status = locusi_work_short(&w, err))) {
         for (r = 0; r < resamples; r++) {
             for (sum = 0.0, i = 0; i < count; i++) {
@@ -11343,14 +11337,14 @@ typedef struct locusi_replay {
 LOCUSI_FN void locusi_replay_take(locusi_replay *a, size_t n, locusi_work *w)
 {
     a->stride = a->models + 1 + 2 * a->wanted;
-    a->lambda = (double *)locusi_take(w, a->wanted, 2 * sizeof(double));
-    a->cost = (double *)locusi_take_cells(w, n, a->stride, sizeof(double));
+    locusi_take_doubles(w, 1, a->wanted, 2, &a->lambda);
+    locusi_take_doubles(w, 1, n, a->stride, &a->cost);
     a->quality = locusi_take_floats(w, n, a->stride);
     a->candidate = (unsigned char *)locusi_take_cells(w, n, a->models, 1);
-    a->slopes = (double *)locusi_take_cells(w, n, a->models, sizeof(double));
+    locusi_take_doubles(w, 1, n, a->models, &a->slopes);
     a->row = (size_t *)locusi_take(w, n, sizeof(size_t));
-    a->weight = (double *)locusi_take(w, n, sizeof(double));
-    a->chance = (double *)locusi_take(w, a->models, sizeof(double));
+    locusi_take_doubles(w, 1, n, 1, &a->weight);
+    locusi_take_doubles(w, 1, a->models, 1, &a->chance);
     a->mean_cost = (double *)locusi_take_zero(w, a->models, sizeof(double));
     a->mean = (locus_tradeoff *)locusi_take(w, a->stride, sizeof(locus_tradeoff));
     a->group = (unsigned char *)locusi_take(w, a->stride, 1);
@@ -11904,10 +11898,9 @@ LOCUSI_FN locus_status locusi_guard_learn(locusi_guard_job *j, locus_guard *guar
     memset(&fit, 0, sizeof fit);
     memset(&scores, 0, sizeof scores);
     locusi_work_begin(&w, NULL);
-    j->scores = (float *)locusi_take(&w, models * n, sizeof(float));
-    j->z = (float *)locusi_take(&w, models * j->pool->net->d, sizeof(float));
-    j->logits = (float *)locusi_take(&w, models * n, sizeof(float));
-    j->rows = (float *)locusi_take(&w, n * q, sizeof(float));
+    locusi_take_arrays(&w, 2, models, n, &j->scores, &j->logits);
+    locusi_take_arrays(&w, 1, models, j->pool->net->d, &j->z);
+    locusi_take_arrays(&w, 1, n, q, &j->rows);
     j->part = (unsigned char *)locusi_take(&w, n, 1);
     j->whole = (unsigned char *)locusi_take(&w, models, 1);
     j->order = (size_t *)locusi_take(&w, models, sizeof(size_t));
@@ -13511,8 +13504,7 @@ LOCUSI_FN locus_status locusi_portfolio_take(locusi_portfolio_job *j, locusi_wor
     j->may = (unsigned char *)locusi_take_zero(w, j->models, 1);
     j->in = (unsigned char *)locusi_take(w, j->models, 1);
     j->worth = (locusi_worth *)locusi_take(w, j->models, sizeof(locusi_worth));
-    j->weight = (double *)locusi_take(w, j->queries, sizeof(double));
-    j->slope = (double *)locusi_take(w, j->queries, sizeof(double));
+    locusi_take_doubles(w, 2, j->queries, 1, &j->weight, &j->slope);
     j->floor = (float *)locusi_take_zero(w, j->queries, sizeof(float));
     j->level = (float *)locusi_take(w, j->queries, sizeof(float));
     j->set = (size_t *)locusi_take(w, j->limit, sizeof(size_t));
@@ -13987,27 +13979,9 @@ typedef struct locusi_resample { // all that one call works in
     locusi_redrawn v;
     size_t count, workers;
     uint64_t seed;
-    float *floats;   // [workers] arrays of panels
-    double *doubles; // [workers] likewise
+    locusi_panel *panel; // [workers]
     int bad;
 } locusi_resample;
-
-// A worker's.
-LOCUSI_FN locusi_panel locusi_panel_of(const locusi_resample *a, size_t worker)
-{
-    const size_t n = a->v.job.n * LOCUSI_PANEL, p = a->v.own.m.landmarks * LOCUSI_PANEL;
-    locusi_panel w;
-    w.weight = a->floats + worker * 2 * (n + p);
-    w.u = w.weight + n;
-    w.in = w.u + n;
-    w.out = w.in + p;
-    w.x = a->doubles + worker * 5 * p;
-    w.r = w.x + p;
-    w.z = w.r + p;
-    w.p = w.z + p;
-    w.a = w.p + p;
-    return w;
-}
 
 // mu, sd and the weights of version `r`, which is column v.
 LOCUSI_FN void locusi_panel_weights(const locusi_resample *a, locusi_panel *w, size_t r, size_t v, double *mu,
@@ -14033,7 +14007,7 @@ LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker, size_t panel)
 {
     locusi_resample *a = (locusi_resample *)arg;
     const locusi_own *o = &a->v.own;
-    locusi_panel panels = locusi_panel_of(a, worker), *w = &panels;
+    locusi_panel *w = &a->panel[worker];
     const size_t p = o->m.landmarks, n = o->n, first = panel * LOCUSI_PANEL;
     double mu[LOCUSI_PANEL], sd[LOCUSI_PANEL];
     size_t i, c, v;
@@ -14071,11 +14045,13 @@ LOCUSI_FN void locusi_resample_take(locusi_resample *a, const locus_pool *pool, 
                                     const locus_run *run, locusi_work *w)
 {
     const size_t n = evals->queries.count, p = pool->memory.landmarks, panels = (a->count - 1) / LOCUSI_PANEL + 1;
+    locusi_panel unused;
+    size_t i;
     locusi_redrawn_take(&a->v, pool, evals, a->count, run, w);
     if (!p) return;
     a->workers = locusi_min(locusi_run_workers(run), panels);
-    a->floats = locusi_take_floats(w, 2 * (n + p), a->workers * LOCUSI_PANEL);
-    a->doubles = (double *)locusi_take_cells(w, 5 * p, a->workers * LOCUSI_PANEL, sizeof(double));
+    a->panel = (locusi_panel *)locusi_take(w, a->workers, sizeof(locusi_panel));
+    for (i = 0; i < a->workers; i++) locusi_panel_take(a->panel ? &a->panel[i] : &unused, n, p, w);
 }
 
 LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
@@ -14337,26 +14313,18 @@ LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t
     locusi_recall_take_learning(&s->m, w);
     s->coordinates = locusi_take_floats(w, n, s->m.rank);
     s->similarities = locusi_take_floats(w, n, landmarks);
-    s->r.n = n;
-    s->r.p = p;
     s->r.phi = s->x = locusi_take_floats(w, n, p);
-    s->offset = (double *)locusi_take(w, n, sizeof(double));
-    s->score = (double *)locusi_take(w, n, sizeof(double));
+    s->w = locusi_take_floats(w, n, 1);
+    locusi_ridge_take(&s->r, n, p, w);
+    locusi_take_doubles(w, 3, n, 1, &s->offset, &s->score, &s->chance);
+    locusi_take_doubles(w, 2, p, 1, &s->step, &s->u);
     s->own = (double *)locusi_take_zero(w, p, sizeof(double));
-    s->step = (double *)locusi_take(w, p, sizeof(double));
-    s->u = (double *)locusi_take(w, p, sizeof(double));
-    s->chance = (double *)locusi_take(w, n, sizeof(double));
-    s->w = (float *)locusi_take(w, n, sizeof(float));
-    s->r.scaled = locusi_take_floats(w, n, p);
-    s->r.normal = locusi_take_floats(w, p, p);
-    s->r.factor = (double *)locusi_take_cells(w, p, p, sizeof(double));
     if (!batch) return;
-    s->inverse = locusi_take_floats(w, p, p);
-    s->v = (double *)locusi_take_cells(w, batch, p, sizeof(double));
-    s->rate = (double *)locusi_take(w, batch, sizeof(double));
-    s->taught = locusi_take_floats(w, p, p);
+    locusi_take_arrays(w, 2, p, p, &s->inverse, &s->taught);
     s->product = locusi_take_floats(w, locusi_max(n, p), p);
-    s->importance = (double *)locusi_take(w, n, sizeof(double));
+    locusi_take_doubles(w, 1, batch, p, &s->v);
+    locusi_take_doubles(w, 1, batch, 1, &s->rate);
+    locusi_take_doubles(w, 1, n, 1, &s->importance);
     s->variance = (double *)locusi_take_zero(w, n, sizeof(double));
     s->removed = (double *)locusi_take_zero(w, n, sizeof(double));
     s->may = (unsigned char *)locusi_take(w, n, 1);
@@ -14828,11 +14796,10 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
 {
     const size_t wanted = opts && opts->count ? opts->count : 8;
     locusi_explainer a;
-    double **const of_landmarks[5] = {&a.of_score, &a.of_one, &a.of_t, &a.solution, &a.u};
     locusi_work w;
     locus_run rest;
     locus_pool *made = NULL;
-    size_t n, p, i;
+    size_t n, p;
     locus_status status;
     if (!query || !out) return locusi_null(err, !query ? "query" : "out");
     if (!influences || !nearest) return locusi_null(err, !influences ? "influences" : "nearest");
@@ -14855,8 +14822,8 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     a.reason = (locus_reason *)locusi_take(&w, a.candidates, sizeof(locus_reason));
     a.logits = (float *)locusi_take(&w, locusi_max(LOCUSI_LEFT_OUT, pool->count), sizeof(float));
     locusi_predict_begin(&a.predict, pool, 1, NULL, &w);
-    for (i = 0; i < 5; i++) *of_landmarks[i] = (double *)locusi_take(&w, p, sizeof(double));
-    a.ones = (double *)locusi_take(&w, n, sizeof(double));
+    locusi_take_doubles(&w, 5, p, 1, &a.of_score, &a.of_one, &a.of_t, &a.solution, &a.u);
+    locusi_take_doubles(&w, 1, n, 1, &a.ones);
     if (!(status = locusi_work_short(&w, err))) {
         rest = locusi_work_rest(&w);
         status = locusi_work_within(&w, locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, &rest, err), err);

@@ -2371,7 +2371,7 @@ LOCUS_API locus_status locus_encode_text(const locus_text *encoder, const char *
     locusi_text_sum s;
     locus_status status = locusi_text_check(encoder, err);
     if (status) return status;
-    if (!text && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "text", "a pointer", "NULL");
+    if (!text && bytes) return locusi_null(err, "text");
     if (!out) return locusi_null(err, "out");
     locusi_work_begin(&work, run);
     locusi_text_take(&s, encoder, &work);
@@ -7834,7 +7834,7 @@ LOCUS_API locus_status locus_texts_parse(locus_texts *out, const void *data, siz
     char *chars;
     if (!out) return locusi_null(err, "out");
     memset(out, 0, sizeof *out);
-    if (!data && bytes) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "data", "a pointer", "NULL");
+    if (!data && bytes) return locusi_null(err, "data");
     for (i = 0; i < bytes; i++) lines += p[i] == '\n';
     locusi_work_begin(&w, run);
     lengths = (size_t *)locusi_take(&w, lines, sizeof *lengths);
@@ -9192,6 +9192,7 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
                                            locus_error *err)
 {
     const size_t models = e->scores.models;
+    double *const scalar[5] = {&m->mean, &m->pull, &m->own, &m->noise, &m->rest};
     size_t i, j, c, p, round;
     locusi_learner l;
     locus_queries rows;
@@ -9235,11 +9236,7 @@ LOCUSI_FN locus_status locusi_recall_learn(locusi_recall *m, const locusi_kernel
         locusi_learn_own(&l);
     }
     locusi_learn_directions(&l);
-    m->mean = (double)(float)m->mean; // as in files
-    m->pull = (double)(float)m->pull;
-    m->own = (double)(float)m->own;
-    m->noise = (double)(float)m->noise;
-    m->rest = (double)(float)m->rest;
+    for (i = 0; i < 5; i++) *scalar[i] = (double)(float)*scalar[i]; // as in files
     for (j = 0; j < models; j++) {
         for (c = 0; c < p; c++) l.feature[c] = (double)l.theta[j * p + c];
         locusi_recall_weights(m, l.feature, l.weight);
@@ -16050,6 +16047,18 @@ LOCUSI_FN void locusi_normal(uint64_t bits, float *a, float *b)
     *b = radius * sinf(angle);
 }
 
+// order <- a random permutation of [0, n)
+LOCUSI_FN void locusi_shuffle(uint64_t seed, unsigned stream, size_t epoch, size_t *order, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++) order[i] = i;
+    for (i = 0; i + 1 < n; i++) {
+        const size_t at = i + (size_t)(locusi_random(seed, stream, epoch, i) % (n - i)), swap = order[at];
+        order[at] = order[i];
+        order[i] = swap;
+    }
+}
+
 // ---- the trainer's options and data
 
 // The options that are numbers or counts, in one table: what 0 stands for, and the most that may be. In this order they
@@ -16532,12 +16541,7 @@ LOCUSI_FN size_t locusi_train_subset(locus_trainer *t)
         locusi_sort(t->keys, n, sizeof *t->keys, locusi_falling);
         for (i = 0; i < n; i++) t->order[i] = t->keys[i].index;
     } else {
-        for (i = 0; i + 1 < n; i++) {
-            const size_t at = i + (size_t)(locusi_train_draw(t, LOCUSI_STREAM_SUBSET, i) % (n - i)),
-                         swap = t->order[at];
-            t->order[at] = t->order[i];
-            t->order[i] = swap;
-        }
+        locusi_shuffle(o->seed, LOCUSI_STREAM_SUBSET, t->epoch, t->order, n);
     }
     return count;
 }
@@ -16655,6 +16659,14 @@ LOCUSI_FN double locusi_train_rate(const locus_trainer *t, double rate)
     if (t->o.recipe == LOCUS_RECIPE_PAPER) return rate;
     if (epoch < t->o.warmup) rate *= epoch / t->o.warmup;
     return rate * (0.02 + 0.98 * 0.5 * (1.0 + cos(3.14159265358979323846 * epoch / (double)t->o.epochs)));
+}
+
+LOCUSI_FN double locusi_norm(const locusi_kernels *k, const float *x, size_t n)
+{
+    double sum = 0.0;
+    size_t i;
+    for (i = 0; i < n; i += 4096) sum += (double)k->square(x + i, n - i < 4096 ? n - i : 4096);
+    return sqrt(sum);
 }
 
 // One AdamW step; `step` counts from 1.
@@ -16816,9 +16828,7 @@ LOCUSI_FN locus_status locusi_train_epoch(locus_trainer *t, locus_epoch *e, locu
     g.epoch = e->epoch;
     if (t->o.on_gradient && t->o.on_gradient(t->run.user, &g))
         return locusi_fail(err, LOCUS_ERR_CANCELLED, "on_gradient", "", "");
-    for (i = 0; i < count; i += 4096)
-        e->gradient_norm += (double)t->k->square(g.gradient + i, count - i < 4096 ? count - i : 4096);
-    e->gradient_norm = sqrt(e->gradient_norm);
+    e->gradient_norm = locusi_norm(t->k, g.gradient, count);
     if (!(locusi_within(e->loss, -1e30, 1e30) && locusi_within(e->gradient_norm, 0.0, 1e30)))
         return locusi_fail(err, LOCUS_ERR_DIVERGED, "epoch %z", "a finite loss and gradient", "loss %f, norm %f",
                            e->epoch, e->loss, e->gradient_norm);
@@ -16859,7 +16869,7 @@ LOCUS_API locus_status locus_train_run(locus_trainer *t, locus_error *err)
 {
     locus_status status = LOCUS_OK;
     locus_epoch unused;
-    if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
+    if (!t) return locusi_null(err, "trainer");
     while (!status && !t->finished) status = locusi_train_epoch(t, &unused, err);
     return status;
 }
@@ -16929,7 +16939,7 @@ LOCUS_API locus_status locus_train_net(locus_net **out, const locus_trainer *t, 
     locusi_train_file file;
     if (!out) return locusi_null(err, "out");
     *out = NULL;
-    if (!t) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "trainer", "a pointer", "NULL");
+    if (!t) return locusi_null(err, "trainer");
     locusi_train_export(t, &file);
     return locus_net_create(out, &file.st, run, err);
 }
@@ -16954,12 +16964,7 @@ static const char *const locusi_state_keys[LOCUSI_STATES] = {"locus.state", "loc
 LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
 {
     const locus_train_opts *o = &t->o;
-    const uint64_t more[] = {(uint64_t)(int64_t)o->warmup,
-                             (uint64_t)o->recipe,
-                             (uint64_t)o->keep,
-                             (uint64_t)o->separate_noise,
-                             o->parts,
-                             o->part};
+    const int more[] = {o->warmup, (int)o->recipe, (int)o->keep, o->separate_noise};
     locus_train_opts copy = *o;
     locusi_option table[LOCUSI_OPTIONS];
     uint64_t h = locusi_mix(t->data_hash ^ o->seed);
@@ -16967,8 +16972,8 @@ LOCUSI_FN uint64_t locusi_train_identity(const locus_trainer *t)
     locusi_option_table(&copy, t->n, table);
     for (i = 0; i < LOCUSI_OPTIONS; i++)
         h = locusi_mix(h ^ (table[i].number ? locusi_f64_bits(*table[i].number) : *table[i].count));
-    for (i = 0; i < sizeof more / sizeof more[0]; i++) h = locusi_mix(h ^ more[i]);
-    return h;
+    for (i = 0; i < sizeof more / sizeof more[0]; i++) h = locusi_mix(h ^ (uint64_t)(int64_t)more[i]);
+    return locusi_mix(locusi_mix(h ^ o->parts) ^ o->part);
 }
 
 // Of everything that a state holds.

@@ -472,8 +472,8 @@ static void random_numbers_are_as_documented(void)
     for (i = 0; i < 1000; i++) {
         uint64_t seed = ref_mix(i), index = i % 3 ? i : ref_mix(i + 5);
         int stream = 1 + (int)(i % 10);
-        wrong += locusi_random(seed, (locusi_stream)stream, i * 7, index) !=
-                 ref_random(seed, (uint64_t)stream, i * 7, index);
+        wrong +=
+            locusi_random(seed, (unsigned)stream, i * 7, index) != ref_random(seed, (uint64_t)stream, i * 7, index);
     }
     CHECK_SIZE(0, wrong);
     // known values, from Python's integers
@@ -510,7 +510,7 @@ static void random_numbers_are_as_documented(void)
     }
     for (i = 0; i < 3000; i++) {
         size_t j, bad = 0, len = 1 + i % 50;
-        locusi_shuffle(i, LOCUSI_STREAM_SUBSET, i / 7, order, len, len);
+        locusi_shuffle(i, LOCUSI_STREAM_SUBSET, i / 7, order, len);
         memset(hit, 0, sizeof hit);
         for (j = 0; j < len; j++) {
             if (order[j] >= len) bad++;
@@ -518,7 +518,7 @@ static void random_numbers_are_as_documented(void)
         }
         for (j = 0; j < len; j++) bad += hit[j] != 1;
         wrong += bad;
-        locusi_shuffle(i, LOCUSI_STREAM_SUBSET, 1, order, 10, 3);
+        locusi_shuffle(i, LOCUSI_STREAM_SUBSET, 1, order, 10);
         first[order[i % 3]]++;
     }
     CHECK_SIZE(0, wrong);

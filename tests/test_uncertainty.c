@@ -315,9 +315,8 @@ static void versions_remember_the_drawn_evaluations(void)
         locus_resample_opts o;
         locus_pool *made;
         locusi_own own;
-        locusi_carver carver = {NULL, 0, 0};
+        locusi_work w;
         locusi_job job;
-        void *block;
         double *a, *x, *theta, largest = 0.0;
         size_t *row = (size_t *)xmalloc(n * sizeof *row), p;
         context("%zu", n);
@@ -326,11 +325,9 @@ static void versions_remember_the_drawn_evaluations(void)
         o.count = versions;
         o.seed = 9;
         CHECK_STATUS(LOCUS_OK, locus_pool_resample(&made, f.pool, &f.evals, &o, NULL, &g_err));
-        locusi_own_carve(&own, &f.pool->memory, n, &carver);
-        block = xmalloc(carver.used + 64);
-        carver.base = locusi_align(block);
-        carver.used = 0;
-        locusi_own_carve(&own, &f.pool->memory, n, &carver);
+        locusi_work_begin(&w, NULL);
+        locusi_own_take(&own, &f.pool->memory, n, &w);
+        CHECK_STATUS(LOCUS_OK, locusi_work_short(&w, &g_err));
         CHECK_STATUS(LOCUS_OK, locusi_own_fit(&own, f.net->kernels, &f.evals, &g_err));
         p = own.m.landmarks;
         a = ref_alloc(p * p), x = ref_alloc(p), theta = ref_alloc(p);
@@ -389,7 +386,7 @@ static void versions_remember_the_drawn_evaluations(void)
             CHECK_NEAR(mu, (double)made->recall_base[r], 1e-6);
         }
         CHECK(largest > 0.05);
-        free(a), free(x), free(theta), free(block), free(row), free(job.draws), free(job.drawn);
+        free(a), free(x), free(theta), locusi_work_end(&w), free(row), free(job.draws), free(job.drawn);
         locus_pool_destroy(made);
         fixture_free(&f);
     }

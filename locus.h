@@ -11896,8 +11896,8 @@ LOCUSI_FN locus_status locusi_guard_learn(locusi_guard_job *j, locus_guard *guar
     memset(&scores, 0, sizeof scores);
     locusi_work_begin(&w, NULL);
     locusi_take_arrays(&w, 2, models, n, &j->scores, &j->logits);
-    locusi_take_arrays(&w, 1, models, j->pool->net->d, &j->z);
-    locusi_take_arrays(&w, 1, n, q, &j->rows);
+    j->z = locusi_take_floats(&w, models, j->pool->net->d);
+    j->rows = locusi_take_floats(&w, n, q);
     j->part = (unsigned char *)locusi_take(&w, n, 1);
     j->whole = (unsigned char *)locusi_take(&w, models, 1);
     j->order = (size_t *)locusi_take(&w, models, sizeof(size_t));
@@ -15203,9 +15203,7 @@ struct locus_trainer {
     locusi_train_group group[LOCUSI_GROUPS];
     // the running step
     const locusi_batch *batch;
-    locusi_counter counter;
     void (*task)(locus_trainer *t, size_t worker, size_t item);
-    size_t items;
     float deviation; // of its noise
     uint64_t salt;
     int bad;
@@ -15714,21 +15712,17 @@ LOCUSI_FN double locusi_predict_backward(const locus_trainer *t, locusi_train_wo
 
 // ---- a step
 
-LOCUSI_FN void locusi_train_worker_run(void *arg, size_t worker)
+LOCUSI_FN void locusi_train_item(void *arg, size_t worker, size_t item)
 {
     locus_trainer *t = (locus_trainer *)arg;
-    size_t item, mine = 0;
-    while ((item = locusi_next(&t->counter, worker, &mine)) < t->items) t->task(t, worker, item);
+    t->task(t, worker, item);
 }
 
 LOCUSI_FN void locusi_train_spread(locus_trainer *t, size_t items,
                                    void (*task)(locus_trainer *t, size_t worker, size_t item))
 {
     t->task = task;
-    t->items = items;
-    t->counter.next = 0;
-    t->counter.workers = t->workers;
-    locusi_run(t->run.parallel, locusi_train_worker_run, t, t->workers);
+    locusi_each(&t->run, t->workers, 0, items, locusi_train_item, t);
 }
 
 LOCUSI_FN void locusi_train_group_step(locus_trainer *t, size_t worker, size_t item)

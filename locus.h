@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// locus.h 0.4.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
+// locus.h 0.5.0: model embeddings from evaluations, correctness prediction, routing and training, in one C header.
 // The method: Patel, Cocke, Joshi, "LOCUS", arXiv 2601.21082. No dependency but libc and libm. Licence at the end.
 //
 // In ONE source file, then plainly everywhere else:
@@ -19,15 +19,10 @@
 //         locus_router router;
 //         locus_choice best;
 //         locus_error err;
-//         if (argc != 3) return 2;
-//         if (locus_router_open(&router, argv[1], NULL, &err) ||
-//             locus_router_route_text(&router, argv[2], strlen(argv[2]), NULL, &best, NULL, &err)) {
-//             fprintf(stderr, "%s\n", err.message);
-//             return 1;
-//         }
-//         printf("%s (%.0f %%)\n", locus_router_name(&router, best.model), 100.0 * best.probability);
-//         locus_router_close(&router);
-//         return 0;
+//         if (argc != 3 || locus_router_open(&router, argv[1], NULL, &err) ||
+//             locus_router_route_text(&router, argv[2], strlen(argv[2]), NULL, &best, NULL, &err))
+//             return fprintf(stderr, "%s\n", argc == 3 ? err.message : "usage: app ROUTER TEXT"), 1;
+//         printf("%s (%.0f %%)\n", locus_router_name(&router, best.model), 100.0 * (double)best.probability);
 //     }
 //
 // Contents (search for the tag):
@@ -72,8 +67,8 @@
 //   LOCUS_API              linkage of the public functions, e.g. __declspec(dllexport); default: extern
 //   LOCUS_MALLOC(bytes), LOCUS_FREE(pointer)
 //                          where memory comes from when the caller hands none in; define both or none
-//   LOCUS_NO_MALLOC        there is no heap: files, nets and pools are built in the caller's memory, and what allocates
-//                          while it works (it says so) fails with LOCUS_ERR_MEMORY
+//   LOCUS_NO_MALLOC        there is no heap: all is in run->memory, and what allocates otherwise (it says so) fails
+//                          with LOCUS_ERR_MEMORY
 //   LOCUS_ASSERT(x)        checks of internal invariants; default: nothing. Bad arguments and files never reach it
 //   LOCUS_NO_STDIO         no files: the functions that take a path are left out; all work on memory blocks
 //   LOCUS_NO_MMAP          files are read, not mapped
@@ -95,9 +90,9 @@
 #include <stdint.h>
 
 #define LOCUS_VERSION_MAJOR 0
-#define LOCUS_VERSION_MINOR 3
+#define LOCUS_VERSION_MINOR 5
 #define LOCUS_VERSION_PATCH 0
-#define LOCUS_VERSION "0.4.0"
+#define LOCUS_VERSION "0.5.0"
 
 #ifdef LOCUS_STATIC
 #undef LOCUS_API
@@ -115,6 +110,24 @@ extern "C" {
 #endif
 
 // --------------------------------------------------------------------------------------------------------- >>api
+
+// ---- which function do I need?
+//
+//     route a text, or encodings                   locus_router_open, locus_router_route_text, locus_router_route
+//     a model joins, or has more evaluations       locus_pool_join
+//     a model is down, costs more, is renamed      locus_pool_set_available, _set_cost, _rename
+//     change a pool while others route with it     locus_pool_copy
+//     make a pool from evaluations                 locus_encode, locus_pool_create, _add, _learn, _save
+//     all chances                                  locus_predict, locus_profiles
+//     how good are they, and at what price         locus_metrics_compute, locus_reliability, locus_frontier_compute
+//     chances that come true                       locus_pool_calibrate
+//     who stands in for a model                    locus_neighbours by LOCUS_RMS, of locus_profiles
+//     what is alike, and how two models differ     locus_cluster, locus_distances, locus_compare
+//     which models to keep                         locus_portfolio_choose
+//     how sure is it                               locus_pool_resample, locus_interval_of
+//     what to ask a new model, and why             locus_next_evaluations, locus_explain
+//     one model twice, or another than before      locus_same_answers, locus_watch_add
+//     train a net, a text encoder                  locus_train_create, _run, _save; locus_text_train
 
 // ---- errors
 //
@@ -433,8 +446,8 @@ typedef struct locus_array {
 } locus_array;
 
 // View the array in a memory block, which must outlive it. Allocates where a converted copy is needed. Fails:
-// LOCUS_ERR_NPY_*, _OVERFLOW, _MEMORY.
-// Safe on untrusted bytes: never reads outside [data, data + bytes).
+// LOCUS_ERR_FORMAT, _UNSUPPORTED, _OVERFLOW, _MEMORY. Safe on untrusted bytes: never reads outside [data, data +
+// bytes).
 LOCUS_API locus_status locus_npy_parse(locus_array *out, const void *data, size_t bytes, locus_error *err);
 // Convert elements [first, first + count) to float. F16, F32, F64 and all integer types; booleans become 0 and 1.
 LOCUS_API locus_status locus_array_to_f32(const locus_array *a, size_t first, size_t count, float *out,
@@ -493,7 +506,7 @@ LOCUS_API locus_status locus_tensor_to_f32(const locus_tensor *t, size_t first, 
 LOCUS_API locus_status locus_safetensors_open(locus_safetensors *out, const char *path, locus_error *err);
 // Write tensors (name, dtype_name or dtype, rank, shape, data; bytes and count are computed for known dtypes) and
 // metadata. Data is little-endian as in the views. Names and keys must be unique, valid UTF-8, not "__metadata__".
-// The file appears whole or not at all. Allocates a list beyond 256 tensors or metadata entries.
+// The file appears whole or not at all. Allocates while it works.
 LOCUS_API locus_status locus_safetensors_save(const char *path, const locus_tensor *tensors, size_t tensor_count,
                                               const locus_metadata *metadata, size_t metadata_count, locus_error *err);
 #endif

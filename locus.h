@@ -8004,20 +8004,26 @@ LOCUSI_FN void locusi_text_sort(uint32_t *keys, uint32_t *spare, size_t n)
     }
 }
 
+// Sorted, each once; returns how many are left.
+LOCUSI_FN size_t locusi_text_once(uint32_t *keys, size_t n)
+{
+    size_t i, kept = 0;
+    locusi_sort(keys, n, sizeof *keys, locusi_u32_order);
+    for (i = 0; i < n; i++)
+        if (!kept || keys[i] != keys[kept - 1]) keys[kept++] = keys[i];
+    return kept;
+}
+
 // Append to the keys the features of the sink that are in most texts, at most `room`.
 LOCUSI_FN void locusi_text_select(locusi_text_learn *l, int (*sink)(void *user, uint32_t key, int kind), size_t room)
 {
     uint64_t *runs = (uint64_t *)(void *)l->spare; // a run takes two places and stands for at least two
-    size_t text, i, n, run, found = 0;
+    size_t text, i, run, found = 0;
     l->listed = 0;
-    for (text = 0; text < l->count; text++) { // each once in a text
+    for (text = 0; text < l->count; text++) {
         const size_t from = l->listed;
         locusi_text_features(l->texts[text], locusi_text_length(l, text), sink, l);
-        n = l->listed - from;
-        locusi_sort(l->list + from, n, sizeof *l->list, locusi_u32_order);
-        l->listed = from;
-        for (i = 0; i < n; i++)
-            if (i == 0 || l->list[from + i] != l->list[l->listed - 1]) l->list[l->listed++] = l->list[from + i];
+        l->listed = from + locusi_text_once(l->list + from, l->listed - from);
     }
     locusi_text_sort(l->list, l->spare, l->listed);
     for (i = 0; i < l->listed; i += run) {
@@ -8026,10 +8032,7 @@ LOCUSI_FN void locusi_text_select(locusi_text_learn *l, int (*sink)(void *user, 
     }
     locusi_sort(runs, found, sizeof *runs, locusi_u64_order);
     for (; room && found; room--) l->keys[l->rows++] = (uint32_t)runs[--found] ^ 0xffffffffu;
-    locusi_sort(l->keys, l->rows, sizeof *l->keys, locusi_u32_order);
-    for (i = n = 0; i < l->rows; i++) // a gram may have the key of a token
-        if (i == 0 || l->keys[i] != l->keys[n - 1]) l->keys[n++] = l->keys[i];
-    l->rows = n;
+    l->rows = locusi_text_once(l->keys, l->rows); // a gram may have the key of a token
 }
 
 // F by texts and by rows.
@@ -8601,13 +8604,6 @@ typedef struct locusi_panel {
     double *z, *p, *a; // [p, PANEL]
 } locusi_panel;
 
-LOCUSI_FN void locusi_panel_take(locusi_panel *a, size_t n, size_t p, locusi_work *w)
-{
-    locusi_take_arrays(w, 2, n, LOCUSI_PANEL, &a->weight, &a->u);
-    locusi_take_arrays(w, 2, p, LOCUSI_PANEL, &a->in, &a->out);
-    locusi_take_doubles(w, 5, p, LOCUSI_PANEL, &a->x, &a->r, &a->z, &a->p, &a->a);
-}
-
 LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
 {
     size_t i, v;
@@ -9142,9 +9138,12 @@ LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, locusi_work 
 {
     locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks, models = l->models;
+    locusi_panel *a = &l->panel;
     locusi_recall_take(m, w);
     locusi_recall_take_learning(m, w);
-    locusi_panel_take(&l->panel, n, p, w);
+    locusi_take_arrays(w, 2, n, LOCUSI_PANEL, &a->weight, &a->u);
+    locusi_take_arrays(w, 2, p, LOCUSI_PANEL, &a->in, &a->out);
+    locusi_take_doubles(w, 5, p, LOCUSI_PANEL, &a->x, &a->r, &a->z, &a->p, &a->a);
     locusi_cloud_take(&l->cloud, m->q, space, w);
     locusi_ridge_take(&l->ridge, n, p, w);
     l->q = locusi_take_floats(w, n, m->q);

@@ -3408,7 +3408,7 @@ static void memories_survive_failing_allocations(void)
     for (what = 0; what < 6; what++) { // without a memory, with one, ...
         size_t n;
         int done = 0;
-        for (n = 1; !done && n < 60; n++) {
+        for (n = 1; !done && n < 100; n++) {
             long blocks = g_blocks;
             locus_pool *opened = (locus_pool *)(void *)&c;
             locus_evals e = c.evals;

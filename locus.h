@@ -8604,6 +8604,13 @@ typedef struct locusi_panel {
     double *z, *p, *a; // [p, PANEL]
 } locusi_panel;
 
+LOCUSI_FN void locusi_panel_take(locusi_panel *a, size_t n, size_t p, locusi_work *w)
+{
+    locusi_take_arrays(w, 2, n, LOCUSI_PANEL, &a->weight, &a->u);
+    locusi_take_arrays(w, 2, p, LOCUSI_PANEL, &a->in, &a->out);
+    locusi_take_doubles(w, 5, p, LOCUSI_PANEL, &a->x, &a->r, &a->z, &a->p, &a->a);
+}
+
 LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
 {
     size_t i, v;
@@ -9138,12 +9145,9 @@ LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, locusi_work 
 {
     locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks, models = l->models;
-    locusi_panel *a = &l->panel;
     locusi_recall_take(m, w);
     locusi_recall_take_learning(m, w);
-    locusi_take_arrays(w, 2, n, LOCUSI_PANEL, &a->weight, &a->u);
-    locusi_take_arrays(w, 2, p, LOCUSI_PANEL, &a->in, &a->out);
-    locusi_take_doubles(w, 5, p, LOCUSI_PANEL, &a->x, &a->r, &a->z, &a->p, &a->a);
+    locusi_panel_take(&l->panel, n, p, w);
     locusi_cloud_take(&l->cloud, m->q, space, w);
     locusi_ridge_take(&l->ridge, n, p, w);
     l->q = locusi_take_floats(w, n, m->q);

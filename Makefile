@@ -112,7 +112,7 @@ bench-scale: build/bench_scale build/bench_route_scale
 BLAS = $(shell pkg-config --cflags --libs openblas 2>/dev/null || echo -lopenblas)
 REPRODUCE ?=
 
-build/reproduce build/explore build/coverage: build/%: bench/%.c $(wildcard bench/*.h) locus.h
+build/reproduce build/explore build/coverage: build/%: bench/experiments/%.c $(wildcard bench/experiments/*.h) locus.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) $(WARN) $(REPRODUCE) $< -o $@ $(BLAS) $(LIBS)
 
@@ -127,7 +127,7 @@ reproduce-explore: build/explore build/coverage
 	cat build/coverage.md >>bench/RESULTS-explore.md
 
 format:
-	clang-format -i locus.h examples/*.c $(TOOL)/*.[ch] tests/*.c tests/*.h bench/*.c bench/*.h
+	clang-format -i locus.h examples/*.c $(TOOL)/*.[ch] tests/*.[ch] bench/*.[ch] bench/experiments/*.[ch]
 
 tidy:
 	clang-tidy --quiet tests/tidy.c -- -std=c99 -I.

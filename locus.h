@@ -1056,8 +1056,9 @@ typedef struct locus_resample_opts {
 // locus_interval_of. Version r depends on the seed, r and the evaluations alone, in the order of their rows.
 //
 // The intervals say where all evaluations of the model would put its predictions, distances and agreement with others:
-// on models that the net had not seen nominal 90 % covered 84 to 97 % from 32 to 1,024 evaluations (bench/coverage.c).
-// What the predictor cannot express stays outside: accuracies then observed were covered in 76 to 92 %.
+// on models that the net had not seen nominal 90 % covered 84 to 97 % from 32 to 1,024 evaluations
+// (bench/experiments/coverage.c). What the predictor cannot express stays outside: accuracies then observed were
+// covered in 76 to 92 %.
 //
 // 32 versions of 128 / 1,024 / 4,096 evaluations on one core: 57 / 140 / 480 ms with a recall. Works in about 5 KB an
 // evaluation. Fails: as locus_encode; LOCUS_ERR_POOL, _OVERFLOW, _CANCELLED.
@@ -13882,8 +13883,8 @@ LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b,
 //
 // which with fixed y would be a draw from the posterior, and its mean likewise starts from a draw of the models' mean.
 // It is solved for 16 versions at a time by conjugate gradients from the full solution, with the full factor before
-// it. The net's part has no such prior to draw from. Measured on held-out models (bench/coverage.c), the two together
-// keep what they promise as they are: there is no factor to be fitted.
+// it. The net's part has no such prior to draw from. Measured on held-out models (bench/experiments/coverage.c), the
+// two together keep what they promise as they are: there is no factor to be fitted.
 
 #define LOCUSI_GRADIENT_STEPS 3 // the versions' matrices are near the full one
 

@@ -25,6 +25,7 @@
 #include "locus/compare.c"
 #include "locus/neighbours.c"
 #include "locus/portfolio.c"
+#include "locus/evidence.c"
 #include "locus/update.c"
 #include "locus/atlas.c"
 #include "locus/atlas_page.c"

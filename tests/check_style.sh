@@ -3,7 +3,7 @@
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0
 if command -v clang-format >/dev/null; then
-    for f in locus.h examples/*.c examples/locus/*.[ch] tests/*.c tests/*.h bench/*.c bench/*.h; do
+    for f in locus.h examples/*.c examples/locus/*.[ch] tests/*.[ch] bench/*.[ch] bench/experiments/*.[ch]; do
         if clang-format --dry-run -Werror "$f" >/dev/null 2>&1; then passed=$((passed + 1)); else
             echo "FAIL $f is not as clang-format would have it: make format"
             failed=$((failed + 1))

@@ -498,7 +498,8 @@ says "query 3:" "route.c" "$T/route" "$R" "$S/q_test.npy"
 "$npy" make "$T/yn.npy" u1 5 1 0 255 1 0
 says "refined: 4 models" "onboard.c" "$T/onboard" "$T/all.safetensors" "$S/q_anchor.npy" "$T/yn.npy" newcomer "$S/q_test.npy" "$T/grown.safetensors"
 says "newcomer" "the new model is in the file" "$LOCUS" info "$T/grown.safetensors"
-refused 1 "newcomer" "the same name again" "$T/onboard" "$T/grown.safetensors" "$S/q_anchor.npy" "$T/yn.npy" newcomer "$S/q_test.npy" "$T/grown2.safetensors"
+says "refined: 4 models" "the same name again" "$T/onboard" "$T/grown.safetensors" "$S/q_anchor.npy" "$T/yn.npy" newcomer "$S/q_test.npy" "$T/grown2.safetensors"
+ok "it is there once, known better" test "$("$LOCUS" info "$T/grown2.safetensors" | grep -c newcomer)" = 1
 
 # ---- real data: the figures of the checkpoint
 D=$SHARED/data/mmlu-pro

@@ -2706,6 +2706,60 @@ static void memories_do_not_depend_on_the_order(void)
     recall_free(&c);
 }
 
+// Scores with `count` and `stride`, beside queries that nobody was asked and whose encodings are no numbers: recall and
+// guard are those of the others, and so is a model's part that is learned again.
+static void wide_score_tables_teach_the_same(void)
+{
+    enum { D = 6, N = 80, M = 5, ALL = 120, WIDE = 131, ASKED = 60 };
+    recall_case c;
+    locus_learn_opts o;
+    locus_guard guard;
+    locus_evals e;
+    float *a, *b, *q, *y;
+    unsigned char *mask;
+    size_t i, m;
+    recall_make(&c, D, N, M, ASKED, UNEVEN, 7);
+    ZERO(o);
+    o.recall_weight = 1.0;
+    q = floats(ALL * D), y = floats(M * WIDE), mask = (unsigned char *)xmalloc(M * WIDE);
+    for (i = 0; i < ALL * D; i++) q[i] = f_nan();
+    for (i = 0; i < M * WIDE; i++) y[i] = i % WIDE < ALL ? f_nan() : 0.5f, mask[i] = 1;
+    for (i = 0; i < N; i++) { // every third is nobody's
+        const size_t at = i + i / 2;
+        memcpy(q + at * D, c.q + i * D, D * sizeof(float));
+        for (m = 0; m < M; m++) y[m * WIDE + at] = c.y[m * N + i], mask[m * WIDE + at] = c.mask[m * N + i];
+    }
+    ZERO(e);
+    e.queries = queries_of(q, ALL, D);
+    e.scores.models = M, e.scores.f32 = y, e.scores.mask = mask;
+    e.scores.count = ALL, e.scores.stride = WIDE;
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn(c.pool, &c.evals, &o, NULL, &g_err));
+    a = logits_of(c.pool, c.asked, ASKED, D);
+    guard = locus_pool_get_info(c.pool).guard;
+    CHECK_STATUS(LOCUS_OK, locus_pool_learn(c.pool, &e, &o, NULL, &g_err));
+    b = logits_of(c.pool, c.asked, ASKED, D);
+    CHECK_SAME("logits of a wide table", a, b, ASKED * M);
+    CHECK_SIZE(N, locus_pool_get_info(c.pool).recall.queries);
+    CHECK_SIZE(guard.model, locus_pool_get_info(c.pool).guard.model);
+    CHECK_NEAR(guard.margin, locus_pool_get_info(c.pool).guard.margin, 0.0);
+    for (m = 0; m < M; m++) {
+        locus_evals own = c.evals;
+        own.scores.models = 1, own.scores.f32 += m * N, own.scores.mask += m * N;
+        CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(c.pool, m, &own, NULL, &g_err));
+    }
+    free(a), free(b);
+    a = logits_of(c.pool, c.asked, ASKED, D);
+    for (m = 0; m < M; m++) {
+        locus_evals own = e;
+        own.scores.models = 1, own.scores.f32 += m * WIDE, own.scores.mask += m * WIDE;
+        CHECK_STATUS(LOCUS_OK, locus_pool_recall_model(c.pool, m, &own, NULL, &g_err));
+    }
+    b = logits_of(c.pool, c.asked, ASKED, D);
+    CHECK_SAME("logits of parts learned again", a, b, ASKED * M);
+    free(a), free(b), free(q), free(y), free(mask);
+    recall_free(&c);
+}
+
 // Weight 0 drops the recall, next to it is the net, 1 the recall, between them a mixture; models without a part are the
 // net's.
 static void weights_mix_net_and_memory(void)
@@ -3529,6 +3583,7 @@ static const test_case tests[] = {
     TEST(strides_change_nothing),
     TEST(memories_match_a_dense_solution_in_double),
     TEST(memories_do_not_depend_on_the_order),
+    TEST(wide_score_tables_teach_the_same),
     TEST(weights_mix_net_and_memory),
     TEST(memories_of_version_0_3_are_as_they_were),
     TEST(nets_say_how_much_a_memory_counts),

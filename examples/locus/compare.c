@@ -1,8 +1,37 @@
 // SPDX-License-Identifier: MIT
 // locus compare, duplicates: two models, and pairs that may be one.
 
-#include "locus_tool.h"
 #include "pictures.h"
+
+// ---------------------------------------------------------------------------------------------------- scatter of pairs
+
+// Distance of every pair against its observed, or else expected, disagreement.
+static void save_scatter(const sample *x, const float *distances, const pair_mark *marks, size_t mark_count)
+{
+    const size_t m = x->models;
+    const view chances = make_view(x, BY_DISAGREEMENT);
+    const float *expected = all_distances(&chances);
+    scatter_picture p = {.title = phrase("Distance and disagreement of %zu models", m),
+                         .note = phrase("all pairs, %zu queries", x->n),
+                         .x_name = "cosine distance of the embeddings",
+                         .y_name = x->scores ? "share of unlike answers, observed" : "expected share of unlike answers",
+                         .x = take(m * (m - 1) / 2, sizeof(double)),
+                         .y = take(m * (m - 1) / 2, sizeof(double)),
+                         .marks = marks,
+                         .mark_count = mark_count};
+    for (size_t i = 0; i < m; ++i)
+        for (size_t j = 0; j < i; ++j) {
+            size_t shared = 0, different = x->scores ? unlike(x, i, j, &shared) : 0;
+            if (x->scores && !shared) continue;
+            p.x[p.n] = (double)distances[i * m + j];
+            p.y[p.n++] = x->scores ? (double)different / (double)shared : (double)expected[i * m + j];
+        }
+    save_picture(draw_scatter, &p, p.title);
+}
+
+static const char *pair_text(size_t a, size_t b) { return phrase("%s, %s", model_name(a), model_name(b)); }
+
+// ------------------------------------------------------------------------------------------------------------- compare
 
 typedef struct contrast { // of two models in one category
     size_t category, queries;
@@ -12,349 +41,112 @@ typedef struct contrast { // of two models in one category
 
 static int by_contrast(const void *a, const void *b)
 {
-    const contrast *x = (const contrast *)a, *y = (const contrast *)b;
+    const contrast *x = a, *y = b;
     double p = fabs(x->difference.value), q = fabs(y->difference.value);
     return p > q ? -1 : p < q ? 1 : (x->category > y->category) - (x->category < y->category);
 }
 
-// The categories with queries, the largest difference first.
-static int contrast_categories(session *s, const sample *x, size_t a, size_t b, const locus_interval *difference,
-                               contrast **out, size_t *count)
+// The categories, the largest difference first.
+static contrast *contrast_categories(const sample *x, size_t a, size_t b, const locus_interval *difference)
 {
-    const double *means = category_means(s, x);
-    *out = (contrast *)take(s, x->categories, sizeof **out);
-    *count = 0;
-    if (!means || !*out) return FAILED;
-    for (size_t c = 0; c < x->categories; ++c) {
-        contrast *to = &(*out)[*count];
-        to->category = c;
-        to->queries = 0;
-        for (size_t i = 0; i < x->n; ++i) to->queries += x->category[i] == (int32_t)c;
-        to->a = means[a * x->categories + c];
-        to->b = means[b * x->categories + c];
-        to->difference = difference[c];
-        if (to->queries) ++*count;
-    }
-    qsort(*out, *count, sizeof **out, by_contrast);
-    return DONE;
+    const size_t n = x->category.count;
+    const double *means = category_means(x);
+    contrast *list = take(n, sizeof *list);
+    for (size_t c = 0; c < n; ++c)
+        list[c] = (contrast){.category = c, .a = means[a * n + c], .b = means[b * n + c], .difference = difference[c]};
+    for (size_t i = 0; i < x->n; ++i) list[x->category.of[i]].queries++;
+    qsort(list, n, sizeof *list, by_contrast);
+    return list;
 }
 
 // Of a's neighbours by cosine, the how-manieth is b?
 static size_t neighbour_rank(const float *distances, size_t n, size_t a, size_t b)
 {
+    const float *d = distances + a * n;
     size_t rank = 1;
-    for (size_t i = 0; i < n; ++i)
-        if (i != a && i != b &&
-            (distances[a * n + i] < distances[a * n + b] || (distances[a * n + i] <= distances[a * n + b] && i < b)))
-            ++rank;
+    for (size_t i = 0; i < n; ++i) rank += i != a && i != b && (d[i] < d[b] || (d[i] <= d[b] && i < b));
     return rank;
 }
 
-static int run_compare(session *s)
+typedef struct comparison { // of models a and b
+    size_t a, b, rank_of_b, rank_of_a;
+    locus_comparison found;
+    const contrast *list; // [categories]
+} comparison;
+
+static void json_comparison(const sample *x, const comparison *c)
 {
-    sample x;
-    locus_comparison c;
-    locus_compare_opts opts;
-    locus_evals evals;
-    contrast *list = NULL;
-    size_t a, b, listed = 0;
-    float *distances = NULL;
-    view embeddings, chances;
-    char t[3][48];
-    int status = open_sample(s, wants_picture(s) ? SAMPLE_NEEDED : SAMPLE_OPTIONAL, &x), width = 8;
-    if (status) return status;
-    if (find_model(s, "A", s->opt.file, &a) || find_model(s, "B", s->opt.second, &b)) return FAILED;
-    if (a == b) return misuse(s, "expected two models, found %s twice", s->opt.file);
-    if ((status = choose_view(s, &x, LOCUS_COSINE, &embeddings)) != DONE) return status;
-    if (all_distances(s, &embeddings, &distances)) return FAILED;
-    memset(&opts, 0, sizeof opts);
-    memset(&evals, 0, sizeof evals);
-    evals.queries = x.queries;
-    evals.scores.models = x.models;
-    evals.scores.u8 = x.scores;
-    opts.correlation = 0.3; // of real models' answers, given their chances (bench/RESULTS-explore.md)
-    opts.category = x.category;
-    opts.categories = x.categories;
-    opts.by_category = x.category ? (locus_interval *)take(s, x.categories, sizeof *opts.by_category) : NULL;
-    if (x.category && !opts.by_category) return FAILED;
-    const locus_run run = run_of(s);
-    progress_begin(s, "resample");
-    int failed = locus_compare(s->pool, a, b, x.n ? &evals : NULL, &opts, &c, &run, &s->err) != LOCUS_OK;
-    progress_end(s);
-    if (failed) return fail(s, "%s", s->err.message);
-    if (x.category && contrast_categories(s, &x, a, b, opts.by_category, &list, &listed)) return FAILED;
-    if (wants_picture(s)) {
-        pairs p;
-        pair_mark mark;
-        float *expected = NULL;
-        if (choose_view(s, &x, LOCUS_DISAGREEMENT, &chances) || all_distances(s, &chances, &expected) ||
-            collect_pairs(s, &x, distances, expected, &p))
-            return FAILED;
-        mark.x = c.distance.value;
-        mark.y = p.observed ? 1.0 - c.observed.value : 1.0 - c.agreement.value;
-        mark.text = phrase(s, "%s, %s", model_name(s, a), model_name(s, b));
-        if (save_scatter(s, &x, &p, &mark, mark.y >= 0.0)) return FAILED;
+    const locus_comparison *f = &c->found;
+    json("{'a':%s,'b':%s,'level':0.9,'cosine_distance':%i,'rank_of_b_for_a':%u,'rank_of_a_for_b':%u,'queries':%u",
+         model_name(c->a), model_name(c->b), &f->distance, c->rank_of_b, c->rank_of_a, x->n);
+    if (x->n) {
+        json("'accuracy_a':%i,'accuracy_b':%i,'difference':%i,'predicted_agreement':%i,'observed_agreement':%i",
+             &f->accuracy_a, &f->accuracy_b, &f->difference, &f->agreement, &f->observed);
+        json("'shared':%u,'categories':[", f->shared);
+        for (size_t i = 0; i < x->category.count; ++i)
+            json("{'category':%s,'queries':%u,'accuracy_a':%d,'accuracy_b':%d,'difference':%i}",
+                 x->category.names[c->list[i].category], c->list[i].queries, c->list[i].a, c->list[i].b,
+                 &c->list[i].difference);
+        json("]");
     }
-    const locus_model *ma = locus_pool_model(s->pool, a), *mb = locus_pool_model(s->pool, b);
-    size_t rank_a = neighbour_rank(distances, x.models, a, b), rank_b = neighbour_rank(distances, x.models, b, a);
-    if (s->opt.json) {
-        json("{'a':%s,'b':%s,'level':0.9,", ma->name, mb->name);
-        json_interval("cosine_distance", &c.distance);
-        json(",'rank_of_b_for_a':%u,'rank_of_a_for_b':%u,'queries':%u", rank_a, rank_b, x.n);
-        if (x.n) {
-            json(",");
-            json_interval("accuracy_a", &c.accuracy_a);
-            json(",");
-            json_interval("accuracy_b", &c.accuracy_b);
-            json(",");
-            json_interval("difference", &c.difference);
-            json(",");
-            json_interval("predicted_agreement", &c.agreement);
-            json(",");
-            json_interval("observed_agreement", &c.observed);
-            json(",'shared':%u,'categories':[", c.shared);
-            for (size_t i = 0; i < listed; ++i) {
-                json("%c{'category':%s,'queries':%u,'accuracy_a':%d,'accuracy_b':%d,", i > 0, x.names[list[i].category],
-                     list[i].queries, list[i].a, list[i].b);
-                json_interval("difference", &list[i].difference);
-                json("}");
-            }
-            json("]");
-        }
-        json("}\n");
-        return DONE;
-    }
-    printf("A  ");
-    print_text(ma->name, 0);
-    printf("\nB  ");
-    print_text(mb->name, 0);
-    printf("\n\ncosine distance      %.4f", c.distance.value);
-    if (is_finite(c.distance.low)) printf(" (%.4f to %.4f)", c.distance.low, c.distance.high);
-    printf("; B is neighbour %zu of A, A is neighbour %zu of B, of %zu\n", rank_a, rank_b, x.models - 1);
-    if (x.n) {
-        printf("expected accuracy    A %s, B %s\n", percents(t[0], &c.accuracy_a), percents(t[1], &c.accuracy_b));
-        printf("difference A - B     %s\n", percents(t[0], &c.difference));
-        printf("expected agreement   %s of %zu queries\n", percents(t[0], &c.agreement), x.n);
-        if (c.shared) printf("observed agreement   %s of %zu queries\n", percents(t[0], &c.observed), c.shared);
-        if (is_finite(c.difference.low) || c.shared) printf("(in brackets: 90 %% intervals)\n");
-    } else {
-        printf("--encodings or --text with sample queries tells more: accuracy and agreement\n");
-    }
-    for (size_t i = 0; i < listed; ++i)
-        if (text_width(x.names[list[i].category]) > width) width = text_width(x.names[list[i].category]);
-    if (listed) {
-        putchar('\n');
-        print_text("category", width);
-        printf("  %7s  %7s  %7s  %s\n", "queries", "A", "B", "A - B");
-    }
-    for (size_t i = 0; i < listed; ++i) {
-        print_text(x.names[list[i].category], width);
-        printf("  %7zu  %7s  %7s  %s\n", list[i].queries, percent(t[0], list[i].a), percent(t[1], list[i].b),
-               percents(t[2], &list[i].difference));
-    }
-    mention_pictures(s);
-    return DONE;
+    json("}\n");
 }
 
-typedef struct likeness { // of two models
-    size_t a, b, shared, unlike;
-    double distance;       // cosine
-    double expected;       // share of unlike answers that the chances make us expect, on the shared queries
-    double suspicion;      // the larger, the sooner it is looked at
-    double p;              // NaN: not tested
-    int same, by_distance; // by_distance: p is of the embeddings
-} likeness;
-
-static int by_suspicion(const void *a, const void *b)
+static void print_comparison(const sample *x, const comparison *c)
 {
-    const likeness *x = (const likeness *)a, *y = (const likeness *)b;
-    if (x->suspicion > y->suspicion || x->suspicion < y->suspicion) return x->suspicion > y->suspicion ? -1 : 1;
-    return x->a != y->a ? (x->a > y->a) - (x->a < y->a) : (x->b > y->b) - (x->b < y->b);
+    const locus_comparison *f = &c->found;
+    const int width = widest(x->category.names, x->category.count, 8);
+    say("A  %t\nB  %t\n\ncosine distance      %.4f", model_name(c->a), model_name(c->b), f->distance.value);
+    if (is_finite(f->distance.low)) say(" (%.4f to %.4f)", f->distance.low, f->distance.high);
+    say("; B is neighbour %z of A, A is neighbour %z of B, of %z\n", c->rank_of_b, c->rank_of_a, x->models - 1);
+    if (x->n) {
+        say("expected accuracy    A %i, B %i\n", &f->accuracy_a, &f->accuracy_b);
+        say("difference A - B     %i\nexpected agreement   %i of %z queries\n", &f->difference, &f->agreement, x->n);
+        if (f->shared) say("observed agreement   %i of %z queries\n", &f->observed, f->shared);
+        if (is_finite(f->difference.low) || f->shared) say("(in brackets: 90 %% intervals)\n");
+    } else say("--encodings or --text with sample queries tells more: accuracy and agreement\n");
+    if (x->category.count) say("\n%-*t  %7s  %7s  %7s  %s\n", width, "category", "queries", "A", "B", "A - B");
+    for (size_t i = 0; i < x->category.count; ++i)
+        say("%-*t  %7z  %7p  %7p  %i\n", width, x->category.names[c->list[i].category], c->list[i].queries,
+            c->list[i].a, c->list[i].b, &c->list[i].difference);
+    mention_pictures();
 }
 
-static int list_likenesses(session *s, const sample *x, const float *distances, likeness **out, size_t *count)
+static void run_compare(void)
 {
-    *out = (likeness *)take(s, x->models * (x->models - 1) / 2, sizeof **out);
-    *count = 0;
-    if (!*out) return FAILED;
-    progress_begin(s, "pairs");
-    for (size_t b = 0; b < x->models; ++b) {
-        for (size_t a = 0; a < b; ++a) {
-            likeness *l = &(*out)[(*count)++];
-            double expected = 0.0;
-            memset(l, 0, sizeof *l);
-            l->a = a, l->b = b;
-            l->p = NAN;
-            l->distance = (double)distances[a * x->models + b];
-            if (x->scores) l->unlike = unlike(x->scores + a * x->n, x->scores + b * x->n, x->n, &l->shared);
-            for (size_t i = 0; i < x->n; ++i) {
-                double p = (double)x->profiles.rows[a * x->n + i], q = (double)x->profiles.rows[b * x->n + i];
-                if (!l->shared || (x->scores[a * x->n + i] != 255 && x->scores[b * x->n + i] != 255))
-                    expected += p * (1.0 - q) + (1.0 - p) * q;
-            }
-            l->expected = x->n ? expected / (double)(l->shared ? l->shared : x->n) : NAN;
-            l->suspicion = l->shared ? (expected - (double)l->unlike) / sqrt(expected + 1e-9) : -1e6 - l->distance;
-        }
-        progress(s, b + 1, x->models);
+    const sample x = open_sample(wants_picture() ? SAMPLE_NEEDED : SAMPLE_OPTIONAL);
+    const size_t n = x.category.count;
+    comparison c = {.a = find_model("A", opt.file), .b = find_model("B", opt.second)};
+    if (c.a == c.b) misuse("expected two models, found %s twice", opt.file);
+    const view embeddings = make_view(&x, BY_COSINE);
+    const float *distances = all_distances(&embeddings);
+    c.rank_of_b = neighbour_rank(distances, x.models, c.a, c.b);
+    c.rank_of_a = neighbour_rank(distances, x.models, c.b, c.a);
+    const locus_evals evals = {.queries = x.queries, .scores = {.models = x.models, .u8 = x.scores}};
+    const locus_compare_opts opts = {.correlation =
+                                         0.3, // of real models' answers, given their chances (bench/RESULTS-explore.md)
+                                     .category = x.category.of,
+                                     .categories = n,
+                                     .by_category = n ? take(n, sizeof *opts.by_category) : NULL};
+    progress_begin("resample");
+    must(locus_compare(tool.pool, c.a, c.b, x.n ? &evals : NULL, &opts, &c.found, &tool.run, &tool.err));
+    progress_end();
+    if (n) c.list = contrast_categories(&x, c.a, c.b, opts.by_category);
+    if (wants_picture()) {
+        const pair_mark mark = {.x = c.found.distance.value,
+                                .y = 1.0 - (x.scores ? c.found.observed.value : c.found.agreement.value),
+                                .text = pair_text(c.a, c.b)};
+        save_scatter(&x, distances, &mark, mark.y >= 0.0);
     }
-    progress_end(s);
-    qsort(*out, *count, sizeof **out, by_suspicion);
-    return DONE;
-}
-
-// x[dim] <- a unit vector along the row, or 0
-static void unit_row(const locus_points *p, size_t row, double *x)
-{
-    const float *from = p->rows + row * (p->stride ? p->stride : p->dim);
-    double square = 0.0;
-    for (size_t i = 0; i < p->dim; ++i) square += (double)from[i] * (double)from[i];
-    for (size_t i = 0; i < p->dim; ++i) x[i] = square > 0.0 ? 1.0 / sqrt(square) * (double)from[i] : 0.0;
-}
-
-// The chance that one and the same model, evaluated twice on other queries, would lie as far apart by cosine as a and b
-// or farther: the share of (a_r - a_0) - (b_s - b_0) over all resampled rows r and s that are as long.
-static double same_embedding(session *s, const locus_points *a, const locus_points *b)
-{
-    const size_t dim = a->dim;
-    size_t farther = 0;
-    double *x = (double *)take(s, 4 * dim, sizeof *x), *a0 = x, *b0 = x + dim, *ar = x + 2 * dim, *bs = x + 3 * dim;
-    double apart = 0.0;
-    if (!x) return NAN;
-    unit_row(a, 0, a0);
-    unit_row(b, 0, b0);
-    for (size_t i = 0; i < dim; ++i) apart += (a0[i] - b0[i]) * (a0[i] - b0[i]);
-    for (size_t r = 1; r < a->count; ++r) {
-        unit_row(a, r, ar);
-        for (size_t k = 1; k < b->count; ++k) {
-            double sum = 0.0;
-            unit_row(b, k, bs);
-            for (size_t i = 0; i < dim; ++i) {
-                double d = ar[i] - a0[i] - (bs[i] - b0[i]);
-                sum += d * d;
-            }
-            farther += sum >= apart;
-        }
-    }
-    return (1.0 + (double)farther) / (1.0 + (double)(a->count - 1) * (double)(b->count - 1));
-}
-
-// The tests, for the most suspicious pairs. Same: p of the exact one, times the number of pairs, is below 1 %.
-// Different means: no more alike than all but the most alike 5 % of the pairs.
-static int test_likenesses(session *s, const sample *x, likeness *list, size_t count, size_t pair_count)
-{
-    locus_scores scores;
-    double correlation = 0.0;
-    memset(&scores, 0, sizeof scores);
-    scores.models = x->models;
-    scores.count = x->n;
-    scores.u8 = x->scores;
-    if (locus_answer_correlation(&x->profiles, &scores, 0.95, NULL, &correlation, NULL, &s->err))
-        return fail(s, "--scores %s: %s", s->opt.scores, s->err.message);
-    progress_begin(s, "test");
-    for (size_t i = 0; i < count; ++i) {
-        likeness *l = &list[i];
-        const float *pa = x->profiles.rows + l->a * x->n, *pb = x->profiles.rows + l->b * x->n;
-        if (l->shared) {
-            locus_likeness found;
-            if (locus_same_answers(&found, pa, pb, &scores, l->a, l->b, correlation, NULL, &s->err))
-                return fail(s, "--scores %s: %s", s->opt.scores, s->err.message);
-            l->p = found.p;
-            l->same = l->p * (double)pair_count < 0.01;
-        } else if (s->info.has_encoder) {
-            locus_points a, b;
-            if (load_versions(s, x, l->a, &a) || load_versions(s, x, l->b, &b)) return FAILED;
-            if (a.count < 3 || b.count < 3) continue;
-            l->p = same_embedding(s, &a, &b);
-            l->by_distance = 1;
-        }
-        progress(s, i + 1, count);
-    }
-    progress_end(s);
-    return DONE;
-}
-
-static int run_duplicates(session *s)
-{
-    sample x;
-    likeness *list = NULL;
-    view embeddings, chances;
-    float *distances = NULL, *expected = NULL;
-    size_t count = 0, top = s->opt.top ? s->opt.top : 20, same = 0;
-    char t[3][48];
-    int status = open_sample(s, wants_picture(s) ? SAMPLE_NEEDED : SAMPLE_OPTIONAL, &x), width;
-    if (status) return status;
-    width = longest_name(s);
-    if (choose_view(s, &x, LOCUS_COSINE, &embeddings) || all_distances(s, &embeddings, &distances) ||
-        list_likenesses(s, &x, distances, &list, &count))
-        return FAILED;
-    if (top > count) top = count;
-    if (x.scores && test_likenesses(s, &x, list, top, count)) return FAILED;
-    for (size_t i = 0; i < top; ++i) same += (size_t)list[i].same;
-    if (wants_picture(s)) {
-        pairs p;
-        pair_mark marks[12];
-        size_t marked = 0;
-        if (choose_view(s, &x, LOCUS_DISAGREEMENT, &chances) || all_distances(s, &chances, &expected) ||
-            collect_pairs(s, &x, distances, expected, &p))
-            return FAILED;
-        for (size_t i = 0; i < top && marked < (x.scores ? 12u : 6u); ++i) {
-            if (x.scores && !list[i].same) continue;
-            marks[marked].x = list[i].distance;
-            marks[marked].y = p.observed ? (double)list[i].unlike / (double)list[i].shared : list[i].expected;
-            marks[marked++].text = phrase(s, "%s, %s", model_name(s, list[i].a), model_name(s, list[i].b));
-        }
-        if (save_scatter(s, &x, &p, marks, marked)) return FAILED;
-    }
-    if (s->opt.json) {
-        json("{'pairs_looked_at':%u,'queries':%u,'same':%u,'pairs':[", count, x.n, same);
-        for (size_t i = 0; i < top; ++i) {
-            const likeness *l = &list[i];
-            json("%c\n{'a':%s,'b':%s,'cosine_distance':%d,'expected_disagreement':%d,", i > 0, model_name(s, l->a),
-                 model_name(s, l->b), l->distance, l->expected);
-            json("'shared':%u,'unlike':%u,'test':%s,'p':%d,'same':%b}", l->shared, l->unlike,
-                 !is_finite(l->p) ? "none"
-                 : l->by_distance ? "embedding"
-                                  : "answers",
-                 l->p, l->same);
-        }
-        json("]}\n");
-        return DONE;
-    }
-    print_text("model", width);
-    printf("  ");
-    print_text("and", width);
-    printf("  %8s  %8s", "cosine", "expected");
-    if (x.scores) printf("  %8s  %8s  %9s", "observed", "shared", "p");
-    putchar('\n');
-    for (size_t i = 0; i < top; ++i) {
-        const likeness *l = &list[i];
-        print_text(model_name(s, l->a), width);
-        printf("  ");
-        print_text(model_name(s, l->b), width);
-        printf("  %8.5f  %8s", l->distance, percent(t[0], l->expected));
-        if (x.scores) {
-            printf("  %8s  %8zu", percent(t[1], l->shared ? (double)l->unlike / (double)l->shared : NAN), l->shared);
-            if (is_finite(l->p))
-                printf("  %9.2g%s", l->p, l->by_distance ? " (of embeddings)" : l->same ? "  same or copies" : "");
-            else printf("  %9s", "-");
-        }
-        putchar('\n');
-    }
-    if (x.scores)
-        printf("\nexpected, observed: share of unlike answers. p: the chance that different models disagree so rarely "
-               "(exact).\n"
-               "%zu of %zu pairs called the same: p times the number of pairs is below 1 %%.\n",
-               same, count);
-    else printf("\nThe nearest pairs are candidates, no more: --encodings and --scores test them.\n");
-    mention_pictures(s);
-    return DONE;
+    if (opt.json) json_comparison(&x, &c);
+    else print_comparison(&x, &c);
 }
 
 static const flag compare_flags[] = {
     {"A", "", POSITION, AT(file), 1, "a model of the pool"},
     {"B", "", POSITION, AT(second), 1, "another"},
     POOL_FLAGS,
-    QUERY_FLAGS("sample queries"),
+    QUERY_FLAGS("sample queries [n, q_dim]"),
     {"--categories", "FILE", TEXT, AT(categories), 0, "category of each query: where the two differ"},
     SCORE_FLAGS(0),
     PICTURE_FLAGS("distance against disagreement of all pairs; these two stand out"),
@@ -367,9 +159,185 @@ const command compare_command = {
     "Example:\n  locus compare Yi-34B Qwen1.5-110B --router router.safetensors --encodings q.npy --categories "
     "c.txt\n"};
 
+// ---------------------------------------------------------------------------------------------------------- duplicates
+
+typedef struct likeness { // of two models
+    size_t a, b, shared, unlike;
+    double distance;       // cosine
+    double expected;       // share of unlike answers that the chances make us expect, on the shared queries
+    double suspicion;      // the larger, the sooner it is looked at
+    double p;              // NaN: not tested
+    int same, by_distance; // by_distance: p is of the embeddings
+} likeness;
+
+static int by_suspicion(const void *a, const void *b)
+{
+    const likeness *x = a, *y = b;
+    if (x->suspicion > y->suspicion || x->suspicion < y->suspicion) return x->suspicion > y->suspicion ? -1 : 1;
+    return x->a != y->a ? (x->a > y->a) - (x->a < y->a) : (x->b > y->b) - (x->b < y->b);
+}
+
+static likeness liken(const sample *x, size_t a, size_t b, double distance)
+{
+    likeness l = {.a = a, .b = b, .p = NAN, .distance = distance, .expected = NAN};
+    double expected = 0.0;
+    if (x->scores) l.unlike = unlike(x, a, b, &l.shared);
+    for (size_t i = 0; i < x->n; ++i) {
+        const double p = (double)x->profiles.rows[a * x->n + i], q = (double)x->profiles.rows[b * x->n + i];
+        if (!l.shared || (x->scores[a * x->n + i] != 255 && x->scores[b * x->n + i] != 255))
+            expected += p * (1.0 - q) + (1.0 - p) * q;
+    }
+    if (x->n) l.expected = expected / (double)(l.shared ? l.shared : x->n);
+    l.suspicion = l.shared ? (expected - (double)l.unlike) / sqrt(expected + 1e-9) : -1e6 - distance;
+    return l;
+}
+
+// All pairs, the most suspicious first.
+static likeness *list_likenesses(const sample *x, const float *distances, size_t *count)
+{
+    likeness *list = take(x->models * (x->models - 1) / 2, sizeof *list);
+    *count = 0;
+    progress_begin("pairs");
+    for (size_t b = 0; b < x->models; ++b) {
+        for (size_t a = 0; a < b; ++a) list[(*count)++] = liken(x, a, b, (double)distances[a * x->models + b]);
+        progress(NULL, b + 1, x->models);
+    }
+    progress_end();
+    qsort(list, *count, sizeof *list, by_suspicion);
+    return list;
+}
+
+// to[dim] <- a unit vector along the row, or 0.
+static void unit_row(const locus_points *p, size_t row, double *to)
+{
+    const float *from = p->rows + row * p->dim;
+    double square = 0.0;
+    for (size_t i = 0; i < p->dim; ++i) square += (double)from[i] * (double)from[i];
+    for (size_t i = 0; i < p->dim; ++i) to[i] = square > 0.0 ? 1.0 / sqrt(square) * (double)from[i] : 0.0;
+}
+
+// The chance that one and the same model, evaluated twice on other queries, would lie as far apart by cosine as a and b
+// or farther: the share of (a_r - a_0) - (b_s - b_0) over all resampled rows r and s that are as long.
+static double same_embedding(const locus_points *a, const locus_points *b)
+{
+    const size_t dim = a->dim;
+    double *x = take(4 * dim, sizeof *x), *a0 = x, *b0 = x + dim, *ar = x + 2 * dim, *bs = x + 3 * dim;
+    double apart = 0.0;
+    size_t farther = 0;
+    unit_row(a, 0, a0);
+    unit_row(b, 0, b0);
+    for (size_t i = 0; i < dim; ++i) apart += (a0[i] - b0[i]) * (a0[i] - b0[i]);
+    for (size_t r = 1; r < a->count; ++r) {
+        unit_row(a, r, ar);
+        for (size_t k = 1; k < b->count; ++k) {
+            double sum = 0.0;
+            unit_row(b, k, bs);
+            for (size_t i = 0; i < dim; ++i) {
+                const double d = ar[i] - a0[i] - (bs[i] - b0[i]);
+                sum += d * d;
+            }
+            farther += sum >= apart;
+        }
+    }
+    return (1.0 + (double)farther) / (1.0 + (double)(a->count - 1) * (double)(b->count - 1));
+}
+
+// p of the embeddings, for two that share no query.
+static void test_embeddings(const sample *x, likeness *l)
+{
+    const locus_points a = load_versions(x, l->a), b = load_versions(x, l->b);
+    if (a.count < 3 || b.count < 3) return;
+    l->p = same_embedding(&a, &b);
+    l->by_distance = 1;
+}
+
+// The tests, for the most suspicious pairs. Same: p of the exact one, times the number of pairs, is below 1 %.
+// Different means: no more alike than all but the most alike 5 % of the pairs.
+static void test_likenesses(const sample *x, likeness *list, size_t count, size_t pair_count)
+{
+    const locus_scores scores = {.models = x->models, .count = x->n, .u8 = x->scores};
+    const char *where = phrase("--scores %s", opt.scores);
+    double correlation = 0.0;
+    must_for(locus_answer_correlation(&x->profiles, &scores, 0.95, NULL, &correlation, &tool.quiet, &tool.err), where);
+    progress_begin("test");
+    for (size_t i = 0; i < count; ++i) {
+        likeness *l = &list[i];
+        const float *rows = x->profiles.rows;
+        if (l->shared) {
+            locus_likeness found;
+            must_for(locus_same_answers(&found, rows + l->a * x->n, rows + l->b * x->n, &scores, l->a, l->b,
+                                        correlation, &tool.quiet, &tool.err),
+                     where);
+            l->p = found.p;
+            l->same = l->p * (double)pair_count < 0.01;
+        } else if (tool.info.has_encoder) test_embeddings(x, l);
+        progress(NULL, i + 1, count);
+    }
+    progress_end();
+}
+
+static void picture_likenesses(const sample *x, const float *distances, const likeness *list, size_t count)
+{
+    pair_mark marks[12];
+    size_t marked = 0;
+    for (size_t i = 0; i < count && marked < (x->scores ? 12u : 6u); ++i) {
+        const likeness *l = &list[i];
+        if (x->scores && !l->same) continue;
+        marks[marked++] = (pair_mark){.x = l->distance,
+                                      .y = x->scores ? (double)l->unlike / (double)l->shared : l->expected,
+                                      .text = pair_text(l->a, l->b)};
+    }
+    save_scatter(x, distances, marks, marked);
+}
+
+static void show_likeness(const sample *x, const likeness *l, int width)
+{
+    const char *a = model_name(l->a), *b = model_name(l->b);
+    const int tested = is_finite(l->p);
+    if (opt.json) {
+        json("\n{'a':%s,'b':%s,'cosine_distance':%d,'expected_disagreement':%d,'shared':%u,'unlike':%u", a, b,
+             l->distance, l->expected, l->shared, l->unlike);
+        json("'test':%s,'p':%d,'same':%b}", !tested ? "none" : l->by_distance ? "embedding" : "answers", l->p, l->same);
+        return;
+    }
+    say("%-*t  %-*t  %8.5f  %8p", width, a, width, b, l->distance, l->expected);
+    if (x->scores)
+        say("  %8p  %8z  %9.2g%s", l->shared ? (double)l->unlike / (double)l->shared : NAN, l->shared, l->p,
+            tested && l->by_distance ? " (of embeddings)"
+            : tested && l->same      ? "  same or copies"
+                                     : "");
+    say("\n");
+}
+
+static void run_duplicates(void)
+{
+    const sample x = open_sample(wants_picture() ? SAMPLE_NEEDED : SAMPLE_OPTIONAL);
+    const view embeddings = make_view(&x, BY_COSINE);
+    const float *distances = all_distances(&embeddings);
+    const int width = longest_name();
+    size_t count, top = opt.top ? opt.top : 20, same = 0;
+    likeness *list = list_likenesses(&x, distances, &count);
+    if (top > count) top = count;
+    if (x.scores) test_likenesses(&x, list, top, count);
+    for (size_t i = 0; i < top; ++i) same += (size_t)list[i].same;
+    if (wants_picture()) picture_likenesses(&x, distances, list, top);
+    if (opt.json) json("{'pairs_looked_at':%u,'queries':%u,'same':%u,'pairs':[", count, x.n, same);
+    else
+        say("%-*t  %-*t  %8s  %8s%s\n", width, "model", width, "and", "cosine", "expected",
+            x.scores ? "  observed    shared          p" : "");
+    for (size_t i = 0; i < top; ++i) show_likeness(&x, &list[i], width);
+    if (opt.json) json("]}\n");
+    else if (x.scores)
+        say("\nexpected, observed: share of unlike answers. p: the chance that different models disagree so rarely "
+            "(exact).\n%z of %z pairs called the same: p times the number of pairs is below 1 %%.\n",
+            same, count);
+    else say("\nThe nearest pairs are candidates, no more: --encodings and --scores test them.\n");
+    mention_pictures();
+}
+
 static const flag duplicates_flags[] = {
     POOL_FLAGS,
-    QUERY_FLAGS("the queries of --scores, or a sample"),
+    QUERY_FLAGS("the queries of --scores, or a sample [n, q_dim]"),
     SCORE_FLAGS(0),
     {"--top", "K", COUNT, AT(top), 0, "how many pairs, the most suspicious first (default: 20)"},
     PICTURE_FLAGS("distance against disagreement of all pairs"),

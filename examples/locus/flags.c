@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The parser of flags: every command has a table of them; parser, help text and errors come from it.
+// The parser of flags. Every command has a table of them; parser, help text and errors come from it.
 
 #include "locus_tool.h"
+
+// ------------------------------------------------------------------------------------------------ what might be meant
 
 // Changes that make b out of a; capitals count as small letters.
 static size_t edit_distance(const char *a, const char *b)
 {
-    size_t row[256], n = strlen(b), previous, saved;
+    size_t row[256], n = strlen(b);
     if (n > 255) return SIZE_MAX;
     for (size_t j = 0; j <= n; ++j) row[j] = j;
     for (size_t i = 1; *a; ++a, ++i) {
-        previous = row[0];
+        size_t previous = row[0];
         row[0] = i;
         for (size_t j = 1; j <= n; ++j) {
-            saved = row[j];
+            size_t saved = row[j];
             size_t change = previous + (tolower((unsigned char)*a) != tolower((unsigned char)b[j - 1]));
             size_t shift = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
             row[j] = change < shift ? change : shift;
@@ -23,18 +25,19 @@ static size_t edit_distance(const char *a, const char *b)
     return row[n];
 }
 
-// Keep in *best the candidate nearest to word, if it is near enough to be what was meant.
-void consider(const char *word, const char *candidate, const char **best, size_t *distance)
+void consider(guess *g, const char *candidate)
 {
-    size_t length = strlen(word), d = edit_distance(word, candidate);
-    if (length > 3 && strncmp(word, candidate, length) == 0) d = 1; // the beginning of it
-    if (d < *distance && d <= 1 + length / 4) {
-        *best = candidate;
-        *distance = d;
-    }
+    size_t length = strlen(g->word), d = edit_distance(g->word, candidate);
+    if (length > 3 && strncmp(g->word, candidate, length) == 0) d = 1; // the beginning of it
+    if (d > 1 + length / 4 || (g->nearest && d >= g->distance)) return;
+    g->nearest = candidate;
+    g->distance = d;
 }
 
-// Place of `value` among the words "one|two|three", or -1.
+const char *did_you_mean(const guess *g) { return g->nearest ? phrase(" (did you mean %s?)", g->nearest) : ""; }
+
+// -------------------------------------------------------------------------------------------------------------- values
+
 int find_word(const char *words, const char *value)
 {
     size_t length = strlen(value);
@@ -47,7 +50,6 @@ int find_word(const char *words, const char *value)
     return -1;
 }
 
-// The whole text as a finite number. 0 if it is none.
 int read_number(const char *text, double *value)
 {
     char *end;
@@ -68,71 +70,69 @@ int read_count(const char *text, size_t *value)
     return 1;
 }
 
-static int set_flag(session *s, const flag *f, const char *value)
+static void set_flag(const flag *f, const char *value)
 {
-    void *target = (char *)&s->opt + f->target;
-    if (f->kind == SWITCH) {
-        *(int *)target = 1;
-    } else if (f->kind == TEXT || f->kind == POSITION) {
-        if (*value == '\0') return misuse(s, "%s: the value is empty", f->name);
+    void *target = (char *)&opt + f->target;
+    int place = 0;
+    switch (f->kind) {
+    case SWITCH: *(int *)target = 1; break;
+    case TEXT:
+    case POSITION:
+        if (*value == '\0') misuse("%s: the value is empty", f->name);
         *(const char **)target = value;
-    } else if (f->kind == COUNT) {
-        if (!read_count(value, (size_t *)target) || *(size_t *)target == 0)
-            return misuse(s, "%s: expected a whole number from 1, found \"%s\"", f->name, value);
-    } else if (f->kind == NUMBER) {
-        if (!read_number(value, (double *)target) || *(double *)target < 0.0)
-            return misuse(s, "%s: expected a number from 0, found \"%s\"", f->name, value);
-    } else {
-        int place = find_word(f->argument, value);
-        if (place < 0) return misuse(s, "%s: expected %s, found \"%s\"", f->name, f->argument, value);
+        break;
+    case COUNT:
+        if (!read_count(value, target) || *(size_t *)target == 0)
+            misuse("%s: expected a whole number from 1, found \"%s\"", f->name, value);
+        break;
+    case NUMBER:
+        if (!read_number(value, target) || *(double *)target < 0.0)
+            misuse("%s: expected a number from 0, found \"%s\"", f->name, value);
+        break;
+    case CHOICE:
+    case CHOICE_1:
+        if ((place = find_word(f->argument, value)) < 0)
+            misuse("%s: expected %s, found \"%s\"", f->name, f->argument, value);
         *(int *)target = place + (f->kind == CHOICE_1);
     }
-    return DONE;
 }
 
-int parse_flags(session *s, const command *c, int argc, char **argv)
+// --------------------------------------------------------------------------------------------------------- the parser
+
+void parse_flags(const command *c, int argc, char **argv)
 {
     unsigned long long given = 0; // bit i: flag i of the table
     for (int i = 0; i < argc; ++i) {
-        const char *word = argv[i], *equals = strchr(word, '='), *value = NULL, *nearest = NULL;
+        const char *word = strcmp(argv[i], "-h") ? argv[i] : "--help", *equals = strchr(word, '='), *value = word;
         int named = word[0] == '-' && word[1] != '\0';
-        size_t length = named && equals ? (size_t)(equals - word) : strlen(word), distance = SIZE_MAX, k = 0;
-        if (strcmp(word, "-h") == 0) word = "--help", length = 6;
+        size_t length = named && equals ? (size_t)(equals - word) : strlen(word), k = 0;
+        guess meant = {.word = word};
         for (; c->flags[k].name; ++k) {
             const flag *f = &c->flags[k];
             if (!named && f->kind == POSITION && !(given >> k & 1)) break;
             if (named && strlen(f->name) == length && memcmp(f->name, word, length) == 0) break;
-            if (named) consider(word, f->name, &nearest, &distance);
+            if (named) consider(&meant, f->name);
         }
         const flag *f = &c->flags[k];
-        if (!f->name && !named) return misuse(s, "unexpected \"%s\"", word);
-        if (!f->name)
-            return misuse(s, "unknown flag %s%s%s%s", word, nearest ? " (did you mean " : "", nearest ? nearest : "",
-                          nearest ? "?)" : "");
-        if (given >> k & 1) return misuse(s, "%s is given twice", f->name);
+        if (!f->name && !named) misuse("unexpected \"%s\"", word);
+        if (!f->name) misuse("unknown flag %s%s", word, did_you_mean(&meant));
+        if (given >> k & 1) misuse("%s is given twice", f->name);
         given |= 1ull << k;
-        if (f->kind == POSITION) {
-            value = word;
-        } else if (f->kind == SWITCH) {
-            if (equals) return misuse(s, "%s takes no value", f->name);
-        } else if (equals) {
-            value = equals + 1;
-        } else {
-            if (i + 1 >= argc || strncmp(argv[i + 1], "--", 2) == 0)
-                return misuse(s, "%s needs a value: %s", f->name, f->argument);
-            value = argv[++i];
+        if (f->kind == SWITCH && equals) misuse("%s takes no value", f->name);
+        if (named && f->kind != SWITCH) {
+            if (!equals && (i + 1 >= argc || strncmp(argv[i + 1], "--", 2) == 0))
+                misuse("%s needs a value: %s", f->name, f->argument);
+            value = equals ? equals + 1 : argv[++i];
         }
-        if (set_flag(s, f, value)) return MISUSED;
+        set_flag(f, value);
     }
-    if (s->opt.help) return DONE;
-    for (size_t k = 0; c->flags[k].name; ++k)
-        if (c->flags[k].required && !(given >> k & 1))
-            return misuse(s, "%s%s%s is required: %s", c->flags[k].name, *c->flags[k].argument ? " " : "",
-                          c->flags[k].argument, c->flags[k].help);
-    if (s->opt.threads > 1024) return misuse(s, "--threads: expected at most 1024, found %zu", s->opt.threads);
-    if (s->opt.isa != LOCUS_ISA_AUTO && !locus_isa_supported((locus_isa)s->opt.isa))
-        return fail(s, "--isa %s: this machine does not have it", locus_isa_name((locus_isa)s->opt.isa));
-    return DONE;
+    if (opt.help) return;
+    for (const flag *f = c->flags; f->name; ++f)
+        if (f->required && !(given >> (f - c->flags) & 1))
+            misuse("%s%s%s is required: %s", f->name, *f->argument ? " " : "", f->argument, f->help);
+    if (opt.threads > 1024) misuse("--threads: expected at most 1024, found %zu", opt.threads);
+    if (opt.isa != LOCUS_ISA_AUTO && !locus_isa_supported((locus_isa)opt.isa))
+        fail("--isa %s: this machine does not have it", locus_isa_name((locus_isa)opt.isa));
 }
 
 void print_help(const command *c)

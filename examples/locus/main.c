@@ -13,67 +13,72 @@
 #include "locus_tool.h"
 
 static const command *const commands[] = {
-    &info_command,                                                              // info.c
-    &embed_command,      &train_command,   &encode_command, &predict_command,   // embed.c, train.c
-    &route_command,      &eval_command,                                         // route.c; eval.c and frontier.c
-    &compare_command,                                                           // compare.c
-    &neighbours_command, &cluster_command,                                      // neighbours.c
-    &portfolio_command,                                                         // portfolio.c
-    &search_command,                                                            // neighbours.c
-    &duplicates_command,                                                        // compare.c
-    &atlas_command,                                                             // atlas.c, atlas.html
-    &next_command,       &explain_command, &update_command, &calibrate_command, // update.c
+    &info_command,       // info.c
+    &embed_command,      // embed.c
+    &train_command,      // train.c
+    &encode_command,     // embed.c
+    &predict_command,    // embed.c
+    &route_command,      // route.c
+    &eval_command,       // eval.c, and frontier.c for what quality costs
+    &compare_command,    // compare.c
+    &neighbours_command, // neighbours.c
+    &cluster_command,    // neighbours.c
+    &portfolio_command,  // portfolio.c
+    &search_command,     // neighbours.c
+    &duplicates_command, // compare.c
+    &atlas_command,      // atlas.c, and atlas.html
+    &next_command,       // evidence.c
+    &explain_command,    // evidence.c
+    &update_command,     // update.c
+    &calibrate_command,  // update.c
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
-static int print_overview(FILE *out)
+static void print_overview(FILE *f)
 {
-    fprintf(out, "locus %s: which language model should answer this query?\n\nlocus COMMAND [flags]\n\n",
+    fprintf(f, "locus %s: which language model should answer this query?\n\nlocus COMMAND [flags]\n\n",
             locus_version());
-    for (int i = 0; i < COMMANDS; ++i) fprintf(out, "  %-12s%s\n", commands[i]->name, commands[i]->summary);
-    fprintf(out, "\nlocus COMMAND --help tells more; locus --version prints the version.\n"
-                 "Exit status: 0 done, 1 failed, 2 wrong use.\n");
-    return out == stdout ? DONE : MISUSED;
+    for (int i = 0; i < COMMANDS; ++i) fprintf(f, "  %-12s%s\n", commands[i]->name, commands[i]->summary);
+    fprintf(f, "\nlocus COMMAND --help tells more; locus --version prints the version.\n"
+               "Exit status: 0 done, 1 failed, 2 wrong use.\n");
 }
 
-int run(session *s, int argc, char **argv)
+static const command *find_command(const char *word)
 {
-    const char *word = argc > 1 ? argv[1] : "", *nearest = NULL;
-    const command *c = NULL;
-    size_t distance = SIZE_MAX;
-    s->opt.max_cost = s->opt.lambda = s->opt.budget = s->opt.margin = s->opt.memory = s->opt.height = s->opt.cost =
-        -1.0;
-    s->opt.noise = s->opt.dropout = s->opt.weight_decay = s->opt.encoder_rate = s->opt.predictor_rate = -1.0;
-    if (argc < 2) return print_overview(stderr);
-    if (!strcmp(word, "--help") || !strcmp(word, "-h") || (!strcmp(word, "help") && argc == 2))
-        return print_overview(stdout);
-    if (!strcmp(word, "--version")) return printf("locus %s\n", locus_version()) < 0;
-    if (!strcmp(word, "help")) word = argv[2], s->opt.help = 1;
+    guess meant = {.word = word};
     for (int i = 0; i < COMMANDS; ++i) {
-        if (strcmp(word, commands[i]->name) == 0) c = commands[i];
-        consider(word, commands[i]->name, &nearest, &distance);
+        if (strcmp(word, commands[i]->name) == 0) return commands[i];
+        consider(&meant, commands[i]->name);
     }
-    if (!c)
-        return misuse(s, "unknown command %s%s%s%s", word, nearest ? " (did you mean " : "", nearest ? nearest : "",
-                      nearest ? "?)" : "");
-    s->command = c->name;
-    if (!s->opt.help) {
-        int status = parse_flags(s, c, argc - 2, argv + 2);
-        if (status) return status;
-    }
-    if (s->opt.help) return print_help(c), DONE;
-    return c->run(s);
+    misuse("unknown command %s%s", word, did_you_mean(&meant));
 }
 
 int main(int argc, char **argv)
 {
-    static session s; // zeroed
-    int status = run(&s, argc, argv);
-    close_session(&s);
-    if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "locus: the output cannot be written\n");
-        if (status == DONE) status = FAILED;
+    const char *word = argc > 1 ? argv[1] : "";
+    opt.max_cost = opt.lambda = opt.budget = opt.margin = opt.memory = opt.height = opt.cost = -1.0;
+    opt.noise = opt.dropout = opt.weight_decay = opt.encoder_rate = opt.predictor_rate = -1.0;
+    if (argc < 2) {
+        print_overview(stderr);
+        leave(MISUSED);
     }
-    return status;
+    if (!strcmp(word, "--help") || !strcmp(word, "-h") || (!strcmp(word, "help") && argc == 2)) {
+        print_overview(stdout);
+        leave(DONE);
+    }
+    if (!strcmp(word, "--version")) {
+        printf("locus %s\n", locus_version());
+        leave(DONE);
+    }
+    opt.help = strcmp(word, "help") == 0;
+    const command *c = find_command(opt.help ? argv[2] : word);
+    tool.command = c->name;
+    if (!opt.help) parse_flags(c, argc - 2, argv + 2);
+    if (opt.help) print_help(c);
+    else {
+        start_run();
+        c->run();
+    }
+    leave(DONE);
 }

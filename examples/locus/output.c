@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The writer: text that a terminal can show, JSON, figures, and files that appear whole or not at all.
+// The writer of every output: tables of text that a terminal can show, JSON, and files that appear whole or not at all.
 
 #include "locus_tool.h"
 
-// Bytes of the UTF-8 character at text; 0 if it is none.
+// ---------------------------------------------------------------------------------------------------------------- text
+
 size_t utf8_bytes(const char *text)
 {
     const unsigned char *c = (const unsigned char *)text;
@@ -15,23 +16,10 @@ size_t utf8_bytes(const char *text)
     return n;
 }
 
-// Print text padded to `width` columns (negative: on the left), with control characters and bytes that are no UTF-8
-// as '?': names come out of files. Returns the columns printed, taking one for each character.
-int print_text(const char *text, int width)
+int is_control(const char *text)
 {
-    int columns = 0;
-    for (const char *c = text; *c; c += utf8_bytes(c) ? utf8_bytes(c) : 1) ++columns;
-    if (width < -columns) printf("%*s", -width - columns, "");
-    for (const char *c = text; *c;) {
-        size_t n = utf8_bytes(c);
-        int control = n == 0 || (n == 1 && ((unsigned char)*c < 0x20 || *c == 0x7F)) ||
-                      (n == 2 && (unsigned char)c[0] == 0xC2 && (unsigned char)c[1] < 0xA0);
-        if (control) putchar('?');
-        else fwrite(c, 1, n, stdout);
-        c += n ? n : 1;
-    }
-    if (width > columns) printf("%*s", width - columns, "");
-    return columns;
+    const unsigned char *c = (const unsigned char *)text;
+    return utf8_bytes(text) == 0 || *c < 0x20 || *c == 0x7F || (c[0] == 0xC2 && c[1] < 0xA0);
 }
 
 int text_width(const char *text)
@@ -41,123 +29,81 @@ int text_width(const char *text)
     return columns;
 }
 
-static void json_string(const char *text)
+int widest(const char *const *texts, size_t count, int least)
 {
-    putchar('"');
-    while (*text) {
-        size_t n = utf8_bytes(text);
-        if (n == 0) fputs("\\ufffd", stdout);
-        else if (*text == '"' || *text == '\\') printf("\\%c", *text);
-        else if ((unsigned char)*text < 0x20) printf("\\u%04x", (unsigned)*text);
-        else fwrite(text, 1, n, stdout);
-        text += n ? n : 1;
-    }
-    putchar('"');
+    for (size_t i = 0; i < count; ++i)
+        if (text_width(texts[i]) > least) least = text_width(texts[i]);
+    return least;
 }
 
-// The shortest decimal that reads back as the same number (the same float, if is_float); null if it is not finite.
-static void json_number(double value, int is_float)
+// Control characters and bytes that are no UTF-8 as '?': names come out of files.
+static void print_text(FILE *f, const char *text, int width, int left)
 {
-    char text[40];
-    for (int digits = 6; digits <= 17; ++digits) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        double back = strtod(text, NULL);
-        if (is_float ? (float)back == (float)value : !(back < value) && !(back > value)) break;
+    int room = width - text_width(text);
+    if (!left && room > 0) fprintf(f, "%*s", room, "");
+    for (size_t n; *text; text += n ? n : 1) {
+        n = utf8_bytes(text);
+        if (is_control(text)) fputc('?', f);
+        else fwrite(text, 1, n, f);
     }
-    fputs(is_finite(value) ? text : "null", stdout);
+    if (left && room > 0) fprintf(f, "%*s", room, "");
 }
 
-// Print JSON: ' in the format stands for ", %s for a string, %u for a size_t, %d for a double, %f for a float (passed
-// as double), %b for a truth value, and %c for a comma unless its int is 0. The rest stands for itself.
-void json(const char *format, ...)
+// "71.2 %", "71.2 % (68.0 to 74.3)" where the ends are known, "-" where it is not.
+static void print_percent(FILE *f, locus_interval x, int width)
+{
+    char text[64] = "-";
+    if (is_finite(x.value) && is_finite(x.low) && is_finite(x.high))
+        snprintf(text, sizeof text, "%.1f %% (%.1f to %.1f)", 100.0 * x.value, 100.0 * x.low, 100.0 * x.high);
+    else if (is_finite(x.value)) snprintf(text, sizeof text, "%.1f %%", 100.0 * x.value);
+    fprintf(f, "%*s", width, text);
+}
+
+locus_interval just(double value) { return (locus_interval){.value = value, .low = NAN, .high = NAN}; }
+
+void say_list(FILE *f, const char *format, va_list values)
+{
+    for (; *format; ++format) {
+        char spec[32] = "%", kind;
+        size_t used = 1;
+        int width = 0, precise = 0;
+        if (*format != '%') {
+            fputc(*format, f);
+            continue;
+        }
+        for (++format; strchr("+-.0123456789*", *format) && *format && used < 20; ++format) {
+            if (*format == '*') width = va_arg(values, int), used += (size_t)sprintf(spec + used, "%d", width);
+            else spec[used++] = *format;
+            precise |= *format == '.';
+            if (!precise && *format >= '0' && *format <= '9') width = 10 * width + (*format - '0');
+        }
+        kind = *format;
+        spec[used] = kind;
+        if (kind == '%') fputc('%', f);
+        else if (kind == 'd') fprintf(f, spec, va_arg(values, int));
+        else if (kind == 's') fprintf(f, spec, va_arg(values, const char *));
+        else if (kind == 't') print_text(f, va_arg(values, const char *), width, spec[1] == '-');
+        else if (kind == 'p') print_percent(f, just(va_arg(values, double)), width);
+        else if (kind == 'i') print_percent(f, *va_arg(values, const locus_interval *), width);
+        else if (kind == 'z') strcpy(spec + used, "zu"), fprintf(f, spec, va_arg(values, size_t));
+        else {
+            double value = va_arg(values, double);
+            if (is_finite(value)) fprintf(f, spec, value);
+            else fprintf(f, "%*s", width, "-");
+        }
+    }
+}
+
+void say(const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    for (; *format; ++format) {
-        if (*format == '\'') putchar('"');
-        else if (*format != '%') putchar(*format);
-        else if (*++format == 's') json_string(va_arg(values, const char *));
-        else if (*format == 'u') printf("%zu", va_arg(values, size_t));
-        else if (*format == 'b') fputs(va_arg(values, int) ? "true" : "false", stdout);
-        else if (*format == 'c') fputs(va_arg(values, int) ? "," : "", stdout);
-        else json_number(va_arg(values, double), *format == 'f');
-    }
+    say_list(stdout, format, values);
     va_end(values);
 }
 
-// A text file that appears whole or not at all.
-FILE *text_begin(session *s, const char *path, char temporary[4096])
+void print_words(const char *const *texts, size_t row, int columns)
 {
-    snprintf(temporary, 4096, "%.4080s.tmp", path);
-    FILE *f = fopen(temporary, "wb");
-    if (!f) fail(s, "%s: the file cannot be written", path);
-    return f;
-}
-
-int text_end(session *s, FILE *f, const char *temporary, const char *path)
-{
-    int bad = ferror(f) | fclose(f);
-#ifdef _WIN32
-    if (!bad) remove(path);
-#endif
-    if (!bad && rename(temporary, path) == 0) return DONE;
-    remove(temporary);
-    return fail(s, "%s: the file cannot be written", path);
-}
-
-const char *figure(char text[16], double value, double scale, int decimals)
-{
-    if (is_finite(value)) snprintf(text, 16, "%.*f", decimals, scale * value);
-    else snprintf(text, 16, "-");
-    return text;
-}
-
-void print_interval(const char *before, locus_interval x, const char *unit)
-{
-    printf("%s%+.2f%s", before, 100.0 * x.value, unit);
-    if (is_finite(x.low) && is_finite(x.high)) printf(" (%+.2f to %+.2f)", 100.0 * x.low, 100.0 * x.high);
-}
-
-void json_range(const char *name, locus_interval x)
-{
-    json("%s:{'value':%d,'low':%d,'high':%d}", name, x.value, x.low, x.high);
-}
-
-// "-" for an unknown cost.
-const char *cost_text(char text[32], double cost)
-{
-    if (is_nan(cost)) return "-";
-    snprintf(text, 32, "%.6g", cost);
-    return text;
-}
-
-const char *percent(char text[48], double value)
-{
-    if (is_finite(value)) snprintf(text, 48, "%.1f %%", 100.0 * value);
-    else snprintf(text, 48, "-");
-    return text;
-}
-
-// "71.2 % (68.0 to 74.3)"
-const char *percents(char text[48], const locus_interval *x)
-{
-    if (is_finite(x->value) && is_finite(x->low) && is_finite(x->high))
-        snprintf(text, 48, "%.1f %% (%.1f to %.1f)", 100.0 * x->value, 100.0 * x->low, 100.0 * x->high);
-    else percent(text, x->value);
-    return text;
-}
-
-void json_interval(const char *name, const locus_interval *x)
-{
-    json("'");
-    printf("%s", name);
-    json("':{'value':%d,'low':%d,'high':%d}", x->value, x->low, x->high);
-}
-
-// The query's words on one line, if there are any, cut to `columns`.
-void print_words(const session *s, const char *const *texts, size_t row, int columns)
-{
-    (void)s;
     if (!texts) return;
     const char *c = texts[row];
     printf("  ");
@@ -168,4 +114,109 @@ void print_words(const session *s, const char *const *texts, size_t row, int col
         c += n;
     }
     if (*c) printf("...");
+}
+
+// ---------------------------------------------------------------------------------------------------------------- JSON
+
+static struct {
+    FILE *f;   // NULL: stdout
+    char last; // what was printed last; 'v': a value
+} writer = {.last = '\n'};
+
+void json_into(FILE *f)
+{
+    writer.f = f == stdout ? NULL : f;
+    writer.last = '\n';
+}
+
+// In a file it may stand in a script element of HTML: there no text ends the element or the line.
+static void json_string(FILE *f, const char *text)
+{
+    fputc('"', f);
+    for (size_t n; *text; text += n ? n : 1) {
+        const unsigned char *c = (const unsigned char *)text;
+        n = utf8_bytes(text);
+        if (n == 0) fputs("\\ufffd", f);
+        else if (*c == '"' || *c == '\\') fprintf(f, "\\%c", *c);
+        else if (*c < 0x20 || (writer.f && strchr("<>&'\x7F", *c))) fprintf(f, "\\u%04x", (unsigned)*c);
+        else if (writer.f && n == 3 && c[0] == 0xE2 && c[1] == 0x80 && (c[2] & 0xFE) == 0xA8)
+            fprintf(f, "\\u20%02x", c[2] - 0x80u);
+        else fwrite(text, 1, n, f);
+    }
+    fputc('"', f);
+}
+
+// With so many digits; 0: the shortest decimal that reads back as the same number (the same float, if is_float). null
+// if it is not finite.
+static void json_number(FILE *f, double value, int is_float, int digits)
+{
+    char text[40];
+    for (int k = digits ? digits : 6; k <= (digits ? digits : 17); ++k) {
+        snprintf(text, sizeof text, "%.*g", k, value);
+        double back = strtod(text, NULL);
+        if (is_float ? (float)back == (float)value : !(back < value) && !(back > value)) break;
+    }
+    fputs(is_finite(value) ? text : "null", f);
+}
+
+void json(const char *format, ...)
+{
+    FILE *f = writer.f ? writer.f : stdout;
+    const locus_interval *x;
+    va_list values;
+    va_start(values, format);
+    const char first = format[*format == '\n'];
+    if (first && strchr("'{[%", first) && !strchr("{[:,\n", writer.last)) fputc(',', f);
+    for (; *format; ++format) {
+        writer.last = *format == '%' ? 'v' : *format;
+        if (*format != '%') {
+            fputc(*format == '\'' ? '"' : *format, f);
+            continue;
+        }
+        int digits = format[1] >= '1' && format[1] <= '9' ? *++format - '0' : 0;
+        switch (*++format) {
+        case 's': json_string(f, va_arg(values, const char *)); break;
+        case 'u': fprintf(f, "%zu", va_arg(values, size_t)); break;
+        case 'b': fputs(va_arg(values, int) ? "true" : "false", f); break;
+        case 'r': fputs(va_arg(values, const char *), f); break;
+        case 'i':
+            x = va_arg(values, const locus_interval *);
+            writer.last = ':';
+            json("{'value':%d,'low':%d,'high':%d}", x->value, x->low, x->high);
+            break;
+        default: json_number(f, va_arg(values, double), *format == 'f', digits);
+        }
+    }
+    va_end(values);
+}
+
+// --------------------------------------------------------------------------------------------------------------- files
+
+FILE *file_begin(const char *path)
+{
+    tool.path = path;
+    tool.temporary = phrase("%s.tmp", path);
+    tool.file = fopen(tool.temporary, "wb");
+    if (!tool.file) fail("%s: the file cannot be written", path);
+    return tool.file;
+}
+
+void file_end(void)
+{
+    int bad = ferror(tool.file) | fclose(tool.file);
+    tool.file = NULL;
+#ifdef _WIN32
+    if (!bad) remove(tool.path);
+#endif
+    if (!bad && rename(tool.temporary, tool.path) == 0) return;
+    remove(tool.temporary);
+    fail("%s: the file cannot be written", tool.path);
+}
+
+void file_drop(void)
+{
+    if (!tool.file) return;
+    fclose(tool.file);
+    remove(tool.temporary);
+    tool.file = NULL;
 }

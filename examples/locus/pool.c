@@ -1,174 +1,158 @@
 // SPDX-License-Identifier: MIT
-// Net and pool: open, predict, find a model by name, write back.
+// Net and pool: open, predict, find models by name, write back.
 
 #include "locus_tool.h"
 
-int make_net(session *s, const char *flag_name, const char *path)
+void make_net(const char *flag_name, const char *path)
 {
-    locus_run run;
-    memset(&run, 0, sizeof run);
-    run.isa = (locus_isa)s->opt.isa;
-    if (locus_net_create(&s->net, &s->net_file, &run, &s->err)) return fail_library(s, flag_name, path);
-    s->info = locus_net_get_info(s->net);
-    return DONE;
+    must_file(locus_net_create(&tool.net, &tool.net_file, &tool.run, &tool.err), flag_name, path);
+    tool.info = locus_net_get_info(tool.net);
 }
 
-int open_net(session *s, const char *flag_name, const char *path)
+void open_file(const char *flag_name, const char *path)
 {
-    if (locus_safetensors_open(&s->net_file, path, &s->err)) return fail_library(s, flag_name, path);
-    s->net_file_open = 1;
-    return make_net(s, flag_name, path);
+    must_file(locus_safetensors_open(&tool.net_file, path, &tool.err), flag_name, path);
+    tool.net_file_open = 1;
+}
+
+void open_net(const char *flag_name, const char *path)
+{
+    open_file(flag_name, path);
+    make_net(flag_name, path);
+}
+
+void need_encoder(const char *what)
+{
+    if (!tool.info.has_encoder) fail("%sexpected a net with an encoder, found a predictor only", what);
 }
 
 // A pool of the rows of an array [models, z_dim].
-static int pool_from_array(session *s, const char *path)
+static void pool_from_array(const char *path)
 {
-    char meaning[80], found[240];
-    const locus_array *a = NULL;
-    locus_model *models = NULL;
-    snprintf(meaning, sizeof meaning, "[models, %zu]", s->info.z_dim);
-    if (open_array(s, "--pool", path, 2, meaning, &a)) return FAILED;
-    if (a->shape[1] != s->info.z_dim)
-        return fail(s, "--pool %s: expected %s (the z_dim of the net), found %s", path, meaning,
-                    shape_text(a->shape, 2, found));
-    float *z = (float *)take(s, s->info.z_dim, sizeof *z);
-    if (!z || load_models(s, a->shape[0], "the rows of --pool", &models)) return FAILED;
-    if (locus_pool_create(&s->pool, s->net, a->shape[0], NULL, NULL, &s->err)) return fail_library(s, "--pool", path);
-    for (size_t i = 0; i < a->shape[0]; ++i)
-        if (locus_array_to_f32(a, i * s->info.z_dim, s->info.z_dim, z, &s->err) ||
-            locus_pool_add(s->pool, &models[i], z, NULL, &s->err))
-            return fail_library(s, "--pool", path);
-    return DONE;
+    const locus_array *a = open_table("--pool", path, "models", tool.info.z_dim, "z_dim");
+    const locus_model *models = load_models(a->shape[0], "the rows of --pool");
+    float *z = take(tool.info.z_dim, sizeof *z);
+    must_file(locus_pool_create(&tool.pool, tool.net, a->shape[0], NULL, NULL, &tool.err), "--pool", path);
+    for (size_t i = 0; i < a->shape[0]; ++i) {
+        must_file(locus_array_to_f32(a, i * tool.info.z_dim, tool.info.z_dim, z, &tool.err), "--pool", path);
+        must_file(locus_pool_add(tool.pool, &models[i], z, NULL, &tool.err), "--pool", path);
+    }
 }
 
-// --net and --pool; either may be left out if the other is a router file, and --router stands for both.
-int open_net_and_pool(session *s)
+void open_net_and_pool(void)
 {
-    const options *o = &s->opt;
-    const char *either = o->router ? o->router : o->net ? o->net : o->pool;
-    const char *net = o->net ? o->net : either, *pool = o->pool ? o->pool : either;
-    if (!either) return misuse(s, "--net and --pool are required (or --router with a file that holds both)");
-    if (o->router && o->net && o->pool) return misuse(s, "--router stands for --net and --pool: leave it or them out");
-    if (is_npy(pool) && !o->net && !o->router) return misuse(s, "--pool %s: an array needs a --net", pool);
-    if (open_net(s, net == o->net ? "--net" : o->router ? "--router" : "--pool", net)) return FAILED;
-    if (is_npy(pool)) return pool_from_array(s, pool);
-    if (locus_pool_open(&s->pool, s->net, pool, NULL, &s->err))
-        return fail_library(s, pool == o->pool ? "--pool" : o->router ? "--router" : "--net", pool);
-    return DONE;
+    const char *either = opt.router ? opt.router : opt.net ? opt.net : opt.pool;
+    const char *net = opt.net ? opt.net : either, *pool = opt.pool ? opt.pool : either;
+    if (!either) misuse("--net and --pool are required (or --router with a file that holds both)");
+    if (opt.router && opt.net && opt.pool) misuse("--router stands for --net and --pool: leave it or them out");
+    if (is_npy(pool) && !opt.net && !opt.router) misuse("--pool %s: an array needs a --net", pool);
+    open_net(net == opt.net ? "--net" : opt.router ? "--router" : "--pool", net);
+    if (is_npy(pool)) pool_from_array(pool);
+    else
+        must_file(locus_pool_open(&tool.pool, tool.net, pool, NULL, &tool.err),
+                  pool == opt.pool ? "--pool"
+                  : opt.router     ? "--router"
+                                   : "--net",
+                  pool);
 }
 
-// logits[n, models] of the rows of the encodings (see encoding_rows), a batch at a time.
-int predict_rows(session *s, const locus_array *a, const size_t *rows, size_t first, size_t n, float *logits)
+float *predict_logits(const locus_queries *queries, int picked)
 {
-    size_t batch = n < 1024 ? n : 1024, m = locus_pool_count(s->pool);
-    float *buffer = (float *)take(s, batch, s->info.q_dim * sizeof *buffer);
-    locus_run run;
-    if (!buffer) return FAILED;
-    memset(&run, 0, sizeof run);
-    run.parallel = s->parallel;
-    progress_begin(s, "predict");
+    const size_t n = queries->count, m = locus_pool_count(tool.pool), batch = n < 1024 ? n : 1024;
+    if (m > SIZE_MAX / sizeof(float)) fail("out of memory");
+    float *logits = take(n, m * sizeof *logits);
+    progress_begin("predict");
     for (size_t i = 0; i < n; i += batch) {
-        locus_queries q;
-        memset(&q, 0, sizeof q);
-        q.count = n - i < batch ? n - i : batch;
-        q.dim = s->info.q_dim;
-        q.encodings = encoding_rows(s, a, rows, first + i, q.count, buffer);
-        if (!q.encodings || locus_predict(s->pool, &q, logits + i * m, &run, &s->err)) {
-            progress_end(s);
-            return fail(s, "%s: %s%s", queries_name(s), s->err.message,
-                        rows || first + i ? " (counted within a batch of the queries in use)" : "");
-        }
-        progress(s, i + q.count, n);
+        const locus_queries q = {.encodings = queries->encodings + i * queries->dim,
+                                 .count = n - i < batch ? n - i : batch,
+                                 .dim = queries->dim};
+        if (locus_predict(tool.pool, &q, logits + i * m, &tool.quiet, &tool.err))
+            fail("%s: %s%s", queries_name(), tool.err.message,
+                 picked || i ? " (counted within a batch of the queries in use)" : "");
+        progress(NULL, i + q.count, n);
     }
-    progress_end(s);
-    return DONE;
+    progress_end();
+    return logits;
 }
 
-// "model X is not in the pool", with the nearest name.
-int fail_name(const session *s, const char *flag_name, const char *name)
+// ---------------------------------------------------------------------------------------------------- models by name
+
+const char *model_name(size_t i) { return locus_pool_model(tool.pool, i)->name; }
+
+const char **all_names(void)
 {
-    const char *nearest = NULL;
-    size_t distance = SIZE_MAX;
-    for (size_t i = 0; i < locus_pool_count(s->pool); ++i)
-        consider(name, locus_pool_model(s->pool, i)->name, &nearest, &distance);
-    return fail(s, "%s: the pool has no model \"%s\"%s%s%s", flag_name, name, nearest ? " (did you mean " : "",
-                nearest ? nearest : "", nearest ? "?)" : "; `locus info` lists its models");
+    const char **names = take(locus_pool_count(tool.pool), sizeof *names);
+    for (size_t i = 0; i < locus_pool_count(tool.pool); ++i) names[i] = model_name(i);
+    return names;
 }
 
-int longest_name(const session *s)
+int longest_name(void)
 {
-    int longest = 5;
-    for (size_t i = 0; i < locus_pool_count(s->pool); ++i) {
-        int width = text_width(locus_pool_model(s->pool, i)->name);
-        if (width > longest) longest = width;
-    }
+    int longest = widest(all_names(), locus_pool_count(tool.pool), 5);
     return longest < 60 ? longest : 60;
 }
 
-// --available A,B,C -> a flag for each model of the pool.
-int read_available(session *s, unsigned char *available)
+void complain_of_name(const char *what, const char *name)
 {
-    char name[sizeof(((locus_model *)0)->name)];
-    for (const char *p = s->opt.available; p;) {
-        const char *comma = strchr(p, ',');
-        size_t length = comma ? (size_t)(comma - p) : strlen(p);
-        if (length == 0 || length >= sizeof name)
-            return misuse(s, "--available: expected names separated by commas, found \"%s\"", s->opt.available);
-        memcpy(name, p, length);
-        name[length] = '\0';
-        size_t index = locus_pool_find(s->pool, name);
-        if (index == SIZE_MAX) return fail_name(s, "--available", name);
-        available[index] = 1;
-        p = comma ? comma + 1 : NULL;
+    guess meant = {.word = name};
+    for (size_t i = 0; i < locus_pool_count(tool.pool); ++i) consider(&meant, model_name(i));
+    complain("%s: the pool has no model \"%s\"%s", what, name,
+             meant.nearest ? did_you_mean(&meant) : "; `locus info` lists its models");
+}
+
+size_t find_model(const char *what, const char *name)
+{
+    size_t index = locus_pool_find(tool.pool, name);
+    if (index == SIZE_MAX) {
+        complain_of_name(what, name);
+        leave(FAILED);
     }
-    return DONE;
+    return index;
 }
 
-int name_of(session *s, const char *flag_name, const char *name, size_t *index)
+const char *next_item(const char **list, const char *flag_name)
 {
-    *index = locus_pool_find(s->pool, name);
-    return *index == SIZE_MAX ? fail_name(s, flag_name, name) : DONE;
+    size_t length = strcspn(*list, ",");
+    if (length == 0) misuse("%s: expected names separated by commas, found \"%s\"", flag_name, *list);
+    const char *item = phrase("%.*s", (int)length, *list);
+    *list = (*list)[length] ? *list + length + 1 : NULL;
+    return item;
 }
 
-const char *model_name(const session *s, size_t i) { return locus_pool_model(s->pool, i)->name; }
-
-// Index of a model by name, or a message with the nearest one.
-int find_model(session *s, const char *what, const char *name, size_t *index)
+unsigned char *read_available(void)
 {
-    *index = locus_pool_find(s->pool, name);
-    return *index == SIZE_MAX ? fail_name(s, what, name) : DONE;
+    unsigned char *available = take(locus_pool_count(tool.pool), 1);
+    for (const char *list = opt.available; list;)
+        available[find_model("--available", next_item(&list, "--available"))] = 1;
+    return available;
 }
 
-const char *pool_path(const session *s)
+// ----------------------------------------------------------------------------------------------------- writing it back
+
+const char *pool_path(void) { return opt.pool ? opt.pool : opt.router ? opt.router : opt.net; }
+
+const char *check_out(void)
 {
-    return s->opt.pool ? s->opt.pool : s->opt.router ? s->opt.router : s->opt.net;
+    const char *from = pool_path();
+    if (opt.out && !has_ending(opt.out, ".safetensors"))
+        misuse("--out: expected a name ending in .safetensors, found %s", opt.out);
+    if (!opt.out && from && is_npy(from)) misuse("--pool %s: an array needs an --out POOL.safetensors", from);
+    return opt.out ? opt.out : from;
 }
 
-// Write the pool to --out, or over its own file, with as much of a net as that file holds.
-int save_pool(session *s)
+void save_pool(void)
 {
-    const char *from = pool_path(s), *to = s->opt.out ? s->opt.out : from;
+    const char *from = pool_path(), *to = opt.out ? opt.out : from;
     locus_save_what what = LOCUS_SAVE_POOL;
     if (!is_npy(from)) {
         locus_safetensors st;
-        if (locus_safetensors_open(&st, from, &s->err)) return fail_library(s, "--pool", from);
+        must_file(locus_safetensors_open(&st, from, &tool.err), "--pool", from);
         if (locus_safetensors_find(&st, "decoder.U.weight"))
-            what = locus_safetensors_find(&st, "encoder.input.0.weight") && s->info.has_encoder ? LOCUS_SAVE_EVERYTHING
-                                                                                                : LOCUS_SAVE_ROUTER;
+            what = locus_safetensors_find(&st, "encoder.input.0.weight") && tool.info.has_encoder
+                       ? LOCUS_SAVE_EVERYTHING
+                       : LOCUS_SAVE_ROUTER;
         locus_safetensors_close(&st);
     }
-    if (locus_pool_save(s->pool, to, what, what ? &s->net_file : NULL, &s->err))
-        return fail_library(s, s->opt.out ? "--out" : "", to);
-    return DONE;
-}
-
-// An --out that can be written, and a pool that can be written back.
-int check_out(session *s)
-{
-    const char *from = pool_path(s);
-    if (s->opt.out && !has_ending(s->opt.out, ".safetensors"))
-        return misuse(s, "--out: expected a name ending in .safetensors, found %s", s->opt.out);
-    if (!s->opt.out && from && is_npy(from))
-        return misuse(s, "--pool %s: an array needs an --out POOL.safetensors", from);
-    return DONE;
+    must_file(locus_pool_save(tool.pool, to, what, what ? &tool.net_file : NULL, &tool.err), opt.out ? "--out" : "",
+              to);
 }

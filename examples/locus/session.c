@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What a command owns, what it says, how far it is: memory, messages, threads, progress.
+// What a command owns, what it says when it cannot go on, and how far it is.
 
 #include "locus_tool.h"
+
+session tool;
+options opt;
 
 // By their bits: -ffast-math takes isnan and isfinite out.
 int is_finite(double x)
@@ -18,86 +21,135 @@ int is_nan(double x)
     return (bits & 0x7fffffffffffffffu) > 0x7ff0000000000000u;
 }
 
-// "locus embed: ..." on stderr.
-static void complain(const session *s, const char *format, va_list arguments)
+// ------------------------------------------------------------------------------------------------------------- the end
+
+static void close_session(void)
 {
-    fprintf(stderr, "locus%s%s: ", s->command ? " " : "", s->command ? s->command : "");
+    file_drop();
+    locus_train_destroy(tool.trainer);
+    locus_log_destroy(tool.log);
+    locus_pool_destroy(tool.redrawn);
+    locus_pool_destroy(tool.pool);
+    locus_net_destroy(tool.net);
+    if (tool.net_file_open) locus_safetensors_close(&tool.net_file);
+    locus_text_destroy(tool.text_encoder);
+    locus_texts_close(&tool.texts);
+    locus_texts_close(&tool.labels);
+    while (tool.array_count) locus_array_close(&tool.arrays[--tool.array_count]);
+#ifndef LOCUS_NO_THREADS
+    locus_threads_destroy(tool.run.parallel);
+#endif
+    while (tool.blocks) {
+        block *next = tool.blocks->next;
+        free(tool.blocks);
+        tool.blocks = next;
+    }
+}
+
+void leave(int status)
+{
+    close_session();
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "locus: the output cannot be written\n");
+        if (status == DONE) status = FAILED;
+    }
+    exit(status);
+}
+
+static void complain_list(const char *format, va_list arguments)
+{
+    progress_end();
+    fprintf(stderr, "locus%s%s: ", tool.command ? " " : "", tool.command ? tool.command : "");
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
 }
 
-PRINTF_LIKE(2, 3) int fail(const session *s, const char *format, ...)
+void complain(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    complain(s, format, arguments);
+    complain_list(format, arguments);
     va_end(arguments);
-    return FAILED;
 }
 
-PRINTF_LIKE(2, 3) int misuse(const session *s, const char *format, ...)
+void fail(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    complain(s, format, arguments);
+    complain_list(format, arguments);
     va_end(arguments);
-    fprintf(stderr, "See: locus%s%s --help\n", s->command ? " " : "", s->command ? s->command : "");
-    return MISUSED;
+    leave(FAILED);
 }
 
-// What the library says, with the flag (info has none) and the file that it is about, once.
-int fail_library(const session *s, const char *flag_name, const char *path)
+void misuse(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complain_list(format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "See: locus%s%s --help\n", tool.command ? " " : "", tool.command ? tool.command : "");
+    leave(MISUSED);
+}
+
+void fail_file(const char *flag_name, const char *path)
 {
     size_t length = strlen(path);
-    int named = strncmp(s->err.message, path, length) == 0 && s->err.message[length] == ':';
-    return fail(s, "%s%s%s%s%s", flag_name, *flag_name ? " " : "", named ? "" : path, named ? "" : ": ",
-                s->err.message);
+    int named = strncmp(tool.err.message, path, length) == 0 && tool.err.message[length] == ':';
+    fail("%s%s%s%s%s", flag_name, *flag_name ? " " : "", named ? "" : path, named ? "" : ": ", tool.err.message);
 }
 
-// Zeroed memory for count * size bytes, freed with the session; NULL (and a message) if there is none.
-void *take(session *s, size_t count, size_t size)
+void must(locus_status status)
+{
+    if (status) fail("%s", tool.err.message);
+}
+
+void must_for(locus_status status, const char *what)
+{
+    if (status) fail("%s: %s", what, tool.err.message);
+}
+
+void must_file(locus_status status, const char *flag_name, const char *path)
+{
+    if (status) fail_file(flag_name, path);
+}
+
+// -------------------------------------------------------------------------------------------------------------- memory
+
+void *take(size_t count, size_t size)
 {
     block *b = NULL;
-    if (size == 0 || count <= (SIZE_MAX - sizeof(block)) / size) b = (block *)calloc(1, sizeof(block) + count * size);
-    if (!b) {
-        fail(s, "out of memory: %zu x %zu bytes", count, size);
-        return NULL;
-    }
-    b->next = s->blocks;
-    s->blocks = b;
+    if (size == 0 || count <= (SIZE_MAX - sizeof(block)) / size) b = calloc(1, sizeof(block) + count * size);
+    if (!b) fail("out of memory: %zu x %zu bytes", count, size);
+    b->next = tool.blocks;
+    tool.blocks = b;
     return b + 1;
 }
 
-void close_session(session *s)
+const char *phrase(const char *format, ...)
 {
-    locus_train_destroy(s->trainer);
-    locus_pool_destroy(s->pool);
-    locus_net_destroy(s->net);
-    if (s->net_file_open) locus_safetensors_close(&s->net_file);
-    locus_text_destroy(s->text_encoder);
-    locus_texts_close(&s->texts);
-    locus_texts_close(&s->labels);
-    while (s->array_count) locus_array_close(&s->arrays[--s->array_count]);
-#ifndef LOCUS_NO_THREADS
-    locus_threads_destroy(s->parallel);
-#endif
-    while (s->blocks) {
-        block *next = s->blocks->next;
-        free(s->blocks);
-        s->blocks = next;
-    }
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    char *text = take((size_t)(length > 0 ? length : 0) + 1, 1);
+    va_start(arguments, format);
+    vsnprintf(text, (size_t)(length > 0 ? length : 0) + 1, format, arguments);
+    va_end(arguments);
+    return text;
 }
 
-int start_threads(session *s)
+void start_run(void)
 {
+    tool.run.isa = (locus_isa)opt.isa;
 #ifndef LOCUS_NO_THREADS
-    if (locus_threads_create(&s->parallel, s->opt.threads, &s->err))
-        return fail(s, "--threads %zu: %s", s->opt.threads, s->err.message);
-#else
-    (void)s;
+    if (locus_threads_create(&tool.run.parallel, opt.threads, &tool.err))
+        fail("--threads %zu: %s", opt.threads, tool.err.message);
 #endif
-    return DONE;
+    tool.quiet = tool.run;
+    tool.run.progress = progress;
 }
+
+// ------------------------------------------------------------------------------------------------------------ progress
 
 double seconds(void)
 {
@@ -110,42 +162,40 @@ double seconds(void)
 #endif
 }
 
-void progress_begin(session *s, const char *task)
+void progress_begin(const char *task)
 {
-    s->task = task;
-    s->started = seconds();
-    s->shown = 0.0;
+    tool.task = task;
+    tool.started = seconds();
+    tool.shown = 0.0;
 }
 
-// A line on the terminal, for work that takes more than a second; returns 0 (locus_run.progress: go on).
-int progress(void *user, size_t done, size_t total)
+int progress_due(double interval)
 {
-    session *s = (session *)user;
-    double now = seconds(), elapsed = now - s->started;
-    double share = total ? (double)done / (double)total : 1.0;
-    if (elapsed < 1.0 || now - s->shown < 0.1 || share <= 0.0) return 0;
+    double now = seconds();
+    if (now - tool.started < 1.0 || now - tool.shown < interval) return 0;
 #if HAVE_POSIX
     if (!isatty(fileno(stderr))) return 0;
-    s->shown = now;
-    fprintf(stderr, "\r%s: %3.0f %%, %.0f s left    ", s->task, 100.0 * share, elapsed * (1.0 - share) / share);
-    fflush(stderr);
+#else
+    return 0;
 #endif
+    tool.shown = now;
+    return 1;
+}
+
+int progress(void *user, size_t done, size_t total)
+{
+    double share = total ? (double)done / (double)total : 1.0;
+    (void)user;
+    if (!tool.task || share <= 0.0 || !progress_due(0.1)) return 0;
+    fprintf(stderr, "\r%s: %3.0f %%, %.0f s left    ", tool.task, 100.0 * share,
+            (tool.shown - tool.started) * (1.0 - share) / share);
+    fflush(stderr);
     return 0;
 }
 
-void progress_end(session *s)
+void progress_end(void)
 {
-    if (s->shown > 0.0) fprintf(stderr, "\r%110s\r", "");
-}
-
-// "25 models, average linkage, ..." in memory of the session.
-PRINTF_LIKE(2, 3) const char *phrase(session *s, const char *format, ...)
-{
-    char text[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    char *copy = (char *)take(s, strlen(text) + 1, 1);
-    return copy ? strcpy(copy, text) : "";
+    if (tool.shown > 0.0) fprintf(stderr, "\r%110s\r", "");
+    tool.shown = 0.0;
+    tool.task = NULL;
 }

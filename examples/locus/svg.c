@@ -2,62 +2,55 @@
 // SVG with selectable text, light and dark by the reader's preference, no script and no reference to anything outside:
 // page, colours, axes, labels that do not overlap.
 
-#include "locus_tool.h"
 #include "pictures.h"
 
-// --svg and --html: the picture, alone or in a page.
-int save_picture(session *s, drawing draw, const void *picture, const char *title)
+// ----------------------------------------------------------------------------------------------------------------
+// files
+
+int wants_picture(void) { return opt.svg || opt.html; }
+
+void save_picture(drawing draw, const void *picture, const char *title)
 {
-    char temporary[4096];
-    for (int page = 0; page < 2; ++page) {
-        const char *path = page ? s->opt.html : s->opt.svg;
-        if (!path) continue;
-        FILE *f = text_begin(s, path, temporary);
-        if (!f) return FAILED;
-        if (page) {
-            fprintf(f, "<!DOCTYPE html>\n<html lang='en'>\n<meta charset='utf-8'>\n<meta name='viewport' "
-                       "content='width=device-width'>\n<title>");
-            xml_text(f, title);
-            fprintf(f, "</title>\n<style>html{color-scheme:light dark}body{margin:0}"
-                       "@media(prefers-color-scheme:dark){body{background:#14171c}}</style>\n");
-        }
-        draw(f, picture);
-        if (page) fprintf(f, "</html>\n");
-        if (text_end(s, f, temporary, path)) return FAILED;
+    if (opt.svg) {
+        draw(file_begin(opt.svg), picture);
+        file_end();
     }
-    return DONE;
+    if (!opt.html) return;
+    FILE *f = file_begin(opt.html);
+    fprintf(f, "<!DOCTYPE html>\n<html lang='en'>\n<meta charset='utf-8'>\n<meta name='viewport' "
+               "content='width=device-width'>\n<title>");
+    xml_text(f, title);
+    fprintf(f, "</title>\n<style>html{color-scheme:light dark}body{margin:0}"
+               "@media(prefers-color-scheme:dark){body{background:#14171c}}</style>\n");
+    draw(f, picture);
+    fprintf(f, "</html>\n");
+    file_end();
 }
 
-int wants_picture(const session *s) { return s->opt.svg || s->opt.html; }
-
-// Where the pictures went, under the table.
-void mention_pictures(const session *s)
+void mention_pictures(void)
 {
-    if (!wants_picture(s) || s->opt.json) return;
-    printf("\nwritten: %s%s%s\n", s->opt.svg ? s->opt.svg : "", s->opt.svg && s->opt.html ? ", " : "",
-           s->opt.html ? s->opt.html : "");
+    if (!wants_picture() || opt.json) return;
+    say("\nwritten: %s%s%s\n", opt.svg ? opt.svg : "", opt.svg && opt.html ? ", " : "", opt.html ? opt.html : "");
 }
+
+// ---------------------------------------------------------------------------------------------------------------- text
 
 // Text for XML: what is no character there stands as '?'.
 void xml_text(FILE *f, const char *text)
 {
-    while (*text) {
-        size_t n = utf8_bytes(text);
-        const unsigned char *c = (const unsigned char *)text;
-        int bad = n == 0 || (n == 1 && (*c < 0x20 || *c == 0x7F)) || (n == 2 && c[0] == 0xC2 && c[1] < 0xA0) ||
-                  (n == 3 && c[0] == 0xEF && c[1] == 0xBF && c[2] >= 0xBE);
-        if (bad) fputc('?', f);
-        else if (*c == '&') fputs("&amp;", f);
-        else if (*c == '<') fputs("&lt;", f);
-        else if (*c == '>') fputs("&gt;", f);
-        else if (*c == '\'') fputs("&#39;", f);
-        else if (*c == '"') fputs("&quot;", f);
+    for (size_t n; *text; text += n ? n : 1) {
+        n = utf8_bytes(text);
+        if (is_control(text) || memcmp(text, "\xEF\xBF\xBE", n) == 0 || memcmp(text, "\xEF\xBF\xBF", n) == 0)
+            fputc('?', f);
+        else if (*text == '&') fputs("&amp;", f);
+        else if (*text == '<') fputs("&lt;", f);
+        else if (*text == '>') fputs("&gt;", f);
+        else if (*text == '\'') fputs("&#39;", f);
+        else if (*text == '"') fputs("&quot;", f);
         else fwrite(text, 1, n, f);
-        text += n ? n : 1;
     }
 }
 
-// Width of the text at font size 1, rather too large: nobody knows the reader's font.
 double text_room(const char *text)
 {
     double width = 0.0;
@@ -70,22 +63,27 @@ double text_room(const char *text)
     return width;
 }
 
-// No more than NAME_COLUMNS characters of a name.
-const char *short_name(const char *name, char text[4 * NAME_COLUMNS + 8])
+const char *short_name(const char *name)
 {
-    size_t used = 0, columns = 0;
-    for (const char *c = name; *c && columns < NAME_COLUMNS; ++columns) {
-        size_t n = utf8_bytes(c) ? utf8_bytes(c) : 1;
-        memcpy(text + used, c, n);
-        used += n;
-        c += n;
-    }
-    strcpy(text + used, name[used] ? "\xE2\x80\xA6" : "");
-    return text;
+    const char *end = name;
+    for (int columns = 0; *end && columns < NAME_COLUMNS; ++columns) end += utf8_bytes(end) ? utf8_bytes(end) : 1;
+    return *end ? phrase("%.*s\xE2\x80\xA6", (int)(end - name), name) : name;
 }
 
+void svg_text(FILE *f, double x, double y, const char *class_names, const char *anchor, const char *text)
+{
+    fprintf(f, "<text x='%.1f' y='%.1f'", x, y);
+    if (*class_names) fprintf(f, " class='%s'", class_names);
+    if (*anchor) fprintf(f, " text-anchor='%s'", anchor);
+    fputc('>', f);
+    xml_text(f, text);
+    fprintf(f, "</text>\n");
+}
+
+// ------------------------------------------------------------------------------------------------------ page, colours
+
 // From near (0) to far: on white, on black.
-void shade(FILE *f, int level, int dark)
+static void svg_shade(FILE *f, int level, int dark)
 {
     static const int ramps[2][5][3] = {
         {{16, 52, 100}, {38, 102, 160}, {113, 168, 208}, {203, 222, 236}, {244, 248, 251}},
@@ -102,17 +100,15 @@ static void svg_colours(FILE *f, int dark, int shades)
     static const char *const hues[2][HUES] = {
         {"#1f6fb2", "#c8502d", "#2b8a57", "#8a4fb0", "#a8760a", "#12808f", "#c2407f", "#667080"},
         {"#6db3f2", "#f58a66", "#67c98f", "#c597ea", "#e0b04a", "#5cc8d6", "#f084b4", "#a6aebb"}};
-    fprintf(f, dark ? "svg{background:#14171c}.bg{fill:#14171c}text{fill:#e4e7eb}.halo{stroke:#14171c}.soft{fill:#"
-                      "9aa4b1}.grid{stroke:#2a3038}"
-                      ".axis{stroke:#7b8591}.ring{stroke:#e4e7eb}.dot{stroke:#14171c}"
-                    : "svg{background:#fff}.bg{fill:#fff}text{fill:#1f2328}.halo{stroke:#fff}.soft{fill:#59636e}.grid{"
-                      "stroke:#e4e7eb}"
-                      ".axis{stroke:#7b8591}.ring{stroke:#1f2328}.dot{stroke:#fff}");
+    const char *back = dark ? "#14171c" : "#fff", *ink = dark ? "#e4e7eb" : "#1f2328";
+    fprintf(f, "svg{background:%s}.bg{fill:%s}text{fill:%s}.halo{stroke:%s}.soft{fill:%s}.grid{stroke:%s}", back, back,
+            ink, back, dark ? "#9aa4b1" : "#59636e", dark ? "#2a3038" : "#e4e7eb");
+    fprintf(f, ".axis{stroke:#7b8591}.ring{stroke:%s}.dot{stroke:%s}", ink, back);
     for (int k = 0; k < HUES; ++k) fprintf(f, ".f%d{fill:%s}.l%d{stroke:%s}", k, hues[dark][k], k, hues[dark][k]);
-    for (int k = 0; shades && k < SHADES; ++k) shade(f, k, dark);
+    for (int k = 0; shades && k < SHADES; ++k) svg_shade(f, k, dark);
 }
 
-void svg_open(FILE *f, double width, double height, const char *title, int shades)
+void svg_open(FILE *f, double width, double height, const char *title, const char *note, int shades)
 {
     fprintf(f,
             "<svg xmlns='http://www.w3.org/2000/svg' width='%.0f' height='%.0f' viewBox='0 0 %.0f %.0f' "
@@ -128,27 +124,12 @@ void svg_open(FILE *f, double width, double height, const char *title, int shade
     fprintf(f, "@media(prefers-color-scheme:dark){");
     svg_colours(f, 1, shades);
     fprintf(f, "}</style>\n<rect class='bg' width='100%%' height='100%%'/>\n");
-}
-
-void svg_close(FILE *f) { fprintf(f, "</svg>\n"); }
-
-void svg_text(FILE *f, double x, double y, const char *class_names, const char *anchor, const char *text)
-{
-    fprintf(f, "<text x='%.1f' y='%.1f'", x, y);
-    if (*class_names) fprintf(f, " class='%s'", class_names);
-    if (*anchor) fprintf(f, " text-anchor='%s'", anchor);
-    fputc('>', f);
-    xml_text(f, text);
-    fprintf(f, "</text>\n");
-}
-
-void svg_heading(FILE *f, const char *title, const char *note)
-{
     svg_text(f, 24, 30, "head", "", title);
     svg_text(f, 24, 50, "soft", "", note);
 }
 
-// The mark of a group: hue, then form, so that 32 groups differ.
+void svg_close(FILE *f) { fprintf(f, "</svg>\n"); }
+
 void svg_mark(FILE *f, double x, double y, double r, size_t group, const char *extra, const char *title)
 {
     int hue = (int)(group % HUES), form = (int)(group / HUES % 4);
@@ -169,10 +150,12 @@ void svg_mark(FILE *f, double x, double y, double r, size_t group, const char *e
     fprintf(f, "</title></%s>\n", tag);
 }
 
-// An axis over [low, high] with about `ticks` round ticks; tight: no wider than the values.
+// -----------------------------------------------------------------------------------------------------------------
+// axes
+
 axis make_axis(double low, double high, int ticks, double from, double to, int percent, int tight)
 {
-    axis a;
+    axis a = {.from = from, .to = to, .percent = percent};
     if (!(low <= high) || !is_finite(low) || !is_finite(high)) low = 0.0, high = 1.0;
     if (high - low < 1e-12 * (fabs(low) + fabs(high)) + 1e-300) {
         double room = fabs(high) > 0.0 ? 0.1 * fabs(high) : 0.5;
@@ -182,8 +165,18 @@ axis make_axis(double low, double high, int ticks, double from, double to, int p
     a.step = unit * (rest <= 1.0 ? 1.0 : rest <= 2.0 ? 2.0 : rest <= 5.0 ? 5.0 : 10.0);
     a.low = tight ? low : floor(low / a.step + 1e-9) * a.step;
     a.high = tight ? high : ceil(high / a.step - 1e-9) * a.step;
-    a.from = from, a.to = to, a.percent = percent;
     return a;
+}
+
+axis range_axis(const double *values, size_t n, int ticks, double from, double to, int percent)
+{
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < n; ++i) {
+        if (!is_finite(values[i])) continue;
+        if (values[i] < low) low = values[i];
+        if (values[i] > high) high = values[i];
+    }
+    return make_axis(low, high, ticks, from, to, percent, 0);
 }
 
 double axis_at(const axis *a, double value)
@@ -191,34 +184,68 @@ double axis_at(const axis *a, double value)
     return a->from + (a->to - a->from) * (value - a->low) / (a->high - a->low);
 }
 
-const char *tick_text(const axis *a, double value, char text[32])
+double axis_first(const axis *a) { return ceil(a->low / a->step - 1e-9); }
+int axis_has(const axis *a, double k) { return k * a->step <= a->high + 1e-9 * a->step; }
+
+const char *tick_text(const axis *a, double value)
 {
     double scale = a->percent ? 100.0 : 1.0, step = a->step * scale;
     int decimals = step >= 1.0 ? 0 : (int)ceil(-log10(step) - 1e-9);
     if (fabs(value) < 1e-9 * a->step) value = 0.0;
-    if (step >= 1e6 || decimals > 6) snprintf(text, 32, "%.3g%s", value * scale, a->percent ? " %" : "");
-    else snprintf(text, 32, "%.*f%s", decimals, value * scale, a->percent ? " %" : "");
-    return text;
+    if (step >= 1e6 || decimals > 6) return phrase("%.3g%s", value * scale, a->percent ? " %" : "");
+    return phrase("%.*f%s", decimals, value * scale, a->percent ? " %" : "");
 }
 
-// Grid, ticks and names of both axes. y->from is the bottom.
+static void svg_tick(FILE *f, double at, const axis *y, const char *text)
+{
+    fprintf(f, "<path class='grid' d='M%.1f %.1fV%.1f'/>\n", at, y->from, y->to);
+    svg_text(f, at, y->from + 17, "soft", "middle", text);
+}
+
+// 1, 2 and 5 times each power of ten; over more than three of them only the powers have texts.
+static void logarithmic_ticks(FILE *f, const axis *x, const axis *y)
+{
+    static const double minor[] = {1.0, 2.0, 5.0};
+    for (double k = floor(x->low); k <= x->high + 1e-9; k += 1.0)
+        for (int j = 0; j < 3; ++j) {
+            double value = k + log10(minor[j]);
+            if (value < x->low - 1e-9 || value > x->high + 1e-9) continue;
+            svg_tick(f, axis_at(x, value), y,
+                     j && x->high - x->low > 3.0 ? "" : phrase("%.6g", pow(10.0, k) * minor[j]));
+        }
+}
+
 void svg_axes(FILE *f, const axis *x, const axis *y, const char *x_name, const char *y_name)
 {
-    char text[32];
-    for (double k = ceil(x->low / x->step - 1e-9); k * x->step <= x->high + 1e-9 * x->step; k += 1.0) {
-        double at = axis_at(x, k * x->step);
-        fprintf(f, "<path class='grid' d='M%.1f %.1fV%.1f'/>\n", at, y->from, y->to);
-        svg_text(f, at, y->from + 17, "soft", "middle", tick_text(x, k * x->step, text));
-    }
-    for (double k = ceil(y->low / y->step - 1e-9); k * y->step <= y->high + 1e-9 * y->step; k += 1.0) {
+    if (x->logarithmic) logarithmic_ticks(f, x, y);
+    for (double k = axis_first(x); !x->logarithmic && axis_has(x, k); k += 1.0)
+        svg_tick(f, axis_at(x, k * x->step), y, tick_text(x, k * x->step));
+    for (double k = axis_first(y); axis_has(y, k); k += 1.0) {
         double at = axis_at(y, k * y->step);
         fprintf(f, "<path class='grid' d='M%.1f %.1fH%.1f'/>\n", x->from, at, x->to);
-        svg_text(f, x->from - 7, at + 4, "soft", "end", tick_text(y, k * y->step, text));
+        svg_text(f, x->from - 7, at + 4, "soft", "end", tick_text(y, k * y->step));
     }
     fprintf(f, "<path class='axis' d='M%.1f %.1fH%.1fM%.1f %.1fV%.1f'/>\n", x->from, y->from, x->to, x->from, y->from,
             y->to);
     svg_text(f, 0.5 * (x->from + x->to), y->from + 38, "", "middle", x_name);
     svg_text(f, x->from - 40, y->to - 10, "", "", y_name);
+}
+
+void svg_line(FILE *f, const char *class_names, const axis *x, const axis *y, const double *xs, const double *ys,
+              size_t n)
+{
+    fprintf(f, "<polyline class='line %s' points='", class_names);
+    for (size_t i = 0; i < n; ++i)
+        if (is_finite(ys[i])) fprintf(f, "%.1f,%.1f ", axis_at(x, xs[i]), axis_at(y, ys[i]));
+    fprintf(f, "'/>\n");
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// labels
+
+labels make_labels(double left, double top, double right, double bottom, size_t capacity)
+{
+    return (labels){.frame = {left, top, right, bottom}, .taken = take(capacity, sizeof(box)), .capacity = capacity};
 }
 
 static int is_free(const labels *l, box b)
@@ -232,12 +259,13 @@ static int is_free(const labels *l, box b)
     return 1;
 }
 
-void take_box(labels *l, box b)
+static void take_box(labels *l, box b)
 {
     if (l->count < l->capacity) l->taken[l->count++] = b;
 }
 
-// Find room for the text beside the point, farther off if need be. 0: there is none.
+void take_place(labels *l, double x, double y, double r) { take_box(l, (box){x - r, y - r, x + r, y + r}); }
+
 int place_label(labels *l, double x, double y, double r, double size, const char *text, placed *out)
 {
     static const signed char sides[12][2] = {{4, 0},  {-4, 0}, {3, -2}, {3, 2}, {-3, -2}, {-3, 2},
@@ -281,4 +309,11 @@ void legend_entry(legend *l, size_t group, const char *text)
         svg_text(l->f, l->x + 15.0, l->y, "", "", text);
     }
     l->x += width;
+}
+
+double draw_legend(FILE *f, double left, double right, double y, const char *const *names, size_t count)
+{
+    legend l = {f, left, right, left, y};
+    for (size_t g = 0; g < count; ++g) legend_entry(&l, g, names[g]);
+    return l.y;
 }

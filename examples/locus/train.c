@@ -2,6 +2,7 @@
 // locus train: a net from evaluations alone.
 
 #include "locus_tool.h"
+#include "pictures.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -11,42 +12,33 @@ static void on_interrupt(int sig)
     interrupted = 1;
 }
 
-typedef struct course { // of a training: every epoch's figures
-    session *s;
+// ---------------------------------------------------------------------------------------------------------- its course
+
+typedef struct course { // every epoch's figures
     locus_epoch *epochs;
     size_t count, capacity;
 } course;
 
 static int on_epoch(void *user, const locus_epoch *e)
 {
-    course *c = (course *)user;
-    session *s = c->s;
+    course *c = user;
+    const locus_epoch *last = NULL;
     if (c->count < c->capacity) c->epochs[c->count++] = *e;
-    double now = seconds(), elapsed = now - s->started;
-#if HAVE_POSIX
-    if (elapsed >= 1.0 && now - s->shown >= 0.2 && isatty(fileno(stderr))) {
-        const locus_epoch *last = NULL;
-        for (size_t i = 0; i < c->count; ++i)
-            if (c->epochs[i].evaluated) last = &c->epochs[i];
-        s->shown = now;
-        fprintf(stderr, "\rtrain: epoch %zu of %zu, loss %.4f, ", e->epoch, e->epochs, e->loss);
-        if (last)
-            fprintf(stderr, "val hit@1 %.2f %% BCE %.4f (best: epoch %zu), ", 100.0 * last->metrics.hit1,
-                    last->metrics.bce, e->best_epoch);
-        fprintf(stderr, "%.0f s left   ", elapsed * (double)(e->epochs - e->epoch) / (double)c->count);
-        fflush(stderr);
-    }
-#else
-    (void)elapsed;
-#endif
+    if (!progress_due(0.2)) return interrupted != 0;
+    for (size_t i = 0; i < c->count; ++i)
+        if (c->epochs[i].evaluated) last = &c->epochs[i];
+    fprintf(stderr, "\rtrain: epoch %zu of %zu, loss %.4f, ", e->epoch, e->epochs, e->loss);
+    if (last)
+        fprintf(stderr, "val hit@1 %.2f %% BCE %.4f (best: epoch %zu), ", 100.0 * last->metrics.hit1, last->metrics.bce,
+                e->best_epoch);
+    fprintf(stderr, "%.0f s left   ", (tool.shown - tool.started) * (double)(e->epochs - e->epoch) / (double)c->count);
+    fflush(stderr);
     return interrupted != 0;
 }
 
-static int save_course_csv(session *s, const course *c, const char *path)
+static void save_course_csv(const course *c, const char *path)
 {
-    char temporary[4096];
-    FILE *f = text_begin(s, path, temporary);
-    if (!f) return FAILED;
+    FILE *f = file_begin(path);
     fprintf(f, "epoch,loss,gradient_norm,best,hit1,hit3,hit5,prediction_accuracy,bce,brier,auc,ece\n");
     for (size_t i = 0; i < c->count; ++i) {
         const locus_epoch *e = &c->epochs[i];
@@ -57,135 +49,133 @@ static int save_course_csv(session *s, const course *c, const char *path)
                     x->bce, x->brier, x->auc, x->ece);
         else fprintf(f, ",,,,,,,,\n");
     }
-    return text_end(s, f, temporary, path);
+    file_end();
 }
 
-// One panel of the learning curve: values over epochs, from low to high.
-static void svg_line(FILE *f, const course *c, const char *class_name, double top, double low, double high,
-                     size_t epochs, double (*value)(const locus_epoch *))
+static void save_course_svg(const course *c, const char *path)
 {
-    fprintf(f, "<polyline class='%s' points='", class_name);
+    double *values = take(5 * c->count, sizeof *values), *of[5];
+    for (size_t k = 0; k < 5; ++k) of[k] = values + k * c->count;
     for (size_t i = 0; i < c->count; ++i) {
-        double v = value(&c->epochs[i]);
-        if (is_nan(v)) continue;
-        fprintf(f, "%.1f,%.1f ", 60.0 + 560.0 * (double)c->epochs[i].epoch / (double)epochs,
-                top + 150.0 * (high - v) / (high > low ? high - low : 1.0));
+        const locus_epoch *e = &c->epochs[i];
+        of[0][i] = (double)e->epoch;
+        of[1][i] = e->loss;
+        of[2][i] = e->evaluated ? e->metrics.bce : NAN;
+        of[3][i] = e->evaluated ? e->metrics.hit1 : NAN;
+        of[4][i] = e->evaluated ? e->metrics.prediction_accuracy : NAN;
     }
-    fprintf(f, "'/>\n");
+    const course_picture picture = {
+        .epoch = of[0],
+        .n = c->count,
+        .curves = {{{"training loss", of[1], 0, 0}, {"validation cross-entropy", of[2], 1, 0}},
+                   {{"validation routing hit@1", of[3], 0, 0}, {"validation prediction accuracy", of[4], 1, 0}}}};
+    draw_course(file_begin(path), &picture);
+    file_end();
 }
 
-static double value_loss(const locus_epoch *e) { return e->loss; }
-
-static double value_bce(const locus_epoch *e) { return e->evaluated ? e->metrics.bce : NAN; }
-
-static double value_hit1(const locus_epoch *e) { return e->evaluated ? 100.0 * e->metrics.hit1 : NAN; }
-
-static double value_accuracy(const locus_epoch *e)
-{
-    return e->evaluated ? 100.0 * e->metrics.prediction_accuracy : NAN;
-}
-
-static int save_course_svg(session *s, const course *c, const char *path)
-{
-    static double (*const values[2][2])(const locus_epoch *) = {{value_loss, value_bce}, {value_hit1, value_accuracy}};
-    static const char *const names[2][2] = {{"training loss", "validation cross-entropy"},
-                                            {"validation routing hit@1, %", "validation prediction accuracy, %"}};
-    char temporary[4096];
-    FILE *f = text_begin(s, path, temporary);
-    if (!f) return FAILED;
-    size_t epochs = c->count ? c->epochs[c->count - 1].epoch : 1;
-    fprintf(f,
-            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 640 440' font-family='sans-serif' font-size='12'>\n"
-            "<style>svg{background:#fff;color:#222}polyline{fill:none;stroke-width:2}.a{stroke:#1f6fb2;fill:none}"
-            ".b{stroke:#c8502d;fill:none}text{fill:currentColor}.ta{fill:#1f6fb2}.tb{fill:#c8502d}.g{stroke:#8886}"
-            "@media(prefers-color-scheme:dark){svg{background:#16181c;color:#ddd}}</style>\n"
-            "<title>Learning curve</title>\n");
-    for (int panel = 0; panel < 2; ++panel) {
-        double low = INFINITY, high = -INFINITY, top = 40.0 + 200.0 * panel;
-        for (int k = 0; k < 2; ++k)
-            for (size_t i = 0; i < c->count; ++i) {
-                double v = values[panel][k](&c->epochs[i]);
-                if (is_nan(v)) continue;
-                if (v < low) low = v;
-                if (v > high) high = v;
-            }
-        if (!(low <= high)) continue;
-        fprintf(f, "<text class='ta' x='60' y='%.0f'>%s</text><text class='tb' x='330' y='%.0f'>%s</text>\n",
-                top - 12.0, names[panel][0], top - 12.0, names[panel][1]);
-        for (int k = 0; k <= 3; ++k)
-            fprintf(f,
-                    "<line class='g' x1='60' x2='620' y1='%.0f' y2='%.0f'/><text x='54' y='%.0f' text-anchor='end'>%.4g"
-                    "</text>\n",
-                    top + 50.0 * k, top + 50.0 * k, top + 50.0 * k + 4.0, high - (high - low) * k / 3.0);
-        svg_line(f, c, "a", top, low, high, epochs, values[panel][0]);
-        svg_line(f, c, "b", top, low, high, epochs, values[panel][1]);
-    }
-    fprintf(f, "<text x='60' y='430'>epoch 0</text><text x='620' y='430' text-anchor='end'>epoch %zu</text>\n</svg>\n",
-            epochs);
-    return text_end(s, f, temporary, path);
-}
+// ------------------------------------------------------------------------------------------------------------ its data
 
 // path with `ending` in the place of .safetensors
-const char *beside(session *s, const char *path, const char *ending)
+static const char *beside(const char *path, const char *ending)
 {
-    size_t n = strlen(path), cut = has_ending(path, ".safetensors") ? n - strlen(".safetensors") : n;
-    char *out = (char *)take(s, cut + strlen(ending) + 1, 1);
-    if (out) {
-        memcpy(out, path, cut);
-        strcpy(out + cut, ending);
-    }
-    return out;
+    return phrase("%.*s%s", (int)(strlen(path) - strlen(".safetensors")), path, ending);
 }
 
-// Which queries train and which validate; --anchors draws from the first.
-static int split_queries(session *s, size_t n, size_t **train, size_t *trained, size_t **validation, size_t *validating,
-                         size_t **unlabelled, size_t *unlabelled_count)
+static uint64_t draw(uint64_t *state) { return (*state = *state * 6364136223846793005u + 1442695040888963407u) >> 33; }
+
+// Which queries train and which validate; --anchors draws from the first, all of which count as unlabelled.
+static void split_queries(locus_train_data *data, size_t n)
 {
-    const options *o = &s->opt;
-    const locus_array *a = NULL;
-    size_t *t = (size_t *)take(s, n, sizeof *t), *v = (size_t *)take(s, n, sizeof *v),
-           *u = (size_t *)take(s, n, sizeof *u);
-    uint64_t state = 0x5851f42d4c957f2du + o->seed;
-    if (!t || !v || !u) return FAILED;
-    if (o->split) {
-        if (open_array(s, "--split", o->split, 1, "one whole number for each query", &a)) return FAILED;
-        if (!is_integer(a) || a->count != n)
-            return fail(s, "--split %s: expected %zu whole numbers, found %zu of %s", o->split, n, a->count,
-                        dtype_name(a->dtype));
-    }
-    *trained = *validating = 0;
+    size_t *train = take(n, sizeof *train), *validation = take(n, sizeof *validation);
+    uint64_t state = 0x5851f42d4c957f2du + opt.seed;
+    const locus_array *a = opt.split ? open_integers("--split", opt.split, n) : NULL;
     for (size_t i = 0; i < n; ++i) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        int64_t part = a ? integer_at(a, i) : (state >> 33) % 10 == 0;
-        if (part == 0) t[(*trained)++] = i;
-        if (part == 1) v[(*validating)++] = i;
+        const int tenth = draw(&state) % 10 == 0;
+        const int64_t part = a ? integer_at(a, i) : tenth;
+        if (part == 0) train[data->train_count++] = i;
+        if (part == 1) validation[data->validation_count++] = i;
     }
-    if (*trained == 0) return fail(s, "--split %s: no query is for training (0)", o->split ? o->split : "");
-    memcpy(u, t, *trained * sizeof *u);
-    *unlabelled = u;
-    *unlabelled_count = *trained;
-    if (o->anchors > *trained)
-        return fail(s, "--anchors %zu: there are only %zu training queries", o->anchors, *trained);
-    for (size_t i = 0; i < o->anchors; ++i) { // a partial shuffle
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        size_t at = i + (size_t)(state >> 33) % (*trained - i), swap = t[at];
-        t[at] = t[i];
-        t[i] = swap;
+    const size_t all = data->train_count;
+    if (all == 0) fail("--split %s: no query is for training (0)", opt.split ? opt.split : "");
+    if (opt.anchors > all) fail("--anchors %zu: there are only %zu training queries", opt.anchors, all);
+    size_t *unlabelled = take(all, sizeof *unlabelled);
+    memcpy(unlabelled, train, all * sizeof *train);
+    for (size_t i = 0; i < opt.anchors; ++i) { // a partial shuffle
+        size_t at = i + (size_t)draw(&state) % (all - i), swap = train[at];
+        train[at] = train[i];
+        train[i] = swap;
     }
-    if (o->anchors) *trained = o->anchors;
-    *train = t;
-    *validation = v;
-    return DONE;
+    if (opt.anchors) data->train_count = opt.anchors;
+    data->train = train;
+    data->validation = validation;
+    data->unlabelled = unlabelled;
+    data->unlabelled_count = all;
 }
 
-static int save_anchors(session *s, const size_t *rows, size_t count)
+static void save_anchors(const locus_train_data *data)
 {
-    const char *path = beside(s, s->opt.out, ".anchors.npy");
-    int64_t *list = (int64_t *)take(s, count, sizeof *list);
-    if (!path || !list) return FAILED;
-    for (size_t i = 0; i < count; ++i) list[i] = (int64_t)rows[i];
-    if (locus_npy_save(path, LOCUS_I64, &count, 1, list, &s->err)) return fail_library(s, "--out", path);
-    return DONE;
+    int64_t *list = take(data->train_count, sizeof *list);
+    for (size_t i = 0; i < data->train_count; ++i) list[i] = (int64_t)data->train[i];
+    const char *path = beside(opt.out, ".anchors.npy");
+    must_file(locus_npy_save(path, LOCUS_I64, &data->train_count, 1, list, &tool.err), "--out", path);
+}
+
+// Learn the text encoder's table from the training texts, then encode all.
+static locus_queries learn_text(const size_t *rows, size_t count)
+{
+    const locus_text_train_opts opts = {.seed = opt.seed};
+    const char **texts = take(count, sizeof *texts);
+    size_t *bytes = take(count, sizeof *bytes);
+    for (size_t i = 0; i < count; ++i) {
+        texts[i] = tool.texts.texts[rows[i]];
+        bytes[i] = tool.texts.bytes[rows[i]];
+    }
+    progress_begin("text table");
+    must_file(locus_text_train(&tool.text_encoder, texts, bytes, count, &opts, &tool.run, &tool.err), "--text",
+              opt.text_file);
+    progress_end();
+    return encode_texts(tool.text_encoder);
+}
+
+static locus_train_data load_data(void)
+{
+    const locus_array *q = NULL;
+    locus_train_data data = {.query_encoder = opt.query_encoder};
+    open_texts();
+    if (opt.encodings) q = open_array("--encodings", opt.encodings, 2, "[queries, q_dim]");
+    const size_t n = q ? q->shape[0] : tool.texts.count;
+    const locus_array *y = open_scores(n, "--encodings");
+    size_t models;
+    const size_t *rows = load_places("--model-rows", opt.model_rows, y->shape[0], "the rows of --scores", &models);
+    data.evals.scores = pick_grades(y, rows, models, NULL, n);
+    split_queries(&data, n);
+    data.evals.queries =
+        q ? float_queries("--encodings", opt.encodings, q) : learn_text(data.unlabelled, data.unlabelled_count);
+    data.text = tool.text_encoder;
+    return data;
+}
+
+// -------------------------------------------------------------------------------------------------------- the training
+
+// 0 itself, where 0 stands for the default: see locus_train_opts.
+static double given(double value) { return value < 0.0 ? 0.0 : value > 0.0 ? value : -1.0; }
+
+static void create_trainer(const locus_train_data *data, course *c)
+{
+    locus_train_opts opts = {.recipe = (locus_recipe)opt.recipe, .keep = (locus_keep)opt.keep, .seed = opt.seed};
+    opts.z_dim = opt.z_dim, opts.n_heads = opt.heads, opts.n_layers = opt.layers, opts.m_induce = opt.induce;
+    opts.decoder_hidden = opt.hidden;
+    opts.epochs = opt.epochs, opts.patience = opt.patience;
+    opts.subset_min = opt.subset_min, opts.subset_max = opt.subset_max, opts.targets = opt.targets;
+    opts.noise = given(opt.noise), opts.dropout = given(opt.dropout), opts.weight_decay = given(opt.weight_decay);
+    opts.encoder_rate = given(opt.encoder_rate), opts.predictor_rate = given(opt.predictor_rate);
+    opts.on_epoch = on_epoch;
+    locus_run run = tool.quiet;
+    run.user = c;
+    must(locus_train_create(&tool.trainer, data, &opts, &run, &tool.err));
+    c->capacity = locus_train_options(tool.trainer).epochs;
+    if (c->capacity > 1 << 20) c->capacity = 1 << 20; // of figures kept
+    c->epochs = take(c->capacity, sizeof *c->epochs);
 }
 
 static int file_exists(const char *path)
@@ -195,145 +185,63 @@ static int file_exists(const char *path)
     return f != NULL;
 }
 
-// Learn the text encoder's table from the training texts, then encode all.
-static int learn_text(session *s, const size_t *rows, size_t count, const locus_array **out)
+static void report(const locus_train_data *data, const course *c, int cut)
 {
-    const char **texts = (const char **)take(s, count, sizeof *texts);
-    size_t *bytes = (size_t *)take(s, count, sizeof *bytes);
-    locus_text_train_opts opts;
-    locus_run run;
-    memset(&opts, 0, sizeof opts);
-    if (!texts || !bytes) return FAILED;
-    for (size_t i = 0; i < count; ++i) {
-        texts[i] = s->texts.texts[rows[i]];
-        bytes[i] = s->texts.bytes[rows[i]];
+    const double time = seconds() - tool.started;
+    const locus_epoch *last = c->count ? &c->epochs[c->count - 1] : NULL, *best = NULL;
+    for (size_t i = 0; i < c->count; ++i)
+        if (c->epochs[i].evaluated && c->epochs[i].epoch == last->best_epoch) best = &c->epochs[i];
+    if (opt.json) {
+        json("{'net':%s,'models':%u,'training_queries':%u,'validation_queries':%u,'epochs':%u", opt.out,
+             data->evals.scores.models, data->train_count, data->validation_count, last ? last->epoch : 0);
+        json("'seconds':%d,'interrupted':%b,'best_epoch':%u,'validation':{", time, cut, last ? last->best_epoch : 0);
+        if (best) json_metrics(&best->metrics);
+        json("}}\n");
+        return;
     }
-    memset(&run, 0, sizeof run);
-    opts.seed = s->opt.seed;
-    run.parallel = s->parallel;
-    run.progress = progress;
-    run.user = s;
-    progress_begin(s, "text table");
-    int failed = locus_text_train(&s->text_encoder, texts, bytes, count, &opts, &run, &s->err) != LOCUS_OK;
-    progress_end(s);
-    return failed ? fail_library(s, "--text", s->opt.text_file) : encode_texts(s, s->text_encoder, out);
+    say("%s%z models, %z training queries, %z epochs in %.1f s\n", cut ? "interrupted: " : "",
+        data->evals.scores.models, data->train_count, c->count, time);
+    if (best)
+        say("best epoch %z, validation: hit@1 %.2f %% (best single model %.2f %%), prediction %.2f %%, BCE %.4f, Brier "
+            "%.4f\n",
+            best->epoch, 100.0 * best->metrics.hit1, 100.0 * best->metrics.best_single,
+            100.0 * best->metrics.prediction_accuracy, best->metrics.bce, best->metrics.brier);
 }
 
-double given(double value) { return value < 0.0 ? 0.0 : value > 0.0 ? value : -1.0; } // 0 itself: see locus_train_opts
-
-static int run_train(session *s)
+static void run_train(void)
 {
-    const options *o = &s->opt;
-    const locus_array *q = NULL, *y = NULL;
-    size_t *rows = NULL, m = 0, n;
-    grades g;
-    locus_train_data data;
-    locus_train_opts opts;
-    locus_run run;
-    course c;
-    char found[240];
-    size_t *train = NULL, *validation = NULL, *unlabelled = NULL;
-    memset(&data, 0, sizeof data);
-    memset(&opts, 0, sizeof opts);
-    memset(&run, 0, sizeof run);
-    memset(&c, 0, sizeof c);
-    if (!has_ending(o->out, ".safetensors"))
-        return misuse(s, "--out: expected a name ending in .safetensors, found %s", o->out);
-    int misused = open_texts(s);
-    if (misused) return misused;
-    if ((o->encodings && open_array(s, "--encodings", o->encodings, 2, "[queries, q_dim]", &q)) ||
-        open_grades(s, "--scores", o->scores, &y))
-        return FAILED;
-    n = q ? q->shape[0] : s->texts.count;
-    if (y->shape[1] != n)
-        return fail(s, "--scores %s: expected [models, %zu] (the rows of --encodings), found %s", o->scores, n,
-                    shape_text(y->shape, 2, found));
-    if (load_places(s, "--model-rows", o->model_rows, y->shape[0], "the rows of --scores", &rows, &m) ||
-        pick_grades(s, y, rows, m, NULL, n, &g) ||
-        split_queries(s, n, &train, &data.train_count, &validation, &data.validation_count, &unlabelled,
-                      &data.unlabelled_count))
-        return FAILED;
-    if (start_threads(s)) return FAILED;
-    if (!q && learn_text(s, unlabelled, data.unlabelled_count, &q)) return FAILED;
-    float *buffer = q->dtype == LOCUS_F32 ? NULL : (float *)take(s, q->count, sizeof *buffer);
-    if (q->dtype != LOCUS_F32 && !buffer) return FAILED;
-    data.evals.queries.encodings = encoding_rows(s, q, NULL, 0, n, buffer);
-    if (!data.evals.queries.encodings) return fail_library(s, "--encodings", o->encodings);
-    data.text = s->text_encoder;
-    data.evals.queries.count = n;
-    data.evals.queries.dim = q->shape[1];
-    data.evals.scores.models = m;
-    data.evals.scores.f32 = g.f32;
-    data.evals.scores.u8 = g.u8;
-    data.train = train;
-    data.validation = validation;
-    data.unlabelled = unlabelled;
-    data.query_encoder = o->query_encoder;
-    opts.recipe = (locus_recipe)o->recipe;
-    opts.keep = (locus_keep)o->keep;
-    opts.seed = o->seed;
-    opts.z_dim = o->z_dim, opts.n_heads = o->heads, opts.n_layers = o->layers, opts.m_induce = o->induce;
-    opts.decoder_hidden = o->hidden;
-    opts.epochs = o->epochs, opts.patience = o->patience;
-    opts.subset_min = o->subset_min, opts.subset_max = o->subset_max, opts.targets = o->targets;
-    opts.noise = given(o->noise), opts.dropout = given(o->dropout), opts.weight_decay = given(o->weight_decay);
-    opts.encoder_rate = given(o->encoder_rate), opts.predictor_rate = given(o->predictor_rate);
-    opts.on_epoch = on_epoch;
-    run.parallel = s->parallel;
-    run.isa = (locus_isa)o->isa;
-    run.user = &c;
-    if (locus_train_create(&s->trainer, &data, &opts, &run, &s->err)) return fail(s, "%s", s->err.message);
-    if (o->anchors && save_anchors(s, train, data.train_count)) return FAILED;
-    if (o->resume && file_exists(o->resume) && locus_train_load_state(s->trainer, o->resume, &s->err))
-        return fail_library(s, "--resume", o->resume);
-    c.s = s;
-    c.capacity = locus_train_options(s->trainer).epochs;
-    if (c.capacity > 1 << 20) c.capacity = 1 << 20; // of figures kept
-    c.epochs = (locus_epoch *)take(s, c.capacity, sizeof *c.epochs);
-    if (!c.epochs) return FAILED;
+    course c = {0};
+    if (!has_ending(opt.out, ".safetensors"))
+        misuse("--out: expected a name ending in .safetensors, found %s", opt.out);
+    const locus_train_data data = load_data();
+    const char *csv_path = opt.metrics ? opt.metrics : beside(opt.out, ".csv");
+    const char *svg_path = opt.curve ? opt.curve : beside(opt.out, ".svg");
+    create_trainer(&data, &c);
+    if (opt.anchors) save_anchors(&data);
+    if (opt.resume && file_exists(opt.resume))
+        must_file(locus_train_load_state(tool.trainer, opt.resume, &tool.err), "--resume", opt.resume);
     signal(SIGINT, on_interrupt);
-    progress_begin(s, "train");
-    locus_status status = locus_train_run(s->trainer, &s->err);
-    progress_end(s);
+    progress_begin("train");
+    const locus_status status = locus_train_run(tool.trainer, &tool.err);
+    const locus_error ended = tool.err; // what follows may write another
+    progress_end();
     signal(SIGINT, SIG_DFL);
-    locus_error ended = s->err; // what follows may write another
-    const locus_epoch *best = NULL;
-    for (size_t i = 0; i < c.count; ++i)
-        if (c.epochs[i].evaluated && c.epochs[i].epoch == c.epochs[c.count - 1].best_epoch) best = &c.epochs[i];
-    if (locus_train_save(s->trainer, o->out, &s->err)) return fail_library(s, "--out", o->out);
-    const char *csv = o->metrics ? o->metrics : beside(s, o->out, ".csv");
-    const char *svg = o->curve ? o->curve : beside(s, o->out, ".svg");
-    if (!csv || !svg || save_course_csv(s, &c, csv) || save_course_svg(s, &c, svg)) return FAILED;
-    if (o->resume && locus_train_save_state(s->trainer, o->resume, &s->err))
-        return fail_library(s, "--resume", o->resume);
+    must_file(locus_train_save(tool.trainer, opt.out, &tool.err), "--out", opt.out);
+    save_course_csv(&c, csv_path);
+    save_course_svg(&c, svg_path);
+    if (opt.resume) must_file(locus_train_save_state(tool.trainer, opt.resume, &tool.err), "--resume", opt.resume);
     if (status && status != LOCUS_ERR_CANCELLED)
-        return fail(s, "%s; %s holds the best weights before it", ended.message, o->out);
-    if (o->json) {
-        json("{'net':%s,'models':%u,'training_queries':%u,'validation_queries':%u,'epochs':%u,", o->out, m,
-             data.train_count, data.validation_count, c.count ? c.epochs[c.count - 1].epoch : 0);
-        json("'seconds':%d,'interrupted':%b,'best_epoch':%u,'validation':{", seconds() - s->started, status != LOCUS_OK,
-             c.count ? c.epochs[c.count - 1].best_epoch : 0);
-        if (best) print_metrics_json(&best->metrics);
-        else json("}");
-        json("}\n");
-        return DONE;
-    }
-    printf("%s%zu models, %zu training queries, %zu epochs in %.1f s\n", status ? "interrupted: " : "", m,
-           data.train_count, c.count, seconds() - s->started);
-    if (best)
-        printf("best epoch %zu, validation: hit@1 %.2f %% (best single model %.2f %%), prediction %.2f %%, BCE %.4f, "
-               "Brier "
-               "%.4f\n",
-               best->epoch, 100.0 * best->metrics.hit1, 100.0 * best->metrics.best_single,
-               100.0 * best->metrics.prediction_accuracy, best->metrics.bce, best->metrics.brier);
-    printf("written: %s, %s, %s%s%s\n", o->out, csv, svg, o->resume ? ", " : "", o->resume ? o->resume : "");
-    return DONE;
+        fail("%s; %s holds the best weights before it", ended.message, opt.out);
+    report(&data, &c, status != LOCUS_OK);
+    if (!opt.json)
+        say("written: %s, %s, %s%s%s\n", opt.out, csv_path, svg_path, opt.resume ? ", " : "",
+            opt.resume ? opt.resume : "");
 }
 
 static const flag train_flags[] = {
     {"--encodings", "Q.npy", TEXT, AT(encodings), 0, "query encodings [n, q_dim]"},
     {"--text", "Q.jsonl", TEXT, AT(text_file), 0, "in their place the queries' words: learn a text encoder too"},
-    {"--scores", "Y.npy", TEXT, AT(scores), 1, "[models, n]: u1 with 255 = missing, or float with NaN = missing"},
+    {"--scores", "Y.npy", TEXT, AT(scores), 1, SCORES_HELP},
     {"--out", "NET.safetensors", TEXT, AT(out), 1, "the net; metrics and learning curve stand beside it"},
     {"--split", "S.npy", TEXT, AT(split), 0,
      "part of each query: 0 train, 1 val (default: every tenth, drawn, is val)"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What is measured, from logits and scores alone: figures per query and in all, quality against cost, and intervals by
-// bootstrap over queries. Included by bench/reproduce.c after baselines.h.
+// bootstrap over queries. Included by bench/experiments/reproduce.c after baselines.h.
 //
 // A missing score is unknown, not wrong: a query's candidates, for routing, for the leader and for the oracle alike,
 // are the models with a score on it. "Right" is a score above 0.5.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The report of bench/reproduce.c (included there): RESULTS.md and its pictures, from what is in the work folder alone.
+// The report of bench/experiments/reproduce.c (included there): RESULTS.md and its pictures, from what is in the work
+// folder alone.
 //     >>cells  >>summary  >>targets  >>tables  >>pictures  >>report
 #ifndef REPORT_H
 #define REPORT_H
@@ -951,19 +952,20 @@ static int report(const results *all, const evaluation_set *sets, size_t count, 
     snprintf(path, sizeof path, "%.500s/RESULTS.md", s->folder);
     f = fopen(path, "w");
     if (!f) die(path, strerror(errno));
-    fprintf(
-        f,
-        "# LOCUS and its rivals on real evaluations\n\n"
-        "Made by `make reproduce` (bench/reproduce.c). Each method learns from the scores of N training queries, the "
-        "same for all models (cells that\nare missing stay so); mean over draws of them; figures are of the test "
-        "split. Validation scores choose hyper-parameters and\ncheckpoints, of the baselines too (bench/baselines.h). "
-        "A missing score is unknown: routing is judged among the models with a score on the\nquery. *Difference*: "
-        "LOCUS less the best baseline of that cell (found on the test split, so to our disadvantage), with a 95 %% "
-        "interval\nby bootstrap over queries, paired, draws averaged; of the draws that both have. **better** and "
-        "worse: 0 is outside. The form of\nLOCUS's memory and guard and their few priors were compared on the test "
-        "parts of these sets (the memory's main choices were confirmed on\nvalidation afterwards): for LOCUS these "
-        "figures are to that extent optimistic.\n\n"
-        "## Summary\n\n");
+    fprintf(f,
+            "# LOCUS and its rivals on real evaluations\n\n"
+            "Made by `make reproduce` (bench/experiments/reproduce.c). Each method learns from the scores of N "
+            "training queries, the "
+            "same for all models (cells that\nare missing stay so); mean over draws of them; figures are of the test "
+            "split. Validation scores choose hyper-parameters and\ncheckpoints, of the baselines too "
+            "(bench/experiments/baselines.h). "
+            "A missing score is unknown: routing is judged among the models with a score on the\nquery. *Difference*: "
+            "LOCUS less the best baseline of that cell (found on the test split, so to our disadvantage), with a 95 %% "
+            "interval\nby bootstrap over queries, paired, draws averaged; of the draws that both have. **better** and "
+            "worse: 0 is outside. The form of\nLOCUS's memory and guard and their few priors were compared on the test "
+            "parts of these sets (the memory's main choices were confirmed on\nvalidation afterwards): for LOCUS these "
+            "figures are to that extent optimistic.\n\n"
+            "## Summary\n\n");
     summary_table(f, &v, 0, main_kinds, 3, 0);
     if (graded) {
         fprintf(f, "Where scores are graded, routing by the mean score of the chosen models:\n\n");

@@ -4,9 +4,9 @@
 //
 //     make reproduce-explore        runs it: bench/RESULTS-explore.md
 //
-// A pool is fitted as in bench/reproduce.c (net, embeddings, memory from N training queries; its nets are used where
-// they are), calibrated on the validation part, and explored with what it predicts for the validation queries. Figures
-// are of the test part.
+// A pool is fitted as in bench/experiments/reproduce.c (net, embeddings, memory from N training queries; its nets are
+// used where they are), calibrated on the validation part, and explored with what it predicts for the validation
+// queries. Figures are of the test part.
 #if !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -15,7 +15,7 @@
 #endif
 
 #define LOCUS_IMPLEMENTATION
-#include "../locus.h"
+#include "../../locus.h"
 
 #include "baselines.h"
 #include "locus_method.h"
@@ -943,7 +943,8 @@ int main(int argc, char **argv)
     make_pools(&d, pools);
     fprintf(
         out,
-        "# Explore, compare, select: measured\n\nMade by `make reproduce-explore` (bench/explore.c) from %u models x "
+        "# Explore, compare, select: measured\n\nMade by `make reproduce-explore` (bench/experiments/explore.c) from "
+        "%u models x "
         "%u "
         "questions of MMLU-Pro. Pools are fitted from %u training queries a model\n(calibration: 64 to 4,096), %u "
         "seeds, calibrated on the validation part; figures are of the test part. Nothing was tuned on it but what is\n"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// LOCUS as one more method of bench/baselines.h, and the only place where bench/reproduce.c calls the library to learn
-// and to predict. Its rows (with the memory, calibrated, net alone, memory alone) come from one training. Nets are kept
-// in build/nets under a hash of their data, for the next run and for bench/explore.c: delete them to train anew.
+// LOCUS as one more method of bench/experiments/baselines.h, and the only place where bench/experiments/reproduce.c
+// calls the library to learn and to predict. Its rows (with the memory, calibrated, net alone, memory alone) come from
+// one training. Nets are kept in build/nets under a hash of their data, for the next run and for
+// bench/experiments/explore.c: delete them to train anew.
 #ifndef LOCUS_METHOD_H
 #define LOCUS_METHOD_H
 
@@ -104,7 +105,7 @@ static locus_evals locus_evals_floats(const base_queries *q, size_t dim, size_t 
     return e;
 }
 
-// The same from bytes, for bench/explore.c and bench/coverage.c.
+// The same from bytes, for bench/experiments/explore.c and bench/experiments/coverage.c.
 BASE_FN locus_evals locus_evals_of(const float *enc, size_t n, size_t dim, size_t models, const unsigned char *scores)
 {
     const base_queries q = {n, enc, NULL};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Do the intervals of locus_pool_resample hold what they promise? On models that the net has never seen (the folds of
-// bench/reproduce.c, nets cached in build/nets): how often a nominal 90 % interval covers
+// bench/experiments/reproduce.c, nets cached in build/nets): how often a nominal 90 % interval covers
 //
 //     what the model's predictions would be from all its evaluations (the 8,420 training queries): mean over the test
 //     queries, mean per category, single queries, agreement with and distance from the pool's models; and, with the
@@ -15,7 +15,7 @@
 #endif
 
 #define LOCUS_IMPLEMENTATION
-#include "../locus.h"
+#include "../../locus.h"
 
 #include "baselines.h"
 #include "locus_method.h"
@@ -225,7 +225,8 @@ int main(int argc, char **argv)
         locus_release(s);
         free_evaluations(&e);
     }
-    printf("## Uncertainty (1)\n\nShare of nominal 90 %% intervals (bench/coverage.c: %zu versions) that cover, over "
+    printf("## Uncertainty (1)\n\nShare of nominal 90 %% intervals (bench/experiments/coverage.c: %zu versions) that "
+           "cover, over "
            "the two halves of "
            "the held-out models; in brackets the mean half width,\nand by how much the intervals would have to be "
            "stretched to cover 90 %%. Truth: what the model's predictions are with all its 8,420 evaluations; "

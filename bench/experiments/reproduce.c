@@ -3,7 +3,8 @@
 // against cost.
 //
 //     make reproduce                    runs all that is missing, then writes bench/RESULTS.md and pictures
-//     build/reproduce --data DIR        the same on another folder of evaluations (bench/dataset.h says what is in it)
+//     build/reproduce --data DIR        the same on another folder of evaluations (bench/experiments/dataset.h says
+//     what is in it)
 //
 // Every result is a line of build/reproduced/results.csv as soon as it exists, with its sums per query in a file beside
 // it; a result that is there is not computed again. Interrupt it at any time. To do something anew, delete its lines
@@ -12,8 +13,8 @@
 //
 // A job fits one method on one set of models from the scores of N training queries, the same ones for all models: the
 // first N of a permutation of the training split drawn with (seed), so smaller sets are parts of larger ones; cells
-// that are missing stay so. Generator: SplitMix64 and Fisher-Yates, bench/baselines.h. Validation scores only choose
-// hyper-parameters and checkpoints; figures are of the test split.
+// that are missing stay so. Generator: SplitMix64 and Fisher-Yates, bench/experiments/baselines.h. Validation scores
+// only choose hyper-parameters and checkpoints; figures are of the test split.
 #if !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -22,7 +23,7 @@
 #endif
 
 #define LOCUS_IMPLEMENTATION
-#include "../locus.h"
+#include "../../locus.h"
 
 #include "baselines.h"
 #include "locus_method.h"

@@ -5204,14 +5204,14 @@ LOCUSI_TARGET static size_t LOCUSI_NAME(find)(const float *x, size_t from, size_
         VFLOAT least = VF(loadu)(x + from);
         size_t j;
         for (j = from + VL; j < end; j += VL) least = VF(min)(least, VF(loadu)(x + j));
-        if (LOCUSI_NAME(least)(least) > limit) {
+        if (LOCUSI_NAME(most)(VF(sub)(VF(set1)(limit), least)) < 0.0f) {
             from = end;
             continue;
         }
         for (; from < end; from += 16) {
             least = VF(loadu)(x + from);
             for (j = from + VL; j < from + 16; j += VL) least = VF(min)(least, VF(loadu)(x + j));
-            if (LOCUSI_NAME(least)(least) <= limit) return from;
+            if (LOCUSI_NAME(most)(VF(sub)(VF(set1)(limit), least)) >= 0.0f) return from;
         }
     }
     return n;
@@ -5381,7 +5381,7 @@ static const locusi_kernels LOCUSI_NAME(kernels) = {LOCUSI_KERNEL_LIST(LOCUSI_EN
 //
 // For each instruction set, beside its intrinsics:
 //     nearest         integers next to these             pow2            2^n of integers n
-//     where_positive  x where y > 0, else 0              total, most, least   of a vector's floats
+//     where_positive  x where y > 0, else 0              total, most     of a vector's floats
 //     odd             the mantissas' last bit set        store_doubles   floats as doubles
 // VSUM: the accumulators of an exact sum, which sum_finish adds to 64-bit integers.
 
@@ -5422,7 +5422,6 @@ static LOCUSI_INLINE float locusi_pow2_scalar(float n) { return locusi_f32_from(
 static LOCUSI_INLINE float locusi_where_positive_scalar(float y, float x) { return y > 0.0f ? x : 0.0f; }
 static LOCUSI_INLINE float locusi_total_scalar(float v) { return v; }
 static LOCUSI_INLINE float locusi_most_scalar(float v) { return v; }
-static LOCUSI_INLINE float locusi_least_scalar(float v) { return v; }
 static LOCUSI_INLINE float locusi_odd_scalar(float x) { return locusi_f32_from(locusi_f32_bits(x) | 1u); }
 static LOCUSI_INLINE void locusi_store_doubles_scalar(double *p, float v) { *p = (double)v; }
 static LOCUSI_INLINE void locusi_sum_finish_scalar(int64_t *to, uint64_t sum) { *to = (int64_t)((uint64_t)*to + sum); }
@@ -5478,7 +5477,6 @@ LOCUSI_AVX2 static LOCUSI_INLINE __m256 locusi_where_positive_avx2(__m256 y, __m
     }
 LOCUSI_REDUCE(total, add)
 LOCUSI_REDUCE(most, max)
-LOCUSI_REDUCE(least, min)
 LOCUSI_AVX2 static LOCUSI_INLINE __m256 locusi_odd_avx2(__m256 v)
 {
     return _mm256_or_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32(1)));
@@ -5521,7 +5519,6 @@ LOCUSI_AVX512 static LOCUSI_INLINE __m512 locusi_where_positive_avx512(__m512 y,
 }
 LOCUSI_AVX512 static LOCUSI_INLINE float locusi_total_avx512(__m512 v) { return _mm512_reduce_add_ps(v); }
 LOCUSI_AVX512 static LOCUSI_INLINE float locusi_most_avx512(__m512 v) { return _mm512_reduce_max_ps(v); }
-LOCUSI_AVX512 static LOCUSI_INLINE float locusi_least_avx512(__m512 v) { return _mm512_reduce_min_ps(v); }
 LOCUSI_AVX512 static LOCUSI_INLINE __m512 locusi_odd_avx512(__m512 v)
 {
     return _mm512_or_ps(v, _mm512_castsi512_ps(_mm512_set1_epi32(1)));
@@ -5583,7 +5580,6 @@ static LOCUSI_INLINE float32x4_t locusi_where_positive_neon(float32x4_t y, float
 }
 static LOCUSI_INLINE float locusi_total_neon(float32x4_t v) { return vaddvq_f32(v); }
 static LOCUSI_INLINE float locusi_most_neon(float32x4_t v) { return vmaxvq_f32(v); }
-static LOCUSI_INLINE float locusi_least_neon(float32x4_t v) { return vminvq_f32(v); }
 static LOCUSI_INLINE float32x4_t locusi_odd_neon(float32x4_t v)
 {
     return vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(v), vdupq_n_u32(1)));
@@ -5686,11 +5682,46 @@ LOCUSI_FN size_t locusi_workers(const locus_parallel *parallel)
     return parallel && parallel->run && parallel->threads > 1 ? parallel->threads : 1;
 }
 
+// Those that have buffers of their own: 64 at most.
+LOCUSI_FN size_t locusi_run_workers(const locus_run *run)
+{
+    const size_t workers = locusi_workers(run ? run->parallel : NULL);
+    return workers < 64 ? workers : 64;
+}
+
 LOCUSI_FN void locusi_run(const locus_parallel *parallel, void (*task)(void *arg, size_t worker), void *arg,
                           size_t count)
 {
     if (count == 1) task(arg, 0);
     else parallel->run(parallel->user, task, arg, count);
+}
+
+typedef struct locusi_items {
+    void (*item)(void *arg, size_t worker, size_t item);
+    void *arg;
+    size_t first, count;
+    locusi_counter counter;
+} locusi_items;
+
+LOCUSI_FN void locusi_items_work(void *arg, size_t worker)
+{
+    locusi_items *all = (locusi_items *)arg;
+    size_t i, mine = 0;
+    while ((i = locusi_next(&all->counter, worker, &mine)) < all->count) all->item(all->arg, worker, all->first + i);
+}
+
+// item(arg, ...) for first .. first + count - 1, each by whichever worker comes
+LOCUSI_FN void locusi_each(const locus_run *run, size_t workers, size_t first, size_t count,
+                           void (*item)(void *arg, size_t worker, size_t item), void *arg)
+{
+    locusi_items all;
+    all.item = item;
+    all.arg = arg;
+    all.first = first;
+    all.count = count;
+    all.counter.next = 0;
+    all.counter.workers = workers;
+    locusi_run(run ? run->parallel : NULL, locusi_items_work, &all, workers);
 }
 
 #if LOCUSI_PTHREADS
@@ -6663,7 +6694,6 @@ typedef struct locusi_scratch { // one worker's buffers, for a tile of evaluatio
     float *stored; // [n, dp] fast path: the model's tokens
     float *sab[4]; // sab: x, the next x, keys, values
     double norm;   // longest encoding seen
-    size_t mine;
 } locusi_scratch;
 
 typedef struct locusi_job {
@@ -6681,7 +6711,6 @@ typedef struct locusi_job {
     uint32_t *draws; // [models, n] versions of one model: the rows of evaluations in each, as often as they count ...
     size_t *drawn;   // [models] ... and how many; NULL: models are rows of scores
     locusi_scratch *scratch;
-    locusi_counter counter;
     size_t done, total; // of progress
 } locusi_job;
 
@@ -6792,6 +6821,15 @@ LOCUSI_FN void locusi_sums_mean(const locusi_sums *s, size_t group, size_t row, 
     for (j = 0; j < s->width; j++) out[j] = (float)((double)sum[j] / total * unit);
 }
 
+// w->h [count, hp] <- of all heads, for the rows from `first` on
+LOCUSI_FN void locusi_sums_means(const locus_net *net, locusi_scratch *w, size_t first, size_t count, double bound)
+{
+    size_t i, h;
+    for (i = 0; i < count; i++)
+        for (h = 0; h < net->heads; h++)
+            locusi_sums_mean(&w->sums, h, first + i, bound, w->h + i * net->hp + h * net->dhp);
+}
+
 // ---- blocks
 
 // The second half of a block: x <- LN1(O + rff(O)), O = ReLU(LN0(h fc + residual)). x may be the residual.
@@ -6872,14 +6910,12 @@ LOCUSI_FN int locusi_finish_induced(const locus_net *net, size_t l, locusi_state
     const locusi_layer *layer = &net->layer[l];
     const double bound = l ? layer->mab1.value_bound : state->token_bound;
     float *keys = state->keys + l * net->heads * net->dh * net->rp, *values = state->values + l * net->r * net->hp;
-    size_t first, rows, i, h, c;
+    size_t first, rows, i, c;
     int finite = !w->sums.beyond;
     memset(keys, 0, net->heads * net->dh * net->rp * sizeof(float)); // the columns beyond r must be numbers
     for (first = 0; first < net->r; first += rows) {
         rows = locusi_min(net->r - first, LOCUSI_TILE);
-        for (i = 0; i < rows; i++)
-            for (h = 0; h < net->heads; h++)
-                locusi_sums_mean(&w->sums, h, first + i, bound, w->h + i * net->hp + h * net->dhp);
+        locusi_sums_means(net, w, first, rows, bound);
         finite &= locusi_block_tail(net, &layer->mab1, w, rows, layer->induce + first * net->dp, w->x);
         locusi_project(net, w->x, rows, layer->mab2.wk, w->k);
         locusi_project(net, w->x, rows, layer->mab2.wv, w->v);
@@ -6918,18 +6954,11 @@ LOCUSI_FN void locusi_table_fill(const locusi_job *job, locusi_scratch *w, const
                                  int one, const size_t *query, size_t n, int what)
 {
     const locus_net *net = job->net;
-    const float *a = locusi_encoding(job, query[0]);
     float *t = table->t ? table->t + first * net->dp : w->x;
-    size_t lda = job->stride, i, h;
-    for (i = 1; i < n && query[i] == query[i - 1] + 1; i++) {}
-    if (i < n) {
-        for (i = 0; i < n; i++)
-            memcpy(w->encodings + i * net->q, locusi_encoding(job, query[i]), net->q * sizeof(float));
-        a = w->encodings;
-        lda = net->q;
-    }
-    locusi_matmul_run(net->kernels, a, lda, n, net->q, net->token[one], net->dp, t, net->dp, net->token_bias[one], NULL,
-                      0, 0);
+    size_t i, h;
+    for (i = 0; i < n; i++) memcpy(w->encodings + i * net->q, locusi_encoding(job, query[i]), net->q * sizeof(float));
+    locusi_matmul_run(net->kernels, w->encodings, net->q, n, net->q, net->token[one], net->dp, t, net->dp,
+                      net->token_bias[one], NULL, 0, 0);
     if (what & LOCUSI_QUERIES) locusi_project(net, t, n, net->layer[0].mab2.wq, table->q + first * net->hp);
     if (!(what & LOCUSI_KEYS)) return;
     locusi_project(net, t, n, net->layer[0].mab1.wk, w->k);
@@ -7065,6 +7094,8 @@ LOCUSI_FN void locusi_pass_rows(locusi_job *job, locusi_scratch *w, const locusi
 
 // ---- one model by one worker; one model by all workers
 
+LOCUSI_FN size_t locusi_chunks(size_t rows) { return (rows + LOCUSI_CHUNK - 1) / LOCUSI_CHUNK; }
+
 // Of the number of evaluations follows the grid, of the longest encoding the bound of layer 0's values. norm: that of
 // the encodings, if it is known.
 LOCUSI_FN void locusi_model_begin(const locusi_job *job, size_t model, double norm, locusi_state *state)
@@ -7081,24 +7112,13 @@ LOCUSI_FN void locusi_model_begin(const locusi_job *job, size_t model, double no
     state->token_bound = (norm * net->token_norm + net->token_bias_norm) * net->value_norm * 1.001 + 1e-30;
 }
 
-LOCUSI_FN void locusi_encode_spread(locusi_job *job, void (*task)(void *arg, size_t worker))
-{
-    job->counter.next = 0;
-    job->counter.workers = job->workers;
-    locusi_run(job->run ? job->run->parallel : NULL, task, job, job->workers);
-}
-
-// One worker's share of the rows in a pass that all make together.
-LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker)
+// One chunk of the rows in a pass that all workers make together.
+LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker, size_t item)
 {
     locusi_job *job = (locusi_job *)arg;
-    locusi_scratch *w = &job->scratch[worker];
-    const size_t n = locusi_places(job, job->model);
-    size_t chunk;
-    w->mine = 0;
-    locusi_pass_start(job->net, &w->sums, job->pass);
-    while ((chunk = locusi_next(&job->counter, worker, &w->mine) * LOCUSI_CHUNK) < n && !locusi_get_flag(&job->stop))
-        locusi_pass_rows(job, w, &job->scratch[0], worker, job->model, job->pass, chunk,
+    const size_t n = locusi_places(job, job->model), chunk = item * LOCUSI_CHUNK;
+    if (!locusi_get_flag(&job->stop))
+        locusi_pass_rows(job, &job->scratch[worker], &job->scratch[0], worker, job->model, job->pass, chunk,
                          locusi_min(n, chunk + LOCUSI_CHUNK));
 }
 
@@ -7106,18 +7126,20 @@ LOCUSI_FN void locusi_encode_rows(void *arg, size_t worker)
 LOCUSI_FN void locusi_encode_isab(locusi_job *job, locusi_scratch *w, size_t worker, size_t model)
 {
     const locus_net *net = job->net;
+    const size_t n = locusi_places(job, model);
     size_t pass, i;
     int finite;
     for (pass = 0; pass <= net->layers; pass++) {
         locusi_pass_begin(&w->state, net->heads, net->r);
         do {
+            locusi_pass_start(net, &w->sums, pass);
             if (job->by_rows) {
                 job->pass = pass;
-                locusi_encode_spread(job, locusi_encode_rows);
+                for (i = 1; i < job->workers; i++) locusi_pass_start(net, &job->scratch[i].sums, pass);
+                locusi_each(job->run, job->workers, 0, locusi_chunks(n), locusi_encode_rows, job);
                 for (i = 1; i < job->workers; i++) locusi_sums_merge(&w->sums, &job->scratch[i].sums);
             } else {
-                locusi_pass_start(net, &w->sums, pass);
-                locusi_pass_rows(job, w, w, worker, model, pass, 0, locusi_places(job, model));
+                locusi_pass_rows(job, w, w, worker, model, pass, 0, n);
             }
             if (locusi_get_flag(&job->stop)) return;
         } while (locusi_pass_again(&w->sums, &w->state));
@@ -7162,9 +7184,7 @@ LOCUSI_FN void locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t work
                     }
                 }
             } while (locusi_pass_again(&w->sums, &w->state));
-            for (j = 0; j < rows; j++)
-                for (h = 0; h < net->heads; h++)
-                    locusi_sums_mean(&w->sums, h, j, bound, w->h + j * net->hp + h * net->dhp);
+            locusi_sums_means(net, w, 0, rows, bound);
             finite &= !w->sums.beyond;
             finite &= locusi_block_tail(net, m, w, rows, x + i * net->dp, next + i * net->dp);
             if (locusi_get_flag(&job->stop)) return;
@@ -7185,17 +7205,14 @@ LOCUSI_FN void locusi_encode_sab(locusi_job *job, locusi_scratch *w, size_t work
     if (!(locusi_finish_pool(net, w, job->z + model * net->d) && finite)) locusi_set_flag(&job->bad);
 }
 
-LOCUSI_FN void locusi_encode_models(void *arg, size_t worker)
+LOCUSI_FN void locusi_encode_model(void *arg, size_t worker, size_t model)
 {
     locusi_job *job = (locusi_job *)arg;
     locusi_scratch *w = &job->scratch[worker];
-    size_t model;
-    w->mine = 0;
-    while ((model = locusi_next(&job->counter, worker, &w->mine)) < job->models && !locusi_get_flag(&job->stop)) {
-        locusi_model_begin(job, model, 0.0, &w->state);
-        if (job->net->info.encoder_kind == LOCUS_SAB) locusi_encode_sab(job, w, worker, model);
-        else locusi_encode_isab(job, w, worker, model);
-    }
+    if (locusi_get_flag(&job->stop)) return;
+    locusi_model_begin(job, model, 0.0, &w->state);
+    if (job->net->info.encoder_kind == LOCUS_SAB) locusi_encode_sab(job, w, worker, model);
+    else locusi_encode_isab(job, w, worker, model);
 }
 
 // ---- the check of the encodings, the shared table
@@ -7208,42 +7225,34 @@ LOCUSI_FN int locusi_used(const locusi_job *job, size_t i)
                           : job->place[0][i] != UINT32_MAX || job->place[1][i] != UINT32_MAX;
 }
 
-LOCUSI_FN void locusi_encode_norms(void *arg, size_t worker)
+LOCUSI_FN void locusi_encode_norms(void *arg, size_t worker, size_t item)
 {
     locusi_job *job = (locusi_job *)arg;
-    locusi_scratch *w = &job->scratch[worker];
-    size_t chunk, i;
-    w->mine = 0;
-    w->norm = 0.0;
-    while ((chunk = locusi_next(&job->counter, worker, &w->mine) * LOCUSI_CHUNK) < job->n)
-        for (i = chunk; i < job->n && i < chunk + LOCUSI_CHUNK; i++) {
-            double norm;
-            if (!locusi_used(job, i)) continue;
-            norm = locusi_encoding_norm(job->net, locusi_encoding(job, i));
-            if (norm < 0.0) locusi_set_flag(&job->bad);
-            if (norm > w->norm) w->norm = norm;
-            if (job->norms) job->norms[i] = (float)(norm * 1.0001);
-        }
+    size_t i = item * LOCUSI_CHUNK;
+    const size_t end = locusi_min(job->n, i + LOCUSI_CHUNK);
+    double *most = &job->scratch[worker].norm, norm;
+    for (; i < end; i++) {
+        if (!locusi_used(job, i)) continue;
+        norm = locusi_encoding_norm(job->net, locusi_encoding(job, i));
+        if (norm < 0.0) locusi_set_flag(&job->bad);
+        if (norm > *most) *most = norm;
+        if (job->norms) job->norms[i] = (float)(norm * 1.0001);
+    }
 }
 
-LOCUSI_FN void locusi_encode_table(void *arg, size_t worker)
+// A tile of the table: of score 0, behind those of score 1.
+LOCUSI_FN void locusi_encode_table(void *arg, size_t worker, size_t tile)
 {
     locusi_job *job = (locusi_job *)arg;
-    locusi_scratch *w = &job->scratch[worker];
     const int sab = job->net->info.encoder_kind == LOCUS_SAB;
     const size_t zeros = (job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE;
+    const int one = tile >= zeros;
+    const size_t first = one ? job->zeros + (tile - zeros) * LOCUSI_TILE : tile * LOCUSI_TILE;
+    const size_t n = locusi_min((one ? job->entries : job->zeros) - first, LOCUSI_TILE);
     size_t query[LOCUSI_TILE], i;
-    w->mine = 0;
-    for (;;) {
-        const size_t tile = locusi_next(&job->counter, worker, &w->mine);
-        const int one = tile >= zeros;
-        const size_t first = one ? job->zeros + (tile - zeros) * LOCUSI_TILE : tile * LOCUSI_TILE;
-        const size_t end = one ? job->entries : job->zeros;
-        if (first >= end) return;
-        for (i = first; i < end && i < first + LOCUSI_TILE; i++) query[i - first] = job->entry_query[i];
-        locusi_table_fill(job, w, &job->table, first, one, query, i - first,
-                          sab ? LOCUSI_TOKENS : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS);
-    }
+    for (i = 0; i < n; i++) query[i] = job->entry_query[first + i];
+    locusi_table_fill(job, &job->scratch[worker], &job->table, first, one, query, n,
+                      sab ? LOCUSI_TOKENS : LOCUSI_TOKENS | LOCUSI_QUERIES | LOCUSI_KEYS);
 }
 
 // Which (query, 0 or 1) occur at all.
@@ -7277,9 +7286,8 @@ LOCUSI_FN void locusi_table_take(locusi_work *work, const locus_net *net, locusi
 {
     table->t = locusi_take_floats(work, rows, net->dp);
     if (net->info.encoder_kind == LOCUS_SAB) return;
-    table->q = locusi_take_floats(work, rows, net->hp);
+    locusi_take_arrays(work, 2, rows, net->hp, &table->q, &table->v);
     table->s = locusi_take_floats(work, rows, net->heads * net->rp);
-    table->v = locusi_take_floats(work, rows, net->hp);
 }
 
 LOCUSI_FN void locusi_scratch_take(locusi_work *work, const locusi_job *job, locusi_scratch *w, size_t worker)
@@ -7290,17 +7298,13 @@ LOCUSI_FN void locusi_scratch_take(locusi_work *work, const locusi_job *job, loc
     const size_t across = locusi_max(rows, heads), columns = locusi_max(net->heads * rows, heads);
     int i;
     memset(w, 0, sizeof *w);
-    w->x = locusi_take_floats(work, tile, net->dp);
-    w->q = locusi_take_floats(work, tile, net->hp);
-    w->k = locusi_take_floats(work, tile, net->hp);
-    w->v = locusi_take_floats(work, tile, net->hp);
-    w->h = locusi_take_floats(work, tile, net->hp);
-    w->o = locusi_take_floats(work, tile, net->dp);
+    locusi_take_arrays(work, 2, tile, net->dp, &w->x, &w->o);
+    locusi_take_arrays(work, 4, tile, net->hp, &w->q, &w->k, &w->v, &w->h);
     w->hidden = locusi_take_floats(work, tile, net->fp);
     w->s = locusi_take_floats(work, tile, locusi_max(across, net->heads * net->rp));
     w->encodings = locusi_take_floats(work, tile, locusi_max(net->q, sab ? net->d : 0));
-    w->p64 = (double *)locusi_take(work, tile, across * sizeof(double));
-    w->v64 = (double *)locusi_take(work, tile, locusi_max(net->dhp, net->dp) * sizeof(double));
+    locusi_take_doubles(work, 1, tile, across, &w->p64);
+    locusi_take_doubles(work, 1, tile, locusi_max(net->dhp, net->dp), &w->v64);
     w->sums.sum = (int64_t *)locusi_take(work, net->heads * locusi_max(rows * net->dhp, net->dp), sizeof(int64_t));
     w->sums.total = (int64_t *)locusi_take(work, columns, sizeof(int64_t));
     w->sums.top = locusi_take_floats(work, columns, 1);
@@ -7314,10 +7318,11 @@ LOCUSI_FN void locusi_scratch_take(locusi_work *work, const locusi_job *job, loc
 }
 
 // Decide on the split and take what the job works in. versions: of the one model in evals, whose draws the caller
-// fills in; 0: its models. threads: workers at most.
+// fills in; 0: its models.
 LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const locus_evals *evals, size_t versions,
-                                  int streaming, const locus_run *run, size_t threads, locusi_work *work)
+                                  int streaming, const locus_run *run, locusi_work *work)
 {
+    const size_t threads = locusi_run_workers(run);
     const int sab = net->info.encoder_kind == LOCUS_SAB;
     size_t i, entries;
     memset(job, 0, sizeof *job);
@@ -7331,7 +7336,7 @@ LOCUSI_FN void locusi_encode_plan(locusi_job *job, const locus_net *net, const l
     job->streaming = streaming;
     // Workers take whole models where there are enough to keep all busy, else they share each model's rows.
     job->by_rows = !sab && (streaming || (job->models < 4 * threads && job->n >= 2 * LOCUSI_CHUNK));
-    job->workers = locusi_min(sab ? locusi_min(threads, job->models) : threads, 64);
+    job->workers = sab ? locusi_min(threads, job->models) : threads;
     job->scratch = (locusi_scratch *)locusi_take(work, job->workers, sizeof(locusi_scratch));
     if (versions) {
         job->draws = (uint32_t *)locusi_take(work, versions, job->n * sizeof(uint32_t));
@@ -7361,6 +7366,12 @@ LOCUSI_FN int locusi_scored(const locus_evals *e, size_t row)
     return 0;
 }
 
+LOCUSI_FN locus_status locusi_check_encoder(const locus_net *net, locus_error *err)
+{
+    if (net->info.has_encoder) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+}
+
 LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_evals *e, locus_error *err)
 {
     locus_status status = locusi_check_queries(net, &e->queries, err);
@@ -7380,7 +7391,8 @@ LOCUSI_FN locus_status locusi_check_evals(const locus_net *net, const locus_eval
 LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, double *norm, locus_error *err)
 {
     size_t i;
-    locusi_encode_spread(job, locusi_encode_norms);
+    for (i = 0; i < job->workers; i++) job->scratch[i].norm = 0.0;
+    locusi_each(job->run, job->workers, 0, locusi_chunks(job->n), locusi_encode_norms, job);
     for (i = 0; job->bad && i < job->n; i++)
         if (locusi_used(job, i) && locusi_encoding_norm(job->net, locusi_encoding(job, i)) < 0.0)
             return locusi_bad_encoding(locusi_encoding(job, i), job->net->q, i, err);
@@ -7394,10 +7406,12 @@ LOCUSI_FN locus_status locusi_check_encodings(locusi_job *job, double *norm, loc
 LOCUSI_FN locus_status locusi_encode_prepare(locusi_job *job, locus_error *err)
 {
     double norm = 0.0;
+    size_t tiles;
     locus_status status;
     locusi_encode_places(job);
     if ((status = locusi_check_encodings(job, &norm, err))) return status;
-    locusi_encode_spread(job, locusi_encode_table);
+    tiles = (job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE + (job->entries - job->zeros + LOCUSI_TILE - 1) / LOCUSI_TILE;
+    locusi_each(job->run, job->workers, 0, tiles, locusi_encode_table, job);
     return LOCUS_OK;
 }
 
@@ -7406,7 +7420,7 @@ LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, float *z, locus_err
 {
     locus_status status;
     job->z = z;
-    if (!job->by_rows) locusi_encode_spread(job, locusi_encode_models);
+    if (!job->by_rows) locusi_each(job->run, job->workers, 0, job->models, locusi_encode_model, job);
     for (job->model = 0; job->by_rows && job->model < job->models && !job->stop; job->model++) {
         double norm = 0.0;
         if (job->streaming && (status = locusi_check_encodings(job, &norm, err))) return status;
@@ -7423,29 +7437,26 @@ LOCUSI_FN locus_status locusi_encode_passes(locusi_job *job, float *z, locus_err
 LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *evals, float *z, locus_encode_path path,
                                     const locus_run *run, locus_error *err)
 {
-    const size_t threads = locusi_workers(run ? run->parallel : NULL);
     int streaming = path == LOCUS_ENCODE_STREAMING;
     locusi_job job;
     locusi_work work;
     locus_status status;
-    if (!net || !evals || !z)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !net ? "net" : !evals ? "evals" : "z");
-    if (!net->info.has_encoder)
-        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
-    if ((status = locusi_check_evals(net, evals, err))) return status;
+    if ((status = locusi_check_given(err, !net     ? "net"
+                                          : !evals ? "evals"
+                                          : !z     ? "z"
+                                                   : NULL)) ||
+        (status = locusi_check_encoder(net, err)) || (status = locusi_check_evals(net, evals, err)))
+        return status;
     if (path < LOCUS_ENCODE_AUTO || path > LOCUS_ENCODE_STREAMING)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a locus_encode_path", "%d", (int)path);
     if (streaming && net->info.encoder_kind == LOCUS_SAB)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "fast: sab attends from every token to every other",
                            "streaming");
-    locusi_work_begin(&work, run);
-    locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &work);
-    if (path == LOCUS_ENCODE_AUTO && net->info.encoder_kind == LOCUS_ISAB &&
-        (work.base ? work.missing : work.used > (size_t)1 << 30)) {
-        streaming = 1;
-        locusi_work_end(&work);
+    for (;; locusi_work_end(&work), streaming = 1) { // once more where the fast path is too large
         locusi_work_begin(&work, run);
-        locusi_encode_plan(&job, net, evals, 0, streaming, run, threads, &work);
+        locusi_encode_plan(&job, net, evals, 0, streaming, run, &work);
+        if (streaming || path != LOCUS_ENCODE_AUTO || net->info.encoder_kind == LOCUS_SAB) break;
+        if (work.base ? !work.missing : work.used <= (size_t)1 << 30) break;
     }
     status = locusi_work_short(&work, err);
     if (!status && !streaming) status = locusi_encode_prepare(&job, err);
@@ -8408,12 +8419,17 @@ LOCUSI_FN void locusi_ridge_right(const locusi_ridge *r, const float *w, const d
     }
 }
 
+LOCUSI_FN void locusi_ridge_solve(const locusi_ridge *r, double *x)
+{
+    locusi_solve_lower(r->factor, r->p, x, 1);
+    locusi_solve_upper(r->factor, r->p, x, 1);
+}
+
 // x [p] <- the weights on features
 LOCUSI_FN void locusi_ridge_features(const locusi_ridge *r, const float *w, const double *y, double *x)
 {
     locusi_ridge_right(r, w, y, x);
-    locusi_solve_lower(r->factor, r->p, x, 1);
-    locusi_solve_upper(r->factor, r->p, x, 1);
+    locusi_ridge_solve(r, x);
 }
 
 // ---- many such regressions at once, each with its own weights: conjugate gradients, with the factor for weights that
@@ -8427,6 +8443,13 @@ typedef struct locusi_panel {
     double *x, *r;     // [p, PANEL] the solutions, and what they leave of the right-hand side
     double *z, *p, *a; // [p, PANEL]
 } locusi_panel;
+
+LOCUSI_FN void locusi_panel_take(locusi_panel *a, size_t n, size_t p, locusi_work *w)
+{
+    locusi_take_arrays(w, 2, n, LOCUSI_PANEL, &a->weight, &a->u);
+    locusi_take_arrays(w, 2, p, LOCUSI_PANEL, &a->in, &a->out);
+    locusi_take_doubles(w, 5, p, LOCUSI_PANEL, &a->x, &a->r, &a->z, &a->p, &a->a);
+}
 
 LOCUSI_FN void locusi_panel_dot(const double *a, const double *b, size_t n, double *out)
 {
@@ -8962,12 +8985,9 @@ LOCUSI_FN void locusi_learner_take(locusi_learner *l, size_t space, locusi_work 
 {
     locusi_recall *m = l->m;
     const size_t n = l->n, p = m->landmarks, models = l->models;
-    locusi_panel *a = &l->panel;
     locusi_recall_take(m, w);
     locusi_recall_take_learning(m, w);
-    locusi_take_arrays(w, 2, n, LOCUSI_PANEL, &a->weight, &a->u);
-    locusi_take_arrays(w, 2, p, LOCUSI_PANEL, &a->in, &a->out);
-    locusi_take_doubles(w, 5, p, LOCUSI_PANEL, &a->x, &a->r, &a->z, &a->p, &a->a);
+    locusi_panel_take(&l->panel, n, p, w);
     locusi_cloud_take(&l->cloud, m->q, space, w);
     locusi_ridge_take(&l->ridge, n, p, w);
     l->q = locusi_take_floats(w, n, m->q);
@@ -10692,6 +10712,13 @@ LOCUSI_FN double locusi_auc(const uint64_t *keys, size_t n)
 #define LOCUSI_BINS ((size_t)15) // of the calibration error
 #define LOCUSI_TOP ((size_t)5)   // hit@5 is the deepest
 
+// The bin, of `count` of equal width, that a probability is in.
+LOCUSI_FN size_t locusi_bin(double p, size_t count)
+{
+    const size_t bin = (size_t)(p * (double)count);
+    return bin < count ? bin : count - 1;
+}
+
 typedef struct locusi_metrics { // on the way
     uint64_t *keys;             // [n, M] for the area under the curve
     float *score;               // [M] on the query; 0 where missing
@@ -10704,14 +10731,14 @@ typedef struct locusi_metrics { // on the way
 LOCUSI_FN void locusi_metrics_pair(locusi_metrics *a, locus_metrics *out, float logit, float score)
 {
     const double x = (double)logit, y = (double)score, p = locus_probability(x);
-    const size_t bin = (size_t)(p * (double)LOCUSI_BINS);
+    const size_t bin = locusi_bin(p, LOCUSI_BINS);
     uint32_t bits = locusi_f32_bits(logit + 0.0f); // -0 becomes 0
     out->prediction_accuracy += (x >= 0.0) == (score > 0.5f) ? 1.0 : 0.0;
     // -log p = log(1 + e^-logit), written so that neither side overflows
     out->bce += (x > 0.0 ? x : 0.0) + log1p(exp(-fabs(x))) - y * x;
     out->brier += (p - y) * (p - y);
-    a->predicted[bin < LOCUSI_BINS ? bin : LOCUSI_BINS - 1] += p;
-    a->observed[bin < LOCUSI_BINS ? bin : LOCUSI_BINS - 1] += y;
+    a->predicted[bin] += p;
+    a->observed[bin] += y;
     bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
     a->keys[out->pairs++] = (uint64_t)bits << 1 | (score > 0.5f);
 }
@@ -10802,21 +10829,14 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
     }
     if (!status) {
         double *const of_pairs[] = {&out->prediction_accuracy, &out->bce, &out->brier, &out->ece};
-        double *const of_queries[] = {&out->hit1,
-                                      &out->hit3,
-                                      &out->hit5,
-                                      &out->best_single,
-                                      &out->best_single_score,
-                                      &out->random_model,
-                                      &out->random_model_score,
-                                      &out->oracle,
-                                      &out->oracle_score,
-                                      &out->routing_score};
+        double *const of_queries[2][5] = {{&out->hit1, &out->hit3, &out->hit5, &out->routing_score, &out->oracle},
+                                          {&out->best_single, &out->best_single_score, &out->random_model,
+                                           &out->random_model_score, &out->oracle_score}};
         for (k = 0; k < LOCUSI_BINS; k++) out->ece += fabs(a.predicted[k] - a.observed[k]);
         for (k = 0; k < models; k++) out->models_routed += a.routed[k];
         out->auc = locusi_auc(locusi_radix_sort(a.keys, spare, out->pairs), out->pairs);
         for (k = 0; k < 4; k++) *of_pairs[k] /= (double)out->pairs;
-        for (k = 0; k < 10; k++) *of_queries[k] /= (double)out->queries;
+        for (k = 0; k < 10; k++) *of_queries[k / 5][k % 5] /= (double)out->queries;
     }
     locusi_work_end(&w);
     return status;
@@ -11055,8 +11075,7 @@ LOCUS_API locus_status locus_paired_difference(const double *a, const double *b,
     out->value = sum / (double)count;
     if (!resamples) resamples = 1000;
     locusi_work_begin(&w, run);
-    means = (double *)locusi_take(&w, resamples, sizeof *means);
-    spare = (double *)locusi_take(&w, resamples, sizeof *spare);
+    locusi_take_doubles(&w, 2, resamples, 1, &means, &spare);
     if (!(status = locusi_work_short(&w, err))) {
         for (r = 0; r < resamples; r++) {
             for (sum = 0.0, i = 0; i < count; i++) {
@@ -11118,14 +11137,14 @@ typedef struct locusi_replay {
 LOCUSI_FN void locusi_replay_take(locusi_replay *a, size_t n, locusi_work *w)
 {
     a->stride = a->models + 1 + 2 * a->wanted;
-    a->lambda = (double *)locusi_take(w, a->wanted, 2 * sizeof(double));
-    a->cost = (double *)locusi_take_cells(w, n, a->stride, sizeof(double));
+    locusi_take_doubles(w, 1, a->wanted, 2, &a->lambda);
+    locusi_take_doubles(w, 1, n, a->stride, &a->cost);
     a->quality = locusi_take_floats(w, n, a->stride);
     a->candidate = (unsigned char *)locusi_take_cells(w, n, a->models, 1);
-    a->slopes = (double *)locusi_take_cells(w, n, a->models, sizeof(double));
+    locusi_take_doubles(w, 1, n, a->models, &a->slopes);
     a->row = (size_t *)locusi_take(w, n, sizeof(size_t));
-    a->weight = (double *)locusi_take(w, n, sizeof(double));
-    a->chance = (double *)locusi_take(w, a->models, sizeof(double));
+    locusi_take_doubles(w, 1, n, 1, &a->weight);
+    locusi_take_doubles(w, 1, a->models, 1, &a->chance);
     a->mean_cost = (double *)locusi_take_zero(w, a->models, sizeof(double));
     a->mean = (locus_tradeoff *)locusi_take(w, a->stride, sizeof(locus_tradeoff));
     a->group = (unsigned char *)locusi_take(w, a->stride, 1);
@@ -11362,7 +11381,7 @@ LOCUSI_FN void locusi_replay_report(locusi_replay *a, locus_frontier *out, locus
 
 // ---- the gap between two models
 
-// The gap recovered under these weights (NULL: all 1): mean over the share of queries, in order, that go to the strong
+// The gap recovered under these weights: mean over the share of queries, in order, that go to the strong
 // one. mean[2] <- of both. reach (may be NULL): least shares that recover half and four fifths.
 LOCUSI_FN double locusi_gap_area(const locusi_duel *pairs, const double *weight, size_t n, double *mean, double *reach)
 {
@@ -11371,11 +11390,11 @@ LOCUSI_FN double locusi_gap_area(const locusi_duel *pairs, const double *weight,
     size_t i, k;
     mean[0] = mean[1] = 0.0;
     for (i = 0; i < n; i++)
-        for (k = 0; k < 2; k++) mean[k] += (weight ? weight[i] : 1.0) * pairs[i].score[k];
+        for (k = 0; k < 2; k++) mean[k] += weight[i] * pairs[i].score[k];
     all = mean[1] - mean[0];
     for (k = 0; reach && k < 2; k++) reach[k] = (double)locusi_nan();
     for (i = 0; i < n && all > 0.0; i++) {
-        const double w = weight ? weight[i] : 1.0;
+        const double w = weight[i];
         score += w * (pairs[i].score[1] - pairs[i].score[0]);
         area += w * 0.5 * (before + score);
         for (k = 0; reach && k < 2; k++)
@@ -11413,14 +11432,14 @@ LOCUSI_FN locus_status locusi_replay_gap(locusi_replay *a, size_t rows, locus_ga
         if (!candidates) continue;
         a->pairs[n].by.key = locus_probability((double)row[o->strong]) - locus_probability((double)row[o->weak]);
         a->pairs[n].by.index = n;
-        n++;
+        a->weight[n++] = 1.0;
     }
     if (!n)
         return locusi_fail(err, LOCUS_ERR_NO_CANDIDATE, "weak, strong", "a query on which both are candidates",
                            "none of %z", rows);
     locusi_sort(a->pairs, n, sizeof *a->pairs, locusi_falling);
     out->queries = n;
-    out->recovered.value = locusi_gap_area(a->pairs, NULL, n, mean, reach);
+    out->recovered.value = locusi_gap_area(a->pairs, a->weight, n, mean, reach);
     out->weak = mean[0];
     out->strong = mean[1];
     out->calls_half = reach[0];
@@ -11449,6 +11468,49 @@ LOCUSI_FN locus_status locusi_check_frontier(const locusi_replay *a, size_t n, l
     return locusi_check_logits(a->logits, n, a->models, 0, 1, err);
 }
 
+LOCUSI_FN void locusi_replay_run(locusi_replay *a, locusi_rules *r, locus_route_opts *rules, locus_frontier *out,
+                                 locus_frontier_point *points, locus_zero_corner *zero, locus_single *singles)
+{
+    size_t width, i, m, k;
+    out->random.cost /= (double)a->n;
+    out->random.quality /= (double)a->n;
+    out->oracle.cost /= (double)a->n;
+    out->oracle.quality /= (double)a->n;
+    for (m = 0; m < a->models; m++) {
+        a->mean_cost[m] /= (double)a->n;
+        singles[m].mean.cost /= (double)singles[m].candidate; // 0 / 0 is NaN
+        singles[m].mean.quality /= (double)singles[m].candidate;
+    }
+    rules->available = NULL; // all that is now in the candidates
+    rules->max_cost = 0.0;
+    rules->unpriced = LOCUS_UNPRICED_AUTO;
+    locusi_rules_make(r, NULL, a->models, locus_pool_get_info(NULL).guard, rules, 1);
+    locusi_replay_route(a, r, rules);
+    for (i = 0; i < a->policies; i++)
+        a->group[i] = i > a->models && i <= a->models + a->points ? LOCUSI_OF_ROUTER : LOCUSI_OF_ZERO;
+    for (m = 0; m < a->models; m++)
+        if (singles[m].candidate < a->n) a->group[m] = 0; // with holes it is no point of the zero router
+    a->group[a->models] = 0;
+    for (i = 0; i < a->n; i++) a->weight[i] = 1.0;
+    width = LOCUSI_FIGURES + a->points;
+    locusi_replay_figures(a, (double)locusi_nan(), out->zero_cost, a->figures);
+    locusi_replay_report(a, out, points, zero);
+    for (i = 0; i < a->resamples; i++) {
+        locusi_draw_weights(a->o->seed, i, a->n, a->weight);
+        // beyond all costs, so that a percentile beyond what is reached is infinite
+        locusi_replay_figures(a, HUGE_VAL, NULL, a->figures + (i + 1) * width);
+    }
+    for (k = 0; k < width; k++) {
+        locus_interval *const first[LOCUSI_COST] = {&out->aiq, &out->zero_aiq, &out->aiq_gain, &out->at_leader};
+        locus_interval *to = k < LOCUSI_COST      ? first[k]
+                             : k < LOCUSI_SAVING  ? &out->cost[k - LOCUSI_COST]
+                             : k < LOCUSI_FIGURES ? &out->saving[k - LOCUSI_SAVING]
+                                                  : &points[k - LOCUSI_FIGURES].gain;
+        to->value = a->figures[k];
+        locusi_percentiles(a->figures + width + k, a->resamples, width, a->level, a->spare, to);
+    }
+}
+
 LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontier_point *points,
                                               locus_zero_corner *zero, locus_single *singles, const float *logits,
                                               size_t n, const locus_scores *scores, const locus_frontier_opts *opts,
@@ -11459,13 +11521,11 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
     locusi_rules r;
     locusi_replay a;
     locusi_work w;
-    size_t width, i, m, k;
     locus_status status;
     memset(&none, 0, sizeof none);
     memset(&a, 0, sizeof a);
-    if ((status = locusi_check_given(err, !out ? "out" : !points ? "points" : !zero ? "zero" : NULL))) return status;
-    if ((status = locusi_check_given(err, !singles ? "singles" : !logits ? "logits" : !scores ? "scores" : NULL)))
-        return status;
+    if (!out || !points || !zero) return locusi_null(err, !out ? "out" : !points ? "points" : "zero");
+    if (!singles || !logits || !scores) return locusi_null(err, !singles ? "singles" : !logits ? "logits" : "scores");
     memset(out, 0, sizeof *out);
     a.o = opts ? opts : &none;
     a.scores = scores;
@@ -11491,51 +11551,9 @@ LOCUS_API locus_status locus_frontier_compute(locus_frontier *out, locus_frontie
                                  "a query with an available model of known cost and, in a replay, with a score",
                                  "none of %z", n);
     }
-    if (status) {
-        locusi_work_end(&w);
-        return status;
-    }
-    out->random.cost /= (double)a.n;
-    out->random.quality /= (double)a.n;
-    out->oracle.cost /= (double)a.n;
-    out->oracle.quality /= (double)a.n;
-    for (m = 0; m < a.models; m++) {
-        a.mean_cost[m] /= (double)a.n;
-        singles[m].mean.cost /= (double)singles[m].candidate; // 0 / 0 is NaN
-        singles[m].mean.quality /= (double)singles[m].candidate;
-    }
-    rules.available = NULL; // all that is now in the candidates
-    rules.max_cost = 0.0;
-    rules.unpriced = LOCUS_UNPRICED_AUTO;
-    locusi_rules_make(&r, NULL, a.models, locus_pool_get_info(NULL).guard, &rules, 1);
-    locusi_replay_route(&a, &r, &rules);
-    for (i = 0; i < a.policies; i++)
-        a.group[i] = i > a.models && i <= a.models + a.points ? LOCUSI_OF_ROUTER : LOCUSI_OF_ZERO;
-    for (m = 0; m < a.models; m++)
-        if (singles[m].candidate < a.n) a.group[m] = 0; // with holes it is no point of the zero router
-    a.group[a.models] = 0;
-    for (i = 0; i < a.n; i++) a.weight[i] = 1.0;
-    width = LOCUSI_FIGURES + a.points;
-    locusi_replay_figures(&a, (double)locusi_nan(), out->zero_cost, a.figures);
-    locusi_replay_report(&a, out, points, zero);
-    for (i = 0; i < a.resamples; i++) {
-        locusi_draw_weights(a.o->seed, i, a.n, a.weight);
-        // beyond all costs, so that a percentile beyond what is reached is infinite
-        locusi_replay_figures(&a, HUGE_VAL, NULL, a.figures + (i + 1) * width);
-    }
-    for (k = 0; k < width; k++) {
-        locus_interval *to = k >= LOCUSI_FIGURES     ? &points[k - LOCUSI_FIGURES].gain
-                             : k >= LOCUSI_SAVING    ? &out->saving[k - LOCUSI_SAVING]
-                             : k >= LOCUSI_COST      ? &out->cost[k - LOCUSI_COST]
-                             : k == LOCUSI_AT_LEADER ? &out->at_leader
-                             : k == LOCUSI_AIQ_GAIN  ? &out->aiq_gain
-                             : k == LOCUSI_ZERO_AIQ  ? &out->zero_aiq
-                                                     : &out->aiq;
-        to->value = a.figures[k];
-        locusi_percentiles(a.figures + width + k, a.resamples, width, a.level, a.spare, to);
-    }
+    if (!status) locusi_replay_run(&a, &r, &rules, out, points, zero, singles);
     locusi_work_end(&w);
-    return LOCUS_OK;
+    return status;
 }
 
 // ----------------------------------------------------------------------------------------------------------- >>guard
@@ -11680,10 +11698,9 @@ LOCUSI_FN locus_status locusi_guard_learn(locusi_guard_job *j, locus_guard *guar
     memset(&fit, 0, sizeof fit);
     memset(&scores, 0, sizeof scores);
     locusi_work_begin(&w, NULL);
-    j->scores = (float *)locusi_take(&w, models * n, sizeof(float));
-    j->z = (float *)locusi_take(&w, models * j->pool->net->d, sizeof(float));
-    j->logits = (float *)locusi_take(&w, models * n, sizeof(float));
-    j->rows = (float *)locusi_take(&w, n * q, sizeof(float));
+    locusi_take_arrays(&w, 2, models, n, &j->scores, &j->logits);
+    j->z = locusi_take_floats(&w, models, j->pool->net->d);
+    j->rows = locusi_take_floats(&w, n, q);
     j->part = (unsigned char *)locusi_take(&w, n, 1);
     j->whole = (unsigned char *)locusi_take(&w, models, 1);
     j->order = (size_t *)locusi_take(&w, models, sizeof(size_t));
@@ -11735,8 +11752,7 @@ LOCUS_API locus_status locus_pool_learn(locus_pool *pool, const locus_evals *eva
     locus_guard guard;
     locusi_work w;
     locus_status status;
-    if (!pool || !evals)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "evals" : "pool");
+    if (!pool || !evals) return locusi_null(err, pool ? "evals" : "pool");
     if (run && run->memory)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "run->memory", "NULL: what is learned is allocated", "a pointer");
     if (pool->home.base)
@@ -11797,8 +11813,7 @@ typedef struct locusi_calibrate_job {
     double pair[2], centre[2], precision[2]; // where sums are taken; the prior
     double *pairs;                           // [M, 2] to be learned; NULL: only sums at `pair`
     locusi_calibrate_sum *sums;              // [M]
-    const locus_parallel *parallel;
-    locusi_counter counter;
+    const locus_run *run;
 } locusi_calibrate_job;
 
 // What one model's evaluations say at a pair.
@@ -11894,20 +11909,17 @@ LOCUSI_FN void locusi_calibrate_fit(locusi_calibrate_job *job, size_t model, dou
     }
 }
 
-LOCUSI_FN void locusi_calibrate_work(void *arg, size_t worker)
+LOCUSI_FN void locusi_calibrate_item(void *arg, size_t worker, size_t model)
 {
     locusi_calibrate_job *job = (locusi_calibrate_job *)arg;
-    size_t model, mine = 0;
-    while ((model = locusi_next(&job->counter, worker, &mine)) < job->evals->scores.models)
-        if (job->pairs) locusi_calibrate_fit(job, model, job->pairs + 2 * model);
-        else locusi_calibrate_at(job, model, job->pair, &job->sums[model]);
+    (void)worker;
+    if (job->pairs) locusi_calibrate_fit(job, model, job->pairs + 2 * model);
+    else locusi_calibrate_at(job, model, job->pair, &job->sums[model]);
 }
 
 LOCUSI_FN void locusi_calibrate_run(locusi_calibrate_job *job)
 {
-    job->counter.next = 0;
-    job->counter.workers = locusi_workers(job->parallel);
-    locusi_run(job->parallel, locusi_calibrate_work, job, job->counter.workers);
+    locusi_each(job->run, locusi_run_workers(job->run), 0, job->evals->scores.models, locusi_calibrate_item, job);
 }
 
 // logits [M, n] <- plain ones, predicted for some queries at a time, those that a model has a score on.
@@ -11983,7 +11995,6 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
                                             locus_error *err)
 {
     const size_t part_rows = 96;
-    const locus_parallel *parallel = run ? run->parallel : NULL;
     locusi_calibrate_job job;
     locusi_predict_job predict;
     locus_pool plain;
@@ -11993,7 +12004,7 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     double *pairs, shared[2], back[2];
     size_t m, i, j, n, used = 0;
     locus_status status;
-    if (!pool) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "pool", "a pointer", "NULL");
+    if (!pool) return locusi_null(err, "pool");
     if (!evals) {
         locusi_pool_uncalibrate(pool);
         return LOCUS_OK;
@@ -12013,15 +12024,14 @@ LOCUS_API locus_status locus_pool_calibrate(locus_pool *pool, const locus_evals 
     part = (float *)locusi_take(&w, pool->count, part_rows * sizeof(float));
     job.sums = (locusi_calibrate_sum *)locusi_take(&w, pool->count, sizeof *job.sums);
     pairs = (double *)locusi_take(&w, pool->count, 2 * sizeof(double));
-    locusi_predict_begin(&predict, &plain, part_rows, parallel, &w);
-    status = locusi_work_short(&w, err);
-    if (!status) status = locusi_calibrate_predict(&predict, evals, logits, part, part_rows, err);
-    if (status) {
+    locusi_predict_begin(&predict, &plain, part_rows, run ? run->parallel : NULL, &w);
+    if ((status = locusi_work_short(&w, err)) ||
+        (status = locusi_calibrate_predict(&predict, evals, logits, part, part_rows, err))) {
         locusi_work_end(&w);
         return status;
     }
     job.evals = evals;
-    job.parallel = parallel;
+    job.run = run;
     job.centre[0] = 1.0;
     job.precision[0] = job.precision[1] = 4.0;
     locusi_calibrate_fit(&job, SIZE_MAX, shared);
@@ -12056,48 +12066,38 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
     size_t i, m, models, all = 0;
     double gap = 0.0;
     float y;
-    if ((!logits && n) || !scores || !bins)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !scores ? "scores"
-                           : !bins ? "bins"
-                                   : "logits");
+    locus_status status;
+    if ((status = locusi_check_given(err, !scores        ? "scores"
+                                          : !bins        ? "bins"
+                                          : !logits && n ? "logits"
+                                                         : NULL)) ||
+        (status = locusi_check_columns(scores, columns, n, LOCUS_AMONG_ALL, NULL, 0, err)))
+        return status;
     models = scores->models;
-    if (!scores->f32 == !scores->u8)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "scores", "f32 or u8", "%s", scores->f32 ? "both" : "neither");
     if (model >= models && model != SIZE_MAX)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z, or SIZE_MAX", "%z", models, model);
     if (!count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at least 1", "0");
     memset(bins, 0, count * sizeof *bins);
-    for (i = 0; i < n; i++) {
-        const size_t column = columns ? columns[i] : i;
-        if (column >= scores->count)
-            return locusi_fail(err, LOCUS_ERR_ARGUMENT, "columns[%z]", "below %z", "%z", i, scores->count, column);
+    for (i = 0; i < n; i++)
         for (m = model == SIZE_MAX ? 0 : model; m < (model == SIZE_MAX ? models : model + 1); m++) {
             const float logit = logits[i * models + m];
-            double p;
-            size_t bin;
-            if (!locusi_score_at(scores, m, column, &y)) continue;
-            if (!(y >= 0.0f && y <= 1.0f))
-                return locusi_fail(err, LOCUS_ERR_SCORE, "scores[%z, %z]", "0 to 1, or missing", "%f", m, column,
-                                   (double)y);
+            const double p = locus_probability((double)logit);
+            locus_bin *const b = bins + (locusi_is_nan(logit) ? 0 : locusi_bin(p, count));
+            if (!locusi_score_at(scores, m, columns ? columns[i] : i, &y)) continue;
             if (locusi_is_nan(logit))
                 return locusi_fail(err, LOCUS_ERR_NONFINITE, "logits[%z, %z]", "a number", "NaN", i, m);
-            p = locus_probability((double)logit);
-            bin = (size_t)(p * (double)count);
-            if (bin >= count) bin = count - 1;
-            bins[bin].predicted += p;
-            bins[bin].observed += (double)y;
-            bins[bin].pairs++;
+            b->predicted += p;
+            b->observed += (double)y;
+            b->pairs++;
             all++;
         }
-    }
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < count; i++) { // an empty one's means: 0 / 0 is NaN
         locus_bin *b = &bins[i];
         gap += fabs(b->predicted - b->observed);
-        b->predicted = b->pairs ? b->predicted / (double)b->pairs : (double)locusi_nan();
-        b->observed = b->pairs ? b->observed / (double)b->pairs : (double)locusi_nan();
+        b->predicted /= (double)b->pairs;
+        b->observed /= (double)b->pairs;
     }
-    if (ece) *ece = all ? gap / (double)all : (double)locusi_nan();
+    if (ece) *ece = gap / (double)all;
     return LOCUS_OK;
 }
 
@@ -12120,7 +12120,7 @@ LOCUSI_FN locus_status locusi_check_points(const locus_points *p, const char *na
 {
     const size_t stride = p && p->stride ? p->stride : p ? p->dim : 0;
     size_t i, j, cells;
-    if (!p) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", name);
+    if (!p) return locusi_null(err, name);
     if (!p->count) return LOCUS_OK;
     if (!p->rows) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.rows", "an array", "NULL", name);
     if (!p->dim) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s.dim", "at least 1", "0", name);
@@ -12153,47 +12153,23 @@ LOCUSI_FN locus_status locusi_check_metric(const locus_points *p, const char *na
 // ---- work in items, spread over the workers; with a progress function, in rounds, so that it is called in between, on
 // the calling thread
 
-typedef struct locusi_sweep {
-    void (*item)(void *arg, size_t worker, size_t item);
-    void *arg;
-    size_t begin, end;
-    locusi_counter counter;
-} locusi_sweep;
-
-LOCUSI_FN size_t locusi_sweep_workers(const locus_run *run)
-{
-    const size_t workers = locusi_workers(run ? run->parallel : NULL);
-    return workers < 64 ? workers : 64;
-}
-
 LOCUSI_FN locus_status locusi_sweep_told(const locus_run *run, size_t done, size_t total, locus_error *err)
 {
     if (!run || !run->progress || !run->progress(run->user, done, total)) return LOCUS_OK;
     return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "%z of %z", done, total);
 }
 
-LOCUSI_FN void locusi_sweep_work(void *arg, size_t worker)
-{
-    locusi_sweep *s = (locusi_sweep *)arg;
-    size_t i, mine = 0;
-    while ((i = locusi_next(&s->counter, worker, &mine)) < s->end - s->begin) s->item(s->arg, worker, s->begin + i);
-}
-
 // done of total: what the caller's progress function is told before the first of these items; total 0: nothing
 LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, size_t item), void *arg, size_t items,
                                         size_t done, size_t total, const locus_run *run, locus_error *err)
 {
-    const size_t round = total && run && run->progress ? 16 * locusi_sweep_workers(run) : items;
+    const size_t workers = locusi_run_workers(run), round = total && run && run->progress ? 16 * workers : items;
     locus_status status;
-    locusi_sweep s;
-    s.item = item;
-    s.arg = arg;
-    for (s.begin = 0; s.begin < items; s.begin = s.end) {
-        s.end = items - s.begin < round ? items : s.begin + round;
-        s.counter.next = 0;
-        s.counter.workers = locusi_sweep_workers(run);
-        if (total && (status = locusi_sweep_told(run, done + s.begin, total, err))) return status;
-        locusi_run(run ? run->parallel : NULL, locusi_sweep_work, &s, s.counter.workers);
+    size_t first, count;
+    for (first = 0; first < items; first += count) {
+        count = items - first < round ? items - first : round;
+        if (total && (status = locusi_sweep_told(run, done + first, total, err))) return status;
+        locusi_each(run, workers, first, count, item, arg);
     }
     return LOCUS_OK;
 }
@@ -12247,11 +12223,7 @@ LOCUS_API locus_status locus_profiles(const locus_pool *pool, const locus_querie
     locus_status status;
     size_t m, i;
     float y;
-    if (!pool || !queries || !profiles)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL",
-                           !pool      ? "pool"
-                           : !queries ? "queries"
-                                      : "profiles");
+    if (!pool || !queries || !profiles) return locusi_null(err, !pool ? "pool" : !queries ? "queries" : "profiles");
     if ((status = locusi_check_queries(pool->net, queries, err))) return status;
     if (!pool->count || !queries->count) return LOCUS_OK;
     if (known && (status = locusi_check_scores(known, pool->count, queries->count, err))) return status;
@@ -12436,8 +12408,8 @@ LOCUSI_FN locus_status locusi_pairs_open(locusi_pairs *p, const locus_points *a,
     if (a) locusi_side_take(&p->left, a, 0, w);
     locusi_side_take(&p->right, b, 1, w);
     p->items = (p->a->count + LOCUSI_PAIR_ROWS - 1) / LOCUSI_PAIR_ROWS;
-    p->tile = (float *)locusi_take(w, locusi_sweep_workers(run) * LOCUSI_PAIR_ROWS,
-                                   (b->dim + LOCUSI_PAIR_LD) * sizeof(float));
+    p->tile =
+        (float *)locusi_take(w, locusi_run_workers(run) * LOCUSI_PAIR_ROWS, (b->dim + LOCUSI_PAIR_LD) * sizeof(float));
     return LOCUS_OK;
 }
 
@@ -13034,8 +13006,8 @@ LOCUS_API locus_status locus_centers(const locus_points *points, locus_metric me
 
 typedef struct locusi_worth { // of a model that may come in
     double key;               // net gain, or that per cost
-    int64_t gain;             // over the levels of the last look at it
-    size_t model, fresh;      // fresh: how large the set was then
+    int64_t gain;             // over the levels
+    size_t model;
 } locusi_worth;
 
 typedef struct locusi_portfolio_job {
@@ -13047,6 +13019,7 @@ typedef struct locusi_portfolio_job {
     double budget, fixed, unit;                      // DBL_MAX: none; cost of the required; value of 1 in the sums
     double *price;                                   // [models]
     unsigned char *may, *in;                         // [models] may it be picked at all? is it in the set?
+    const unsigned char *only;                       // [models] all that is looked at for now; NULL: all
     int64_t *gain;                                   // [models]
     locusi_worth *worth;                             // [models]
     double *weight, *slope;                          // [queries]
@@ -13089,7 +13062,8 @@ LOCUSI_FN void locusi_gains_item(void *arg, size_t worker, size_t item)
     size_t m = 16 * item;
     (void)worker;
     for (; m < j->models && m < 16 * item + 16; m++)
-        if (j->may[m]) j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - j->base;
+        if (j->may[m] && (!j->only || j->only[m]))
+            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - j->base;
 }
 
 // gain[m] <- what each model that may be picked adds to the levels, whose own sum is j->base.
@@ -13106,7 +13080,6 @@ LOCUSI_FN locusi_worth locusi_worth_of(const locusi_portfolio_job *j, size_t m, 
     w.key = !by_density ? net : cost > 0.0 && net / cost < DBL_MAX ? net / cost : DBL_MAX;
     w.gain = j->gain[m];
     w.model = m;
-    w.fresh = j->count;
     return w;
 }
 
@@ -13119,64 +13092,57 @@ LOCUSI_FN int locusi_worth_order(const void *a, const void *b)
     return x->model < y->model ? -1 : x->model > y->model;
 }
 
-// worth <- all that may be picked (of `only`) and whose net gain over the levels is positive: how many.
-LOCUSI_FN size_t locusi_worths(locusi_portfolio_job *j, int by_density, const unsigned char *only)
+// worth <- all that may be picked and whose net gain over the levels is positive: how many.
+LOCUSI_FN size_t locusi_worths(locusi_portfolio_job *j, int by_density)
 {
     size_t m, n = 0;
     for (m = 0; m < j->models; m++)
-        if (j->may[m] && (!only || only[m]) && locusi_net_gain(j, m) > 0.0)
+        if (j->may[m] && (!j->only || j->only[m]) && locusi_net_gain(j, m) > 0.0)
             j->worth[n++] = locusi_worth_of(j, m, by_density);
     return n;
 }
 
-// The first in order of those that are affordable beside j->spent; n: none is.
-LOCUSI_FN size_t locusi_worth_best(const locusi_portfolio_job *j, size_t n)
+// level <- the best of the set without its member `but`, and j->spent.
+LOCUSI_FN void locusi_portfolio_levels(locusi_portfolio_job *j, size_t but)
 {
-    size_t i, best = n;
+    size_t i;
+    memset(j->level, 0, j->queries * sizeof(float));
+    for (i = 0, j->spent = 0.0; i < j->count; i++) {
+        if (i == but) continue;
+        j->spent += j->price[j->set[i]];
+        locusi_raise(j, j->level, j->set[i]);
+    }
+}
+
+// The affordable model that is best in place `at` of the set, beside its other members; NULL: none gains anything.
+LOCUSI_FN const locusi_worth *locusi_best_at(locusi_portfolio_job *j, size_t at, int by_density)
+{
+    const locusi_worth *best = NULL;
+    size_t i, n;
+    locusi_portfolio_levels(j, at);
+    locusi_gains(j); // of members none, but of the one that is out for now
+    n = locusi_worths(j, by_density);
     for (i = 0; i < n; i++)
         if (j->spent + j->price[j->worth[i].model] <= j->budget &&
-            (best == n || locusi_worth_order(&j->worth[i], &j->worth[best]) < 0))
-            best = i;
+            (!best || locusi_worth_order(&j->worth[i], best) < 0))
+            best = &j->worth[i];
     return best;
 }
 
 // ---- greedy
 
-// set <- the required, then always the model of largest net gain (per cost) that is still affordable, of those in
-// `only`. Gains are brought up to date one by one where they matter, or all at once where that turns out to be many:
-// the picks are the same.
-LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, const unsigned char *only, double *net,
-                                     locus_error *err)
+// set <- the required, then always the model of largest net gain (per cost) that is still affordable.
+LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, double *net, locus_error *err)
 {
-    size_t m, left, best, looks = 0;
-    int64_t sum;
+    const locusi_worth *best;
     locus_status status;
-    j->spent = j->fixed;
-    j->count = j->required;
-    memcpy(j->level, j->floor, j->queries * sizeof(float));
-    locusi_gains(j);
-    sum = j->base;
-    left = locusi_worths(j, by_density, only);
-    while (j->count < j->limit && (best = locusi_worth_best(j, left)) < left) {
-        m = j->worth[best].model;
-        if (j->worth[best].fresh == j->count) {
-            j->set[j->count++] = m;
-            j->spent += j->price[m];
-            locusi_raise(j, j->level, m);
-            sum += j->gain[m];
-            j->worth[best] = j->worth[--left];
-            looks = 0;
-            if ((status = locusi_portfolio_step(j, err))) return status;
-        } else if (looks++ < 64) {
-            j->gain[m] = locusi_covered(j, locusi_profile_row(j, m), j->level) - sum;
-            j->worth[best] = locusi_worth_of(j, m, by_density);
-            if (!(locusi_net_gain(j, m) > 0.0)) j->worth[best] = j->worth[--left];
-        } else { // what was dropped before is dropped again: it gains nothing
-            locusi_gains(j);
-            left = locusi_worths(j, by_density, only);
-        }
+    for (j->count = j->required; j->count < j->limit; j->count++) {
+        if (!(best = locusi_best_at(j, j->count, by_density))) break;
+        j->set[j->count] = best->model;
+        if ((status = locusi_portfolio_step(j, err))) return status;
     }
-    *net = (double)sum * j->unit - j->o->lambda * j->spent;
+    locusi_portfolio_levels(j, SIZE_MAX);
+    *net = (double)locusi_covered(j, j->level, j->level) * j->unit - j->o->lambda * j->spent;
     return LOCUS_OK;
 }
 
@@ -13186,26 +13152,17 @@ LOCUSI_FN locus_status locusi_greedy(locusi_portfolio_job *j, int by_density, co
 // is room, until nothing helps.
 LOCUSI_FN locus_status locusi_swaps(locusi_portfolio_job *j, locus_error *err)
 {
+    const locusi_worth *best;
     locus_status status;
-    size_t i, at, idle, best, left;
+    size_t at, idle;
     for (at = idle = 0; idle <= j->count; at = at < j->count ? at + 1 : 0, idle++) {
         const int adds = at == j->count;
         if (adds ? j->count == j->limit : at < j->required) continue;
         if ((status = locusi_portfolio_step(j, err))) return status;
-        memset(j->level, 0, j->queries * sizeof(float));
-        for (i = 0, j->spent = 0.0; i < j->count; i++) {
-            if (i == at) continue;
-            j->spent += j->price[j->set[i]];
-            locusi_raise(j, j->level, j->set[i]);
-        }
-        locusi_gains(j); // of members none, but of the one that is out for now
-        left = locusi_worths(j, 0, NULL);
-        best = locusi_worth_best(j, left);
-        if (!((best < left ? j->worth[best].key : 0.0) >
-              (adds ? 0.0 : locusi_net_gain(j, j->set[at])) + LOCUSI_SWAP_LEAST))
-            continue;
+        best = locusi_best_at(j, at, 0);
+        if (!((best ? best->key : 0.0) > (adds ? 0.0 : locusi_net_gain(j, j->set[at])) + LOCUSI_SWAP_LEAST)) continue;
         if (adds) j->count++;
-        j->set[at] = best < left ? j->worth[best].model : j->set[--j->count];
+        j->set[at] = best ? best->model : j->set[--j->count];
         idle = SIZE_MAX; // 0 in a moment
     }
     return LOCUS_OK;
@@ -13216,11 +13173,13 @@ LOCUSI_FN locus_status locusi_portfolio_start(locusi_portfolio_job *j, int by_de
 {
     double net;
     size_t i;
-    locus_status status = locusi_greedy(j, by_density, NULL, &net, err);
+    locus_status status = locusi_greedy(j, by_density, &net, err);
     if (!status && !j->o->greedy_only && !(status = locusi_swaps(j, err))) {
         memset(j->in, 0, j->models);
         for (i = 0; i < j->count; i++) j->in[j->set[i]] = 1;
-        status = locusi_greedy(j, 0, j->in, &net, err);
+        j->only = j->in;
+        status = locusi_greedy(j, 0, &net, err);
+        j->only = NULL;
     }
     if (status || !(net > j->other_net)) return status;
     memcpy(j->other, j->set, j->count * sizeof *j->set);
@@ -13235,7 +13194,7 @@ LOCUSI_FN locus_status locusi_portfolio_start(locusi_portfolio_job *j, int by_de
 // first *end in worth; of the last one *part counts.
 LOCUSI_FN double locusi_relax(locusi_portfolio_job *j, int by_density, size_t *end, double *part)
 {
-    const size_t left = locusi_worths(j, by_density, NULL), room = j->limit - j->required;
+    const size_t left = locusi_worths(j, by_density), room = j->limit - j->required;
     double money = j->budget - j->fixed, sum = 0.0;
     size_t i;
     money += 1e-12 * j->budget; // the sets that are held against it may have rounded down
@@ -13346,8 +13305,7 @@ LOCUSI_FN locus_status locusi_portfolio_take(locusi_portfolio_job *j, locusi_wor
     j->may = (unsigned char *)locusi_take_zero(w, j->models, 1);
     j->in = (unsigned char *)locusi_take(w, j->models, 1);
     j->worth = (locusi_worth *)locusi_take(w, j->models, sizeof(locusi_worth));
-    j->weight = (double *)locusi_take(w, j->queries, sizeof(double));
-    j->slope = (double *)locusi_take(w, j->queries, sizeof(double));
+    locusi_take_doubles(w, 2, j->queries, 1, &j->weight, &j->slope);
     j->floor = (float *)locusi_take_zero(w, j->queries, sizeof(float));
     j->level = (float *)locusi_take(w, j->queries, sizeof(float));
     j->set = (size_t *)locusi_take(w, j->limit, sizeof(size_t));
@@ -13431,8 +13389,7 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
     memset(&j, 0, sizeof j);
     j.o = opts ? opts : &zero;
     j.run = run;
-    if (!picks || !out)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", !picks ? "picks" : "out");
+    if (!picks || !out) return locusi_null(err, !picks ? "picks" : "out");
     memset(out, 0, sizeof *out);
     if ((status = locusi_check_portfolio(profiles, j.o, err)) || (status = locusi_isa_choose(&isa, err))) return status;
     j.k = locusi_kernels_for(isa);
@@ -13452,19 +13409,6 @@ LOCUS_API locus_status locus_portfolio_choose(const locus_points *profiles, cons
 
 // ---- intervals
 
-// z with P(|Z| <= z) = level of the normal distribution.
-LOCUSI_FN double locusi_normal_quantile(double level)
-{
-    double low = 0.0, high = 40.0;
-    int i;
-    for (i = 0; i < 80; i++) {
-        const double z = 0.5 * (low + high);
-        if (erfc(z * 0.70710678118654752) > 1.0 - level) low = z;
-        else high = z;
-    }
-    return 0.5 * (low + high);
-}
-
 // P(|T| <= sqrt(df) tan(angle)) of Student's distribution, a finite sum for whole df (Abramowitz and Stegun 26.7.3-4).
 LOCUSI_FN double locusi_student(double angle, size_t df)
 {
@@ -13478,26 +13422,26 @@ LOCUSI_FN double locusi_student(double angle, size_t df)
     return df % 2 ? 0.63661977236758134 * (angle + s * sum) : s * sum;
 }
 
-// t with P(|T| <= t) = level, 0 < level < 1, df >= 1. Far out, where the sum grows long, the expansion in 1 / df around
-// the normal distribution (26.7.5) is exact to 1e-9.
-LOCUSI_FN double locusi_student_quantile(double level, size_t df)
+// Of the normal distribution (df 0) the z with P(|Z| <= z) = level, of Student's the t. Far out, where the sum grows
+// long, the expansion in 1 / df around the normal one (26.7.5) is exact to 1e-9.
+LOCUSI_FN double locusi_quantile(double level, size_t df)
 {
+    double low = 0.0, high = df ? 1.5707963267948966 : 40.0, middle;
+    int i;
     if (df > 400) {
-        const double z = locusi_normal_quantile(level), n = (double)df, z2 = z * z;
+        const double z = locusi_quantile(level, 0), n = (double)df, z2 = z * z;
         const double a = (z2 + 1.0) / 4.0, b = ((5.0 * z2 + 16.0) * z2 + 3.0) / 96.0;
         const double c = (((3.0 * z2 + 19.0) * z2 + 17.0) * z2 - 15.0) / 384.0;
         const double d = ((((79.0 * z2 + 776.0) * z2 + 1482.0) * z2 - 1920.0) * z2 - 945.0) / 92160.0;
         return z * (1.0 + (a + (b + (c + d / n) / n) / n) / n);
-    } else {
-        double low = 0.0, high = 1.5707963267948966;
-        int i;
-        for (i = 0; i < 80; i++) {
-            const double angle = 0.5 * (low + high);
-            if (locusi_student(angle, df) < level) low = angle;
-            else high = angle;
-        }
-        return sqrt((double)df) * tan(0.5 * (low + high));
     }
+    for (i = 0; i < 80; i++) {
+        middle = 0.5 * (low + high);
+        if (df ? locusi_student(middle, df) < level : erfc(middle * 0.70710678118654752) > 1.0 - level) low = middle;
+        else high = middle;
+    }
+    middle = 0.5 * (low + high);
+    return df ? sqrt((double)df) * tan(middle) : middle;
 }
 
 LOCUS_API locus_interval locus_interval_of(double value, const double *resampled, size_t count, double level)
@@ -13510,7 +13454,7 @@ LOCUS_API locus_interval locus_interval_of(double value, const double *resampled
     if (!resampled || count < 2 || !locusi_within(level, 0.0, 1.0) || level <= 0.0 || level >= 1.0) return out;
     for (i = 0; i < count; i++) mean += resampled[i] / (double)count;
     for (i = 0; i < count; i++) squares += (resampled[i] - mean) * (resampled[i] - mean);
-    half = sqrt(squares / (double)(count - 1)) * locusi_student_quantile(level, count - 1);
+    half = sqrt(squares / (double)(count - 1)) * locusi_quantile(level, count - 1);
     out.low = value - half;
     out.high = value + half;
     return out;
@@ -13519,7 +13463,7 @@ LOCUS_API locus_interval locus_interval_of(double value, const double *resampled
 // Of a share: right of n (Wilson 1927).
 LOCUSI_FN locus_interval locusi_wilson(size_t right, size_t n, double level)
 {
-    const double z = locusi_normal_quantile(level), z2 = z * z, count = (double)n;
+    const double z = locusi_quantile(level, 0), z2 = z * z, count = (double)n;
     locus_interval out;
     double middle, half;
     out.value = out.low = out.high = (double)locusi_nan();
@@ -13530,6 +13474,12 @@ LOCUSI_FN locus_interval locusi_wilson(size_t right, size_t n, double level)
     out.low = right == 0 ? 0.0 : middle - half;
     out.high = right == n ? 1.0 : middle + half;
     return out;
+}
+
+LOCUSI_FN locus_status locusi_check_correlation(double correlation, locus_error *err)
+{
+    if (locusi_within(correlation, -1.0, 1.0)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", correlation);
 }
 
 // The chance that two models differ on a query: coins with chances a and b and this correlation, or as near to it as
@@ -13544,12 +13494,11 @@ LOCUSI_FN double locusi_disagreement(double a, double b, double correlation)
 
 // ---- two models
 
-typedef struct locusi_two { // row 0 is the model, the others are versions of it
-    float *chances[2];      // [1 + versions, n]
-    const float **z[2];     // [1 + versions] embeddings
+typedef struct locusi_two {   // row 0 is the model, the others are versions of it
+    float *chances[2], *z[2]; // [1 + versions, n], [1 + versions, d]
     size_t versions[2], n, d;
+    double *values, level; // [versions]
     const locus_compare_opts *o;
-    double *values; // [versions]
 } locusi_two;
 
 typedef enum locusi_figure { LOCUSI_OF_A, LOCUSI_OF_B, LOCUSI_OF_BOTH, LOCUSI_AGREEMENT, LOCUSI_APART } locusi_figure;
@@ -13557,10 +13506,11 @@ typedef enum locusi_figure { LOCUSI_OF_A, LOCUSI_OF_B, LOCUSI_OF_BOTH, LOCUSI_AG
 // Mean of a figure over the queries, of one category (SIZE_MAX: all), for these versions; NaN if there is none
 LOCUSI_FN double locusi_figure_of(const locusi_two *t, locusi_figure figure, size_t category, size_t a, size_t b)
 {
-    const float *p = t->chances[0] + a * t->n, *q = t->chances[1] + b * t->n, *u = t->z[0][a], *v = t->z[1][b];
+    const float *p = t->chances[0] + a * t->n, *q = t->chances[1] + b * t->n;
     double sum = 0.0;
     size_t i, count = 0;
     if (figure == LOCUSI_APART) { // cosine distance of the embeddings
+        const float *u = t->z[0] + a * t->d, *v = t->z[1] + b * t->d;
         const double lengths = sqrt(locusi_row_sum(u, u, t->d, 0) * locusi_row_sum(v, v, t->d, 0));
         sum = lengths > 0.0 ? 1.0 - locusi_row_sum(u, v, t->d, 0) / lengths : 1.0;
         return sum > 1e-14 ? sum : 0.0;
@@ -13584,8 +13534,7 @@ LOCUSI_FN locus_interval locusi_figure_interval(const locusi_two *t, locusi_figu
     const size_t count = a > b ? a : b;
     size_t r;
     for (r = 0; r < count; r++) t->values[r] = locusi_figure_of(t, figure, category, a ? r + 1 : 0, b ? r + 1 : 0);
-    return locus_interval_of(locusi_figure_of(t, figure, category, 0, 0), t->values, count,
-                             t->o->level > 0.0 ? t->o->level : 0.9);
+    return locus_interval_of(locusi_figure_of(t, figure, category, 0, 0), t->values, count, t->level);
 }
 
 // What the model might be, from its row of scores: how many versions; 0 where that cannot be said.
@@ -13600,61 +13549,63 @@ LOCUSI_FN size_t locusi_version_count(const locus_pool *pool, size_t model, cons
     return count < 2 ? 0 : o->resamples ? o->resamples : 32;
 }
 
-LOCUSI_FN locus_status locusi_versions(locus_pool **out, const locus_pool *pool, size_t model, const locus_evals *evals,
-                                       const locus_compare_opts *o, const locus_run *run, locus_error *err)
+// The versions' chances and embeddings: rows 1 .. of side i. Their pool is on the heap, for a while.
+LOCUSI_FN locus_status locusi_versions(const locusi_two *t, size_t i, const locus_pool *pool, size_t model,
+                                       const locus_evals *evals, const locus_run *run, locus_error *err)
 {
-    const size_t row = locusi_score_row(&evals->scores, evals->queries.count, model);
+    const size_t row = locusi_score_row(&evals->scores, t->n, model);
+    locus_pool *made = NULL;
     locus_resample_opts opts;
-    locus_run heap; // where the versions' pool is, so that `run` has its memory for the rest
+    locus_run heap;
     locus_evals own = *evals;
+    locus_status status;
+    size_t r;
     own.scores.models = 1;
     if (own.scores.f32) own.scores.f32 += row;
     if (own.scores.u8) own.scores.u8 += row;
     if (own.scores.mask) own.scores.mask += row;
     memset(&opts, 0, sizeof opts);
-    opts.count = o->resamples;
-    opts.seed = o->seed + 1 + model;
+    opts.count = t->versions[i];
+    opts.seed = t->o->seed + 1 + model;
     memset(&heap, 0, sizeof heap);
     if (run) heap = *run;
     heap.memory = NULL;
-    return locus_pool_resample(out, pool, &own, &opts, &heap, err);
+    if (!(status = locus_pool_resample(&made, pool, &own, &opts, &heap, err)))
+        status = locus_profiles(made, &evals->queries, NULL, t->chances[i] + t->n, &heap, err);
+    for (r = 1; r <= t->versions[i] && !status; r++)
+        memcpy(t->z[i] + r * t->d, locus_pool_embedding(made, r - 1), t->d * sizeof(float));
+    locus_pool_destroy(made);
+    return status;
 }
 
 LOCUSI_FN locus_status locusi_compare(const locus_pool *pool, const size_t model[2], const locus_evals *evals,
-                                      const locus_compare_opts *o, locus_comparison *out, locus_pool *versions[2],
-                                      locusi_work *w, const locus_run *run, locus_error *err)
+                                      const locus_compare_opts *o, locus_comparison *out, locusi_work *w,
+                                      const locus_run *run, locus_error *err)
 {
     const locus_scores *s = &evals->scores;
     const size_t n = evals->queries.count;
-    locusi_profiler own, of[2];
+    locusi_profiler own;
     locusi_two t;
     locus_status status;
-    size_t i, r, same = 0;
+    size_t i, same = 0;
     float x, y;
     t.o = o;
     t.n = n;
     t.d = pool->net->d;
+    t.level = o->level > 0.0 ? o->level : 0.9;
     for (i = 0; i < 2; i++) {
         t.versions[i] = locusi_version_count(pool, model[i], evals, o);
-        t.z[i] = (const float **)locusi_take(w, t.versions[i] + 1, sizeof(float *));
-        t.chances[i] = (float *)locusi_take(w, t.versions[i] + 1, n * sizeof(float));
+        t.z[i] = locusi_take_floats(w, t.versions[i] + 1, t.d);
+        t.chances[i] = locusi_take_floats(w, t.versions[i] + 1, n);
     }
     t.values = (double *)locusi_take(w, t.versions[0] + t.versions[1], sizeof(double));
     locusi_profiler_take(&own, pool, n, run, w);
     if ((status = locusi_work_short(w, err))) return status;
     for (i = 0; i < 2; i++) {
-        if (!t.versions[i]) continue;
-        if ((status = locusi_versions(&versions[i], pool, model[i], evals, o, run, err))) return status;
-        locusi_profiler_take(&of[i], versions[i], n, run, w);
-    }
-    if ((status = locusi_work_short(w, err))) return status;
-    for (i = 0; i < 2; i++) {
+        memcpy(t.z[i], locus_pool_embedding(pool, model[i]), t.d * sizeof(float));
         if ((status = locusi_profiler_run(&own, &evals->queries, model[i], 1, t.chances[i], err)) ||
-            (versions[i] &&
-             (status = locusi_profiler_run(&of[i], &evals->queries, 0, t.versions[i], t.chances[i] + n, err))))
+            (t.versions[i] && (status = locusi_versions(&t, i, pool, model[i], evals, run, err))))
             return status;
-        t.z[i][0] = locus_pool_embedding(pool, model[i]);
-        for (r = 0; r < t.versions[i]; r++) t.z[i][r + 1] = locus_pool_embedding(versions[i], r);
     }
     out->distance = locusi_figure_interval(&t, LOCUSI_APART, SIZE_MAX);
     if (out->distance.low < 0.0) out->distance.low = 0.0;
@@ -13669,7 +13620,7 @@ LOCUSI_FN locus_status locusi_compare(const locus_pool *pool, const size_t model
         out->shared++;
         same += (x > 0.5f) == (y > 0.5f);
     }
-    out->observed = locusi_wilson(same, out->shared, o->level > 0.0 ? o->level : 0.9);
+    out->observed = locusi_wilson(same, out->shared, t.level);
     return LOCUS_OK;
 }
 
@@ -13678,7 +13629,6 @@ LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b,
                                      locus_error *err)
 {
     const size_t models[2] = {a, b};
-    locus_pool *versions[2] = {NULL, NULL};
     locus_compare_opts zero;
     locus_evals none;
     const locus_compare_opts *o = opts ? opts : &zero;
@@ -13686,7 +13636,7 @@ LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b,
     locus_status status;
     memset(&zero, 0, sizeof zero);
     memset(&none, 0, sizeof none);
-    if (!pool || !out) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", pool ? "out" : "pool");
+    if (!pool || !out) return locusi_null(err, pool ? "out" : "pool");
     memset(out, 0, sizeof *out);
     if (a >= pool->count || b >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "below %z, the models", "%z", a < pool->count ? "b" : "a",
@@ -13696,16 +13646,12 @@ LOCUS_API locus_status locus_compare(const locus_pool *pool, size_t a, size_t b,
     if ((evals->scores.f32 || evals->scores.u8) &&
         (status = locusi_check_scores(&evals->scores, pool->count, evals->queries.count, err)))
         return status;
-    if (!locusi_within(o->level, 0.0, 1.0) || o->level >= 1.0)
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "level", "0 to below 1", "%f", o->level);
-    if (!locusi_within(o->correlation, -1.0, 1.0))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", o->correlation);
+    if ((status = locusi_check_level(o->level, err)) || (status = locusi_check_correlation(o->correlation, err)))
+        return status;
     if (o->by_category && !o->category)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "category", "the queries' categories, for by_category", "NULL");
     locusi_work_begin(&w, run);
-    status = locusi_compare(pool, models, evals, o, out, versions, &w, run, err);
-    locus_pool_destroy(versions[0]);
-    locus_pool_destroy(versions[1]);
+    status = locusi_compare(pool, models, evals, o, out, &w, run, err);
     locusi_work_end(&w);
     return status;
 }
@@ -13752,8 +13698,7 @@ LOCUSI_FN locus_status locusi_pool_version(locus_pool *pool, size_t index, uint6
 
 typedef struct locusi_redrawn {
     locusi_job job;
-    locusi_own own; // where the pool has a recall
-    const locus_parallel *parallel;
+    locusi_own own;           // where the pool has a recall
     size_t n, *row, *ordinal; // evaluations, their rows, and back (SIZE_MAX: a row is none)
     float *z, *rows, *base;   // [count, d], [count, landmarks], [count]
 } locusi_redrawn;
@@ -13763,8 +13708,7 @@ LOCUSI_FN void locusi_redrawn_take(locusi_redrawn *v, const locus_pool *pool, co
 {
     const size_t n = evals->queries.count;
     memset(v, 0, sizeof *v);
-    v->parallel = run ? run->parallel : NULL;
-    locusi_encode_plan(&v->job, pool->net, evals, count, 0, run, locusi_workers(v->parallel), w);
+    locusi_encode_plan(&v->job, pool->net, evals, count, 0, run, w);
     if (pool->memory.landmarks) locusi_own_take(&v->own, &pool->memory, n, w);
     v->row = (size_t *)locusi_take(w, n, sizeof(size_t));
     v->ordinal = (size_t *)locusi_take(w, n, sizeof(size_t));
@@ -13790,9 +13734,11 @@ LOCUSI_FN locus_status locusi_redrawn_prepare(locusi_redrawn *v, locus_error *er
 LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_evals *evals, locus_error *err)
 {
     locus_status status;
-    if ((status = locusi_check_given(err, !pool ? "pool" : !evals ? "evals" : NULL))) return status;
-    if (!pool->net->info.has_encoder)
-        return locusi_fail(err, LOCUS_ERR_NO_ENCODER, "net", "a file with the encoder", "the predictor alone");
+    if ((status = locusi_check_given(err, !pool    ? "pool"
+                                          : !evals ? "evals"
+                                                   : NULL)) ||
+        (status = locusi_check_encoder(pool->net, err)))
+        return status;
     if (evals->scores.models != 1)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->scores.models);
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
@@ -13834,28 +13780,9 @@ typedef struct locusi_resample { // all that one call works in
     locusi_redrawn v;
     size_t count, workers;
     uint64_t seed;
-    float *floats;   // [workers] arrays of panels
-    double *doubles; // [workers] likewise
-    locusi_counter counter;
+    locusi_panel *panel; // [workers]
     int bad;
 } locusi_resample;
-
-// A worker's.
-LOCUSI_FN locusi_panel locusi_panel_of(const locusi_resample *a, size_t worker)
-{
-    const size_t n = a->v.job.n * LOCUSI_PANEL, p = a->v.own.m.landmarks * LOCUSI_PANEL;
-    locusi_panel w;
-    w.weight = a->floats + worker * 2 * (n + p);
-    w.u = w.weight + n;
-    w.in = w.u + n;
-    w.out = w.in + p;
-    w.x = a->doubles + worker * 5 * p;
-    w.r = w.x + p;
-    w.z = w.r + p;
-    w.p = w.z + p;
-    w.a = w.p + p;
-    return w;
-}
 
 // mu, sd and the weights of version `r`, which is column v.
 LOCUSI_FN void locusi_panel_weights(const locusi_resample *a, locusi_panel *w, size_t r, size_t v, double *mu,
@@ -13877,44 +13804,41 @@ LOCUSI_FN void locusi_panel_weights(const locusi_resample *a, locusi_panel *w, s
     locusi_own_mean(&o->m, locusi_clamp(prior, 0.01, 0.99), (double)drawn, scores, difficulties, mu, sd);
 }
 
-LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker)
+LOCUSI_FN void locusi_resample_rows(void *arg, size_t worker, size_t panel)
 {
     locusi_resample *a = (locusi_resample *)arg;
     const locusi_own *o = &a->v.own;
-    locusi_panel panels = locusi_panel_of(a, worker), *w = &panels;
-    const size_t p = o->m.landmarks, n = o->n;
-    size_t panel, mine = 0, i, c, v;
-    while ((panel = locusi_next(&a->counter, worker, &mine)) < (a->count + LOCUSI_PANEL - 1) / LOCUSI_PANEL) {
-        const size_t first = panel * LOCUSI_PANEL;
-        double mu[LOCUSI_PANEL], sd[LOCUSI_PANEL];
-        memset(w->weight, 0, n * LOCUSI_PANEL * sizeof(float));
-        for (v = 0; v < LOCUSI_PANEL; v++) {
-            mu[v] = o->mu, sd[v] = o->sd;
-            if (first + v < a->count) locusi_panel_weights(a, w, first + v, v, &mu[v], &sd[v]);
-        }
-        // the residual of the full solution, what its gradient is in this version
-        for (i = 0; i < n; i++) {
-            const float *phi = o->phi + i * p;
-            double fitted = 0.0;
-            for (c = 0; c < p; c++) fitted += (double)phi[c] * o->theta[c];
-            for (v = 0; v < LOCUSI_PANEL; v++)
-                w->u[i * LOCUSI_PANEL + v] =
-                    w->weight[i * LOCUSI_PANEL + v] * (float)((o->score[i] - mu[v]) / sd[v] - o->t[i] - fitted);
-        }
-        locusi_panel_right(&o->r, w);
-        for (i = 0; i < p * LOCUSI_PANEL; i++) {
-            c = i / LOCUSI_PANEL, v = first + i % LOCUSI_PANEL;
-            w->x[i] = o->theta[c];
-            w->r[i] = (double)w->out[i] - o->theta[c];
-            if (v < a->count) w->r[i] += sqrt(o->m.own) * locusi_draw_normal(a->seed, LOCUSI_DRAW_PRIOR, v, c);
-        }
-        locusi_panel_solve(&o->r, w, LOCUSI_GRADIENT_STEPS);
-        for (v = 0; v < LOCUSI_PANEL && first + v < a->count; v++) {
-            for (c = 0; c < p; c++) w->z[c] = w->x[c * LOCUSI_PANEL + v];
-            locusi_recall_weights(&o->m, w->z, w->a);
-            if (locusi_own_row(o, w->a, mu[v], sd[v], a->v.rows + (first + v) * p, &a->v.base[first + v], NULL))
-                locusi_set_flag(&a->bad);
-        }
+    locusi_panel *w = &a->panel[worker];
+    const size_t p = o->m.landmarks, n = o->n, first = panel * LOCUSI_PANEL;
+    double mu[LOCUSI_PANEL], sd[LOCUSI_PANEL];
+    size_t i, c, v;
+    memset(w->weight, 0, n * LOCUSI_PANEL * sizeof(float));
+    for (v = 0; v < LOCUSI_PANEL; v++) {
+        mu[v] = o->mu, sd[v] = o->sd;
+        if (first + v < a->count) locusi_panel_weights(a, w, first + v, v, &mu[v], &sd[v]);
+    }
+    // the residual of the full solution, what its gradient is in this version
+    for (i = 0; i < n; i++) {
+        const float *phi = o->phi + i * p;
+        double fitted = 0.0;
+        for (c = 0; c < p; c++) fitted += (double)phi[c] * o->theta[c];
+        for (v = 0; v < LOCUSI_PANEL; v++)
+            w->u[i * LOCUSI_PANEL + v] =
+                w->weight[i * LOCUSI_PANEL + v] * (float)((o->score[i] - mu[v]) / sd[v] - o->t[i] - fitted);
+    }
+    locusi_panel_right(&o->r, w);
+    for (i = 0; i < p * LOCUSI_PANEL; i++) {
+        c = i / LOCUSI_PANEL, v = first + i % LOCUSI_PANEL;
+        w->x[i] = o->theta[c];
+        w->r[i] = (double)w->out[i] - o->theta[c];
+        if (v < a->count) w->r[i] += sqrt(o->m.own) * locusi_draw_normal(a->seed, LOCUSI_DRAW_PRIOR, v, c);
+    }
+    locusi_panel_solve(&o->r, w, LOCUSI_GRADIENT_STEPS);
+    for (v = 0; v < LOCUSI_PANEL && first + v < a->count; v++) {
+        for (c = 0; c < p; c++) w->z[c] = w->x[c * LOCUSI_PANEL + v];
+        locusi_recall_weights(&o->m, w->z, w->a);
+        if (locusi_own_row(o, w->a, mu[v], sd[v], a->v.rows + (first + v) * p, &a->v.base[first + v], NULL))
+            locusi_set_flag(&a->bad);
     }
 }
 
@@ -13922,13 +13846,13 @@ LOCUSI_FN void locusi_resample_take(locusi_resample *a, const locus_pool *pool, 
                                     const locus_run *run, locusi_work *w)
 {
     const size_t n = evals->queries.count, p = pool->memory.landmarks, panels = (a->count - 1) / LOCUSI_PANEL + 1;
+    locusi_panel unused;
+    size_t i;
     locusi_redrawn_take(&a->v, pool, evals, a->count, run, w);
     if (!p) return;
-    a->workers = locusi_workers(run ? run->parallel : NULL);
-    if (a->workers > panels) a->workers = panels;
-    if (a->workers > 64) a->workers = 64;
-    a->floats = locusi_take_floats(w, 2 * (n + p), a->workers * LOCUSI_PANEL);
-    a->doubles = (double *)locusi_take_cells(w, 5 * p, a->workers * LOCUSI_PANEL, sizeof(double));
+    a->workers = locusi_min(locusi_run_workers(run), panels);
+    a->panel = (locusi_panel *)locusi_take(w, a->workers, sizeof(locusi_panel));
+    for (i = 0; i < a->workers; i++) locusi_panel_take(a->panel ? &a->panel[i] : &unused, n, p, w);
 }
 
 LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *pool, const locus_evals *evals,
@@ -13956,8 +13880,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
         status = locusi_encode_passes(&a.v.job, a.v.z, err);
     }
     if (!status && a.workers && !(status = locusi_own_fit(&a.v.own, pool->net->kernels, evals, err))) {
-        a.counter.workers = a.workers;
-        locusi_run(a.v.parallel, locusi_resample_rows, &a, a.workers);
+        locusi_each(run, a.workers, 0, (a.count - 1) / LOCUSI_PANEL + 1, locusi_resample_rows, &a);
         if (a.bad)
             status = locusi_fail(err, LOCUS_ERR_POOL, "recall", "sensible numbers", "others, as a part of them shows");
     }
@@ -14010,16 +13933,12 @@ LOCUS_API locus_status locus_same_answers(locus_likeness *out, const float *p_a,
     float x, y;
     locusi_work w;
     locus_status status;
-    if ((status = locusi_check_given(err, !out || !p_a || !p_b ? "out, p_a or p_b"
-                                          : !scores            ? "scores"
-                                                               : NULL)) ||
-        (status = locusi_check_table(scores, 0, scores->count, err)))
-        return status;
+    if (!out || !p_a || !p_b || !scores) return locusi_null(err, !scores ? "scores" : "out, p_a or p_b");
+    if ((status = locusi_check_table(scores, 0, scores->count, err))) return status;
     if (a >= scores->models || b >= scores->models)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "a, b", "models below %z", "%z and %z", scores->models, a, b);
-    if (!locusi_within(correlation, -1.0, 1.0))
-        return locusi_fail(err, LOCUS_ERR_ARGUMENT, "correlation", "-1 to 1", "%f", correlation);
-    if ((status = locusi_check_answers(p_a, scores->count, scores, a, err)) ||
+    if ((status = locusi_check_correlation(correlation, err)) ||
+        (status = locusi_check_answers(p_a, scores->count, scores, a, err)) ||
         (status = locusi_check_answers(p_b, scores->count, scores, b, err)))
         return status;
     memset(out, 0, sizeof *out);
@@ -14071,11 +13990,8 @@ LOCUS_API locus_status locus_answer_correlation(const locus_points *profiles, co
     double *list, sum = 0.0;
     locusi_work w;
     locus_status status;
-    if ((status = locusi_check_given(err, !profiles || !profiles->rows ? "profiles"
-                                          : !scores                    ? "scores"
-                                          : !correlation               ? "correlation"
-                                                                       : NULL)))
-        return status;
+    if (!profiles || !profiles->rows) return locusi_null(err, "profiles");
+    if (!scores || !correlation) return locusi_null(err, !scores ? "scores" : "correlation");
     m = profiles->count;
     n = profiles->dim;
     stride = profiles->stride ? profiles->stride : n;
@@ -14126,9 +14042,7 @@ LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double sco
     size_t k;
     if (!watch) return 1.0;
     if (locusi_within(expected, 0.0, 1.0) && locusi_within(score, 0.0, 1.0)) {
-        tolerance = locusi_within(watch->tolerance, 0.0, 1.0) && watch->tolerance > 0.0 && watch->tolerance < 1.0
-                        ? watch->tolerance
-                        : 0.02;
+        tolerance = watch->tolerance > 0.0 && watch->tolerance < 1.0 ? watch->tolerance : 0.02;
         t = (double)watch->answers;
         entering = watch->answers ? log(0.5 / (t * (t + 1.0))) : log(0.5);
         for (k = 0; k < 18; k++) {
@@ -14166,8 +14080,8 @@ LOCUS_API double locus_watch_add(locus_watch *watch, double expected, double sco
 // answered: that is its diversity.
 
 typedef struct locusi_study {
-    locusi_recall m; // with what learning needs of its own
-    const locusi_kernels *k;
+    locusi_recall m;                   // with what learning needs of its own
+    locusi_ridge r;                    // on x: its factor is of the posterior's precision
     size_t n, p;                       // rows of the evaluations; columns: landmarks, the ability, pads of 0
     float *coordinates, *similarities; // [n, rank], [n, landmarks]
     float *x;                          // [n, p]
@@ -14175,8 +14089,7 @@ typedef struct locusi_study {
     double *score;                     // [n] negative: not asked
     double *own, *step, *u;            // [p]; scratch
     double *chance;                    // [n]
-    float *w, *scaled, *normal;        // [n] weights of rows, [n, p] w x, [p, p] x' w x
-    double *factor;                    // [p, p] of the posterior's precision
+    float *w;                          // [n] weights of rows
     // what the next answer may teach
     size_t taken;                            // picks so far, each as if it were answered
     float *inverse;                          // [p, p] of the precision before them
@@ -14190,35 +14103,29 @@ typedef struct locusi_study {
 
 #define LOCUSI_ENOUGH 0.01 // of what evaluations could still take off the squared error: less does not pay
 
-// batch 0: nothing will be pickes.
+// batch 0: nothing will be picked.
 LOCUSI_FN void locusi_study_take(locusi_study *s, const locus_pool *pool, size_t n, size_t batch, locusi_work *w)
 {
     const size_t landmarks = pool->memory.landmarks, p = landmarks + 16;
     s->m = pool->memory;
-    s->k = pool->net->kernels;
+    s->r.k = pool->net->kernels;
     s->n = n;
     s->p = p;
     locusi_recall_take_learning(&s->m, w);
     s->coordinates = locusi_take_floats(w, n, s->m.rank);
     s->similarities = locusi_take_floats(w, n, landmarks);
-    s->x = locusi_take_floats(w, n, p);
-    s->offset = (double *)locusi_take(w, n, sizeof(double));
-    s->score = (double *)locusi_take(w, n, sizeof(double));
+    s->r.phi = s->x = locusi_take_floats(w, n, p);
+    s->w = locusi_take_floats(w, n, 1);
+    locusi_ridge_take(&s->r, n, p, w);
+    locusi_take_doubles(w, 3, n, 1, &s->offset, &s->score, &s->chance);
+    locusi_take_doubles(w, 2, p, 1, &s->step, &s->u);
     s->own = (double *)locusi_take_zero(w, p, sizeof(double));
-    s->step = (double *)locusi_take(w, p, sizeof(double));
-    s->u = (double *)locusi_take(w, p, sizeof(double));
-    s->chance = (double *)locusi_take(w, n, sizeof(double));
-    s->w = (float *)locusi_take(w, n, sizeof(float));
-    s->scaled = locusi_take_floats(w, n, p);
-    s->normal = locusi_take_floats(w, p, p);
-    s->factor = (double *)locusi_take_cells(w, p, p, sizeof(double));
     if (!batch) return;
-    s->inverse = locusi_take_floats(w, p, p);
-    s->v = (double *)locusi_take_cells(w, batch, p, sizeof(double));
-    s->rate = (double *)locusi_take(w, batch, sizeof(double));
-    s->taught = locusi_take_floats(w, p, p);
+    locusi_take_arrays(w, 2, p, p, &s->inverse, &s->taught);
     s->product = locusi_take_floats(w, locusi_max(n, p), p);
-    s->importance = (double *)locusi_take(w, n, sizeof(double));
+    locusi_take_doubles(w, 1, batch, p, &s->v);
+    locusi_take_doubles(w, 1, batch, 1, &s->rate);
+    locusi_take_doubles(w, 1, n, 1, &s->importance);
     s->variance = (double *)locusi_take_zero(w, n, sizeof(double));
     s->removed = (double *)locusi_take_zero(w, n, sizeof(double));
     s->may = (unsigned char *)locusi_take(w, n, 1);
@@ -14233,12 +14140,12 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locus_evals *e, 
     const double centre = items ? s->m.ability : log(s->m.mean / (1.0 - s->m.mean)), spread = items ? s->m.spread : 0.6;
     size_t i, c;
     float y = 0.0f;
-    if (!locusi_recall_prepare(&s->m, s->k) || !locusi_recall_specialise(&s->m)) // a file may hold anything
+    if (!locusi_recall_prepare(&s->m, s->r.k) || !locusi_recall_specialise(&s->m)) // a file may hold anything
         return locusi_fail(err, LOCUS_ERR_POOL, "memory.landmarks", "sensible numbers", "others");
-    locusi_recall_kernels(&s->m, s->k, e->queries.encodings, stride, s->n, s->coordinates, s->similarities);
+    locusi_recall_kernels(&s->m, s->r.k, e->queries.encodings, stride, s->n, s->coordinates, s->similarities);
     memset(s->x, 0, s->n * p * sizeof(float));
-    locusi_matmul_run(s->k, s->similarities, landmarks, s->n, landmarks, s->m.features, landmarks, s->x, p, NULL, NULL,
-                      0, 0);
+    locusi_matmul_run(s->r.k, s->similarities, landmarks, s->n, landmarks, s->m.features, landmarks, s->x, p, NULL,
+                      NULL, 0, 0);
     for (i = 0; i < s->n; i++) {
         const size_t place = locusi_recall_place(&s->m, e->queries.encodings + i * stride);
         double slope = 1.0, intercept = 0.0;
@@ -14261,30 +14168,12 @@ LOCUSI_FN locus_status locusi_study_open(locusi_study *s, const locus_evals *e, 
 
 LOCUSI_FN double locusi_study_curve(const locusi_study *s, size_t i) { return s->chance[i] * (1.0 - s->chance[i]); }
 
-// normal <- x' diag(w) x
-LOCUSI_FN void locusi_study_normal(locusi_study *s)
-{
-    size_t i;
-    memset(s->scaled, 0, s->n * s->p * sizeof(float));
-    for (i = 0; i < s->n; i++)
-        if (s->w[i] > 0.0f) s->k->axpy(s->w[i], s->x + i * s->p, s->scaled + i * s->p, s->p);
-    locusi_product(s->k, s->scaled, 1, s->p, s->p, s->n, s->x, s->p, 16, s->p, s->normal, s->p, 0);
-}
-
 // factor <- of the precision where rows that were asked curve by a + b chance (1 - chance)
 LOCUSI_FN void locusi_study_factor(locusi_study *s, double a, double b)
 {
     size_t i;
     for (i = 0; i < s->n; i++) s->w[i] = s->score[i] < 0.0 ? 0.0f : (float)(a + b * locusi_study_curve(s, i));
-    locusi_study_normal(s);
-    for (i = 0; i < s->p * s->p; i++) s->factor[i] = (double)s->normal[i] + (i % (s->p + 1) ? 0.0 : 1.0);
-    locusi_cholesky(s->factor, s->p); // at least 1: cannot fail but for absurd input, which gives NaN and is seen later
-}
-
-LOCUSI_FN void locusi_study_solve(const locusi_study *s, double *x)
-{
-    locusi_solve_lower(s->factor, s->p, x, 1);
-    locusi_solve_upper(s->factor, s->p, x, 1);
+    locusi_ridge_factor(&s->r, s->w);
 }
 
 // chance <- at `own`; returns the log of the posterior there.
@@ -14319,7 +14208,7 @@ LOCUSI_FN void locusi_study_fit(locusi_study *s)
             if (s->score[i] < 0.0) continue;
             for (c = 0; c < s->p; c++) s->step[c] += rest * (double)s->x[i * s->p + c];
         }
-        locusi_study_solve(s, s->step);
+        locusi_ridge_solve(&s->r, s->step);
         for (c = 0; c < s->p; c++) s->own[c] += s->step[c];
         before = posterior;
         posterior = locusi_study_chances(s);
@@ -14418,7 +14307,7 @@ LOCUSI_FN double locusi_study_gain(const locusi_study *s, size_t i)
 LOCUSI_FN void locusi_study_forms(locusi_study *s, const float *matrix, double *out)
 {
     size_t i, c;
-    locusi_product(s->k, s->x, s->p, 1, s->n, s->p, matrix, s->p, 16, s->p, s->product, s->p, 0);
+    locusi_product(s->r.k, s->x, s->p, 1, s->n, s->p, matrix, s->p, 16, s->p, s->product, s->p, 0);
     for (i = 0; i < s->n; i++)
         for (c = 0; c < s->p; c++) out[i] += (double)s->product[i * s->p + c] * (double)s->x[i * s->p + c];
 }
@@ -14429,7 +14318,7 @@ LOCUSI_FN void locusi_study_invert(locusi_study *s)
     for (i = 0; i < s->p; i++) { // row by row
         memset(s->u, 0, s->p * sizeof(double));
         s->u[i] = 1.0;
-        locusi_study_solve(s, s->u);
+        locusi_ridge_solve(&s->r, s->u);
         for (c = 0; c < s->p; c++) s->inverse[i * s->p + c] = (float)s->u[c];
     }
     locusi_study_forms(s, s->inverse, s->variance);
@@ -14478,12 +14367,12 @@ LOCUSI_FN double locusi_study_teach(locusi_study *s, double *weights)
         *weights += s->importance[i];
         open += s->importance[i] * b * b * s->variance[i];
     }
-    locusi_study_normal(s);
-    memcpy(s->taught, s->normal, p * p * sizeof(float));
+    locusi_ridge_normal(&s->r, s->w);
+    memcpy(s->taught, s->r.normal, p * p * sizeof(float));
     // removed <- x' inverse taught inverse x; normal is in between
-    locusi_product(s->k, s->inverse, p, 1, p, p, s->taught, p, 16, p, s->product, p, 0);
-    locusi_product(s->k, s->product, p, 1, p, p, s->inverse, p, 16, p, s->normal, p, 0);
-    locusi_study_forms(s, s->normal, s->removed);
+    locusi_product(s->r.k, s->inverse, p, 1, p, p, s->taught, p, 16, p, s->product, p, 0);
+    locusi_product(s->r.k, s->product, p, 1, p, p, s->inverse, p, 16, p, s->r.normal, p, 0);
+    locusi_study_forms(s, s->r.normal, s->removed);
     return open;
 }
 
@@ -14535,12 +14424,8 @@ LOCUS_API locus_status locus_next_evaluations(const locus_pool *pool, const locu
     memset(&o, 0, sizeof o);
     memset(&s, 0, sizeof s);
     if (opts) o = *opts;
-    if ((status = locusi_check_given(err, !pool                  ? "pool"
-                                          : !evals               ? "evals"
-                                          : picks && !out        ? "out"
-                                          : !picks && !o.chances ? "picks"
-                                                                 : NULL)))
-        return status;
+    if (!pool || !evals) return locusi_null(err, !pool ? "pool" : "evals");
+    if (picks ? !out : !o.chances) return locusi_null(err, picks ? "out" : "picks");
     if (out) memset(out, 0, sizeof *out);
     if ((status = locusi_check_study(pool, evals, err))) return status;
     n = evals->queries.count;
@@ -14620,8 +14505,7 @@ LOCUSI_FN locus_status locusi_explain_without(const locusi_explainer *a, size_t 
                     &sd);
     difference = (o->score[at] - mu) / sd - o->t[at];
     for (c = 0; c < p; c++) a->u[c] = (double)phi[c];
-    locusi_solve_lower(o->r.factor, p, a->u, 1);
-    locusi_solve_upper(o->r.factor, p, a->u, 1);
+    locusi_ridge_solve(&o->r, a->u);
     for (c = 0; c < p; c++) {
         a->solution[c] = (a->of_score[c] - mu * a->of_one[c]) / sd - a->of_t[c] - w * difference * a->u[c];
         along += (double)phi[c] * a->solution[c];
@@ -14718,14 +14602,9 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     locus_pool *made = NULL;
     size_t n, p;
     locus_status status;
-    if ((status = locusi_check_given(err, !query ? "query"
-                                          : !out ? "out"
-                                                 : NULL)) ||
-        (status = locusi_check_given(err, !influences ? "influences"
-                                          : !nearest  ? "nearest"
-                                                      : NULL)) ||
-        (status = locusi_check_own(pool, evals, err)))
-        return status;
+    if (!query || !out) return locusi_null(err, !query ? "query" : "out");
+    if (!influences || !nearest) return locusi_null(err, !influences ? "influences" : "nearest");
+    if ((status = locusi_check_own(pool, evals, err))) return status;
     if (model >= pool->count)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", pool->count, model);
     if (query->count != 1) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "query->count", "1", "%z", query->count);
@@ -14744,17 +14623,9 @@ LOCUS_API locus_status locus_explain(const locus_pool *pool, size_t model, const
     a.reason = (locus_reason *)locusi_take(&w, a.candidates, sizeof(locus_reason));
     a.logits = (float *)locusi_take(&w, locusi_max(LOCUSI_LEFT_OUT, pool->count), sizeof(float));
     locusi_predict_begin(&a.predict, pool, 1, NULL, &w);
-    if (a.recalled) {
-        a.of_score = (double *)locusi_take_cells(&w, p, 5, sizeof(double));
-        a.ones = (double *)locusi_take(&w, n, sizeof(double));
-    }
+    locusi_take_doubles(&w, 5, p, 1, &a.of_score, &a.of_one, &a.of_t, &a.solution, &a.u);
+    locusi_take_doubles(&w, 1, n, 1, &a.ones);
     if (!(status = locusi_work_short(&w, err))) {
-        if (a.recalled) {
-            a.of_one = a.of_score + p;
-            a.of_t = a.of_one + p;
-            a.solution = a.of_t + p;
-            a.u = a.solution + p;
-        }
         rest = locusi_work_rest(&w, NULL);
         status = locusi_work_within(&w, locusi_pool_like(&made, pool, LOCUSI_LEFT_OUT, &rest, err), err);
     }
@@ -15136,9 +15007,7 @@ struct locus_trainer {
     locusi_train_group group[LOCUSI_GROUPS];
     // the running step
     const locusi_batch *batch;
-    locusi_counter counter;
     void (*task)(locus_trainer *t, size_t worker, size_t item);
-    size_t items;
     float deviation; // of its noise
     uint64_t salt;
     int bad;
@@ -15647,21 +15516,17 @@ LOCUSI_FN double locusi_predict_backward(const locus_trainer *t, locusi_train_wo
 
 // ---- a step
 
-LOCUSI_FN void locusi_train_worker_run(void *arg, size_t worker)
+LOCUSI_FN void locusi_train_item(void *arg, size_t worker, size_t item)
 {
     locus_trainer *t = (locus_trainer *)arg;
-    size_t item, mine = 0;
-    while ((item = locusi_next(&t->counter, worker, &mine)) < t->items) t->task(t, worker, item);
+    t->task(t, worker, item);
 }
 
 LOCUSI_FN void locusi_train_spread(locus_trainer *t, size_t items,
                                    void (*task)(locus_trainer *t, size_t worker, size_t item))
 {
     t->task = task;
-    t->items = items;
-    t->counter.next = 0;
-    t->counter.workers = t->workers;
-    locusi_run(t->run.parallel, locusi_train_worker_run, t, t->workers);
+    locusi_each(&t->run, t->workers, 0, items, locusi_train_item, t);
 }
 
 LOCUSI_FN void locusi_train_group_step(locus_trainer *t, size_t worker, size_t item)

@@ -2765,7 +2765,7 @@ typedef struct locusi_shape { // a row of a list of tensors
     const char *shape;        // one letter a dimension, the place of its size in a locusi_sizes; behind ?: optional
 } locusi_shape;
 
-typedef size_t locusi_sizes[128];
+typedef size_t locusi_sizes[128]; // by letter; the plus makes a number of it in C++, too // by letter; +: a number also in C++, where a letter is a char
 
 typedef struct locusi_spec {
     char name[64];
@@ -2792,8 +2792,8 @@ LOCUSI_FN size_t locusi_encoder_size(size_t layers, int sab)
 
 LOCUSI_FN void locusi_encoder_sizes(size_t *sizes, size_t q, size_t d, size_t r)
 {
-    sizes['1'] = 1, sizes['d'] = d, sizes['f'] = 2 * d, sizes['r'] = r;
-    sizes['t'] = 2 * q + 1; // of a token: encoding, score, their product
+    sizes[+'1'] = 1, sizes[+'d'] = d, sizes[+'f'] = 2 * d, sizes[+'r'] = r;
+    sizes[+'t'] = 2 * q + 1; // of a token: encoding, score, their product
 }
 
 LOCUSI_FN void locusi_encoder_spec(const size_t *sizes, size_t layers, int sab, size_t i, locusi_spec *spec)
@@ -5991,9 +5991,9 @@ LOCUSI_FN void locusi_spec_at(const locus_net *net, size_t i, const char *last, 
     const size_t encoder = locusi_encoder_tensors(net);
     locusi_sizes sizes;
     locusi_encoder_sizes(sizes, net->q, net->d, net->r);
-    sizes['q'] = net->q, sizes['g'] = net->g;
-    sizes['c'] = 3 * net->d; // z, u and z * u
-    sizes['k'] = net->text.rows;
+    sizes[+'q'] = net->q, sizes[+'g'] = net->g;
+    sizes[+'c'] = 3 * net->d; // z, u and z * u
+    sizes[+'k'] = net->text.rows;
     if (i < encoder) locusi_encoder_spec(sizes, net->layers, net->info.encoder_kind == LOCUS_SAB, i, spec);
     else locusi_spec_set(spec, shapes[i - encoder].name[0] == '.' ? last : "", &shapes[i - encoder], sizes);
 }
@@ -9838,9 +9838,9 @@ LOCUSI_FN void locusi_pool_sizes(locusi_pool_file *f, const locus_net *net, size
                                  const locusi_recall *m)
 {
     size_t *to = f->sizes;
-    to['2'] = 2, to['M'] = models, to['C'] = models + 1, to['n'] = names, to['d'] = net->d, to['q'] = net->q;
-    to['p'] = m->landmarks, to['r'] = m->rank, to['k'] = m->seen, to['K'] = m->seen + 1, to['D'] = m->directions;
-    to['s'] = m->logits ? 2 : LOCUSI_RECALL_SCALARS;
+    to[+'2'] = 2, to[+'M'] = models, to[+'C'] = models + 1, to[+'n'] = names, to[+'d'] = net->d, to[+'q'] = net->q;
+    to[+'p'] = m->landmarks, to[+'r'] = m->rank, to[+'k'] = m->seen, to[+'K'] = m->seen + 1, to[+'D'] = m->directions;
+    to[+'s'] = m->logits ? 2 : LOCUSI_RECALL_SCALARS;
 }
 
 // Where row i of a tensor begins in the pool, its numbers of the file's size and `step` numbers apart; NULL: names and
@@ -9855,7 +9855,7 @@ LOCUSI_FN void *locusi_pool_row(locusi_pool_file *f, size_t k, size_t i, size_t 
     case LOCUSI_FILE_PARAMETERS: return &p->models[i].parameters_b;
     case LOCUSI_FILE_COST: return &p->models[i].cost;
     case LOCUSI_FILE_EVALUATIONS: return &p->models[i].evaluations;
-    case LOCUSI_FILE_CALIBRATION: return i < f->sizes['M'] ? &p->calibration[i] : &p->calibration_shared;
+    case LOCUSI_FILE_CALIBRATION: return i < f->sizes[+'M'] ? &p->calibration[i] : &p->calibration_shared;
     case LOCUSI_FILE_GUARD: return &f->guard[i];
     case LOCUSI_FILE_MAP: *step = 16; return m->map + locusi_packed(i, 0, m->q);
     case LOCUSI_FILE_MAP_BIAS: return m->map_bias + i;
@@ -10023,7 +10023,7 @@ LOCUSI_FN locus_status locusi_pool_read_models(locusi_pool_file *f, locus_error 
     locus_pool *pool = f->pool;
     size_t i, length;
     locus_status status;
-    for (i = 0; i < f->sizes['M']; i++, name += length + 1) {
+    for (i = 0; i < f->sizes[+'M']; i++, name += length + 1) {
         locus_model *model = &pool->models[i];
         for (length = 0; name + length < end && name[length]; length++) {}
         if (name + length == end || length >= sizeof model->name)
@@ -10040,7 +10040,7 @@ LOCUSI_FN locus_status locusi_pool_read_models(locusi_pool_file *f, locus_error 
         pool->count++;
     }
     if (name == end) return LOCUS_OK;
-    return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", f->sizes['M']);
+    return locusi_fail(err, LOCUS_ERR_NAME, "pool.names", "%z names", "more", f->sizes[+'M']);
 }
 
 LOCUSI_FN locus_status locusi_pool_read_rest(locusi_pool_file *f, locus_error *err)
@@ -10075,7 +10075,7 @@ LOCUS_API locus_status locus_pool_load(locus_pool **out, const locus_net *net, c
     if (!out || !net || !st) return locusi_null(err, !out ? "out" : !net ? "net" : "st");
     *out = NULL;
     if ((status = locusi_pool_check_file(&f, net, st, &plan, err)) ||
-        (status = locusi_pool_create(&f.pool, net, f.sizes['M'], locus_safetensors_meta(st, "locus.query_encoder"),
+        (status = locusi_pool_create(&f.pool, net, f.sizes[+'M'], locus_safetensors_meta(st, "locus.query_encoder"),
                                      &plan, run, err)))
         return status;
     for (k = 0; k < LOCUSI_POOL_TENSORS && !status; k++)

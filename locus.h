@@ -2765,7 +2765,8 @@ typedef struct locusi_shape { // a row of a list of tensors
     const char *shape;        // one letter a dimension, the place of its size in a locusi_sizes; behind ?: optional
 } locusi_shape;
 
-typedef size_t locusi_sizes[128]; // by letter; the plus makes a number of it in C++, too // by letter; +: a number also in C++, where a letter is a char
+typedef size_t locusi_sizes[128]; // by letter; the plus makes a number of it in C++, too // by letter; +: a number also
+                                  // in C++, where a letter is a char
 
 typedef struct locusi_spec {
     char name[64];
@@ -10053,7 +10054,7 @@ LOCUSI_FN locus_status locusi_pool_read_rest(locusi_pool_file *f, locus_error *e
         locus_calibration *pair = i < m ? &pool->calibration[i] : &pool->calibration_shared;
         if (!pool->calibrated) *pair = pool->calibration_shared;
         if (!locusi_within((double)pair->scale, 0.0, LOCUSI_CALIBRATION_MOST) || !(pair->scale > 0.0f) ||
-            !locusi_within((double)pair->shift, -LOCUSI_CALIBRATION_MOST, LOCUSI_CALIBRATION_MOST))
+            !locusi_within((double)pair->shift, -(double)LOCUSI_CALIBRATION_MOST, (double)LOCUSI_CALIBRATION_MOST))
             return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z]", "above 0 to 100, and -100 to 100",
                                "%f and %f", i, (double)pair->scale, (double)pair->shift);
     }
@@ -15160,8 +15161,9 @@ LOCUSI_FN void locusi_train_prepare(const locus_trainer *t)
     for (i = 0; i < s->layers; i++) {
         const locusi_param *at = locusi_layer_at(t, i);
         float *const queries = t->induce_queries + i * s->rp * t->ldh;
-        locusi_matmul_run(t->k, t->theta + at->at, s->dp, s->rp, s->dp, t->forward + at[LOCUSI_MAB1 + LOCUSI_WQ].at,
-                          s->hp, queries, t->ldh, NULL, NULL, 0, 0);
+        locusi_matmul_run(t->k, t->theta + at->at, s->dp, s->rp, s->dp,
+                          t->forward + at[(size_t)LOCUSI_MAB1 + LOCUSI_WQ].at, s->hp, queries, t->ldh, NULL, NULL, 0,
+                          0);
         locusi_heads_pack(t, queries, scale, t->packed_induce + i * s->hp * s->rp);
     }
     // scores of the pooling query against keys W_k x are x times W_k^T (W_q S), head by head
@@ -15233,7 +15235,7 @@ LOCUSI_FN int locusi_layer_forward(const locus_trainer *t, locusi_train_worker *
     size_t from, n, h;
     int finite;
     if (l) {
-        locusi_through(t, &at[LOCUSI_MAB1 + LOCUSI_WK], x, w->count, m1->keys);
+        locusi_through(t, &at[(size_t)LOCUSI_MAB1 + LOCUSI_WK], x, w->count, m1->keys);
         locusi_through(t, &at[LOCUSI_MAB1 + LOCUSI_WV], x, w->count, m1->values);
     } else {
         locusi_table_rows(t, t->tk, t->ldh, w, m1->keys);
@@ -16706,7 +16708,7 @@ LOCUSI_FN void locusi_train_export(const locus_trainer *t, locusi_train_file *f)
         x->dtype = LOCUS_F32;
         x->dtype_name = "F32";
         x->rank = spec[i].rank;
-        for (n = 0, x->count = 1; n < 8; n++) x->count *= x->shape[n] = n < x->rank ? spec[i].shape[n] : 1;
+        for (n = 0, x->count = 1; n < 8; n++) x->count *= x->shape[n] = n < 3 && n < x->rank ? spec[i].shape[n] : 1;
         x->bytes = 4 * x->count;
         x->data = locusi_take(&w, x->count, 4);
     }

@@ -6322,7 +6322,7 @@ LOCUSI_FN void locusi_pack_token(locusi_packer *p)
     locus_net *net = p->net;
     const locus_tensor *t = locusi_next_tensor(p);
     size_t i;
-    float w;
+    float w = 0.0f;
     net->token[0] = locusi_pack(p, t, 0, net->q, LOCUSI_PLAIN);
     net->token[1] = locusi_pack(p, t, net->q + 1, net->q, LOCUSI_PLAIN);
     net->token_bias[0] = locusi_pack_vector(p);
@@ -8082,7 +8082,7 @@ LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *tex
     locusi_work object, w;
     uint16_t *weights;
     signed char *table;
-    size_t i, features;
+    size_t i, features = 0;
     locus_status status;
     if (!out) return locusi_null(err, "out");
     *out = NULL;
@@ -9741,7 +9741,7 @@ LOCUS_API locus_status locus_pool_recall_model(locus_pool *pool, size_t index, c
 {
     locusi_work w;
     locusi_own own;
-    float *row, base;
+    float *row, base = 0.0f;
     locus_status status = locusi_check_model(pool, evals, err);
     if (status) return status;
     if (index >= pool->count)
@@ -10053,7 +10053,7 @@ LOCUSI_FN locus_status locusi_pool_read_rest(locusi_pool_file *f, locus_error *e
     for (i = 0; i <= m; i++) {
         locus_calibration *pair = i < m ? &pool->calibration[i] : &pool->calibration_shared;
         if (!pool->calibrated) *pair = pool->calibration_shared;
-        if (!locusi_within((double)pair->scale, 0.0, LOCUSI_CALIBRATION_MOST) || !(pair->scale > 0.0f) ||
+        if (!locusi_within((double)pair->scale, 0.0, (double)LOCUSI_CALIBRATION_MOST) || !(pair->scale > 0.0f) ||
             !locusi_within((double)pair->shift, -(double)LOCUSI_CALIBRATION_MOST, (double)LOCUSI_CALIBRATION_MOST))
             return locusi_fail(err, LOCUS_ERR_POOL, "pool.calibration[%z]", "above 0 to 100, and -100 to 100",
                                "%f and %f", i, (double)pair->scale, (double)pair->shift);
@@ -14844,13 +14844,43 @@ enum { LOCUSI_MAX_LAYERS = 16, LOCUSI_STATES = 5 };
 
 // The parameters, in the order of a net's tensors (two tensors are cut into three by columns). First the token map's:
 // its columns for q, for y, for q (2y-1), and its bias.
-enum { LOCUSI_A, LOCUSI_AY, LOCUSI_C, LOCUSI_AB, LOCUSI_LAYERS };
-// A block's. A layer is I, mab1 and mab2; behind the layers comes the rest, from the pooling's S on.
-enum { LOCUSI_WQ, LOCUSI_WK, LOCUSI_WV, LOCUSI_FC, LOCUSI_GAIN0, LOCUSI_BIAS0, LOCUSI_GAIN1, LOCUSI_BIAS1 };
-enum { LOCUSI_W1 = LOCUSI_BIAS1 + 1, LOCUSI_B1, LOCUSI_W2, LOCUSI_B2, LOCUSI_MAB };
-enum { LOCUSI_I, LOCUSI_MAB1, LOCUSI_MAB2 = LOCUSI_MAB1 + LOCUSI_MAB, LOCUSI_LAYER = LOCUSI_MAB2 + LOCUSI_MAB };
-enum { LOCUSI_S, LOCUSI_POOL, LOCUSI_OUT = LOCUSI_POOL + LOCUSI_MAB, LOCUSI_OUT_B, LOCUSI_U, LOCUSI_U_B };
-enum { LOCUSI_HZ = LOCUSI_U_B + 1, LOCUSI_HU, LOCUSI_HZU, LOCUSI_H_B, LOCUSI_LAST, LOCUSI_LAST_B };
+enum { // of one type, to be added up
+    LOCUSI_A = 0,
+    LOCUSI_AY,
+    LOCUSI_C,
+    LOCUSI_AB,
+    LOCUSI_LAYERS,
+    // A block's. A layer is I, mab1 and mab2; behind the layers comes the rest, from the pooling's S on.
+    LOCUSI_WQ = 0,
+    LOCUSI_WK,
+    LOCUSI_WV,
+    LOCUSI_FC,
+    LOCUSI_GAIN0,
+    LOCUSI_BIAS0,
+    LOCUSI_GAIN1,
+    LOCUSI_BIAS1,
+    LOCUSI_W1 = LOCUSI_BIAS1 + 1,
+    LOCUSI_B1,
+    LOCUSI_W2,
+    LOCUSI_B2,
+    LOCUSI_MAB,
+    LOCUSI_I = 0,
+    LOCUSI_MAB1,
+    LOCUSI_MAB2 = LOCUSI_MAB1 + LOCUSI_MAB,
+    LOCUSI_LAYER = LOCUSI_MAB2 + LOCUSI_MAB,
+    LOCUSI_S = 0,
+    LOCUSI_POOL,
+    LOCUSI_OUT = LOCUSI_POOL + LOCUSI_MAB,
+    LOCUSI_OUT_B,
+    LOCUSI_U,
+    LOCUSI_U_B,
+    LOCUSI_HZ = LOCUSI_U_B + 1,
+    LOCUSI_HU,
+    LOCUSI_HZU,
+    LOCUSI_H_B,
+    LOCUSI_LAST,
+    LOCUSI_LAST_B
+};
 
 typedef struct locusi_param {
     size_t at, out, in;                          // in the flat arrays: out rows of in floats
@@ -15161,9 +15191,8 @@ LOCUSI_FN void locusi_train_prepare(const locus_trainer *t)
     for (i = 0; i < s->layers; i++) {
         const locusi_param *at = locusi_layer_at(t, i);
         float *const queries = t->induce_queries + i * s->rp * t->ldh;
-        locusi_matmul_run(t->k, t->theta + at->at, s->dp, s->rp, s->dp,
-                          t->forward + at[(size_t)LOCUSI_MAB1 + LOCUSI_WQ].at, s->hp, queries, t->ldh, NULL, NULL, 0,
-                          0);
+        locusi_matmul_run(t->k, t->theta + at->at, s->dp, s->rp, s->dp, t->forward + at[LOCUSI_MAB1 + LOCUSI_WQ].at,
+                          s->hp, queries, t->ldh, NULL, NULL, 0, 0);
         locusi_heads_pack(t, queries, scale, t->packed_induce + i * s->hp * s->rp);
     }
     // scores of the pooling query against keys W_k x are x times W_k^T (W_q S), head by head
@@ -15235,7 +15264,7 @@ LOCUSI_FN int locusi_layer_forward(const locus_trainer *t, locusi_train_worker *
     size_t from, n, h;
     int finite;
     if (l) {
-        locusi_through(t, &at[(size_t)LOCUSI_MAB1 + LOCUSI_WK], x, w->count, m1->keys);
+        locusi_through(t, &at[LOCUSI_MAB1 + LOCUSI_WK], x, w->count, m1->keys);
         locusi_through(t, &at[LOCUSI_MAB1 + LOCUSI_WV], x, w->count, m1->values);
     } else {
         locusi_table_rows(t, t->tk, t->ldh, w, m1->keys);

@@ -62,8 +62,8 @@ static int g_failed_mallocs;
 void *test_malloc(size_t bytes)
 {
     unsigned char *p;
-    g_mallocs++;
-    if (g_fail_at == 1) {
+    __atomic_fetch_add(&g_mallocs, 1, __ATOMIC_RELAXED); // threads of a test allocate, too
+    if (g_fail_at == 1) { // only where one thread works
         g_failed_mallocs++;
         if (!g_fail_persistent) g_fail_at = 0;
         return NULL;
@@ -71,7 +71,7 @@ void *test_malloc(size_t bytes)
     if (g_fail_at) g_fail_at--;
     p = bytes < SIZE_MAX - BLOCK_HEAD ? (unsigned char *)malloc(bytes + BLOCK_HEAD + !bytes) : NULL;
     if (!p) return NULL;
-    g_blocks++;
+    __atomic_fetch_add(&g_blocks, 1, __ATOMIC_RELAXED);
     if (BLOCK_HEAD) memcpy(p, &bytes, sizeof bytes);
     return p + BLOCK_HEAD;
 }
@@ -81,7 +81,7 @@ void test_free(void *p)
     unsigned char *block = (unsigned char *)p;
     size_t bytes = 0;
     if (!p) return;
-    g_blocks--;
+    __atomic_fetch_sub(&g_blocks, 1, __ATOMIC_RELAXED);
     block -= BLOCK_HEAD;
     if (BLOCK_HEAD) memcpy(&bytes, block, sizeof bytes);
     memset(p, 0xdd, bytes);

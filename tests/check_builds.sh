@@ -255,7 +255,7 @@ if have gcc && have nm; then
             > "$tmp/compact.list"
         try "$cc LOCUS_INFERENCE_ONLY: these functions and no others" "diff $tmp/compact.list $tmp/m-$cc-INFERENCE_ONLY.o.def"
         try "$cc LOCUS_INFERENCE_ONLY with all others: no heap, no files, no threads" \
-            "! nm -u $tmp/m-$cc-all.o | awk '{print \$NF}' | grep -vE '^(mem(cpy|move|set|cmp)|bcmp|str(len|cmp)|expf?|logf|sqrtf?|fabsf?|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)\$'"
+            "! nm -u $tmp/m-$cc-all.o | awk '{print \$NF}' | grep -vE '^(mem(cpy|move|set|cmp)|bcmp|str(len|cmp)|expf?|logf?|sqrtf?|fabsf?|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)\$'"
         try "$cc LOCUS_NO_TRAIN: no training, in the plain build there is" \
             "none $tmp/m-$cc-NO_TRAIN.o.def '^locus_train' && grep -q '^locus_train_run\$' $tmp/$cc-c99.o.def && ! nm $tmp/m-$cc-NO_TRAIN.o | grep 'locusi*_train'"
         sed -n '/end of the interface/q; /^#ifndef LOCUS_NO_EXPLORE/,/^#endif \/\/ LOCUS_NO_EXPLORE/p' "$root/locus.h" |

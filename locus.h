@@ -322,7 +322,7 @@ typedef struct locus_router {
 
 // Open a router file (of the current and all earlier versions); close it with locus_router_close. load: from memory;
 // with LOCUS_INFERENCE_ONLY nothing is copied, so that data (flash, say) must outlive the router, and any alignment
-// will do: it takes 8 KB of memory in all for 25 models and encodings of 128 numbers, 10 KB for 112 models, and no
+// will do: it takes 9 KB of memory in all for 25 models and encodings of 128 numbers, 12 KB for 112 models, and no
 // function more than 2 KB of stack. run: its memory, if given, is the router's until it is closed.
 // Safe on untrusted bytes: never reads outside [data, data + bytes), never allocates more than a small multiple of it.
 // Fails: LOCUS_ERR_IO, _FORMAT, _UNSUPPORTED, _TENSOR, _METADATA, _NONFINITE_WEIGHT, _HASH, _MISMATCH, _QUERY_DIM,
@@ -1716,12 +1716,6 @@ LOCUSI_FN locus_status locusi_null(locus_error *err, const char *argument)
     return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "a pointer", "NULL", argument);
 }
 
-// missing: the name of a pointer that is NULL but must not be, or NULL.
-LOCUSI_FN locus_status locusi_check_given(locus_error *err, const char *missing)
-{
-    return missing ? locusi_null(err, missing) : LOCUS_OK;
-}
-
 // ---- memory to work in: taken piece by piece, from run->memory or from the heap
 
 enum { LOCUSI_ALIGN = 64 };
@@ -1794,8 +1788,9 @@ LOCUSI_FN float *locusi_take_floats(locusi_work *w, size_t rows, size_t columns)
 
 LOCUSI_FN float *locusi_take_zeros(locusi_work *w, size_t rows, size_t columns)
 {
-    size_t count;
-    return (float *)locusi_take_zero(w, locusi_mul(rows, columns, &count) ? count : SIZE_MAX, sizeof(float));
+    float *const p = locusi_take_floats(w, rows, columns);
+    if (p) memset(p, 0, rows * columns * sizeof(float));
+    return p;
 }
 
 // So many arrays of floats, each [rows, columns], for the float ** that follow.
@@ -5711,6 +5706,12 @@ LOCUSI_FN void locusi_items_work(void *arg, size_t worker)
     while ((i = locusi_next(&all->counter, worker, &mine)) < all->count) all->item(all->arg, worker, all->first + i);
 }
 
+LOCUSI_FN locus_status locusi_report(const locus_run *run, size_t done, size_t total, locus_error *err)
+{
+    if (!run || !run->progress || !run->progress(run->user, done, total)) return LOCUS_OK;
+    return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "%z of %z", done, total);
+}
+
 // item(arg, ...) for first .. first + count - 1, each by whichever worker comes
 LOCUSI_FN void locusi_each(const locus_run *run, size_t workers, size_t first, size_t count,
                            void (*item)(void *arg, size_t worker, size_t item), void *arg)
@@ -7442,12 +7443,8 @@ LOCUS_API locus_status locus_encode(const locus_net *net, const locus_evals *eva
     locusi_job job;
     locusi_work work;
     locus_status status;
-    if ((status = locusi_check_given(err, !net     ? "net"
-                                          : !evals ? "evals"
-                                          : !z     ? "z"
-                                                   : NULL)) ||
-        (status = locusi_check_encoder(net, err)) || (status = locusi_check_evals(net, evals, err)))
-        return status;
+    if (!net || !evals || !z) return locusi_null(err, !net ? "net" : !evals ? "evals" : "z");
+    if ((status = locusi_check_encoder(net, err)) || (status = locusi_check_evals(net, evals, err))) return status;
     if (path < LOCUS_ENCODE_AUTO || path > LOCUS_ENCODE_STREAMING)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "path", "a locus_encode_path", "%d", (int)path);
     if (streaming && net->info.encoder_kind == LOCUS_SAB)
@@ -8118,9 +8115,7 @@ LOCUS_API locus_status locus_text_train(locus_text **out, const char *const *tex
     locusi_take_doubles(&w, 1, l.k, 1, &l.values);
     status = locusi_work_short(&w, err);
     for (i = 0; i < steps && !status; i++) {
-        if (run && run->progress && run->progress(run->user, i, steps))
-            status = locusi_fail(err, LOCUS_ERR_CANCELLED, "step %z", "", "", i);
-        else status = locusi_text_step(&l, i, steps - 1, seed, err);
+        if (!(status = locusi_report(run, i, steps, err))) status = locusi_text_step(&l, i, steps - 1, seed, err);
     }
     if (!status) locusi_text_round(&l, weights, table);
     locusi_work_end(&w);
@@ -10384,12 +10379,6 @@ LOCUSI_FN locus_queries locusi_queries_from(const locus_queries *q, size_t first
     return part;
 }
 
-LOCUSI_FN locus_status locusi_report(const locus_run *run, size_t done, size_t total, locus_error *err)
-{
-    if (!run || !run->progress || !run->progress(run->user, done, total)) return LOCUS_OK;
-    return locusi_fail(err, LOCUS_ERR_CANCELLED, "", "", "");
-}
-
 // Logits, a block of queries at a time (without `logits` they are not kept) and, with rules, choices from them.
 LOCUSI_FN locus_status locusi_predict_blocks(const locus_pool *pool, const locus_queries *queries, size_t block,
                                              float *logits, locusi_rules *rules, locus_choice *out,
@@ -10807,8 +10796,7 @@ LOCUS_API locus_status locus_metrics_compute(locus_metrics *out, const float *lo
     uint64_t *spare;
     size_t i, k, models;
     locus_status status;
-    if ((status = locusi_check_given(err, !out ? "out" : !logits ? "logits" : !scores ? "scores" : NULL)))
-        return status;
+    if (!out || !logits || !scores) return locusi_null(err, !out ? "out" : !logits ? "logits" : "scores");
     memset(out, 0, sizeof *out);
     memset(&none, 0, sizeof none);
     memset(&a, 0, sizeof a);
@@ -10867,7 +10855,7 @@ LOCUS_API locus_status locus_leaders(const locus_scores *scores, const size_t *c
     int plain = 1;
     float y;
     locus_status status;
-    if ((status = locusi_check_given(err, !scores ? "scores" : !order ? "order" : NULL))) return status;
+    if (!scores || !order) return locusi_null(err, !scores ? "scores" : "order");
     if ((status = locusi_check_columns(scores, columns, n, among, NULL, 0, err))) return status;
     models = scores->models;
     locusi_work_begin(&w, run);
@@ -11065,7 +11053,7 @@ LOCUS_API locus_status locus_paired_difference(const double *a, const double *b,
     locusi_work w;
     size_t i, r;
     locus_status status;
-    if ((status = locusi_check_given(err, !a ? "a" : !b ? "b" : !out ? "out" : NULL))) return status;
+    if (!a || !b || !out) return locusi_null(err, !a ? "a" : !b ? "b" : "out");
     if (!count) return locusi_fail(err, LOCUS_ERR_ARGUMENT, "count", "at least 1", "0");
     if ((status = locusi_check_level(level, err))) return status;
     for (i = 0; i < count; i++) {
@@ -12068,12 +12056,9 @@ LOCUS_API locus_status locus_reliability(const float *logits, size_t n, const lo
     double gap = 0.0;
     float y;
     locus_status status;
-    if ((status = locusi_check_given(err, !scores        ? "scores"
-                                          : !bins        ? "bins"
-                                          : !logits && n ? "logits"
-                                                         : NULL)) ||
-        (status = locusi_check_columns(scores, columns, n, LOCUS_AMONG_ALL, NULL, 0, err)))
-        return status;
+    if (!scores || !bins) return locusi_null(err, !scores ? "scores" : "bins");
+    if (!logits && n) return locusi_null(err, "logits");
+    if ((status = locusi_check_columns(scores, columns, n, LOCUS_AMONG_ALL, NULL, 0, err))) return status;
     models = scores->models;
     if (model >= models && model != SIZE_MAX)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z, or SIZE_MAX", "%z", models, model);
@@ -12154,12 +12139,6 @@ LOCUSI_FN locus_status locusi_check_metric(const locus_points *p, const char *na
 // ---- work in items, spread over the workers; with a progress function, in rounds, so that it is called in between, on
 // the calling thread
 
-LOCUSI_FN locus_status locusi_sweep_told(const locus_run *run, size_t done, size_t total, locus_error *err)
-{
-    if (!run || !run->progress || !run->progress(run->user, done, total)) return LOCUS_OK;
-    return locusi_fail(err, LOCUS_ERR_CANCELLED, "progress", "", "%z of %z", done, total);
-}
-
 // done of total: what the caller's progress function is told before the first of these items; total 0: nothing
 LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, size_t item), void *arg, size_t items,
                                         size_t done, size_t total, const locus_run *run, locus_error *err)
@@ -12169,7 +12148,7 @@ LOCUSI_FN locus_status locusi_sweep_run(void (*item)(void *arg, size_t worker, s
     size_t first, count;
     for (first = 0; first < items; first += count) {
         count = items - first < round ? items - first : round;
-        if (total && (status = locusi_sweep_told(run, done + first, total, err))) return status;
+        if (total && (status = locusi_report(run, done + first, total, err))) return status;
         locusi_each(run, workers, first, count, item, arg);
     }
     return LOCUS_OK;
@@ -12205,7 +12184,7 @@ LOCUSI_FN locus_status locusi_profiler_run(locusi_profiler *p, const locus_queri
     size_t at, i, m, tile;
     for (at = 0; at < n; at += part.count) {
         part = locusi_queries_from(queries, at, p->block);
-        if ((status = locusi_sweep_told(p->run, at, n, err)) ||
+        if ((status = locusi_report(p->run, at, n, err)) ||
             (status = locusi_predict(&p->job, &part, at, p->logits, err)))
             return status;
         for (tile = 0; tile < models; tile += 16) // one line of logits at a time
@@ -12481,7 +12460,7 @@ LOCUS_API locus_status locus_distances(const locus_points *a, const locus_points
         !(status = locusi_work_short(&w, err)))
         status = locusi_distances_run(&pairs, out, pairs.items, run, err);
     locusi_work_end(&w);
-    return status ? status : locusi_sweep_told(run, pairs.items, pairs.items, err);
+    return status ? status : locusi_report(run, pairs.items, pairs.items, err);
 }
 
 // ------------------------------------------------------------------------------------------------------ >>neighbours
@@ -12570,7 +12549,7 @@ LOCUS_API locus_status locus_neighbours(const locus_points *points, const locus_
     }
     if (!status && points->count) status = locusi_neighbours_run(&pairs, available, run, err);
     locusi_work_end(&w);
-    return status ? status : locusi_sweep_told(run, pairs.items, pairs.items, err);
+    return status ? status : locusi_report(run, pairs.items, pairs.items, err);
 }
 
 // -------------------------------------------------------------------------------------------------------- >>clusters
@@ -12655,7 +12634,7 @@ LOCUSI_FN locus_status locusi_chain_run(locusi_chain *c, locus_merge *merges, si
         merges[merged].size = merged; // for now: at equal heights their order
         locusi_chain_merge(c, merges[merged].a, merges[merged].b);
         merged++;
-        if (merged % 256 == 0 && (status = locusi_sweep_told(run, done + merged, done + c->n, err))) return status;
+        if (merged % 256 == 0 && (status = locusi_report(run, done + merged, done + c->n, err))) return status;
     }
     return LOCUS_OK;
 }
@@ -12719,7 +12698,7 @@ LOCUS_API locus_status locus_cluster(const locus_points *points, locus_metric me
         !(status = locusi_chain_run(&c, merges, pairs.items, run, err)))
         locusi_merges_finish(merges, n, parent);
     locusi_work_end(&w);
-    return status ? status : locusi_sweep_told(run, total, total, err);
+    return status ? status : locusi_report(run, total, total, err);
 }
 
 LOCUSI_FN locus_status locusi_cut(const locus_merge *merges, size_t n, size_t count, double height, size_t *label,
@@ -12821,7 +12800,7 @@ LOCUSI_FN locus_status locusi_medoids_run(locusi_medoids_job *job, size_t k, siz
     locus_status status;
     for (m = idle = 0; idle < k; m = m + 1 < k ? m + 1 : 0, idle++) {
         const int first = picked < k;
-        if ((status = locusi_sweep_told(run, done + (first ? 0 : idle), done + k, err))) return status;
+        if ((status = locusi_report(run, done + (first ? 0 : idle), done + k, err))) return status;
         locusi_medoids_nearest(job, picked, m);
         (void)locusi_sweep_run(locusi_medoids_item, job, job->n, 0, 0, run, err);
         for (i = 0, best = first ? SIZE_MAX : job->picks[m]; i < job->n; i++)
@@ -12883,7 +12862,7 @@ LOCUS_API locus_status locus_medoids(const locus_points *points, locus_metric me
     }
     if (mean_distance) *mean_distance = sum / (double)n;
     locusi_work_end(&w);
-    return status ? status : locusi_sweep_told(run, total, total, err);
+    return status ? status : locusi_report(run, total, total, err);
 }
 
 // ------------------------------------------------------------------------------------------------------- >>portfolio
@@ -12903,7 +12882,7 @@ LOCUSI_FN locus_status locusi_center_sums(const locusi_space *s, const locusi_si
     size_t i, j;
     memset(sum, 0, n * sizeof *sum);
     for (i = 0; n <= LOCUSI_MEDOID_ROWS && i < n; i++) {
-        if (i % 256 == 0 && (status = locusi_sweep_told(run, i, n, err))) return status;
+        if (i % 256 == 0 && (status = locusi_report(run, i, n, err))) return status;
         for (j = 0; j < i; j++) {
             const double d = (double)locusi_apart(s, side, i, side, j);
             sum[i] += d;
@@ -12939,7 +12918,7 @@ LOCUSI_FN locus_status locusi_centers_run(const locusi_space *s, const locusi_si
     for (picked = 0; picked < k; picked++) {
         size_t next = n;
         float most = 0.0f;
-        if ((status = locusi_sweep_told(run, picked, k, err))) return status;
+        if ((status = locusi_report(run, picked, k, err))) return status;
         picks[picked] = pick;
         closed[pick] = 1;
         for (i = 0; i < n; i++) {
@@ -12951,7 +12930,7 @@ LOCUSI_FN locus_status locusi_centers_run(const locusi_space *s, const locusi_si
         if (radius) radius[picked] = most;
         pick = next;
     }
-    return locusi_sweep_told(run, k, k, err);
+    return locusi_report(run, k, k, err);
 }
 
 LOCUS_API locus_status locus_centers(const locus_points *points, locus_metric metric, const unsigned char *available,
@@ -13054,7 +13033,7 @@ LOCUSI_FN void locusi_raise(const locusi_portfolio_job *j, float *levels, size_t
 
 LOCUSI_FN locus_status locusi_portfolio_step(locusi_portfolio_job *j, locus_error *err)
 {
-    return locusi_sweep_told(j->run, j->done < j->total ? j->done++ : j->total, j->total, err);
+    return locusi_report(j->run, j->done < j->total ? j->done++ : j->total, j->total, err);
 }
 
 LOCUSI_FN void locusi_gains_item(void *arg, size_t worker, size_t item)
@@ -13735,11 +13714,8 @@ LOCUSI_FN locus_status locusi_redrawn_prepare(locusi_redrawn *v, locus_error *er
 LOCUSI_FN locus_status locusi_check_own(const locus_pool *pool, const locus_evals *evals, locus_error *err)
 {
     locus_status status;
-    if ((status = locusi_check_given(err, !pool    ? "pool"
-                                          : !evals ? "evals"
-                                                   : NULL)) ||
-        (status = locusi_check_encoder(pool->net, err)))
-        return status;
+    if (!pool || !evals) return locusi_null(err, !pool ? "pool" : "evals");
+    if ((status = locusi_check_encoder(pool->net, err))) return status;
     if (evals->scores.models != 1)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "evals->models", "1", "%z", evals->scores.models);
     if ((status = locusi_check_evals(pool->net, evals, err))) return status;
@@ -13865,7 +13841,7 @@ LOCUS_API locus_status locus_pool_resample(locus_pool **out, const locus_pool *p
     locus_pool *made = NULL;
     size_t r;
     locus_status status;
-    if ((status = locusi_check_given(err, !out ? "out" : NULL))) return status;
+    if (!out) return locusi_null(err, "out");
     *out = NULL;
     if ((status = locusi_check_own(pool, evals, err))) return status;
     memset(&a, 0, sizeof a);
@@ -14677,9 +14653,9 @@ LOCUS_API locus_status locus_log_create(locus_log **out, const locus_net *net, s
     locusi_work *w = &plan.work;
     size_t i;
     locus_status status;
-    if ((status = locusi_check_given(err, !out ? "out" : NULL))) return status;
+    if (!out) return locusi_null(err, "out");
     *out = NULL;
-    if ((status = locusi_check_given(err, !net ? "net" : NULL))) return status;
+    if (!net) return locusi_null(err, "net");
     if (!queries || !models)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "%s", "at least 1", "0", queries ? "models" : "queries");
     if (queries > UINT32_MAX / 4)
@@ -14751,9 +14727,10 @@ LOCUSI_FN size_t locusi_log_row(locus_log *log, const float *encoding, uint64_t 
 
 LOCUSI_FN locus_status locusi_check_log(const locus_log *log, size_t model, locus_error *err)
 {
-    if (log && model >= log->models)
+    if (!log) return locusi_null(err, "log");
+    if (model >= log->models)
         return locusi_fail(err, LOCUS_ERR_ARGUMENT, "model", "below %z", "%z", log->models, model);
-    return locusi_check_given(err, !log ? "log" : NULL);
+    return LOCUS_OK;
 }
 
 LOCUS_API locus_status locus_log_add(locus_log *log, size_t model, const float *encoding, float score, locus_error *err)
@@ -14761,9 +14738,8 @@ LOCUS_API locus_status locus_log_add(locus_log *log, size_t model, const float *
     uint64_t hash;
     size_t row, cell;
     locus_status status;
-    if ((status = locusi_check_log(log, model, err)) ||
-        (status = locusi_check_given(err, !encoding ? "encoding" : NULL)))
-        return status;
+    if ((status = locusi_check_log(log, model, err))) return status;
+    if (!encoding) return locusi_null(err, "encoding");
     if (!locusi_is_nan(score) && !(score >= 0.0f && score <= 1.0f))
         return locusi_fail(err, LOCUS_ERR_SCORE, "score", "0 to 1, or NaN to take it out", "%f", (double)score);
     if (locusi_encoding_norm(log->net, encoding) < 0.0) return locusi_bad_encoding(encoding, log->net->q, 0, err);

@@ -63,7 +63,7 @@ void *test_malloc(size_t bytes)
 {
     unsigned char *p;
     __atomic_fetch_add(&g_mallocs, 1, __ATOMIC_RELAXED); // threads of a test allocate, too
-    if (g_fail_at == 1) { // only where one thread works
+    if (g_fail_at == 1) {                                // only where one thread works
         g_failed_mallocs++;
         if (!g_fail_persistent) g_fail_at = 0;
         return NULL;
